@@ -1,0 +1,88 @@
+//! What ends a run other than the end of its work, and the exit code of each.
+
+use std::fmt;
+
+/// An error of a component, kept whole so that its chain can be shown.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a run did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration or the command line has problems; they were all reported.
+    #[error("{0}")]
+    Config(String),
+    /// Something could not be opened, created or locked before the first request.
+    #[error("{what}: {source}")]
+    Open {
+        /// What, by its name in the configuration or its path.
+        what: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// A stage of the pipeline failed; the others were cancelled.
+    #[error("the stage `{name}` failed: {}", Chain(source.as_ref()))]
+    Stage {
+        /// The stage.
+        name: String,
+        /// Why.
+        source: BoxError,
+    },
+    /// A stage of the pipeline panicked; the others were cancelled.
+    #[error("the stage `{name}` panicked: {message}")]
+    Panic {
+        /// The stage.
+        name: String,
+        /// What it said.
+        message: String,
+    },
+    /// The second signal: stopped at once.
+    #[error("stopped by the second signal; {unfinished} accepted lines have no record")]
+    Interrupted {
+        /// Lines accepted and not recorded.
+        unfinished: u64,
+    },
+}
+
+impl Error {
+    /// The exit code (README, "Exit codes").
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Open { .. } => 2,
+            Self::Stage { .. } | Self::Panic { .. } => 1,
+            Self::Interrupted { .. } => 130,
+        }
+    }
+}
+
+/// Shows an error and its sources, each once, separated by colons.
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
+
+impl<'a> Chain<'a> {
+    /// The chain of a boxed error.
+    pub fn of(error: &'a BoxError) -> Self {
+        Chain(error.as_ref())
+    }
+}
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        f.write_str(&said)?;
+        let mut next = self.0.source();
+        while let Some(error) = next {
+            let text = error.to_string();
+            if !said.contains(&text) {
+                write!(f, ": {text}")?;
+                said = text;
+            }
+            next = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// What a panic said.
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

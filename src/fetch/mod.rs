@@ -1,0 +1,15 @@
+//! Fetching: one attempt on the wire.
+
+use futures::future::BoxFuture;
+
+use crate::item::{Attempt, Held, Job};
+
+/// Makes one attempt at a job's request.
+///
+/// An implementer reports what happened and decides nothing: no retry, no redirect, no waiting for anything but the
+/// network. It may be dropped at any await (the attempt's time limit, the end of the run). It keeps the body within
+/// `held`, grows it without waiting, and reports [`Attempt::NoMemory`] when it cannot.
+pub trait Fetch: Send + Sync {
+    /// One attempt at `job.request`; the body it brings lives in `held`.
+    fn attempt<'a>(&'a self, job: &'a Job, held: Held) -> BoxFuture<'a, Attempt>;
+}

@@ -1,0 +1,113 @@
+//! A job: one line on its way, from acceptance to its record.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::{Echo, Kind, Request, Ticket};
+
+/// One line on its way.
+#[derive(Debug)]
+pub struct Job {
+    /// Its place in the window.
+    pub ticket: Ticket,
+    /// What its record repeats.
+    pub echo: Echo,
+    /// What is requested next: the line's own request, or that of the last redirect.
+    pub request: Request,
+    /// The line's own method, for the record.
+    pub method: Method,
+    /// The line's own URL, kept once a redirect replaced it.
+    pub first_url: Option<Url>,
+    /// When the line was accepted, from the start of the run.
+    pub accepted: Duration,
+    /// When its first request started.
+    pub started: Option<Duration>,
+    /// How long it was on the wire, over all requests.
+    pub wire: Duration,
+    /// Requests sent, redirects not counted.
+    pub attempts: u32,
+    /// Retries charged against `retry.retries`.
+    pub retries: u32,
+    /// What the next request is to the line.
+    pub next: Next,
+    /// The redirects followed.
+    pub hops: Vec<Hop>,
+    /// Whether it still is at the host of its own URL.
+    pub home: Home,
+    /// The last thing that went wrong, for lines whose time runs out while they wait.
+    pub last_error: Option<(Kind, String)>,
+    /// Body memory to reserve before the next start, when more than the usual chunk.
+    pub reserve: Option<u64>,
+    /// The time limit of the attempt under way.
+    pub time_limit: Duration,
+    /// Whether the attempt under way may leave its connection open.
+    pub connection: Connection,
+    /// The number of its host in the schedule's table.
+    pub host: usize,
+}
+
+impl Job {
+    /// A line that is to be fetched.
+    pub fn new(ticket: Ticket, echo: Echo, request: Request, accepted: Duration) -> Box<Self> {
+        Box::new(Self {
+            ticket,
+            echo,
+            method: request.method.clone(),
+            request,
+            first_url: None,
+            accepted,
+            started: None,
+            wire: Duration::ZERO,
+            attempts: 0,
+            retries: 0,
+            next: Next::Attempt,
+            hops: Vec::new(),
+            home: Home::Here,
+            last_error: None,
+            reserve: None,
+            time_limit: Duration::ZERO,
+            connection: Connection::Close,
+            host: 0,
+        })
+    }
+}
+
+/// A redirect that was followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The URL that answered.
+    pub url: Url,
+    /// The method it was asked with.
+    pub method: Method,
+    /// Its status.
+    pub status: StatusCode,
+}
+
+/// What a request is to its line: only attempts count as `attempts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The first request, or one more try of the last one.
+    Attempt,
+    /// The first request to where a redirect leads.
+    Hop,
+}
+
+/// Whether credentials may still travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// At the host of the line's own URL.
+    Here,
+    /// A redirect led elsewhere once; there is no way back.
+    Left,
+}
+
+/// What becomes of the connection after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It may stay open for reuse.
+    Keep,
+    /// It closes: as many are kept as may be.
+    Close,
+}

@@ -1,0 +1,128 @@
+//! JSON that is passed on as it came: white space outside strings removed, nothing else touched.
+
+use serde_json::value::RawValue;
+
+/// Deeper than this, common readers give up (it is serde_json's own limit, less one level for the record).
+const MAX_DEPTH: u32 = 127;
+
+/// The same JSON text without white space outside strings; numbers, key order and duplicate keys survive.
+///
+/// `None` when the text is not JSON, is nested deeper than common readers go, or escapes half a surrogate pair, which
+/// the grammar allows and most readers refuse.
+pub fn compact(text: &str) -> Option<Box<RawValue>> {
+    let squeezed = squeeze(text)?;
+    RawValue::from_string(squeezed).ok()
+}
+
+/// Removes white space outside strings. Whether the rest is JSON is for the parser to say.
+fn squeeze(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut depth = 0u32;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at).copied() {
+        match byte {
+            b'"' => {
+                let end = string_end(bytes, at)?;
+                out.extend_from_slice(&bytes[at..end]);
+                at = end;
+                continue;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' => separate(&mut out, bytes, at),
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            out.push(byte);
+        }
+        at += 1;
+    }
+    String::from_utf8(out).ok()
+}
+
+/// Keeps one space between two words, so that `1 2` does not become the valid `12`.
+fn separate(out: &mut Vec<u8>, bytes: &[u8], at: usize) {
+    let is_word = |byte: &u8| !matches!(byte, b'[' | b']' | b'{' | b'}' | b',' | b':' | b'"' | b' ' | b'\t' | b'\n' | b'\r');
+    if out.last().is_some_and(is_word) && bytes.get(at + 1).is_some_and(is_word) {
+        out.push(b' ');
+    }
+}
+
+/// The place after the closing quote; `None` for an open string or half a surrogate pair.
+fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at + 1);
+        }
+        match escaped_unit(bytes, at) {
+            Some(0xdc00..=0xdfff) => return None,
+            Some(0xd800..=0xdbff) => match escaped_unit(bytes, at + 6) {
+                Some(0xdc00..=0xdfff) => at += 12,
+                _ => return None,
+            },
+            _ => at += 2,
+        }
+    }
+}
+
+/// The UTF-16 unit of a `\uXXXX` at this place.
+fn escaped_unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let escape = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn compacted(text: &str) -> Option<String> {
+        compact(text).map(|raw| raw.get().to_owned())
+    }
+
+    #[test]
+    fn numbers_order_and_duplicates_survive() {
+        let text = "{ \"b\" : 1.000000000000000000001 ,\r\n\t\"a\":[1e999 , -0], \"b\": \" x  y \" }";
+        let want = r#"{"b":1.000000000000000000001,"a":[1e999,-0],"b":" x  y "}"#;
+        assert_eq!(compacted(text).as_deref(), Some(want));
+    }
+
+    #[test]
+    fn white_space_that_separates_is_not_removed_into_validity() {
+        for text in ["1 2", "tr ue", "[1 2]", "{\"a\" 1}", "1\n2", ""] {
+            assert_eq!(compacted(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_common_readers_refuse_is_not_called_json() {
+        assert_eq!(compacted(r#""\ud800""#), None);
+        assert_eq!(compacted(r#""\udc00\ud800""#), None);
+        assert_eq!(compacted(r#""\ud83d\ude00""#).as_deref(), Some(r#""\ud83d\ude00""#));
+        assert_eq!(compacted(r#""\\ud800""#).as_deref(), Some(r#""\\ud800""#));
+        let nest = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(compacted(&nest(127)).is_some() && compacted(&nest(128)).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn compacting_changes_no_value(numbers in prop::collection::vec(any::<i64>(), 0..8), text in ".{0,12}") {
+            let value = serde_json::json!({ "n": numbers, "t": text, "nested": [{ "x": null }, true] });
+            let pretty = serde_json::to_string_pretty(&value).unwrap();
+            prop_assert_eq!(compacted(&pretty), Some(value.to_string()));
+        }
+
+        #[test]
+        fn whatever_is_compacted_was_json_before(text in "[\\[\\]{}:, \"\\\\a0u]{0,24}") {
+            if compact(&text).is_some() {
+                prop_assert!(serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), "{}", text);
+            }
+        }
+    }
+}

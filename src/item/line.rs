@@ -1,0 +1,155 @@
+//! A line as a source yields it, and what of it is echoed in its record.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+/// Which line this is: stable over restarts of a durable source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// The source's name, when the configuration gives it one.
+    pub source: Option<Arc<str>>,
+    /// The path, when the source reads several.
+    pub file: Option<Arc<str>>,
+    /// Counts the non-blank lines of one source and file, from 1.
+    pub seq: u64,
+}
+
+/// What a source yields.
+#[derive(Debug)]
+pub enum Input {
+    /// A line with nothing on it; counted, and no more.
+    Blank,
+    /// A line that is owed exactly one record.
+    Line(Line),
+}
+
+/// One non-blank line: who it is and what it says.
+#[derive(Debug)]
+pub struct Line {
+    /// Its identity.
+    pub id: Identity,
+    /// Its text.
+    pub text: Text,
+}
+
+/// The text of a line, without its LF.
+#[derive(Debug)]
+pub enum Text {
+    /// All of it.
+    Whole(Bytes),
+    /// The line was longer than `max_line`: its first bytes and its length.
+    TooLong {
+        /// The first KiB.
+        head: Bytes,
+        /// How many bytes the line had.
+        bytes: u64,
+    },
+}
+
+impl Text {
+    /// How many bytes of this line are kept in memory.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Whole(text) => text.len(),
+            Self::TooLong { head, .. } => head.len(),
+        }
+    }
+
+    /// Whether no byte is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a record repeats of its line.
+#[derive(Debug)]
+pub struct Echo {
+    /// The whole line as given, the password of a URL redacted.
+    pub input: EchoInput,
+    /// `id` of a JSON line.
+    pub id: Option<Box<RawValue>>,
+    /// `meta` of a JSON line.
+    pub meta: Option<Box<RawValue>>,
+}
+
+/// The line itself, in the three shapes it can have.
+#[derive(Debug)]
+pub enum EchoInput {
+    /// A line that is no JSON object.
+    Text(Box<str>),
+    /// A JSON object.
+    Object(Box<RawValue>),
+    /// A line that cannot be repeated (too long, or not UTF-8): its beginning and its length.
+    Cut(Box<str>, u64),
+}
+
+impl Echo {
+    /// The echo of a line that is not a JSON object.
+    pub fn text(text: &str) -> Self {
+        Self { input: EchoInput::Text(text.into()), id: None, meta: None }
+    }
+
+    /// The echo of a line that cannot be repeated: at most its first KiB.
+    pub fn cut(head: &[u8], bytes: u64) -> Self {
+        const MOST: usize = 1024;
+        let text = redact(&String::from_utf8_lossy(&head[..head.len().min(MOST)]));
+        let text = &text[..text.floor_char_boundary(MOST)];
+        Self { input: EchoInput::Cut(text.into(), bytes), id: None, meta: None }
+    }
+}
+
+/// Hides what may be a password in a text that may be a URL: everything between the first colon after the scheme and
+/// the last `@`. It hides too much rather than too little, so it is for rejected lines only.
+pub fn redact(text: &str) -> String {
+    let secret = || {
+        let scheme = text.find(':')?;
+        let rest = &text[scheme + 1..];
+        let user = text.len() - rest.trim_start_matches(['/', '\\']).len();
+        let at = text.rfind('@').filter(|at| *at >= user)?;
+        let colon = text[user..at].find(':').map(|colon| user + colon);
+        // Without slashes the first colon may itself be the one before the password.
+        let colon = colon.or_else(|| (user == scheme + 1).then_some(scheme))?;
+        Some((colon, at))
+    };
+    match secret() {
+        Some((colon, at)) => format!("{}:***{}", &text[..colon], &text[at..]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_hidden_however_the_url_is_spelt() {
+        for text in [
+            "http://user:hunter2@h/",
+            "http:user:hunter2@h/",
+            "http:\\\\user:hunter2@h/",
+            "ht\ttp://user:hunter2@h/",
+            "http://user:hun/ter2hunter2@h/",
+            "http://user:hunter2@x@h/",
+            "user:hunter2@h/",
+        ] {
+            let shown = redact(text);
+            assert!(!shown.contains("ter2"), "{shown}");
+            assert!(shown.contains("user:***@"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_password_stays_as_it_is() {
+        for text in ["http://h/", "http://h:80/a", "user@h", "", "a:b", "http://user@h/"] {
+            assert_eq!(redact(text), text);
+        }
+    }
+
+    #[test]
+    fn a_cut_line_shows_at_most_a_kibibyte() {
+        let Echo { input: EchoInput::Cut(text, bytes), .. } = Echo::cut(&[0xff; 4000], 4000) else { panic!() };
+        assert!(text.len() <= 1024 && bytes == 4000);
+    }
+}

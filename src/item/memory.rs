@@ -1,0 +1,128 @@
+//! Memory for bodies, counted in KiB over all requests on the wire and all records not yet written.
+//!
+//! Nobody waits while holding some: a body that cannot grow gives everything back and its request starts over.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What a request holds from its start, in bytes.
+pub const CHUNK: u64 = 64 << 10;
+
+/// The budget `limits.body_memory`.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    kib: Arc<Semaphore>,
+    total: usize,
+    // One line at a time, the oldest, may exceed the budget: without it ordered output could wait for ever.
+    overdraft: Arc<Semaphore>,
+}
+
+impl Memory {
+    /// A budget of so many bytes.
+    pub fn new(bytes: u64) -> Self {
+        let total = to_kib(bytes) as usize;
+        Self { kib: Arc::new(Semaphore::new(total)), total, overdraft: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Takes `bytes` if they are there now.
+    pub fn try_hold(&self, bytes: u64) -> Option<Held> {
+        let permit = Arc::clone(&self.kib).try_acquire_many_owned(to_kib(bytes)).ok()?;
+        Some(Held { permit, limit: None, _overdraft: None })
+    }
+
+    /// Waits for `bytes`; those who wait come first, in their order.
+    pub async fn hold(&self, bytes: u64) -> Option<Held> {
+        let permit = Arc::clone(&self.kib).acquire_many_owned(to_kib(bytes)).await.ok()?;
+        Some(Held { permit, limit: None, _overdraft: None })
+    }
+
+    /// Lends up to `bytes` beyond the budget, to one line at a time.
+    pub fn try_overdraft(&self, bytes: u64) -> Option<Held> {
+        let overdraft = Arc::clone(&self.overdraft).try_acquire_owned().ok()?;
+        let permit = Arc::clone(&self.kib).try_acquire_many_owned(0).ok()?;
+        Some(Held { permit, limit: Some(bytes), _overdraft: Some(overdraft) })
+    }
+
+    /// Bytes of the budget in use, the overdraft not counted.
+    pub fn in_use(&self) -> u64 {
+        (self.total.saturating_sub(self.kib.available_permits()) as u64) << 10
+    }
+}
+
+/// Body memory in someone's hands; dropped, it goes home.
+#[derive(Debug)]
+pub struct Held {
+    permit: OwnedSemaphorePermit,
+    // With an overdraft: how much was lent.
+    limit: Option<u64>,
+    _overdraft: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    /// How many bytes are held.
+    pub fn bytes(&self) -> u64 {
+        self.limit.unwrap_or((self.permit.num_permits() as u64) << 10)
+    }
+
+    /// Makes sure that at least `bytes` are held, without waiting; false when there are none left.
+    pub fn grow_to(&mut self, bytes: u64) -> bool {
+        if bytes <= self.bytes() {
+            return true;
+        }
+        // In steps of a chunk, and by half of what is held, so that a long body asks seldom.
+        let wish = bytes.max(self.bytes() + (self.bytes() / 2).max(CHUNK));
+        let semaphore = Arc::clone(self.permit.semaphore());
+        for target in [wish, bytes] {
+            let more = to_kib(target - self.bytes());
+            if let Ok(permit) = Arc::clone(&semaphore).try_acquire_many_owned(more) {
+                self.permit.merge(permit);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Gives back all but `bytes`.
+    pub fn shrink_to(&mut self, bytes: u64) {
+        let surplus = self.permit.num_permits().saturating_sub(to_kib(bytes) as usize);
+        drop(self.permit.split(surplus));
+    }
+}
+
+/// KiB, rounded up; the budget is checked to fit.
+fn to_kib(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_grows_in_steps_and_goes_home() {
+        let memory = Memory::new(256 << 10);
+        let mut held = memory.try_hold(CHUNK).unwrap();
+        assert!(held.grow_to(CHUNK + 1));
+        assert_eq!(held.bytes(), 128 << 10);
+        assert!(!held.grow_to(257 << 10), "more than there is");
+        assert!(held.grow_to(256 << 10), "exactly what is left, though less than a step");
+        assert!(memory.try_hold(1).is_none());
+        held.shrink_to(700);
+        assert_eq!(memory.in_use(), 1 << 10);
+        drop(held);
+        assert_eq!(memory.in_use(), 0);
+    }
+
+    #[test]
+    fn one_line_at_a_time_may_exceed_the_budget() {
+        let memory = Memory::new(CHUNK);
+        let _all = memory.try_hold(CHUNK).unwrap();
+        let mut lent = memory.try_overdraft(1 << 20).unwrap();
+        assert!(lent.grow_to(1 << 20) && !lent.grow_to((1 << 20) + 1));
+        assert!(memory.try_overdraft(1).is_none());
+        lent.shrink_to(10);
+        drop(lent);
+        assert!(memory.try_overdraft(1).is_some());
+    }
+}

@@ -1,0 +1,23 @@
+//! What travels, in the order it comes to be: line → request → job → answer → record.
+//!
+//! One URL is one [`Ticket`] from acceptance to settlement; everything else here is what is known about it so far.
+
+mod answer;
+mod job;
+mod json;
+mod kind;
+mod line;
+mod memory;
+mod record;
+mod request;
+mod ticket;
+
+pub use answer::{Answer, Attempt, Body, Failure, RetryAfter, Sent};
+pub use job::{Connection, Home, Hop, Job, Next};
+pub use json::compact;
+pub use kind::{Kind, Outcome, Retry};
+pub use line::{Echo, EchoInput, Identity, Input, Line, Text, redact};
+pub use memory::{CHUNK, Held, Memory};
+pub use record::{Done, Record, Times};
+pub use request::{Rejection, Request, check_url, parse, parse_header};
+pub use ticket::{Receipt, Room, Ticket, Window};

@@ -1,0 +1,112 @@
+//! The record: what is known about a line when it is settled. Sinks turn it into text.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::{Answer, Echo, Hop, Identity, Job, Kind, Outcome, Rejection, Ticket};
+
+/// The one result of one line.
+#[derive(Debug)]
+pub struct Record {
+    /// The line's identity.
+    pub id: Identity,
+    /// What is repeated of the line.
+    pub echo: Echo,
+    /// The URL that was requested first.
+    pub url: Option<Url>,
+    /// The URL after redirects.
+    pub final_url: Option<Url>,
+    /// The line's method.
+    pub method: Method,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The final answer, if there is one.
+    pub answer: Option<Box<Answer>>,
+    /// The status to show when there is no final answer: that of the last hop.
+    pub hop_status: Option<StatusCode>,
+    /// Requests sent, redirects not counted.
+    pub attempts: u32,
+    /// The redirects followed.
+    pub hops: Vec<Hop>,
+    /// Its clock readings.
+    pub times: Times,
+    /// What went wrong.
+    pub error: Option<(Kind, String)>,
+}
+
+/// When things happened, as time since the start of the run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// When the first request started.
+    pub started: Option<Duration>,
+    /// From acceptance to settlement.
+    pub elapsed: Duration,
+    /// Of that, on the wire.
+    pub wire: Duration,
+}
+
+impl Record {
+    /// The record of a line that is not requested at all.
+    pub fn rejected(id: Identity, echo: Echo, rejection: Rejection) -> Self {
+        Self {
+            id,
+            echo,
+            url: None,
+            final_url: None,
+            method: Method::GET,
+            outcome: rejection.kind.outcome(0),
+            answer: None,
+            hop_status: None,
+            attempts: 0,
+            hops: Vec::new(),
+            times: Times::default(),
+            error: Some((rejection.kind, rejection.message)),
+        }
+    }
+
+    /// The error's kind, if it ended with one.
+    pub fn kind(&self) -> Option<Kind> {
+        self.error.as_ref().map(|(kind, _)| *kind)
+    }
+}
+
+/// A record on its way out, with the place in the window that it frees.
+#[derive(Debug)]
+pub struct Done {
+    /// The line's ticket.
+    pub ticket: Ticket,
+    /// Its record.
+    pub record: Record,
+}
+
+impl Job {
+    /// Settles the line.
+    pub fn settle(self, answer: Option<Box<Answer>>, error: Option<(Kind, String)>, now: Duration) -> Done {
+        let outcome = match error.as_ref().map_or(Outcome::Ok, |(kind, _)| kind.outcome(self.attempts)) {
+            // An `http_error` without an answer to show would name no status.
+            Outcome::HttpError if answer.is_none() => Outcome::Failed,
+            outcome => outcome,
+        };
+        let (url, final_url) = match self.first_url {
+            Some(first) => (first, Some(self.request.url)),
+            None => (self.request.url, None),
+        };
+        let record = Record {
+            id: self.ticket.id.clone(),
+            echo: self.echo,
+            url: Some(url),
+            final_url,
+            method: self.method,
+            outcome,
+            hop_status: self.hops.last().map(|hop| hop.status),
+            answer,
+            attempts: self.attempts,
+            hops: self.hops,
+            times: Times { started: self.started, elapsed: now.saturating_sub(self.accepted), wire: self.wire },
+            error,
+        };
+        Done { ticket: self.ticket, record }
+    }
+}

@@ -1,0 +1,389 @@
+//! From a line to a request: a bare URL, a JSON object, or a fetchd record whose `input` is taken.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::line::{Echo, EchoInput, redact};
+use super::{Kind, compact};
+
+/// What is asked of a host.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Any token but CONNECT and TRACE.
+    pub method: Method,
+    /// http or https, with a host, without credentials and fragment.
+    pub url: Url,
+    /// The line's own headers.
+    pub headers: HeaderMap,
+    /// The line's body.
+    pub body: Option<Bytes>,
+}
+
+/// Why something is not requested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Its row in the table.
+    pub kind: Kind,
+    /// A sentence for the record.
+    pub message: String,
+}
+
+impl Rejection {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+/// Reads one line. The echo comes back either way: it is what the record repeats.
+pub fn parse(line: &[u8]) -> (Echo, Result<Request, Rejection>) {
+    let Ok(text) = std::str::from_utf8(line) else {
+        return (Echo::cut(line, line.len() as u64), Err(Rejection::new(Kind::NotUtf8, "the line is not UTF-8")));
+    };
+    if text.starts_with('{') { parse_object(text) } else { parse_bare(text) }
+}
+
+fn parse_bare(text: &str) -> (Echo, Result<Request, Rejection>) {
+    match parse_url(text) {
+        Ok(url) => {
+            let request = Request { method: Method::GET, url, headers: HeaderMap::new(), body: None };
+            (Echo::text(text), Ok(request))
+        }
+        Err(rejection) => (Echo::text(&redact(text)), Err(rejection)),
+    }
+}
+
+/// Reads a URL as a line, or a JSON object's `url`, gives it.
+fn parse_url(text: &str) -> Result<Url, Rejection> {
+    // The URL parser drops tab, LF and CR without a word, so the bytes are looked at first.
+    if let Some(bad) = text.chars().find(|c| c.is_control()) {
+        let message = format!("the URL has the control character U+{:04X}; percent-encode it", u32::from(bad));
+        return Err(Rejection::new(Kind::InvalidChar, message));
+    }
+    let mut url = Url::parse(text).map_err(|error| Rejection::new(Kind::InvalidUrl, explain(text, error)))?;
+    check_url(&url).map_err(|rejection| match rejection.kind {
+        Kind::SchemeNotAllowed if looks_bare(text) => Rejection::new(Kind::InvalidUrl, did_you_mean(text)),
+        _ => rejection,
+    })?;
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// What holds for every URL that is requested: those of lines and those of redirects.
+///
+/// # Errors
+/// `scheme_not_allowed`, `credentials_in_url`, `invalid_url`.
+pub fn check_url(url: &Url) -> Result<(), Rejection> {
+    // hyper's `Uri` takes no more than this.
+    const MAX_URL: usize = 65_534;
+    if !matches!(url.scheme(), "http" | "https") {
+        let message = format!("the scheme `{}` is not http or https", url.scheme());
+        return Err(Rejection::new(Kind::SchemeNotAllowed, message));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let message = "the URL carries a user name or password; send an authorization header instead";
+        return Err(Rejection::new(Kind::CredentialsInUrl, message));
+    }
+    if url.as_str().len() > MAX_URL {
+        return Err(Rejection::new(Kind::InvalidUrl, format!("the URL is longer than {MAX_URL} bytes")));
+    }
+    if url.host_str().is_none_or(|host| host.trim_end_matches('.').is_empty()) {
+        return Err(Rejection::new(Kind::InvalidUrl, "the URL has no host"));
+    }
+    Ok(())
+}
+
+fn explain(text: &str, error: url::ParseError) -> String {
+    match error {
+        url::ParseError::RelativeUrlWithoutBase => did_you_mean(text),
+        other => format!("not a URL: {other}"),
+    }
+}
+
+/// `example.com/a` and `localhost:8080/a` (whose "scheme" is a host name).
+fn looks_bare(text: &str) -> bool {
+    let Some((head, rest)) = text.split_once(':') else { return true };
+    let port = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    (head.contains('.') || head == "localhost") && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn did_you_mean(text: &str) -> String {
+    let shown: String = redact(text).chars().take(200).collect();
+    format!("not an absolute URL; did you mean https://{}?", shown.trim_start_matches('/'))
+}
+
+/// The keys of a JSON line. `input` makes it a fetchd record.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Object<'a> {
+    #[serde(borrow)]
+    url: Option<&'a RawValue>,
+    method: Option<String>,
+    #[serde(borrow)]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+    body_base64: Option<String>,
+    #[serde(borrow)]
+    json: Option<&'a RawValue>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    meta: Option<&'a RawValue>,
+}
+
+/// What of a fetchd record matters: the line it is the record of.
+#[derive(Deserialize)]
+struct Recorded<'a> {
+    #[serde(borrow)]
+    input: &'a RawValue,
+    input_bytes: Option<u64>,
+}
+
+fn parse_object(text: &str) -> (Echo, Result<Request, Rejection>) {
+    // A record is known by its key `input`; the search keeps every other line at one parse.
+    if memchr::memmem::find(text.as_bytes(), b"\"input\"").is_some()
+        && let Ok(record) = serde_json::from_str::<Recorded<'_>>(text)
+    {
+        return parse_recorded(&record);
+    }
+    parse_line_object(text)
+}
+
+fn parse_recorded(record: &Recorded<'_>) -> (Echo, Result<Request, Rejection>) {
+    let raw = record.input.get();
+    if record.input_bytes.is_some() {
+        let head = serde_json::from_str::<String>(raw).unwrap_or_default();
+        let message = "the record's `input` was cut, so its line cannot be repeated";
+        let echo = Echo::cut(head.as_bytes(), record.input_bytes.unwrap_or_default());
+        return (echo, Err(Rejection::new(Kind::NotRepeatable, message)));
+    }
+    match serde_json::from_str::<String>(raw) {
+        Ok(line) if line.starts_with('{') => parse_line_object(&line),
+        Ok(line) => parse_bare(&line),
+        Err(_) => parse_line_object(raw),
+    }
+}
+
+fn parse_line_object(text: &str) -> (Echo, Result<Request, Rejection>) {
+    let Some(raw) = compact(text) else {
+        let message = match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Ok(_) => "the JSON is nested deeper than 127 levels or escapes half a surrogate pair".to_owned(),
+            Err(error) => format!("the line starts with `{{` but is not JSON: {error}"),
+        };
+        return (Echo::text(&redact(text)), Err(Rejection::new(Kind::InvalidJson, message)));
+    };
+    let object = match serde_json::from_str::<Object<'_>>(raw.get()) {
+        Ok(object) => object,
+        Err(error) => {
+            let rejection = Rejection::new(Kind::InvalidRequest, without_place(&error));
+            return (Echo { input: hide_url(&raw, None), id: None, meta: None }, Err(rejection));
+        }
+    };
+    let (id, meta) = (object.id.map(ToOwned::to_owned), object.meta.map(ToOwned::to_owned));
+    let request = request_of(&object);
+    let input = match &request {
+        Ok(_) => None,
+        Err(_) => Some(hide_url(&raw, object.url)),
+    };
+    (Echo { input: input.unwrap_or(EchoInput::Object(raw)), id, meta }, request)
+}
+
+/// The object with the password of its URL hidden; where the URL is not known, the whole text is redacted.
+fn hide_url(raw: &RawValue, url: Option<&RawValue>) -> EchoInput {
+    let text = raw.get();
+    let hidden = match url {
+        Some(url) => {
+            let start = url.get().as_ptr() as usize - text.as_ptr() as usize;
+            let end = start + url.get().len();
+            format!("{}{}{}", &text[..start], redact(url.get()), &text[end..])
+        }
+        None if text.contains('@') => return EchoInput::Text(redact(text).into()),
+        None => text.to_owned(),
+    };
+    RawValue::from_string(hidden).map_or_else(|_| EchoInput::Text("***".into()), EchoInput::Object)
+}
+
+fn request_of(object: &Object<'_>) -> Result<Request, Rejection> {
+    let invalid = |message: String| Rejection::new(Kind::InvalidRequest, message);
+    let url = object.url.ok_or_else(|| invalid("the JSON line has no `url`".into()))?;
+    let url: String = serde_json::from_str(url.get()).map_err(|_| invalid("`url` is not a string".into()))?;
+    let url = parse_url(&url)?;
+    let method = method_of(object.method.as_deref()).map_err(invalid)?;
+    let mut headers = headers_of(object.headers).map_err(invalid)?;
+    let body = body_of(object).map_err(invalid)?;
+    if object.json.is_some() {
+        headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    }
+    Ok(Request { method, url, headers, body })
+}
+
+fn method_of(name: Option<&str>) -> Result<Method, String> {
+    let name = name.unwrap_or("GET");
+    match Method::from_bytes(name.as_bytes()) {
+        Ok(Method::CONNECT | Method::TRACE) => Err(format!("the method {name} is not allowed")),
+        Ok(method) => Ok(method),
+        Err(_) => Err(format!("`{}` is not an HTTP method", name.escape_debug())),
+    }
+}
+
+fn headers_of(raw: Option<&RawValue>) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    let Some(raw) = raw else { return Ok(headers) };
+    let pairs: std::collections::BTreeMap<String, String> = serde_json::from_str(raw.get())
+        .map_err(|_| "`headers` is not an object whose values are strings".to_owned())?;
+    for (name, value) in pairs {
+        let (name, value) = parse_header(&name, &value)?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// Reads a header that a user gives; those that frame the message or name the connection are not theirs to set.
+///
+/// # Errors
+/// A sentence that names the header.
+pub fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    const REFUSED: [&str; 8] =
+        ["host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive"];
+    let shown = name.escape_debug();
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{shown}` is not a header name"))?;
+    if REFUSED.contains(&parsed.as_str()) || parsed.as_str().starts_with("proxy-") {
+        return Err(format!("the header `{shown}` is set by fetchd and cannot be given"));
+    }
+    let value = HeaderValue::from_str(value)
+        .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
+        .map_err(|_| format!("the value of the header `{shown}` has a control character"))?;
+    Ok((parsed, value))
+}
+
+fn body_of(object: &Object<'_>) -> Result<Option<Bytes>, String> {
+    use base64::Engine;
+    match (object.body, &object.body_base64, object.json) {
+        (None, None, None) => Ok(None),
+        (Some(body), None, None) => {
+            let text: String = serde_json::from_str(body.get()).map_err(|_| "`body` is not a string; use `json`")?;
+            Ok(Some(text.into()))
+        }
+        (None, Some(text), None) => {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+            bytes.map(|bytes| Some(bytes.into())).map_err(|_| "`body_base64` is not base64".to_owned())
+        }
+        (None, None, Some(json)) => Ok(Some(json.get().to_owned().into())),
+        _ => Err("only one of `body`, `body_base64` and `json` can be given".to_owned()),
+    }
+}
+
+/// serde_json's message without "at line 1 column n", which says nothing about one line.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind_of(line: &str) -> Option<Kind> {
+        parse(line.as_bytes()).1.err().map(|rejection| rejection.kind)
+    }
+
+    fn shown(line: &str) -> String {
+        match parse(line.as_bytes()).0.input {
+            EchoInput::Text(text) | EchoInput::Cut(text, _) => text.into(),
+            EchoInput::Object(raw) => raw.get().to_owned(),
+        }
+    }
+
+    #[test]
+    fn bare_urls_and_what_is_wrong_with_them() {
+        assert_eq!(kind_of("http://example.com/a b#c"), None);
+        assert_eq!(kind_of("http://example.com/%zz"), None);
+        assert_eq!(kind_of("http://h/a\tb"), Some(Kind::InvalidChar));
+        assert_eq!(kind_of("http://h/\u{0}"), Some(Kind::InvalidChar));
+        assert_eq!(kind_of("ftp://h/"), Some(Kind::SchemeNotAllowed));
+        assert_eq!(kind_of("http://u:p@h/"), Some(Kind::CredentialsInUrl));
+        assert_eq!(kind_of("http://a%2Fb/"), Some(Kind::InvalidUrl));
+        assert_eq!(kind_of("http://a%00b/"), Some(Kind::InvalidUrl));
+        assert_eq!(kind_of("http://./"), Some(Kind::InvalidUrl));
+        assert_eq!(kind_of(&format!("http://h/{}", "x".repeat(70_000))), Some(Kind::InvalidUrl));
+    }
+
+    #[test]
+    fn a_bare_host_is_asked_whether_https_was_meant() {
+        for line in ["example.com/x", "localhost:8080/x", "example.com:80", "//example.com/x"] {
+            let rejection = parse(line.as_bytes()).1.unwrap_err();
+            assert_eq!(rejection.kind, Kind::InvalidUrl, "{line}");
+            let want = format!("did you mean https://{}?", line.trim_start_matches('/'));
+            assert!(rejection.message.contains(&want), "{}", rejection.message);
+        }
+    }
+
+    #[test]
+    fn a_json_line_is_read_with_all_its_keys() {
+        let line = r#"{"url":"http://h/","method":"POST","headers":{"X-A":"1"},"json":{"k": 1.0},"id":7,"meta":[1]}"#;
+        let (echo, request) = parse(line.as_bytes());
+        let request = request.unwrap();
+        assert_eq!(request.method, Method::POST);
+        assert_eq!(request.headers["x-a"], "1");
+        assert_eq!(request.headers["content-type"], "application/json");
+        assert_eq!(request.body.unwrap(), r#"{"k":1.0}"#);
+        assert_eq!(echo.id.unwrap().get(), "7");
+        assert_eq!(echo.meta.unwrap().get(), "[1]");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_json_line_is_said() {
+        for (line, kind) in [
+            (r#"{"url":"http://h/","colour":1}"#, Kind::InvalidRequest),
+            (r#"{"url":"http://h/","url":"http://i/"}"#, Kind::InvalidRequest),
+            (r#"{"url":"http://h/","method":"TRACE"}"#, Kind::InvalidRequest),
+            (r#"{"url":"http://h/","method":"G T"}"#, Kind::InvalidRequest),
+            (r#"{"url":"http://h/","headers":{"host":"x"}}"#, Kind::InvalidRequest),
+            (r#"{"url":"http://h/","headers":{"Proxy-Authorization":"x"}}"#, Kind::InvalidRequest),
+            (r#"{"url":"http://h/","headers":{"a":"x\ny"}}"#, Kind::InvalidRequest),
+            (r#"{"url":"http://h/","body":"a","json":1}"#, Kind::InvalidRequest),
+            (r#"{"url":"http://h/","body":1}"#, Kind::InvalidRequest),
+            (r#"{"url":1}"#, Kind::InvalidRequest),
+            (r#"{"id":1}"#, Kind::InvalidRequest),
+            (r#"{"url":"http://h/""#, Kind::InvalidJson),
+            (r#"{"url":"example.com"}"#, Kind::InvalidUrl),
+            (r#"{"url":"http://h/\n"}"#, Kind::InvalidChar),
+        ] {
+            assert_eq!(kind_of(line), Some(kind), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_its_line_again_and_never_nests() {
+        let bare = r#"{"seq":4,"input":"http://h/a","outcome":"failed","error":{"kind":"reset","message":"x"}}"#;
+        assert_eq!((kind_of(bare), shown(bare)), (None, "http://h/a".to_owned()));
+        let object = r#"{"seq":4,"input":{"url":"http://h/a","id":1},"outcome":"failed"}"#;
+        assert_eq!((kind_of(object), shown(object)), (None, r#"{"url":"http://h/a","id":1}"#.to_owned()));
+        let cut = r#"{"seq":4,"input":"http://h/aaa","input_bytes":2000000,"outcome":"rejected"}"#;
+        assert_eq!(kind_of(cut), Some(Kind::NotRepeatable));
+        let nested = r#"{"input":{"input":"http://h/"}}"#;
+        assert_eq!(kind_of(nested), Some(Kind::InvalidRequest));
+    }
+
+    #[test]
+    fn no_echo_shows_a_password() {
+        for line in [
+            "http://u:hunter2@h/",
+            r#"{"url":"http://u:hunter2@h/","id":1}"#,
+            r#"{"id":{"a":":@"},"url":"http://u:hunter2@h/"}"#,
+            r#"{"url":"http://u:hunter2@h/","wrong":1}"#,
+            r#"{"url":"http://u:hunter2@h/""#,
+            r#"{"seq":1,"input":"http://u:hunter2@h/"}"#,
+            r#"{"seq":1,"input":{"url":"http://u:hunter2@h/"}}"#,
+            "http://u:hunter2@h:99999/",
+            "u:hunter2@h/",
+        ] {
+            let (echo, result) = parse(line.as_bytes());
+            let text = format!("{echo:?} {result:?}");
+            assert!(result.is_err() && !text.contains("hunter2"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The ticket: one accepted line's place in the window.
+//!
+//! It is handed out by the feed, travels with the line and ends in the settle stage. Silence means "not done": only
+//! [`Ticket::done`] yields the receipt that a source may settle.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Identity;
+
+/// How many lines, and bytes of lines, may be accepted and not yet settled.
+#[derive(Clone, Debug)]
+pub struct Window {
+    lines: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    capacity: usize,
+}
+
+/// Room for one line in the window, before the line is known.
+#[derive(Debug)]
+pub struct Room(OwnedSemaphorePermit);
+
+impl Window {
+    /// A window of so many lines and so many bytes of lines.
+    pub fn new(lines: usize, bytes: usize) -> Self {
+        let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
+        let (lines, bytes) = (lines.min(most), bytes.min(most));
+        Self { lines: Arc::new(Semaphore::new(lines)), bytes: Arc::new(Semaphore::new(bytes)), capacity: lines }
+    }
+
+    /// Waits for room for one line; `None` never comes while the window is in use.
+    pub async fn room(&self) -> Option<Room> {
+        Arc::clone(&self.lines).acquire_owned().await.ok().map(Room)
+    }
+
+    /// Waits until the line's bytes fit too, and hands out its ticket.
+    pub async fn ticket(&self, room: Room, id: Identity, bytes: usize, turn: u64, source: usize) -> Option<Ticket> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
+        Some(Ticket { turn, source, id, _line: room.0, _bytes: bytes })
+    }
+
+    /// Lines accepted and not settled.
+    pub fn in_use(&self) -> usize {
+        self.capacity - self.lines.available_permits()
+    }
+}
+
+/// One accepted line's place in the window. Dropped, its line is not done.
+#[derive(Debug)]
+pub struct Ticket {
+    /// Counts accepted lines of all sources, from 0 and without gaps.
+    pub turn: u64,
+    /// The number of its source.
+    pub source: usize,
+    /// The line's identity.
+    pub id: Identity,
+    _line: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+impl Ticket {
+    /// Says that the line's record is as durable as every sink makes it.
+    pub fn done(self) -> Receipt {
+        Receipt { source: self.source, id: self.id }
+    }
+}
+
+/// Proof that a line is done; only a ticket yields it.
+#[derive(Debug)]
+pub struct Receipt {
+    /// The number of the line's source.
+    pub source: usize,
+    /// The line's identity.
+    pub id: Identity,
+}

@@ -1,0 +1,11 @@
+//! fetchd
+pub mod error;
+pub mod fetch;
+pub mod hosts;
+pub mod in_order;
+pub mod item;
+pub mod pipeline;
+pub mod schedule;
+pub mod sink;
+pub mod source;
+pub mod units;

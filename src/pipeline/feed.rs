@@ -1,0 +1,120 @@
+//! The feed: lines from all sources, in turns, into the queue. It accepts a line once there is room for it, and it is
+//! the only stage that hears `stop`.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::stream::{BoxStream, Stream, StreamExt};
+use futures::FutureExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Board, Clock, Fed};
+use crate::error::BoxError;
+use crate::item::{Done, Echo, Input, Job, Kind, Line, Record, Rejection, Room, Text, Ticket, Window, parse};
+
+pub(super) struct Feed {
+    pub lines: InTurns,
+    pub window: Window,
+    pub queue: mpsc::Sender<Fed>,
+    pub stop: CancellationToken,
+    pub board: Board,
+    pub clock: Clock,
+}
+
+impl Feed {
+    /// Accepts lines until the input ends or `stop` is pulled.
+    pub async fn run(mut self) -> Result<(), BoxError> {
+        let mut turn = 0;
+        let stop = self.stop.clone();
+        while let Some(Some((room, slot))) = stop.run_until_cancelled(self.room()).await {
+            let Some(input) = stop.run_until_cancelled(self.lines.next()).await else { break };
+            let Some(input) = input else { return Ok(()) };
+            let (source, line) = match input? {
+                (_, Input::Blank) => {
+                    self.board.tally().blank.add(1);
+                    continue;
+                }
+                (source, Input::Line(line)) => (source, line),
+            };
+            let ticket = self.window.ticket(room, line.id.clone(), line.text.len(), turn, source);
+            let Some(Some(ticket)) = stop.run_until_cancelled(ticket).await else {
+                self.board.tally().unread.add(1);
+                break;
+            };
+            turn += 1;
+            self.board.tally().accepted.add(1);
+            slot.send(self.accept(ticket, line));
+        }
+        self.count_unread();
+        Ok(())
+    }
+
+    /// Waits until one more line may be accepted: a place in the window and one in the queue.
+    async fn room(&mut self) -> Option<(Room, mpsc::OwnedPermit<Fed>)> {
+        let room = self.window.room().await?;
+        Some((room, self.queue.clone().reserve_owned().await.ok()?))
+    }
+
+    fn accept(&self, ticket: Ticket, line: Line) -> Fed {
+        let (echo, request) = match &line.text {
+            Text::Whole(text) => parse(text),
+            Text::TooLong { head, bytes } => {
+                let message = format!("the line has {bytes} bytes, more than the source's max_line");
+                (Echo::cut(head, *bytes), Err(Rejection { kind: Kind::LineTooLong, message }))
+            }
+        };
+        match request {
+            Ok(request) => Fed::Job(Job::new(ticket, echo, request, self.clock.now())),
+            Err(rejection) => {
+                let record = Record::rejected(line.id, echo, rejection);
+                Fed::Rejected(Box::new(Done { ticket, record }))
+            }
+        }
+    }
+
+    /// Counts what the sources had read already when the run stopped: their producer believes it to be taken.
+    fn count_unread(&mut self) {
+        const MOST: usize = 100_000;
+        for _ in 0..MOST {
+            match self.lines.next().now_or_never() {
+                Some(Some(Ok((_, Input::Line(_))))) => self.board.tally().unread.add(1),
+                Some(Some(Ok((_, Input::Blank)))) => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+/// The lines of several sources, each with the number of its source; the sources take turns.
+pub(super) struct InTurns {
+    sources: Vec<Option<BoxStream<'static, Result<Input, BoxError>>>>,
+    next: usize,
+}
+
+impl InTurns {
+    pub fn new(sources: Vec<BoxStream<'static, Result<Input, BoxError>>>) -> Self {
+        Self { sources: sources.into_iter().map(Some).collect(), next: 0 }
+    }
+}
+
+impl Stream for InTurns {
+    type Item = Result<(usize, Input), BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let (first, count) = (self.next, self.sources.len());
+        for offset in 0..count {
+            let place = (first + offset) % count;
+            let Some(source) = &mut self.sources[place] else { continue };
+            match source.poll_next_unpin(cx) {
+                Poll::Pending => {}
+                Poll::Ready(None) => self.sources[place] = None,
+                Poll::Ready(Some(input)) => {
+                    self.next = (place + 1) % count;
+                    return Poll::Ready(Some(input.map(|input| (place, input))));
+                }
+            }
+        }
+        if self.sources.iter().all(Option::is_none) { Poll::Ready(None) } else { Poll::Pending }
+    }
+}

@@ -1,0 +1,197 @@
+//! The pipeline: the topology on one screen, and the one way down.
+//!
+//! ```text
+//!             stop (the feed hears it)          give_up (schedule and work hear it)
+//!              ▼                                 ▼
+//!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
+//!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
+//!    │         │ window permits      │   └──── [verdicts] ◄────┘ job, permit, what happened
+//!    │         │                     └──► [done] ──► drain ──► sinks
+//!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink says "durable"
+//! ```
+//!
+//! Sends that may wait: feed → queue, schedule → done, drain → acks; each leads one stage nearer to the sinks, and
+//! settle waits for nobody above it, so there is no cycle. Sends that cannot wait: schedule → ready (as many places as
+//! permits) and work → verdicts (as many places as workers).
+
+mod board;
+mod drain;
+mod feed;
+mod group;
+mod schedule;
+mod settle;
+mod way_down;
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use board::{Board, Count, HeldBack, Tally, View};
+pub use group::Group;
+pub use way_down::{End, run};
+
+use crate::fetch::Fetch;
+use crate::item::{Attempt, Done, Held, Job, Memory, Window};
+use crate::schedule::Core;
+use crate::sink::Sink;
+use crate::source::Source;
+
+/// The parts that a run is made of.
+pub struct Parts {
+    /// Where lines come from.
+    pub sources: Vec<Source>,
+    /// Who makes the attempts.
+    pub fetch: Arc<dyn Fetch>,
+    /// Where records go; each gets every record.
+    pub sinks: Vec<Box<dyn Sink>>,
+}
+
+/// The numbers that a run keeps to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Lines handed over but not yet seen by the scheduler.
+    pub queue: usize,
+    /// Lines accepted and not yet settled.
+    pub window: usize,
+    /// Bytes of those lines.
+    pub window_bytes: usize,
+    /// Fetch tasks; no fewer than `concurrency`.
+    pub workers: usize,
+    /// Requests on the wire at once.
+    pub concurrency: usize,
+    /// Bytes of bodies held at once.
+    pub body_memory: u64,
+    /// Bytes of one body, after decoding.
+    pub max_body: u64,
+    /// The order of records.
+    pub order: Order,
+    /// Whether the first record that is not `ok` ends the run.
+    pub fail_fast: FailFast,
+    /// How long lines may take to finish after the first signal.
+    pub grace: Duration,
+    /// The schedule's own settings.
+    pub schedule: crate::schedule::Settings,
+}
+
+/// The order of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As lines are settled.
+    Completion,
+    /// As lines were accepted, over all sources.
+    Input,
+}
+
+/// Whether the first record that is not `ok` ends the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailFast {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// What the queue carries.
+enum Fed {
+    /// A line to be fetched.
+    Job(Box<Job>),
+    /// A line that is settled already.
+    Rejected(Box<Done>),
+}
+
+/// A job that may start now, with its leave to be on the wire and its first memory.
+struct Dispatch {
+    job: Box<Job>,
+    permit: OwnedSemaphorePermit,
+    held: Held,
+}
+
+/// What happened to a job, and how long it took.
+struct Verdict {
+    job: Box<Job>,
+    permit: OwnedSemaphorePermit,
+    attempt: Attempt,
+    wire: Duration,
+}
+
+/// Time since the start of the run, on Tokio's clock.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn instant(&self, at: Duration) -> Instant {
+        const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        self.start + at.min(FAR)
+    }
+}
+
+/// Starts every stage, and wires them up.
+pub fn start(
+    parts: Parts,
+    settings: &Settings,
+    board: &Board,
+    stop: &CancellationToken,
+    give_up: &CancellationToken,
+) -> Group {
+    let clock = Clock { start: Instant::now() };
+    let permits = settings.concurrency.min(settings.workers);
+    let (queue, from_queue) = mpsc::channel(settings.queue);
+    let (ready, from_ready) = async_channel::bounded(permits);
+    let (verdicts, from_verdicts) = mpsc::channel(settings.workers);
+    let (done, from_done) = mpsc::channel(256);
+    let (acks, from_acks) = mpsc::channel(16);
+    let (lines, settles): (Vec<_>, Vec<_>) = parts.sources.into_iter().map(|s| (s.lines, s.settle)).unzip();
+    let memory = Memory::new(settings.body_memory);
+
+    let feed = feed::Feed {
+        lines: feed::InTurns::new(lines),
+        window: Window::new(settings.window, settings.window_bytes),
+        queue,
+        stop: stop.clone(),
+        board: board.clone(),
+        clock,
+    };
+    let schedule = schedule::Schedule {
+        core: Core::new(settings.schedule.clone()),
+        queue: from_queue,
+        ready,
+        verdicts: from_verdicts,
+        done,
+        permits: Arc::new(Semaphore::new(permits)),
+        memory: schedule::BodyMemory::new(memory, settings.max_body),
+        durable: settles.iter().map(Option::is_some).collect(),
+        give_up: give_up.clone(),
+        board: board.clone(),
+        clock,
+    };
+    let drain = drain::Drain {
+        done: from_done,
+        sinks: parts.sinks,
+        order: settings.order,
+        fail_fast: settings.fail_fast,
+        acks,
+        give_up: give_up.clone(),
+        board: board.clone(),
+    };
+
+    let mut group = Group::default();
+    group.spawn("feed", feed.run());
+    group.spawn("schedule", schedule.run());
+    for _ in 0..settings.workers {
+        let (fetch, ready, verdicts) = (Arc::clone(&parts.fetch), from_ready.clone(), verdicts.clone());
+        group.spawn("work", work::work(fetch, ready, verdicts, give_up.child_token()));
+    }
+    group.spawn("drain", drain.run());
+    group.spawn("settle", settle::settle(from_acks, settles));
+    group
+}

@@ -1,0 +1,167 @@
+//! The one way down. Causes differ only in how long unfinished lines may take:
+//!
+//! | cause | unsettled lines | limit |
+//! |---|---|---|
+//! | end of input | all finish | each line's own |
+//! | first signal | all accepted finish | grace, then give up |
+//! | `--fail-fast` | given up | 1 s |
+//! | give up | `canceled` records, or left for the next start | 1 s, then abort |
+//! | second signal, stage error or panic | dropped | now |
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{Board, FailFast, Group, Parts, Settings, start};
+use crate::error::Error;
+
+/// How long records may take to be written once the run was given up.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often the log says what is still waited for.
+const STILL_WAITING: Duration = Duration::from_secs(5);
+
+/// How a run ended, when nothing broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every accepted line was finished: the input ended, or a signal came in good time.
+    Finished,
+    /// The grace period passed; unfinished lines were given up.
+    GaveUp,
+    /// The first failure cancelled the rest.
+    FailedFast,
+}
+
+/// Where the run is on its way down.
+#[derive(Clone, Copy)]
+enum Way {
+    Running,
+    Draining { until: Instant },
+    GivingUp { until: Instant, end: End },
+}
+
+impl Way {
+    fn limit(self) -> Option<Instant> {
+        match self {
+            Self::Running => None,
+            Self::Draining { until } | Self::GivingUp { until, .. } => Some(until),
+        }
+    }
+
+    fn end(self) -> End {
+        match self {
+            Self::Running | Self::Draining { .. } => End::Finished,
+            Self::GivingUp { end, .. } => end,
+        }
+    }
+}
+
+/// Runs the parts until all is done or the way down has an end. Each item of `interrupts` is a signal.
+///
+/// # Errors
+/// A stage's error or panic, and the second signal.
+pub async fn run(
+    parts: Parts,
+    settings: &Settings,
+    board: &Board,
+    interrupts: impl Stream<Item = ()>,
+) -> Result<End, Error> {
+    let (stop, give_up) = (CancellationToken::new(), CancellationToken::new());
+    let mut group = start(parts, settings, board, &stop, &give_up);
+    let mut interrupts = std::pin::pin!(interrupts.fuse());
+    let mut way = Way::Running;
+    let mut reminder = reminder();
+    loop {
+        tokio::select! {
+            biased;
+            joined = group.join() => return finish(&mut group, joined, way).await,
+            Some(()) = interrupts.next() => match way {
+                Way::Running => {
+                    stop.cancel();
+                    announce(board, settings.grace);
+                    reminder.reset();
+                    way = Way::Draining { until: Instant::now() + settings.grace };
+                }
+                _ => return interrupted(&mut group, board).await,
+            },
+            () = give_up.cancelled(), if !matches!(way, Way::GivingUp { .. }) => {
+                stop.cancel();
+                let end = if settings.fail_fast == FailFast::Yes && failed(board) { End::FailedFast } else { End::GaveUp };
+                way = Way::GivingUp { until: Instant::now() + LAST_WORDS, end };
+            }
+            () = until(way.limit()) => match way {
+                Way::GivingUp { end, .. } => {
+                    group.abort().await;
+                    return Ok(end);
+                }
+                _ => {
+                    tracing::warn!(unfinished = board.tally().unfinished(), "the grace period is over");
+                    way = Way::GivingUp { until: Instant::now() + LAST_WORDS, end: End::GaveUp };
+                    give_up.cancel();
+                }
+            },
+            _ = reminder.tick(), if matches!(way, Way::Draining { .. }) => remind(board),
+        }
+    }
+}
+
+async fn finish(group: &mut Group, joined: Result<(), Error>, way: Way) -> Result<End, Error> {
+    group.abort().await;
+    joined.map(|()| way.end())
+}
+
+async fn interrupted(group: &mut Group, board: &Board) -> Result<End, Error> {
+    group.abort().await;
+    Err(Error::Interrupted { unfinished: board.tally().unfinished() })
+}
+
+fn failed(board: &Board) -> bool {
+    board.tally().not_ok.get() > 0
+}
+
+async fn until(limit: Option<Instant>) {
+    match limit {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn reminder() -> Interval {
+    let mut reminder = interval_at(Instant::now() + STILL_WAITING, STILL_WAITING);
+    reminder.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    reminder
+}
+
+/// The answer to the first signal.
+fn announce(board: &Board, grace: Duration) {
+    let lines = grouped(board.tally().unfinished());
+    tracing::warn!("finishing {lines} lines, at most {} s; signal again to stop now", grace.as_secs());
+}
+
+/// Says what is still waited for.
+fn remind(board: &Board) {
+    let view = board.view();
+    let Some(oldest) = &view.oldest else { return };
+    tracing::info!(
+        host = %oldest.host,
+        on_the_wire = oldest.in_flight,
+        waiting = oldest.waiting,
+        unfinished = board.tally().unfinished(),
+        "still waiting, longest for this host"
+    );
+}
+
+/// A number as people read it: 16,210.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

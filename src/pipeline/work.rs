@@ -1,0 +1,44 @@
+//! A worker: takes a job that may start now, makes one attempt, reports what happened. It decides nothing and waits for
+//! nothing but the network.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Dispatch, Verdict};
+use crate::error::{BoxError, panic_message};
+use crate::fetch::Fetch;
+use crate::item::{Attempt, Failure, Held, Job, Kind, Sent};
+
+pub(super) async fn work(
+    fetch: Arc<dyn Fetch>,
+    ready: async_channel::Receiver<Dispatch>,
+    verdicts: mpsc::Sender<Verdict>,
+    give_up: CancellationToken,
+) -> Result<(), BoxError> {
+    while let Ok(Dispatch { job, permit, held }) = ready.recv().await {
+        let start = Instant::now();
+        let attempt = give_up.run_until_cancelled(attempt(fetch.as_ref(), &job, held)).await;
+        let verdict = Verdict { job, permit, attempt: attempt.unwrap_or(Attempt::Canceled), wire: start.elapsed() };
+        // There is room: each worker has at most one verdict under way, and the scheduler leaves last.
+        if verdicts.try_send(verdict).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// One attempt within its time limit; a panic in it is a result like any other.
+async fn attempt(fetch: &dyn Fetch, job: &Job, held: Held) -> Attempt {
+    let attempt = AssertUnwindSafe(async { fetch.attempt(job, held).await }).catch_unwind();
+    let (kind, message) = match timeout(job.time_limit, attempt).await {
+        Ok(Ok(attempt)) => return attempt,
+        Ok(Err(panic)) => (Kind::Panic, format!("the attempt panicked: {}", panic_message(panic.as_ref()))),
+        Err(_) => (Kind::Timeout, format!("no whole answer within {:.3} s", job.time_limit.as_secs_f64())),
+    };
+    Attempt::Failed(Failure { kind, message, sent: Sent::Something })
+}

@@ -1,0 +1,132 @@
+//! Which answers may leave their connection open, so that idle sockets stay bounded over all hosts.
+//!
+//! The client's pool has no bound of its own over hosts. This ledger believes a kept connection to be open until twice
+//! the pool's idle timeout after the last answer, which is never too few.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::hosts::{host_name, port_of};
+use crate::item::Connection;
+
+/// How long the client keeps an idle connection.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The ledger of connections that are kept: on the wire with leave to stay, or idle.
+#[derive(Debug)]
+pub struct Idle {
+    most: usize,
+    kept: usize,
+    // By scheme, host and port: what the client's pool keeps apart, too.
+    pools: HashMap<u64, Pool>,
+    hasher: RandomState,
+    swept: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    idle: usize,
+    last_answer: Duration,
+}
+
+impl Idle {
+    /// At most so many connections are kept.
+    pub fn new(most: usize) -> Self {
+        Self { most, kept: 0, pools: HashMap::new(), hasher: RandomState::new(), swept: Duration::ZERO }
+    }
+
+    /// Whether the request that starts now may leave its connection open.
+    pub fn start(&mut self, url: &Url, now: Duration) -> Connection {
+        if let Some(pool) = self.pools.get_mut(&self.key(url))
+            && pool.idle > 0
+        {
+            pool.idle -= 1;
+            return Connection::Keep;
+        }
+        if self.kept >= self.most {
+            self.sweep(now);
+        }
+        if self.kept >= self.most {
+            return Connection::Close;
+        }
+        self.kept += 1;
+        Connection::Keep
+    }
+
+    /// The request is over; `alive` when its connection went back to the client's pool.
+    pub fn end(&mut self, url: &Url, connection: Connection, alive: Alive, now: Duration) {
+        match (connection, alive) {
+            (Connection::Close, _) => {}
+            (Connection::Keep, Alive::No) => self.kept -= 1,
+            (Connection::Keep, Alive::Perhaps) => {
+                let pool = self.pools.entry(self.key(url)).or_default();
+                pool.idle += 1;
+                pool.last_answer = now;
+            }
+        }
+    }
+
+    /// Forgets the connections that the client has closed by now; at most once a second, for it looks at each pool.
+    fn sweep(&mut self, now: Duration) {
+        if now < self.swept + Duration::from_secs(1) {
+            return;
+        }
+        self.swept = now;
+        let kept = &mut self.kept;
+        self.pools.retain(|_, pool| {
+            let open = now < pool.last_answer + 2 * POOL_IDLE_TIMEOUT;
+            if !open {
+                *kept -= pool.idle;
+            }
+            open && pool.idle > 0
+        });
+    }
+
+    fn key(&self, url: &Url) -> u64 {
+        self.hasher.hash_one((url.scheme(), host_name(url), port_of(url)))
+    }
+}
+
+/// Whether a connection outlived its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alive {
+    /// It answered, and may be idle now.
+    Perhaps,
+    /// It is gone.
+    No,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(host: &str) -> Url {
+        Url::parse(&format!("http://{host}/")).unwrap()
+    }
+
+    #[test]
+    fn connections_beyond_the_limit_close_and_idle_ones_are_used_again() {
+        let (mut idle, now) = (Idle::new(2), Duration::from_secs(9));
+        for host in ["a", "b"] {
+            assert_eq!(idle.start(&url(host), now), Connection::Keep);
+            idle.end(&url(host), Connection::Keep, Alive::Perhaps, now);
+        }
+        assert_eq!(idle.start(&url("c"), now), Connection::Close);
+        assert_eq!(idle.start(&url("a"), now), Connection::Keep, "the one that is idle");
+        assert_eq!(idle.start(&url("a"), now), Connection::Close, "a second one of the same host");
+        idle.end(&url("a"), Connection::Keep, Alive::No, now);
+        assert_eq!(idle.start(&url("c"), now), Connection::Keep, "the lost one made room");
+    }
+
+    #[test]
+    fn a_connection_counts_until_the_client_has_surely_closed_it() {
+        let (mut idle, now) = (Idle::new(1), Duration::from_secs(9));
+        idle.start(&url("a"), now);
+        idle.end(&url("a"), Connection::Keep, Alive::Perhaps, now);
+        assert_eq!(idle.start(&url("b"), now + Duration::from_secs(29)), Connection::Close);
+        assert_eq!(idle.start(&url("b"), now + Duration::from_secs(31)), Connection::Keep);
+    }
+}

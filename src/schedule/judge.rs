@@ -1,0 +1,207 @@
+//! What an attempt means for its line: settle, try again, or follow a redirect. Pure: facts in, judgement out.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode, header};
+use url::Url;
+
+use super::RetryPolicy;
+use crate::hosts::{host_name, port_of};
+use crate::item::{Answer, Attempt, Failure, Home, Hop, Job, Kind, Request, Retry, Sent, check_url};
+
+/// The core's word on one attempt.
+#[derive(Debug)]
+pub(super) enum Judgement {
+    /// The line is done.
+    Settle(Option<(Kind, String)>),
+    /// The same request once more, not before `at`.
+    Retry { at: Duration, charge: Charge, because: (Kind, String) },
+    /// The same request once more, with this much body memory reserved.
+    Reserve(u64),
+    /// The redirect is followed.
+    Follow(Hop, Box<Request>, Home),
+    /// The redirect is not followed.
+    Refuse(Hop, (Kind, String)),
+}
+
+/// Whether a retry counts against `retry.retries`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Charge {
+    One,
+    Nothing,
+}
+
+/// What the judge knows besides the line and the attempt.
+pub(super) struct Bench<'a> {
+    pub policy: &'a RetryPolicy,
+    pub max_redirects: u32,
+    pub now: Duration,
+    /// When the line's time is over.
+    pub deadline: Duration,
+    /// Uniform in 0..1, for the jitter.
+    pub chance: f64,
+}
+
+impl Bench<'_> {
+    pub fn judge(&self, job: &Job, attempt: &Attempt) -> Judgement {
+        match attempt {
+            Attempt::Answer(answer) => self.answer(job, answer),
+            Attempt::Failed(failure) => self.failure(job, failure),
+            Attempt::NoMemory { need } => Judgement::Reserve(*need),
+            Attempt::Canceled => Judgement::Settle(Some(canceled())),
+        }
+    }
+
+    fn answer(&self, job: &Job, answer: &Answer) -> Judgement {
+        if answer.status.is_success() {
+            return Judgement::Settle(None);
+        }
+        if let Some(target) = self.redirect(job, answer) {
+            return self.hop(job, answer.status, target);
+        }
+        let because = (Kind::HttpStatus, format!("the server answered {}", answer.status));
+        if !self.policy.on_status.contains(&answer.status.as_u16()) || !may_repeat(job, answer.status) {
+            return Judgement::Settle(Some(because));
+        }
+        match answer.retry_after {
+            Some(wait) if wait.0 > self.policy.max_retry_after => Judgement::Settle(Some(too_long(wait.0))),
+            // At least the back-off, so that `Retry-After: 0` is no licence to hammer.
+            Some(wait) => self.retry(job, wait.0.max(self.backoff(job.attempts)), Charge::Nothing, because),
+            None => self.retry(job, self.backoff(job.attempts), Charge::One, because),
+        }
+    }
+
+    fn failure(&self, job: &Job, failure: &Failure) -> Judgement {
+        let because = match failure.kind {
+            Kind::Timeout if self.now >= self.deadline => {
+                (Kind::Deadline, format!("the line's deadline passed during an attempt: {}", failure.message))
+            }
+            kind => (kind, failure.message.clone()),
+        };
+        let again = match because.0.retry() {
+            Retry::Terminal | Retry::ByStatus => false,
+            Retry::BeforeSend => true,
+            Retry::Idempotent => failure.sent == Sent::Nothing || is_idempotent(&job.request.method),
+        };
+        if again {
+            self.retry(job, self.backoff(job.attempts), Charge::One, because)
+        } else {
+            Judgement::Settle(Some(because))
+        }
+    }
+
+    /// One more attempt, unless none is left or the wait would pass the deadline.
+    fn retry(&self, job: &Job, wait: Duration, charge: Charge, because: (Kind, String)) -> Judgement {
+        let at = self.now + wait;
+        let spent = charge == Charge::One && job.retries >= self.policy.retries;
+        if spent || at >= self.deadline {
+            return Judgement::Settle(Some(because));
+        }
+        Judgement::Retry { at, charge, because }
+    }
+
+    /// Doubles with each attempt up to the maximum; full jitter with a floor of half.
+    fn backoff(&self, attempts: u32) -> Duration {
+        let doublings = attempts.saturating_sub(1).min(20);
+        let full = self.policy.backoff.saturating_mul(1 << doublings).min(self.policy.max_backoff);
+        full.mul_f64(0.5 + self.chance / 2.0)
+    }
+
+    /// Where a redirect leads, if it is one that can be followed (RFC 9110, section 15.4).
+    fn redirect(&self, job: &Job, answer: &Answer) -> Option<Url> {
+        if self.max_redirects == 0 || !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+            return None;
+        }
+        let mut target = job.request.url.join(answer.location.as_deref()?).ok()?;
+        target.set_fragment(None);
+        Some(target)
+    }
+
+    fn hop(&self, job: &Job, status: StatusCode, target: Url) -> Judgement {
+        let from = &job.request;
+        let hop = Hop { url: from.url.clone(), method: from.method.clone(), status };
+        let method = method_after(status, &from.method);
+        if let Some(refusal) = self.refuse(job, &target, &method) {
+            return Judgement::Refuse(hop, refusal);
+        }
+        let home = if stays_home(job, &target) { Home::Here } else { Home::Left };
+        let mut request = Request { method, url: target, headers: from.headers.clone(), body: from.body.clone() };
+        if home == Home::Left {
+            // The line's headers belong to the host of its own URL; elsewhere they may be credentials.
+            let content_type = request.headers.remove(header::CONTENT_TYPE);
+            request.headers.clear();
+            request.headers.extend(content_type.map(|value| (header::CONTENT_TYPE, value)));
+        }
+        if request.method != from.method {
+            request.body = None;
+            let about_the_body = |name: &&http::HeaderName| name.as_str().starts_with("content-");
+            let names: Vec<_> = request.headers.keys().filter(about_the_body).cloned().collect();
+            for name in names {
+                request.headers.remove(name);
+            }
+        }
+        Judgement::Follow(hop, Box::new(request), home)
+    }
+
+    fn refuse(&self, job: &Job, target: &Url, method: &Method) -> Option<(Kind, String)> {
+        let from = &job.request;
+        if let Err(rejection) = check_url(target) {
+            return Some((rejection.kind, format!("the redirect was refused: {}", rejection.message)));
+        }
+        if from.url.scheme() == "https" && target.scheme() == "http" {
+            return Some((Kind::RedirectDowngrade, format!("the redirect from https to {target} was refused")));
+        }
+        let seen = |url: &Url, its_method: &Method| url == target && its_method == method;
+        if seen(&from.url, &from.method) || job.hops.iter().any(|hop| seen(&hop.url, &hop.method)) {
+            return Some((Kind::RedirectLoop, format!("the redirect leads back to {target}")));
+        }
+        if job.hops.len() >= self.max_redirects as usize {
+            let message = format!("more than {} redirects; raise fetch.max_redirects to follow more", self.max_redirects);
+            return Some((Kind::TooManyRedirects, message));
+        }
+        None
+    }
+}
+
+/// The error of a line that was not finished when the run was given up.
+pub(super) fn canceled() -> (Kind, String) {
+    (Kind::Canceled, "the run ended before this line was finished".to_owned())
+}
+
+/// The error of a line whose host asked to be left alone for longer than the configuration allows.
+pub(super) fn too_long(wait: Duration) -> (Kind, String) {
+    let message = format!("the host asked for {} s of rest; retry.max_retry_after allows less", wait.as_secs());
+    (Kind::RetryAfterTooLong, message)
+}
+
+/// RFC 9110, section 9.2.2; TRACE is never sent.
+pub(super) fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+}
+
+/// Statuses by which a server says that it did not act on the request.
+fn was_not_acted_on(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+fn may_repeat(job: &Job, status: StatusCode) -> bool {
+    is_idempotent(&job.request.method) || was_not_acted_on(status)
+}
+
+/// 303 asks for a GET; 301 and 302 turn a POST into one, as every client does; 307 and 308 keep the method.
+fn method_after(status: StatusCode, method: &Method) -> Method {
+    match (status.as_u16(), method) {
+        (303, &Method::HEAD) => Method::HEAD,
+        (303, _) | (301 | 302, &Method::POST) => Method::GET,
+        _ => method.clone(),
+    }
+}
+
+/// The same host and port under the same scheme, or its step from http to https on the default ports.
+fn stays_home(job: &Job, target: &Url) -> bool {
+    let from = &job.request.url;
+    let upgraded = from.scheme() == "http" && target.scheme() == "https" && port_of(from) == 80 && port_of(target) == 443;
+    job.home == Home::Here
+        && host_name(from) == host_name(target)
+        && (upgraded || (from.scheme() == target.scheme() && port_of(from) == port_of(target)))
+}

@@ -1,0 +1,58 @@
+//! Even spacing of starts: a generic cell rate algorithm without burst (ITU-T I.371), in ten lines.
+
+use std::time::Duration;
+
+/// Timers tick in milliseconds: a start that is late by no more than this does not push the next one, so that high
+/// rates are reached. Any window `w` therefore sees at most `rate × (w + SLACK) + 1` starts.
+pub const SLACK: Duration = Duration::from_millis(2);
+
+/// When the next start may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    every: Duration,
+    due: Duration,
+}
+
+impl Pace {
+    /// One start every `every`; zero means no limit.
+    pub fn new(every: Duration) -> Self {
+        Self { every, due: Duration::ZERO }
+    }
+
+    /// The earliest time of the next start.
+    pub fn next(&self) -> Duration {
+        self.due
+    }
+
+    /// Notes a start.
+    pub fn start(&mut self, now: Duration) {
+        self.due = self.due.max(now.saturating_sub(SLACK)) + self.every;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_window_sees_at_most_its_share(
+            every in 1u64..400, waits in prop::collection::vec(0u64..700, 2..60)
+        ) {
+            let every = Duration::from_millis(every);
+            let (mut pace, mut now, mut starts) = (Pace::new(every), Duration::ZERO, Vec::new());
+            for wait in waits {
+                now = (now + Duration::from_millis(wait)).max(pace.next());
+                pace.start(now);
+                starts.push(now);
+            }
+            for (i, from) in starts.iter().enumerate() {
+                for (n, to) in starts[i..].iter().enumerate() {
+                    // n + 1 starts in the window from `from` to `to`.
+                    prop_assert!(every * n as u32 <= (*to - *from) + SLACK);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The units a person writes: `500ms`, `30s`, `10m`; `64KiB`, `16MiB`; `5/s`, `100/min`, `unlimited`.
+//!
+//! Each type reads and writes the same text in TOML, on the command line and in messages.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A length of time, written `500ms`, `30s`, `10m` or `1h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl Span {
+    /// A span of whole seconds.
+    pub const fn secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let hint = || format!("`{text}` is not a duration; write for example `500ms`, `30s` or `10m`");
+        let signed: jiff::SignedDuration = text.parse().map_err(|_| hint())?;
+        Duration::try_from(signed).map(Self).map_err(|_| hint())
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::SignedDuration::try_from(self.0) {
+            Ok(signed) => write!(f, "{signed:#}"),
+            Err(_) => write!(f, "{:?}", self.0),
+        }
+    }
+}
+
+/// A number of bytes, written `512`, `64KiB` or `16MiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl Size {
+    /// A size in KiB.
+    pub const fn kib(n: u64) -> Self {
+        Self(n << 10)
+    }
+
+    /// A size in MiB.
+    pub const fn mib(n: u64) -> Self {
+        Self(n << 20)
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<bytesize::ByteSize>()
+            .map(|size| Self(size.as_u64()))
+            .map_err(|_| format!("`{text}` is not a size; write for example `64KiB` or `16MiB`"))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match unit.iter().find(|(unit, _)| self.0 >= *unit && self.0 % unit == 0) {
+            Some((unit, name)) => write!(f, "{}{name}", self.0 / unit),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// How often something may start: `5/s`, `100/min`, `1000/h` or `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// No limit.
+    Unlimited,
+    /// `count` starts in `period`, evenly spaced.
+    Per {
+        /// How many starts.
+        count: u32,
+        /// In which unit of time.
+        period: Period,
+    },
+}
+
+/// The unit of time of a [`Rate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    /// `s`
+    Second,
+    /// `min`
+    Minute,
+    /// `h`
+    Hour,
+}
+
+impl Rate {
+    /// The time from one start to the next; zero when there is no limit.
+    pub fn every(self) -> Duration {
+        match self {
+            Self::Unlimited => Duration::ZERO,
+            Self::Per { count, period } => period.length() / count,
+        }
+    }
+}
+
+impl Period {
+    const ALL: [Self; 3] = [Self::Second, Self::Minute, Self::Hour];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Second => "s",
+            Self::Minute => "min",
+            Self::Hour => "h",
+        }
+    }
+
+    fn length(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Second => 1,
+            Self::Minute => 60,
+            Self::Hour => 3600,
+        })
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "unlimited" {
+            return Ok(Self::Unlimited);
+        }
+        let parse = || {
+            let (count, period) = text.split_once('/')?;
+            let count = count.trim().parse().ok().filter(|count| (1..=1_000_000).contains(count))?;
+            let period = Period::ALL.into_iter().find(|p| p.name() == period.trim())?;
+            Some(Self::Per { count, period })
+        };
+        parse().ok_or_else(|| {
+            format!("`{text}` is not a rate; write for example `5/s`, `100/min`, `1000/h` or `unlimited`")
+        })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unlimited => f.write_str("unlimited"),
+            Self::Per { count, period } => write!(f, "{count}/{}", period.name()),
+        }
+    }
+}
+
+/// Gives a type that reads and writes as text its serde form: a string.
+macro_rules! serde_as_text {
+    ($($type:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+    )*};
+}
+
+serde_as_text!(Span, Size, Rate);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_read_what_they_write() {
+        for text in ["500ms", "30s", "10m"] {
+            assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+        }
+        for text in ["512", "64KiB", "16MiB", "1GiB"] {
+            assert_eq!(text.parse::<Size>().unwrap().to_string(), text);
+        }
+        for text in ["5/s", "100/min", "1000/h", "unlimited"] {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_rate_is_one_start_every_period_over_n() {
+        assert_eq!("5/s".parse::<Rate>().unwrap().every(), Duration::from_millis(200));
+        assert_eq!("100/min".parse::<Rate>().unwrap().every(), Duration::from_millis(600));
+    }
+
+    #[test]
+    fn a_wrong_unit_is_told_how_to_write_it() {
+        for text in ["0/s", "5/d", "x/s", "5", "2000000/s"] {
+            assert!(text.parse::<Rate>().unwrap_err().contains("`5/s`"), "{text}");
+        }
+        assert!("-5s".parse::<Span>().unwrap_err().contains("`30s`"));
+        assert!("16 MB?".parse::<Size>().unwrap_err().contains("`16MiB`"));
+    }
+}
