@@ -1,4 +1,5 @@
 //! fetchd
+pub mod config;
 pub mod error;
 pub mod fetch;
 pub mod hosts;
@@ -8,4 +9,5 @@ pub mod pipeline;
 pub mod schedule;
 pub mod sink;
 pub mod source;
+pub mod telemetry;
 pub mod units;

@@ -177,6 +177,19 @@ macro_rules! serde_as_text {
 
 serde_as_text!(Span, Size, Rate);
 
+/// A number as people read it: 16,210.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +211,12 @@ mod tests {
     fn a_rate_is_one_start_every_period_over_n() {
         assert_eq!("5/s".parse::<Rate>().unwrap().every(), Duration::from_millis(200));
         assert_eq!("100/min".parse::<Rate>().unwrap().every(), Duration::from_millis(600));
+    }
+
+    #[test]
+    fn numbers_are_grouped_as_people_read_them() {
+        let shown: Vec<_> = [0, 999, 1000, 16_210, 1_000_000].into_iter().map(grouped).collect();
+        assert_eq!(shown, ["0", "999", "1,000", "16,210", "1,000,000"]);
     }
 
     #[test]

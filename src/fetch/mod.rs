@@ -1,6 +1,21 @@
-//! Fetching: one attempt on the wire.
+//! Fetching: one attempt on the wire. In comes a job, out goes what happened; the schedule judges it.
+
+mod body;
+mod config;
+mod decode;
+mod failure;
+mod guard;
+mod headers;
+mod http;
+mod resolve;
 
 use futures::future::BoxFuture;
+
+pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize};
+pub use guard::Guard;
+pub use headers::HeaderTable;
+pub use http::{Http, HttpSettings, Keep};
+pub use resolve::Resolver;
 
 use crate::item::{Attempt, Held, Job};
 

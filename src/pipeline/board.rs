@@ -38,6 +38,8 @@ impl Board {
 pub struct Tally {
     /// Lines accepted.
     pub accepted: Count,
+    /// Bytes of those lines, each with its line end.
+    pub accepted_bytes: Count,
     /// Lines whose record every sink has taken.
     pub recorded: Count,
     /// Blank lines skipped.

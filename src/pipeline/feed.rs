@@ -44,6 +44,7 @@ impl Feed {
             };
             turn += 1;
             self.board.tally().accepted.add(1);
+            self.board.tally().accepted_bytes.add(line.text.len() as u64 + 1);
             slot.send(self.accept(ticket, line));
         }
         self.count_unread();

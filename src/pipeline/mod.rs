@@ -15,6 +15,7 @@
 //! permits) and work → verdicts (as many places as workers).
 
 mod board;
+mod config;
 mod drain;
 mod feed;
 mod group;
@@ -26,11 +27,13 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use board::{Board, Count, HeldBack, Tally, View};
+pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use group::Group;
 pub use way_down::{End, run};
 
@@ -78,7 +81,8 @@ pub struct Settings {
 }
 
 /// The order of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Order {
     /// As lines are settled.
     Completion,

@@ -71,10 +71,10 @@ impl Schedule {
             let now = self.clock.now();
             let counts = self.core.counts();
             if !input_open && counts.waiting + counts.in_flight + counts.outgoing == 0 {
-                publisher.publish(&self, now);
+                publisher.publish(&self, input_open, now);
                 return Ok(());
             }
-            let view_at = publisher.look(&self, now);
+            let view_at = publisher.look(&self, input_open, now);
             let wake_at = [self.core.next_wakeup(now), view_at].into_iter().flatten().min();
             match self.wait(input_open, &mut lines, &mut verdicts, timer.as_mut(), wake_at).await {
                 Event::Verdicts => self.take_verdicts(&mut verdicts),
@@ -242,21 +242,24 @@ impl Publisher {
     }
 
     /// Publishes if it is time; otherwise says when it will be, once, so that the last change is seen.
-    fn look(&mut self, schedule: &Schedule, now: Duration) -> Option<Duration> {
+    fn look(&mut self, schedule: &Schedule, input_open: bool, now: Duration) -> Option<Duration> {
         if now < self.since + VIEW_EVERY {
             self.stale = true;
             return Some(self.since + VIEW_EVERY);
         }
         if std::mem::take(&mut self.stale) {
-            self.publish(schedule, now);
+            self.publish(schedule, input_open, now);
         }
         None
     }
 
-    fn publish(&mut self, schedule: &Schedule, now: Duration) {
+    fn publish(&mut self, schedule: &Schedule, input_open: bool, now: Duration) {
         self.held_back.note(&self.limit, now - self.since);
         self.since = now;
-        self.limit = schedule.limit(now);
+        self.limit = match schedule.limit(now) {
+            Limit::Input if !input_open => Limit::Servers,
+            limit => limit,
+        };
         schedule.board.publish(View {
             counts: schedule.core.counts(),
             hosts: schedule.core.hosts(),

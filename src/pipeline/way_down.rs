@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Board, FailFast, Group, Parts, Settings, start};
 use crate::error::Error;
+use crate::units::grouped;
 
 /// How long records may take to be written once the run was given up.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -151,17 +152,4 @@ fn remind(board: &Board) {
         unfinished = board.tally().unfinished(),
         "still waiting, longest for this host"
     );
-}
-
-/// A number as people read it: 16,210.
-pub(crate) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

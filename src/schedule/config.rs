@@ -96,14 +96,34 @@ impl From<&RetryConfig> for RetryPolicy {
     }
 }
 
+/// What one pattern says of its hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostRule {
+    /// Requests on the wire at once.
+    pub concurrency: Option<u32>,
+    /// From one start to the next.
+    pub every: Option<Duration>,
+}
+
+impl Settings {
+    /// The limits of one host.
+    pub fn limits_of(&self, name: &str, port: u16) -> HostLimits {
+        let rules = || self.hosts.matching(name, port);
+        HostLimits {
+            concurrency: rules().find_map(|rule| rule.concurrency).unwrap_or(self.any_host.concurrency),
+            every: rules().find_map(|rule| rule.every).unwrap_or(self.any_host.every),
+        }
+    }
+}
+
 /// Everything the core is told, checked and complete.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// From one start to the next over all hosts; zero for no limit.
     pub every: Duration,
-    /// Limits by pattern, each with the gaps filled from the less specific ones.
-    pub hosts: Patterns<HostLimits>,
-    /// Limits of a host that no pattern names.
+    /// Limits by pattern; what one leaves out falls back to the next, key by key.
+    pub hosts: Patterns<HostRule>,
+    /// What no pattern says.
     pub any_host: HostLimits,
     /// Hosts tracked at once.
     pub max_hosts: usize,

@@ -10,6 +10,8 @@ use super::Core;
 pub enum Limit {
     /// Nothing waits: the input is the limit.
     Input,
+    /// Nothing waits, and no input is to come: the servers' own time is the limit.
+    Servers,
     /// `limits.concurrency`
     Concurrency,
     /// `limits.rate`

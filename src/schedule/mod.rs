@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-pub use config::{HostConfig, LimitsConfig, RetryConfig, RetryPolicy, Settings};
+pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
 pub use host::HostLimits;
 pub use idle::POOL_IDLE_TIMEOUT;
 pub use limit::Limit;
@@ -297,7 +297,7 @@ impl Core {
         if self.hosts.len() >= self.settings.max_hosts {
             return None;
         }
-        let limits = self.settings.hosts.matching(name, port).next().copied().unwrap_or(self.settings.any_host);
+        let limits = self.settings.limits_of(name, port);
         let key: Arc<str> = key.into();
         let id = self.hosts.insert(Host::new(Arc::clone(&key), limits));
         self.names.insert(key, id);

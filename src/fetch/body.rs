@@ -1,0 +1,244 @@
+//! Receiving a body: within `max_body` by decoded bytes, within body memory without waiting, and whole or flagged.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use aws_lc_rs::digest::{self, SHA256};
+use bytes::{Buf, Bytes};
+use futures::{StreamExt, TryStreamExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, ReadBuf};
+
+use super::decode::{Coding, decoder};
+use super::failure::within_body;
+use super::{Keep, Oversize};
+use crate::item::{Attempt, Body, CHUNK, Failure, Held, Kind, Sent};
+
+/// What a body may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyRules {
+    pub max_body: u64,
+    pub oversize: Oversize,
+    pub keep: Keep,
+    pub digest: bool,
+}
+
+/// What the head says of the body.
+#[derive(Debug)]
+pub(super) struct Announced {
+    /// In the order they were applied.
+    pub codings: Vec<Coding>,
+    /// Bytes before decoding.
+    pub length: Option<u64>,
+    /// Whether only the end of the connection ends the body.
+    pub until_close: bool,
+}
+
+/// Receives the body to its end.
+///
+/// # Errors
+/// The attempt's result, when it is not a whole answer.
+pub(super) async fn receive(
+    mut response: reqwest::Response,
+    announced: &Announced,
+    rules: BodyRules,
+    held: Held,
+) -> Result<Body, Attempt> {
+    let plain_length = announced.length.filter(|_| announced.codings.is_empty());
+    if rules.oversize == Oversize::Fail && plain_length.is_some_and(|length| length > rules.max_body) {
+        return Err(too_large(rules.max_body));
+    }
+    let mut receiver = Receiver::new(rules, held, plain_length);
+    if announced.codings.is_empty() {
+        while let Some(chunk) = response.chunk().await.map_err(|error| Attempt::Failed(within_body(error)))? {
+            if receiver.take(&chunk)? == Go::Stop {
+                break;
+            }
+        }
+    } else {
+        receive_decoded(response, announced, &mut receiver).await?;
+    }
+    Ok(receiver.finish())
+}
+
+async fn receive_decoded(response: reqwest::Response, announced: &Announced, to: &mut Receiver) -> Result<(), Attempt> {
+    let mut raw = Raw { chunks: response.bytes_stream().boxed(), chunk: Bytes::new(), broken: None };
+    let decoded = decode_into(&mut raw, &announced.codings, to).await;
+    match decoded {
+        Ok(Go::Stop) => Ok(()),
+        // The codings may end before the message does; it is whole only once its framing says so.
+        Ok(Go::On) => raw.drain(to.rules.max_body).await,
+        Err(Decoding::Result(attempt)) => Err(attempt),
+        Err(Decoding::Io(error)) => Err(match raw.broken {
+            Some(failure) => Attempt::Failed(failure),
+            None => {
+                let cut_by_close = announced.until_close && error.kind() == io::ErrorKind::UnexpectedEof;
+                let kind = if cut_by_close { Kind::BodyIncomplete } else { Kind::Decode };
+                failed(kind, format!("the body cannot be decoded: {error}"))
+            }
+        }),
+    }
+}
+
+enum Decoding {
+    Io(io::Error),
+    Result(Attempt),
+}
+
+async fn decode_into(raw: &mut Raw, codings: &[Coding], to: &mut Receiver) -> Result<Go, Decoding> {
+    // An empty body is not decoded: some servers announce a coding for nothing.
+    if raw.fill_buf().await.map_err(Decoding::Io)?.is_empty() {
+        return Ok(Go::On);
+    }
+    let mut reader = decoder(Box::new(raw), codings).await.map_err(Decoding::Io)?;
+    loop {
+        let there = reader.fill_buf().await.map_err(Decoding::Io)?;
+        if there.is_empty() {
+            return Ok(Go::On);
+        }
+        let n = there.len();
+        if to.take(there).map_err(Decoding::Result)? == Go::Stop {
+            return Ok(Go::Stop);
+        }
+        reader.consume(n);
+    }
+}
+
+/// Whether there is any use in reading on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Go {
+    On,
+    Stop,
+}
+
+/// Takes the decoded bytes as they come.
+struct Receiver {
+    rules: BodyRules,
+    held: Held,
+    /// The whole length, when it is known.
+    length: Option<u64>,
+    data: Vec<u8>,
+    bytes: u64,
+    digest: Option<digest::Context>,
+    truncated: bool,
+}
+
+impl Receiver {
+    fn new(rules: BodyRules, held: Held, length: Option<u64>) -> Self {
+        let expected = length.unwrap_or(0).min(CHUNK).min(rules.max_body);
+        let capacity = if rules.keep == Keep::Bodies { usize::try_from(expected).unwrap_or(0) } else { 0 };
+        Self {
+            rules,
+            held,
+            length,
+            data: Vec::with_capacity(capacity),
+            bytes: 0,
+            digest: rules.digest.then(|| digest::Context::new(&SHA256)),
+            truncated: false,
+        }
+    }
+
+    fn take(&mut self, chunk: &[u8]) -> Result<Go, Attempt> {
+        let room = self.rules.max_body - self.bytes;
+        let fits = usize::try_from(room).map_or(chunk.len(), |room| chunk.len().min(room));
+        let (chunk, surplus) = chunk.split_at(fits);
+        if !surplus.is_empty() && self.rules.oversize == Oversize::Fail {
+            return Err(too_large(self.rules.max_body));
+        }
+        self.bytes += chunk.len() as u64;
+        if let Some(digest) = &mut self.digest {
+            digest.update(chunk);
+        }
+        if self.rules.keep == Keep::Bodies {
+            self.store(chunk)?;
+        }
+        self.truncated = !surplus.is_empty();
+        Ok(if self.truncated { Go::Stop } else { Go::On })
+    }
+
+    fn store(&mut self, chunk: &[u8]) -> Result<(), Attempt> {
+        if !self.held.grow_to(self.bytes) {
+            let need = self.length.unwrap_or(self.rules.max_body).min(self.rules.max_body);
+            return Err(Attempt::NoMemory { need: need.max(self.bytes) });
+        }
+        // The buffer grows with what is held, not by doubling on its own.
+        if self.data.capacity() - self.data.len() < chunk.len() && self.bytes > CHUNK {
+            let held = usize::try_from(self.held.bytes().min(self.rules.max_body)).unwrap_or(usize::MAX);
+            self.data.reserve_exact((held - self.data.len()).max(chunk.len()));
+        }
+        self.data.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Body {
+        let sha256 = self.digest.take().and_then(|digest| digest.finish().as_ref().try_into().ok());
+        self.data.shrink_to_fit();
+        let data = Bytes::from(self.data);
+        let held = (self.rules.keep == Keep::Bodies).then_some(self.held);
+        Body { data, bytes: self.bytes, sha256, truncated: self.truncated, held }
+    }
+}
+
+/// The body as it comes off the wire, with the client's own error kept: decoders only pass on that there was one.
+struct Raw {
+    chunks: futures::stream::BoxStream<'static, reqwest::Result<Bytes>>,
+    chunk: Bytes,
+    broken: Option<Failure>,
+}
+
+impl Raw {
+    /// Reads to the end of the message, as far as a body may go.
+    async fn drain(mut self, most: u64) -> Result<(), Attempt> {
+        let mut rest = self.chunk.len() as u64;
+        loop {
+            match self.chunks.try_next().await {
+                Ok(Some(chunk)) => rest += chunk.len() as u64,
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(Attempt::Failed(within_body(error))),
+            }
+            if rest > most {
+                return Err(too_large(most));
+            }
+        }
+    }
+}
+
+impl AsyncBufRead for Raw {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        while this.chunk.is_empty() {
+            match ready!(this.chunks.as_mut().poll_next(cx)) {
+                Some(Ok(chunk)) => this.chunk = chunk,
+                Some(Err(error)) => {
+                    this.broken = Some(within_body(error));
+                    return Poll::Ready(Err(io::Error::other("the connection broke")));
+                }
+                None => break,
+            }
+        }
+        Poll::Ready(Ok(&this.chunk))
+    }
+
+    fn consume(self: Pin<&mut Self>, n: usize) {
+        self.get_mut().chunk.advance(n);
+    }
+}
+
+impl AsyncRead for Raw {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let there = ready!(self.as_mut().poll_fill_buf(cx))?;
+        let n = there.len().min(to.remaining());
+        to.put_slice(&there[..n]);
+        self.consume(n);
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn too_large(max_body: u64) -> Attempt {
+    let message = format!("the body is longer than {max_body} bytes; raise fetch.max_body, or set fetch.oversize = \"truncate\"");
+    failed(Kind::BodyTooLarge, message)
+}
+
+fn failed(kind: Kind, message: String) -> Attempt {
+    Attempt::Failed(Failure { kind, message, sent: Sent::Something })
+}

@@ -1,0 +1,89 @@
+//! `[fetch]`, `[dns]` and `[network]`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Size, Span};
+
+/// `[fetch]`: how one request is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FetchConfig {
+    /// Fetch tasks; by default as many as `limits.concurrency`.
+    pub workers: Option<u32>,
+    /// One attempt: DNS, connect, TLS, request, whole body.
+    pub timeout: Span,
+    /// DNS, TCP and TLS.
+    pub connect_timeout: Span,
+    /// One line, from its first request: attempts, waits between them, redirects.
+    pub deadline: Span,
+    /// The longest body, decoded.
+    pub max_body: Size,
+    /// What becomes of a longer one.
+    pub oversize: Oversize,
+    /// Redirects followed per line.
+    pub max_redirects: u32,
+    /// Connections kept open for reuse over all hosts; by default as many as `limits.concurrency`.
+    pub idle_connections: Option<u32>,
+    /// `user-agent`; `{version}` is replaced.
+    pub user_agent: String,
+    /// Headers sent everywhere.
+    pub headers: BTreeMap<String, String>,
+    /// Whether HTTP/2 is offered to https servers.
+    pub http2: bool,
+    /// The proxy for all requests: `http://host:port` or `socks5://host:port`.
+    pub proxy: Option<String>,
+}
+
+impl Default for FetchConfig {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            timeout: Span::secs(30),
+            connect_timeout: Span::secs(10),
+            deadline: Span::secs(600),
+            max_body: Size::mib(16),
+            oversize: Oversize::Fail,
+            max_redirects: 10,
+            idle_connections: None,
+            user_agent: "fetchd/{version}".to_owned(),
+            headers: BTreeMap::new(),
+            http2: false,
+            proxy: None,
+        }
+    }
+}
+
+/// What becomes of a body longer than `max_body`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Oversize {
+    /// The line fails with `body_too_large`.
+    #[default]
+    Fail,
+    /// The body is cut, and its record says so.
+    Truncate,
+}
+
+/// `[dns]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DnsConfig {
+    /// Name servers; by default the system's.
+    pub servers: Option<Vec<SocketAddr>>,
+    /// One look-up; by default 5 s, or half of `fetch.connect_timeout` where that is shorter.
+    pub timeout: Option<Span>,
+}
+
+/// `[network]`: which addresses may be dialled besides the public ones, and which never.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkConfig {
+    /// Networks allowed although they are not public.
+    pub allow: Vec<IpNet>,
+    /// Networks refused; this beats `allow`.
+    pub deny: Vec<IpNet>,
+}

@@ -1,0 +1,70 @@
+//! Which headers a request carries. For one name the first wins: the line's own, `-H`, `[hosts]` (most specific first),
+//! `fetch.headers`. The first three belong to the host of the line's own URL.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, HeaderValue, header};
+
+use super::FetchConfig;
+use super::decode::ACCEPT_ENCODING;
+use crate::hosts::{HostPattern, Patterns, host_name, port_of};
+use crate::item::{Connection, Home, Job, parse_header};
+
+/// The configured headers.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderTable {
+    /// `fetch.headers` and what fetchd itself says.
+    everywhere: HeaderMap,
+    /// `[hosts]`
+    hosts: Patterns<HeaderMap>,
+    /// `-H`
+    command_line: HeaderMap,
+}
+
+impl HeaderTable {
+    /// A table as configured: `fetch.headers`, `[hosts]` by pattern, and `-H`.
+    ///
+    /// # Errors
+    /// The first header that is none; a checked configuration has no such header.
+    pub fn new(
+        fetch: &FetchConfig,
+        hosts: impl Iterator<Item = (HostPattern, BTreeMap<String, String>)>,
+        command_line: &BTreeMap<String, String>,
+    ) -> Result<Self, String> {
+        let mut everywhere = HeaderMap::new();
+        let user_agent = fetch.user_agent.replace("{version}", env!("CARGO_PKG_VERSION"));
+        everywhere.extend([parse_header("user-agent", &user_agent)?]);
+        everywhere.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPT_ENCODING));
+        overlay(&mut everywhere, &read(&fetch.headers)?);
+        let hosts = hosts.filter(|(_, headers)| !headers.is_empty());
+        let hosts = hosts.map(|(pattern, headers)| Ok((pattern, read(&headers)?))).collect::<Result<_, String>>()?;
+        Ok(Self { everywhere, hosts, command_line: read(command_line)? })
+    }
+
+    /// The headers of this job's request.
+    pub fn of(&self, job: &Job) -> HeaderMap {
+        let mut headers = self.everywhere.clone();
+        if job.home == Home::Here {
+            let own = job.first_url.as_ref().unwrap_or(&job.request.url);
+            let matching: Vec<_> = self.hosts.matching(host_name(own), port_of(own)).collect();
+            for of_pattern in matching.into_iter().rev().chain([&self.command_line]) {
+                overlay(&mut headers, of_pattern);
+            }
+        }
+        overlay(&mut headers, &job.request.headers);
+        if job.connection == Connection::Close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        headers
+    }
+}
+
+fn read(headers: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
+    headers.iter().map(|(name, value)| parse_header(name, value)).collect()
+}
+
+fn overlay(headers: &mut HeaderMap, over: &HeaderMap) {
+    for (name, value) in over {
+        headers.insert(name.clone(), value.clone());
+    }
+}

@@ -1,0 +1,240 @@
+//! One attempt with reqwest: guard, request, head, body.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method, StatusCode, Version, header};
+use tokio::time::Instant;
+use url::{Host, Url};
+
+use super::body::{Announced, BodyRules, receive};
+use super::decode::codings_of;
+use super::failure::before_answer;
+use super::{Fetch, FetchConfig, Guard, HeaderTable, Resolver};
+use crate::error::BoxError;
+use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, RetryAfter, Sent};
+use crate::schedule::POOL_IDLE_TIMEOUT;
+
+/// Whether records will show bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Some sink wants them.
+    Bodies,
+    /// No sink wants them: they are received, counted and dropped.
+    Nothing,
+}
+
+/// What the fetcher is told, besides `[fetch]`.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// The headers of requests.
+    pub headers: HeaderTable,
+    /// Whether bodies are kept.
+    pub keep: Keep,
+    /// Whether records show response headers.
+    pub show_headers: bool,
+    /// Whether records show the body's SHA-256.
+    pub digest: bool,
+    /// The most idle connections that one host can have.
+    pub idle_per_host: usize,
+}
+
+/// The fetcher over HTTP.
+pub struct Http {
+    client: reqwest::Client,
+    guard: Arc<Guard>,
+    headers: HeaderTable,
+    rules: BodyRules,
+    show_headers: bool,
+}
+
+impl Http {
+    /// Builds the one client of the run.
+    ///
+    /// # Errors
+    /// When the proxy's URL is none, or TLS cannot be set up.
+    pub fn new(config: &FetchConfig, settings: HttpSettings, guard: Arc<Guard>, resolver: Resolver) -> Result<Self, BoxError> {
+        let builder = || client_builder(config, settings.idle_per_host, resolver.clone());
+        let client = builder()?.build().or_else(|error| {
+            tracing::warn!(%error, "no root certificates were found, so every https request will fail");
+            builder()?.tls_certs_only([]).build().map_err(BoxError::from)
+        })?;
+        let HttpSettings { headers, keep, show_headers, digest, .. } = settings;
+        let rules = BodyRules { max_body: config.max_body.0, oversize: config.oversize, keep, digest };
+        Ok(Self { client, guard, headers, rules, show_headers })
+    }
+
+    async fn attempt(&self, job: &Job, held: Held) -> Attempt {
+        if let Err(forbidden) = self.check_literal(&job.request.url) {
+            return Attempt::Failed(forbidden);
+        }
+        let start = Instant::now();
+        let response = match self.client.execute(self.request(job)).await {
+            Ok(response) => response,
+            Err(error) => return Attempt::Failed(before_answer(error)),
+        };
+        let ttfb = start.elapsed();
+        match self.receive(&job.request.method, response, held, ttfb).await {
+            Ok(answer) => Attempt::Answer(Box::new(answer)),
+            Err(attempt) => attempt,
+        }
+    }
+
+    /// Names are checked where they are resolved; an address that stands in the URL never gets there.
+    fn check_literal(&self, url: &Url) -> Result<(), Failure> {
+        let address = match url.host() {
+            Some(Host::Ipv4(v4)) => IpAddr::V4(v4),
+            Some(Host::Ipv6(v6)) => IpAddr::V6(v6),
+            _ => return Ok(()),
+        };
+        self.guard.check(address).map_err(|forbidden| Failure {
+            kind: Kind::ForbiddenAddress,
+            message: forbidden.to_string(),
+            sent: Sent::Refused,
+        })
+    }
+
+    fn request(&self, job: &Job) -> reqwest::Request {
+        let mut request = reqwest::Request::new(job.request.method.clone(), job.request.url.clone());
+        *request.headers_mut() = self.headers.of(job);
+        *request.body_mut() = job.request.body.clone().map(Into::into);
+        request
+    }
+
+    async fn receive(&self, method: &Method, response: reqwest::Response, held: Held, ttfb: Duration) -> Result<Answer, Attempt> {
+        check_framing(&response).map_err(|message| failed(Kind::Protocol, message))?;
+        let status = response.status();
+        let (version, ip) = (response.version(), response.remote_addr().map(|address| address.ip()));
+        let headers = response.headers();
+        let text = |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::from);
+        let (content_type, location) = (text(header::CONTENT_TYPE), text(header::LOCATION));
+        let content_length = text(header::CONTENT_LENGTH).and_then(|length: Box<str>| length.parse().ok());
+        let retry_after = retry_after(status, headers);
+        let announced = Announced {
+            codings: match has_body(method, status) {
+                true => codings_of(headers).map_err(|message| failed(Kind::Decode, message))?,
+                false => Vec::new(),
+            },
+            length: content_length.filter(|_| has_body(method, status)),
+            until_close: content_length.is_none() && !headers.contains_key(header::TRANSFER_ENCODING),
+        };
+        let shown_headers = self.show_headers.then(|| headers.clone());
+        let mut body = receive(response, &announced, self.rules, held).await?;
+        if let Some(held) = &mut body.held {
+            let beside_the_body = shown_headers.as_ref().map_or(0, size_of) + content_type.as_ref().map_or(0, |t: &Box<str>| t.len());
+            held.shrink_to(body.data.len() as u64 + beside_the_body as u64);
+        }
+        let headers = shown_headers;
+        Ok(Answer { status, version, ip, content_type, content_length, location, retry_after, headers, body, ttfb })
+    }
+}
+
+impl Fetch for Http {
+    fn attempt<'a>(&'a self, job: &'a Job, held: Held) -> BoxFuture<'a, Attempt> {
+        self.attempt(job, held).boxed()
+    }
+}
+
+fn client_builder(config: &FetchConfig, idle_per_host: usize, resolver: Resolver) -> Result<reqwest::ClientBuilder, BoxError> {
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .connect_timeout(config.connect_timeout.0)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .pool_max_idle_per_host(idle_per_host)
+        .dns_resolver(Arc::new(resolver));
+    if !config.http2 {
+        builder = builder.http1_only();
+    }
+    if let Some(proxy) = &config.proxy {
+        // Names are the proxy's business, also with SOCKS.
+        let proxy = proxy.replacen("socks5://", "socks5h://", 1);
+        builder = builder.proxy(reqwest::Proxy::all(proxy)?);
+    }
+    Ok(builder)
+}
+
+/// RFC 9112, section 6.3, more strictly than the client: what could be read in two ways is not read at all.
+fn check_framing(response: &reqwest::Response) -> Result<(), String> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err("the server switched protocols without being asked".to_owned());
+    }
+    if response.version() == Version::HTTP_2 {
+        return Ok(());
+    }
+    let headers = response.headers();
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(first) = codings.next() else { return Ok(()) };
+    if !first.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
+        return Err("the answer has a transfer coding other than `chunked`".to_owned());
+    }
+    if headers.contains_key(header::CONTENT_LENGTH) {
+        return Err("the answer has both a transfer coding and a content-length".to_owned());
+    }
+    Ok(())
+}
+
+fn has_body(method: &Method, status: StatusCode) -> bool {
+    *method != Method::HEAD && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Seconds or a date (RFC 9110, section 10.2.3); anything else is as good as absent.
+fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<RetryAfter> {
+    /// Longer than any run; it keeps sums of times far from overflow.
+    const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = value.parse().unwrap_or(u64::MAX);
+        return Some(RetryAfter(Duration::from_secs(seconds).min(LONGEST)));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    let wait = at.duration_since(SystemTime::now()).unwrap_or_default();
+    Some(RetryAfter(wait.min(LONGEST)))
+}
+
+/// What a header map weighs, roughly.
+fn size_of(headers: &HeaderMap) -> usize {
+    const PER_ENTRY: usize = 64;
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PER_ENTRY).sum()
+}
+
+fn failed(kind: Kind, message: String) -> Attempt {
+    Attempt::Failed(Failure { kind, message, sent: Sent::Something })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(status: u16, value: &str) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+        retry_after(StatusCode::from_u16(status).unwrap(), &headers).map(|RetryAfter(wait)| wait.as_secs())
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(parsed(429, "120"), Some(120));
+        assert_eq!(parsed(503, " 0 "), Some(0));
+        assert_eq!(parsed(429, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(0));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        assert!(matches!(parsed(429, &soon), Some(98..=100)));
+    }
+
+    #[test]
+    fn garbage_is_no_retry_after_and_huge_is_bounded() {
+        for garbage in ["soon", "-5", "1.5", "", "12 apples"] {
+            assert_eq!(parsed(429, garbage), None, "{garbage}");
+        }
+        assert_eq!(parsed(429, "99999999999999999999999"), Some(10 * 366 * 24 * 3600));
+        assert_eq!(parsed(500, "120"), None);
+    }
+}

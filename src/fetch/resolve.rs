@@ -1,0 +1,128 @@
+//! Names to addresses, and only to those that may be dialled. The client has no other way to an address by name.
+
+use std::error::Error as _;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::guard::Forbidden;
+use super::{DnsConfig, Guard};
+use crate::error::BoxError;
+use crate::item::Kind;
+
+/// Addresses of one answer that are tried, at most.
+const MOST_ADDRESSES: usize = 4;
+
+/// Why a name has no address that may be dialled. It travels through the client's errors and is found there again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unresolved {
+    /// Its row in the table.
+    pub kind: Kind,
+    /// A sentence for the record.
+    pub message: String,
+}
+
+/// The resolver of a run.
+#[derive(Clone)]
+pub struct Resolver {
+    dns: Arc<TokioResolver>,
+    guard: Arc<Guard>,
+    timeout: Duration,
+    /// The proxy's own host, which the operator has named.
+    exempt: Option<Arc<str>>,
+}
+
+impl Resolver {
+    /// A resolver as configured. Without name servers in the configuration it takes the system's; where the system has
+    /// none, only `/etc/hosts` answers.
+    ///
+    /// # Errors
+    /// When the resolver cannot be set up.
+    pub fn new(config: &DnsConfig, guard: Arc<Guard>, exempt: Option<&str>) -> Result<Self, BoxError> {
+        let provider = TokioRuntimeProvider::default();
+        let mut builder = match &config.servers {
+            Some(servers) => {
+                let servers = servers.iter().map(name_server).collect();
+                let mut builder = TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), provider);
+                *builder.options_mut() = ResolverOpts::default();
+                builder
+            }
+            None => TokioResolver::builder(provider.clone()).unwrap_or_else(|error| {
+                tracing::warn!(%error, "the system names no DNS servers; set dns.servers to look names up");
+                TokioResolver::builder_with_config(ResolverConfig::from_name_servers(Vec::new()), provider)
+            }),
+        };
+        // Two tries fit into the time of one look-up.
+        let timeout = config.timeout.map_or(Duration::from_secs(5), |span| span.0);
+        builder.options_mut().timeout = timeout / 2;
+        builder.options_mut().attempts = 1;
+        let dns = Arc::new(builder.build()?);
+        Ok(Self { dns, guard, timeout, exempt: exempt.map(Into::into) })
+    }
+
+    async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, Unresolved> {
+        let answer = match tokio::time::timeout(self.timeout, self.dns.lookup_ip(name)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(explain(&error)),
+            Err(_) => {
+                let message = format!("no answer from DNS within {:.3} s", self.timeout.as_secs_f64());
+                return Err(Unresolved { kind: Kind::DnsTimeout, message });
+            }
+        };
+        let mut refused: Option<Forbidden> = None;
+        let mut allowed = Vec::new();
+        for address in answer.iter() {
+            match self.guard.check(address) {
+                Err(forbidden) if self.exempt.as_deref() != Some(name) => refused = Some(forbidden),
+                _ => allowed.push(SocketAddr::new(address, 0)),
+            }
+        }
+        allowed.truncate(MOST_ADDRESSES);
+        match refused {
+            Some(forbidden) if allowed.is_empty() => {
+                let message = format!("the name resolves to a forbidden address: {forbidden}");
+                Err(Unresolved { kind: Kind::ForbiddenAddress, message })
+            }
+            _ if allowed.is_empty() => {
+                Err(Unresolved { kind: Kind::DnsNotFound, message: "the name has no address".to_owned() })
+            }
+            _ => Ok(allowed),
+        }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolver = self.clone();
+        Box::pin(async move {
+            let addresses = resolver.look_up(name.as_str()).await?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn name_server(address: &SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    for connection in &mut server.connections {
+        connection.port = address.port();
+    }
+    server
+}
+
+fn explain(error: &NetError) -> Unresolved {
+    if error.is_nx_domain() || error.is_no_records_found() {
+        return Unresolved { kind: Kind::DnsNotFound, message: "the name does not exist, or has no address".to_owned() };
+    }
+    let timed_out = matches!(error, NetError::Timeout)
+        || error.source().and_then(|e| e.downcast_ref::<io::Error>()).is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
+    let kind = if timed_out { Kind::DnsTimeout } else { Kind::DnsFailed };
+    Unresolved { kind, message: format!("the look-up failed: {error}") }
+}

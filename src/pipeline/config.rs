@@ -1,0 +1,63 @@
+//! `[queue]`, `[output]` and `[shutdown]`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Order;
+use crate::sink::Body;
+use crate::units::{Size, Span};
+
+/// `[queue]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueConfig {
+    /// Lines handed over but not yet seen by the scheduler.
+    pub capacity: u32,
+    /// Lines accepted and not yet settled.
+    pub window: u32,
+    /// Bytes of those lines.
+    pub window_bytes: Size,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { capacity: 1024, window: 16_384, window_bytes: Size::mib(64) }
+    }
+}
+
+/// `[output]`: what all sinks have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputConfig {
+    /// The order of records.
+    pub order: Order,
+    /// How bodies are shown; a sink may override it.
+    pub body: Body,
+    /// Whether records have the response's headers.
+    pub headers: bool,
+    /// Whether records have the body's SHA-256.
+    pub digest: bool,
+    /// Whether a record other than `ok` makes the exit code 3.
+    pub fail: bool,
+    /// Whether the first record other than `ok` ends the run.
+    pub fail_fast: bool,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self { order: Order::Completion, body: Body::Auto, headers: false, digest: false, fail: false, fail_fast: false }
+    }
+}
+
+/// `[shutdown]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShutdownConfig {
+    /// How long lines may take to finish after the first signal.
+    pub grace: Span,
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { grace: Span::secs(30) }
+    }
+}

@@ -1,0 +1,54 @@
+//! The sink `stdout`: records as JSON lines on standard output, each batch written before the next is made.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::writer::Writer;
+use super::{Body, Encoder, Opened, Sink, Style, Wanted};
+use crate::error::BoxError;
+use crate::item::Record;
+
+/// `[sink.NAME.stdout]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stdout {
+    /// Which records.
+    pub records: Wanted,
+    /// How bodies are shown; by default as `output.body` says.
+    pub body: Option<Body>,
+}
+
+impl Stdout {
+    /// Opens standard output.
+    ///
+    /// # Errors
+    /// When it is closed.
+    pub fn open(&self, style: Style) -> Result<Opened, BoxError> {
+        let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let encoder = Encoder::new(style, self.records, self.body);
+        Ok(Opened { sink: Box::new(Open { writer: Writer::new(file), encoder }), note: None })
+    }
+}
+
+struct Open {
+    writer: Writer,
+    encoder: Encoder,
+}
+
+impl Sink for Open {
+    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
+        async move {
+            self.encoder.encode(batch, self.writer.buffer())?;
+            self.writer.write().await.map_err(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe => "standard output was closed by its reader".into(),
+                _ => format!("cannot write to standard output: {error}").into(),
+            })
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,115 @@
+//! Logs: through the progress line, from a thread of their own, and dropped rather than waited for when nobody reads.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// `[log]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// The least important level that is logged.
+    pub level: Level,
+    /// How.
+    pub format: Format,
+}
+
+/// How important a log line is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Level {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Format {
+    /// Whether log lines, and the summary, are JSON.
+    pub fn is_json(self) -> bool {
+        match self {
+            Self::Auto => !io::stderr().is_terminal(),
+            Self::Text => false,
+            Self::Json => true,
+        }
+    }
+}
+
+/// Keeps the log thread; dropped, what it still has is written.
+#[must_use]
+pub struct Logs {
+    _worker: WorkerGuard,
+}
+
+/// Starts logging. Once per process.
+pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
+    let (writer, worker) = tracing_appender::non_blocking(Through(bar));
+    let level = match config.level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    };
+    // Only our own lines: those of the client could hold what a server sent, or a URL's password.
+    let ours = Targets::new().with_target("fetchd", level);
+    let layer = fmt::layer().with_target(false).with_writer(writer);
+    let layer = if config.format.is_json() {
+        layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    } else {
+        layer.with_ansi(io::stderr().is_terminal()).boxed()
+    };
+    // A second call, as in tests, keeps the first subscriber.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
+    log_panics();
+    Logs { _worker: worker }
+}
+
+/// A panic is a log line like any other; who caught it decides what becomes of it.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = crate::error::panic_message(panic.payload());
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panic: {message}");
+    }));
+}
+
+/// Stderr, with the progress line out of the way while it is written to.
+struct Through(Option<ProgressBar>);
+
+impl Write for Through {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &self.0 {
+            Some(bar) => bar.suspend(|| io::stderr().write_all(bytes))?,
+            None => io::stderr().write_all(bytes)?,
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

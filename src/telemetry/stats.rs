@@ -1,0 +1,82 @@
+//! Counts of records by outcome and kind, and how long lines were on the wire. Stats are a sink like any other: they
+//! see what every sink before them has taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use hdrhistogram::Histogram;
+
+use crate::error::BoxError;
+use crate::hosts::host_name;
+use crate::item::{Kind, Outcome, Record};
+use crate::sink::Sink;
+
+/// The counts of a run; clones share them.
+#[derive(Clone, Default)]
+pub struct Stats(Arc<Mutex<Counts>>);
+
+/// What has been counted.
+#[derive(Clone)]
+pub(super) struct Counts {
+    pub outcomes: BTreeMap<Outcome, u64>,
+    pub kinds: BTreeMap<Kind, u64>,
+    /// Microseconds on the wire, of lines that had an answer or an error there.
+    pub wire: Histogram<u64>,
+    /// Hosts whose Retry-After was too long to wait for; the first few of them.
+    pub closed: BTreeSet<String>,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        let (outcomes, kinds, closed) = Default::default();
+        // Two digits from a microsecond up, whatever comes; the histogram grows by itself.
+        let wire = Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are within what the crate takes"));
+        Self { outcomes, kinds, wire, closed }
+    }
+}
+
+impl Stats {
+    /// A copy of the counts.
+    pub(super) fn counts(&self) -> Counts {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records that are not `ok`.
+    pub(super) fn not_ok(&self) -> u64 {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.outcomes.iter().filter(|(outcome, _)| **outcome != Outcome::Ok).map(|(_, n)| n).sum()
+    }
+}
+
+impl Sink for Stats {
+    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in batch {
+            counts.add(record);
+        }
+        drop(counts);
+        async { Ok(()) }.boxed()
+    }
+}
+
+impl Counts {
+    fn add(&mut self, record: &Record) {
+        const MOST_CLOSED: usize = 8;
+        *self.outcomes.entry(record.outcome).or_default() += 1;
+        if let Some(kind) = record.kind() {
+            *self.kinds.entry(kind).or_default() += 1;
+        }
+        if record.times.wire > Duration::ZERO {
+            self.wire.saturating_record(u64::try_from(record.times.wire.as_micros()).unwrap_or(u64::MAX));
+        }
+        if record.kind() == Some(Kind::RetryAfterTooLong)
+            && self.closed.len() < MOST_CLOSED
+            && let Some(url) = record.final_url.as_ref().or(record.url.as_ref())
+        {
+            self.closed.insert(host_name(url).to_owned());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The closing summary: what came of the lines, where the time went, and what would make the next run faster.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Stats;
+use super::stats::Counts;
+use crate::item::Outcome;
+use crate::pipeline::Board;
+use crate::schedule::Limit;
+use crate::units::grouped;
+
+/// What there is to say of a run.
+pub struct Summary {
+    counts: Counts,
+    accepted: u64,
+    blank: u64,
+    unread: u64,
+    unrecorded: u64,
+    elapsed: Duration,
+    limit: Option<(Limit, f64)>,
+}
+
+impl Summary {
+    /// Of a run that took so long.
+    pub fn of(board: &Board, stats: &Stats, elapsed: Duration) -> Self {
+        let tally = board.tally();
+        let limit = board.view().held_back.most().map(|(limit, share)| (limit.clone(), share));
+        Self {
+            counts: stats.counts(),
+            accepted: tally.accepted.get(),
+            blank: tally.blank.get(),
+            unread: tally.unread.get(),
+            unrecorded: tally.unfinished(),
+            elapsed,
+            limit,
+        }
+    }
+
+    /// The same as one log line.
+    pub fn log(&self) {
+        let outcome = |outcome| self.counts.outcomes.get(&outcome).copied().unwrap_or(0);
+        let quantile = |q| self.counts.wire.value_at_quantile(q) as f64 / 1000.0;
+        tracing::info!(
+            lines = self.accepted,
+            ok = outcome(Outcome::Ok),
+            http_error = outcome(Outcome::HttpError),
+            failed = outcome(Outcome::Failed),
+            rejected = outcome(Outcome::Rejected),
+            canceled = outcome(Outcome::Canceled),
+            errors = self.errors(),
+            blank = self.blank,
+            unread = self.unread,
+            unrecorded = self.unrecorded,
+            elapsed_s = self.elapsed.as_secs_f64(),
+            wire_p50_ms = quantile(0.5),
+            wire_p90_ms = quantile(0.9),
+            wire_p99_ms = quantile(0.99),
+            wire_max_ms = self.counts.wire.max() as f64 / 1000.0,
+            limited_by = self.limit.as_ref().map(|(limit, _)| limited_by(limit)),
+            "run finished"
+        );
+    }
+
+    fn errors(&self) -> String {
+        let mut kinds: Vec<_> = self.counts.kinds.iter().collect();
+        kinds.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+        kinds.iter().map(|(kind, n)| format!("{} {}", kind.name(), grouped(**n))).collect::<Vec<_>>().join(" · ")
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self.accepted as f64 / self.elapsed.as_secs_f64().max(0.001);
+        let lines = counted(self.accepted, "line");
+        writeln!(f, "{lines} in {} ({}/s)", human(self.elapsed), grouped(rate as u64))?;
+        let outcomes = Outcome::ALL.iter().filter_map(|outcome| {
+            let n = self.counts.outcomes.get(outcome)?;
+            Some(format!("{} {}", outcome.name(), grouped(*n)))
+        });
+        let outcomes = outcomes.collect::<Vec<_>>().join(" · ");
+        if !outcomes.is_empty() {
+            writeln!(f, "  outcomes     {outcomes}")?;
+        }
+        if !self.counts.kinds.is_empty() {
+            writeln!(f, "  errors       {}", self.errors())?;
+        }
+        if !self.counts.wire.is_empty() {
+            let at = |q| human(Duration::from_micros(self.counts.wire.value_at_quantile(q)));
+            let max = human(Duration::from_micros(self.counts.wire.max()));
+            writeln!(f, "  on the wire  p50 {} · p90 {} · p99 {} · max {max}", at(0.5), at(0.9), at(0.99))?;
+        }
+        if let Some((limit, share)) = &self.limit {
+            writeln!(f, "  {} for {:.0} % of the time", limited_by(limit), share * 100.0)?;
+        }
+        for host in &self.counts.closed {
+            writeln!(f, "  {host} asked for more rest than retry.max_retry_after allows; its lines were settled unsent")?;
+        }
+        let rest = [(self.blank, "blank line skipped", "blank lines skipped"),
+            (self.unread, "line was read but not accepted before the stop", "lines were read but not accepted before the stop"),
+            (self.unrecorded, "accepted line has no record", "accepted lines have no record")];
+        for (n, one, many) in rest.into_iter().filter(|(n, ..)| *n > 0) {
+            writeln!(f, "  {} {}", grouped(n), if n == 1 { one } else { many })?;
+        }
+        Ok(())
+    }
+}
+
+fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+/// What holds a run back, and the option that would change it.
+pub(super) fn limited_by(limit: &Limit) -> String {
+    match limit {
+        Limit::Input => "limited by the input".to_owned(),
+        Limit::Servers => "limited by the servers' own time".to_owned(),
+        Limit::Concurrency => "limited by concurrency (--max-concurrency)".to_owned(),
+        Limit::Rate => "limited by rate (--rate)".to_owned(),
+        Limit::BodyMemory => "limited by body memory (limits.body_memory)".to_owned(),
+        Limit::Sink => "limited by the output".to_owned(),
+        Limit::Hosts => "limited by hosts tracked at once (limits.hosts)".to_owned(),
+        Limit::HostConcurrency(host, n) => format!("limited by host-concurrency {n} of {host} (--host-concurrency)"),
+        Limit::HostRate(host) => format!("limited by host-rate of {host} (--host-rate)"),
+        Limit::HostPause(host) => format!("limited by Retry-After of {host}"),
+        Limit::Backoff(host) => format!("limited by retries of {host} (retry.backoff)"),
+    }
+}
+
+/// A length of time in two or three digits.
+pub(super) fn human(time: Duration) -> String {
+    let (us, s) = (time.as_micros(), time.as_secs());
+    match s {
+        0 if us < 1_000 => format!("{us} µs"),
+        0 if us < 10_000 => format!("{:.1} ms", us as f64 / 1e3),
+        0 => format!("{} ms", us / 1000),
+        1..60 => format!("{:.1} s", time.as_secs_f64()),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        _ => format!("{} h {:02} min", s / 3600, s / 60 % 60),
+    }
+}
