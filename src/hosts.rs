@@ -52,7 +52,9 @@ impl FromStr for HostPattern {
     fn from_str(text: &str) -> Result<Self, String> {
         let canonical = |name: &str| {
             let host = Host::parse(name).map_err(|_| {
-                format!("`{text}` is not a host pattern; write `*`, `*.example.com`, `example.com` or `example.com:8443`")
+                format!(
+                    "`{text}` is not a host pattern; write `*`, `*.example.com`, `example.com` or `example.com:8443`"
+                )
             })?;
             let host = host.to_string();
             Ok::<_, String>(host.strip_suffix('.').map(str::to_owned).unwrap_or(host))

@@ -1,5 +1,8 @@
 //! fetchd
+pub mod cli;
 pub mod config;
+pub mod daemon;
+pub mod demo;
 pub mod error;
 pub mod fetch;
 pub mod hosts;

@@ -38,7 +38,10 @@ fn bounds(config: &Config, report: &mut Report) {
     within("retry.retries", config.retry.retries.into(), 0, 100);
     for status in &config.retry.on_status {
         if !(300..=599).contains(status) {
-            report.add_at_key("retry.on_status", format!("`retry.on_status` has {status}; it takes statuses from 300 to 599"));
+            report.add_at_key(
+                "retry.on_status",
+                format!("`retry.on_status` has {status}; it takes statuses from 300 to 599"),
+            );
         }
     }
 }
@@ -46,7 +49,8 @@ fn bounds(config: &Config, report: &mut Report) {
 fn times(config: &Config, report: &mut Report) {
     let mut positive = |key: &str, span: Span| {
         if span.0.is_zero() {
-            report.add_at_key(key, format!("`{key}` is zero, so nothing could ever be fetched; write for example `30s`"));
+            report
+                .add_at_key(key, format!("`{key}` is zero, so nothing could ever be fetched; write for example `30s`"));
         }
     };
     positive("fetch.timeout", config.fetch.timeout);
@@ -54,12 +58,17 @@ fn times(config: &Config, report: &mut Report) {
     positive("fetch.deadline", config.fetch.deadline);
     let (dns, connect) = (config.dns.timeout.unwrap_or(Span::secs(0)), config.fetch.connect_timeout);
     if dns >= connect {
-        let message = format!("`dns.timeout` ({dns}) must be shorter than `fetch.connect_timeout` ({connect}), which contains it");
+        let message = format!(
+            "`dns.timeout` ({dns}) must be shorter than `fetch.connect_timeout` ({connect}), which contains it"
+        );
         report.add_at_key("dns.timeout", message);
     }
     if config.retry.backoff > config.retry.max_backoff {
         let (first, most) = (config.retry.backoff, config.retry.max_backoff);
-        report.add_at_key("retry.backoff", format!("`retry.backoff` ({first}) is longer than `retry.max_backoff` ({most})"));
+        report.add_at_key(
+            "retry.backoff",
+            format!("`retry.backoff` ({first}) is longer than `retry.max_backoff` ({most})"),
+        );
     }
 }
 
@@ -90,12 +99,16 @@ fn hosts(config: &Config, report: &mut Report) {
             Err(message) => report.add_at_key(&key, message),
             Ok(pattern) => {
                 if let Some(first) = seen.insert(pattern, text) {
-                    report.add_at_key(&key, format!("the patterns `{first}` and `{text}` name the same hosts; keep one"));
+                    report
+                        .add_at_key(&key, format!("the patterns `{first}` and `{text}` name the same hosts; keep one"));
                 }
             }
         }
         if host.concurrency == Some(0) {
-            report.add_at_key(&format!("{key}.concurrency"), format!("`hosts.\"{text}\".concurrency` is 0; it can be from 1"));
+            report.add_at_key(
+                &format!("{key}.concurrency"),
+                format!("`hosts.\"{text}\".concurrency` is 0; it can be from 1"),
+            );
         }
     }
 }
@@ -133,7 +146,10 @@ fn wrong_proxy(text: &str) -> Option<String> {
     let right = url::Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "socks5" | "socks5h") && url.host_str().is_some_and(|host| !host.is_empty())
     });
-    (!right).then(|| "`fetch.proxy` is not a proxy; write for example `http://proxy.example:3128` or `socks5://127.0.0.1:1080`".to_owned())
+    (!right).then(|| {
+        "`fetch.proxy` is not a proxy; write for example `http://proxy.example:3128` or `socks5://127.0.0.1:1080`"
+            .to_owned()
+    })
 }
 
 fn sources(config: &Config, report: &mut Report) {
@@ -158,7 +174,10 @@ fn sources(config: &Config, report: &mut Report) {
         };
         if max_line.0 == 0 || max_line > config.queue.window_bytes {
             let most = config.queue.window_bytes;
-            report.add_at_key(&place, format!("`max_line` is {max_line}; it can be from 1 to `queue.window_bytes` ({most})"));
+            report.add_at_key(
+                &place,
+                format!("`max_line` is {max_line}; it can be from 1 to `queue.window_bytes` ({most})"),
+            );
         }
     }
     if stdins > 1 {
@@ -168,7 +187,10 @@ fn sources(config: &Config, report: &mut Report) {
 
 fn sinks(config: &Config, report: &mut Report) {
     if config.sinks.is_empty() && report.is_empty() {
-        report.add_at_key("sink", "there is no sink; write for example [sink.results.jsonl] with path = \"results.jsonl\"");
+        report.add_at_key(
+            "sink",
+            "there is no sink; write for example [sink.results.jsonl] with path = \"results.jsonl\"",
+        );
     }
     let mut taken = HashSet::new();
     for sink in &config.sinks {

@@ -111,11 +111,11 @@ impl Written {
             report.add(Problem::general(format!("cannot read the configuration {}: {error}", path.display())));
             report
         })?;
-        Ok(Self::parse(path, text, |name| std::env::var(name).ok()))
+        Ok(Self::parse(path, &text, |name| std::env::var(name).ok()))
     }
 
     /// Reads a text as the content of `path`, with `${NAME}` taken from `env`.
-    pub fn parse(path: &Path, text: String, env: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn parse(path: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Self {
         read::read(path, text, &env)
     }
 

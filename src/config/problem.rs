@@ -38,7 +38,12 @@ pub struct Report {
 
 impl Report {
     /// A report on a file: its keys' places, and which values must not be shown.
-    pub(super) fn on(path: String, text: String, places: HashMap<String, Range<usize>>, secrets: &[Range<usize>]) -> Self {
+    pub(super) fn on(
+        path: String,
+        text: String,
+        places: HashMap<String, Range<usize>>,
+        secrets: &[Range<usize>],
+    ) -> Self {
         Self { path, text: mask(text, secrets), places, problems: Vec::new() }
     }
 

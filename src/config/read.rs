@@ -19,16 +19,17 @@ type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 const TABLES: [&str; 12] =
     ["source", "queue", "fetch", "limits", "hosts", "retry", "dns", "network", "output", "sink", "shutdown", "log"];
 
-pub(super) fn read(path: &Path, text: String, env: Env<'_>) -> Written {
-    let (mut root, errors) = DeTable::parse_recoverable(&text);
-    let mut survey = Survey { env, places: HashMap::new(), secrets: Vec::new(), expanded: Vec::new(), problems: Vec::new() };
+pub(super) fn read(path: &Path, text: &str, env: Env<'_>) -> Written {
+    let (mut root, errors) = DeTable::parse_recoverable(text);
+    let mut survey =
+        Survey { env, places: HashMap::new(), secrets: Vec::new(), expanded: Vec::new(), problems: Vec::new() };
     for error in errors {
         survey.problems.push(Problem { message: format!("this is not TOML: {}", error.message()), span: error.span() });
     }
     survey.table("", root.get_mut());
     let mut reader = Reader { problems: survey.problems, expanded: survey.expanded };
     let config = reader.config(root.into_inner());
-    let mut report = Report::on(path.display().to_string(), text.clone(), survey.places, &survey.secrets);
+    let mut report = Report::on(path.display().to_string(), text.to_owned(), survey.places, &survey.secrets);
     for problem in reader.problems {
         report.add(problem);
     }
@@ -47,7 +48,8 @@ struct Survey<'a> {
 impl Survey<'_> {
     fn table(&mut self, prefix: &str, table: &mut DeTable<'_>) {
         for (key, value) in table.iter_mut() {
-            let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+            let path =
+                if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
             let holds_secrets = prefix.ends_with(".headers") || path == "fetch.proxy";
             if holds_secrets {
                 self.secrets.push(value.span());
@@ -95,7 +97,9 @@ fn expand(text: &str, env: Env<'_>) -> Result<String, String> {
             out.push_str(&value);
             rest = after;
         } else {
-            return Err("a dollar sign stands alone; write `${NAME}` for a variable, or `$$` for a dollar sign".to_owned());
+            return Err(
+                "a dollar sign stands alone; write `${NAME}` for a variable, or `$$` for a dollar sign".to_owned()
+            );
         }
     }
     out.push_str(rest);
@@ -166,18 +170,20 @@ impl Reader {
                 found += 1;
                 let (kind, span) = (kind.get_ref().to_string(), kind.span());
                 if found > 1 {
-                    self.problems.push(Problem::at(span, format!("`{of_name}` has a second kind; give it a name of its own")));
+                    self.problems
+                        .push(Problem::at(span, format!("`{of_name}` has a second kind; give it a name of its own")));
                 } else if !kinds.contains(&kind.as_str()) {
                     self.problems.push(Problem::at(span, unknown(&format!("kind of {what}"), &kind, None, kinds)));
-                } else if let Some(component) =
-                    self.table(&format!("{of_name}.{kind}"), table, |table| of(&kind, table).unwrap_or_else(no_such_kind))
+                } else if let Some(component) = self
+                    .table(&format!("{of_name}.{kind}"), table, |table| of(&kind, table).unwrap_or_else(no_such_kind))
                 {
                     components.push(Named { name: Some(name.clone()), component });
                 }
             }
             if found == 0 {
                 let example = kinds.first().copied().unwrap_or_default();
-                self.problems.push(Problem::at(name_span, format!("`{of_name}` has no kind; write [{of_name}.{example}]")));
+                self.problems
+                    .push(Problem::at(name_span, format!("`{of_name}` has no kind; write [{of_name}.{example}]")));
             }
         }
         components
@@ -192,7 +198,8 @@ impl Reader {
         match value.into_inner() {
             DeValue::Table(table) => table.into_iter().collect(),
             other => {
-                self.problems.push(Problem::at(span, format!("`{place}` is a table, not {}", article(other.type_str()))));
+                self.problems
+                    .push(Problem::at(span, format!("`{place}` is a table, not {}", article(other.type_str()))));
                 Vec::new()
             }
         }
@@ -272,7 +279,9 @@ fn unknown(what: &str, name: &str, table: Option<&str>, valid: &[&str]) -> Strin
     let place = table.map(|table| format!(" in [{table}]")).unwrap_or_default();
     let near = valid.iter().map(|known| (strsim::jaro_winkler(name, known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
-        Some((likeness, known)) if likeness > 0.75 => format!("unknown {what} `{name}`{place}; did you mean `{known}`?"),
+        Some((likeness, known)) if likeness > 0.75 => {
+            format!("unknown {what} `{name}`{place}; did you mean `{known}`?")
+        }
         Some(_) => format!("unknown {what} `{name}`{place}; there are {}", and(valid)),
         None => format!("unknown {what} `{name}`{place}; there are none"),
     }

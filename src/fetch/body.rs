@@ -235,7 +235,8 @@ impl AsyncRead for Raw {
 }
 
 fn too_large(max_body: u64) -> Attempt {
-    let message = format!("the body is longer than {max_body} bytes; raise fetch.max_body, or set fetch.oversize = \"truncate\"");
+    let message =
+        format!("the body is longer than {max_body} bytes; raise fetch.max_body, or set fetch.oversize = \"truncate\"");
     failed(Kind::BodyTooLarge, message)
 }
 

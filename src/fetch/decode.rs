@@ -88,7 +88,8 @@ async fn deflate<'a>(
         start.extend_from_slice(&there[..take]);
         reader.consume(take);
     }
-    let is_zlib = matches!(start.as_slice(), [cmf, flg] if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flg)) % 31 == 0);
+    let is_zlib =
+        matches!(start.as_slice(), [cmf, flg] if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flg)) % 31 == 0);
     let whole = BufReader::new(std::io::Cursor::new(start).chain(reader));
     Ok(if is_zlib { Box::new(ZlibDecoder::new(whole)) } else { Box::new(DeflateDecoder::new(whole)) })
 }

@@ -28,7 +28,8 @@ pub(super) fn before_answer(error: reqwest::Error) -> Failure {
 pub(super) fn within_body(error: reqwest::Error) -> Failure {
     let error = error.without_url();
     let broken_framing = find::<io::Error>(&error).is_some_and(|io| {
-        matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) && find::<rustls::Error>(&error).is_none()
+        matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+            && find::<rustls::Error>(&error).is_none()
     });
     let kind = if broken_framing { Kind::Protocol } else { Kind::BodyIncomplete };
     Failure { kind, message: message(kind, &error), sent: Sent::Something }

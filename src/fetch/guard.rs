@@ -103,12 +103,14 @@ const PUBLIC_V6: [(&str, u8); 7] = [
 ];
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let within = |ranges: &[(&str, u8)]| ranges.iter().any(|range| net_v4(*range).is_some_and(|n| n.contains(&address)));
+    let within =
+        |ranges: &[(&str, u8)]| ranges.iter().any(|range| net_v4(*range).is_some_and(|n| n.contains(&address)));
     within(&PUBLIC_V4) || !within(&SPECIAL_V4)
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let within = |ranges: &[(&str, u8)]| ranges.iter().any(|range| net_v6(*range).is_some_and(|n| n.contains(&address)));
+    let within =
+        |ranges: &[(&str, u8)]| ranges.iter().any(|range| net_v6(*range).is_some_and(|n| n.contains(&address)));
     within(&[GLOBAL_V6]) && (within(&PUBLIC_V6) || !within(&SPECIAL_V6))
 }
 
@@ -153,18 +155,52 @@ mod tests {
             assert!(!allowed(&guard, &net.network().to_string()), "{net}");
             assert!(!allowed(&guard, &net.broadcast().to_string()), "{net}");
         }
-        for public in ["9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",
-            "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.0.3.0", "192.167.255.255",
-            "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "1.0.0.0", "192.0.0.9", "192.0.0.10"]
+        for public in [
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.0.3.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "1.0.0.0",
+            "192.0.0.9",
+            "192.0.0.10",
+        ] {
+            assert!(allowed(&guard, public), "{public}");
+        }
+        for public in
+            ["2000::", "2001:200::", "2606:4700::1111", "3ffe:ffff::", "3fff:1000::", "2001:db9::", "2001:20::1"]
         {
             assert!(allowed(&guard, public), "{public}");
         }
-        for public in ["2000::", "2001:200::", "2606:4700::1111", "3ffe:ffff::", "3fff:1000::", "2001:db9::", "2001:20::1"] {
-            assert!(allowed(&guard, public), "{public}");
-        }
-        for special in ["::", "::1", "100::1", "2001:db8::1", "3fff::1", "5f00::1", "fc00::1", "fdff::1", "fe80::1",
-            "fec0::1", "ff02::1", "64:ff9b:1::1", "4000::", "2001:2::1", "2001:10::1"]
-        {
+        for special in [
+            "::",
+            "::1",
+            "100::1",
+            "2001:db8::1",
+            "3fff::1",
+            "5f00::1",
+            "fc00::1",
+            "fdff::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "64:ff9b:1::1",
+            "4000::",
+            "2001:2::1",
+            "2001:10::1",
+        ] {
             assert!(!allowed(&guard, special), "{special}");
         }
     }

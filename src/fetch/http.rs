@@ -56,8 +56,13 @@ impl Http {
     ///
     /// # Errors
     /// When the proxy's URL is none, or TLS cannot be set up.
-    pub fn new(config: &FetchConfig, settings: HttpSettings, guard: Arc<Guard>, resolver: Resolver) -> Result<Self, BoxError> {
-        let builder = || client_builder(config, settings.idle_per_host, resolver.clone());
+    pub fn new(
+        config: &FetchConfig,
+        settings: HttpSettings,
+        guard: Arc<Guard>,
+        resolver: &Resolver,
+    ) -> Result<Self, BoxError> {
+        let builder = || client_builder(config, settings.idle_per_host, resolver);
         let client = builder()?.build().or_else(|error| {
             tracing::warn!(%error, "no root certificates were found, so every https request will fail");
             builder()?.tls_certs_only([]).build().map_err(BoxError::from)
@@ -104,14 +109,21 @@ impl Http {
         request
     }
 
-    async fn receive(&self, method: &Method, response: reqwest::Response, held: Held, ttfb: Duration) -> Result<Answer, Attempt> {
+    async fn receive(
+        &self,
+        method: &Method,
+        response: reqwest::Response,
+        held: Held,
+        ttfb: Duration,
+    ) -> Result<Answer, Attempt> {
         check_framing(&response).map_err(|message| failed(Kind::Protocol, message))?;
         let status = response.status();
         let (version, ip) = (response.version(), response.remote_addr().map(|address| address.ip()));
         let headers = response.headers();
-        let text = |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::from);
+        let text =
+            |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::<str>::from);
         let (content_type, location) = (text(header::CONTENT_TYPE), text(header::LOCATION));
-        let content_length = text(header::CONTENT_LENGTH).and_then(|length: Box<str>| length.parse().ok());
+        let content_length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let retry_after = retry_after(status, headers);
         let announced = Announced {
             codings: match has_body(method, status) {
@@ -124,7 +136,8 @@ impl Http {
         let shown_headers = self.show_headers.then(|| headers.clone());
         let mut body = receive(response, &announced, self.rules, held).await?;
         if let Some(held) = &mut body.held {
-            let beside_the_body = shown_headers.as_ref().map_or(0, size_of) + content_type.as_ref().map_or(0, |t: &Box<str>| t.len());
+            let beside_the_body =
+                shown_headers.as_ref().map_or(0, size_of) + content_type.as_deref().map_or(0, str::len);
             held.shrink_to(body.data.len() as u64 + beside_the_body as u64);
         }
         let headers = shown_headers;
@@ -138,7 +151,11 @@ impl Fetch for Http {
     }
 }
 
-fn client_builder(config: &FetchConfig, idle_per_host: usize, resolver: Resolver) -> Result<reqwest::ClientBuilder, BoxError> {
+fn client_builder(
+    config: &FetchConfig,
+    idle_per_host: usize,
+    resolver: &Resolver,
+) -> Result<reqwest::ClientBuilder, BoxError> {
     let mut builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -147,7 +164,7 @@ fn client_builder(config: &FetchConfig, idle_per_host: usize, resolver: Resolver
         .connect_timeout(config.connect_timeout.0)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .pool_max_idle_per_host(idle_per_host)
-        .dns_resolver(Arc::new(resolver));
+        .dns_resolver(Arc::new(resolver.clone()));
     if !config.http2 {
         builder = builder.http1_only();
     }

@@ -51,7 +51,8 @@ impl Resolver {
         let mut builder = match &config.servers {
             Some(servers) => {
                 let servers = servers.iter().map(name_server).collect();
-                let mut builder = TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), provider);
+                let mut builder =
+                    TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), provider);
                 *builder.options_mut() = ResolverOpts::default();
                 builder
             }
@@ -119,10 +120,16 @@ fn name_server(address: &SocketAddr) -> NameServerConfig {
 
 fn explain(error: &NetError) -> Unresolved {
     if error.is_nx_domain() || error.is_no_records_found() {
-        return Unresolved { kind: Kind::DnsNotFound, message: "the name does not exist, or has no address".to_owned() };
+        return Unresolved {
+            kind: Kind::DnsNotFound,
+            message: "the name does not exist, or has no address".to_owned(),
+        };
     }
     let timed_out = matches!(error, NetError::Timeout)
-        || error.source().and_then(|e| e.downcast_ref::<io::Error>()).is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
+        || error
+            .source()
+            .and_then(|e| e.downcast_ref::<io::Error>())
+            .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
     let kind = if timed_out { Kind::DnsTimeout } else { Kind::DnsFailed };
     Unresolved { kind, message: format!("the look-up failed: {error}") }
 }

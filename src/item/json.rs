@@ -46,7 +46,8 @@ fn squeeze(text: &str) -> Option<String> {
 
 /// Keeps one space between two words, so that `1 2` does not become the valid `12`.
 fn separate(out: &mut Vec<u8>, bytes: &[u8], at: usize) {
-    let is_word = |byte: &u8| !matches!(byte, b'[' | b']' | b'{' | b'}' | b',' | b':' | b'"' | b' ' | b'\t' | b'\n' | b'\r');
+    let is_word =
+        |byte: &u8| !matches!(byte, b'[' | b']' | b'{' | b'}' | b',' | b':' | b'"' | b' ' | b'\t' | b'\n' | b'\r');
     if out.last().is_some_and(is_word) && bytes.get(at + 1).is_some_and(is_word) {
         out.push(b' ');
     }

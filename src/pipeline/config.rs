@@ -44,7 +44,14 @@ pub struct OutputConfig {
 
 impl Default for OutputConfig {
     fn default() -> Self {
-        Self { order: Order::Completion, body: Body::Auto, headers: false, digest: false, fail: false, fail_fast: false }
+        Self {
+            order: Order::Completion,
+            body: Body::Auto,
+            headers: false,
+            digest: false,
+            fail: false,
+            fail_fast: false,
+        }
     }
 }
 

@@ -156,7 +156,8 @@ impl Bench<'_> {
             return Some((Kind::RedirectLoop, format!("the redirect leads back to {target}")));
         }
         if job.hops.len() >= self.max_redirects as usize {
-            let message = format!("more than {} redirects; raise fetch.max_redirects to follow more", self.max_redirects);
+            let message =
+                format!("more than {} redirects; raise fetch.max_redirects to follow more", self.max_redirects);
             return Some((Kind::TooManyRedirects, message));
         }
         None
@@ -200,7 +201,8 @@ fn method_after(status: StatusCode, method: &Method) -> Method {
 /// The same host and port under the same scheme, or its step from http to https on the default ports.
 fn stays_home(job: &Job, target: &Url) -> bool {
     let from = &job.request.url;
-    let upgraded = from.scheme() == "http" && target.scheme() == "https" && port_of(from) == 80 && port_of(target) == 443;
+    let upgraded =
+        from.scheme() == "http" && target.scheme() == "https" && port_of(from) == 80 && port_of(target) == 443;
     job.home == Home::Here
         && host_name(from) == host_name(target)
         && (upgraded || (from.scheme() == target.scheme() && port_of(from) == port_of(target)))

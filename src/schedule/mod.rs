@@ -273,7 +273,9 @@ impl Core {
             let Some(job) = self.hosts[id].again.remove(&(at, turn)) else { continue };
             self.waiting -= 1;
             let why = match &job.last_error {
-                Some((_, message)) => format!("the line's deadline passed while it waited for another attempt: {message}"),
+                Some((_, message)) => {
+                    format!("the line's deadline passed while it waited for another attempt: {message}")
+                }
                 None => "the line's deadline passed while it waited for its host".to_owned(),
             };
             self.settle(job, None, Some((Kind::Deadline, why)), now);
@@ -480,7 +482,8 @@ fn note_sent(job: &mut Job, attempt: &Attempt) {
     let sent = match attempt {
         Attempt::Answer(_) => true,
         Attempt::Failed(failure) => failure.sent != Sent::Refused,
-        Attempt::NoMemory { .. } | Attempt::Canceled => false,
+        Attempt::Canceled => true,
+        Attempt::NoMemory { .. } => false,
     };
     if sent && job.next == Next::Attempt {
         job.attempts += 1;

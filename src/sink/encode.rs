@@ -70,7 +70,7 @@ impl Encoder {
             EchoInput::Object(raw) => (Input::Object(raw), None),
             EchoInput::Cut(text, bytes) => (Input::Text(text), Some(*bytes)),
         };
-        let sent = times.started.is_some();
+        let sent = record.attempts > 0;
         let mut row = Row {
             seq: record.id.seq,
             source: record.id.source.as_deref(),
@@ -93,7 +93,7 @@ impl Encoder {
             truncated: answer.filter(|answer| answer.body.truncated).map(|_| "length"),
             attempts: Some(record.attempts).filter(|attempts| *attempts > 0),
             hops: record.hops.iter().map(Redirect::of).collect(),
-            started: times.started.map(|started| self.timestamp(started)),
+            started: times.started.filter(|_| sent).map(|started| self.timestamp(started)),
             elapsed_ms: sent.then(|| millis(times.elapsed)),
             wait_ms: sent.then(|| millis(times.elapsed.saturating_sub(times.wire))),
             ttfb_ms: answer.map(|answer| millis(answer.ttfb)),

@@ -27,7 +27,8 @@ pub(super) fn of(
 ) -> Result<BoxStream<'static, Result<Input, BoxError>>, BoxError> {
     let max_line = usize::try_from(max_line)?;
     let state = State { source, max_line, files: files.into(), current: None };
-    Ok(stream::try_unfold(state, |mut state| async move { Ok(state.next().await?.map(|input| (input, state))) }).boxed())
+    Ok(stream::try_unfold(state, |mut state| async move { Ok(state.next().await?.map(|input| (input, state))) })
+        .boxed())
 }
 
 struct State {

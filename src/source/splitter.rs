@@ -83,14 +83,14 @@ impl Splitter {
         if length > self.max_line as u64 {
             return Split::Line(Text::TooLong { head: whole.slice(start..), bytes: length });
         }
-        let text = trim(whole.slice(start..));
+        let text = trim(&whole.slice(start..));
         if text.is_empty() { Split::Blank } else { Split::Line(Text::Whole(text)) }
     }
 }
 
 /// Strips a CR at the end, then spaces and tabs around.
-fn trim(line: Bytes) -> Bytes {
-    let text: &[u8] = line.strip_suffix(b"\r").unwrap_or(&line);
+fn trim(line: &Bytes) -> Bytes {
+    let text: &[u8] = line.strip_suffix(b"\r").unwrap_or(line);
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let Some(start) = text.iter().position(|byte| !blank(byte)) else { return Bytes::new() };
     let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);

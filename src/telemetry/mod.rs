@@ -6,6 +6,6 @@ mod stats;
 mod summary;
 
 pub use log::{Format, Level, LogConfig, Logs, init};
-pub use progress::{Progress, ProgressMode};
+pub use progress::{Line, Progress, ProgressMode};
 pub use stats::Stats;
 pub use summary::Summary;

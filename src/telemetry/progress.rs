@@ -1,6 +1,6 @@
 //! The progress line on a terminal: how much is done, how fast, and what holds it up.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -26,20 +26,55 @@ pub enum ProgressMode {
 
 impl ProgressMode {
     /// The line, if there is to be one.
-    pub fn bar(self) -> Option<ProgressBar> {
-        let wanted = match self {
-            Self::Auto => io::stderr().is_terminal(),
-            Self::Always => true,
-            Self::Never => false,
-        };
-        let target = match self {
-            Self::Always if !io::stderr().is_terminal() => ProgressDrawTarget::term_like(Box::new(PlainLines::default())),
-            _ => ProgressDrawTarget::stderr_with_hz(10),
-        };
-        wanted.then(|| {
-            let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-            ProgressBar::with_draw_target(None, target).with_style(style)
-        })
+    pub fn line(self) -> Option<Line> {
+        let terminal = io::stderr().is_terminal();
+        match self {
+            Self::Never => None,
+            Self::Auto | Self::Always if terminal => {
+                let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+                let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+                Some(Line::Bar(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))))
+            }
+            Self::Auto => None,
+            Self::Always => Some(Line::Plain),
+        }
+    }
+}
+
+/// Where the progress line goes.
+#[derive(Clone, Debug)]
+pub enum Line {
+    /// A terminal, where it is drawn over itself.
+    Bar(ProgressBar),
+    /// Anything else, where it is written anew every second.
+    Plain,
+}
+
+impl Line {
+    /// The bar that log lines must not be drawn over by.
+    pub fn bar(&self) -> Option<ProgressBar> {
+        match self {
+            Self::Bar(bar) => Some(bar.clone()),
+            Self::Plain => None,
+        }
+    }
+
+    fn every(&self) -> Duration {
+        match self {
+            Self::Bar(_) => Duration::from_millis(100),
+            Self::Plain => Duration::from_secs(1),
+        }
+    }
+
+    fn show(&self, text: String) {
+        match self {
+            Self::Bar(bar) => {
+                bar.set_message(text);
+                bar.tick();
+            }
+            // A progress line that cannot be written is no reason to stop fetching.
+            Self::Plain => drop(writeln!(io::stderr(), "{text}")),
+        }
     }
 }
 
@@ -51,17 +86,17 @@ pub struct Progress {
 
 impl Progress {
     /// Starts. `total_bytes` is the size of the input, when it is known.
-    pub fn start(bar: ProgressBar, board: Board, stats: Stats, total_bytes: Option<u64>) -> Self {
-        const EVERY: Duration = Duration::from_millis(100);
+    pub fn start(to: Line, board: Board, stats: Stats, total_bytes: Option<u64>) -> Self {
         let (stop, stopped) = sync_channel(1);
         let thread = std::thread::spawn(move || {
             let start = Instant::now();
             let mut rate = Rate::default();
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
-                bar.set_message(line(&board, &stats, total_bytes, start.elapsed(), &mut rate));
-                bar.tick();
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(to.every()) {
+                to.show(line(&board, &stats, total_bytes, start.elapsed(), &mut rate));
             }
-            bar.finish_and_clear();
+            if let Line::Bar(bar) = to {
+                bar.finish_and_clear();
+            }
         });
         Self { stop: Some(stop), thread: Some(thread) }
     }
@@ -123,51 +158,4 @@ fn time_left(board: &Board, total_bytes: u64, elapsed: Duration) -> Option<Durat
     let share = (read * recorded).min(1.0);
     let known = share > 0.001 && elapsed > Duration::from_secs(1);
     known.then(|| elapsed.mul_f64((1.0 - share) / share))
-}
-
-/// `--progress always` without a terminal: a line a second at most, each on its own.
-#[derive(Debug, Default)]
-struct PlainLines {
-    last: std::sync::Mutex<Option<Instant>>,
-}
-
-impl indicatif::TermLike for PlainLines {
-    fn width(&self) -> u16 {
-        200
-    }
-    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
-        Ok(())
-    }
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.write_str(text)
-    }
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let due = last.is_none_or(|last| last.elapsed() >= Duration::from_secs(1));
-        if due && !text.trim().is_empty() {
-            *last = Some(Instant::now());
-            eprintln_plain(text.trim_end())?;
-        }
-        Ok(())
-    }
-    fn clear_line(&self) -> io::Result<()> {
-        Ok(())
-    }
-    fn flush(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn eprintln_plain(text: &str) -> io::Result<()> {
-    use std::io::Write;
-    writeln!(io::stderr(), "{text}")
 }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -69,7 +68,7 @@ impl Counts {
         if let Some(kind) = record.kind() {
             *self.kinds.entry(kind).or_default() += 1;
         }
-        if record.times.wire > Duration::ZERO {
+        if record.attempts > 0 {
             self.wire.saturating_record(u64::try_from(record.times.wire.as_micros()).unwrap_or(u64::MAX));
         }
         if record.kind() == Some(Kind::RetryAfterTooLong)

@@ -94,11 +94,20 @@ impl fmt::Display for Summary {
             writeln!(f, "  {} for {:.0} % of the time", limited_by(limit), share * 100.0)?;
         }
         for host in &self.counts.closed {
-            writeln!(f, "  {host} asked for more rest than retry.max_retry_after allows; its lines were settled unsent")?;
+            writeln!(
+                f,
+                "  {host} asked for more rest than retry.max_retry_after allows; its lines were settled unsent"
+            )?;
         }
-        let rest = [(self.blank, "blank line skipped", "blank lines skipped"),
-            (self.unread, "line was read but not accepted before the stop", "lines were read but not accepted before the stop"),
-            (self.unrecorded, "accepted line has no record", "accepted lines have no record")];
+        let rest = [
+            (self.blank, "blank line skipped", "blank lines skipped"),
+            (
+                self.unread,
+                "line was read but not accepted before the stop",
+                "lines were read but not accepted before the stop",
+            ),
+            (self.unrecorded, "accepted line has no record", "accepted lines have no record"),
+        ];
         for (n, one, many) in rest.into_iter().filter(|(n, ..)| *n > 0) {
             writeln!(f, "  {} {}", grouped(n), if n == 1 { one } else { many })?;
         }

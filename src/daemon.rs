@@ -1,0 +1,242 @@
+//! The composition root: from a checked configuration to the parts of a run, its signals, and its exit code. The only
+//! file that knows every module.
+
+use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::SignalStream;
+use url::Url;
+
+use crate::cli::RunArgs;
+use crate::config::{ANY_HOST_CONCURRENCY, Config};
+use crate::error::{BoxError, Chain, Error};
+use crate::fetch::{Guard, HeaderTable, Http, HttpSettings, Keep, Resolver};
+use crate::hosts::HostPattern;
+use crate::item::CHUNK;
+use crate::pipeline::{self, Board, End, FailFast, Parts, Settings};
+use crate::schedule::{self, HostLimits, HostRule, RetryPolicy};
+use crate::sink::{Body, Sink, SinkConfig, Style};
+use crate::source::{Source, SourceConfig};
+use crate::telemetry::{self, Progress, ProgressMode, Stats, Summary};
+
+/// Runs as the arguments and the configuration say; the number is the exit code.
+pub async fn run(args: &RunArgs) -> u8 {
+    let config = match args.config() {
+        Ok(config) => config,
+        Err(report) => {
+            // Nothing is set up yet, not even a log.
+            let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{report}\n"));
+            return 2;
+        }
+    };
+    let mode = if args.quiet { ProgressMode::Never } else { args.progress.unwrap_or_default() };
+    let line = mode.line();
+    let _logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::Line::bar));
+    hint(&config);
+    let (board, stats) = (Board::default(), Stats::default());
+    let start = Instant::now();
+    let ended = match open(&config, &stats) {
+        Ok(parts) => {
+            let total = total_bytes(&parts.sources);
+            let _progress = line.map(|line| Progress::start(line, board.clone(), stats.clone(), total));
+            drive(parts, &config, &board).await
+        }
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(end) => {
+            if !args.quiet {
+                report(&config, &Summary::of(&board, &stats, start.elapsed()));
+            }
+            exit_code(end, &config, &board)
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            error.exit_code()
+        }
+    }
+}
+
+/// Checks a configuration without doing anything; the number is the exit code.
+pub fn check(path: Option<&Path>) -> u8 {
+    let args = RunArgs { config: path.map(Path::to_owned), ..RunArgs::default() };
+    let (text, code) = match args.config() {
+        Ok(_) => ("the configuration is valid\n".to_owned(), 0),
+        Err(report) => (format!("{report}\n"), 2),
+    };
+    let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
+    code
+}
+
+/// Opens everything before the first request: sinks, sources, the client.
+fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
+    let mut sources = Vec::new();
+    for source in &config.sources {
+        let name = source.name.as_deref();
+        sources.push(
+            source.component.open(name.map(Into::into)).map_err(|error| cannot_open("the source", name, &error))?,
+        );
+    }
+    refuse_loops(config)?;
+    let style = Style { body: config.output.body, epoch: Timestamp::now() };
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    for sink in &config.sinks {
+        let name = sink.name.as_deref();
+        let opened = sink.component.open(style).map_err(|error| cannot_open("the sink", name, &error))?;
+        if let Some(note) = opened.note {
+            tracing::info!("{note}");
+        }
+        sinks.push(opened.sink);
+    }
+    sinks.push(Box::new(stats.clone()));
+    let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
+    Ok(Parts { sources, fetch: Arc::new(fetch), sinks })
+}
+
+fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {
+    let what = name.map_or_else(|| format!("cannot open {what}"), |name| format!("cannot open {what} `{name}`"));
+    Error::Open { what, source: Chain::of(source).to_string().into() }
+}
+
+/// A file that is read and written in one run would never end.
+fn refuse_loops(config: &Config) -> Result<(), Error> {
+    let id = |path: &Path| path.metadata().ok().filter(|m| m.is_file()).map(|m| (m.dev(), m.ino()));
+    let read: Vec<_> = config
+        .sources
+        .iter()
+        .flat_map(|source| match &source.component {
+            SourceConfig::File(file) => file.paths.iter().filter_map(|path| id(path)).collect(),
+            SourceConfig::Stdin(_) => Vec::new(),
+        })
+        .collect();
+    for sink in &config.sinks {
+        let SinkConfig::Jsonl(jsonl) = &sink.component else { continue };
+        if id(&jsonl.path).is_some_and(|id| read.contains(&id)) {
+            let what = format!("cannot write to {}", jsonl.path.display());
+            return Err(Error::Open { what, source: "it is also read as input".into() });
+        }
+    }
+    Ok(())
+}
+
+fn http(config: &Config) -> Result<Http, BoxError> {
+    let guard = Arc::new(Guard::new(&config.network));
+    let proxy_host = config
+        .fetch
+        .proxy
+        .as_deref()
+        .and_then(|proxy| Url::parse(proxy).ok())
+        .and_then(|url| url.host_str().map(str::to_owned));
+    if proxy_host.is_some() {
+        tracing::info!(
+            "requests go through a proxy, which resolves their names: only literal addresses are checked here"
+        );
+    }
+    let resolver = Resolver::new(&config.dns, Arc::clone(&guard), proxy_host.as_deref())?;
+    let hosts =
+        config.hosts.iter().filter_map(|(text, host)| Some((text.parse::<HostPattern>().ok()?, host.headers.clone())));
+    let settings = HttpSettings {
+        headers: HeaderTable::new(&config.fetch, hosts, &config.headers)?,
+        keep: keep(config),
+        show_headers: config.output.headers,
+        digest: config.output.digest,
+        idle_per_host: config.hosts.values().filter_map(|host| host.concurrency).max().unwrap_or(1) as usize,
+    };
+    Http::new(&config.fetch, settings, guard, &resolver)
+}
+
+/// Bodies are kept if any sink shows them.
+fn keep(config: &Config) -> Keep {
+    let shown = config.sinks.iter().any(|sink| sink.component.body().unwrap_or(config.output.body) != Body::None);
+    if shown { Keep::Bodies } else { Keep::Nothing }
+}
+
+/// The pipeline's settings for a checked configuration.
+fn settings(config: &Config) -> Settings {
+    let concurrency = config.limits.concurrency;
+    let any = config.hosts.get("*");
+    let rules = config.hosts.iter().filter_map(|(text, host)| {
+        let rule = HostRule { concurrency: host.concurrency, every: host.rate.map(crate::units::Rate::every) };
+        Some((text.parse::<HostPattern>().ok()?, rule))
+    });
+    Settings {
+        queue: config.queue.capacity as usize,
+        window: config.queue.window as usize,
+        window_bytes: usize::try_from(config.queue.window_bytes.0).unwrap_or(usize::MAX),
+        workers: config.fetch.workers.unwrap_or(concurrency) as usize,
+        concurrency: concurrency as usize,
+        body_memory: config.limits.body_memory.map_or(256 << 20, |size| size.0),
+        max_body: config.fetch.max_body.0,
+        order: config.output.order,
+        fail_fast: if config.output.fail_fast { FailFast::Yes } else { FailFast::No },
+        grace: config.shutdown.grace.0,
+        schedule: schedule::Settings {
+            every: config.limits.rate.every(),
+            hosts: rules.collect(),
+            any_host: HostLimits {
+                concurrency: any.and_then(|host| host.concurrency).unwrap_or(ANY_HOST_CONCURRENCY),
+                every: Duration::ZERO,
+            },
+            max_hosts: config.limits.hosts as usize,
+            retry: RetryPolicy::from(&config.retry),
+            timeout: config.fetch.timeout.0,
+            deadline: config.fetch.deadline.0,
+            max_redirects: config.fetch.max_redirects,
+            idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,
+            largest_body: if keep(config) == Keep::Bodies { config.fetch.max_body.0 } else { CHUNK },
+            seed: fastrand::u64(..),
+        },
+    }
+}
+
+async fn drive(parts: Parts, config: &Config, board: &Board) -> Result<End, Error> {
+    let interrupts =
+        signals().map_err(|error| Error::Open { what: "cannot listen to signals".to_owned(), source: error.into() })?;
+    pipeline::run(parts, &settings(config), board, interrupts).await
+}
+
+/// SIGTERM and SIGINT, one item each time.
+fn signals() -> io::Result<impl Stream<Item = ()>> {
+    let stream = |kind| signal(kind).map(SignalStream::new);
+    Ok(stream(SignalKind::terminate())?.merge(stream(SignalKind::interrupt())?))
+}
+
+fn total_bytes(sources: &[Source]) -> Option<u64> {
+    sources.iter().map(|source| source.extent.map(|extent| extent.bytes)).sum()
+}
+
+/// The first thing that people do is to start the program and wait.
+fn hint(config: &Config) {
+    let reads_stdin = config.sources.iter().any(|source| matches!(source.component, SourceConfig::Stdin(_)));
+    if reads_stdin && io::stdin().is_terminal() {
+        tracing::info!(
+            "reading URLs from the terminal, one a line; end with Ctrl-D (or give a file with -i, or pipe them in)"
+        );
+    }
+}
+
+fn report(config: &Config, summary: &Summary) {
+    if config.log.format.is_json() {
+        summary.log();
+    } else {
+        // It is said or it is not: the records are what counts.
+        let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{summary}"));
+    }
+}
+
+fn exit_code(end: End, config: &Config, board: &Board) -> u8 {
+    match end {
+        End::FailedFast => 3,
+        End::GaveUp => 4,
+        End::Finished if config.output.fail && board.tally().not_ok.get() > 0 => 3,
+        End::Finished => 0,
+    }
+}

@@ -1,0 +1,5 @@
+//! The tour.
+/// The tour.
+pub async fn run() -> u8 {
+    0
+}

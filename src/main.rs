@@ -1,0 +1,39 @@
+//! fetchd: arguments in, exit code out.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser};
+use fetchd::cli::{Cli, Command};
+use fetchd::{daemon, demo};
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let code = match cli.command {
+        None => block_on(daemon::run(&cli.run))?,
+        Some(Command::Run(args)) => block_on(daemon::run(&args))?,
+        Some(Command::Check { config }) => daemon::check(config.as_deref()),
+        Some(Command::Demo) => block_on(demo::run())?,
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "fetchd", &mut io::stdout());
+            0
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).context("cannot render the manual page")?;
+            io::stdout().write_all(&page).context("cannot write the manual page")?;
+            0
+        }
+    };
+    Ok(ExitCode::from(code))
+}
+
+/// Runs on the one Tokio runtime. It is not waited for at the end: a reader or writer thread may be stuck in a pipe.
+fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let result = runtime.block_on(task);
+    runtime.shutdown_background();
+    Ok(result)
+}
