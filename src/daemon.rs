@@ -127,7 +127,7 @@ fn refuse_loops(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-fn http(config: &Config) -> Result<Http, BoxError> {
+pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
     let guard = Arc::new(Guard::new(&config.network));
     let proxy_host = config
         .fetch
@@ -160,7 +160,7 @@ fn keep(config: &Config) -> Keep {
 }
 
 /// The pipeline's settings for a checked configuration.
-fn settings(config: &Config) -> Settings {
+pub(crate) fn settings(config: &Config) -> Settings {
     let concurrency = config.limits.concurrency;
     let any = config.hosts.get("*");
     let rules = config.hosts.iter().filter_map(|(text, host)| {

@@ -31,8 +31,9 @@ pub(super) struct Counts {
 impl Default for Counts {
     fn default() -> Self {
         let (outcomes, kinds, closed) = Default::default();
-        // Two digits from a microsecond up, whatever comes; the histogram grows by itself.
-        let wire = Histogram::new(2).unwrap_or_else(|_| unreachable!("two digits are within what the crate takes"));
+        // Two digits, from a microsecond to a day.
+        let wire = Histogram::new_with_max(24 * 3600 * 1_000_000, 2);
+        let wire = wire.unwrap_or_else(|_| unreachable!("two digits are within what the crate takes"));
         Self { outcomes, kinds, wire, closed }
     }
 }

@@ -1,5 +1,0 @@
-//! The tour.
-/// The tour.
-pub async fn run() -> u8 {
-    0
-}
