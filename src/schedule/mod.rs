@@ -202,8 +202,10 @@ impl Core {
         self.refresh(id, now);
     }
 
-    /// The earliest time after `now` at which something changes by itself.
-    pub fn next_wakeup(&self, now: Duration) -> Option<Duration> {
+    /// The earliest time after `now` at which something changes by itself, for a driver that took at this very `now` what
+    /// it could. What is due and could not be taken for want of a permit is no reason to be woken again.
+    pub fn next_wakeup(&mut self, now: Duration) -> Option<Duration> {
+        self.advance(now);
         let timer = self.timers.first().map(|(at, _)| *at);
         let deadline = self.deadlines.first().map(|(at, ..)| *at);
         // A ring that is held back by anything but the rate is set going by a verdict, not by time.
