@@ -386,23 +386,21 @@ impl Core {
     fn carry_out(&mut self, mut job: Box<Job>, attempt: Attempt, judgement: Judgement, now: Duration) {
         let id = job.host;
         match judgement {
-            Judgement::Settle(error) => {
-                let answer = match attempt {
-                    Attempt::Answer(answer) => Some(answer),
-                    _ => None,
-                };
-                self.settle(job, answer, error, now);
-            }
+            Judgement::Settle(error) => self.settle(job, attempt.into_answer(), error, now),
             Judgement::Retry { at, charge, because } => {
+                let host = &self.hosts[id];
+                let at = at.max(host.paused_until);
+                if host.closed_until > now {
+                    let error = too_long(host.closed_until - now);
+                    return self.settle(job, attempt.into_answer(), Some(error), now);
+                }
+                if at >= self.deadline_of(&job) {
+                    // The host's pause is longer than the line's time.
+                    return self.settle(job, attempt.into_answer(), Some(because), now);
+                }
                 job.retries += u32::from(charge == Charge::One);
                 job.next = Next::Attempt;
                 job.last_error = Some(because);
-                let at = at.max(self.hosts[id].paused_until);
-                if at >= self.deadline_of(&job) {
-                    // The host's pause is longer than the line's time.
-                    let because = job.last_error.take();
-                    return self.settle(job, None, because, now);
-                }
                 self.requeue(job, id, at, now);
             }
             Judgement::Reserve(need) => {
