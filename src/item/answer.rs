@@ -24,6 +24,16 @@ pub enum Attempt {
     Canceled,
 }
 
+impl Attempt {
+    /// The answer, if there is one.
+    pub fn into_answer(self) -> Option<Box<Answer>> {
+        match self {
+            Self::Answer(answer) => Some(answer),
+            Self::Failed(_) | Self::NoMemory { .. } | Self::Canceled => None,
+        }
+    }
+}
+
 /// Why there is no whole answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

@@ -66,9 +66,10 @@ impl Schedule {
         let mut publisher = Publisher::new(&self.clock);
         let mut timer = Box::pin(sleep_until(Instant::now()));
         loop {
-            self.hand_out();
-            self.dispatch();
+            // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
             let now = self.clock.now();
+            self.hand_out();
+            self.dispatch(now);
             let counts = self.core.counts();
             if !input_open && counts.waiting + counts.in_flight + counts.outgoing == 0 {
                 publisher.publish(&self, input_open, now);
@@ -152,10 +153,9 @@ impl Schedule {
     }
 
     /// Sends jobs to the workers while there are permits, memory, and lines that may start now.
-    fn dispatch(&mut self) {
+    fn dispatch(&mut self, now: Duration) {
         while !self.core.has_settled() {
             let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
-            let now = self.clock.now();
             let Some(need) = self.core.peek(now) else { return self.memory.stop_waiting() };
             let dispatched = match self.memory.take(need) {
                 Some(held) => self.core.take(now).map(|job| Dispatch { job, permit, held }),

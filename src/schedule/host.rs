@@ -85,6 +85,6 @@ impl Host {
 
     /// From when on nothing need be remembered of a host without lines.
     pub fn forget_at(&self) -> Duration {
-        self.pace.next().max(self.paused_until).max(self.closed_until)
+        self.pace.forget_at().max(self.paused_until).max(self.closed_until)
     }
 }

@@ -137,21 +137,9 @@ impl Core {
     /// What the line that may start now needs; `None` when none may. Asking changes nothing that could be seen.
     pub fn peek(&mut self, now: Duration) -> Option<Need> {
         self.advance(now);
-        if self.pace.next() > now {
-            return None;
-        }
-        while let Some(id) = self.ring.front().copied() {
-            let host = &self.hosts[id];
-            match host.front(now) {
-                Some(job) if host.next_start().is_some_and(|at| at <= now) => return Some(self.need_of(job)),
-                _ => {
-                    self.ring.pop_front();
-                    self.hosts[id].in_ring = false;
-                    self.refresh(id, now);
-                }
-            }
-        }
-        None
+        let id = self.next_host(now)?;
+        let line = self.hosts[id].front(now).filter(|_| self.pace.next() <= now)?;
+        Some(self.need_of(line))
     }
 
     /// Takes the line that may start now: from here on it is on the wire.
@@ -202,12 +190,14 @@ impl Core {
         self.refresh(id, now);
     }
 
-    /// The earliest time after `now` at which something changes by itself.
-    pub fn next_wakeup(&self, now: Duration) -> Option<Duration> {
+    /// The earliest time after `now` at which something changes by itself, for a driver that took at this very `now` what
+    /// it could. What is due and could not be taken for want of a permit is no reason to be woken again.
+    pub fn next_wakeup(&mut self, now: Duration) -> Option<Duration> {
+        self.advance(now);
+        // A ring that is held back by anything but the rate is set going by a verdict, not by time.
+        let paced = self.next_host(now).map(|_| self.pace.next()).filter(|at| *at > now);
         let timer = self.timers.first().map(|(at, _)| *at);
         let deadline = self.deadlines.first().map(|(at, ..)| *at);
-        // A ring that is held back by anything but the rate is set going by a verdict, not by time.
-        let paced = (!self.ring.is_empty()).then(|| self.pace.next()).filter(|at| *at > now);
         [timer, deadline, paced].into_iter().flatten().min()
     }
 
@@ -224,6 +214,9 @@ impl Core {
         for job in std::mem::take(&mut self.untracked) {
             self.waiting -= 1;
             self.settle(job, None, Some(canceled()), now);
+        }
+        for id in self.ring.drain(..) {
+            self.hosts[id].in_ring = false;
         }
         let ids: Vec<usize> = self.hosts.iter().map(|(id, _)| id).collect();
         for id in ids {
@@ -259,6 +252,19 @@ impl Core {
     /// Hosts in the table.
     pub fn hosts(&self) -> usize {
         self.hosts.len()
+    }
+
+    /// The host whose turn it is, once those that are not ready any more have left the ring.
+    fn next_host(&mut self, now: Duration) -> Option<usize> {
+        while let Some(id) = self.ring.front().copied() {
+            if self.hosts[id].next_start().is_some_and(|at| at <= now) {
+                return Some(id);
+            }
+            self.ring.pop_front();
+            self.hosts[id].in_ring = false;
+            self.refresh(id, now);
+        }
+        None
     }
 
     /// Fires the timers that are due.
@@ -342,8 +348,8 @@ impl Core {
                 host.timer = Some(at);
                 self.timers.insert((at, id));
             }
-            Some(_) if idle && !host.in_ring => self.forget(id, now),
-            Some(_) if !idle && !host.in_ring => {
+            Some(_) if idle => self.forget(id, now),
+            Some(_) if !host.in_ring => {
                 host.in_ring = true;
                 self.ring.push_back(id);
             }
@@ -355,6 +361,10 @@ impl Core {
     fn forget(&mut self, id: usize, now: Duration) {
         let host = self.hosts.remove(id);
         self.names.remove(&host.name);
+        if host.in_ring {
+            // Its last line left out of turn, or without a start at all: seldom enough to look through the ring.
+            self.ring.retain(|other| *other != id);
+        }
         while let Some(job) = self.untracked.pop_front() {
             match self.host_of(&job.request) {
                 Some(id) => self.enqueue(job, id, now),
@@ -386,23 +396,21 @@ impl Core {
     fn carry_out(&mut self, mut job: Box<Job>, attempt: Attempt, judgement: Judgement, now: Duration) {
         let id = job.host;
         match judgement {
-            Judgement::Settle(error) => {
-                let answer = match attempt {
-                    Attempt::Answer(answer) => Some(answer),
-                    _ => None,
-                };
-                self.settle(job, answer, error, now);
-            }
+            Judgement::Settle(error) => self.settle(job, attempt.into_answer(), error, now),
             Judgement::Retry { at, charge, because } => {
+                let host = &self.hosts[id];
+                let at = at.max(host.paused_until);
+                if host.closed_until > now {
+                    let error = too_long(host.closed_until - now);
+                    return self.settle(job, attempt.into_answer(), Some(error), now);
+                }
+                if at >= self.deadline_of(&job) {
+                    // The host's pause is longer than the line's time.
+                    return self.settle(job, attempt.into_answer(), Some(because), now);
+                }
                 job.retries += u32::from(charge == Charge::One);
                 job.next = Next::Attempt;
                 job.last_error = Some(because);
-                let at = at.max(self.hosts[id].paused_until);
-                if at >= self.deadline_of(&job) {
-                    // The host's pause is longer than the line's time.
-                    let because = job.last_error.take();
-                    return self.settle(job, None, because, now);
-                }
                 self.requeue(job, id, at, now);
             }
             Judgement::Reserve(need) => {

@@ -24,6 +24,11 @@ impl Pace {
         self.due
     }
 
+    /// From when on a new pace would allow no more than this one: not before its slack is used up.
+    pub fn forget_at(&self) -> Duration {
+        if self.every.is_zero() { self.due } else { self.due + SLACK }
+    }
+
     /// Notes a start.
     pub fn start(&mut self, now: Duration) {
         self.due = self.due.max(now.saturating_sub(SLACK)) + self.every;

@@ -1,46 +1,26 @@
 //! Where each unsettled line waits, by turn: answers "which line is the oldest, and where is it?".
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
-/// The hosts of the unsettled lines, in the order of their turns.
+/// The hosts of the unsettled lines, by turn. As large as the window, however long its oldest line waits while others
+/// pass.
 #[derive(Debug, Default)]
-pub struct Turns {
-    base: u64,
-    hosts: VecDeque<Option<usize>>,
-}
+pub struct Turns(BTreeMap<u64, usize>);
 
 impl Turns {
     /// The line of this turn is now a matter of this host.
     pub fn place(&mut self, turn: u64, host: usize) {
-        let at = self.index(turn);
-        if self.hosts.len() <= at {
-            self.hosts.resize(at + 1, None);
-        }
-        self.hosts[at] = Some(host);
+        self.0.insert(turn, host);
     }
 
     /// The line of this turn is settled.
     pub fn settle(&mut self, turn: u64) {
-        let at = self.index(turn);
-        if let Some(host) = self.hosts.get_mut(at) {
-            *host = None;
-        }
-        while let Some(None) = self.hosts.front() {
-            self.hosts.pop_front();
-            self.base += 1;
-        }
+        self.0.remove(&turn);
     }
 
     /// The oldest unsettled line: its turn and its host.
     pub fn oldest(&self) -> Option<(u64, usize)> {
-        self.hosts.front().copied().flatten().map(|host| (self.base, host))
-    }
-
-    fn index(&mut self, turn: u64) -> usize {
-        if self.hosts.is_empty() {
-            self.base = turn;
-        }
-        usize::try_from(turn.saturating_sub(self.base)).unwrap_or(usize::MAX)
+        self.0.first_key_value().map(|(turn, host)| (*turn, *host))
     }
 }
 
@@ -65,5 +45,17 @@ mod tests {
         assert_eq!(turns.oldest(), None);
         turns.place(7, 1);
         assert_eq!(turns.oldest(), Some((7, 1)));
+    }
+
+    #[test]
+    fn a_line_that_waits_while_others_pass_costs_no_memory() {
+        let mut turns = Turns::default();
+        turns.place(0, 1);
+        for turn in 1..1000 {
+            turns.place(turn, 2);
+            turns.settle(turn);
+        }
+        assert_eq!(turns.0.len(), 1);
+        assert_eq!(turns.oldest(), Some((0, 1)));
     }
 }

@@ -1,0 +1,98 @@
+//! Nothing is lost, nothing is told twice, and the table of hosts keeps its bound.
+
+use std::collections::BTreeSet;
+
+use fetchd::item::Outcome;
+use fetchd::schedule::Counts;
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::script::{scripts, some_ms};
+use crate::world::{Event, Rest, Until, What, play};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_line_is_settled_exactly_once_whatever_happens(
+        script in scripts(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000))
+    ) {
+        let script = script.with_max_hosts(max_hosts).given_up_at(give_up);
+        let mut settled: Vec<u64> = play(&script).iter().filter_map(settled_turn).collect();
+        settled.sort_unstable();
+        let all: Vec<u64> = script.lines.iter().map(|line| line.turn).collect();
+        prop_assert_eq!(settled, all);
+    }
+
+    #[test]
+    fn the_counts_say_where_every_line_is(
+        script in scripts(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000))
+    ) {
+        let script = script.with_max_hosts(max_hosts).given_up_at(give_up);
+        let mut here = Counts::default();
+        for event in play(&script) {
+            match event.what {
+                What::Pushed { .. } => here.waiting += 1,
+                What::Started { .. } => (here.waiting, here.in_flight) = (here.waiting - 1, here.in_flight + 1),
+                What::Answered { .. } => (here.waiting, here.in_flight) = (here.waiting + 1, here.in_flight - 1),
+                What::Settled(_) => here.waiting -= 1,
+                What::GaveUp => {}
+                What::Rests(Rest { counts, in_window, .. }) => {
+                    prop_assert_eq!(counts, here);
+                    prop_assert_eq!(in_window, here.waiting + here.in_flight);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_given_up_starts_nothing_more_and_does_not_wait(script in scripts(), give_up in some_ms(0..600)) {
+        let history = play(&script.given_up_at(Some(give_up)));
+        let mut after = history.into_iter().skip_while(|event| !matches!(event.what, What::GaveUp));
+        let gave_up = after.next().expect("the script says so");
+        for Event { at, what } in after {
+            match what {
+                What::Started { turn, .. } => prop_assert!(false, "line {turn} starts"),
+                What::Settled(settled) if at > gave_up.at => prop_assert_eq!(settled.outcome, Outcome::Canceled),
+                What::Rests(rest) => prop_assert_eq!(rest.counts, Counts::default()),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn without_redirects_the_table_never_has_more_hosts_than_it_may(script in scripts(), max_hosts in 1usize..4) {
+        for event in play(&script.without_redirects().with_max_hosts(max_hosts)) {
+            if let What::Rests(rest) = event.what {
+                prop_assert!(rest.hosts <= max_hosts);
+            }
+        }
+    }
+
+    #[test]
+    fn every_host_is_forgotten_in_the_end(script in scripts(), give_up in option::of(some_ms(0..600))) {
+        let history = play(&script.given_up_at(give_up));
+        let last = history.last().map(|event| &event.what);
+        prop_assert!(matches!(last, Some(What::Rests(Rest { hosts: 0, until: Until::End, .. }))), "{last:?}");
+    }
+
+    #[test]
+    fn a_line_starts_only_while_it_waits(script in scripts()) {
+        let mut waiting = BTreeSet::new();
+        for event in play(&script) {
+            match event.what {
+                What::Pushed { turn, .. } | What::Answered { turn, .. } => prop_assert!(waiting.insert(turn)),
+                What::Started { turn, .. } => prop_assert!(waiting.remove(&turn)),
+                What::Settled(settled) => prop_assert!(waiting.remove(&settled.turn)),
+                What::GaveUp | What::Rests(_) => {}
+            }
+        }
+    }
+}
+
+fn settled_turn(event: &Event) -> Option<u64> {
+    match &event.what {
+        What::Settled(settled) => Some(settled.turn),
+        _ => None,
+    }
+}

@@ -1,0 +1,131 @@
+//! A line that was sent is settled within its deadline, and does not wait for what would come too late.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fetchd::item::{Kind, Outcome};
+use fetchd::schedule::{Core, Settings};
+use proptest::prelude::*;
+
+use crate::items::{answered, answered_later, get, ms};
+use crate::script::{MAX_RETRY_AFTER, Reply, scripts};
+use crate::world::{What, play};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_line_that_was_sent_settles_later_than_its_deadline(script in scripts()) {
+        let mut sent: BTreeMap<u64, Duration> = BTreeMap::new();
+        for event in play(&script) {
+            match event.what {
+                What::Started { turn, .. } => {
+                    let first = *sent.entry(turn).or_insert(event.at);
+                    prop_assert!(event.at < first + script.settings.deadline, "line {turn} starts too late");
+                }
+                What::Settled(settled) => {
+                    let late = sent.get(&settled.turn).filter(|first| event.at > **first + script.settings.deadline);
+                    prop_assert_eq!(late, None, "line {} settles at {:?}", settled.turn, event.at);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_retry_after_that_would_pass_the_deadline_settles_the_line_at_once(script in scripts()) {
+        let mut sent: BTreeMap<u64, Duration> = BTreeMap::new();
+        // What must be settled before the driver rests, and with which status.
+        let mut owed: BTreeMap<u64, u16> = BTreeMap::new();
+        for event in play(&script) {
+            match event.what {
+                What::Started { turn, .. } => _ = sent.entry(turn).or_insert(event.at),
+                What::Answered { turn, reply: Reply::RetryAfter(status, wait), .. }
+                    if wait > MAX_RETRY_AFTER || event.at + wait >= sent[&turn] + script.settings.deadline =>
+                {
+                    owed.insert(turn, status);
+                }
+                What::Settled(settled) => {
+                    if let Some(status) = owed.remove(&settled.turn) {
+                        prop_assert_eq!((settled.status, settled.outcome), (Some(status), Outcome::HttpError));
+                    }
+                }
+                What::Rests(_) => prop_assert!(owed.is_empty(), "still waiting: {owed:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_settles_when_it_is_answered_shows_its_answer(script in scripts()) {
+        let mut last = None;
+        for event in play(&script) {
+            match event.what {
+                What::Answered { turn, reply, .. } => last = Some((turn, reply)),
+                What::Settled(settled) => {
+                    if let Some((turn, reply)) = last.take().filter(|(turn, _)| *turn == settled.turn) {
+                        prop_assert_eq!(settled.status, final_status(&reply, settled.kind), "line {}", turn);
+                    }
+                }
+                _ => last = None,
+            }
+        }
+    }
+}
+
+/// A redirect that was to be followed is not the final answer, even when the line ends there.
+fn final_status(reply: &Reply, kind: Option<Kind>) -> Option<u16> {
+    match reply {
+        Reply::Redirect { status, .. } => (kind == Some(Kind::HttpStatus)).then_some(*status),
+        other => other.status(),
+    }
+}
+
+#[test]
+fn a_pause_of_the_host_that_would_pass_the_deadline_settles_the_line_with_its_last_answer() {
+    let mut core = Core::new(Settings { deadline: ms(1000), ..Settings::default() });
+    for turn in 0..2 {
+        core.push(get(turn, "http://a.test/"), ms(0));
+    }
+    let first = core.take(ms(0)).expect("the first starts");
+    let second = core.take(ms(0)).expect("the second starts");
+    core.verdict(first, answered_later(429, ms(60_000)), ms(10), ms(10));
+    core.verdict(second, answered(500), ms(20), ms(20));
+    for (turn, status) in [(0, 429), (1, 500)] {
+        let done = core.take_settled().expect("both are settled at once");
+        assert_eq!(done.ticket.turn, turn);
+        assert_eq!(done.record.outcome, Outcome::HttpError);
+        assert_eq!(done.record.answer.map(|answer| answer.status.as_u16()), Some(status));
+    }
+}
+
+#[test]
+fn a_line_answered_after_its_host_closed_settles_with_that_answer_and_an_unsent_one_without() {
+    let mut core = Core::new(Settings::default());
+    for turn in 0..3 {
+        core.push(get(turn, "http://a.test/"), ms(0));
+    }
+    let first = core.take(ms(0)).expect("the first starts");
+    let second = core.take(ms(0)).expect("the second starts");
+    core.verdict(first, answered_later(503, ms(3_600_000)), ms(10), ms(10));
+    core.verdict(second, answered(500), ms(20), ms(20));
+    let ends = std::iter::from_fn(|| core.take_settled()).map(|done| {
+        assert_eq!(done.record.kind(), Some(Kind::RetryAfterTooLong));
+        let status = done.record.answer.map(|answer| answer.status.as_u16());
+        (done.ticket.turn, done.record.outcome, status)
+    });
+    let (http_error, failed) = (Outcome::HttpError, Outcome::Failed);
+    assert_eq!(ends.collect::<Vec<_>>(), [(0, http_error, Some(503)), (2, failed, None), (1, http_error, Some(500))]);
+}
+
+#[test]
+fn the_last_attempt_has_only_what_is_left_of_the_deadline() {
+    let settings = Settings { deadline: ms(1000), timeout: ms(800), ..Settings::default() };
+    let mut core = Core::new(settings);
+    core.push(get(0, "http://a.test/"), ms(0));
+    let job = core.take(ms(0)).expect("it starts");
+    assert_eq!(job.time_limit, ms(800));
+    core.verdict(job, answered_later(429, ms(600)), ms(100), ms(100));
+    let job = core.take(ms(700)).expect("its Retry-After is over");
+    assert_eq!(job.time_limit, ms(300));
+}

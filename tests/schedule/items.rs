@@ -1,0 +1,73 @@
+//! Jobs and attempts as the feed and the workers would make them.
+
+use std::time::Duration;
+
+use fetchd::item::{
+    Answer, Attempt, Body, Echo, Failure, Identity, Job, Kind, Request, RetryAfter, Sent, Ticket, Window,
+};
+use futures::executor::block_on;
+use http::{HeaderMap, Method, StatusCode, Version};
+use url::Url;
+
+pub const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+pub fn ticket(window: &Window, turn: u64) -> Ticket {
+    let id = Identity { source: None, file: None, seq: turn + 1 };
+    block_on(async { window.ticket(window.room().await?, id, 1, turn, 0).await }).expect("the window stays open")
+}
+
+pub fn request(method: Method, url: &str) -> Request {
+    Request { method, url: url.parse().expect(url), headers: HeaderMap::new(), body: None }
+}
+
+/// A line with a window to itself.
+pub fn job(turn: u64, request: Request) -> Box<Job> {
+    Job::new(ticket(&Window::new(1, 1), turn), Echo::text(request.url.as_str()), request, Duration::ZERO)
+}
+
+pub fn get(turn: u64, url: &str) -> Box<Job> {
+    job(turn, request(Method::GET, url))
+}
+
+pub fn answer(status: u16) -> Answer {
+    Answer {
+        status: StatusCode::from_u16(status).expect("a status"),
+        version: Version::HTTP_11,
+        ip: None,
+        content_type: None,
+        content_length: None,
+        location: None,
+        retry_after: None,
+        headers: None,
+        body: Body::default(),
+        ttfb: Duration::ZERO,
+    }
+}
+
+pub fn answered(status: u16) -> Attempt {
+    Attempt::Answer(Box::new(answer(status)))
+}
+
+pub fn answered_later(status: u16, wait: Duration) -> Attempt {
+    Attempt::Answer(Box::new(Answer { retry_after: Some(RetryAfter(wait)), ..answer(status) }))
+}
+
+pub fn redirected(status: u16, location: &str) -> Attempt {
+    Attempt::Answer(Box::new(Answer { location: Some(location.into()), ..answer(status) }))
+}
+
+pub fn failed(kind: Kind, sent: Sent) -> Attempt {
+    Attempt::Failed(Failure { kind, message: format!("scripted {}", kind.name()), sent })
+}
+
+/// Hosts of scripts go by number.
+pub fn url_of(host: usize, path: u8) -> Url {
+    format!("http://h{host}.test/{path}").parse().expect("a URL")
+}
+
+pub fn host_of(url: &Url) -> usize {
+    let name = url.host_str().and_then(|name| name.strip_prefix('h')?.strip_suffix(".test"));
+    name.and_then(|number| number.parse().ok()).expect("a host of the script")
+}

@@ -1,0 +1,17 @@
+//! The laws of the schedule, held on its pure core with made-up time.
+//!
+//! `script` makes up what happens from outside, `world` plays it against the core and writes a history, and every law
+//! is a question to that history. `mirror` says, from the documented rules alone, when a waiting line may start.
+
+mod items;
+mod mirror;
+mod script;
+mod world;
+
+mod accounts;
+mod deadlines;
+mod politeness;
+mod redirects;
+mod retries;
+mod turns;
+mod waking;

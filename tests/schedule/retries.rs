@@ -1,0 +1,198 @@
+//! What is tried again, how often, and what counts as an attempt.
+
+use std::collections::BTreeMap;
+
+use fetchd::item::{Attempt, CHUNK, Done, Kind, Outcome, Sent};
+use fetchd::schedule::{Core, RetryPolicy, Settings};
+use http::Method;
+use proptest::prelude::*;
+
+use crate::items::{answered, answered_later, failed, get, job, ms, redirected, request};
+use crate::script::{Reply, scripts};
+use crate::world::{What, play};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_line_is_charged_more_retries_than_the_policy_has(script in scripts()) {
+        let mut charged: BTreeMap<u64, u32> = BTreeMap::new();
+        let mut last: BTreeMap<u64, Reply> = BTreeMap::new();
+        for event in play(&script) {
+            match event.what {
+                What::Answered { turn, reply, .. } => _ = last.insert(turn, reply),
+                What::Started { turn, .. } if last.get(&turn).is_some_and(is_charged) => {
+                    let charged = charged.entry(turn).or_default();
+                    *charged += 1;
+                    prop_assert!(*charged <= script.settings.retry.retries, "line {turn}");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_post_is_repeated_only_when_nothing_was_sent_or_the_server_did_not_act_on_it(script in scripts()) {
+        let mut last: BTreeMap<u64, Reply> = BTreeMap::new();
+        for event in play(&script) {
+            match event.what {
+                What::Answered { turn, reply, .. } => _ = last.insert(turn, reply),
+                What::Started { turn, method: Method::POST, .. } => {
+                    let repeatable = last.get(&turn).is_none_or(leaves_a_post_undone);
+                    prop_assert!(repeatable, "line {turn} is sent again after {:?}", last[&turn]);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn attempts_are_the_requests_that_were_sent_redirects_not_counted(script in scripts()) {
+        let mut attempts = vec![0; script.lines.len()];
+        let mut is_hop = vec![false; script.lines.len()];
+        for event in play(&script) {
+            match event.what {
+                What::Answered { turn, reply, .. } => {
+                    let turn = turn as usize;
+                    attempts[turn] += u32::from(was_sent(&reply) && !is_hop[turn]);
+                    is_hop[turn] = match reply {
+                        Reply::NoMemory => is_hop[turn],
+                        reply => matches!(reply, Reply::Redirect { .. }),
+                    };
+                }
+                What::Settled(settled) => {
+                    prop_assert_eq!(settled.attempts, attempts[settled.turn as usize], "line {}", settled.turn);
+                    if settled.attempts == 0 {
+                        prop_assert_ne!(settled.outcome, Outcome::HttpError);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_charged(last: &Reply) -> bool {
+    matches!(last, Reply::Status(_) | Reply::Fails(..))
+}
+
+fn leaves_a_post_undone(last: &Reply) -> bool {
+    match last {
+        Reply::Status(status) => matches!(status, 429 | 503),
+        Reply::RetryAfter(..) | Reply::Redirect { .. } => true,
+        Reply::Fails(_, sent) => *sent == Sent::Nothing,
+        Reply::NoMemory | Reply::Canceled => false,
+    }
+}
+
+fn was_sent(reply: &Reply) -> bool {
+    !matches!(reply, Reply::NoMemory | Reply::Canceled | Reply::Fails(_, Sent::Refused))
+}
+
+fn core_with(retries: u32) -> Core {
+    let retry = RetryPolicy { retries, ..Settings::default().retry };
+    Core::new(Settings { retry, ..Settings::default() })
+}
+
+/// Sends the line as often as the core allows, and gives it the same every time.
+fn insist(core: &mut Core, attempt: impl Fn() -> Attempt) -> Done {
+    let mut now = ms(0);
+    loop {
+        if let Some(job) = core.take(now) {
+            core.verdict(job, attempt(), ms(1), now);
+        }
+        if let Some(done) = core.take_settled() {
+            return done;
+        }
+        now = core.next_wakeup(now).expect("a line that waits has a time");
+    }
+}
+
+#[test]
+fn a_line_is_tried_once_and_then_as_often_as_the_policy_says() {
+    for retries in 0..4 {
+        let mut core = core_with(retries);
+        core.push(get(0, "http://a.test/"), ms(0));
+        let done = insist(&mut core, || answered(500));
+        assert_eq!(done.record.attempts, retries + 1);
+        assert_eq!(done.record.kind(), Some(Kind::HttpStatus));
+    }
+}
+
+#[test]
+fn a_retry_after_that_is_honoured_is_not_charged_and_only_the_deadline_bounds_it() {
+    let mut core = core_with(0);
+    core.push(get(0, "http://a.test/"), ms(0));
+    let done = insist(&mut core, || answered_later(503, ms(60_000)));
+    assert_eq!(done.record.attempts, 10, "at 0, 60 … 540 s of a deadline of 600 s");
+    assert_eq!(done.record.outcome, Outcome::HttpError);
+}
+
+#[test]
+fn retry_after_nought_still_waits_for_the_back_off() {
+    let mut core = core_with(2);
+    core.push(get(0, "http://a.test/"), ms(0));
+    let job = core.take(ms(0)).expect("it starts");
+    core.verdict(job, answered_later(429, ms(0)), ms(1), ms(1));
+    assert!(core.next_wakeup(ms(1)).is_some_and(|at| at >= ms(251)), "half of 500 ms at least");
+}
+
+#[test]
+fn what_can_never_succeed_is_not_tried_again() {
+    for kind in [Kind::DnsNotFound, Kind::TlsFailed, Kind::Protocol, Kind::BodyTooLarge, Kind::Decode, Kind::Panic] {
+        let mut core = core_with(5);
+        core.push(get(0, "http://a.test/"), ms(0));
+        let done = insist(&mut core, || failed(kind, Sent::Something));
+        assert_eq!((done.record.attempts, done.record.outcome), (1, Outcome::Failed), "{}", kind.name());
+    }
+}
+
+#[test]
+fn a_line_refused_here_is_rejected_and_one_refused_at_a_hop_has_failed() {
+    let mut core = core_with(2);
+    core.push(get(0, "http://a.test/"), ms(0));
+    let done = insist(&mut core, || failed(Kind::ForbiddenAddress, Sent::Refused));
+    assert_eq!((done.record.attempts, done.record.outcome), (0, Outcome::Rejected));
+
+    core.push(get(1, "http://a.test/"), ms(0));
+    let job = core.take(ms(0)).expect("it starts");
+    core.verdict(job, redirected(302, "http://10.0.0.1/"), ms(1), ms(1));
+    let done = insist(&mut core, || failed(Kind::ForbiddenAddress, Sent::Refused));
+    assert_eq!((done.record.attempts, done.record.outcome), (1, Outcome::Failed));
+}
+
+#[test]
+fn a_failed_hop_is_tried_again_at_that_hop() {
+    let mut core = core_with(1);
+    core.push(get(0, "http://a.test/"), ms(0));
+    let job = core.take(ms(0)).expect("it starts");
+    core.verdict(job, redirected(302, "http://b.test/"), ms(1), ms(1));
+    let job = core.take(ms(1)).expect("the hop starts");
+    core.verdict(job, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
+    let job = core.take(ms(60_000)).expect("it is tried again");
+    assert_eq!(job.request.url.as_str(), "http://b.test/");
+    core.verdict(job, answered(200), ms(1), ms(60_001));
+    let done = core.take_settled().expect("it is done");
+    assert_eq!((done.record.attempts, done.record.hops.len()), (2, 1));
+}
+
+#[test]
+fn a_body_without_memory_starts_over_at_once_uncharged_with_all_it_needs() {
+    let mut core = core_with(0);
+    core.push(get(0, "http://a.test/"), ms(0));
+    assert_eq!(core.peek(ms(0)).map(|need| need.memory), Some(CHUNK));
+    let job = core.take(ms(0)).expect("it starts");
+    core.verdict(job, Attempt::NoMemory { need: 5 << 20 }, ms(1), ms(1));
+    assert_eq!(core.peek(ms(1)).map(|need| need.memory), Some(5 << 20));
+    let job = core.take(ms(1)).expect("it starts again");
+    core.verdict(job, answered(200), ms(1), ms(2));
+    let done = core.take_settled().expect("it is done");
+    assert_eq!((done.record.attempts, done.record.outcome), (1, Outcome::Ok));
+}
+
+#[test]
+fn a_request_that_cannot_be_repeated_reserves_its_whole_body_first() {
+    let mut core = core_with(0);
+    core.push(job(0, request(Method::POST, "http://a.test/")), ms(0));
+    assert_eq!(core.peek(ms(0)).map(|need| need.memory), Some(Settings::default().largest_body));
+}

@@ -1,0 +1,247 @@
+//! What happens from outside, made up: limits, lines and when they come, and what servers do with each request.
+
+use std::time::Duration;
+
+use fetchd::item::{Attempt, Kind, Sent};
+use fetchd::schedule::{HostLimits, RetryPolicy, Settings};
+use http::Method;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::items::{answered, answered_later, failed, ms, redirected, url_of};
+
+/// Hosts that a script speaks of.
+pub const HOSTS: usize = 4;
+
+/// What the scripts set as `retry.max_retry_after`.
+pub const MAX_RETRY_AFTER: Duration = ms(500);
+
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub settings: Settings,
+    pub limits: [HostLimits; HOSTS],
+    pub permits: usize,
+    pub picks: Picks,
+    pub lines: Vec<Line>,
+    pub give_up: Option<Duration>,
+}
+
+/// How the driver takes lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picks {
+    InTurn,
+    /// As when body memory is short: the oldest line if it may start, else the one whose turn it is.
+    OldestFirst,
+}
+
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub turn: u64,
+    pub at: Duration,
+    pub host: usize,
+    pub path: u8,
+    pub method: Method,
+    /// What its requests meet, one after the other; 200 after the last.
+    pub exchanges: Vec<Exchange>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub reply: Reply,
+    pub wire: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Status(u16),
+    RetryAfter(u16, Duration),
+    Redirect { status: u16, host: usize, path: u8 },
+    Fails(Kind, Sent),
+    NoMemory,
+    Canceled,
+}
+
+impl Reply {
+    pub fn attempt(&self) -> Attempt {
+        match self {
+            Self::Status(status) => answered(*status),
+            Self::RetryAfter(status, wait) => answered_later(*status, *wait),
+            Self::Redirect { status, host, path } => redirected(*status, url_of(*host, *path).as_str()),
+            Self::Fails(kind, sent) => failed(*kind, *sent),
+            Self::NoMemory => Attempt::NoMemory { need: 1 << 20 },
+            Self::Canceled => Attempt::Canceled,
+        }
+    }
+
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status(status) | Self::RetryAfter(status, _) | Self::Redirect { status, .. } => Some(*status),
+            Self::Fails(..) | Self::NoMemory | Self::Canceled => None,
+        }
+    }
+}
+
+impl Script {
+    /// So many permits that none is ever waited for.
+    pub fn with_permits_to_spare(mut self) -> Self {
+        self.permits = self.lines.len();
+        self
+    }
+
+    /// Retries are due at once or when Retry-After says: no time is left to chance.
+    pub fn without_backoff(mut self) -> Self {
+        self.settings.retry.backoff = Duration::ZERO;
+        self
+    }
+
+    pub fn without_global_rate(mut self) -> Self {
+        self.settings.every = Duration::ZERO;
+        self
+    }
+
+    pub fn without_redirects(self) -> Self {
+        self.with_replies(|reply| match reply {
+            Reply::Redirect { .. } => Reply::Status(200),
+            other => other,
+        })
+    }
+
+    pub fn with_max_hosts(mut self, max_hosts: usize) -> Self {
+        self.settings.max_hosts = max_hosts;
+        self
+    }
+
+    pub fn given_up_at(mut self, at: Option<Duration>) -> Self {
+        self.give_up = at;
+        self
+    }
+
+    /// The same without the lines of one host; those that stay keep their turns.
+    pub fn without_host(mut self, host: usize) -> Self {
+        self.lines.retain(|line| line.host != host);
+        self
+    }
+
+    fn as_a_trickle(mut self, every: Duration, gaps: &[Duration]) -> Self {
+        self.limits[0].every = every;
+        let mut at = Duration::ZERO;
+        for (line, gap) in self.lines.iter_mut().zip(gaps) {
+            at += *gap;
+            *line = Line { at, host: 0, exchanges: vec![], ..line.clone() };
+        }
+        self
+    }
+
+    pub fn with_replies(mut self, change: impl Fn(Reply) -> Reply) -> Self {
+        for exchange in self.lines.iter_mut().flat_map(|line| &mut line.exchanges) {
+            exchange.reply = change(exchange.reply.clone());
+        }
+        self
+    }
+}
+
+/// Anything may happen.
+pub fn scripts() -> impl Strategy<Value = Script> {
+    let limits = [host_limits(), host_limits(), host_limits(), host_limits()];
+    let picks = prop_oneof![4 => Just(Picks::InTurn), 1 => Just(Picks::OldestFirst)];
+    (settings(), limits, 1usize..7, picks, all_lines()).prop_map(|(settings, limits, permits, picks, lines)| Script {
+        settings,
+        limits,
+        permits,
+        picks,
+        lines,
+        give_up: None,
+    })
+}
+
+/// Lines of one host that come about as fast as its rate allows, so that it has none in between.
+pub fn trickles() -> impl Strategy<Value = Script> {
+    (scripts(), 2u64..9).prop_flat_map(|(script, every)| {
+        vec(some_ms(0..every + 2), script.lines.len())
+            .prop_map(move |gaps| script.clone().as_a_trickle(ms(every), &gaps))
+    })
+}
+
+pub fn some_ms(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
+    range.prop_map(ms)
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let every = prop_oneof![3 => Just(Duration::ZERO), 1 => some_ms(1..40)];
+    let times = (every, some_ms(50..1000), some_ms(100..3000));
+    (times, retry_policy(), 0u32..4, any::<u64>()).prop_map(
+        |((every, timeout, deadline), retry, max_redirects, seed)| Settings {
+            every,
+            timeout,
+            deadline,
+            retry,
+            max_redirects,
+            seed,
+            ..Settings::default()
+        },
+    )
+}
+
+fn retry_policy() -> impl Strategy<Value = RetryPolicy> {
+    (0u32..4, some_ms(0..300)).prop_map(|(retries, backoff)| RetryPolicy {
+        retries,
+        backoff,
+        max_backoff: ms(600),
+        max_retry_after: MAX_RETRY_AFTER,
+        on_status: vec![429, 500, 503],
+    })
+}
+
+fn host_limits() -> impl Strategy<Value = HostLimits> {
+    let every = prop_oneof![2 => Just(Duration::ZERO), 1 => some_ms(1..5), 2 => some_ms(20..200)];
+    (1u32..4, every).prop_map(|(concurrency, every)| HostLimits { concurrency, every })
+}
+
+/// Some scripts come as a burst, others as a trickle.
+fn all_lines() -> impl Strategy<Value = Vec<Line>> {
+    prop_oneof![vec(line(20), 1..24), vec(line(600), 1..24)].prop_map(|mut lines| {
+        lines.sort_by_key(|line| line.at);
+        for (turn, line) in (0..).zip(&mut lines) {
+            line.turn = turn;
+        }
+        lines
+    })
+}
+
+fn line(span: u64) -> impl Strategy<Value = Line> {
+    let method = prop_oneof![3 => Just(Method::GET), 1 => Just(Method::POST)];
+    (some_ms(0..span), 0..HOSTS, 0u8..3, method, vec(exchange(), 0..5))
+        .prop_map(|(at, host, path, method, exchanges)| Line { turn: 0, at, host, path, method, exchanges })
+}
+
+fn exchange() -> impl Strategy<Value = Exchange> {
+    let wire = prop_oneof![3 => some_ms(0..30), 1 => some_ms(0..600)];
+    (reply(), wire).prop_map(|(reply, wire)| Exchange { reply, wire })
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let too_long = MAX_RETRY_AFTER.as_millis() as u64 + 1;
+    prop_oneof![
+        6 => select(vec![200, 404, 429, 500, 500, 503]).prop_map(Reply::Status),
+        3 => (select(vec![429, 503]), some_ms(0..too_long)).prop_map(|(status, wait)| Reply::RetryAfter(status, wait)),
+        1 => (select(vec![429, 503]), some_ms(too_long..2000)).prop_map(|(status, wait)| Reply::RetryAfter(status, wait)),
+        3 => (select(vec![301, 302, 303, 307, 308]), 0..HOSTS, 0u8..3)
+            .prop_map(|(status, host, path)| Reply::Redirect { status, host, path }),
+        3 => failure().prop_map(|(kind, sent)| Reply::Fails(kind, sent)),
+        1 => Just(Reply::NoMemory),
+    ]
+}
+
+fn failure() -> impl Strategy<Value = (Kind, Sent)> {
+    select(vec![
+        (Kind::ConnectRefused, Sent::Nothing),
+        (Kind::DnsFailed, Sent::Nothing),
+        (Kind::DnsNotFound, Sent::Nothing),
+        (Kind::Reset, Sent::Nothing),
+        (Kind::Reset, Sent::Something),
+        (Kind::BodyIncomplete, Sent::Something),
+        (Kind::Protocol, Sent::Something),
+        (Kind::ForbiddenAddress, Sent::Refused),
+    ])
+}

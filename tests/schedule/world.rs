@@ -1,0 +1,243 @@
+//! Plays a script against the core, as the pipeline's task does, and writes down what can be seen from outside.
+//!
+//! Time moves only to the next scripted event or to the wake-up that the core asked for, whichever comes first.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fetchd::hosts::HostPattern;
+use fetchd::item::{Done, Echo, Job, Kind, Outcome, Request, Sent, Window};
+use fetchd::schedule::{Core, Counts, Settings};
+use http::{HeaderMap, Method};
+
+use crate::items::{host_of, ms, ticket, url_of};
+use crate::script::{Exchange, Line, Picks, Reply, Script};
+
+/// More than any script needs: a core that gets here asks to be woken for nothing, for ever.
+const MOST_EVENTS: usize = 50_000;
+
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub at: Duration,
+    pub what: What,
+}
+
+#[derive(Clone, Debug)]
+pub enum What {
+    Pushed {
+        turn: u64,
+        host: usize,
+    },
+    Started {
+        turn: u64,
+        host: usize,
+        method: Method,
+    },
+    Answered {
+        turn: u64,
+        host: usize,
+        reply: Reply,
+    },
+    Settled(Settled),
+    GaveUp,
+    /// Nothing more can be done now.
+    Rests(Rest),
+}
+
+#[derive(Clone, Debug)]
+pub struct Settled {
+    pub turn: u64,
+    pub outcome: Outcome,
+    pub kind: Option<Kind>,
+    pub status: Option<u16>,
+    pub attempts: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    pub counts: Counts,
+    pub hosts: usize,
+    /// Window permits in use.
+    pub in_window: usize,
+    pub until: Until,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The core's wake-up comes before anything scripted.
+    Wakeup(Duration),
+    Script(Duration),
+    /// Nothing will ever happen again.
+    End,
+}
+
+/// Plays the script to its end.
+pub fn play(script: &Script) -> Vec<Event> {
+    World::new(script).play()
+}
+
+struct World<'a> {
+    script: &'a Script,
+    core: Core,
+    window: Window,
+    now: Duration,
+    arrivals: &'a [Line],
+    give_up: Option<Duration>,
+    /// Requests on the wire, by the end of their exchange.
+    wire: BTreeMap<(Duration, u64), (Box<Job>, Exchange)>,
+    /// How many exchanges each line has had.
+    had: BTreeMap<u64, usize>,
+    history: Vec<Event>,
+}
+
+impl<'a> World<'a> {
+    fn new(script: &'a Script) -> Self {
+        Self {
+            script,
+            core: Core::new(settings_of(script)),
+            window: Window::new(script.lines.len(), script.lines.len()),
+            now: Duration::ZERO,
+            arrivals: &script.lines,
+            give_up: script.give_up,
+            wire: BTreeMap::new(),
+            had: BTreeMap::new(),
+            history: Vec::new(),
+        }
+    }
+
+    fn play(mut self) -> Vec<Event> {
+        loop {
+            self.end_exchanges();
+            self.push_lines();
+            self.give_up_if_it_is_time();
+            self.start_lines();
+            match self.rest() {
+                Until::Wakeup(at) | Until::Script(at) => self.now = at,
+                Until::End => return self.history,
+            }
+        }
+    }
+
+    fn end_exchanges(&mut self) {
+        while let Some(entry) = self.wire.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let ((_, turn), (job, exchange)) = entry.remove_entry();
+            let host = host_of(&job.request.url);
+            self.note(What::Answered { turn, host, reply: exchange.reply.clone() });
+            self.core.verdict(job, exchange.reply.attempt(), exchange.wire, self.now);
+            self.hand_out();
+        }
+    }
+
+    fn push_lines(&mut self) {
+        while let Some((line, later)) = self.arrivals.split_first().filter(|(line, _)| line.at <= self.now) {
+            self.arrivals = later;
+            self.note(What::Pushed { turn: line.turn, host: line.host });
+            self.core.push(job_of(line, &self.window), self.now);
+            self.hand_out();
+        }
+    }
+
+    /// Some workers hear of it while their answer is on its way already.
+    fn give_up_if_it_is_time(&mut self) {
+        if self.give_up.take_if(|at| *at <= self.now).is_none() {
+            return;
+        }
+        self.core.give_up(self.now);
+        self.note(What::GaveUp);
+        self.hand_out();
+        for ((_, turn), (job, mut exchange)) in std::mem::take(&mut self.wire) {
+            if turn % 2 == 0 {
+                exchange.reply = Reply::Canceled;
+            }
+            self.wire.insert((self.now, turn), (job, exchange));
+        }
+        self.end_exchanges();
+    }
+
+    fn start_lines(&mut self) {
+        while self.wire.len() < self.script.permits {
+            let taken = match self.script.picks {
+                Picks::InTurn => self.core.take(self.now),
+                Picks::OldestFirst => self.core.take_oldest(self.now).or_else(|| self.core.take(self.now)),
+            };
+            self.hand_out();
+            let Some(job) = taken else { return };
+            let (turn, host) = (job.ticket.turn, host_of(&job.request.url));
+            self.note(What::Started { turn, host, method: job.request.method.clone() });
+            let exchange = self.exchange(&job);
+            self.wire.insert((self.now + exchange.wire, turn), (job, exchange));
+        }
+    }
+
+    /// What the script has for this request, within the time limit that every worker keeps.
+    fn exchange(&mut self, job: &Job) -> Exchange {
+        let turn = job.ticket.turn;
+        let line = self.script.lines.iter().find(|line| line.turn == turn).expect("a line of the script");
+        let had = self.had.entry(turn).or_default();
+        let mut exchange =
+            line.exchanges.get(*had).cloned().unwrap_or(Exchange { reply: Reply::Status(200), wire: ms(1) });
+        *had += 1;
+        // Memory for a POST is reserved in full before it starts.
+        if exchange.reply == Reply::NoMemory && job.request.method == Method::POST {
+            exchange.reply = Reply::Status(200);
+        }
+        if exchange.wire >= job.time_limit {
+            exchange = Exchange { reply: Reply::Fails(Kind::Timeout, Sent::Something), wire: job.time_limit };
+        }
+        exchange
+    }
+
+    fn rest(&mut self) -> Until {
+        let until = self.next();
+        // Deadlines that pass while no permit is free show only now.
+        self.hand_out();
+        let rest =
+            Rest { counts: self.core.counts(), hosts: self.core.hosts(), in_window: self.window.in_use(), until };
+        self.note(What::Rests(rest));
+        until
+    }
+
+    fn next(&mut self) -> Until {
+        let wakeup = self.core.next_wakeup(self.now);
+        assert!(wakeup.is_none_or(|at| at > self.now), "at {:?} the core asks to be woken at {wakeup:?}", self.now);
+        let exchange = self.wire.first_key_value().map(|((at, _), _)| *at);
+        let arrival = self.arrivals.first().map(|line| line.at);
+        match ([exchange, arrival, self.give_up].into_iter().flatten().min(), wakeup) {
+            (Some(scripted), Some(wakeup)) if wakeup < scripted => Until::Wakeup(wakeup),
+            (Some(scripted), _) => Until::Script(scripted),
+            (None, Some(wakeup)) => Until::Wakeup(wakeup),
+            (None, None) => Until::End,
+        }
+    }
+
+    fn hand_out(&mut self) {
+        while let Some(Done { ticket, record }) = self.core.take_settled() {
+            self.note(What::Settled(Settled {
+                turn: ticket.turn,
+                outcome: record.outcome,
+                kind: record.kind(),
+                status: record.answer.as_ref().map(|answer| answer.status.as_u16()),
+                attempts: record.attempts,
+            }));
+            ticket.done();
+        }
+    }
+
+    fn note(&mut self, what: What) {
+        assert!(self.history.len() < MOST_EVENTS, "the schedule does not come to rest");
+        self.history.push(Event { at: self.now, what });
+    }
+}
+
+fn settings_of(script: &Script) -> Settings {
+    let hosts = script.limits.iter().enumerate();
+    let hosts = hosts.map(|(host, limits)| (HostPattern::Name(format!("h{host}.test")), *limits)).collect();
+    Settings { hosts, ..script.settings.clone() }
+}
+
+fn job_of(line: &Line, window: &Window) -> Box<Job> {
+    let url = url_of(line.host, line.path);
+    let echo = Echo::text(url.as_str());
+    let request = Request { method: line.method.clone(), url, headers: HeaderMap::new(), body: None };
+    Job::new(ticket(window, line.turn), echo, request, line.at)
+}
