@@ -20,8 +20,6 @@ pub(super) enum Judgement {
     Reserve(u64),
     /// The redirect is followed.
     Follow(Hop, Box<Request>, Home),
-    /// The redirect is not followed.
-    Refuse(Hop, (Kind, String)),
 }
 
 /// Whether a retry counts against `retry.retries`.
@@ -90,14 +88,12 @@ impl Bench<'_> {
         }
     }
 
-    /// One more attempt, unless none is left or the wait would pass the deadline.
+    /// One more attempt, unless none is left. Whether the line has the time for it is seen once the host's pause is known.
     fn retry(&self, job: &Job, wait: Duration, charge: Charge, because: (Kind, String)) -> Judgement {
-        let at = self.now + wait;
-        let spent = charge == Charge::One && job.retries >= self.policy.retries;
-        if spent || at >= self.deadline {
+        if charge == Charge::One && job.retries >= self.policy.retries {
             return Judgement::Settle(Some(because));
         }
-        Judgement::Retry { at, charge, because }
+        Judgement::Retry { at: self.now + wait, charge, because }
     }
 
     /// Doubles with each attempt up to the maximum; full jitter with a floor of half.
@@ -119,10 +115,9 @@ impl Bench<'_> {
 
     fn hop(&self, job: &Job, status: StatusCode, target: Url) -> Judgement {
         let from = &job.request;
-        let hop = Hop { url: from.url.clone(), method: from.method.clone(), status };
         let method = method_after(status, &from.method);
         if let Some(refusal) = self.refuse(job, &target, &method) {
-            return Judgement::Refuse(hop, refusal);
+            return Judgement::Settle(Some(refusal));
         }
         let home = if stays_home(job, &target) { Home::Here } else { Home::Left };
         let mut request = Request { method, url: target, headers: from.headers.clone(), body: from.body.clone() };
@@ -140,6 +135,7 @@ impl Bench<'_> {
                 request.headers.remove(name);
             }
         }
+        let hop = Hop { url: from.url.clone(), method: from.method.clone(), status };
         Judgement::Follow(hop, Box::new(request), home)
     }
 

@@ -405,7 +405,7 @@ impl Core {
                     return self.settle(job, attempt.into_answer(), Some(error), now);
                 }
                 if at >= self.deadline_of(&job) {
-                    // The host's pause is longer than the line's time.
+                    // The wait is longer than the line's time.
                     return self.settle(job, attempt.into_answer(), Some(because), now);
                 }
                 job.retries += u32::from(charge == Charge::One);
@@ -418,10 +418,6 @@ impl Core {
                 self.requeue(job, id, now, now);
             }
             Judgement::Follow(hop, request, home) => self.follow(job, hop, *request, home, now),
-            Judgement::Refuse(hop, error) => {
-                job.hops.push(hop);
-                self.settle(job, None, Some(error), now);
-            }
         }
     }
 

@@ -64,7 +64,7 @@ proptest! {
                 What::Answered { turn, reply, .. } => last = Some((turn, reply)),
                 What::Settled(settled) => {
                     if let Some((turn, reply)) = last.take().filter(|(turn, _)| *turn == settled.turn) {
-                        prop_assert_eq!(settled.status, final_status(&reply, settled.kind), "line {}", turn);
+                        prop_assert_eq!(settled.status, shown(&reply, settled.kind), "line {}", turn);
                     }
                 }
                 _ => last = None,
@@ -73,12 +73,10 @@ proptest! {
     }
 }
 
-/// A redirect that was to be followed is not the final answer, even when the line ends there.
-fn final_status(reply: &Reply, kind: Option<Kind>) -> Option<u16> {
-    match reply {
-        Reply::Redirect { status, .. } => (kind == Some(Kind::HttpStatus)).then_some(*status),
-        other => other.status(),
-    }
+/// A redirect that was followed is no answer any more, even if its line ends at once where it leads.
+fn shown(reply: &Reply, kind: Option<Kind>) -> Option<u16> {
+    let ended_elsewhere = matches!(kind, Some(Kind::RetryAfterTooLong | Kind::Canceled));
+    reply.status().filter(|_| !(ended_elsewhere && matches!(reply, Reply::Redirect { .. })))
 }
 
 #[test]

@@ -125,7 +125,8 @@ fn redirects_that_must_not_be_followed_have_failed() {
         let record = end(&mut core(), url, redirects).record;
         assert_eq!((record.kind(), record.outcome), (Some(kind), Outcome::Failed), "{redirects:?}");
         assert_eq!(record.attempts, 1, "{redirects:?}");
-        assert_eq!(record.hop_status.map(|status| status.as_u16()), Some(302), "{redirects:?}");
+        assert_eq!(record.answer.map(|answer| answer.status.as_u16()), Some(302), "{redirects:?}");
+        assert_eq!(record.hops.len(), redirects.len() - 1, "only followed redirects are hops: {redirects:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
 use fetchd::item::{Done, Echo, Job, Kind, Outcome, Request, Sent, Window};
-use fetchd::schedule::{Core, Counts, Settings};
+use fetchd::schedule::{Core, Counts, HostLimits, HostRule, Settings};
 use http::{HeaderMap, Method};
 
 use crate::items::{host_of, ms, ticket, url_of};
@@ -231,7 +231,8 @@ impl<'a> World<'a> {
 
 fn settings_of(script: &Script) -> Settings {
     let hosts = script.limits.iter().enumerate();
-    let hosts = hosts.map(|(host, limits)| (HostPattern::Name(format!("h{host}.test")), *limits)).collect();
+    let rule = |limits: &HostLimits| HostRule { concurrency: Some(limits.concurrency), every: Some(limits.every) };
+    let hosts = hosts.map(|(host, limits)| (HostPattern::Name(format!("h{host}.test")), rule(limits))).collect();
     Settings { hosts, ..script.settings.clone() }
 }
 
