@@ -1,0 +1,66 @@
+//! One line into an idle daemon: how long until its record is there, beyond the server's own time?
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::say;
+
+const LINES: usize = 2_000;
+
+/// Prints the distribution of both.
+pub fn latency(origin: SocketAddr) {
+    let (server, line) = (server_alone(origin), through_fetchd(origin));
+    for (name, times) in [("the server alone", server), ("a line through fetchd", line)] {
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_micros();
+        say(&format!("{name:<22} p50 {} µs, p90 {} µs, p99 {} µs", at(0.5), at(0.9), at(0.99)));
+    }
+}
+
+fn server_alone(origin: SocketAddr) -> Vec<Duration> {
+    let mut stream = TcpStream::connect(origin).expect("a connection");
+    stream.set_nodelay(true).expect("no delay");
+    let mut buffer = [0; 4096];
+    timed(|| {
+        stream.write_all(b"GET /item/1 HTTP/1.1\r\nhost: x\r\n\r\n").expect("a request");
+        let n = stream.read(&mut buffer).expect("an answer");
+        assert!(n > 713);
+    })
+}
+
+fn through_fetchd(origin: SocketAddr) -> Vec<Duration> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fetchd"))
+        .args(["-q", "--allow", "127.0.0.1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("fetchd starts");
+    let mut input = child.stdin.take().expect("its input");
+    let mut output = BufReader::new(child.stdout.take().expect("its output"));
+    let mut record = String::new();
+    let times = timed(|| {
+        writeln!(input, "http://{origin}/item/1").expect("it reads");
+        record.clear();
+        output.read_line(&mut record).expect("a record");
+        assert!(record.contains("\"ok\""), "{record}");
+    });
+    drop(input);
+    assert!(child.wait().expect("it ends").success());
+    times
+}
+
+/// The times of many calls, in order.
+fn timed(mut call: impl FnMut()) -> Vec<Duration> {
+    let mut times: Vec<Duration> = (0..LINES)
+        .map(|_| {
+            let start = Instant::now();
+            call();
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    times
+}

@@ -1,0 +1,41 @@
+//! Runs a command as a whole process and tells what it cost, by the operating system's own account.
+
+use std::process::{Command, Stdio};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+/// What one run cost.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Cost {
+    /// From start to end.
+    pub seconds: f64,
+    /// User and system time.
+    pub cpu_seconds: f64,
+    /// Peak resident memory.
+    pub rss_mib: f64,
+}
+
+/// Runs `command` in a process that has no other children, so that the account is of this run alone.
+pub fn measure(command: &[String]) -> Cost {
+    let me = std::env::current_exe().expect("this program");
+    let output = Command::new(me).arg("account").args(command).stderr(Stdio::inherit()).output().expect("a run");
+    assert!(output.status.success(), "the run failed: {command:?}");
+    serde_json::from_slice(&output.stdout).expect("an account")
+}
+
+/// The other side of [`measure`]: runs the command and prints its account.
+pub fn account(command: &[String]) -> serde_json::Result<()> {
+    let (program, arguments) = command.split_first().expect("a command");
+    let start = Instant::now();
+    let status = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let seconds = start.elapsed().as_secs_f64();
+    assert!(status.expect("the command starts").success(), "the command failed");
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("an account");
+    let cpu = usage.user_time() + usage.system_time();
+    let cost =
+        Cost { seconds, cpu_seconds: cpu.num_microseconds() as f64 / 1e6, rss_mib: usage.max_rss() as f64 / 1024.0 };
+    serde_json::to_writer(std::io::stdout(), &cost)
+}
