@@ -75,7 +75,9 @@ impl Schedule {
                 return Ok(());
             }
             let view_at = publisher.look(&self, now);
-            let wake_at = [self.core.next_wakeup(now), view_at].into_iter().flatten().min();
+            // While records wait, a timer of the core has nothing to set going.
+            let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
+            let wake_at = [core_at, view_at].into_iter().flatten().min();
             match self.wait(input_open, &mut lines, &mut verdicts, timer.as_mut(), wake_at).await {
                 Event::Verdicts => self.take_verdicts(&mut verdicts),
                 Event::Lines => self.take_lines(&mut lines),
@@ -154,9 +156,10 @@ impl Schedule {
     /// Sends jobs to the workers while there are permits, memory, and lines that may start now.
     fn dispatch(&mut self) {
         while !self.core.has_settled() {
-            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
             let now = self.clock.now();
+            // Asked first, permit or not: it fires the timers that are due, which would wake this task for ever.
             let Some(need) = self.core.peek(now) else { return self.memory.stop_waiting() };
+            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
             let dispatched = match self.memory.take(need) {
                 Some(held) => self.core.take(now).map(|job| Dispatch { job, permit, held }),
                 None => self.dispatch_oldest(permit, now),
