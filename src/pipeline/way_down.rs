@@ -76,6 +76,12 @@ pub async fn run(
     loop {
         tokio::select! {
             biased;
+            // Before the end of the tasks: the failure that pulled it may be the last record.
+            () = give_up.cancelled(), if !matches!(way, Way::GivingUp { .. }) => {
+                stop.cancel();
+                let end = if settings.fail_fast == FailFast::Yes && failed(board) { End::FailedFast } else { End::GaveUp };
+                way = Way::GivingUp { until: Instant::now() + LAST_WORDS, end };
+            }
             joined = group.join() => return finish(&mut group, joined, way).await,
             Some(()) = interrupts.next() => match way {
                 Way::Running => {
@@ -86,11 +92,6 @@ pub async fn run(
                 }
                 _ => return interrupted(&mut group, board).await,
             },
-            () = give_up.cancelled(), if !matches!(way, Way::GivingUp { .. }) => {
-                stop.cancel();
-                let end = if settings.fail_fast == FailFast::Yes && failed(board) { End::FailedFast } else { End::GaveUp };
-                way = Way::GivingUp { until: Instant::now() + LAST_WORDS, end };
-            }
             () = until(way.limit()) => match way {
                 Way::GivingUp { end, .. } => {
                     group.abort().await;
