@@ -46,6 +46,8 @@ pub(super) struct BodyMemory {
     max_body: u64,
     waiting: Option<BoxFuture<'static, Option<Held>>>,
     waited_for: Option<Held>,
+    /// Whether the oldest line might go if only the overdraft came back.
+    overdraft_is_out: bool,
 }
 
 /// What woke the task.
@@ -174,7 +176,7 @@ impl Schedule {
 
     /// With no memory left, the oldest line goes on credit: what holds the memory may be waiting for it.
     fn dispatch_oldest(&mut self, permit: OwnedSemaphorePermit, now: Duration) -> Option<Dispatch> {
-        let held = self.memory.memory.try_overdraft(self.memory.max_body)?;
+        let held = self.memory.overdraw()?;
         let job = self.core.take_oldest(now)?;
         Some(Dispatch { job, permit, held })
     }
@@ -193,7 +195,7 @@ impl Schedule {
 
 impl BodyMemory {
     pub fn new(memory: Memory, max_body: u64) -> Self {
-        Self { memory, max_body, waiting: None, waited_for: None }
+        Self { memory, max_body, waiting: None, waited_for: None, overdraft_is_out: false }
     }
 
     /// Takes what the next line needs, or begins to wait for it.
@@ -215,19 +217,33 @@ impl BodyMemory {
         held
     }
 
+    /// Lends the oldest line what it can need at most, unless the overdraft is out.
+    fn overdraw(&mut self) -> Option<Held> {
+        let held = self.memory.try_overdraft(self.max_body);
+        self.overdraft_is_out = held.is_none();
+        held
+    }
+
     /// Nobody needs memory any more: what was waited for goes home.
     fn stop_waiting(&mut self) {
         self.waiting = None;
         self.waited_for = None;
     }
 
+    /// What was waited for, or nothing when the overdraft came back: then the oldest line may have become another one.
     async fn next(&mut self) -> Option<Held> {
-        let held = match &mut self.waiting {
-            Some(waiting) => waiting.await,
-            None => std::future::pending().await,
-        };
-        self.waiting = None;
-        held
+        let Some(waiting) = &mut self.waiting else { return std::future::pending().await };
+        tokio::select! {
+            biased;
+            held = waiting => {
+                self.waiting = None;
+                held
+            }
+            () = self.memory.overdraft(), if self.overdraft_is_out => {
+                self.overdraft_is_out = false;
+                None
+            }
+        }
     }
 }
 
