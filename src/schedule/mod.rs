@@ -159,20 +159,22 @@ impl Core {
         self.peek(now)?;
         let id = self.ring.pop_front()?;
         self.hosts[id].in_ring = false;
-        self.start(id, now)
+        let (job, due) = self.hosts[id].pop(now)?;
+        Some(self.start(job, due, now))
     }
 
-    /// Takes the oldest unsettled line if it waits and may start now, out of its host's turn: for when memory is short
-    /// and everything else may have to wait for this line.
+    /// Takes the oldest unsettled line if it waits and may start now, out of its host's turn and before others of its
+    /// host: for when memory is short and everything else may have to wait for this line.
     pub fn take_oldest(&mut self, now: Duration) -> Option<Box<Job>> {
         self.advance(now);
+        self.admit_oldest(now);
         let (turn, id) = self.turns.oldest()?;
-        let host = self.hosts.get(id)?;
-        let ready = self.pace.next() <= now && host.next_start().is_some_and(|at| at <= now);
-        if !ready || host.front(now)?.ticket.turn != turn {
+        let host = self.hosts.get_mut(id)?;
+        if self.pace.next() > now || host.next_start().is_none_or(|at| at > now) {
             return None;
         }
-        self.start(id, now)
+        let (job, due) = host.pick(turn, now)?;
+        Some(self.start(job, due, now))
     }
 
     /// Judges an attempt that took `wire`.
@@ -283,6 +285,11 @@ impl Core {
 
     /// The host's number in the table; `None` when the table is full and the host is not in it.
     fn host_of(&mut self, request: &Request) -> Option<usize> {
+        self.host_among(request, self.settings.max_hosts)
+    }
+
+    /// The same for a table of so many hosts.
+    fn host_among(&mut self, request: &Request, max_hosts: usize) -> Option<usize> {
         let (name, port) = (host_name(&request.url), port_of(&request.url));
         let with_port;
         let key = if self.settings.hosts.names_port(name, port) {
@@ -294,7 +301,7 @@ impl Core {
         if let Some(id) = self.names.get(key) {
             return Some(*id);
         }
-        if self.hosts.len() >= self.settings.max_hosts {
+        if self.hosts.len() >= max_hosts {
             return None;
         }
         let limits = self.settings.hosts.matching(name, port).next().copied().unwrap_or(self.settings.any_host);
@@ -302,6 +309,15 @@ impl Core {
         let id = self.hosts.insert(Host::new(Arc::clone(&key), limits));
         self.names.insert(key, id);
         Some(id)
+    }
+
+    /// Lets the oldest line into the table even if it is full: all its hosts may be waiting for that line.
+    fn admit_oldest(&mut self, now: Duration) {
+        let oldest = self.turns.oldest().map(|(turn, _)| turn);
+        let Some(job) = self.untracked.pop_front_if(|job| Some(job.ticket.turn) == oldest) else { return };
+        if let Some(id) = self.host_among(&job.request, usize::MAX) {
+            self.enqueue(job, id, now);
+        }
     }
 
     /// Puts a line that was not sent yet at the end of its host's queue.
@@ -331,21 +347,28 @@ impl Core {
         }
         let host = &mut self.hosts[id];
         let idle = host.waiting() == 0 && host.in_flight == 0;
-        let wake_at = if idle { Some(host.forget_at()) } else { host.next_start() };
+        let next_start = host.next_start();
+        let ready = next_start.is_some_and(|at| at <= now);
+        if ready && !host.in_ring {
+            host.in_ring = true;
+            self.ring.push_back(id);
+        }
+        let wake_at = match (idle, ready) {
+            (true, _) => Some(host.forget_at()),
+            // A line that falls due later may be the oldest one, for which a ready host may have to wait.
+            (false, true) => host.next_due(now),
+            (false, false) => next_start,
+        };
         if let Some(at) = host.timer.take() {
             self.timers.remove(&(at, id));
         }
-        match wake_at {
-            Some(at) if at > now => {
+        match wake_at.filter(|at| *at > now) {
+            Some(at) => {
                 host.timer = Some(at);
                 self.timers.insert((at, id));
             }
-            Some(_) if idle && !host.in_ring => self.forget(id, now),
-            Some(_) if !idle && !host.in_ring => {
-                host.in_ring = true;
-                self.ring.push_back(id);
-            }
-            _ => {}
+            None if idle && !host.in_ring => self.forget(id, now),
+            None => {}
         }
     }
 
@@ -361,24 +384,23 @@ impl Core {
         }
     }
 
-    /// Moves the host's next line onto the wire.
-    fn start(&mut self, id: usize, now: Duration) -> Option<Box<Job>> {
+    /// Moves a line of its host, due at this time if it was sent before, onto the wire.
+    fn start(&mut self, mut job: Box<Job>, due: Option<Duration>, now: Duration) -> Box<Job> {
+        let id = job.host;
         let host = &mut self.hosts[id];
-        let sent_before = host.again.first_key_value().map(|((at, turn), _)| (*at, *turn)).filter(|(at, _)| *at <= now);
-        let mut job = host.pop(now)?;
         host.in_flight += 1;
         host.pace.start(now);
         self.pace.start(now);
         self.waiting -= 1;
         self.in_flight += 1;
-        if let Some((at, turn)) = sent_before {
-            self.deadlines.remove(&(self.deadline_of(&job), id, at, turn));
+        if let Some(at) = due {
+            self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.turn));
         }
         job.started.get_or_insert(now);
         job.time_limit = self.settings.timeout.min(self.deadline_of(&job).saturating_sub(now));
         job.connection = self.idle.start(&job.request.url, now);
         self.refresh(id, now);
-        Some(job)
+        job
     }
 
     fn carry_out(&mut self, mut job: Box<Job>, attempt: Attempt, judgement: Judgement, now: Duration) {
@@ -424,10 +446,7 @@ impl Core {
         let from = std::mem::replace(&mut job.request, request);
         job.first_url.get_or_insert(from.url);
         // Redirects always find room: there are never more of them than lines in the window.
-        let room = std::mem::replace(&mut self.settings.max_hosts, usize::MAX);
-        let host = self.host_of(&job.request);
-        self.settings.max_hosts = room;
-        if let Some(id) = host {
+        if let Some(id) = self.host_among(&job.request, usize::MAX) {
             self.requeue(job, id, now, now);
         }
     }
