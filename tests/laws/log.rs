@@ -100,6 +100,11 @@ pub struct Watched {
 impl Watched {
     pub fn grow_to(&mut self, bytes: u64) -> bool {
         let grown = self.held.grow_to(bytes);
+        assert!(
+            !grown || self.held.bytes() >= bytes,
+            "{} bytes are held, and {bytes} were promised",
+            self.held.bytes()
+        );
         self.weigh();
         grown
     }

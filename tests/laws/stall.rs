@@ -43,13 +43,15 @@ fn a_sink_that_hangs_stops_an_endless_source_for_good() {
 }
 
 #[test]
-fn no_attempt_starts_while_records_wait_for_a_stalled_sink() {
+fn few_attempts_start_while_records_wait_for_a_stalled_sink() {
     let lines = Script::of((0..2000).map(|_| ok(ms(10)).get()));
     let scene = Scene::of([lines]).sinks([Manner::Stalls { after: 0, time: secs(3600) }]);
     let scene = scene.settings(|settings| settings.window = 2000);
     let story = on_paused_time(scene.play());
-    let during = |at: &std::time::Duration| *at > secs(60) && *at < secs(3600);
-    assert!(!story.events.iter().any(|(at, _)| during(at)), "nothing happens during the stall");
+    let asked = |(at, event): &&_| *at < secs(3600) && matches!(event, Event::Asked);
+    // The drain has a batch in hand and as many records before it; what waits behind them waits unsent.
+    let asked = story.events.iter().filter(asked).count();
+    assert!(asked <= 2 * 256 + scene.settings.concurrency, "{asked} attempts");
     assert!(story.records().iter().all(|entry| entry.outcome == Outcome::Ok));
 }
 
