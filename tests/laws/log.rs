@@ -13,7 +13,7 @@ pub enum Event {
     /// A source handed out a line of so many bytes.
     Yielded(Identity, usize),
     /// An attempt began.
-    Asked,
+    Asked(Identity),
     /// A sink said `Ok` to this record.
     Written { sink: usize, entry: Entry },
     /// A source was told that this line is done.

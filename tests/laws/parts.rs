@@ -136,7 +136,7 @@ pub struct Network {
 
 impl Fetch for Network {
     fn attempt<'a>(&'a self, job: &'a Job, held: Held) -> BoxFuture<'a, Attempt> {
-        self.log.note(Event::Asked);
+        self.log.note(Event::Asked(job.ticket.id.clone()));
         let held = self.memory.watch(held);
         let Step { after, act } = self.plays.step(job);
         async move {

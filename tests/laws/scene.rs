@@ -191,6 +191,12 @@ impl Story {
         })
     }
 
+    /// How many attempts began for a line, those included that did not get their memory.
+    pub fn times_asked(&self, line: &Identity) -> usize {
+        let asked = |event: &Event| matches!(event, Event::Asked(id) if id == line);
+        self.events.iter().filter(|(_, event)| asked(event)).count()
+    }
+
     /// Whether the line's source wants to know what is done.
     pub fn is_durable(&self, id: &Identity) -> bool {
         id.source.as_deref().is_some_and(|source| self.durable.contains(source))

@@ -48,7 +48,7 @@ fn few_attempts_start_while_records_wait_for_a_stalled_sink() {
     let scene = Scene::of([lines]).sinks([Manner::Stalls { after: 0, time: secs(3600) }]);
     let scene = scene.settings(|settings| settings.window = 2000);
     let story = on_paused_time(scene.play());
-    let asked = |(at, event): &&_| *at < secs(3600) && matches!(event, Event::Asked);
+    let asked = |(at, event): &&_| *at < secs(3600) && matches!(event, Event::Asked(_));
     // The drain has a batch in hand and as many records before it; what waits behind them waits unsent.
     let asked = story.events.iter().filter(asked).count();
     assert!(asked <= 2 * 256 + scene.settings.concurrency, "{asked} attempts");
