@@ -24,6 +24,8 @@ pub struct Job {
     pub accepted: Duration,
     /// When its first request started.
     pub started: Option<Duration>,
+    /// When its time is over, on a clock that stands still while records cannot be written.
+    pub deadline: Option<Duration>,
     /// How long it was on the wire, over all requests.
     pub wire: Duration,
     /// Requests sent, redirects not counted.
@@ -59,6 +61,7 @@ impl Job {
             first_url: None,
             accepted,
             started: None,
+            deadline: None,
             wire: Duration::ZERO,
             attempts: 0,
             retries: 0,

@@ -44,6 +44,12 @@ impl Memory {
         Some(Held { permit, limit: Some(bytes), _overdraft: Some(overdraft) })
     }
 
+    /// Waits until nobody has the overdraft.
+    pub async fn overdraft(&self) {
+        // Closed it is never; and whoever asks next takes it then.
+        drop(self.overdraft.acquire().await);
+    }
+
     /// Bytes of the budget in use, the overdraft not counted.
     pub fn in_use(&self) -> u64 {
         (self.total.saturating_sub(self.kib.available_permits()) as u64) << 10

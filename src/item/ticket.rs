@@ -15,6 +15,7 @@ pub struct Window {
     lines: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     capacity: usize,
+    most_bytes: usize,
 }
 
 /// Room for one line in the window, before the line is known.
@@ -26,7 +27,12 @@ impl Window {
     pub fn new(lines: usize, bytes: usize) -> Self {
         let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
         let (lines, bytes) = (lines.min(most), bytes.min(most));
-        Self { lines: Arc::new(Semaphore::new(lines)), bytes: Arc::new(Semaphore::new(bytes)), capacity: lines }
+        Self {
+            lines: Arc::new(Semaphore::new(lines)),
+            bytes: Arc::new(Semaphore::new(bytes)),
+            capacity: lines,
+            most_bytes: bytes,
+        }
     }
 
     /// Waits for room for one line; `None` never comes while the window is in use.
@@ -34,9 +40,9 @@ impl Window {
         Arc::clone(&self.lines).acquire_owned().await.ok().map(Room)
     }
 
-    /// Waits until the line's bytes fit too, and hands out its ticket.
+    /// Waits until the line's bytes fit too, and hands out its ticket. A line longer than the window takes all of it.
     pub async fn ticket(&self, room: Room, id: Identity, bytes: usize, turn: u64, source: usize) -> Option<Ticket> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(bytes.min(self.most_bytes)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
         Some(Ticket { turn, source, id, _line: room.0, _bytes: bytes })
     }

@@ -46,6 +46,8 @@ pub(super) struct BodyMemory {
     max_body: u64,
     waiting: Option<BoxFuture<'static, Option<Held>>>,
     waited_for: Option<Held>,
+    /// Whether the oldest line might go if only the overdraft came back.
+    overdraft_is_out: bool,
 }
 
 /// What woke the task.
@@ -69,6 +71,11 @@ impl Schedule {
             // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
             let now = self.clock.now();
             self.hand_out();
+            if self.core.has_settled() {
+                self.core.stall(now)
+            } else {
+                self.core.resume(now)
+            }
             self.dispatch(now);
             let counts = self.core.counts();
             if !input_open && counts.waiting + counts.in_flight + counts.outgoing == 0 {
@@ -76,7 +83,9 @@ impl Schedule {
                 return Ok(());
             }
             let view_at = publisher.look(&self, input_open, now);
-            let wake_at = [self.core.next_wakeup(now), view_at].into_iter().flatten().min();
+            // While records wait, a timer of the core has nothing to set going.
+            let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
+            let wake_at = [core_at, view_at].into_iter().flatten().min();
             match self.wait(input_open, &mut lines, &mut verdicts, timer.as_mut(), wake_at).await {
                 Event::Verdicts => self.take_verdicts(&mut verdicts),
                 Event::Lines => self.take_lines(&mut lines),
@@ -171,7 +180,7 @@ impl Schedule {
 
     /// With no memory left, the oldest line goes on credit: what holds the memory may be waiting for it.
     fn dispatch_oldest(&mut self, permit: OwnedSemaphorePermit, now: Duration) -> Option<Dispatch> {
-        let held = self.memory.memory.try_overdraft(self.memory.max_body)?;
+        let held = self.memory.overdraw()?;
         let job = self.core.take_oldest(now)?;
         Some(Dispatch { job, permit, held })
     }
@@ -190,7 +199,7 @@ impl Schedule {
 
 impl BodyMemory {
     pub fn new(memory: Memory, max_body: u64) -> Self {
-        Self { memory, max_body, waiting: None, waited_for: None }
+        Self { memory, max_body, waiting: None, waited_for: None, overdraft_is_out: false }
     }
 
     /// Takes what the next line needs, or begins to wait for it.
@@ -212,19 +221,33 @@ impl BodyMemory {
         held
     }
 
+    /// Lends the oldest line what it can need at most, unless the overdraft is out.
+    fn overdraw(&mut self) -> Option<Held> {
+        let held = self.memory.try_overdraft(self.max_body);
+        self.overdraft_is_out = held.is_none();
+        held
+    }
+
     /// Nobody needs memory any more: what was waited for goes home.
     fn stop_waiting(&mut self) {
         self.waiting = None;
         self.waited_for = None;
     }
 
+    /// What was waited for, or nothing when the overdraft came back: then the oldest line may have become another one.
     async fn next(&mut self) -> Option<Held> {
-        let held = match &mut self.waiting {
-            Some(waiting) => waiting.await,
-            None => std::future::pending().await,
-        };
-        self.waiting = None;
-        held
+        let Some(waiting) = &mut self.waiting else { return std::future::pending().await };
+        tokio::select! {
+            biased;
+            held = waiting => {
+                self.waiting = None;
+                held
+            }
+            () = self.memory.overdraft(), if self.overdraft_is_out => {
+                self.overdraft_is_out = false;
+                None
+            }
+        }
     }
 }
 

@@ -73,25 +73,30 @@ pub async fn run(
     let mut group = start(parts, settings, board, &stop, &give_up);
     let mut interrupts = std::pin::pin!(interrupts.fuse());
     let mut way = Way::Running;
+    let mut signalled = false;
     let mut reminder = reminder();
     loop {
         tokio::select! {
             biased;
-            joined = group.join() => return finish(&mut group, joined, way).await,
-            Some(()) = interrupts.next() => match way {
-                Way::Running => {
-                    stop.cancel();
-                    announce(board, settings.grace);
-                    reminder.reset();
-                    way = Way::Draining { until: Instant::now() + settings.grace };
-                }
-                _ => return interrupted(&mut group, board).await,
-            },
+            // Before the end of the tasks: the failure that pulled it may be the last record.
             () = give_up.cancelled(), if !matches!(way, Way::GivingUp { .. }) => {
                 stop.cancel();
                 let end = if settings.fail_fast == FailFast::Yes && failed(board) { End::FailedFast } else { End::GaveUp };
                 way = Way::GivingUp { until: Instant::now() + LAST_WORDS, end };
             }
+            joined = group.join() => return finish(&mut group, joined, way).await,
+            Some(()) = interrupts.next() => {
+                if std::mem::replace(&mut signalled, true) {
+                    return interrupted(&mut group, board).await;
+                }
+                // A run that is giving up already is as good as over.
+                if let Way::Running = way {
+                    stop.cancel();
+                    announce(board, settings.grace);
+                    reminder.reset();
+                    way = Way::Draining { until: Instant::now() + settings.grace };
+                }
+            },
             () = until(way.limit()) => match way {
                 Way::GivingUp { end, .. } => {
                     group.abort().await;

@@ -70,12 +70,30 @@ impl Host {
         }
     }
 
-    /// Takes the line that starts next.
-    pub fn pop(&mut self, now: Duration) -> Option<Box<Job>> {
+    /// Takes the line that starts next, with the time it was due if it was sent before.
+    pub fn pop(&mut self, now: Duration) -> Option<(Box<Job>, Option<Duration>)> {
         match self.again.first_entry() {
-            Some(entry) if entry.key().0 <= now => Some(entry.remove()),
-            _ => self.fresh.pop_front(),
+            Some(entry) if entry.key().0 <= now => {
+                let at = entry.key().0;
+                Some((entry.remove(), Some(at)))
+            }
+            _ => self.fresh.pop_front().map(|job| (job, None)),
         }
+    }
+
+    /// Takes the line of this turn, wherever it stands, if it is due.
+    pub fn pick(&mut self, turn: u64, now: Duration) -> Option<(Box<Job>, Option<Duration>)> {
+        if let Some(place) = self.fresh.iter().position(|job| job.ticket.turn == turn) {
+            return self.fresh.remove(place).map(|job| (job, None));
+        }
+        let key = *self.again.range(..=(now, u64::MAX)).find(|((_, its), _)| *its == turn)?.0;
+        self.again.remove(&key).map(|job| (job, Some(key.0)))
+    }
+
+    /// When the next retry or hop falls due that is not due yet.
+    pub fn next_due(&self, now: Duration) -> Option<Duration> {
+        let ((at, _), _) = self.again.range((now, u64::MAX)..).next()?;
+        Some(*at)
     }
 
     /// Lines that wait here.

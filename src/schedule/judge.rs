@@ -34,8 +34,8 @@ pub(super) struct Bench<'a> {
     pub policy: &'a RetryPolicy,
     pub max_redirects: u32,
     pub now: Duration,
-    /// When the line's time is over.
-    pub deadline: Duration,
+    /// Whether the line's time is over.
+    pub overdue: bool,
     /// Uniform in 0..1, for the jitter.
     pub chance: f64,
 }
@@ -71,7 +71,7 @@ impl Bench<'_> {
 
     fn failure(&self, job: &Job, failure: &Failure) -> Judgement {
         let because = match failure.kind {
-            Kind::Timeout if self.now >= self.deadline => {
+            Kind::Timeout if self.overdue => {
                 (Kind::Deadline, format!("the line's deadline passed during an attempt: {}", failure.message))
             }
             kind => (kind, failure.message.clone()),

@@ -58,6 +58,9 @@ pub struct Core {
     /// Lines taken in and not handed out by `take_settled`.
     lines: usize,
     given_up: bool,
+    /// How long records could not be written, up to the stall under way.
+    stalled: Duration,
+    stalled_since: Option<Duration>,
 }
 
 /// What the next line needs before it can be taken.
@@ -109,6 +112,8 @@ impl Core {
             waiting: 0,
             lines: 0,
             given_up: false,
+            stalled: Duration::ZERO,
+            stalled_since: None,
         }
     }
 
@@ -147,20 +152,22 @@ impl Core {
         self.peek(now)?;
         let id = self.ring.pop_front()?;
         self.hosts[id].in_ring = false;
-        self.start(id, now)
+        let (job, due) = self.hosts[id].pop(now)?;
+        Some(self.start(job, due, now))
     }
 
-    /// Takes the oldest unsettled line if it waits and may start now, out of its host's turn: for when memory is short
-    /// and everything else may have to wait for this line.
+    /// Takes the oldest unsettled line if it waits and may start now, out of its host's turn and before others of its
+    /// host: for when memory is short and everything else may have to wait for this line.
     pub fn take_oldest(&mut self, now: Duration) -> Option<Box<Job>> {
         self.advance(now);
+        self.admit_oldest(now);
         let (turn, id) = self.turns.oldest()?;
-        let host = self.hosts.get(id)?;
-        let ready = self.pace.next() <= now && host.next_start().is_some_and(|at| at <= now);
-        if !ready || host.front(now)?.ticket.turn != turn {
+        let host = self.hosts.get_mut(id)?;
+        if self.pace.next() > now || host.next_start().is_none_or(|at| at > now) {
             return None;
         }
-        self.start(id, now)
+        let (job, due) = host.pick(turn, now)?;
+        Some(self.start(job, due, now))
     }
 
     /// Judges an attempt that took `wire`.
@@ -177,7 +184,7 @@ impl Core {
             policy: &self.settings.retry,
             max_redirects: self.settings.max_redirects,
             now,
-            deadline: self.deadline_of(&job),
+            overdue: self.lines_time(now) >= self.deadline_of(&job),
             chance: self.chance.f64(),
         };
         let judgement = match bench.judge(&job, &attempt) {
@@ -197,8 +204,21 @@ impl Core {
         // A ring that is held back by anything but the rate is set going by a verdict, not by time.
         let paced = self.next_host(now).map(|_| self.pace.next()).filter(|at| *at > now);
         let timer = self.timers.first().map(|(at, _)| *at);
-        let deadline = self.deadlines.first().map(|(at, ..)| *at);
+        let left = |(end, ..): &(Duration, usize, Duration, u64)| end.saturating_sub(self.lines_time(now));
+        let deadline = self.deadlines.first().filter(|_| self.stalled_since.is_none()).map(|key| now + left(key));
         [timer, deadline, paced].into_iter().flatten().min()
+    }
+
+    /// Records cannot be written for now: lines that wait do not lose their time to it. Said again, it changes nothing.
+    pub fn stall(&mut self, now: Duration) {
+        self.stalled_since.get_or_insert(now);
+    }
+
+    /// Records can be written.
+    pub fn resume(&mut self, now: Duration) {
+        if let Some(since) = self.stalled_since.take() {
+            self.stalled += now.saturating_sub(since);
+        }
     }
 
     /// A settled line.
@@ -274,7 +294,8 @@ impl Core {
             self.hosts[id].timer = None;
             self.refresh(id, now);
         }
-        while let Some((end, id, at, turn)) = self.deadlines.first().copied().filter(|(end, ..)| *end <= now) {
+        let lines_time = self.lines_time(now);
+        while let Some((end, id, at, turn)) = self.deadlines.first().copied().filter(|(end, ..)| *end <= lines_time) {
             self.deadlines.remove(&(end, id, at, turn));
             let Some(job) = self.hosts[id].again.remove(&(at, turn)) else { continue };
             self.waiting -= 1;
@@ -291,6 +312,11 @@ impl Core {
 
     /// The host's number in the table; `None` when the table is full and the host is not in it.
     fn host_of(&mut self, request: &Request) -> Option<usize> {
+        self.host_among(request, self.settings.max_hosts)
+    }
+
+    /// The same for a table of so many hosts.
+    fn host_among(&mut self, request: &Request, max_hosts: usize) -> Option<usize> {
         let (name, port) = (host_name(&request.url), port_of(&request.url));
         let with_port;
         let key = if self.settings.hosts.names_port(name, port) {
@@ -302,7 +328,7 @@ impl Core {
         if let Some(id) = self.names.get(key) {
             return Some(*id);
         }
-        if self.hosts.len() >= self.settings.max_hosts {
+        if self.hosts.len() >= max_hosts {
             return None;
         }
         let limits = self.settings.limits_of(name, port);
@@ -310,6 +336,15 @@ impl Core {
         let id = self.hosts.insert(Host::new(Arc::clone(&key), limits));
         self.names.insert(key, id);
         Some(id)
+    }
+
+    /// Lets the oldest line into the table even if it is full: all its hosts may be waiting for that line.
+    fn admit_oldest(&mut self, now: Duration) {
+        let oldest = self.turns.oldest().map(|(turn, _)| turn);
+        let Some(job) = self.untracked.pop_front_if(|job| Some(job.ticket.turn) == oldest) else { return };
+        if let Some(id) = self.host_among(&job.request, usize::MAX) {
+            self.enqueue(job, id, now);
+        }
     }
 
     /// Puts a line that was not sent yet at the end of its host's queue.
@@ -339,21 +374,28 @@ impl Core {
         }
         let host = &mut self.hosts[id];
         let idle = host.waiting() == 0 && host.in_flight == 0;
-        let wake_at = if idle { Some(host.forget_at()) } else { host.next_start() };
+        let next_start = host.next_start();
+        let ready = next_start.is_some_and(|at| at <= now);
+        if ready && !host.in_ring {
+            host.in_ring = true;
+            self.ring.push_back(id);
+        }
+        let wake_at = match (idle, ready) {
+            (true, _) => Some(host.forget_at()),
+            // A line that falls due later may be the oldest one, for which a ready host may have to wait.
+            (false, true) => host.next_due(now),
+            (false, false) => next_start,
+        };
         if let Some(at) = host.timer.take() {
             self.timers.remove(&(at, id));
         }
-        match wake_at {
-            Some(at) if at > now => {
+        match wake_at.filter(|at| *at > now) {
+            Some(at) => {
                 host.timer = Some(at);
                 self.timers.insert((at, id));
             }
-            Some(_) if idle => self.forget(id, now),
-            Some(_) if !host.in_ring => {
-                host.in_ring = true;
-                self.ring.push_back(id);
-            }
-            _ => {}
+            None if idle => self.forget(id, now),
+            None => {}
         }
     }
 
@@ -373,24 +415,25 @@ impl Core {
         }
     }
 
-    /// Moves the host's next line onto the wire.
-    fn start(&mut self, id: usize, now: Duration) -> Option<Box<Job>> {
+    /// Moves a line of its host, due at this time if it was sent before, onto the wire.
+    fn start(&mut self, mut job: Box<Job>, due: Option<Duration>, now: Duration) -> Box<Job> {
+        let id = job.host;
         let host = &mut self.hosts[id];
-        let sent_before = host.again.first_key_value().map(|((at, turn), _)| (*at, *turn)).filter(|(at, _)| *at <= now);
-        let mut job = host.pop(now)?;
         host.in_flight += 1;
         host.pace.start(now);
         self.pace.start(now);
         self.waiting -= 1;
         self.in_flight += 1;
-        if let Some((at, turn)) = sent_before {
-            self.deadlines.remove(&(self.deadline_of(&job), id, at, turn));
+        if let Some(at) = due {
+            self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.turn));
         }
         job.started.get_or_insert(now);
-        job.time_limit = self.settings.timeout.min(self.deadline_of(&job).saturating_sub(now));
+        let lines_time = self.lines_time(now);
+        let deadline = *job.deadline.get_or_insert(lines_time.saturating_add(self.settings.deadline));
+        job.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
         job.connection = self.idle.start(&job.request.url, now);
         self.refresh(id, now);
-        Some(job)
+        job
     }
 
     fn carry_out(&mut self, mut job: Box<Job>, attempt: Attempt, judgement: Judgement, now: Duration) {
@@ -404,7 +447,7 @@ impl Core {
                     let error = too_long(host.closed_until - now);
                     return self.settle(job, attempt.into_answer(), Some(error), now);
                 }
-                if at >= self.deadline_of(&job) {
+                if self.lines_time(now) + at.saturating_sub(now) >= self.deadline_of(&job) {
                     // The wait is longer than the line's time.
                     return self.settle(job, attempt.into_answer(), Some(because), now);
                 }
@@ -430,10 +473,7 @@ impl Core {
         let from = std::mem::replace(&mut job.request, request);
         job.first_url.get_or_insert(from.url);
         // Redirects always find room: there are never more of them than lines in the window.
-        let room = std::mem::replace(&mut self.settings.max_hosts, usize::MAX);
-        let host = self.host_of(&job.request);
-        self.settings.max_hosts = room;
-        if let Some(id) = host {
+        if let Some(id) = self.host_among(&job.request, usize::MAX) {
             self.requeue(job, id, now, now);
         }
     }
@@ -470,8 +510,14 @@ impl Core {
         }
     }
 
+    /// When the line's time is over, by the clock of [`Self::lines_time`].
     fn deadline_of(&self, job: &Job) -> Duration {
-        job.started.map_or(Duration::MAX, |started| started.saturating_add(self.settings.deadline))
+        job.deadline.unwrap_or(Duration::MAX)
+    }
+
+    /// The time that counts against lines: it stands still while records cannot be written.
+    fn lines_time(&self, now: Duration) -> Duration {
+        self.stalled_since.unwrap_or(now).min(now).saturating_sub(self.stalled)
     }
 
     fn need_of(&self, job: &Job) -> Need {

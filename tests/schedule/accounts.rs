@@ -62,7 +62,8 @@ proptest! {
 
     #[test]
     fn without_redirects_the_table_never_has_more_hosts_than_it_may(script in scripts(), max_hosts in 1usize..4) {
-        for event in play(&script.without_redirects().with_max_hosts(max_hosts)) {
+        // Out of turn, when memory is short, the oldest line finds room beyond the bound: everything may wait for it.
+        for event in play(&script.without_redirects().taken_in_turn().with_max_hosts(max_hosts)) {
             if let What::Rests(rest) = event.what {
                 prop_assert!(rest.hosts <= max_hosts);
             }

@@ -127,3 +127,16 @@ fn the_last_attempt_has_only_what_is_left_of_the_deadline() {
     let job = core.take(ms(700)).expect("its Retry-After is over");
     assert_eq!(job.time_limit, ms(300));
 }
+
+#[test]
+fn a_line_does_not_lose_its_time_while_records_cannot_be_written() {
+    let mut core = Core::new(Settings { deadline: ms(1000), ..Settings::default() });
+    core.push(get(0, "http://a.test/"), ms(0));
+    let job = core.take(ms(0)).expect("it starts");
+    core.verdict(job, answered(503), ms(10), ms(10));
+    core.stall(ms(100));
+    assert!(core.peek(ms(9_000)).is_some(), "its time has passed on the wall, and not for the line");
+    core.resume(ms(9_000));
+    let job = core.take(ms(9_000)).expect("it starts again");
+    assert_eq!(job.time_limit, ms(900), "what was left when the stall began");
+}

@@ -107,6 +107,11 @@ impl Script {
         })
     }
 
+    pub fn taken_in_turn(mut self) -> Self {
+        self.picks = Picks::InTurn;
+        self
+    }
+
     pub fn with_max_hosts(mut self, max_hosts: usize) -> Self {
         self.settings.max_hosts = max_hosts;
         self

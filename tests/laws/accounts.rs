@@ -1,0 +1,121 @@
+//! One line, one record; in order if asked for; and nothing is done before it is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fetchd::item::{Identity, Outcome};
+use fetchd::pipeline::{End, Order};
+use proptest::prelude::*;
+
+use crate::any;
+use crate::log::Event;
+use crate::scene::{Scene, Story, on_paused_time};
+use crate::script::{Script, Settling, Word, hang, ms, ok, secs};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_accepted_line_has_exactly_one_record(scene in any::interrupted_scene()) {
+        let story = on_paused_time(scene.play());
+        let sinks = scene.sinks.len();
+        each_line_is_written_at_most_once_to_each_sink(&story, sinks);
+        if story.end.is_ok() {
+            every_line_is_accounted_for(&story, sinks);
+            the_tally_agrees(&story);
+        }
+        assert_eq!(story.memory_left, 0, "body memory is kept by nobody");
+    }
+
+    #[test]
+    fn ordered_records_come_as_their_lines_were_accepted(mut scene in any::interrupted_scene()) {
+        scene.settings.order = Order::Input;
+        let story = on_paused_time(scene.play());
+        let places: BTreeMap<_, _> = story.yielded().into_iter().zip(0..).collect();
+        for sink in 0..scene.sinks.len() {
+            let written: Vec<usize> = story.written_to(sink).iter().map(|entry| places[&entry.id]).collect();
+            assert!(written.is_sorted(), "sink {sink} has {written:?}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_settled_before_every_sink_has_taken_its_record(mut scene in any::interrupted_scene()) {
+        for script in &mut scene.sources {
+            script.settling = Settling::Records;
+        }
+        let story = on_paused_time(scene.play());
+        let mut taken = BTreeMap::<&Identity, usize>::new();
+        for (_, event) in &story.events {
+            match event {
+                Event::Written { entry, .. } => *taken.entry(&entry.id).or_default() += 1,
+                Event::Settled(id) => assert_eq!(taken.get(id), Some(&scene.sinks.len()), "{id:?} was settled too early"),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn each_line_is_written_at_most_once_to_each_sink(story: &Story, sinks: usize) {
+    let accepted: BTreeSet<_> = story.accepted().into_iter().collect();
+    for sink in 0..sinks {
+        let mut seen = BTreeSet::new();
+        for entry in story.written_to(sink) {
+            assert!(accepted.contains(&entry.id), "{:?} was never accepted", entry.id);
+            assert!(seen.insert(entry.id.clone()), "{:?} is written twice", entry.id);
+        }
+    }
+}
+
+/// A line without a record is one that its source will yield again.
+fn every_line_is_accounted_for(story: &Story, sinks: usize) {
+    let settled: BTreeSet<_> = story.settled().into_iter().collect();
+    for sink in 0..sinks {
+        let records: BTreeMap<_, _> =
+            story.written_to(sink).into_iter().map(|entry| (entry.id, entry.outcome)).collect();
+        for id in story.accepted() {
+            match records.get(&id) {
+                Some(outcome) => {
+                    let is_durable = story.is_durable(&id);
+                    assert!(!(is_durable && *outcome == Outcome::Canceled), "{id:?} is due again, yet has a record");
+                    assert_eq!(settled.contains(&id), is_durable, "{id:?}");
+                }
+                None => {
+                    assert!(story.is_durable(&id), "{id:?} has no record");
+                    assert_ne!(story.end.as_ref().ok(), Some(&End::Finished), "{id:?} was left behind");
+                    assert!(!settled.contains(&id), "{id:?} is settled without a record");
+                }
+            }
+        }
+    }
+}
+
+fn the_tally_agrees(story: &Story) {
+    let (tally, records) = (story.board.tally(), story.records());
+    let count = |wanted: fn(Outcome) -> bool| records.iter().filter(|entry| wanted(entry.outcome)).count() as u64;
+    assert_eq!(tally.recorded.get(), records.len() as u64);
+    assert_eq!(tally.not_ok.get(), count(|outcome| outcome != Outcome::Ok));
+    assert_eq!(tally.canceled.get(), count(|outcome| outcome == Outcome::Canceled));
+    assert_eq!(tally.accepted.get() + tally.unread.get(), story.yielded().len() as u64);
+}
+
+#[test]
+fn blank_lines_are_counted_and_are_owed_nothing() {
+    let scene = Scene::of([Script::of([Word::Blank, ok(ms(1)).get(), Word::Blank])]);
+    let story = on_paused_time(scene.play());
+    assert_eq!(story.board.tally().blank.get(), 2);
+    assert_eq!(story.only_record().outcome, Outcome::Ok);
+}
+
+#[test]
+fn a_line_given_up_is_left_to_a_durable_source_and_recorded_for_any_other() {
+    let lines = || Script::of([ok(ms(1)).get(), hang().get()]);
+    let scene = Scene::of([lines().settling(Settling::Records), lines()]).interrupts([ms(10)]);
+    let scene = scene.settings(|settings| settings.schedule.timeout = secs(1000));
+    let story = on_paused_time(scene.play());
+    assert_eq!(story.end.as_ref().ok(), Some(&End::GaveUp));
+    let outcomes: Vec<_> =
+        story.outcomes().into_iter().map(|(id, seen)| (id.source.unwrap(), id.seq, seen.0)).collect();
+    let want = [("s0".into(), 1, Outcome::Ok), ("s1".into(), 1, Outcome::Ok), ("s1".into(), 2, Outcome::Canceled)];
+    assert_eq!(outcomes, want);
+    assert_eq!(story.settled().iter().map(|id| id.seq).collect::<Vec<_>>(), [1]);
+    assert_eq!(story.board.tally().unfinished(), 1);
+}

@@ -1,0 +1,140 @@
+//! What the parts saw, in order, and how much body memory they held.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fetchd::item::{Body, Held, Identity, Kind, Outcome, Record};
+use tokio::time::Instant;
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A source handed out a line of so many bytes.
+    Yielded(Identity, usize),
+    /// An attempt began.
+    Asked(Identity),
+    /// A sink said `Ok` to this record.
+    Written { sink: usize, entry: Entry },
+    /// A source was told that this line is done.
+    Settled(Identity),
+    /// A signal came when so many lines were accepted.
+    Interrupted { accepted: u64 },
+}
+
+/// What matters of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub id: Identity,
+    pub outcome: Outcome,
+    pub kind: Option<Kind>,
+    pub attempts: u32,
+    pub hops: usize,
+}
+
+impl From<&Record> for Entry {
+    fn from(record: &Record) -> Self {
+        Self {
+            id: record.id.clone(),
+            outcome: record.outcome,
+            kind: record.kind(),
+            attempts: record.attempts,
+            hops: record.hops.len(),
+        }
+    }
+}
+
+/// One log for all parts of a scene.
+#[derive(Clone, Debug)]
+pub struct Log {
+    start: Instant,
+    events: Arc<Mutex<Vec<(Duration, Event)>>>,
+}
+
+impl Log {
+    pub fn start() -> Self {
+        Self { start: Instant::now(), events: Arc::default() }
+    }
+
+    pub fn note(&self, event: Event) {
+        self.events.lock().unwrap().push((self.start.elapsed(), event));
+    }
+
+    pub fn events(&self) -> Vec<(Duration, Event)> {
+        self.events.lock().unwrap().clone()
+    }
+}
+
+/// The sum of all body memory in anybody's hands, never more than it truly is.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger(Arc<Sums>);
+
+#[derive(Debug, Default)]
+struct Sums {
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Ledger {
+    pub fn watch(&self, held: Held) -> Watched {
+        let mut watched = Watched { weight: Weight { ledger: self.clone(), bytes: 0 }, held };
+        watched.weigh();
+        watched
+    }
+
+    pub fn now(&self) -> u64 {
+        self.0.now.load(Ordering::Relaxed)
+    }
+
+    pub fn most(&self) -> u64 {
+        self.0.most.load(Ordering::Relaxed)
+    }
+}
+
+/// Body memory that an attempt holds. The weight is declared, and so taken off, before the memory goes home.
+pub struct Watched {
+    weight: Weight,
+    held: Held,
+}
+
+impl Watched {
+    pub fn grow_to(&mut self, bytes: u64) -> bool {
+        let grown = self.held.grow_to(bytes);
+        assert!(
+            !grown || self.held.bytes() >= bytes,
+            "{} bytes are held, and {bytes} were promised",
+            self.held.bytes()
+        );
+        self.weigh();
+        grown
+    }
+
+    /// A body that weighs as long as its record is kept.
+    pub fn into_body(self, bytes: u64) -> Body {
+        Body { data: Bytes::from_owner(self.weight), bytes, held: Some(self.held), ..Body::default() }
+    }
+
+    fn weigh(&mut self) {
+        let Sums { now, most } = &*self.weight.ledger.0;
+        let more = self.held.bytes() - self.weight.bytes;
+        self.weight.bytes = self.held.bytes();
+        most.fetch_max(now.fetch_add(more, Ordering::Relaxed) + more, Ordering::Relaxed);
+    }
+}
+
+struct Weight {
+    ledger: Ledger,
+    bytes: u64,
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.ledger.0.now.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl AsRef<[u8]> for Weight {
+    fn as_ref(&self) -> &[u8] {
+        &[]
+    }
+}

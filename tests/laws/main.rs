@@ -1,0 +1,20 @@
+//! The laws of the pipeline, on paused time and with scripted parts.
+//!
+//! A [`Scene`](scene::Scene) says what the sources, the network, the sinks and the user do and when; playing it yields a
+//! [`Story`](scene::Story): how the run ended and everything that the parts saw, in order. A law is a statement about
+//! the story of any scene. A pipeline that never rests keeps paused time from moving: such a bug shows as a test that
+//! hangs.
+
+mod any;
+mod log;
+mod parts;
+mod scene;
+mod script;
+
+mod accounts;
+mod breakage;
+mod idle;
+mod memory;
+mod stall;
+mod way_down;
+mod window;
