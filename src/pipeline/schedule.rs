@@ -72,9 +72,9 @@ impl Schedule {
             let now = self.clock.now();
             self.hand_out();
             if self.core.has_settled() {
-                self.core.stall(now)
+                self.core.stall(now);
             } else {
-                self.core.resume(now)
+                self.core.resume(now);
             }
             self.dispatch(now);
             let counts = self.core.counts();
