@@ -12,7 +12,9 @@ mod host;
 mod idle;
 mod judge;
 mod limit;
+mod lines;
 mod pace;
+mod table;
 mod turns;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -27,11 +29,11 @@ pub use idle::POOL_IDLE_TIMEOUT;
 pub use limit::Limit;
 pub use pace::SLACK;
 
-use crate::hosts::{host_name, port_of};
-use crate::item::{Answer, Attempt, CHUNK, Done, Home, Hop, Job, Kind, Next, Request, Sent};
+use crate::item::{Attempt, Done, Job};
 use host::Host;
 use idle::{Alive, Idle};
-use judge::{Bench, Charge, Judgement, canceled, is_idempotent, too_long};
+use judge::{Bench, Judgement, canceled};
+use lines::note_sent;
 use pace::Pace;
 use turns::Turns;
 
@@ -197,6 +199,13 @@ impl Core {
         self.refresh(id, now);
     }
 
+    /// A settled line.
+    pub fn take_settled(&mut self) -> Option<Done> {
+        let done = self.settled.pop_front()?;
+        self.lines -= 1;
+        Some(done)
+    }
+
     /// The earliest time after `now` at which something changes by itself, for a driver that took at this very `now` what
     /// it could. What is due and could not be taken for want of a permit is no reason to be woken again.
     pub fn next_wakeup(&mut self, now: Duration) -> Option<Duration> {
@@ -219,13 +228,6 @@ impl Core {
         if let Some(since) = self.stalled_since.take() {
             self.stalled += now.saturating_sub(since);
         }
-    }
-
-    /// A settled line.
-    pub fn take_settled(&mut self) -> Option<Done> {
-        let done = self.settled.pop_front()?;
-        self.lines -= 1;
-        Some(done)
     }
 
     /// Settles every line that waits as `canceled`, and every further one as it comes.
@@ -272,270 +274,5 @@ impl Core {
     /// Hosts in the table.
     pub fn hosts(&self) -> usize {
         self.hosts.len()
-    }
-
-    /// The host whose turn it is, once those that are not ready any more have left the ring.
-    fn next_host(&mut self, now: Duration) -> Option<usize> {
-        while let Some(id) = self.ring.front().copied() {
-            if self.hosts[id].next_start().is_some_and(|at| at <= now) {
-                return Some(id);
-            }
-            self.ring.pop_front();
-            self.hosts[id].in_ring = false;
-            self.refresh(id, now);
-        }
-        None
-    }
-
-    /// Fires the timers that are due.
-    fn advance(&mut self, now: Duration) {
-        while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
-            self.timers.remove(&(at, id));
-            self.hosts[id].timer = None;
-            self.refresh(id, now);
-        }
-        let lines_time = self.lines_time(now);
-        while let Some((end, id, at, turn)) = self.deadlines.first().copied().filter(|(end, ..)| *end <= lines_time) {
-            self.deadlines.remove(&(end, id, at, turn));
-            let Some(job) = self.hosts[id].again.remove(&(at, turn)) else { continue };
-            self.waiting -= 1;
-            let why = match &job.last_error {
-                Some((_, message)) => {
-                    format!("the line's deadline passed while it waited for another attempt: {message}")
-                }
-                None => "the line's deadline passed while it waited for its host".to_owned(),
-            };
-            self.settle(job, None, Some((Kind::Deadline, why)), now);
-            self.refresh(id, now);
-        }
-    }
-
-    /// The host's number in the table; `None` when the table is full and the host is not in it.
-    fn host_of(&mut self, request: &Request) -> Option<usize> {
-        self.host_among(request, self.settings.max_hosts)
-    }
-
-    /// The same for a table of so many hosts.
-    fn host_among(&mut self, request: &Request, max_hosts: usize) -> Option<usize> {
-        let (name, port) = (host_name(&request.url), port_of(&request.url));
-        let with_port;
-        let key = if self.settings.hosts.names_port(name, port) {
-            with_port = format!("{name}:{port}");
-            &with_port
-        } else {
-            name
-        };
-        if let Some(id) = self.names.get(key) {
-            return Some(*id);
-        }
-        if self.hosts.len() >= max_hosts {
-            return None;
-        }
-        let limits = self.settings.limits_of(name, port);
-        let key: Arc<str> = key.into();
-        let id = self.hosts.insert(Host::new(Arc::clone(&key), limits));
-        self.names.insert(key, id);
-        Some(id)
-    }
-
-    /// Lets the oldest line into the table even if it is full: all its hosts may be waiting for that line.
-    fn admit_oldest(&mut self, now: Duration) {
-        let oldest = self.turns.oldest().map(|(turn, _)| turn);
-        let Some(job) = self.untracked.pop_front_if(|job| Some(job.ticket.turn) == oldest) else { return };
-        if let Some(id) = self.host_among(&job.request, usize::MAX) {
-            self.enqueue(job, id, now);
-        }
-    }
-
-    /// Puts a line that was not sent yet at the end of its host's queue.
-    fn enqueue(&mut self, mut job: Box<Job>, id: usize, now: Duration) {
-        job.host = id;
-        self.turns.place(job.ticket.turn, id);
-        self.hosts[id].fresh.push_back(job);
-        self.refresh(id, now);
-    }
-
-    /// Puts a line back that was sent, or was about to be: it goes before fresh lines once it is due.
-    fn requeue(&mut self, mut job: Box<Job>, id: usize, at: Duration, now: Duration) {
-        job.host = id;
-        self.waiting += 1;
-        self.turns.place(job.ticket.turn, id);
-        let turn = job.ticket.turn;
-        self.deadlines.insert((self.deadline_of(&job), id, at, turn));
-        self.hosts[id].again.insert((at, turn), job);
-        self.refresh(id, now);
-    }
-
-    /// Brings the ring, the timers and the table in line with the host's state.
-    fn refresh(&mut self, id: usize, now: Duration) {
-        let closed_until = self.hosts[id].closed_until;
-        if closed_until > now && self.hosts[id].waiting() > 0 {
-            self.settle_host(id, &too_long(closed_until - now), now);
-        }
-        let host = &mut self.hosts[id];
-        let idle = host.waiting() == 0 && host.in_flight == 0;
-        let next_start = host.next_start();
-        let ready = next_start.is_some_and(|at| at <= now);
-        if ready && !host.in_ring {
-            host.in_ring = true;
-            self.ring.push_back(id);
-        }
-        let wake_at = match (idle, ready) {
-            (true, _) => Some(host.forget_at()),
-            // A line that falls due later may be the oldest one, for which a ready host may have to wait.
-            (false, true) => host.next_due(now),
-            (false, false) => next_start,
-        };
-        if let Some(at) = host.timer.take() {
-            self.timers.remove(&(at, id));
-        }
-        match wake_at.filter(|at| *at > now) {
-            Some(at) => {
-                host.timer = Some(at);
-                self.timers.insert((at, id));
-            }
-            None if idle => self.forget(id, now),
-            None => {}
-        }
-    }
-
-    /// Drops a host of which nothing need be remembered, and lets a waiting one in.
-    fn forget(&mut self, id: usize, now: Duration) {
-        let host = self.hosts.remove(id);
-        self.names.remove(&host.name);
-        if host.in_ring {
-            // Its last line left out of turn, or without a start at all: seldom enough to look through the ring.
-            self.ring.retain(|other| *other != id);
-        }
-        while let Some(job) = self.untracked.pop_front() {
-            match self.host_of(&job.request) {
-                Some(id) => self.enqueue(job, id, now),
-                None => return self.untracked.push_front(job),
-            }
-        }
-    }
-
-    /// Moves a line of its host, due at this time if it was sent before, onto the wire.
-    fn start(&mut self, mut job: Box<Job>, due: Option<Duration>, now: Duration) -> Box<Job> {
-        let id = job.host;
-        let host = &mut self.hosts[id];
-        host.in_flight += 1;
-        host.pace.start(now);
-        self.pace.start(now);
-        self.waiting -= 1;
-        self.in_flight += 1;
-        if let Some(at) = due {
-            self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.turn));
-        }
-        job.started.get_or_insert(now);
-        let lines_time = self.lines_time(now);
-        let deadline = *job.deadline.get_or_insert(lines_time.saturating_add(self.settings.deadline));
-        job.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
-        job.connection = self.idle.start(&job.request.url, now);
-        self.refresh(id, now);
-        job
-    }
-
-    fn carry_out(&mut self, mut job: Box<Job>, attempt: Attempt, judgement: Judgement, now: Duration) {
-        let id = job.host;
-        match judgement {
-            Judgement::Settle(error) => self.settle(job, attempt.into_answer(), error, now),
-            Judgement::Retry { at, charge, because } => {
-                let host = &self.hosts[id];
-                let at = at.max(host.paused_until);
-                if host.closed_until > now {
-                    let error = too_long(host.closed_until - now);
-                    return self.settle(job, attempt.into_answer(), Some(error), now);
-                }
-                if self.lines_time(now) + at.saturating_sub(now) >= self.deadline_of(&job) {
-                    // The wait is longer than the line's time.
-                    return self.settle(job, attempt.into_answer(), Some(because), now);
-                }
-                job.retries += u32::from(charge == Charge::One);
-                job.next = Next::Attempt;
-                job.last_error = Some(because);
-                self.requeue(job, id, at, now);
-            }
-            Judgement::Reserve(need) => {
-                job.reserve = Some(need);
-                self.requeue(job, id, now, now);
-            }
-            Judgement::Follow(hop, request, home) => self.follow(job, hop, *request, home, now),
-        }
-    }
-
-    /// Sends the line where its redirect leads, through that host's limits.
-    fn follow(&mut self, mut job: Box<Job>, hop: Hop, request: Request, home: Home, now: Duration) {
-        job.hops.push(hop);
-        job.next = Next::Hop;
-        job.home = home;
-        job.reserve = None;
-        let from = std::mem::replace(&mut job.request, request);
-        job.first_url.get_or_insert(from.url);
-        // Redirects always find room: there are never more of them than lines in the window.
-        if let Some(id) = self.host_among(&job.request, usize::MAX) {
-            self.requeue(job, id, now, now);
-        }
-    }
-
-    fn settle(&mut self, job: Box<Job>, answer: Option<Box<Answer>>, error: Option<(Kind, String)>, now: Duration) {
-        self.turns.settle(job.ticket.turn);
-        self.settled.push_back(job.settle(answer, error, now));
-    }
-
-    /// Settles every line that waits at this host.
-    fn settle_host(&mut self, id: usize, error: &(Kind, String), now: Duration) {
-        let host = &mut self.hosts[id];
-        let again = std::mem::take(&mut host.again);
-        let fresh = std::mem::take(&mut host.fresh);
-        for ((at, turn), job) in &again {
-            self.deadlines.remove(&(self.deadline_of(job), id, *at, *turn));
-        }
-        for job in again.into_values().chain(fresh) {
-            self.waiting -= 1;
-            self.settle(job, None, Some(error.clone()), now);
-        }
-    }
-
-    /// A Retry-After of one answer holds for the whole host.
-    fn obey_retry_after(&mut self, id: usize, attempt: &Attempt, now: Duration) {
-        let Attempt::Answer(answer) = attempt else { return };
-        let Some(wait) = answer.retry_after else { return };
-        let host = &mut self.hosts[id];
-        let until = now.saturating_add(wait.0);
-        if wait.0 > self.settings.retry.max_retry_after {
-            host.closed_until = host.closed_until.max(until);
-        } else {
-            host.paused_until = host.paused_until.max(until);
-        }
-    }
-
-    /// When the line's time is over, by the clock of [`Self::lines_time`].
-    fn deadline_of(&self, job: &Job) -> Duration {
-        job.deadline.unwrap_or(Duration::MAX)
-    }
-
-    /// The time that counts against lines: it stands still while records cannot be written.
-    fn lines_time(&self, now: Duration) -> Duration {
-        self.stalled_since.unwrap_or(now).min(now).saturating_sub(self.stalled)
-    }
-
-    fn need_of(&self, job: &Job) -> Need {
-        let full_at_start = !is_idempotent(&job.request.method);
-        let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
-        Need { memory: job.reserve.unwrap_or(usual) }
-    }
-}
-
-/// Counts the request, if one was sent.
-fn note_sent(job: &mut Job, attempt: &Attempt) {
-    let sent = match attempt {
-        Attempt::Answer(_) => true,
-        Attempt::Failed(failure) => failure.sent != Sent::Refused,
-        Attempt::Canceled => true,
-        Attempt::NoMemory { .. } => false,
-    };
-    if sent && job.next == Next::Attempt {
-        job.attempts += 1;
     }
 }

@@ -1,0 +1,145 @@
+//! How a line moves: into its host's queue, onto the wire, back into a queue, and to its end.
+
+use std::time::Duration;
+
+use super::judge::{Charge, Judgement, is_idempotent, too_long};
+use super::{Core, Need};
+use crate::item::{Answer, Attempt, CHUNK, Home, Hop, Job, Kind, Next, Request, Sent};
+
+impl Core {
+    /// Puts a line that was not sent yet at the end of its host's queue.
+    pub(super) fn enqueue(&mut self, mut job: Box<Job>, id: usize, now: Duration) {
+        job.host = id;
+        self.turns.place(job.ticket.turn, id);
+        self.hosts[id].fresh.push_back(job);
+        self.refresh(id, now);
+    }
+
+    /// Puts a line back that was sent, or was about to be: it goes before fresh lines once it is due.
+    pub(super) fn requeue(&mut self, mut job: Box<Job>, id: usize, at: Duration, now: Duration) {
+        job.host = id;
+        self.waiting += 1;
+        self.turns.place(job.ticket.turn, id);
+        let turn = job.ticket.turn;
+        self.deadlines.insert((self.deadline_of(&job), id, at, turn));
+        self.hosts[id].again.insert((at, turn), job);
+        self.refresh(id, now);
+    }
+
+    /// Moves a line of its host, due at this time if it was sent before, onto the wire.
+    pub(super) fn start(&mut self, mut job: Box<Job>, due: Option<Duration>, now: Duration) -> Box<Job> {
+        let id = job.host;
+        let host = &mut self.hosts[id];
+        host.in_flight += 1;
+        host.pace.start(now);
+        self.pace.start(now);
+        self.waiting -= 1;
+        self.in_flight += 1;
+        if let Some(at) = due {
+            self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.turn));
+        }
+        job.started.get_or_insert(now);
+        let lines_time = self.lines_time(now);
+        let deadline = *job.deadline.get_or_insert(lines_time.saturating_add(self.settings.deadline));
+        job.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
+        job.connection = self.idle.start(&job.request.url, now);
+        self.refresh(id, now);
+        job
+    }
+
+    pub(super) fn carry_out(&mut self, mut job: Box<Job>, attempt: Attempt, judgement: Judgement, now: Duration) {
+        let id = job.host;
+        match judgement {
+            Judgement::Settle(error) => self.settle(job, attempt.into_answer(), error, now),
+            Judgement::Retry { at, charge, because } => {
+                let host = &self.hosts[id];
+                let at = at.max(host.paused_until);
+                if host.closed_until > now {
+                    let error = too_long(host.closed_until - now);
+                    return self.settle(job, attempt.into_answer(), Some(error), now);
+                }
+                if self.lines_time(now) + at.saturating_sub(now) >= self.deadline_of(&job) {
+                    // The wait is longer than the line's time.
+                    return self.settle(job, attempt.into_answer(), Some(because), now);
+                }
+                job.retries += u32::from(charge == Charge::One);
+                job.next = Next::Attempt;
+                job.last_error = Some(because);
+                self.requeue(job, id, at, now);
+            }
+            Judgement::Reserve(need) => {
+                job.reserve = Some(need);
+                self.requeue(job, id, now, now);
+            }
+            Judgement::Follow(hop, request, home) => self.follow(job, hop, *request, home, now),
+        }
+    }
+
+    /// Sends the line where its redirect leads, through that host's limits.
+    pub(super) fn follow(&mut self, mut job: Box<Job>, hop: Hop, request: Request, home: Home, now: Duration) {
+        job.hops.push(hop);
+        job.next = Next::Hop;
+        job.home = home;
+        job.reserve = None;
+        let from = std::mem::replace(&mut job.request, request);
+        job.first_url.get_or_insert(from.url);
+        // Redirects always find room: there are never more of them than lines in the window.
+        if let Some(id) = self.host_among(&job.request, usize::MAX) {
+            self.requeue(job, id, now, now);
+        }
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        job: Box<Job>,
+        answer: Option<Box<Answer>>,
+        error: Option<(Kind, String)>,
+        now: Duration,
+    ) {
+        self.turns.settle(job.ticket.turn);
+        self.settled.push_back(job.settle(answer, error, now));
+    }
+
+    /// Settles every line that waits at this host.
+    pub(super) fn settle_host(&mut self, id: usize, error: &(Kind, String), now: Duration) {
+        let host = &mut self.hosts[id];
+        let again = std::mem::take(&mut host.again);
+        let fresh = std::mem::take(&mut host.fresh);
+        for ((at, turn), job) in &again {
+            self.deadlines.remove(&(self.deadline_of(job), id, *at, *turn));
+        }
+        for job in again.into_values().chain(fresh) {
+            self.waiting -= 1;
+            self.settle(job, None, Some(error.clone()), now);
+        }
+    }
+
+    /// When the line's time is over, by the clock of [`Self::lines_time`].
+    pub(super) fn deadline_of(&self, job: &Job) -> Duration {
+        job.deadline.unwrap_or(Duration::MAX)
+    }
+
+    /// The time that counts against lines: it stands still while records cannot be written.
+    pub(super) fn lines_time(&self, now: Duration) -> Duration {
+        self.stalled_since.unwrap_or(now).min(now).saturating_sub(self.stalled)
+    }
+
+    pub(super) fn need_of(&self, job: &Job) -> Need {
+        let full_at_start = !is_idempotent(&job.request.method);
+        let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
+        Need { memory: job.reserve.unwrap_or(usual) }
+    }
+}
+
+/// Counts the request, if one was sent.
+pub(super) fn note_sent(job: &mut Job, attempt: &Attempt) {
+    let sent = match attempt {
+        Attempt::Answer(_) => true,
+        Attempt::Failed(failure) => failure.sent != Sent::Refused,
+        Attempt::Canceled => true,
+        Attempt::NoMemory { .. } => false,
+    };
+    if sent && job.next == Next::Attempt {
+        job.attempts += 1;
+    }
+}
