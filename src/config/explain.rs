@@ -63,10 +63,11 @@ fn fix(key: &str, message: &str) -> String {
     if let Some((low, high)) = bounds_of(key) {
         return format!("write a whole number from {low} to {high}");
     }
-    if let Some((_, hint)) = message.rsplit_once("; write ") {
+    // Only what comes after the value, which comes first in these messages, is of interest.
+    let expected = message.rsplit_once(", expected ").map_or(message, |(_, expected)| expected);
+    if let Some((_, hint)) = expected.rsplit_once("; write ") {
         return format!("write {hint}");
     }
-    let expected = message.rsplit_once("expected ").map_or(message, |(_, expected)| expected);
     match expected.trim() {
         "u16" | "u32" | "u64" => format!("write a whole number from 0 to {}", u32::MAX),
         "a boolean" => "write true or false".to_owned(),
@@ -80,7 +81,7 @@ fn fix(key: &str, message: &str) -> String {
             "write a network, for example \"10.0.0.0/8\", or \"10.1.2.3/32\" for one address".to_owned()
         }
         names if names.contains('`') => format!("write {}", or(&ticked(names))),
-        _ => "see config/fetchd.toml for what can be written".to_owned(),
+        _ => "write one of its words, in quotes; config/fetchd.toml names them".to_owned(),
     }
 }
 
@@ -149,6 +150,9 @@ pub(super) fn syntax(message: &str, text: &str) -> String {
         }
         m if m.starts_with("unclosed table") => "this table's header has no closing bracket; add `]`".to_owned(),
         m if m.starts_with("key with no value") => "this key has no value; write key = value".to_owned(),
+        m if m.starts_with("invalid unquoted key") => {
+            "a key is made of letters, digits, `-` and `_`, and followed by `=`; put any other in quotes".to_owned()
+        }
         m => format!("this is not TOML: {m}"),
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::keys::is_shown;
 
 /// The text with the bytes of these ranges replaced.
-pub(super) fn mask<'a>(text: &str, hidden: impl Iterator<Item = &'a Range<usize>>) -> String {
+pub(super) fn mask(text: &str, hidden: &[Range<usize>]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for range in hidden {
         for byte in bytes.get_mut(range.clone()).into_iter().flatten().filter(|byte| !byte.is_ascii_whitespace()) {

@@ -6,6 +6,7 @@ mod cut;
 mod explain;
 mod keys;
 mod mask;
+mod parse;
 mod problem;
 mod read;
 mod survey;

@@ -14,6 +14,7 @@ use super::cut::{Cut, cut};
 use super::explain::{self, Misfit, Origin, misfit, ticked};
 use super::keys::{TABLES, name, near};
 use super::mask::{lines_around, mask};
+use super::parse::{Unparsed, parseable};
 use super::survey::{Env, Survey};
 use super::{Config, Named, Problem, Report, Written};
 use crate::schedule::HostConfig;
@@ -23,19 +24,18 @@ use crate::source::SourceConfig;
 type Table<'i> = Spanned<DeValue<'i>>;
 
 pub(super) fn read(path: &Path, text: &str, env: Env<'_>) -> Written {
-    let (mut root, errors) = DeTable::parse_recoverable(text);
+    let (parseable, unparsed) = parseable(text);
+    let (mut root, _) = DeTable::parse_recoverable(&parseable);
     let survey = Survey::of(root.get_mut(), env);
     let mut reader = Reader { problems: Vec::new(), expanded: survey.expanded, hidden: survey.hidden };
-    for error in &errors {
-        let span = error.span().unwrap_or_default();
-        let said = explain::syntax(error.message(), text.get(span.clone()).unwrap_or_default());
-        reader.add(span, said);
-    }
     // A value that the parser gave up is nowhere in its tree: what is near a syntax error is judged by its line.
-    let unparsed = lines_around(text, errors.iter().filter_map(toml::de::Error::span));
+    reader.hidden.extend(lines_around(text, unparsed.iter().map(|line| line.span.clone())));
+    for Unparsed { span, message } in unparsed {
+        reader.add(span, message);
+    }
     reader.problems.extend(survey.problems);
     let config = reader.config(root.into_inner());
-    let masked = mask(text, reader.hidden.iter().chain(&unparsed));
+    let masked = mask(text, &reader.hidden);
     let mut report = Report::on(path.display().to_string(), masked, survey.places);
     for problem in reader.problems {
         report.add_unread(problem);
@@ -116,15 +116,16 @@ impl Reader {
         kinds: &[&str],
     ) -> Option<(String, Table<'i>)> {
         let component = name(&[what, key.get_ref()]);
-        let written = self.entries(&component, value);
-        if !written.iter().any(|(_, table)| table.get_ref().is_table()) {
+        let has_kind =
+            value.get_ref().as_table().is_some_and(|table| table.values().any(|kind| kind.get_ref().is_table()));
+        if !has_kind {
             let own = kinds.iter().find(|kind| **kind == *key.get_ref()).or(kinds.first()).unwrap_or(&"KIND");
             let message = format!("`{component}` has no kind; write its table as [{component}.{own}]");
             self.add(key.span(), format!("{message}; there are {}", explain::and(kinds)));
             return None;
         }
         let mut found: Option<(String, Table<'i>)> = None;
-        for (kind, table) in written {
+        for (kind, table) in self.entries(&component, value) {
             let (span, kind) = (kind.span(), kind.into_inner().into_owned());
             match &found {
                 Some((first, _)) => self.add(
