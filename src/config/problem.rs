@@ -33,8 +33,6 @@ pub struct Report {
     path: String,
     text: String,
     places: HashMap<String, Place>,
-    /// Values that could not be read.
-    unread: Vec<Range<usize>>,
     problems: Vec<Problem>,
 }
 
@@ -42,6 +40,8 @@ pub struct Report {
 #[derive(Clone, Debug)]
 enum Place {
     File(Range<usize>),
+    /// In the file, and it could not be read.
+    Unread,
     Flag(&'static str),
 }
 
@@ -49,7 +49,7 @@ impl Report {
     /// A report on a file: its text as it may be shown, and where its keys stand.
     pub(super) fn on(path: String, text: String, places: HashMap<String, Range<usize>>) -> Self {
         let places = places.into_iter().map(|(key, span)| (key, Place::File(span))).collect();
-        Self { path, text, places, unread: Vec::new(), problems: Vec::new() }
+        Self { path, text, places, problems: Vec::new() }
     }
 
     /// Adds a problem.
@@ -59,7 +59,14 @@ impl Report {
 
     /// Adds a problem of something that could not be read, and of which nothing more is to be said.
     pub(super) fn add_unread(&mut self, problem: Problem) {
-        self.unread.extend(problem.span.clone());
+        for place in self.places.values_mut() {
+            let around = |span: &Range<usize>| {
+                problem.span.as_ref().is_some_and(|unread| span.start <= unread.start && unread.end <= span.end)
+            };
+            if matches!(place, Place::File(span) if around(span)) {
+                *place = Place::Unread;
+            }
+        }
         self.add(problem);
     }
 
@@ -72,33 +79,24 @@ impl Report {
     /// could not be read fits in no way, and was reported.
     pub fn add_at_keys(&mut self, keys: &[&str], message: impl Into<String>) {
         let places = || keys.iter().filter_map(|key| Some((*key, self.places.get(*key)?)));
-        if places().any(|(_, place)| self.is_unread(place)) {
+        if places().any(|(_, place)| matches!(place, Place::Unread)) {
             return;
         }
         let span = places().find_map(|(_, place)| match place {
             Place::File(span) => Some(span.clone()),
-            Place::Flag(_) => None,
+            Place::Flag(_) | Place::Unread => None,
         });
         let flags = places().filter_map(|(key, place)| match place {
             Place::Flag(flag) => Some(format!(" (`{key}` comes from {flag})")),
-            Place::File(_) => None,
+            Place::File(_) | Place::Unread => None,
         });
         let message = message.into() + &flags.collect::<String>();
         self.add(Problem { message, span });
     }
 
-    fn is_unread(&self, place: &Place) -> bool {
-        matches!(place, Place::File(span) if self.unread.iter().any(|unread| span.start <= unread.start && unread.end <= span.end))
-    }
-
     /// Notes that a flag gives the value of a key, whatever the file says.
     pub fn given_by(&mut self, key: &str, flag: &'static str) {
         self.places.insert(key.to_owned(), Place::Flag(flag));
-    }
-
-    /// Whether the file or a flag sets this key.
-    pub fn has_key(&self, key: &str) -> bool {
-        self.places.contains_key(key)
     }
 
     /// Whether nothing is wrong.
