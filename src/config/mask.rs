@@ -16,16 +16,13 @@ pub(super) fn mask(text: &str, hidden: &[Range<usize>]) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.bytes().map(|b| if b == b'\n' { '\n' } else { '*' }).collect())
 }
 
-/// What to hide in the lines that these spans touch: everything but table headers and keys known to hold no secret.
-pub(super) fn lines_around(text: &str, spans: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
-    let spans: Vec<_> = spans.collect();
+/// What to hide by the look of the lines: everything but table headers and keys known to hold no secret.
+pub(super) fn by_line(text: &str) -> Vec<Range<usize>> {
     let mut hidden = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let end = start + line.len();
-        if spans.iter().any(|span| span.start < end && start <= span.end) {
-            hidden.extend(harmful(line).map(|from| start + from..end));
-        }
+        hidden.extend(harmful(line).map(|from| start + from..end));
         start = end;
     }
     hidden
@@ -33,20 +30,30 @@ pub(super) fn lines_around(text: &str, spans: impl Iterator<Item = Range<usize>>
 
 /// From where on a line may not be shown.
 fn harmful(line: &str) -> Option<usize> {
-    if line.trim_start().starts_with(['[', '#']) || line.trim().is_empty() {
+    let blank = line.trim().is_empty() || line.trim_start().starts_with('#');
+    let header = line.trim_start().starts_with('[') && !line.contains('=');
+    if blank || header {
         return None;
     }
     let mut from = 0;
     loop {
-        let Some(sign) = line[from..].find(['=', ':']).map(|at| from + at) else {
-            return (from == 0).then_some(0);
-        };
-        let key = line[from..sign].rsplit(|c: char| !(c.is_ascii_alphanumeric() || "-_\"' \t".contains(c))).next();
-        let key = key.unwrap_or_default().trim_matches(['"', '\'', ' ', '\t']);
-        let key = key.split_whitespace().next_back().unwrap_or_default();
-        if !is_shown(key) {
+        let sign = line[from..].find(['=', ':']).map(|at| from + at);
+        let Some(sign) = sign else { return (from == 0).then_some(0) };
+        let key = key_before(&line[from..sign]);
+        if from == 0 && key.is_none() {
+            return Some(0);
+        }
+        if !key.is_some_and(is_shown) {
             return Some(sign + 1);
         }
         from = sign + 1;
     }
+}
+
+/// The last key of `a.b.c`, and of whatever stands before it in later parts of a line.
+fn key_before(text: &str) -> Option<&str> {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "-_\"'*. \t".contains(c);
+    let key = text.trim().trim_matches(['"', '\'', '[', ']']);
+    let last = key.rsplit(['.', ' ', '\t', ',', '{']).next()?;
+    key.chars().all(is_key).then_some(last)
 }

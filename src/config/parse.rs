@@ -10,6 +10,8 @@ use super::explain;
 pub(super) struct Unparsed {
     /// Where.
     pub span: Range<usize>,
+    /// The whole of it. Whatever could be read there is not what was meant.
+    pub line: Range<usize>,
     /// What to do.
     pub message: String,
 }
@@ -32,8 +34,8 @@ pub(super) fn parseable(text: &str) -> (String, Vec<Unparsed>) {
             // The others are found again by the next round; and what else is wrong in a line follows from the first.
             if stop.as_ref().is_none_or(|stop| *stop == line) && !lines.contains(&line) {
                 let message = explain::syntax(error.message(), rest.get(span.clone()).unwrap_or_default());
-                found.push(Unparsed { span, message });
-                lines.push(line);
+                lines.push(line.clone());
+                found.push(Unparsed { span, line, message });
             }
         }
         let Some(line) = stop else { break };

@@ -70,6 +70,15 @@ impl Report {
         self.add(problem);
     }
 
+    /// Notes that nothing in this line is what was meant.
+    pub(super) fn give_up(&mut self, line: &Range<usize>) {
+        for place in self.places.values_mut() {
+            if matches!(place, Place::File(span) if line.contains(&span.start)) {
+                *place = Place::Unread;
+            }
+        }
+    }
+
     /// Adds a problem with the value of a key.
     pub fn add_at_key(&mut self, key: &str, message: impl Into<String>) {
         self.add_at_keys(&[key], message);
@@ -116,8 +125,11 @@ impl Report {
         let group = match &problem.span {
             None => title.elements(Vec::<Snippet<'_, Annotation<'_>>>::new()),
             Some(span) => {
-                let end = span.end.min(self.text.len());
-                let mark = AnnotationKind::Primary.span(span.start.min(end)..end);
+                // What goes on over several lines is marked where it starts.
+                let start = span.start.min(self.text.len());
+                let line = self.text.get(start..).and_then(|rest| rest.find(['\n', '\r'])).unwrap_or(usize::MAX);
+                let end = span.end.min(start.saturating_add(line)).min(self.text.len()).max(start);
+                let mark = AnnotationKind::Primary.span(start..end);
                 title.element(Snippet::source(self.text.as_str()).path(self.path.as_str()).annotation(mark))
             }
         };

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use super::cut::{Cut, cut};
 use super::explain::{self, Misfit, Origin, misfit, ticked};
 use super::keys::{TABLES, name, near};
-use super::mask::{lines_around, mask};
+use super::mask::{by_line, mask};
 use super::parse::{Unparsed, parseable};
 use super::survey::{Env, Survey};
 use super::{Config, Named, Problem, Report, Written};
@@ -27,16 +27,26 @@ pub(super) fn read(path: &Path, text: &str, env: Env<'_>) -> Written {
     let (parseable, unparsed) = parseable(text);
     let (mut root, _) = DeTable::parse_recoverable(&parseable);
     let survey = Survey::of(root.get_mut(), env);
-    let mut reader = Reader { problems: Vec::new(), expanded: survey.expanded, hidden: survey.hidden };
-    // A value that the parser gave up is nowhere in its tree: what is near a syntax error is judged by its line.
-    reader.hidden.extend(lines_around(text, unparsed.iter().map(|line| line.span.clone())));
-    for Unparsed { span, message } in unparsed {
-        reader.add(span, message);
+    let mut reader = Reader {
+        problems: Vec::new(),
+        expanded: survey.expanded,
+        hidden: survey.hidden,
+        unparsed: unparsed.iter().map(|unparsed| unparsed.line.clone()).collect(),
+    };
+    if !unparsed.is_empty() {
+        // A value that the parser gave up is nowhere in its tree.
+        reader.hidden.extend(by_line(text));
     }
-    reader.problems.extend(survey.problems);
+    for problem in survey.problems {
+        reader.add(problem.span.unwrap_or_default(), problem.message);
+    }
     let config = reader.config(root.into_inner());
     let masked = mask(text, &reader.hidden);
     let mut report = Report::on(path.display().to_string(), masked, survey.places);
+    for Unparsed { span, line, message } in unparsed {
+        report.add(Problem::at(span, message));
+        report.give_up(&line);
+    }
     for problem in reader.problems {
         report.add_unread(problem);
     }
@@ -47,6 +57,7 @@ struct Reader {
     problems: Vec<Problem>,
     expanded: Vec<Range<usize>>,
     hidden: Vec<Range<usize>>,
+    unparsed: Vec<Range<usize>>,
 }
 
 impl Reader {
@@ -209,9 +220,10 @@ impl Reader {
         }
     }
 
-    /// Adds a problem, unless something is wrong at this very place already.
+    /// Adds a problem, unless something is wrong at this very place already, or its line is no TOML.
     fn add(&mut self, span: Range<usize>, message: String) {
-        if !self.problems.iter().any(|problem| problem.span.as_ref() == Some(&span)) {
+        let known = self.problems.iter().any(|problem| problem.span.as_ref() == Some(&span));
+        if !known && !self.unparsed.iter().any(|line| line.contains(&span.start)) {
             self.problems.push(Problem::at(span, message));
         }
     }
