@@ -366,6 +366,23 @@ fn no_report_shows_a_secret_however_it_is_written() {
 }
 
 #[test]
+fn no_slip_of_the_finger_brings_a_secret_into_a_report() {
+    let text = "[fetch]\ntimeout = \"5s\"\nproxy = \"http://me:s3cret@proxy:3128\"\nheaders = { accept = \"s3cret\", x = \"s3cret\" }\n\n\
+                [fetch.headers]\nx-token = \"s3cret\"\n\n\
+                [hosts.\"a.example\"]\nconcurrency = 0\nheaders = { authorization = 'Bearer s3cret' }\n\n\
+                [hosts.\"b.example\".headers]\ncookie = \"\"\"s3cret\"\"\"\n";
+    for at in 0..text.len() {
+        for slip in ["", "\"", "'", "=", ":", "\n", "[", "]", "{", "}", ",", ".", "#", " ", "x", "$"] {
+            let slipped = [&text[..at], slip, &text[at + 1..]].concat();
+            // What the slip itself made a comment or a name is no value any more.
+            let Err(report) = check(&slipped) else { continue };
+            let shown = report.to_string();
+            assert!(!shown.contains("s3cret"), "{slip:?} at {at} of\n{slipped}\n{shown}");
+        }
+    }
+}
+
+#[test]
 fn no_message_speaks_the_parsers_language() {
     let config = Written::default().check().unwrap();
     let values =
