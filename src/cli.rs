@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, Parser, Subcommand};
 use ipnet::IpNet;
 
 use crate::config::{Config, Problem, Report, Written};
-use crate::fetch::NetworkConfig;
+use crate::fetch::FetchConfig;
 use crate::item::parse_header;
 use crate::pipeline::Order;
 use crate::sink::Body;
@@ -37,35 +37,48 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Read URLs, fetch, write records (the default: stdin to stdout, no configuration needed)
+    /// Read URLs, fetch them, write records (the default)
     Run(Box<RunArgs>),
-    /// Validate a configuration: every problem at once, with its place; opens and sends nothing
+    /// Report every problem of a configuration, and send nothing
+    #[command(mut_args(lay_out))]
     Check {
-        /// The configuration. Example: fetchd check -c fetchd.toml
+        /// The configuration to check [default: none, just the defaults]. Example: fetchd check -c fetchd.toml
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// A self-contained tour against an embedded loopback server, in less than 20 seconds
+    /// Take a tour against an embedded server, in less than 20 seconds
     Demo,
-    /// Print shell completions. Example: fetchd completions bash > /etc/bash_completion.d/fetchd
+    /// Print shell completions
+    #[command(after_help = "Example: fetchd completions bash > /etc/bash_completion.d/fetchd")]
     Completions {
-        /// The shell.
+        /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page. Example: fetchd man | man -l -
+    /// Print the manual page
+    #[command(after_help = "Example: fetchd man | man -l -")]
     Man,
+}
+
+/// The short help of an option says what it does and its default; the long help adds the example in a line of its own.
+fn lay_out(arg: Arg) -> Arg {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    match help.split_once(". Example: ") {
+        Some((what, example)) => arg.help(what.to_owned()).long_help(format!("{what}\nExample: {example}")),
+        None => arg,
+    }
 }
 
 /// The options of `run`. Each overrides its configuration key.
 #[derive(Debug, Default, Args)]
+#[command(mut_args(lay_out))]
 pub struct RunArgs {
-    /// The configuration [default: none; none is searched for]. Example: -c fetchd.toml
+    /// Read the configuration from this file [default: none]. Example: -c fetchd.toml
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Read lines from this file; repeat for several, `-` is stdin [default: -]. Example: -i urls.txt
+    /// Read lines from this file (repeatable), `-` is stdin [default: -]. Example: -i urls.txt
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub input: Vec<PathBuf>,
-    /// Append records to this file; `-` is stdout [default: -]. Example: -o results.jsonl
+    /// Append records to this file, `-` is stdout [default: -]. Example: -o results.jsonl
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub output: Option<PathBuf>,
     /// How records show bodies [default: auto]. Example: --body none
@@ -74,10 +87,10 @@ pub struct RunArgs {
     /// Write records in the order of their lines [default: as they are done]. Example: --ordered
     #[arg(long, help_heading = "Input and output")]
     pub ordered: bool,
-    /// Exit with 3 if any outcome is not `ok` [default: off]. Example: --fail
+    /// Exit with 3 if an outcome is not `ok` [default: off]. Example: --fail
     #[arg(long, help_heading = "Input and output")]
     pub fail: bool,
-    /// Let the first outcome that is not `ok` cancel the rest, and exit with 3 [default: off]. Example: --fail-fast
+    /// Stop at the first one that is not `ok`, exit with 3 [default: off]. Example: --fail-fast
     #[arg(long, help_heading = "Input and output")]
     pub fail_fast: bool,
 
@@ -87,57 +100,63 @@ pub struct RunArgs {
     /// Requests on the wire at once, per host [default: 8]. Example: --host-concurrency 2
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub host_concurrency: Option<u32>,
-    /// Starts of requests, over all hosts [default: unlimited]. Example: --rate 200/s
+    /// Requests started per period, over all hosts [default: unlimited]. Example: --rate 200/s
     #[arg(long, value_name = "RATE", help_heading = "Limits")]
     pub rate: Option<Rate>,
-    /// Starts of requests, per host [default: unlimited]. Example: --host-rate 5/s
+    /// Requests started per period, per host [default: unlimited]. Example: --host-rate 5/s
     #[arg(long, value_name = "RATE", help_heading = "Limits")]
     pub host_rate: Option<Rate>,
-    /// One attempt: DNS, connect, TLS, request, whole body [default: 30s]. Example: --timeout 5s
+    /// Time for one attempt: DNS, connect, TLS, request, body [default: 30s]. Example: --timeout 5s
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     pub timeout: Option<Span>,
-    /// DNS, connect and TLS [default: 10s]. Example: --connect-timeout 3s
+    /// Of that, time for DNS, connect and TLS [default: 10s]. Example: --connect-timeout 3s
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     pub connect_timeout: Option<Span>,
-    /// Attempts after the first [default: 2]. Example: --retries 5
+    /// Attempts after the first one [default: 2]. Example: --retries 5
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub retries: Option<u32>,
-    /// The longest body, decoded [default: 16MiB]. Example: --max-body 1MiB
+    /// Longest body, decoded; a longer one fails [default: 16MiB]. Example: --max-body 1MiB
     #[arg(long, value_name = "SIZE", help_heading = "Limits")]
     pub max_body: Option<Size>,
-    /// Redirects followed per line [default: 10]. Example: --max-redirects 0
+    /// Redirects followed, per line [default: 10]. Example: --max-redirects 0
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_redirects: Option<u32>,
 
-    /// A header for the hosts of the lines' own URLs [default: none]. Example: -H 'accept: application/json'
+    /// Send this header to the hosts of the input's own URLs [default: none]. Example: -H 'accept: application/json'
     #[arg(short = 'H', long, value_name = "K: V", help_heading = "Requests")]
     pub header: Vec<String>,
-    /// The user agent [default: fetchd/VERSION]. Example: -A 'my-crawler (me@example.com)'
+    /// Send this user agent [default: fetchd/VERSION]. Example: -A 'my-crawler (me@example.com)'
     #[arg(short = 'A', long, value_name = "S", help_heading = "Requests")]
     pub user_agent: Option<String>,
-    /// A proxy for all requests [default: none, also not from the environment]. Example: -x http://127.0.0.1:3128
+    /// Send all requests through this proxy [default: none]. Example: -x http://127.0.0.1:3128
     #[arg(short = 'x', long, value_name = "URL", help_heading = "Requests")]
     pub proxy: Option<String>,
-    /// Allow addresses that are not public; repeat for several [default: none]. Example: --allow 127.0.0.0/8
+    /// Allow addresses that are not public (repeatable) [default: none]. Example: --allow 127.0.0.0/8
     #[arg(long, value_name = "CIDR", value_parser = parse_network, help_heading = "Requests")]
     pub allow: Vec<IpNet>,
 
-    /// The progress line on stderr [default: auto, that is on a terminal]. Example: --progress never
+    /// Show the progress line on stderr [default: auto]. Example: --progress never
     #[arg(long, value_name = "WHEN", help_heading = "Messages")]
     pub progress: Option<ProgressMode>,
-    /// Only errors on stderr: no progress, no summary [default: off]. Example: -q
+    /// Write only errors to stderr: no progress, no summary [default: off]. Example: -q
     #[arg(short, long, help_heading = "Messages", conflicts_with = "verbose")]
     pub quiet: bool,
-    /// More on stderr; -vv for even more [default: off]. Example: -v
+    /// Write more to stderr, with -vv even more [default: off]. Example: -v
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Messages")]
     pub verbose: u8,
-    /// How log lines look [default: auto, text on a terminal and JSON otherwise]. Example: --log-format json
+    /// How log lines look [default: auto]. Example: --log-format json
     #[arg(long, value_name = "FORMAT", help_heading = "Messages")]
     pub log_format: Option<Format>,
 
     /// Catches URLs and files given without an option, to say how they are given.
     #[arg(hide = true, value_name = "STRAY")]
     pub stray: Vec<String>,
+}
+
+fn command_like(stray: &str) -> Option<String> {
+    let commands = Command::augment_subcommands(clap::Command::new("fetchd"));
+    let mut names = commands.get_subcommands().map(|command| command.get_name().to_owned());
+    names.find(|name| strsim::jaro_winkler(name, stray) > 0.85)
 }
 
 /// A network, or an address as the network of itself.
@@ -166,6 +185,8 @@ impl RunArgs {
         let stray = self.stray.first()?;
         let message = if stray.contains("://") {
             format!("URLs are read from the input, not from the command line; write: echo '{stray}' | fetchd")
+        } else if let Some(command) = command_like(stray) {
+            format!("there is no command `{stray}`; did you mean `{command}`? (A file is given with -i.)")
         } else {
             format!("files are given with -i; write: fetchd -i {stray}")
         };
@@ -181,30 +202,35 @@ impl RunArgs {
             config.set_output(output.clone());
         }
         let any_host = config.hosts.entry("*".to_owned()).or_default();
-        any_host.concurrency = self.host_concurrency.or(any_host.concurrency);
-        any_host.rate = self.host_rate.or(any_host.rate);
-        set(&mut config.limits.concurrency, self.max_concurrency);
-        set(&mut config.limits.rate, self.rate);
-        set(&mut config.fetch.timeout, self.timeout);
-        set(&mut config.fetch.connect_timeout, self.connect_timeout);
-        set(&mut config.fetch.max_body, self.max_body);
-        set(&mut config.fetch.max_redirects, self.max_redirects);
-        set(&mut config.fetch.user_agent, self.user_agent.clone());
-        set(&mut config.retry.retries, self.retries);
-        set(&mut config.output.body, self.body);
-        set(&mut config.output.order, self.ordered.then_some(Order::Input));
-        set(&mut config.log.format, self.log_format);
-        config.fetch.proxy = self.proxy.clone().or(config.fetch.proxy.take());
+        let mut flags = Flags(report);
+        flags.set_some("--host-concurrency", "hosts.*.concurrency", &mut any_host.concurrency, self.host_concurrency);
+        flags.set_some("--host-rate", "hosts.*.rate", &mut any_host.rate, self.host_rate);
+        flags.set("--max-concurrency", "limits.concurrency", &mut config.limits.concurrency, self.max_concurrency);
+        flags.set("--rate", "limits.rate", &mut config.limits.rate, self.rate);
+        self.override_fetch(&mut config.fetch, &mut flags);
+        flags.set("--retries", "retry.retries", &mut config.retry.retries, self.retries);
+        flags.set("--body", "output.body", &mut config.output.body, self.body);
+        flags.set("--ordered", "output.order", &mut config.output.order, self.ordered.then_some(Order::Input));
+        flags.set("--log-format", "log.format", &mut config.log.format, self.log_format);
         config.output.fail |= self.fail;
         config.output.fail_fast |= self.fail_fast;
         config.log.level = self.level(config.log.level);
-        allow(&mut config.network, &self.allow);
+        config.network.allow.extend_from_slice(&self.allow);
         for header in &self.header {
             match read_header(header) {
                 Ok((name, value)) => drop(config.headers.insert(name, value)),
                 Err(message) => report.add(Problem::general(message)),
             }
         }
+    }
+
+    fn override_fetch(&self, fetch: &mut FetchConfig, flags: &mut Flags<'_>) {
+        flags.set("--timeout", "fetch.timeout", &mut fetch.timeout, self.timeout);
+        flags.set("--connect-timeout", "fetch.connect_timeout", &mut fetch.connect_timeout, self.connect_timeout);
+        flags.set("--max-body", "fetch.max_body", &mut fetch.max_body, self.max_body);
+        flags.set("--max-redirects", "fetch.max_redirects", &mut fetch.max_redirects, self.max_redirects);
+        flags.set("--user-agent", "fetch.user_agent", &mut fetch.user_agent, self.user_agent.clone());
+        flags.set_some("--proxy", "fetch.proxy", &mut fetch.proxy, self.proxy.clone());
     }
 
     fn level(&self, configured: Level) -> Level {
@@ -217,14 +243,20 @@ impl RunArgs {
     }
 }
 
-fn set<T>(key: &mut T, flag: Option<T>) {
-    if let Some(value) = flag {
-        *key = value;
-    }
-}
+/// Puts flags over keys, and notes where the values now come from.
+struct Flags<'a>(&'a mut Report);
 
-fn allow(network: &mut NetworkConfig, more: &[IpNet]) {
-    network.allow.extend_from_slice(more);
+impl Flags<'_> {
+    fn set<T>(&mut self, flag: &'static str, key: &str, value: &mut T, given: Option<T>) {
+        if let Some(given) = given {
+            *value = given;
+            self.0.given_by(key, flag);
+        }
+    }
+
+    fn set_some<T>(&mut self, flag: &'static str, key: &str, value: &mut Option<T>, given: Option<T>) {
+        self.set(flag, key, value, given.map(Some));
+    }
 }
 
 /// Reads `K: V`. The value is not shown in messages: it may be a token.

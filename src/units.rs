@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A length of time, written `500ms`, `30s`, `10m` or `1h 30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,13 +157,24 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Gives a type that reads and writes as text its serde form: a string.
+/// Gives a type that reads and writes as text its serde form: a string; `$what` is for whoever wrote something else.
 macro_rules! serde_as_text {
-    ($($type:ty),*) => {$(
+    ($($type:ty: $what:literal),*) => {$(
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(from)?;
-                text.parse().map_err(serde::de::Error::custom)
+                struct Text;
+                impl de::Visitor<'_> for Text {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($what)
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                from.deserialize_str(Text)
             }
         }
 
@@ -175,7 +186,11 @@ macro_rules! serde_as_text {
     )*};
 }
 
-serde_as_text!(Span, Size, Rate);
+serde_as_text!(
+    Span: "a duration in quotes; write for example \"500ms\", \"30s\" or \"10m\"",
+    Size: "a size in quotes; write for example \"64KiB\" or \"16MiB\"",
+    Rate: "a rate in quotes; write for example \"5/s\", \"100/min\", \"1000/h\" or \"unlimited\""
+);
 
 /// A number as people read it: 16,210.
 pub fn grouped(n: u64) -> String {

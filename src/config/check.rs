@@ -1,6 +1,6 @@
 //! What no table can know alone: bounds, and how the keys fit together.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::{Config, Report};
@@ -21,54 +21,77 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     sinks(config, report);
 }
 
+/// From where to where the whole number of a key can be.
+pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
+    Some(match key {
+        "queue.capacity" => (1, 1 << 20),
+        "queue.window" => (1, 1 << 24),
+        "limits.concurrency" => (1, 65_535),
+        "limits.hosts" => (1, 1 << 24),
+        "fetch.workers" => (1, 65_535),
+        "fetch.max_redirects" => (0, 100),
+        "retry.retries" => (0, 100),
+        "retry.on_status" => (300, 599),
+        _ => return None,
+    })
+}
+
 fn bounds(config: &Config, report: &mut Report) {
-    let mut within = |key: &str, value: u64, low: u64, high: u64| {
-        if !(low..=high).contains(&value) {
+    let mut within = |key: &str, value: u32| {
+        if let Some((low, high)) = bounds_of(key)
+            && !(low..=high).contains(&value.into())
+        {
             report.add_at_key(key, format!("`{key}` is {value}; it can be from {low} to {high}"));
         }
     };
-    within("queue.capacity", config.queue.capacity.into(), 1, 1 << 20);
-    within("queue.window", config.queue.window.into(), 1, 1 << 24);
-    within("queue.window_bytes", config.queue.window_bytes.0, 1, u32::MAX.into());
-    within("limits.concurrency", config.limits.concurrency.into(), 1, 65_535);
-    within("limits.hosts", config.limits.hosts.into(), 1, 1 << 24);
-    within("fetch.workers", config.fetch.workers.unwrap_or(1).into(), 1, 65_535);
-    within("fetch.max_redirects", config.fetch.max_redirects.into(), 0, 100);
-    within("fetch.max_body", config.fetch.max_body.0, 1, 1 << 40);
-    within("retry.retries", config.retry.retries.into(), 0, 100);
-    for status in &config.retry.on_status {
-        if !(300..=599).contains(status) {
-            report.add_at_key(
-                "retry.on_status",
-                format!("`retry.on_status` has {status}; it takes statuses from 300 to 599"),
-            );
-        }
+    within("queue.capacity", config.queue.capacity);
+    within("queue.window", config.queue.window);
+    within("limits.concurrency", config.limits.concurrency);
+    within("limits.hosts", config.limits.hosts);
+    within("fetch.max_redirects", config.fetch.max_redirects);
+    within("retry.retries", config.retry.retries);
+    match config.fetch.workers {
+        // It only follows: the concurrency is what is wrong.
+        Some(workers) if workers == config.limits.concurrency => {}
+        workers => within("fetch.workers", workers.unwrap_or(1)),
     }
+    for status in &config.retry.on_status {
+        within("retry.on_status", (*status).into());
+    }
+    let mut sized = |key: &str, value: Size, most: Size| {
+        if !(Size(1)..=most).contains(&value) {
+            report.add_at_key(key, format!("`{key}` is {value}; it can be from 1 byte to {most}"));
+        }
+    };
+    sized("queue.window_bytes", config.queue.window_bytes, Size::mib(4095));
+    sized("fetch.max_body", config.fetch.max_body, Size(1 << 40));
 }
 
 fn times(config: &Config, report: &mut Report) {
     let mut positive = |key: &str, span: Span| {
         if span.0.is_zero() {
-            report
-                .add_at_key(key, format!("`{key}` is zero, so nothing could ever be fetched; write for example `30s`"));
+            report.add_at_key(key, format!("`{key}` is zero, so nothing could be fetched; write for example \"5s\""));
         }
     };
     positive("fetch.timeout", config.fetch.timeout);
     positive("fetch.connect_timeout", config.fetch.connect_timeout);
     positive("fetch.deadline", config.fetch.deadline);
     let (dns, connect) = (config.dns.timeout.unwrap_or(Span::secs(0)), config.fetch.connect_timeout);
-    if dns >= connect {
-        let message = format!(
-            "`dns.timeout` ({dns}) must be shorter than `fetch.connect_timeout` ({connect}), which contains it"
-        );
-        report.add_at_key("dns.timeout", message);
+    if dns.0.is_zero() && !connect.0.is_zero() {
+        positive("dns.timeout", dns);
     }
-    if config.retry.backoff > config.retry.max_backoff {
-        let (first, most) = (config.retry.backoff, config.retry.max_backoff);
-        report.add_at_key(
-            "retry.backoff",
-            format!("`retry.backoff` ({first}) is longer than `retry.max_backoff` ({most})"),
+    if dns >= connect && !connect.0.is_zero() {
+        let message = format!(
+            "`dns.timeout` is {dns}, but it must be shorter than `fetch.connect_timeout` ({connect}), of which it is a part; lower it, or leave it out"
         );
+        report.add_at_keys(&["dns.timeout", "fetch.connect_timeout"], message);
+    }
+    let (first, most) = (config.retry.backoff, config.retry.max_backoff);
+    if first > most {
+        let message = format!(
+            "`retry.backoff` ({first}) is longer than `retry.max_backoff` ({most}); lower it or raise the other"
+        );
+        report.add_at_keys(&["retry.backoff", "retry.max_backoff"], message);
     }
 }
 
@@ -77,17 +100,17 @@ fn memory(config: &Config, report: &mut Report) {
     let for_starts = Size(u64::from(config.limits.concurrency) * CHUNK);
     let for_bodies = Size(config.fetch.max_body.0.saturating_mul(2));
     if memory < for_starts {
+        let concurrency = config.limits.concurrency;
         let message = format!(
-            "`limits.body_memory` is {memory}, but {} requests at once need {for_starts} (64KiB each); raise it or lower `limits.concurrency`",
-            config.limits.concurrency
+            "`limits.body_memory` is {memory}, but {concurrency} requests at once need {for_starts} (64KiB each); raise it, lower `limits.concurrency`, or leave it out"
         );
-        report.add_at_key("limits.body_memory", message);
+        report.add_at_keys(&["limits.body_memory", "limits.concurrency"], message);
     }
     if memory < for_bodies {
         let message = format!(
-            "`limits.body_memory` is {memory}, but it must be at least {for_bodies}, twice `fetch.max_body`; raise it or lower `fetch.max_body`"
+            "`limits.body_memory` is {memory}, but it must be at least {for_bodies}, twice `fetch.max_body`; raise it, lower `fetch.max_body`, or leave it out"
         );
-        report.add_at_key("limits.body_memory", message);
+        report.add_at_keys(&["limits.body_memory", "fetch.max_body"], message);
     }
 }
 
@@ -105,10 +128,8 @@ fn hosts(config: &Config, report: &mut Report) {
             }
         }
         if host.concurrency == Some(0) {
-            report.add_at_key(
-                &format!("{key}.concurrency"),
-                format!("`hosts.\"{text}\".concurrency` is 0; it can be from 1"),
-            );
+            let key = format!("{key}.concurrency");
+            report.add_at_key(&key, format!("`hosts.\"{text}\".concurrency` is 0; it must be at least 1"));
         }
     }
 }
@@ -167,40 +188,48 @@ fn sources(config: &Config, report: &mut Report) {
             SourceConfig::File(file) => {
                 stdins += file.paths.iter().filter(|path| path.as_path() == Path::new("-")).count();
                 if file.paths.is_empty() {
-                    report.add_at_key(&key("file", "paths"), "a file source needs at least one path");
+                    let message = "a file source needs at least one path; write for example paths = [\"urls.txt\"]";
+                    report.add_at_key(&key("file", "paths"), message);
                 }
                 (key("file", "max_line"), file.max_line)
             }
         };
-        if max_line.0 == 0 || max_line > config.queue.window_bytes {
-            let most = config.queue.window_bytes;
-            report.add_at_key(
-                &place,
-                format!("`max_line` is {max_line}; it can be from 1 to `queue.window_bytes` ({most})"),
-            );
-        }
+        longest_line(&place, max_line, config.queue.window_bytes, report);
     }
     if stdins > 1 {
-        report.add_at_key("source", "standard input is read by more than one source; keep one");
+        report.add_at_key("source", "standard input is read more than once; keep one source or path that reads it");
+    }
+}
+
+fn longest_line(place: &str, max_line: Size, window_bytes: Size, report: &mut Report) {
+    if max_line.0 == 0 {
+        report.add_at_key(place, "`max_line` is 0, so every line would be rejected; write for example \"1MiB\"");
+    }
+    if max_line > window_bytes {
+        let message = format!(
+            "`max_line` of a source is {max_line}, but no line can be longer than `queue.window_bytes` ({window_bytes}); lower it or raise the other"
+        );
+        report.add_at_keys(&[place, "queue.window_bytes"], message);
     }
 }
 
 fn sinks(config: &Config, report: &mut Report) {
     if config.sinks.is_empty() && report.is_empty() {
-        report.add_at_key(
-            "sink",
-            "there is no sink; write for example [sink.results.jsonl] with path = \"results.jsonl\"",
-        );
+        let message = "there is no sink; write for example [sink.results.jsonl] with path = \"results.jsonl\"";
+        report.add_at_key("sink", message);
     }
-    let mut taken = HashSet::new();
+    let mut taken = HashMap::new();
     for sink in &config.sinks {
-        let output = match &sink.component {
-            SinkConfig::Stdout(_) => Path::new("-"),
-            SinkConfig::Jsonl(jsonl) => jsonl.path.as_path(),
+        let name = sink.name.as_deref().unwrap_or_default();
+        let (output, key) = match &sink.component {
+            SinkConfig::Stdout(_) => (Path::new("-"), format!("sink.{name}.stdout")),
+            SinkConfig::Jsonl(jsonl) => (jsonl.path.as_path(), format!("sink.{name}.jsonl.path")),
         };
-        if !taken.insert(output) {
-            let key = format!("sink.{}.jsonl.path", sink.name.as_deref().unwrap_or_default());
-            report.add_at_key(&key, format!("two sinks write to `{}`; give each its own", output.display()));
+        if let Some(first) = taken.insert(output, name) {
+            let message = format!(
+                "the sinks `{first}` and `{name}` write to the same place, so records would mix; give each its own"
+            );
+            report.add_at_key(&key, message);
         }
     }
 }

@@ -2,8 +2,14 @@
 //! overridden by flags, completed, and checked as a whole; only then is anything opened.
 
 mod check;
+mod cut;
+mod explain;
+mod keys;
+mod mask;
+mod parse;
 mod problem;
 mod read;
+mod survey;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,19 +32,24 @@ impl Problem {
 pub struct Report {
     path: String,
     text: String,
-    places: HashMap<String, Range<usize>>,
+    places: HashMap<String, Place>,
     problems: Vec<Problem>,
 }
 
+/// Where the value of a key was given.
+#[derive(Clone, Debug)]
+enum Place {
+    File(Range<usize>),
+    /// In the file, and it could not be read.
+    Unread,
+    Flag(&'static str),
+}
+
 impl Report {
-    /// A report on a file: its keys' places, and which values must not be shown.
-    pub(super) fn on(
-        path: String,
-        text: String,
-        places: HashMap<String, Range<usize>>,
-        secrets: &[Range<usize>],
-    ) -> Self {
-        Self { path, text: mask(text, secrets), places, problems: Vec::new() }
+    /// A report on a file: its text as it may be shown, and where its keys stand.
+    pub(super) fn on(path: String, text: String, places: HashMap<String, Range<usize>>) -> Self {
+        let places = places.into_iter().map(|(key, span)| (key, Place::File(span))).collect();
+        Self { path, text, places, problems: Vec::new() }
     }
 
     /// Adds a problem.
@@ -52,15 +57,55 @@ impl Report {
         self.problems.push(problem);
     }
 
-    /// Adds a problem with the value of a key, at its place if the file has one.
-    pub fn add_at_key(&mut self, key: &str, message: impl Into<String>) {
-        let span = self.places.get(key).cloned();
-        self.add(Problem { message: message.into(), span });
+    /// Adds a problem of something that could not be read, and of which nothing more is to be said.
+    pub(super) fn add_unread(&mut self, problem: Problem) {
+        for place in self.places.values_mut() {
+            let around = |span: &Range<usize>| {
+                problem.span.as_ref().is_some_and(|unread| span.start <= unread.start && unread.end <= span.end)
+            };
+            if matches!(place, Place::File(span) if around(span)) {
+                *place = Place::Unread;
+            }
+        }
+        self.add(problem);
     }
 
-    /// Whether the file itself sets this key.
-    pub fn has_key(&self, key: &str) -> bool {
-        self.places.contains_key(key)
+    /// Notes that nothing in this line is what was meant.
+    pub(super) fn give_up(&mut self, line: &Range<usize>) {
+        for place in self.places.values_mut() {
+            if matches!(place, Place::File(span) if line.contains(&span.start)) {
+                *place = Place::Unread;
+            }
+        }
+    }
+
+    /// Adds a problem with the value of a key.
+    pub fn add_at_key(&mut self, key: &str, message: impl Into<String>) {
+        self.add_at_keys(&[key], message);
+    }
+
+    /// Adds a problem with how the values of some keys fit together, at the first of them that the file has. One that
+    /// could not be read fits in no way, and was reported.
+    pub fn add_at_keys(&mut self, keys: &[&str], message: impl Into<String>) {
+        let places = || keys.iter().filter_map(|key| Some((*key, self.places.get(*key)?)));
+        if places().any(|(_, place)| matches!(place, Place::Unread)) {
+            return;
+        }
+        let span = places().find_map(|(_, place)| match place {
+            Place::File(span) => Some(span.clone()),
+            Place::Flag(_) | Place::Unread => None,
+        });
+        let flags = places().filter_map(|(key, place)| match place {
+            Place::Flag(flag) => Some(format!(" (`{key}` comes from {flag})")),
+            Place::File(_) | Place::Unread => None,
+        });
+        let message = message.into() + &flags.collect::<String>();
+        self.add(Problem { message, span });
+    }
+
+    /// Notes that a flag gives the value of a key, whatever the file says.
+    pub fn given_by(&mut self, key: &str, flag: &'static str) {
+        self.places.insert(key.to_owned(), Place::Flag(flag));
     }
 
     /// Whether nothing is wrong.
@@ -78,10 +123,13 @@ impl Report {
     fn render(&self, problem: &Problem) -> String {
         let title = Level::ERROR.primary_title(problem.message.as_str());
         let group = match &problem.span {
-            None => title.elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new()),
+            None => title.elements(Vec::<Snippet<'_, Annotation<'_>>>::new()),
             Some(span) => {
-                let end = span.end.min(self.text.len());
-                let mark = AnnotationKind::Primary.span(span.start.min(end)..end);
+                // What goes on over several lines is marked where it starts.
+                let start = span.start.min(self.text.len());
+                let line = self.text.get(start..).and_then(|rest| rest.find(['\n', '\r'])).unwrap_or(usize::MAX);
+                let end = span.end.min(start.saturating_add(line)).min(self.text.len()).max(start);
+                let mark = AnnotationKind::Primary.span(start..end);
                 title.element(Snippet::source(self.text.as_str()).path(self.path.as_str()).annotation(mark))
             }
         };
@@ -91,23 +139,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in self.problems() {
-            writeln!(f, "{}", self.render(problem))?;
-        }
-        match self.problems.len() {
-            1 => write!(f, "1 problem"),
-            n => write!(f, "{n} problems"),
-        }
-    }
-}
-
-/// The text with the bytes of these ranges replaced, every place staying where it is.
-fn mask(text: String, secrets: &[Range<usize>]) -> String {
-    let mut bytes = text.clone().into_bytes();
-    for secret in secrets {
-        for byte in bytes.get_mut(secret.clone()).into_iter().flatten().filter(|byte| !byte.is_ascii_whitespace()) {
-            *byte = b'*';
+        let shown: Vec<_> = self.problems().into_iter().map(|problem| self.render(problem)).collect();
+        f.write_str(&shown.join("\n\n"))?;
+        match shown.len() {
+            0 | 1 => Ok(()),
+            n => write!(f, "\n\n{n} problems"),
         }
     }
-    String::from_utf8(bytes).unwrap_or(text)
 }

@@ -1,8 +1,8 @@
 //! From TOML text to the components' tables. Serde stops at its first error, so each table is read alone, and again
-//! without the key that was wrong, until nothing is: every problem is found in one go.
+//! without the value that was wrong, until nothing is: every problem is found in one go.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,105 +10,54 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::cut::{Cut, cut};
+use super::explain::{self, Misfit, Origin, misfit, ticked};
+use super::keys::{TABLES, name, near};
+use super::mask::{by_line, mask};
+use super::parse::{Unparsed, parseable};
+use super::survey::{Env, Survey};
 use super::{Config, Named, Problem, Report, Written};
+use crate::schedule::HostConfig;
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 
-type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-const TABLES: [&str; 12] =
-    ["source", "queue", "fetch", "limits", "hosts", "retry", "dns", "network", "output", "sink", "shutdown", "log"];
+type Table<'i> = Spanned<DeValue<'i>>;
 
 pub(super) fn read(path: &Path, text: &str, env: Env<'_>) -> Written {
-    let (mut root, errors) = DeTable::parse_recoverable(text);
-    let mut survey =
-        Survey { env, places: HashMap::new(), secrets: Vec::new(), expanded: Vec::new(), problems: Vec::new() };
-    for error in errors {
-        survey.problems.push(Problem { message: format!("this is not TOML: {}", error.message()), span: error.span() });
+    let (parseable, unparsed) = parseable(text);
+    let (mut root, _) = DeTable::parse_recoverable(&parseable);
+    let survey = Survey::of(root.get_mut(), env);
+    let mut reader = Reader {
+        problems: Vec::new(),
+        expanded: survey.expanded,
+        hidden: survey.hidden,
+        unparsed: unparsed.iter().map(|unparsed| unparsed.line.clone()).collect(),
+    };
+    if !unparsed.is_empty() {
+        // A value that the parser gave up is nowhere in its tree.
+        reader.hidden.extend(by_line(text));
     }
-    survey.table("", root.get_mut());
-    let mut reader = Reader { problems: survey.problems, expanded: survey.expanded };
+    for problem in survey.problems {
+        reader.add(problem.span.unwrap_or_default(), problem.message);
+    }
     let config = reader.config(root.into_inner());
-    let mut report = Report::on(path.display().to_string(), text.to_owned(), survey.places, &survey.secrets);
+    let masked = mask(text, &reader.hidden);
+    let mut report = Report::on(path.display().to_string(), masked, survey.places);
+    for Unparsed { span, line, message } in unparsed {
+        report.add(Problem::at(span, message));
+        report.give_up(&line);
+    }
     for problem in reader.problems {
-        report.add(problem);
+        report.add_unread(problem);
     }
     Written { config, report }
-}
-
-/// Walks the file once: notes where keys stand and which values are secret, and puts the environment in.
-struct Survey<'a> {
-    env: Env<'a>,
-    places: HashMap<String, Range<usize>>,
-    secrets: Vec<Range<usize>>,
-    expanded: Vec<Range<usize>>,
-    problems: Vec<Problem>,
-}
-
-impl Survey<'_> {
-    fn table(&mut self, prefix: &str, table: &mut DeTable<'_>) {
-        for (key, value) in table.iter_mut() {
-            let path =
-                if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
-            let holds_secrets = prefix.ends_with(".headers") || path == "fetch.proxy";
-            if holds_secrets {
-                self.secrets.push(value.span());
-            }
-            self.places.insert(path.clone(), value.span());
-            self.value(&path, value);
-        }
-    }
-
-    fn value(&mut self, path: &str, value: &mut Spanned<DeValue<'_>>) {
-        let span = value.span();
-        match value.get_mut() {
-            DeValue::Table(table) => self.table(path, table),
-            DeValue::Array(array) => {
-                for item in array.iter_mut() {
-                    self.value(path, item);
-                }
-            }
-            DeValue::String(text) if text.contains('$') => match expand(text, self.env) {
-                Ok(expanded) => {
-                    self.expanded.push(span);
-                    *text = Cow::Owned(expanded);
-                }
-                Err(message) => self.problems.push(Problem::at(span, message)),
-            },
-            _ => {}
-        }
-    }
-}
-
-/// Replaces `${NAME}` by the environment's value and `$$` by a dollar sign.
-fn expand(text: &str, env: Env<'_>) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(dollar) = rest.find('$') {
-        out.push_str(&rest[..dollar]);
-        rest = &rest[dollar + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-        } else if let Some((name, after)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
-            let value = env(name).ok_or_else(|| {
-                format!("the environment variable `{name}` is not set; set it, or write `$$` for a dollar sign")
-            })?;
-            out.push_str(&value);
-            rest = after;
-        } else {
-            return Err(
-                "a dollar sign stands alone; write `${NAME}` for a variable, or `$$` for a dollar sign".to_owned()
-            );
-        }
-    }
-    out.push_str(rest);
-    Ok(out)
 }
 
 struct Reader {
     problems: Vec<Problem>,
     expanded: Vec<Range<usize>>,
+    hidden: Vec<Range<usize>>,
+    unparsed: Vec<Range<usize>>,
 }
 
 impl Reader {
@@ -129,24 +78,23 @@ impl Reader {
                 "output" => self.component(&name, value, &mut config.output),
                 "shutdown" => self.component(&name, value, &mut config.shutdown),
                 "log" => self.component(&name, value, &mut config.log),
-                _ => self.problems.push(Problem::at(key.span(), unknown("table", &name, None, &TABLES))),
+                _ => self.add(key.span(), explain::unknown_table(&name, value.get_ref(), &TABLES)),
             }
         }
         config
     }
 
-    fn component<T: DeserializeOwned>(&mut self, place: &str, table: Spanned<DeValue<'_>>, into: &mut T) {
+    fn component<T: DeserializeOwned>(&mut self, place: &str, table: Table<'_>, into: &mut T) {
         if let Some(read) = self.table(place, table, |table| T::deserialize(table)) {
             *into = read;
         }
     }
 
-    fn hosts(&mut self, value: Spanned<DeValue<'_>>) -> BTreeMap<String, crate::schedule::HostConfig> {
+    fn hosts(&mut self, value: Table<'_>) -> BTreeMap<String, HostConfig> {
         let mut hosts = BTreeMap::new();
         for (pattern, table) in self.entries("hosts", value) {
-            let place = format!("hosts.\"{}\"", pattern.get_ref());
-            let mut host = crate::schedule::HostConfig::default();
-            self.component(&place, table, &mut host);
+            let mut host = HostConfig::default();
+            self.component(&name(&["hosts", pattern.get_ref()]), table, &mut host);
             hosts.insert(pattern.into_inner().into_owned(), host);
         }
         hosts
@@ -156,97 +104,127 @@ impl Reader {
     fn components<T>(
         &mut self,
         what: &str,
-        value: Spanned<DeValue<'_>>,
+        value: Table<'_>,
         kinds: &[&str],
         of: impl Fn(&str, ValueDeserializer<'_>) -> Option<Result<T, toml::de::Error>>,
     ) -> Vec<Named<T>> {
         let mut components = Vec::new();
-        for (name, value) in self.entries(what, value) {
-            let name_span = name.span();
-            let name = name.into_inner().into_owned();
-            let of_name = format!("{what}.{name}");
-            let mut found = 0;
-            for (kind, table) in self.entries(&of_name, value) {
-                found += 1;
-                let (kind, span) = (kind.get_ref().to_string(), kind.span());
-                if found > 1 {
-                    self.problems
-                        .push(Problem::at(span, format!("`{of_name}` has a second kind; give it a name of its own")));
-                } else if !kinds.contains(&kind.as_str()) {
-                    self.problems.push(Problem::at(span, unknown(&format!("kind of {what}"), &kind, None, kinds)));
-                } else if let Some(component) = self
-                    .table(&format!("{of_name}.{kind}"), table, |table| of(&kind, table).unwrap_or_else(no_such_kind))
-                {
-                    components.push(Named { name: Some(name.clone()), component });
-                }
-            }
-            if found == 0 {
-                let example = kinds.first().copied().unwrap_or_default();
-                self.problems
-                    .push(Problem::at(name_span, format!("`{of_name}` has no kind; write [{of_name}.{example}]")));
-            }
+        for (key, value) in self.entries(what, value) {
+            let Some((kind, table)) = self.only_kind(what, &key, value, kinds) else { continue };
+            let place = name(&[what, key.get_ref(), &kind]);
+            let read = self.table(&place, table, |table| of(&kind, table).unwrap_or_else(no_such_kind));
+            components.extend(read.map(|component| Named { name: Some(key.into_inner().into_owned()), component }));
         }
         components
     }
 
-    fn entries<'i>(
+    /// The one kind of a named component, with its table.
+    fn only_kind<'i>(
         &mut self,
-        place: &str,
-        value: Spanned<DeValue<'i>>,
-    ) -> Vec<(Spanned<Cow<'i, str>>, Spanned<DeValue<'i>>)> {
-        let span = value.span();
-        match value.into_inner() {
-            DeValue::Table(table) => table.into_iter().collect(),
-            other => {
-                self.problems
-                    .push(Problem::at(span, format!("`{place}` is a table, not {}", article(other.type_str()))));
-                Vec::new()
+        what: &str,
+        key: &Spanned<Cow<'i, str>>,
+        value: Table<'i>,
+        kinds: &[&str],
+    ) -> Option<(String, Table<'i>)> {
+        let component = name(&[what, key.get_ref()]);
+        let has_kind =
+            value.get_ref().as_table().is_some_and(|table| table.values().any(|kind| kind.get_ref().is_table()));
+        if !has_kind {
+            let own = kinds.iter().find(|kind| **kind == *key.get_ref()).or(kinds.first()).unwrap_or(&"KIND");
+            let message = format!("`{component}` has no kind; write its table as [{component}.{own}]");
+            self.add(key.span(), format!("{message}; there are {}", explain::and(kinds)));
+            return None;
+        }
+        let mut found: Option<(String, Table<'i>)> = None;
+        for (kind, table) in self.entries(&component, value) {
+            let (span, kind) = (kind.span(), kind.into_inner().into_owned());
+            match &found {
+                Some((first, _)) => self.add(
+                    span,
+                    format!("`{component}` is a `{first}` already; give this `{kind}` a name of its own, for example [{component}-2.{kind}]"),
+                ),
+                None if kinds.contains(&kind.as_str()) => found = Some((kind, table)),
+                None => self.add(span, explain::unknown_kind(what, &kind, kinds)),
             }
         }
+        found
     }
 
-    /// Reads a table; each key that is wrong is noted and left out, until the rest is right.
+    /// A table's entries in the order of the file.
+    fn entries<'i>(&mut self, place: &str, value: Table<'i>) -> Vec<(Spanned<Cow<'i, str>>, Table<'i>)> {
+        let span = value.span();
+        let DeValue::Table(table) = value.into_inner() else {
+            self.add(span, format!("`{place}` is a table; write its keys under [{place}]"));
+            return Vec::new();
+        };
+        let mut entries: Vec<_> = table.into_iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        entries
+    }
+
+    /// Reads a table; each value that is wrong is noted and left out, until the rest is right.
     fn table<'i, T>(
         &mut self,
         place: &str,
-        table: Spanned<DeValue<'i>>,
+        mut table: Table<'i>,
         read: impl Fn(ValueDeserializer<'i>) -> Result<T, toml::de::Error>,
     ) -> Option<T> {
-        let mut table = table;
         if !table.get_ref().is_table() {
             self.entries(place, table);
             return None;
         }
+        // A key that was left out, or misspelled, is not missing as well.
+        let mut excused = Vec::new();
         loop {
             let error = match read(ValueDeserializer::from(table.clone())) {
                 Ok(read) => return Some(read),
                 Err(error) => error,
             };
-            let span = error.span().unwrap_or_else(|| table.span());
-            let dropped = drop_entry(&mut table, &span);
-            let place = dropped.as_ref().map_or(place.to_owned(), |(key, _)| format!("{place}.{key}"));
-            let at = dropped.as_ref().map_or_else(|| table.span(), |(_, span)| span.clone());
-            let message = self.explain(&place, &error, &span);
-            self.problems.push(Problem::at(at, message));
-            dropped?;
+            let around = error.span().unwrap_or_else(|| table.span());
+            match cut(&mut table, &around) {
+                Some(cut) => excused.extend(self.explain(place, &error, &cut)),
+                None => {
+                    self.missing(place, &error, &excused, table.span());
+                    return None;
+                }
+            }
         }
     }
 
-    fn explain(&self, place: &str, error: &toml::de::Error, span: &Range<usize>) -> String {
-        let names: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
-        match names.as_slice() {
-            [key, valid @ ..] if error.message().starts_with("unknown field") => {
-                let table = place.rsplit_once('.').map(|(table, _)| table);
-                unknown("key", key, table, valid)
-            }
-            [value, valid @ ..] if error.message().starts_with("unknown variant") && !self.expanded.contains(span) => {
-                format!("`{place}` cannot be `{value}`; write {}", or(valid))
-            }
-            [key] if error.message().starts_with("missing field") => format!("`{place}` needs the key `{key}`"),
-            _ if self.expanded.contains(span) => {
-                format!("`{place}`: the value that the environment gives does not fit this key")
-            }
-            _ => format!("`{place}`: {}", error.message()),
+    /// Notes what is wrong with an entry, and says which key it was meant to be.
+    fn explain(&mut self, place: &str, error: &toml::de::Error, cut: &Cut<'_>) -> Option<String> {
+        let path: Vec<&str> = cut.path.iter().map(String::as_str).collect();
+        if error.message().starts_with("unknown field") {
+            let (key, within) = path.split_last()?;
+            let table = if within.is_empty() { place.to_owned() } else { format!("{place}.{}", name(within)) };
+            let valid = error.message().rsplit_once(", expected ").map_or_else(Vec::new, |(_, valid)| ticked(valid));
+            self.add(cut.key.clone(), explain::unknown_key(&table, key, &cut.value, &valid));
+            return near(key, &valid).map(str::to_owned);
+        }
+        let origin = match () {
+            () if self.expanded.contains(&cut.at) => Origin::Environment,
+            () if cut.is_element => Origin::Element,
+            () => Origin::File,
+        };
+        let key = format!("{place}.{}", name(&path));
+        let shown = (!self.hidden.contains(&cut.at)).then_some(&cut.value);
+        self.add(cut.at.clone(), misfit(&Misfit { key: &key, shown, origin, message: error.message() }));
+        path.first().map(|key| (*key).to_owned())
+    }
+
+    fn missing(&mut self, place: &str, error: &toml::de::Error, excused: &[String], span: Range<usize>) {
+        match ticked(error.message()).as_slice() {
+            [key] if excused.iter().any(|excused| excused == key) => {}
+            [key] => self.add(span, format!("[{place}] needs the key `{key}`; add it")),
+            _ => self.add(span, format!("[{place}] cannot be read: {}", error.message())),
+        }
+    }
+
+    /// Adds a problem, unless something is wrong at this very place already, or its line is no TOML.
+    fn add(&mut self, span: Range<usize>, message: String) {
+        let known = self.problems.iter().any(|problem| problem.span.as_ref() == Some(&span));
+        if !known && !self.unparsed.iter().any(|line| line.contains(&span.start)) {
+            self.problems.push(Problem::at(span, message));
         }
     }
 }
@@ -262,40 +240,4 @@ fn sink_of(kind: &str, table: ValueDeserializer<'_>) -> Option<Result<SinkConfig
 /// A kind that is listed but not read is a fault of the component's file; it shows as an error at its table.
 fn no_such_kind<T>() -> Result<T, toml::de::Error> {
     Err(serde::de::Error::custom("this kind cannot be read"))
-}
-
-/// Takes the entry around `span` out of the table: its key, and where to point at.
-fn drop_entry(table: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> Option<(String, Range<usize>)> {
-    let DeValue::Table(table) = table.get_mut() else { return None };
-    let holds = |outer: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
-    let (key, value) = table.iter().find(|(key, value)| holds(&key.span()) || holds(&value.span()))?;
-    let at = if holds(&key.span()) { key.span() } else { value.span() };
-    let name = key.get_ref().to_string();
-    table.remove(name.as_str());
-    Some((name, at))
-}
-
-fn unknown(what: &str, name: &str, table: Option<&str>, valid: &[&str]) -> String {
-    let place = table.map(|table| format!(" in [{table}]")).unwrap_or_default();
-    let near = valid.iter().map(|known| (strsim::jaro_winkler(name, known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((likeness, known)) if likeness > 0.75 => {
-            format!("unknown {what} `{name}`{place}; did you mean `{known}`?")
-        }
-        Some(_) => format!("unknown {what} `{name}`{place}; there are {}", and(valid)),
-        None => format!("unknown {what} `{name}`{place}; there are none"),
-    }
-}
-
-fn and(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn or(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
-}
-
-fn article(type_name: &str) -> String {
-    let vowel = type_name.starts_with(['a', 'e', 'i', 'o', 'u']);
-    format!("{} {type_name}", if vowel { "an" } else { "a" })
 }

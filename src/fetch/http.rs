@@ -15,8 +15,7 @@ use super::decode::codings_of;
 use super::failure::before_answer;
 use super::{Fetch, FetchConfig, Guard, HeaderTable, Resolver};
 use crate::error::BoxError;
-use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, RetryAfter, Sent};
-use crate::schedule::POOL_IDLE_TIMEOUT;
+use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, POOL_IDLE_TIMEOUT, RetryAfter, Sent};
 
 /// Whether records will show bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -106,6 +106,9 @@ pub enum Home {
     Left,
 }
 
+/// How long the client keeps an idle connection; the schedule counts on it.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// What becomes of the connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {

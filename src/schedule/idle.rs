@@ -10,10 +10,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::hosts::{host_name, port_of};
-use crate::item::Connection;
-
-/// How long the client keeps an idle connection.
-pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+use crate::item::{Connection, POOL_IDLE_TIMEOUT};
 
 /// The ledger of connections that are kept: on the wire with leave to stay, or idle.
 #[derive(Debug)]

@@ -25,7 +25,6 @@ use slab::Slab;
 
 pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
 pub use host::HostLimits;
-pub use idle::POOL_IDLE_TIMEOUT;
 pub use limit::Limit;
 pub use pace::SLACK;
 

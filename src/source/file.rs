@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Extent, Source, lines, stdin};
+use super::{Extent, Source, lines};
 use crate::error::BoxError;
 use crate::units::Size;
 
@@ -52,7 +52,7 @@ impl File {
 
 fn open(path: &Path) -> io::Result<Fs> {
     if path == Path::new("-") {
-        return stdin::standard_input();
+        return lines::standard_input();
     }
     let file = Fs::open(path)?;
     if file.metadata()?.is_dir() {

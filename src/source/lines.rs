@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -29,6 +31,15 @@ pub(super) fn of(
     let state = State { source, max_line, files: files.into(), current: None };
     Ok(stream::try_unfold(state, |mut state| async move { Ok(state.next().await?.map(|input| (input, state))) })
         .boxed())
+}
+
+/// Standard input as a file, so that reading it is not behind a lock and a second buffer.
+pub(super) fn standard_input() -> io::Result<File> {
+    let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(file)
 }
 
 struct State {

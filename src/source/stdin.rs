@@ -1,8 +1,5 @@
 //! The source `stdin`: lines as they come, each as soon as its LF is there.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -31,16 +28,7 @@ impl Stdin {
     /// # Errors
     /// When it is closed, or a directory.
     pub fn open(&self, name: Option<Arc<str>>) -> Result<Source, BoxError> {
-        let lines = lines::of(vec![(None, standard_input()?)], name, self.max_line.0)?;
+        let lines = lines::of(vec![(None, lines::standard_input()?)], name, self.max_line.0)?;
         Ok(Source { lines, settle: None, extent: None })
     }
-}
-
-/// Standard input as a file, so that reading it is not behind a lock and a second buffer.
-pub(super) fn standard_input() -> io::Result<File> {
-    let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    if file.metadata()?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    Ok(file)
 }

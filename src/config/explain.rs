@@ -1,0 +1,187 @@
+//! From what the TOML reader and serde say to a sentence for the person who wrote the file. No value is ever taken out
+//! of their messages: they may hold a secret, and quotes of its own.
+
+use toml::de::DeValue;
+
+use super::check::bounds_of;
+use super::keys::{near, tables_with};
+
+/// A value that does not fit, and the key it stands at.
+pub(super) struct Misfit<'a> {
+    /// The key's path as TOML writes it.
+    pub key: &'a str,
+    /// What stands there; absent when it must not be shown.
+    pub shown: Option<&'a DeValue<'a>>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// What serde says.
+    pub message: &'a str,
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The value of a key.
+    File,
+    /// An element of the key's array.
+    Element,
+    /// The environment, by `${NAME}`.
+    Environment,
+}
+
+/// What is wrong with a value, and what to write.
+pub(super) fn misfit(misfit: &Misfit<'_>) -> String {
+    let Misfit { key, shown, origin, message } = misfit;
+    let fix = fix(key, message);
+    let subject = match origin {
+        Origin::File => format!("`{key}`"),
+        Origin::Element => format!("an element of `{key}`"),
+        Origin::Environment => return format!("the value that the environment gives for `{key}` does not fit; {fix}"),
+    };
+    match shown.and_then(described) {
+        Some(value) => format!("{subject} is {value}; {fix}"),
+        None => format!("the value of {subject} does not fit; {fix}"),
+    }
+}
+
+fn described(value: &DeValue<'_>) -> Option<String> {
+    const LONGEST: usize = 60;
+    Some(match value {
+        DeValue::String(text) if text.chars().count() > LONGEST => "a long text".to_owned(),
+        DeValue::String(text) => format!("\"{}\"", text.escape_debug()),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    })
+}
+
+/// What to write instead.
+fn fix(key: &str, message: &str) -> String {
+    if let Some((low, high)) = bounds_of(key) {
+        return format!("write a whole number from {low} to {high}");
+    }
+    // Only what comes after the value, which comes first in these messages, is of interest.
+    let expected = message.rsplit_once(", expected ").map_or(message, |(_, expected)| expected);
+    if let Some((_, hint)) = expected.rsplit_once("; write ") {
+        return format!("write {hint}");
+    }
+    match expected.trim() {
+        "u16" | "u32" | "u64" => format!("write a whole number from 0 to {}", u32::MAX),
+        "a boolean" => "write true or false".to_owned(),
+        "a string" | "string" | "path string" => "write text in quotes".to_owned(),
+        "a sequence" => "write an array, for example [\"...\"]".to_owned(),
+        "a map" => "write a table, for example { name = \"value\" }".to_owned(),
+        text if text.contains("socket address") => {
+            "write an address with a port, for example \"127.0.0.53:53\"".to_owned()
+        }
+        text if text.contains("IP") => {
+            "write a network, for example \"10.0.0.0/8\", or \"10.1.2.3/32\" for one address".to_owned()
+        }
+        names if names.contains('`') => format!("write {}", or(&ticked(names))),
+        _ => "write one of its words, in quotes; config/fetchd.toml names them".to_owned(),
+    }
+}
+
+/// A key that the table does not have; `valid` are those it has.
+pub(super) fn unknown_key(table: &str, key: &str, value: &DeValue<'_>, valid: &[&str]) -> String {
+    let unknown = format!("unknown key `{}` in [{table}]", key.escape_debug());
+    if let Some(near) = near(key, valid) {
+        return format!("{unknown}; did you mean `{near}`?");
+    }
+    if let (Some(start), DeValue::Table(_)) = (table.strip_prefix("hosts."), value) {
+        let pattern = format!("{}.{}", start.trim_matches('"'), dotted(key, value));
+        return format!("{unknown}; a pattern with dots stands in quotes: [hosts.\"{}\"]", pattern.escape_debug());
+    }
+    match tables_with(key).as_slice() {
+        [] if valid.is_empty() => format!("{unknown}; it has none, so remove it"),
+        [] => format!("{unknown}; it has {}", and(valid)),
+        elsewhere => format!("{unknown}; write it under {}", or_tables(elsewhere)),
+    }
+}
+
+/// The rest of a pattern that was written without quotes, one table in the other.
+fn dotted(key: &str, value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::Table(table) => match table.iter().next() {
+            Some((next, value)) if table.len() == 1 && value.get_ref().is_table() && next.get_ref() != "headers" => {
+                format!("{key}.{}", dotted(next.get_ref(), value.get_ref()))
+            }
+            _ => key.to_owned(),
+        },
+        _ => key.to_owned(),
+    }
+}
+
+/// A name at the top of the file that is no table.
+pub(super) fn unknown_table(name: &str, value: &DeValue<'_>, tables: &[&str]) -> String {
+    let shown = name.escape_debug();
+    match tables_with(name).as_slice() {
+        elsewhere @ [_, ..] if !value.is_table() => {
+            format!("`{shown}` stands outside of its table; write it under {}", or_tables(elsewhere))
+        }
+        _ => match near(name, tables) {
+            Some(near) => format!("unknown table `{shown}`; did you mean `{near}`?"),
+            None => format!("unknown table `{shown}`; there are {}", and(tables)),
+        },
+    }
+}
+
+/// A kind of source or sink that there is not.
+pub(super) fn unknown_kind(what: &str, kind: &str, kinds: &[&str]) -> String {
+    let unknown = format!("unknown kind of {what} `{}`", kind.escape_debug());
+    match near(kind, kinds) {
+        Some(near) => format!("{unknown}; did you mean `{near}`?"),
+        None => format!("{unknown}; there are {}", and(kinds)),
+    }
+}
+
+/// What the TOML parser says, in words for someone who has never read its grammar.
+pub(super) fn syntax(message: &str, text: &str) -> String {
+    match message {
+        "duplicate key" => format!("`{}` is there twice; keep one", text.trim().escape_debug()),
+        m if m.starts_with("string values must be quoted") => {
+            "this value is neither a number nor true or false; if it is text, put it in quotes".to_owned()
+        }
+        m if m.starts_with("invalid basic string") || m.starts_with("invalid literal string") => {
+            "this text has no closing quote, or something in it that must be escaped".to_owned()
+        }
+        m if m.starts_with("unclosed table") => "this table's header has no closing bracket; add `]`".to_owned(),
+        m if m.starts_with("key with no value") => "this key has no value; write key = value".to_owned(),
+        m if m.starts_with("invalid unquoted key") => {
+            "a key is made of letters, digits, `-` and `_`, and followed by `=`; put any other in quotes".to_owned()
+        }
+        m => format!("this is not TOML: {m}"),
+    }
+}
+
+/// The names in backticks.
+pub(super) fn ticked(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+pub(super) fn and(names: &[&str]) -> String {
+    listed(names.iter().map(|name| format!("`{name}`")).collect(), "and")
+}
+
+fn or(names: &[&str]) -> String {
+    listed(names.iter().map(|name| format!("`{name}`")).collect(), "or")
+}
+
+fn or_tables(tables: &[&str]) -> String {
+    let header = |table: &&str| match *table {
+        "hosts" => "[hosts.\"*\"]".to_owned(),
+        "source" | "sink" => format!("[{table}.NAME.KIND]"),
+        _ => format!("[{table}]"),
+    };
+    listed(tables.iter().map(header).collect(), "or")
+}
+
+fn listed(mut names: Vec<String>, word: &str) -> String {
+    match names.pop() {
+        Some(last) if !names.is_empty() => format!("{} {word} {last}", names.join(", ")),
+        only => only.unwrap_or_default(),
+    }
+}
