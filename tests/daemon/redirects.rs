@@ -1,0 +1,114 @@
+//! What follows an answer: another attempt, a redirect, or nothing.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::common::fetchd::{Fetchd, kind};
+use crate::common::origin::Origin;
+
+/// Retries at once, so that no test waits for them.
+const SOON: &str = "retry = { retries = 2, backoff = '1ms' }";
+
+#[test]
+fn a_retry_after_is_waited_for_and_the_next_answer_counts() {
+    let origin = Origin::start();
+    let ended = Fetchd::with(["--retries", "0"]).run(origin.url("/retry-after/429/1"));
+    let record = ended.only_record();
+    assert_eq!((&record["outcome"], &record["attempts"]), (&json!("ok"), &json!(2)), "{record:#}");
+    let requests = origin.requests();
+    let waited = requests[1].at - requests[0].at;
+    assert!(waited >= Duration::from_millis(990), "{waited:?}");
+    assert!(record["wait_ms"].as_f64().unwrap() >= 990.0, "{record:#}");
+}
+
+#[test]
+fn a_retry_after_beyond_the_limit_settles_the_line_and_closes_the_host() {
+    let origin = Origin::start();
+    let input = format!("{}\n{}", origin.url("/retry-after/503/3600"), origin.url("/ok/1"));
+    let ended = Fetchd::with(["--host-concurrency", "1", "--ordered"]).run(input);
+    let got: Vec<_> = ended.records.iter().map(|record| (record["outcome"].as_str().unwrap(), kind(record))).collect();
+    assert_eq!(got, [("http_error", "retry_after_too_long"), ("failed", "retry_after_too_long")]);
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[test]
+fn a_get_is_retried_after_a_reset_and_a_post_is_not() {
+    let origin = Origin::start();
+    let post = json!({ "url": origin.url("/reset"), "method": "POST", "body": "once" });
+    let ended = Fetchd::with(["--ordered"]).config(SOON).run(format!("{}\n{post}", origin.url("/reset")));
+    let got: Vec<_> = ended.records.iter().map(|record| (kind(record), record["attempts"].as_u64())).collect();
+    assert_eq!(got, [("reset", Some(3)), ("reset", Some(1))]);
+    assert_eq!(origin.requests().iter().filter(|request| request.method == "POST").count(), 1);
+}
+
+#[test]
+fn a_post_is_repeated_when_the_server_says_that_it_did_not_act_on_it() {
+    let origin = Origin::start();
+    let post = json!({ "url": origin.url("/retry-after/503/0"), "method": "POST", "body": "twice" });
+    let ended = Fetchd::with::<&str>([]).config(SOON).run(post.to_string());
+    assert_eq!((ended.count("ok"), &ended.only_record()["attempts"]), (1, &json!(2)));
+    assert!(origin.requests().iter().all(|request| request.body == b"twice"));
+}
+
+#[test]
+fn a_303_turns_a_post_into_a_get_without_its_body_and_a_307_repeats_it() {
+    let origin = Origin::start();
+    let echo_after = |status| {
+        let url = origin.redirect(status, &origin.url("/echo"));
+        let post = json!({ "url": url, "method": "POST", "json": { "a": 1 } });
+        let ended = Fetchd::with::<&str>([]).run(post.to_string());
+        let echo = &ended.only_record()["json"];
+        assert_eq!(ended.only_record()["method"], "POST");
+        [&echo["method"], &echo["body"], &echo["headers"]["content-type"]]
+            .map(|value| value.as_str().map(str::to_owned))
+    };
+    let get = [Some("GET"), Some(""), None].map(|value| value.map(str::to_owned));
+    let post = [Some("POST"), Some("{\"a\":1}"), Some("application/json")].map(|value| value.map(str::to_owned));
+    assert_eq!([echo_after(303), echo_after(301), echo_after(302)], [get.clone(), get.clone(), get]);
+    assert_eq!([echo_after(307), echo_after(308)], [post.clone(), post]);
+}
+
+#[test]
+fn redirects_are_listed_and_not_counted_as_attempts() {
+    let origin = Origin::start();
+    let (last, second) = (origin.url("/ok/1"), origin.redirect(307, &origin.url("/ok/1")));
+    let first = origin.redirect(301, &second);
+    let ended = Fetchd::with::<&str>([]).run(first.as_str());
+    let record = ended.only_record();
+    assert_eq!(record["hops"], json!([{ "url": first, "status": 301 }, { "url": second, "status": 307 }]));
+    assert_eq!([&record["url"], &record["final_url"]], [first.as_str(), last.as_str()]);
+    assert_eq!((&record["attempts"], &record["status"]), (&json!(1), &json!(200)));
+}
+
+#[test]
+fn redirects_that_lead_nowhere_good_are_refused_with_their_reason() {
+    let origin = Origin::start();
+    let forbidden = Origin::start_at([127, 0, 0, 66]);
+    let there = origin.redirect(302, &origin.url("/b"));
+    origin.script("/a", "HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-length: 0\r\n\r\n");
+    origin.script("/b", "HTTP/1.1 302 Found\r\nlocation: /a\r\ncontent-length: 0\r\n\r\n");
+    let cases = [
+        (there, "redirect_loop"),
+        (origin.redirect(302, "file:///etc/passwd"), "scheme_not_allowed"),
+        (origin.redirect(302, "http://u:p@127.0.0.1/"), "credentials_in_url"),
+        (origin.redirect(302, &forbidden.url("/ok/1")), "forbidden_address"),
+    ];
+    for (url, why) in cases {
+        let ended = Fetchd::with::<&str>([]).config("network.deny = ['127.0.0.66']").run(url);
+        let record = ended.only_record();
+        assert_eq!((&record["outcome"], kind(record)), (&json!("failed"), why), "{record:#}");
+        assert!(!record["hops"].as_array().unwrap().is_empty() && record["status"] == 302, "{record:#}");
+    }
+    assert_eq!(forbidden.accepts(), 0);
+}
+
+#[test]
+fn the_limit_of_redirects_is_kept_and_zero_takes_the_redirect_as_the_answer() {
+    let origin = Origin::start();
+    let url = origin.redirect(302, &origin.redirect(302, &origin.url("/ok/1")));
+    let of = |most: &str| Fetchd::with(["--max-redirects", most]).run(url.as_str()).only_record().clone();
+    assert_eq!(of("2")["outcome"], "ok");
+    assert_eq!(kind(&of("1")), "too_many_redirects");
+    assert_eq!((&of("0")["outcome"], &of("0")["status"]), (&json!("http_error"), &json!(302)));
+}
