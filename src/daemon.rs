@@ -227,8 +227,7 @@ fn report(config: &Config, summary: &Summary) {
     if config.log.format.is_json() {
         summary.log();
     } else {
-        // It is said or it is not: the records are what counts.
-        let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{summary}"));
+        telemetry::say(summary.to_string());
     }
 }
 
