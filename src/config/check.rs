@@ -32,10 +32,13 @@ fn bounds(config: &Config, report: &mut Report) {
     within("queue.window_bytes", config.queue.window_bytes.0, 1, u32::MAX.into());
     within("limits.concurrency", config.limits.concurrency.into(), 1, 65_535);
     within("limits.hosts", config.limits.hosts.into(), 1, 1 << 24);
-    within("fetch.workers", config.fetch.workers.unwrap_or(1).into(), 1, 65_535);
     within("fetch.max_redirects", config.fetch.max_redirects.into(), 0, 100);
     within("fetch.max_body", config.fetch.max_body.0, 1, 1 << 40);
     within("retry.retries", config.retry.retries.into(), 0, 100);
+    // What it falls back to, `limits.concurrency`, was checked above.
+    if config.fetch.workers != Some(config.limits.concurrency) {
+        within("fetch.workers", config.fetch.workers.unwrap_or(1).into(), 1, 65_535);
+    }
     for status in &config.retry.on_status {
         if !(300..=599).contains(status) {
             report.add_at_key(
