@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use ipnet::IpNet;
 
 use crate::config::{Config, Problem, Report, Written};
@@ -164,7 +164,9 @@ impl RunArgs {
 
     fn stray_problem(&self) -> Option<Problem> {
         let stray = self.stray.first()?;
-        let message = if stray.contains("://") {
+        let message = if Cli::command().find_subcommand(stray).is_some() {
+            format!("the command comes before its options; write: fetchd {stray} [OPTIONS]")
+        } else if stray.contains("://") {
             format!("URLs are read from the input, not from the command line; write: echo '{stray}' | fetchd")
         } else {
             format!("files are given with -i; write: fetchd -i {stray}")
