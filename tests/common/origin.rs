@@ -47,7 +47,6 @@ pub struct Request {
     /// Lower-case names, in the order they came.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    pub peer: SocketAddr,
     pub at: Instant,
 }
 
@@ -172,18 +171,18 @@ async fn serve(listener: std::net::TcpListener, log: Arc<Log>) {
     let listener = TcpListener::from_std(listener).unwrap();
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, peer)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else { continue };
         log.state.lock().unwrap().accepts += 1;
-        connections.spawn(converse(stream, peer, Arc::clone(&log)));
+        connections.spawn(converse(stream, Arc::clone(&log)));
         while connections.try_join_next().is_some() {}
     }
 }
 
 /// Answers requests until the client leaves. An error is the client's leaving, too.
-async fn converse(mut stream: TcpStream, peer: SocketAddr, log: Arc<Log>) -> io::Result<()> {
+async fn converse(mut stream: TcpStream, log: Arc<Log>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(4096);
-    while let Some(request) = read_request(&mut stream, &mut buffer, peer).await? {
+    while let Some(request) = read_request(&mut stream, &mut buffer).await? {
         let act = log.state.lock().unwrap().note(request);
         log.changed.notify_all();
         match act {
@@ -193,10 +192,7 @@ async fn converse(mut stream: TcpStream, peer: SocketAddr, log: Arc<Log>) -> io:
                 stream.write_all(&bytes).await?;
             }
             Act::AnswerAndClose(bytes) => return stream.write_all(&bytes).await,
-            Act::Hang => {
-                stream.read(&mut [0]).await?;
-                return Ok(());
-            }
+            Act::Hang => return stream.read_u8().await.map(drop),
             Act::Reset => return stream.set_zero_linger(),
             Act::Close => return Ok(()),
         }
@@ -205,7 +201,7 @@ async fn converse(mut stream: TcpStream, peer: SocketAddr, log: Arc<Log>) -> io:
 }
 
 /// The next request; `None` when the client has left. What comes after it stays in the buffer.
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>, peer: SocketAddr) -> io::Result<Option<Request>> {
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
     let head_end = loop {
         if let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") {
             break end;
@@ -231,7 +227,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>, peer: Socket
     }
     let body = buffer[head_end + 4..end].to_vec();
     buffer.drain(..end);
-    Ok(Some(Request { method, target, headers, body, peer, at: Instant::now() }))
+    Ok(Some(Request { method, target, headers, body, at: Instant::now() }))
 }
 
 impl State {

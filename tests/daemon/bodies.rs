@@ -7,8 +7,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::common::fetchd::{Fetchd, kind};
 use crate::common::origin::{Origin, ok_with};
 
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 /// The codings by the name a server gives them, and how a body looks in each; `deflate` comes in two shapes.
-const CODINGS: [(&str, fn(&[u8]) -> Vec<u8>); 5] = [
+const CODINGS: [(&str, Encode); 5] = [
     ("gzip", |body| all_of(GzipEncoder::new(body))),
     ("deflate", |body| all_of(ZlibEncoder::new(body))),
     ("deflate", |body| all_of(DeflateEncoder::new(body))),
@@ -92,10 +94,8 @@ fn the_cap_counts_decoded_bytes_and_a_longer_body_fails() {
     let (most, more) = (vec![b'x'; 64 << 10], vec![b'x'; (64 << 10) + 1]);
     let bomb = vec![0; 8 << 20];
     for (name, encode) in CODINGS {
-        let urls = [&most, &more, &bomb].map(|body| {
-            let body = encode(body);
-            origin.script(&format!("/{}", body.len()), encoded(name, &body))
-        });
+        let urls = [("/most", &most), ("/more", &more), ("/bomb", &bomb)]
+            .map(|(path, body)| origin.script(path, encoded(name, &encode(body))));
         let ended = Fetchd::with(["--ordered", "--max-body", "64KiB"]).run(urls.join("\n"));
         let kinds: Vec<_> = ended.records.iter().map(kind).collect();
         assert_eq!(kinds, ["", "body_too_large", "body_too_large"], "{name}");

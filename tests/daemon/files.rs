@@ -166,7 +166,9 @@ fn a_stray_argument_is_answered_with_the_right_command() {
     let scene = Scene::new();
     scene.refused(&["urls.txt"], &["fetchd -i urls.txt"]);
     scene.refused(&["https://example.com/a"], &["echo 'https://example.com/a' | fetchd"]);
-    scene.refused(&["run", "urls.txt"], &["fetchd -i urls.txt"]);
+    scene.refused(&["run"], &["fetchd run [OPTIONS]"]);
+    let ended = Fetchd::bare(["run", "urls.txt"]).run("");
+    assert!(ended.code == Some(2) && ended.stderr.contains("fetchd -i urls.txt"), "{}", ended.stderr);
 }
 
 #[test]
@@ -177,5 +179,7 @@ fn wrong_usage_and_a_wrong_configuration_exit_with_2_and_name_every_problem() {
     fs::write(scene.path("bad.toml"), "[fetch]\ntimeuot = '3s'\n[limits]\nconcurrency = 0\n").unwrap();
     let problems = ["bad.toml:2:1", "timeuot", "timeout", "bad.toml:4", "limits.concurrency", "2 problems"];
     scene.refused(&["-c", "bad.toml"], &problems);
-    scene.refused(&["check", "-c", "bad.toml"], &problems);
+    let checked = Fetchd::bare(["check", "-c", "bad.toml"]).directory(scene.dir.path()).run("");
+    assert_eq!(checked.code, Some(2));
+    assert!(problems.iter().all(|problem| checked.stderr.contains(problem)), "{}", checked.stderr);
 }

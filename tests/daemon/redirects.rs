@@ -95,7 +95,7 @@ fn redirects_that_lead_nowhere_good_are_refused_with_their_reason() {
         (origin.redirect(302, &forbidden.url("/ok/1")), "forbidden_address"),
     ];
     for (url, why) in cases {
-        let ended = Fetchd::with::<&str>([]).config("network.deny = ['127.0.0.66']").run(url);
+        let ended = Fetchd::with::<&str>([]).config("network.deny = ['127.0.0.66/32']").run(url);
         let record = ended.only_record();
         assert_eq!((&record["outcome"], kind(record)), (&json!("failed"), why), "{record:#}");
         assert!(!record["hops"].as_array().unwrap().is_empty() && record["status"] == 302, "{record:#}");
