@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use ipnet::IpNet;
 
 use crate::config::{Config, Problem, Report, Written};
-use crate::fetch::NetworkConfig;
+use crate::fetch::{NetworkConfig, parse_network};
 use crate::item::parse_header;
 use crate::pipeline::Order;
 use crate::sink::Body;
@@ -138,14 +138,6 @@ pub struct RunArgs {
     /// Catches URLs and files given without an option, to say how they are given.
     #[arg(hide = true, value_name = "STRAY")]
     pub stray: Vec<String>,
-}
-
-/// A network, or an address as the network of itself.
-fn parse_network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
-    text.parse::<IpNet>()
-        .or_else(|_| address())
-        .map_err(|_| format!("`{text}` is not a network; write for example `127.0.0.0/8` or `10.1.2.3`"))
 }
 
 impl RunArgs {

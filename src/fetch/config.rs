@@ -1,10 +1,11 @@
 //! `[fetch]`, `[dns]` and `[network]`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::units::{Size, Span};
 
@@ -83,7 +84,25 @@ pub struct DnsConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// Networks allowed although they are not public.
+    #[serde(deserialize_with = "networks")]
     pub allow: Vec<IpNet>,
     /// Networks refused; this beats `allow`.
+    #[serde(deserialize_with = "networks")]
     pub deny: Vec<IpNet>,
+}
+
+/// Reads a network, or an address as the network of itself.
+///
+/// # Errors
+/// A sentence that shows how one is written.
+pub fn parse_network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>()
+        .or_else(|_| address())
+        .map_err(|_| format!("`{text}` is not a network; write for example `127.0.0.0/8` or `10.1.2.3`"))
+}
+
+fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    texts.iter().map(|text| parse_network(text).map_err(D::Error::custom)).collect()
 }

@@ -11,7 +11,7 @@ mod resolve;
 
 use futures::future::BoxFuture;
 
-pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize};
+pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize, parse_network};
 pub use guard::Guard;
 pub use headers::HeaderTable;
 pub use http::{Http, HttpSettings, Keep};
