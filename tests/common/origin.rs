@@ -183,9 +183,11 @@ async fn converse(mut stream: TcpStream, log: Arc<Log>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(4096);
     while let Some(request) = read_request(&mut stream, &mut buffer).await? {
+        let is_head = request.method == "HEAD";
         let act = log.state.lock().unwrap().note(request);
         log.changed.notify_all();
         match act {
+            Act::Answer(bytes) if is_head => stream.write_all(head_of(&bytes)).await?,
             Act::Answer(bytes) => stream.write_all(&bytes).await?,
             Act::AnswerAfter(time, bytes) => {
                 tokio::time::sleep(time).await;
@@ -198,6 +200,12 @@ async fn converse(mut stream: TcpStream, log: Arc<Log>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// An answer without its body.
+fn head_of(answer: &[u8]) -> &[u8] {
+    let end = memchr::memmem::find(answer, b"\r\n\r\n").unwrap() + 4;
+    &answer[..end]
 }
 
 /// The next request; `None` when the client has left. What comes after it stays in the buffer.
@@ -277,6 +285,9 @@ impl State {
 }
 
 fn answer(status: u32, headers: &str, body: &[u8]) -> Vec<u8> {
+    if matches!(status, 204 | 304) {
+        return format!("HTTP/1.1 {status} Scripted\r\n{headers}\r\n").into();
+    }
     let head = format!("HTTP/1.1 {status} Scripted\r\n{headers}content-length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }

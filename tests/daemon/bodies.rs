@@ -119,3 +119,33 @@ fn a_longer_body_can_be_cut_instead_and_is_flagged() {
     let flags: Vec<_> = ended.records.iter().map(|record| record["truncated"].as_str()).collect();
     assert_eq!(flags, [Some("length"), Some("length"), None]);
 }
+
+#[test]
+fn an_answer_that_has_no_body_by_its_nature_is_whole_without_one() {
+    let origin = Origin::start();
+    let head = json!({ "url": origin.url("/bytes/70000"), "method": "HEAD" });
+    let lines = [head.to_string(), origin.url("/status/204"), origin.url("/status/304"), origin.url("/ok/1")];
+    let ended = Fetchd::with(["--host-concurrency", "1", "--max-body", "64KiB"]).run(lines.join("\n"));
+    let got: Vec<_> =
+        ended.records.iter().map(|record| (record["outcome"].as_str(), record["bytes"].as_u64())).collect();
+    let ok = |bytes| (Some("ok"), Some(bytes));
+    assert_eq!(got, [ok(0), ok(0), (Some("http_error"), Some(0)), ok(7)]);
+    assert_eq!(ended.records[0]["content_length"], 70_000);
+    assert_eq!(origin.accepts(), 1, "nothing of a body was in the way of the next answer");
+}
+
+#[test]
+fn a_body_of_odd_bytes_still_makes_one_json_line() {
+    let origin = Origin::start();
+    let odd = "line\nfeed\r\u{1b}[31m\u{2028}\u{0}\"\\";
+    let urls = [
+        origin.script("/text", ok_with("", odd.as_bytes())),
+        origin.script("/latin1", ok_with("content-type: text/plain; charset=latin1\r\n", b"caf\xe9")),
+        origin.script("/not-json", ok_with("content-type: application/json\r\n", b"{\"a\": 1,}\n")),
+        origin.script("/two-jsons", ok_with("content-type: application/json\r\n", b"{}\n{}")),
+    ];
+    let ended = Fetchd::with(["--ordered"]).run(urls.join("\n"));
+    let shown = |n: usize, key: &str| ended.records[n][key].clone();
+    assert_eq!([shown(0, "body"), shown(1, "body_base64")], [json!(odd), json!("Y2Fm6Q==")]);
+    assert_eq!([shown(2, "body"), shown(3, "body")], [json!("{\"a\": 1,}\n"), json!("{}\n{}")]);
+}

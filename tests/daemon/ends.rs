@@ -103,6 +103,24 @@ fn what_the_grace_period_does_not_finish_is_written_as_canceled_with_exit_4() {
 }
 
 #[test]
+fn lines_that_wait_for_another_attempt_are_canceled_on_time_too() {
+    let origin = Origin::start();
+    let config = "shutdown.grace = '1s'\nretry = { backoff = '60s' }";
+    let mut fetchd = Fetchd::with::<&str>([]).config(config).start();
+    for path in ["/status/500", "/retry-after/503/60", "/ok/1"] {
+        fetchd.line(&origin.url(path));
+    }
+    origin.wait_for_requests(2);
+    let start = Instant::now();
+    fetchd.signal(Signal::SIGTERM);
+    let ended = fetchd.wait();
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(start.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", start.elapsed());
+    assert_eq!(ended.records.len(), 3);
+    assert!(ended.count("canceled") >= 2);
+}
+
+#[test]
 fn the_second_signal_stops_at_once_with_exit_130() {
     let origin = Origin::start();
     let mut fetchd = hanging(&origin, 1, "");

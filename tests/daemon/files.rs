@@ -68,7 +68,7 @@ fn a_single_input_file_is_not_named_and_stdin_can_be_one_of_several() {
     let scene = Scene::new();
     scene.urls("a", &["/ok/1"]);
     assert_eq!(scene.run(&["-i", "a"]).only_record().get("file"), None);
-    let args = ["-i", "a", "-i", "-"];
+    let args = ["--ordered", "-i", "a", "-i", "-"];
     let both = Fetchd::with(args).directory(scene.dir.path()).run(scene.origin.url("/ok/2"));
     let files: Vec<_> = both.records.iter().map(|record| record["file"].clone()).collect();
     assert_eq!(files, ["a", "-"]);

@@ -34,6 +34,19 @@ fn a_line_without_its_line_end_waits_for_the_rest() {
     assert_eq!(fetchd.record()["json"], json!({ "n": 7 }));
 }
 
+#[test]
+fn a_line_of_ten_megabytes_is_cut_in_its_record_and_the_next_one_is_read() {
+    let origin = Origin::start();
+    let long = "x".repeat(10 << 20);
+    let ended = Fetchd::with(["--ordered"]).run(format!("http://h/{long}\n{}", origin.url("/ok/1")));
+    let (cut, next) = (&ended.records[0], &ended.records[1]);
+    assert_eq!((kind(cut), &cut["input_bytes"]), ("line_too_long", &json!(long.len() + 9)));
+    assert_eq!(cut["input"].as_str().map(str::len), Some(1024));
+    assert_eq!(next["outcome"], "ok");
+    let again = Fetchd::with::<&str>([]).run(cut.to_string());
+    assert_eq!(kind(again.only_record()), "not_repeatable");
+}
+
 /// A line, and the outcome, error kind and number of attempts of its record; a blank line has none.
 type Case = (Vec<u8>, Option<(&'static str, &'static str, u64)>);
 
@@ -90,7 +103,7 @@ fn twenty_thousand_mixed_lines_have_one_right_record_each() {
     let cases: Vec<Case> = (0..20_000).map(|n| scene.case(n)).collect();
     let input: Vec<&[u8]> = cases.iter().map(|(line, _)| line.as_slice()).collect();
     let config = "source.in.stdin.max_line = '4KiB'\n\
-                  network.deny = ['127.0.0.66/32']\n\
+                  network.deny = ['127.0.0.66']\n\
                   retry = { retries = 1, backoff = '1ms' }";
 
     let ended = Fetchd::with(["--host-concurrency", "64"]).config(config).run(input.join(&b'\n'));

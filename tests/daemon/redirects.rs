@@ -95,7 +95,7 @@ fn redirects_that_lead_nowhere_good_are_refused_with_their_reason() {
         (origin.redirect(302, &forbidden.url("/ok/1")), "forbidden_address"),
     ];
     for (url, why) in cases {
-        let ended = Fetchd::with::<&str>([]).config("network.deny = ['127.0.0.66/32']").run(url);
+        let ended = Fetchd::with::<&str>([]).config("network.deny = ['127.0.0.66']").run(url);
         let record = ended.only_record();
         assert_eq!((&record["outcome"], kind(record)), (&json!("failed"), why), "{record:#}");
         assert!(!record["hops"].as_array().unwrap().is_empty() && record["status"] == 302, "{record:#}");
@@ -111,4 +111,77 @@ fn the_limit_of_redirects_is_kept_and_zero_takes_the_redirect_as_the_answer() {
     assert_eq!(of("2")["outcome"], "ok");
     assert_eq!(kind(&of("1")), "too_many_redirects");
     assert_eq!((&of("0")["outcome"], &of("0")["status"]), (&json!("http_error"), &json!(302)));
+}
+
+#[test]
+fn a_server_that_does_not_speak_http_is_a_protocol_error_and_not_asked_again() {
+    let origin = Origin::start();
+    let answers = [
+        "garbage\r\n\r\n",
+        "HTTP/1.1 2xx OK\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\na\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nname with space: a\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
+    ];
+    let urls = answers.iter().enumerate().map(|(n, answer)| origin.script(&format!("/{n}"), *answer));
+    let ended = Fetchd::with(["--ordered"]).run(urls.collect::<Vec<_>>().join("\n"));
+    for (record, answer) in ended.records.iter().zip(answers) {
+        assert_eq!((kind(record), record["attempts"].as_u64()), ("protocol", Some(1)), "{answer:?}\n{record:#}");
+    }
+    assert_eq!(ended.records.len(), answers.len());
+}
+
+#[test]
+fn an_early_hint_is_not_the_answer() {
+    let origin = Origin::start();
+    let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+    let url = origin.script("/", format!("{hint}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
+    let ended = Fetchd::with::<&str>([]).run(url);
+    assert_eq!((&ended.only_record()["status"], &ended.only_record()["body"]), (&json!(200), &json!("ok")));
+}
+
+#[test]
+fn a_server_that_takes_too_long_is_given_up_and_asked_again() {
+    let origin = Origin::start();
+    let ended = Fetchd::with(["--timeout", "200ms"]).config(SOON).run(origin.url("/hang"));
+    let record = ended.only_record();
+    assert_eq!((kind(record), record["attempts"].as_u64()), ("timeout", Some(3)));
+    assert!(record["elapsed_ms"].as_f64().unwrap() >= 600.0, "{record:#}");
+}
+
+#[test]
+fn the_deadline_bounds_a_line_with_all_its_attempts() {
+    let origin = Origin::start();
+    let config = "fetch.deadline = '500ms'\nretry = { retries = 100, backoff = '1ms' }";
+    let ended = Fetchd::with(["--timeout", "200ms"]).config(config).run(origin.url("/hang"));
+    let record = ended.only_record();
+    assert_eq!((kind(record), &record["outcome"]), ("deadline", &json!("failed")), "{record:#}");
+    assert!((490.0..2_500.0).contains(&record["elapsed_ms"].as_f64().unwrap()), "{record:#}");
+}
+
+#[test]
+fn a_name_is_fetched_only_where_its_addresses_are_allowed() {
+    let origin = Origin::start();
+    let url = origin.url("/ok/1").replace("127.0.0.1", "localhost");
+    let refused = Fetchd::bare::<&str>([]).run(url.as_str());
+    assert_eq!((kind(refused.only_record()), refused.count("rejected"), origin.accepts()), ("forbidden_address", 1, 0));
+    let message = refused.only_record()["error"]["message"].as_str().unwrap();
+    assert!(message.contains("network.allow"), "{message}");
+    assert_eq!(Fetchd::with::<&str>([]).run(url).count("ok"), 1);
+}
+
+#[test]
+fn a_host_gets_no_more_connections_than_requests_at_once_and_no_more_starts_than_its_rate() {
+    let origin = Origin::start();
+    let input = |count| (0..count).map(|n| origin.url(&format!("/ok/1?{n}\n"))).collect::<String>();
+    assert_eq!(Fetchd::with(["--host-concurrency", "3"]).run(input(300)).count("ok"), 300);
+    assert!(origin.accepts() <= 3, "{} connections", origin.accepts());
+
+    assert_eq!(Fetchd::with(["--host-rate", "20/s"]).run(input(21)).count("ok"), 21);
+    let times: Vec<_> = origin.requests().iter().skip(300).map(|request| request.at).collect();
+    let took = times[20] - times[0];
+    assert!((900..3_000).contains(&took.as_millis()), "20 intervals of 50 ms took {took:?}");
 }
