@@ -10,10 +10,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod answers;
 mod bodies;
 mod ends;
 mod files;
 mod headers;
 mod lines;
-mod processes;
-mod redirects;
+mod process;
