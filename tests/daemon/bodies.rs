@@ -68,7 +68,8 @@ fn a_body_cut_at_any_byte_is_never_ok() {
     let origin = Origin::start();
     let text = b"every byte of it, or it is not whole";
     let gzip = all_of(GzipEncoder::new(text.as_slice()));
-    let in_chunks = chunked("content-encoding: gzip\r\n", &gzip);
+    // Brotli knows its own end, which may come before that of the message.
+    let in_chunks = chunked("content-encoding: br\r\n", &all_of(BrotliEncoder::new(text.as_slice())));
     let whole = [ok_with("", text), chunked("", text), encoded("gzip", &gzip), in_chunks];
     let mut urls = Vec::new();
     for (n, answer) in whole.iter().enumerate() {
