@@ -162,7 +162,8 @@ fn a_reader_that_leaves_ends_the_run_with_one_message_and_exit_1() {
     let origin = Origin::start();
     let (mut fetchd, stdout) = Fetchd::with::<&str>([]).start_unread();
     drop(stdout);
-    fetchd.line(&origin.url("/ok/1"));
+    // More than one, for a child that another test is just starting may still hold the pipe's other end.
+    let _producer = fetchd.write_all(lines(&origin, "/slow/20", 200).into());
     let ended = fetchd.wait();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
