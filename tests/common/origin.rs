@@ -19,6 +19,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -116,6 +117,11 @@ impl Origin {
         self.log.state.lock().unwrap().accepts
     }
 
+    /// How many requests were without an answer at once, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.log.state.lock().unwrap().most_open
+    }
+
     /// Every request so far.
     pub fn requests(&self) -> Vec<Request> {
         self.log.state.lock().unwrap().requests.clone()
@@ -151,6 +157,9 @@ struct Log {
 struct State {
     accepts: usize,
     requests: Vec<Request>,
+    /// Requests without an answer, now and at most.
+    open: usize,
+    most_open: usize,
     scripts: HashMap<String, Vec<u8>>,
     /// How often the targets that count were asked for.
     tries: HashMap<String, u32>,
@@ -184,22 +193,39 @@ async fn converse(mut stream: TcpStream, log: Arc<Log>) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(4096);
     while let Some(request) = read_request(&mut stream, &mut buffer).await? {
         let is_head = request.method == "HEAD";
-        let act = log.state.lock().unwrap().note(request);
-        log.changed.notify_all();
-        match act {
-            Act::Answer(bytes) if is_head => stream.write_all(head_of(&bytes)).await?,
-            Act::Answer(bytes) => stream.write_all(&bytes).await?,
-            Act::AnswerAfter(time, bytes) => {
-                tokio::time::sleep(time).await;
-                stream.write_all(&bytes).await?;
-            }
-            Act::AnswerAndClose(bytes) => return stream.write_all(&bytes).await,
-            Act::Hang => return stream.read_u8().await.map(drop),
-            Act::Reset => return stream.set_zero_linger(),
-            Act::Close => return Ok(()),
+        let act = match log.begin(request) {
+            Act::Answer(bytes) if is_head => Act::Answer(head_of(&bytes).to_vec()),
+            act => act,
+        };
+        let played = play(act, &mut stream).await;
+        log.end();
+        if played?.is_break() {
+            return Ok(());
         }
     }
     Ok(())
+}
+
+/// Does what the script says; a break is the end of the connection.
+async fn play(act: Act, stream: &mut TcpStream) -> io::Result<ControlFlow<()>> {
+    match act {
+        Act::Answer(bytes) => stream.write_all(&bytes).await?,
+        Act::AnswerAfter(time, bytes) => {
+            tokio::time::sleep(time).await;
+            stream.write_all(&bytes).await?;
+        }
+        Act::AnswerAndClose(bytes) => {
+            stream.write_all(&bytes).await?;
+            return Ok(ControlFlow::Break(()));
+        }
+        Act::Hang => drop(stream.read_u8().await?),
+        Act::Reset => {
+            stream.set_zero_linger()?;
+            return Ok(ControlFlow::Break(()));
+        }
+        Act::Close => return Ok(ControlFlow::Break(())),
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// An answer without its body.
@@ -238,13 +264,24 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Resul
     Ok(Some(Request { method, target, headers, body, at: Instant::now() }))
 }
 
-impl State {
-    fn note(&mut self, request: Request) -> Act {
-        let act = self.act(&request);
-        self.requests.push(request);
+impl Log {
+    /// Notes a request, and says what is to be done about it.
+    fn begin(&self, request: Request) -> Act {
+        let mut state = self.state.lock().unwrap();
+        let act = state.act(&request);
+        state.requests.push(request);
+        state.open += 1;
+        state.most_open = state.most_open.max(state.open);
+        self.changed.notify_all();
         act
     }
 
+    fn end(&self) {
+        self.state.lock().unwrap().open -= 1;
+    }
+}
+
+impl State {
     fn act(&mut self, request: &Request) -> Act {
         let path = request.target.split('?').next().unwrap_or_default();
         if let Some(script) = self.scripts.get(path) {

@@ -185,14 +185,21 @@ fn a_name_is_fetched_only_where_its_addresses_are_allowed() {
 }
 
 #[test]
-fn a_host_gets_no_more_connections_than_requests_at_once_and_no_more_starts_than_its_rate() {
+fn a_host_gets_no_more_requests_at_once_than_allowed_over_connections_that_are_used_again() {
     let origin = Origin::start();
-    let input = |count| (0..count).map(|n| origin.url(&format!("/ok/1?{n}\n"))).collect::<String>();
-    assert_eq!(Fetchd::with(["--host-concurrency", "3"]).run(input(300)).count("ok"), 300);
-    assert!(origin.accepts() <= 3, "{} connections", origin.accepts());
+    let input: String = (0..300).map(|n| origin.url(&format!("/slow/{}?{n}\n", n % 5))).collect();
+    assert_eq!(Fetchd::with(["--host-concurrency", "3"]).run(input).count("ok"), 300);
+    assert_eq!(origin.most_at_once(), 3);
+    // A connection is back in the client's pool a moment after its answer is, so the next request may need a new one.
+    assert!(origin.accepts() < 100, "{} connections for 300 requests", origin.accepts());
+}
 
-    assert_eq!(Fetchd::with(["--host-rate", "20/s"]).run(input(21)).count("ok"), 21);
-    let times: Vec<_> = origin.requests().iter().skip(300).map(|request| request.at).collect();
-    let took = times[20] - times[0];
+#[test]
+fn a_host_gets_no_more_starts_than_its_rate() {
+    let origin = Origin::start();
+    let input: String = (0..21).map(|n| origin.url(&format!("/ok/1?{n}\n"))).collect();
+    assert_eq!(Fetchd::with(["--host-rate", "20/s"]).run(input).count("ok"), 21);
+    let requests = origin.requests();
+    let took = requests[20].at - requests[0].at;
     assert!((900..3_000).contains(&took.as_millis()), "20 intervals of 50 ms took {took:?}");
 }
