@@ -22,9 +22,14 @@ pub struct Fetchd {
 }
 
 impl Fetchd {
+    /// With no more than the leave to fetch from loopback addresses.
+    pub fn local() -> Self {
+        Self::bare(["--allow", "127.0.0.0/8"])
+    }
+
     /// With these arguments, allowed to fetch from loopback addresses.
     pub fn with<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Self {
-        let mut fetchd = Self::bare(["--allow", "127.0.0.0/8"]);
+        let mut fetchd = Self::local();
         fetchd.command.args(args);
         fetchd
     }

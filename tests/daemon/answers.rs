@@ -46,7 +46,7 @@ fn a_get_is_retried_after_a_reset_and_a_post_is_not() {
 fn a_post_is_repeated_when_the_server_says_that_it_did_not_act_on_it() {
     let origin = Origin::start();
     let post = json!({ "url": origin.url("/retry-after/503/0"), "method": "POST", "body": "twice" });
-    let ended = Fetchd::with::<&str>([]).config(SOON).run(post.to_string());
+    let ended = Fetchd::local().config(SOON).run(post.to_string());
     assert_eq!((ended.count("ok"), &ended.only_record()["attempts"]), (1, &json!(2)));
     assert!(origin.requests().iter().all(|request| request.body == b"twice"));
 }
@@ -57,7 +57,7 @@ fn a_303_turns_a_post_into_a_get_without_its_body_and_a_307_repeats_it() {
     let echo_after = |status| {
         let url = origin.redirect(status, &origin.url("/echo"));
         let post = json!({ "url": url, "method": "POST", "json": { "a": 1 } });
-        let ended = Fetchd::with::<&str>([]).run(post.to_string());
+        let ended = Fetchd::local().run(post.to_string());
         let echo = &ended.only_record()["json"];
         assert_eq!(ended.only_record()["method"], "POST");
         [&echo["method"], &echo["body"], &echo["headers"]["content-type"]]
@@ -74,7 +74,7 @@ fn redirects_are_listed_and_not_counted_as_attempts() {
     let origin = Origin::start();
     let (last, second) = (origin.url("/ok/1"), origin.redirect(307, &origin.url("/ok/1")));
     let first = origin.redirect(301, &second);
-    let ended = Fetchd::with::<&str>([]).run(first.as_str());
+    let ended = Fetchd::local().run(first.as_str());
     let record = ended.only_record();
     assert_eq!(record["hops"], json!([{ "url": first, "status": 301 }, { "url": second, "status": 307 }]));
     assert_eq!([&record["url"], &record["final_url"]], [first.as_str(), last.as_str()]);
@@ -95,7 +95,7 @@ fn redirects_that_lead_nowhere_good_are_refused_with_their_reason() {
         (origin.redirect(302, &forbidden.url("/ok/1")), "forbidden_address"),
     ];
     for (url, why) in cases {
-        let ended = Fetchd::with::<&str>([]).config("network.deny = ['127.0.0.66']").run(url);
+        let ended = Fetchd::local().config("network.deny = ['127.0.0.66']").run(url);
         let record = ended.only_record();
         assert_eq!((&record["outcome"], kind(record)), (&json!("failed"), why), "{record:#}");
         assert!(!record["hops"].as_array().unwrap().is_empty() && record["status"] == 302, "{record:#}");
@@ -139,7 +139,7 @@ fn an_early_hint_is_not_the_answer() {
     let origin = Origin::start();
     let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
     let url = origin.script("/", format!("{hint}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"));
-    let ended = Fetchd::with::<&str>([]).run(url);
+    let ended = Fetchd::local().run(url);
     assert_eq!((&ended.only_record()["status"], &ended.only_record()["body"]), (&json!(200), &json!("ok")));
 }
 
@@ -181,7 +181,7 @@ fn a_name_is_fetched_only_where_its_addresses_are_allowed() {
     assert_eq!((kind(refused.only_record()), refused.count("rejected"), origin.accepts()), ("forbidden_address", 1, 0));
     let message = refused.only_record()["error"]["message"].as_str().unwrap();
     assert!(message.contains("network.allow"), "{message}");
-    assert_eq!(Fetchd::with::<&str>([]).run(url).count("ok"), 1);
+    assert_eq!(Fetchd::local().run(url).count("ok"), 1);
 }
 
 #[test]

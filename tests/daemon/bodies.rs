@@ -44,7 +44,7 @@ fn every_coding_that_is_asked_for_is_undone() {
         .map(|(n, (name, encode))| origin.script(&format!("/{n}"), encoded(name, &encode(text.as_bytes()))))
         .chain([origin.script("/chunked", chunked("", text.as_bytes()))])
         .collect();
-    let ended = Fetchd::with::<&str>([]).run(urls.join("\n"));
+    let ended = Fetchd::local().run(urls.join("\n"));
     assert_eq!(ended.count("ok"), urls.len());
     for record in &ended.records {
         assert!(record["body"] == text && record["bytes"] == text.len(), "{}", record["url"]);
@@ -87,7 +87,7 @@ fn a_body_cut_at_any_byte_is_never_ok() {
 fn a_close_delimited_body_ends_with_the_connection() {
     let origin = Origin::start();
     let url = origin.script("/", "HTTP/1.1 200 OK\r\n\r\nuntil the end");
-    assert_eq!(Fetchd::with::<&str>([]).run(url).only_record()["body"], "until the end");
+    assert_eq!(Fetchd::local().run(url).only_record()["body"], "until the end");
 }
 
 #[test]

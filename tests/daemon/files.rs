@@ -88,6 +88,19 @@ fn an_output_file_is_appended_to_and_what_it_has_is_said() {
 }
 
 #[test]
+fn failures_can_go_to_a_file_of_their_own() {
+    let scene = Scene::new();
+    let input = ["/ok/1", "/status/404", "/ok/2"].map(|path| scene.origin.url(path)).join("\n");
+    let config = "[sink.results.jsonl]\npath = 'results.jsonl'\n\
+                  [sink.failures.jsonl]\npath = 'failures.jsonl'\nrecords = 'not_ok'\nbody = 'none'";
+    let ended = Fetchd::local().directory(scene.dir.path()).config(config).run(input);
+    assert_eq!((ended.code, ended.records.len()), (Some(0), 0), "{}", ended.stderr);
+    let (results, failures) = (records(&scene.path("results.jsonl")), records(&scene.path("failures.jsonl")));
+    assert_eq!((results.len(), failures.len()), (3, 1));
+    assert_eq!((&failures[0]["status"], failures[0].get("body")), (&json!(404), None));
+}
+
+#[test]
 fn the_end_that_a_killed_process_tore_is_repaired() {
     let scene = Scene::new();
     fs::write(scene.path("out"), "{\"seq\":1}\n{\"seq\":2,\"inp").unwrap();
@@ -131,7 +144,7 @@ fn a_file_on_stdin_is_not_written_in_the_same_run_either() {
     let read = || fs::File::open(&urls).unwrap();
     let append = || fs::File::options().append(true).open(&urls).unwrap();
     let with_option = Fetchd::with(["-o", "urls"]).directory(scene.dir.path()).stdin(read());
-    let redirected = Fetchd::with::<&str>([]).stdin(read()).stdout(append());
+    let redirected = Fetchd::local().stdin(read()).stdout(append());
     for fetchd in [with_option, redirected] {
         let ended = fetchd.run("");
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);

@@ -23,7 +23,7 @@ fn a_request_says_who_asks_and_what_it_can_decode_and_nothing_of_where_it_comes_
             origin.url("/echo")
         ),
     );
-    let headers = echoed(Fetchd::with::<&str>([]), origin.url("/cookie"));
+    let headers = echoed(Fetchd::local(), origin.url("/cookie"));
     assert_eq!(headers["user-agent"], concat!("fetchd/", env!("CARGO_PKG_VERSION")));
     assert_eq!(headers["accept-encoding"], "gzip, br, zstd, deflate");
     assert_eq!(headers["host"], origin.authority());
@@ -87,7 +87,7 @@ fn another_port_of_the_same_address_is_elsewhere_too() {
 fn a_json_line_sends_its_method_and_body() {
     let origin = Origin::start();
     let line = json!({ "url": origin.url("/echo"), "method": "PUT", "json": { "b": 1, "a": [true] } });
-    let ended = Fetchd::with::<&str>([]).run(line.to_string());
+    let ended = Fetchd::local().run(line.to_string());
     let echo = &ended.only_record()["json"];
     assert_eq!((&echo["method"], &echo["body"]), (&json!("PUT"), &json!("{\"a\":[true],\"b\":1}")));
     assert_eq!(echo["headers"]["content-type"], "application/json");
@@ -98,7 +98,7 @@ fn a_json_line_sends_its_method_and_body() {
 fn proxies_of_the_environment_are_ignored() {
     let (origin, proxy) = (Origin::start(), Origin::start_at([127, 0, 0, 2]));
     let names = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-    let fetchd = names.iter().fold(Fetchd::with::<&str>([]), |fetchd, name| fetchd.env(name, &proxy.url("")));
+    let fetchd = names.iter().fold(Fetchd::local(), |fetchd, name| fetchd.env(name, &proxy.url("")));
     assert_eq!(fetchd.run(origin.url("/ok/1")).count("ok"), 1);
     assert_eq!((origin.accepts(), proxy.accepts()), (1, 0));
 }

@@ -43,7 +43,7 @@ fn a_line_of_ten_megabytes_is_cut_in_its_record_and_the_next_one_is_read() {
     assert_eq!((kind(cut), &cut["input_bytes"]), ("line_too_long", &json!(long.len() + 9)));
     assert_eq!(cut["input"].as_str().map(str::len), Some(1024));
     assert_eq!(next["outcome"], "ok");
-    let again = Fetchd::with::<&str>([]).run(cut.to_string());
+    let again = Fetchd::local().run(cut.to_string());
     assert_eq!(kind(again.only_record()), "not_repeatable");
 }
 

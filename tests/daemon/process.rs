@@ -42,7 +42,7 @@ fn sleeps(pid: Pid) -> u64 {
 #[test]
 fn an_idle_process_wakes_up_less_than_once_a_second() {
     let origin = Origin::start();
-    let mut fetchd = Fetchd::with::<&str>([]).start();
+    let mut fetchd = Fetchd::local().start();
     fetchd.line(&origin.url("/ok/1"));
     fetchd.record();
     // The board is still brought up to date once after the last record.
@@ -58,7 +58,7 @@ fn a_stdin_that_was_made_non_blocking_loses_nothing_and_costs_nothing() {
     let origin = Origin::start();
     let (reader, mut writer) = std::io::pipe().unwrap();
     set_nonblocking(&reader);
-    let fetchd = Fetchd::with::<&str>([]).stdin(reader).start();
+    let fetchd = Fetchd::local().stdin(reader).start();
     writeln!(writer, "{}", origin.url("/ok/1")).unwrap();
     fetchd.record();
     let before = cpu_ticks(fetchd.pid);
@@ -76,7 +76,7 @@ fn a_stdout_that_was_made_non_blocking_loses_nothing() {
     let origin = Origin::start();
     let (reader, writer) = std::io::pipe().unwrap();
     set_nonblocking(&writer);
-    let mut fetchd = Fetchd::with::<&str>([]).stdout(writer).start();
+    let mut fetchd = Fetchd::local().stdout(writer).start();
     let input = (0..100).map(|_| origin.url("/bytes/10000\n")).collect::<String>();
     let _producer = fetchd.write_all(input.into());
     // All but the last few are fetched while the pipe is full.
@@ -89,10 +89,10 @@ fn a_stdout_that_was_made_non_blocking_loses_nothing() {
 
 #[test]
 fn an_empty_or_closed_stdin_is_a_clean_end_and_a_directory_a_clear_error() {
-    let ended = Fetchd::with::<&str>([]).stdin(Stdio::null()).run("");
+    let ended = Fetchd::local().stdin(Stdio::null()).run("");
     assert_eq!((ended.code, ended.records.len()), (Some(0), 0), "{}", ended.stderr);
     let directory = fs::File::open(std::env::temp_dir()).unwrap();
-    let ended = Fetchd::with::<&str>([]).stdin(directory).run("");
+    let ended = Fetchd::local().stdin(directory).run("");
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("is a directory"), "{}", ended.stderr);
     let ended = Fetchd::in_shell("exec \"$0\" \"$@\" <&-").run("");
