@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, Args, Parser, Subcommand};
-use ipnet::IpNet;
+use clap::{Arg, Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, Problem, Report, Written};
 use crate::fetch::FetchConfig;
@@ -11,7 +10,7 @@ use crate::item::parse_header;
 use crate::pipeline::Order;
 use crate::sink::Body;
 use crate::telemetry::{Format, Level, ProgressMode};
-use crate::units::{Rate, Size, Span};
+use crate::units::{Network, Rate, Size, Span};
 
 /// A stream of URLs in, exactly one result per line out: live, polite, bounded, and nothing lost.
 #[derive(Debug, Parser)]
@@ -132,8 +131,8 @@ pub struct RunArgs {
     #[arg(short = 'x', long, value_name = "URL", help_heading = "Requests")]
     pub proxy: Option<String>,
     /// Allow addresses that are not public (repeatable) [default: none]. Example: --allow 127.0.0.0/8
-    #[arg(long, value_name = "CIDR", value_parser = parse_network, help_heading = "Requests")]
-    pub allow: Vec<IpNet>,
+    #[arg(long, value_name = "CIDR", help_heading = "Requests")]
+    pub allow: Vec<Network>,
 
     /// Show the progress line on stderr [default: auto]. Example: --progress never
     #[arg(long, value_name = "WHEN", help_heading = "Messages")]
@@ -159,14 +158,6 @@ fn command_like(stray: &str) -> Option<String> {
     names.find(|name| strsim::jaro_winkler(name, stray) > 0.85)
 }
 
-/// A network, or an address as the network of itself.
-fn parse_network(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
-    text.parse::<IpNet>()
-        .or_else(|_| address())
-        .map_err(|_| format!("`{text}` is not a network; write for example `127.0.0.0/8` or `10.1.2.3`"))
-}
-
 impl RunArgs {
     /// The configuration that these arguments stand for, completed and checked.
     ///
@@ -183,7 +174,9 @@ impl RunArgs {
 
     fn stray_problem(&self) -> Option<Problem> {
         let stray = self.stray.first()?;
-        let message = if stray.contains("://") {
+        let message = if Cli::command().find_subcommand(stray).is_some() {
+            format!("the command comes before its options; write: fetchd {stray} [OPTIONS]")
+        } else if stray.contains("://") {
             format!("URLs are read from the input, not from the command line; write: echo '{stray}' | fetchd")
         } else if let Some(command) = command_like(stray) {
             format!("there is no command `{stray}`; did you mean `{command}`? (A file is given with -i.)")

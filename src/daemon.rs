@@ -3,7 +3,7 @@
 
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,19 +108,24 @@ fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {
 
 /// A file that is read and written in one run would never end.
 fn refuse_loops(config: &Config) -> Result<(), Error> {
+    let (stdin, stdout) = (Path::new("/dev/stdin"), Path::new("/dev/stdout"));
     let id = |path: &Path| path.metadata().ok().filter(|m| m.is_file()).map(|m| (m.dev(), m.ino()));
     let read: Vec<_> = config
         .sources
         .iter()
         .flat_map(|source| match &source.component {
-            SourceConfig::File(file) => file.paths.iter().filter_map(|path| id(path)).collect(),
-            SourceConfig::Stdin(_) => Vec::new(),
+            SourceConfig::File(file) => file.paths.iter().map(PathBuf::as_path).collect(),
+            SourceConfig::Stdin(_) => vec![stdin],
         })
+        .filter_map(|path| id(if path == Path::new("-") { stdin } else { path }))
         .collect();
     for sink in &config.sinks {
-        let SinkConfig::Jsonl(jsonl) = &sink.component else { continue };
-        if id(&jsonl.path).is_some_and(|id| read.contains(&id)) {
-            let what = format!("cannot write to {}", jsonl.path.display());
+        let path = match &sink.component {
+            SinkConfig::Jsonl(jsonl) => jsonl.path.as_path(),
+            SinkConfig::Stdout(_) => stdout,
+        };
+        if id(path).is_some_and(|id| read.contains(&id)) {
+            let what = format!("cannot write to {}", path.display());
             return Err(Error::Open { what, source: "it is also read as input".into() });
         }
     }
@@ -227,8 +232,7 @@ fn report(config: &Config, summary: &Summary) {
     if config.log.format.is_json() {
         summary.log();
     } else {
-        // It is said or it is not: the records are what counts.
-        let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{summary}"));
+        telemetry::say(summary.to_string());
     }
 }
 

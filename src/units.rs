@@ -1,11 +1,13 @@
-//! The units a person writes: `500ms`, `30s`, `10m`; `64KiB`, `16MiB`; `5/s`, `100/min`, `unlimited`.
+//! The units a person writes: `500ms`, `30s`, `10m`; `64KiB`, `16MiB`; `5/s`, `100/min`, `unlimited`; `10.0.0.0/8`.
 //!
 //! Each type reads and writes the same text in TOML, on the command line and in messages.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A length of time, written `500ms`, `30s`, `10m` or `1h 30m`.
@@ -157,6 +159,28 @@ impl fmt::Display for Rate {
     }
 }
 
+/// A network in CIDR notation, or an address as the network of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(pub IpNet);
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>()
+            .or_else(|_| address())
+            .map(Self)
+            .map_err(|_| format!("`{text}` is not a network; write for example `127.0.0.0/8` or `10.1.2.3`"))
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Gives a type that reads and writes as text its serde form: a string; `$what` is for whoever wrote something else.
 macro_rules! serde_as_text {
     ($($type:ty: $what:literal),*) => {$(
@@ -189,7 +213,8 @@ macro_rules! serde_as_text {
 serde_as_text!(
     Span: "a duration in quotes; write for example \"500ms\", \"30s\" or \"10m\"",
     Size: "a size in quotes; write for example \"64KiB\" or \"16MiB\"",
-    Rate: "a rate in quotes; write for example \"5/s\", \"100/min\", \"1000/h\" or \"unlimited\""
+    Rate: "a rate in quotes; write for example \"5/s\", \"100/min\", \"1000/h\" or \"unlimited\"",
+    Network: "a network in quotes; write for example \"127.0.0.0/8\" or \"10.1.2.3\""
 );
 
 /// A number as people read it: 16,210.

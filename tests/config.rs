@@ -295,7 +295,7 @@ fn a_value_of_the_environment_that_does_not_fit_is_not_printed() {
         ("[fetch]\ntimeout = \"${V}\"\n", "write for example `500ms`, `30s` or `10m`"),
         ("[fetch]\nproxy = \"${V}\"\n", "write for example `http://proxy.example:3128`"),
         ("[output]\nbody = \"${V}\"\n", "write `auto`, `text`, `base64` or `none`"),
-        ("[network]\nallow = [\"${V}\"]\n", "write a network, for example"),
+        ("[network]\nallow = [\"${V}\"]\n", "write for example `127.0.0.0/8`"),
         ("[limits]\nconcurrency = \"${V}\"\n", "write a whole number from 1 to 65535"),
         ("[hosts.x]\nheaders = \"${V}\"\n", "write a table"),
         ("[fetch.headers]\naccept = \"${V}\\u0000\"\n", "has a control character"),

@@ -77,9 +77,6 @@ fn fix(key: &str, message: &str) -> String {
         text if text.contains("socket address") => {
             "write an address with a port, for example \"127.0.0.53:53\"".to_owned()
         }
-        text if text.contains("IP") => {
-            "write a network, for example \"10.0.0.0/8\", or \"10.1.2.3/32\" for one address".to_owned()
-        }
         names if names.contains('`') => format!("write {}", or(&ticked(names))),
         _ => "write one of its words, in quotes; config/fetchd.toml names them".to_owned(),
     }

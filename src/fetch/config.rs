@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Size, Span};
+use crate::units::{Network, Size, Span};
 
 /// `[fetch]`: how one request is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +82,7 @@ pub struct DnsConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// Networks allowed although they are not public.
-    pub allow: Vec<IpNet>,
+    pub allow: Vec<Network>,
     /// Networks refused; this beats `allow`.
-    pub deny: Vec<IpNet>,
+    pub deny: Vec<Network>,
 }

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use rustix::io::Errno;
+
 use super::resolve::Unresolved;
 use crate::error::Chain;
 use crate::item::{Failure, Kind, Sent};
@@ -17,7 +19,7 @@ pub(super) fn before_answer(error: reqwest::Error) -> Failure {
     let (kind, sent) = if error.is_builder() {
         (Kind::InvalidUrl, Sent::Refused)
     } else if error.is_connect() {
-        (while_connecting(&error), Sent::Nothing)
+        (while_connecting(&error), if is_starved(&error) { Sent::Starved } else { Sent::Nothing })
     } else {
         (while_asking(&error), Sent::Something)
     };
@@ -47,6 +49,12 @@ fn while_connecting(error: &reqwest::Error) -> Kind {
         Some(io::ErrorKind::TimedOut) => Kind::ConnectTimeout,
         _ => Kind::ConnectFailed,
     }
+}
+
+/// Whether it was this machine that had no file or port for a connection.
+fn is_starved(error: &reqwest::Error) -> bool {
+    let errno = find::<io::Error>(error).and_then(Errno::from_io_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM))
 }
 
 fn while_asking(error: &reqwest::Error) -> Kind {

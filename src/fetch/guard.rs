@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::NetworkConfig;
+use crate::units::Network;
 
 /// Says which addresses may be dialled.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +29,8 @@ pub enum Forbidden {
 impl Guard {
     /// A guard with the operator's lists.
     pub fn new(config: &NetworkConfig) -> Self {
-        Self { allow: config.allow.clone(), deny: config.deny.clone() }
+        let nets = |list: &[Network]| list.iter().map(|network| network.0).collect();
+        Self { allow: nets(&config.allow), deny: nets(&config.deny) }
     }
 
     /// Whether the address may be dialled. An address that embeds another is judged by both.

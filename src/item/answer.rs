@@ -50,6 +50,8 @@ pub struct Failure {
 pub enum Sent {
     /// It was refused here: no packet left for this attempt.
     Refused,
+    /// This machine had no file or port to spare: no packet left, and the line is not to blame.
+    Starved,
     /// No byte of the request was written.
     Nothing,
     /// Some of the request may have arrived.

@@ -76,6 +76,9 @@ impl Bench<'_> {
             }
             kind => (kind, failure.message.clone()),
         };
+        if failure.sent == Sent::Starved {
+            return self.retry(job, self.backoff(job.attempts), Charge::Nothing, because);
+        }
         let again = match because.0.retry() {
             Retry::Terminal | Retry::ByStatus => false,
             Retry::BeforeSend => true,

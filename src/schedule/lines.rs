@@ -135,7 +135,7 @@ impl Core {
 pub(super) fn note_sent(job: &mut Job, attempt: &Attempt) {
     let sent = match attempt {
         Attempt::Answer(_) => true,
-        Attempt::Failed(failure) => failure.sent != Sent::Refused,
+        Attempt::Failed(failure) => !matches!(failure.sent, Sent::Refused | Sent::Starved),
         Attempt::Canceled => true,
         Attempt::NoMemory { .. } => false,
     };

@@ -1,14 +1,13 @@
 //! The progress line on a terminal: how much is done, how fast, and what holds it up.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use super::{Stats, summary};
+use super::{LAST_WORDS, Stats, summary};
 use crate::pipeline::Board;
 use crate::units::grouped;
 
@@ -81,14 +80,17 @@ impl Line {
 /// Keeps the line up to date from a thread of its own, until it is dropped.
 pub struct Progress {
     stop: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// Says by its end that the thread has cleared the line.
+    cleared: Receiver<()>,
 }
 
 impl Progress {
     /// Starts. `total_bytes` is the size of the input, when it is known.
     pub fn start(to: Line, board: Board, stats: Stats, total_bytes: Option<u64>) -> Self {
         let (stop, stopped) = sync_channel(1);
-        let thread = std::thread::spawn(move || {
+        let (clearing, cleared) = sync_channel(1);
+        std::thread::spawn(move || {
+            let _clearing: SyncSender<()> = clearing;
             let start = Instant::now();
             let mut rate = Rate::default();
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(to.every()) {
@@ -98,17 +100,15 @@ impl Progress {
                 bar.finish_and_clear();
             }
         });
-        Self { stop: Some(stop), thread: Some(thread) }
+        Self { stop: Some(stop), cleared }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // It only draws: a panic there is no concern of the run.
-            let _ = thread.join();
-        }
+        // Where nobody reads stderr, the thread may be stuck in it: the run ends without the line being cleared.
+        let _ = self.cleared.recv_timeout(LAST_WORDS);
     }
 }
 

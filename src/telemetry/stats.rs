@@ -70,7 +70,9 @@ impl Counts {
             *self.kinds.entry(kind).or_default() += 1;
         }
         if record.attempts > 0 {
-            self.wire.saturating_record(u64::try_from(record.times.wire.as_micros()).unwrap_or(u64::MAX));
+            let wire = u64::try_from(record.times.wire.as_micros()).unwrap_or(u64::MAX);
+            // Unlike `saturating_record`, this lets the histogram grow; a time that no memory could hold is left out.
+            let _ = self.wire.record(wire);
         }
         if record.kind() == Some(Kind::RetryAfterTooLong)
             && self.closed.len() < MOST_CLOSED

@@ -1,0 +1,9 @@
+//! What the tests of the whole program share: a server that plays scripts, and a driver for the real binary.
+
+pub mod fetchd;
+pub mod origin;
+
+use std::time::Duration;
+
+/// How long a test waits for something that must happen: far longer than it takes, for machines that are busy.
+pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,19 @@
+//! The real binary against real bytes on loopback: what a person at a shell, or a service manager, would see.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in tests a panic is how a failure is said"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod answers;
+mod bodies;
+mod ends;
+mod files;
+mod headers;
+mod lines;
+mod process;
