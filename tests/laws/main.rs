@@ -5,6 +5,13 @@
 //! the story of any scene. A pipeline that never rests keeps paused time from moving: such a bug shows as a test that
 //! hangs.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by a panic, and scripted parts panic on purpose"
+)]
+
 mod any;
 mod log;
 mod parts;

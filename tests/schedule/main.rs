@@ -3,6 +3,8 @@
 //! `script` makes up what happens from outside, `world` plays it against the core and writes a history, and every law
 //! is a question to that history. `mirror` says, from the documented rules alone, when a waiting line may start.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on says so by a panic")]
+
 mod items;
 mod mirror;
 mod script;

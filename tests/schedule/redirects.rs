@@ -112,7 +112,8 @@ fn the_headers_do_not_come_back_when_a_redirect_leads_home_again() {
 fn redirects_that_must_not_be_followed_have_failed() {
     let too_many: Vec<String> = (0..11).map(|n| format!("/{n}")).collect();
     let too_many: Vec<(u16, &str)> = too_many.iter().map(|path| (302, path.as_str())).collect();
-    let cases: [(&str, &[(u16, &str)], Kind); 7] = [
+    type Redirects<'a> = &'a [(u16, &'a str)];
+    let cases: [(&str, Redirects<'_>, Kind); 7] = [
         ("https://a.test/", &[(302, "http://a.test/")], Kind::RedirectDowngrade),
         ("http://a.test/", &[(302, "/")], Kind::RedirectLoop),
         ("http://a.test/", &[(302, "/#fragment")], Kind::RedirectLoop),

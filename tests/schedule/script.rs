@@ -128,7 +128,7 @@ impl Script {
         self
     }
 
-    fn as_a_trickle(mut self, every: Duration, gaps: &[Duration]) -> Self {
+    fn into_a_trickle(mut self, every: Duration, gaps: &[Duration]) -> Self {
         self.limits[0].every = every;
         let mut at = Duration::ZERO;
         for (line, gap) in self.lines.iter_mut().zip(gaps) {
@@ -164,7 +164,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
 pub fn trickles() -> impl Strategy<Value = Script> {
     (scripts(), 2u64..9).prop_flat_map(|(script, every)| {
         vec(some_ms(0..every + 2), script.lines.len())
-            .prop_map(move |gaps| script.clone().as_a_trickle(ms(every), &gaps))
+            .prop_map(move |gaps| script.clone().into_a_trickle(ms(every), &gaps))
     })
 }
 
