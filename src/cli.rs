@@ -44,6 +44,9 @@ pub enum Command {
         /// The configuration to check [default: none, just the defaults]. Example: fetchd check -c fetchd.toml
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// The same without `-c` [default: none]. Example: fetchd check fetchd.toml
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
     },
     /// Take a tour against an embedded server, in less than 20 seconds
     Demo,

@@ -25,7 +25,7 @@ use crate::pipeline::{self, Board, End, FailFast, Parts, Settings};
 use crate::schedule::{self, HostLimits, HostRule, RetryPolicy};
 use crate::sink::{Body, Sink, SinkConfig, Style};
 use crate::source::{Source, SourceConfig};
-use crate::telemetry::{self, Progress, ProgressMode, Stats, Summary};
+use crate::telemetry::{self, Logs, Progress, ProgressMode, Stats, Summary};
 
 /// Runs as the arguments and the configuration say; the number is the exit code.
 pub async fn run(args: &RunArgs) -> u8 {
@@ -39,7 +39,7 @@ pub async fn run(args: &RunArgs) -> u8 {
     };
     let mode = if args.quiet { ProgressMode::Never } else { args.progress.unwrap_or_default() };
     let line = mode.line();
-    let _logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::Line::bar));
+    let logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::Line::bar));
     hint(&config);
     let (board, stats) = (Board::default(), Stats::default());
     let start = Instant::now();
@@ -54,7 +54,7 @@ pub async fn run(args: &RunArgs) -> u8 {
     match ended {
         Ok(end) => {
             if !args.quiet {
-                report(&config, &Summary::of(&board, &stats, start.elapsed()));
+                report(&config, &logs, &Summary::of(&board, &stats, start.elapsed()));
             }
             exit_code(end, &config, &board)
         }
@@ -69,6 +69,7 @@ pub async fn run(args: &RunArgs) -> u8 {
 pub fn check(path: Option<&Path>) -> u8 {
     let args = RunArgs { config: path.map(Path::to_owned), ..RunArgs::default() };
     let (text, code) = match args.config() {
+        Ok(_) if path.is_none() => ("no configuration was given; write: fetchd check -c FILE\n".to_owned(), 0),
         Ok(_) => ("the configuration is valid\n".to_owned(), 0),
         Err(report) => (format!("{report}\n"), 2),
     };
@@ -228,11 +229,11 @@ fn hint(config: &Config) {
     }
 }
 
-fn report(config: &Config, summary: &Summary) {
+fn report(config: &Config, logs: &Logs, summary: &Summary) {
     if config.log.format.is_json() {
         summary.log();
     } else {
-        telemetry::say(summary.to_string());
+        logs.say(summary.to_string());
     }
 }
 

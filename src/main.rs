@@ -13,7 +13,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let code = match cli.command {
         None => block_on(daemon::run(&cli.run))?,
         Some(Command::Run(args)) => block_on(daemon::run(&args))?,
-        Some(Command::Check { config }) => daemon::check(config.as_deref()),
+        Some(Command::Check { config, file }) => daemon::check(config.or(file).as_deref()),
         Some(Command::Demo) => block_on(demo::run())?,
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Cli::command(), "fetchd", &mut io::stdout());

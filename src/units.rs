@@ -230,6 +230,11 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
+/// A number with what it counts: `1 line`, `2 lines`.
+pub fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! What no table can know alone: bounds, and how the keys fit together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use super::{Config, Report};
@@ -136,6 +136,7 @@ fn hosts(config: &Config, report: &mut Report) {
 
 fn headers(config: &Config, report: &mut Report) {
     const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+    once_each("fetch.headers", &config.fetch.headers, report);
     for (name, value) in &config.fetch.headers {
         let key = format!("fetch.headers.{name}");
         if CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()) {
@@ -148,6 +149,7 @@ fn headers(config: &Config, report: &mut Report) {
         }
     }
     for (pattern, host) in &config.hosts {
+        once_each(&format!("hosts.{pattern}.headers"), &host.headers, report);
         for (name, value) in &host.headers {
             if let Err(message) = parse_header(name, value) {
                 report.add_at_key(&format!("hosts.{pattern}.headers.{name}"), message);
@@ -159,6 +161,15 @@ fn headers(config: &Config, report: &mut Report) {
     }
     if let Some(message) = config.fetch.proxy.as_deref().and_then(wrong_proxy) {
         report.add_at_key("fetch.proxy", message);
+    }
+}
+
+/// Header names do not differ by case, so which of two would win is not for chance to say.
+fn once_each(table: &str, headers: &BTreeMap<String, String>, report: &mut Report) {
+    let mut seen = HashSet::new();
+    for name in headers.keys().filter(|name| !seen.insert(name.to_ascii_lowercase())) {
+        report
+            .add_at_key(&format!("{table}.{name}"), format!("the header `{name}` is given twice; keep one of the two"));
     }
 }
 

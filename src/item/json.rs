@@ -7,8 +7,8 @@ const MAX_DEPTH: u32 = 127;
 
 /// The same JSON text without white space outside strings; numbers, key order and duplicate keys survive.
 ///
-/// `None` when the text is not JSON, is nested deeper than common readers go, or escapes half a surrogate pair, which
-/// the grammar allows and most readers refuse.
+/// `None` when the text is not JSON, or is JSON that common readers refuse: nested deeper than they go, with half a
+/// surrogate pair in an escape, or with a number beyond the range of a double.
 pub fn compact(text: &str) -> Option<Box<RawValue>> {
     let squeezed = squeeze(text)?;
     RawValue::from_string(squeezed).ok()
@@ -29,6 +29,12 @@ fn squeeze(text: &str) -> Option<String> {
                 continue;
             }
             b' ' | b'\t' | b'\n' | b'\r' => separate(&mut out, bytes, at),
+            b'-' | b'0'..=b'9' => {
+                let number = number_at(&bytes[at..])?;
+                out.extend_from_slice(number);
+                at += number.len();
+                continue;
+            }
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
@@ -51,6 +57,15 @@ fn separate(out: &mut Vec<u8>, bytes: &[u8], at: usize) {
     if out.last().is_some_and(is_word) && bytes.get(at + 1).is_some_and(is_word) {
         out.push(b' ');
     }
+}
+
+/// The number that begins here; `None` for one that is infinite as a double. Only long ones and exponents can be.
+fn number_at(bytes: &[u8]) -> Option<&[u8]> {
+    let length = bytes.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+    let number = &bytes[..length.unwrap_or(bytes.len())];
+    let may_leave = number.len() > 300 || number.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let value = || std::str::from_utf8(number).ok()?.parse::<f64>().ok();
+    (!may_leave || value().is_none_or(f64::is_finite)).then_some(number)
 }
 
 /// The place after the closing quote; `None` for an open string or half a surrogate pair.
@@ -89,8 +104,8 @@ mod tests {
 
     #[test]
     fn numbers_order_and_duplicates_survive() {
-        let text = "{ \"b\" : 1.000000000000000000001 ,\r\n\t\"a\":[1e999 , -0], \"b\": \" x  y \" }";
-        let want = r#"{"b":1.000000000000000000001,"a":[1e999,-0],"b":" x  y "}"#;
+        let text = "{ \"b\" : 1.000000000000000000001 ,\r\n\t\"a\":[1e99 , -0], \"b\": \" x  y \" }";
+        let want = r#"{"b":1.000000000000000000001,"a":[1e99,-0],"b":" x  y "}"#;
         assert_eq!(compacted(text).as_deref(), Some(want));
     }
 
@@ -107,6 +122,9 @@ mod tests {
         assert_eq!(compacted(r#""\udc00\ud800""#), None);
         assert_eq!(compacted(r#""\ud83d\ude00""#).as_deref(), Some(r#""\ud83d\ude00""#));
         assert_eq!(compacted(r#""\\ud800""#).as_deref(), Some(r#""\\ud800""#));
+        assert_eq!(compacted("[1, -1e400]"), None);
+        assert_eq!(compacted(&"9".repeat(400)), None);
+        assert_eq!(compacted("[1e-400,1E+30]").as_deref(), Some("[1e-400,1E+30]"));
         let nest = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert!(compacted(&nest(127)).is_some() && compacted(&nest(128)).is_none());
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Board, FailFast, Group, Parts, Settings, start};
 use crate::error::Error;
-use crate::units::grouped;
+use crate::units::counted;
 
 /// How long records may take to be written once the run was given up.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -142,8 +142,8 @@ fn reminder() -> Interval {
 
 /// The answer to the first signal.
 fn announce(board: &Board, grace: Duration) {
-    let lines = grouped(board.tally().unfinished());
-    tracing::warn!("finishing {lines} lines, at most {} s; signal again to stop now", grace.as_secs());
+    let lines = counted(board.tally().unfinished(), "line");
+    tracing::warn!("finishing {lines}, at most {} s; signal again to stop now", grace.as_secs());
 }
 
 /// Says what is still waited for.

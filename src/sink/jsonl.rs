@@ -12,7 +12,7 @@ use super::writer::Writer;
 use super::{Body, Encoder, Opened, Sink, Style, Wanted};
 use crate::error::BoxError;
 use crate::item::Record;
-use crate::units::grouped;
+use crate::units::counted;
 
 /// `[sink.NAME.jsonl]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,12 +74,12 @@ struct Found {
 impl Found {
     fn note(&self, path: &Path) -> Option<String> {
         let path = path.display();
-        let records = grouped(self.records);
+        let records = counted(self.records, "record");
         match self {
             Self { records: 0, torn: 0 } => None,
-            Self { torn: 0, .. } => Some(format!("appending to {path}, which has {records} records")),
+            Self { torn: 0, .. } => Some(format!("appending to {path}, which has {records}")),
             Self { torn, .. } => Some(format!(
-                "appending to {path}, which has {records} records; its unfinished last line ({torn} bytes) was cut off"
+                "appending to {path}, which has {records}; its unfinished last line ({torn} bytes) was cut off"
             )),
         }
     }

@@ -1,15 +1,16 @@
-//! Logs: through the progress line, from a thread of their own, and dropped rather than waited for when nobody reads.
+//! Logs: which lines there are, and how they look.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+use super::stderr::Stderr;
 
 /// `[log]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,15 +59,26 @@ impl Format {
     }
 }
 
-/// Keeps the log thread; dropped, what it still has is written.
+/// The way to stderr; dropped, what was said is written.
 #[must_use]
-pub struct Logs {
-    _worker: WorkerGuard,
+pub struct Logs(Stderr);
+
+impl Logs {
+    /// Says something that is no log line.
+    pub fn say(&self, text: String) {
+        self.0.say(text.into_bytes());
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
 }
 
 /// Starts logging. Once per process.
 pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
-    let (writer, worker) = tracing_appender::non_blocking(Through(bar));
+    let stderr = Stderr::start(bar);
     let level = match config.level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
@@ -76,7 +88,7 @@ pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
     };
     // Only our own lines: those of the client could hold what a server sent, or a URL's password.
     let ours = Targets::new().with_target("fetchd", level);
-    let layer = fmt::layer().with_target(false).with_writer(writer);
+    let layer = fmt::layer().with_target(false).with_writer(stderr.clone());
     let layer = if config.format.is_json() {
         layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
     } else {
@@ -85,7 +97,7 @@ pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
     // A second call, as in tests, keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
     log_panics();
-    Logs { _worker: worker }
+    Logs(stderr)
 }
 
 /// A panic is a log line like any other; who caught it decides what becomes of it.
@@ -95,21 +107,4 @@ fn log_panics() {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "panic: {message}");
     }));
-}
-
-/// Stderr, with the progress line out of the way while it is written to.
-struct Through(Option<ProgressBar>);
-
-impl Write for Through {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &self.0 {
-            Some(bar) => bar.suspend(|| io::stderr().write_all(bytes))?,
-            None => io::stderr().write_all(bytes)?,
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
 }

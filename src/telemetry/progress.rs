@@ -138,7 +138,7 @@ fn line(board: &Board, stats: &Stats, total_bytes: Option<u64>, elapsed: Duratio
     let done = tally.recorded.get();
     let mut parts = vec![
         format!("{} done", grouped(done)),
-        format!("{}/s", grouped(rate.update(elapsed, done) as u64)),
+        format!("{}/s", summary::per_second(rate.update(elapsed, done))),
         format!("{} in flight", grouped(view.counts.in_flight as u64)),
         format!("{} waiting", grouped(view.counts.waiting as u64)),
         format!("{} failed", grouped(stats.not_ok())),

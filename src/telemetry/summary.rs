@@ -8,7 +8,7 @@ use super::stats::Counts;
 use crate::item::Outcome;
 use crate::pipeline::Board;
 use crate::schedule::Limit;
-use crate::units::grouped;
+use crate::units::{counted, grouped};
 
 /// What there is to say of a run.
 pub struct Summary {
@@ -73,7 +73,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rate = self.accepted as f64 / self.elapsed.as_secs_f64().max(0.001);
         let lines = counted(self.accepted, "line");
-        writeln!(f, "{lines} in {} ({}/s)", human(self.elapsed), grouped(rate as u64))?;
+        writeln!(f, "{lines} in {} ({}/s)", human(self.elapsed), per_second(rate))?;
         let outcomes = Outcome::ALL.iter().filter_map(|outcome| {
             let n = self.counts.outcomes.get(outcome)?;
             Some(format!("{} {}", outcome.name(), grouped(*n)))
@@ -115,8 +115,9 @@ impl fmt::Display for Summary {
     }
 }
 
-fn counted(n: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
+/// A rate in at least two digits.
+pub(super) fn per_second(rate: f64) -> String {
+    if rate < 10.0 { format!("{rate:.1}") } else { grouped(rate as u64) }
 }
 
 /// What holds a run back, and the option that would change it.

@@ -1,0 +1,87 @@
+//! Messages to stderr: written by a thread of their own, in their order, and dropped rather than waited for when nobody
+//! reads. Logs and the closing summary go through here.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use indicatif::ProgressBar;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::LAST_WORDS;
+
+/// Messages that wait to be written, at most.
+const QUEUE: usize = 1024;
+
+/// The way to stderr.
+#[derive(Clone, Debug)]
+pub(super) struct Stderr(SyncSender<Message>);
+
+enum Message {
+    Text(Vec<u8>),
+    /// Everything before this is written once the sender is dropped.
+    Mark(#[expect(dead_code, reason = "it speaks by being dropped")] SyncSender<()>),
+}
+
+impl Stderr {
+    /// Starts the thread. A progress line, if there is one, is out of the way while a message is written.
+    pub(super) fn start(bar: Option<ProgressBar>) -> Self {
+        let (messages, rx) = sync_channel(QUEUE);
+        std::thread::spawn(move || write_messages(bar.as_ref(), &rx));
+        Self(messages)
+    }
+
+    /// Says something, if there is room for it.
+    pub(super) fn say(&self, text: Vec<u8>) {
+        let _ = self.0.try_send(Message::Text(text));
+    }
+
+    /// Waits until all that was said is written; not for long, for stderr may be a pipe that nobody reads.
+    pub(super) fn flush(&self) {
+        let (mark, written) = sync_channel(1);
+        if self.0.try_send(Message::Mark(mark)).is_ok() {
+            let _ = written.recv_timeout(LAST_WORDS);
+        }
+    }
+}
+
+fn write_messages(bar: Option<&ProgressBar>, messages: &Receiver<Message>) {
+    for message in messages {
+        let Message::Text(text) = message else { continue };
+        // A message that cannot be written has nobody to be told of.
+        let _ = match bar {
+            Some(bar) => bar.suspend(|| io::stderr().write_all(&text)),
+            None => io::stderr().write_all(&text),
+        };
+    }
+}
+
+impl<'a> MakeWriter<'a> for Stderr {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { to: self, text: Vec::new() }
+    }
+}
+
+/// One log line while it is put together.
+pub(super) struct Line<'a> {
+    to: &'a Stderr,
+    text: Vec<u8>,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        self.to.say(std::mem::take(&mut self.text));
+    }
+}
