@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::units::counted;
+
 /// An error of a component, kept whole so that its chain can be shown.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -36,7 +38,7 @@ pub enum Error {
         message: String,
     },
     /// The second signal: stopped at once.
-    #[error("stopped by the second signal; {unfinished} accepted lines have no record")]
+    #[error("stopped by the second signal; {} without a record", counted(*unfinished, "accepted line"))]
     Interrupted {
         /// Lines accepted and not recorded.
         unfinished: u64,

@@ -62,7 +62,7 @@ pub struct Settings {
     pub window: usize,
     /// Bytes of those lines.
     pub window_bytes: usize,
-    /// Fetch tasks; no fewer than `concurrency`.
+    /// Fetch tasks; fewer than `concurrency` hold it down.
     pub workers: usize,
     /// Requests on the wire at once.
     pub concurrency: usize,
