@@ -40,7 +40,7 @@ fn measured(mode: &str) {
     let origin = origin::start();
     match mode {
         "speed" => speed(origin, dir.path()),
-        "memory" => memory(origin, dir.path()),
+        "memory" => memory(origin, dir.path(), 100_000, 1_000_000),
         "latency" => latency::latency(origin),
         "smoke" => smoke::smoke(origin, dir.path()),
         other => say(&format!("there is no measurement `{other}`; choose speed, memory, latency or smoke")),
@@ -82,11 +82,12 @@ fn speed(origin: SocketAddr, dir: &Path) {
     }
 }
 
-fn memory(origin: SocketAddr, dir: &Path) {
-    for lines in [100_000, 1_000_000] {
-        let cost = measure(&command(&urls(dir, origin, lines), &["--body", "none"]));
-        say(&format!("{lines:>9} lines, 64 connections, --body none: peak {:.1} MiB", cost.rss_mib));
-    }
+/// Peak memory over few and many lines, with 64 connections and no bodies: it must not follow the number of lines.
+fn memory(origin: SocketAddr, dir: &Path, few: usize, many: usize) {
+    let [less, more] = [few, many].map(|n| measure(&command(&urls(dir, origin, n), &["--body", "none"])).rss_mib);
+    say(&format!("peak memory: {less:.1} MiB for {few} lines, {more:.1} MiB for {many}"));
+    assert!(more <= 64.0, "{more} MiB is more than 64");
+    assert!(more - less <= 16.0, "memory grows with the lines: {less} MiB, then {more} MiB");
 }
 
 /// A list of so many distinct URLs.

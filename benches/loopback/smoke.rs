@@ -8,14 +8,13 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::run::measure;
-use crate::{command, say, urls};
+use crate::{memory, say};
 
 /// Runs all of it.
 pub fn smoke(origin: SocketAddr, dir: &Path) {
     three_lines(origin);
     mixed(origin, 200_000);
-    memory(origin, dir);
+    memory(origin, dir, 20_000, 200_000);
 }
 
 /// `printf … | fetchd`: what a newcomer does second.
@@ -50,14 +49,6 @@ fn line(origin: SocketAddr, n: u64) -> (String, &'static str) {
         8 => (format!("{{\"url\":\"http://{origin}/json/{n}\",\"colour\":{n}}}"), "rejected"),
         _ => (format!("http://{origin}/item/{n}"), "ok"),
     }
-}
-
-/// Peak memory does not follow the number of lines.
-fn memory(origin: SocketAddr, dir: &Path) {
-    let [few, many] = [20_000, 200_000].map(|n| measure(&command(&urls(dir, origin, n), &["--body", "none"])).rss_mib);
-    say(&format!("peak memory: {few:.1} MiB for 20,000 lines, {many:.1} MiB for 200,000"));
-    assert!(many <= 64.0, "{many} MiB is more than 64");
-    assert!(many - few <= 16.0, "memory grows with the lines: {few} MiB, then {many} MiB");
 }
 
 /// Feeds lines 1 to `lines` through the binary's pipes and returns the records by `seq`.
