@@ -39,14 +39,13 @@ impl Guard {
     /// Why not.
     pub fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
         let embedded = embedded_in(address);
-        let listed = |nets: &[IpNet]| {
-            let mut all = embedded.iter().copied().chain([address]);
-            all.any(|address| nets.iter().any(|net| net.contains(&address)))
-        };
-        if listed(&self.deny) {
+        let within = |nets: &[IpNet], address: &IpAddr| nets.iter().any(|net| net.contains(address));
+        if within(&self.deny, &address) || embedded.iter().any(|inner| within(&self.deny, inner)) {
             return Err(Forbidden::Denied(address));
         }
-        if listed(&self.allow) || is_public(address) {
+        let all_allowed =
+            !embedded.is_empty() && embedded.iter().all(|inner| within(&self.allow, inner) || is_public(*inner));
+        if within(&self.allow, &address) || all_allowed || is_public(address) {
             return Ok(());
         }
         Err(Forbidden::NotPublic(address))
@@ -65,63 +64,67 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 /// IPv4 ranges that are not globally reachable.
-const SPECIAL_V4: [(&str, u8); 16] = [
-    ("0.0.0.0", 8),
-    ("10.0.0.0", 8),
-    ("100.64.0.0", 10),
-    ("127.0.0.0", 8),
-    ("169.254.0.0", 16),
-    ("172.16.0.0", 12),
-    ("192.0.0.0", 24),
-    ("192.0.2.0", 24),
-    ("192.88.99.0", 24),
-    ("192.168.0.0", 16),
-    ("198.18.0.0", 15),
-    ("198.51.100.0", 24),
-    ("203.0.113.0", 24),
-    ("224.0.0.0", 4),
-    ("240.0.0.0", 4),
-    ("255.255.255.255", 32),
+const SPECIAL_V4: [Ipv4Net; 16] = [
+    v4([0, 0, 0, 0], 8),
+    v4([10, 0, 0, 0], 8),
+    v4([100, 64, 0, 0], 10),
+    v4([127, 0, 0, 0], 8),
+    v4([169, 254, 0, 0], 16),
+    v4([172, 16, 0, 0], 12),
+    v4([192, 0, 0, 0], 24),
+    v4([192, 0, 2, 0], 24),
+    v4([192, 88, 99, 0], 24),
+    v4([192, 168, 0, 0], 16),
+    v4([198, 18, 0, 0], 15),
+    v4([198, 51, 100, 0], 24),
+    v4([203, 0, 113, 0], 24),
+    v4([224, 0, 0, 0], 4),
+    v4([240, 0, 0, 0], 4),
+    v4([255, 255, 255, 255], 32),
 ];
 
 /// Addresses within those ranges that are: the PCP and TURN anycast addresses (RFC 7723, RFC 8155).
-const PUBLIC_V4: [(&str, u8); 2] = [("192.0.0.9", 32), ("192.0.0.10", 32)];
+const PUBLIC_V4: [Ipv4Net; 2] = [v4([192, 0, 0, 9], 32), v4([192, 0, 0, 10], 32)];
 
 /// The only IPv6 range with global unicast addresses; everything outside is special or unassigned.
-const GLOBAL_V6: (&str, u8) = ("2000::", 3);
+const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
 /// IPv6 ranges within it that are not globally reachable.
-const SPECIAL_V6: [(&str, u8); 3] = [("2001::", 23), ("2001:db8::", 32), ("3fff::", 20)];
+const SPECIAL_V6: [Ipv6Net; 3] = [
+    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
+    v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32),
+    v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
+];
 
 /// Ranges within those that are (RFC 7723, 8155, 9374 and others).
-const PUBLIC_V6: [(&str, u8); 7] = [
-    ("2001:1::1", 128),
-    ("2001:1::2", 128),
-    ("2001:1::3", 128),
-    ("2001:3::", 32),
-    ("2001:4:112::", 48),
-    ("2001:20::", 28),
-    ("2001:30::", 28),
+const PUBLIC_V6: [Ipv6Net; 7] = [
+    v6([0x2001, 0x1, 0, 0, 0, 0, 0, 0x1], 128),
+    v6([0x2001, 0x1, 0, 0, 0, 0, 0, 0x2], 128),
+    v6([0x2001, 0x1, 0, 0, 0, 0, 0, 0x3], 128),
+    v6([0x2001, 0x3, 0, 0, 0, 0, 0, 0], 32),
+    v6([0x2001, 0x4, 0x112, 0, 0, 0, 0, 0], 48),
+    v6([0x2001, 0x20, 0, 0, 0, 0, 0, 0], 28),
+    v6([0x2001, 0x30, 0, 0, 0, 0, 0, 0], 28),
 ];
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let within =
-        |ranges: &[(&str, u8)]| ranges.iter().any(|range| net_v4(*range).is_some_and(|n| n.contains(&address)));
+    let within = |ranges: &[Ipv4Net]| ranges.iter().any(|net| net.contains(&address));
     within(&PUBLIC_V4) || !within(&SPECIAL_V4)
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let within =
-        |ranges: &[(&str, u8)]| ranges.iter().any(|range| net_v6(*range).is_some_and(|n| n.contains(&address)));
-    within(&[GLOBAL_V6]) && (within(&PUBLIC_V6) || !within(&SPECIAL_V6))
+    let within = |ranges: &[Ipv6Net]| ranges.iter().any(|net| net.contains(&address));
+    GLOBAL_V6.contains(&address) && (within(&PUBLIC_V6) || !within(&SPECIAL_V6))
 }
 
-fn net_v4((address, length): (&str, u8)) -> Option<Ipv4Net> {
-    Ipv4Net::new(address.parse().ok()?, length).ok()
+const fn v4(octets: [u8; 4], length: u8) -> Ipv4Net {
+    let [a, b, c, d] = octets;
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)
 }
 
-fn net_v6((address, length): (&str, u8)) -> Option<Ipv6Net> {
-    Ipv6Net::new(address.parse().ok()?, length).ok()
+const fn v6(segments: [u16; 8], length: u8) -> Ipv6Net {
+    let [a, b, c, d, e, f, g, h] = segments;
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), length)
 }
 
 /// The IPv4 addresses that packets to this address may end at: IPv4-mapped and -compatible (RFC 4291), NAT64
@@ -152,8 +155,7 @@ mod tests {
     #[test]
     fn the_edges_of_every_special_range_are_where_the_registries_put_them() {
         let guard = Guard::default();
-        for range in SPECIAL_V4 {
-            let net = net_v4(range).unwrap();
+        for net in SPECIAL_V4 {
             assert!(!allowed(&guard, &net.network().to_string()), "{net}");
             assert!(!allowed(&guard, &net.broadcast().to_string()), "{net}");
         }

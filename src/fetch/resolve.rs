@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfig};
+use hickory_resolver::lookup_ip::LookupIp;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::{ResolverBuilder, TokioResolver};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::guard::Forbidden;
@@ -33,7 +34,8 @@ pub struct Unresolved {
 /// The resolver of a run.
 #[derive(Clone)]
 pub struct Resolver {
-    dns: Arc<TokioResolver>,
+    v4: Arc<TokioResolver>,
+    v6: Arc<TokioResolver>,
     guard: Arc<Guard>,
     timeout: Duration,
     /// The proxy's own host, which the operator has named.
@@ -47,30 +49,30 @@ impl Resolver {
     /// # Errors
     /// When the resolver cannot be set up.
     pub fn new(config: &DnsConfig, guard: Arc<Guard>, exempt: Option<&str>) -> Result<Self, BoxError> {
-        let provider = TokioRuntimeProvider::default();
-        let mut builder = match &config.servers {
-            Some(servers) => {
-                let servers = servers.iter().map(name_server).collect();
-                let mut builder =
-                    TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), provider);
-                *builder.options_mut() = ResolverOpts::default();
-                builder
-            }
-            None => TokioResolver::builder(provider.clone()).unwrap_or_else(|error| {
-                tracing::warn!(%error, "the system names no DNS servers; set dns.servers to look names up");
-                TokioResolver::builder_with_config(ResolverConfig::from_name_servers(Vec::new()), provider)
-            }),
-        };
-        // Two tries fit into the time of one look-up.
         let timeout = config.timeout.map_or(Duration::from_secs(5), |span| span.0);
-        builder.options_mut().timeout = timeout / 2;
-        builder.options_mut().attempts = 1;
-        let dns = Arc::new(builder.build()?);
-        Ok(Self { dns, guard, timeout, exempt: exempt.map(Into::into) })
+        let only = |strategy| {
+            let mut builder = builder(config);
+            let options = builder.options_mut();
+            options.ip_strategy = strategy;
+            // Two tries fit into the time of one look-up.
+            (options.timeout, options.attempts) = (timeout / 2, 1);
+            builder.build().map(Arc::new)
+        };
+        let (v4, v6) = (only(LookupIpStrategy::Ipv4Only)?, only(LookupIpStrategy::Ipv6Only)?);
+        Ok(Self { v4, v6, guard, timeout, exempt: exempt.map(Into::into) })
+    }
+
+    /// IPv4 first. IPv6 is asked for only when the name has no IPv4 address: when that question failed, an answer to the
+    /// other one would hide it.
+    async fn addresses(&self, name: &str) -> Result<LookupIp, NetError> {
+        match self.v4.lookup_ip(name).await {
+            Err(error) if error.is_no_records_found() && !error.is_nx_domain() => self.v6.lookup_ip(name).await,
+            answer => answer,
+        }
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<SocketAddr>, Unresolved> {
-        let answer = match tokio::time::timeout(self.timeout, self.dns.lookup_ip(name)).await {
+        let answer = match tokio::time::timeout(self.timeout, self.addresses(name)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(explain(&error)),
             Err(_) => {
@@ -107,6 +109,19 @@ impl Resolve for Resolver {
             let addresses = resolver.look_up(name.as_str()).await?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
+    }
+}
+
+/// The name servers of the configuration, or the system's, with its search domains.
+fn builder(config: &DnsConfig) -> ResolverBuilder<TokioRuntimeProvider> {
+    let provider = TokioRuntimeProvider::default();
+    let of = |servers| TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), provider.clone());
+    match &config.servers {
+        Some(servers) => of(servers.iter().map(name_server).collect()),
+        None => TokioResolver::builder(provider.clone()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the system names no DNS servers; set dns.servers to look names up");
+            of(Vec::new())
+        }),
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) struct BodyMemory {
 /// What woke the task.
 enum Event {
     Verdicts,
+    /// The workers are gone, with jobs in their hands: never while the group is well.
+    Closed,
     Lines,
     InputEnded,
     Memory(Option<Held>),
@@ -86,7 +88,11 @@ impl Schedule {
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
             let wake_at = [core_at, view_at].into_iter().flatten().min();
-            match self.wait(input_open, &mut lines, &mut verdicts, timer.as_mut(), wake_at).await {
+            let event = self.wait(input_open, &mut lines, &mut verdicts, timer.as_mut(), wake_at).await;
+            // The board's own timer is no news, or it would go on for ever.
+            publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= self.clock.now());
+            match event {
+                Event::Closed => return Err("a worker is gone with its job".into()),
                 Event::Verdicts => self.take_verdicts(&mut verdicts),
                 Event::Lines => self.take_lines(&mut lines),
                 Event::InputEnded => input_open = false,
@@ -114,8 +120,7 @@ impl Schedule {
             biased;
             () = self.give_up.cancelled(), if !self.core.is_given_up() => Event::GiveUp,
             n = self.verdicts.recv_many(verdicts, BATCH), if counts.in_flight > 0 => {
-                debug_assert!(n > 0, "the workers outlive their jobs");
-                Event::Verdicts
+                if n == 0 { Event::Closed } else { Event::Verdicts }
             }
             n = self.queue.recv_many(lines, BATCH), if input_open => {
                 if n == 0 { Event::InputEnded } else { Event::Lines }
@@ -264,21 +269,19 @@ impl Publisher {
         Self { held_back: HeldBack::default(), limit: Limit::Input, since: clock.now(), stale: true }
     }
 
-    /// Publishes if it is time; otherwise says when it will be, once, so that the last change is seen.
+    /// Publishes a change if it is time; otherwise says when it will be, so that the last change is seen, too.
     fn look(&mut self, schedule: &Schedule, input_open: bool, now: Duration) -> Option<Duration> {
-        if now < self.since + VIEW_EVERY {
-            self.stale = true;
-            return Some(self.since + VIEW_EVERY);
-        }
-        if std::mem::take(&mut self.stale) {
+        let due = self.since + VIEW_EVERY;
+        if self.stale && now >= due {
             self.publish(schedule, input_open, now);
         }
-        None
+        self.stale.then_some(due)
     }
 
     fn publish(&mut self, schedule: &Schedule, input_open: bool, now: Duration) {
         self.held_back.note(&self.limit, now - self.since);
         self.since = now;
+        self.stale = false;
         self.limit = match schedule.limit(now) {
             Limit::Input if !input_open => Limit::Servers,
             limit => limit,

@@ -101,6 +101,11 @@ impl Host {
         self.fresh.len() + self.again.len()
     }
 
+    /// Whether it is remembered for nothing but a rest that is too long to be waited for.
+    pub fn is_merely_closed(&self) -> bool {
+        self.waiting() == 0 && self.in_flight == 0 && self.closed_until == self.forget_at()
+    }
+
     /// From when on nothing need be remembered of a host without lines.
     pub fn forget_at(&self) -> Duration {
         self.pace.forget_at().max(self.paused_until).max(self.closed_until)

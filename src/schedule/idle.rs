@@ -4,13 +4,14 @@
 //! the pool's idle timeout after the last answer, which is never too few.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use url::Url;
 
 use crate::hosts::{host_name, port_of};
-use crate::item::{Connection, POOL_IDLE_TIMEOUT};
+use crate::item::{Attempt, Connection, Kind, POOL_IDLE_TIMEOUT, Sent};
 
 /// The ledger of connections that are kept: on the wire with leave to stay, or idle.
 #[derive(Debug)]
@@ -37,10 +38,11 @@ impl Idle {
 
     /// Whether the request that starts now may leave its connection open.
     pub fn start(&mut self, url: &Url, now: Duration) -> Connection {
-        if let Some(pool) = self.pools.get_mut(&self.key(url))
-            && pool.idle > 0
-        {
-            pool.idle -= 1;
+        if let Entry::Occupied(mut pool) = self.pools.entry(self.key(url)) {
+            pool.get_mut().idle -= 1;
+            if pool.get().idle == 0 {
+                pool.remove();
+            }
             return Connection::Keep;
         }
         if self.kept >= self.most {
@@ -78,7 +80,7 @@ impl Idle {
             if !open {
                 *kept -= pool.idle;
             }
-            open && pool.idle > 0
+            open
         });
     }
 
@@ -90,10 +92,25 @@ impl Idle {
 /// Whether a connection outlived its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alive {
-    /// It answered, and may be idle now.
+    /// It may be idle now: the client reads the rest of a body that nobody wanted, and keeps the connection.
     Perhaps,
-    /// It is gone.
+    /// It is gone, or never was.
     No,
+}
+
+impl Alive {
+    /// What an attempt leaves behind.
+    pub fn after(attempt: &Attempt) -> Self {
+        match attempt {
+            Attempt::Answer(_) | Attempt::NoMemory { .. } => Self::Perhaps,
+            Attempt::Failed(failure) => match (failure.sent, failure.kind) {
+                (Sent::Something, Kind::Reset | Kind::Timeout) => Self::No,
+                (Sent::Something, _) => Self::Perhaps,
+                (Sent::Refused | Sent::Starved | Sent::Nothing, _) => Self::No,
+            },
+            Attempt::Canceled => Self::No,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -176,7 +176,7 @@ impl Core {
         let id = job.host;
         self.in_flight -= 1;
         self.hosts[id].in_flight -= 1;
-        let alive = if matches!(attempt, Attempt::Answer(_)) { Alive::Perhaps } else { Alive::No };
+        let alive = Alive::after(&attempt);
         self.idle.end(&job.request.url, job.connection, alive, now);
         job.wire += wire;
         note_sent(&mut job, &attempt);

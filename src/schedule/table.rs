@@ -64,7 +64,7 @@ impl Core {
         if let Some(id) = self.names.get(key) {
             return Some(*id);
         }
-        if self.hosts.len() >= max_hosts {
+        if self.hosts.len() >= max_hosts && !self.evict_closed() {
             return None;
         }
         let limits = self.settings.limits_of(name, port);
@@ -72,6 +72,19 @@ impl Core {
         let id = self.hosts.insert(Host::new(Arc::clone(&key), limits));
         self.names.insert(key, id);
         Some(id)
+    }
+
+    /// Makes room in a full table: a closed host without lines could keep others out for years, so it is forgotten.
+    fn evict_closed(&mut self) -> bool {
+        // Nothing outlasts a rest that is too long to be waited for, so its timer is the last.
+        let Some((at, id)) = self.timers.last().copied().filter(|(_, id)| self.hosts[*id].is_merely_closed()) else {
+            return false;
+        };
+        self.timers.remove(&(at, id));
+        let host = self.hosts.remove(id);
+        self.names.remove(&host.name);
+        self.ring.retain(|other| *other != id);
+        true
     }
 
     /// Lets the oldest line into the table even if it is full: all its hosts may be waiting for that line.
@@ -98,6 +111,8 @@ impl Core {
             self.ring.push_back(id);
         }
         let wake_at = match (idle, ready) {
+            // Others wait for its place, and nobody will wait for the end of its rest.
+            (true, _) if host.is_merely_closed() && !self.untracked.is_empty() => None,
             (true, _) => Some(host.forget_at()),
             // A line that falls due later may be the oldest one, for which a ready host may have to wait.
             (false, true) => host.next_due(now),
