@@ -162,7 +162,7 @@ impl Sink for Shown {
             };
             if kept.examples[sort].is_none() {
                 let mut text = Vec::new();
-                let encoded = encoder.encode(std::slice::from_ref(record), &mut text);
+                let encoded = encoder.encode(record, &mut text);
                 kept.examples[sort] =
                     encoded.ok().map(|()| String::from_utf8_lossy(text.trim_ascii_end()).into_owned());
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use tokio::time::Instant;
 use url::{Host, Url};
 
@@ -16,6 +16,12 @@ use super::failure::before_answer;
 use super::{Fetch, FetchConfig, Guard, HeaderTable, Resolver};
 use crate::error::BoxError;
 use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, POOL_IDLE_TIMEOUT, RetryAfter, Sent};
+
+/// Media types are short; a longer one is kept out of memory that nobody has counted.
+const LONGEST_CONTENT_TYPE: usize = 1024;
+
+/// A longer Location is none that can be followed: lines keep the URLs of their redirects.
+const LONGEST_LOCATION: usize = 8192;
 
 /// Whether records will show bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +127,8 @@ impl Http {
         let headers = response.headers();
         let text =
             |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::<str>::from);
-        let (content_type, location) = (text(header::CONTENT_TYPE), text(header::LOCATION));
+        let content_type = text(header::CONTENT_TYPE).filter(|text| text.len() <= LONGEST_CONTENT_TYPE);
+        let location = text(header::LOCATION).filter(|text| status.is_redirection() && text.len() <= LONGEST_LOCATION);
         let content_length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let retry_after = retry_after(status, headers);
         let announced = Announced {
@@ -130,9 +137,11 @@ impl Http {
                 false => Vec::new(),
             },
             length: content_length.filter(|_| has_body(method, status)),
-            until_close: content_length.is_none() && !headers.contains_key(header::TRANSFER_ENCODING),
+            until_close: version != Version::HTTP_2
+                && content_length.is_none()
+                && !headers.contains_key(header::TRANSFER_ENCODING),
         };
-        let shown_headers = self.show_headers.then(|| headers.clone());
+        let shown_headers = self.show_headers.then(|| copy(headers));
         let mut body = receive(response, &announced, self.rules, held).await?;
         if let Some(held) = &mut body.held {
             let beside_the_body =
@@ -169,7 +178,7 @@ fn client_builder(
     }
     if let Some(proxy) = &config.proxy {
         // Names are the proxy's business, also with SOCKS.
-        let proxy = proxy.replacen("socks5://", "socks5h://", 1);
+        let proxy = Url::parse(proxy)?.as_str().replacen("socks5://", "socks5h://", 1);
         builder = builder.proxy(reqwest::Proxy::all(proxy)?);
     }
     Ok(builder)
@@ -214,6 +223,12 @@ fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<RetryAfter> {
     let at = httpdate::parse_http_date(value).ok()?;
     let wait = at.duration_since(SystemTime::now()).unwrap_or_default();
     Some(RetryAfter(wait.min(LONGEST)))
+}
+
+/// A copy: a header's bytes are a piece of all that was read with it, and would keep it in memory.
+fn copy(headers: &HeaderMap) -> HeaderMap {
+    let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+    headers.iter().filter_map(|(name, value)| Some((name.clone(), copied(value)?))).collect()
 }
 
 /// What a header map weighs, roughly.

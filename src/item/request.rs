@@ -173,37 +173,58 @@ fn parse_line_object(text: &str) -> (Echo, Result<Request, Rejection>) {
             Ok(_) => "the JSON is nested deeper than 127 levels or escapes half a surrogate pair".to_owned(),
             Err(error) => format!("the line starts with `{{` but is not JSON: {error}"),
         };
-        return (Echo::text(&redact(text)), Err(Rejection::new(Kind::InvalidJson, message)));
+        return (Echo::text(&redact_json(text)), Err(Rejection::new(Kind::InvalidJson, message)));
     };
     let object = match serde_json::from_str::<Object<'_>>(raw.get()) {
         Ok(object) => object,
         Err(error) => {
             let rejection = Rejection::new(Kind::InvalidRequest, without_place(&error));
-            return (Echo { input: hide_url(&raw, None), id: None, meta: None }, Err(rejection));
+            return (Echo { input: hide_url(&raw), id: None, meta: None }, Err(rejection));
         }
     };
     let (id, meta) = (object.id.map(ToOwned::to_owned), object.meta.map(ToOwned::to_owned));
     let request = request_of(&object);
     let input = match &request {
         Ok(_) => None,
-        Err(_) => Some(hide_url(&raw, object.url)),
+        Err(_) => Some(hide_url(&raw)),
     };
     (Echo { input: input.unwrap_or(EchoInput::Object(raw)), id, meta }, request)
 }
 
 /// The object with the password of its URL hidden; where the URL is not known, the whole text is redacted.
-fn hide_url(raw: &RawValue, url: Option<&RawValue>) -> EchoInput {
+fn hide_url(raw: &RawValue) -> EchoInput {
+    /// The URL alone, whatever else is wrong.
+    #[derive(Deserialize)]
+    struct Only<'a> {
+        #[serde(borrow)]
+        url: Option<&'a RawValue>,
+    }
     let text = raw.get();
-    let hidden = match url {
-        Some(url) => {
-            let start = url.get().as_ptr() as usize - text.as_ptr() as usize;
-            let end = start + url.get().len();
-            format!("{}{}{}", &text[..start], redact(url.get()), &text[end..])
-        }
-        None if text.contains('@') => return EchoInput::Text(redact(text).into()),
-        None => text.to_owned(),
+    let url = match serde_json::from_str::<Only<'_>>(text) {
+        Ok(Only { url: Some(url) }) => url,
+        Ok(Only { url: None }) | Err(_) => return EchoInput::Text(redact_json(text).into()),
     };
-    RawValue::from_string(hidden).map_or_else(|_| EchoInput::Text("***".into()), EchoInput::Object)
+    // Decoded first: an escape may stand for any character of a password's surroundings.
+    let Ok(decoded) = serde_json::from_str::<String>(url.get()) else {
+        return EchoInput::Text(redact_json(text).into());
+    };
+    let hidden = redact(&decoded);
+    if hidden == decoded {
+        return RawValue::from_string(text.to_owned()).map_or_else(|_| EchoInput::Text(text.into()), EchoInput::Object);
+    }
+    let start = url.get().as_ptr() as usize - text.as_ptr() as usize;
+    let (head, tail) = (&text[..start], &text[start + url.get().len()..]);
+    let whole = serde_json::to_string(&hidden).map(|url| format!("{head}{url}{tail}")).and_then(RawValue::from_string);
+    whole.map_or_else(|_| EchoInput::Text("***".into()), EchoInput::Object)
+}
+
+/// Redacts a text that may be JSON, in which a URL's punctuation may be escaped.
+fn redact_json(text: &str) -> String {
+    let mut plain = text.to_owned();
+    for (escape, character) in [("\\u0040", "@"), ("\\u003a", ":"), ("\\u003A", ":")] {
+        plain = plain.replace(escape, character);
+    }
+    if plain.contains('@') { redact(&plain) } else { text.to_owned() }
 }
 
 fn request_of(object: &Object<'_>) -> Result<Request, Rejection> {
@@ -375,6 +396,11 @@ mod tests {
             r#"{"url":"http://u:hunter2@h/","id":1}"#,
             r#"{"id":{"a":":@"},"url":"http://u:hunter2@h/"}"#,
             r#"{"url":"http://u:hunter2@h/","wrong":1}"#,
+            r#"{"url":"http://u:hunter2\u0040h/"}"#,
+            r#"{"url":"http://u\u003ahunter2@h/"}"#,
+            r#"{"url":"http://u\u003Ahunter2\u0040h/","wrong":1}"#,
+            r#"{"url":"http://u\u003ahunter2\u0040h/","url":1}"#,
+            r#"{"url":"http://u\u003ahunter2\u0040h/""#,
             r#"{"url":"http://u:hunter2@h/""#,
             r#"{"seq":1,"input":"http://u:hunter2@h/"}"#,
             r#"{"seq":1,"input":{"url":"http://u:hunter2@h/"}}"#,

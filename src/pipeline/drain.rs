@@ -34,7 +34,10 @@ impl Drain {
                     for done in came.drain(..) {
                         waiting.insert(done.ticket.turn, done);
                     }
-                    self.write(std::iter::from_fn(|| waiting.pop())).await?;
+                    while let Some(first) = waiting.pop() {
+                        let rest = std::iter::from_fn(|| waiting.pop()).take(BATCH - 1);
+                        self.write(std::iter::once(first).chain(rest)).await?;
+                    }
                 }
             }
         }

@@ -98,11 +98,12 @@ impl Core {
 
     /// Brings the ring, the timers and the table in line with the host's state.
     pub(super) fn refresh(&mut self, id: usize, now: Duration) {
-        let closed_until = self.hosts[id].closed_until;
+        // It may have made room for another in the meantime.
+        let Some(closed_until) = self.hosts.get(id).map(|host| host.closed_until) else { return };
         if closed_until > now && self.hosts[id].waiting() > 0 {
             self.settle_host(id, &too_long(closed_until - now), now);
         }
-        let host = &mut self.hosts[id];
+        let Some(host) = self.hosts.get_mut(id) else { return };
         let idle = host.waiting() == 0 && host.in_flight == 0;
         let next_start = host.next_start();
         let ready = next_start.is_some_and(|at| at <= now);

@@ -50,12 +50,12 @@ impl Encoder {
         Self { epoch: style.epoch, body: body.unwrap_or(style.body), wanted }
     }
 
-    /// Appends one line for each record that is wanted.
+    /// Appends the record's line, if the record is wanted.
     ///
     /// # Errors
     /// Never for a record as the pipeline makes them: writing to memory does not fail.
-    pub fn encode(&self, records: &[Record], out: &mut Vec<u8>) -> serde_json::Result<()> {
-        for record in records.iter().filter(|record| self.wanted.wants(record)) {
+    pub fn encode(&self, record: &Record, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        if self.wanted.wants(record) {
             serde_json::to_writer(&mut *out, &self.row(record))?;
             out.push(b'\n');
         }

@@ -55,8 +55,7 @@ struct Open {
 impl Sink for Open {
     fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
         async move {
-            self.encoder.encode(batch, self.writer.buffer())?;
-            let written = self.writer.write().await;
+            let written = self.writer.write(batch, &self.encoder).await;
             written.map_err(|error| format!("cannot write to {}: {error}", self.path.display()).into())
         }
         .boxed()

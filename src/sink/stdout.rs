@@ -43,8 +43,7 @@ struct Open {
 impl Sink for Open {
     fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
         async move {
-            self.encoder.encode(batch, self.writer.buffer())?;
-            self.writer.write().await.map_err(|error| match error.kind() {
+            self.writer.write(batch, &self.encoder).await.map_err(|error| match error.kind() {
                 io::ErrorKind::BrokenPipe => "standard output was closed by its reader".into(),
                 _ => format!("cannot write to standard output: {error}").into(),
             })

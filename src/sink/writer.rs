@@ -7,6 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::oneshot;
 
+use super::Encoder;
+use crate::item::Record;
+
 /// One batch, and whom to tell when it is written; the buffer comes back for the next one.
 type Batch = (Vec<u8>, oneshot::Sender<(Vec<u8>, io::Result<()>)>);
 
@@ -26,16 +29,27 @@ impl Writer {
         Self { batches, buffer: Vec::new() }
     }
 
-    /// The buffer for the next batch, empty.
-    pub fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
+    /// Writes a batch, in pieces: control characters make text six times as long, so a whole batch of large bodies would
+    /// not fit into the memory that is meant for them.
+    ///
+    /// # Errors
+    /// The write error, or that the thread is gone.
+    pub async fn write(&mut self, batch: &[Record], encoder: &Encoder) -> io::Result<()> {
+        const PIECE: usize = 1 << 20;
+        for record in batch {
+            encoder.encode(record, &mut self.buffer)?;
+            if self.buffer.len() >= PIECE {
+                self.flush().await?;
+            }
+        }
+        self.flush().await
     }
 
     /// Writes the buffer, all of it.
     ///
     /// # Errors
     /// The write error, or that the thread is gone.
-    pub async fn write(&mut self) -> io::Result<()> {
+    async fn flush(&mut self) -> io::Result<()> {
         /// A buffer that one large batch blew up is not kept.
         const KEEP: usize = 1 << 20;
         if self.buffer.is_empty() {
