@@ -209,10 +209,11 @@ async fn drive(parts: Parts, config: &Config, board: &Board) -> Result<End, Erro
     pipeline::run(parts, &settings(config), board, interrupts).await
 }
 
-/// SIGTERM and SIGINT, one item each time.
+/// SIGTERM, SIGINT and SIGHUP, one item each time: a terminal that is closed is no reason to lose lines.
 fn signals() -> io::Result<impl Stream<Item = ()>> {
     let stream = |kind| signal(kind).map(SignalStream::new);
-    Ok(stream(SignalKind::terminate())?.merge(stream(SignalKind::interrupt())?))
+    let asked = stream(SignalKind::terminate())?.merge(stream(SignalKind::interrupt())?);
+    Ok(asked.merge(stream(SignalKind::hangup())?))
 }
 
 fn total_bytes(sources: &[Source]) -> Option<u64> {

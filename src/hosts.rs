@@ -50,12 +50,12 @@ impl FromStr for HostPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!("`{text}` is not a host pattern; write `*`, `*.example.com`, `example.com` or `example.com:8443`")
+        };
         let canonical = |name: &str| {
-            let host = Host::parse(name).map_err(|_| {
-                format!(
-                    "`{text}` is not a host pattern; write `*`, `*.example.com`, `example.com` or `example.com:8443`"
-                )
-            })?;
+            let host =
+                Host::parse(name).ok().filter(|_| !name.contains('*') && !name.starts_with('.')).ok_or_else(wrong)?;
             let host = host.to_string();
             Ok::<_, String>(host.strip_suffix('.').map(str::to_owned).unwrap_or(host))
         };
@@ -68,7 +68,7 @@ impl FromStr for HostPattern {
         }
         match text.rsplit_once(':') {
             Some((host, port)) if !text.ends_with(']') => {
-                let port = port.parse().map_err(|_| format!("`{port}` in `{text}` is not a port"))?;
+                let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
                 Ok(Self::Port(canonical(host)?, port))
             }
             _ => Ok(Self::Name(canonical(text)?)),
@@ -158,6 +158,8 @@ mod tests {
         assert_eq!("BÜCHER.Example.".parse::<HostPattern>().unwrap().to_string(), "xn--bcher-kva.example");
         assert_eq!("[::1]:80".parse::<HostPattern>().unwrap(), HostPattern::Port("[::1]".into(), 80));
         assert_eq!("[::1]".parse::<HostPattern>().unwrap(), HostPattern::Name("[::1]".into()));
-        assert!("a b".parse::<HostPattern>().is_err());
+        for wrong in ["a b", "*:80", "*.*", "**", "a.*", "*com", ".com", "h:0", "http://h/"] {
+            assert!(wrong.parse::<HostPattern>().is_err(), "{wrong}");
+        }
     }
 }

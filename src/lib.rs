@@ -1,16 +1,37 @@
-//! fetchd
+//! fetchd: a stream of URLs in, exactly one result per line out: live, polite, bounded, and nothing lost.
+//!
+//! ```text
+//!             stop (the feed hears it)          give_up (schedule and work hear it)
+//!              ▼                                 ▼
+//!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
+//!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
+//!    │         │ window permits      │   └──── [verdicts] ◄────┘ job, permit, what happened
+//!    │         │                     └──► [done] ──► drain ──► sinks
+//!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink says "durable"
+//! ```
+//!
+//! The modules stand in the order of the data: what a run is told, what travels, and the stages it passes. The library
+//! is there for the binary, its tests and its measurements; it makes no promise of its own.
+
+// What a run is told.
 pub mod cli;
 pub mod config;
-pub mod daemon;
-pub mod demo;
+pub mod units;
+
+// What travels, and what stages have in common.
 pub mod error;
-pub mod fetch;
 pub mod hosts;
 pub mod in_order;
 pub mod item;
+
+// From source to sink.
+pub mod fetch;
 pub mod pipeline;
 pub mod schedule;
 pub mod sink;
 pub mod source;
+
+// Around it.
+pub mod daemon;
+pub mod demo;
 pub mod telemetry;
-pub mod units;

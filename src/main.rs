@@ -16,7 +16,9 @@ fn main() -> anyhow::Result<ExitCode> {
         Some(Command::Check { config, file }) => daemon::check(config.or(file).as_deref()),
         Some(Command::Demo) => block_on(demo::run())?,
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "fetchd", &mut io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "fetchd", &mut script);
+            io::stdout().write_all(&script).context("cannot write the completions")?;
             0
         }
         Some(Command::Man) => {

@@ -67,6 +67,9 @@ fn bounds(config: &Config, report: &mut Report) {
     sized("fetch.max_body", config.fetch.max_body, Size(1 << 40));
 }
 
+/// Longer than any run, and short enough that no sum of times overflows.
+const LONGEST: Span = Span::secs(365 * 24 * 3600);
+
 fn times(config: &Config, report: &mut Report) {
     let mut positive = |key: &str, span: Span| {
         if span.0.is_zero() {
@@ -86,6 +89,18 @@ fn times(config: &Config, report: &mut Report) {
         );
         report.add_at_keys(&["dns.timeout", "fetch.connect_timeout"], message);
     }
+    let mut bounded = |key: &str, span: Span| {
+        if span > LONGEST {
+            report.add_at_key(key, format!("`{key}` is {span}; it can be at most a year, `8760h`"));
+        }
+    };
+    bounded("fetch.timeout", config.fetch.timeout);
+    bounded("fetch.connect_timeout", config.fetch.connect_timeout);
+    bounded("fetch.deadline", config.fetch.deadline);
+    bounded("retry.backoff", config.retry.backoff);
+    bounded("retry.max_backoff", config.retry.max_backoff);
+    bounded("retry.max_retry_after", config.retry.max_retry_after);
+    bounded("shutdown.grace", config.shutdown.grace);
     let (first, most) = (config.retry.backoff, config.retry.max_backoff);
     if first > most {
         let message = format!(
@@ -200,6 +215,12 @@ fn sources(config: &Config, report: &mut Report) {
                 stdins += file.paths.iter().filter(|path| path.as_path() == Path::new("-")).count();
                 if file.paths.is_empty() {
                     let message = "a file source needs at least one path; write for example paths = [\"urls.txt\"]";
+                    report.add_at_key(&key("file", "paths"), message);
+                }
+                let mut seen = HashSet::new();
+                for path in file.paths.iter().filter(|path| !seen.insert(*path)) {
+                    // Its lines could not be told apart: a path and a number are their identity.
+                    let message = format!("`{}` is read twice by one source; give each path once", path.display());
                     report.add_at_key(&key("file", "paths"), message);
                 }
                 (key("file", "max_line"), file.max_line)

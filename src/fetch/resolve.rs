@@ -10,8 +10,9 @@ use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolverConfi
 use hickory_resolver::lookup_ip::LookupIp;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::Name;
 use hickory_resolver::{ResolverBuilder, TokioResolver};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::dns::{Addrs, Resolve, Resolving};
 
 use super::guard::Forbidden;
 use super::{DnsConfig, Guard};
@@ -65,7 +66,9 @@ impl Resolver {
     /// IPv4 first. IPv6 is asked for only when the name has no IPv4 address: when that question failed, an answer to the
     /// other one would hide it.
     async fn addresses(&self, name: &str) -> Result<LookupIp, NetError> {
-        match self.v4.lookup_ip(name).await {
+        // The URL's parser has made it ASCII; read as such, an underscore is a character like any other.
+        let name = Name::from_ascii(name)?;
+        match self.v4.lookup_ip(name.clone()).await {
             Err(error) if error.is_no_records_found() && !error.is_nx_domain() => self.v6.lookup_ip(name).await,
             answer => answer,
         }
@@ -103,7 +106,7 @@ impl Resolver {
 }
 
 impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
+    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
         let resolver = self.clone();
         Box::pin(async move {
             let addresses = resolver.look_up(name.as_str()).await?;
@@ -134,6 +137,10 @@ fn name_server(address: &SocketAddr) -> NameServerConfig {
 }
 
 fn explain(error: &NetError) -> Unresolved {
+    if matches!(error, NetError::Proto(_)) {
+        let message = "the name is one that DNS cannot have: it is too long, or has an empty or impossible label";
+        return Unresolved { kind: Kind::DnsNotFound, message: message.to_owned() };
+    }
     if error.is_nx_domain() || error.is_no_records_found() {
         return Unresolved {
             kind: Kind::DnsNotFound,

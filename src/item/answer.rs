@@ -34,6 +34,18 @@ impl Attempt {
     }
 }
 
+impl Attempt {
+    /// What happened, in a word; of a server's own words only the number of the status.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Answer(answer) => answer.status.as_str(),
+            Self::Failed(failure) => failure.kind.name(),
+            Self::NoMemory { .. } => "no body memory",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
 /// Why there is no whole answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

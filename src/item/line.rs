@@ -94,10 +94,20 @@ impl Echo {
     /// The echo of a line that cannot be repeated: at most its first KiB.
     pub fn cut(head: &[u8], bytes: u64) -> Self {
         const MOST: usize = 1024;
-        let text = redact(&String::from_utf8_lossy(&head[..head.len().min(MOST)]));
+        // All of it is looked at, for the end of a password may be beyond what is shown.
+        let text = redact(&String::from_utf8_lossy(head));
+        let text = if (text.len() as u64) < bytes { cut_before_password(&text) } else { &text };
         let text = &text[..text.floor_char_boundary(MOST)];
         Self { input: EchoInput::Cut(text.into(), bytes), id: None, meta: None }
     }
+}
+
+/// The text up to a colon that may begin a password, of which the end is not known.
+fn cut_before_password(text: &str) -> &str {
+    let authority = text.find("//").map_or(0, |slashes| slashes + 2);
+    let end = text[authority..].find(['/', '?', '#', '@']);
+    let colon = text[authority..].find(':').filter(|_| end.is_none());
+    colon.map_or(text, |colon| &text[..authority + colon + 1])
 }
 
 /// Hides what may be a password in a text that may be a URL: everything between the first colon after the scheme and
@@ -144,6 +154,15 @@ mod tests {
     fn a_text_without_a_password_stays_as_it_is() {
         for text in ["http://h/", "http://h:80/a", "user@h", "", "a:b", "http://user@h/"] {
             assert_eq!(redact(text), text);
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_cut_is_hidden_whether_its_end_is_known_or_not() {
+        let line = format!("http://u:hunter2{}@h/", "x".repeat(5000));
+        for head in [&line.as_bytes()[..1024], line.as_bytes()] {
+            let echo = format!("{:?}", Echo::cut(head, 6000));
+            assert!(echo.contains("http://u:") && !echo.contains("hunter2"), "{echo}");
         }
     }
 

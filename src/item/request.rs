@@ -163,7 +163,11 @@ fn parse_recorded(record: &Recorded<'_>) -> (Echo, Result<Request, Rejection>) {
     match serde_json::from_str::<String>(raw) {
         Ok(line) if line.starts_with('{') => parse_line_object(&line),
         Ok(line) => parse_bare(&line),
-        Err(_) => parse_line_object(raw),
+        Err(_) if raw.starts_with('{') => parse_line_object(raw),
+        Err(_) => {
+            let message = "the record's `input` is neither a line nor an object";
+            (Echo::text(&redact_json(raw)), Err(Rejection::new(Kind::InvalidRequest, message)))
+        }
     }
 }
 
@@ -385,6 +389,10 @@ mod tests {
         assert_eq!((kind_of(object), shown(object)), (None, r#"{"url":"http://h/a","id":1}"#.to_owned()));
         let cut = r#"{"seq":4,"input":"http://h/aaa","input_bytes":2000000,"outcome":"rejected"}"#;
         assert_eq!(kind_of(cut), Some(Kind::NotRepeatable));
+        assert_eq!(
+            kind_of(r#"{"input":["http://h/",null,null,null,null,null,null,null]}"#),
+            Some(Kind::InvalidRequest)
+        );
         let nested = r#"{"input":{"input":"http://h/"}}"#;
         assert_eq!(kind_of(nested), Some(Kind::InvalidRequest));
     }

@@ -23,7 +23,15 @@ pub(super) async fn work(
     while let Ok(Dispatch { job, permit, held }) = ready.recv().await {
         let start = Instant::now();
         let attempt = give_up.run_until_cancelled(attempt(fetch.as_ref(), &job, held)).await;
-        let verdict = Verdict { job, permit, attempt: attempt.unwrap_or(Attempt::Canceled), wire: start.elapsed() };
+        let (attempt, wire) = (attempt.unwrap_or(Attempt::Canceled), start.elapsed());
+        tracing::debug!(
+            seq = job.ticket.id.seq,
+            host = job.request.url.host_str(),
+            ?wire,
+            "attempt: {}",
+            attempt.name()
+        );
+        let verdict = Verdict { job, permit, attempt, wire };
         // There is room: each worker has at most one verdict under way, and the scheduler leaves last.
         if verdicts.try_send(verdict).is_err() {
             return Ok(());

@@ -123,7 +123,12 @@ fn examine(file: &mut File) -> io::Result<Found> {
     }
     let mut tail = Vec::new();
     file.seek(SeekFrom::Start(last_end))?;
-    Read::by_ref(file).take(LONGEST).read_to_end(&mut tail)?;
+    if length - last_end > LONGEST {
+        return Err(io::Error::other(
+            "its last line has no end and is longer than any record; is it another program's file?",
+        ));
+    }
+    file.read_to_end(&mut tail)?;
     if serde_json::from_slice::<serde::de::IgnoredAny>(&tail).is_ok() {
         file.write_all(b"\n")?;
         return Ok(Found { records: records + 1, torn: 0 });

@@ -57,6 +57,7 @@ impl Summary {
             wire_p90_ms = quantile(0.9),
             wire_p99_ms = quantile(0.99),
             wire_max_ms = self.counts.wire.max() as f64 / 1000.0,
+            closed_hosts = self.counts.closed.iter().cloned().collect::<Vec<_>>().join(" "),
             limited_by = self.limit.as_ref().map(|(limit, _)| limited_by(limit)),
             "run finished"
         );

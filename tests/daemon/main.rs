@@ -16,4 +16,5 @@ mod ends;
 mod files;
 mod headers;
 mod lines;
+mod names;
 mod process;

@@ -107,3 +107,17 @@ fn a_pipeline_whose_workers_are_all_on_the_wire_is_at_rest_while_a_retry_falls_d
     });
     assert_at_rest(&scene);
 }
+
+#[test]
+fn the_board_tells_of_lines_that_come_after_a_pause() {
+    let scene = Scene::of([open([hang().get()]).every(secs(10))]);
+    let view = on_paused_time(async {
+        let (board, parts) = (Board::default(), scene.parts(&Log::start(), &Ledger::default()));
+        let run = run(parts, &scene.settings, &board, stream::pending());
+        assert!(timeout(secs(11), run).await.is_err(), "the run is over");
+        let view = board.view().clone();
+        view
+    });
+    assert_eq!(view.counts.in_flight, 1);
+    assert!(view.oldest.is_some_and(|oldest| oldest.in_flight == 1));
+}

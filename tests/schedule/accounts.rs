@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use fetchd::item::Outcome;
-use fetchd::schedule::Counts;
+use fetchd::schedule::{Core, Counts, Settings};
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::items::{answered_later, get, ms};
 use crate::script::{scripts, some_ms};
 use crate::world::{Event, Rest, Until, What, play};
 
@@ -96,4 +97,16 @@ fn settled_turn(event: &Event) -> Option<u64> {
         What::Settled(settled) => Some(settled.turn),
         _ => None,
     }
+}
+
+#[test]
+fn a_closed_host_does_not_keep_others_out_of_the_table() {
+    let mut core = Core::new(Settings { max_hosts: 1, ..Settings::default() });
+    core.push(get(0, "http://a.test/"), ms(0));
+    core.push(get(1, "http://b.test/"), ms(0));
+    let job = core.take(ms(0)).expect("the first starts");
+    core.verdict(job, answered_later(503, ms(1_000_000_000)), ms(10), ms(10));
+    assert!(core.take(ms(10)).is_some_and(|job| job.ticket.turn == 1), "the second has waited for its place");
+    core.push(get(2, "http://c.test/"), ms(20));
+    assert!(core.take(ms(20)).is_none(), "the table is full of a host with a line");
 }
