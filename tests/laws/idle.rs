@@ -115,8 +115,7 @@ fn the_board_tells_of_lines_that_come_after_a_pause() {
         let (board, parts) = (Board::default(), scene.parts(&Log::start(), &Ledger::default()));
         let run = run(parts, &scene.settings, &board, stream::pending());
         assert!(timeout(secs(11), run).await.is_err(), "the run is over");
-        let view = board.view().clone();
-        view
+        board.view().clone()
     });
     assert_eq!(view.counts.in_flight, 1);
     assert!(view.oldest.is_some_and(|oldest| oldest.in_flight == 1));
