@@ -10,9 +10,6 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a run did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration or the command line has problems; they were all reported.
-    #[error("{0}")]
-    Config(String),
     /// Something could not be opened, created or locked before the first request.
     #[error("{what}: {source}")]
     Open {
@@ -49,7 +46,7 @@ impl Error {
     /// The exit code (README, "Exit codes").
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Open { .. } => 2,
+            Self::Open { .. } => 2,
             Self::Stage { .. } | Self::Panic { .. } => 1,
             Self::Interrupted { .. } => 130,
         }

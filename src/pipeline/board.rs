@@ -80,8 +80,6 @@ impl Count {
 pub struct View {
     /// How many lines are where.
     pub counts: Counts,
-    /// Hosts in the table.
-    pub hosts: usize,
     /// The host of the oldest unsettled line.
     pub oldest: Option<Oldest>,
     /// What holds the run back now.

@@ -288,7 +288,6 @@ impl Publisher {
         };
         schedule.board.publish(View {
             counts: schedule.core.counts(),
-            hosts: schedule.core.hosts(),
             oldest: schedule.core.oldest(),
             limit: Some(self.limit.clone()),
             held_back: self.held_back.clone(),
