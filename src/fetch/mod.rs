@@ -3,11 +3,13 @@
 mod body;
 mod config;
 mod decode;
+mod embedded;
 mod failure;
 mod guard;
 mod headers;
 mod http;
 mod resolve;
+mod special;
 
 use futures::future::BoxFuture;
 
