@@ -1,6 +1,6 @@
 //! One attempt with reqwest: guard, request, head, body.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
@@ -15,6 +15,7 @@ use super::failure::before_answer;
 use super::{Fetch, FetchConfig, Guard, HeaderTable, Resolver};
 use crate::error::BoxError;
 use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, POOL_IDLE_TIMEOUT, RetryAfter, Sent};
+use crate::open_files;
 
 /// Media types are short; a longer one is kept out of memory that nobody has counted.
 const LONGEST_CONTENT_TYPE: usize = 1024;
@@ -53,6 +54,7 @@ pub struct Http {
     headers: HeaderTable,
     rules: BodyRules,
     show_headers: bool,
+    told_of_shortage: Once,
 }
 
 impl Http {
@@ -73,7 +75,7 @@ impl Http {
         })?;
         let HttpSettings { headers, keep, show_headers, digest, .. } = settings;
         let rules = BodyRules { max_body: config.max_body.0, oversize: config.oversize, keep, digest };
-        Ok(Self { client, guard, headers, rules, show_headers })
+        Ok(Self { client, guard, headers, rules, show_headers, told_of_shortage: Once::new() })
     }
 
     async fn attempt(&self, job: &Job, held: Held) -> Attempt {
@@ -83,12 +85,28 @@ impl Http {
         let start = Instant::now();
         let response = match self.client.execute(self.request(job)).await {
             Ok(response) => response,
-            Err(error) => return Attempt::Failed(before_answer(error)),
+            Err(error) => {
+                let failure = before_answer(error);
+                self.tell_of_shortage(&failure);
+                return Attempt::Failed(failure);
+            }
         };
         let ttfb = start.elapsed();
         match self.receive(&job.request.method, response, held, ttfb).await {
             Ok(answer) => Attempt::Answer(Box::new(answer)),
             Err(attempt) => attempt,
+        }
+    }
+
+    /// Says once a run that this machine, not a server, is what some lines wait for.
+    fn tell_of_shortage(&self, failure: &Failure) {
+        if failure.sent == Sent::Starved {
+            self.told_of_shortage.call_once(|| {
+                let (why, advice) = (&failure.message, open_files::advice());
+                tracing::warn!(
+                    "no file or port is left for a connection ({why}); lines wait for one, uncharged; {advice}"
+                );
+            });
         }
     }
 

@@ -163,17 +163,6 @@ fn the_deadline_bounds_a_line_with_all_its_attempts() {
 }
 
 #[test]
-fn a_lack_of_open_files_is_not_charged_to_the_lines() {
-    let origin = Origin::start();
-    let input: String = (0..100).map(|n| origin.url(&format!("/slow/20?{n}\n"))).collect();
-    let script = "ulimit -n 40; exec \"$0\" --allow 127.0.0.0/8 --host-concurrency 64 --retries 0 \"$@\"";
-    let ended = Fetchd::in_shell(script).config("retry.backoff = '10ms'").run(input);
-    assert_eq!(ended.count("ok"), 100, "{}", ended.stderr);
-    assert!(ended.records.iter().all(|record| record["attempts"] == 1));
-    assert_eq!(origin.requests().len(), 100);
-}
-
-#[test]
 fn a_name_is_fetched_only_where_its_addresses_are_allowed() {
     let origin = Origin::start();
     let url = origin.url("/ok/1").replace("127.0.0.1", "localhost");

@@ -14,6 +14,7 @@ mod answers;
 mod bodies;
 mod ends;
 mod files;
+mod files_open;
 mod headers;
 mod lines;
 mod names;
