@@ -10,8 +10,10 @@ use crate::schedule::HostConfig;
 use crate::sink::{Jsonl, SinkConfig};
 use crate::source::{File, SourceConfig};
 
-pub(super) const TABLES: [&str; 12] =
-    ["source", "queue", "fetch", "limits", "hosts", "retry", "dns", "network", "output", "sink", "shutdown", "log"];
+pub(super) const TABLES: [&str; 13] = [
+    "source", "queue", "fetch", "limits", "hosts", "retry", "health", "dns", "network", "output", "sink", "shutdown",
+    "log",
+];
 
 /// Keys whose values may hold a password or a token.
 const SECRET: [&str; 2] = ["headers", "proxy"];

@@ -21,11 +21,11 @@ pub use problem::{Problem, Report};
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig};
 use crate::item::CHUNK;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
-use crate::schedule::{HostConfig, LimitsConfig, RetryConfig};
+use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig};
 use crate::sink::{Jsonl, SinkConfig, Stdout};
 use crate::source::{File, SourceConfig, Stdin};
 use crate::telemetry::LogConfig;
-use crate::units::{Size, Span};
+use crate::units::{Concurrency, Size, Span};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,6 +42,8 @@ pub struct Config {
     pub hosts: BTreeMap<String, HostConfig>,
     /// `[retry]`
     pub retry: RetryConfig,
+    /// `[health]`
+    pub health: HealthConfig,
     /// `[dns]`
     pub dns: DnsConfig,
     /// `[network]`
@@ -74,7 +76,10 @@ impl<T> Named<T> {
 }
 
 /// The limits of a host that nothing else is said of.
-pub const ANY_HOST_CONCURRENCY: u32 = 8;
+pub const ANY_HOST_CONCURRENCY: Concurrency = Concurrency::Fixed(8);
+
+/// The most requests at once of a host whose number is found out.
+pub const ANY_HOST_MAX_CONCURRENCY: u32 = 64;
 
 impl Default for Config {
     fn default() -> Self {
@@ -85,6 +90,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             hosts: BTreeMap::new(),
             retry: RetryConfig::default(),
+            health: HealthConfig::default(),
             dns: DnsConfig::default(),
             network: NetworkConfig::default(),
             output: OutputConfig::default(),
@@ -158,7 +164,7 @@ impl Config {
 
     /// Gives every key that follows from others the value that it then has.
     fn fill(&mut self) {
-        let concurrency = self.limits.concurrency;
+        let concurrency = self.limits.permits();
         self.fetch.workers.get_or_insert(concurrency);
         self.fetch.idle_connections.get_or_insert(concurrency);
         let needed = (u64::from(concurrency) * CHUNK).max(self.fetch.max_body.0.saturating_mul(2));
@@ -167,6 +173,7 @@ impl Config {
         self.dns.timeout.get_or_insert(shorter);
         let any = self.hosts.entry("*".to_owned()).or_default();
         any.concurrency.get_or_insert(ANY_HOST_CONCURRENCY);
+        any.max_concurrency.get_or_insert(ANY_HOST_MAX_CONCURRENCY);
         any.rate.get_or_insert(crate::units::Rate::Unlimited);
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Bench<'a> {
     pub now: Duration,
     /// Whether the line's time is over.
     pub overdue: bool,
+    /// Whether this process stood still since the request was sent.
+    pub slept: bool,
     /// Uniform in 0..1, for the jitter.
     pub chance: f64,
 }
@@ -77,7 +79,10 @@ impl Bench<'_> {
             kind => (kind, failure.message.clone()),
         };
         if failure.sent == Sent::Starved {
-            return self.retry(job, self.backoff(job.attempts), Charge::Nothing, because);
+            return self.retry(job, self.backoff(job.starved), Charge::Nothing, because);
+        }
+        if self.slept && may_have_overslept(failure) && is_idempotent(&job.request.method) {
+            return self.retry(job, self.backoff(1), Charge::Nothing, because);
         }
         let again = match because.0.retry() {
             Retry::Terminal | Retry::ByStatus => false,
@@ -99,11 +104,8 @@ impl Bench<'_> {
         Judgement::Retry { at: self.now + wait, charge, because }
     }
 
-    /// Doubles with each attempt up to the maximum; full jitter with a floor of half.
-    fn backoff(&self, attempts: u32) -> Duration {
-        let doublings = attempts.saturating_sub(1).min(20);
-        let full = self.policy.backoff.saturating_mul(1 << doublings).min(self.policy.max_backoff);
-        full.mul_f64(0.5 + self.chance / 2.0)
+    fn backoff(&self, nth: u32) -> Duration {
+        self.policy.backoff(nth, self.chance)
     }
 
     /// Where a redirect leads, if it is one that can be followed (RFC 9110, section 15.4).
@@ -172,6 +174,11 @@ pub(super) fn canceled() -> (Kind, String) {
 pub(super) fn too_long(wait: Duration) -> (Kind, String) {
     let message = format!("the host asked for {} s of rest; retry.max_retry_after allows less", wait.as_secs());
     (Kind::RetryAfterTooLong, message)
+}
+
+/// Whether the attempt may have failed only because this process stood still.
+fn may_have_overslept(failure: &Failure) -> bool {
+    matches!(failure.kind, Kind::Timeout | Kind::ConnectTimeout | Kind::DnsTimeout)
 }
 
 /// RFC 9110, section 9.2.2; TRACE is never sent.
