@@ -213,6 +213,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
             host_budget: config.retry.host_budget(),
             health: HealthPolicy::from(&config.health),
             timeout: config.fetch.timeout.0,
+            connect_timeout: config.fetch.connect_timeout.0,
             deadline: config.fetch.deadline.0,
             max_redirects: config.fetch.max_redirects,
             idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,

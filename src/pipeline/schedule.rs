@@ -21,12 +21,6 @@ use crate::schedule::{Core, Limit, Need};
 /// How often the board is brought up to date, at most.
 const VIEW_EVERY: Duration = Duration::from_millis(200);
 
-/// While something is on the wire the task wakes up this often, at least.
-const TICK: Duration = Duration::from_secs(2);
-
-/// Waking up so much later than that means that this process stood still.
-const STOOD_STILL: Duration = Duration::from_secs(5);
-
 /// Verdicts, and queued lines, taken at once.
 const BATCH: usize = 128;
 
@@ -93,15 +87,10 @@ impl Schedule {
             let view_at = publisher.look(&self, input_open, now);
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
-            let tick_at = (counts.in_flight > 0).then_some(now + TICK);
-            let wake_at = [core_at, view_at, tick_at].into_iter().flatten().min();
+            let wake_at = [core_at, view_at].into_iter().flatten().min();
             let event = self.wait(input_open, &mut lines, &mut verdicts, timer.as_mut(), wake_at).await;
-            let woken = self.clock.now();
-            if tick_at.is_some_and(|at| woken > at + STOOD_STILL) {
-                self.core.slept(woken);
-            }
             // The board's own timer is no news, or it would go on for ever.
-            publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= woken);
+            publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= self.clock.now());
             match event {
                 Event::Closed => return Err("a worker is gone with its job".into()),
                 Event::Verdicts => self.take_verdicts(&mut verdicts),

@@ -199,6 +199,8 @@ pub struct Settings {
     pub health: HealthPolicy,
     /// One attempt.
     pub timeout: Duration,
+    /// Of that, DNS, TCP and TLS.
+    pub connect_timeout: Duration,
     /// One line, from its first request on.
     pub deadline: Duration,
     /// Redirects per line.
@@ -224,6 +226,7 @@ impl Default for Settings {
             host_budget: RetryConfig::default().host_budget(),
             health: HealthPolicy::from(&HealthConfig::default()),
             timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
             deadline: Duration::from_secs(600),
             max_redirects: 10,
             idle_connections: 256,

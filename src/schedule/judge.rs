@@ -36,8 +36,10 @@ pub(super) struct Bench<'a> {
     pub now: Duration,
     /// Whether the line's time is over.
     pub overdue: bool,
-    /// Whether this process stood still since the request was sent.
-    pub slept: bool,
+    /// How long the attempt took.
+    pub wire: Duration,
+    /// DNS, TCP and TLS.
+    pub connect_timeout: Duration,
     /// Uniform in 0..1, for the jitter.
     pub chance: f64,
 }
@@ -81,7 +83,7 @@ impl Bench<'_> {
         if failure.sent == Sent::Starved {
             return self.retry(job, self.backoff(job.starved), Charge::Nothing, because);
         }
-        if self.slept && may_have_overslept(failure) && is_idempotent(&job.request.method) {
+        if self.overslept(job, failure.kind) && is_idempotent(&job.request.method) {
             return self.retry(job, self.backoff(1), Charge::Nothing, because);
         }
         let again = match because.0.retry() {
@@ -102,6 +104,18 @@ impl Bench<'_> {
             return Judgement::Settle(Some(because));
         }
         Judgement::Retry { at: self.now + wait, charge, because }
+    }
+
+    /// Whether the attempt ran out of time while this process, or the whole machine, stood still: its end comes far too
+    /// late for a timer, and it may be that nothing was wrong.
+    fn overslept(&self, job: &Job, kind: Kind) -> bool {
+        const TOO_LATE: Duration = Duration::from_secs(1);
+        let limit = match kind {
+            Kind::Timeout => job.time_limit,
+            Kind::ConnectTimeout | Kind::DnsTimeout => self.connect_timeout,
+            _ => return false,
+        };
+        self.wire > limit + TOO_LATE
     }
 
     fn backoff(&self, nth: u32) -> Duration {
@@ -174,11 +188,6 @@ pub(super) fn canceled() -> (Kind, String) {
 pub(super) fn too_long(wait: Duration) -> (Kind, String) {
     let message = format!("the host asked for {} s of rest; retry.max_retry_after allows less", wait.as_secs());
     (Kind::RetryAfterTooLong, message)
-}
-
-/// Whether the attempt may have failed only because this process stood still.
-fn may_have_overslept(failure: &Failure) -> bool {
-    matches!(failure.kind, Kind::Timeout | Kind::ConnectTimeout | Kind::DnsTimeout)
 }
 
 /// RFC 9110, section 9.2.2; TRACE is never sent.

@@ -74,8 +74,6 @@ pub struct Core {
     /// Lines taken in and not handed out by `take_settled`.
     lines: usize,
     given_up: bool,
-    /// When this process last woke up after standing still.
-    slept: Duration,
     /// Until when this machine counts as short of open files or ports.
     starved_until: Duration,
     /// How long records could not be written, up to the stall under way.
@@ -135,7 +133,6 @@ impl Core {
             waiting: 0,
             lines: 0,
             given_up: false,
-            slept: Duration::ZERO,
             starved_until: Duration::ZERO,
             stalled: Duration::ZERO,
             stalled_since: None,
@@ -221,7 +218,8 @@ impl Core {
             max_redirects: self.settings.max_redirects,
             now,
             overdue: self.lines_time(now) >= self.deadline_of(&job),
-            slept: job.sent < self.slept,
+            wire,
+            connect_timeout: self.settings.connect_timeout,
             chance,
         };
         let judgement = match bench.judge(&job, &attempt) {
@@ -252,11 +250,6 @@ impl Core {
         let deadline = self.deadlines.first().filter(|_| self.stalled_since.is_none()).map(|key| now + left(key));
         let place = self.forgettable.first().filter(|_| !self.untracked.is_empty()).map(|(kept, _)| *kept);
         [timer, deadline, paced, place].into_iter().flatten().min()
-    }
-
-    /// This process, or the whole machine, stood still until now: what ran out of time meanwhile is not to blame.
-    pub fn slept(&mut self, now: Duration) {
-        self.slept = now;
     }
 
     /// Records cannot be written for now: lines that wait do not lose their time to it. Said again, it changes nothing.
