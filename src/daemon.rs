@@ -212,6 +212,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
             budget: config.retry.budget(),
             host_budget: config.retry.host_budget(),
             health: HealthPolicy::from(&config.health),
+            robots: config.robots.policy(&config.fetch.user_agent),
             timeout: config.fetch.timeout.0,
             connect_timeout: config.fetch.connect_timeout.0,
             deadline: config.fetch.deadline.0,

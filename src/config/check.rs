@@ -69,6 +69,7 @@ fn bounds(config: &Config, report: &mut Report) {
         }
     };
     sized("queue.window_bytes", config.queue.window_bytes, Size::mib(4095));
+    sized("robots.cache", config.robots.cache, Size::mib(1 << 20));
     sized("fetch.max_body", config.fetch.max_body, Size(1 << 40));
 }
 
@@ -108,6 +109,7 @@ fn times(config: &Config, report: &mut Report) {
     bounded("retry.max_retry_after", config.retry.max_retry_after);
     bounded("health.cool_down", config.health.cool_down);
     bounded("health.give_up", config.health.give_up);
+    bounded("robots.max_crawl_delay", config.robots.max_crawl_delay);
     bounded("shutdown.grace", config.shutdown.grace);
     let (first, most) = (config.retry.backoff, config.retry.max_backoff);
     if first > most {

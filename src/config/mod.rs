@@ -21,7 +21,7 @@ pub use problem::{Problem, Report};
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig};
 use crate::item::CHUNK;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
-use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig};
+use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
 use crate::sink::{Jsonl, SinkConfig, Stdout};
 use crate::source::{File, SourceConfig, Stdin};
 use crate::telemetry::LogConfig;
@@ -44,6 +44,8 @@ pub struct Config {
     pub retry: RetryConfig,
     /// `[health]`
     pub health: HealthConfig,
+    /// `[robots]`
+    pub robots: RobotsConfig,
     /// `[dns]`
     pub dns: DnsConfig,
     /// `[network]`
@@ -91,6 +93,7 @@ impl Default for Config {
             hosts: BTreeMap::new(),
             retry: RetryConfig::default(),
             health: HealthConfig::default(),
+            robots: RobotsConfig::default(),
             dns: DnsConfig::default(),
             network: NetworkConfig::default(),
             output: OutputConfig::default(),

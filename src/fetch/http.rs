@@ -13,7 +13,7 @@ use url::{Host, Url};
 use super::body::{Announced, BodyRules, receive};
 use super::decode::codings_of;
 use super::failure::before_answer;
-use super::{Fetch, FetchConfig, Guard, HeaderTable, Resolver};
+use super::{Fetch, FetchConfig, Guard, HeaderTable, Oversize, Resolver};
 use crate::error::BoxError;
 use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, POOL_IDLE_TIMEOUT, RetryAfter, Sent};
 
@@ -22,6 +22,9 @@ const LONGEST_CONTENT_TYPE: usize = 1024;
 
 /// A longer Location is none that can be followed: lines keep the URLs of their redirects.
 const LONGEST_LOCATION: usize = 8192;
+
+/// 500 KiB, and one byte to tell that there is more (RFC 9309, section 2.5).
+const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
 
 /// Whether records will show bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +90,7 @@ impl Http {
             Err(error) => return Attempt::Failed(before_answer(error)),
         };
         let ttfb = start.elapsed();
-        match self.receive(&job.request.method, response, held, ttfb).await {
+        match self.receive(job, response, held, ttfb).await {
             Ok(answer) => Attempt::Answer(Box::new(answer)),
             Err(attempt) => attempt,
         }
@@ -107,6 +110,16 @@ impl Http {
         })
     }
 
+    /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
+    fn rules_for(&self, job: &Job) -> BodyRules {
+        match job.aside {
+            None => self.rules,
+            Some(_) => {
+                BodyRules { max_body: MOST_OF_ROBOTS, oversize: Oversize::Truncate, keep: Keep::Bodies, digest: false }
+            }
+        }
+    }
+
     fn request(&self, job: &Job) -> reqwest::Request {
         let mut request = reqwest::Request::new(job.request.method.clone(), job.request.url.clone());
         *request.headers_mut() = self.headers.of(job);
@@ -120,11 +133,12 @@ impl Http {
 
     async fn receive(
         &self,
-        method: &Method,
+        job: &Job,
         response: reqwest::Response,
         held: Held,
         ttfb: Duration,
     ) -> Result<Answer, Attempt> {
+        let method = &job.request.method;
         check_framing(&response).map_err(|message| failed(Kind::Protocol, message))?;
         let status = response.status();
         let (version, ip) = (response.version(), response.remote_addr().map(|address| address.ip()));
@@ -146,7 +160,7 @@ impl Http {
                 && !headers.contains_key(header::TRANSFER_ENCODING),
         };
         let shown_headers = self.show_headers.then(|| copy(headers));
-        let mut body = receive(response, &announced, self.rules, held).await?;
+        let mut body = receive(response, &announced, self.rules_for(job), held).await?;
         if let Some(held) = &mut body.held {
             let beside_the_body =
                 shown_headers.as_ref().map_or(0, size_of) + content_type.as_deref().map_or(0, str::len);
