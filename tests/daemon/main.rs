@@ -8,6 +8,7 @@
 )]
 
 #[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod common;
 
 mod answers;
