@@ -10,6 +10,7 @@ mod parse;
 mod problem;
 mod read;
 mod survey;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use serde::Serialize;
 
 pub use problem::{Problem, Report};
 
-use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig};
+use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
 use crate::item::CHUNK;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
 use crate::schedule::{HostConfig, LimitsConfig, RetryConfig};
@@ -42,6 +43,8 @@ pub struct Config {
     pub hosts: BTreeMap<String, HostConfig>,
     /// `[retry]`
     pub retry: RetryConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
     /// `[dns]`
     pub dns: DnsConfig,
     /// `[network]`
@@ -85,6 +88,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             hosts: BTreeMap::new(),
             retry: RetryConfig::default(),
+            tls: TlsConfig::default(),
             dns: DnsConfig::default(),
             network: NetworkConfig::default(),
             output: OutputConfig::default(),

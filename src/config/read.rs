@@ -73,6 +73,7 @@ impl Reader {
                 "fetch" => self.component(&name, value, &mut config.fetch),
                 "limits" => self.component(&name, value, &mut config.limits),
                 "retry" => self.component(&name, value, &mut config.retry),
+                "tls" => self.component(&name, value, &mut config.tls),
                 "dns" => self.component(&name, value, &mut config.dns),
                 "network" => self.component(&name, value, &mut config.network),
                 "output" => self.component(&name, value, &mut config.output),

@@ -19,3 +19,4 @@ mod headers;
 mod lines;
 mod names;
 mod process;
+mod tls;
