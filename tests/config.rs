@@ -455,7 +455,7 @@ fn a_key_that_could_not_be_read_is_reported_once_and_judged_no_further() {
 fn a_flag_alone_takes_what_follows_from_it_along() {
     assert_eq!(arguments(&["--timeout", "5s"]).unwrap().fetch.timeout, Span::secs(5));
     let many = arguments(&["--max-concurrency", "5000"]).unwrap();
-    assert_eq!((many.limits.concurrency, many.fetch.workers), (5000, Some(5000)));
+    assert_eq!((many.limits.permits(), many.fetch.workers), (5000, Some(5000)));
     assert_eq!(many.limits.body_memory, Some(Size::kib(5000 * 64)));
     assert_eq!(arguments(&["--max-body", "1GiB"]).unwrap().limits.body_memory, Some(Size::mib(2048)));
     assert!(arguments(&["--connect-timeout", "3s"]).unwrap().dns.timeout < Some(Span::secs(3)));

@@ -55,6 +55,7 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
             "schedule::HostConfig",
             "schedule::LimitsConfig",
             "schedule::RetryConfig",
+            "schedule::HealthConfig",
             "pipeline::QueueConfig",
             "pipeline::OutputConfig",
             "pipeline::ShutdownConfig",

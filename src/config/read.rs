@@ -73,6 +73,7 @@ impl Reader {
                 "fetch" => self.component(&name, value, &mut config.fetch),
                 "limits" => self.component(&name, value, &mut config.limits),
                 "retry" => self.component(&name, value, &mut config.retry),
+                "health" => self.component(&name, value, &mut config.health),
                 "tls" => self.component(&name, value, &mut config.tls),
                 "dns" => self.component(&name, value, &mut config.dns),
                 "network" => self.component(&name, value, &mut config.network),

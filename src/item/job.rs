@@ -32,6 +32,10 @@ pub struct Job {
     pub attempts: u32,
     /// Retries charged against `retry.retries`.
     pub retries: u32,
+    /// Attempts for which this machine had no file or port.
+    pub starved: u32,
+    /// When the attempt under way, or the last one, started.
+    pub sent: Duration,
     /// What the next request is to the line.
     pub next: Next,
     /// The redirects followed.
@@ -65,6 +69,8 @@ impl Job {
             wire: Duration::ZERO,
             attempts: 0,
             retries: 0,
+            starved: 0,
+            sent: Duration::ZERO,
             next: Next::Attempt,
             hops: Vec::new(),
             home: Home::Here,

@@ -4,14 +4,23 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Settings;
+use super::adaptive::Adaptive;
+use super::budget::Budget;
+use super::circuit::{Circuit, Now};
+use super::judge::too_long;
 use super::pace::Pace;
-use crate::item::Job;
+use super::rest::Rest;
+use crate::item::{Job, Kind};
+use crate::units::Concurrency;
 
 /// What one host may be asked to bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostLimits {
     /// Requests on the wire at once.
-    pub concurrency: u32,
+    pub concurrency: Concurrency,
+    /// The most of them, where their number is found out.
+    pub max_concurrency: u32,
     /// From one start to the next; zero for no limit.
     pub every: Duration,
 }
@@ -27,18 +36,27 @@ pub(super) struct Host {
     pub again: BTreeMap<(Duration, u64), Box<Job>>,
     pub in_flight: u32,
     pub pace: Pace,
-    /// Retry-After holds until then.
-    pub paused_until: Duration,
-    /// A Retry-After that is too long to wait for holds until then.
-    pub closed_until: Duration,
+    pub rest: Rest,
+    pub circuit: Circuit,
+    pub retries: Budget,
+    /// Finds out how many requests at once do it good, if that is not given.
+    adaptive: Option<Box<Adaptive>>,
+    /// The shortest time to first byte.
+    pub fastest: Option<Duration>,
     /// The time of this host's timer, if it has one.
     pub timer: Option<Duration>,
     /// Whether the host stands in the ring of ready hosts.
     pub in_ring: bool,
+    /// From when on others may have its place, if it is remembered for longer.
+    pub place_free_at: Option<Duration>,
 }
 
 impl Host {
     pub fn new(name: Arc<str>, limits: HostLimits) -> Self {
+        let adaptive = match limits.concurrency {
+            Concurrency::Fixed(_) => None,
+            Concurrency::Adaptive => Some(Box::new(Adaptive::new(limits.max_concurrency))),
+        };
         Self {
             name,
             limits,
@@ -46,20 +64,39 @@ impl Host {
             again: BTreeMap::new(),
             in_flight: 0,
             pace: Pace::new(limits.every),
-            paused_until: Duration::ZERO,
-            closed_until: Duration::ZERO,
+            rest: Rest::default(),
+            circuit: Circuit::default(),
+            retries: Budget::default(),
+            adaptive,
+            fastest: None,
             timer: None,
             in_ring: false,
+            place_free_at: None,
         }
     }
 
-    /// The earliest time a line of this host may start; `None` while nothing waits or all its slots are taken.
+    /// Requests on the wire at once, as of now.
+    pub fn concurrency(&self) -> u32 {
+        match (&self.adaptive, self.limits.concurrency) {
+            (Some(adaptive), _) => adaptive.limit(),
+            (None, Concurrency::Fixed(most)) => most,
+            (None, Concurrency::Adaptive) => self.limits.max_concurrency,
+        }
+    }
+
+    /// The limit that is found out, if it is not given.
+    pub fn adaptive(&mut self) -> Option<&mut Adaptive> {
+        self.adaptive.as_deref_mut()
+    }
+
+    /// The earliest time a line of this host may start; `None` while nothing waits, all its slots are taken, or a probe
+    /// is under way.
     pub fn next_start(&self) -> Option<Duration> {
-        if self.in_flight >= self.limits.concurrency {
+        if self.in_flight >= self.concurrency() {
             return None;
         }
         let line = if self.fresh.is_empty() { self.again.first_key_value()?.0.0 } else { Duration::ZERO };
-        Some(line.max(self.pace.next()).max(self.paused_until))
+        Some(line.max(self.pace.next()).max(self.rest.paused_until).max(self.circuit.next_start()?))
     }
 
     /// The line that starts next.
@@ -101,13 +138,22 @@ impl Host {
         self.fresh.len() + self.again.len()
     }
 
-    /// Whether it is remembered for nothing but a rest that is too long to be waited for.
-    pub fn is_merely_closed(&self) -> bool {
-        self.waiting() == 0 && self.in_flight == 0 && self.closed_until == self.forget_at()
+    /// Why its lines would wait in vain, if they would.
+    pub fn hopeless(&self, settings: &Settings, now: Now) -> Option<(Kind, String)> {
+        if self.rest.closed_until > now.time {
+            return Some(too_long(self.rest.closed_until - now.time));
+        }
+        self.circuit.gave_up(&settings.health, now)
     }
 
-    /// From when on nothing need be remembered of a host without lines.
-    pub fn forget_at(&self) -> Duration {
-        self.pace.forget_at().max(self.paused_until).max(self.closed_until)
+    /// Until when it must be remembered without lines: another request before then could come too early.
+    pub fn kept_until(&self) -> Duration {
+        self.pace.forget_at().max(self.rest.paused_until)
+    }
+
+    /// Until when it is worth remembering without lines.
+    pub fn remembered_until(&self, settings: &Settings) -> Duration {
+        let rest = self.rest.closed_until.max(self.rest.remembered_until(&settings.retry));
+        rest.max(self.circuit.remembered_until(&settings.health)).max(self.kept_until())
     }
 }

@@ -7,13 +7,18 @@
 //! Hosts with a line that may start now stand in a ring and take turns, so between two turns of a ready host no other
 //! gets more than one. Hosts that must wait have one timer each.
 
+mod adaptive;
+mod budget;
+mod circuit;
 mod config;
 mod host;
 mod idle;
 mod judge;
 mod limit;
 mod lines;
+mod load;
 mod pace;
+mod rest;
 mod table;
 mod turns;
 
@@ -23,12 +28,17 @@ use std::time::Duration;
 
 use slab::Slab;
 
+pub use budget::BudgetPolicy;
+pub use circuit::{HealthConfig, HealthPolicy};
 pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
 pub use host::HostLimits;
 pub use limit::Limit;
 pub use pace::SLACK;
 
 use crate::item::{Attempt, Done, Job};
+use adaptive::Adaptive;
+use budget::Budget;
+use circuit::Contact;
 use host::Host;
 use idle::{Alive, Idle};
 use judge::{Bench, Judgement, canceled};
@@ -45,6 +55,8 @@ pub struct Core {
     /// Hosts with a line that may start now, in the order of their turns.
     ring: VecDeque<usize>,
     timers: BTreeSet<(Duration, usize)>,
+    /// Hosts without lines that may make room for others, from when on.
+    forgettable: BTreeSet<(Duration, usize)>,
     /// Lines that were sent and wait again: `(end of their time, host, due, turn)`.
     deadlines: BTreeSet<(Duration, usize, Duration, u64)>,
     /// Lines of hosts for which the table has no room yet.
@@ -52,6 +64,9 @@ pub struct Core {
     settled: VecDeque<Done>,
     turns: Turns,
     pace: Pace,
+    retries: Budget,
+    /// Finds out how many requests at once do the whole run good, if that is not given.
+    adaptive: Option<Adaptive>,
     idle: Idle,
     chance: fastrand::Rng,
     in_flight: usize,
@@ -59,6 +74,8 @@ pub struct Core {
     /// Lines taken in and not handed out by `take_settled`.
     lines: usize,
     given_up: bool,
+    /// Until when this machine counts as short of open files or ports.
+    starved_until: Duration,
     /// How long records could not be written, up to the stall under way.
     stalled: Duration,
     stalled_since: Option<Duration>,
@@ -98,6 +115,8 @@ impl Core {
     pub fn new(settings: Settings) -> Self {
         Self {
             pace: Pace::new(settings.every),
+            retries: Budget::default(),
+            adaptive: settings.adaptive.map(Adaptive::new),
             idle: Idle::new(settings.idle_connections),
             chance: fastrand::Rng::with_seed(settings.seed),
             settings,
@@ -105,6 +124,7 @@ impl Core {
             names: HashMap::new(),
             ring: VecDeque::new(),
             timers: BTreeSet::new(),
+            forgettable: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             untracked: VecDeque::new(),
             settled: VecDeque::new(),
@@ -113,6 +133,7 @@ impl Core {
             waiting: 0,
             lines: 0,
             given_up: false,
+            starved_until: Duration::ZERO,
             stalled: Duration::ZERO,
             stalled_since: None,
         }
@@ -125,7 +146,7 @@ impl Core {
             return self.settle(job, None, Some(canceled()), now);
         }
         self.waiting += 1;
-        match self.host_of(&job.request) {
+        match self.host_of(&job.request, now) {
             Some(host) => self.enqueue(job, host, now),
             None => {
                 self.turns.place(job.ticket.turn, usize::MAX);
@@ -143,6 +164,9 @@ impl Core {
     /// What the line that may start now needs; `None` when none may. Asking changes nothing that could be seen.
     pub fn peek(&mut self, now: Duration) -> Option<Need> {
         self.advance(now);
+        if self.is_full() {
+            return None;
+        }
         let id = self.next_host(now)?;
         let line = self.hosts[id].front(now).filter(|_| self.pace.next() <= now)?;
         Some(self.need_of(line))
@@ -163,6 +187,9 @@ impl Core {
         self.advance(now);
         self.admit_oldest(now);
         let (turn, id) = self.turns.oldest()?;
+        if self.is_full() {
+            return None;
+        }
         let host = self.hosts.get_mut(id)?;
         if self.pace.next() > now || host.next_start().is_none_or(|at| at > now) {
             return None;
@@ -180,13 +207,20 @@ impl Core {
         self.idle.end(&job.request.url, job.connection, alive, now);
         job.wire += wire;
         note_sent(&mut job, &attempt);
-        self.obey_retry_after(id, &attempt, now);
+        let chance = self.chance.f64();
+        let clocks = self.clocks(now);
+        let host = &mut self.hosts[id];
+        host.rest.obey(&attempt, &self.settings.retry, job.sent, chance, now);
+        host.circuit.end(job.ticket.turn, Contact::of(&attempt), &self.settings.health, clocks);
+        self.learn(&job, &attempt, now);
         let bench = Bench {
             policy: &self.settings.retry,
             max_redirects: self.settings.max_redirects,
             now,
             overdue: self.lines_time(now) >= self.deadline_of(&job),
-            chance: self.chance.f64(),
+            wire,
+            connect_timeout: self.settings.connect_timeout,
+            chance,
         };
         let judgement = match bench.judge(&job, &attempt) {
             Judgement::Retry { .. } | Judgement::Reserve(_) | Judgement::Follow(..) if self.given_up => {
@@ -214,7 +248,8 @@ impl Core {
         let timer = self.timers.first().map(|(at, _)| *at);
         let left = |(end, ..): &(Duration, usize, Duration, u64)| end.saturating_sub(self.lines_time(now));
         let deadline = self.deadlines.first().filter(|_| self.stalled_since.is_none()).map(|key| now + left(key));
-        [timer, deadline, paced].into_iter().flatten().min()
+        let place = self.forgettable.first().filter(|_| !self.untracked.is_empty()).map(|(kept, _)| *kept);
+        [timer, deadline, paced, place].into_iter().flatten().min()
     }
 
     /// Records cannot be written for now: lines that wait do not lose their time to it. Said again, it changes nothing.

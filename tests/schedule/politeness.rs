@@ -6,6 +6,7 @@ use fetchd::item::{Kind, Outcome};
 use fetchd::schedule::SLACK;
 use proptest::prelude::*;
 
+use crate::items::at_once;
 use crate::script::{HOSTS, MAX_RETRY_AFTER, Reply, scripts, trickles};
 use crate::world::{Event, Settled, What, play};
 
@@ -22,7 +23,7 @@ proptest! {
                 _ => continue,
             }
             for (now, limits) in in_flight.iter().zip(&script.limits) {
-                prop_assert!(*now <= limits.concurrency);
+                prop_assert!(*now <= at_once(limits));
             }
             prop_assert!(in_flight.iter().sum::<u32>() as usize <= script.permits);
         }

@@ -231,7 +231,11 @@ impl<'a> World<'a> {
 
 fn settings_of(script: &Script) -> Settings {
     let hosts = script.limits.iter().enumerate();
-    let rule = |limits: &HostLimits| HostRule { concurrency: Some(limits.concurrency), every: Some(limits.every) };
+    let rule = |limits: &HostLimits| HostRule {
+        concurrency: Some(limits.concurrency),
+        max_concurrency: Some(limits.max_concurrency),
+        every: Some(limits.every),
+    };
     let hosts = hosts.map(|(host, limits)| (HostPattern::Name(format!("h{host}.test")), rule(limits))).collect();
     Settings { hosts, ..script.settings.clone() }
 }
