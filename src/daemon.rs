@@ -18,11 +18,11 @@ use url::Url;
 use crate::cli::RunArgs;
 use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config};
 use crate::error::{BoxError, Chain, Error};
-use crate::fetch::{Guard, HeaderTable, Http, HttpSettings, Keep, Resolver};
+use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Keep, Resolver, Verify};
 use crate::hosts::HostPattern;
 use crate::item::CHUNK;
 use crate::pipeline::{self, Board, End, FailFast, Parts, Settings};
-use crate::schedule::{self, HealthPolicy, HostLimits, HostRule, RetryPolicy};
+use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
 use crate::sink::{Body, Sink, SinkConfig, Style};
 use crate::source::{Source, SourceConfig};
 use crate::telemetry::{self, Logs, Progress, ProgressMode, Stats, Summary};
@@ -152,12 +152,28 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
         config.hosts.iter().filter_map(|(text, host)| Some((text.parse::<HostPattern>().ok()?, host.headers.clone())));
     let settings = HttpSettings {
         headers: HeaderTable::new(&config.fetch, hosts, &config.headers)?,
+        tls: config.tls.clone(),
+        hosts: host_tls(config),
         keep: keep(config),
         show_headers: config.output.headers,
         digest: config.output.digest,
         idle_per_host: widest_host(config) as usize,
     };
     Http::new(&config.fetch, settings, guard, &resolver)
+}
+
+/// What `[hosts]` says of TLS; where certificates are not verified, that is said.
+fn host_tls(config: &Config) -> Vec<(HostPattern, HostTls)> {
+    let insecure: Vec<_> =
+        config.hosts.iter().filter(|(_, host)| host.insecure == Some(true)).map(|(text, _)| text.as_str()).collect();
+    if !insecure.is_empty() {
+        tracing::warn!("the certificates of {} are not verified (hosts.\"NAME\".insecure)", insecure.join(", "));
+    }
+    let of = |host: &HostConfig| HostTls {
+        verify: host.insecure.map(|insecure| if insecure { Verify::No } else { Verify::Yes }),
+        identity: host.client_cert.clone().zip(host.client_key.clone()).map(|(cert, key)| IdentityFiles { cert, key }),
+    };
+    config.hosts.iter().filter_map(|(text, host)| Some((text.parse().ok()?, of(host)))).collect()
 }
 
 /// Bodies are kept if any sink shows them.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use super::{Config, Report};
+use super::{Config, Report, tls};
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
 use crate::sink::SinkConfig;
@@ -17,6 +17,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     memory(config, report);
     hosts(config, report);
     headers(config, report);
+    tls::check(config, report);
     sources(config, report);
     sinks(config, report);
 }

@@ -10,6 +10,7 @@ mod parse;
 mod problem;
 mod read;
 mod survey;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use serde::Serialize;
 
 pub use problem::{Problem, Report};
 
-use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig};
+use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
 use crate::item::CHUNK;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
 use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
@@ -46,6 +47,8 @@ pub struct Config {
     pub health: HealthConfig,
     /// `[robots]`
     pub robots: RobotsConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
     /// `[dns]`
     pub dns: DnsConfig,
     /// `[network]`
@@ -94,6 +97,7 @@ impl Default for Config {
             retry: RetryConfig::default(),
             health: HealthConfig::default(),
             robots: RobotsConfig::default(),
+            tls: TlsConfig::default(),
             dns: DnsConfig::default(),
             network: NetworkConfig::default(),
             output: OutputConfig::default(),

@@ -1,7 +1,8 @@
-//! `[fetch]`, `[dns]` and `[network]`.
+//! `[fetch]`, `[tls]`, `[dns]` and `[network]`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,14 @@ pub enum Oversize {
     Fail,
     /// The body is cut, and its record says so.
     Truncate,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// Certificates of authorities, in PEM, that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[dns]`

@@ -1,20 +1,25 @@
 //! Fetching: one attempt on the wire. In comes a job, out goes what happened; the schedule judges it.
 
 mod body;
+mod chunks;
+mod clients;
 mod config;
 mod decode;
 mod failure;
 mod guard;
 mod headers;
 mod http;
+mod pem;
 mod resolve;
 
 use futures::future::BoxFuture;
 
-pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize};
+pub use clients::{HostTls, IdentityFiles, Verify};
+pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize, TlsConfig};
 pub use guard::Guard;
 pub use headers::HeaderTable;
 pub use http::{Http, HttpSettings, Keep};
+pub use pem::{Unusable, read_authorities, read_identity};
 pub use resolve::Resolver;
 
 use crate::item::{Attempt, Held, Job};

@@ -1,6 +1,7 @@
 //! What the schedule is told: `[limits]`, `[hosts]`, `[retry]`, and a few keys of `[fetch]`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,12 @@ pub struct HostConfig {
     pub rate: Option<Rate>,
     /// Headers for this host alone.
     pub headers: BTreeMap<String, String>,
+    /// Whether its certificate is not verified.
+    pub insecure: Option<bool>,
+    /// The certificate, in PEM, that is shown to this host alone.
+    pub client_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    pub client_key: Option<PathBuf>,
 }
 
 /// `[retry]`

@@ -8,6 +8,7 @@
 )]
 
 #[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod common;
 
 mod answers;
@@ -18,3 +19,4 @@ mod headers;
 mod lines;
 mod names;
 mod process;
+mod tls;
