@@ -1,9 +1,11 @@
 //! What the tests of the whole program share: servers that play scripts, and a driver for the real binary.
 
 pub mod certs;
+pub mod codings;
 pub mod dns;
 pub mod fetchd;
 pub mod origin;
+pub mod pipe;
 
 use std::time::Duration;
 
