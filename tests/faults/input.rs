@@ -120,10 +120,16 @@ fn a_json_line_that_asks_for_the_impossible_is_an_invalid_request() {
 }
 
 #[test]
-fn what_is_no_json_is_said_to_be_none() {
-    let deep = format!("{{\"url\": \"http://h/\", \"meta\": {}{}}}", "[".repeat(200), "]".repeat(200));
-    let records = provoke(fetchd([], ""), ["{", "{}}", "{\"url\": 'http://h/'}", &deep]);
-    assert_eq!(fates(&records), [rejected("invalid_json"); 4]);
+fn what_is_no_json_or_too_deep_for_a_record_is_said_to_be_none() {
+    let origin = Origin::start();
+    let deep = |levels: usize| {
+        let meta = "[".repeat(levels - 1) + &"]".repeat(levels - 1);
+        format!("{{\"url\": \"{}\", \"meta\": {meta}}}", origin.url("/ok/1"))
+    };
+    let lines = [deep(126), deep(127), "{".into(), "{}}".into(), "{\"url\": 'http://h/'}".into()];
+    let records = provoke(fetchd([], ""), lines);
+    assert_eq!(fates(&records)[0], ("ok", "", 1));
+    assert_eq!(fates(&records)[1..], [rejected("invalid_json"); 4]);
 }
 
 #[test]
