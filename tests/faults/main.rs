@@ -20,3 +20,8 @@ mod body;
 mod connect;
 mod http;
 mod input;
+
+mod conservation;
+mod cuts;
+mod parses;
+mod rates;
