@@ -2,9 +2,11 @@
 
 pub mod certs;
 pub mod clients;
+pub mod codings;
 pub mod dns;
 pub mod fetchd;
 pub mod origin;
+pub mod pipe;
 
 use std::time::Duration;
 
