@@ -1,6 +1,5 @@
 //! One attempt with reqwest: guard, request, head, body.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use tokio::time::Instant;
-use url::{Host, Position, Url};
+use url::{Position, Url};
 
 use super::body::{Announced, BodyRules, receive};
 use super::chunks::Chunks;
@@ -108,12 +107,7 @@ impl Http {
 
     /// Names are checked where they are resolved; an address that stands in the URL never gets there.
     fn check_literal(&self, url: &Url) -> Result<(), Failure> {
-        let address = match url.host() {
-            Some(Host::Ipv4(v4)) => IpAddr::V4(v4),
-            Some(Host::Ipv6(v6)) => IpAddr::V6(v6),
-            _ => return Ok(()),
-        };
-        self.guard.check(address).map_err(|forbidden| Failure {
+        self.guard.check_literal(url).map_err(|forbidden| Failure {
             kind: Kind::ForbiddenAddress,
             message: forbidden.to_string(),
             sent: Sent::Refused,

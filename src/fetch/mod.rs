@@ -5,12 +5,14 @@ mod chunks;
 mod clients;
 mod config;
 mod decode;
+mod embedded;
 mod failure;
 mod guard;
 mod headers;
 mod http;
 mod pem;
 mod resolve;
+mod special;
 
 use futures::future::BoxFuture;
 
