@@ -4,22 +4,24 @@ use std::error::Error;
 use std::io;
 
 use rustix::io::Errno;
+use url::{Host, Url};
 
-use super::resolve::Unresolved;
+use super::dns::Unresolved;
+use super::route;
 use crate::error::Chain;
 use crate::item::{Failure, Kind, Sent};
 
 /// What went wrong before the answer's head was there.
-pub(super) fn before_answer(error: reqwest::Error) -> Failure {
+pub(super) fn before_answer(error: reqwest::Error, url: &Url) -> Failure {
     let error = error.without_url();
     if let Some(unresolved) = find::<Unresolved>(&error) {
-        let sent = if unresolved.kind == Kind::ForbiddenAddress { Sent::Refused } else { Sent::Nothing };
-        return Failure { kind: unresolved.kind, message: unresolved.message.clone(), sent };
+        let Unresolved { kind, message, sent } = unresolved.clone();
+        return Failure { kind, message, sent };
     }
     let (kind, sent) = if error.is_builder() {
         (Kind::InvalidUrl, Sent::Refused)
     } else if error.is_connect() {
-        (while_connecting(&error), if is_starved(&error) { Sent::Starved } else { Sent::Nothing })
+        (while_connecting(&error), if is_starved(&error, url) { Sent::Starved } else { Sent::Nothing })
     } else {
         (while_asking(&error), Sent::Something)
     };
@@ -52,9 +54,21 @@ fn while_connecting(error: &reqwest::Error) -> Kind {
 }
 
 /// Whether it was this machine that had no file or port for a connection.
-fn is_starved(error: &reqwest::Error) -> bool {
-    let errno = find::<io::Error>(error).and_then(Errno::from_io_error);
-    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM))
+fn is_starved(error: &reqwest::Error, url: &Url) -> bool {
+    let Some(error) = find::<io::Error>(error) else { return false };
+    if error.kind() != io::ErrorKind::AddrNotAvailable {
+        return is_lack(error);
+    }
+    // No port was free; but for want of any way to it, an IPv6 address fails alike. The resolver gives none out then.
+    match url.host() {
+        Some(Host::Ipv6(address)) => route::to(address.into()).is_ok(),
+        _ => true,
+    }
+}
+
+/// Whether an error says that this machine has no file, or no memory, for one more socket.
+pub(super) fn is_lack(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 fn while_asking(error: &reqwest::Error) -> Kind {

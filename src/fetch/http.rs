@@ -84,7 +84,7 @@ impl Http {
         let start = Instant::now();
         let response = match self.client.execute(self.request(job)).await {
             Ok(response) => response,
-            Err(error) => return Attempt::Failed(before_answer(error)),
+            Err(error) => return Attempt::Failed(before_answer(error, &job.request.url)),
         };
         let ttfb = start.elapsed();
         match self.receive(&job.request.method, response, held, ttfb).await {

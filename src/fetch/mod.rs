@@ -3,19 +3,20 @@
 mod body;
 mod config;
 mod decode;
+mod dns;
 mod failure;
 mod guard;
 mod headers;
 mod http;
-mod resolve;
+mod route;
 
 use futures::future::BoxFuture;
 
 pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize};
+pub use dns::Resolver;
 pub use guard::Guard;
 pub use headers::HeaderTable;
 pub use http::{Http, HttpSettings, Keep};
-pub use resolve::Resolver;
 
 use crate::item::{Attempt, Held, Job};
 

@@ -16,5 +16,6 @@ mod ends;
 mod files;
 mod headers;
 mod lines;
+mod look_ups;
 mod names;
 mod process;
