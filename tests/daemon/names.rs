@@ -228,6 +228,22 @@ fn an_ipv6_address_is_reached_or_fails_with_its_retries_where_there_is_no_ipv6()
 }
 
 #[test]
+fn a_name_without_a_way_to_its_ipv4_address_is_reached_by_its_ipv6_address() {
+    let dns = Dns::start();
+    // No machine has a way to the address of a broadcast.
+    dns.script("a.test", [addresses(60, &["255.255.255.255", "::1"])]);
+    let origin = TcpListener::bind("[::1]:0").map(|_| Origin::start_at(std::net::Ipv6Addr::LOCALHOST));
+    let url =
+        origin.as_ref().map_or("http://a.test/".to_owned(), |origin| origin.url("/ok/1").replace("[::1]", "a.test"));
+    let ended = asking(&dns, &["--allow", "::1"], "").run(url);
+    match origin {
+        Ok(_) => assert_eq!(ended.only_record()["ip"], "::1"),
+        Err(_) => assert_eq!(kind(ended.only_record()), "forbidden_address"),
+    }
+    assert_eq!(dns.asked("a.test"), [1, 1]);
+}
+
+#[test]
 fn a_lack_of_open_files_is_not_charged_to_names_that_are_looked_up() {
     let (origin, dns) = (Origin::start(), Dns::start());
     dns.script("*.test", [Say::Late(Duration::from_millis(100), addresses(60, &["127.0.0.1"]).into())]);

@@ -57,19 +57,18 @@ impl Lookup {
             let message = "the name is one that DNS cannot have: it is too long, or has an empty or impossible label";
             return Found::Failed(Unresolved::new(Kind::DnsNotFound, message));
         };
-        let kinds = kinds_in_order();
-        if let Some(found) = self.known_here(&relative, kinds) {
+        if let Some(found) = self.known_here(&relative) {
             return found;
         }
-        let searched = timeout(self.timeout, self.search(&relative, kinds)).await;
+        let searched = timeout(self.timeout, self.search(&relative)).await;
         searched.unwrap_or_else(|_| Found::Failed(self.no_answer()))
     }
 
     /// What the hosts file says, and what needs no asking (RFC 6761, sections 6.3 and 6.4; RFC 7686, section 2).
-    fn known_here(&self, name: &Name, kinds: [RecordType; 2]) -> Option<Found> {
+    fn known_here(&self, name: &Name) -> Option<Found> {
         const LONG: Duration = Duration::MAX;
-        let listed = kinds.iter().find_map(|kind| self.hosts.lookup_static_host(&Query::query(name.clone(), *kind)));
-        if let Some(listed) = listed {
+        let listed = |kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
+        if let Some(listed) = listed(RecordType::A).or_else(|| listed(RecordType::AAAA)) {
             let addresses = listed.answers().iter().filter_map(|record| record.data.ip_addr()).collect();
             return Some(Found::Addresses { addresses, ttl: LONG });
         }
@@ -84,10 +83,10 @@ impl Lookup {
 
     /// The first of the names that this one may stand for that has an address. A failure ends the search: another name
     /// must not be taken for this one because a server had a bad moment.
-    async fn search(&self, name: &Name, kinds: [RecordType; 2]) -> Found {
+    async fn search(&self, name: &Name) -> Found {
         let mut missing = Found::NoName { ttl: Some(Duration::MAX) };
         for candidate in self.system.names(name) {
-            missing = match self.addresses(&candidate, kinds).await {
+            missing = match self.addresses(&candidate).await {
                 found @ (Found::Addresses { .. } | Found::Failed(_)) => return found,
                 none => neither(&missing, &none),
             };
@@ -95,15 +94,20 @@ impl Lookup {
         missing
     }
 
-    /// Addresses of one family. The other one is asked for only when the name has none of the first: when that question
-    /// failed, an answer to the other would hide it.
-    async fn addresses(&self, name: &Name, [first, second]: [RecordType; 2]) -> Found {
-        match self.ask(name, first).await {
-            none @ Found::NoAddress { .. } => match self.ask(name, second).await {
-                neither_has @ Found::NoAddress { .. } => neither(&none, &neither_has),
-                found => found,
+    /// Addresses of one family: IPv6 is asked for when there is no IPv4 address, or no way to one, as on a machine that
+    /// has IPv6 alone. When the first question failed, an answer to the other would hide it.
+    async fn addresses(&self, name: &Name) -> Found {
+        let v4 = self.ask(name, RecordType::A).await;
+        match v4 {
+            Found::NoAddress { .. } => match self.ask(name, RecordType::AAAA).await {
+                none @ Found::NoAddress { .. } => neither(&v4, &none),
+                v6 => v6,
             },
-            found => found,
+            Found::Addresses { .. } if !has_way(&v4) => {
+                let v6 = self.ask(name, RecordType::AAAA).await;
+                if has_way(&v6) { v6 } else { v4 }
+            }
+            _ => v4,
         }
     }
 
@@ -142,9 +146,9 @@ impl Lookup {
     }
 }
 
-/// IPv4 first, except on a machine that has no way to it.
-fn kinds_in_order() -> [RecordType; 2] {
-    if route::is_v6_only() { [RecordType::AAAA, RecordType::A] } else { [RecordType::A, RecordType::AAAA] }
+/// Whether this machine has a way to one of the addresses.
+fn has_way(found: &Found) -> bool {
+    matches!(found, Found::Addresses { addresses, .. } if addresses.iter().any(|address| route::to(*address).is_ok()))
 }
 
 /// Of two names, or kinds of address, neither is there; that may be believed while it may be of both.

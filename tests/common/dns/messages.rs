@@ -40,11 +40,14 @@ impl Query {
 /// The messages that say it.
 pub fn messages(query: &Query, say: Say) -> Vec<Vec<u8>> {
     match say {
-        Say::Addresses(ttl, addresses) => vec![found(query, ttl, &[], &addresses)],
-        Say::Aliases(ttl, aliases, addresses) => vec![found(query, ttl, &aliases, &addresses)],
+        Say::Addresses(ttl, addresses) => vec![found(query, &[], ttl, &addresses)],
+        Say::Aliases(ttl, aliases, addresses) => {
+            let aliases: Vec<_> = aliases.into_iter().map(|alias| (alias, ttl)).collect();
+            vec![found(query, &aliases, 60, &addresses)]
+        }
         Say::Nothing(code, soa) => vec![nothing(query, code, soa)],
         Say::Malformed => {
-            let mut whole = found(query, 60, &["elsewhere.test"], &[]);
+            let mut whole = found(query, &[("elsewhere.test", 60)], 60, &[]);
             whole.truncate(whole.len() - 5);
             vec![whole]
         }
@@ -60,10 +63,10 @@ pub fn messages(query: &Query, say: Say) -> Vec<Vec<u8>> {
 }
 
 /// The name's aliases, one leading to the next, and the addresses of the last.
-fn found(query: &Query, ttl: u32, aliases: &[&str], addresses: &[IpAddr]) -> Vec<u8> {
+fn found(query: &Query, aliases: &[(&str, u32)], ttl: u32, addresses: &[IpAddr]) -> Vec<u8> {
     let (mut owner, mut answers) = (wire(&query.name), Vec::new());
-    for alias in aliases {
-        answers.push(record(&owner, CNAME, ttl, &wire(alias)));
+    for (alias, its_ttl) in aliases {
+        answers.push(record(&owner, CNAME, *its_ttl, &wire(alias)));
         owner = wire(alias);
     }
     for address in addresses {

@@ -31,7 +31,8 @@ pub struct Dns {
 pub enum Say {
     /// Those of these addresses that are of the kind asked for, to be believed for so many seconds.
     Addresses(u32, Vec<IpAddr>),
-    /// The same, at the end of these aliases; without addresses the last alias leads nowhere.
+    /// Addresses for a minute at the end of these aliases, to be believed for so many seconds; without addresses the last
+    /// one leads nowhere.
     Aliases(u32, Vec<&'static str>, Vec<IpAddr>),
     /// A response code without addresses, with the TTL and the minimum of an SOA record.
     Nothing(u8, Option<(u32, u32)>),
