@@ -33,6 +33,7 @@ pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
         "fetch.workers" => (1, 65_535),
         "fetch.max_redirects" => (0, 100),
         "retry.retries" => (0, 100),
+        "dns.cache" => (0, 1 << 20),
         "retry.on_status" => (300, 599),
         _ => return None,
     })
@@ -56,6 +57,7 @@ fn bounds(config: &Config, report: &mut Report) {
     within("fetch.max_redirects", config.fetch.max_redirects);
     within("retry.retries", config.retry.retries);
     within("health.failures", config.health.failures);
+    within("dns.cache", config.dns.cache);
     match config.fetch.workers {
         // It only follows: the concurrency is what is wrong.
         Some(workers) if workers == config.limits.permits() => {}

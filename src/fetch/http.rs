@@ -93,7 +93,7 @@ impl Http {
         let start = Instant::now();
         let response = match self.clients.of(job).execute(self.request(job)).await {
             Ok(response) => response,
-            Err(error) => return Attempt::Failed(before_answer(error, self.proxy.as_deref())),
+            Err(error) => return Attempt::Failed(before_answer(error, &job.request.url, self.proxy.as_deref())),
         };
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
