@@ -5,33 +5,37 @@ use super::check::bounds_of;
 use super::{Config, Report};
 use crate::open_files::BESIDES;
 use crate::source::SourceConfig;
-use crate::units::{counted, grouped};
+use crate::units::{Concurrency, counted, grouped};
 
 /// How many idle connections there can be where this many files can be open, and no key says more.
 pub(super) fn idle_connections(config: &Config, most: u64) -> u32 {
-    let concurrency = config.limits.concurrency;
+    let concurrency = config.limits.permits();
     let room = most.saturating_sub(u64::from(concurrency) + others(config));
     u32::try_from(room).unwrap_or(u32::MAX).min(concurrency)
 }
 
 /// Adds a problem when the configuration can need more files than can be open.
 pub(super) fn check(config: &Config, most: u64, report: &mut Report) {
-    let concurrency = u64::from(config.limits.concurrency);
+    let concurrency = u64::from(config.limits.permits());
+    let key = match config.limits.concurrency {
+        Concurrency::Fixed(_) => "limits.concurrency",
+        Concurrency::Adaptive => "limits.max_concurrency",
+    };
     let idle = u64::from(config.fetch.idle_connections.unwrap_or(0));
     let others = others(config);
     let needed = concurrency + idle + others;
     // A concurrency that is out of bounds is problem enough.
-    let in_bounds = bounds_of("limits.concurrency").is_none_or(|(_, highest)| concurrency <= highest);
+    let in_bounds = bounds_of(key).is_none_or(|(_, highest)| concurrency <= highest);
     if needed > most && in_bounds {
         let message = format!(
-            "{} can be needed at once: {} for `limits.concurrency`, {} for `fetch.idle_connections` and {} besides; the hard limit is {}, so lower one of the two, or raise the limit (`ulimit -Hn`, or LimitNOFILE= in systemd)",
+            "{} can be needed at once: {} for `{key}`, {} for `fetch.idle_connections` and {} besides; the hard limit is {}, so lower one of the two, or raise the limit (`ulimit -Hn`, or LimitNOFILE= in systemd)",
             counted(needed, "open file"),
             grouped(concurrency),
             grouped(idle),
             grouped(others),
             grouped(most)
         );
-        report.add_at_keys(&["limits.concurrency", "fetch.idle_connections"], message);
+        report.add_at_keys(&[key, "fetch.idle_connections"], message);
     }
 }
 
@@ -53,7 +57,7 @@ mod tests {
     /// From stdin to stdout, with these keys.
     fn config(concurrency: u32, idle_connections: Option<u32>) -> Config {
         let mut config = Config::default();
-        config.limits.concurrency = concurrency;
+        config.limits.concurrency = Concurrency::Fixed(concurrency);
         config.fetch.idle_connections = idle_connections;
         config
     }

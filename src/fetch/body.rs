@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use aws_lc_rs::digest::{self, SHA256};
 use bytes::{Buf, Bytes};
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, TryStreamExt};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, ReadBuf};
 
+use super::chunks::Chunks;
 use super::decode::{Coding, decoder};
-use super::failure::within_body;
 use super::{Keep, Oversize};
 use crate::item::{Attempt, Body, CHUNK, Failure, Held, Kind, Sent};
 
@@ -39,7 +39,7 @@ pub(super) struct Announced {
 /// # Errors
 /// The attempt's result, when it is not a whole answer.
 pub(super) async fn receive(
-    mut response: reqwest::Response,
+    mut chunks: Chunks,
     announced: &Announced,
     rules: BodyRules,
     held: Held,
@@ -50,30 +50,28 @@ pub(super) async fn receive(
     }
     let mut receiver = Receiver::new(rules, held, plain_length);
     if announced.codings.is_empty() {
-        while let Some(chunk) = response.chunk().await.map_err(|error| Attempt::Failed(within_body(error)))? {
+        while let Some(chunk) = chunks.try_next().await.map_err(Attempt::Failed)? {
             if receiver.take(&chunk)? == Go::Stop {
                 break;
             }
         }
     } else {
-        receive_decoded(response, announced, &mut receiver).await?;
+        receive_decoded(chunks, announced, &mut receiver).await?;
     }
     Ok(receiver.finish())
 }
 
-async fn receive_decoded(response: reqwest::Response, announced: &Announced, to: &mut Receiver) -> Result<(), Attempt> {
-    let mut raw = Raw { chunks: response.bytes_stream().boxed(), chunk: Bytes::new(), broken: None };
-    let decoded = decode_into(&mut raw, &announced.codings, to).await;
+async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver) -> Result<(), Attempt> {
+    let mut raw = Raw { chunks, chunk: Bytes::new(), ended: false, broken: None };
+    let decoded = decode_into(&mut raw, announced, to).await;
     match decoded {
-        Ok(Go::Stop) => Ok(()),
-        // The codings may end before the message does; it is whole only once its framing says so.
-        Ok(Go::On) => raw.drain(to.rules.max_body).await,
+        Ok(()) => Ok(()),
         Err(Decoding::Result(attempt)) => Err(attempt),
         Err(Decoding::Io(error)) => Err(match raw.broken {
             Some(failure) => Attempt::Failed(failure),
             None => {
-                let cut_by_close = announced.until_close && error.kind() == io::ErrorKind::UnexpectedEof;
-                let kind = if cut_by_close { Kind::BodyIncomplete } else { Kind::Decode };
+                // Where only the close ends the body, the bytes that are missing may never have come.
+                let kind = if announced.until_close && raw.ended { Kind::BodyIncomplete } else { Kind::Decode };
                 failed(kind, format!("the body cannot be decoded: {error}"))
             }
         }),
@@ -85,20 +83,18 @@ enum Decoding {
     Result(Attempt),
 }
 
-async fn decode_into(raw: &mut Raw, codings: &[Coding], to: &mut Receiver) -> Result<Go, Decoding> {
-    // An empty body is not decoded: some servers announce a coding for nothing.
+async fn decode_into(raw: &mut Raw, announced: &Announced, to: &mut Receiver) -> Result<(), Decoding> {
     if raw.fill_buf().await.map_err(Decoding::Io)?.is_empty() {
-        return Ok(Go::On);
+        // Some servers announce a coding for nothing. Where only the close ends the body, nothing is a body that was cut.
+        let cut = io::ErrorKind::UnexpectedEof.into();
+        return if announced.until_close { Err(Decoding::Io(cut)) } else { Ok(()) };
     }
-    let mut reader = decoder(Box::new(raw), codings).await.map_err(Decoding::Io)?;
+    let mut reader = decoder(Box::new(raw), &announced.codings).await.map_err(Decoding::Io)?;
     loop {
         let there = reader.fill_buf().await.map_err(Decoding::Io)?;
-        if there.is_empty() {
-            return Ok(Go::On);
-        }
         let n = there.len();
-        if to.take(there).map_err(Decoding::Result)? == Go::Stop {
-            return Ok(Go::Stop);
+        if n == 0 || to.take(there).map_err(Decoding::Result)? == Go::Stop {
+            return Ok(());
         }
         reader.consume(n);
     }
@@ -179,41 +175,28 @@ impl Receiver {
     }
 }
 
-/// The body as it comes off the wire, with the client's own error kept: decoders only pass on that there was one.
+/// The body as it comes off the wire, with what broke it kept: decoders only pass on that something did.
 struct Raw {
-    chunks: futures::stream::BoxStream<'static, reqwest::Result<Bytes>>,
+    chunks: Chunks,
     chunk: Bytes,
+    ended: bool,
     broken: Option<Failure>,
-}
-
-impl Raw {
-    /// Reads to the end of the message, as far as a body may go.
-    async fn drain(mut self, most: u64) -> Result<(), Attempt> {
-        let mut rest = self.chunk.len() as u64;
-        loop {
-            match self.chunks.try_next().await {
-                Ok(Some(chunk)) => rest += chunk.len() as u64,
-                Ok(None) => return Ok(()),
-                Err(error) => return Err(Attempt::Failed(within_body(error))),
-            }
-            if rest > most {
-                return Err(too_large(most));
-            }
-        }
-    }
 }
 
 impl AsyncBufRead for Raw {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         while this.chunk.is_empty() {
-            match ready!(this.chunks.as_mut().poll_next(cx)) {
+            match ready!(Pin::new(&mut this.chunks).poll_next(cx)) {
                 Some(Ok(chunk)) => this.chunk = chunk,
-                Some(Err(error)) => {
-                    this.broken = Some(within_body(error));
+                Some(Err(failure)) => {
+                    this.broken = Some(failure);
                     return Poll::Ready(Err(io::Error::other("the connection broke")));
                 }
-                None => break,
+                None => {
+                    this.ended = true;
+                    break;
+                }
             }
         }
         Poll::Ready(Ok(&this.chunk))

@@ -1,8 +1,12 @@
-//! What the tests of the whole program share: a server that plays scripts, and a driver for the real binary.
+//! What the tests of the whole program share: servers that play scripts, and a driver for the real binary.
 
+pub mod certs;
+pub mod clients;
+pub mod codings;
 pub mod dns;
 pub mod fetchd;
 pub mod origin;
+pub mod pipe;
 
 use std::time::Duration;
 

@@ -80,6 +80,7 @@ fn a_lack_of_files_is_waited_for_while_open_connections_go_on() {
     assert_eq!((ended.code, ended.count("ok")), (Some(0), 19), "{}", ended.stderr);
     assert!(ended.records.iter().all(|record| record["attempts"] == 1), "{:#?}", ended.records);
     assert!(!ended.stderr.contains("no file or port"), "once was enough: {}", ended.stderr);
+    assert_eq!(server.requests().len(), 21);
     assert_eq!(fs::read_to_string(dir.path().join("copy.jsonl")).unwrap().lines().count(), 21);
 }
 

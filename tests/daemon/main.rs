@@ -8,6 +8,7 @@
 )]
 
 #[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod common;
 
 mod answers;
@@ -17,5 +18,7 @@ mod files;
 mod files_open;
 mod headers;
 mod lines;
+mod look_ups;
 mod names;
 mod process;
+mod tls;
