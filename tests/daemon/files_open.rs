@@ -8,6 +8,7 @@ use nix::unistd::{Pid, mkfifo};
 use rlimit::Resource;
 use serde_json::Value;
 
+use crate::common::dns::{Dns, addresses};
 use crate::common::fetchd::{Fetchd, Running};
 use crate::common::origin::Origin;
 
@@ -82,6 +83,26 @@ fn a_lack_of_files_is_waited_for_while_open_connections_go_on() {
     assert!(!ended.stderr.contains("no file or port"), "once was enough: {}", ended.stderr);
     assert_eq!(server.requests().len(), 21);
     assert_eq!(fs::read_to_string(dir.path().join("copy.jsonl")).unwrap().lines().count(), 21);
+}
+
+#[test]
+fn a_look_up_waits_for_a_file_like_a_connection() {
+    let (server, dns) = (Origin::start(), Dns::start());
+    dns.script("*.test", [addresses(60, &["127.0.0.1"])]);
+    let config = format!("retry = {{ retries = 0, backoff = '10ms' }}\ndns.servers = ['{}']", dns.address());
+    let mut fetchd = Fetchd::local().config(&config).start();
+    fetchd.line(&server.url("/ok/1"));
+    fetchd.record();
+    take_files_away(fetchd.pid);
+    for n in 1..=20 {
+        fetchd.line(&server.url("/ok/1").replace("127.0.0.1", &format!("n{n}.test")));
+    }
+    fetchd.message("no file or port is left");
+    give_files_back(fetchd.pid);
+    fetchd.stdin = None;
+    let ended = fetchd.wait();
+    assert_eq!(ended.count("ok"), 20, "{:#?}", ended.records);
+    assert!(ended.records.iter().all(|record| record["attempts"] == 1), "{:#?}", ended.records);
 }
 
 #[test]

@@ -243,28 +243,14 @@ fn a_name_without_a_way_to_its_ipv4_address_is_reached_by_its_ipv6_address() {
     assert_eq!(dns.asked("a.test"), [1, 1]);
 }
 
-#[test]
-fn a_lack_of_open_files_is_not_charged_to_names_that_are_looked_up() {
-    let (origin, dns) = (Origin::start(), Dns::start());
-    dns.script("*.test", [Say::Late(Duration::from_millis(100), addresses(60, &["127.0.0.1"]).into())]);
-    let path = closing(&origin);
-    let input: String = (0..100).map(|n| by_name(&origin, &format!("n{n}.test"), path) + "\n").collect();
-    let script = "ulimit -n 40; exec \"$0\" --allow 127.0.0.0/8 --retries 0 \"$@\"";
-    let config = format!("retry.backoff = '10ms'\ndns.servers = ['{}']", dns.address());
-    let ended = Fetchd::in_shell(script).config(&config).run(input);
-    assert_eq!(ended.count("ok"), 100, "{:#?}", ended.records.iter().find(|record| record["outcome"] != "ok"));
-    assert!(ended.records.iter().all(|record| record["attempts"] == 1));
-}
-
 /// A process with 1,000 requests whose names no server answers, and its stdin open.
 fn hanging(dns: &Dns) -> Running {
     dns.script("*.silent.test", [Say::Silence]);
-    let script = "ulimit -S -n $(ulimit -H -n); exec \"$0\" --allow 127.0.0.0/8 \"$@\"";
     let config = format!(
         "dns = {{ servers = ['{}'], timeout = '9s' }}\nlimits.concurrency = 1100\nshutdown.grace = '1s'",
         dns.address()
     );
-    let mut fetchd = Fetchd::in_shell(script).config(&config).start();
+    let mut fetchd = Fetchd::local().config(&config).start();
     for n in 0..1000 {
         fetchd.line(&format!("http://n{n}.silent.test/"));
     }
