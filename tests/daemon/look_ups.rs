@@ -28,7 +28,8 @@ impl World {
     }
 
     fn fetchd(&self, config: &str) -> Fetchd {
-        Fetchd::local().config(&format!("dns.servers = ['{}']\n{config}", self.dns.address()))
+        let config = format!("dns.servers = ['{}']\nhealth.enabled = false\n{config}", self.dns.address());
+        Fetchd::local().config(&config)
     }
 
     /// Fetches from these names, each when the one before is done; the outcomes.
