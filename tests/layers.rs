@@ -57,6 +57,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
             "schedule::LimitsConfig",
             "schedule::RetryConfig",
             "schedule::HealthConfig",
+            "schedule::RobotsConfig",
             "pipeline::QueueConfig",
             "pipeline::OutputConfig",
             "pipeline::ShutdownConfig",
