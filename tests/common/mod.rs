@@ -4,7 +4,10 @@ pub mod certs;
 pub mod clients;
 pub mod dns;
 pub mod fetchd;
+pub mod frames;
+pub mod http2;
 pub mod origin;
+pub mod proxy;
 
 use std::time::Duration;
 
