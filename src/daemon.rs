@@ -147,7 +147,9 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
             "requests go through a proxy, which resolves their names: only literal addresses are checked here"
         );
     }
-    let resolver = Resolver::new(&config.dns, Arc::clone(&guard), proxy_host.as_deref())?;
+    // Half of the back-off is the shortest wait that its jitter leaves.
+    let first_retry = config.retry.backoff.0 / 2;
+    let resolver = Resolver::new(&config.dns, Arc::clone(&guard), proxy_host.as_deref(), first_retry);
     let hosts =
         config.hosts.iter().filter_map(|(text, host)| Some((text.parse::<HostPattern>().ok()?, host.headers.clone())));
     let settings = HttpSettings {
@@ -228,6 +230,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
             budget: config.retry.budget(),
             host_budget: config.retry.host_budget(),
             health: HealthPolicy::from(&config.health),
+            robots: config.robots.policy(&config.fetch.user_agent),
             timeout: config.fetch.timeout.0,
             connect_timeout: config.fetch.connect_timeout.0,
             deadline: config.fetch.deadline.0,

@@ -33,6 +33,7 @@ pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
         "fetch.workers" => (1, 65_535),
         "fetch.max_redirects" => (0, 100),
         "retry.retries" => (0, 100),
+        "dns.cache" => (0, 1 << 20),
         "retry.on_status" => (300, 599),
         _ => return None,
     })
@@ -56,6 +57,7 @@ fn bounds(config: &Config, report: &mut Report) {
     within("fetch.max_redirects", config.fetch.max_redirects);
     within("retry.retries", config.retry.retries);
     within("health.failures", config.health.failures);
+    within("dns.cache", config.dns.cache);
     match config.fetch.workers {
         // It only follows: the concurrency is what is wrong.
         Some(workers) if workers == config.limits.permits() => {}
@@ -70,6 +72,7 @@ fn bounds(config: &Config, report: &mut Report) {
         }
     };
     sized("queue.window_bytes", config.queue.window_bytes, Size::mib(4095));
+    sized("robots.cache", config.robots.cache, Size::mib(1 << 20));
     sized("fetch.max_body", config.fetch.max_body, Size(1 << 40));
 }
 
@@ -109,6 +112,7 @@ fn times(config: &Config, report: &mut Report) {
     bounded("retry.max_retry_after", config.retry.max_retry_after);
     bounded("health.cool_down", config.health.cool_down);
     bounded("health.give_up", config.health.give_up);
+    bounded("robots.max_crawl_delay", config.robots.max_crawl_delay);
     bounded("shutdown.grace", config.shutdown.grace);
     let (first, most) = (config.retry.backoff, config.retry.max_backoff);
     if first > most {

@@ -22,7 +22,7 @@ pub use problem::{Problem, Report};
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
 use crate::item::CHUNK;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
-use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig};
+use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
 use crate::sink::{Jsonl, SinkConfig, Stdout};
 use crate::source::{File, SourceConfig, Stdin};
 use crate::telemetry::LogConfig;
@@ -45,6 +45,8 @@ pub struct Config {
     pub retry: RetryConfig,
     /// `[health]`
     pub health: HealthConfig,
+    /// `[robots]`
+    pub robots: RobotsConfig,
     /// `[tls]`
     pub tls: TlsConfig,
     /// `[dns]`
@@ -94,6 +96,7 @@ impl Default for Config {
             hosts: BTreeMap::new(),
             retry: RetryConfig::default(),
             health: HealthConfig::default(),
+            robots: RobotsConfig::default(),
             tls: TlsConfig::default(),
             dns: DnsConfig::default(),
             network: NetworkConfig::default(),

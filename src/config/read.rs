@@ -74,6 +74,7 @@ impl Reader {
                 "limits" => self.component(&name, value, &mut config.limits),
                 "retry" => self.component(&name, value, &mut config.retry),
                 "health" => self.component(&name, value, &mut config.health),
+                "robots" => self.component(&name, value, &mut config.robots),
                 "tls" => self.component(&name, value, &mut config.tls),
                 "dns" => self.component(&name, value, &mut config.dns),
                 "network" => self.component(&name, value, &mut config.network),

@@ -62,18 +62,16 @@ pub(super) async fn receive(
 }
 
 async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver) -> Result<(), Attempt> {
-    let mut raw = Raw { chunks, chunk: Bytes::new(), broken: None };
-    let decoded = decode_into(&mut raw, &announced.codings, to).await;
+    let mut raw = Raw { chunks, chunk: Bytes::new(), ended: false, broken: None };
+    let decoded = decode_into(&mut raw, announced, to).await;
     match decoded {
-        Ok(Go::Stop) => Ok(()),
-        // The codings may end before the message does; it is whole only once its framing says so.
-        Ok(Go::On) => raw.drain(to.rules.max_body).await,
+        Ok(()) => Ok(()),
         Err(Decoding::Result(attempt)) => Err(attempt),
         Err(Decoding::Io(error)) => Err(match raw.broken {
             Some(failure) => Attempt::Failed(failure),
             None => {
-                let cut_by_close = announced.until_close && error.kind() == io::ErrorKind::UnexpectedEof;
-                let kind = if cut_by_close { Kind::BodyIncomplete } else { Kind::Decode };
+                // Where only the close ends the body, the bytes that are missing may never have come.
+                let kind = if announced.until_close && raw.ended { Kind::BodyIncomplete } else { Kind::Decode };
                 failed(kind, format!("the body cannot be decoded: {error}"))
             }
         }),
@@ -85,20 +83,18 @@ enum Decoding {
     Result(Attempt),
 }
 
-async fn decode_into(raw: &mut Raw, codings: &[Coding], to: &mut Receiver) -> Result<Go, Decoding> {
-    // An empty body is not decoded: some servers announce a coding for nothing.
+async fn decode_into(raw: &mut Raw, announced: &Announced, to: &mut Receiver) -> Result<(), Decoding> {
     if raw.fill_buf().await.map_err(Decoding::Io)?.is_empty() {
-        return Ok(Go::On);
+        // Some servers announce a coding for nothing. Where only the close ends the body, nothing is a body that was cut.
+        let cut = io::ErrorKind::UnexpectedEof.into();
+        return if announced.until_close { Err(Decoding::Io(cut)) } else { Ok(()) };
     }
-    let mut reader = decoder(Box::new(raw), codings).await.map_err(Decoding::Io)?;
+    let mut reader = decoder(Box::new(raw), &announced.codings).await.map_err(Decoding::Io)?;
     loop {
         let there = reader.fill_buf().await.map_err(Decoding::Io)?;
-        if there.is_empty() {
-            return Ok(Go::On);
-        }
         let n = there.len();
-        if to.take(there).map_err(Decoding::Result)? == Go::Stop {
-            return Ok(Go::Stop);
+        if n == 0 || to.take(there).map_err(Decoding::Result)? == Go::Stop {
+            return Ok(());
         }
         reader.consume(n);
     }
@@ -183,24 +179,8 @@ impl Receiver {
 struct Raw {
     chunks: Chunks,
     chunk: Bytes,
+    ended: bool,
     broken: Option<Failure>,
-}
-
-impl Raw {
-    /// Reads to the end of the message, as far as a body may go.
-    async fn drain(mut self, most: u64) -> Result<(), Attempt> {
-        let mut rest = self.chunk.len() as u64;
-        loop {
-            match self.chunks.try_next().await {
-                Ok(Some(chunk)) => rest += chunk.len() as u64,
-                Ok(None) => return Ok(()),
-                Err(failure) => return Err(Attempt::Failed(failure)),
-            }
-            if rest > most {
-                return Err(too_large(most));
-            }
-        }
-    }
 }
 
 impl AsyncBufRead for Raw {
@@ -213,7 +193,10 @@ impl AsyncBufRead for Raw {
                     this.broken = Some(failure);
                     return Poll::Ready(Err(io::Error::other("the connection broke")));
                 }
-                None => break,
+                None => {
+                    this.ended = true;
+                    break;
+                }
             }
         }
         Poll::Ready(Ok(&this.chunk))

@@ -77,13 +77,21 @@ pub struct TlsConfig {
 }
 
 /// `[dns]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DnsConfig {
     /// Name servers; by default the system's.
     pub servers: Option<Vec<SocketAddr>>,
     /// One look-up; by default 5 s, or half of `fetch.connect_timeout` where that is shorter.
     pub timeout: Option<Span>,
+    /// Names remembered at once.
+    pub cache: u32,
+}
+
+impl Default for DnsConfig {
+    fn default() -> Self {
+        Self { servers: None, timeout: None, cache: 10_000 }
+    }
 }
 
 /// `[network]`: which addresses may be dialled besides the public ones, and which never.

@@ -49,6 +49,9 @@ pub(super) fn codings_of(headers: &HeaderMap) -> Result<Vec<Coding>, String> {
 }
 
 /// A reader of what the body says once every coding is undone.
+///
+/// Each decoder reads its input to the end, as if another member might follow: what encloses it is then checked to its
+/// end, too, and bytes that belong to no coding are an error.
 pub(super) async fn decoder<'a>(
     raw: Box<dyn AsyncBufRead + Send + Unpin + 'a>,
     codings: &[Coding],
@@ -62,7 +65,11 @@ pub(super) async fn decoder<'a>(
                 Box::new(gzip)
             }
             Coding::Deflate => deflate(reader).await?,
-            Coding::Brotli => Box::new(BrotliDecoder::new(reader)),
+            Coding::Brotli => {
+                let mut brotli = BrotliDecoder::new(reader);
+                brotli.multiple_members(true);
+                Box::new(brotli)
+            }
             Coding::Zstd => {
                 let mut zstd = ZstdDecoder::with_params(reader, &[DParameter::window_log_max(ZSTD_WINDOW_LOG)]);
                 zstd.multiple_members(true);
@@ -91,7 +98,15 @@ async fn deflate<'a>(
     let is_zlib =
         matches!(start.as_slice(), [cmf, flg] if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flg)) % 31 == 0);
     let whole = BufReader::new(std::io::Cursor::new(start).chain(reader));
-    Ok(if is_zlib { Box::new(ZlibDecoder::new(whole)) } else { Box::new(DeflateDecoder::new(whole)) })
+    Ok(if is_zlib {
+        let mut zlib = ZlibDecoder::new(whole);
+        zlib.multiple_members(true);
+        Box::new(zlib)
+    } else {
+        let mut deflate = DeflateDecoder::new(whole);
+        deflate.multiple_members(true);
+        Box::new(deflate)
+    })
 }
 
 #[cfg(test)]

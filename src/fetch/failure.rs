@@ -5,33 +5,34 @@ use std::io;
 
 use http::Version;
 use rustix::io::Errno;
+use url::{Host, Url};
 
-use super::resolve::Unresolved;
+use super::dns::Unresolved;
+use super::route;
 use crate::error::Chain;
 use crate::hosts::host_name;
 use crate::item::{Failure, Kind, Sent};
 
 /// What went wrong before the answer's head was there; `proxy` is where the request went instead of to its host.
-pub(super) fn before_answer(error: reqwest::Error, proxy: Option<&str>) -> Failure {
-    let host = error.url().map(host_name).unwrap_or_default().to_owned();
+pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str>) -> Failure {
     let error = error.without_url();
     if let Some(unresolved) = find::<Unresolved>(&error) {
-        let sent = if unresolved.kind == Kind::ForbiddenAddress { Sent::Refused } else { Sent::Nothing };
+        let Unresolved { kind, message, sent } = unresolved.clone();
         let message = match proxy {
-            Some(proxy) => format!("{}: {unresolved}", no_way_through(proxy)),
-            None => unresolved.message.clone(),
+            Some(proxy) => format!("{}: {message}", no_way_through(proxy)),
+            None => message,
         };
-        return Failure { kind: unresolved.kind, message, sent };
+        return Failure { kind, message, sent };
     }
     let (kind, sent) = if error.is_builder() {
         (Kind::InvalidUrl, Sent::Refused)
     } else if error.is_connect() {
-        (while_connecting(&error), if is_starved(&error) { Sent::Starved } else { Sent::Nothing })
+        (while_connecting(&error), if is_starved(&error, url) { Sent::Starved } else { Sent::Nothing })
     } else {
         while_asking(&error)
     };
     let message = match (find::<rustls::Error>(&error), proxy) {
-        (Some(tls), _) => of_tls(tls, &host),
+        (Some(tls), _) => of_tls(tls, host_name(url)),
         (None, Some(proxy)) if error.is_connect() => with_cause(&no_way_through(proxy), &error),
         _ => with_cause(in_words(kind), &error),
     };
@@ -77,9 +78,21 @@ fn while_connecting(error: &reqwest::Error) -> Kind {
 }
 
 /// Whether it was this machine that had no file or port for a connection.
-fn is_starved(error: &reqwest::Error) -> bool {
-    let errno = find::<io::Error>(error).and_then(Errno::from_io_error);
-    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM))
+fn is_starved(error: &reqwest::Error, url: &Url) -> bool {
+    let Some(error) = find::<io::Error>(error) else { return false };
+    if error.kind() != io::ErrorKind::AddrNotAvailable {
+        return is_lack(error);
+    }
+    // No port was free; but for want of any way to it, an IPv6 address fails alike. The resolver gives none out then.
+    match url.host() {
+        Some(Host::Ipv6(address)) => route::to(address.into()).is_ok(),
+        _ => true,
+    }
+}
+
+/// Whether an error says that this machine has no file, or no memory, for one more socket.
+pub(super) fn is_lack(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 fn while_asking(error: &reqwest::Error) -> (Kind, Sent) {

@@ -1,6 +1,5 @@
 //! One attempt with reqwest: guard, request, head, body.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,14 +7,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use tokio::time::Instant;
-use url::{Host, Position, Url};
+use url::{Position, Url};
 
 use super::body::{Announced, BodyRules, receive};
 use super::chunks::Chunks;
 use super::clients::{Clients, Recipe};
 use super::decode::codings_of;
 use super::failure::{before_answer, refused_by_proxy};
-use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Resolver, TlsConfig};
+use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, RetryAfter, Sent};
@@ -25,6 +24,9 @@ const LONGEST_CONTENT_TYPE: usize = 1024;
 
 /// A longer Location is none that can be followed: lines keep the URLs of their redirects.
 const LONGEST_LOCATION: usize = 8192;
+
+/// 500 KiB, and one byte to tell that there is more (RFC 9309, section 2.5).
+const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
 
 /// Whether records will show bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,13 +93,13 @@ impl Http {
         let start = Instant::now();
         let response = match self.clients.of(job).execute(self.request(job)).await {
             Ok(response) => response,
-            Err(error) => return Attempt::Failed(before_answer(error, self.proxy.as_deref())),
+            Err(error) => return Attempt::Failed(before_answer(error, &job.request.url, self.proxy.as_deref())),
         };
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
         let ttfb = start.elapsed();
-        match self.receive(&job.request.method, response, held, ttfb).await {
+        match self.receive(job, response, held, ttfb).await {
             Ok(answer) => Attempt::Answer(Box::new(answer)),
             Err(attempt) => attempt,
         }
@@ -105,16 +107,21 @@ impl Http {
 
     /// Names are checked where they are resolved; an address that stands in the URL never gets there.
     fn check_literal(&self, url: &Url) -> Result<(), Failure> {
-        let address = match url.host() {
-            Some(Host::Ipv4(v4)) => IpAddr::V4(v4),
-            Some(Host::Ipv6(v6)) => IpAddr::V6(v6),
-            _ => return Ok(()),
-        };
-        self.guard.check(address).map_err(|forbidden| Failure {
+        self.guard.check_literal(url).map_err(|forbidden| Failure {
             kind: Kind::ForbiddenAddress,
             message: forbidden.to_string(),
             sent: Sent::Refused,
         })
+    }
+
+    /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
+    fn rules_for(&self, job: &Job) -> BodyRules {
+        match job.aside {
+            None => self.rules,
+            Some(_) => {
+                BodyRules { max_body: MOST_OF_ROBOTS, oversize: Oversize::Truncate, keep: Keep::Bodies, digest: false }
+            }
+        }
     }
 
     fn request(&self, job: &Job) -> reqwest::Request {
@@ -130,11 +137,12 @@ impl Http {
 
     async fn receive(
         &self,
-        method: &Method,
+        job: &Job,
         response: reqwest::Response,
         held: Held,
         ttfb: Duration,
     ) -> Result<Answer, Attempt> {
+        let method = &job.request.method;
         check_framing(&response).map_err(|message| failed(Kind::Protocol, message))?;
         let status = response.status();
         let (version, ip) = (response.version(), response.remote_addr().map(|address| address.ip()));
@@ -156,7 +164,7 @@ impl Http {
                 && !headers.contains_key(header::TRANSFER_ENCODING),
         };
         let shown_headers = self.show_headers.then(|| copy(headers));
-        let mut body = receive(Chunks::of(response), &announced, self.rules, held).await?;
+        let mut body = receive(Chunks::of(response), &announced, self.rules_for(job), held).await?;
         if let Some(held) = &mut body.held {
             let beside_the_body =
                 shown_headers.as_ref().map_or(0, size_of) + content_type.as_deref().map_or(0, str::len);

@@ -5,22 +5,25 @@ mod chunks;
 mod clients;
 mod config;
 mod decode;
+mod dns;
+mod embedded;
 mod failure;
 mod guard;
 mod headers;
 mod http;
 mod pem;
-mod resolve;
+mod route;
+mod special;
 
 use futures::future::BoxFuture;
 
 pub use clients::{HostTls, IdentityFiles, Verify};
 pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize, TlsConfig};
+pub use dns::Resolver;
 pub use guard::Guard;
 pub use headers::HeaderTable;
 pub use http::{Http, HttpSettings, Keep};
 pub use pem::{Unusable, read_authorities, read_identity};
-pub use resolve::Resolver;
 
 use crate::item::{Attempt, Held, Job};
 

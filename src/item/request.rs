@@ -174,7 +174,7 @@ fn parse_recorded(record: &Recorded<'_>) -> (Echo, Result<Request, Rejection>) {
 fn parse_line_object(text: &str) -> (Echo, Result<Request, Rejection>) {
     let Some(raw) = compact(text) else {
         let message = match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-            Ok(_) => "the JSON is nested deeper than 127 levels or escapes half a surrogate pair".to_owned(),
+            Ok(_) => "the JSON is nested deeper than 126 levels or escapes half a surrogate pair".to_owned(),
             Err(error) => format!("the line starts with `{{` but is not JSON: {error}"),
         };
         return (Echo::text(&redact_json(text)), Err(Rejection::new(Kind::InvalidJson, message)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BudgetPolicy, HealthConfig, HealthPolicy, HostLimits};
+use super::{BudgetPolicy, HealthConfig, HealthPolicy, HostLimits, RobotsPolicy};
 use crate::hosts::Patterns;
 use crate::units::{Concurrency, Period, Rate, Share, Size, Span};
 
@@ -204,6 +204,8 @@ pub struct Settings {
     pub host_budget: BudgetPolicy,
     /// Hosts that cannot be reached.
     pub health: HealthPolicy,
+    /// How robots.txt is obeyed, if it is.
+    pub robots: Option<RobotsPolicy>,
     /// One attempt.
     pub timeout: Duration,
     /// Of that, DNS, TCP and TLS.
@@ -232,6 +234,7 @@ impl Default for Settings {
             budget: RetryConfig::default().budget(),
             host_budget: RetryConfig::default().host_budget(),
             health: HealthPolicy::from(&HealthConfig::default()),
+            robots: None,
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             deadline: Duration::from_secs(600),

@@ -30,6 +30,10 @@ pub struct HostLimits {
 pub(super) struct Host {
     pub name: Arc<str>,
     pub limits: HostLimits,
+    /// Lines that go for a robots.txt, by the time they are due, and turn; they go before all others.
+    pub robots: BTreeMap<(Duration, u64), Box<Job>>,
+    /// The line that goes for the robots.txt of a site here; nothing but such lines starts until it is back.
+    pub asking: Option<u64>,
     /// Lines that were not sent yet.
     pub fresh: VecDeque<Box<Job>>,
     /// Retries and hops by the time they are due, and turn; due ones go before fresh lines.
@@ -60,6 +64,8 @@ impl Host {
         Self {
             name,
             limits,
+            robots: BTreeMap::new(),
+            asking: None,
             fresh: VecDeque::new(),
             again: BTreeMap::new(),
             in_flight: 0,
@@ -95,27 +101,36 @@ impl Host {
         if self.in_flight >= self.concurrency() {
             return None;
         }
-        let line = if self.fresh.is_empty() { self.again.first_key_value()?.0.0 } else { Duration::ZERO };
+        let errand = self.robots.first_key_value().map(|((at, _), _)| *at);
+        let line = [errand, self.next_line()].into_iter().flatten().min()?;
         Some(line.max(self.pace.next()).max(self.rest.paused_until).max(self.circuit.next_start()?))
+    }
+
+    /// When the next line is due that is not on an errand.
+    fn next_line(&self) -> Option<Duration> {
+        match (self.asking, self.fresh.is_empty()) {
+            (Some(_), _) => None,
+            (None, false) => Some(Duration::ZERO),
+            (None, true) => self.again.first_key_value().map(|((at, _), _)| *at),
+        }
     }
 
     /// The line that starts next.
     pub fn front(&self, now: Duration) -> Option<&Job> {
-        match self.again.first_key_value() {
-            Some(((at, _), job)) if *at <= now => Some(job),
-            _ => self.fresh.front().map(|job| &**job),
-        }
+        let again = if self.asking.is_none() { due(&self.again, now) } else { None };
+        let sent_before = due(&self.robots, now).or(again).map(|(_, job)| job);
+        sent_before.or_else(|| self.fresh.front().filter(|_| self.asking.is_none()).map(|job| &**job))
     }
 
     /// Takes the line that starts next, with the time it was due if it was sent before.
     pub fn pop(&mut self, now: Duration) -> Option<(Box<Job>, Option<Duration>)> {
-        match self.again.first_entry() {
-            Some(entry) if entry.key().0 <= now => {
-                let at = entry.key().0;
-                Some((entry.remove(), Some(at)))
+        for queue in [&mut self.robots, &mut self.again].into_iter().take(if self.asking.is_some() { 1 } else { 2 }) {
+            if let Some((key, _)) = due(queue, now) {
+                return queue.remove(&key).map(|job| (job, Some(key.0)));
             }
-            _ => self.fresh.pop_front().map(|job| (job, None)),
         }
+        let job = if self.asking.is_none() { self.fresh.pop_front() } else { None };
+        job.map(|job| (job, None))
     }
 
     /// Takes the line of this turn, wherever it stands, if it is due.
@@ -123,19 +138,31 @@ impl Host {
         if let Some(place) = self.fresh.iter().position(|job| job.ticket.turn == turn) {
             return self.fresh.remove(place).map(|job| (job, None));
         }
-        let key = *self.again.range(..=(now, u64::MAX)).find(|((_, its), _)| *its == turn)?.0;
-        self.again.remove(&key).map(|job| (job, Some(key.0)))
+        let mut waiting = self.again.range(..=(now, u64::MAX)).chain(self.robots.range(..=(now, u64::MAX)));
+        let (at, turn) = *waiting.find(|((_, its), _)| *its == turn)?.0;
+        self.take_again(at, turn).map(|job| (job, Some(at)))
     }
 
-    /// When the next retry or hop falls due that is not due yet.
+    /// Takes a line that was sent before.
+    pub fn take_again(&mut self, at: Duration, turn: u64) -> Option<Box<Job>> {
+        self.again.remove(&(at, turn)).or_else(|| self.robots.remove(&(at, turn)))
+    }
+
+    /// When the next line that was sent before falls due that is not due yet.
     pub fn next_due(&self, now: Duration) -> Option<Duration> {
-        let ((at, _), _) = self.again.range((now, u64::MAX)..).next()?;
-        Some(*at)
+        let next =
+            |queue: &BTreeMap<(Duration, u64), Box<Job>>| queue.range((now, u64::MAX)..).next().map(|(key, _)| key.0);
+        [next(&self.again), next(&self.robots)].into_iter().flatten().min()
     }
 
     /// Lines that wait here.
     pub fn waiting(&self) -> usize {
-        self.fresh.len() + self.again.len()
+        self.fresh.len() + self.again.len() + self.robots.len()
+    }
+
+    /// Whether nothing of it waits or is under way.
+    pub fn is_idle(&self) -> bool {
+        self.waiting() == 0 && self.in_flight == 0 && self.asking.is_none()
     }
 
     /// Why its lines would wait in vain, if they would.
@@ -156,4 +183,9 @@ impl Host {
         let rest = self.rest.closed_until.max(self.rest.remembered_until(&settings.retry));
         rest.max(self.circuit.remembered_until(&settings.health)).max(self.kept_until())
     }
+}
+
+/// The first line of a queue, if it is due.
+fn due(queue: &BTreeMap<(Duration, u64), Box<Job>>, now: Duration) -> Option<((Duration, u64), &Job)> {
+    queue.first_key_value().filter(|((at, _), _)| *at <= now).map(|(key, job)| (*key, &**job))
 }

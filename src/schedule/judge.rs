@@ -58,7 +58,9 @@ impl Bench<'_> {
         if answer.status.is_success() {
             return Judgement::Settle(None);
         }
-        if let Some(target) = self.redirect(job, answer) {
+        if self.max_redirects > 0
+            && let Some(target) = redirect_target(&job.request.url, answer)
+        {
             return self.hop(job, answer.status, target);
         }
         let because = (Kind::HttpStatus, format!("the server answered {}", answer.status));
@@ -122,16 +124,6 @@ impl Bench<'_> {
         self.policy.backoff(nth, self.chance)
     }
 
-    /// Where a redirect leads, if it is one that can be followed (RFC 9110, section 15.4).
-    fn redirect(&self, job: &Job, answer: &Answer) -> Option<Url> {
-        if self.max_redirects == 0 || !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-            return None;
-        }
-        let mut target = job.request.url.join(answer.location.as_deref()?).ok()?;
-        target.set_fragment(None);
-        Some(target)
-    }
-
     fn hop(&self, job: &Job, status: StatusCode, target: Url) -> Judgement {
         let from = &job.request;
         let method = method_after(status, &from.method);
@@ -177,6 +169,16 @@ impl Bench<'_> {
         }
         None
     }
+}
+
+/// Where a redirect leads, if it is one that can be followed (RFC 9110, section 15.4).
+pub(super) fn redirect_target(from: &Url, answer: &Answer) -> Option<Url> {
+    if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let mut target = from.join(answer.location.as_deref()?).ok()?;
+    target.set_fragment(None);
+    Some(target)
 }
 
 /// The error of a line that was not finished when the run was given up.

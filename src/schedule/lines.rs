@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::circuit::Now;
 use super::judge::{Charge, Judgement, is_idempotent, too_long};
 use super::{Core, Need};
-use crate::item::{Answer, Attempt, CHUNK, Home, Hop, Job, Kind, Next, Request, Sent};
+use crate::item::{Answer, Attempt, CHUNK, Home, Hop, Job, Kind, Leave, Next, Request, Sent};
 
 impl Core {
     /// Puts a line that was not sent yet at the end of its host's queue.
@@ -23,14 +23,18 @@ impl Core {
         self.turns.place(job.ticket.turn, id);
         let turn = job.ticket.turn;
         self.deadlines.insert((self.deadline_of(&job), id, at, turn));
-        self.hosts[id].again.insert((at, turn), job);
+        let host = &mut self.hosts[id];
+        let queue = if job.aside.is_some() { &mut host.robots } else { &mut host.again };
+        queue.insert((at, turn), job);
         self.refresh(id, now);
     }
 
     /// Moves a line of its host, due at this time if it was sent before, onto the wire.
     pub(super) fn start(&mut self, mut job: Box<Job>, due: Option<Duration>, now: Duration) -> Box<Job> {
         let id = job.host;
+        let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.request.url, now));
         let host = &mut self.hosts[id];
+        host.pace.slow_to(delay.unwrap_or_default());
         host.in_flight += 1;
         host.pace.start(now);
         host.circuit.start(job.ticket.turn);
@@ -51,7 +55,11 @@ impl Core {
         if let Some(at) = due {
             self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.turn));
         }
-        job.started.get_or_insert(now);
+        if self.must_ask(&job, now) {
+            self.ask_first(&mut job);
+        } else if job.aside.is_none() {
+            job.started.get_or_insert(now);
+        }
         job.sent = now;
         let lines_time = self.lines_time(now);
         let deadline = *job.deadline.get_or_insert(lines_time.saturating_add(self.settings.deadline));
@@ -82,7 +90,9 @@ impl Core {
                     let error = (because.0, format!("{}; {refusal}", because.1));
                     return self.settle(job, attempt.into_answer(), Some(error), now);
                 }
-                job.next = Next::Attempt;
+                if job.aside.is_none() {
+                    job.next = Next::Attempt;
+                }
                 job.last_error = Some(because);
                 self.requeue(job, id, at, now);
             }
@@ -124,6 +134,7 @@ impl Core {
         job.next = Next::Hop;
         job.home = home;
         job.reserve = None;
+        job.leave = Leave::Unasked;
         let from = std::mem::replace(&mut job.request, request);
         job.first_url.get_or_insert(from.url);
         // Redirects always find room: there are never more of them than lines in the window.
@@ -134,11 +145,12 @@ impl Core {
 
     pub(super) fn settle(
         &mut self,
-        job: Box<Job>,
+        mut job: Box<Job>,
         answer: Option<Box<Answer>>,
         error: Option<(Kind, String)>,
         now: Duration,
     ) {
+        self.put_back(&mut job);
         self.turns.settle(job.ticket.turn);
         self.settled.push_back(job.settle(answer, error, now));
     }
@@ -146,7 +158,8 @@ impl Core {
     /// Settles every line that waits at this host.
     pub(super) fn settle_host(&mut self, id: usize, error: &(Kind, String), now: Duration) {
         let host = &mut self.hosts[id];
-        let again = std::mem::take(&mut host.again);
+        let mut again = std::mem::take(&mut host.again);
+        again.append(&mut host.robots);
         let fresh = std::mem::take(&mut host.fresh);
         for ((at, turn), job) in &again {
             self.deadlines.remove(&(self.deadline_of(job), id, *at, *turn));
@@ -171,8 +184,8 @@ impl Core {
         Now { time: now, lines: self.lines_time(now) }
     }
 
-    pub(super) fn need_of(&self, job: &Job) -> Need {
-        let full_at_start = !is_idempotent(&job.request.method);
+    pub(super) fn need_of(&self, job: &Job, now: Duration) -> Need {
+        let full_at_start = !is_idempotent(&job.request.method) && !self.must_ask(job, now);
         let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
         Need { memory: job.reserve.unwrap_or(usual) }
     }
@@ -186,7 +199,7 @@ pub(super) fn note_sent(job: &mut Job, attempt: &Attempt) {
         Attempt::Canceled => true,
         Attempt::NoMemory { .. } => false,
     };
-    if sent && job.next == Next::Attempt {
+    if sent && job.next == Next::Attempt && job.aside.is_none() {
         job.attempts += 1;
     }
     if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {

@@ -8,6 +8,7 @@
 //! gets more than one. Hosts that must wait have one timer each.
 
 mod adaptive;
+mod ask;
 mod budget;
 mod circuit;
 mod config;
@@ -19,6 +20,7 @@ mod lines;
 mod load;
 mod pace;
 mod rest;
+mod robots;
 mod table;
 mod turns;
 
@@ -34,6 +36,7 @@ pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, S
 pub use host::HostLimits;
 pub use limit::Limit;
 pub use pace::SLACK;
+pub use robots::{RobotsConfig, RobotsPolicy};
 
 use crate::item::{Attempt, Done, Job};
 use adaptive::Adaptive;
@@ -44,6 +47,7 @@ use idle::{Alive, Idle};
 use judge::{Bench, Judgement, canceled};
 use lines::note_sent;
 use pace::Pace;
+use robots::Robots;
 use turns::Turns;
 
 /// The state of the schedule.
@@ -68,6 +72,10 @@ pub struct Core {
     /// Finds out how many requests at once do the whole run good, if that is not given.
     adaptive: Option<Adaptive>,
     idle: Idle,
+    /// What sites let robots fetch, if that is asked for.
+    robots: Option<Robots>,
+    /// Hosts whose lines may start again.
+    unblocked: Vec<usize>,
     chance: fastrand::Rng,
     in_flight: usize,
     waiting: usize,
@@ -118,6 +126,8 @@ impl Core {
             retries: Budget::default(),
             adaptive: settings.adaptive.map(Adaptive::new),
             idle: Idle::new(settings.idle_connections),
+            robots: settings.robots.clone().map(Robots::new),
+            unblocked: Vec::new(),
             chance: fastrand::Rng::with_seed(settings.seed),
             settings,
             hosts: Slab::new(),
@@ -161,15 +171,13 @@ impl Core {
         self.settled.push_back(done);
     }
 
-    /// What the line that may start now needs; `None` when none may. Asking changes nothing that could be seen.
+    /// What the line that may start now needs; `None` when none may. Asking changes nothing, but that lines are settled
+    /// whose site does not want them to be fetched.
     pub fn peek(&mut self, now: Duration) -> Option<Need> {
         self.advance(now);
-        if self.is_full() {
-            return None;
-        }
-        let id = self.next_host(now)?;
-        let line = self.hosts[id].front(now).filter(|_| self.pace.next() <= now)?;
-        Some(self.need_of(line))
+        let id = self.next_allowed(now)?;
+        let line = self.hosts[id].front(now)?;
+        Some(self.need_of(line, now))
     }
 
     /// Takes the line that may start now: from here on it is on the wire.
@@ -182,11 +190,16 @@ impl Core {
     }
 
     /// Takes the oldest unsettled line if it waits and may start now, out of its host's turn and before others of its
-    /// host: for when memory is short and everything else may have to wait for this line.
+    /// host: for when memory is short and everything else may have to wait for this line. If it waits for one that went
+    /// for its robots.txt, that one is taken.
     pub fn take_oldest(&mut self, now: Duration) -> Option<Box<Job>> {
         self.advance(now);
         self.admit_oldest(now);
         let (turn, id) = self.turns.oldest()?;
+        let (turn, id) = match self.hosts.get(id)?.asking.filter(|asking| *asking != turn) {
+            Some(asking) => (asking, self.turns.host_of(asking)?),
+            None => (turn, id),
+        };
         if self.is_full() {
             return None;
         }
@@ -222,7 +235,12 @@ impl Core {
             connect_timeout: self.settings.connect_timeout,
             chance,
         };
-        let judgement = match bench.judge(&job, &attempt) {
+        let judgement = bench.judge(&job, &attempt);
+        if job.aside.is_some() && !self.given_up {
+            self.hear(job, attempt, judgement, now);
+            return self.refresh(id, now);
+        }
+        let judgement = match judgement {
             Judgement::Retry { .. } | Judgement::Reserve(_) | Judgement::Follow(..) if self.given_up => {
                 Judgement::Settle(Some(canceled()))
             }

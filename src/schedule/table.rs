@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
+use super::ask::Denial;
 use super::host::Host;
 use crate::hosts::{host_name, port_of};
 use crate::item::{Kind, Request};
@@ -22,8 +23,23 @@ impl Core {
         None
     }
 
+    /// The host whose next line may start now, and may be fetched; lines before it that may not are settled.
+    pub(super) fn next_allowed(&mut self, now: Duration) -> Option<usize> {
+        loop {
+            let id = self.next_host(now).filter(|_| !self.is_full() && self.pace.next() <= now)?;
+            if self.deny_front(id, now) == Denial::None {
+                return Some(id);
+            }
+        }
+    }
+
     /// Fires the timers that are due.
     pub(super) fn advance(&mut self, now: Duration) {
+        while let Some(id) = self.unblocked.pop() {
+            if self.hosts.contains(id) {
+                self.refresh(id, now);
+            }
+        }
         while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, id));
             self.hosts[id].timer = None;
@@ -38,7 +54,7 @@ impl Core {
         let lines_time = self.lines_time(now);
         while let Some((end, id, at, turn)) = self.deadlines.first().copied().filter(|(end, ..)| *end <= lines_time) {
             self.deadlines.remove(&(end, id, at, turn));
-            let Some(job) = self.hosts[id].again.remove(&(at, turn)) else { continue };
+            let Some(job) = self.hosts[id].take_again(at, turn) else { continue };
             self.waiting -= 1;
             let why = match &job.last_error {
                 Some((_, message)) => {
@@ -114,7 +130,7 @@ impl Core {
             host.in_ring = true;
             self.ring.push_back(id);
         }
-        if host.waiting() == 0 && host.in_flight == 0 {
+        if host.is_idle() {
             return self.rest(id, now);
         }
         let wake_at = match ready {

@@ -5,11 +5,11 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use rustix::event::{PollFd, PollFlags, poll};
 use tokio::time::Instant;
 
 use crate::common::fetchd::{Fetchd, Running, kind, seq};
 use crate::common::origin::Origin;
+use crate::common::pipe::fill;
 
 /// What a busy machine may add to a time limit of the product.
 const SLACK: Duration = Duration::from_secs(2);
@@ -170,30 +170,13 @@ fn a_reader_that_leaves_ends_the_run_with_one_message_and_exit_1() {
     assert!(ended.stderr.contains("standard output was closed by its reader"), "{}", ended.stderr);
 }
 
-/// Writes lines until the pipe has taken none for a second; how many bytes it took.
-fn fill(fetchd: &mut Running, line: &[u8], most: usize) -> usize {
-    use std::io::Write;
-    let stdin = fetchd.stdin.as_mut().unwrap();
-    let second = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
-    let mut taken = 0;
-    while taken < most {
-        // A pipe that says it is writable takes at least a page without blocking, and a line is less.
-        if poll(&mut [PollFd::new(stdin, PollFlags::OUT)], Some(&second)).unwrap() == 0 {
-            break;
-        }
-        stdin.write_all(line).unwrap();
-        taken += line.len();
-    }
-    taken
-}
-
 #[test]
 fn an_output_that_nobody_reads_holds_up_the_producer_and_not_the_end() {
     let origin = Origin::start();
     let config = "shutdown.grace = '1s'\nqueue = { window = 100, capacity = 10 }";
     let (mut fetchd, stdout) = Fetchd::with(["--host-concurrency", "64"]).config(config).start_unread();
     let line = origin.url(&format!("/ok/1?{}\n", "x".repeat(1000)));
-    let taken = fill(&mut fetchd, line.as_bytes(), 8 << 20);
+    let taken = fill(fetchd.stdin.as_mut().unwrap(), line.as_bytes(), 8 << 20);
     assert!(taken < 1 << 20, "{taken} bytes were taken in, of which none can be got rid of");
 
     let start = Instant::now();

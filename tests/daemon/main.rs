@@ -18,6 +18,7 @@ mod files;
 mod headers;
 mod http2;
 mod lines;
+mod look_ups;
 mod names;
 mod process;
 mod proxy;

@@ -154,5 +154,6 @@ fn a_password_is_shown_nowhere() {
         }
         assert!(!ended.stderr.contains(CANARY), "{}", ended.stderr);
     }
-    assert_eq!(origin.requests()[0].header("authorization"), Some(CANARY));
+    let requests = origin.requests();
+    assert_eq!((requests.len(), requests[0].header("authorization")), (6, Some(CANARY)));
 }

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::version::TLS12;
 
 use crate::common::certs::{Authority, Identity, self_signed};
 use crate::common::clients::{Clients, Manners};
-use crate::common::dns;
+use crate::common::dns::{Dns, addresses};
 use crate::common::fetchd::{Ended, Fetchd, kind};
 use crate::common::origin::{Origin, Step, send};
 
@@ -159,12 +159,14 @@ fn insecure_holds_for_one_port_when_the_pattern_names_it() {
 #[test]
 fn what_a_pattern_does_not_say_of_insecure_falls_back_to_the_next_one() {
     let origin = Origin::start_tls([127, 0, 0, 1], self_signed(&["another.example"]).server());
+    let dns = Dns::start();
+    dns.script("*.example", [addresses(60, &["127.0.0.1"])]);
     let url = |name: &str| origin.url("/ok/1").replace("127.0.0.1", name);
     let config = format!(
         "{SOON}output.order = 'input'\ndns.servers = ['{}']\n\
          [hosts]\n'*.example' = {{ insecure = true }}\n\
          'b.example' = {{ insecure = false }}\n'c.example' = {{ concurrency = 1 }}",
-        dns::start()
+        dns.address()
     );
     let ended = Fetchd::local().config(&config).run(["a.example", "b.example", "c.example"].map(url).join("\n"));
     let got: Vec<_> = ended.records.iter().map(kind).collect();

@@ -70,6 +70,12 @@ pub fn answered(status: u16) -> Attempt {
     Attempt::Answer(Box::new(answer(status)))
 }
 
+/// A robots.txt.
+pub fn robots(text: &str) -> Attempt {
+    let body = Body { data: text.to_owned().into(), ..Body::default() };
+    Attempt::Answer(Box::new(Answer { body, ..answer(200) }))
+}
+
 pub fn answered_later(status: u16, wait: Duration) -> Attempt {
     Attempt::Answer(Box::new(Answer { retry_after: Some(RetryAfter(wait)), ..answer(status) }))
 }

@@ -19,5 +19,6 @@ mod health;
 mod politeness;
 mod redirects;
 mod retries;
+mod robots;
 mod turns;
 mod waking;

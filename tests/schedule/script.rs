@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use fetchd::item::{Attempt, Kind, Sent};
-use fetchd::schedule::{BudgetPolicy, HealthPolicy, HostLimits, RetryPolicy, Settings};
+use fetchd::schedule::{BudgetPolicy, HealthPolicy, HostLimits, RetryPolicy, RobotsPolicy, Settings};
 use fetchd::units::Concurrency;
 use http::Method;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::items::{answered, answered_later, at_once, failed, ms, no_circuits, redirected, url_of};
+use crate::items::{answered, answered_later, at_once, failed, ms, no_circuits, redirected, robots, url_of};
 
 /// Hosts that a script speaks of.
 pub const HOSTS: usize = 4;
@@ -75,6 +75,14 @@ impl Reply {
         }
     }
 
+    /// The same for a robots.txt: a file has rules.
+    pub fn attempt_at_robots(&self) -> Attempt {
+        match self {
+            Self::Status(200) => robots("User-agent: fetchd\nDisallow: /1\nCrawl-delay: 0.05\n"),
+            other => other.attempt(),
+        }
+    }
+
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status(status) | Self::RetryAfter(status, _) | Self::Redirect { status, .. } => Some(*status),
@@ -125,6 +133,11 @@ impl Script {
 
     pub fn with_max_hosts(mut self, max_hosts: usize) -> Self {
         self.settings.max_hosts = max_hosts;
+        self
+    }
+
+    pub fn obeying_robots(mut self, robots: Option<RobotsPolicy>) -> Self {
+        self.settings.robots = robots;
         self
     }
 
@@ -209,6 +222,12 @@ fn retry_policy() -> impl Strategy<Value = RetryPolicy> {
         max_retry_after: MAX_RETRY_AFTER,
         on_status: vec![429, 500, 503],
     })
+}
+
+/// Whether robots.txt is obeyed; with a cache that holds one site, or all.
+pub fn obedience() -> impl Strategy<Value = Option<RobotsPolicy>> {
+    let policy = |cache| Some(RobotsPolicy { agent: "fetchd".to_owned(), max_crawl_delay: ms(100), cache });
+    prop_oneof![Just(None), Just(policy(1)), Just(policy(1 << 20))]
 }
 
 fn budget() -> impl Strategy<Value = BudgetPolicy> {

@@ -123,7 +123,11 @@ impl<'a> World<'a> {
             let ((_, turn), (job, exchange)) = entry.remove_entry();
             let host = host_of(&job.request.url);
             self.note(What::Answered { turn, host, reply: exchange.reply.clone() });
-            self.core.verdict(job, exchange.reply.attempt(), exchange.wire, self.now);
+            let attempt = match job.aside {
+                None => exchange.reply.attempt(),
+                Some(_) => exchange.reply.attempt_at_robots(),
+            };
+            self.core.verdict(job, attempt, exchange.wire, self.now);
             self.hand_out();
         }
     }

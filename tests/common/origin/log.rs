@@ -77,6 +77,7 @@ pub struct Log {
 #[derive(Default)]
 struct State {
     accepts: usize,
+    closes: usize,
     requests: Vec<Request>,
     /// Requests without an answer, now and at most.
     open: usize,
@@ -104,6 +105,12 @@ impl Log {
         let mut state = self.state();
         state.accepts += 1;
         next(&mut state.of_accepts).unwrap_or_else(|| vec![Step::Serve])
+    }
+
+    /// Counts a connection that is over.
+    pub fn close(&self) {
+        self.state().closes += 1;
+        self.changed.notify_all();
     }
 
     /// Remembers a request that is answered by the connection's script.
@@ -142,9 +149,17 @@ impl Log {
     }
 
     pub fn wait_for_requests(&self, n: usize) {
-        let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, |state| state.requests.len() < n);
+        self.wait_for(n, "requests", |state| state.requests.len());
+    }
+
+    pub fn wait_for_closes(&self, n: usize) {
+        self.wait_for(n, "closes", |state| state.closes);
+    }
+
+    fn wait_for(&self, n: usize, what: &str, count: impl Fn(&State) -> usize) {
+        let waited = self.changed.wait_timeout_while(self.state(), PATIENCE, |state| count(state) < n);
         let (state, timeout) = waited.unwrap();
-        assert!(!timeout.timed_out(), "{} of {n} requests came", state.requests.len());
+        assert!(!timeout.timed_out(), "{} of {n} {what} came", count(&state));
     }
 }
 

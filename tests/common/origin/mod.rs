@@ -114,6 +114,11 @@ impl Origin {
         self.log.accepts()
     }
 
+    /// Waits until this many connections are over.
+    pub fn wait_for_closes(&self, n: usize) {
+        self.log.wait_for_closes(n);
+    }
+
     /// How many requests were without an answer at once, at most.
     pub fn most_at_once(&self) -> usize {
         self.log.most_at_once()
@@ -155,8 +160,11 @@ async fn serve(listener: std::net::TcpListener, tls: Option<TlsAcceptor>, log: A
         let script = log.accept();
         let (tls, log) = (tls.clone(), Arc::clone(&log));
         connections.spawn(async move {
-            let wire = Wire::open(stream, tls).await?;
-            Connection::new(wire, log).play_to_the_end(&script).await
+            // An error is the client's leaving.
+            if let Ok(wire) = Wire::open(stream, tls).await {
+                let _ = Connection::new(wire, Arc::clone(&log)).play_to_the_end(&script).await;
+            }
+            log.close();
         });
         while connections.try_join_next().is_some() {}
     }

@@ -1,0 +1,246 @@
+//! Connections that do not come to be, or do not last, and TLS that fails.
+//!
+//! Names are in `tests/daemon/names.rs`.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+
+use crate::common::certs::{Authority, self_signed};
+use crate::common::fetchd::Fetchd;
+use crate::common::origin::{Origin, Script, Step, ok_with, refusing_address, send};
+use crate::scene::{Fate, fate, fates, fetchd, provoke, seen};
+
+/// The fate of a line that failed at every one of its three attempts.
+fn thrice(why: &str) -> Fate<'_> {
+    ("failed", why, 3)
+}
+
+/// The fate of a line that failed and is not tried again.
+fn once(why: &str) -> Fate<'_> {
+    ("failed", why, 1)
+}
+
+fn post(url: &str) -> String {
+    json!({ "url": url, "method": "POST", "body": "once" }).to_string()
+}
+
+#[test]
+fn a_refused_connection_is_tried_again_whatever_the_method() {
+    let url = format!("http://{}/", refusing_address());
+    let records = provoke(fetchd([], ""), [url.clone(), post(&url)]);
+    assert_eq!(fates(&records), [thrice("connect_refused"); 2]);
+}
+
+#[test]
+fn an_unreachable_address_is_tried_again_whatever_the_method() {
+    // A broadcast address, to which no packet of TCP is ever sent.
+    let url = "http://127.255.255.255/";
+    let records = provoke(fetchd([], ""), [url.to_owned(), post(url)]);
+    assert_eq!(fates(&records), [thrice("connect_failed"); 2]);
+}
+
+/// A listener whose queue is full: the system answers no further connection.
+struct Full {
+    address: SocketAddr,
+    _listener: Socket,
+    _queue: Vec<TcpStream>,
+}
+
+impl Full {
+    fn start() -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 4], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+        let queue = std::iter::from_fn(connect).collect();
+        Self { address, _listener: listener, _queue: queue }
+    }
+}
+
+#[test]
+fn a_connection_that_nobody_answers_is_given_up_on_time_and_tried_again() {
+    let full = Full::start();
+    let url = format!("http://{}/", full.address);
+    let records = provoke(fetchd(["--connect-timeout", "300ms"], ""), [url.clone(), post(&url)]);
+    assert_eq!(fates(&records), [thrice("connect_timeout"); 2]);
+    for record in &records {
+        let elapsed = record["elapsed_ms"].as_f64().unwrap();
+        assert!((900.0..5_000.0).contains(&elapsed), "{record:#}");
+    }
+}
+
+#[test]
+fn a_server_that_falls_silent_at_any_point_is_given_up_and_asked_again() {
+    let origin = Origin::start();
+    let (head, body) = ("HTTP/1.1 200 OK\r\nconte", "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha");
+    let urls = [
+        origin.play("/", [Step::Stall]),
+        origin.play("/head", [send(head), Step::Stall]),
+        origin.play("/body", [send(body), Step::Stall]),
+    ];
+    let records = provoke(fetchd(["--timeout", "200ms"], ""), urls);
+    assert_eq!(fates(&records), [thrice("timeout"); 3]);
+    assert_eq!(seen(&origin), (9, 9));
+}
+
+#[test]
+fn a_server_that_was_stopped_is_given_up_and_asked_again() {
+    // The system still connects and takes bytes in for a process that does not run.
+    let listener = TcpListener::bind("127.0.0.4:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let records = provoke(fetchd(["--timeout", "200ms"], ""), [url.clone(), post(&url)]);
+    assert_eq!(fates(&records), [thrice("timeout"), once("timeout")]);
+}
+
+#[test]
+fn hung_servers_hold_up_no_other_host() {
+    let (hung, healthy) = (Origin::start_at([127, 0, 0, 4]), Origin::start());
+    let mut fetchd = Fetchd::local().start();
+    for n in 0..100 {
+        fetchd.line(&hung.url(&format!("/hang?{n}")));
+    }
+    hung.wait_for_requests(8);
+    for n in 0..100 {
+        fetchd.line(&healthy.url(&format!("/ok/{n}")));
+        assert_eq!(fetchd.record()["json"], json!({ "n": n }));
+    }
+    assert_eq!(hung.requests().len(), 8);
+}
+
+#[test]
+fn a_connection_that_ends_before_the_answer_is_reset_and_only_what_may_be_repeated_is() {
+    let origin = Origin::start();
+    let head = || send("HTTP/1.1 200 OK\r\nconte");
+    let urls = [
+        origin.url("/reset"),
+        origin.url("/close"),
+        origin.play("/head/reset", [head(), Step::Reset]),
+        origin.play("/head/close", [head(), Step::Close]),
+    ];
+    let records = provoke(fetchd([], ""), urls.iter().cloned().chain(urls.iter().map(|url| post(url))));
+    assert_eq!(fates(&records)[..4], [thrice("reset"); 4]);
+    assert_eq!(fates(&records)[4..], [once("reset"); 4]);
+    assert_eq!(seen(&origin), (16, 16));
+}
+
+#[test]
+fn a_connection_that_ends_as_soon_as_it_is_made_is_tried_again() {
+    let origin = Origin::start();
+    for end in [Step::Reset, Step::Close] {
+        origin.on_accept([vec![end]]);
+        let records = provoke(fetchd([], ""), [origin.url("/")]);
+        // The end may be there before the client knows that there is a connection.
+        let fate = fates(&records)[0];
+        assert!([thrice("reset"), thrice("connect_failed")].contains(&fate), "{fate:?}");
+    }
+    assert_eq!(seen(&origin), (0, 6));
+}
+
+/// Two lines one after the other, the second when the first one's connection is back in the client's pool and the origin
+/// has done `before` it.
+fn one_after_the_other(origin: &Origin, second: &str, before: impl Fn()) -> Vec<serde_json::Value> {
+    let elsewhere = Origin::start_at([127, 0, 0, 99]);
+    let mut running = fetchd([], "").start();
+    let first = [origin.url("/ok/1"), elsewhere.url("/ok/1")].map(|url| {
+        running.line(&url);
+        running.record()
+    });
+    before();
+    running.line(second);
+    vec![first[0].clone(), running.record()]
+}
+
+#[test]
+fn a_connection_that_was_closed_while_idle_is_replaced_without_a_word() {
+    let answer_and_close = |origin: &Origin| {
+        origin.on_accept([vec![Step::Read, send(ok_with("", b"first")), Step::Close], vec![Step::Serve]]);
+    };
+    for line in [|url: &str| url.to_owned(), post] {
+        let origin = Origin::start();
+        answer_and_close(&origin);
+        let records = one_after_the_other(&origin, &line(&origin.url("/ok/2")), || origin.wait_for_closes(1));
+        assert_eq!(fates(&records), [("ok", "", 1); 2]);
+        assert_eq!(seen(&origin), (2, 2));
+    }
+}
+
+#[test]
+fn a_connection_that_is_closed_upon_the_next_request_is_reset_and_only_what_may_be_repeated_is() {
+    let close_upon_the_second = vec![Step::Read, send(ok_with("", b"first")), Step::Read, Step::Close];
+    let of = |line: fn(&str) -> String| {
+        let origin = Origin::start();
+        origin.on_accept([close_upon_the_second.clone(), vec![Step::Serve]]);
+        let records = one_after_the_other(&origin, &line(&origin.url("/ok/2")), || {});
+        let (outcome, why, attempts) = fate(&records[1]);
+        (outcome.to_owned(), why.to_owned(), attempts, seen(&origin))
+    };
+    assert_eq!(of(str::to_owned), ("ok".into(), String::new(), 2, (3, 2)));
+    assert_eq!(of(post), ("failed".into(), "reset".into(), 1, (2, 1)));
+}
+
+#[test]
+fn a_lack_of_open_files_is_charged_to_no_line_and_takes_no_file_from_a_sink() {
+    let (origin, other) = (Origin::start(), Origin::start_at([127, 0, 0, 2]));
+    let dir = tempfile::tempdir().unwrap();
+    let line = |n| format!("{}\n{}\n", origin.url(&format!("/slow/20?{n}")), other.url(&format!("/slow/20?{n}")));
+    let script = "ulimit -n 40; exec \"$0\" --allow 127.0.0.0/8 --host-concurrency 64 --retries 0 -o out \"$@\"";
+    let fetchd = Fetchd::in_shell(script).directory(dir.path()).config("retry.backoff = '10ms'");
+    let ended = fetchd.run((0..50).map(line).collect::<String>());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let text = std::fs::read_to_string(dir.path().join("out")).unwrap();
+    let records: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(fates(&records), [("ok", "", 1); 100]);
+    assert_eq!((origin.requests().len(), other.requests().len()), (50, 50));
+}
+
+/// A line asks this server over TLS; its fate is due, and this many connections.
+fn over_tls(origin: &Origin, connects: usize, want: Fate<'_>) {
+    let url = origin.url("/").replace("http://", "https://");
+    let records = provoke(fetchd(["--connect-timeout", "300ms"], ""), [url]);
+    assert_eq!(fates(&records), [want]);
+    assert_eq!(seen(origin), (0, connects));
+}
+
+#[test]
+fn a_certificate_that_proves_nothing_fails_the_line_at_once() {
+    let authority = Authority::new();
+    let names = ["127.0.0.1"];
+    let identities = [
+        authority.identity(&names),
+        authority.expired(&names),
+        authority.identity(&["elsewhere.test"]),
+        self_signed(&names),
+    ];
+    for identity in identities {
+        let origin = Origin::start_tls([127, 0, 0, 1], identity.server());
+        over_tls(&origin, 1, once("tls_failed"));
+    }
+}
+
+#[test]
+fn a_server_that_does_not_speak_tls_fails_the_line_at_once() {
+    let origin = Origin::start();
+    let plain = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+    for (n, words) in ["garbage\r\n\r\n", plain, "\u{16}\u{3}\u{3}\0\u{4}x\0\0\0"].into_iter().enumerate() {
+        origin.on_accept([vec![send(words), Step::Stall]]);
+        over_tls(&origin, n + 1, once("tls_failed"));
+    }
+}
+
+#[test]
+fn a_handshake_that_stalls_is_a_connect_timeout_and_one_that_breaks_off_a_failed_connection() {
+    let cases: [(Script, &str); 3] = [
+        (vec![Step::Stall], "connect_timeout"),
+        (vec![Step::Wait(Duration::from_millis(20)), Step::Reset], "connect_failed"),
+        (vec![Step::Wait(Duration::from_millis(20)), Step::Close], "connect_failed"),
+    ];
+    for (script, why) in cases {
+        let origin = Origin::start();
+        origin.on_accept([script]);
+        over_tls(&origin, 3, thrice(why));
+    }
+}

@@ -1,0 +1,27 @@
+//! What a hostile network, and hostile input, can do to the real binary: each row of faults records with real bytes.
+//!
+//! `provoke` in `scene.rs` puts the faulty lines among healthy ones of another host; the tests then say what became of
+//! them, and how many requests and connections the servers saw.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in tests a panic is how a failure is said"
+)]
+
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "what is shared serves several test binaries")]
+mod common;
+
+mod scene;
+
+mod body;
+mod connect;
+mod http;
+mod input;
+
+mod conservation;
+mod cuts;
+mod parses;
+mod rates;
