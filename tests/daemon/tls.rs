@@ -162,6 +162,8 @@ fn what_a_pattern_does_not_say_of_insecure_falls_back_to_the_next_one() {
     let dns = Dns::start();
     dns.script("*.example", [addresses(60, &["127.0.0.1"])]);
     let url = |name: &str| origin.url("/ok/1").replace("127.0.0.1", name);
+    let dns = Dns::start();
+    dns.script("*.example", [addresses(60, &["127.0.0.1"])]);
     let config = format!(
         "{SOON}output.order = 'input'\ndns.servers = ['{}']\n\
          [hosts]\n'*.example' = {{ insecure = true }}\n\
