@@ -5,8 +5,11 @@ pub mod clients;
 pub mod codings;
 pub mod dns;
 pub mod fetchd;
+pub mod frames;
+pub mod http2;
 pub mod origin;
 pub mod pipe;
+pub mod proxy;
 
 use std::time::Duration;
 

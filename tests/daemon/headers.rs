@@ -93,20 +93,3 @@ fn a_json_line_sends_its_method_and_body() {
     assert_eq!(echo["headers"]["content-type"], "application/json");
     assert_eq!(ended.only_record()["method"], "PUT");
 }
-
-#[test]
-fn proxies_of_the_environment_are_ignored() {
-    let (origin, proxy) = (Origin::start(), Origin::start_at([127, 0, 0, 2]));
-    let names = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-    let fetchd = names.iter().fold(Fetchd::local(), |fetchd, name| fetchd.env(name, &proxy.url("")));
-    assert_eq!(fetchd.run(origin.url("/ok/1")).count("ok"), 1);
-    assert_eq!((origin.accepts(), proxy.accepts()), (1, 0));
-}
-
-#[test]
-fn a_proxy_that_is_asked_for_gets_the_request() {
-    let proxy = Origin::start();
-    proxy.script("http://name.invalid/a", crate::common::origin::ok_with("", b"by proxy"));
-    let ended = Fetchd::with(["-x", &proxy.url("")]).run("http://name.invalid/a");
-    assert_eq!(ended.only_record()["body"], "by proxy");
-}

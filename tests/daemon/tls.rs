@@ -159,6 +159,8 @@ fn insecure_holds_for_one_port_when_the_pattern_names_it() {
 #[test]
 fn what_a_pattern_does_not_say_of_insecure_falls_back_to_the_next_one() {
     let origin = Origin::start_tls([127, 0, 0, 1], self_signed(&["another.example"]).server());
+    let dns = Dns::start();
+    dns.script("*.example", [addresses(60, &["127.0.0.1"])]);
     let url = |name: &str| origin.url("/ok/1").replace("127.0.0.1", name);
     let dns = Dns::start();
     dns.script("*.example", [addresses(60, &["127.0.0.1"])]);
