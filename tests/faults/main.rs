@@ -18,8 +18,10 @@ mod scene;
 
 mod body;
 mod connect;
+mod health;
 mod http;
 mod input;
+mod retries;
 
 mod conservation;
 mod cuts;
