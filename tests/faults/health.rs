@@ -172,9 +172,8 @@ fn switched_off_every_line_makes_all_its_attempts() {
 #[test]
 fn in_order_the_lines_after_those_of_a_dead_host_come_after_them() {
     let (dead, healthy) = (dead_by(Step::Reset), Origin::start());
-    let input: Vec<_> = (0..100)
-        .map(|n| if n % 4 == 0 { dead.url("/") } else { healthy.url(&format!("/ok/{n}")) })
-        .collect();
+    let input: Vec<_> =
+        (0..100).map(|n| if n % 4 == 0 { dead.url("/") } else { healthy.url(&format!("/ok/{n}")) }).collect();
     let ended = Fetchd::with(["--ordered"]).config(SHORT).run(text(&input));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.records.iter().map(seq).eq(1..=100));

@@ -22,6 +22,7 @@ mod health;
 mod http;
 mod input;
 mod retries;
+mod robots;
 
 mod conservation;
 mod cuts;

@@ -73,7 +73,8 @@ fn retries_of_a_host_that_fails_are_a_tenth_of_its_requests_and_a_line_says_why_
     let requests = origin.requests().len();
     assert!((LINES + 1..=LINES + 2 * LINES / 10).contains(&requests), "{requests} requests for {LINES} lines");
     let mut unpaid = 0;
-    for (record, last_error) in records.iter().zip([("http_error", "http_status"), ("failed", "reset")].iter().cycle()) {
+    for (record, last_error) in records.iter().zip([("http_error", "http_status"), ("failed", "reset")].iter().cycle())
+    {
         let (outcome, why, attempts) = fate(record);
         assert_eq!((outcome, why), *last_error, "{record:#}");
         let message = record["error"]["message"].as_str().unwrap();
@@ -92,7 +93,8 @@ fn retries_of_all_hosts_together_keep_to_a_budget_too() {
     let records = provoke(Fetchd::local().config(config), urls);
     let requests: usize = origins.iter().map(|origin| origin.requests().len()).sum();
     assert!((201..=240).contains(&requests), "{requests} requests for 200 lines");
-    let said = records.iter().filter(|record| record.to_string().contains("all hosts used up their share (retry.budget)"));
+    let said =
+        records.iter().filter(|record| record.to_string().contains("all hosts used up their share (retry.budget)"));
     assert!(said.count() > 100);
 }
 
