@@ -32,7 +32,7 @@ pub struct Job {
     pub attempts: u32,
     /// Retries charged against `retry.retries`.
     pub retries: u32,
-    /// Attempts for which this machine had no file or port.
+    /// Attempts in a row for which this machine had no file or port.
     pub starved: u32,
     /// When the attempt under way, or the last one, started.
     pub sent: Duration,

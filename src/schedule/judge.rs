@@ -9,6 +9,9 @@ use super::RetryPolicy;
 use crate::hosts::{host_name, port_of};
 use crate::item::{Answer, Attempt, Failure, Home, Hop, Job, Kind, Request, Retry, Sent, check_url};
 
+/// Files and ports come back soon, and nobody is bothered by the question.
+const LONGEST_STARVATION: Duration = Duration::from_secs(5);
+
 /// The core's word on one attempt.
 #[derive(Debug)]
 pub(super) enum Judgement {
@@ -83,7 +86,7 @@ impl Bench<'_> {
             kind => (kind, failure.message.clone()),
         };
         if failure.sent == Sent::Starved {
-            return self.retry(job, self.backoff(job.starved), Charge::Nothing, because);
+            return self.retry(job, self.backoff(job.starved).min(LONGEST_STARVATION), Charge::Nothing, because);
         }
         if self.overslept(job, failure.kind) && is_idempotent(&job.request.method) {
             return self.retry(job, self.backoff(1), Charge::Nothing, because);

@@ -202,7 +202,6 @@ pub(super) fn note_sent(job: &mut Job, attempt: &Attempt) {
     if sent && job.next == Next::Attempt && job.aside.is_none() {
         job.attempts += 1;
     }
-    if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {
-        job.starved += 1;
-    }
+    let starved = matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved);
+    job.starved = if starved { job.starved + 1 } else { 0 };
 }
