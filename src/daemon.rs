@@ -21,6 +21,7 @@ use crate::error::{BoxError, Chain, Error};
 use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Keep, Resolver, Verify};
 use crate::hosts::HostPattern;
 use crate::item::CHUNK;
+use crate::open_files;
 use crate::pipeline::{self, Board, End, FailFast, Parts, Settings};
 use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
 use crate::sink::{Body, Sink, SinkConfig, Style};
@@ -30,6 +31,7 @@ use crate::units::Concurrency;
 
 /// Runs as the arguments and the configuration say; the number is the exit code.
 pub async fn run(args: &RunArgs) -> u8 {
+    let raised = open_files::raise_limit();
     let config = match args.config() {
         Ok(config) => config,
         Err(report) => {
@@ -41,6 +43,9 @@ pub async fn run(args: &RunArgs) -> u8 {
     let mode = if args.quiet { ProgressMode::Never } else { args.progress.unwrap_or_default() };
     let line = mode.line();
     let logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::Line::bar));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
+    }
     hint(&config);
     let (board, stats) = (Board::default(), Stats::default());
     let start = Instant::now();
@@ -78,8 +83,10 @@ pub fn check(path: Option<&Path>) -> u8 {
     code
 }
 
-/// Opens everything before the first request: sinks, sources, the client.
+/// Opens everything before the first request: the client, sources, sinks.
 fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
+    // First of all: where no file is left, the client makes do without root certificates, and what follows says why.
+    let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
     let mut sources = Vec::new();
     for source in &config.sources {
         let name = source.name.as_deref();
@@ -99,13 +106,16 @@ fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
         sinks.push(opened.sink);
     }
     sinks.push(Box::new(stats.clone()));
-    let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
     Ok(Parts { sources, fetch: Arc::new(fetch), sinks })
 }
 
 fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {
     let what = name.map_or_else(|| format!("cannot open {what}"), |name| format!("cannot open {what} `{name}`"));
-    Error::Open { what, source: Chain::of(source).to_string().into() }
+    let mut why = Chain::of(source).to_string();
+    if open_files::are_short(source.as_ref()) {
+        why = format!("{why}; {}", open_files::advice());
+    }
+    Error::Open { what, source: why.into() }
 }
 
 /// A file that is read and written in one run would never end.

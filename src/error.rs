@@ -1,11 +1,27 @@
 //! What ends a run other than the end of its work, and the exit code of each.
 
-use std::fmt;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use crate::units::counted;
 
 /// An error of a component, kept whole so that its chain can be shown.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the system says of a file, with the file's path.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct AtPath {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl AtPath {
+    /// An error that is about this file.
+    pub fn new(path: &Path, source: io::Error) -> Self {
+        Self { path: path.to_owned(), source }
+    }
+}
 
 /// Why a run did not do its work.
 #[derive(Debug, thiserror::Error)]

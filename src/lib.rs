@@ -23,6 +23,7 @@ pub mod error;
 pub mod hosts;
 pub mod in_order;
 pub mod item;
+pub mod open_files;
 
 // From source to sink.
 pub mod fetch;

@@ -10,13 +10,14 @@
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on has nothing better to do than to stop")]
 
 mod bare;
+mod hosts;
 mod latency;
 mod origin;
 mod run;
 mod smoke;
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use run::{Cost, measure};
@@ -37,7 +38,7 @@ fn main() {
 
 fn measured(mode: &str) {
     let dir = tempfile::tempdir().expect("a directory");
-    let origin = origin::start();
+    let origin = origin::start(Ipv4Addr::LOCALHOST);
     match mode {
         "speed" => speed(origin, dir.path()),
         "memory" => memory(origin, dir.path(), 100_000, 1_000_000),

@@ -1,6 +1,6 @@
 //! A lean HTTP/1.1 server for measurements: it answers by the first letter of the path and remembers nothing.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -8,9 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Starts the server on a free port of 127.0.0.1, in threads of its own that end with the process.
-pub fn start() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+/// Starts the server on a free port of an address, in threads of its own that end with the process.
+pub fn start(ip: Ipv4Addr) -> SocketAddr {
+    let listener = std::net::TcpListener::bind((ip, 0)).expect("a free port");
     listener.set_nonblocking(true).expect("a non-blocking listener");
     let address = listener.local_addr().expect("its address");
     std::thread::spawn(move || {

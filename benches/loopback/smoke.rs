@@ -1,4 +1,5 @@
-//! The release binary under real load, with assertions: every line has its record, and memory does not grow with lines.
+//! The release binary under real load, with assertions: every line has its record, memory does not grow with lines, nor
+//! open files with hosts.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -8,13 +9,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::{memory, say};
+use crate::{hosts, memory, say};
 
 /// Runs all of it.
 pub fn smoke(origin: SocketAddr, dir: &Path) {
     three_lines(origin);
     mixed(origin, 200_000);
     memory(origin, dir, 20_000, 200_000);
+    hosts::many_hosts(50_000);
 }
 
 /// `printf … | fetchd`: what a newcomer does second.

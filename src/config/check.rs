@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use super::{Config, Report, tls};
+use super::{Config, Report, files, tls};
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
 use crate::sink::SinkConfig;
@@ -11,7 +11,7 @@ use crate::source::SourceConfig;
 use crate::units::{Concurrency, Size, Span};
 
 /// Adds every problem of the whole to the report.
-pub(super) fn check(config: &Config, report: &mut Report) {
+pub(super) fn check(config: &Config, most_files: u64, report: &mut Report) {
     bounds(config, report);
     times(config, report);
     memory(config, report);
@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     tls::check(config, report);
     sources(config, report);
     sinks(config, report);
+    files::check(config, most_files, report);
 }
 
 /// From where to where the whole number of a key can be.

@@ -4,6 +4,7 @@
 mod check;
 mod cut;
 mod explain;
+mod files;
 mod keys;
 mod mask;
 mod parse;
@@ -21,6 +22,7 @@ pub use problem::{Problem, Report};
 
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
 use crate::item::CHUNK;
+use crate::open_files;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
 use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
 use crate::sink::{Jsonl, SinkConfig, Stdout};
@@ -138,13 +140,14 @@ impl Written {
         read::read(path, text, &env)
     }
 
-    /// Completes and checks the whole.
+    /// Completes and checks the whole, for a process that may open as many files as this one.
     ///
     /// # Errors
     /// Every problem there is.
     pub fn check(mut self) -> Result<Config, Report> {
-        self.config.fill();
-        check::check(&self.config, &mut self.report);
+        let most_files = open_files::most();
+        self.config.fill(most_files);
+        check::check(&self.config, most_files, &mut self.report);
         if self.report.is_empty() { Ok(self.config) } else { Err(self.report) }
     }
 }
@@ -170,10 +173,11 @@ impl Config {
     }
 
     /// Gives every key that follows from others the value that it then has.
-    fn fill(&mut self) {
+    fn fill(&mut self, most_files: u64) {
         let concurrency = self.limits.permits();
+        let idle_connections = files::idle_connections(self, most_files);
         self.fetch.workers.get_or_insert(concurrency);
-        self.fetch.idle_connections.get_or_insert(concurrency);
+        self.fetch.idle_connections.get_or_insert(idle_connections);
         let needed = (u64::from(concurrency) * CHUNK).max(self.fetch.max_body.0.saturating_mul(2));
         self.limits.body_memory.get_or_insert(Size(needed.max(Size::mib(256).0)));
         let shorter = Span(self.fetch.connect_timeout.0 / 2).min(Span::secs(5));

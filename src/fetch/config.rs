@@ -26,7 +26,8 @@ pub struct FetchConfig {
     pub oversize: Oversize,
     /// Redirects followed per line.
     pub max_redirects: u32,
-    /// Connections kept open for reuse over all hosts; by default as many as `limits.concurrency`.
+    /// Connections kept open for reuse over all hosts; by default as many as `limits.concurrency`, or fewer where no more
+    /// files can be open.
     pub idle_connections: Option<u32>,
     /// `user-agent`; `{version}` is replaced.
     pub user_agent: String,

@@ -1,6 +1,6 @@
 //! One attempt with reqwest: guard, request, head, body.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
@@ -18,6 +18,7 @@ use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver,
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, RetryAfter, Sent};
+use crate::open_files;
 
 /// Media types are short; a longer one is kept out of memory that nobody has counted.
 const LONGEST_CONTENT_TYPE: usize = 1024;
@@ -65,6 +66,7 @@ pub struct Http {
     headers: HeaderTable,
     rules: BodyRules,
     show_headers: bool,
+    told_of_shortage: Once,
 }
 
 impl Http {
@@ -83,7 +85,7 @@ impl Http {
         let proxy = config.proxy.as_deref().map(Url::parse).transpose()?;
         let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
         let rules = BodyRules { max_body: config.max_body.0, oversize: config.oversize, keep, digest };
-        Ok(Self { clients, proxy, guard, headers, rules, show_headers })
+        Ok(Self { clients, proxy, guard, headers, rules, show_headers, told_of_shortage: Once::new() })
     }
 
     async fn attempt(&self, job: &Job, held: Held) -> Attempt {
@@ -93,7 +95,11 @@ impl Http {
         let start = Instant::now();
         let response = match self.clients.of(job).execute(self.request(job)).await {
             Ok(response) => response,
-            Err(error) => return Attempt::Failed(before_answer(error, &job.request.url, self.proxy.as_deref())),
+            Err(error) => {
+                let failure = before_answer(error, &job.request.url, self.proxy.as_deref());
+                self.tell_of_shortage(&failure);
+                return Attempt::Failed(failure);
+            }
         };
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
@@ -102,6 +108,18 @@ impl Http {
         match self.receive(job, response, held, ttfb).await {
             Ok(answer) => Attempt::Answer(Box::new(answer)),
             Err(attempt) => attempt,
+        }
+    }
+
+    /// Says once a run that this machine, not a server, is what some lines wait for.
+    fn tell_of_shortage(&self, failure: &Failure) {
+        if failure.sent == Sent::Starved {
+            self.told_of_shortage.call_once(|| {
+                let (why, advice) = (&failure.message, open_files::advice());
+                tracing::warn!(
+                    "no file or port is left for a connection ({why}); lines wait for one, uncharged; {advice}"
+                );
+            });
         }
     }
 

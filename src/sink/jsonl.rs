@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::writer::Writer;
 use super::{Body, Encoder, Opened, Sink, Style, Wanted};
-use crate::error::BoxError;
+use crate::error::{AtPath, BoxError};
 use crate::item::Record;
 use crate::units::counted;
 
@@ -38,8 +38,7 @@ impl Jsonl {
     /// # Errors
     /// When it cannot be opened, or another process writes to it.
     pub fn open(&self, style: Style) -> Result<Opened, BoxError> {
-        let named = |error: &dyn std::fmt::Display| -> BoxError { format!("{}: {error}", self.path.display()).into() };
-        let (file, found) = open(&self.path).map_err(|error| named(&error))?;
+        let (file, found) = open(&self.path).map_err(|error| AtPath::new(&self.path, error))?;
         let encoder = Encoder::new(style, self.records, self.body);
         let sink = Open { path: self.path.clone(), writer: Writer::new(file), encoder };
         Ok(Opened { sink: Box::new(sink), note: found.note(&self.path) })

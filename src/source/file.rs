@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Extent, Source, lines};
-use crate::error::BoxError;
+use crate::error::{AtPath, BoxError};
 use crate::units::Size;
 
 /// `[source.NAME.file]`
@@ -40,7 +40,7 @@ impl File {
         let mut files = Vec::with_capacity(self.paths.len());
         let mut total = Some(0);
         for path in &self.paths {
-            let file = open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let file = open(path).map_err(|error| AtPath::new(path, error))?;
             total = total.zip(length(&file)).map(|(total, length)| total + length);
             let label = (self.paths.len() > 1).then(|| path.to_string_lossy().into());
             files.push((label, file));

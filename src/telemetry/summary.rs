@@ -130,7 +130,7 @@ pub(super) fn limited_by(limit: &Limit) -> String {
         Limit::Adaptive(n) => {
             format!("limited by adaptive concurrency, now {n} (limits.max_concurrency, or slow servers)")
         }
-        Limit::OpenFiles => "limited by open files or ports (ulimit -n)".to_owned(),
+        Limit::OpenFiles => "limited by open files or ports (ulimit -Hn)".to_owned(),
         Limit::Rate => "limited by rate (--rate)".to_owned(),
         Limit::BodyMemory => "limited by body memory (limits.body_memory)".to_owned(),
         Limit::Sink => "limited by the output".to_owned(),

@@ -118,11 +118,7 @@ impl Fetchd {
 
     /// Gives it this input, to the end, and waits until it has ended.
     pub fn run(self, input: impl Into<Vec<u8>>) -> Ended {
-        let mut running = self.start();
-        let writer = running.write_all(input.into());
-        let ended = running.wait();
-        writer.join().unwrap();
-        ended
+        self.start().finish(input)
     }
 }
 
@@ -152,6 +148,14 @@ impl Running {
             // A process that ends early does not read to the end; what it says then is the test's business.
             let _ = stdin.map(|mut stdin| stdin.write_all(&input));
         })
+    }
+
+    /// Gives it this input, to the end, and waits until it has ended.
+    pub fn finish(&mut self, input: impl Into<Vec<u8>>) -> Ended {
+        let writer = self.write_all(input.into());
+        let ended = self.wait();
+        writer.join().unwrap();
+        ended
     }
 
     /// The next record.

@@ -141,12 +141,11 @@ fn where_one_server_does_not_know_or_is_silent_the_next_is_asked_and_then_first(
 
 /// A process with 1,000 requests whose names no server answers, and its stdin open.
 fn hanging(dns: &Dns) -> Running {
-    let script = "ulimit -S -n $(ulimit -H -n); exec \"$0\" --allow 127.0.0.0/8 \"$@\"";
     let config = format!(
         "dns = {{ servers = ['{}'], timeout = '9s' }}\nlimits.concurrency = 1100\nshutdown.grace = '1s'",
         dns.address()
     );
-    let mut fetchd = Fetchd::in_shell(script).config(&config).start();
+    let mut fetchd = Fetchd::local().config(&config).start();
     for n in 0..1000 {
         fetchd.line(&format!("http://n{n}.silent.test/"));
     }

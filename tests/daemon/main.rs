@@ -16,6 +16,7 @@ mod bodies;
 mod client_certs;
 mod ends;
 mod files;
+mod files_open;
 mod headers;
 mod http2;
 mod lines;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -250,17 +249,4 @@ fn a_name_without_a_way_to_its_ipv4_address_is_reached_by_its_ipv6_address() {
         Err(_) => assert_eq!(kind(ended.only_record()), "forbidden_address"),
     }
     assert_eq!(dns.asked("a.test"), [1, 1]);
-}
-
-#[test]
-fn a_lack_of_open_files_is_not_charged_to_names_that_are_looked_up() {
-    let (origin, dns) = (Origin::start(), Dns::start());
-    dns.script("*.test", [Say::Late(Duration::from_millis(100), addresses(60, &["127.0.0.1"]).into())]);
-    let path = closing(&origin);
-    let input: String = (0..100).map(|n| by_name(&origin, &format!("n{n}.test"), path) + "\n").collect();
-    let script = "ulimit -n 40; exec \"$0\" --allow 127.0.0.0/8 --retries 0 \"$@\"";
-    let config = format!("retry.backoff = '10ms'\ndns.servers = ['{}']", dns.address());
-    let ended = Fetchd::in_shell(script).config(&config).run(input);
-    assert_eq!(ended.count("ok"), 100, "{:#?}", ended.records.iter().find(|record| record["outcome"] != "ok"));
-    assert!(ended.records.iter().all(|record| record["attempts"] == 1));
 }

@@ -182,21 +182,6 @@ fn a_connection_that_is_closed_upon_the_next_request_is_reset_and_only_what_may_
     assert_eq!(of(post), ("failed".into(), "reset".into(), 1, (2, 1)));
 }
 
-#[test]
-fn a_lack_of_open_files_is_charged_to_no_line_and_takes_no_file_from_a_sink() {
-    let (origin, other) = (Origin::start(), Origin::start_at([127, 0, 0, 2]));
-    let dir = tempfile::tempdir().unwrap();
-    let line = |n| format!("{}\n{}\n", origin.url(&format!("/slow/20?{n}")), other.url(&format!("/slow/20?{n}")));
-    let script = "ulimit -n 40; exec \"$0\" --allow 127.0.0.0/8 --host-concurrency 64 --retries 0 -o out \"$@\"";
-    let fetchd = Fetchd::in_shell(script).directory(dir.path()).config("retry.backoff = '10ms'");
-    let ended = fetchd.run((0..50).map(line).collect::<String>());
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let text = std::fs::read_to_string(dir.path().join("out")).unwrap();
-    let records: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(fates(&records), [("ok", "", 1); 100]);
-    assert_eq!((origin.requests().len(), other.requests().len()), (50, 50));
-}
-
 /// A line asks this server over TLS; its fate is due, and this many connections.
 fn over_tls(origin: &Origin, connects: usize, want: Fate<'_>) {
     let url = origin.url("/").replace("http://", "https://");

@@ -109,7 +109,8 @@ fn stop() -> impl Strategy<Value = Stop> {
 fn run(input: String, owed: usize, stop: Stop) -> Ended {
     let grace = if let Stop::Signal(_, grace) = stop { grace } else { "10s" };
     let config = format!(
-        "queue = {{ window = 16, capacity = 4 }}\nretry = {{ retries = 1, backoff = '1ms' }}\nshutdown.grace = '{grace}'"
+        "queue = {{ window = 16, capacity = 4 }}\nretry = {{ retries = 1, backoff = '1ms' }}\n\
+         health = {{ failures = 3, cool_down = '10ms', give_up = '200ms' }}\nshutdown.grace = '{grace}'"
     );
     let mut running = Fetchd::with(["--timeout", "150ms"]).config(&config).start();
     // A second handle keeps stdin open, so that it is the signal that ends the run.

@@ -18,8 +18,11 @@ mod scene;
 
 mod body;
 mod connect;
+mod health;
 mod http;
 mod input;
+mod retries;
+mod robots;
 
 mod conservation;
 mod cuts;

@@ -70,7 +70,7 @@ pub fn provoke<L: AsRef<[u8]>>(fetchd: Fetchd, lines: impl IntoIterator<Item = L
     for record in &others {
         assert_eq!(fate(record), ("ok", "", 1), "another host's line suffered: {record:#}");
     }
-    assert_eq!(healthy.requests().len(), others.len());
+    assert_eq!(healthy.requests_for("/ok/1"), others.len());
     assert_eq!(faulty.len(), count);
     faulty
 }

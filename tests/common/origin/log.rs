@@ -21,6 +21,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub at: Instant,
+    /// How many requests had no answer when it came, itself included; those of `Step::Read` are not counted.
+    pub at_once: usize,
 }
 
 impl Request {
@@ -65,7 +67,7 @@ pub async fn read_request(wire: &mut Wire, buffer: &mut Vec<u8>) -> io::Result<O
     }
     let body = buffer[head_end + 4..end].to_vec();
     buffer.drain(..end);
-    Ok(Some(Request { method, target, headers, body, at: Instant::now() }))
+    Ok(Some(Request { method, target, headers, body, at: Instant::now(), at_once: 0 }))
 }
 
 #[derive(Default)]
@@ -120,12 +122,13 @@ impl Log {
     }
 
     /// Remembers a request, and says what is to be played for it.
-    pub fn begin(&self, request: Request) -> Script {
+    pub fn begin(&self, mut request: Request) -> Script {
         let mut state = self.state();
         let scripted = state.of_paths.get_mut(request.path()).and_then(next);
         let script = scripted.unwrap_or_else(|| state.paths.script(&request));
         state.open += 1;
         state.most_open = state.most_open.max(state.open);
+        request.at_once = state.open;
         drop(state);
         self.note(request);
         script

@@ -49,8 +49,16 @@ impl Origin {
         Self::listen(ip.into(), Some(TlsAcceptor::from(Arc::new(tls))))
     }
 
+    /// A server on a socket that listens already.
+    pub fn start_on(listener: std::net::TcpListener) -> Self {
+        Self::serve(listener, None)
+    }
+
     fn listen(ip: IpAddr, tls: Option<TlsAcceptor>) -> Self {
-        let listener = std::net::TcpListener::bind((ip, 0)).unwrap();
+        Self::serve(std::net::TcpListener::bind((ip, 0)).unwrap(), tls)
+    }
+
+    fn serve(listener: std::net::TcpListener, tls: Option<TlsAcceptor>) -> Self {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::sync::Semaphore;
 
 use super::log::{Log, Request, read_request};
 use super::wire::Wire;
@@ -21,6 +22,8 @@ pub enum Step {
     /// Sends these bytes one by one, with this pause before each.
     Trickle(Vec<u8>, Duration),
     Wait(Duration),
+    /// Waits in line for one of these places, and keeps it for that time.
+    WaitInLine(Arc<Semaphore>, Duration),
     /// Reads one request and remembers it.
     Read,
     /// Reads requests and plays the script of each one's path, until the client leaves.
@@ -85,6 +88,7 @@ impl Connection {
                 Step::Send(bytes) => self.wire.write(bytes).await?,
                 Step::Trickle(bytes, pause) => self.trickle(bytes, *pause).await?,
                 Step::Wait(time) => tokio::time::sleep(*time).await,
+                Step::WaitInLine(places, time) => wait_in_line(places, *time).await,
                 Step::Read => return self.read().await,
                 Step::Serve => return self.serve().await,
                 Step::Stall => return self.stall().await,
@@ -139,4 +143,9 @@ impl Connection {
     async fn request(&mut self) -> io::Result<Option<Request>> {
         read_request(&mut self.wire, &mut self.buffer).await
     }
+}
+
+async fn wait_in_line(places: &Semaphore, time: Duration) {
+    let _place = places.acquire().await.unwrap();
+    tokio::time::sleep(time).await;
 }

@@ -1,0 +1,98 @@
+//! How many files a configuration can need open at once: requests on the wire, idle connections, its own files, and some
+//! besides. A request has one socket: that of its look-up, then that of its connection.
+
+use super::check::bounds_of;
+use super::{Config, Report};
+use crate::open_files::BESIDES;
+use crate::source::SourceConfig;
+use crate::units::{Concurrency, counted, grouped};
+
+/// How many idle connections there can be where this many files can be open, and no key says more.
+pub(super) fn idle_connections(config: &Config, most: u64) -> u32 {
+    let concurrency = config.limits.permits();
+    let room = most.saturating_sub(u64::from(concurrency) + others(config));
+    u32::try_from(room).unwrap_or(u32::MAX).min(concurrency)
+}
+
+/// Adds a problem when the configuration can need more files than can be open.
+pub(super) fn check(config: &Config, most: u64, report: &mut Report) {
+    let concurrency = u64::from(config.limits.permits());
+    let key = match config.limits.concurrency {
+        Concurrency::Fixed(_) => "limits.concurrency",
+        Concurrency::Adaptive => "limits.max_concurrency",
+    };
+    let idle = u64::from(config.fetch.idle_connections.unwrap_or(0));
+    let others = others(config);
+    let needed = concurrency + idle + others;
+    // A concurrency that is out of bounds is problem enough.
+    let in_bounds = bounds_of(key).is_none_or(|(_, highest)| concurrency <= highest);
+    if needed > most && in_bounds {
+        let message = format!(
+            "{} can be needed at once: {} for `{key}`, {} for `fetch.idle_connections` and {} besides; the hard limit is {}, so lower one of the two, or raise the limit (`ulimit -Hn`, or LimitNOFILE= in systemd)",
+            counted(needed, "open file"),
+            grouped(concurrency),
+            grouped(idle),
+            grouped(others),
+            grouped(most)
+        );
+        report.add_at_keys(&[key, "fetch.idle_connections"], message);
+    }
+}
+
+/// All but connections. Every file of a source is opened at the start, and kept until it is read.
+fn others(config: &Config) -> u64 {
+    let read = config.sources.iter().map(|source| match &source.component {
+        SourceConfig::Stdin(_) => 1,
+        SourceConfig::File(file) => file.paths.len(),
+    });
+    (read.sum::<usize>() + config.sinks.len()) as u64 + BESIDES
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// From stdin to stdout, with these keys.
+    fn config(concurrency: u32, idle_connections: Option<u32>) -> Config {
+        let mut config = Config::default();
+        config.limits.concurrency = Concurrency::Fixed(concurrency);
+        config.fetch.idle_connections = idle_connections;
+        config
+    }
+
+    fn problems(config: &Config, most: u64) -> Vec<String> {
+        let mut report = Report::default();
+        check(config, most, &mut report);
+        report.problems().iter().map(|problem| problem.message.clone()).collect()
+    }
+
+    #[test]
+    fn idle_connections_follow_the_concurrency_as_far_as_there_are_files() {
+        for (concurrency, most, idle) in
+            [(256, 1024, 256), (256, u64::MAX, 256), (512, 1024, 446), (958, 1024, 0), (2000, 1024, 0)]
+        {
+            assert_eq!(idle_connections(&config(concurrency, None), most), idle, "{concurrency} of {most}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_may_need_every_file_and_not_one_more() {
+        assert_eq!(problems(&config(500, Some(458)), 1024), [""; 0]);
+        assert_eq!(problems(&config(500, Some(459)), 1024).len(), 1);
+        let mut config = config(500, Some(458));
+        config.set_input(vec![PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(problems(&config, 1024).len(), 1);
+    }
+
+    #[test]
+    fn the_problem_names_the_keys_both_numbers_and_the_fix() {
+        let problem = problems(&config(2000, Some(10)), 1024).concat();
+        for part in
+            ["2,076 open files", "1,024", "limits.concurrency", "fetch.idle_connections", "ulimit", "LimitNOFILE"]
+        {
+            assert!(problem.contains(part), "{problem}");
+        }
+    }
+}
