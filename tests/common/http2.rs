@@ -1,5 +1,5 @@
-//! A real HTTP/2 server over TLS, on a free port of 127.0.0.1. It answers `together` requests at once, no sooner and no
-//! fewer, so that what it sees at once does not depend on time.
+//! A real HTTP/2 server over TLS, on a free port of 127.0.0.1. Requests for `/together` are answered so many at once, no
+//! sooner and no fewer, so that what it sees at once does not depend on time; all others are answered as they come.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body_util::Full;
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::{Barrier, oneshot};
@@ -87,17 +88,23 @@ async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, seen: Arc<Seen
         let (tls, seen, gate) = (tls.clone(), Arc::clone(&seen), Arc::clone(&gate));
         connections.spawn(async move {
             let Ok(stream) = tls.accept(stream).await else { return };
-            let service = service_fn(move |_| answer(Arc::clone(&seen), Arc::clone(&gate)));
+            let service = service_fn(move |request| answer(request, Arc::clone(&seen), Arc::clone(&gate)));
             // It ends when the client leaves.
             let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-async fn answer(seen: Arc<Seen>, gate: Arc<Barrier>) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    seen: Arc<Seen>,
+    gate: Arc<Barrier>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let open = seen.open.fetch_add(1, Ordering::SeqCst) + 1;
     seen.most_open.fetch_max(open, Ordering::SeqCst);
-    gate.wait().await;
+    if request.uri().path() == "/together" {
+        gate.wait().await;
+    }
     seen.open.fetch_sub(1, Ordering::SeqCst);
-    Ok(hyper::Response::new(Full::from("over HTTP/2")))
+    Ok(Response::new(Full::from("over HTTP/2")))
 }

@@ -10,6 +10,7 @@ pub mod http2;
 pub mod origin;
 pub mod pipe;
 pub mod proxy;
+pub mod trust;
 
 use std::time::Duration;
 

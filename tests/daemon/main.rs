@@ -13,6 +13,7 @@ mod common;
 
 mod answers;
 mod bodies;
+mod client_certs;
 mod ends;
 mod files;
 mod files_open;
