@@ -52,7 +52,7 @@ fn while_connecting(error: &reqwest::Error) -> Kind {
 }
 
 /// Whether it was this machine that had no file or port for a connection.
-fn is_starved(error: &reqwest::Error) -> bool {
+fn is_starved(error: &(dyn Error + 'static)) -> bool {
     let errno = find::<io::Error>(error).and_then(Errno::from_io_error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM))
 }
@@ -82,4 +82,20 @@ fn message(kind: Kind, error: &reqwest::Error) -> String {
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| find::<E>(inner));
     within.or_else(|| error.source().and_then(find::<E>)).or_else(|| error.downcast_ref::<E>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_files_ports_or_memory_is_this_machines_and_no_servers() {
+        let within = |errno: Errno| io::Error::other(io::Error::from(errno));
+        for lack in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM] {
+            assert!(is_starved(&within(lack)), "{lack}");
+        }
+        for fault in [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::NETUNREACH, Errno::CONNRESET] {
+            assert!(!is_starved(&within(fault)), "{fault}");
+        }
+    }
 }
