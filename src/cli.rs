@@ -10,7 +10,7 @@ use crate::item::parse_header;
 use crate::pipeline::Order;
 use crate::sink::Body;
 use crate::telemetry::{Format, Level, ProgressMode};
-use crate::units::{Network, Rate, Size, Span};
+use crate::units::{Concurrency, Network, Rate, Size, Span};
 
 /// A stream of URLs in, exactly one result per line out: live, polite, bounded, and nothing lost.
 #[derive(Debug, Parser)]
@@ -96,12 +96,12 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Input and output")]
     pub fail_fast: bool,
 
-    /// Requests on the wire at once [default: 256]. Example: --max-concurrency 64
+    /// Requests on the wire at once, or `adaptive` [default: 256]. Example: --max-concurrency 64
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub max_concurrency: Option<u32>,
-    /// Requests on the wire at once, per host [default: 8]. Example: --host-concurrency 2
+    pub max_concurrency: Option<Concurrency>,
+    /// Requests on the wire at once, per host, or `adaptive` [default: 8]. Example: --host-concurrency 2
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub host_concurrency: Option<u32>,
+    pub host_concurrency: Option<Concurrency>,
     /// Requests started per period, over all hosts [default: unlimited]. Example: --rate 200/s
     #[arg(long, value_name = "RATE", help_heading = "Limits")]
     pub rate: Option<Rate>,

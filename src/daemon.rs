@@ -16,16 +16,17 @@ use tokio_stream::wrappers::SignalStream;
 use url::Url;
 
 use crate::cli::RunArgs;
-use crate::config::{ANY_HOST_CONCURRENCY, Config};
+use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config};
 use crate::error::{BoxError, Chain, Error};
-use crate::fetch::{Guard, HeaderTable, Http, HttpSettings, Keep, Resolver};
+use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Keep, Resolver, Verify};
 use crate::hosts::HostPattern;
 use crate::item::CHUNK;
 use crate::pipeline::{self, Board, End, FailFast, Parts, Settings};
-use crate::schedule::{self, HostLimits, HostRule, RetryPolicy};
+use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
 use crate::sink::{Body, Sink, SinkConfig, Style};
 use crate::source::{Source, SourceConfig};
 use crate::telemetry::{self, Logs, Progress, ProgressMode, Stats, Summary};
+use crate::units::Concurrency;
 
 /// Runs as the arguments and the configuration say; the number is the exit code.
 pub async fn run(args: &RunArgs) -> u8 {
@@ -146,17 +147,35 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
             "requests go through a proxy, which resolves their names: only literal addresses are checked here"
         );
     }
-    let resolver = Resolver::new(&config.dns, Arc::clone(&guard), proxy_host.as_deref())?;
+    // Half of the back-off is the shortest wait that its jitter leaves.
+    let first_retry = config.retry.backoff.0 / 2;
+    let resolver = Resolver::new(&config.dns, Arc::clone(&guard), proxy_host.as_deref(), first_retry);
     let hosts =
         config.hosts.iter().filter_map(|(text, host)| Some((text.parse::<HostPattern>().ok()?, host.headers.clone())));
     let settings = HttpSettings {
         headers: HeaderTable::new(&config.fetch, hosts, &config.headers)?,
+        tls: config.tls.clone(),
+        hosts: host_tls(config),
         keep: keep(config),
         show_headers: config.output.headers,
         digest: config.output.digest,
-        idle_per_host: config.hosts.values().filter_map(|host| host.concurrency).max().unwrap_or(1) as usize,
+        idle_per_host: widest_host(config) as usize,
     };
     Http::new(&config.fetch, settings, guard, &resolver)
+}
+
+/// What `[hosts]` says of TLS; where certificates are not verified, that is said.
+fn host_tls(config: &Config) -> Vec<(HostPattern, HostTls)> {
+    let insecure: Vec<_> =
+        config.hosts.iter().filter(|(_, host)| host.insecure == Some(true)).map(|(text, _)| text.as_str()).collect();
+    if !insecure.is_empty() {
+        tracing::warn!("the certificates of {} are not verified (hosts.\"NAME\".insecure)", insecure.join(", "));
+    }
+    let of = |host: &HostConfig| HostTls {
+        verify: host.insecure.map(|insecure| if insecure { Verify::No } else { Verify::Yes }),
+        identity: host.client_cert.clone().zip(host.client_key.clone()).map(|(cert, key)| IdentityFiles { cert, key }),
+    };
+    config.hosts.iter().filter_map(|(text, host)| Some((text.parse().ok()?, of(host)))).collect()
 }
 
 /// Bodies are kept if any sink shows them.
@@ -165,12 +184,25 @@ fn keep(config: &Config) -> Keep {
     if shown { Keep::Bodies } else { Keep::Nothing }
 }
 
+/// The most requests at once that some host may have.
+fn widest_host(config: &Config) -> u32 {
+    let widths = config.hosts.values().filter_map(|host| match host.concurrency? {
+        Concurrency::Fixed(n) => Some(n),
+        Concurrency::Adaptive => Some(host.max_concurrency.unwrap_or(ANY_HOST_MAX_CONCURRENCY)),
+    });
+    widths.max().unwrap_or(1)
+}
+
 /// The pipeline's settings for a checked configuration.
 pub(crate) fn settings(config: &Config) -> Settings {
-    let concurrency = config.limits.concurrency;
+    let concurrency = config.limits.permits();
     let any = config.hosts.get("*");
     let rules = config.hosts.iter().filter_map(|(text, host)| {
-        let rule = HostRule { concurrency: host.concurrency, every: host.rate.map(crate::units::Rate::every) };
+        let rule = HostRule {
+            concurrency: host.concurrency,
+            max_concurrency: host.max_concurrency,
+            every: host.rate.map(crate::units::Rate::every),
+        };
         Some((text.parse::<HostPattern>().ok()?, rule))
     });
     Settings {
@@ -189,11 +221,18 @@ pub(crate) fn settings(config: &Config) -> Settings {
             hosts: rules.collect(),
             any_host: HostLimits {
                 concurrency: any.and_then(|host| host.concurrency).unwrap_or(ANY_HOST_CONCURRENCY),
+                max_concurrency: any.and_then(|host| host.max_concurrency).unwrap_or(ANY_HOST_MAX_CONCURRENCY),
                 every: Duration::ZERO,
             },
+            adaptive: (config.limits.concurrency == Concurrency::Adaptive).then_some(concurrency),
             max_hosts: config.limits.hosts as usize,
             retry: RetryPolicy::from(&config.retry),
+            budget: config.retry.budget(),
+            host_budget: config.retry.host_budget(),
+            health: HealthPolicy::from(&config.health),
+            robots: config.robots.policy(&config.fetch.user_agent),
             timeout: config.fetch.timeout.0,
+            connect_timeout: config.fetch.connect_timeout.0,
             deadline: config.fetch.deadline.0,
             max_redirects: config.fetch.max_redirects,
             idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,

@@ -159,6 +159,106 @@ impl fmt::Display for Rate {
     }
 }
 
+/// How many requests at once: a number, or `adaptive`, which finds it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concurrency {
+    /// So many.
+    Fixed(u32),
+    /// As many as do good.
+    Adaptive,
+}
+
+impl FromStr for Concurrency {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "adaptive" => Ok(Self::Adaptive),
+            _ => text
+                .parse()
+                .map(Self::Fixed)
+                .map_err(|_| format!("`{text}` is no number of requests; write for example `8`, or `adaptive`")),
+        }
+    }
+}
+
+impl fmt::Display for Concurrency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(n) => n.fmt(f),
+            Self::Adaptive => f.write_str("adaptive"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Concurrency {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct NumberOrText;
+        impl de::Visitor<'_> for NumberOrText {
+            type Value = Concurrency;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of requests, or \"adaptive\" in quotes")
+            }
+
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Concurrency, E> {
+                u32::try_from(n).map(Concurrency::Fixed).map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Concurrency, E> {
+                if text == "adaptive" {
+                    Ok(Concurrency::Adaptive)
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Str(text), &self))
+                }
+            }
+        }
+        from.deserialize_any(NumberOrText)
+    }
+}
+
+impl Serialize for Concurrency {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Fixed(n) => to.serialize_u32(*n),
+            Self::Adaptive => to.serialize_str("adaptive"),
+        }
+    }
+}
+
+/// A share, written `10%`, or `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// So many per hundred.
+    Percent(u32),
+    /// No limit.
+    Unlimited,
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "unlimited" {
+            return Ok(Self::Unlimited);
+        }
+        let percent = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
+        percent
+            .filter(|percent| *percent <= 10_000)
+            .map(Self::Percent)
+            .ok_or_else(|| format!("`{text}` is not a share; write for example `10%` or `unlimited`"))
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Percent(percent) => write!(f, "{percent}%"),
+            Self::Unlimited => f.write_str("unlimited"),
+        }
+    }
+}
+
 /// A network in CIDR notation, or an address as the network of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(pub IpNet);
@@ -214,6 +314,7 @@ serde_as_text!(
     Span: "a duration in quotes; write for example \"500ms\", \"30s\" or \"10m\"",
     Size: "a size in quotes; write for example \"64KiB\" or \"16MiB\"",
     Rate: "a rate in quotes; write for example \"5/s\", \"100/min\", \"1000/h\" or \"unlimited\"",
+    Share: "a share in quotes; write for example \"10%\" or \"unlimited\"",
     Network: "a network in quotes; write for example \"127.0.0.0/8\" or \"10.1.2.3\""
 );
 
@@ -249,6 +350,12 @@ mod tests {
         }
         for text in ["5/s", "100/min", "1000/h", "unlimited"] {
             assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
+        for text in ["10%", "0%", "unlimited"] {
+            assert_eq!(text.parse::<Share>().unwrap().to_string(), text);
+        }
+        for text in ["8", "adaptive"] {
+            assert_eq!(text.parse::<Concurrency>().unwrap().to_string(), text);
         }
     }
 

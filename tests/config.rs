@@ -2,11 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+#[path = "common/certs.rs"]
+#[expect(dead_code, reason = "what is shared serves several test binaries")]
+mod certs;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use certs::{Authority, self_signed};
 use clap::Parser;
 use fetchd::cli::Cli;
 use fetchd::config::{Config, Report, Written};
@@ -112,16 +117,25 @@ fn the_configuration_with_every_default_has_every_key_and_says_why() {
 
 #[test]
 fn every_commented_key_is_valid_once_it_is_live() {
-    let live: String = every_default()
+    let dir = tempfile::tempdir().unwrap();
+    let (authority, me) = (Authority::new(), self_signed(&["me"]));
+    let mut text = every_default();
+    let pem = [authority.pem(), me.certificate_pem(), me.key_pem()];
+    for (name, pem) in ["ca.pem", "client.pem", "client.key"].into_iter().zip(pem) {
+        let path = dir.path().join(name);
+        fs::write(&path, pem).unwrap();
+        text = text.replace(&format!("\"{name}\""), &format!("{path:?}"));
+    }
+    let is_toml =
+        |rest: &str| rest.starts_with('[') || rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let live: String = text
         .lines()
-        .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => format!("{rest}\n"),
-            _ => format!("{line}\n"),
-        })
+        .map(|line| format!("{}\n", line.strip_prefix("# ").filter(|rest| is_toml(rest)).unwrap_or(line)))
         .collect();
     let config = check_with(&live, |_| Some("t0ken".to_owned())).unwrap();
-    assert!(config.fetch.proxy.is_some() && config.dns.servers.is_some());
+    assert!(config.fetch.proxy.is_some() && config.dns.servers.is_some() && config.tls.ca_file.is_some());
     assert_eq!(config.hosts["*"].headers["authorization"], "Bearer t0ken");
+    assert!(config.hosts["api.internal"].client_key.is_some());
 }
 
 #[test]
@@ -347,6 +361,9 @@ fn no_report_shows_a_secret_however_it_is_written() {
         "[fetch.headers]\na = \"s3cret\"\na = \"s3cret\"\n",
         "[fetch.headers]\n\"b c\" = \"s3cret\"\n",
         "[fetch.headers]\nx = { y = \"s3cret\" }\n",
+        "[hosts.x]\nclient_key = \"s3cret\"\nclient_cert = 5\n",
+        "[hosts.x]\nclient_keys = \"s3cret\"\n",
+        "[tls]\nclient_key = \"s3cret\"\n",
         "[fetch.headers]\nx = \"s3cret\\u0000\"\n",
         "[fetch.headers]\nx = \"s3cret $ alone\"\n",
         "[fetch]\nproxy = \"http://user:s3cret@\"\n",
@@ -438,7 +455,7 @@ fn a_key_that_could_not_be_read_is_reported_once_and_judged_no_further() {
 fn a_flag_alone_takes_what_follows_from_it_along() {
     assert_eq!(arguments(&["--timeout", "5s"]).unwrap().fetch.timeout, Span::secs(5));
     let many = arguments(&["--max-concurrency", "5000"]).unwrap();
-    assert_eq!((many.limits.concurrency, many.fetch.workers), (5000, Some(5000)));
+    assert_eq!((many.limits.permits(), many.fetch.workers), (5000, Some(5000)));
     assert_eq!(many.limits.body_memory, Some(Size::kib(5000 * 64)));
     assert_eq!(arguments(&["--max-body", "1GiB"]).unwrap().limits.body_memory, Some(Size::mib(2048)));
     assert!(arguments(&["--connect-timeout", "3s"]).unwrap().dns.timeout < Some(Span::secs(3)));

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use super::{Config, Report};
+use super::{Config, Report, tls};
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
 use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
-use crate::units::{Size, Span};
+use crate::units::{Concurrency, Size, Span};
 
 /// Adds every problem of the whole to the report.
 pub(super) fn check(config: &Config, report: &mut Report) {
@@ -17,6 +17,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     memory(config, report);
     hosts(config, report);
     headers(config, report);
+    tls::check(config, report);
     sources(config, report);
     sinks(config, report);
 }
@@ -26,11 +27,13 @@ pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
     Some(match key {
         "queue.capacity" => (1, 1 << 20),
         "queue.window" => (1, 1 << 24),
-        "limits.concurrency" => (1, 65_535),
+        "limits.concurrency" | "limits.max_concurrency" => (1, 65_535),
+        "health.failures" => (1, 1_000_000),
         "limits.hosts" => (1, 1 << 24),
         "fetch.workers" => (1, 65_535),
         "fetch.max_redirects" => (0, 100),
         "retry.retries" => (0, 100),
+        "dns.cache" => (0, 1 << 20),
         "retry.on_status" => (300, 599),
         _ => return None,
     })
@@ -46,13 +49,18 @@ fn bounds(config: &Config, report: &mut Report) {
     };
     within("queue.capacity", config.queue.capacity);
     within("queue.window", config.queue.window);
-    within("limits.concurrency", config.limits.concurrency);
+    match config.limits.concurrency {
+        Concurrency::Fixed(n) => within("limits.concurrency", n),
+        Concurrency::Adaptive => within("limits.max_concurrency", config.limits.max_concurrency),
+    }
     within("limits.hosts", config.limits.hosts);
     within("fetch.max_redirects", config.fetch.max_redirects);
     within("retry.retries", config.retry.retries);
+    within("health.failures", config.health.failures);
+    within("dns.cache", config.dns.cache);
     match config.fetch.workers {
         // It only follows: the concurrency is what is wrong.
-        Some(workers) if workers == config.limits.concurrency => {}
+        Some(workers) if workers == config.limits.permits() => {}
         workers => within("fetch.workers", workers.unwrap_or(1)),
     }
     for status in &config.retry.on_status {
@@ -64,6 +72,7 @@ fn bounds(config: &Config, report: &mut Report) {
         }
     };
     sized("queue.window_bytes", config.queue.window_bytes, Size::mib(4095));
+    sized("robots.cache", config.robots.cache, Size::mib(1 << 20));
     sized("fetch.max_body", config.fetch.max_body, Size(1 << 40));
 }
 
@@ -79,6 +88,7 @@ fn times(config: &Config, report: &mut Report) {
     positive("fetch.timeout", config.fetch.timeout);
     positive("fetch.connect_timeout", config.fetch.connect_timeout);
     positive("fetch.deadline", config.fetch.deadline);
+    positive("health.cool_down", config.health.cool_down);
     let (dns, connect) = (config.dns.timeout.unwrap_or(Span::secs(0)), config.fetch.connect_timeout);
     if dns.0.is_zero() && !connect.0.is_zero() {
         positive("dns.timeout", dns);
@@ -100,6 +110,9 @@ fn times(config: &Config, report: &mut Report) {
     bounded("retry.backoff", config.retry.backoff);
     bounded("retry.max_backoff", config.retry.max_backoff);
     bounded("retry.max_retry_after", config.retry.max_retry_after);
+    bounded("health.cool_down", config.health.cool_down);
+    bounded("health.give_up", config.health.give_up);
+    bounded("robots.max_crawl_delay", config.robots.max_crawl_delay);
     bounded("shutdown.grace", config.shutdown.grace);
     let (first, most) = (config.retry.backoff, config.retry.max_backoff);
     if first > most {
@@ -112,10 +125,10 @@ fn times(config: &Config, report: &mut Report) {
 
 fn memory(config: &Config, report: &mut Report) {
     let memory = config.limits.body_memory.unwrap_or(Size::mib(256));
-    let for_starts = Size(u64::from(config.limits.concurrency) * CHUNK);
+    let concurrency = config.limits.permits();
+    let for_starts = Size(u64::from(concurrency) * CHUNK);
     let for_bodies = Size(config.fetch.max_body.0.saturating_mul(2));
     if memory < for_starts {
-        let concurrency = config.limits.concurrency;
         let message = format!(
             "`limits.body_memory` is {memory}, but {concurrency} requests at once need {for_starts} (64KiB each); raise it, lower `limits.concurrency`, or leave it out"
         );
@@ -142,9 +155,15 @@ fn hosts(config: &Config, report: &mut Report) {
                 }
             }
         }
-        if host.concurrency == Some(0) {
-            let key = format!("{key}.concurrency");
-            report.add_at_key(&key, format!("`hosts.\"{text}\".concurrency` is 0; it must be at least 1"));
+        let fixed = host.concurrency.map(|concurrency| match concurrency {
+            Concurrency::Fixed(n) => n,
+            Concurrency::Adaptive => 1,
+        });
+        for (name, value) in [("concurrency", fixed), ("max_concurrency", host.max_concurrency)] {
+            if value == Some(0) {
+                let message = format!("`hosts.\"{text}\".{name}` is 0; it must be at least 1");
+                report.add_at_key(&format!("{key}.{name}"), message);
+            }
         }
     }
 }

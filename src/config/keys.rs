@@ -10,11 +10,13 @@ use crate::schedule::HostConfig;
 use crate::sink::{Jsonl, SinkConfig};
 use crate::source::{File, SourceConfig};
 
-pub(super) const TABLES: [&str; 12] =
-    ["source", "queue", "fetch", "limits", "hosts", "retry", "dns", "network", "output", "sink", "shutdown", "log"];
+pub(super) const TABLES: [&str; 15] = [
+    "source", "queue", "fetch", "limits", "hosts", "retry", "health", "robots", "tls", "dns", "network", "output",
+    "sink", "shutdown", "log",
+];
 
-/// Keys whose values may hold a password or a token.
-const SECRET: [&str; 2] = ["headers", "proxy"];
+/// Keys whose values may hold a password, a token, or, in place of its path, a key.
+const SECRET: [&str; 3] = ["headers", "proxy", "client_key"];
 
 /// Every key with the table that it belongs to.
 static KEYS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {

@@ -10,6 +10,7 @@ mod parse;
 mod problem;
 mod read;
 mod survey;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,14 +19,14 @@ use serde::Serialize;
 
 pub use problem::{Problem, Report};
 
-use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig};
+use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
 use crate::item::CHUNK;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
-use crate::schedule::{HostConfig, LimitsConfig, RetryConfig};
+use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
 use crate::sink::{Jsonl, SinkConfig, Stdout};
 use crate::source::{File, SourceConfig, Stdin};
 use crate::telemetry::LogConfig;
-use crate::units::{Size, Span};
+use crate::units::{Concurrency, Size, Span};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,6 +43,12 @@ pub struct Config {
     pub hosts: BTreeMap<String, HostConfig>,
     /// `[retry]`
     pub retry: RetryConfig,
+    /// `[health]`
+    pub health: HealthConfig,
+    /// `[robots]`
+    pub robots: RobotsConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
     /// `[dns]`
     pub dns: DnsConfig,
     /// `[network]`
@@ -74,7 +81,10 @@ impl<T> Named<T> {
 }
 
 /// The limits of a host that nothing else is said of.
-pub const ANY_HOST_CONCURRENCY: u32 = 8;
+pub const ANY_HOST_CONCURRENCY: Concurrency = Concurrency::Fixed(8);
+
+/// The most requests at once of a host whose number is found out.
+pub const ANY_HOST_MAX_CONCURRENCY: u32 = 64;
 
 impl Default for Config {
     fn default() -> Self {
@@ -85,6 +95,9 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             hosts: BTreeMap::new(),
             retry: RetryConfig::default(),
+            health: HealthConfig::default(),
+            robots: RobotsConfig::default(),
+            tls: TlsConfig::default(),
             dns: DnsConfig::default(),
             network: NetworkConfig::default(),
             output: OutputConfig::default(),
@@ -158,7 +171,7 @@ impl Config {
 
     /// Gives every key that follows from others the value that it then has.
     fn fill(&mut self) {
-        let concurrency = self.limits.concurrency;
+        let concurrency = self.limits.permits();
         self.fetch.workers.get_or_insert(concurrency);
         self.fetch.idle_connections.get_or_insert(concurrency);
         let needed = (u64::from(concurrency) * CHUNK).max(self.fetch.max_body.0.saturating_mul(2));
@@ -167,6 +180,7 @@ impl Config {
         self.dns.timeout.get_or_insert(shorter);
         let any = self.hosts.entry("*".to_owned()).or_default();
         any.concurrency.get_or_insert(ANY_HOST_CONCURRENCY);
+        any.max_concurrency.get_or_insert(ANY_HOST_MAX_CONCURRENCY);
         any.rate.get_or_insert(crate::units::Rate::Unlimited);
     }
 }

@@ -72,7 +72,8 @@ async fn tour() -> Result<(), BoxError> {
 /// The arguments that a user would give; loopback addresses must be allowed.
 fn args(max_concurrency: Option<u32>) -> RunArgs {
     let loopback = "127.0.0.0/8".parse().into_iter().collect();
-    RunArgs { max_concurrency, host_concurrency: max_concurrency, allow: loopback, ..RunArgs::default() }
+    let at_once = max_concurrency.map(crate::units::Concurrency::Fixed);
+    RunArgs { max_concurrency: at_once, host_concurrency: at_once, allow: loopback, ..RunArgs::default() }
 }
 
 async fn ten_users(hosts: &[SocketAddr]) -> Result<(), BoxError> {

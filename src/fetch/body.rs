@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use aws_lc_rs::digest::{self, SHA256};
 use bytes::{Buf, Bytes};
-use futures::StreamExt;
+use futures::{Stream, TryStreamExt};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, ReadBuf};
 
+use super::chunks::Chunks;
 use super::decode::{Coding, decoder};
-use super::failure::within_body;
 use super::{Keep, Oversize};
 use crate::item::{Attempt, Body, CHUNK, Failure, Held, Kind, Sent};
 
@@ -39,7 +39,7 @@ pub(super) struct Announced {
 /// # Errors
 /// The attempt's result, when it is not a whole answer.
 pub(super) async fn receive(
-    mut response: reqwest::Response,
+    mut chunks: Chunks,
     announced: &Announced,
     rules: BodyRules,
     held: Held,
@@ -50,19 +50,19 @@ pub(super) async fn receive(
     }
     let mut receiver = Receiver::new(rules, held, plain_length);
     if announced.codings.is_empty() {
-        while let Some(chunk) = response.chunk().await.map_err(|error| Attempt::Failed(within_body(error)))? {
+        while let Some(chunk) = chunks.try_next().await.map_err(Attempt::Failed)? {
             if receiver.take(&chunk)? == Go::Stop {
                 break;
             }
         }
     } else {
-        receive_decoded(response, announced, &mut receiver).await?;
+        receive_decoded(chunks, announced, &mut receiver).await?;
     }
     Ok(receiver.finish())
 }
 
-async fn receive_decoded(response: reqwest::Response, announced: &Announced, to: &mut Receiver) -> Result<(), Attempt> {
-    let mut raw = Raw { chunks: response.bytes_stream().boxed(), chunk: Bytes::new(), ended: false, broken: None };
+async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver) -> Result<(), Attempt> {
+    let mut raw = Raw { chunks, chunk: Bytes::new(), ended: false, broken: None };
     let decoded = decode_into(&mut raw, announced, to).await;
     match decoded {
         Ok(()) => Ok(()),
@@ -175,9 +175,9 @@ impl Receiver {
     }
 }
 
-/// The body as it comes off the wire, with the client's own error kept: decoders only pass on that there was one.
+/// The body as it comes off the wire, with what broke it kept: decoders only pass on that something did.
 struct Raw {
-    chunks: futures::stream::BoxStream<'static, reqwest::Result<Bytes>>,
+    chunks: Chunks,
     chunk: Bytes,
     ended: bool,
     broken: Option<Failure>,
@@ -187,10 +187,10 @@ impl AsyncBufRead for Raw {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
         while this.chunk.is_empty() {
-            match ready!(this.chunks.as_mut().poll_next(cx)) {
+            match ready!(Pin::new(&mut this.chunks).poll_next(cx)) {
                 Some(Ok(chunk)) => this.chunk = chunk,
-                Some(Err(error)) => {
-                    this.broken = Some(within_body(error));
+                Some(Err(failure)) => {
+                    this.broken = Some(failure);
                     return Poll::Ready(Err(io::Error::other("the connection broke")));
                 }
                 None => {

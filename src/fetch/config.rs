@@ -1,7 +1,8 @@
-//! `[fetch]`, `[dns]` and `[network]`.
+//! `[fetch]`, `[tls]`, `[dns]` and `[network]`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,14 +68,30 @@ pub enum Oversize {
     Truncate,
 }
 
-/// `[dns]`
+/// `[tls]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// Certificates of authorities, in PEM, that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `[dns]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DnsConfig {
     /// Name servers; by default the system's.
     pub servers: Option<Vec<SocketAddr>>,
     /// One look-up; by default 5 s, or half of `fetch.connect_timeout` where that is shorter.
     pub timeout: Option<Span>,
+    /// Names remembered at once.
+    pub cache: u32,
+}
+
+impl Default for DnsConfig {
+    fn default() -> Self {
+        Self { servers: None, timeout: None, cache: 10_000 }
+    }
 }
 
 /// `[network]`: which addresses may be dialled besides the public ones, and which never.

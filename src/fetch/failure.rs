@@ -3,38 +3,64 @@
 use std::error::Error;
 use std::io;
 
+use http::Version;
 use rustix::io::Errno;
+use url::{Host, Url};
 
-use super::resolve::Unresolved;
+use super::dns::Unresolved;
+use super::route;
 use crate::error::Chain;
+use crate::hosts::host_name;
 use crate::item::{Failure, Kind, Sent};
 
-/// What went wrong before the answer's head was there.
-pub(super) fn before_answer(error: reqwest::Error) -> Failure {
+/// What went wrong before the answer's head was there; `proxy` is where the request went instead of to its host.
+pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str>) -> Failure {
     let error = error.without_url();
     if let Some(unresolved) = find::<Unresolved>(&error) {
-        let sent = if unresolved.kind == Kind::ForbiddenAddress { Sent::Refused } else { Sent::Nothing };
-        return Failure { kind: unresolved.kind, message: unresolved.message.clone(), sent };
+        let Unresolved { kind, message, sent } = unresolved.clone();
+        let message = match proxy {
+            Some(proxy) => format!("{}: {message}", no_way_through(proxy)),
+            None => message,
+        };
+        return Failure { kind, message, sent };
     }
     let (kind, sent) = if error.is_builder() {
         (Kind::InvalidUrl, Sent::Refused)
     } else if error.is_connect() {
-        (while_connecting(&error), if is_starved(&error) { Sent::Starved } else { Sent::Nothing })
+        (while_connecting(&error), if is_starved(&error, url) { Sent::Starved } else { Sent::Nothing })
     } else {
-        (while_asking(&error), Sent::Something)
+        while_asking(&error)
     };
-    Failure { kind, message: message(kind, &error), sent }
+    let message = match (find::<rustls::Error>(&error), proxy) {
+        (Some(tls), _) => of_tls(tls, host_name(url)),
+        (None, Some(proxy)) if error.is_connect() => with_cause(&no_way_through(proxy), &error),
+        _ => with_cause(in_words(kind), &error),
+    };
+    Failure { kind, message, sent }
+}
+
+/// The proxy wants to know first who asks (RFC 9110, section 15.5.8); the host was not asked.
+pub(super) fn refused_by_proxy(proxy: &str) -> Failure {
+    let message = format!("{}: it asks for credentials; write http://USER:PASSWORD@{proxy}", no_way_through(proxy));
+    Failure { kind: Kind::ConnectFailed, message, sent: Sent::Nothing }
 }
 
 /// What went wrong in the middle of the body.
-pub(super) fn within_body(error: reqwest::Error) -> Failure {
+pub(super) fn within_body(error: reqwest::Error, version: Version) -> Failure {
     let error = error.without_url();
     let broken_framing = find::<io::Error>(&error).is_some_and(|io| {
         matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
             && find::<rustls::Error>(&error).is_none()
+            && version != Version::HTTP_2
     });
     let kind = if broken_framing { Kind::Protocol } else { Kind::BodyIncomplete };
-    Failure { kind, message: message(kind, &error), sent: Sent::Something }
+    Failure { kind, message: with_cause(in_words(kind), &error), sent: Sent::Something }
+}
+
+/// The server gave the body up, and said that nothing was wrong.
+pub(super) fn cut_short() -> Failure {
+    let message = "the server ended the stream before the end of the body".to_owned();
+    Failure { kind: Kind::BodyIncomplete, message, sent: Sent::Something }
 }
 
 fn while_connecting(error: &reqwest::Error) -> Kind {
@@ -52,27 +78,81 @@ fn while_connecting(error: &reqwest::Error) -> Kind {
 }
 
 /// Whether it was this machine that had no file or port for a connection.
-fn is_starved(error: &(dyn Error + 'static)) -> bool {
-    let errno = find::<io::Error>(error).and_then(Errno::from_io_error);
-    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM))
+fn is_starved(error: &(dyn Error + 'static), url: &Url) -> bool {
+    let Some(error) = find::<io::Error>(error) else { return false };
+    if error.kind() != io::ErrorKind::AddrNotAvailable {
+        return is_lack(error);
+    }
+    // No port was free; but for want of any way to it, an IPv6 address fails alike. The resolver gives none out then.
+    match url.host() {
+        Some(Host::Ipv6(address)) => route::to(address.into()).is_ok(),
+        _ => true,
+    }
 }
 
-fn while_asking(error: &reqwest::Error) -> Kind {
+/// Whether an error says that this machine has no file, or no memory, for one more socket.
+pub(super) fn is_lack(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+fn while_asking(error: &reqwest::Error) -> (Kind, Sent) {
+    if find::<rustls::Error>(error).is_some() {
+        // With TLS 1.3 a server says what it thinks of the client's certificate only after the handshake.
+        return (Kind::TlsFailed, Sent::Something);
+    }
+    if let Some(error) = find::<h2::Error>(error) {
+        return over_http2(error);
+    }
     let speaks_nonsense = find::<hyper::Error>(error).is_some_and(|error| error.is_parse() || error.is_user());
-    if speaks_nonsense { Kind::Protocol } else { Kind::Reset }
+    (if speaks_nonsense { Kind::Protocol } else { Kind::Reset }, Sent::Something)
 }
 
-fn message(kind: Kind, error: &reqwest::Error) -> String {
-    let what = match kind {
+/// A stream that is refused, or comes after the last one of a GOAWAY, was not processed (RFC 9113, section 8.7).
+fn over_http2(error: &h2::Error) -> (Kind, Sent) {
+    let is_refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    if error.is_remote() && is_refused {
+        (Kind::Reset, Sent::Nothing)
+    } else if error.is_library() {
+        (Kind::Protocol, Sent::Something)
+    } else {
+        (Kind::Reset, Sent::Something)
+    }
+}
+
+fn no_way_through(proxy: &str) -> String {
+    format!("no connection through the proxy {proxy} (fetch.proxy)")
+}
+
+fn of_tls(error: &rustls::Error, host: &str) -> String {
+    use rustls::{AlertDescription, CertificateError, Error};
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "the server's certificate is of an unknown authority; if you trust it, add it to tls.ca_file".to_owned()
+        }
+        Error::InvalidCertificate(why) => format!(
+            "the server's certificate is refused: {why}; as a last resort, hosts.\"{host}\".insecure = true skips the check for this host"
+        ),
+        Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            format!("the server asks for a client certificate; give it one with hosts.\"{host}\".client_cert")
+        }
+        _ => format!("the TLS connection failed: {error}"),
+    }
+}
+
+fn in_words(kind: Kind) -> &'static str {
+    match kind {
         Kind::ConnectRefused => "the connection was refused",
         Kind::ConnectTimeout => "no connection within the connect timeout",
         Kind::ConnectFailed => "the connection failed",
-        Kind::TlsFailed => "the TLS handshake failed",
+        Kind::TlsFailed => "the TLS connection failed",
         Kind::Reset => "the connection was lost before the answer",
         Kind::BodyIncomplete => "the connection was lost within the body",
         Kind::InvalidUrl => "the client refused the request",
         _ => "the server does not speak HTTP as it should",
-    };
+    }
+}
+
+fn with_cause(what: &str, error: &reqwest::Error) -> String {
     // The outermost errors only say "error sending request".
     let cause = error.source().and_then(Error::source).or(error.source());
     cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", Chain(cause)))
@@ -90,12 +170,13 @@ mod tests {
 
     #[test]
     fn a_lack_of_files_ports_or_memory_is_this_machines_and_no_servers() {
-        let within = |errno: Errno| io::Error::other(io::Error::from(errno));
+        let url = Url::parse("http://127.0.0.1/").unwrap();
+        let is_starved = |errno: Errno| is_starved(&io::Error::other(io::Error::from(errno)), &url);
         for lack in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM] {
-            assert!(is_starved(&within(lack)), "{lack}");
+            assert!(is_starved(lack), "{lack}");
         }
         for fault in [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::NETUNREACH, Errno::CONNRESET] {
-            assert!(!is_starved(&within(fault)), "{fault}");
+            assert!(!is_starved(fault), "{fault}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! One attempt with reqwest: guard, request, head, body.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,20 +7,26 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::{Position, Url};
 
 use super::body::{Announced, BodyRules, receive};
+use super::chunks::Chunks;
+use super::clients::{Clients, Recipe};
 use super::decode::codings_of;
-use super::failure::before_answer;
-use super::{Fetch, FetchConfig, Guard, HeaderTable, Resolver};
+use super::failure::{before_answer, refused_by_proxy};
+use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
 use crate::error::BoxError;
-use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, POOL_IDLE_TIMEOUT, RetryAfter, Sent};
+use crate::hosts::HostPattern;
+use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, RetryAfter, Sent};
 
 /// Media types are short; a longer one is kept out of memory that nobody has counted.
 const LONGEST_CONTENT_TYPE: usize = 1024;
 
 /// A longer Location is none that can be followed: lines keep the URLs of their redirects.
 const LONGEST_LOCATION: usize = 8192;
+
+/// 500 KiB, and one byte to tell that there is more (RFC 9309, section 2.5).
+const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
 
 /// Whether records will show bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,10 @@ pub enum Keep {
 pub struct HttpSettings {
     /// The headers of requests.
     pub headers: HeaderTable,
+    /// `[tls]`
+    pub tls: TlsConfig,
+    /// What `[hosts]` says of TLS.
+    pub hosts: Vec<(HostPattern, HostTls)>,
     /// Whether bodies are kept.
     pub keep: Keep,
     /// Whether records show response headers.
@@ -49,7 +58,9 @@ pub struct HttpSettings {
 
 /// The fetcher over HTTP.
 pub struct Http {
-    client: reqwest::Client,
+    clients: Clients,
+    /// Where requests go instead of to their hosts; shown without its credentials.
+    proxy: Option<String>,
     guard: Arc<Guard>,
     headers: HeaderTable,
     rules: BodyRules,
@@ -57,24 +68,22 @@ pub struct Http {
 }
 
 impl Http {
-    /// Builds the one client of the run.
+    /// Builds the clients of the run.
     ///
     /// # Errors
-    /// When the proxy's URL is none, or TLS cannot be set up.
+    /// When the proxy's URL is none, a file of certificates cannot be used, or TLS cannot be set up.
     pub fn new(
         config: &FetchConfig,
         settings: HttpSettings,
         guard: Arc<Guard>,
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
-        let builder = || client_builder(config, settings.idle_per_host, resolver);
-        let client = builder()?.build().or_else(|error| {
-            tracing::warn!(%error, "no root certificates were found, so every https request will fail");
-            builder()?.tls_certs_only([]).build().map_err(BoxError::from)
-        })?;
-        let HttpSettings { headers, keep, show_headers, digest, .. } = settings;
+        let HttpSettings { headers, tls, hosts, keep, show_headers, digest, idle_per_host } = settings;
+        let clients = Clients::new(&Recipe::new(config, &tls, idle_per_host, resolver)?, hosts)?;
+        let proxy = config.proxy.as_deref().map(Url::parse).transpose()?;
+        let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
         let rules = BodyRules { max_body: config.max_body.0, oversize: config.oversize, keep, digest };
-        Ok(Self { client, guard, headers, rules, show_headers })
+        Ok(Self { clients, proxy, guard, headers, rules, show_headers })
     }
 
     async fn attempt(&self, job: &Job, held: Held) -> Attempt {
@@ -82,12 +91,15 @@ impl Http {
             return Attempt::Failed(forbidden);
         }
         let start = Instant::now();
-        let response = match self.client.execute(self.request(job)).await {
+        let response = match self.clients.of(job).execute(self.request(job)).await {
             Ok(response) => response,
-            Err(error) => return Attempt::Failed(before_answer(error)),
+            Err(error) => return Attempt::Failed(before_answer(error, &job.request.url, self.proxy.as_deref())),
         };
+        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
+            return Attempt::Failed(refused_by_proxy(proxy));
+        }
         let ttfb = start.elapsed();
-        match self.receive(&job.request.method, response, held, ttfb).await {
+        match self.receive(job, response, held, ttfb).await {
             Ok(answer) => Attempt::Answer(Box::new(answer)),
             Err(attempt) => attempt,
         }
@@ -95,16 +107,21 @@ impl Http {
 
     /// Names are checked where they are resolved; an address that stands in the URL never gets there.
     fn check_literal(&self, url: &Url) -> Result<(), Failure> {
-        let address = match url.host() {
-            Some(Host::Ipv4(v4)) => IpAddr::V4(v4),
-            Some(Host::Ipv6(v6)) => IpAddr::V6(v6),
-            _ => return Ok(()),
-        };
-        self.guard.check(address).map_err(|forbidden| Failure {
+        self.guard.check_literal(url).map_err(|forbidden| Failure {
             kind: Kind::ForbiddenAddress,
             message: forbidden.to_string(),
             sent: Sent::Refused,
         })
+    }
+
+    /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
+    fn rules_for(&self, job: &Job) -> BodyRules {
+        match job.aside {
+            None => self.rules,
+            Some(_) => {
+                BodyRules { max_body: MOST_OF_ROBOTS, oversize: Oversize::Truncate, keep: Keep::Bodies, digest: false }
+            }
+        }
     }
 
     fn request(&self, job: &Job) -> reqwest::Request {
@@ -120,11 +137,12 @@ impl Http {
 
     async fn receive(
         &self,
-        method: &Method,
+        job: &Job,
         response: reqwest::Response,
         held: Held,
         ttfb: Duration,
     ) -> Result<Answer, Attempt> {
+        let method = &job.request.method;
         check_framing(&response).map_err(|message| failed(Kind::Protocol, message))?;
         let status = response.status();
         let (version, ip) = (response.version(), response.remote_addr().map(|address| address.ip()));
@@ -146,7 +164,7 @@ impl Http {
                 && !headers.contains_key(header::TRANSFER_ENCODING),
         };
         let shown_headers = self.show_headers.then(|| copy(headers));
-        let mut body = receive(response, &announced, self.rules, held).await?;
+        let mut body = receive(Chunks::of(response), &announced, self.rules_for(job), held).await?;
         if let Some(held) = &mut body.held {
             let beside_the_body =
                 shown_headers.as_ref().map_or(0, size_of) + content_type.as_deref().map_or(0, str::len);
@@ -161,31 +179,6 @@ impl Fetch for Http {
     fn attempt<'a>(&'a self, job: &'a Job, held: Held) -> BoxFuture<'a, Attempt> {
         self.attempt(job, held).boxed()
     }
-}
-
-fn client_builder(
-    config: &FetchConfig,
-    idle_per_host: usize,
-    resolver: &Resolver,
-) -> Result<reqwest::ClientBuilder, BoxError> {
-    let mut builder = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .connect_timeout(config.connect_timeout.0)
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .pool_max_idle_per_host(idle_per_host)
-        .dns_resolver(Arc::new(resolver.clone()));
-    if !config.http2 {
-        builder = builder.http1_only();
-    }
-    if let Some(proxy) = &config.proxy {
-        // Names are the proxy's business, also with SOCKS.
-        let proxy = Url::parse(proxy)?.as_str().replacen("socks5://", "socks5h://", 1);
-        builder = builder.proxy(reqwest::Proxy::all(proxy)?);
-    }
-    Ok(builder)
 }
 
 /// RFC 9112, section 6.3, more strictly than the client: what could be read in two ways is not read at all.

@@ -1,21 +1,29 @@
 //! Fetching: one attempt on the wire. In comes a job, out goes what happened; the schedule judges it.
 
 mod body;
+mod chunks;
+mod clients;
 mod config;
 mod decode;
+mod dns;
+mod embedded;
 mod failure;
 mod guard;
 mod headers;
 mod http;
-mod resolve;
+mod pem;
+mod route;
+mod special;
 
 use futures::future::BoxFuture;
 
-pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize};
+pub use clients::{HostTls, IdentityFiles, Verify};
+pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize, TlsConfig};
+pub use dns::Resolver;
 pub use guard::Guard;
 pub use headers::HeaderTable;
 pub use http::{Http, HttpSettings, Keep};
-pub use resolve::Resolver;
+pub use pem::{Unusable, read_authorities, read_identity};
 
 use crate::item::{Attempt, Held, Job};
 

@@ -64,7 +64,7 @@ pub enum Sent {
     Refused,
     /// This machine had no file or port to spare: no packet left, and the line is not to blame.
     Starved,
-    /// No byte of the request was written.
+    /// No byte of the request was written, or the server has said that it did not act on it.
     Nothing,
     /// Some of the request may have arrived.
     Something,

@@ -32,8 +32,16 @@ pub struct Job {
     pub attempts: u32,
     /// Retries charged against `retry.retries`.
     pub retries: u32,
+    /// Attempts for which this machine had no file or port.
+    pub starved: u32,
+    /// When the attempt under way, or the last one, started.
+    pub sent: Duration,
     /// What the next request is to the line.
     pub next: Next,
+    /// Its own request, while it goes for its site's robots.txt.
+    pub aside: Option<Box<Aside>>,
+    /// Whether its site's robots.txt was asked.
+    pub leave: Leave,
     /// The redirects followed.
     pub hops: Vec<Hop>,
     /// Whether it still is at the host of its own URL.
@@ -65,7 +73,11 @@ impl Job {
             wire: Duration::ZERO,
             attempts: 0,
             retries: 0,
+            starved: 0,
+            sent: Duration::ZERO,
             next: Next::Attempt,
+            aside: None,
+            leave: Leave::Unasked,
             hops: Vec::new(),
             home: Home::Here,
             last_error: None,
@@ -86,6 +98,28 @@ pub struct Hop {
     pub method: Method,
     /// Its status.
     pub status: StatusCode,
+}
+
+/// What a line puts aside while it goes for its site's robots.txt.
+#[derive(Debug)]
+pub struct Aside {
+    /// Its own request.
+    pub request: Request,
+    /// Whether credentials may still travel with it.
+    pub home: Home,
+    /// The number of its host in the schedule's table.
+    pub host: usize,
+    /// Redirects of the robots.txt followed so far.
+    pub redirects: u32,
+}
+
+/// Whether the request at hand was found to be one that its site's robots.txt allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Nobody asked.
+    Unasked,
+    /// It is allowed.
+    Granted,
 }
 
 /// What a request is to its line: only attempts count as `attempts`.

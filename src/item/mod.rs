@@ -13,7 +13,7 @@ mod request;
 mod ticket;
 
 pub use answer::{Answer, Attempt, Body, Failure, RetryAfter, Sent};
-pub use job::{Connection, Home, Hop, Job, Next, POOL_IDLE_TIMEOUT};
+pub use job::{Aside, Connection, Home, Hop, Job, Leave, Next, POOL_IDLE_TIMEOUT};
 pub use json::compact;
 pub use kind::{Kind, Outcome, Retry};
 pub use line::{Echo, EchoInput, Identity, Input, Line, Text, redact};

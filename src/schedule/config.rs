@@ -1,20 +1,23 @@
 //! What the schedule is told: `[limits]`, `[hosts]`, `[retry]`, and a few keys of `[fetch]`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::HostLimits;
+use super::{BudgetPolicy, HealthConfig, HealthPolicy, HostLimits, RobotsPolicy};
 use crate::hosts::Patterns;
-use crate::units::{Rate, Size, Span};
+use crate::units::{Concurrency, Period, Rate, Share, Size, Span};
 
 /// `[limits]`: what all hosts together may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// Requests on the wire at once.
-    pub concurrency: u32,
+    pub concurrency: Concurrency,
+    /// The most of them, where that is `adaptive`.
+    pub max_concurrency: u32,
     /// Starts of requests.
     pub rate: Rate,
     /// Bytes of bodies held at once; by default 256 MiB, or more where concurrency and `max_body` need it.
@@ -25,7 +28,23 @@ pub struct LimitsConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { concurrency: 256, rate: Rate::Unlimited, body_memory: None, hosts: 100_000 }
+        Self {
+            concurrency: Concurrency::Fixed(256),
+            max_concurrency: 256,
+            rate: Rate::Unlimited,
+            body_memory: None,
+            hosts: 100_000,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// The most requests that can be on the wire at once.
+    pub fn permits(&self) -> u32 {
+        match self.concurrency {
+            Concurrency::Fixed(n) => n,
+            Concurrency::Adaptive => self.max_concurrency,
+        }
     }
 }
 
@@ -34,11 +53,19 @@ impl Default for LimitsConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct HostConfig {
     /// Requests on the wire at once.
-    pub concurrency: Option<u32>,
+    pub concurrency: Option<Concurrency>,
+    /// The most of them, where that is `adaptive`.
+    pub max_concurrency: Option<u32>,
     /// Starts of requests.
     pub rate: Option<Rate>,
     /// Headers for this host alone.
     pub headers: BTreeMap<String, String>,
+    /// Whether its certificate is not verified.
+    pub insecure: Option<bool>,
+    /// The certificate, in PEM, that is shown to this host alone.
+    pub client_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    pub client_key: Option<PathBuf>,
 }
 
 /// `[retry]`
@@ -55,6 +82,12 @@ pub struct RetryConfig {
     pub max_retry_after: Span,
     /// Statuses that are tried again.
     pub on_status: Vec<u16>,
+    /// Retries at most, as a share of the requests that are none: per host, and over all.
+    pub budget: Share,
+    /// Retries over all hosts that may be in any case.
+    pub floor: Rate,
+    /// Retries of one host that may be in any case.
+    pub host_floor: Rate,
 }
 
 impl Default for RetryConfig {
@@ -65,6 +98,28 @@ impl Default for RetryConfig {
             max_backoff: Span::secs(60),
             max_retry_after: Span::secs(300),
             on_status: vec![408, 425, 429, 500, 502, 503, 504],
+            budget: Share::Percent(10),
+            floor: Rate::Per { count: 100, period: Period::Second },
+            host_floor: Rate::Per { count: 10, period: Period::Second },
+        }
+    }
+}
+
+impl RetryConfig {
+    /// What retries over all hosts may be.
+    pub fn budget(&self) -> BudgetPolicy {
+        self.policy(self.floor)
+    }
+
+    /// What retries of one host may be.
+    pub fn host_budget(&self) -> BudgetPolicy {
+        self.policy(self.host_floor)
+    }
+
+    fn policy(&self, floor: Rate) -> BudgetPolicy {
+        match self.budget {
+            Share::Percent(percent) => BudgetPolicy::new(Some(percent), floor.every()),
+            Share::Unlimited => BudgetPolicy::new(None, floor.every()),
         }
     }
 }
@@ -84,6 +139,15 @@ pub struct RetryPolicy {
     pub on_status: Vec<u16>,
 }
 
+impl RetryPolicy {
+    /// The `nth` wait in a row: it doubles up to the maximum; full jitter with a floor of half. `chance` is in 0..1.
+    pub fn backoff(&self, nth: u32, chance: f64) -> Duration {
+        let doublings = nth.saturating_sub(1).min(20);
+        let full = self.backoff.saturating_mul(1 << doublings).min(self.max_backoff);
+        full.mul_f64(0.5 + chance / 2.0)
+    }
+}
+
 impl From<&RetryConfig> for RetryPolicy {
     fn from(config: &RetryConfig) -> Self {
         Self {
@@ -100,7 +164,9 @@ impl From<&RetryConfig> for RetryPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostRule {
     /// Requests on the wire at once.
-    pub concurrency: Option<u32>,
+    pub concurrency: Option<Concurrency>,
+    /// The most of them, where their number is found out.
+    pub max_concurrency: Option<u32>,
     /// From one start to the next.
     pub every: Option<Duration>,
 }
@@ -111,6 +177,7 @@ impl Settings {
         let rules = || self.hosts.matching(name, port);
         HostLimits {
             concurrency: rules().find_map(|rule| rule.concurrency).unwrap_or(self.any_host.concurrency),
+            max_concurrency: rules().find_map(|rule| rule.max_concurrency).unwrap_or(self.any_host.max_concurrency),
             every: rules().find_map(|rule| rule.every).unwrap_or(self.any_host.every),
         }
     }
@@ -125,12 +192,24 @@ pub struct Settings {
     pub hosts: Patterns<HostRule>,
     /// What no pattern says.
     pub any_host: HostLimits,
+    /// The most requests at once, when their number is to be found out.
+    pub adaptive: Option<u32>,
     /// Hosts tracked at once.
     pub max_hosts: usize,
     /// Retries.
     pub retry: RetryPolicy,
+    /// Retries over all hosts.
+    pub budget: BudgetPolicy,
+    /// Retries of one host.
+    pub host_budget: BudgetPolicy,
+    /// Hosts that cannot be reached.
+    pub health: HealthPolicy,
+    /// How robots.txt is obeyed, if it is.
+    pub robots: Option<RobotsPolicy>,
     /// One attempt.
     pub timeout: Duration,
+    /// Of that, DNS, TCP and TLS.
+    pub connect_timeout: Duration,
     /// One line, from its first request on.
     pub deadline: Duration,
     /// Redirects per line.
@@ -148,10 +227,16 @@ impl Default for Settings {
         Self {
             every: Duration::ZERO,
             hosts: Patterns::default(),
-            any_host: HostLimits { concurrency: 8, every: Duration::ZERO },
+            any_host: HostLimits { concurrency: Concurrency::Fixed(8), max_concurrency: 64, every: Duration::ZERO },
+            adaptive: None,
             max_hosts: 100_000,
             retry: RetryPolicy::from(&RetryConfig::default()),
+            budget: RetryConfig::default().budget(),
+            host_budget: RetryConfig::default().host_budget(),
+            health: HealthPolicy::from(&HealthConfig::default()),
+            robots: None,
             timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
             deadline: Duration::from_secs(600),
             max_redirects: 10,
             idle_connections: 256,

@@ -4,14 +4,23 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Settings;
+use super::adaptive::Adaptive;
+use super::budget::Budget;
+use super::circuit::{Circuit, Now};
+use super::judge::too_long;
 use super::pace::Pace;
-use crate::item::Job;
+use super::rest::Rest;
+use crate::item::{Job, Kind};
+use crate::units::Concurrency;
 
 /// What one host may be asked to bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostLimits {
     /// Requests on the wire at once.
-    pub concurrency: u32,
+    pub concurrency: Concurrency,
+    /// The most of them, where their number is found out.
+    pub max_concurrency: u32,
     /// From one start to the next; zero for no limit.
     pub every: Duration,
 }
@@ -21,64 +30,107 @@ pub struct HostLimits {
 pub(super) struct Host {
     pub name: Arc<str>,
     pub limits: HostLimits,
+    /// Lines that go for a robots.txt, by the time they are due, and turn; they go before all others.
+    pub robots: BTreeMap<(Duration, u64), Box<Job>>,
+    /// The line that goes for the robots.txt of a site here; nothing but such lines starts until it is back.
+    pub asking: Option<u64>,
     /// Lines that were not sent yet.
     pub fresh: VecDeque<Box<Job>>,
     /// Retries and hops by the time they are due, and turn; due ones go before fresh lines.
     pub again: BTreeMap<(Duration, u64), Box<Job>>,
     pub in_flight: u32,
     pub pace: Pace,
-    /// Retry-After holds until then.
-    pub paused_until: Duration,
-    /// A Retry-After that is too long to wait for holds until then.
-    pub closed_until: Duration,
+    pub rest: Rest,
+    pub circuit: Circuit,
+    pub retries: Budget,
+    /// Finds out how many requests at once do it good, if that is not given.
+    adaptive: Option<Box<Adaptive>>,
+    /// The shortest time to first byte.
+    pub fastest: Option<Duration>,
     /// The time of this host's timer, if it has one.
     pub timer: Option<Duration>,
     /// Whether the host stands in the ring of ready hosts.
     pub in_ring: bool,
+    /// From when on others may have its place, if it is remembered for longer.
+    pub place_free_at: Option<Duration>,
 }
 
 impl Host {
     pub fn new(name: Arc<str>, limits: HostLimits) -> Self {
+        let adaptive = match limits.concurrency {
+            Concurrency::Fixed(_) => None,
+            Concurrency::Adaptive => Some(Box::new(Adaptive::new(limits.max_concurrency))),
+        };
         Self {
             name,
             limits,
+            robots: BTreeMap::new(),
+            asking: None,
             fresh: VecDeque::new(),
             again: BTreeMap::new(),
             in_flight: 0,
             pace: Pace::new(limits.every),
-            paused_until: Duration::ZERO,
-            closed_until: Duration::ZERO,
+            rest: Rest::default(),
+            circuit: Circuit::default(),
+            retries: Budget::default(),
+            adaptive,
+            fastest: None,
             timer: None,
             in_ring: false,
+            place_free_at: None,
         }
     }
 
-    /// The earliest time a line of this host may start; `None` while nothing waits or all its slots are taken.
+    /// Requests on the wire at once, as of now.
+    pub fn concurrency(&self) -> u32 {
+        match (&self.adaptive, self.limits.concurrency) {
+            (Some(adaptive), _) => adaptive.limit(),
+            (None, Concurrency::Fixed(most)) => most,
+            (None, Concurrency::Adaptive) => self.limits.max_concurrency,
+        }
+    }
+
+    /// The limit that is found out, if it is not given.
+    pub fn adaptive(&mut self) -> Option<&mut Adaptive> {
+        self.adaptive.as_deref_mut()
+    }
+
+    /// The earliest time a line of this host may start; `None` while nothing waits, all its slots are taken, or a probe
+    /// is under way.
     pub fn next_start(&self) -> Option<Duration> {
-        if self.in_flight >= self.limits.concurrency {
+        if self.in_flight >= self.concurrency() {
             return None;
         }
-        let line = if self.fresh.is_empty() { self.again.first_key_value()?.0.0 } else { Duration::ZERO };
-        Some(line.max(self.pace.next()).max(self.paused_until))
+        let errand = self.robots.first_key_value().map(|((at, _), _)| *at);
+        let line = [errand, self.next_line()].into_iter().flatten().min()?;
+        Some(line.max(self.pace.next()).max(self.rest.paused_until).max(self.circuit.next_start()?))
+    }
+
+    /// When the next line is due that is not on an errand.
+    fn next_line(&self) -> Option<Duration> {
+        match (self.asking, self.fresh.is_empty()) {
+            (Some(_), _) => None,
+            (None, false) => Some(Duration::ZERO),
+            (None, true) => self.again.first_key_value().map(|((at, _), _)| *at),
+        }
     }
 
     /// The line that starts next.
     pub fn front(&self, now: Duration) -> Option<&Job> {
-        match self.again.first_key_value() {
-            Some(((at, _), job)) if *at <= now => Some(job),
-            _ => self.fresh.front().map(|job| &**job),
-        }
+        let again = if self.asking.is_none() { due(&self.again, now) } else { None };
+        let sent_before = due(&self.robots, now).or(again).map(|(_, job)| job);
+        sent_before.or_else(|| self.fresh.front().filter(|_| self.asking.is_none()).map(|job| &**job))
     }
 
     /// Takes the line that starts next, with the time it was due if it was sent before.
     pub fn pop(&mut self, now: Duration) -> Option<(Box<Job>, Option<Duration>)> {
-        match self.again.first_entry() {
-            Some(entry) if entry.key().0 <= now => {
-                let at = entry.key().0;
-                Some((entry.remove(), Some(at)))
+        for queue in [&mut self.robots, &mut self.again].into_iter().take(if self.asking.is_some() { 1 } else { 2 }) {
+            if let Some((key, _)) = due(queue, now) {
+                return queue.remove(&key).map(|job| (job, Some(key.0)));
             }
-            _ => self.fresh.pop_front().map(|job| (job, None)),
         }
+        let job = if self.asking.is_none() { self.fresh.pop_front() } else { None };
+        job.map(|job| (job, None))
     }
 
     /// Takes the line of this turn, wherever it stands, if it is due.
@@ -86,28 +138,54 @@ impl Host {
         if let Some(place) = self.fresh.iter().position(|job| job.ticket.turn == turn) {
             return self.fresh.remove(place).map(|job| (job, None));
         }
-        let key = *self.again.range(..=(now, u64::MAX)).find(|((_, its), _)| *its == turn)?.0;
-        self.again.remove(&key).map(|job| (job, Some(key.0)))
+        let mut waiting = self.again.range(..=(now, u64::MAX)).chain(self.robots.range(..=(now, u64::MAX)));
+        let (at, turn) = *waiting.find(|((_, its), _)| *its == turn)?.0;
+        self.take_again(at, turn).map(|job| (job, Some(at)))
     }
 
-    /// When the next retry or hop falls due that is not due yet.
+    /// Takes a line that was sent before.
+    pub fn take_again(&mut self, at: Duration, turn: u64) -> Option<Box<Job>> {
+        self.again.remove(&(at, turn)).or_else(|| self.robots.remove(&(at, turn)))
+    }
+
+    /// When the next line that was sent before falls due that is not due yet.
     pub fn next_due(&self, now: Duration) -> Option<Duration> {
-        let ((at, _), _) = self.again.range((now, u64::MAX)..).next()?;
-        Some(*at)
+        let next =
+            |queue: &BTreeMap<(Duration, u64), Box<Job>>| queue.range((now, u64::MAX)..).next().map(|(key, _)| key.0);
+        [next(&self.again), next(&self.robots)].into_iter().flatten().min()
     }
 
     /// Lines that wait here.
     pub fn waiting(&self) -> usize {
-        self.fresh.len() + self.again.len()
+        self.fresh.len() + self.again.len() + self.robots.len()
     }
 
-    /// Whether it is remembered for nothing but a rest that is too long to be waited for.
-    pub fn is_merely_closed(&self) -> bool {
-        self.waiting() == 0 && self.in_flight == 0 && self.closed_until == self.forget_at()
+    /// Whether nothing of it waits or is under way.
+    pub fn is_idle(&self) -> bool {
+        self.waiting() == 0 && self.in_flight == 0 && self.asking.is_none()
     }
 
-    /// From when on nothing need be remembered of a host without lines.
-    pub fn forget_at(&self) -> Duration {
-        self.pace.forget_at().max(self.paused_until).max(self.closed_until)
+    /// Why its lines would wait in vain, if they would.
+    pub fn hopeless(&self, settings: &Settings, now: Now) -> Option<(Kind, String)> {
+        if self.rest.closed_until > now.time {
+            return Some(too_long(self.rest.closed_until - now.time));
+        }
+        self.circuit.gave_up(&settings.health, now)
     }
+
+    /// Until when it must be remembered without lines: another request before then could come too early.
+    pub fn kept_until(&self) -> Duration {
+        self.pace.forget_at().max(self.rest.paused_until)
+    }
+
+    /// Until when it is worth remembering without lines.
+    pub fn remembered_until(&self, settings: &Settings) -> Duration {
+        let rest = self.rest.closed_until.max(self.rest.remembered_until(&settings.retry));
+        rest.max(self.circuit.remembered_until(&settings.health)).max(self.kept_until())
+    }
+}
+
+/// The first line of a queue, if it is due.
+fn due(queue: &BTreeMap<(Duration, u64), Box<Job>>, now: Duration) -> Option<((Duration, u64), &Job)> {
+    queue.first_key_value().filter(|((at, _), _)| *at <= now).map(|(key, job)| (*key, &**job))
 }

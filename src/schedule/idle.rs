@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use http::Version;
 use url::Url;
 
 use crate::hosts::{host_name, port_of};
@@ -60,10 +61,14 @@ impl Idle {
         match (connection, alive) {
             (Connection::Close, _) => {}
             (Connection::Keep, Alive::No) => self.kept -= 1,
-            (Connection::Keep, Alive::Perhaps) => {
+            (Connection::Keep, Alive::Perhaps | Alive::Shared) => {
                 let pool = self.pools.entry(self.key(url)).or_default();
-                pool.idle += 1;
                 pool.last_answer = now;
+                if alive == Alive::Shared && pool.idle > 0 {
+                    self.kept -= 1;
+                } else {
+                    pool.idle += 1;
+                }
             }
         }
     }
@@ -94,6 +99,8 @@ impl Idle {
 pub enum Alive {
     /// It may be idle now: the client reads the rest of a body that nobody wanted, and keeps the connection.
     Perhaps,
+    /// It may be idle now, and then it is the one that all requests of its host share: HTTP/2's.
+    Shared,
     /// It is gone, or never was.
     No,
 }
@@ -102,9 +109,11 @@ impl Alive {
     /// What an attempt leaves behind.
     pub fn after(attempt: &Attempt) -> Self {
         match attempt {
+            Attempt::Answer(answer) if answer.version == Version::HTTP_2 => Self::Shared,
             Attempt::Answer(_) | Attempt::NoMemory { .. } => Self::Perhaps,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
-                (Sent::Something, Kind::Reset | Kind::Timeout) => Self::No,
+                // With HTTP/1.1 it is gone; with HTTP/2 only the stream is. Which one it was nobody knows.
+                (Sent::Something, Kind::Reset | Kind::Timeout) | (Sent::Nothing, Kind::Reset) => Self::Shared,
                 (Sent::Something, _) => Self::Perhaps,
                 (Sent::Refused | Sent::Starved | Sent::Nothing, _) => Self::No,
             },
@@ -142,5 +151,18 @@ mod tests {
         idle.end(&url("a"), Connection::Keep, Alive::Perhaps, now);
         assert_eq!(idle.start(&url("b"), now + Duration::from_secs(29)), Connection::Close);
         assert_eq!(idle.start(&url("b"), now + Duration::from_secs(31)), Connection::Keep);
+    }
+
+    #[test]
+    fn requests_that_share_a_connection_leave_one_behind() {
+        let (mut idle, now) = (Idle::new(3), Duration::from_secs(9));
+        for _ in 0..3 {
+            assert_eq!(idle.start(&url("a"), now), Connection::Keep);
+        }
+        for _ in 0..3 {
+            idle.end(&url("a"), Connection::Keep, Alive::Shared, now);
+        }
+        let further = ["b", "c", "d"].map(|host| idle.start(&url(host), now));
+        assert_eq!(further, [Connection::Keep, Connection::Keep, Connection::Close]);
     }
 }

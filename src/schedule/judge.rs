@@ -36,6 +36,10 @@ pub(super) struct Bench<'a> {
     pub now: Duration,
     /// Whether the line's time is over.
     pub overdue: bool,
+    /// How long the attempt took.
+    pub wire: Duration,
+    /// DNS, TCP and TLS.
+    pub connect_timeout: Duration,
     /// Uniform in 0..1, for the jitter.
     pub chance: f64,
 }
@@ -54,7 +58,9 @@ impl Bench<'_> {
         if answer.status.is_success() {
             return Judgement::Settle(None);
         }
-        if let Some(target) = self.redirect(job, answer) {
+        if self.max_redirects > 0
+            && let Some(target) = redirect_target(&job.request.url, answer)
+        {
             return self.hop(job, answer.status, target);
         }
         let because = (Kind::HttpStatus, format!("the server answered {}", answer.status));
@@ -77,7 +83,10 @@ impl Bench<'_> {
             kind => (kind, failure.message.clone()),
         };
         if failure.sent == Sent::Starved {
-            return self.retry(job, self.backoff(job.attempts), Charge::Nothing, because);
+            return self.retry(job, self.backoff(job.starved), Charge::Nothing, because);
+        }
+        if self.overslept(job, failure.kind) && is_idempotent(&job.request.method) {
+            return self.retry(job, self.backoff(1), Charge::Nothing, because);
         }
         let again = match because.0.retry() {
             Retry::Terminal | Retry::ByStatus => false,
@@ -99,21 +108,20 @@ impl Bench<'_> {
         Judgement::Retry { at: self.now + wait, charge, because }
     }
 
-    /// Doubles with each attempt up to the maximum; full jitter with a floor of half.
-    fn backoff(&self, attempts: u32) -> Duration {
-        let doublings = attempts.saturating_sub(1).min(20);
-        let full = self.policy.backoff.saturating_mul(1 << doublings).min(self.policy.max_backoff);
-        full.mul_f64(0.5 + self.chance / 2.0)
+    /// Whether the attempt ran out of time while this process, or the whole machine, stood still: its end comes far too
+    /// late for a timer, and it may be that nothing was wrong.
+    fn overslept(&self, job: &Job, kind: Kind) -> bool {
+        const TOO_LATE: Duration = Duration::from_secs(1);
+        let limit = match kind {
+            Kind::Timeout => job.time_limit,
+            Kind::ConnectTimeout | Kind::DnsTimeout => self.connect_timeout,
+            _ => return false,
+        };
+        self.wire > limit + TOO_LATE
     }
 
-    /// Where a redirect leads, if it is one that can be followed (RFC 9110, section 15.4).
-    fn redirect(&self, job: &Job, answer: &Answer) -> Option<Url> {
-        if self.max_redirects == 0 || !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-            return None;
-        }
-        let mut target = job.request.url.join(answer.location.as_deref()?).ok()?;
-        target.set_fragment(None);
-        Some(target)
+    fn backoff(&self, nth: u32) -> Duration {
+        self.policy.backoff(nth, self.chance)
     }
 
     fn hop(&self, job: &Job, status: StatusCode, target: Url) -> Judgement {
@@ -161,6 +169,16 @@ impl Bench<'_> {
         }
         None
     }
+}
+
+/// Where a redirect leads, if it is one that can be followed (RFC 9110, section 15.4).
+pub(super) fn redirect_target(from: &Url, answer: &Answer) -> Option<Url> {
+    if !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let mut target = from.join(answer.location.as_deref()?).ok()?;
+    target.set_fragment(None);
+    Some(target)
 }
 
 /// The error of a line that was not finished when the run was given up.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
+use crate::units::Concurrency;
 
 /// What holds the run back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +15,10 @@ pub enum Limit {
     Servers,
     /// `limits.concurrency`
     Concurrency,
+    /// What an adaptive `limits.concurrency` has come to.
+    Adaptive(u32),
+    /// This machine has no open files or ports left.
+    OpenFiles,
     /// `limits.rate`
     Rate,
     /// `limits.body_memory`
@@ -22,10 +27,14 @@ pub enum Limit {
     Sink,
     /// `hosts.concurrency` of this host.
     HostConcurrency(Arc<str>, u32),
+    /// What an adaptive `hosts.concurrency` of this host has come to.
+    HostAdaptive(Arc<str>, u32),
     /// `hosts.rate` of this host.
     HostRate(Arc<str>),
-    /// A Retry-After of this host.
+    /// This host asked for a pause, by Retry-After or 429.
     HostPause(Arc<str>),
+    /// This host could not be reached, time and again.
+    CircuitOpen(Arc<str>),
     /// Retries of this host wait for their back-off.
     Backoff(Arc<str>),
     /// `limits.hosts`
@@ -35,8 +44,15 @@ pub enum Limit {
 impl Core {
     /// What keeps the waiting lines from starting. Looks at each host, so it is for a few times a second.
     pub fn limit(&self, now: Duration) -> Limit {
+        if self.starved_until > now {
+            return Limit::OpenFiles;
+        }
         if !self.ring.is_empty() {
-            return if self.pace.next() > now { Limit::Rate } else { Limit::Concurrency };
+            return match &self.adaptive {
+                _ if self.pace.next() > now => Limit::Rate,
+                Some(adaptive) if self.is_full() => Limit::Adaptive(adaptive.limit()),
+                _ => Limit::Concurrency,
+            };
         }
         if !self.untracked.is_empty() {
             return Limit::Hosts;
@@ -45,10 +61,15 @@ impl Core {
         let name = Arc::clone(&host.name);
         if host.waiting() == 0 {
             Limit::Input
-        } else if host.paused_until > now {
+        } else if host.circuit.is_open() {
+            Limit::CircuitOpen(name)
+        } else if host.rest.paused_until > now {
             Limit::HostPause(name)
-        } else if host.in_flight >= host.limits.concurrency {
-            Limit::HostConcurrency(name, host.limits.concurrency)
+        } else if host.in_flight >= host.concurrency() {
+            match host.limits.concurrency {
+                Concurrency::Fixed(n) => Limit::HostConcurrency(name, n),
+                Concurrency::Adaptive => Limit::HostAdaptive(name, host.concurrency()),
+            }
         } else if host.pace.next() > now {
             Limit::HostRate(name)
         } else {

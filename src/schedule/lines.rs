@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::circuit::Now;
 use super::judge::{Charge, Judgement, is_idempotent, too_long};
 use super::{Core, Need};
-use crate::item::{Answer, Attempt, CHUNK, Home, Hop, Job, Kind, Next, Request, Sent};
+use crate::item::{Answer, Attempt, CHUNK, Home, Hop, Job, Kind, Leave, Next, Request, Sent};
 
 impl Core {
     /// Puts a line that was not sent yet at the end of its host's queue.
@@ -22,23 +23,44 @@ impl Core {
         self.turns.place(job.ticket.turn, id);
         let turn = job.ticket.turn;
         self.deadlines.insert((self.deadline_of(&job), id, at, turn));
-        self.hosts[id].again.insert((at, turn), job);
+        let host = &mut self.hosts[id];
+        let queue = if job.aside.is_some() { &mut host.robots } else { &mut host.again };
+        queue.insert((at, turn), job);
         self.refresh(id, now);
     }
 
     /// Moves a line of its host, due at this time if it was sent before, onto the wire.
     pub(super) fn start(&mut self, mut job: Box<Job>, due: Option<Duration>, now: Duration) -> Box<Job> {
         let id = job.host;
+        let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.request.url, now));
         let host = &mut self.hosts[id];
+        host.pace.slow_to(delay.unwrap_or_default());
         host.in_flight += 1;
         host.pace.start(now);
+        host.circuit.start(job.ticket.turn);
+        let in_flight = host.in_flight;
+        if let Some(adaptive) = host.adaptive() {
+            adaptive.note_in_flight(in_flight);
+        }
+        if due.is_none() {
+            host.retries.note_request(now);
+            self.retries.note_request(now);
+        }
         self.pace.start(now);
         self.waiting -= 1;
         self.in_flight += 1;
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.note_in_flight(u32::try_from(self.in_flight).unwrap_or(u32::MAX));
+        }
         if let Some(at) = due {
             self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.turn));
         }
-        job.started.get_or_insert(now);
+        if self.must_ask(&job, now) {
+            self.ask_first(&mut job);
+        } else if job.aside.is_none() {
+            job.started.get_or_insert(now);
+        }
+        job.sent = now;
         let lines_time = self.lines_time(now);
         let deadline = *job.deadline.get_or_insert(lines_time.saturating_add(self.settings.deadline));
         job.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
@@ -53,17 +75,24 @@ impl Core {
             Judgement::Settle(error) => self.settle(job, attempt.into_answer(), error, now),
             Judgement::Retry { at, charge, because } => {
                 let host = &self.hosts[id];
-                let at = at.max(host.paused_until);
-                if host.closed_until > now {
-                    let error = too_long(host.closed_until - now);
+                let at = at.max(host.rest.paused_until);
+                if host.rest.closed_until > now {
+                    let error = too_long(host.rest.closed_until - now);
                     return self.settle(job, attempt.into_answer(), Some(error), now);
                 }
                 if self.lines_time(now) + at.saturating_sub(now) >= self.deadline_of(&job) {
                     // The wait is longer than the line's time.
                     return self.settle(job, attempt.into_answer(), Some(because), now);
                 }
-                job.retries += u32::from(charge == Charge::One);
-                job.next = Next::Attempt;
+                if charge == Charge::One
+                    && let Err(refusal) = self.pay(&mut job, now)
+                {
+                    let error = (because.0, format!("{}; {refusal}", because.1));
+                    return self.settle(job, attempt.into_answer(), Some(error), now);
+                }
+                if job.aside.is_none() {
+                    job.next = Next::Attempt;
+                }
                 job.last_error = Some(because);
                 self.requeue(job, id, at, now);
             }
@@ -75,27 +104,53 @@ impl Core {
         }
     }
 
+    /// Charges one retry to the line and to the budgets. A line that waits for an open circuit keeps its retries for when
+    /// it closes.
+    fn pay(&mut self, job: &mut Job, now: Duration) -> Result<(), String> {
+        let host = &mut self.hosts[job.host];
+        if host.circuit.is_open() {
+            return Ok(());
+        }
+        if !host.retries.allows(&self.settings.host_budget, now) {
+            return Err(format!(
+                "it was not tried again, for the retries of {} used up their share (retry.budget)",
+                host.name
+            ));
+        }
+        if !self.retries.allows(&self.settings.budget, now) {
+            return Err(
+                "it was not tried again, for the retries of all hosts used up their share (retry.budget)".to_owned()
+            );
+        }
+        host.retries.note_retry(now);
+        self.retries.note_retry(now);
+        job.retries += 1;
+        Ok(())
+    }
+
     /// Sends the line where its redirect leads, through that host's limits.
     pub(super) fn follow(&mut self, mut job: Box<Job>, hop: Hop, request: Request, home: Home, now: Duration) {
         job.hops.push(hop);
         job.next = Next::Hop;
         job.home = home;
         job.reserve = None;
+        job.leave = Leave::Unasked;
         let from = std::mem::replace(&mut job.request, request);
         job.first_url.get_or_insert(from.url);
         // Redirects always find room: there are never more of them than lines in the window.
-        if let Some(id) = self.host_among(&job.request, usize::MAX) {
+        if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
             self.requeue(job, id, now, now);
         }
     }
 
     pub(super) fn settle(
         &mut self,
-        job: Box<Job>,
+        mut job: Box<Job>,
         answer: Option<Box<Answer>>,
         error: Option<(Kind, String)>,
         now: Duration,
     ) {
+        self.put_back(&mut job);
         self.turns.settle(job.ticket.turn);
         self.settled.push_back(job.settle(answer, error, now));
     }
@@ -103,7 +158,8 @@ impl Core {
     /// Settles every line that waits at this host.
     pub(super) fn settle_host(&mut self, id: usize, error: &(Kind, String), now: Duration) {
         let host = &mut self.hosts[id];
-        let again = std::mem::take(&mut host.again);
+        let mut again = std::mem::take(&mut host.again);
+        again.append(&mut host.robots);
         let fresh = std::mem::take(&mut host.fresh);
         for ((at, turn), job) in &again {
             self.deadlines.remove(&(self.deadline_of(job), id, *at, *turn));
@@ -124,8 +180,12 @@ impl Core {
         self.stalled_since.unwrap_or(now).min(now).saturating_sub(self.stalled)
     }
 
-    pub(super) fn need_of(&self, job: &Job) -> Need {
-        let full_at_start = !is_idempotent(&job.request.method);
+    pub(super) fn clocks(&self, now: Duration) -> Now {
+        Now { time: now, lines: self.lines_time(now) }
+    }
+
+    pub(super) fn need_of(&self, job: &Job, now: Duration) -> Need {
+        let full_at_start = !is_idempotent(&job.request.method) && !self.must_ask(job, now);
         let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
         Need { memory: job.reserve.unwrap_or(usual) }
     }
@@ -139,7 +199,10 @@ pub(super) fn note_sent(job: &mut Job, attempt: &Attempt) {
         Attempt::Canceled => true,
         Attempt::NoMemory { .. } => false,
     };
-    if sent && job.next == Next::Attempt {
+    if sent && job.next == Next::Attempt && job.aside.is_none() {
         job.attempts += 1;
+    }
+    if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {
+        job.starved += 1;
     }
 }

@@ -7,13 +7,20 @@
 //! Hosts with a line that may start now stand in a ring and take turns, so between two turns of a ready host no other
 //! gets more than one. Hosts that must wait have one timer each.
 
+mod adaptive;
+mod ask;
+mod budget;
+mod circuit;
 mod config;
 mod host;
 mod idle;
 mod judge;
 mod limit;
 mod lines;
+mod load;
 mod pace;
+mod rest;
+mod robots;
 mod table;
 mod turns;
 
@@ -23,17 +30,24 @@ use std::time::Duration;
 
 use slab::Slab;
 
+pub use budget::BudgetPolicy;
+pub use circuit::{HealthConfig, HealthPolicy};
 pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
 pub use host::HostLimits;
 pub use limit::Limit;
 pub use pace::SLACK;
+pub use robots::{RobotsConfig, RobotsPolicy};
 
 use crate::item::{Attempt, Done, Job};
+use adaptive::Adaptive;
+use budget::Budget;
+use circuit::Contact;
 use host::Host;
 use idle::{Alive, Idle};
 use judge::{Bench, Judgement, canceled};
 use lines::note_sent;
 use pace::Pace;
+use robots::Robots;
 use turns::Turns;
 
 /// The state of the schedule.
@@ -45,6 +59,8 @@ pub struct Core {
     /// Hosts with a line that may start now, in the order of their turns.
     ring: VecDeque<usize>,
     timers: BTreeSet<(Duration, usize)>,
+    /// Hosts without lines that may make room for others, from when on.
+    forgettable: BTreeSet<(Duration, usize)>,
     /// Lines that were sent and wait again: `(end of their time, host, due, turn)`.
     deadlines: BTreeSet<(Duration, usize, Duration, u64)>,
     /// Lines of hosts for which the table has no room yet.
@@ -52,13 +68,22 @@ pub struct Core {
     settled: VecDeque<Done>,
     turns: Turns,
     pace: Pace,
+    retries: Budget,
+    /// Finds out how many requests at once do the whole run good, if that is not given.
+    adaptive: Option<Adaptive>,
     idle: Idle,
+    /// What sites let robots fetch, if that is asked for.
+    robots: Option<Robots>,
+    /// Hosts whose lines may start again.
+    unblocked: Vec<usize>,
     chance: fastrand::Rng,
     in_flight: usize,
     waiting: usize,
     /// Lines taken in and not handed out by `take_settled`.
     lines: usize,
     given_up: bool,
+    /// Until when this machine counts as short of open files or ports.
+    starved_until: Duration,
     /// How long records could not be written, up to the stall under way.
     stalled: Duration,
     stalled_since: Option<Duration>,
@@ -98,13 +123,18 @@ impl Core {
     pub fn new(settings: Settings) -> Self {
         Self {
             pace: Pace::new(settings.every),
+            retries: Budget::default(),
+            adaptive: settings.adaptive.map(Adaptive::new),
             idle: Idle::new(settings.idle_connections),
+            robots: settings.robots.clone().map(Robots::new),
+            unblocked: Vec::new(),
             chance: fastrand::Rng::with_seed(settings.seed),
             settings,
             hosts: Slab::new(),
             names: HashMap::new(),
             ring: VecDeque::new(),
             timers: BTreeSet::new(),
+            forgettable: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             untracked: VecDeque::new(),
             settled: VecDeque::new(),
@@ -113,6 +143,7 @@ impl Core {
             waiting: 0,
             lines: 0,
             given_up: false,
+            starved_until: Duration::ZERO,
             stalled: Duration::ZERO,
             stalled_since: None,
         }
@@ -125,7 +156,7 @@ impl Core {
             return self.settle(job, None, Some(canceled()), now);
         }
         self.waiting += 1;
-        match self.host_of(&job.request) {
+        match self.host_of(&job.request, now) {
             Some(host) => self.enqueue(job, host, now),
             None => {
                 self.turns.place(job.ticket.turn, usize::MAX);
@@ -140,12 +171,13 @@ impl Core {
         self.settled.push_back(done);
     }
 
-    /// What the line that may start now needs; `None` when none may. Asking changes nothing that could be seen.
+    /// What the line that may start now needs; `None` when none may. Asking changes nothing, but that lines are settled
+    /// whose site does not want them to be fetched.
     pub fn peek(&mut self, now: Duration) -> Option<Need> {
         self.advance(now);
-        let id = self.next_host(now)?;
-        let line = self.hosts[id].front(now).filter(|_| self.pace.next() <= now)?;
-        Some(self.need_of(line))
+        let id = self.next_allowed(now)?;
+        let line = self.hosts[id].front(now)?;
+        Some(self.need_of(line, now))
     }
 
     /// Takes the line that may start now: from here on it is on the wire.
@@ -158,11 +190,19 @@ impl Core {
     }
 
     /// Takes the oldest unsettled line if it waits and may start now, out of its host's turn and before others of its
-    /// host: for when memory is short and everything else may have to wait for this line.
+    /// host: for when memory is short and everything else may have to wait for this line. If it waits for one that went
+    /// for its robots.txt, that one is taken.
     pub fn take_oldest(&mut self, now: Duration) -> Option<Box<Job>> {
         self.advance(now);
         self.admit_oldest(now);
         let (turn, id) = self.turns.oldest()?;
+        let (turn, id) = match self.hosts.get(id)?.asking.filter(|asking| *asking != turn) {
+            Some(asking) => (asking, self.turns.host_of(asking)?),
+            None => (turn, id),
+        };
+        if self.is_full() {
+            return None;
+        }
         let host = self.hosts.get_mut(id)?;
         if self.pace.next() > now || host.next_start().is_none_or(|at| at > now) {
             return None;
@@ -180,15 +220,27 @@ impl Core {
         self.idle.end(&job.request.url, job.connection, alive, now);
         job.wire += wire;
         note_sent(&mut job, &attempt);
-        self.obey_retry_after(id, &attempt, now);
+        let chance = self.chance.f64();
+        let clocks = self.clocks(now);
+        let host = &mut self.hosts[id];
+        host.rest.obey(&attempt, &self.settings.retry, job.sent, chance, now);
+        host.circuit.end(job.ticket.turn, Contact::of(&attempt), &self.settings.health, clocks);
+        self.learn(&job, &attempt, now);
         let bench = Bench {
             policy: &self.settings.retry,
             max_redirects: self.settings.max_redirects,
             now,
             overdue: self.lines_time(now) >= self.deadline_of(&job),
-            chance: self.chance.f64(),
+            wire,
+            connect_timeout: self.settings.connect_timeout,
+            chance,
         };
-        let judgement = match bench.judge(&job, &attempt) {
+        let judgement = bench.judge(&job, &attempt);
+        if job.aside.is_some() && !self.given_up {
+            self.hear(job, attempt, judgement, now);
+            return self.refresh(id, now);
+        }
+        let judgement = match judgement {
             Judgement::Retry { .. } | Judgement::Reserve(_) | Judgement::Follow(..) if self.given_up => {
                 Judgement::Settle(Some(canceled()))
             }
@@ -214,7 +266,8 @@ impl Core {
         let timer = self.timers.first().map(|(at, _)| *at);
         let left = |(end, ..): &(Duration, usize, Duration, u64)| end.saturating_sub(self.lines_time(now));
         let deadline = self.deadlines.first().filter(|_| self.stalled_since.is_none()).map(|key| now + left(key));
-        [timer, deadline, paced].into_iter().flatten().min()
+        let place = self.forgettable.first().filter(|_| !self.untracked.is_empty()).map(|(kept, _)| *kept);
+        [timer, deadline, paced, place].into_iter().flatten().min()
     }
 
     /// Records cannot be written for now: lines that wait do not lose their time to it. Said again, it changes nothing.

@@ -29,6 +29,11 @@ impl Pace {
         if self.every.is_zero() { self.due } else { self.due + SLACK }
     }
 
+    /// From now on there is at least so much time from one start to the next.
+    pub fn slow_to(&mut self, every: Duration) {
+        self.every = self.every.max(every);
+    }
+
     /// Notes a start.
     pub fn start(&mut self, now: Duration) {
         self.due = self.due.max(now.saturating_sub(SLACK)) + self.every;

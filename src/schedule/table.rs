@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
+use super::ask::Denial;
 use super::host::Host;
-use super::judge::too_long;
 use crate::hosts::{host_name, port_of};
-use crate::item::{Attempt, Kind, Request};
+use crate::item::{Kind, Request};
 
 impl Core {
     /// The host whose turn it is, once those that are not ready any more have left the ring.
@@ -23,17 +23,38 @@ impl Core {
         None
     }
 
+    /// The host whose next line may start now, and may be fetched; lines before it that may not are settled.
+    pub(super) fn next_allowed(&mut self, now: Duration) -> Option<usize> {
+        loop {
+            let id = self.next_host(now).filter(|_| !self.is_full() && self.pace.next() <= now)?;
+            if self.deny_front(id, now) == Denial::None {
+                return Some(id);
+            }
+        }
+    }
+
     /// Fires the timers that are due.
     pub(super) fn advance(&mut self, now: Duration) {
+        while let Some(id) = self.unblocked.pop() {
+            if self.hosts.contains(id) {
+                self.refresh(id, now);
+            }
+        }
         while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, id));
             self.hosts[id].timer = None;
             self.refresh(id, now);
         }
+        while let Some((_, id)) = self.forgettable.first().copied().filter(|(kept, _)| *kept <= now)
+            && !self.untracked.is_empty()
+        {
+            self.set_timer(id, None);
+            self.forget(id, now);
+        }
         let lines_time = self.lines_time(now);
         while let Some((end, id, at, turn)) = self.deadlines.first().copied().filter(|(end, ..)| *end <= lines_time) {
             self.deadlines.remove(&(end, id, at, turn));
-            let Some(job) = self.hosts[id].again.remove(&(at, turn)) else { continue };
+            let Some(job) = self.hosts[id].take_again(at, turn) else { continue };
             self.waiting -= 1;
             let why = match &job.last_error {
                 Some((_, message)) => {
@@ -47,12 +68,12 @@ impl Core {
     }
 
     /// The host's number in the table; `None` when the table is full and the host is not in it.
-    pub(super) fn host_of(&mut self, request: &Request) -> Option<usize> {
-        self.host_among(request, self.settings.max_hosts)
+    pub(super) fn host_of(&mut self, request: &Request, now: Duration) -> Option<usize> {
+        self.host_among(request, self.settings.max_hosts, now)
     }
 
     /// The same for a table of so many hosts.
-    pub(super) fn host_among(&mut self, request: &Request, max_hosts: usize) -> Option<usize> {
+    pub(super) fn host_among(&mut self, request: &Request, max_hosts: usize, now: Duration) -> Option<usize> {
         let (name, port) = (host_name(&request.url), port_of(&request.url));
         let with_port;
         let key = if self.settings.hosts.names_port(name, port) {
@@ -64,7 +85,7 @@ impl Core {
         if let Some(id) = self.names.get(key) {
             return Some(*id);
         }
-        if self.hosts.len() >= max_hosts && !self.evict_closed() {
+        if self.hosts.len() >= max_hosts && !self.evict(now) {
             return None;
         }
         let limits = self.settings.limits_of(name, port);
@@ -74,16 +95,12 @@ impl Core {
         Some(id)
     }
 
-    /// Makes room in a full table: a closed host without lines could keep others out for years, so it is forgotten.
-    fn evict_closed(&mut self) -> bool {
-        // Nothing outlasts a rest that is too long to be waited for, so its timer is the last.
-        let Some((at, id)) = self.timers.last().copied().filter(|(_, id)| self.hosts[*id].is_merely_closed()) else {
-            return false;
-        };
-        self.timers.remove(&(at, id));
-        let host = self.hosts.remove(id);
-        self.names.remove(&host.name);
-        self.ring.retain(|other| *other != id);
+    /// Makes room in a full table: a host without lines that is only remembered for what it once said could keep others
+    /// out for years.
+    fn evict(&mut self, now: Duration) -> bool {
+        let Some((_, id)) = self.forgettable.first().copied().filter(|(kept, _)| *kept <= now) else { return false };
+        self.set_timer(id, None);
+        self.remove(id);
         true
     }
 
@@ -91,73 +108,97 @@ impl Core {
     pub(super) fn admit_oldest(&mut self, now: Duration) {
         let oldest = self.turns.oldest().map(|(turn, _)| turn);
         let Some(job) = self.untracked.pop_front_if(|job| Some(job.ticket.turn) == oldest) else { return };
-        if let Some(id) = self.host_among(&job.request, usize::MAX) {
+        if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
             self.enqueue(job, id, now);
         }
     }
 
     /// Brings the ring, the timers and the table in line with the host's state.
     pub(super) fn refresh(&mut self, id: usize, now: Duration) {
+        let clocks = self.clocks(now);
         // It may have made room for another in the meantime.
-        let Some(closed_until) = self.hosts.get(id).map(|host| host.closed_until) else { return };
-        if closed_until > now && self.hosts[id].waiting() > 0 {
-            self.settle_host(id, &too_long(closed_until - now), now);
+        let Some(host) = self.hosts.get(id) else { return };
+        if host.waiting() > 0
+            && let Some(error) = host.hopeless(&self.settings, clocks)
+        {
+            self.settle_host(id, &error, now);
         }
-        let Some(host) = self.hosts.get_mut(id) else { return };
-        let idle = host.waiting() == 0 && host.in_flight == 0;
+        let host = &mut self.hosts[id];
         let next_start = host.next_start();
         let ready = next_start.is_some_and(|at| at <= now);
         if ready && !host.in_ring {
             host.in_ring = true;
             self.ring.push_back(id);
         }
-        let wake_at = match (idle, ready) {
-            // Others wait for its place, and nobody will wait for the end of its rest.
-            (true, _) if host.is_merely_closed() && !self.untracked.is_empty() => None,
-            (true, _) => Some(host.forget_at()),
+        if host.is_idle() {
+            return self.rest(id, now);
+        }
+        let wake_at = match ready {
             // A line that falls due later may be the oldest one, for which a ready host may have to wait.
-            (false, true) => host.next_due(now),
-            (false, false) => next_start,
+            true => host.next_due(now),
+            false => {
+                let gives_up_at = host.circuit.gives_up_in(&self.settings.health, clocks).map(|left| now + left);
+                [next_start, gives_up_at].into_iter().flatten().filter(|at| *at > now).min()
+            }
         };
-        if let Some(at) = host.timer.take() {
+        self.keep(id);
+        self.set_timer(id, wake_at.filter(|at| *at > now));
+    }
+
+    /// Keeps a host without lines for as long as it must be, and remembers it for as long as nobody needs its place.
+    fn rest(&mut self, id: usize, now: Duration) {
+        let host = &mut self.hosts[id];
+        let (kept, remembered) = (host.kept_until(), host.remembered_until(&self.settings));
+        if remembered <= now || (kept <= now && !self.untracked.is_empty()) {
+            self.set_timer(id, None);
+            return self.forget(id, now);
+        }
+        if remembered > kept && host.place_free_at != Some(kept) {
+            self.keep(id);
+            self.hosts[id].place_free_at = Some(kept);
+            self.forgettable.insert((kept, id));
+        }
+        self.set_timer(id, Some(remembered));
+    }
+
+    fn set_timer(&mut self, id: usize, wake_at: Option<Duration>) {
+        let old = std::mem::replace(&mut self.hosts[id].timer, wake_at);
+        if old == wake_at {
+            return;
+        }
+        if let Some(at) = old {
             self.timers.remove(&(at, id));
         }
-        match wake_at.filter(|at| *at > now) {
-            Some(at) => {
-                host.timer = Some(at);
-                self.timers.insert((at, id));
-            }
-            None if idle => self.forget(id, now),
-            None => {}
+        if let Some(at) = wake_at {
+            self.timers.insert((at, id));
+        }
+    }
+
+    /// It has lines: its place is not to be had.
+    fn keep(&mut self, id: usize) {
+        if let Some(kept) = self.hosts[id].place_free_at.take() {
+            self.forgettable.remove(&(kept, id));
         }
     }
 
     /// Drops a host of which nothing need be remembered, and lets a waiting one in.
-    pub(super) fn forget(&mut self, id: usize, now: Duration) {
-        let host = self.hosts.remove(id);
-        self.names.remove(&host.name);
-        if host.in_ring {
-            // Its last line left out of turn, or without a start at all: seldom enough to look through the ring.
-            self.ring.retain(|other| *other != id);
-        }
+    fn forget(&mut self, id: usize, now: Duration) {
+        self.remove(id);
         while let Some(job) = self.untracked.pop_front() {
-            match self.host_of(&job.request) {
+            match self.host_of(&job.request, now) {
                 Some(id) => self.enqueue(job, id, now),
                 None => return self.untracked.push_front(job),
             }
         }
     }
 
-    /// A Retry-After of one answer holds for the whole host.
-    pub(super) fn obey_retry_after(&mut self, id: usize, attempt: &Attempt, now: Duration) {
-        let Attempt::Answer(answer) = attempt else { return };
-        let Some(wait) = answer.retry_after else { return };
-        let host = &mut self.hosts[id];
-        let until = now.saturating_add(wait.0);
-        if wait.0 > self.settings.retry.max_retry_after {
-            host.closed_until = host.closed_until.max(until);
-        } else {
-            host.paused_until = host.paused_until.max(until);
+    fn remove(&mut self, id: usize) {
+        self.keep(id);
+        let host = self.hosts.remove(id);
+        self.names.remove(&host.name);
+        if host.in_ring {
+            // Its last line left out of turn, or without a start at all: seldom enough to look through the ring.
+            self.ring.retain(|other| *other != id);
         }
     }
 }

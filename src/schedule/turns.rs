@@ -18,6 +18,11 @@ impl Turns {
         self.0.remove(&turn);
     }
 
+    /// The host of an unsettled line.
+    pub fn host_of(&self, turn: u64) -> Option<usize> {
+        self.0.get(&turn).copied()
+    }
+
     /// The oldest unsettled line: its turn and its host.
     pub fn oldest(&self) -> Option<(u64, usize)> {
         self.0.first_key_value().map(|(turn, host)| (*turn, *host))

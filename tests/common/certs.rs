@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use tokio_rustls::rustls::ServerConfig;
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::NoClientAuth;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
 
 /// A certificate authority that nobody trusts unless told to.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -37,14 +39,14 @@ impl Authority {
 
     fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
-        Identity { certificate: params.signed_by(&key, &self.0).unwrap().der().clone(), key }
+        Identity { certificate: params.signed_by(&key, &self.0).unwrap(), key }
     }
 }
 
 /// A certificate that only vouches for itself.
 pub fn self_signed(names: &[&str]) -> Identity {
     let key = KeyPair::generate().unwrap();
-    Identity { certificate: params(names).self_signed(&key).unwrap().der().clone(), key }
+    Identity { certificate: params(names).self_signed(&key).unwrap(), key }
 }
 
 fn params(names: &[&str]) -> CertificateParams {
@@ -53,19 +55,36 @@ fn params(names: &[&str]) -> CertificateParams {
 
 /// A certificate and its key.
 pub struct Identity {
-    certificate: CertificateDer<'static>,
+    certificate: Certificate,
     key: KeyPair,
 }
 
 impl Identity {
+    pub fn certificate_pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
     /// A server that shows it, and asks nobody for theirs.
     pub fn server(&self) -> ServerConfig {
-        let key = PrivatePkcs8KeyDer::from(self.key.serialize_der());
+        self.server_that_asks(ALL_VERSIONS, Arc::new(NoClientAuth))
+    }
+
+    /// A server that shows it, and has its own mind about the certificates of its clients.
+    pub fn server_that_asks(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> ServerConfig {
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
         ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], key.into())
+            .with_client_cert_verifier(clients)
+            .with_single_cert(vec![self.certificate.der().clone()], key)
             .unwrap()
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests of the whole program share: servers that play scripts, and a driver for the real binary.
 
 pub mod certs;
+pub mod clients;
 pub mod codings;
 pub mod dns;
 pub mod fetchd;

@@ -17,5 +17,7 @@ mod ends;
 mod files;
 mod headers;
 mod lines;
+mod look_ups;
 mod names;
 mod process;
+mod tls;

@@ -1,44 +1,294 @@
-//! Names, answered by a scripted name server.
+//! What can go wrong with names, answered by a scripted name server; that no packet goes where it must not.
 
-use serde_json::json;
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::time::Duration;
 
-use crate::common::dns;
-use crate::common::fetchd::{Fetchd, kind};
-use crate::common::origin::Origin;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
-fn resolving() -> Fetchd {
-    Fetchd::with(["--allow", "127.0.0.0/8", "--retries", "1"])
-        .config(&format!("[dns]\nservers = ['{}']\ntimeout = '1s'\n[retry]\nbackoff = '1ms'", dns::start()))
+use crate::common::dns::{A, AAAA, Dns, NO_DATA, NXDOMAIN, Over, REFUSED, SERVFAIL, Say, addresses};
+use crate::common::fetchd::{Ended, Fetchd, Running, kind};
+use crate::common::origin::{Origin, ok_with};
+
+/// What a busy machine may add to a time limit of the product.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// A process that asks this name server, and may fetch from loopback addresses.
+fn asking(dns: &Dns, args: &[&str], config: &str) -> Fetchd {
+    Fetchd::with(args).config(&format!("dns.servers = ['{}']\n{config}", dns.address()))
+}
+
+/// The URL of a path at the origin, by this name.
+fn by_name(origin: &Origin, name: &str, path: &str) -> String {
+    origin.url(path).replace("127.0.0.1", name)
+}
+
+/// A path whose answer ends the connection, so that each request needs a new one.
+fn closing(origin: &Origin) -> &'static str {
+    origin.script("/closing", ok_with("connection: close\r\n", b"closed"));
+    "/closing"
+}
+
+/// The records by the host of their URL.
+fn by_host(ended: &Ended) -> HashMap<String, &Value> {
+    let host = |record: &Value| {
+        let url = url::Url::parse(record["url"].as_str().unwrap()).unwrap();
+        url.host_str().unwrap().to_owned()
+    };
+    ended.records.iter().map(|record| (host(record), record)).collect()
+}
+
+/// An origin on 127.0.0.1, and on the same port of 127.0.0.3 a listener that nobody may come to.
+fn origin_and_canary() -> (Origin, Canary) {
+    let pair = || {
+        let origin = Origin::start();
+        let port = url::Url::parse(&origin.url("/")).unwrap().port().unwrap();
+        let listener = TcpListener::bind(("127.0.0.3", port)).ok()?;
+        listener.set_nonblocking(true).unwrap();
+        Some((origin, Canary(listener)))
+    };
+    (0..100).find_map(|_| pair()).unwrap()
+}
+
+struct Canary(TcpListener);
+
+impl Canary {
+    /// Nobody has connected: the kernel would have taken the connection without being asked.
+    fn sings(&self) {
+        let visitor = self.0.accept().map(|(_, peer)| peer);
+        assert!(visitor.is_err(), "a connection to the forbidden address came from {visitor:?}");
+    }
+}
+
+const DENIED: &str = "network.deny = ['127.0.0.3']";
+
+#[test]
+fn what_goes_wrong_with_a_name_has_its_kind_and_its_numbers_of_attempts_and_queries() {
+    let (origin, dns) = (Origin::start(), Dns::start());
+    let circle = Say::Aliases(60, vec!["b.test", "circle.test"], Vec::new());
+    let forged = Say::Forged(addresses(60, &["127.0.0.1"]).into(), Say::Silence.into());
+    let cases = [
+        // The name, what is said to it, its kind, attempts, and queries for IPv4 and IPv6 addresses.
+        ("missing.test", Say::Nothing(NXDOMAIN, Some((60, 60))), "dns_not_found", 1, [1, 0]),
+        ("empty.test", Say::Nothing(NO_DATA, Some((60, 60))), "dns_not_found", 1, [1, 1]),
+        ("servfail.test", Say::Nothing(SERVFAIL, None), "dns_failed", 2, [2, 0]),
+        ("refused.test", Say::Nothing(REFUSED, None), "dns_failed", 2, [2, 0]),
+        ("malformed.test", Say::Malformed, "dns_failed", 2, [2, 0]),
+        ("circle.test", circle, "dns_failed", 2, [2, 0]),
+        ("silent.test", Say::Silence, "dns_timeout", 2, [6, 0]),
+        ("forged.test", forged, "dns_timeout", 2, [6, 0]),
+        ("cut.test", Say::Truncated(Say::Malformed.into()), "dns_failed", 2, [2, 0]),
+    ];
+    for (name, say, ..) in &cases {
+        dns.script(name, [say.clone()]);
+    }
+    dns.script("good.test", [addresses(60, &["127.0.0.1"])]);
+
+    let mut input: String = cases.iter().map(|(name, ..)| by_name(&origin, name, "/ok/1\n")).collect();
+    input += &format!("{}\nhttp://a..test/\n", by_name(&origin, "good.test", "/ok/1"));
+    let ended = asking(&dns, &["--retries", "1"], "dns.timeout = '1s'\nretry.backoff = '1ms'").run(input);
+
+    let records = by_host(&ended);
+    for (name, _, its_kind, attempts, queries) in &cases {
+        let record = records[*name];
+        assert_eq!((kind(record), &record["attempts"]), (*its_kind, &json!(attempts)), "{record:#}");
+        assert_eq!(dns.asked(name), *queries, "queries for {name}");
+    }
+    assert_eq!((kind(records["a..test"]), dns.asked("a..test")), ("dns_not_found", [0, 0]));
+    assert_eq!((&records["good.test"]["status"], origin.requests().len()), (&json!(200), 1));
 }
 
 #[test]
 fn a_name_is_looked_up_whatever_characters_it_has() {
-    let origin = Origin::start();
-    let port = origin.url("/ok/1").replace("http://127.0.0.1", "");
-    for host in ["good.test", "my_bucket.s3.test", "GOOD.Test."] {
-        let ended = resolving().run(format!("http://{host}{port}"));
-        assert_eq!(ended.only_record()["status"], 200, "{:#}", ended.only_record());
+    let (origin, dns) = (Origin::start(), Dns::start());
+    for name in ["my_bucket.s3.test", "xn--bcher-kva.test"] {
+        dns.script(name, [addresses(60, &["127.0.0.1"])]);
     }
+    let hosts = ["my_bucket.s3.test", "B\u{fc}cher.TEST"];
+    let input = hosts.map(|host| by_name(&origin, host, "/ok/1")).join("\n");
+    assert_eq!(asking(&dns, &[], "").run(input).count("ok"), 2);
 }
 
 #[test]
-fn what_goes_wrong_with_a_name_has_its_kind_and_its_number_of_attempts() {
-    for (host, why, attempts) in [
-        ("missing.test", "dns_not_found", 1),
-        ("servfail.test", "dns_failed", 2),
-        ("silent.test", "dns_timeout", 2),
-        ("a..test", "dns_not_found", 1),
-    ] {
-        let ended = resolving().run(format!("http://{host}/"));
-        let record = ended.only_record();
-        assert_eq!((kind(record), &record["attempts"]), (why, &json!(attempts)), "{record:#}");
-    }
+fn a_forged_answer_is_not_believed_and_the_true_one_after_it_is() {
+    let (origin, canary) = origin_and_canary();
+    let dns = Dns::start();
+    let (forged, right) = (addresses(60, &["127.0.0.3"]), addresses(60, &["127.0.0.1"]));
+    dns.script("a.test", [Say::Forged(forged.into(), right.into())]);
+    let ended = asking(&dns, &[], "").run(by_name(&origin, "a.test", "/ok/1"));
+    assert_eq!((ended.count("ok"), dns.asked("a.test")), (1, [1, 0]));
+    canary.sings();
 }
 
 #[test]
-fn a_name_that_leads_to_a_private_address_is_rejected() {
-    let ended = resolving().run("http://private.test/");
+fn an_answer_that_does_not_fit_is_asked_for_again_over_tcp_and_four_of_500_addresses_are_tried() {
+    let (origin, dns) = (Origin::start(), Dns::start());
+    // Nobody listens there.
+    let nobody: Vec<_> = (0..500).map(|n| format!("127.0.{}.{}", 20 + n / 250, 1 + n % 250)).collect();
+    let with_origin_at = |place: usize| {
+        let mut all: Vec<_> = nobody.iter().map(String::as_str).collect();
+        all[place] = "127.0.0.1";
+        Say::Truncated(addresses(60, &all).into())
+    };
+    dns.script("fourth.test", [with_origin_at(3)]);
+    dns.script("fifth.test", [with_origin_at(4)]);
+    let input = ["fourth.test", "fifth.test"].map(|name| by_name(&origin, name, "/ok/1")).join("\n");
+    let ended = asking(&dns, &["--retries", "0"], "").run(input);
+    let records = by_host(&ended);
+    assert_eq!((&records["fourth.test"]["ip"], kind(records["fifth.test"])), (&json!("127.0.0.1"), "connect_refused"));
+    for name in ["fourth.test", "fifth.test"] {
+        assert_eq!([Over::Udp, Over::Tcp].map(|over| dns.queries(name, A, over)), [1, 1]);
+    }
+    assert_eq!(origin.accepts(), 1);
+}
+
+#[test]
+fn of_many_addresses_only_those_that_are_allowed_are_dialled() {
+    let (origin, canary) = origin_and_canary();
+    let dns = Dns::start();
+    dns.script("some.test", [addresses(60, &["127.0.0.3", "10.1.2.3", "127.0.0.1"])]);
+    dns.script("none.test", [addresses(60, &["127.0.0.3"])]);
+    dns.script("private.test", [addresses(60, &["10.1.2.3", "169.254.169.254"])]);
+    let names = ["some.test", "none.test", "private.test"];
+    let ended = asking(&dns, &[], DENIED).run(names.map(|name| by_name(&origin, name, "/ok/1")).join("\n"));
+    let records = by_host(&ended);
+    assert_eq!(records["some.test"]["ip"], "127.0.0.1");
+    for (name, key) in [("none.test", "network.deny"), ("private.test", "network.allow")] {
+        let record = records[name];
+        assert_eq!((kind(record), &record["outcome"]), ("forbidden_address", &json!("rejected")));
+        assert!(record["error"]["message"].as_str().unwrap().contains(key), "{record:#}");
+    }
+    canary.sings();
+}
+
+/// A name server that names the origin once, and then the canary.
+fn rebinding() -> Dns {
+    let dns = Dns::start();
+    dns.script("a.test", [addresses(0, &["127.0.0.1"]), addresses(0, &["127.0.0.3"])]);
+    dns
+}
+
+#[test]
+fn a_name_whose_next_answer_is_forbidden_is_not_dialled_by_a_retry() {
+    let ((origin, canary), dns) = (origin_and_canary(), rebinding());
+    let ended = asking(&dns, &["--retries", "5"], DENIED).run(by_name(&origin, "a.test", "/close"));
     let record = ended.only_record();
-    assert_eq!((kind(record), &record["outcome"]), ("forbidden_address", &json!("rejected")));
-    assert!(record["error"]["message"].as_str().unwrap().contains("network.allow"));
+    assert_eq!((kind(record), &record["outcome"]), ("forbidden_address", &json!("failed")), "{record:#}");
+    assert_eq!((origin.requests().len(), dns.asked("a.test")), (1, [2, 0]));
+    canary.sings();
+}
+
+#[test]
+fn a_name_whose_next_answer_is_forbidden_is_not_dialled_by_a_redirect() {
+    let ((origin, canary), dns) = (origin_and_canary(), rebinding());
+    let path = closing(&origin);
+    let mut fetchd = asking(&dns, &[], DENIED).start();
+    fetchd.line(&by_name(&origin, "a.test", path));
+    assert_eq!(fetchd.record()["outcome"], "ok");
+    fetchd.line(&origin.redirect(302, &by_name(&origin, "a.test", "/ok/1")));
+    let record = fetchd.record();
+    assert_eq!((kind(&record), &record["outcome"]), ("forbidden_address", &json!("failed")), "{record:#}");
+    assert_eq!(record["hops"][0]["status"], 302);
+    assert_eq!((origin.requests().len(), dns.asked("a.test")), (2, [2, 0]));
+    canary.sings();
+}
+
+#[test]
+fn a_name_whose_next_answer_is_forbidden_is_not_dialled_by_a_new_connection() {
+    let ((origin, canary), dns) = (origin_and_canary(), rebinding());
+    let path = closing(&origin);
+    let mut fetchd = asking(&dns, &[], DENIED).start();
+    let mut outcomes = Vec::new();
+    for _ in 0..3 {
+        fetchd.line(&by_name(&origin, "a.test", path));
+        outcomes.push(fetchd.record()["outcome"].clone());
+    }
+    assert_eq!((outcomes, dns.asked("a.test")), (vec![json!("ok"), json!("rejected"), json!("rejected")], [3, 0]));
+    canary.sings();
+}
+
+#[test]
+fn an_ipv6_address_is_reached_or_fails_with_its_retries_where_there_is_no_ipv6() {
+    let dns = Dns::start();
+    dns.script("six.test", [addresses(60, &["::1"])]);
+    let origin = TcpListener::bind("[::1]:0").map(|_| Origin::start_at(std::net::Ipv6Addr::LOCALHOST));
+    let literal = origin.as_ref().map_or("http://[::1]:9/".to_owned(), |origin| origin.url("/ok/1"));
+    let input = format!("{literal}\n{}", literal.replace("[::1]", "six.test"));
+    let args = ["--allow", "::1", "--retries", "1"];
+    for record in asking(&dns, &args, "retry.backoff = '1ms'").run(input).records {
+        match origin {
+            Ok(_) => assert_eq!((&record["ip"], &record["status"]), (&json!("::1"), &json!(200)), "{record:#}"),
+            Err(_) => assert_eq!((kind(&record), &record["attempts"]), ("connect_failed", &json!(2)), "{record:#}"),
+        }
+    }
+    assert_eq!(dns.asked("six.test"), [1, 1]);
+    assert_eq!(dns.queries("six.test", AAAA, Over::Tcp), 0);
+}
+
+#[test]
+fn a_name_without_a_way_to_its_ipv4_address_is_reached_by_its_ipv6_address() {
+    let dns = Dns::start();
+    // No machine has a way to the address of a broadcast.
+    dns.script("a.test", [addresses(60, &["255.255.255.255", "::1"])]);
+    let origin = TcpListener::bind("[::1]:0").map(|_| Origin::start_at(std::net::Ipv6Addr::LOCALHOST));
+    let url =
+        origin.as_ref().map_or("http://a.test/".to_owned(), |origin| origin.url("/ok/1").replace("[::1]", "a.test"));
+    let ended = asking(&dns, &["--allow", "::1"], "").run(url);
+    match origin {
+        Ok(_) => assert_eq!(ended.only_record()["ip"], "::1"),
+        Err(_) => assert_eq!(kind(ended.only_record()), "forbidden_address"),
+    }
+    assert_eq!(dns.asked("a.test"), [1, 1]);
+}
+
+#[test]
+fn a_lack_of_open_files_is_not_charged_to_names_that_are_looked_up() {
+    let (origin, dns) = (Origin::start(), Dns::start());
+    dns.script("*.test", [Say::Late(Duration::from_millis(100), addresses(60, &["127.0.0.1"]).into())]);
+    let path = closing(&origin);
+    let input: String = (0..100).map(|n| by_name(&origin, &format!("n{n}.test"), path) + "\n").collect();
+    let script = "ulimit -n 40; exec \"$0\" --allow 127.0.0.0/8 --retries 0 \"$@\"";
+    let config = format!("retry.backoff = '10ms'\ndns.servers = ['{}']", dns.address());
+    let ended = Fetchd::in_shell(script).config(&config).run(input);
+    assert_eq!(ended.count("ok"), 100, "{:#?}", ended.records.iter().find(|record| record["outcome"] != "ok"));
+    assert!(ended.records.iter().all(|record| record["attempts"] == 1));
+}
+
+/// A process with 1,000 requests whose names no server answers, and its stdin open.
+fn hanging(dns: &Dns) -> Running {
+    dns.script("*.silent.test", [Say::Silence]);
+    let script = "ulimit -S -n $(ulimit -H -n); exec \"$0\" --allow 127.0.0.0/8 \"$@\"";
+    let config = format!(
+        "dns = {{ servers = ['{}'], timeout = '9s' }}\nlimits.concurrency = 1100\nshutdown.grace = '1s'",
+        dns.address()
+    );
+    let mut fetchd = Fetchd::in_shell(script).config(&config).start();
+    for n in 0..1000 {
+        fetchd.line(&format!("http://n{n}.silent.test/"));
+    }
+    dns.wait_for_names(1000);
+    fetchd
+}
+
+#[test]
+fn a_thousand_look_ups_that_hang_hold_up_no_other_name_and_not_the_end() {
+    let (origin, dns) = (Origin::start(), Dns::start());
+    dns.script("*.good.test", [addresses(60, &["127.0.0.1"])]);
+    let mut fetchd = hanging(&dns);
+    for n in 0..100 {
+        fetchd.line(&by_name(&origin, &format!("n{n}.good.test"), "/ok/1"));
+    }
+    // Each comes before any of those that hang, which were there first.
+    for _ in 0..100 {
+        assert_eq!(fetchd.record()["outcome"], "ok");
+    }
+    assert!(dns.most_at_once() >= 1000, "{}", dns.most_at_once());
+
+    let start = Instant::now();
+    fetchd.signal(Signal::SIGTERM);
+    let ended = fetchd.wait();
+    assert_eq!((ended.code, ended.count("canceled")), (Some(4), 1000), "{}", ended.stderr);
+    assert!(start.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", start.elapsed());
 }

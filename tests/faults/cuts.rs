@@ -1,9 +1,9 @@
 //! Answers that are cut at every byte, by FIN and by RST. What marks its own end is never `ok` before that end.
 
 use crate::common::codings::{CODINGS, brotli, chunked, encoded, gzip};
-use crate::common::fetchd::{Fetchd, kind, seq};
+use crate::common::fetchd::{kind, seq};
 use crate::common::origin::{Origin, Step, ok_with, send};
-use crate::scene::{Fate, fate};
+use crate::scene::{Fate, fate, fetchd};
 
 const TEXT: &[u8] = b"every byte of it, or it is not whole";
 
@@ -21,7 +21,7 @@ fn cut_everywhere(answer: &[u8], end: &Step) -> Vec<Cut> {
     let prefixes = (0..=answer.len()).map(|at| &answer[..at]).enumerate();
     let urls = prefixes.map(|(at, prefix)| origin.play(&format!("/{at}"), [send(prefix), end.clone()]));
     let input = urls.collect::<Vec<_>>().join("\n");
-    let ended = Fetchd::with(["--retries", "0"]).run(input);
+    let ended = fetchd(["--retries", "0"], "").run(input);
     let mut cuts: Vec<_> =
         ended.records.into_iter().map(|record| Cut { at: seq(&record) as usize - 1, record }).collect();
     cuts.sort_by_key(|cut| cut.at);

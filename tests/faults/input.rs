@@ -7,7 +7,7 @@
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::common::dns;
+use crate::common::dns::{Dns, addresses};
 use crate::common::fetchd::Fetchd;
 use crate::common::origin::Origin;
 use crate::common::pipe::fill;
@@ -85,7 +85,9 @@ fn all_spellings_of_a_name_are_one_host() {
     let port = origin.authority().replace("127.0.0.1:", "");
     let spellings = ["bücher.test", "BÜCHER.test", "xn--bcher-kva.test", "XN--BCHER-KVA.TEST.", "bu\u{308}cher.test."];
     let urls = spellings.iter().cycle().take(20).map(|name| format!("http://{name}:{port}/slow/5"));
-    let config = format!("dns.servers = ['{}']\n", dns::start());
+    let dns = Dns::start();
+    dns.script("*.test", [addresses(60, &["127.0.0.1"])]);
+    let config = format!("dns.servers = ['{}']\n", dns.address());
     let records = provoke(fetchd(["--host-concurrency", "1"], &config), urls);
     assert_eq!(fates(&records), [("ok", "", 1); 20]);
     assert_eq!((origin.requests().len(), origin.most_at_once()), (20, 1));

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::common::fetchd::{Fetchd, kind, seq};
 use crate::common::origin::{Origin, send};
 
-/// Two retries, at once, so that no test waits for them.
-pub const SOON: &str = "retry = { retries = 2, backoff = '1ms' }\n";
+/// Two retries for every line, and at once: here each line is to have its own fate.
+const SOON: &str = "retry = { retries = 2, backoff = '1ms', budget = 'unlimited' }\nhealth.enabled = false\n";
 
 /// More than fetchd may take whatever is sent to it; without anything sent it takes a third.
 const MOST_MEMORY: u64 = 40 << 20;

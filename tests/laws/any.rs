@@ -5,6 +5,7 @@ use std::time::Duration;
 use fetchd::item::{Kind, Sent};
 use fetchd::pipeline::{FailFast, Order, Settings};
 use fetchd::schedule::{self, HostLimits};
+use fetchd::units::Concurrency;
 use proptest::prelude::*;
 
 use crate::scene::{Scene, settings};
@@ -108,7 +109,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
 fn any_schedule() -> impl Strategy<Value = schedule::Settings> {
     let every = prop_oneof![3 => Just(Duration::ZERO), 1 => up_to(ms(40))];
     (1u32..5, every, 1usize..6, any::<u64>()).prop_map(|(concurrency, every, max_hosts, seed)| schedule::Settings {
-        any_host: HostLimits { concurrency, every },
+        any_host: HostLimits { concurrency: Concurrency::Fixed(concurrency), max_concurrency: 64, every },
         max_hosts,
         seed,
         ..settings().schedule

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fetchd::item::{CHUNK, Outcome};
 use fetchd::pipeline::{Board, run};
+use fetchd::units::Concurrency;
 use futures::stream;
 use tokio::time::timeout;
 
@@ -93,7 +94,7 @@ fn a_pipeline_whose_host_asked_for_rest_is_at_rest() {
     let scene = Scene::of([open(lines)]).settings(|settings| {
         settings.schedule.retry.max_retry_after = secs(10_000);
         settings.schedule.deadline = secs(10_000);
-        settings.schedule.any_host.concurrency = 1;
+        settings.schedule.any_host.concurrency = Concurrency::Fixed(1);
     });
     assert_at_rest(&scene);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fetchd::item::{CHUNK, Outcome};
 use fetchd::pipeline::Order;
+use fetchd::units::Concurrency;
 use proptest::prelude::*;
 
 use crate::any;
@@ -45,7 +46,8 @@ fn scene_of_bodies() -> impl Strategy<Value = Scene> {
                 (settings.workers, settings.concurrency) = (concurrency, concurrency);
                 (settings.max_body, settings.schedule.largest_body) = (max_body, max_body);
                 (settings.body_memory, settings.order, settings.window) = (body_memory, order, window);
-                (settings.schedule.any_host.concurrency, settings.schedule.max_hosts) = (per_host, max_hosts);
+                (settings.schedule.any_host.concurrency, settings.schedule.max_hosts) =
+                    (Concurrency::Fixed(per_host), max_hosts);
             })
         })
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fetchd::error::Error;
 use fetchd::item::{Identity, Kind, Outcome};
 use fetchd::pipeline::{Board, End, FailFast, Order, Parts, Settings, run};
-use fetchd::schedule::{self, HostLimits};
+use fetchd::schedule;
 use fetchd::sink::Sink;
 use futures::stream::{self, Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -54,7 +54,6 @@ pub fn settings() -> Settings {
         fail_fast: FailFast::No,
         grace: secs(30),
         schedule: schedule::Settings {
-            any_host: HostLimits { concurrency: 8, every: Duration::ZERO },
             timeout: secs(5),
             deadline: secs(600),
             largest_body: 1 << 20,

@@ -13,7 +13,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn a_stalled_sink_changes_no_outcome(scene in any::scene_without_fail_fast(), after in 0usize..20, time in any::up_to(secs(300))) {
+    fn a_stalled_sink_changes_no_outcome(
+        scene in any::scene_without_fail_fast(), after in 0usize..20, time in any::up_to(secs(300))
+    ) {
+        // Whether a circuit opens depends on what else is on the wire at that moment.
+        let scene = scene.settings(|settings| settings.schedule.health.failures = 0);
         let prompt = on_paused_time(scene.clone().sinks([Manner::Prompt]).play());
         let stalled = on_paused_time(scene.sinks([Manner::Stalls { after, time }]).play());
         assert_eq!(prompt.outcomes(), stalled.outcomes());

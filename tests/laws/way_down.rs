@@ -3,6 +3,7 @@
 use fetchd::error::Error;
 use fetchd::item::{Kind, Outcome};
 use fetchd::pipeline::{End, FailFast};
+use fetchd::units::Concurrency;
 use proptest::prelude::*;
 
 use crate::any;
@@ -58,7 +59,7 @@ fn patient(scene: Scene) -> Scene {
     scene.settings(|settings| {
         settings.schedule.timeout = secs(3600);
         settings.schedule.deadline = secs(7200);
-        settings.schedule.any_host.concurrency = 4;
+        settings.schedule.any_host.concurrency = Concurrency::Fixed(4);
     })
 }
 

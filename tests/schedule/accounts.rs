@@ -8,7 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::items::{answered_later, get, ms};
-use crate::script::{scripts, some_ms};
+use crate::script::{obedience, scripts, some_ms};
 use crate::world::{Event, Rest, Until, What, play};
 
 proptest! {
@@ -16,9 +16,9 @@ proptest! {
 
     #[test]
     fn every_line_is_settled_exactly_once_whatever_happens(
-        script in scripts(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000))
+        script in scripts(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)), robots in obedience()
     ) {
-        let script = script.with_max_hosts(max_hosts).given_up_at(give_up);
+        let script = script.with_max_hosts(max_hosts).given_up_at(give_up).obeying_robots(robots);
         let mut settled: Vec<u64> = play(&script).iter().filter_map(settled_turn).collect();
         settled.sort_unstable();
         let all: Vec<u64> = script.lines.iter().map(|line| line.turn).collect();
@@ -27,9 +27,9 @@ proptest! {
 
     #[test]
     fn the_counts_say_where_every_line_is(
-        script in scripts(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000))
+        script in scripts(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)), robots in obedience()
     ) {
-        let script = script.with_max_hosts(max_hosts).given_up_at(give_up);
+        let script = script.with_max_hosts(max_hosts).given_up_at(give_up).obeying_robots(robots);
         let mut here = Counts::default();
         for event in play(&script) {
             match event.what {
@@ -72,8 +72,10 @@ proptest! {
     }
 
     #[test]
-    fn every_host_is_forgotten_in_the_end(script in scripts(), give_up in option::of(some_ms(0..600))) {
-        let history = play(&script.given_up_at(give_up));
+    fn every_host_is_forgotten_in_the_end(
+        script in scripts(), give_up in option::of(some_ms(0..600)), robots in obedience()
+    ) {
+        let history = play(&script.given_up_at(give_up).obeying_robots(robots));
         let last = history.last().map(|event| &event.what);
         prop_assert!(matches!(last, Some(What::Rests(Rest { hosts: 0, until: Until::End, .. }))), "{last:?}");
     }

@@ -75,7 +75,7 @@ proptest! {
 
 /// A redirect that was followed is no answer any more, even if its line ends at once where it leads.
 fn shown(reply: &Reply, kind: Option<Kind>) -> Option<u16> {
-    let ended_elsewhere = matches!(kind, Some(Kind::RetryAfterTooLong | Kind::Canceled));
+    let ended_elsewhere = matches!(kind, Some(Kind::RetryAfterTooLong | Kind::CircuitOpen | Kind::Canceled));
     reply.status().filter(|_| !(ended_elsewhere && matches!(reply, Reply::Redirect { .. })))
 }
 

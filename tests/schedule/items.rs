@@ -5,12 +5,32 @@ use std::time::Duration;
 use fetchd::item::{
     Answer, Attempt, Body, Echo, Failure, Identity, Job, Kind, Request, RetryAfter, Sent, Ticket, Window,
 };
+use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits};
+use fetchd::units::Concurrency;
 use futures::executor::block_on;
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
 pub const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
+}
+
+/// A host's limits with a given number of requests at once.
+pub const fn limits(concurrency: u32, every: Duration) -> HostLimits {
+    HostLimits { concurrency: Concurrency::Fixed(concurrency), max_concurrency: 64, every }
+}
+
+/// Requests at once, of a host for which their number is given.
+pub fn at_once(limits: &HostLimits) -> u32 {
+    match limits.concurrency {
+        Concurrency::Fixed(n) => n,
+        Concurrency::Adaptive => limits.max_concurrency,
+    }
+}
+
+/// Lines of hosts that cannot be reached make all their attempts.
+pub fn no_circuits() -> HealthPolicy {
+    HealthPolicy::from(&HealthConfig { enabled: false, ..HealthConfig::default() })
 }
 
 pub fn ticket(window: &Window, turn: u64) -> Ticket {
@@ -48,6 +68,12 @@ pub fn answer(status: u16) -> Answer {
 
 pub fn answered(status: u16) -> Attempt {
     Attempt::Answer(Box::new(answer(status)))
+}
+
+/// A robots.txt.
+pub fn robots(text: &str) -> Attempt {
+    let body = Body { data: text.to_owned().into(), ..Body::default() };
+    Attempt::Answer(Box::new(Answer { body, ..answer(200) }))
 }
 
 pub fn answered_later(status: u16, wait: Duration) -> Attempt {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fetchd::schedule::{HostLimits, SLACK};
 
+use crate::items::at_once;
 use crate::script::{HOSTS, MAX_RETRY_AFTER, Reply, Script};
 use crate::world::{Event, What};
 
@@ -131,7 +132,7 @@ impl Mirror {
 
 impl Host {
     fn next_start(&self) -> Option<Duration> {
-        if self.in_flight >= self.limits.concurrency {
+        if self.in_flight >= at_once(&self.limits) {
             return None;
         }
         let due = self.waiting.values().map(|line| line.due).min()?;

@@ -6,14 +6,18 @@ use fetchd::item::{Kind, Outcome};
 use fetchd::schedule::SLACK;
 use proptest::prelude::*;
 
-use crate::script::{HOSTS, MAX_RETRY_AFTER, Reply, scripts, trickles};
+use crate::items::at_once;
+use crate::script::{HOSTS, MAX_RETRY_AFTER, Reply, obedience, scripts, trickles};
 use crate::world::{Event, Settled, What, play};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn neither_a_host_nor_the_run_ever_has_more_requests_on_the_wire_than_allowed(script in scripts()) {
+    fn neither_a_host_nor_the_run_ever_has_more_requests_on_the_wire_than_allowed(
+        script in scripts(), robots in obedience()
+    ) {
+        let script = script.obeying_robots(robots);
         let mut in_flight = [0; HOSTS];
         for event in play(&script) {
             match event.what {
@@ -22,14 +26,17 @@ proptest! {
                 _ => continue,
             }
             for (now, limits) in in_flight.iter().zip(&script.limits) {
-                prop_assert!(*now <= limits.concurrency);
+                prop_assert!(*now <= at_once(limits));
             }
             prop_assert!(in_flight.iter().sum::<u32>() as usize <= script.permits);
         }
     }
 
     #[test]
-    fn no_window_of_time_sees_more_starts_than_the_rates_allow_retries_and_hops_included(script in scripts()) {
+    fn no_window_of_time_sees_more_starts_than_the_rates_allow_retries_and_hops_included(
+        script in scripts(), robots in obedience()
+    ) {
+        let script = script.obeying_robots(robots);
         let history = play(&script);
         assert_spaced(&starts(&history, |_| true), script.settings.every)?;
         for (host, limits) in script.limits.iter().enumerate() {
@@ -43,7 +50,8 @@ proptest! {
     }
 
     #[test]
-    fn retry_after_holds_for_the_whole_host(script in scripts()) {
+    fn retry_after_holds_for_the_whole_host(script in scripts(), robots in obedience()) {
+        let script = script.obeying_robots(robots);
         let mut rests_until = [Duration::ZERO; HOSTS];
         for event in play(&script) {
             match event.what {

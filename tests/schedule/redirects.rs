@@ -1,10 +1,10 @@
 //! What travels to where a redirect leads, and which redirects are not followed.
 
 use fetchd::item::{Done, Home, Job, Kind, Outcome, Request};
-use fetchd::schedule::{Core, HostLimits, Settings};
+use fetchd::schedule::{Core, Settings};
 use http::{HeaderValue, Method, header};
 
-use crate::items::{answered, get, job, ms, redirected, request};
+use crate::items::{answered, get, job, limits, ms, redirected, request};
 
 const SECRET: HeaderValue = HeaderValue::from_static("Bearer secret");
 
@@ -174,7 +174,7 @@ fn as_many_redirects_as_allowed_are_followed() {
 
 #[test]
 fn a_hop_waits_for_the_limits_of_the_host_it_leads_to() {
-    let any_host = HostLimits { concurrency: 1, every: ms(0) };
+    let any_host = limits(1, ms(0));
     let mut core = Core::new(Settings { any_host, ..Settings::default() });
     core.push(get(0, "http://a.test/"), ms(0));
     core.push(get(1, "http://b.test/"), ms(0));

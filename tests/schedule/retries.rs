@@ -16,6 +16,7 @@ proptest! {
 
     #[test]
     fn no_line_is_charged_more_retries_than_the_policy_has(script in scripts()) {
+        let script = script.without_circuits();
         let mut charged: BTreeMap<u64, u32> = BTreeMap::new();
         let mut last: BTreeMap<u64, Reply> = BTreeMap::new();
         for event in play(&script) {

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use fetchd::item::{Attempt, Kind, Sent};
-use fetchd::schedule::{HostLimits, RetryPolicy, Settings};
+use fetchd::schedule::{BudgetPolicy, HealthPolicy, HostLimits, RetryPolicy, RobotsPolicy, Settings};
+use fetchd::units::Concurrency;
 use http::Method;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::items::{answered, answered_later, failed, ms, redirected, url_of};
+use crate::items::{answered, answered_later, at_once, failed, ms, no_circuits, redirected, robots, url_of};
 
 /// Hosts that a script speaks of.
 pub const HOSTS: usize = 4;
@@ -74,6 +75,14 @@ impl Reply {
         }
     }
 
+    /// The same for a robots.txt: a file has rules.
+    pub fn attempt_at_robots(&self) -> Attempt {
+        match self {
+            Self::Status(200) => robots("User-agent: fetchd\nDisallow: /1\nCrawl-delay: 0.05\n"),
+            other => other.attempt(),
+        }
+    }
+
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status(status) | Self::RetryAfter(status, _) | Self::Redirect { status, .. } => Some(*status),
@@ -89,9 +98,19 @@ impl Script {
         self
     }
 
-    /// Retries are due at once or when Retry-After says: no time is left to chance.
+    /// Lines of hosts that cannot be reached make all their attempts.
+    pub fn without_circuits(mut self) -> Self {
+        self.settings.health = no_circuits();
+        self
+    }
+
+    /// Retries are due at once or when Retry-After says: no time is left to chance, or to what others met.
     pub fn without_backoff(mut self) -> Self {
         self.settings.retry.backoff = Duration::ZERO;
+        self.settings.health = no_circuits();
+        for limits in &mut self.limits {
+            limits.concurrency = Concurrency::Fixed(at_once(limits));
+        }
         self
     }
 
@@ -114,6 +133,11 @@ impl Script {
 
     pub fn with_max_hosts(mut self, max_hosts: usize) -> Self {
         self.settings.max_hosts = max_hosts;
+        self
+    }
+
+    pub fn obeying_robots(mut self, robots: Option<RobotsPolicy>) -> Self {
+        self.settings.robots = robots;
         self
     }
 
@@ -175,12 +199,14 @@ pub fn some_ms(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
 fn settings() -> impl Strategy<Value = Settings> {
     let every = prop_oneof![3 => Just(Duration::ZERO), 1 => some_ms(1..40)];
     let times = (every, some_ms(50..1000), some_ms(100..3000));
-    (times, retry_policy(), 0u32..4, any::<u64>()).prop_map(
-        |((every, timeout, deadline), retry, max_redirects, seed)| Settings {
+    (times, retry_policy(), budget(), health(), 0u32..4, any::<u64>()).prop_map(
+        |((every, timeout, deadline), retry, host_budget, health, max_redirects, seed)| Settings {
             every,
             timeout,
             deadline,
             retry,
+            host_budget,
+            health,
             max_redirects,
             seed,
             ..Settings::default()
@@ -198,9 +224,32 @@ fn retry_policy() -> impl Strategy<Value = RetryPolicy> {
     })
 }
 
+/// Whether robots.txt is obeyed; with a cache that holds one site, or all.
+pub fn obedience() -> impl Strategy<Value = Option<RobotsPolicy>> {
+    let policy = |cache| Some(RobotsPolicy { agent: "fetchd".to_owned(), max_crawl_delay: ms(100), cache });
+    prop_oneof![Just(None), Just(policy(1)), Just(policy(1 << 20))]
+}
+
+fn budget() -> impl Strategy<Value = BudgetPolicy> {
+    prop_oneof![
+        Just(BudgetPolicy { percent: None, floor: 0 }),
+        (0u32..100, 0u64..4).prop_map(|(percent, floor)| BudgetPolicy { percent: Some(percent), floor })
+    ]
+}
+
+fn health() -> impl Strategy<Value = HealthPolicy> {
+    let policy = |(failures, cool_down, give_up)| HealthPolicy { failures, cool_down, give_up };
+    prop_oneof![Just(no_circuits()), (1u32..4, some_ms(1..300), some_ms(0..1500)).prop_map(policy)]
+}
+
 fn host_limits() -> impl Strategy<Value = HostLimits> {
     let every = prop_oneof![2 => Just(Duration::ZERO), 1 => some_ms(1..5), 2 => some_ms(20..200)];
-    (1u32..4, every).prop_map(|(concurrency, every)| HostLimits { concurrency, every })
+    let concurrency = prop_oneof![3 => (1u32..4).prop_map(Concurrency::Fixed), 1 => Just(Concurrency::Adaptive)];
+    (concurrency, 1u32..4, every).prop_map(|(concurrency, max_concurrency, every)| HostLimits {
+        concurrency,
+        max_concurrency,
+        every,
+    })
 }
 
 /// Some scripts come as a burst, others as a trickle.

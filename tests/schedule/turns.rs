@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use fetchd::schedule::HostLimits;
 use proptest::prelude::*;
 
+use crate::items::limits;
 use crate::mirror::Mirror;
 use crate::script::{HOSTS, Picks, Reply, Script, scripts};
 use crate::world::{What, play};
@@ -72,8 +72,8 @@ proptest! {
 
 /// Hosts without limits whose lines are each sent once, so that only the permits are short.
 fn with_ready_hosts(script: Script) -> Script {
-    let limits = [HostLimits { concurrency: 1000, every: Duration::ZERO }; HOSTS];
-    Script { limits, picks: Picks::InTurn, ..script }.with_replies(|_| Reply::Status(200))
+    let limits = [limits(1000, Duration::ZERO); HOSTS];
+    Script { limits, picks: Picks::InTurn, ..script.without_circuits() }.with_replies(|_| Reply::Status(200))
 }
 
 fn starts_by_line(script: &Script) -> BTreeMap<u64, Vec<Duration>> {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use fetchd::schedule::{Core, HostLimits, Settings};
+use fetchd::schedule::{Core, Settings};
 use proptest::prelude::*;
 
-use crate::items::{answered_later, get, ms, url_of};
+use crate::items::{answered_later, get, limits, ms, url_of};
 use crate::mirror::Mirror;
 use crate::script::{Script, scripts};
 use crate::world::{Event, Rest, Until, What, play};
@@ -100,7 +100,7 @@ fn an_empty_core_asks_for_no_wake_up() {
 
 #[test]
 fn a_wake_up_lies_ahead_even_while_no_permit_is_free_to_take_what_is_due() {
-    let any_host = HostLimits { concurrency: 8, every: ms(100) };
+    let any_host = limits(8, ms(100));
     let mut core = Core::new(Settings { any_host, ..Settings::default() });
     for turn in 0..2 {
         core.push(get(turn, "http://a.test/"), Duration::ZERO);

@@ -123,7 +123,11 @@ impl<'a> World<'a> {
             let ((_, turn), (job, exchange)) = entry.remove_entry();
             let host = host_of(&job.request.url);
             self.note(What::Answered { turn, host, reply: exchange.reply.clone() });
-            self.core.verdict(job, exchange.reply.attempt(), exchange.wire, self.now);
+            let attempt = match job.aside {
+                None => exchange.reply.attempt(),
+                Some(_) => exchange.reply.attempt_at_robots(),
+            };
+            self.core.verdict(job, attempt, exchange.wire, self.now);
             self.hand_out();
         }
     }
@@ -231,7 +235,11 @@ impl<'a> World<'a> {
 
 fn settings_of(script: &Script) -> Settings {
     let hosts = script.limits.iter().enumerate();
-    let rule = |limits: &HostLimits| HostRule { concurrency: Some(limits.concurrency), every: Some(limits.every) };
+    let rule = |limits: &HostLimits| HostRule {
+        concurrency: Some(limits.concurrency),
+        max_concurrency: Some(limits.max_concurrency),
+        every: Some(limits.every),
+    };
     let hosts = hosts.map(|(host, limits)| (HostPattern::Name(format!("h{host}.test")), rule(limits))).collect();
     Settings { hosts, ..script.settings.clone() }
 }

@@ -1,0 +1,203 @@
+//! The clients of a run: one pair for each way to do TLS, built at the start and chosen by host. Whether certificates
+//! are verified is a matter of the host at hand; a client certificate is a credential, and goes only to the host of the
+//! line's own URL.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::pem::{read_authorities, read_identity};
+use super::{FetchConfig, Resolver, TlsConfig};
+use crate::error::BoxError;
+use crate::hosts::{HostPattern, Patterns, host_name, port_of};
+use crate::item::{Connection, Home, Job, POOL_IDLE_TIMEOUT};
+
+/// The bytes that an HTTP/2 server may send before they are read: of one body, and of all bodies of a connection.
+const HTTP2_WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
+
+/// What `[hosts."PATTERN"]` says of TLS. What it leaves out falls back to the next pattern.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostTls {
+    /// Whether certificates are verified.
+    pub verify: Option<Verify>,
+    /// What is shown to a server that asks for a certificate.
+    pub identity: Option<IdentityFiles>,
+}
+
+/// Whether a server's certificate is verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// It must be valid, for this name, and of a known authority.
+    #[default]
+    Yes,
+    /// Any will do.
+    No,
+}
+
+/// A client certificate by its files, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityFiles {
+    /// The certificate, and those that lead to its authority.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// The clients of a run, by host.
+#[derive(Debug)]
+pub(super) struct Clients {
+    hosts: Patterns<HostTls>,
+    /// Verifies, and shows no certificate.
+    usual: Pair,
+    /// Every other way that `[hosts]` can ask for.
+    others: Vec<Pair>,
+}
+
+/// The clients for one way to do TLS.
+#[derive(Debug)]
+struct Pair {
+    verify: Verify,
+    identity: Option<IdentityFiles>,
+    /// For requests that may leave their connection open.
+    keep: reqwest::Client,
+    /// For the others: HTTP/1.1 alone, for HTTP/2 cannot close a connection after an answer.
+    close: reqwest::Client,
+}
+
+impl Clients {
+    /// Builds them all.
+    ///
+    /// # Errors
+    /// When a file of certificates cannot be used, or the proxy's URL is none.
+    pub fn new(recipe: &Recipe<'_>, hosts: Vec<(HostPattern, HostTls)>) -> Result<Self, BoxError> {
+        let insecure = hosts.iter().any(|(_, host)| host.verify == Some(Verify::No));
+        let ways = if insecure { [Verify::Yes, Verify::No].as_slice() } else { &[Verify::Yes] };
+        let usual = recipe.pair(Verify::Yes, None)?;
+        let mut others = Vec::new();
+        if insecure {
+            others.push(recipe.pair(Verify::No, None)?);
+        }
+        for identity in &identities(&hosts)? {
+            for verify in ways {
+                others.push(recipe.pair(*verify, Some(identity))?);
+            }
+        }
+        Ok(Self { hosts: hosts.into_iter().collect(), usual, others })
+    }
+
+    /// The client for this job's request.
+    pub fn of(&self, job: &Job) -> &reqwest::Client {
+        let url = &job.request.url;
+        let rules = || self.hosts.matching(host_name(url), port_of(url));
+        let verify = rules().find_map(|rule| rule.verify).unwrap_or_default();
+        let identity = rules().find_map(|rule| rule.identity.as_ref()).filter(|_| job.home == Home::Here);
+        let asked_for = |pair: &&Pair| pair.verify == verify && pair.identity.as_ref() == identity;
+        let pair = self.others.iter().find(asked_for).unwrap_or(&self.usual);
+        match job.connection {
+            Connection::Keep => &pair.keep,
+            Connection::Close => &pair.close,
+        }
+    }
+}
+
+/// A client certificate that was read.
+struct Identity {
+    files: IdentityFiles,
+    read: reqwest::Identity,
+}
+
+/// The client certificates that the hosts name, each once.
+fn identities(hosts: &[(HostPattern, HostTls)]) -> Result<Vec<Identity>, BoxError> {
+    let mut all: Vec<Identity> = Vec::new();
+    for (pattern, host) in hosts {
+        let Some(files) = &host.identity else { continue };
+        if all.iter().all(|known| known.files != *files) {
+            let read = read_identity(&files.cert, &files.key)
+                .map_err(|fault| fault.sentence(&format!("hosts.\"{pattern}\"")))?;
+            all.push(Identity { files: files.clone(), read });
+        }
+    }
+    Ok(all)
+}
+
+/// What all clients have in common.
+pub(super) struct Recipe<'a> {
+    fetch: &'a FetchConfig,
+    idle_per_host: usize,
+    resolver: &'a Resolver,
+    /// Those of `tls.ca_file`.
+    authorities: Vec<reqwest::Certificate>,
+    roots: Roots,
+}
+
+/// Whether the system has certificates of authorities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Roots {
+    System,
+    None,
+}
+
+impl<'a> Recipe<'a> {
+    /// Reads `tls.ca_file`, and looks for the system's own root certificates.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn new(
+        fetch: &'a FetchConfig,
+        tls: &TlsConfig,
+        idle_per_host: usize,
+        resolver: &'a Resolver,
+    ) -> Result<Self, BoxError> {
+        let authorities = match &tls.ca_file {
+            Some(path) => read_authorities(path).map_err(|fault| fault.sentence("tls"))?,
+            None => Vec::new(),
+        };
+        let roots = match reqwest::Client::builder().no_proxy().build() {
+            Ok(_) => Roots::System,
+            Err(_) => {
+                tracing::warn!(
+                    "the system has no root certificates, so https works only with the authorities that tls.ca_file names"
+                );
+                Roots::None
+            }
+        };
+        Ok(Self { fetch, idle_per_host, resolver, authorities, roots })
+    }
+
+    fn pair(&self, verify: Verify, identity: Option<&Identity>) -> Result<Pair, BoxError> {
+        let builder = || {
+            let mut builder = self.builder()?.tls_danger_accept_invalid_certs(verify == Verify::No);
+            if let Some(identity) = identity {
+                builder = builder.identity(identity.read.clone());
+            }
+            Ok::<_, BoxError>(builder)
+        };
+        let close = builder()?.http1_only().build()?;
+        let keep = if self.fetch.http2 { builder()?.build()? } else { close.clone() };
+        Ok(Pair { verify, identity: identity.map(|identity| identity.files.clone()), keep, close })
+    }
+
+    fn builder(&self) -> Result<reqwest::ClientBuilder, BoxError> {
+        let (of_a_body, of_a_connection) = HTTP2_WINDOWS;
+        let mut builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .connect_timeout(self.fetch.connect_timeout.0)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .pool_max_idle_per_host(self.idle_per_host)
+            .http2_initial_stream_window_size(of_a_body)
+            .http2_initial_connection_window_size(of_a_connection)
+            .dns_resolver(Arc::new(self.resolver.clone()));
+        builder = match self.roots {
+            Roots::System => builder.tls_certs_merge(self.authorities.clone()),
+            Roots::None => builder.tls_certs_only(self.authorities.clone()),
+        };
+        if let Some(proxy) = &self.fetch.proxy {
+            // Names are the proxy's business, also with SOCKS.
+            let proxy = url::Url::parse(proxy)?.as_str().replacen("socks5://", "socks5h://", 1);
+            builder = builder.proxy(reqwest::Proxy::all(proxy)?);
+        }
+        Ok(builder)
+    }
+}

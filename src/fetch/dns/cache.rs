@@ -1,0 +1,166 @@
+//! What is known of names, and for how long. Pure: time is what the caller says it is.
+//!
+//! It holds so many names and no more; when it is full, the name that was not asked for the longest goes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Names and what is known of them.
+pub(super) struct Cache<T> {
+    capacity: usize,
+    entries: HashMap<Arc<str>, Entry<T>>,
+    /// Every name by its last use, the oldest first.
+    by_use: BTreeMap<u64, Arc<str>>,
+    /// Uses so far; each has a number of its own.
+    uses: u64,
+}
+
+struct Entry<T> {
+    known: T,
+    until: Duration,
+    used: u64,
+}
+
+impl<T: Clone> Cache<T> {
+    /// Room for this many names; none is remembered when it is 0.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
+    }
+
+    /// What is known of a name and may still be believed.
+    pub fn get(&mut self, name: &str, now: Duration) -> Option<T> {
+        if self.entries.get(name)?.until <= now {
+            self.forget(name);
+            return None;
+        }
+        let use_number = self.next_use();
+        let entry = self.entries.get_mut(name)?;
+        if let Some(name) = self.by_use.remove(&entry.used) {
+            self.by_use.insert(use_number, name);
+        }
+        entry.used = use_number;
+        Some(entry.known.clone())
+    }
+
+    /// Remembers something of a name for a time, instead of what was known before.
+    pub fn put(&mut self, name: &Arc<str>, known: T, lifetime: Duration, now: Duration) {
+        self.forget(name);
+        if lifetime.is_zero() || self.capacity == 0 {
+            return;
+        }
+        if self.entries.len() >= self.capacity
+            && let Some((_, oldest)) = self.by_use.pop_first()
+        {
+            self.entries.remove(&oldest);
+        }
+        let used = self.next_use();
+        self.by_use.insert(used, Arc::clone(name));
+        self.entries.insert(Arc::clone(name), Entry { known, until: now.saturating_add(lifetime), used });
+    }
+
+    fn forget(&mut self, name: &str) {
+        if let Some(entry) = self.entries.remove(name) {
+            self.by_use.remove(&entry.used);
+        }
+    }
+
+    fn next_use(&mut self) -> u64 {
+        self.uses += 1;
+        self.uses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    /// A cache with what was put into it at second 0, for so many seconds each.
+    fn cache_of(capacity: usize, names: &[(&str, u64)]) -> Cache<u64> {
+        let mut cache = Cache::new(capacity);
+        for (name, lifetime) in names {
+            cache.put(&Arc::from(*name), *lifetime, seconds(*lifetime), Duration::ZERO);
+        }
+        cache
+    }
+
+    #[test]
+    fn an_answer_is_believed_until_its_time_is_over_and_not_a_moment_longer() {
+        let mut cache = cache_of(10, &[("a", 5)]);
+        assert_eq!(cache.get("a", seconds(5) - Duration::from_nanos(1)), Some(5));
+        assert_eq!(cache.get("a", seconds(5)), None);
+        assert_eq!((cache.entries.len(), cache.by_use.len()), (0, 0));
+    }
+
+    #[test]
+    fn an_answer_with_no_time_to_live_is_not_remembered_and_ends_the_one_before() {
+        let mut cache = cache_of(10, &[("a", 5), ("a", 0)]);
+        assert_eq!(cache.get("a", Duration::ZERO), None);
+    }
+
+    #[test]
+    fn when_it_is_full_the_name_that_was_not_asked_for_the_longest_goes() {
+        let mut cache = cache_of(2, &[("a", 5), ("b", 5)]);
+        cache.get("a", Duration::ZERO);
+        cache.put(&Arc::from("c"), 1, seconds(5), Duration::ZERO);
+        let kept = ["a", "b", "c"].map(|name| cache.get(name, Duration::ZERO).is_some());
+        assert_eq!(kept, [true, false, true]);
+    }
+
+    /// The same by counting on fingers: names in the order of their last use, the oldest first.
+    #[derive(Default)]
+    struct Model(Vec<(u8, u64, Duration)>);
+
+    impl Model {
+        fn get(&mut self, name: u8, now: Duration) -> Option<u64> {
+            let place = self.0.iter().position(|(its_name, ..)| *its_name == name)?;
+            let entry = self.0.remove(place);
+            let (_, known, until) = entry;
+            (now < until).then(|| {
+                self.0.push(entry);
+                known
+            })
+        }
+
+        fn put(&mut self, capacity: usize, name: u8, known: u64, until: Duration, now: Duration) {
+            self.0.retain(|(its_name, ..)| *its_name != name);
+            if until > now && capacity > 0 {
+                if self.0.len() == capacity {
+                    self.0.remove(0);
+                }
+                self.0.push((name, known, until));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Each step: time passes, then a name is put for a time, or asked for.
+        #[test]
+        fn it_is_what_counting_on_fingers_makes_it(
+            capacity in 0..5_usize,
+            steps in prop::collection::vec((0..3_u64, 0..8_u8, prop::option::of(0..6_u64)), 0..200),
+        ) {
+            let (mut cache, mut model, mut now) = (Cache::new(capacity), Model::default(), Duration::ZERO);
+            for (number, (passed, name, lifetime)) in (0..).zip(steps) {
+                now += seconds(passed);
+                let text: Arc<str> = name.to_string().into();
+                match lifetime.map(seconds) {
+                    Some(lifetime) => {
+                        cache.put(&text, number, lifetime, now);
+                        model.put(capacity, name, number, now + lifetime, now);
+                    }
+                    None => prop_assert_eq!(cache.get(&text, now), model.get(name, now)),
+                }
+                prop_assert!(cache.entries.len() <= capacity);
+                prop_assert_eq!(cache.entries.len(), cache.by_use.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! How many requests at once do a host good, found out from its answers: more while that costs no time, fewer when it
+//! does, and fewer at once when it refuses.
+//!
+//! In: starts, times to first byte, refusals. Out: the limit. The estimate of the queue at the host is that of TCP Vegas
+//! (Brakmo and Peterson, 1995): of `n` requests at once, `n × (1 − best / now)` wait for the others. Times vary for other
+//! reasons, too, and by how much they do is allowed for.
+
+use std::time::Duration;
+
+/// Answers that a decision rests on, at least.
+const SAMPLES: usize = 16;
+
+/// Rounds that a limit rests after it was cut, before it is tried again whether more is possible.
+const HOLD: u32 = 12;
+
+/// How much of a difference is believed at once.
+const LEARN: f64 = 0.1;
+
+/// What a refusal leaves of the limit.
+const CUT: f64 = 0.8;
+
+/// The limit of one host, or of the whole run.
+#[derive(Debug)]
+pub(super) struct Adaptive {
+    most: u32,
+    limit: u32,
+    /// How fast the host is when it has little to do, as far as it is known.
+    best: Option<Round>,
+    /// Since when the limit is what it is: only requests that were sent since then say something about it.
+    since: Duration,
+    /// Whether the limit was reached since then: otherwise more would change nothing.
+    reached: bool,
+    samples: Vec<f64>,
+    growth: Growth,
+    /// What was before the cuts of late: whether they helped is yet to be seen.
+    before: Option<Round>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Growth {
+    /// Doubling: nothing was too much so far.
+    Fast,
+    /// Step by step.
+    Slow,
+    /// Not in the next so many rounds.
+    Held(u32),
+}
+
+/// A limit, and the times to first byte under it.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    limit: f64,
+    /// Their mean, in seconds.
+    mean: f64,
+    /// How far the mean may be off by chance, as a share of it.
+    doubt: f64,
+}
+
+impl Round {
+    /// Of some times in seconds. The mean and not the median, for it is the mean that grows with the queue (Little's
+    /// law); a few that are far off do not count for more than three times the median.
+    fn of(limit: f64, times: &mut [f64]) -> Self {
+        let (count, middle) = (times.len() as f64, times.len() / 2);
+        let most = 3.0 * *times.select_nth_unstable_by(middle, f64::total_cmp).1;
+        let mean = (times.iter().map(|time| time.min(most)).sum::<f64>() / count).max(1e-9);
+        let variance = times.iter().map(|time| (time.min(most) - mean).powi(2)).sum::<f64>() / count;
+        Self { limit, mean, doubt: (variance / count).sqrt() / mean }
+    }
+}
+
+impl Adaptive {
+    /// A limit that begins with one request at a time, and never is above `most`.
+    pub fn new(most: u32) -> Self {
+        Self {
+            most,
+            limit: 1,
+            best: None,
+            since: Duration::ZERO,
+            reached: false,
+            samples: Vec::new(),
+            growth: Growth::Fast,
+            before: None,
+        }
+    }
+
+    /// Requests at once.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Notes that so many requests are under way.
+    pub fn note_in_flight(&mut self, in_flight: u32) {
+        self.reached |= in_flight >= self.limit;
+    }
+
+    /// Notes an answer to a request that was sent at `sent`.
+    pub fn answered(&mut self, sent: Duration, ttfb: Duration, now: Duration) {
+        if sent < self.since {
+            return;
+        }
+        self.samples.push(ttfb.as_secs_f64());
+        if self.samples.len() >= SAMPLES.max(2 * self.limit as usize) {
+            let round = Round::of(self.limit.into(), &mut self.samples);
+            self.decide(round, now);
+        }
+    }
+
+    /// Notes that the host refused a request that was sent at `sent`, or let it wait for too long.
+    pub fn overloaded(&mut self, sent: Duration, now: Duration) {
+        if sent >= self.since {
+            self.growth = Growth::Held(HOLD);
+            self.set((f64::from(self.limit) * CUT) as u32, now);
+        }
+    }
+
+    fn decide(&mut self, round: Round, now: Duration) {
+        // One at a time, none waits for another.
+        let best = self.best.filter(|best| best.mean < round.mean && self.limit > 1).unwrap_or(round);
+        self.best = Some(best);
+        if self.before.is_some_and(|before| cuts_were_in_vain(before, round)) {
+            // Fewer at once are no faster, so the load is not why: the host has become slower.
+            self.best = Some(round);
+            let before = self.before.take().map_or(self.limit, |before| before.limit as u32);
+            return self.set(before, now);
+        }
+        let served = round.limit * best.mean / round.mean;
+        let queue = round.limit - served;
+        let doubt = round.doubt.min(best.doubt);
+        if queue > 0.5 + (0.06 + 2.0 * doubt) * round.limit {
+            self.before.get_or_insert(round);
+            self.growth = Growth::Held(HOLD);
+            // Those that wait there now still make others wait.
+            self.set(served.max(round.limit / 2.0).round() as u32, now + Duration::from_secs_f64(round.mean));
+        } else {
+            self.grow(queue, round.mean, now);
+        }
+    }
+
+    fn grow(&mut self, queue: f64, mean: f64, now: Duration) {
+        self.before = None;
+        let has_room = queue < 0.5 + 0.05 * f64::from(self.limit);
+        self.growth = match self.growth {
+            Growth::Fast if has_room => Growth::Fast,
+            Growth::Fast | Growth::Slow | Growth::Held(0) => Growth::Slow,
+            Growth::Held(rounds) => {
+                // Nothing should wait under a limit that was cut, and the best of many times is one of good luck.
+                self.best = self.best.map(|best| Round { mean: best.mean + LEARN * (mean - best.mean), ..best });
+                Growth::Held(rounds - 1)
+            }
+        };
+        let next = match self.growth {
+            Growth::Fast => self.limit * 2,
+            Growth::Slow if has_room => self.limit + 1,
+            Growth::Slow | Growth::Held(_) => self.limit,
+        };
+        self.set(if self.reached { next } else { self.limit }, now);
+    }
+
+    /// Begins a new round: what is sent from `since` on counts.
+    fn set(&mut self, limit: u32, since: Duration) {
+        let limit = limit.clamp(1, self.most);
+        if limit != self.limit {
+            (self.since, self.reached) = (since, false);
+        }
+        self.limit = limit;
+        self.samples.clear();
+    }
+}
+
+/// Whether the time to first byte stayed as it was, though there was much less load.
+fn cuts_were_in_vain(before: Round, now: Round) -> bool {
+    let load = now.limit / before.limit;
+    load <= 0.3 && now.mean > before.mean * (1.0 + load) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cmp::Reverse;
+    use std::collections::BinaryHeap;
+
+    /// A host that serves so many requests at once, each in so many milliseconds, and lets others wait in line.
+    struct Server {
+        at_once: usize,
+        ms: f64,
+        jitter: f64,
+    }
+
+    /// Requests on the wire by the time of their end, and the time they were sent, in nanoseconds.
+    struct Scene {
+        limit: Adaptive,
+        wire: BinaryHeap<Reverse<(u128, u128)>>,
+        free: Vec<u128>,
+        now: u128,
+        chance: fastrand::Rng,
+    }
+
+    impl Scene {
+        fn new(most: u32) -> Self {
+            let (wire, free) = (BinaryHeap::new(), Vec::new());
+            Self { limit: Adaptive::new(most), wire, free, now: 1, chance: fastrand::Rng::with_seed(7) }
+        }
+
+        /// Keeps the host as busy as the limit allows for so many seconds; says what the limit was on average.
+        fn play(&mut self, server: &Server, seconds: f64) -> f64 {
+            let (from, until) = (self.now, self.now + (seconds * 1e9) as u128);
+            let mut area = 0.0;
+            self.free.resize(server.at_once, 0);
+            while self.now < until {
+                while self.wire.len() < self.limit.limit() as usize {
+                    self.start(server);
+                }
+                let Some(Reverse((end, sent))) = self.wire.pop() else { return 0.0 };
+                area += f64::from(self.limit.limit()) * (end - self.now) as f64;
+                self.now = end;
+                self.limit.answered(time(sent), time(end - sent), time(end));
+            }
+            area / (self.now - from) as f64
+        }
+
+        fn start(&mut self, server: &Server) {
+            let jitter = 1.0 + server.jitter * (2.0 * self.chance.f64() - 1.0);
+            self.free.sort_unstable();
+            let begin = self.free[0].max(self.now);
+            let end = begin + (server.ms * jitter * 1e6) as u128;
+            self.free[0] = end;
+            self.wire.push(Reverse((end, self.now)));
+            self.limit.note_in_flight(self.wire.len() as u32);
+        }
+    }
+
+    fn time(nanos: u128) -> Duration {
+        Duration::from_nanos(nanos as u64)
+    }
+
+    /// Says where the limit settles.
+    fn settle(scene: &mut Scene, server: &Server) -> f64 {
+        scene.play(server, server.ms * 1.5);
+        scene.play(server, server.ms * 2.0)
+    }
+
+    fn assert_near(knee: usize, settled: f64, what: &str) {
+        let off = settled / knee as f64 - 1.0;
+        assert!(off.abs() <= 0.25, "{what}: a knee at {knee}, settled at {settled:.2}");
+    }
+
+    #[test]
+    fn the_limit_settles_at_the_knee() {
+        for jitter in [0.0, 0.1, 0.5] {
+            for at_once in [1, 2, 4, 8, 16, 32, 48] {
+                let server = Server { at_once, ms: 100.0, jitter };
+                assert_near(at_once, settle(&mut Scene::new(64), &server), &format!("jitter {jitter}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_that_gets_slower_or_narrower_and_recovers_is_followed() {
+        let mut scene = Scene::new(64);
+        for (at_once, ms) in [(16, 100.0), (16, 400.0), (16, 100.0), (4, 100.0), (24, 50.0)] {
+            let server = Server { at_once, ms, jitter: 0.1 };
+            assert_near(at_once, settle(&mut scene, &server), &format!("{ms} ms"));
+        }
+    }
+
+    #[test]
+    fn the_limit_is_never_above_the_most_and_grows_only_when_it_is_reached() {
+        let server = Server { at_once: 100, ms: 10.0, jitter: 0.1 };
+        assert!(settle(&mut Scene::new(8), &server) <= 8.0);
+        let mut limit = Adaptive::new(64);
+        for n in 1..1000 {
+            limit.answered(time(n), time(10), time(n + 10));
+        }
+        assert_eq!(limit.limit(), 1, "two at once were never asked for");
+    }
+
+    #[test]
+    fn refusals_cut_the_limit_once_for_all_that_were_sent_together() {
+        let server = Server { at_once: 100, ms: 10.0, jitter: 0.1 };
+        let mut scene = Scene::new(40);
+        settle(&mut scene, &server);
+        let (sent, now) = (time(scene.now), time(scene.now + 1000));
+        for _ in 0..40 {
+            scene.limit.overloaded(sent, now);
+        }
+        assert_eq!(scene.limit.limit(), 32);
+        scene.limit.overloaded(now, now);
+        assert_eq!(scene.limit.limit(), 25);
+    }
+}

@@ -1,0 +1,281 @@
+//! The circuit of one host (Nygard, *Release It!*): when no connection comes about time and again, the host's lines wait,
+//! and one request a cool-down asks whether it is back.
+//!
+//! In: whether each attempt reached the host. Out: when the next one may start, and from when on waiting is in vain.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::item::{Attempt, Kind, Sent};
+use crate::units::Span;
+
+/// `[health]`: what becomes of hosts that cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthConfig {
+    /// Whether lines of a dead host wait for it; otherwise each makes all its attempts.
+    pub enabled: bool,
+    /// Attempts in a row that do not reach the host, until its lines wait.
+    pub failures: u32,
+    /// From one probe of such a host to the next.
+    pub cool_down: Span,
+    /// How long its lines wait, without any success, before they fail.
+    pub give_up: Span,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self { enabled: true, failures: 5, cool_down: Span::secs(5), give_up: Span::secs(60) }
+    }
+}
+
+/// When a circuit opens, and what happens then.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthPolicy {
+    /// Failures in a row that open it; zero for never.
+    pub failures: u32,
+    /// From one probe to the next.
+    pub cool_down: Duration,
+    /// How long lines wait for it.
+    pub give_up: Duration,
+}
+
+impl From<&HealthConfig> for HealthPolicy {
+    fn from(config: &HealthConfig) -> Self {
+        let failures = if config.enabled { config.failures } else { 0 };
+        Self { failures, cool_down: config.cool_down.0, give_up: config.give_up.0 }
+    }
+}
+
+/// What the clocks show.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// Since the start of the run.
+    pub time: Duration,
+    /// The same, but for the time in which records could not be written.
+    pub lines: Duration,
+}
+
+/// Whether an attempt reached its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contact<'a> {
+    /// It did: something came back, whatever it was.
+    Made,
+    /// Nothing came back.
+    Failed(Kind, &'a str),
+    /// The host was not asked, or not to the end.
+    Unknown,
+}
+
+impl<'a> Contact<'a> {
+    pub fn of(attempt: &'a Attempt) -> Self {
+        match attempt {
+            Attempt::Answer(_) | Attempt::NoMemory { .. } => Self::Made,
+            Attempt::Canceled => Self::Unknown,
+            Attempt::Failed(failure) => match (failure.sent, failure.kind) {
+                (Sent::Refused | Sent::Starved, _) | (_, Kind::Panic) => Self::Unknown,
+                // A name that does not exist, and a certificate that is not valid, are answers.
+                (
+                    _,
+                    Kind::DnsFailed
+                    | Kind::DnsTimeout
+                    | Kind::ConnectRefused
+                    | Kind::ConnectTimeout
+                    | Kind::ConnectFailed
+                    | Kind::Reset
+                    | Kind::Timeout,
+                ) => Self::Failed(failure.kind, &failure.message),
+                _ => Self::Made,
+            },
+        }
+    }
+}
+
+/// The state of one host's circuit.
+#[derive(Debug, Default)]
+pub(super) struct Circuit {
+    failures: u32,
+    last_failure: Duration,
+    open: Option<Box<Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// On the clock that stands still while records cannot be written: lines shall not lose their time to that.
+    since: Duration,
+    probe: Probe,
+    last_error: (Kind, String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    /// The next line that starts from then on is one.
+    NotBefore(Duration),
+    /// The line of this turn is one.
+    UnderWay(u64),
+}
+
+impl Circuit {
+    /// The earliest time a line may start; `None` while a probe is under way.
+    pub fn next_start(&self) -> Option<Duration> {
+        match self.open.as_ref().map(|open| open.probe) {
+            None => Some(Duration::ZERO),
+            Some(Probe::NotBefore(at)) => Some(at),
+            Some(Probe::UnderWay(_)) => None,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Notes a start: while the circuit is open, it is a probe.
+    pub fn start(&mut self, turn: u64) {
+        if let Some(open) = &mut self.open {
+            open.probe = Probe::UnderWay(turn);
+        }
+    }
+
+    /// Notes what became of the request of this turn.
+    pub fn end(&mut self, turn: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
+        match contact {
+            Contact::Made => (self.failures, self.open) = (0, None),
+            Contact::Failed(kind, message) => self.fail(turn, (kind, message), policy, now),
+            Contact::Unknown => self.end_probe(turn, policy, now.time),
+        }
+    }
+
+    fn fail(&mut self, turn: u64, (kind, message): (Kind, &str), policy: &HealthPolicy, now: Now) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_failure = now.time;
+        let last_error = (kind, message.to_owned());
+        if let Some(open) = &mut self.open {
+            open.last_error = last_error;
+            self.end_probe(turn, policy, now.time);
+        } else if policy.failures > 0 && self.failures >= policy.failures {
+            let probe = Probe::NotBefore(now.time + policy.cool_down);
+            self.open = Some(Box::new(Open { since: now.lines, probe, last_error }));
+        }
+    }
+
+    fn end_probe(&mut self, turn: u64, policy: &HealthPolicy, now: Duration) {
+        if let Some(open) = &mut self.open
+            && open.probe == Probe::UnderWay(turn)
+        {
+            open.probe = Probe::NotBefore(now + policy.cool_down);
+        }
+    }
+
+    /// For how long its lines still wait for it.
+    pub fn gives_up_in(&self, policy: &HealthPolicy, now: Now) -> Option<Duration> {
+        self.open.as_ref().map(|open| (open.since + policy.give_up).saturating_sub(now.lines))
+    }
+
+    /// The error of lines that waited in vain, once they have, and unless the next of them may ask once more.
+    pub fn gave_up(&self, policy: &HealthPolicy, now: Now) -> Option<(Kind, String)> {
+        let open = self.open.as_ref()?;
+        let may_probe = matches!(open.probe, Probe::NotBefore(at) if at <= now.time);
+        if may_probe || self.gives_up_in(policy, now)? > Duration::ZERO {
+            return None;
+        }
+        let since = now.lines.saturating_sub(open.since).as_secs();
+        let (kind, message) = &open.last_error;
+        let message =
+            format!("the host could not be reached for {since} s; the last error was {}: {message}", kind.name());
+        Some((Kind::CircuitOpen, message))
+    }
+
+    /// Until when failures are remembered of a host without lines. It costs others nothing when it is forgotten.
+    pub fn remembered_until(&self, policy: &HealthPolicy) -> Duration {
+        match (&self.open, self.failures) {
+            (Some(_), _) => self.last_failure + policy.give_up,
+            (None, 1..) => self.last_failure + policy.cool_down,
+            (None, 0) => Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: HealthPolicy =
+        HealthPolicy { failures: 3, cool_down: Duration::from_secs(5), give_up: Duration::from_secs(60) };
+
+    const REFUSED: Contact<'static> = Contact::Failed(Kind::ConnectRefused, "refused");
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn now(seconds: u64) -> Now {
+        Now { time: at(seconds), lines: at(seconds) }
+    }
+
+    fn open_at(seconds: u64) -> Circuit {
+        let mut circuit = Circuit::default();
+        for turn in 0..3 {
+            assert!(!circuit.is_open());
+            circuit.end(turn, REFUSED, &POLICY, now(seconds));
+        }
+        circuit
+    }
+
+    #[test]
+    fn failures_in_a_row_open_it_and_one_success_closes_it() {
+        let mut circuit = Circuit::default();
+        for turn in 0..9 {
+            circuit.end(turn, if turn % 3 == 2 { Contact::Made } else { REFUSED }, &POLICY, now(turn));
+        }
+        assert!(!circuit.is_open(), "never three in a row");
+        let mut circuit = open_at(1);
+        assert_eq!(circuit.next_start(), Some(at(6)));
+        circuit.end(9, Contact::Made, &POLICY, now(2));
+        assert_eq!(circuit.next_start(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn one_probe_at_a_time_a_cool_down_apart() {
+        let mut circuit = open_at(1);
+        circuit.start(7);
+        assert_eq!(circuit.next_start(), None);
+        circuit.end(3, REFUSED, &POLICY, now(7));
+        assert_eq!(circuit.next_start(), None, "that was another request, sent before the circuit opened");
+        circuit.end(7, REFUSED, &POLICY, now(8));
+        assert_eq!(circuit.next_start(), Some(at(13)));
+        circuit.start(8);
+        circuit.end(8, Contact::Unknown, &POLICY, now(14));
+        assert_eq!(circuit.next_start(), Some(at(19)), "a probe that says nothing is made again");
+    }
+
+    #[test]
+    fn lines_wait_for_it_until_give_up_after_it_opened() {
+        let mut circuit = open_at(10);
+        circuit.start(7);
+        circuit.end(7, Contact::Failed(Kind::Reset, "lost"), &POLICY, now(66));
+        assert_eq!(circuit.gives_up_in(&POLICY, now(67)), Some(at(3)));
+        assert_eq!(circuit.gave_up(&POLICY, now(69)), None);
+        let (kind, message) = circuit.gave_up(&POLICY, now(70)).unwrap();
+        assert_eq!(kind, Kind::CircuitOpen);
+        assert!(message.contains("60 s") && message.contains("reset: lost"), "{message}");
+        assert_eq!(circuit.gave_up(&POLICY, now(71)), None, "one may ask again");
+    }
+
+    #[test]
+    fn the_time_in_which_records_cannot_be_written_does_not_count() {
+        let circuit = open_at(10);
+        let now = Now { time: at(1000), lines: at(30) };
+        assert_eq!(circuit.gives_up_in(&POLICY, now), Some(at(40)));
+    }
+
+    #[test]
+    fn switched_off_it_never_opens() {
+        let policy = HealthPolicy::from(&HealthConfig { enabled: false, ..HealthConfig::default() });
+        let mut circuit = Circuit::default();
+        for turn in 0..100 {
+            circuit.end(turn, REFUSED, &policy, now(turn));
+        }
+        assert!(!circuit.is_open());
+    }
+}

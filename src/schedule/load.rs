@@ -1,0 +1,70 @@
+//! What the adaptive limits learn from an attempt: how long its answer took, or that it was too much.
+
+use std::time::Duration;
+
+use super::Core;
+use crate::item::{Attempt, Job, Kind, Sent};
+
+/// What an attempt says about the load of its host.
+enum Load {
+    /// It was answered, after so long.
+    Answered(Duration),
+    /// It was too much.
+    Over,
+}
+
+impl Load {
+    fn of(attempt: &Attempt) -> Option<Self> {
+        match attempt {
+            Attempt::Answer(answer) => match answer.status.as_u16() {
+                429 | 503 => Some(Self::Over),
+                200..=399 => Some(Self::Answered(answer.ttfb)),
+                _ => None,
+            },
+            Attempt::Failed(failure) => match failure.kind {
+                Kind::Timeout | Kind::ConnectTimeout => Some(Self::Over),
+                _ => None,
+            },
+            Attempt::NoMemory { .. } | Attempt::Canceled => None,
+        }
+    }
+}
+
+impl Core {
+    /// Whether an adaptive limit of the whole run is reached.
+    pub(super) fn is_full(&self) -> bool {
+        self.adaptive.as_ref().is_some_and(|adaptive| self.in_flight >= adaptive.limit() as usize)
+    }
+
+    /// Lets the limits learn from what became of the job's attempt.
+    pub(super) fn learn(&mut self, job: &Job, attempt: &Attempt, now: Duration) {
+        if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {
+            return self.starve(job, now);
+        }
+        let Some(load) = Load::of(attempt) else { return };
+        let host = &mut self.hosts[job.host];
+        match (host.adaptive(), &load) {
+            (Some(adaptive), Load::Answered(ttfb)) => adaptive.answered(job.sent, *ttfb, now),
+            (Some(adaptive), Load::Over) => adaptive.overloaded(job.sent, now),
+            (None, _) => {}
+        }
+        // Over all hosts it is the slowing down that counts, for each has a time of its own; one in trouble is its own
+        // limit's business.
+        if let (Some(adaptive), Load::Answered(ttfb)) = (&mut self.adaptive, load) {
+            if let Some(fastest) = host.fastest {
+                let slower = ttfb.as_secs_f64() / fastest.as_secs_f64().max(1e-6);
+                adaptive.answered(job.sent, Duration::from_secs_f64(slower.min(1e6)), now);
+            }
+            host.fastest = Some(host.fastest.map_or(ttfb, |fastest| fastest.min(ttfb)));
+        }
+    }
+
+    /// This machine has no file or port left: fewer requests at once may be what it can do.
+    fn starve(&mut self, job: &Job, now: Duration) {
+        const SHOWN_FOR: Duration = Duration::from_secs(1);
+        self.starved_until = now + SHOWN_FOR;
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.overloaded(job.sent, now);
+        }
+    }
+}

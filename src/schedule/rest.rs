@@ -1,0 +1,122 @@
+//! How long a host wants to be left alone: as its Retry-After says, or, where it says 429 and nothing more, twice as long
+//! as the last time.
+
+use std::time::Duration;
+
+use super::RetryPolicy;
+use crate::item::{Answer, Attempt};
+
+/// The rest of one host.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// No request before then.
+    pub paused_until: Duration,
+    /// A Retry-After that is too long to wait for holds until then.
+    pub closed_until: Duration,
+    /// 429s in a row, each to a request that was sent after the pause of the last one.
+    refusals: u32,
+}
+
+impl Rest {
+    /// Obeys the answer to a request that was sent at `sent`; `chance` is for the jitter, uniform in 0..1.
+    pub fn obey(&mut self, attempt: &Attempt, policy: &RetryPolicy, sent: Duration, chance: f64, now: Duration) {
+        let Attempt::Answer(answer) = attempt else { return };
+        match answer.retry_after {
+            Some(wait) if wait.0 > policy.max_retry_after => {
+                self.closed_until = self.closed_until.max(now.saturating_add(wait.0));
+            }
+            Some(wait) => self.pause(now.saturating_add(wait.0)),
+            None if answer.status.as_u16() == 429 => self.refused(policy, sent, chance, now),
+            None if is_served(answer) && sent >= self.paused_until => self.refusals = 0,
+            None => {}
+        }
+    }
+
+    /// Requests that were sent together are refused together: only one that was sent after the last pause makes the next
+    /// one longer.
+    fn refused(&mut self, policy: &RetryPolicy, sent: Duration, chance: f64, now: Duration) {
+        if sent >= self.paused_until {
+            self.refusals = self.refusals.saturating_add(1);
+            self.pause(now + policy.backoff(self.refusals, chance));
+        }
+    }
+
+    fn pause(&mut self, until: Duration) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
+    /// Until when the pauses before are remembered of a host without lines.
+    pub fn remembered_until(&self, policy: &RetryPolicy) -> Duration {
+        if self.refusals == 0 { Duration::ZERO } else { self.paused_until + policy.max_backoff }
+    }
+}
+
+/// Whether the answer shows that the host takes requests again.
+fn is_served(answer: &Answer) -> bool {
+    !answer.status.is_server_error()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::{Body, RetryAfter};
+    use crate::schedule::RetryConfig;
+    use http::{StatusCode, Version};
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn answered(status: u16, retry_after: Option<u64>) -> Attempt {
+        Attempt::Answer(Box::new(Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            version: Version::HTTP_11,
+            ip: None,
+            content_type: None,
+            content_length: None,
+            location: None,
+            retry_after: retry_after.map(|ms| RetryAfter(at(ms))),
+            headers: None,
+            body: Body::default(),
+            ttfb: Duration::ZERO,
+        }))
+    }
+
+    /// Half a second at first, without jitter.
+    fn obey(rest: &mut Rest, attempt: &Attempt, sent: u64, now: u64) -> Duration {
+        let policy = RetryPolicy::from(&RetryConfig::default());
+        rest.obey(attempt, &policy, at(sent), 1.0, at(now));
+        rest.paused_until
+    }
+
+    #[test]
+    fn the_pause_doubles_with_each_refusal_and_is_forgotten_after_success() {
+        let (mut rest, refused) = (Rest::default(), answered(429, None));
+        assert_eq!(obey(&mut rest, &refused, 0, 100), at(600));
+        assert_eq!(obey(&mut rest, &refused, 50, 200), at(600), "sent with the first one");
+        assert_eq!(obey(&mut rest, &refused, 600, 1000), at(2000));
+        assert_eq!(obey(&mut rest, &answered(200, None), 90, 1500), at(2000));
+        assert_eq!(obey(&mut rest, &refused, 2000, 2000), at(4000), "that success was sent before the refusals");
+        assert_eq!(obey(&mut rest, &answered(404, None), 4000, 5000), at(4000));
+        assert_eq!(obey(&mut rest, &refused, 5000, 5000), at(5500), "as the first time");
+    }
+
+    #[test]
+    fn the_pause_has_an_end() {
+        let (mut rest, refused) = (Rest::default(), answered(429, None));
+        let mut now = 0;
+        for _ in 0..40 {
+            now = obey(&mut rest, &refused, now, now).as_millis() as u64;
+        }
+        assert_eq!(obey(&mut rest, &refused, now, now), at(now + 60_000));
+    }
+
+    #[test]
+    fn a_retry_after_is_taken_as_it_is() {
+        let mut rest = Rest::default();
+        assert_eq!(obey(&mut rest, &answered(503, Some(7000)), 0, 100), at(7100));
+        assert_eq!(obey(&mut rest, &answered(429, Some(10)), 0, 200), at(7100), "the longer one holds");
+        obey(&mut rest, &answered(429, Some(400_000)), 0, 300);
+        assert_eq!((rest.paused_until, rest.closed_until), (at(7100), at(400_300)));
+    }
+}

@@ -1,0 +1,177 @@
+//! What sites let robots fetch (RFC 9309), and for how long that is known.
+//!
+//! In: a site's robots.txt, or that there is none. Out: whether a URL may be fetched, and how long to wait in between.
+//! Who fetches the file, and when, is the business of `ask`.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use robotxt::{AccessResult, Agent};
+use serde::{Deserialize, Serialize};
+use url::{Position, Url};
+
+use crate::units::{Size, Span};
+
+/// How long a file is believed (RFC 9309, section 2.4).
+const FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a server error counts as a ban before the file is asked for again.
+const BANNED_FOR: Duration = Duration::from_secs(60);
+
+/// `[robots]`: whether robots.txt is obeyed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RobotsConfig {
+    /// Whether each site's robots.txt is fetched first, and obeyed.
+    pub enabled: bool,
+    /// The longest Crawl-delay that is honoured; a longer one counts as this.
+    pub max_crawl_delay: Span,
+    /// Memory for the rules of sites.
+    pub cache: Size,
+}
+
+impl Default for RobotsConfig {
+    fn default() -> Self {
+        Self { enabled: false, max_crawl_delay: Span::secs(60), cache: Size::mib(32) }
+    }
+}
+
+/// How robots.txt is obeyed.
+#[derive(Clone, Debug)]
+pub struct RobotsPolicy {
+    /// The name by which files speak of this crawler: the user agent's product token.
+    pub agent: String,
+    /// The longest Crawl-delay that is honoured.
+    pub max_crawl_delay: Duration,
+    /// Bytes of rules that are remembered.
+    pub cache: u64,
+}
+
+impl RobotsConfig {
+    /// The policy for a crawler that calls itself `user_agent`; `None` when robots.txt is not obeyed.
+    pub fn policy(&self, user_agent: &str) -> Option<RobotsPolicy> {
+        let token = user_agent.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).next();
+        self.enabled.then(|| RobotsPolicy {
+            agent: token.unwrap_or_default().to_owned(),
+            max_crawl_delay: self.max_crawl_delay.0,
+            cache: self.cache.0,
+        })
+    }
+}
+
+/// Whether a URL may be fetched.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Permission {
+    Granted,
+    /// For this reason, a sentence.
+    Denied(String),
+    /// The site's robots.txt is to be fetched first.
+    Unknown,
+}
+
+/// What came of fetching a robots.txt.
+#[derive(Debug)]
+pub(super) enum Found<'a> {
+    /// The file.
+    File(&'a [u8]),
+    /// There is none, or it is not to be had: everything may be fetched.
+    Nothing,
+    /// The server failed, in these words: nothing may be fetched (section 2.3.1.4).
+    Failure(String),
+}
+
+/// The rules of sites.
+#[derive(Debug)]
+pub(super) struct Robots {
+    policy: RobotsPolicy,
+    sites: HashMap<Arc<str>, Site>,
+    /// In the order they were learned: the first one makes room for others.
+    learned: VecDeque<(Arc<str>, Duration)>,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Site {
+    rules: robotxt::Robots,
+    ban: Option<String>,
+    learned: Duration,
+    bytes: u64,
+}
+
+impl Robots {
+    pub fn new(policy: RobotsPolicy) -> Self {
+        Self { policy, sites: HashMap::new(), learned: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Whether the URL may be fetched, as far as that is known.
+    pub fn permission(&self, url: &Url, now: Duration) -> Permission {
+        let Some(site) = self.site(url, now) else { return Permission::Unknown };
+        if site.rules.is_url_allowed(url) {
+            return Permission::Granted;
+        }
+        let site_name = site_of(url);
+        Permission::Denied(match &site.ban {
+            None => format!("{site_name}/robots.txt does not let `{}` fetch it", self.policy.agent),
+            Some(why) => format!("{site_name}/robots.txt could not be fetched, which counts as a ban: {why}"),
+        })
+    }
+
+    /// How long to wait between two requests to the URL's site.
+    pub fn crawl_delay(&self, url: &Url, now: Duration) -> Duration {
+        let delay = self.site(url, now).and_then(|site| site.rules.crawl_delay()).unwrap_or_default();
+        delay.min(self.policy.max_crawl_delay)
+    }
+
+    fn site(&self, url: &Url, now: Duration) -> Option<&Site> {
+        self.sites.get(site_of(url)).filter(|site| {
+            let fresh_for = if site.ban.is_some() { BANNED_FOR } else { FRESH_FOR };
+            now < site.learned + fresh_for
+        })
+    }
+
+    /// Learns what came of fetching the robots.txt of the URL's site.
+    pub fn learn(&mut self, url: &Url, found: Found<'_>, now: Duration) {
+        let (access, ban) = match found {
+            Found::File(text) => (AccessResult::Successful(text), None),
+            Found::Nothing => (AccessResult::Unavailable, None),
+            Found::Failure(why) => (AccessResult::Unreachable, Some(why)),
+        };
+        let rules = robotxt::Robots::from_access(access, Agent::Exact(&self.policy.agent));
+        let name: Arc<str> = site_of(url).into();
+        let bytes = weight(&name, &rules);
+        self.bytes += bytes;
+        let site = Site { rules, ban, learned: now, bytes };
+        if let Some(old) = self.sites.insert(Arc::clone(&name), site) {
+            self.bytes -= old.bytes;
+        }
+        self.learned.push_back((name, now));
+        while self.bytes > self.policy.cache && self.sites.len() > 1 {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        let Some((name, learned)) = self.learned.pop_front() else { return };
+        // It may have been learned anew since.
+        if self.sites.get(&name).is_some_and(|site| site.learned == learned)
+            && let Some(site) = self.sites.remove(&name)
+        {
+            self.bytes -= site.bytes;
+        }
+    }
+}
+
+/// Scheme, host and port: what one robots.txt speaks for (RFC 9309, section 2.3).
+pub(super) fn site_of(url: &Url) -> &str {
+    &url[..Position::BeforePath]
+}
+
+/// What the rules weigh, roughly.
+fn weight(name: &str, rules: &robotxt::Robots) -> u64 {
+    const PER_SITE: usize = 256;
+    const PER_RULE: usize = 40;
+    let patterns: usize = rules.rules().iter().map(|rule| rule.pattern().len() + PER_RULE).sum();
+    let sitemaps: usize = rules.sitemaps().iter().map(|url| url.as_str().len() + PER_SITE).sum();
+    (2 * name.len() + PER_SITE + patterns + sitemaps) as u64
+}

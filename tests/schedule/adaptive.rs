@@ -1,0 +1,96 @@
+//! How many requests at once the core finds out to be good, for one host and for the whole run: told by simulated hosts.
+
+use std::time::Duration;
+
+use fetchd::schedule::{HostLimits, Settings};
+use fetchd::units::Concurrency;
+
+use crate::items::{limits, ms};
+use crate::town::{Manner, Town};
+
+/// Longer than the limit takes to settle.
+const PERIOD: Duration = Duration::from_secs(300);
+
+fn settings() -> Settings {
+    let any_host = HostLimits { concurrency: Concurrency::Adaptive, max_concurrency: 64, every: Duration::ZERO };
+    Settings { any_host, ..Settings::default() }
+}
+
+fn serves(at_once: usize, time: Duration) -> Manner {
+    Manner::Serves { at_once, time }
+}
+
+/// Requests at once, on average over a period in which the host always has lines that wait.
+fn settled(town: &mut Town, lines: usize) -> f64 {
+    (0..lines).for_each(|_| town.push(0));
+    let half = town.now + PERIOD;
+    town.play_until(half);
+    town.play_until(half + PERIOD);
+    assert!(town.core.counts().waiting > 0, "lines ran out");
+    town.seen[0].at_once(PERIOD)
+}
+
+#[track_caller]
+fn assert_near(knee: usize, settled: f64) {
+    assert!((settled / knee as f64 - 1.0).abs() <= 0.25, "a knee at {knee}, settled at {settled:.2}");
+}
+
+#[test]
+fn the_limit_of_a_host_settles_at_its_knee() {
+    for knee in [4, 8, 16, 32, 48] {
+        let mut town = Town::new(settings(), 256, vec![serves(knee, ms(500))]);
+        assert_near(knee, settled(&mut town, 60_000));
+    }
+}
+
+#[test]
+fn a_host_that_refuses_what_is_too_much_is_asked_as_much_as_it_takes() {
+    for knee in [4, 8, 16, 32] {
+        let mut town = Town::new(settings(), 256, vec![Manner::Rejects { at_once: knee, time: ms(500) }]);
+        assert_near(knee, settled(&mut town, 60_000));
+    }
+}
+
+#[test]
+fn a_host_that_gets_slow_and_recovers_is_asked_as_much_as_before() {
+    let mut town = Town::new(settings(), 256, vec![serves(16, ms(100))]);
+    assert_near(16, settled(&mut town, 150_000));
+    town.change(0, serves(4, ms(400)));
+    assert_near(4, settled(&mut town, 20_000));
+    town.change(0, serves(16, ms(100)));
+    assert_near(16, settled(&mut town, 150_000));
+}
+
+#[test]
+fn neither_the_most_nor_the_permits_are_ever_exceeded() {
+    for (most, permits) in [(10, 256), (64, 12)] {
+        let any_host = HostLimits { max_concurrency: most, ..settings().any_host };
+        let mut town = Town::new(Settings { any_host, ..settings() }, permits, vec![serves(100, ms(100))]);
+        let bound = permits.min(most as usize) as f64;
+        let settled = settled(&mut town, 100_000);
+        assert!((bound * 0.9..=bound).contains(&settled), "{settled} of {bound}");
+    }
+}
+
+#[test]
+fn a_host_with_few_lines_does_not_make_its_limit_grow() {
+    let mut town = Town::new(settings(), 256, vec![serves(100, ms(100))]);
+    for _ in 0..1000 {
+        town.push(0);
+        let next = town.now + ms(200);
+        town.play_until(next);
+    }
+    (0..1000).for_each(|_| town.push(0));
+    let soon = town.now + ms(100);
+    town.play_until(soon);
+    assert!(town.seen[0].requests <= 2, "{} at once", town.seen[0].requests);
+}
+
+#[test]
+fn the_limit_of_the_whole_run_settles_at_its_knee() {
+    for knee in [8, 32] {
+        let settings = Settings { any_host: limits(1000, ms(0)), adaptive: Some(256), ..settings() };
+        let mut town = Town::new(settings, 256, vec![serves(knee, ms(500))]);
+        assert_near(knee, settled(&mut town, 60_000));
+    }
+}
