@@ -1,6 +1,7 @@
 //! Connections that do not come to be, or do not last, and TLS that fails.
 //!
-//! Names are in `tests/daemon/names.rs`.
+//! Held elsewhere: names in `tests/daemon/names.rs` and `tests/daemon/look_ups.rs`, and in `tests/daemon/tls.rs` what each failed
+//! handshake says and which of them are tried again.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -8,10 +9,10 @@ use std::time::Duration;
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
-use crate::common::certs::{Authority, self_signed};
+use crate::common::certs::{Identity, self_signed};
 use crate::common::fetchd::Fetchd;
 use crate::common::origin::{Origin, Script, Step, ok_with, refusing_address, send};
-use crate::scene::{Fate, fate, fates, fetchd, provoke, seen};
+use crate::scene::{Fate, Trust, fate, fates, fetchd, provoke, seen};
 
 /// The fate of a line that failed at every one of its three attempts.
 fn thrice(why: &str) -> Fate<'_> {
@@ -197,50 +198,26 @@ fn a_lack_of_open_files_is_charged_to_no_line_and_takes_no_file_from_a_sink() {
     assert_eq!((origin.requests().len(), other.requests().len()), (50, 50));
 }
 
-/// A line asks this server over TLS; its fate is due, and this many connections.
-fn over_tls<'a>(args: impl IntoIterator<Item = &'a str>, origin: &Origin, connects: usize, want: Fate<'_>) {
-    let url = origin.url("/").replace("http://", "https://");
-    assert_eq!(fates(&provoke(fetchd(args, ""), [url])), [want]);
-    assert_eq!(seen(origin), (0, connects));
-}
-
 #[test]
-fn a_certificate_that_proves_nothing_fails_the_line_at_once() {
-    let authority = Authority::new();
-    let names = ["127.0.0.1"];
-    let identities = [
-        authority.identity(&names),
-        authority.expired(&names),
-        authority.identity(&["elsewhere.test"]),
-        self_signed(&names),
-    ];
-    for identity in identities {
-        let origin = Origin::start_tls([127, 0, 0, 1], identity.server());
-        over_tls([], &origin, 1, once("tls_failed"));
-    }
-}
-
-#[test]
-fn a_server_that_does_not_speak_tls_fails_the_line_at_once() {
-    let origin = Origin::start();
-    let plain = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
-    for (n, words) in ["garbage\r\n\r\n", plain, "\u{16}\u{3}\u{3}\0\u{4}x\0\0\0"].into_iter().enumerate() {
-        origin.on_accept([vec![send(words), Step::Stall]]);
-        over_tls([], &origin, n + 1, once("tls_failed"));
-    }
-}
-
-#[test]
-fn a_handshake_that_stalls_is_a_connect_timeout_and_one_that_breaks_off_a_failed_connection() {
-    let pause = Step::Wait(Duration::from_millis(20));
-    let cases: [(&[&str], Script, &str); 3] = [
-        (&["--connect-timeout", "500ms"], vec![Step::Stall], "connect_timeout"),
-        (&[], vec![pause.clone(), Step::Reset], "connect_failed"),
-        (&[], vec![pause, Step::Close], "connect_failed"),
-    ];
-    for (args, script, why) in cases {
+fn a_handshake_that_fails_is_nobody_elses_affair() {
+    let trust = Trust::new();
+    let with = |identity: &Identity| Origin::start_tls([127, 0, 0, 1], identity.server());
+    let playing = |script: Script| {
         let origin = Origin::start();
         origin.on_accept([script]);
-        over_tls(args.iter().copied(), &origin, 3, thrice(why));
-    }
+        origin
+    };
+    let origins = [
+        with(&trust.authority.expired(&["127.0.0.1"])),
+        with(&trust.authority.identity(&["elsewhere.test"])),
+        with(&self_signed(&["127.0.0.1"])),
+        playing(vec![send("garbage, garbage, garbage"), Step::Stall]),
+        playing(vec![send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"), Step::Stall]),
+        playing(vec![Step::Stall]),
+    ];
+    let urls = origins.iter().map(|origin| origin.url("/").replace("http:", "https:"));
+    let records = provoke(fetchd(["--connect-timeout", "1s"], &trust.config), urls);
+    assert_eq!(fates(&records)[..5], [once("tls_failed"); 5]);
+    assert_eq!(fates(&records)[5], thrice("connect_timeout"));
+    assert_eq!(origins.each_ref().map(seen), [(0, 1), (0, 1), (0, 1), (0, 1), (0, 1), (0, 3)]);
 }

@@ -2,15 +2,14 @@
 //!
 //! Held elsewhere: credentials and redirects in `tests/daemon/headers.rs`; what becomes of a POST in
 //! `a_303_turns_a_post_into_a_get_without_its_body_and_a_307_repeats_it` and
-//! `a_post_is_repeated_when_the_server_says_that_it_did_not_act_on_it` in `tests/daemon/answers.rs`; a redirect from https to
-//! http in `redirects_that_must_not_be_followed_have_failed` in `tests/schedule/redirects.rs`.
+//! `a_post_is_repeated_when_the_server_says_that_it_did_not_act_on_it` in `tests/daemon/answers.rs`.
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
 use crate::common::origin::{Origin, Step, ok_with, send};
-use crate::scene::{fates, fetchd, provoke, scripted, seen};
+use crate::scene::{Trust, fates, fetchd, provoke, scripted, seen};
 
 /// Clocks are read one after the other, and timers tick in milliseconds.
 const TICK: Duration = Duration::from_millis(10);
@@ -96,6 +95,23 @@ fn a_head_that_is_too_large_fails_the_line_at_once() {
     assert_eq!(fates(&records)[0], ("ok", "", 1));
     assert_eq!(fates(&records)[1..], [("failed", "protocol", 1); 4]);
     assert_eq!(seen(&origin), (5, 5));
+}
+
+#[test]
+fn what_stands_beside_the_chunks_is_not_read_for_ever() {
+    let origin = Origin::start();
+    let play = |path: &str, start: &str, then: &str| {
+        let head = format!("{OK}transfer-encoding: chunked\r\n\r\n{start}");
+        origin.play(path, [send(head), Step::Repeat(vec![send(then.repeat(100))])])
+    };
+    let urls = [
+        play("/extension", "1;", "extension"),
+        play("/trailer", "0\r\nx: ", "a"),
+        play("/trailers", "0\r\n", "x: a\r\n"),
+    ];
+    let records = provoke(fetchd([], ""), urls);
+    assert_eq!(fates(&records), [("failed", "protocol", 1); 3]);
+    assert_eq!(seen(&origin), (3, 3));
 }
 
 #[test]
@@ -194,6 +210,17 @@ fn a_redirect_that_must_not_be_followed_has_failed_and_the_record_says_how_far_i
         assert!(!record.to_string().contains("u:p@"), "{record:#}");
     }
     assert_eq!((origin.requests().len(), canary.accepts()), (10, 0));
+}
+
+#[test]
+fn a_redirect_from_https_to_http_is_not_followed() {
+    let (trust, canary) = (Trust::new(), Origin::start());
+    let origin = trust.origin();
+    let url = origin.redirect(302, &canary.url("/ok/1"));
+    let records = provoke(fetchd([], &trust.config), [&url, &origin.redirect(302, &url)]);
+    assert_eq!(fates(&records), [("failed", "redirect_downgrade", 1); 2]);
+    assert_eq!((&records[1]["status"], &records[1]["hops"][0]["status"]), (&json!(302), &json!(302)));
+    assert_eq!((origin.requests().len(), canary.accepts()), (3, 0));
 }
 
 #[test]

@@ -45,10 +45,10 @@ fn replies() -> impl Strategy<Value = Vec<Reply>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 4, ..ProptestConfig::with_cases(6) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 4, ..ProptestConfig::with_cases(5) })]
 
     #[test]
-    fn no_window_of_time_sees_more_requests_than_the_rate_allows(replies in replies(), rate in 20..40_u32) {
+    fn no_window_of_time_sees_more_requests_than_the_rate_allows(replies in replies(), rate in 30..60_u32) {
         let origin = Origin::start();
         let lines: Vec<_> = replies.iter().enumerate().map(|(n, reply)| reply.at(&origin, n)).collect();
         let run = || fetchd(["--host-rate", &format!("{rate}/s")], "").run(lines.join("\n"));
