@@ -56,6 +56,7 @@ const MAY_KNOW: [(&str, &[&str]); 14] = [
             "schedule::LimitsConfig",
             "schedule::RetryConfig",
             "schedule::HealthConfig",
+            "schedule::RobotsConfig",
             "pipeline::QueueConfig",
             "pipeline::OutputConfig",
             "pipeline::ShutdownConfig",

@@ -104,7 +104,8 @@ fn twenty_thousand_mixed_lines_have_one_right_record_each() {
     let input: Vec<&[u8]> = cases.iter().map(|(line, _)| line.as_slice()).collect();
     let config = "source.in.stdin.max_line = '4KiB'\n\
                   network.deny = ['127.0.0.66']\n\
-                  retry = { retries = 1, backoff = '1ms' }";
+                  retry = { retries = 1, backoff = '1ms', budget = 'unlimited' }\n\
+                  health.enabled = false";
 
     let ended = Fetchd::with(["--host-concurrency", "64"]).config(config).run(input.join(&b'\n'));
 

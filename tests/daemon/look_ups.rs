@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+use tokio::time::Instant;
+
 use crate::common::dns::{Dns, NXDOMAIN, REFUSED, SERVFAIL, Say, addresses};
-use crate::common::fetchd::{Fetchd, kind};
+use crate::common::fetchd::{Fetchd, Running, kind};
 use crate::common::origin::{Origin, ok_with};
+
+/// What a busy machine may add to a time limit of the product.
+const SLACK: Duration = Duration::from_secs(2);
 
 /// A name server, and an origin where each request needs a new connection and so an address.
 struct World {
@@ -28,7 +34,8 @@ impl World {
     }
 
     fn fetchd(&self, config: &str) -> Fetchd {
-        Fetchd::local().config(&format!("dns.servers = ['{}']\n{config}", self.dns.address()))
+        let config = format!("dns.servers = ['{}']\nhealth.enabled = false\n{config}", self.dns.address());
+        Fetchd::local().config(&config)
     }
 
     /// Fetches from these names, each when the one before is done; the outcomes.
@@ -130,4 +137,39 @@ fn where_one_server_does_not_know_or_is_silent_the_next_is_asked_and_then_first(
         }
         assert_eq!((first.asked("a.test"), first.asked("b.test")), ([1, 0], [0, 0]));
     }
+}
+
+/// A process with 1,000 requests whose names no server answers, and its stdin open.
+fn hanging(dns: &Dns) -> Running {
+    let script = "ulimit -S -n $(ulimit -H -n); exec \"$0\" --allow 127.0.0.0/8 \"$@\"";
+    let config = format!(
+        "dns = {{ servers = ['{}'], timeout = '9s' }}\nlimits.concurrency = 1100\nshutdown.grace = '1s'",
+        dns.address()
+    );
+    let mut fetchd = Fetchd::in_shell(script).config(&config).start();
+    for n in 0..1000 {
+        fetchd.line(&format!("http://n{n}.silent.test/"));
+    }
+    dns.wait_for_names(1000);
+    fetchd
+}
+
+#[test]
+fn a_thousand_look_ups_that_hang_hold_up_no_other_name_and_not_the_end() {
+    let world = World::new([("*.good.test", here(60)), ("*.silent.test", Say::Silence)]);
+    let mut fetchd = hanging(&world.dns);
+    for n in 0..100 {
+        fetchd.line(&world.url(&format!("n{n}.good.test")));
+    }
+    // Each comes before any of those that hang, which were there first.
+    for _ in 0..100 {
+        assert_eq!(fetchd.record()["outcome"], "ok");
+    }
+    assert!(world.dns.most_at_once() >= 1000, "{}", world.dns.most_at_once());
+
+    let start = Instant::now();
+    fetchd.signal(Signal::SIGTERM);
+    let ended = fetchd.wait();
+    assert_eq!((ended.code, ended.count("canceled")), (Some(4), 1000), "{}", ended.stderr);
+    assert!(start.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", start.elapsed());
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::common::PATIENCE;
 use crate::common::fetchd::{Fetchd, seq};
-use crate::common::origin::Origin;
+use crate::common::origin::{Origin, Step, ok_with, send};
 
 fn set_nonblocking(pipe: impl AsFd) {
     let flags = OFlag::from_bits_retain(fcntl(&pipe, FcntlArg::F_GETFL).unwrap());
@@ -162,4 +162,18 @@ fn the_password_of_a_proxy_is_shown_nowhere() {
         let all = format!("{:?}{}", ended.records, ended.stderr);
         assert!(!all.contains("CANARY"), "{all}");
     }
+}
+
+#[test]
+fn an_attempt_that_ran_out_of_time_while_the_process_was_stopped_is_made_again_uncharged() {
+    let origin = Origin::start();
+    let url = origin.play_in_turn("/", [vec![Step::Stall], vec![send(ok_with("", b"at last"))]]);
+    let mut fetchd = Fetchd::with(["--timeout", "1s", "--retries", "0"]).start();
+    fetchd.line(&url);
+    origin.wait_for_requests(1);
+    fetchd.signal(Signal::SIGSTOP);
+    fetchd.silence(Duration::from_secs(3));
+    fetchd.signal(Signal::SIGCONT);
+    let record = fetchd.record();
+    assert_eq!((&record["outcome"], &record["attempts"]), (&json!("ok"), &json!(2)), "{record:#}");
 }

@@ -20,5 +20,6 @@ mod politeness;
 mod redirects;
 mod retries;
 mod robots;
+mod robots_rules;
 mod turns;
 mod waking;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fetchd::item::{Attempt, CHUNK, Done, Kind, Outcome, Sent};
-use fetchd::schedule::{Core, RetryPolicy, Settings};
+use fetchd::schedule::{Core, Limit, RetryPolicy, Settings};
 use http::Method;
 use proptest::prelude::*;
 
@@ -196,4 +196,45 @@ fn a_request_that_cannot_be_repeated_reserves_its_whole_body_first() {
     let mut core = core_with(0);
     core.push(job(0, request(Method::POST, "http://a.test/")), ms(0));
     assert_eq!(core.peek(ms(0)).map(|need| need.memory), Some(Settings::default().largest_body));
+}
+
+#[test]
+fn an_attempt_that_ran_out_of_time_while_the_process_stood_still_is_not_charged() {
+    let minute = ms(60_000);
+    for (kind, method, again) in [
+        (Kind::Timeout, Method::GET, true),
+        (Kind::ConnectTimeout, Method::GET, true),
+        (Kind::Timeout, Method::POST, false),
+        (Kind::Reset, Method::GET, false),
+    ] {
+        let mut core = core_with(0);
+        core.push(job(0, request(method.clone(), "http://a.test/")), ms(0));
+        let stopped = core.take(ms(0)).expect("it starts");
+        core.verdict(stopped, failed(kind, Sent::Something), minute, minute);
+        assert_eq!(core.take_settled().is_none(), again, "{method} {}", kind.name());
+    }
+    let mut core = core_with(0);
+    core.push(get(0, "http://a.test/"), ms(0));
+    let late = core.take(ms(0)).expect("it starts");
+    let limit = late.time_limit + ms(20);
+    core.verdict(late, failed(Kind::Timeout, Sent::Something), limit, limit);
+    assert!(core.take_settled().is_some(), "a timer that fires on time is one that was right");
+}
+
+#[test]
+fn a_machine_without_files_is_asked_again_uncharged_and_less_and_less_often() {
+    let mut core = core_with(0);
+    core.push(get(0, "http://a.test/"), ms(0));
+    let mut now = ms(0);
+    for nth in 0..6 {
+        let job = core.take(now).expect("it starts");
+        core.verdict(job, failed(Kind::ConnectFailed, Sent::Starved), ms(0), now);
+        assert_eq!(core.limit(now), Limit::OpenFiles);
+        let next = core.next_wakeup(now).expect("it is tried again");
+        assert!(next - now >= ms(250 << nth) && next - now <= ms(500 << nth), "{:?}", next - now);
+        now = next;
+    }
+    let job = core.take(now).expect("it starts");
+    core.verdict(job, answered(200), ms(1), now);
+    assert_eq!(core.take_settled().map(|done| done.record.attempts), Some(1));
 }

@@ -116,29 +116,25 @@ impl Lookup {
     async fn ask(&self, name: &Name, kind: RecordType) -> Found {
         let servers = &self.system.servers;
         let tries = servers.len().max(TRIES);
-        let first = self.first.load(Ordering::Relaxed);
-        let mut failure = Unresolved::new(Kind::DnsFailed, "no name server is known; set dns.servers");
-        for turn in 0..if servers.is_empty() { 0 } else { tries } {
-            let at = (first + turn) % servers.len();
-            let limit = self.timeout / u32::try_from(tries).unwrap_or(u32::MAX);
-            let answer = timeout(limit, query(servers[at], name, kind, limit)).await.unwrap_or(Err(NetError::Timeout));
-            failure = match answer {
-                Ok(answer) => match read(&answer, name, kind) {
-                    Found::Failed(failure) => failure,
-                    found => {
-                        self.first.store(at, Ordering::Relaxed);
-                        return found;
-                    }
-                },
-                Err(NetError::Timeout) => self.no_answer(),
-                Err(error) => explain(&error),
+        let limit = self.timeout / u32::try_from(tries).unwrap_or(u32::MAX);
+        let turns = (0..servers.len()).cycle().skip(self.first.load(Ordering::Relaxed)).take(tries);
+        let mut found = Found::Failed(Unresolved::new(Kind::DnsFailed, "no name server is known; set dns.servers"));
+        for (turn, server) in turns.enumerate() {
+            found = match timeout(limit, query(servers[server], name, kind, limit)).await {
+                Ok(Ok(answer)) => read(&answer, name, kind),
+                Err(_) | Ok(Err(NetError::Timeout)) => Found::Failed(self.no_answer()),
+                Ok(Err(error)) => Found::Failed(explain(&error)),
+            };
+            let Found::Failed(failure) = &found else {
+                self.first.store(server, Ordering::Relaxed);
+                return found;
             };
             let all_were_asked = turn + 1 >= servers.len();
             if failure.sent == Sent::Starved || (failure.kind != Kind::DnsTimeout && all_were_asked) {
-                break;
+                return found;
             }
         }
-        Found::Failed(failure)
+        found
     }
 
     fn no_answer(&self) -> Unresolved {
