@@ -78,7 +78,7 @@ fn while_connecting(error: &reqwest::Error) -> Kind {
 }
 
 /// Whether it was this machine that had no file or port for a connection.
-fn is_starved(error: &reqwest::Error, url: &Url) -> bool {
+fn is_starved(error: &(dyn Error + 'static), url: &Url) -> bool {
     let Some(error) = find::<io::Error>(error) else { return false };
     if error.kind() != io::ErrorKind::AddrNotAvailable {
         return is_lack(error);
@@ -162,4 +162,21 @@ fn with_cause(what: &str, error: &reqwest::Error) -> String {
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| find::<E>(inner));
     within.or_else(|| error.source().and_then(find::<E>)).or_else(|| error.downcast_ref::<E>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_files_ports_or_memory_is_this_machines_and_no_servers() {
+        let url = Url::parse("http://127.0.0.1/").unwrap();
+        let is_starved = |errno: Errno| is_starved(&io::Error::other(io::Error::from(errno)), &url);
+        for lack in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM] {
+            assert!(is_starved(lack), "{lack}");
+        }
+        for fault in [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::NETUNREACH, Errno::CONNRESET] {
+            assert!(!is_starved(fault), "{fault}");
+        }
+    }
 }

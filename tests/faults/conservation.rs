@@ -105,12 +105,18 @@ fn stop() -> impl Strategy<Value = Stop> {
     prop_oneof![Just(Stop::EndOfInput), (1..30_usize, grace).prop_map(|(after, grace)| Stop::Signal(after, grace))]
 }
 
+/// Whether the lines of a host that is not reached wait, and for how little.
+fn health() -> impl Strategy<Value = &'static str> {
+    let soon = "health = { failures = 2, cool_down = '20ms', give_up = '100ms' }";
+    prop::sample::select(vec!["health.enabled = false", soon])
+}
+
 /// Runs the lines to the end, or stops them on the way.
-fn run(input: String, owed: usize, stop: Stop) -> Ended {
+fn run(input: String, owed: usize, stop: Stop, health: &str) -> Ended {
     let grace = if let Stop::Signal(_, grace) = stop { grace } else { "10s" };
     let config = format!(
-        "queue = {{ window = 16, capacity = 4 }}\nretry = {{ retries = 1, backoff = '1ms' }}\n\
-         health = {{ failures = 3, cool_down = '10ms', give_up = '200ms' }}\nshutdown.grace = '{grace}'"
+        "queue = {{ window = 16, capacity = 4 }}\nretry = {{ retries = 1, backoff = '1ms' }}\n{health}\n\
+         shutdown.grace = '{grace}'"
     );
     let mut running = Fetchd::with(["--timeout", "150ms"]).config(&config).start();
     // A second handle keeps stdin open, so that it is the signal that ends the run.
@@ -135,11 +141,11 @@ proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 20, ..ProptestConfig::with_cases(30) })]
 
     #[test]
-    fn every_accepted_line_has_exactly_one_record(lines in lines(), stop in stop()) {
+    fn every_accepted_line_has_exactly_one_record(lines in lines(), stop in stop(), health in health()) {
         let origin = Origin::start();
         let (texts, owed): (Vec<_>, Vec<_>) = lines.iter().enumerate().map(|(n, line)| line.at(&origin, n)).unzip();
         let owed: Vec<_> = owed.into_iter().flatten().collect();
-        let ended = run(texts.join("\n") + "\n", owed.len(), stop);
+        let ended = run(texts.join("\n") + "\n", owed.len(), stop, health);
 
         let accepted = ended.summary()["lines"].as_u64().unwrap();
         prop_assert!(ended.records.iter().map(seq).eq(1..=accepted), "{:#?}", ended.records);

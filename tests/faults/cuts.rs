@@ -1,9 +1,9 @@
 //! Answers that are cut at every byte, by FIN and by RST. What marks its own end is never `ok` before that end.
 
 use crate::common::codings::{CODINGS, brotli, chunked, encoded, gzip};
-use crate::common::fetchd::{Fetchd, kind, seq};
+use crate::common::fetchd::{kind, seq};
 use crate::common::origin::{Origin, Step, ok_with, send};
-use crate::scene::{Fate, fate};
+use crate::scene::{Fate, Trust, fate, fetchd};
 
 const TEXT: &[u8] = b"every byte of it, or it is not whole";
 
@@ -17,16 +17,20 @@ struct Cut {
 
 /// Asks for every prefix of an answer, the whole one included, each ended like this.
 fn cut_everywhere(answer: &[u8], end: &Step) -> Vec<Cut> {
-    let origin = Origin::start();
+    cut_everywhere_at(&Origin::start(), "", answer, end)
+}
+
+fn cut_everywhere_at(origin: &Origin, config: &str, answer: &[u8], end: &Step) -> Vec<Cut> {
     let prefixes = (0..=answer.len()).map(|at| &answer[..at]).enumerate();
     let urls = prefixes.map(|(at, prefix)| origin.play(&format!("/{at}"), [send(prefix), end.clone()]));
     let input = urls.collect::<Vec<_>>().join("\n");
-    let ended = Fetchd::with(["--retries", "0"]).config("health.enabled = false").run(input);
+    let before = origin.requests().len();
+    let ended = fetchd(["--retries", "0"], config).run(input);
     let mut cuts: Vec<_> =
         ended.records.into_iter().map(|record| Cut { at: seq(&record) as usize - 1, record }).collect();
     cuts.sort_by_key(|cut| cut.at);
     assert_eq!(cuts.len(), answer.len() + 1);
-    assert_eq!(origin.requests().len(), cuts.len());
+    assert_eq!(origin.requests().len() - before, cuts.len());
     cuts
 }
 
@@ -78,6 +82,19 @@ fn an_answer_that_marks_its_end_is_never_whole_before_it_when_the_connection_is_
         for cut in cut_everywhere(&answer, &Step::Reset).into_iter().filter(|cut| cut.at < answer.len()) {
             let may_be_incomplete = cut.at >= head && fate(&cut.record) == INCOMPLETE;
             assert!(may_be_incomplete || fate(&cut.record) == LOST, "{cut:#?}");
+        }
+    }
+}
+
+#[test]
+fn over_tls_only_close_notify_ends_a_body_that_ends_with_its_connection() {
+    let trust = Trust::new();
+    let origin = trust.origin();
+    let answer = [b"HTTP/1.1 200 OK\r\n\r\n", TEXT].concat();
+    let head = end_of_head(&answer);
+    for (end, want) in [(Step::Cut, INCOMPLETE), (Step::Close, ("ok", "", 1))] {
+        for cut in cut_everywhere_at(&origin, &trust.config, &answer, &end) {
+            assert_eq!(fate(&cut.record), if cut.at < head { LOST } else { want }, "{end:?} {cut:#?}");
         }
     }
 }

@@ -4,12 +4,14 @@ use std::os::fd::AsFd;
 
 use nix::unistd::Pid;
 use serde_json::Value;
+use tempfile::TempDir;
 
+use crate::common::certs::Authority;
 use crate::common::fetchd::{Fetchd, kind, seq};
 use crate::common::origin::{Origin, send};
 
-/// Two retries, at once, so that no test waits for them; and each line makes them, however many failed before.
-pub const SOON: &str = "retry = { retries = 2, backoff = '1ms', budget = 'unlimited' }\nhealth.enabled = false\n";
+/// Two retries for every line, and at once: here each line is to have its own fate.
+const SOON: &str = "retry = { retries = 2, backoff = '1ms', budget = 'unlimited' }\nhealth.enabled = false\n";
 
 /// More than fetchd may take whatever is sent to it; without anything sent it takes a third.
 const MOST_MEMORY: u64 = 40 << 20;
@@ -39,6 +41,27 @@ pub fn scripted<A: Into<Vec<u8>>>(origin: &Origin, answers: impl IntoIterator<It
 /// With retries at once, and this configuration.
 pub fn fetchd<'a>(args: impl IntoIterator<Item = &'a str>, config: &str) -> Fetchd {
     Fetchd::with(args).config(&format!("{SOON}{config}"))
+}
+
+/// An authority, and the configuration that trusts it.
+pub struct Trust {
+    pub authority: Authority,
+    pub config: String,
+    _dir: TempDir,
+}
+
+impl Trust {
+    pub fn new() -> Self {
+        let (authority, dir) = (Authority::new(), tempfile::tempdir().unwrap());
+        let path = dir.path().join("ca.pem");
+        std::fs::write(&path, authority.pem()).unwrap();
+        Self { authority, config: format!("tls.ca_file = '{}'\n", path.display()), _dir: dir }
+    }
+
+    /// A server with a certificate that is good.
+    pub fn origin(&self) -> Origin {
+        Origin::start_tls([127, 0, 0, 1], self.authority.identity(&["127.0.0.1"]).server())
+    }
 }
 
 /// Runs these lines, each between healthy ones of another host. Those must be `ok` at the first attempt, every line must

@@ -20,9 +20,12 @@ pub struct Request {
     /// Lower-case names, in the order they came.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// When the server had read it.
     pub at: Instant,
     /// How many requests had no answer when it came, itself included; those of `Step::Read` are not counted.
     pub at_once: usize,
+    /// When the server looked for requests before: the machine may have kept it waiting since, and the request with it.
+    pub not_before: Instant,
 }
 
 impl Request {
@@ -67,7 +70,8 @@ pub async fn read_request(wire: &mut Wire, buffer: &mut Vec<u8>) -> io::Result<O
     }
     let body = buffer[head_end + 4..end].to_vec();
     buffer.drain(..end);
-    Ok(Some(Request { method, target, headers, body, at: Instant::now(), at_once: 0 }))
+    let at = Instant::now();
+    Ok(Some(Request { method, target, headers, body, at, not_before: at, at_once: 0 }))
 }
 
 #[derive(Default)]
@@ -80,6 +84,8 @@ pub struct Log {
 struct State {
     accepts: usize,
     closes: usize,
+    /// The last two times that the server looked for requests, the last one first.
+    looks: [Option<Instant>; 2],
     requests: Vec<Request>,
     /// Requests without an answer, now and at most.
     open: usize,
@@ -109,6 +115,12 @@ impl Log {
         next(&mut state.of_accepts).unwrap_or_else(|| vec![Step::Serve])
     }
 
+    /// The server's thread is awake, and looks for what has come.
+    pub fn look(&self) {
+        let mut state = self.state();
+        state.looks = [Some(Instant::now()), state.looks[0]];
+    }
+
     /// Counts a connection that is over.
     pub fn close(&self) {
         self.state().closes += 1;
@@ -116,8 +128,11 @@ impl Log {
     }
 
     /// Remembers a request that is answered by the connection's script.
-    pub fn note(&self, request: Request) {
-        self.state().requests.push(request);
+    pub fn note(&self, mut request: Request) {
+        let mut state = self.state();
+        request.not_before = state.looks[1].unwrap_or(request.at);
+        state.requests.push(request);
+        drop(state);
         self.changed.notify_all();
     }
 

@@ -11,10 +11,12 @@ mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
@@ -24,6 +26,9 @@ pub use script::{Script, Step, send};
 use log::Log;
 use script::Connection;
 use wire::Wire;
+
+/// How often the server notes that it is awake.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The server; dropped, it closes every connection.
 pub struct Origin {
@@ -163,8 +168,16 @@ pub fn ok_with(headers: &str, body: &[u8]) -> Vec<u8> {
 async fn serve(listener: std::net::TcpListener, tls: Option<TlsAcceptor>, log: Arc<Log>) {
     let listener = TcpListener::from_std(listener).unwrap();
     let mut connections = JoinSet::new();
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let stream = tokio::select! {
+            Ok((stream, _)) = listener.accept() => stream,
+            _ = looks.tick() => {
+                log.look();
+                continue;
+            }
+        };
         let script = log.accept();
         let (tls, log) = (tls.clone(), Arc::clone(&log));
         connections.spawn(async move {
