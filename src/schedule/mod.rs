@@ -74,7 +74,7 @@ pub struct Core {
     idle: Idle,
     /// What sites let robots fetch, if that is asked for.
     robots: Option<Robots>,
-    /// Hosts whose lines may start again.
+    /// Hosts whose lines may start again, as soon as the change under way is done.
     unblocked: Vec<usize>,
     chance: fastrand::Rng,
     in_flight: usize,
@@ -293,8 +293,10 @@ impl Core {
             self.hosts[id].in_ring = false;
         }
         let ids: Vec<usize> = self.hosts.iter().map(|(id, _)| id).collect();
+        for id in &ids {
+            self.settle_host(*id, &canceled(), now);
+        }
         for id in ids {
-            self.settle_host(id, &canceled(), now);
             self.refresh(id, now);
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fetchd::item::{Attempt, Done, Job, Kind, Outcome, Record, Sent};
-use fetchd::schedule::{Core, RobotsPolicy, Settings};
+use fetchd::schedule::{Core, HealthPolicy, RobotsPolicy, Settings};
 use http::Method;
 
 use crate::items::{answered, answered_later, failed, get, job, limits, ms, redirected, request, robots};
@@ -293,5 +293,32 @@ fn a_run_given_up_forgets_its_errands() {
             (record.outcome, record.url.map(|url| url.path().to_owned())),
             (Outcome::Canceled, Some("/page".into()))
         );
+    }
+}
+
+/// A core in which the one line of a.test went for its robots.txt, was sent on to b.test, and waits there.
+fn sent_on(settings: Settings) -> Core {
+    let mut core = Core::new(Settings { robots: Some(policy()), ..settings });
+    core.push(get(0, "http://a.test/"), ms(0));
+    core.push(get(1, "http://a.test/"), ms(0));
+    let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
+    core.verdict(asks, redirected(302, "http://b.test/rules"), ms(1), ms(1));
+    let asks = take(&mut core, "http://b.test/rules", ms(1));
+    core.verdict(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
+    core
+}
+
+#[test]
+fn lines_go_on_when_the_one_that_went_for_the_rules_is_settled_by_time_at_another_host() {
+    let health = HealthPolicy { failures: 1, cool_down: Duration::from_secs(5), give_up: ms(100) };
+    let slow = Settings { any_host: limits(8, Duration::from_secs(10)), ..Settings::default() };
+    for settings in [Settings { health, ..slow.clone() }, Settings { deadline: ms(800), ..slow }] {
+        let mut core = sent_on(settings);
+        let mut now = ms(2);
+        while let Some(at) = core.next_wakeup(now) {
+            now = at;
+        }
+        assert_eq!(settled(&mut core).ticket.turn, 0);
+        take(&mut core, "http://a.test/robots.txt", now);
     }
 }
