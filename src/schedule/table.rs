@@ -99,15 +99,6 @@ impl Core {
         true
     }
 
-    /// Lets the oldest line into the table even if it is full: all its hosts may be waiting for that line.
-    pub(super) fn admit_oldest(&mut self, now: Duration) {
-        let oldest = self.turns.oldest().map(|(turn, _)| turn);
-        let Some(job) = self.untracked.pop_front_if(|job| Some(job.ticket.turn) == oldest) else { return };
-        if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
-            self.enqueue(job, id, now);
-        }
-    }
-
     /// Brings the ring, the timers and the table in line with the host's state, and with that of hosts whose lines waited
     /// for one that was settled here.
     pub(super) fn refresh(&mut self, id: usize, now: Duration) {

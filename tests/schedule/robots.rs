@@ -322,3 +322,79 @@ fn lines_go_on_when_the_one_that_went_for_the_rules_is_settled_by_time_at_anothe
         take(&mut core, "http://a.test/robots.txt", now);
     }
 }
+
+#[test]
+fn what_is_disallowed_is_not_sent_when_memory_is_short_either() {
+    let mut core = told(robots(ALL));
+    let job = take(&mut core, "http://a.test/page", ms(1));
+    core.verdict(job, answered(200), ms(1), ms(1));
+    assert_eq!(settled(&mut core).record.outcome, Outcome::Ok);
+    core.push(get(1, "http://a.test/private"), ms(2));
+    core.push(get(2, "http://a.test/page"), ms(2));
+    assert_eq!(core.take_oldest(ms(2)).map(|job| job.ticket.turn), Some(2), "the oldest that may be fetched");
+    assert_eq!(settled(&mut core).record.kind(), Some(Kind::RobotsDenied));
+}
+
+#[test]
+fn an_errand_that_is_the_oldest_waits_for_no_other() {
+    let mut core = core();
+    core.push(get(0, "http://a.test/"), ms(0));
+    core.push(get(1, "http://b.test/"), ms(0));
+    let (a, b) = (core.take(ms(0)).expect("a"), core.take(ms(0)).expect("b"));
+    core.verdict(a, redirected(302, "http://b.test/rules"), ms(1), ms(1));
+    let asks = core.take_oldest(ms(1)).expect("b.test's own errand is under way");
+    assert_eq!((asks.ticket.turn, b.ticket.turn), (0, 1));
+}
+
+#[test]
+fn an_answer_to_the_robots_txt_is_never_the_answer_to_the_line() {
+    let too_long = Duration::from_secs(3600);
+    // Longer than the line's time, if not too long for the host.
+    let settings = Settings { robots: Some(policy()), deadline: ms(1000), ..Settings::default() };
+    let cases =
+        [(answered_later(503, too_long), Kind::RetryAfterTooLong), (answered_later(503, ms(2000)), Kind::RobotsDenied)];
+    for (attempt, kind) in cases {
+        let mut core = Core::new(settings.clone());
+        core.push(get(0, "http://a.test/page"), ms(0));
+        let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
+        core.verdict(asks, attempt, ms(1), ms(1));
+        let record = settled(&mut core).record;
+        assert_eq!((record.kind(), record.attempts, record.answer.is_some()), (Some(kind), 0, false));
+        assert!(record.error.is_some_and(|(_, message)| message.contains("robots.txt could not be fetched")));
+    }
+}
+
+#[test]
+fn a_robots_txt_that_comes_when_the_run_is_given_up_settles_its_line_as_canceled() {
+    for attempt in [robots(ALL), answered(404), answered(503), redirected(301, "http://b.test/rules")] {
+        let mut core = core();
+        core.push(get(0, "http://a.test/page"), ms(0));
+        let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
+        core.give_up(ms(1));
+        core.verdict(asks, attempt, ms(1), ms(1));
+        let record = settled(&mut core).record;
+        assert_eq!((record.outcome, record.answer.is_some()), (Outcome::Canceled, false));
+    }
+}
+
+#[test]
+fn retries_of_a_robots_txt_are_not_the_lines_own() {
+    let mut core = core();
+    core.push(get(0, "http://a.test/page"), ms(0));
+    let mut now = ms(0);
+    for _ in 0..2 {
+        let asks = take(&mut core, "http://a.test/robots.txt", now);
+        core.verdict(asks, answered(500), ms(1), now);
+        now = core.next_wakeup(now).expect("it is tried again");
+    }
+    let asks = take(&mut core, "http://a.test/robots.txt", now);
+    core.verdict(asks, robots(ALL), ms(1), now);
+    for attempts in 1..=3 {
+        let job = take(&mut core, "http://a.test/page", now);
+        core.verdict(job, answered(500), ms(1), now);
+        match attempts {
+            3 => assert_eq!(settled(&mut core).record.attempts, 3),
+            _ => now = core.next_wakeup(now).expect("it is tried again"),
+        }
+    }
+}
