@@ -107,6 +107,8 @@ pub struct Aside {
     pub request: Request,
     /// Whether credentials may still travel with it.
     pub home: Home,
+    /// Its own retries so far.
+    pub retries: u32,
     /// The number of its host in the schedule's table.
     pub host: usize,
     /// Redirects of the robots.txt followed so far.

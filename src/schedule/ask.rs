@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::Core;
 use super::judge::{Judgement, redirect_target};
-use super::robots::{Found, Permission};
+use super::robots::{Found, Robots};
 use crate::item::{Answer, Aside, Attempt, Home, Job, Kind, Leave, Request, check_url};
 
 /// Redirects of a robots.txt that are followed (RFC 9309, section 2.3.1.2).
@@ -16,26 +16,40 @@ const MOST_REDIRECTS: u32 = 5;
 impl Core {
     /// Settles the host's next line if its site does not want it to be fetched; says whether it did.
     pub(super) fn deny_front(&mut self, id: usize, now: Duration) -> Denial {
-        let (Some(robots), Some(line)) = (&self.robots, self.hosts[id].front(now)) else { return Denial::None };
-        if line.aside.is_some() || line.leave == Leave::Granted {
+        if self.robots.is_none() {
             return Denial::None;
         }
-        let Permission::Denied(why) = robots.permission(&line.request.url, now) else { return Denial::None };
+        let Some(why) = self.hosts[id].front(now).and_then(|line| self.denial(line, now)) else { return Denial::None };
         if let Some((job, due)) = self.hosts[id].pop(now) {
-            if let Some(at) = due {
-                self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.turn));
-            }
-            self.waiting -= 1;
-            self.settle(job, None, Some((Kind::RobotsDenied, why)), now);
+            self.deny(job, due, why, now);
         }
-        self.refresh(id, now);
         Denial::Settled
+    }
+
+    /// Why the line may not be fetched, if it is known that it may not.
+    pub(super) fn denial(&self, line: &Job, now: Duration) -> Option<String> {
+        let robots = self.robots.as_ref()?;
+        if line.aside.is_some() || line.leave == Leave::Granted {
+            return None;
+        }
+        robots.denial(&line.request.url, now)
+    }
+
+    /// Settles a line that was taken out of its queue.
+    pub(super) fn deny(&mut self, job: Box<Job>, due: Option<Duration>, why: String, now: Duration) {
+        let id = job.host;
+        if let Some(at) = due {
+            self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.turn));
+        }
+        self.waiting -= 1;
+        self.settle(job, None, Some((Kind::RobotsDenied, why)), now);
+        self.refresh(id, now);
     }
 
     /// Whether the line's robots.txt has to be fetched before it.
     pub(super) fn must_ask(&self, job: &Job, now: Duration) -> bool {
-        let unknown = |robots: &super::Robots| robots.permission(&job.request.url, now) == Permission::Unknown;
-        job.aside.is_none() && job.leave == Leave::Unasked && self.robots.as_ref().is_some_and(unknown)
+        let unknown = |robots: &Robots| !robots.knows(&job.request.url, now);
+        self.robots.as_ref().is_some_and(unknown) && job.aside.is_none() && job.leave == Leave::Unasked
     }
 
     /// Makes a line that is about to start go for its site's robots.txt first; the others of its host wait.
@@ -45,7 +59,8 @@ impl Core {
         url.set_query(None);
         let request = Request { method: Method::GET, url, headers: HeaderMap::new(), body: None };
         let request = std::mem::replace(&mut job.request, request);
-        job.aside = Some(Box::new(Aside { request, home: job.home, host: job.host, redirects: 0 }));
+        let retries = std::mem::take(&mut job.retries);
+        job.aside = Some(Box::new(Aside { request, home: job.home, retries, host: job.host, redirects: 0 }));
         self.hosts[job.host].asking = Some(job.ticket.turn);
     }
 
@@ -56,30 +71,13 @@ impl Core {
                 let text = answer.body.data.clone();
                 self.learn_robots(job, Found::File(&text), now);
             }
-            Attempt::Answer(answer) if is_server_error(answer.status) => self.hear_error(job, attempt, judgement, now),
+            // A server that fails is asked again as for any other line; in the end its silence is a ban.
+            Attempt::Answer(answer) if is_server_error(answer.status) => self.carry_out(job, attempt, judgement, now),
             Attempt::Answer(answer) => match self.redirected(&job, answer) {
                 Some(request) => self.follow_robots(job, request, now),
                 None => self.learn_robots(job, Found::Nothing, now),
             },
-            _ => {
-                let judgement = match judgement {
-                    Judgement::Settle(Some((kind, message))) if kind != Kind::Canceled => {
-                        Judgement::Settle(Some((kind, format!("its robots.txt could not be fetched: {message}"))))
-                    }
-                    judgement => judgement,
-                };
-                self.carry_out(job, attempt, judgement, now);
-            }
-        }
-    }
-
-    /// A server that fails is asked again as for any other line; in the end its silence is a ban.
-    fn hear_error(&mut self, job: Box<Job>, attempt: Attempt, judgement: Judgement, now: Duration) {
-        match judgement {
-            Judgement::Settle(Some((Kind::HttpStatus, message))) => {
-                self.learn_robots(job, Found::Failure(message), now);
-            }
-            judgement => self.carry_out(job, attempt, judgement, now),
+            _ => self.carry_out(job, attempt, judgement, now),
         }
     }
 
@@ -107,11 +105,11 @@ impl Core {
     }
 
     /// Learns a site's rules, and lets the line that brought them go its own way, before all others of its host.
-    fn learn_robots(&mut self, mut job: Box<Job>, found: Found<'_>, now: Duration) {
+    pub(super) fn learn_robots(&mut self, mut job: Box<Job>, found: Found<'_>, now: Duration) {
         self.put_back(&mut job);
         let Some(robots) = &mut self.robots else { return };
         robots.learn(&job.request.url, found, now);
-        if let Permission::Denied(why) = robots.permission(&job.request.url, now) {
+        if let Some(why) = robots.denial(&job.request.url, now) {
             return self.settle(job, None, Some((Kind::RobotsDenied, why)), now);
         }
         // Said once, for the rules may have to make room for others before it starts.
@@ -124,7 +122,7 @@ impl Core {
     /// Makes the line what it was, whatever came of its errand; the others of its host may start again.
     pub(super) fn put_back(&mut self, job: &mut Job) {
         let Some(aside) = job.aside.take() else { return };
-        (job.request, job.home, job.reserve) = (aside.request, aside.home, None);
+        (job.request, job.home, job.retries, job.reserve) = (aside.request, aside.home, aside.retries, None);
         self.hosts[aside.host].asking = None;
         self.unblocked.push(aside.host);
     }

@@ -143,6 +143,13 @@ impl Host {
         self.take_again(at, turn).map(|job| (job, Some(at)))
     }
 
+    /// The line that must be back before this one may start: the one that went for the robots.txt of a site here. It is
+    /// no obstacle to those that go for one themselves.
+    pub fn waits_for(&self, turn: u64) -> Option<u64> {
+        let goes_for_one = || self.robots.keys().any(|(_, its)| *its == turn);
+        self.asking.filter(|asking| *asking != turn && !goes_for_one())
+    }
+
     /// Takes a line that was sent before.
     pub fn take_again(&mut self, at: Duration, turn: u64) -> Option<Box<Job>> {
         self.again.remove(&(at, turn)).or_else(|| self.robots.remove(&(at, turn)))

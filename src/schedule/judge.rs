@@ -25,6 +25,13 @@ pub(super) enum Judgement {
     Follow(Hop, Box<Request>, Home),
 }
 
+impl Judgement {
+    /// Whether the line has another request before it.
+    pub fn goes_on(&self) -> bool {
+        !matches!(self, Self::Settle(_))
+    }
+}
+
 /// Whether a retry counts against `retry.retries`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Charge {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::circuit::Now;
 use super::judge::{Charge, Judgement, is_idempotent, too_long};
+use super::robots::Found;
 use super::{Core, Need};
 use crate::item::{Answer, Attempt, CHUNK, Home, Hop, Job, Kind, Leave, Next, Request, Sent};
 
@@ -72,23 +73,12 @@ impl Core {
     pub(super) fn carry_out(&mut self, mut job: Box<Job>, attempt: Attempt, judgement: Judgement, now: Duration) {
         let id = job.host;
         match judgement {
-            Judgement::Settle(error) => self.settle(job, attempt.into_answer(), error, now),
+            Judgement::Settle(None) => self.settle(job, attempt.into_answer(), None, now),
+            Judgement::Settle(Some(error)) => self.end(job, attempt, error, now),
             Judgement::Retry { at, charge, because } => {
-                let host = &self.hosts[id];
-                let at = at.max(host.rest.paused_until);
-                if host.rest.closed_until > now {
-                    let error = too_long(host.rest.closed_until - now);
-                    return self.settle(job, attempt.into_answer(), Some(error), now);
-                }
-                if self.lines_time(now) + at.saturating_sub(now) >= self.deadline_of(&job) {
-                    // The wait is longer than the line's time.
-                    return self.settle(job, attempt.into_answer(), Some(because), now);
-                }
-                if charge == Charge::One
-                    && let Err(refusal) = self.pay(&mut job, now)
-                {
-                    let error = (because.0, format!("{}; {refusal}", because.1));
-                    return self.settle(job, attempt.into_answer(), Some(error), now);
+                let at = at.max(self.hosts[id].rest.paused_until);
+                if let Some(error) = self.refuse_retry(&mut job, at, charge, &because, now) {
+                    return self.end(job, attempt, error, now);
                 }
                 if job.aside.is_none() {
                     job.next = Next::Attempt;
@@ -101,6 +91,38 @@ impl Core {
                 self.requeue(job, id, now, now);
             }
             Judgement::Follow(hop, request, home) => self.follow(job, hop, *request, home, now),
+        }
+    }
+
+    /// The error of a line that cannot be tried again at this time, if it cannot; otherwise the retry is charged.
+    fn refuse_retry(
+        &mut self,
+        job: &mut Job,
+        at: Duration,
+        charge: Charge,
+        because: &(Kind, String),
+        now: Duration,
+    ) -> Option<(Kind, String)> {
+        let closed_until = self.hosts[job.host].rest.closed_until;
+        if closed_until > now {
+            return Some(too_long(closed_until - now));
+        }
+        if self.lines_time(now) + at.saturating_sub(now) >= self.deadline_of(job) {
+            // The wait is longer than the line's time.
+            return Some(because.clone());
+        }
+        let refusal = match charge {
+            Charge::One => self.pay(job, now).err()?,
+            Charge::Nothing => return None,
+        };
+        Some((because.0, format!("{}; {refusal}", because.1)))
+    }
+
+    /// Ends a line with this error, or, if a robots.txt is what it could not get, what is to be had for it.
+    fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (Kind, String), now: Duration) {
+        match error {
+            (Kind::HttpStatus, why) if job.aside.is_some() => self.learn_robots(job, Found::Failure(why), now),
+            error => self.settle(job, attempt.into_answer(), Some(error), now),
         }
     }
 
@@ -150,6 +172,11 @@ impl Core {
         error: Option<(Kind, String)>,
         now: Duration,
     ) {
+        let (answer, error) = match job.aside {
+            None => (answer, error),
+            // What came back was for its robots.txt, and is no answer to the line.
+            Some(_) => (None, error.map(of_robots)),
+        };
         self.put_back(&mut job);
         self.turns.settle(job.ticket.turn);
         self.settled.push_back(job.settle(answer, error, now));
@@ -188,6 +215,14 @@ impl Core {
         let full_at_start = !is_idempotent(&job.request.method) && !self.must_ask(job, now);
         let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
         Need { memory: job.reserve.unwrap_or(usual) }
+    }
+}
+
+/// The error of a line that ends without its robots.txt.
+fn of_robots((kind, message): (Kind, String)) -> (Kind, String) {
+    match kind {
+        Kind::Canceled => (kind, message),
+        kind => (kind, format!("its robots.txt could not be fetched: {message}")),
     }
 }
 

@@ -18,6 +18,7 @@ mod judge;
 mod limit;
 mod lines;
 mod load;
+mod oldest;
 mod pace;
 mod rest;
 mod robots;
@@ -35,6 +36,7 @@ pub use circuit::{HealthConfig, HealthPolicy};
 pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
 pub use host::HostLimits;
 pub use limit::Limit;
+pub use oldest::Oldest;
 pub use pace::SLACK;
 pub use robots::{RobotsConfig, RobotsPolicy};
 
@@ -44,7 +46,7 @@ use budget::Budget;
 use circuit::Contact;
 use host::Host;
 use idle::{Alive, Idle};
-use judge::{Bench, Judgement, canceled};
+use judge::{Bench, canceled};
 use lines::note_sent;
 use pace::Pace;
 use robots::Robots;
@@ -74,7 +76,7 @@ pub struct Core {
     idle: Idle,
     /// What sites let robots fetch, if that is asked for.
     robots: Option<Robots>,
-    /// Hosts whose lines may start again.
+    /// Hosts whose lines may start again, as soon as the change under way is done.
     unblocked: Vec<usize>,
     chance: fastrand::Rng,
     in_flight: usize,
@@ -105,17 +107,6 @@ pub struct Counts {
     pub in_flight: usize,
     /// Settled, and not yet handed out.
     pub outgoing: usize,
-}
-
-/// The host that the oldest unsettled line is at, and what goes on there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Oldest {
-    /// Its name.
-    pub host: Arc<str>,
-    /// Lines that wait there.
-    pub waiting: usize,
-    /// Requests on the wire.
-    pub in_flight: u32,
 }
 
 impl Core {
@@ -189,28 +180,6 @@ impl Core {
         Some(self.start(job, due, now))
     }
 
-    /// Takes the oldest unsettled line if it waits and may start now, out of its host's turn and before others of its
-    /// host: for when memory is short and everything else may have to wait for this line. If it waits for one that went
-    /// for its robots.txt, that one is taken.
-    pub fn take_oldest(&mut self, now: Duration) -> Option<Box<Job>> {
-        self.advance(now);
-        self.admit_oldest(now);
-        let (turn, id) = self.turns.oldest()?;
-        let (turn, id) = match self.hosts.get(id)?.asking.filter(|asking| *asking != turn) {
-            Some(asking) => (asking, self.turns.host_of(asking)?),
-            None => (turn, id),
-        };
-        if self.is_full() {
-            return None;
-        }
-        let host = self.hosts.get_mut(id)?;
-        if self.pace.next() > now || host.next_start().is_none_or(|at| at > now) {
-            return None;
-        }
-        let (job, due) = host.pick(turn, now)?;
-        Some(self.start(job, due, now))
-    }
-
     /// Judges an attempt that took `wire`.
     pub fn verdict(&mut self, mut job: Box<Job>, attempt: Attempt, wire: Duration, now: Duration) {
         let id = job.host;
@@ -236,17 +205,13 @@ impl Core {
             chance,
         };
         let judgement = bench.judge(&job, &attempt);
-        if job.aside.is_some() && !self.given_up {
+        if self.given_up && (job.aside.is_some() || judgement.goes_on()) {
+            self.settle(job, attempt.into_answer(), Some(canceled()), now);
+        } else if job.aside.is_some() {
             self.hear(job, attempt, judgement, now);
-            return self.refresh(id, now);
+        } else {
+            self.carry_out(job, attempt, judgement, now);
         }
-        let judgement = match judgement {
-            Judgement::Retry { .. } | Judgement::Reserve(_) | Judgement::Follow(..) if self.given_up => {
-                Judgement::Settle(Some(canceled()))
-            }
-            judgement => judgement,
-        };
-        self.carry_out(job, attempt, judgement, now);
         self.refresh(id, now);
     }
 
@@ -293,8 +258,10 @@ impl Core {
             self.hosts[id].in_ring = false;
         }
         let ids: Vec<usize> = self.hosts.iter().map(|(id, _)| id).collect();
+        for id in &ids {
+            self.settle_host(*id, &canceled(), now);
+        }
         for id in ids {
-            self.settle_host(id, &canceled(), now);
             self.refresh(id, now);
         }
     }
@@ -304,13 +271,6 @@ impl Core {
         let counts = Counts { waiting: self.waiting, in_flight: self.in_flight, outgoing: self.settled.len() };
         assert_eq!(self.lines, counts.waiting + counts.in_flight + counts.outgoing, "a line is lost in the schedule");
         counts
-    }
-
-    /// The host that the oldest unsettled line is at.
-    pub fn oldest(&self) -> Option<Oldest> {
-        let (_, id) = self.turns.oldest()?;
-        let host = self.hosts.get(id)?;
-        Some(Oldest { host: Arc::clone(&host.name), waiting: host.waiting(), in_flight: host.in_flight })
     }
 
     /// Whether settled lines wait to be handed out.

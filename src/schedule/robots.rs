@@ -3,7 +3,7 @@
 //! In: a site's robots.txt, or that there is none. Out: whether a URL may be fetched, and how long to wait in between.
 //! Who fetches the file, and when, is the business of `ask`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,16 +60,6 @@ impl RobotsConfig {
     }
 }
 
-/// Whether a URL may be fetched.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Permission {
-    Granted,
-    /// For this reason, a sentence.
-    Denied(String),
-    /// The site's robots.txt is to be fetched first.
-    Unknown,
-}
-
 /// What came of fetching a robots.txt.
 #[derive(Debug)]
 pub(super) enum Found<'a> {
@@ -87,7 +77,7 @@ pub(super) struct Robots {
     policy: RobotsPolicy,
     sites: HashMap<Arc<str>, Site>,
     /// In the order they were learned: the first one makes room for others.
-    learned: VecDeque<(Arc<str>, Duration)>,
+    learned: BTreeSet<(Duration, Arc<str>)>,
     bytes: u64,
 }
 
@@ -101,17 +91,19 @@ struct Site {
 
 impl Robots {
     pub fn new(policy: RobotsPolicy) -> Self {
-        Self { policy, sites: HashMap::new(), learned: VecDeque::new(), bytes: 0 }
+        Self { policy, sites: HashMap::new(), learned: BTreeSet::new(), bytes: 0 }
     }
 
-    /// Whether the URL may be fetched, as far as that is known.
-    pub fn permission(&self, url: &Url, now: Duration) -> Permission {
-        let Some(site) = self.site(url, now) else { return Permission::Unknown };
-        if site.rules.is_url_allowed(url) {
-            return Permission::Granted;
-        }
+    /// Whether the rules of the URL's site are known; otherwise its robots.txt is to be fetched first.
+    pub fn knows(&self, url: &Url, now: Duration) -> bool {
+        self.site(url, now).is_some()
+    }
+
+    /// Why the URL may not be fetched, a sentence; `None` when it may, as far as that is known.
+    pub fn denial(&self, url: &Url, now: Duration) -> Option<String> {
+        let site = self.site(url, now).filter(|site| !site.rules.is_url_allowed(url))?;
         let site_name = site_of(url);
-        Permission::Denied(match &site.ban {
+        Some(match &site.ban {
             None => format!("{site_name}/robots.txt does not let `{}` fetch it", self.policy.agent),
             Some(why) => format!("{site_name}/robots.txt could not be fetched, which counts as a ban: {why}"),
         })
@@ -144,17 +136,16 @@ impl Robots {
         let site = Site { rules, ban, learned: now, bytes };
         if let Some(old) = self.sites.insert(Arc::clone(&name), site) {
             self.bytes -= old.bytes;
+            self.learned.remove(&(old.learned, Arc::clone(&name)));
         }
-        self.learned.push_back((name, now));
+        self.learned.insert((now, name));
         while self.bytes > self.policy.cache && self.sites.len() > 1 {
             self.forget_first();
         }
     }
 
     fn forget_first(&mut self) {
-        let Some((name, learned)) = self.learned.pop_front() else { return };
-        // It may have been learned anew since.
-        if self.sites.get(&name).is_some_and(|site| site.learned == learned)
+        if let Some((_, name)) = self.learned.pop_first()
             && let Some(site) = self.sites.remove(&name)
         {
             self.bytes -= site.bytes;
@@ -174,4 +165,25 @@ fn weight(name: &str, rules: &robotxt::Robots) -> u64 {
     let patterns: usize = rules.rules().iter().map(|rule| rule.pattern().len() + PER_RULE).sum();
     let sitemaps: usize = rules.sitemaps().iter().map(|url| url.as_str().len() + PER_SITE).sum();
     (2 * name.len() + PER_SITE + patterns + sitemaps) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learn(robots: &mut Robots, site: &str, now: u64) {
+        let url = Url::parse(&format!("http://{site}/")).unwrap();
+        robots.learn(&url, Found::Failure("500".to_owned()), Duration::from_secs(now));
+    }
+
+    #[test]
+    fn a_site_that_is_learned_again_and_again_costs_no_more_memory() {
+        let mut robots = Robots::new(RobotsConfig { enabled: true, ..RobotsConfig::default() }.policy("a").unwrap());
+        (0..1000).for_each(|now| learn(&mut robots, "a.test", now));
+        assert_eq!((robots.sites.len(), robots.learned.len()), (1, 1));
+        learn(&mut robots, "b.test", 1000);
+        learn(&mut robots, "a.test", 1001);
+        robots.forget_first();
+        assert!(robots.sites.contains_key("http://a.test"), "the one that was learned last");
+    }
 }

@@ -35,11 +35,6 @@ impl Core {
 
     /// Fires the timers that are due.
     pub(super) fn advance(&mut self, now: Duration) {
-        while let Some(id) = self.unblocked.pop() {
-            if self.hosts.contains(id) {
-                self.refresh(id, now);
-            }
-        }
         while let Some((at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, id));
             self.hosts[id].timer = None;
@@ -104,17 +99,16 @@ impl Core {
         true
     }
 
-    /// Lets the oldest line into the table even if it is full: all its hosts may be waiting for that line.
-    pub(super) fn admit_oldest(&mut self, now: Duration) {
-        let oldest = self.turns.oldest().map(|(turn, _)| turn);
-        let Some(job) = self.untracked.pop_front_if(|job| Some(job.ticket.turn) == oldest) else { return };
-        if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
-            self.enqueue(job, id, now);
+    /// Brings the ring, the timers and the table in line with the host's state, and with that of hosts whose lines waited
+    /// for one that was settled here.
+    pub(super) fn refresh(&mut self, id: usize, now: Duration) {
+        self.bring_in_line(id, now);
+        while let Some(id) = self.unblocked.pop() {
+            self.bring_in_line(id, now);
         }
     }
 
-    /// Brings the ring, the timers and the table in line with the host's state.
-    pub(super) fn refresh(&mut self, id: usize, now: Duration) {
+    fn bring_in_line(&mut self, id: usize, now: Duration) {
         let clocks = self.clocks(now);
         // It may have made room for another in the meantime.
         let Some(host) = self.hosts.get(id) else { return };
@@ -137,7 +131,9 @@ impl Core {
             // A line that falls due later may be the oldest one, for which a ready host may have to wait.
             true => host.next_due(now),
             false => {
-                let gives_up_at = host.circuit.gives_up_in(&self.settings.health, clocks).map(|left| now + left);
+                let gives_up_in =
+                    host.circuit.gives_up_in(&self.settings.health, clocks).filter(|_| host.waiting() > 0);
+                let gives_up_at = gives_up_in.map(|left| now + left);
                 [next_start, gives_up_at].into_iter().flatten().filter(|at| *at > now).min()
             }
         };
@@ -196,7 +192,9 @@ impl Core {
         self.keep(id);
         let host = self.hosts.remove(id);
         self.names.remove(&host.name);
-        if host.in_ring {
+        if host.in_ring && self.ring.front() == Some(&id) {
+            self.ring.pop_front();
+        } else if host.in_ring {
             // Its last line left out of turn, or without a start at all: seldom enough to look through the ring.
             self.ring.retain(|other| *other != id);
         }

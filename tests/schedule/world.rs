@@ -193,8 +193,11 @@ impl<'a> World<'a> {
 
     fn rest(&mut self) -> Until {
         let until = self.next();
-        // Deadlines that pass while no permit is free show only now.
-        self.hand_out();
+        if self.core.has_settled() {
+            // Deadlines that pass while no permit is free show only now; and others may have waited for those lines.
+            self.hand_out();
+            return Until::Script(self.now);
+        }
         let rest =
             Rest { counts: self.core.counts(), hosts: self.core.hosts(), in_window: self.window.in_use(), until };
         self.note(What::Rests(rest));
