@@ -198,7 +198,7 @@ impl<'de> Deserialize<'de> for Concurrency {
             type Value = Concurrency;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of requests, or \"adaptive\" in quotes")
+                f.write_str("requests at once; write a number without quotes, or \"adaptive\" in quotes")
             }
 
             fn visit_i64<E: de::Error>(self, n: i64) -> Result<Concurrency, E> {

@@ -310,7 +310,7 @@ fn a_value_of_the_environment_that_does_not_fit_is_not_printed() {
         ("[fetch]\nproxy = \"${V}\"\n", "write for example `http://proxy.example:3128`"),
         ("[output]\nbody = \"${V}\"\n", "write `auto`, `text`, `base64` or `none`"),
         ("[network]\nallow = [\"${V}\"]\n", "write for example `127.0.0.0/8`"),
-        ("[limits]\nconcurrency = \"${V}\"\n", "write a whole number from 1 to 65535"),
+        ("[limits]\nconcurrency = \"${V}\"\n", "write a number without quotes, or \"adaptive\" in quotes"),
         ("[hosts.x]\nheaders = \"${V}\"\n", "write a table"),
         ("[fetch.headers]\naccept = \"${V}\\u0000\"\n", "has a control character"),
         ("[sink.a.jsonl]\npath = \"${V}\"\n[sink.b.jsonl]\npath = \"${V}\"\n", "give each its own"),

@@ -60,13 +60,13 @@ fn described(value: &DeValue<'_>) -> Option<String> {
 
 /// What to write instead.
 fn fix(key: &str, message: &str) -> String {
-    if let Some((low, high)) = bounds_of(key) {
-        return format!("write a whole number from {low} to {high}");
-    }
     // Only what comes after the value, which comes first in these messages, is of interest.
     let expected = message.rsplit_once(", expected ").map_or(message, |(_, expected)| expected);
     if let Some((_, hint)) = expected.rsplit_once("; write ") {
         return format!("write {hint}");
+    }
+    if let Some((low, high)) = bounds_of(key) {
+        return format!("write a whole number from {low} to {high}");
     }
     match expected.trim() {
         "u16" | "u32" | "u64" => format!("write a whole number from 0 to {}", u32::MAX),

@@ -16,6 +16,7 @@ mod common;
 
 mod scene;
 
+mod adaptive;
 mod body;
 mod connect;
 mod health;
@@ -25,6 +26,7 @@ mod retries;
 mod robots;
 
 mod conservation;
+mod crowd;
 mod cuts;
 mod parses;
 mod rates;

@@ -98,10 +98,16 @@ pub fn provoke<L: AsRef<[u8]>>(fetchd: Fetchd, lines: impl IntoIterator<Item = L
     faulty
 }
 
-/// That a process never had more memory than it may (`VmHWM` of proc(5)).
+/// That a process never had more memory than it may.
 pub fn assert_little_memory(pid: Pid) {
+    let most = most_memory(pid);
+    assert!(most < MOST_MEMORY, "{} MiB of memory", most >> 20);
+}
+
+/// The most memory that a process had so far, in bytes (`VmHWM` of proc(5)).
+pub fn most_memory(pid: Pid) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    assert!(kibibytes << 10 < MOST_MEMORY, "{} MiB of memory", kibibytes >> 10);
+    kibibytes << 10
 }

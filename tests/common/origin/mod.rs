@@ -82,6 +82,10 @@ impl Origin {
         Self { address, scheme, log, _stop: stop }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `ADDRESS:PORT`
     pub fn authority(&self) -> String {
         self.address.to_string()
