@@ -85,9 +85,9 @@ fn a_head_that_is_too_large_fails_the_line_at_once() {
     let origin = Origin::start();
     let lines = |count: usize| (0..count).map(|n| format!("x-{n}: a\r\n")).collect::<String>();
     let urls = [
-        origin.script("/most", ok_with(&lines(99), b"fits")),
-        origin.script("/many", ok_with(&lines(100), b"does not fit")),
-        origin.script("/long", ok_with(&format!("x: {}\r\n", "a".repeat(1 << 20)), b"does not fit")),
+        origin.play("/most", [send(ok_with(&lines(99), b"fits"))]),
+        origin.play("/many", [send(ok_with(&lines(100), b"does not fit"))]),
+        origin.play("/long", [send(ok_with(&format!("x: {}\r\n", "a".repeat(1 << 20)), b"does not fit"))]),
         origin.play("/endless", [send(format!("{OK}x: ")), Step::Repeat(vec![send(vec![b'a'; 4096])])]),
         origin.play("/status", [send("HTTP/1.1 200 "), Step::Repeat(vec![send(vec![b'a'; 4096])])]),
     ];
@@ -121,7 +121,7 @@ fn hints_without_end_are_no_answer_and_take_no_memory() {
     // As fast as a network is: an unbounded loopback would show how busy a machine can be kept.
     let endless = |interim: &str| [Step::Repeat(vec![send(interim.repeat(50)), Step::Wait(Duration::from_millis(1))])];
     let urls = [
-        origin.script("/few", [hint.repeat(3).into(), ok_with("", b"ok")].concat()),
+        origin.play("/few", [send(hint.repeat(3)), send(ok_with("", b"ok"))]),
         origin.play("/hints", endless(hint)),
         origin.play("/continue", endless("HTTP/1.1 100 Continue\r\n\r\n")),
     ];

@@ -105,7 +105,8 @@ impl Origin {
         self.url(&format!("/redirect?{query}"))
     }
 
-    /// Answers a path with exactly these bytes and closes the connection; its URL comes back.
+    /// Answers a path with exactly these bytes and closes the connection; its URL comes back. Where the bytes do not
+    /// announce the end, another request may just be on its way.
     pub fn script(&self, path: &str, answer: impl Into<Vec<u8>>) -> String {
         self.play(path, [send(answer), Step::Close])
     }
