@@ -10,6 +10,7 @@ mod line;
 mod memory;
 mod record;
 mod request;
+mod target;
 mod ticket;
 
 pub use answer::{Answer, Attempt, Body, Failure, RetryAfter, Sent};
@@ -19,5 +20,6 @@ pub use kind::{Kind, Outcome, Retry};
 pub use line::{Echo, EchoInput, Identity, Input, Line, Text, redact};
 pub use memory::{CHUNK, Held, Memory};
 pub use record::{Done, Record, Times};
-pub use request::{Rejection, Request, check_url, parse, parse_header};
+pub use request::{Rejection, Request, parse, parse_header};
+pub use target::check_url;
 pub use ticket::{Receipt, Room, Ticket, Window};

@@ -1,0 +1,66 @@
+//! The URL of a request: read as it is written, and held to what every URL must be.
+
+use url::Url;
+
+use super::Kind;
+use super::line::redact;
+use super::request::Rejection;
+
+/// Reads a URL as a line, or a JSON object's `url`, gives it.
+pub(super) fn parse_url(text: &str) -> Result<Url, Rejection> {
+    // The URL parser drops tab, LF and CR without a word, so the bytes are looked at first.
+    if let Some(bad) = text.chars().find(|c| c.is_control()) {
+        let message = format!("the URL has the control character U+{:04X}; percent-encode it", u32::from(bad));
+        return Err(Rejection::new(Kind::InvalidChar, message));
+    }
+    let mut url = Url::parse(text).map_err(|error| Rejection::new(Kind::InvalidUrl, explain(text, error)))?;
+    check_url(&url).map_err(|rejection| match rejection.kind {
+        Kind::SchemeNotAllowed if looks_bare(text) => Rejection::new(Kind::InvalidUrl, did_you_mean(text)),
+        _ => rejection,
+    })?;
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// What holds for every URL that is requested: those of lines and those of redirects.
+///
+/// # Errors
+/// `scheme_not_allowed`, `credentials_in_url`, `invalid_url`.
+pub fn check_url(url: &Url) -> Result<(), Rejection> {
+    // hyper's `Uri` takes no more than this.
+    const MAX_URL: usize = 65_534;
+    if !matches!(url.scheme(), "http" | "https") {
+        let message = format!("the scheme `{}` is not http or https", url.scheme());
+        return Err(Rejection::new(Kind::SchemeNotAllowed, message));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        let message = "the URL carries a user name or password; send an authorization header instead";
+        return Err(Rejection::new(Kind::CredentialsInUrl, message));
+    }
+    if url.as_str().len() > MAX_URL {
+        return Err(Rejection::new(Kind::InvalidUrl, format!("the URL is longer than {MAX_URL} bytes")));
+    }
+    if url.host_str().is_none_or(|host| host.trim_end_matches('.').is_empty()) {
+        return Err(Rejection::new(Kind::InvalidUrl, "the URL has no host"));
+    }
+    Ok(())
+}
+
+fn explain(text: &str, error: url::ParseError) -> String {
+    match error {
+        url::ParseError::RelativeUrlWithoutBase => did_you_mean(text),
+        other => format!("not a URL: {other}"),
+    }
+}
+
+/// `example.com/a` and `localhost:8080/a` (whose "scheme" is a host name).
+fn looks_bare(text: &str) -> bool {
+    let Some((head, rest)) = text.split_once(':') else { return true };
+    let port = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    (head.contains('.') || head == "localhost") && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn did_you_mean(text: &str) -> String {
+    let shown: String = redact(text).chars().take(200).collect();
+    format!("not an absolute URL; did you mean https://{}?", shown.trim_start_matches('/'))
+}

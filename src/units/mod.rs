@@ -1,0 +1,139 @@
+//! The units a person writes: `500ms`, `30s`, `10m`; `64KiB`, `16MiB`; `5/s`, `100/min`, `unlimited`; `10.0.0.0/8`.
+//!
+//! Each type reads and writes the same text in TOML, on the command line and in messages.
+
+mod numbers;
+mod times;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+pub use numbers::{Concurrency, Share, Size};
+pub use times::{Period, Rate, Span};
+
+/// A network in CIDR notation, or an address as the network of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(pub IpNet);
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>()
+            .or_else(|_| address())
+            .map(Self)
+            .map_err(|_| format!("`{text}` is not a network; write for example `127.0.0.0/8` or `10.1.2.3`"))
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Gives a type that reads and writes as text its serde form: a string; `$what` is for whoever wrote something else.
+macro_rules! serde_as_text {
+    ($($type:ty: $what:literal),*) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl de::Visitor<'_> for Text {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($what)
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                from.deserialize_str(Text)
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+    )*};
+}
+
+serde_as_text!(
+    Span: "a duration in quotes; write for example \"500ms\", \"30s\" or \"10m\"",
+    Size: "a size in quotes; write for example \"64KiB\" or \"16MiB\"",
+    Rate: "a rate in quotes; write for example \"5/s\", \"100/min\", \"1000/h\" or \"unlimited\"",
+    Share: "a share in quotes; write for example \"10%\" or \"unlimited\"",
+    Network: "a network in quotes; write for example \"127.0.0.0/8\" or \"10.1.2.3\""
+);
+
+/// A number as people read it: 16,210.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number with what it counts: `1 line`, `2 lines`.
+pub fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn units_read_what_they_write() {
+        for text in ["500ms", "30s", "10m"] {
+            assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+        }
+        for text in ["512", "64KiB", "16MiB", "1GiB"] {
+            assert_eq!(text.parse::<Size>().unwrap().to_string(), text);
+        }
+        for text in ["5/s", "100/min", "1000/h", "unlimited"] {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
+        for text in ["10%", "0%", "unlimited"] {
+            assert_eq!(text.parse::<Share>().unwrap().to_string(), text);
+        }
+        for text in ["8", "adaptive"] {
+            assert_eq!(text.parse::<Concurrency>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_rate_is_one_start_every_period_over_n() {
+        assert_eq!("5/s".parse::<Rate>().unwrap().every(), Duration::from_millis(200));
+        assert_eq!("100/min".parse::<Rate>().unwrap().every(), Duration::from_millis(600));
+    }
+
+    #[test]
+    fn numbers_are_grouped_as_people_read_them() {
+        let shown: Vec<_> = [0, 999, 1000, 16_210, 1_000_000].into_iter().map(grouped).collect();
+        assert_eq!(shown, ["0", "999", "1,000", "16,210", "1,000,000"]);
+    }
+
+    #[test]
+    fn a_wrong_unit_is_told_how_to_write_it() {
+        for text in ["0/s", "5/d", "x/s", "5", "2000000/s"] {
+            assert!(text.parse::<Rate>().unwrap_err().contains("`5/s`"), "{text}");
+        }
+        assert!("-5s".parse::<Span>().unwrap_err().contains("`30s`"));
+        assert!("16 MB?".parse::<Size>().unwrap_err().contains("`16MiB`"));
+    }
+}
