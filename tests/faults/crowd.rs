@@ -2,9 +2,10 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::common::codings::{encoded, gzip};
 use crate::common::fetchd::{Fetchd, kind};
