@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use super::round::{Round, cuts_were_in_vain};
+
 /// Answers that a decision rests on, at least.
 const SAMPLES: usize = 16;
 
@@ -15,6 +17,9 @@ const HOLD: u32 = 12;
 
 /// How much of a difference is believed at once.
 const LEARN: f64 = 0.1;
+
+/// How long a limit that was found out is worth remembering.
+const FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// What a refusal leaves of the limit.
 const CUT: f64 = 0.8;
@@ -31,6 +36,9 @@ pub(super) struct Adaptive {
     /// Whether the limit was reached since then: otherwise more would change nothing.
     reached: bool,
     samples: Vec<f64>,
+    /// How long the requests of these samples were under way, all together.
+    took: Duration,
+    last_answer: Duration,
     growth: Growth,
     /// What was before the cuts of late: whether they helped is yet to be seen.
     before: Option<Round>,
@@ -46,28 +54,6 @@ enum Growth {
     Held(u32),
 }
 
-/// A limit, and the times to first byte under it.
-#[derive(Clone, Copy, Debug)]
-struct Round {
-    limit: f64,
-    /// Their mean, in seconds.
-    mean: f64,
-    /// How far the mean may be off by chance, as a share of it.
-    doubt: f64,
-}
-
-impl Round {
-    /// Of some times in seconds. The mean and not the median, for it is the mean that grows with the queue (Little's
-    /// law); a few that are far off do not count for more than three times the median.
-    fn of(limit: f64, times: &mut [f64]) -> Self {
-        let (count, middle) = (times.len() as f64, times.len() / 2);
-        let most = 3.0 * *times.select_nth_unstable_by(middle, f64::total_cmp).1;
-        let mean = (times.iter().map(|time| time.min(most)).sum::<f64>() / count).max(1e-9);
-        let variance = times.iter().map(|time| (time.min(most) - mean).powi(2)).sum::<f64>() / count;
-        Self { limit, mean, doubt: (variance / count).sqrt() / mean }
-    }
-}
-
 impl Adaptive {
     /// A limit that begins with one request at a time, and never is above `most`.
     pub fn new(most: u32) -> Self {
@@ -78,6 +64,8 @@ impl Adaptive {
             since: Duration::ZERO,
             reached: false,
             samples: Vec::new(),
+            took: Duration::ZERO,
+            last_answer: Duration::ZERO,
             growth: Growth::Fast,
             before: None,
         }
@@ -93,12 +81,20 @@ impl Adaptive {
         self.reached |= in_flight >= self.limit;
     }
 
-    /// Notes an answer to a request that was sent at `sent`.
-    pub fn answered(&mut self, sent: Duration, ttfb: Duration, now: Duration) {
+    /// Until when it is worth remembering without requests: a new one would begin with one at a time.
+    pub fn remembered_until(&self) -> Duration {
+        if self.limit == 1 { Duration::ZERO } else { self.last_answer + FRESH_FOR }
+    }
+
+    /// Notes an answer to a request that was sent at `sent`. What is measured is the time to first byte, or any other
+    /// that grows as it does.
+    pub fn answered(&mut self, sent: Duration, measured: Duration, now: Duration) {
+        self.last_answer = now;
         if sent < self.since {
             return;
         }
-        self.samples.push(ttfb.as_secs_f64());
+        self.took += now.saturating_sub(sent);
+        self.samples.push(measured.as_secs_f64());
         if self.samples.len() >= SAMPLES.max(2 * self.limit as usize) {
             let round = Round::of(self.limit.into(), &mut self.samples);
             self.decide(round, now);
@@ -130,7 +126,8 @@ impl Adaptive {
             self.before.get_or_insert(round);
             self.growth = Growth::Held(HOLD);
             // Those that wait there now still make others wait.
-            self.set(served.max(round.limit / 2.0).round() as u32, now + Duration::from_secs_f64(round.mean));
+            let they_take = self.took.div_f64(self.samples.len().max(1) as f64);
+            self.set(served.max(round.limit / 2.0).round() as u32, now + they_take);
         } else {
             self.grow(queue, round.mean, now);
         }
@@ -163,14 +160,9 @@ impl Adaptive {
             (self.since, self.reached) = (since, false);
         }
         self.limit = limit;
+        self.took = Duration::ZERO;
         self.samples.clear();
     }
-}
-
-/// Whether the time to first byte stayed as it was, though there was much less load.
-fn cuts_were_in_vain(before: Round, now: Round) -> bool {
-    let load = now.limit / before.limit;
-    load <= 0.3 && now.mean > before.mean * (1.0 + load) / 2.0
 }
 
 #[cfg(test)]
@@ -272,6 +264,20 @@ mod tests {
             limit.answered(time(n), time(10), time(n + 10));
         }
         assert_eq!(limit.limit(), 1, "two at once were never asked for");
+    }
+
+    #[test]
+    fn after_a_cut_it_looks_away_for_as_long_as_requests_take_whatever_is_measured() {
+        let server = Server { at_once: 100, ms: 10.0, jitter: 0.1 };
+        let mut scene = Scene::new(40);
+        settle(&mut scene, &server);
+        let (sent, second) = (time(scene.now), Duration::from_secs(1));
+        while scene.limit.limit() == 40 {
+            scene.limit.answered(sent, 100 * second, sent + second);
+        }
+        // The round had begun with faster ones.
+        let away = scene.limit.since - (sent + second);
+        assert!((second / 2..=second).contains(&away), "{away:?}");
     }
 
     #[test]

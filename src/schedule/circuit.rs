@@ -189,7 +189,7 @@ impl Circuit {
     /// Until when failures are remembered of a host without lines. It costs others nothing when it is forgotten.
     pub fn remembered_until(&self, policy: &HealthPolicy) -> Duration {
         match (&self.open, self.failures) {
-            (Some(_), _) => self.last_failure + policy.give_up,
+            (Some(_), _) => self.last_failure + policy.give_up.max(policy.cool_down),
             (None, 1..) => self.last_failure + policy.cool_down,
             (None, 0) => Duration::ZERO,
         }

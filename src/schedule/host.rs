@@ -188,7 +188,8 @@ impl Host {
     /// Until when it is worth remembering without lines.
     pub fn remembered_until(&self, settings: &Settings) -> Duration {
         let rest = self.rest.closed_until.max(self.rest.remembered_until(&settings.retry));
-        rest.max(self.circuit.remembered_until(&settings.health)).max(self.kept_until())
+        let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.remembered_until());
+        rest.max(self.circuit.remembered_until(&settings.health)).max(limit).max(self.kept_until())
     }
 }
 

@@ -18,7 +18,7 @@ impl Load {
         match attempt {
             Attempt::Answer(answer) => match answer.status.as_u16() {
                 429 | 503 => Some(Self::Over),
-                200..=399 => Some(Self::Answered(answer.ttfb)),
+                200..=499 => Some(Self::Answered(answer.ttfb)),
                 _ => None,
             },
             Attempt::Failed(failure) => match failure.kind {
@@ -42,6 +42,10 @@ impl Core {
             return self.starve(job, now);
         }
         let Some(load) = Load::of(attempt) else { return };
+        if job.aside.is_some() && matches!(load, Load::Answered(_)) {
+            // A robots.txt is no measure of a host's pages.
+            return;
+        }
         let host = &mut self.hosts[job.host];
         match (host.adaptive(), &load) {
             (Some(adaptive), Load::Answered(ttfb)) => adaptive.answered(job.sent, *ttfb, now),
@@ -51,11 +55,12 @@ impl Core {
         // Over all hosts it is the slowing down that counts, for each has a time of its own; one in trouble is its own
         // limit's business.
         if let (Some(adaptive), Load::Answered(ttfb)) = (&mut self.adaptive, load) {
-            if let Some(fastest) = host.fastest {
-                let slower = ttfb.as_secs_f64() / fastest.as_secs_f64().max(1e-6);
-                adaptive.answered(job.sent, Duration::from_secs_f64(slower.min(1e6)), now);
-            }
-            host.fastest = Some(host.fastest.map_or(ttfb, |fastest| fastest.min(ttfb)));
+            // The first answer of a host shows no slowing down; but if it did not count, a run with one line for each of
+            // many hosts would never learn anything.
+            let fastest = host.fastest.unwrap_or(ttfb);
+            let slower = ttfb.as_secs_f64().max(1e-6) / fastest.as_secs_f64().max(1e-6);
+            adaptive.answered(job.sent, Duration::from_secs_f64(slower.min(1e6)), now);
+            host.fastest = Some(fastest.min(ttfb));
         }
     }
 

@@ -22,6 +22,7 @@ mod oldest;
 mod pace;
 mod rest;
 mod robots;
+mod round;
 mod table;
 mod turns;
 

@@ -94,3 +94,33 @@ fn the_limit_of_the_whole_run_settles_at_its_knee() {
         assert_near(knee, settled(&mut town, 60_000));
     }
 }
+
+#[test]
+fn a_run_with_one_line_for_each_host_does_not_stay_at_one_at_a_time() {
+    let settings = Settings { adaptive: Some(256), ..Settings::default() };
+    let mut town = Town::new(settings, 256, vec![serves(1, ms(500)); 2000]);
+    (0..2000).for_each(|host| town.push(host));
+    town.play_until(Duration::from_secs(3600));
+    let last = town.seen.iter().map(|seen| seen.last).max().expect("many hosts");
+    assert!(last < Duration::from_secs(100), "{last:?}, and 1000 s one at a time");
+}
+
+#[test]
+fn a_host_that_lacks_everything_is_asked_as_much_as_any_other() {
+    let mut town = Town::new(settings(), 256, vec![Manner::Lacks(ms(100))]);
+    let settled = settled(&mut town, 400_000);
+    assert!(settled > 40.0, "{settled}");
+}
+
+#[test]
+fn what_was_found_out_is_remembered_from_one_burst_to_the_next() {
+    let mut town = Town::new(settings(), 256, vec![serves(16, ms(100))]);
+    (0..3000).for_each(|_| town.push(0));
+    town.play_until(Duration::from_secs(40));
+    assert_eq!(town.seen[0].ok, 3000);
+    town.play_until(Duration::from_secs(60));
+    (0..100).for_each(|_| town.push(0));
+    let soon = town.now + ms(50);
+    town.play_until(soon);
+    assert!(town.seen[0].requests >= 10, "{} at once", town.seen[0].requests);
+}

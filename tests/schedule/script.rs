@@ -104,14 +104,20 @@ impl Script {
         self
     }
 
-    /// Retries are due at once or when Retry-After says: no time is left to chance, or to what others met.
-    pub fn without_backoff(mut self) -> Self {
-        self.settings.retry.backoff = Duration::ZERO;
-        self.settings.health = no_circuits();
+    /// So many requests at once as there are permits, found out by nobody.
+    pub fn without_adaptive_limits(mut self) -> Self {
+        self.settings.adaptive = None;
         for limits in &mut self.limits {
             limits.concurrency = Concurrency::Fixed(at_once(limits));
         }
         self
+    }
+
+    /// Retries are due at once or when Retry-After says: no time is left to chance, or to what others met.
+    pub fn without_backoff(mut self) -> Self {
+        self.settings.retry.backoff = Duration::ZERO;
+        self.settings.health = no_circuits();
+        self.without_adaptive_limits()
     }
 
     pub fn without_global_rate(mut self) -> Self {
@@ -199,11 +205,13 @@ pub fn some_ms(range: std::ops::Range<u64>) -> impl Strategy<Value = Duration> {
 fn settings() -> impl Strategy<Value = Settings> {
     let every = prop_oneof![3 => Just(Duration::ZERO), 1 => some_ms(1..40)];
     let times = (every, some_ms(50..1000), some_ms(100..3000));
-    (times, retry_policy(), budget(), health(), 0u32..4, any::<u64>()).prop_map(
-        |((every, timeout, deadline), retry, host_budget, health, max_redirects, seed)| Settings {
+    let adaptive = prop_oneof![3 => Just(None), 1 => (1u32..5).prop_map(Some)];
+    (times, adaptive, retry_policy(), budget(), health(), 0u32..4, any::<u64>()).prop_map(
+        |((every, timeout, deadline), adaptive, retry, host_budget, health, max_redirects, seed)| Settings {
             every,
             timeout,
             deadline,
+            adaptive,
             retry,
             host_budget,
             health,

@@ -16,6 +16,8 @@ pub enum Manner {
     Serves { at_once: usize, time: Duration },
     /// The same, but what would have to wait is refused with 503.
     Rejects { at_once: usize, time: Duration },
+    /// 404 after so long, however many ask.
+    Lacks(Duration),
     /// No connection, after so long.
     IsDead(Duration),
     /// Silence until the attempt's end.
@@ -144,6 +146,7 @@ impl Town {
             Manner::Rejects { time, .. } => {
                 in_time(Attempt::Answer(Box::new(Answer { ttfb: time, ..answer(200) })), time)
             }
+            Manner::Lacks(time) => in_time(Attempt::Answer(Box::new(Answer { ttfb: time, ..answer(404) })), time),
             Manner::IsDead(after) => in_time(failed(Kind::ConnectTimeout, Sent::Nothing), after),
             Manner::Hangs => in_time(answered(200), Duration::MAX),
             Manner::Fails => (answered(500), ms(1)),
