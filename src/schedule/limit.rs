@@ -35,6 +35,10 @@ pub enum Limit {
     HostPause(Arc<str>),
     /// This host could not be reached, time and again.
     CircuitOpen(Arc<str>),
+    /// The robots.txt of a site at this host is yet to come.
+    Robots(Arc<str>),
+    /// The robots.txt of this host asks for more time between requests than `hosts.rate` does.
+    CrawlDelay(Arc<str>),
     /// Retries of this host wait for their back-off.
     Backoff(Arc<str>),
     /// `limits.hosts`
@@ -65,13 +69,15 @@ impl Core {
             Limit::CircuitOpen(name)
         } else if host.rest.paused_until > now {
             Limit::HostPause(name)
+        } else if host.asking.is_some() {
+            Limit::Robots(name)
         } else if host.in_flight >= host.concurrency() {
             match host.limits.concurrency {
                 Concurrency::Fixed(n) => Limit::HostConcurrency(name, n),
                 Concurrency::Adaptive => Limit::HostAdaptive(name, host.concurrency()),
             }
         } else if host.pace.next() > now {
-            Limit::HostRate(name)
+            if host.pace.is_slower_than(host.limits.every) { Limit::CrawlDelay(name) } else { Limit::HostRate(name) }
         } else {
             Limit::Backoff(name)
         }

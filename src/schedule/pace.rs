@@ -34,6 +34,11 @@ impl Pace {
         self.every = self.every.max(every);
     }
 
+    /// Whether there is more time than this from one start to the next.
+    pub fn is_slower_than(&self, every: Duration) -> bool {
+        self.every > every
+    }
+
     /// Notes a start.
     pub fn start(&mut self, now: Duration) {
         self.due = self.due.max(now.saturating_sub(SLACK)) + self.every;

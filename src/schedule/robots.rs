@@ -3,7 +3,7 @@
 //! In: a site's robots.txt, or that there is none. Out: whether a URL may be fetched, and how long to wait in between.
 //! Who fetches the file, and when, is the business of `ask`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,8 +76,10 @@ pub(super) enum Found<'a> {
 pub(super) struct Robots {
     policy: RobotsPolicy,
     sites: HashMap<Arc<str>, Site>,
-    /// In the order they were learned: the first one makes room for others.
-    learned: BTreeSet<(Duration, Arc<str>)>,
+    /// By the number under which they were learned: the first one makes room for others.
+    order: BTreeMap<u64, Arc<str>>,
+    /// Files learned so far.
+    count: u64,
     bytes: u64,
 }
 
@@ -86,12 +88,13 @@ struct Site {
     rules: robotxt::Robots,
     ban: Option<String>,
     learned: Duration,
+    number: u64,
     bytes: u64,
 }
 
 impl Robots {
     pub fn new(policy: RobotsPolicy) -> Self {
-        Self { policy, sites: HashMap::new(), learned: BTreeSet::new(), bytes: 0 }
+        Self { policy, sites: HashMap::new(), order: BTreeMap::new(), count: 0, bytes: 0 }
     }
 
     /// Whether the rules of the URL's site are known; otherwise its robots.txt is to be fetched first.
@@ -133,19 +136,20 @@ impl Robots {
         let name: Arc<str> = site_of(url).into();
         let bytes = weight(&name, &rules);
         self.bytes += bytes;
-        let site = Site { rules, ban, learned: now, bytes };
+        self.count += 1;
+        let site = Site { rules, ban, learned: now, number: self.count, bytes };
         if let Some(old) = self.sites.insert(Arc::clone(&name), site) {
             self.bytes -= old.bytes;
-            self.learned.remove(&(old.learned, Arc::clone(&name)));
+            self.order.remove(&old.number);
         }
-        self.learned.insert((now, name));
+        self.order.insert(self.count, name);
         while self.bytes > self.policy.cache && self.sites.len() > 1 {
             self.forget_first();
         }
     }
 
     fn forget_first(&mut self) {
-        if let Some((_, name)) = self.learned.pop_first()
+        if let Some((_, name)) = self.order.pop_first()
             && let Some(site) = self.sites.remove(&name)
         {
             self.bytes -= site.bytes;
@@ -180,9 +184,9 @@ mod tests {
     fn a_site_that_is_learned_again_and_again_costs_no_more_memory() {
         let mut robots = Robots::new(RobotsConfig { enabled: true, ..RobotsConfig::default() }.policy("a").unwrap());
         (0..1000).for_each(|now| learn(&mut robots, "a.test", now));
-        assert_eq!((robots.sites.len(), robots.learned.len()), (1, 1));
+        assert_eq!((robots.sites.len(), robots.order.len()), (1, 1));
         learn(&mut robots, "b.test", 1000);
-        learn(&mut robots, "a.test", 1001);
+        learn(&mut robots, "a.test", 1000);
         robots.forget_first();
         assert!(robots.sites.contains_key("http://a.test"), "the one that was learned last");
     }

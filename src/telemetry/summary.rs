@@ -144,6 +144,10 @@ pub(super) fn limited_by(limit: &Limit) -> String {
         }
         Limit::HostPause(host) => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
         Limit::CircuitOpen(host) => format!("limited by {host}, which cannot be reached (health)"),
+        Limit::Robots(host) => format!("limited by the robots.txt of {host}, which is yet to come (robots.enabled)"),
+        Limit::CrawlDelay(host) => {
+            format!("limited by the Crawl-delay of {host}'s robots.txt (robots.max_crawl_delay)")
+        }
         Limit::Backoff(host) => format!("limited by retries of {host} (retry.backoff)"),
     }
 }

@@ -15,6 +15,7 @@ mod accounts;
 mod adaptive;
 mod crowd;
 mod deadlines;
+mod errands;
 mod health;
 mod politeness;
 mod redirects;

@@ -3,36 +3,62 @@
 use std::time::Duration;
 
 use fetchd::item::{Attempt, Done, Job, Kind, Outcome, Record, Sent};
-use fetchd::schedule::{Core, HealthPolicy, RobotsPolicy, Settings};
+use fetchd::schedule::{Core, RobotsPolicy, Settings};
 use http::Method;
+use proptest::prelude::*;
+use proptest::sample::select;
 
-use crate::items::{answered, answered_later, failed, get, job, limits, ms, redirected, request, robots};
+use crate::items::{answered, answered_later, failed, get, limits, ms, redirected, robots};
+use crate::script::{Reply, scripts};
+use crate::world::{What, play};
 
-const ALL: &str = "User-agent: *\nDisallow: /private\n";
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
-fn policy() -> RobotsPolicy {
+    #[test]
+    fn what_is_disallowed_is_never_sent_whichever_line_is_taken(
+        script in scripts(), max_hosts in 1usize..6, cache in select(vec![1, 1 << 20])
+    ) {
+        let obedient = RobotsPolicy { cache, ..policy() };
+        let script = script.with_replies(|_| Reply::Status(200)).with_max_hosts(max_hosts).obeying_robots(Some(obedient));
+        for event in play(&script) {
+            match event.what {
+                What::Started { path, turn, .. } => prop_assert_ne!(path, "/1", "line {}", turn),
+                What::Settled(settled) => {
+                    let allowed = script.lines[settled.turn as usize].path != 1;
+                    prop_assert!(allowed || matches!(settled.kind, Some(Kind::RobotsDenied | Kind::Timeout | Kind::CircuitOpen | Kind::Deadline)));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+pub const ALL: &str = "User-agent: *\nDisallow: /private\n";
+
+pub fn policy() -> RobotsPolicy {
     RobotsPolicy { agent: "fetchd".to_owned(), max_crawl_delay: Duration::from_secs(60), cache: 1 << 20 }
 }
 
-fn core() -> Core {
+pub fn core() -> Core {
     Core::new(Settings { robots: Some(policy()), ..Settings::default() })
 }
 
 /// Takes the one line that may start, which must be for this URL.
 #[track_caller]
-fn take(core: &mut Core, url: &str, now: Duration) -> Box<Job> {
+pub fn take(core: &mut Core, url: &str, now: Duration) -> Box<Job> {
     let job = core.take(now);
     assert_eq!(job.as_ref().map(|job| job.request.url.as_str()), Some(url));
     job.expect("it is there")
 }
 
 #[track_caller]
-fn settled(core: &mut Core) -> Done {
+pub fn settled(core: &mut Core) -> Done {
     core.take_settled().expect("a line is settled")
 }
 
 /// A core that was told this of http://a.test/robots.txt by its first line, which asks for `/page`.
-fn told(attempt: Attempt) -> Core {
+pub fn told(attempt: Attempt) -> Core {
     let mut core = core();
     core.push(get(0, "http://a.test/page"), ms(0));
     let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
@@ -250,151 +276,5 @@ fn a_scheme_and_a_port_are_sites_of_their_own() {
         let asks = take(&mut core, &format!("{site}/robots.txt"), ms(2));
         core.verdict(asks, answered(404), ms(1), ms(2));
         take(&mut core, &format!("{site}/page"), ms(2));
-    }
-}
-
-#[test]
-fn a_post_reserves_its_body_only_once_it_may_be_sent() {
-    let mut core = core();
-    core.push(job(0, request(Method::POST, "http://a.test/form")), ms(0));
-    assert!(core.peek(ms(0)).is_some_and(|need| need.memory < Settings::default().largest_body));
-    let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
-    core.verdict(asks, answered(404), ms(1), ms(1));
-    assert!(core.peek(ms(1)).is_some_and(|need| need.memory == Settings::default().largest_body));
-    assert_eq!(take(&mut core, "http://a.test/form", ms(1)).request.method, Method::POST);
-}
-
-#[test]
-fn when_memory_is_short_the_line_that_went_for_the_rules_stands_in_for_the_oldest() {
-    let mut core = core();
-    core.push(get(5, "http://a.test/second"), ms(0));
-    let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
-    core.push(get(3, "http://a.test/first"), ms(0));
-    core.verdict(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(1));
-    let due = core.next_wakeup(ms(1)).expect("it is tried again");
-    let asks = core.take_oldest(due).expect("the oldest waits for it");
-    assert_eq!(asks.request.url.as_str(), "http://a.test/robots.txt");
-    core.verdict(asks, robots(ALL), ms(1), due);
-    assert_eq!(core.take_oldest(due).map(|job| job.ticket.turn), Some(3));
-}
-
-#[test]
-fn a_run_given_up_forgets_its_errands() {
-    let mut core = core();
-    for turn in 0..3 {
-        core.push(get(turn, "http://a.test/page"), ms(0));
-    }
-    let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
-    core.give_up(ms(1));
-    core.verdict(asks, Attempt::Canceled, ms(1), ms(1));
-    for _ in 0..3 {
-        let record = settled(&mut core).record;
-        assert_eq!(
-            (record.outcome, record.url.map(|url| url.path().to_owned())),
-            (Outcome::Canceled, Some("/page".into()))
-        );
-    }
-}
-
-/// A core in which the one line of a.test went for its robots.txt, was sent on to b.test, and waits there.
-fn sent_on(settings: Settings) -> Core {
-    let mut core = Core::new(Settings { robots: Some(policy()), ..settings });
-    core.push(get(0, "http://a.test/"), ms(0));
-    core.push(get(1, "http://a.test/"), ms(0));
-    let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
-    core.verdict(asks, redirected(302, "http://b.test/rules"), ms(1), ms(1));
-    let asks = take(&mut core, "http://b.test/rules", ms(1));
-    core.verdict(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
-    core
-}
-
-#[test]
-fn lines_go_on_when_the_one_that_went_for_the_rules_is_settled_by_time_at_another_host() {
-    let health = HealthPolicy { failures: 1, cool_down: Duration::from_secs(5), give_up: ms(100) };
-    let slow = Settings { any_host: limits(8, Duration::from_secs(10)), ..Settings::default() };
-    for settings in [Settings { health, ..slow.clone() }, Settings { deadline: ms(800), ..slow }] {
-        let mut core = sent_on(settings);
-        let mut now = ms(2);
-        while let Some(at) = core.next_wakeup(now) {
-            now = at;
-        }
-        assert_eq!(settled(&mut core).ticket.turn, 0);
-        take(&mut core, "http://a.test/robots.txt", now);
-    }
-}
-
-#[test]
-fn what_is_disallowed_is_not_sent_when_memory_is_short_either() {
-    let mut core = told(robots(ALL));
-    let job = take(&mut core, "http://a.test/page", ms(1));
-    core.verdict(job, answered(200), ms(1), ms(1));
-    assert_eq!(settled(&mut core).record.outcome, Outcome::Ok);
-    core.push(get(1, "http://a.test/private"), ms(2));
-    core.push(get(2, "http://a.test/page"), ms(2));
-    assert_eq!(core.take_oldest(ms(2)).map(|job| job.ticket.turn), Some(2), "the oldest that may be fetched");
-    assert_eq!(settled(&mut core).record.kind(), Some(Kind::RobotsDenied));
-}
-
-#[test]
-fn an_errand_that_is_the_oldest_waits_for_no_other() {
-    let mut core = core();
-    core.push(get(0, "http://a.test/"), ms(0));
-    core.push(get(1, "http://b.test/"), ms(0));
-    let (a, b) = (core.take(ms(0)).expect("a"), core.take(ms(0)).expect("b"));
-    core.verdict(a, redirected(302, "http://b.test/rules"), ms(1), ms(1));
-    let asks = core.take_oldest(ms(1)).expect("b.test's own errand is under way");
-    assert_eq!((asks.ticket.turn, b.ticket.turn), (0, 1));
-}
-
-#[test]
-fn an_answer_to_the_robots_txt_is_never_the_answer_to_the_line() {
-    let too_long = Duration::from_secs(3600);
-    // Longer than the line's time, if not too long for the host.
-    let settings = Settings { robots: Some(policy()), deadline: ms(1000), ..Settings::default() };
-    let cases =
-        [(answered_later(503, too_long), Kind::RetryAfterTooLong), (answered_later(503, ms(2000)), Kind::RobotsDenied)];
-    for (attempt, kind) in cases {
-        let mut core = Core::new(settings.clone());
-        core.push(get(0, "http://a.test/page"), ms(0));
-        let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
-        core.verdict(asks, attempt, ms(1), ms(1));
-        let record = settled(&mut core).record;
-        assert_eq!((record.kind(), record.attempts, record.answer.is_some()), (Some(kind), 0, false));
-        assert!(record.error.is_some_and(|(_, message)| message.contains("robots.txt could not be fetched")));
-    }
-}
-
-#[test]
-fn a_robots_txt_that_comes_when_the_run_is_given_up_settles_its_line_as_canceled() {
-    for attempt in [robots(ALL), answered(404), answered(503), redirected(301, "http://b.test/rules")] {
-        let mut core = core();
-        core.push(get(0, "http://a.test/page"), ms(0));
-        let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
-        core.give_up(ms(1));
-        core.verdict(asks, attempt, ms(1), ms(1));
-        let record = settled(&mut core).record;
-        assert_eq!((record.outcome, record.answer.is_some()), (Outcome::Canceled, false));
-    }
-}
-
-#[test]
-fn retries_of_a_robots_txt_are_not_the_lines_own() {
-    let mut core = core();
-    core.push(get(0, "http://a.test/page"), ms(0));
-    let mut now = ms(0);
-    for _ in 0..2 {
-        let asks = take(&mut core, "http://a.test/robots.txt", now);
-        core.verdict(asks, answered(500), ms(1), now);
-        now = core.next_wakeup(now).expect("it is tried again");
-    }
-    let asks = take(&mut core, "http://a.test/robots.txt", now);
-    core.verdict(asks, robots(ALL), ms(1), now);
-    for attempts in 1..=3 {
-        let job = take(&mut core, "http://a.test/page", now);
-        core.verdict(job, answered(500), ms(1), now);
-        match attempts {
-            3 => assert_eq!(settled(&mut core).record.attempts, 3),
-            _ => now = core.next_wakeup(now).expect("it is tried again"),
-        }
     }
 }

@@ -32,6 +32,7 @@ pub enum What {
         turn: u64,
         host: usize,
         method: Method,
+        path: String,
     },
     Answered {
         turn: u64,
@@ -167,7 +168,8 @@ impl<'a> World<'a> {
             self.hand_out();
             let Some(job) = taken else { return };
             let (turn, host) = (job.ticket.turn, host_of(&job.request.url));
-            self.note(What::Started { turn, host, method: job.request.method.clone() });
+            let path = job.request.url.path().to_owned();
+            self.note(What::Started { turn, host, method: job.request.method.clone(), path });
             let exchange = self.exchange(&job);
             self.wire.insert((self.now + exchange.wire, turn), (job, exchange));
         }
