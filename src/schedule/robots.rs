@@ -107,7 +107,7 @@ impl Robots {
         let site = self.site(url, now).filter(|site| !site.rules.is_url_allowed(url))?;
         let site_name = site_of(url);
         Some(match &site.ban {
-            None => format!("{site_name}/robots.txt does not let `{}` fetch it", self.policy.agent),
+            None => format!("{site_name}/robots.txt does not let `{}` fetch it (robots.enabled)", self.policy.agent),
             Some(why) => format!("{site_name}/robots.txt could not be fetched, which counts as a ban: {why}"),
         })
     }

@@ -79,7 +79,7 @@ fn what_a_site_does_not_allow_is_rejected_and_never_asked_for() {
     let records = provoke(obedient([]), lines.map(|path| origin.url(path)));
     assert_eq!(fates(&records), [[DENIED; 4].as_slice(), &[ALLOWED; 3]].concat());
     for record in &records[..4] {
-        let expected = format!("{} does not let `fetchd` fetch it", origin.url("/robots.txt"));
+        let expected = format!("{} does not let `fetchd` fetch it (robots.enabled)", origin.url("/robots.txt"));
         assert!(message(record).contains(&expected), "{record:#}");
     }
     assert!(paths(&origin).iter().all(|path| !lines[..4].contains(&path.as_str())), "{:?}", paths(&origin));
