@@ -1,4 +1,4 @@
-//! What a hostile network, and hostile input, can do to the real binary: each row of faults records with real bytes.
+//! What a hostile network, and hostile input, can do to the real binary: each row of faults provoked with real bytes.
 //!
 //! `provoke` in `scene.rs` puts the faulty lines among healthy ones of another host; the tests then say what became of
 //! them, and how many requests and connections the servers saw.
