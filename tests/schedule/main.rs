@@ -7,6 +7,7 @@
 
 mod items;
 mod mirror;
+mod reply;
 mod script;
 mod town;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Kind, Sent};
+use fetchd::item::{Kind, Sent};
 use fetchd::schedule::{BudgetPolicy, HealthPolicy, HostLimits, RetryPolicy, RobotsPolicy, Settings};
 use fetchd::units::Concurrency;
 use http::Method;
@@ -10,7 +10,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::items::{answered, answered_later, at_once, failed, ms, no_circuits, redirected, robots, url_of};
+use crate::items::{at_once, ms, no_circuits};
+pub use crate::reply::Reply;
 
 /// Hosts that a script speaks of.
 pub const HOSTS: usize = 4;
@@ -51,44 +52,6 @@ pub struct Line {
 pub struct Exchange {
     pub reply: Reply,
     pub wire: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    Status(u16),
-    RetryAfter(u16, Duration),
-    Redirect { status: u16, host: usize, path: u8 },
-    Fails(Kind, Sent),
-    NoMemory,
-    Canceled,
-}
-
-impl Reply {
-    pub fn attempt(&self) -> Attempt {
-        match self {
-            Self::Status(status) => answered(*status),
-            Self::RetryAfter(status, wait) => answered_later(*status, *wait),
-            Self::Redirect { status, host, path } => redirected(*status, url_of(*host, *path).as_str()),
-            Self::Fails(kind, sent) => failed(*kind, *sent),
-            Self::NoMemory => Attempt::NoMemory { need: 1 << 20 },
-            Self::Canceled => Attempt::Canceled,
-        }
-    }
-
-    /// The same for a robots.txt: a file has rules.
-    pub fn attempt_at_robots(&self) -> Attempt {
-        match self {
-            Self::Status(200) => robots("User-agent: fetchd\nDisallow: /1\nCrawl-delay: 0.05\n"),
-            other => other.attempt(),
-        }
-    }
-
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Status(status) | Self::RetryAfter(status, _) | Self::Redirect { status, .. } => Some(*status),
-            Self::Fails(..) | Self::NoMemory | Self::Canceled => None,
-        }
-    }
 }
 
 impl Script {
