@@ -10,10 +10,10 @@ use crate::common::origin::{Origin, Step, ok_with, send};
 
 /// What the server serves at once, each in this time.
 const KNEE: usize = 8;
-const TIME: Duration = Duration::from_millis(100);
+const TIME: Duration = Duration::from_millis(200);
 
 /// More than the limit takes to settle.
-const LINES: usize = 800;
+const LINES: usize = 400;
 
 fn server() -> Origin {
     let origin = Origin::start();
@@ -63,7 +63,7 @@ fn an_adaptive_limit_of_the_whole_run_settles_there_too() {
 fn the_flag_does_the_same_and_its_most_is_never_exceeded() {
     let origin = server();
     let config = "[hosts.'*']\nmax_concurrency = 3\n";
-    fetch(Fetchd::with(["--host-concurrency", "adaptive"]).config(config), &origin, 100);
+    fetch(Fetchd::with(["--host-concurrency", "adaptive"]).config(config), &origin, 60);
     assert_eq!(origin.most_at_once(), 3);
 }
 
