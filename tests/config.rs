@@ -462,6 +462,18 @@ fn a_flag_alone_takes_what_follows_from_it_along() {
 }
 
 #[test]
+fn a_host_can_have_as_many_requests_at_once_as_there_are_ports() {
+    for key in ["concurrency", "max_concurrency"] {
+        let with = |n: u32| check(&format!("hosts.'a.example'.{key} = {n}"));
+        assert!(with(1).is_ok() && with(65_535).is_ok(), "{key}");
+        for n in [0, 65_536] {
+            let said = with(n).unwrap_err().to_string();
+            assert!(said.contains(&format!("`hosts.\"a.example\".{key}` is {n}; it can be from 1 to 65535")), "{said}");
+        }
+    }
+}
+
+#[test]
 fn a_problem_with_a_flag_names_the_flag() {
     let said = arguments(&["--max-concurrency", "0"]).unwrap_err().to_string();
     assert_eq!(

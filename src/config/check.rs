@@ -23,12 +23,15 @@ pub(super) fn check(config: &Config, most_files: u64, report: &mut Report) {
     files::check(config, most_files, report);
 }
 
+/// As many as there are ports.
+const MOST_AT_ONCE: u32 = 65_535;
+
 /// From where to where the whole number of a key can be.
 pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
     Some(match key {
         "queue.capacity" => (1, 1 << 20),
         "queue.window" => (1, 1 << 24),
-        "limits.concurrency" | "limits.max_concurrency" => (1, 65_535),
+        "limits.concurrency" | "limits.max_concurrency" => (1, MOST_AT_ONCE.into()),
         "health.failures" => (1, 1_000_000),
         "limits.hosts" => (1, 1 << 24),
         "fetch.workers" => (1, 65_535),
@@ -156,13 +159,13 @@ fn hosts(config: &Config, report: &mut Report) {
                 }
             }
         }
-        let fixed = host.concurrency.map(|concurrency| match concurrency {
-            Concurrency::Fixed(n) => n,
-            Concurrency::Adaptive => 1,
-        });
+        let fixed = match host.concurrency {
+            Some(Concurrency::Fixed(n)) => Some(n),
+            Some(Concurrency::Adaptive) | None => None,
+        };
         for (name, value) in [("concurrency", fixed), ("max_concurrency", host.max_concurrency)] {
-            if value == Some(0) {
-                let message = format!("`hosts.\"{text}\".{name}` is 0; it must be at least 1");
+            if let Some(n) = value.filter(|n| !(1..=MOST_AT_ONCE).contains(n)) {
+                let message = format!("`hosts.\"{text}\".{name}` is {n}; it can be from 1 to {MOST_AT_ONCE}");
                 report.add_at_key(&format!("{key}.{name}"), message);
             }
         }

@@ -81,7 +81,8 @@ impl Clients {
                 others.push(recipe.pair(*verify, Some(identity))?);
             }
         }
-        Ok(Self { hosts: hosts.into_iter().collect(), usual, others })
+        let hosts = hosts.into_iter().filter(|(_, host)| *host != HostTls::default());
+        Ok(Self { hosts: hosts.collect(), usual, others })
     }
 
     /// The client for this job's request.

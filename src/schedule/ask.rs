@@ -14,7 +14,8 @@ use crate::item::{Answer, Aside, Attempt, Home, Job, Kind, Leave, Request, check
 const MOST_REDIRECTS: u32 = 5;
 
 impl Core {
-    /// Settles the host's next line if its site does not want it to be fetched; says whether it did.
+    /// Settles the host's next line if its site does not want it to be fetched; says whether it did. That was the host's
+    /// turn, so that many such lines do not hold up the others.
     pub(super) fn deny_front(&mut self, id: usize, now: Duration) -> Denial {
         if self.robots.is_none() {
             return Denial::None;
@@ -22,6 +23,9 @@ impl Core {
         let Some(why) = self.hosts[id].front(now).and_then(|line| self.denial(line, now)) else { return Denial::None };
         if let Some((job, due)) = self.hosts[id].pop(now) {
             self.deny(job, due, why, now);
+        }
+        if self.ring.front() == Some(&id) {
+            self.ring.rotate_left(1);
         }
         Denial::Settled
     }

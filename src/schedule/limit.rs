@@ -16,7 +16,7 @@ pub enum Limit {
     /// `limits.concurrency`
     Concurrency,
     /// What an adaptive `limits.concurrency` has come to.
-    Adaptive(u32),
+    Adaptive,
     /// This machine has no open files or ports left.
     OpenFiles,
     /// `limits.rate`
@@ -28,7 +28,7 @@ pub enum Limit {
     /// `hosts.concurrency` of this host.
     HostConcurrency(Arc<str>, u32),
     /// What an adaptive `hosts.concurrency` of this host has come to.
-    HostAdaptive(Arc<str>, u32),
+    HostAdaptive(Arc<str>),
     /// `hosts.rate` of this host.
     HostRate(Arc<str>),
     /// This host asked for a pause, by Retry-After or 429.
@@ -52,10 +52,10 @@ impl Core {
             return Limit::OpenFiles;
         }
         if !self.ring.is_empty() {
-            return match &self.adaptive {
-                _ if self.pace.next() > now => Limit::Rate,
-                Some(adaptive) if self.is_full() => Limit::Adaptive(adaptive.limit()),
-                _ => Limit::Concurrency,
+            return match () {
+                () if self.pace.next() > now => Limit::Rate,
+                () if self.is_full() => Limit::Adaptive,
+                () => Limit::Concurrency,
             };
         }
         if !self.untracked.is_empty() {
@@ -74,7 +74,7 @@ impl Core {
         } else if host.in_flight >= host.concurrency() {
             match host.limits.concurrency {
                 Concurrency::Fixed(n) => Limit::HostConcurrency(name, n),
-                Concurrency::Adaptive => Limit::HostAdaptive(name, host.concurrency()),
+                Concurrency::Adaptive => Limit::HostAdaptive(name),
             }
         } else if host.pace.next() > now {
             if host.pace.is_slower_than(host.limits.every) { Limit::CrawlDelay(name) } else { Limit::HostRate(name) }

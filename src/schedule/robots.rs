@@ -16,6 +16,10 @@ use crate::units::{Size, Span};
 /// How long a file is believed (RFC 9309, section 2.4).
 const FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
 
+/// Wildcards that a file may have in all its rules. To compare a URL with one costs up to its whole length, and is done
+/// while everybody waits; no site that means well needs as many.
+const MOST_WILDCARDS: usize = 2000;
+
 /// How long a server error counts as a ban before the file is asked for again.
 const BANNED_FOR: Duration = Duration::from_secs(60);
 
@@ -86,10 +90,19 @@ pub(super) struct Robots {
 #[derive(Debug)]
 struct Site {
     rules: robotxt::Robots,
-    ban: Option<String>,
+    ban: Option<Ban>,
     learned: Duration,
     number: u64,
     bytes: u64,
+}
+
+/// Why nothing of a site may be fetched, besides its own rules.
+#[derive(Debug)]
+enum Ban {
+    /// The server failed, in these words.
+    Failure(String),
+    /// The rules are too many to be obeyed.
+    Wildcards,
 }
 
 impl Robots {
@@ -108,7 +121,12 @@ impl Robots {
         let site_name = site_of(url);
         Some(match &site.ban {
             None => format!("{site_name}/robots.txt does not let `{}` fetch it (robots.enabled)", self.policy.agent),
-            Some(why) => format!("{site_name}/robots.txt could not be fetched, which counts as a ban: {why}"),
+            Some(Ban::Failure(why)) => {
+                format!("{site_name}/robots.txt could not be fetched, which counts as a ban: {why}")
+            }
+            Some(Ban::Wildcards) => {
+                format!("{site_name}/robots.txt has more than {MOST_WILDCARDS} wildcards, which counts as a ban")
+            }
         })
     }
 
@@ -120,7 +138,7 @@ impl Robots {
 
     fn site(&self, url: &Url, now: Duration) -> Option<&Site> {
         self.sites.get(site_of(url)).filter(|site| {
-            let fresh_for = if site.ban.is_some() { BANNED_FOR } else { FRESH_FOR };
+            let fresh_for = if matches!(site.ban, Some(Ban::Failure(_))) { BANNED_FOR } else { FRESH_FOR };
             now < site.learned + fresh_for
         })
     }
@@ -130,9 +148,13 @@ impl Robots {
         let (access, ban) = match found {
             Found::File(text) => (AccessResult::Successful(text), None),
             Found::Nothing => (AccessResult::Unavailable, None),
-            Found::Failure(why) => (AccessResult::Unreachable, Some(why)),
+            Found::Failure(why) => (AccessResult::Unreachable, Some(Ban::Failure(why))),
         };
         let rules = robotxt::Robots::from_access(access, Agent::Exact(&self.policy.agent));
+        let (rules, ban) = match wildcards(&rules) > MOST_WILDCARDS {
+            true => (robotxt::Robots::disallow_all(), Some(Ban::Wildcards)),
+            false => (rules, ban),
+        };
         let name: Arc<str> = site_of(url).into();
         let bytes = weight(&name, &rules);
         self.bytes += bytes;
@@ -160,6 +182,10 @@ impl Robots {
 /// Scheme, host and port: what one robots.txt speaks for (RFC 9309, section 2.3).
 pub(super) fn site_of(url: &Url) -> &str {
     &url[..Position::BeforePath]
+}
+
+fn wildcards(rules: &robotxt::Robots) -> usize {
+    rules.rules().iter().map(|rule| memchr::memchr_iter(b'*', rule.pattern().as_bytes()).count()).sum()
 }
 
 /// What the rules weigh, roughly.

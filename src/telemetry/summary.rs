@@ -127,9 +127,7 @@ pub(super) fn limited_by(limit: &Limit) -> String {
         Limit::Input => "limited by the input".to_owned(),
         Limit::Servers => "limited by the servers' own time".to_owned(),
         Limit::Concurrency => "limited by concurrency (--max-concurrency)".to_owned(),
-        Limit::Adaptive(n) => {
-            format!("limited by adaptive concurrency, now {n} (limits.max_concurrency, or slow servers)")
-        }
+        Limit::Adaptive => "limited by adaptive concurrency (limits.max_concurrency, or slow servers)".to_owned(),
         Limit::OpenFiles => "limited by open files or ports (ulimit -Hn)".to_owned(),
         Limit::Rate => "limited by rate (--rate)".to_owned(),
         Limit::BodyMemory => "limited by body memory (limits.body_memory)".to_owned(),
@@ -137,10 +135,8 @@ pub(super) fn limited_by(limit: &Limit) -> String {
         Limit::Hosts => "limited by hosts tracked at once (limits.hosts)".to_owned(),
         Limit::HostConcurrency(host, n) => format!("limited by host-concurrency {n} of {host} (--host-concurrency)"),
         Limit::HostRate(host) => format!("limited by host-rate of {host} (--host-rate)"),
-        Limit::HostAdaptive(host, n) => {
-            format!(
-                "limited by adaptive host-concurrency, now {n}, of {host} (hosts.max_concurrency, or a slow server)"
-            )
+        Limit::HostAdaptive(host) => {
+            format!("limited by adaptive host-concurrency of {host} (hosts.max_concurrency, or a slow server)")
         }
         Limit::HostPause(host) => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
         Limit::CircuitOpen(host) => format!("limited by {host}, which cannot be reached (health)"),

@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use super::http2::{listen, run};
+use super::http2::listen;
+use super::in_a_thread;
 
 /// Error codes (RFC 9113, section 7).
 pub const NO_ERROR: u32 = 0;
@@ -50,6 +52,7 @@ pub enum Act {
 pub struct Frames {
     address: SocketAddr,
     accepts: Arc<AtomicUsize>,
+    _stop: oneshot::Sender<()>,
 }
 
 type Scripts = Arc<Mutex<VecDeque<&'static [Act]>>>;
@@ -59,8 +62,8 @@ impl Frames {
         let (listener, tls) = listen(tls);
         let (address, accepts) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
         let scripts = Arc::new(Mutex::new(scripts.iter().copied().collect()));
-        run(serve(listener, tls, Arc::clone(&accepts), scripts));
-        Self { address, accepts }
+        let stop = in_a_thread(serve(listener, tls, Arc::clone(&accepts), scripts));
+        Self { address, accepts, _stop: stop }
     }
 
     pub fn url(&self, path: &str) -> String {

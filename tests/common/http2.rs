@@ -18,6 +18,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
+use super::in_a_thread;
+
 /// The server; dropped, it closes every connection.
 pub struct Http2 {
     address: SocketAddr,
@@ -37,14 +39,7 @@ impl Http2 {
     pub fn start(tls: ServerConfig, together: usize) -> Self {
         let (listener, tls) = listen(tls);
         let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Seen::default()));
-        let (stop, stopped) = oneshot::channel();
-        let counts = Arc::clone(&seen);
-        run(async move {
-            tokio::select! {
-                () = serve(listener, tls, counts, Arc::new(Barrier::new(together))) => {}
-                _ = stopped => {}
-            }
-        });
+        let stop = in_a_thread(serve(listener, tls, Arc::clone(&seen), Arc::new(Barrier::new(together))));
         Self { address, seen, _stop: stop }
     }
 
@@ -69,13 +64,6 @@ pub fn listen(mut tls: ServerConfig) -> (std::net::TcpListener, TlsAcceptor) {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.set_nonblocking(true).unwrap();
     (listener, TlsAcceptor::from(Arc::new(tls)))
-}
-
-/// Runs a server in a thread of its own.
-pub fn run(server: impl Future<Output = ()> + Send + 'static) {
-    std::thread::spawn(|| {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(server);
-    });
 }
 
 #[expect(clippy::disallowed_methods, reason = "these are connections of a test's server, which end with it")]

@@ -166,7 +166,7 @@ fn an_attempt_that_ran_out_of_time_while_the_process_was_stopped_is_made_again_u
     fetchd.line(&url);
     origin.wait_for_requests(1);
     fetchd.signal(Signal::SIGSTOP);
-    fetchd.silence(Duration::from_secs(3));
+    fetchd.silence(Duration::from_secs(7));
     fetchd.signal(Signal::SIGCONT);
     let record = fetchd.record();
     assert_eq!((&record["outcome"], &record["attempts"]), (&json!("ok"), &json!(2)), "{record:#}");

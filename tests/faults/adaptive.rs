@@ -49,7 +49,7 @@ fn an_adaptive_limit_settles_near_what_the_host_serves_at_once() {
     let ended = fetch(Fetchd::local().config("[hosts.'*']\nconcurrency = 'adaptive'\n"), &origin, LINES);
     assert_near_the_knee(settled(&origin));
     let limited_by = ended.summary()["limited_by"].to_string();
-    assert!(limited_by.contains("limited by adaptive host-concurrency, now "), "{limited_by}");
+    assert!(limited_by.contains("limited by adaptive host-concurrency of 127.0.0.1 "), "{limited_by}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Answers that are cut at every byte, by FIN and by RST. What marks its own end is never `ok` before that end.
 
-use crate::common::codings::{CODINGS, brotli, chunked, encoded, gzip};
+use crate::common::codings::{CODINGS, brotli, chunked, gzip};
 use crate::common::fetchd::{kind, seq};
 use crate::common::origin::{Origin, Step, ok_with, send};
 use crate::scene::{Fate, Trust, fate, fetchd};
@@ -44,12 +44,13 @@ fn marked() -> Vec<Vec<u8>> {
         [format!("HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\n\r\n").into_bytes(), body].concat()
     };
     let mut answers = vec![
-        ok_with("", TEXT),
-        chunked("", TEXT),
-        encoded("gzip", &gzip(TEXT)),
-        chunked("content-encoding: gzip\r\n", &gzip(TEXT)),
+        // A whole answer must not leave its connection to the next line, for here it ends with it.
+        ok_with("connection: close\r\n", TEXT),
+        chunked("connection: close\r\n", TEXT),
+        ok_with("connection: close\r\ncontent-encoding: gzip\r\n", &gzip(TEXT)),
+        chunked("connection: close\r\ncontent-encoding: gzip\r\n", &gzip(TEXT)),
         // Brotli knows its own end, which may come before that of the message.
-        chunked("content-encoding: br\r\n", &brotli(TEXT)),
+        chunked("connection: close\r\ncontent-encoding: br\r\n", &brotli(TEXT)),
         until_close("br, gzip", gzip(&brotli(TEXT))),
     ];
     answers.extend(CODINGS.map(|(coding, encode)| until_close(coding, encode(TEXT))));

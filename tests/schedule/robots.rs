@@ -278,3 +278,36 @@ fn a_scheme_and_a_port_are_sites_of_their_own() {
         take(&mut core, &format!("{site}/page"), ms(2));
     }
 }
+
+#[test]
+fn lines_that_are_denied_take_turns_with_those_of_other_hosts() {
+    let mut core = told(robots(ALL));
+    take(&mut core, "http://a.test/page", ms(1));
+    for turn in 1..=100 {
+        core.push(get(turn, "http://a.test/private"), ms(1));
+    }
+    core.push(get(101, "http://b.test/"), ms(1));
+    take(&mut core, "http://b.test/robots.txt", ms(1));
+    assert!(core.counts().waiting > 90, "{:?}", core.counts());
+    assert!(core.take(ms(1)).is_none());
+    assert_eq!(core.counts().outgoing, 100);
+}
+
+#[test]
+fn a_file_with_wildcards_without_number_is_a_ban_and_one_with_many_is_obeyed() {
+    let file = |n| format!("user-agent: *\n{}disallow: /private\n", "disallow: /*x*z\n".repeat(n));
+    assert_eq!(comes_of(&mut asked(&file(1000)), "http://a.test/other").outcome, Outcome::Ok);
+    let record = comes_of(&mut asked(&file(1001)), "http://a.test/other");
+    assert_eq!(record.kind(), Some(Kind::RobotsDenied));
+    assert!(record.error.is_some_and(|(_, message)| message.contains("wildcards")));
+}
+
+/// A core whose first line, for `/page`, brought this file and is settled.
+fn asked(file: &str) -> Core {
+    let mut core = told(robots(file));
+    if let Some(job) = core.take(ms(1)) {
+        core.verdict(job, answered(200), ms(1), ms(1));
+    }
+    settled(&mut core);
+    core
+}

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use fetchd::schedule::{Core, Settings};
+use fetchd::item::{Kind, Sent};
+use fetchd::schedule::{Core, HealthPolicy, RobotsConfig, Settings};
 use proptest::prelude::*;
 
-use crate::items::{answered_later, get, limits, ms, url_of};
+use crate::items::{answered_later, failed, get, limits, ms, redirected, url_of};
 use crate::mirror::Mirror;
 use crate::script::{Script, scripts};
 use crate::world::{Event, Rest, Until, What, play};
@@ -121,4 +122,22 @@ fn a_host_that_rests_wakes_the_core_when_its_rest_is_over() {
     assert_eq!(core.peek(ms(10)), None);
     assert_eq!(core.next_wakeup(ms(10)), Some(ms(7010)));
     assert_eq!(core.take(ms(7010)).map(|job| job.ticket.turn), Some(0), "the line that was sent goes first");
+}
+
+#[test]
+fn a_line_whose_errand_ends_at_a_host_that_is_given_up_wakes_those_that_waited_for_it() {
+    let robots = RobotsConfig { enabled: true, ..RobotsConfig::default() }.policy("fetchd");
+    let health = HealthPolicy { failures: 1, cool_down: ms(200), give_up: ms(100) };
+    let mut core = Core::new(Settings { robots, health, ..Settings::default() });
+    for turn in 0..2 {
+        core.push(get(turn, "http://a.test/page"), ms(0));
+    }
+    let asks = core.take(ms(0)).expect("the first goes for the rules");
+    core.verdict(asks, redirected(302, "http://b.test/rules"), ms(1), ms(1));
+    let asks = core.take(ms(1)).expect("they are elsewhere");
+    core.verdict(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
+    assert_eq!(core.next_wakeup(ms(2)), Some(ms(102)));
+    let asks = core.take(ms(102)).expect("the second goes for them at once");
+    assert_eq!((asks.ticket.turn, asks.request.url.as_str()), (1, "http://a.test/robots.txt"));
+    assert_eq!(core.take_settled().and_then(|done| done.record.kind()), Some(Kind::CircuitOpen));
 }

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::PATIENCE;
+use super::{PATIENCE, in_a_thread};
 use messages::{Query, messages};
 
 /// The server; dropped, it falls silent.
@@ -71,17 +71,7 @@ impl Dns {
         let (udp, tcp) = sockets();
         let address = udp.local_addr().unwrap();
         let log = Arc::new(Log::default());
-        let (stop, stopped) = oneshot::channel();
-        let served = Arc::clone(&log);
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve(udp, tcp, served) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
+        let stop = in_a_thread(serve(udp, tcp, Arc::clone(&log)));
         Self { address, log, _stop: stop }
     }
 

@@ -23,6 +23,7 @@ use tokio_rustls::rustls::ServerConfig;
 pub use log::Request;
 pub use script::{Script, Step, send};
 
+use super::in_a_thread;
 use log::Log;
 use script::Connection;
 use wire::Wire;
@@ -68,17 +69,7 @@ impl Origin {
         let address = listener.local_addr().unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let log = Arc::new(Log::default());
-        let (stop, stopped) = oneshot::channel();
-        let served = Arc::clone(&log);
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve(listener, tls, served) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
+        let stop = in_a_thread(serve(listener, tls, Arc::clone(&log)));
         Self { address, scheme, log, _stop: stop }
     }
 
