@@ -83,6 +83,9 @@ pub struct RunArgs {
     /// Append records to this file, `-` is stdout [default: -]. Example: -o results.jsonl
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub output: Option<PathBuf>,
+    /// Remember here what is done, so that the next run goes on [default: none]. Example: --data-dir state
+    #[arg(long, value_name = "DIR", help_heading = "Input and output")]
+    pub data_dir: Option<PathBuf>,
     /// How records show bodies [default: auto]. Example: --body none
     #[arg(long, value_name = "HOW", help_heading = "Input and output")]
     pub body: Option<Body>,
@@ -204,6 +207,7 @@ impl RunArgs {
         flags.set("--max-concurrency", "limits.concurrency", &mut config.limits.concurrency, self.max_concurrency);
         flags.set("--rate", "limits.rate", &mut config.limits.rate, self.rate);
         self.override_fetch(&mut config.fetch, &mut flags);
+        flags.set_some("--data-dir", "state.data_dir", &mut config.state.data_dir, self.data_dir.clone());
         flags.set("--retries", "retry.retries", &mut config.retry.retries, self.retries);
         flags.set("--body", "output.body", &mut config.output.body, self.body);
         flags.set("--ordered", "output.order", &mut config.output.order, self.ordered.then_some(Order::Input));

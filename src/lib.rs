@@ -19,6 +19,7 @@ pub mod config;
 pub mod units;
 
 // What travels, and what stages have in common.
+pub mod disk;
 pub mod error;
 pub mod hosts;
 pub mod in_order;
@@ -31,6 +32,7 @@ pub mod pipeline;
 pub mod schedule;
 pub mod sink;
 pub mod source;
+pub mod state;
 
 // Around it.
 pub mod daemon;

@@ -8,10 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that know nobody, and that anybody may know.
-const LEAVES: [&str; 4] = ["error", "hosts", "open_files", "units"];
+const LEAVES: [&str; 5] = ["disk", "error", "hosts", "open_files", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 15] = [
+const MAY_KNOW: [(&str, &[&str]); 17] = [
+    ("disk", &[]),
     ("error", &[]),
     ("hosts", &[]),
     ("open_files", &[]),
@@ -22,6 +23,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("source", &["item"]),
     ("fetch", &["item"]),
     ("sink", &["item"]),
+    ("state", &["item", "source::Forget"]),
     (
         "pipeline",
         &[
@@ -29,9 +31,11 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
             "in_order",
             "schedule",
             "source::Source",
-            "source::Settle",
+            "source::Keeps",
+            "state::Settle",
             "fetch::Fetch",
             "sink::Sink",
+            "sink::Next",
             "sink::Body",
         ],
     ),
@@ -61,6 +65,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
             "pipeline::QueueConfig",
             "pipeline::OutputConfig",
             "pipeline::ShutdownConfig",
+            "state::StateConfig",
             "telemetry::LogConfig",
         ],
     ),

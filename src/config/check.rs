@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use super::{Config, Report, files, tls};
+use super::{Config, Named, Report, files, tls};
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
 use crate::sink::SinkConfig;
@@ -250,6 +250,15 @@ fn sources(config: &Config, report: &mut Report) {
             }
         };
         longest_line(&place, max_line, config.queue.window_bytes, report);
+    }
+    let is_journal =
+        |source: &&Named<SourceConfig>| matches!(&source.component, SourceConfig::Stdin(stdin) if stdin.durable);
+    if let Some(source) = config.sources.iter().find(is_journal)
+        && config.state.data_dir.is_none()
+    {
+        let key = format!("source.{}.stdin.durable", source.name.as_deref().unwrap_or_default());
+        let message = "a durable source needs a place for its journal; write for example [state] with data_dir = \"/var/lib/fetchd\"";
+        report.add_at_key(&key, message);
     }
     if stdins > 1 {
         report.add_at_key("source", "standard input is read more than once; keep one source or path that reads it");

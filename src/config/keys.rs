@@ -10,9 +10,9 @@ use crate::schedule::HostConfig;
 use crate::sink::{Jsonl, SinkConfig};
 use crate::source::{File, SourceConfig};
 
-pub(super) const TABLES: [&str; 15] = [
+pub(super) const TABLES: [&str; 16] = [
     "source", "queue", "fetch", "limits", "hosts", "retry", "health", "robots", "tls", "dns", "network", "output",
-    "sink", "shutdown", "log",
+    "sink", "state", "shutdown", "log",
 ];
 
 /// Keys whose values may hold a password, a token, or, in place of its path, a key.

@@ -27,6 +27,7 @@ use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
 use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
 use crate::sink::{Jsonl, SinkConfig, Stdout};
 use crate::source::{File, SourceConfig, Stdin};
+use crate::state::StateConfig;
 use crate::telemetry::LogConfig;
 use crate::units::{Concurrency, Size, Span};
 
@@ -59,6 +60,8 @@ pub struct Config {
     pub output: OutputConfig,
     /// `[sink.NAME.KIND]`
     pub sinks: Vec<Named<SinkConfig>>,
+    /// `[state]`
+    pub state: StateConfig,
     /// `[shutdown]`
     pub shutdown: ShutdownConfig,
     /// `[log]`
@@ -104,6 +107,7 @@ impl Default for Config {
             network: NetworkConfig::default(),
             output: OutputConfig::default(),
             sinks: vec![Named::unnamed(SinkConfig::Stdout(Stdout::default()))],
+            state: StateConfig::default(),
             shutdown: ShutdownConfig::default(),
             log: LogConfig::default(),
             headers: BTreeMap::new(),

@@ -79,6 +79,7 @@ impl Reader {
                 "dns" => self.component(&name, value, &mut config.dns),
                 "network" => self.component(&name, value, &mut config.network),
                 "output" => self.component(&name, value, &mut config.output),
+                "state" => self.component(&name, value, &mut config.state),
                 "shutdown" => self.component(&name, value, &mut config.shutdown),
                 "log" => self.component(&name, value, &mut config.log),
                 _ => self.add(key.span(), explain::unknown_table(&name, value.get_ref(), &TABLES)),

@@ -21,7 +21,7 @@ use crate::error::BoxError;
 use crate::item::{Identity, Input, Line, Outcome, Record, Text};
 use crate::pipeline::{self, Board, Parts};
 use crate::sink::{Body, Encoder, Sink, Style, Wanted};
-use crate::source::Source;
+use crate::source::{Keeps, Source};
 use crate::telemetry::{self, Progress, ProgressMode, Stats, Summary};
 use server::{HOSTS, Server, USER_DELAY};
 
@@ -116,7 +116,7 @@ async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::Line>) -> 
 /// One run, as `fetchd` with these arguments would do it.
 async fn fetch(urls: Vec<String>, args: &RunArgs, board: &Board, sinks: Vec<Box<dyn Sink>>) -> Result<(), BoxError> {
     let config = args.config().map_err(|report| report.to_string())?;
-    let parts = Parts { sources: vec![source(urls)], fetch: Arc::new(daemon::http(&config)?), sinks };
+    let parts = Parts { sources: vec![source(urls)], fetch: Arc::new(daemon::http(&config)?), sinks, settle: None };
     pipeline::run(parts, &daemon::settings(&config), board, stream::pending()).await?;
     Ok(())
 }
@@ -124,9 +124,9 @@ async fn fetch(urls: Vec<String>, args: &RunArgs, board: &Board, sinks: Vec<Box<
 fn source(urls: Vec<String>) -> Source {
     let line = |(url, seq): (String, u64)| {
         let id = Identity { source: None, file: None, seq };
-        Ok(Input::Line(Line { id, text: Text::Whole(Bytes::from(url)) }))
+        Ok(Input::Line(Line { id, text: Text::Whole(Bytes::from(url)), place: None }))
     };
-    Source { lines: stream::iter(urls.into_iter().zip(1..).map(line)).boxed(), settle: None, extent: None }
+    Source { lines: stream::iter(urls.into_iter().zip(1..).map(line)).boxed(), keeps: Keeps::Nothing, extent: None }
 }
 
 /// A sink that counts, and keeps one record of each sort to show.

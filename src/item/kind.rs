@@ -80,12 +80,13 @@ pub enum Kind {
     CredentialsInUrl,
     ForbiddenAddress,
     RobotsDenied,
+    JournalDamaged,
     Canceled,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::HttpStatus,
         Self::RetryAfterTooLong,
         Self::DnsNotFound,
@@ -118,6 +119,7 @@ impl Kind {
         Self::CredentialsInUrl,
         Self::ForbiddenAddress,
         Self::RobotsDenied,
+        Self::JournalDamaged,
         Self::Canceled,
     ];
 
@@ -157,6 +159,7 @@ impl Kind {
             Self::CredentialsInUrl => ("credentials_in_url", O::Rejected, R::Terminal),
             Self::ForbiddenAddress => ("forbidden_address", O::Rejected, R::Terminal),
             Self::RobotsDenied => ("robots_denied", O::Rejected, R::Terminal),
+            Self::JournalDamaged => ("journal_damaged", O::Rejected, R::Terminal),
             Self::Canceled => ("canceled", O::Canceled, R::Terminal),
         }
     }

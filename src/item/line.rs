@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::Place;
+
 /// Which line this is: stable over restarts of a durable source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
@@ -32,6 +34,8 @@ pub struct Line {
     pub id: Identity,
     /// Its text.
     pub text: Text,
+    /// Where it ends, if a restart can go on from there.
+    pub place: Option<Place>,
 }
 
 /// The text of a line, without its LF.
@@ -46,6 +50,8 @@ pub enum Text {
         /// How many bytes the line had.
         bytes: u64,
     },
+    /// The line was accepted, but the journal that kept it is damaged.
+    Lost,
 }
 
 impl Text {
@@ -54,6 +60,7 @@ impl Text {
         match self {
             Self::Whole(text) => text.len(),
             Self::TooLong { head, .. } => head.len(),
+            Self::Lost => 0,
         }
     }
 

@@ -10,6 +10,7 @@ mod line;
 mod memory;
 mod record;
 mod request;
+mod settled;
 mod target;
 mod ticket;
 
@@ -21,5 +22,6 @@ pub use line::{Echo, EchoInput, Identity, Input, Line, Text, redact};
 pub use memory::{CHUNK, Held, Memory};
 pub use record::{Done, Record, Times};
 pub use request::{Rejection, Request, parse, parse_header};
+pub use settled::{Place, Settled, Stretch};
 pub use target::check_url;
 pub use ticket::{Receipt, Room, Ticket, Window};

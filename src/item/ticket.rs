@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Identity;
+use super::{Identity, Line, Place};
 
 /// How many lines, and bytes of lines, may be accepted and not yet settled.
 #[derive(Clone, Debug)]
@@ -41,10 +41,11 @@ impl Window {
     }
 
     /// Waits until the line's bytes fit too, and hands out its ticket. A line longer than the window takes all of it.
-    pub async fn ticket(&self, room: Room, id: Identity, bytes: usize, turn: u64, source: usize) -> Option<Ticket> {
-        let bytes = u32::try_from(bytes.min(self.most_bytes)).unwrap_or(u32::MAX);
+    pub async fn ticket(&self, room: Room, line: &Line, turn: u64, source: usize) -> Option<Ticket> {
+        let bytes = u32::try_from(line.text.len().min(self.most_bytes)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
-        Some(Ticket { turn, source, id, _line: room.0, _bytes: bytes })
+        let (id, place) = (line.id.clone(), line.place.clone());
+        Some(Ticket { turn, source, id, place, _line: room.0, _bytes: bytes })
     }
 
     /// Lines accepted and not settled.
@@ -62,6 +63,8 @@ pub struct Ticket {
     pub source: usize,
     /// The line's identity.
     pub id: Identity,
+    /// Where the line ends, if a restart can go on from there.
+    pub place: Option<Place>,
     _line: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
 }
@@ -69,7 +72,7 @@ pub struct Ticket {
 impl Ticket {
     /// Says that the line's record is as durable as every sink makes it.
     pub fn done(self) -> Receipt {
-        Receipt { source: self.source, id: self.id }
+        Receipt { source: self.source, id: self.id, place: self.place }
     }
 }
 
@@ -80,4 +83,6 @@ pub struct Receipt {
     pub source: usize,
     /// The line's identity.
     pub id: Identity,
+    /// Where the line ends, if a restart can go on from there.
+    pub place: Option<Place>,
 }

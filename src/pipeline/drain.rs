@@ -1,48 +1,88 @@
 //! The drain: settled lines into every sink, batch by batch of what is already there, in the order asked for. Then it
-//! passes their tickets on.
+//! passes their tickets on, and says now and then that what was written so far is to last.
 
-use tokio::sync::mpsc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::settle::Ack;
 use super::{Board, FailFast, Order};
 use crate::error::BoxError;
 use crate::in_order::InOrder;
 use crate::item::{Done, Outcome, Record, Ticket};
-use crate::sink::Sink;
+use crate::sink::{Next, Sink};
 
 /// Records per batch, at most.
 const BATCH: usize = 256;
+
+/// Records between two commits, at most: as many may have to be read again after a crash.
+const COMMIT_EVERY: usize = 4096;
+
+/// How long no record comes, until those before are committed.
+const IDLE: Duration = Duration::from_millis(200);
 
 pub(super) struct Drain {
     pub done: mpsc::Receiver<Done>,
     pub sinks: Vec<Box<dyn Sink>>,
     pub order: Order,
     pub fail_fast: FailFast,
-    pub acks: mpsc::Sender<Vec<Ticket>>,
+    pub acks: mpsc::Sender<Ack>,
     pub give_up: CancellationToken,
     pub board: Board,
+    /// Records written since the last commit.
+    pub uncommitted: usize,
+}
+
+/// What there is to do.
+enum Event {
+    Came,
+    Ended,
+    /// Nothing came for a while.
+    Idle,
+    /// A sink should go on in another file.
+    Due,
 }
 
 impl Drain {
     pub async fn run(mut self) -> Result<(), BoxError> {
         let mut came = Vec::with_capacity(BATCH);
         let mut waiting = InOrder::default();
-        while self.done.recv_many(&mut came, BATCH).await > 0 {
-            match self.order {
-                Order::Completion => self.write(came.drain(..)).await?,
-                Order::Input => {
-                    for done in came.drain(..) {
-                        waiting.insert(done.ticket.turn, done);
+        loop {
+            match self.wait(&mut came).await {
+                Event::Ended => break,
+                Event::Idle => drop(self.commit().await?),
+                Event::Due => self.switch(Next::File).await?,
+                Event::Came => match self.order {
+                    Order::Completion => self.write(came.drain(..)).await?,
+                    Order::Input => {
+                        for done in came.drain(..) {
+                            waiting.insert(done.ticket.turn, done);
+                        }
+                        while let Some(first) = waiting.pop() {
+                            let rest = std::iter::from_fn(|| waiting.pop()).take(BATCH - 1);
+                            self.write(std::iter::once(first).chain(rest)).await?;
+                        }
                     }
-                    while let Some(first) = waiting.pop() {
-                        let rest = std::iter::from_fn(|| waiting.pop()).take(BATCH - 1);
-                        self.write(std::iter::once(first).chain(rest)).await?;
-                    }
-                }
+                },
             }
         }
         // Lines left for the next start leave gaps; what came after them is still owed its record.
-        self.write(waiting.drain()).await
+        self.write(waiting.drain()).await?;
+        self.switch(Next::End).await
+    }
+
+    async fn wait(&mut self, came: &mut Vec<Done>) -> Event {
+        let idle_at = Instant::now() + IDLE;
+        tokio::select! {
+            biased;
+            () = any_due(&mut self.sinks) => Event::Due,
+            n = self.done.recv_many(came, BATCH) => if n == 0 { Event::Ended } else { Event::Came },
+            () = sleep_until(idle_at), if self.uncommitted > 0 => Event::Idle,
+        }
     }
 
     /// Writes records to every sink; their tickets go on once all have taken them.
@@ -55,10 +95,37 @@ impl Drain {
             sink.write(&records).await?;
         }
         self.count(&records);
+        self.uncommitted += records.len();
         // The records go, and their bodies' memory with them, before this may wait.
         drop(records);
         // A closed channel is a consequence of the end, never its cause.
-        let _ = self.acks.send(tickets).await;
+        let _ = self.acks.send(Ack::Written(tickets)).await;
+        if self.uncommitted >= COMMIT_EVERY {
+            drop(self.commit().await?);
+        }
+        Ok(())
+    }
+
+    /// Says that what was written so far is to last. Whoever needs to know when it does waits for the answer.
+    async fn commit(&mut self) -> Result<oneshot::Receiver<()>, BoxError> {
+        let mut marks = Vec::new();
+        for sink in &mut self.sinks {
+            marks.extend(sink.flush().await?);
+        }
+        self.uncommitted = 0;
+        let (tell, told) = oneshot::channel();
+        let _ = self.acks.send(Ack::Commit(marks, tell)).await;
+        Ok(told)
+    }
+
+    /// Lets the sinks finish their files: who finds one finished may take it away, so what is in it is committed first.
+    async fn switch(&mut self, next: Next) -> Result<(), BoxError> {
+        // Without an answer the last stage is gone, and the group is on its way down.
+        if self.commit().await?.await.is_ok() {
+            for sink in &mut self.sinks {
+                sink.switch(next).await?;
+            }
+        }
         Ok(())
     }
 
@@ -73,4 +140,14 @@ impl Drain {
             self.give_up.cancel();
         }
     }
+}
+
+/// Waits until any of the sinks should go on in another file.
+async fn any_due(sinks: &mut [Box<dyn Sink>]) {
+    let mut due: Vec<_> = sinks.iter_mut().map(|sink| sink.due()).collect();
+    std::future::poll_fn(|cx| {
+        let any = due.iter_mut().any(|due| due.poll_unpin(cx).is_ready());
+        if any { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }

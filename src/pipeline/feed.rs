@@ -37,7 +37,7 @@ impl Feed {
                 }
                 (source, Input::Line(line)) => (source, line),
             };
-            let ticket = self.window.ticket(room, line.id.clone(), line.text.len(), turn, source);
+            let ticket = self.window.ticket(room, &line, turn, source);
             let Some(Some(ticket)) = stop.run_until_cancelled(ticket).await else {
                 self.board.tally().unread.add(1);
                 break;
@@ -63,6 +63,10 @@ impl Feed {
             Text::TooLong { head, bytes } => {
                 let message = format!("the line has {bytes} bytes, more than the source's max_line");
                 (Echo::cut(head, *bytes), Err(Rejection { kind: Kind::LineTooLong, message }))
+            }
+            Text::Lost => {
+                let message = "the journal that kept this line is damaged; its text is lost".to_owned();
+                (Echo::text(""), Err(Rejection { kind: Kind::JournalDamaged, message }))
             }
         };
         match request {

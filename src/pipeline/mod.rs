@@ -41,7 +41,8 @@ use crate::fetch::Fetch;
 use crate::item::{Attempt, Done, Held, Job, Memory, Window};
 use crate::schedule::Core;
 use crate::sink::Sink;
-use crate::source::Source;
+use crate::source::{Keeps, Source};
+use crate::state::Settle;
 
 /// The parts that a run is made of.
 pub struct Parts {
@@ -49,8 +50,10 @@ pub struct Parts {
     pub sources: Vec<Source>,
     /// Who makes the attempts.
     pub fetch: Arc<dyn Fetch>,
-    /// Where records go; each gets every record.
+    /// Where records go; each gets every record, in this order.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Who remembers what is done, if anybody does.
+    pub settle: Option<Box<dyn Settle>>,
 }
 
 /// The numbers that a run keeps to.
@@ -154,7 +157,9 @@ pub fn start(
     let (verdicts, from_verdicts) = mpsc::channel(settings.workers);
     let (done, from_done) = mpsc::channel(256);
     let (acks, from_acks) = mpsc::channel(16);
-    let (lines, settles): (Vec<_>, Vec<_>) = parts.sources.into_iter().map(|s| (s.lines, s.settle)).unzip();
+    let is_durable = |source: &Source| !matches!(source.keeps, Keeps::Nothing);
+    let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
+    let lines = parts.sources.into_iter().map(|source| source.lines).collect();
     let memory = Memory::new(settings.body_memory);
 
     let feed = feed::Feed {
@@ -173,7 +178,7 @@ pub fn start(
         done,
         permits: Arc::new(Semaphore::new(permits)),
         memory: schedule::BodyMemory::new(memory, settings.max_body),
-        durable: settles.iter().map(Option::is_some).collect(),
+        durable: durable.clone(),
         give_up: give_up.clone(),
         board: board.clone(),
         clock,
@@ -186,6 +191,7 @@ pub fn start(
         acks,
         give_up: give_up.clone(),
         board: board.clone(),
+        uncommitted: 0,
     };
 
     let mut group = Group::default();
@@ -196,6 +202,6 @@ pub fn start(
         group.spawn("work", work::work(fetch, ready, verdicts, give_up.child_token()));
     }
     group.spawn("drain", drain.run());
-    group.spawn("settle", settle::settle(from_acks, settles));
+    group.spawn("settle", settle::settle(from_acks, parts.settle, durable));
     group
 }

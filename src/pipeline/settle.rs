@@ -1,27 +1,42 @@
-//! The last stage: tells each source which of its lines are done, and frees their places in the window.
+//! The last stage: says which lines are done, and when that is to last; frees their places in the window.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::{Receipt, Ticket};
-use crate::source::Settle;
+use crate::state::Settle;
 
-/// `settles` has one entry per source, in their order.
+/// What the drain says.
+pub(super) enum Ack {
+    /// Every sink has taken the records of these lines.
+    Written(Vec<Ticket>),
+    /// What was written so far is in the outputs up to these marks.
+    Commit(Vec<Mark>, oneshot::Sender<()>),
+}
+
+/// `durable` says for each source whether its lines are settled with anybody.
 pub(super) async fn settle(
-    mut acks: mpsc::Receiver<Vec<Ticket>>,
-    mut settles: Vec<Option<Box<dyn Settle>>>,
+    mut acks: mpsc::Receiver<Ack>,
+    mut settle: Option<Box<dyn Settle>>,
+    durable: Vec<bool>,
 ) -> Result<(), BoxError> {
-    let mut done: Vec<Vec<Receipt>> = settles.iter().map(|_| Vec::new()).collect();
-    while let Some(tickets) = acks.recv().await {
-        for ticket in tickets {
-            let source = ticket.source;
-            done[source].push(ticket.done());
-        }
-        for (settle, done) in settles.iter_mut().zip(&mut done) {
-            if let Some(settle) = settle.as_mut().filter(|_| !done.is_empty()) {
-                settle.settle(done).await?;
+    while let Some(ack) = acks.recv().await {
+        match (ack, &mut settle) {
+            (Ack::Written(tickets), settle) => {
+                let done = tickets.into_iter().map(Ticket::done).filter(|receipt| durable[receipt.source]);
+                let done: Vec<Receipt> = done.collect();
+                if let Some(settle) = settle.as_mut().filter(|_| !done.is_empty()) {
+                    settle.settle(&done)?;
+                }
             }
-            done.clear();
+            (Ack::Commit(marks, told), settle) => {
+                if let Some(settle) = settle {
+                    settle.commit(marks).await?;
+                }
+                // Who does not wait for it does not listen.
+                let _ = told.send(());
+            }
         }
     }
     Ok(())

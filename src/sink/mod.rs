@@ -5,6 +5,9 @@ mod jsonl;
 mod stdout;
 mod writer;
 
+use std::future::{pending, ready};
+
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -12,16 +15,41 @@ pub use encode::{Body, Encoder, Style};
 pub use jsonl::Jsonl;
 pub use stdout::Stdout;
 
+use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::{Outcome, Record};
 
 /// Takes records.
 ///
-/// `Ok` means that every record of the batch is as durable as this sink makes it; there is no other way to say it. An
-/// error ends the run. Batches come one at a time and in order; a slow sink slows the whole pipeline down to its source.
+/// An error ends the run. Batches come one at a time and in order; a slow sink slows the whole pipeline down to its
+/// source. All methods but `write` have something to do only where a sink is a file.
 pub trait Sink: Send {
-    /// Writes a batch.
+    /// Takes a batch. `Ok` means that it will be in the output unless the process is killed before the next `flush`.
     fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>>;
+
+    /// Brings everything taken into the output, and says where that ends if a restart can read it there.
+    fn flush(&mut self) -> BoxFuture<'_, Result<Option<Mark>, BoxError>> {
+        ready(Ok(None)).boxed()
+    }
+
+    /// Comes back once this sink should go on in another file. It may be dropped and called again.
+    fn due(&mut self) -> BoxFuture<'_, ()> {
+        pending().boxed()
+    }
+
+    /// Goes on in another file, or ends with this one. What was flushed before is remembered by now.
+    fn switch(&mut self, _next: Next) -> BoxFuture<'_, Result<(), BoxError>> {
+        ready(Ok(())).boxed()
+    }
+}
+
+/// What comes after a file that is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Another one.
+    File,
+    /// Nothing: the run is over.
+    End,
 }
 
 /// Which records a sink wants.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Extent, Source, lines};
+use super::{Extent, Keeps, Past, Source, lines};
 use crate::error::{AtPath, BoxError};
 use crate::units::Size;
 
@@ -32,11 +32,16 @@ impl File {
         Self { paths, max_line: default_max_line() }
     }
 
+    /// Whether a restart can find its lines again: standard input is gone when it was read.
+    pub fn is_durable(&self) -> bool {
+        self.paths.iter().all(|path| path != Path::new("-"))
+    }
+
     /// Opens every file before the first line is read. Lines carry the path when there are several.
     ///
     /// # Errors
     /// The first file that cannot be opened, by its path.
-    pub fn open(&self, name: Option<Arc<str>>) -> Result<Source, BoxError> {
+    pub fn open(&self, name: Option<Arc<str>>, _past: Option<Past>) -> Result<Source, BoxError> {
         let mut files = Vec::with_capacity(self.paths.len());
         let mut total = Some(0);
         for path in &self.paths {
@@ -46,7 +51,7 @@ impl File {
             files.push((label, file));
         }
         let lines = lines::of(files, name, self.max_line.0)?;
-        Ok(Source { lines, settle: None, extent: total.map(Extent::new) })
+        Ok(Source { lines, keeps: Keeps::Nothing, extent: total.map(Extent::new) })
     }
 }
 

@@ -89,7 +89,11 @@ impl Current {
     fn input(&mut self, split: Split, source: &Option<Arc<str>>) -> Input {
         let Split::Line(text) = split else { return Input::Blank };
         self.seq += 1;
-        Input::Line(Line { id: Identity { source: source.clone(), file: self.label.clone(), seq: self.seq }, text })
+        Input::Line(Line {
+            id: Identity { source: source.clone(), file: self.label.clone(), seq: self.seq },
+            text,
+            place: None,
+        })
     }
 
     fn broken(&self, why: &str) -> BoxError {

@@ -8,17 +8,20 @@ mod reader;
 mod splitter;
 mod stdin;
 
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::Serialize;
 
 pub use file::File;
 pub use stdin::Stdin;
 
+use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{Input, Receipt};
+use crate::item::{Input, Settled};
 
 /// An open source.
 pub struct Source {
@@ -27,8 +30,8 @@ pub struct Source {
     /// The stream may wait for ever and is dropped when the run stops. It keeps no line from being seen: what was read
     /// completely is yielded before the next wait.
     pub lines: BoxStream<'static, Result<Input, BoxError>>,
-    /// Whom to tell what is done. A source without it forgets unfinished lines when the run ends.
-    pub settle: Option<Box<dyn Settle>>,
+    /// What it keeps of lines for a restart.
+    pub keeps: Keeps,
     /// How much there is to read, when that is known.
     pub extent: Option<Extent>,
 }
@@ -46,13 +49,36 @@ impl Extent {
     }
 }
 
-/// Learns which lines are done, so that a restart does not yield them again.
-///
-/// It is called with lines whose records every sink has made as durable as it can, each line once, in no particular
-/// order, and never while another call is under way. An error ends the run.
-pub trait Settle: Send {
-    /// Makes it last that these lines are done.
-    fn settle<'a>(&'a mut self, done: &'a [Receipt]) -> BoxFuture<'a, Result<(), BoxError>>;
+/// What a source keeps of its lines, so that it can yield them again after a restart.
+pub enum Keeps {
+    /// Nothing: a line that is not finished when the run ends is canceled, and gets its record.
+    Nothing,
+    /// Its place: a line that is not finished is left for the next start, and one that is done is not yielded again.
+    Place,
+    /// Its place and the lines themselves, until they are done for good.
+    Lines(Box<dyn Forget>),
+}
+
+/// What a durable source starts from.
+#[derive(Debug)]
+pub struct Past {
+    /// Where state is kept.
+    pub disk: Arc<dyn Disk>,
+    /// The source's own directory, should it need one.
+    pub dir: PathBuf,
+    /// Room that is to be left on its disk, in bytes.
+    pub min_free: u64,
+    /// By path, the lines that are done. A source without files has an empty path.
+    pub files: BTreeMap<String, Settled>,
+}
+
+/// Lets go of lines that no restart will ask for.
+pub trait Forget: Send {
+    /// All lines up to this one are done, and that will be remembered.
+    ///
+    /// # Errors
+    /// When their place cannot be cleared; the run goes on, for nothing is wrong but the room they take.
+    fn forget(&mut self, through: u64) -> io::Result<()>;
 }
 
 /// A source as configured: `[source.NAME.KIND]`.
@@ -82,14 +108,22 @@ impl SourceConfig {
         })
     }
 
-    /// Opens the source.
+    /// The kind of a source that can go on where it stopped, given a data directory; `None` for one that cannot.
+    pub fn durable_kind(&self) -> Option<&'static str> {
+        match self {
+            Self::Stdin(stdin) => stdin.durable.then_some("stdin"),
+            Self::File(file) => file.is_durable().then_some("file"),
+        }
+    }
+
+    /// Opens the source; a durable one with what is known of its earlier runs, if that is kept anywhere.
     ///
     /// # Errors
     /// What could not be opened, and why.
-    pub fn open(&self, name: Option<Arc<str>>) -> Result<Source, BoxError> {
+    pub fn open(&self, name: Option<Arc<str>>, past: Option<Past>) -> Result<Source, BoxError> {
         match self {
-            Self::Stdin(stdin) => stdin.open(name),
-            Self::File(file) => file.open(name),
+            Self::Stdin(stdin) => stdin.open(name, past),
+            Self::File(file) => file.open(name, past),
         }
     }
 }

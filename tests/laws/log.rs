@@ -18,6 +18,8 @@ pub enum Event {
     Written { sink: usize, entry: Entry },
     /// A source was told that this line is done.
     Settled(Identity),
+    /// All that was written so far is to last.
+    Committed,
     /// A signal came when so many lines were accepted.
     Interrupted { accepted: u64 },
 }

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fetchd::disk::Mark;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
 use fetchd::item::{
     Answer, Attempt, Body, Failure, Held, Identity, Input, Job, Line, Next, Receipt, Record, RetryAfter, Text,
 };
 use fetchd::sink::Sink;
-use fetchd::source::{Settle, Source};
+use fetchd::source::{Keeps, Source};
+use fetchd::state::Settle;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use http::{StatusCode, Version};
@@ -50,8 +52,8 @@ pub fn source(name: &str, script: Script, plays: &Plays, log: &Log) -> Source {
         _ => stream::iter(cues).boxed(),
     };
     let lines = cues.then(move |cue| reader.read(cue)).map(Ok).chain(last_words(ending)).boxed();
-    let settle = Notary { settling, log: log.clone() };
-    Source { lines, settle: (settling != Settling::Absent).then(|| Box::new(settle) as Box<dyn Settle>), extent: None }
+    let keeps = if settling == Settling::Absent { Keeps::Nothing } else { Keeps::Place };
+    Source { lines, keeps, extent: None }
 }
 
 fn last_words(ending: Ending) -> BoxStream<'static, Result<Input, BoxError>> {
@@ -89,7 +91,7 @@ impl Reader {
         let id = Identity { source: Some(Arc::clone(&self.name)), file: None, seq: self.seq };
         let text = self.text(&id, word);
         let yielded = Event::Yielded(id.clone(), text.len());
-        (Input::Line(Line { id, text }), Some(yielded))
+        (Input::Line(Line { id, text, place: None }), Some(yielded))
     }
 
     fn text(&self, id: &Identity, word: Word) -> Text {
@@ -111,19 +113,27 @@ impl Reader {
     }
 }
 
-struct Notary {
-    settling: Settling,
-    log: Log,
+/// Keeps an account of what is done, in its own manner for each source.
+pub struct Notary {
+    pub settlings: Vec<Settling>,
+    pub log: Log,
 }
 
 impl Settle for Notary {
-    fn settle<'a>(&'a mut self, done: &'a [Receipt]) -> BoxFuture<'a, Result<(), BoxError>> {
-        match self.settling {
-            Settling::Fails => return ready(Err("the source forgot".into())).boxed(),
-            Settling::Panics => return async { panic!("the source lost its mind") }.boxed(),
-            Settling::Absent | Settling::Records => {}
+    fn settle(&mut self, done: &[Receipt]) -> Result<(), BoxError> {
+        for receipt in done {
+            match self.settlings[receipt.source] {
+                Settling::Absent => panic!("a line is settled that nobody asked for"),
+                Settling::Fails => return Err("the source forgot".into()),
+                Settling::Panics => panic!("the source lost its mind"),
+                Settling::Records => self.log.note(Event::Settled(receipt.id.clone())),
+            }
         }
-        done.iter().for_each(|receipt| self.log.note(Event::Settled(receipt.id.clone())));
+        Ok(())
+    }
+
+    fn commit(&mut self, _marks: Vec<Mark>) -> BoxFuture<'_, Result<(), BoxError>> {
+        self.log.note(Event::Committed);
         ready(Ok(())).boxed()
     }
 }

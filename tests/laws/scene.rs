@@ -13,7 +13,7 @@ use futures::stream::{self, Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::log::{Entry, Event, Ledger, Log};
-use crate::parts::{Network, Plays, Shelf, source};
+use crate::parts::{Network, Notary, Plays, Shelf, source};
 use crate::script::{Manner, Script, Settling, secs};
 
 /// Longer than anything a scene may take: a run that is not over by then is stuck.
@@ -117,6 +117,10 @@ impl Scene {
             sources: sources.map(|(n, script)| source(&name(n), script.clone(), &plays, log)).collect(),
             sinks: self.sinks.iter().enumerate().map(shelf).collect(),
             fetch: Arc::new(Network { plays, memory: memory.clone(), log: log.clone() }),
+            settle: Some(Box::new(Notary {
+                settlings: self.sources.iter().map(|script| script.settling).collect(),
+                log: log.clone(),
+            })),
         }
     }
 

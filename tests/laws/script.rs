@@ -67,7 +67,7 @@ pub enum Ending {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settling {
-    /// The source has no `settle`.
+    /// The source keeps nothing.
     Absent,
     Records,
     Fails,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fetchd::item::{
-    Answer, Attempt, Body, Echo, Failure, Identity, Job, Kind, Request, RetryAfter, Sent, Ticket, Window,
+    Answer, Attempt, Body, Echo, Failure, Identity, Job, Kind, Line, Request, RetryAfter, Sent, Text, Ticket, Window,
 };
 use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits};
 use fetchd::units::Concurrency;
@@ -35,7 +36,8 @@ pub fn no_circuits() -> HealthPolicy {
 
 pub fn ticket(window: &Window, turn: u64) -> Ticket {
     let id = Identity { source: None, file: None, seq: turn + 1 };
-    block_on(async { window.ticket(window.room().await?, id, 1, turn, 0).await }).expect("the window stays open")
+    let line = Line { id, text: Text::Whole(Bytes::from_static(b"x")), place: None };
+    block_on(async { window.ticket(window.room().await?, &line, turn, 0).await }).expect("the window stays open")
 }
 
 pub fn request(method: Method, url: &str) -> Request {

@@ -1,14 +1,14 @@
 //! The composition root: from a checked configuration to the parts of a run, its signals, and its exit code. The only
 //! file that knows every module.
 
+mod open;
+
 use std::io::{self, IsTerminal};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
@@ -17,14 +17,14 @@ use url::Url;
 
 use crate::cli::RunArgs;
 use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config};
-use crate::error::{BoxError, Chain, Error};
+use crate::error::{BoxError, Error};
 use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Keep, Resolver, Verify};
 use crate::hosts::HostPattern;
 use crate::item::CHUNK;
 use crate::open_files;
 use crate::pipeline::{self, Board, End, FailFast, Parts, Settings};
 use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
-use crate::sink::{Body, Sink, SinkConfig, Style};
+use crate::sink::Body;
 use crate::source::{Source, SourceConfig};
 use crate::telemetry::{self, Logs, Progress, ProgressMode, Stats, Summary};
 use crate::units::Concurrency;
@@ -49,7 +49,7 @@ pub async fn run(args: &RunArgs) -> u8 {
     hint(&config);
     let (board, stats) = (Board::default(), Stats::default());
     let start = Instant::now();
-    let ended = match open(&config, &stats) {
+    let ended = match open::open(&config, &stats) {
         Ok(parts) => {
             let total = total_bytes(&parts.sources);
             let _progress = line.map(|line| Progress::start(line, board.clone(), stats.clone(), total));
@@ -81,67 +81,6 @@ pub fn check(path: Option<&Path>) -> u8 {
     };
     let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
     code
-}
-
-/// Opens everything before the first request: the client, sources, sinks.
-fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
-    // First of all: where no file is left, the client makes do without root certificates, and what follows says why.
-    let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
-    let mut sources = Vec::new();
-    for source in &config.sources {
-        let name = source.name.as_deref();
-        sources.push(
-            source.component.open(name.map(Into::into)).map_err(|error| cannot_open("the source", name, &error))?,
-        );
-    }
-    refuse_loops(config)?;
-    let style = Style { body: config.output.body, epoch: Timestamp::now() };
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    for sink in &config.sinks {
-        let name = sink.name.as_deref();
-        let opened = sink.component.open(style).map_err(|error| cannot_open("the sink", name, &error))?;
-        if let Some(note) = opened.note {
-            tracing::info!("{note}");
-        }
-        sinks.push(opened.sink);
-    }
-    sinks.push(Box::new(stats.clone()));
-    Ok(Parts { sources, fetch: Arc::new(fetch), sinks })
-}
-
-fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {
-    let what = name.map_or_else(|| format!("cannot open {what}"), |name| format!("cannot open {what} `{name}`"));
-    let mut why = Chain::of(source).to_string();
-    if open_files::are_short(source.as_ref()) {
-        why = format!("{why}; {}", open_files::advice());
-    }
-    Error::Open { what, source: why.into() }
-}
-
-/// A file that is read and written in one run would never end.
-fn refuse_loops(config: &Config) -> Result<(), Error> {
-    let (stdin, stdout) = (Path::new("/dev/stdin"), Path::new("/dev/stdout"));
-    let id = |path: &Path| path.metadata().ok().filter(|m| m.is_file()).map(|m| (m.dev(), m.ino()));
-    let read: Vec<_> = config
-        .sources
-        .iter()
-        .flat_map(|source| match &source.component {
-            SourceConfig::File(file) => file.paths.iter().map(PathBuf::as_path).collect(),
-            SourceConfig::Stdin(_) => vec![stdin],
-        })
-        .filter_map(|path| id(if path == Path::new("-") { stdin } else { path }))
-        .collect();
-    for sink in &config.sinks {
-        let path = match &sink.component {
-            SinkConfig::Jsonl(jsonl) => jsonl.path.as_path(),
-            SinkConfig::Stdout(_) => stdout,
-        };
-        if id(path).is_some_and(|id| read.contains(&id)) {
-            let what = format!("cannot write to {}", path.display());
-            return Err(Error::Open { what, source: "it is also read as input".into() });
-        }
-    }
-    Ok(())
 }
 
 pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {

@@ -1,0 +1,138 @@
+//! Opens everything before the first request, and finds out what earlier runs have done.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::http;
+use crate::config::{Config, Named};
+use crate::disk::{Disk, RealDisk};
+use crate::error::{BoxError, Chain, Error};
+use crate::open_files;
+use crate::pipeline::Parts;
+use crate::sink::{Sink, SinkConfig, Style};
+use crate::source::{Keeps, Past, Source, SourceConfig};
+use crate::state::{Keeper, Remembered, Settle, SourceState, State};
+use crate::telemetry::Stats;
+
+/// Opens everything before the first request: the client, the state, sinks, sources.
+pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
+    // First of all: where no file is left, the client makes do without root certificates, and what follows says why.
+    let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut state = match &config.state.data_dir {
+        Some(dir) => {
+            Some(State::open(Arc::clone(&disk), dir).map_err(|error| cannot_open("the data directory", None, &error))?)
+        }
+        None => None,
+    };
+    refuse_loops(config)?;
+    let mut sinks = open_sinks(config)?;
+    if let Some(state) = &mut state {
+        remember_sources(config, state)?;
+        state.save(&state.checkpoint, &[]).map_err(|error| cannot_open("the data directory", None, &error))?;
+    }
+    let mut sources = Vec::new();
+    for source in &config.sources {
+        sources.push(open_source(source, config, state.as_ref())?);
+    }
+    let settle = state.map(|state| keeper(config, state, &mut sources));
+    sinks.push(Box::new(stats.clone()));
+    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle })
+}
+
+fn open_sinks(config: &Config) -> Result<Vec<Box<dyn Sink>>, Error> {
+    let style = Style { body: config.output.body, epoch: Timestamp::now() };
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    for sink in &config.sinks {
+        let name = sink.name.as_deref();
+        let opened = sink.component.open(style).map_err(|error| cannot_open("the sink", name, &error))?;
+        if let Some(note) = opened.note {
+            tracing::info!("{note}");
+        }
+        sinks.push(opened.sink);
+    }
+    Ok(sinks)
+}
+
+/// Gives each durable source its place in the checkpoint.
+fn remember_sources(config: &Config, state: &mut State) -> Result<(), Error> {
+    for source in &config.sources {
+        let Some(kind) = source.component.durable_kind() else { continue };
+        let name = source.name.as_deref().unwrap_or_default();
+        let new = SourceState { kind: kind.to_owned(), files: BTreeMap::new() };
+        let known = state.checkpoint.sources.entry(name.to_owned()).or_insert(new);
+        if known.kind != kind {
+            let (dir, was) = (state.dir.display(), &known.kind);
+            let why = format!("{dir} remembers it as a source of the kind {was}; give this one another name");
+            return Err(cannot_open("the source", source.name.as_deref(), &why.into()));
+        }
+    }
+    Ok(())
+}
+
+fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&State>) -> Result<Source, Error> {
+    let name = source.name.as_deref();
+    let past = state.filter(|_| source.component.durable_kind().is_some()).map(|state| Past {
+        disk: Arc::clone(&state.disk),
+        dir: state.dir.join("journal").join(name.unwrap_or_default()),
+        min_free: config.state.min_free.0,
+        files: state.checkpoint.sources[name.unwrap_or_default()].files.clone(),
+    });
+    source.component.open(name.map(Into::into), past).map_err(|error| cannot_open("the source", name, &error))
+}
+
+/// Who keeps the checkpoint while the run lasts.
+fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Box<dyn Settle> {
+    let names = config.sources.iter().map(|source| source.name.clone().unwrap_or_default());
+    let remembered = names.zip(sources).map(|(name, source)| {
+        let forget = match std::mem::replace(&mut source.keeps, Keeps::Place) {
+            Keeps::Nothing => {
+                source.keeps = Keeps::Nothing;
+                return None;
+            }
+            Keeps::Place => None,
+            Keeps::Lines(forget) => Some(forget),
+        };
+        Some(Remembered { name, forget })
+    });
+    Box::new(Keeper::start(state, remembered.collect()))
+}
+
+fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {
+    let what = name.map_or_else(|| format!("cannot open {what}"), |name| format!("cannot open {what} `{name}`"));
+    let mut why = Chain::of(source).to_string();
+    if open_files::are_short(source.as_ref()) {
+        why = format!("{why}; {}", open_files::advice());
+    }
+    Error::Open { what, source: why.into() }
+}
+
+/// A file that is read and written in one run would never end.
+fn refuse_loops(config: &Config) -> Result<(), Error> {
+    let (stdin, stdout) = (Path::new("/dev/stdin"), Path::new("/dev/stdout"));
+    let id = |path: &Path| path.metadata().ok().filter(|m| m.is_file()).map(|m| (m.dev(), m.ino()));
+    let read: Vec<_> = config
+        .sources
+        .iter()
+        .flat_map(|source| match &source.component {
+            SourceConfig::File(file) => file.paths.iter().map(PathBuf::as_path).collect(),
+            SourceConfig::Stdin(_) => vec![stdin],
+        })
+        .filter_map(|path| id(if path == Path::new("-") { stdin } else { path }))
+        .collect();
+    for sink in &config.sinks {
+        let path = match &sink.component {
+            SinkConfig::Jsonl(jsonl) => jsonl.path.as_path(),
+            SinkConfig::Stdout(_) => stdout,
+        };
+        if id(path).is_some_and(|id| read.contains(&id)) {
+            let what = format!("cannot write to {}", path.display());
+            return Err(Error::Open { what, source: "it is also read as input".into() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! The few things that durable state asks of a file system, behind a trait: so that a test can crash it anywhere.
+//!
+//! A journal, a checkpoint and an output are right only because of the order in which they write, sync and rename. Each
+//! sync has a name ([`Site`]), and `tests/crash/` shows for each that it is needed.
+
+mod real;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use real::RealDisk;
+
+/// A file system, as far as it is needed here.
+///
+/// What was written is seen by every later read, and survives the process. It survives the machine only when it was
+/// synced: a file by [`DiskFile::sync`], its name by [`Disk::sync_dir`].
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// Opens a regular file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Gives a file another name, in place of a file that has it.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// The regular files in a directory, with their whole paths, in the order of their names.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Creates a directory and those above it, if it is not there.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory last.
+    ///
+    /// # Errors
+    /// What the system says; nothing in the directory can be believed then.
+    fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()>;
+
+    /// Bytes that can still be written below this directory.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn free(&self, dir: &Path) -> io::Result<u64>;
+}
+
+/// An open regular file.
+pub trait DiskFile: Send + Sync + fmt::Debug {
+    /// Reads up to as many bytes as the buffer has; 0 at the end.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes at the end of the file; possibly less than all.
+    ///
+    /// # Errors
+    /// What the system says. Some of the bytes may have been written.
+    fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Cuts the file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Its length in bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Makes its content last.
+    ///
+    /// # Errors
+    /// What the system says. What was not synced before may be lost, whatever a second call says.
+    fn sync(&self, site: Site) -> io::Result<()>;
+
+    /// Takes the lock that one process can have, and says whether it got it. It ends with the file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn try_lock(&self) -> io::Result<bool>;
+
+    /// Which file this is, whatever its name.
+    fn id(&self) -> FileId;
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To be read; it must be there.
+    Read,
+    /// To be read and appended to; it is created if it is not there.
+    Append,
+}
+
+/// The places where something is made to last. Each is there for a crash that its name tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Site {
+    /// Lines are accepted: they may be fetched and recorded, so they must not come again under other numbers.
+    JournalBatch,
+    /// What a killed process left in the journal is believed, although it had not been synced.
+    JournalFound,
+    /// A segment has its name, so that the lines in it are found.
+    JournalName,
+    /// What the checkpoint calls done is in the outputs.
+    Output,
+    /// An output has its name, so that what is in it is found.
+    OutputName,
+    /// A torn end was cut, and what is written there next is not mixed with it.
+    OutputCut,
+    /// The new checkpoint is whole before it replaces the old one.
+    CheckpointFile,
+    /// The new checkpoint has replaced the old one before what only the old one needs is deleted.
+    CheckpointName,
+}
+
+/// What a file is known by when its name changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileId {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+/// Up to where an output is accounted for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// The file.
+    pub file: FileId,
+    /// Its number among the files of an output that is rotated.
+    pub number: u64,
+    /// Bytes of it.
+    pub length: u64,
+}
+
+/// A position in an open output, which is to be synced before anybody relies on it.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// The sink's name; empty when it has none.
+    pub sink: Arc<str>,
+    /// Where it is.
+    pub position: Position,
+    /// The file.
+    pub file: Arc<dyn DiskFile>,
+}
+
+/// Appends all of it. On an error the file is cut back to what it was, as far as possible.
+///
+/// # Errors
+/// The first that appending meets.
+pub fn append_all(file: &dyn DiskFile, bytes: &[u8], length: u64) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = match file.append(rest) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            written => written,
+        };
+        match written {
+            Ok(n) => rest = &rest[n..],
+            Err(error) => {
+                // What cannot be cut now is found torn at the next start.
+                let _ = file.set_len(length);
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether this error goes away when there is room again.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Tries until there is room: a full disk heals, and until then everything that comes before it waits.
+///
+/// # Errors
+/// Any other error, at once.
+pub fn patiently<T>(place: &Path, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const EVERY: Duration = Duration::from_secs(1);
+    let mut is_waiting = false;
+    loop {
+        match attempt() {
+            Err(error) if is_full(&error) => {
+                if !std::mem::replace(&mut is_waiting, true) {
+                    tracing::warn!(%error, "no room for {}; waiting until there is", place.display());
+                }
+                std::thread::sleep(EVERY);
+            }
+            result => {
+                if is_waiting {
+                    tracing::info!("there is room for {} again", place.display());
+                }
+                return result;
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Which lines of a durable source are done: what a checkpoint remembers of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a line ends in a file that can be read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: Arc<Stretch>,
+    /// The offset after the line, in bytes.
+    pub end: u64,
+}
+
+/// A file as one of those that a path stood for, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stretch {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// The `seq` of its first line.
+    pub first: u64,
+}
+
+/// The numbers of the lines that are done, as ranges. There are never more of them than lines under way at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Range>", into = "Vec<Range>")]
+pub struct Settled {
+    /// By their first number.
+    ranges: BTreeMap<u64, Run>,
+}
+
+/// Lines without a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Run {
+    to: u64,
+    /// The last of them of which it is known where it ends. One that was found in an output does not say.
+    known: Option<(u64, Place)>,
+}
+
+/// A range as the checkpoint writes it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Range {
+    from: u64,
+    to: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known: Option<Known>,
+}
+
+/// Where one of its lines ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    seq: u64,
+    file: Stretch,
+    end: u64,
+}
+
+impl Settled {
+    /// Notes that a line is done; says whether that is news.
+    pub fn insert(&mut self, seq: u64, place: Option<Place>) -> bool {
+        if self.contains(seq) {
+            return false;
+        }
+        let known = place.map(|place| (seq, place));
+        let run = match self.ranges.remove(&(seq + 1)) {
+            Some(next) => Run { known: next.known.or(known), ..next },
+            None => Run { to: seq, known },
+        };
+        match self.ranges.range_mut(..seq).next_back() {
+            Some((_, before)) if before.to + 1 == seq => {
+                before.to = run.to;
+                before.known = run.known.or(before.known.take());
+            }
+            _ => drop(self.ranges.insert(seq, run)),
+        }
+        true
+    }
+
+    /// Whether this line is done.
+    pub fn contains(&self, seq: u64) -> bool {
+        self.ranges.range(..=seq).next_back().is_some_and(|(_, run)| seq <= run.to)
+    }
+
+    /// The last line up to which all are done; 0 when the first is not.
+    pub fn through(&self) -> u64 {
+        self.ranges.get(&1).map_or(0, |run| run.to)
+    }
+
+    /// The last of those lines of which it is known where it ends.
+    pub fn resume(&self) -> Option<&(u64, Place)> {
+        self.ranges.get(&1)?.known.as_ref()
+    }
+
+    /// The last line that is done; 0 when none is.
+    pub fn last(&self) -> u64 {
+        self.ranges.last_key_value().map_or(0, |(_, run)| run.to)
+    }
+
+    /// How many lines are done.
+    pub fn count(&self) -> u64 {
+        self.ranges.iter().map(|(from, run)| run.to - from + 1).sum()
+    }
+
+    /// The files in which known lines end, in the order of the lines.
+    pub fn files(&self) -> impl Iterator<Item = &Arc<Stretch>> {
+        self.ranges.values().filter_map(|run| run.known.as_ref().map(|(_, place)| &place.file))
+    }
+}
+
+impl From<Vec<Range>> for Settled {
+    fn from(ranges: Vec<Range>) -> Self {
+        let place = |known: Known| (known.seq, Place { file: Arc::new(known.file), end: known.end });
+        let run = |Range { from, to, known }: Range| (from, Run { to, known: known.map(place) });
+        Self { ranges: ranges.into_iter().map(run).collect() }
+    }
+}
+
+impl From<Settled> for Vec<Range> {
+    fn from(settled: Settled) -> Self {
+        let known = |(seq, Place { file, end })| Known { seq, file: Arc::unwrap_or_clone(file), end };
+        let range = |(from, Run { to, known: at }): (u64, Run)| Range { from, to, known: at.map(known) };
+        settled.ranges.into_iter().map(range).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn ranges_hold_what_was_put_in_and_nothing_else(seqs in proptest::collection::vec(1u64..60, 0..80)) {
+            let (mut settled, mut model) = (Settled::default(), BTreeSet::new());
+            for seq in seqs {
+                // Of every third line it is not known where it ends.
+                let is_known = |seq: &u64| !seq.is_multiple_of(3);
+                let place = Place { file: Arc::new(Stretch { device: 1, inode: 2, first: 1 }), end: seq * 10 };
+                prop_assert_eq!(settled.insert(seq, is_known(&seq).then_some(place)), model.insert(seq));
+                let through = (1..).take_while(|seq| model.contains(seq)).last().unwrap_or(0);
+                prop_assert_eq!(settled.through(), through);
+                let known = (1..=through).rev().find(is_known);
+                prop_assert_eq!(settled.resume().map(|(seq, place)| (*seq, place.end)), known.map(|seq| (seq, seq * 10)));
+                prop_assert_eq!(settled.last(), model.last().copied().unwrap_or(0));
+                prop_assert_eq!(settled.count(), model.len() as u64);
+                for seq in 0..62 {
+                    prop_assert_eq!(settled.contains(seq), model.contains(&seq));
+                }
+                let gaps = model.iter().filter(|seq| !model.contains(&(*seq + 1))).count();
+                prop_assert_eq!(settled.ranges.len(), gaps);
+            }
+            let text = serde_json::to_string(&settled).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Settled>(&text).unwrap(), settled);
+        }
+    }
+}

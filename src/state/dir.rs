@@ -1,0 +1,50 @@
+//! The data directory: one process at a time has it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Checkpoint;
+use crate::disk::{Disk, DiskFile, Mark, Mode, Site, patiently};
+use crate::error::{AtPath, BoxError};
+
+/// An open data directory, and what its checkpoint said.
+#[derive(Debug)]
+pub struct State {
+    /// The file system that it is on.
+    pub disk: Arc<dyn Disk>,
+    /// Its path.
+    pub dir: PathBuf,
+    /// What is remembered.
+    pub checkpoint: Checkpoint,
+    _lock: Arc<dyn DiskFile>,
+}
+
+impl State {
+    /// Opens a data directory, and creates it if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or another process has it.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, BoxError> {
+        let at = |error| AtPath::new(dir, error);
+        disk.create_dir(dir).map_err(at)?;
+        let lock = disk.open(&dir.join("lock"), Mode::Append).map_err(at)?;
+        if !lock.try_lock().map_err(at)? {
+            let dir = dir.display();
+            return Err(format!("another fetchd is using {dir}; give this one a data directory of its own").into());
+        }
+        let checkpoint = Checkpoint::load(disk.as_ref(), dir)?.unwrap_or_default();
+        Ok(Self { disk, dir: dir.to_owned(), checkpoint, _lock: lock })
+    }
+
+    /// Makes the outputs last up to these marks, and then the checkpoint that relies on them.
+    ///
+    /// # Errors
+    /// When something could not be made to last. Nothing more can be believed then.
+    pub fn save(&self, checkpoint: &Checkpoint, marks: &[Mark]) -> Result<(), BoxError> {
+        for mark in marks {
+            mark.file.sync(Site::Output).map_err(|error| format!("cannot sync the sink `{}`: {error}", mark.sink))?;
+        }
+        patiently(&self.dir, || checkpoint.save(self.disk.as_ref(), &self.dir))
+            .map_err(|error| format!("cannot write the checkpoint in {}: {error}", self.dir.display()).into())
+    }
+}
