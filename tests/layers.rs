@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LEAVES: [&str; 5] = ["disk", "error", "hosts", "open_files", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 17] = [
+const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("disk", &[]),
     ("error", &[]),
     ("hosts", &[]),
@@ -20,7 +20,8 @@ const MAY_KNOW: [(&str, &[&str]); 17] = [
     ("in_order", &[]),
     ("item", &[]),
     ("schedule", &["item"]),
-    ("source", &["item"]),
+    ("journal", &["item", "source::Forget"]),
+    ("source", &["item", "journal"]),
     ("fetch", &["item"]),
     ("sink", &["item"]),
     ("state", &["item", "source::Forget"]),

@@ -15,6 +15,8 @@ use crate::item::{Done, Echo, Input, Job, Kind, Line, Record, Rejection, Room, T
 
 pub(super) struct Feed {
     pub lines: InTurns,
+    /// Per source: whether the next start finds its lines again.
+    pub durable: Vec<bool>,
     pub window: Window,
     pub queue: mpsc::Sender<Fed>,
     pub stop: CancellationToken,
@@ -39,7 +41,9 @@ impl Feed {
             };
             let ticket = self.window.ticket(room, &line, turn, source);
             let Some(Some(ticket)) = stop.run_until_cancelled(ticket).await else {
-                self.board.tally().unread.add(1);
+                if !self.durable[source] {
+                    self.board.tally().unread.add(1);
+                }
                 break;
             };
             turn += 1;
@@ -83,8 +87,8 @@ impl Feed {
         const MOST: usize = 100_000;
         for _ in 0..MOST {
             match self.lines.next().now_or_never() {
-                Some(Some(Ok((_, Input::Line(_))))) => self.board.tally().unread.add(1),
-                Some(Some(Ok((_, Input::Blank)))) => {}
+                Some(Some(Ok((source, Input::Line(_))))) if !self.durable[source] => self.board.tally().unread.add(1),
+                Some(Some(Ok(_))) => {}
                 _ => return,
             }
         }

@@ -164,6 +164,7 @@ pub fn start(
 
     let feed = feed::Feed {
         lines: feed::InTurns::new(lines),
+        durable: durable.clone(),
         window: Window::new(settings.window, settings.window_bytes),
         queue,
         stop: stop.clone(),

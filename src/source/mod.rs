@@ -2,6 +2,7 @@
 //!
 //! A source is a stream of lines and, when it is durable, someone to tell which of them are done. Next: `pipeline::feed`.
 
+mod durable;
 mod file;
 mod lines;
 mod reader;
@@ -122,7 +123,7 @@ impl SourceConfig {
     /// What could not be opened, and why.
     pub fn open(&self, name: Option<Arc<str>>, past: Option<Past>) -> Result<Source, BoxError> {
         match self {
-            Self::Stdin(stdin) => stdin.open(name, past),
+            Self::Stdin(stdin) => stdin.open(name, past.as_ref()),
             Self::File(file) => file.open(name, past),
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::durable::{self, Bounds};
 use super::{Keeps, Past, Source, lines};
 use crate::error::BoxError;
 use crate::units::Size;
@@ -27,11 +28,15 @@ impl Default for Stdin {
 }
 
 impl Stdin {
-    /// Opens standard input.
+    /// Opens standard input, behind its journal if it is durable.
     ///
     /// # Errors
-    /// When it is closed, or a directory.
-    pub fn open(&self, name: Option<Arc<str>>, _past: Option<Past>) -> Result<Source, BoxError> {
+    /// When it is closed, or a directory, or the journal cannot be opened.
+    pub fn open(&self, name: Option<Arc<str>>, past: Option<&Past>) -> Result<Source, BoxError> {
+        if let Some(past) = past {
+            let (max_line, max_journal) = (self.max_line.0, self.max_journal.0);
+            return durable::open(Bounds { max_line, max_journal, min_free: past.min_free }, name, past);
+        }
         let lines = lines::of(vec![(None, lines::standard_input()?)], name, self.max_line.0)?;
         Ok(Source { lines, keeps: Keeps::Nothing, extent: None })
     }

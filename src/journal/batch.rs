@@ -1,0 +1,191 @@
+//! How a batch is written. Pure: lines to bytes and back.
+//!
+//! ```text
+//! TAB # checksum SP first-number SP lines SP bytes LF      the head; the checksum is of all that follows it
+//! http://example.com/ LF                                   a line
+//! TAB ! length SP beginning LF                             a line that was too long
+//! ```
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+
+use crate::item::Text;
+
+/// What a head begins with; no accepted line begins with a tab.
+pub(super) const HEAD: &[u8] = b"\t#";
+
+/// What stands for a line that was too long.
+const TOO_LONG: &[u8] = b"\t!";
+
+/// The longest head there can be.
+const LONGEST_HEAD: usize = 80;
+
+/// Lines that are accepted together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    lines: u64,
+    body: Vec<u8>,
+}
+
+impl Batch {
+    /// Adds a line.
+    pub fn push(&mut self, text: &Text) {
+        match text {
+            Text::Whole(text) => self.body.extend_from_slice(text),
+            Text::TooLong { head, bytes } => {
+                self.body.extend_from_slice(TOO_LONG);
+                self.body.extend_from_slice(bytes.to_string().as_bytes());
+                self.body.push(b' ');
+                self.body.extend_from_slice(head);
+            }
+            Text::Lost => return,
+        }
+        self.body.push(b'\n');
+        self.lines += 1;
+    }
+
+    /// How many lines there are.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// How many bytes they have.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The batch as it is written, when its first line has this number.
+    pub(super) fn encode(&self, first: u64) -> Vec<u8> {
+        let head = format!(" {first} {} {}\n", self.lines, self.body.len());
+        let checksum = checksum(head.as_bytes(), &self.body);
+        let mut bytes = format!("\t#{checksum:08x}{head}").into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+/// What the head of a batch says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    checksum: u32,
+    /// The number of the first line.
+    pub first: u64,
+    /// How many lines there are.
+    pub lines: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// How many bytes the head has itself.
+    pub length: usize,
+}
+
+impl Head {
+    /// Reads the head that these bytes begin with.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let end = memchr::memchr(b'\n', &bytes[..bytes.len().min(LONGEST_HEAD)])?;
+        let text = std::str::from_utf8(bytes[..end].strip_prefix(HEAD)?).ok()?;
+        let mut words = text.split(' ');
+        let checksum = words.next().filter(|word| word.len() == 8)?;
+        let head = Self {
+            checksum: u32::from_str_radix(checksum, 16).ok()?,
+            first: words.next()?.parse().ok()?,
+            lines: words.next()?.parse().ok()?,
+            bytes: words.next()?.parse().ok()?,
+            length: end + 1,
+        };
+        let is_sound = words.next().is_none() && head.lines > 0 && head.lines <= head.bytes && head.first > 0;
+        (is_sound && head.first.checked_add(head.lines).is_some()).then_some(head)
+    }
+
+    /// The numbers of the lines.
+    pub fn seqs(&self) -> RangeInclusive<u64> {
+        self.first..=self.first + self.lines - 1
+    }
+
+    /// Whether this is the batch that was written; `bytes` is all of it.
+    pub fn matches(&self, bytes: &[u8]) -> bool {
+        let (head, body) = bytes.split_at(self.length);
+        let ends = memchr::memchr_iter(b'\n', body).count() as u64;
+        ends == self.lines && body.last() == Some(&b'\n') && checksum(&head[HEAD.len() + 8..], body) == self.checksum
+    }
+
+    /// The lines of a batch that matches, with their numbers.
+    pub fn lines_of(&self, bytes: &Bytes) -> impl Iterator<Item = (u64, Text)> + use<> {
+        let mut rest = bytes.slice(self.length..);
+        self.seqs().map(move |seq| {
+            let end = memchr::memchr(b'\n', &rest).unwrap_or(rest.len());
+            let mut line = rest.split_to((end + 1).min(rest.len()));
+            line.truncate(end);
+            (seq, text(line))
+        })
+    }
+}
+
+/// The line that was accepted.
+fn text(line: Bytes) -> Text {
+    let too_long = || {
+        let rest = line.strip_prefix(TOO_LONG)?;
+        let space = memchr::memchr(b' ', rest)?;
+        let bytes = std::str::from_utf8(&rest[..space]).ok()?.parse().ok()?;
+        Some(Text::TooLong { head: line.slice(TOO_LONG.len() + space + 1..), bytes })
+    };
+    too_long().unwrap_or(Text::Whole(line))
+}
+
+fn checksum(head: &[u8], body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(head);
+    hasher.update(body);
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_text() -> impl Strategy<Value = Text> {
+        let bytes = proptest::collection::vec(any::<u8>().prop_filter("no line has one", |byte| *byte != b'\n'), 0..40);
+        let whole = bytes.clone().prop_map(|mut text| {
+            // As the splitter cuts it: nothing blank in front, and not empty.
+            text.insert(0, b'x');
+            Text::Whole(text.into())
+        });
+        let too_long = (bytes, any::<u64>()).prop_map(|(head, bytes)| Text::TooLong { head: head.into(), bytes });
+        prop_oneof![4 => whole, 1 => too_long]
+    }
+
+    fn show(text: &Text) -> String {
+        format!("{text:?}")
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(first in 1..u64::MAX / 2, texts in proptest::collection::vec(any_text(), 1..20)) {
+            let mut batch = Batch::default();
+            texts.iter().for_each(|text| batch.push(text));
+            let bytes = Bytes::from(batch.encode(first));
+            let head = Head::read(&bytes).unwrap();
+            prop_assert!(head.matches(&bytes));
+            let read: Vec<_> = head.lines_of(&bytes).collect();
+            prop_assert_eq!(read.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), head.seqs().collect::<Vec<_>>());
+            let read: Vec<_> = read.iter().map(|(_, text)| show(text)).collect();
+            prop_assert_eq!(read, texts.iter().map(show).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_batch_with_any_byte_changed_is_not_taken_for_whole(place: prop::sample::Index, by in 1u8..) {
+            let mut batch = Batch::default();
+            batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
+            batch.push(&Text::TooLong { head: Bytes::from_static(b"http://b.test/2"), bytes: 5000 });
+            let mut bytes = batch.encode(17);
+            let place = place.index(bytes.len());
+            bytes[place] ^= by;
+            let is_whole = Head::read(&bytes).is_some_and(|head| {
+                head.length as u64 + head.bytes == bytes.len() as u64 && head.matches(&bytes)
+            });
+            // A checksum in capitals says the same.
+            prop_assert!(!is_whole || (2..10).contains(&place) && by == 0x20, "byte {place} changed by {by}");
+        }
+    }
+}

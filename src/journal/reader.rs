@@ -1,0 +1,123 @@
+//! Reads a journal, behind its writer. Lines whose batch is damaged come out as lost, so that each has its result.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use super::walk::Whole;
+use super::{Found, Segment, Shelf, Walk};
+use crate::disk::Mode;
+use crate::item::Text;
+
+/// Lost lines handed out at once.
+const MOST_LOST: u64 = 1024;
+
+/// A place in a journal.
+#[derive(Debug)]
+pub struct Reader {
+    shelf: Arc<Shelf>,
+    /// The number of the next line.
+    next: u64,
+    /// The segment that is being read.
+    at: Option<At>,
+    /// A batch that was read before its turn came.
+    ahead: Option<Whole>,
+}
+
+/// A place in a segment.
+#[derive(Debug)]
+struct At {
+    /// The number of the segment's first line.
+    first: u64,
+    walk: Walk,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub enum Taken {
+    /// Lines with their numbers, in order.
+    Lines(Vec<(u64, Text)>),
+    /// All lines that there are have been read.
+    UpToDate,
+}
+
+impl Reader {
+    /// Begins with the line of this number.
+    pub fn new(shelf: Arc<Shelf>, next: u64) -> Self {
+        Self { shelf, next, at: None, ahead: None }
+    }
+
+    /// The number of the next line.
+    pub fn next_seq(&self) -> u64 {
+        self.next
+    }
+
+    /// Reads the lines of the next batch.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn take(&mut self) -> io::Result<Taken> {
+        loop {
+            let until = self.shelf.next();
+            if self.next >= until {
+                return Ok(Taken::UpToDate);
+            }
+            let ahead = match self.ahead.take() {
+                None => self.next_batch()?,
+                ahead => ahead,
+            };
+            match ahead {
+                Some(batch) if batch.last() < self.next => {}
+                Some(batch) if batch.first() <= self.next => {
+                    let from = std::mem::replace(&mut self.next, batch.last() + 1);
+                    return Ok(Taken::Lines(batch.lines().filter(|(seq, _)| *seq >= from).collect()));
+                }
+                ahead => {
+                    let end = ahead.as_ref().map_or(until, Whole::first).min(self.next + MOST_LOST);
+                    self.ahead = ahead;
+                    return Ok(Taken::Lines(self.lost_before(end)));
+                }
+            }
+        }
+    }
+
+    fn lost_before(&mut self, end: u64) -> Vec<(u64, Text)> {
+        let from = std::mem::replace(&mut self.next, end);
+        tracing::warn!(journal = %self.shelf.dir.display(), "lines {from} to {} are lost: the journal is damaged", end - 1);
+        (from..end).map(|seq| (seq, Text::Lost)).collect()
+    }
+
+    /// The next batch that is whole, if there is one.
+    fn next_batch(&mut self) -> io::Result<Option<Whole>> {
+        loop {
+            let Some(at) = &mut self.at else {
+                self.at = Some(self.go(|segments, next| {
+                    segments.iter().rfind(|segment| segment.first <= next).or(segments.front())
+                })?);
+                continue;
+            };
+            let (first, offset) = (at.first, at.walk.offset());
+            let (length, is_last) = {
+                let held = self.shelf.held();
+                let segment = held.segments.iter().find(|segment| segment.first == first);
+                let is_last = held.segments.back().is_none_or(|last| last.first <= first);
+                (segment.map_or(offset, |segment| segment.length), is_last)
+            };
+            match at.walk.next(length)? {
+                Found::Batch(batch) => return Ok(Some(batch)),
+                Found::Damage(_) => {}
+                Found::End if is_last => return Ok(None),
+                Found::End => {
+                    self.at = Some(self.go(|segments, _| segments.iter().find(|segment| segment.first > first))?);
+                }
+            }
+        }
+    }
+
+    /// Goes to the start of a segment.
+    fn go(&self, pick: impl Fn(&VecDeque<Segment>, u64) -> Option<&Segment>) -> io::Result<At> {
+        let segment = pick(&self.shelf.held().segments, self.next).cloned();
+        let Segment { first, path, .. } = segment.ok_or_else(|| io::Error::other("a journal has no segments"))?;
+        Ok(At { first, walk: Walk::new(self.shelf.disk.open(&path, Mode::Read)?) })
+    }
+}

@@ -1,0 +1,117 @@
+//! What the writer, the reader and whoever clears up share of a journal: which segments there are, and how far they go.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Segment;
+use crate::disk::Disk;
+use crate::source::Forget;
+
+/// See the module. There is always a segment, the last one, that is being written.
+#[derive(Debug)]
+pub struct Shelf {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) dir: PathBuf,
+    held: Mutex<Held>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    pub segments: VecDeque<Segment>,
+    /// The number that the next accepted line will have.
+    pub next: u64,
+    pub state: State,
+}
+
+/// What is to be expected of the writer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// More lines may come.
+    Open,
+    /// No more lines come.
+    Ended,
+    /// The journal could not be written, for this reason.
+    Broken(String),
+}
+
+impl Shelf {
+    pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, segments: Vec<Segment>, next: u64) -> Arc<Self> {
+        let held = Held { segments: segments.into(), next, state: State::Open };
+        Arc::new(Self { disk, dir, held: Mutex::new(held), changed: Condvar::new() })
+    }
+
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number that the next accepted line will have.
+    pub fn next(&self) -> u64 {
+        self.held().next
+    }
+
+    /// Bytes of all segments.
+    pub fn bytes(&self) -> u64 {
+        self.held().segments.iter().map(|segment| segment.length).sum()
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Bytes that its disk has room for.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn free(&self) -> io::Result<u64> {
+        self.disk.free(&self.dir)
+    }
+
+    /// No more lines come, because there are none or because the journal could not be written.
+    pub fn end(&self, ended: Result<(), String>) {
+        self.change(|held| held.state = ended.map_or_else(State::Broken, |()| State::Ended));
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut Held)) {
+        change(&mut self.held());
+        self.changed.notify_all();
+    }
+
+    /// Waits until there is a line with this number, or none comes any more; says what is to be expected.
+    pub fn wait_for(&self, seq: u64) -> State {
+        let waits = |held: &mut Held| held.next <= seq && held.state == State::Open;
+        let held = self.changed.wait_while(self.held(), waits).unwrap_or_else(PoisonError::into_inner);
+        held.state.clone()
+    }
+
+    /// Waits until something changes, but not for longer than this.
+    pub fn wait(&self, most: Duration) {
+        drop(self.changed.wait_timeout(self.held(), most));
+    }
+
+    /// Waits until no more lines come, but not for longer than this.
+    pub fn wait_for_end(&self, most: Duration) {
+        let waits = |held: &mut Held| held.state == State::Open;
+        drop(self.changed.wait_timeout_while(self.held(), most, waits));
+    }
+}
+
+impl Forget for Arc<Shelf> {
+    /// Removes the segments whose lines are all done, but never the last: the numbers go on from it.
+    fn forget(&mut self, through: u64) -> io::Result<()> {
+        loop {
+            let path = match self.held().segments.make_contiguous() {
+                [first, second, ..] if second.first <= through + 1 => first.path.clone(),
+                _ => return Ok(()),
+            };
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => self.change(|held| drop(held.segments.pop_front())),
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Appends batches to a journal. A batch is accepted when it is synced; what a crash leaves of others is cut off.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Batch, Found, Segment, Shelf, Walk, segments};
+use crate::disk::{Disk, DiskFile, Mode, Site, append_all};
+
+/// The end of a journal that is written to.
+#[derive(Debug)]
+pub struct Writer {
+    shelf: Arc<Shelf>,
+    file: Arc<dyn DiskFile>,
+    /// Bytes of the last segment that are accepted.
+    length: u64,
+    /// How long a segment may grow.
+    most: u64,
+    is_torn: bool,
+}
+
+/// A journal that was opened, and what was found.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its end.
+    pub writer: Writer,
+    /// Bytes after the last whole batch, which were cut off: nobody was told that they are accepted.
+    pub torn: u64,
+}
+
+impl Writer {
+    /// Opens the journal in a directory, and creates it if there is none. Lines up to `known` have had their numbers.
+    /// Segments grow to about `most` bytes.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(disk: &Arc<dyn Disk>, dir: &Path, known: u64, most: u64) -> io::Result<Opened> {
+        disk.create_dir(dir)?;
+        for above in dir.ancestors().skip(1).take(2) {
+            disk.sync_dir(above, Site::JournalName)?;
+        }
+        let mut segments = segments(disk.as_ref(), dir)?;
+        for segment in &mut segments {
+            segment.length = disk.open(&segment.path, Mode::Read)?.length()?;
+        }
+        let is_new = segments.is_empty();
+        if is_new {
+            segments.push(Segment::new(dir, known + 1));
+        }
+        let Some(last) = segments.last_mut() else { return Err(io::Error::other("no segment")) };
+        let file = disk.open(&last.path, Mode::Append)?;
+        let (end, torn, next) = examine(&file, last.first)?;
+        if torn > 0 {
+            file.set_len(end)?;
+        }
+        last.length = end;
+        if is_new {
+            disk.sync_dir(dir, Site::JournalName)?;
+        } else {
+            file.sync(Site::JournalFound)?;
+            disk.sync_dir(dir, Site::JournalFound)?;
+        }
+        let shelf = Shelf::new(Arc::clone(disk), dir.to_owned(), segments, next.max(known + 1));
+        Ok(Opened { writer: Self { shelf, file, length: end, most, is_torn: false }, torn })
+    }
+
+    /// What the reader, and who clears up, share with it.
+    pub fn shelf(&self) -> &Arc<Shelf> {
+        &self.shelf
+    }
+
+    /// Accepts the lines of a batch: they are numbered, and last.
+    ///
+    /// # Errors
+    /// What the system says; nothing of the batch is accepted then. It may be tried again if the disk was full, and must
+    /// not be after any other error.
+    pub fn append(&mut self, batch: &Batch) -> io::Result<()> {
+        if batch.lines() == 0 {
+            return Ok(());
+        }
+        let first = self.shelf.next();
+        if self.length >= self.most {
+            self.begin_segment(first)?;
+        }
+        if self.is_torn {
+            self.file.set_len(self.length)?;
+            self.is_torn = false;
+        }
+        let bytes = batch.encode(first);
+        self.is_torn = true;
+        append_all(self.file.as_ref(), &bytes, self.length)?;
+        self.file.sync(Site::JournalBatch)?;
+        self.is_torn = false;
+        self.length += bytes.len() as u64;
+        self.shelf.change(|held| {
+            held.next = first + batch.lines();
+            if let Some(last) = held.segments.back_mut() {
+                last.length = self.length;
+            }
+        });
+        Ok(())
+    }
+
+    fn begin_segment(&mut self, first: u64) -> io::Result<()> {
+        let segment = Segment::new(&self.shelf.dir, first);
+        self.file = self.shelf.disk.open(&segment.path, Mode::Append)?;
+        // An attempt that failed before may have left something there.
+        self.file.set_len(0)?;
+        self.shelf.disk.sync_dir(&self.shelf.dir, Site::JournalName)?;
+        self.length = 0;
+        self.is_torn = false;
+        self.shelf.change(|held| held.segments.push_back(segment));
+        Ok(())
+    }
+}
+
+/// Where the last whole batch of a segment ends, how many bytes are after it, and the number after its last line.
+fn examine(file: &Arc<dyn DiskFile>, first: u64) -> io::Result<(u64, u64, u64)> {
+    let length = file.length()?;
+    let mut walk = Walk::new(Arc::clone(file));
+    let (mut end, mut next) = (0, first);
+    loop {
+        match walk.next(length)? {
+            Found::Batch(batch) => (end, next) = (walk.offset(), batch.last() + 1),
+            Found::Damage(_) => {}
+            Found::End => return Ok((end, length - end, next)),
+        }
+    }
+}

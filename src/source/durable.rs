@@ -1,0 +1,234 @@
+//! Durable standard input: lines into a journal, and out of it again once they are accepted.
+//!
+//! One thread takes what is waiting in the pipe, batch by batch, into the journal; another one reads the journal behind
+//! it, as it does after a restart. So the producer may close its pipe and go.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::reader::{Chunk, read};
+use super::splitter::{Split, Splitter};
+use super::{Keeps, Past, Source, lines};
+use crate::disk::patiently;
+use crate::error::BoxError;
+use crate::item::{self, Identity, Line, Settled, Text};
+use crate::journal::{Batch, Opened, Reader, Shelf, State, Taken, Writer};
+use crate::units::{Size, counted};
+
+/// Bytes that are accepted at once, about.
+const BATCH: usize = 1 << 20;
+
+/// What holds a journal down.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub max_line: u64,
+    /// Bytes of the journal.
+    pub max_journal: u64,
+    /// Bytes to be left free on its disk.
+    pub min_free: u64,
+}
+
+/// Opens the journal, and standard input in front of it.
+///
+/// # Errors
+/// When one of the two cannot be opened.
+pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Result<Source, BoxError> {
+    /// Segments are removed as a whole, so a journal must have several.
+    const SEGMENT: u64 = 64 << 20;
+    let input = lines::standard_input()?;
+    let splitter = Splitter::new(usize::try_from(bounds.max_line)?);
+    let settled = past.files.get("").cloned().unwrap_or_default();
+    let Opened { writer, torn } =
+        Writer::open(&past.disk, &past.dir, settled.last(), SEGMENT.min(bounds.max_journal / 4))
+            .map_err(|error| format!("the journal in {}: {error}", past.dir.display()))?;
+    let (shelf, stop) = (Arc::clone(writer.shelf()), CancellationToken::new());
+    announce(torn, &shelf, &settled);
+    let intake = Intake { writer, bounds, splitter, stop: stop.clone() };
+    std::thread::spawn(move || intake.run(read(input)));
+    let keeps = Keeps::Lines(Box::new(Arc::clone(&shelf)));
+    Ok(Source { lines: read_back(shelf, stop, settled, name), keeps, extent: None })
+}
+
+/// Says what earlier runs have left.
+fn announce(torn: u64, shelf: &Shelf, settled: &Settled) {
+    if torn > 0 {
+        let dir = shelf.dir().display();
+        tracing::warn!("the journal in {dir} ended in {torn} bytes that were never accepted; they were cut off");
+    }
+    let pending = shelf.next() - 1 - settled.count();
+    if pending > 0 {
+        tracing::info!("going on with {} of earlier runs", counted(pending, "accepted line"));
+    }
+}
+
+/// Takes lines from standard input into the journal.
+struct Intake {
+    writer: Writer,
+    bounds: Bounds,
+    splitter: Splitter,
+    stop: CancellationToken,
+}
+
+/// Whether more can come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Input {
+    Open,
+    Ended,
+}
+
+impl Intake {
+    fn run(mut self, chunks: mpsc::Receiver<Chunk>) {
+        let ended = self.take_all(chunks);
+        self.writer.shelf().end(ended.map_err(|error| error.to_string()));
+    }
+
+    fn take_all(&mut self, mut chunks: mpsc::Receiver<Chunk>) -> io::Result<()> {
+        let mut input = Input::Open;
+        while input == Input::Open {
+            let mut batch = Batch::default();
+            match block_on(self.stop.run_until_cancelled(chunks.recv())) {
+                Some(Some(chunk)) => input = self.take(chunk, &mut batch)?,
+                Some(None) => return Err(io::Error::other("the reader of standard input ended without saying why")),
+                // What was read already is still accepted.
+                None => input = Input::Ended,
+            }
+            // What waits behind it is accepted with it: one sync for all.
+            while batch.bytes() < BATCH
+                && let Ok(chunk) = chunks.try_recv()
+            {
+                input = self.take(chunk, &mut batch)?;
+            }
+            self.wait_for_room(batch.bytes() as u64)?;
+            let dir = self.writer.shelf().dir().to_owned();
+            patiently(&dir, || self.writer.append(&batch))?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, chunk: Chunk, batch: &mut Batch) -> io::Result<Input> {
+        match chunk {
+            Chunk::Bytes(bytes) => {
+                self.splitter.push(bytes);
+                while let Some(split) = self.splitter.next() {
+                    push(split, batch);
+                }
+                Ok(Input::Open)
+            }
+            Chunk::End => {
+                self.splitter.finish().into_iter().for_each(|split| push(split, batch));
+                Ok(Input::Ended)
+            }
+            Chunk::Failed(error) => Err(error),
+        }
+    }
+
+    /// Waits until the journal and its disk have room for so many bytes, or nobody wants more lines.
+    fn wait_for_room(&self, bytes: u64) -> io::Result<()> {
+        const LOOK_EVERY: Duration = Duration::from_secs(1);
+        let mut is_waiting = false;
+        while !self.stop.is_cancelled()
+            && let Some(why) = self.lack_of_room(bytes)?
+        {
+            if !std::mem::replace(&mut is_waiting, true) {
+                tracing::warn!("no more lines are read for now: {why}");
+            }
+            self.writer.shelf().wait(LOOK_EVERY);
+        }
+        if is_waiting {
+            tracing::info!("lines are read again");
+        }
+        Ok(())
+    }
+
+    fn lack_of_room(&self, bytes: u64) -> io::Result<Option<String>> {
+        let Bounds { max_journal, min_free, .. } = self.bounds;
+        let shelf = self.writer.shelf();
+        let (held, free, dir) = (shelf.bytes(), shelf.free()?, shelf.dir().display());
+        // A single batch is let in, or a line larger than the journal may be would wait for ever.
+        if held > 0 && held + bytes > max_journal {
+            let (held, most) = (Size(held), Size(max_journal));
+            return Ok(Some(format!("the journal in {dir} has {held}, and max_journal is {most}")));
+        }
+        let (left, least) = (Size(free), Size(min_free));
+        let is_low = free < min_free + bytes;
+        Ok(is_low.then(|| format!("the disk of {dir} has {left} left, and state.min_free is {least}")))
+    }
+}
+
+fn push(split: Split, batch: &mut Batch) {
+    if let Split::Line(text) = split {
+        batch.push(&text);
+    }
+}
+
+/// A batch out of the journal.
+type Batched = Result<Vec<(u64, Text)>, BoxError>;
+
+/// The end of the journal that is read. Dropped, it stops the intake.
+struct Tap {
+    batches: mpsc::Receiver<Batched>,
+    shelf: Arc<Shelf>,
+    stop: CancellationToken,
+}
+
+impl Drop for Tap {
+    /// Waits a moment, so that what was taken from the producer already is accepted before the process ends.
+    fn drop(&mut self) {
+        const LAST_BATCH: Duration = Duration::from_millis(500);
+        self.stop.cancel();
+        self.shelf.wait_for_end(LAST_BATCH);
+    }
+}
+
+/// The journal's lines that are not settled, as soon as they are accepted.
+fn read_back(
+    shelf: Arc<Shelf>,
+    stop: CancellationToken,
+    settled: Settled,
+    source: Option<Arc<str>>,
+) -> BoxStream<'static, Result<item::Input, BoxError>> {
+    let (tx, batches) = mpsc::channel(1);
+    let reader = Reader::new(Arc::clone(&shelf), settled.through() + 1);
+    let behind = Arc::clone(&shelf);
+    std::thread::spawn(move || send_batches(reader, &behind, &tx));
+    let tap = Tap { batches, shelf, stop };
+    stream::unfold(tap, |mut tap| async move { Some((tap.batches.recv().await?, tap)) })
+        .map_ok(move |lines| {
+            let source = source.clone();
+            let open: Vec<_> = lines.into_iter().filter(|(seq, _)| !settled.contains(*seq)).collect();
+            stream::iter(open.into_iter().map(move |(seq, text)| {
+                let id = Identity { source: source.clone(), file: None, seq };
+                Ok(item::Input::Line(Line { id, text, place: None }))
+            }))
+        })
+        .try_flatten()
+        .boxed()
+}
+
+/// The thread that reads the journal.
+fn send_batches(mut reader: Reader, shelf: &Shelf, batches: &mpsc::Sender<Batched>) {
+    loop {
+        let batch = match reader.take() {
+            Ok(Taken::Lines(lines)) => Ok(lines),
+            Ok(Taken::UpToDate) => match shelf.wait_for(reader.next_seq()) {
+                State::Broken(why) => {
+                    Err(format!("cannot write the journal in {}: {why}", shelf.dir().display()).into())
+                }
+                State::Ended if shelf.next() == reader.next_seq() => return,
+                State::Open | State::Ended => continue,
+            },
+            Err(error) => Err(format!("cannot read the journal in {}: {error}", shelf.dir().display()).into()),
+        };
+        let is_last = batch.is_err();
+        if batches.blocking_send(batch).is_err() || is_last {
+            return;
+        }
+    }
+}
