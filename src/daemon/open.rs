@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     };
     refuse_loops(config)?;
     let mut sinks = open_sinks(config)?;
+    // Once more: a pattern may match an output that was created only now.
+    refuse_loops(config)?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
         state.save(&state.checkpoint, &[]).map_err(|error| cannot_open("the data directory", None, &error))?;
@@ -119,10 +121,10 @@ fn refuse_loops(config: &Config) -> Result<(), Error> {
         .sources
         .iter()
         .flat_map(|source| match &source.component {
-            SourceConfig::File(file) => file.paths.iter().map(PathBuf::as_path).collect(),
-            SourceConfig::Stdin(_) => vec![stdin],
+            SourceConfig::File(file) => file.files(),
+            SourceConfig::Stdin(_) => vec![stdin.to_owned()],
         })
-        .filter_map(|path| id(if path == Path::new("-") { stdin } else { path }))
+        .filter_map(|path| id(if path == Path::new("-") { stdin } else { &path }))
         .collect();
     for sink in &config.sinks {
         let path = match &sink.component {
