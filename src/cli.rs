@@ -48,6 +48,12 @@ pub enum Command {
         #[arg(value_name = "FILE", conflicts_with = "config")]
         file: Option<PathBuf>,
     },
+    /// Look at what durable sources have accepted, and what of it is not done
+    Journal {
+        /// What to look at.
+        #[command(subcommand)]
+        command: JournalCommand,
+    },
     /// Take a tour against an embedded server, in less than 20 seconds
     Demo,
     /// Print shell completions
@@ -59,6 +65,46 @@ pub enum Command {
     /// Print the manual page
     #[command(after_help = "Example: fetchd man | man -l -")]
     Man,
+}
+
+/// What to look at in a data directory.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Count the lines that were accepted, are done, and are not
+    #[command(mut_args(lay_out))]
+    Status {
+        /// Where.
+        #[command(flatten)]
+        place: JournalArgs,
+        /// Write one JSON object [default: text]. Example: fetchd journal status --data-dir state --json
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the lines that are not done, as they were accepted
+    #[command(mut_args(lay_out))]
+    Dump {
+        /// Where.
+        #[command(flatten)]
+        place: JournalArgs,
+    },
+    /// Read everything, and say which lines are lost
+    #[command(mut_args(lay_out))]
+    Check {
+        /// Where.
+        #[command(flatten)]
+        place: JournalArgs,
+    },
+}
+
+/// Where a journal is.
+#[derive(Debug, Args)]
+pub struct JournalArgs {
+    /// The configuration that names the data directory [default: none]. Example: -c fetchd.toml
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data directory [default: none]. Example: --data-dir state
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// The short help of an option says what it does and its default; the long help adds the example in a line of its own.

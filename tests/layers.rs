@@ -24,7 +24,7 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("source", &["item", "journal"]),
     ("fetch", &["item"]),
     ("sink", &["item"]),
-    ("state", &["item", "source::Forget"]),
+    ("state", &["item", "journal", "source::Forget"]),
     (
         "pipeline",
         &[

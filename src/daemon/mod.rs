@@ -1,6 +1,7 @@
 //! The composition root: from a checked configuration to the parts of a run, its signals, and its exit code. The only
 //! file that knows every module.
 
+mod journal;
 mod open;
 
 use std::io::{self, IsTerminal};
@@ -14,6 +15,8 @@ use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::SignalStream;
 use url::Url;
+
+pub use journal::journal;
 
 use crate::cli::RunArgs;
 use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config};

@@ -20,7 +20,7 @@ use crate::disk::patiently;
 use crate::error::BoxError;
 use crate::item::{self, Identity, Line, Settled, Text};
 use crate::journal::{Batch, Opened, Reader, Shelf, State, Taken, Writer};
-use crate::units::{Size, counted};
+use crate::units::{counted, in_bytes};
 
 /// Bytes that are accepted at once, about.
 const BATCH: usize = 1 << 20;
@@ -153,10 +153,10 @@ impl Intake {
         let (held, free, dir) = (shelf.bytes(), shelf.free()?, shelf.dir().display());
         // A single batch is let in, or a line larger than the journal may be would wait for ever.
         if held > 0 && held + bytes > max_journal {
-            let (held, most) = (Size(held), Size(max_journal));
+            let (held, most) = (in_bytes(held), in_bytes(max_journal));
             return Ok(Some(format!("the journal in {dir} has {held}, and max_journal is {most}")));
         }
-        let (left, least) = (Size(free), Size(min_free));
+        let (left, least) = (in_bytes(free), in_bytes(min_free));
         let is_low = free < min_free + bytes;
         Ok(is_low.then(|| format!("the disk of {dir} has {left} left, and state.min_free is {least}")))
     }

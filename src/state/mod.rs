@@ -7,6 +7,7 @@ mod checkpoint;
 mod config;
 mod dir;
 mod keeper;
+mod survey;
 
 use futures::future::BoxFuture;
 
@@ -14,6 +15,7 @@ pub use checkpoint::{Checkpoint, SourceState};
 pub use config::StateConfig;
 pub use dir::State;
 pub use keeper::{Keeper, Remembered};
+pub use survey::{Journal, Surveyed, survey};
 
 use crate::disk::Mark;
 use crate::error::BoxError;

@@ -87,6 +87,11 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
+/// A number of bytes as people read it: 53.6 KiB.
+pub fn in_bytes(n: u64) -> String {
+    bytesize::ByteSize(n).display().iec().to_string()
+}
+
 /// A number with what it counts: `1 line`, `2 lines`.
 pub fn counted(n: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })

@@ -1,0 +1,132 @@
+//! `fetchd journal`: what a data directory holds, for people and for scripts.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::{JournalArgs, JournalCommand, RunArgs};
+use crate::disk::RealDisk;
+use crate::error::{BoxError, Chain};
+use crate::item::Text;
+use crate::state::{Journal, Surveyed, survey};
+use crate::units::{counted, grouped, in_bytes};
+
+/// Runs a command; the number is the exit code.
+pub fn journal(command: &JournalCommand) -> u8 {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let code = match command {
+        JournalCommand::Status { place, json } => status(place, *json, &mut out),
+        JournalCommand::Dump { place } => dump(place, &mut out),
+        JournalCommand::Check { place } => check(place, &mut out),
+    };
+    match code.and_then(|code| Ok(out.flush().map(|()| code)?)) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {}", Chain::of(&error));
+            2
+        }
+    }
+}
+
+/// How much was accepted, and how much of it is done.
+fn status(place: &JournalArgs, json: bool, out: &mut impl Write) -> Result<u8, BoxError> {
+    let sources = surveyed(place, |_, _, _| Ok(()))?;
+    if json {
+        let sources: serde_json::Map<_, _> =
+            sources.into_iter().map(|source| (source.name.clone(), as_json(&source))).collect();
+        writeln!(out, "{}", json!({ "sources": sources }))?;
+        return Ok(0);
+    }
+    for source in &sources {
+        writeln!(out, "{}", as_text(source))?;
+    }
+    Ok(0)
+}
+
+fn as_json(source: &Surveyed) -> serde_json::Value {
+    let journal = source.journal.as_ref();
+    json!({
+        "kind": source.kind,
+        "accepted": journal.map(|journal| journal.accepted),
+        "settled": source.settled,
+        "pending": source.pending(),
+        "bytes": journal.map(|journal| journal.bytes),
+        "segments": journal.map(|journal| journal.segments.len()),
+        "lost": journal.map(lost),
+    })
+}
+
+fn as_text(source: &Surveyed) -> String {
+    let (name, settled) = (&source.name, grouped(source.settled));
+    match (&source.journal, source.pending()) {
+        (Some(journal), Some(pending)) => {
+            let (accepted, pending) = (grouped(journal.accepted), grouped(pending));
+            let (bytes, segments) = (in_bytes(journal.bytes), counted(journal.segments.len() as u64, "segment"));
+            format!("{name}: accepted {accepted}, settled {settled}, pending {pending}, {bytes} in {segments}")
+        }
+        _ => format!("{name}: settled {settled} (its lines are in its files)"),
+    }
+}
+
+/// Lines that cannot be read.
+fn lost(journal: &Journal) -> u64 {
+    journal.lost.iter().map(|(first, last)| last - first + 1).sum()
+}
+
+/// The lines that are not done, as they were accepted.
+fn dump(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
+    surveyed(place, |name, seq, text| match text {
+        Text::Whole(text) => {
+            out.write_all(text)?;
+            out.write_all(b"\n")
+        }
+        Text::TooLong { bytes, .. } => {
+            writeln!(io::stderr(), "line {seq} of `{name}` was too long ({bytes} bytes) and is left out")
+        }
+        Text::Lost => Ok(()),
+    })?;
+    Ok(0)
+}
+
+/// Whether every line can be read; 1 when some are lost.
+fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
+    let mut code = 0;
+    for source in surveyed(place, |_, _, _| Ok(()))? {
+        let (name, Some(journal)) = (source.name, source.journal) else { continue };
+        for (first, last) in &journal.lost {
+            code = 1;
+            writeln!(
+                out,
+                "{name}: lines {first} to {last} are lost; the next run gives each a record with the error `journal_damaged`"
+            )?;
+        }
+        if journal.torn > 0 {
+            let torn = counted(journal.torn, "byte");
+            writeln!(out, "{name}: {torn} at the end were never accepted; the next run cuts them off")?;
+        }
+        if journal.lost.is_empty() {
+            let (lines, segments) = (grouped(journal.accepted), counted(journal.segments.len() as u64, "segment"));
+            writeln!(out, "{name}: all of {lines} accepted lines that are not done can be read, in {segments}")?;
+        }
+    }
+    Ok(code)
+}
+
+fn surveyed(
+    place: &JournalArgs,
+    pending: impl FnMut(&str, u64, &Text) -> io::Result<()>,
+) -> Result<Vec<Surveyed>, BoxError> {
+    match &place.data_dir {
+        Some(dir) => survey(&RealDisk, dir, pending),
+        None => survey(&RealDisk, &configured(place.config.as_deref())?, pending),
+    }
+}
+
+/// The data directory that a configuration names.
+fn configured(path: Option<&Path>) -> Result<std::path::PathBuf, BoxError> {
+    let args = RunArgs { config: path.map(Path::to_owned), ..RunArgs::default() };
+    let config = args.config().map_err(|report| report.to_string())?;
+    let missing = "no data directory is given; write --data-dir DIR, or -c FILE with state.data_dir";
+    config.state.data_dir.ok_or_else(|| missing.into())
+}

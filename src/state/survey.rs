@@ -1,0 +1,121 @@
+//! Looks at a data directory without changing anything, also while a run has it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Checkpoint;
+use crate::disk::{Disk, Mode};
+use crate::error::{AtPath, BoxError};
+use crate::item::{Settled, Text};
+use crate::journal::{Found, Walk, segments};
+
+/// A durable source, as its checkpoint and its journal show it.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// Its name; empty when it has none.
+    pub name: String,
+    /// Its kind.
+    pub kind: String,
+    /// Lines that are done, as the checkpoint knows; the outputs may know of more.
+    pub settled: u64,
+    /// Its journal, if it has one.
+    pub journal: Option<Journal>,
+}
+
+/// A journal.
+#[derive(Debug, Default)]
+pub struct Journal {
+    /// Lines accepted since it was begun, those included that are deleted because they are done.
+    pub accepted: u64,
+    /// Bytes of its segments.
+    pub bytes: u64,
+    /// Its segments.
+    pub segments: Vec<PathBuf>,
+    /// Lines that are accepted, not done, and cannot be read: from the first to the last of each gap.
+    pub lost: Vec<(u64, u64)>,
+    /// Bytes after the last whole batch, which the next run cuts off.
+    pub torn: u64,
+}
+
+impl Surveyed {
+    /// Lines that are accepted and not done, as far as the checkpoint knows.
+    pub fn pending(&self) -> Option<u64> {
+        self.journal.as_ref().map(|journal| journal.accepted.saturating_sub(self.settled))
+    }
+}
+
+/// Looks at all durable sources. Each line that is accepted and not done is shown to `pending`, with the name of its
+/// source and its number.
+///
+/// # Errors
+/// When the checkpoint, or a journal, cannot be read.
+pub fn survey(
+    disk: &dyn Disk,
+    dir: &Path,
+    mut pending: impl FnMut(&str, u64, &Text) -> io::Result<()>,
+) -> Result<Vec<Surveyed>, BoxError> {
+    let checkpoint = Checkpoint::load(disk, dir)?
+        .ok_or_else(|| format!("there is no state in {}; give the data_dir of a run that has begun", dir.display()))?;
+    let mut all = Vec::new();
+    for (name, source) in checkpoint.sources {
+        let settled = source.files.get("").cloned().unwrap_or_default();
+        let journal = match source.kind.as_str() {
+            "stdin" => {
+                let journal_dir = dir.join("journal").join(&name);
+                let surveyed = survey_journal(disk, &journal_dir, &settled, |seq, text| pending(&name, seq, text));
+                Some(surveyed.map_err(|error| AtPath::new(&journal_dir, error))?)
+            }
+            _ => None,
+        };
+        let settled = source.files.values().map(Settled::count).sum();
+        all.push(Surveyed { name, kind: source.kind, settled, journal });
+    }
+    Ok(all)
+}
+
+fn survey_journal(
+    disk: &dyn Disk,
+    dir: &Path,
+    settled: &Settled,
+    mut pending: impl FnMut(u64, &Text) -> io::Result<()>,
+) -> io::Result<Journal> {
+    let mut journal = Journal { accepted: settled.last(), ..Journal::default() };
+    let mut next = settled.through() + 1;
+    for segment in segments(disk, dir)? {
+        let file = disk.open(&segment.path, Mode::Read)?;
+        let length = file.length()?;
+        let mut walk = Walk::new(file);
+        journal.bytes += length;
+        journal.segments.push(segment.path);
+        journal.torn = 0;
+        loop {
+            match walk.next(length)? {
+                Found::Batch(batch) => {
+                    journal.torn = 0;
+                    journal.lost.extend(gaps(next, batch.first(), settled));
+                    for (seq, text) in batch.lines().filter(|(seq, _)| *seq >= next && !settled.contains(*seq)) {
+                        pending(seq, &text)?;
+                    }
+                    next = next.max(batch.last() + 1);
+                }
+                Found::Damage(bytes) => journal.torn = bytes,
+                Found::End => break,
+            }
+        }
+    }
+    journal.lost.extend(gaps(next, settled.last() + 1, settled));
+    journal.accepted = journal.accepted.max(next - 1);
+    Ok(journal)
+}
+
+/// The lines from `from` to before `to` that are not done, from the first to the last of each gap.
+fn gaps(from: u64, to: u64, settled: &Settled) -> Vec<(u64, u64)> {
+    let mut gaps: Vec<(u64, u64)> = Vec::new();
+    for seq in (from..to).filter(|seq| !settled.contains(*seq)) {
+        match gaps.last_mut() {
+            Some((_, last)) if *last + 1 == seq => *last = seq,
+            _ => gaps.push((seq, seq)),
+        }
+    }
+    gaps
+}

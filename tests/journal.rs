@@ -1,0 +1,179 @@
+//! The journal, on a real disk: what was accepted is read back, whatever is cut off or damaged.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fetchd::disk::{Disk, RealDisk};
+use fetchd::item::Text;
+use fetchd::journal::{Batch, Opened, Reader, Taken, Writer};
+use fetchd::source::Forget;
+use proptest::prelude::*;
+
+/// So small that a few lines fill a segment.
+const SEGMENT: u64 = 200;
+
+fn open(dir: &Path, known: u64) -> Opened {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    Writer::open(&disk, dir, known, SEGMENT).unwrap()
+}
+
+fn batch(texts: &[String]) -> Batch {
+    let mut batch = Batch::default();
+    texts.iter().for_each(|text| batch.push(&Text::Whole(text.clone().into())));
+    batch
+}
+
+/// The lines from a number on; a lost one has no text.
+fn lines(writer: &Writer, from: u64) -> Vec<(u64, Option<String>)> {
+    let mut reader = Reader::new(Arc::clone(writer.shelf()), from);
+    let mut all = Vec::new();
+    while let Taken::Lines(lines) = reader.take().unwrap() {
+        all.extend(lines.into_iter().map(|(seq, text)| match text {
+            Text::Whole(text) => (seq, Some(String::from_utf8(text.to_vec()).unwrap())),
+            Text::Lost => (seq, None),
+            Text::TooLong { .. } => panic!("no line was too long"),
+        }));
+    }
+    all
+}
+
+fn url(seq: u64) -> String {
+    format!("http://a.test/{seq}")
+}
+
+fn whole(seqs: impl IntoIterator<Item = u64>) -> Vec<(u64, Option<String>)> {
+    seqs.into_iter().map(|seq| (seq, Some(url(seq)))).collect()
+}
+
+/// Three batches of three lines in one segment.
+fn nine_lines(dir: &Path) -> PathBuf {
+    let mut writer = open(dir, 0).writer;
+    for first in [1, 4, 7] {
+        writer.append(&batch(&(first..first + 3).map(url).collect::<Vec<_>>())).unwrap();
+    }
+    let mut files = fs::read_dir(dir).unwrap();
+    files.next().unwrap().unwrap().path()
+}
+
+/// What happens to a journal.
+#[derive(Clone, Debug)]
+enum Event {
+    Append(u64),
+    Forget(u64),
+    Restart,
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![4 => (1u64..20).prop_map(Event::Append), 2 => (0u64..100).prop_map(Event::Forget), 1 => Just(Event::Restart)]
+}
+
+proptest! {
+    #[test]
+    fn what_was_accepted_and_not_forgotten_is_read_back(events in proptest::collection::vec(any_event(), 1..40)) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, mut last, mut through) = (open(dir.path(), 0).writer, 0, 0);
+        for event in events {
+            match event {
+                Event::Append(n) => {
+                    writer.append(&batch(&(last + 1..=last + n).map(url).collect::<Vec<_>>())).unwrap();
+                    last += n;
+                }
+                Event::Forget(percent) => {
+                    through = through.max(last * percent / 100);
+                    Arc::clone(writer.shelf()).forget(through).unwrap();
+                }
+                Event::Restart => {
+                    let opened = open(dir.path(), through);
+                    prop_assert_eq!(opened.torn, 0);
+                    writer = opened.writer;
+                }
+            }
+            prop_assert_eq!(writer.shelf().next(), last + 1);
+            prop_assert_eq!(lines(&writer, through + 1), whole(through + 1..=last));
+        }
+        Arc::clone(writer.shelf()).forget(last).unwrap();
+        prop_assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "only the segment that is written to is left");
+    }
+}
+
+#[test]
+fn a_segment_that_is_cut_at_any_byte_has_the_batches_before_the_cut_and_takes_new_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = nine_lines(dir.path());
+    let bytes = fs::read(&path).unwrap();
+    for cut in 0..bytes.len() {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let Opened { mut writer, torn } = open(dir.path(), 0);
+        let kept = writer.shelf().next() - 1;
+        assert_eq!(kept, 3 * (3 * cut / bytes.len()) as u64, "cut at {cut}");
+        assert_eq!(torn + writer.shelf().bytes(), cut as u64);
+        assert_eq!(lines(&writer, 1), whole(1..=kept));
+        writer.append(&batch(&[url(kept + 1)])).unwrap();
+        assert_eq!(lines(&open(dir.path(), 0).writer, 1), whole(1..=kept + 1));
+    }
+}
+
+#[test]
+fn a_line_whose_byte_was_changed_is_lost_with_its_batch_and_no_other_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = nine_lines(dir.path());
+    let bytes = fs::read(&path).unwrap();
+    for place in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 1 << bit;
+            fs::write(&path, &damaged).unwrap();
+            // All nine were known to be accepted.
+            let writer = open(dir.path(), 9).writer;
+            assert_eq!(writer.shelf().next(), 10);
+            let read = lines(&writer, 1);
+            let lost = 3 * (3 * place / bytes.len()) as u64;
+            let expected: Vec<_> = whole(1..=9)
+                .into_iter()
+                .map(|(seq, text)| (seq, text.filter(|_| !(lost + 1..=lost + 3).contains(&seq))))
+                .collect();
+            // Only the case of a letter in a checksum says nothing.
+            let says_nothing = bit == 5 && bytes[place].is_ascii_lowercase() && read == whole(1..=9);
+            assert!(read == expected || says_nothing, "byte {place}, bit {bit}: {read:?}");
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_is_gone_goes_on_with_the_next_number_and_its_lines_are_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::remove_file(nine_lines(dir.path())).unwrap();
+    let mut writer = open(dir.path(), 9).writer;
+    writer.append(&batch(&[url(10)])).unwrap();
+    let expected: Vec<_> = (7..10).map(|seq| (seq, None)).chain(whole([10])).collect();
+    assert_eq!(lines(&writer, 7), expected);
+}
+
+#[test]
+fn a_segment_in_the_middle_that_is_gone_costs_its_own_lines_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = open(dir.path(), 0).writer;
+    for seq in 1..=30 {
+        writer.append(&batch(&[url(seq)])).unwrap();
+    }
+    let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let first = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().parse::<u64>().unwrap();
+    let gone = first(&names[1])..first(&names[2]);
+    fs::remove_file(&names[1]).unwrap();
+    let expected: Vec<_> =
+        whole(1..=30).into_iter().map(|(seq, text)| (seq, text.filter(|_| !gone.contains(&seq)))).collect();
+    assert_eq!(lines(&open(dir.path(), 0).writer, 1), expected);
+}
+
+#[test]
+fn a_line_that_looks_like_a_batch_is_a_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = open(dir.path(), 0).writer;
+    let strange = "http://a.test/\t#00000000 1 1 1".to_owned();
+    writer.append(&batch(&[strange.clone(), url(2)])).unwrap();
+    assert_eq!(lines(&open(dir.path(), 0).writer, 1), [(1, Some(strange)), (2, Some(url(2)))]);
+}
