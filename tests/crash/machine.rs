@@ -46,14 +46,14 @@ pub struct Machine {
     pub trace: Vec<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Node {
     File(File),
     Dir(Dir),
 }
 
 /// A file: `kept` lasts, and with all that is `pending` it is what is `seen`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct File {
     pub seen: Vec<u8>,
     pub kept: Vec<u8>,
@@ -62,21 +62,21 @@ pub struct File {
     pub is_poisoned: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Change {
     Append(Vec<u8>),
     SetLen(usize),
 }
 
 /// A directory, likewise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Dir {
     pub seen: BTreeMap<String, Number>,
     pub kept: BTreeMap<String, Number>,
     pub pending: Vec<Naming>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Naming {
     Create(String, Number),
     Rename(String, String, Number),
