@@ -15,7 +15,7 @@ use crate::open_files;
 use crate::pipeline::Parts;
 use crate::sink::{Sink, SinkConfig, Style};
 use crate::source::{Keeps, Past, Source, SourceConfig};
-use crate::state::{Keeper, Remembered, Settle, SourceState, State};
+use crate::state::{Hosts, Keeper, Remembered, Settle, SourceState, State};
 use crate::telemetry::Stats;
 
 /// Opens everything before the first request: the client, the state, sinks, sources.
@@ -39,9 +39,11 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     for source in &config.sources {
         sources.push(open_source(source, config, state.as_ref())?);
     }
-    let settle = state.map(|state| keeper(config, state, &mut sources));
+    let keeper = state.map(|state| keeper(config, state, &mut sources));
+    let hosts = keeper.as_ref().map(|keeper| Box::new(keeper.hosts()) as Box<dyn Hosts>);
+    let settle = keeper.map(|keeper| Box::new(keeper) as Box<dyn Settle>);
     sinks.push(Box::new(stats.clone()));
-    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle })
+    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts })
 }
 
 fn open_sinks(config: &Config) -> Result<Vec<Box<dyn Sink>>, Error> {
@@ -86,7 +88,7 @@ fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&Sta
 }
 
 /// Who keeps the checkpoint while the run lasts.
-fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Box<dyn Settle> {
+fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Keeper {
     let names = config.sources.iter().map(|source| source.name.clone().unwrap_or_default());
     let remembered = names.zip(sources).map(|(name, source)| {
         let forget = match std::mem::replace(&mut source.keeps, Keeps::Place) {
@@ -99,7 +101,7 @@ fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Box<dyn Sett
         };
         Some(Remembered { name, forget })
     });
-    Box::new(Keeper::start(state, remembered.collect()))
+    Keeper::start(state, remembered.collect())
 }
 
 fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {
