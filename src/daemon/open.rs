@@ -19,7 +19,7 @@ use crate::open_files;
 use crate::pipeline::Parts;
 use crate::sink::{self, Kept, Opened, Opening, Reopen, SinkConfig, Style};
 use crate::source::{Keeps, Past, Source, SourceConfig};
-use crate::state::{Keeper, Remembered, Settle, SourceState, State};
+use crate::state::{Hosts, Keeper, Remembered, Settle, SourceState, State};
 use crate::telemetry::Stats;
 use crate::units::counted;
 
@@ -46,11 +46,13 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     for source in &config.sources {
         sources.push(open_source(source, config, state.as_ref())?);
     }
-    let settle = state.map(|state| keeper(config, state, &mut sources));
+    let keeper = state.map(|state| keeper(config, state, &mut sources));
+    let hosts = keeper.as_ref().map(|keeper| Box::new(keeper.hosts()) as Box<dyn Hosts>);
+    let settle = keeper.map(|keeper| Box::new(keeper) as Box<dyn Settle>);
     let started: io::Result<Vec<_>> = opened.into_iter().map(Opened::start).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
-    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle })
+    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts })
 }
 
 /// Opens the sinks, and puts them in the order in which they are to get records.
@@ -148,7 +150,7 @@ fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&Sta
 }
 
 /// Who keeps the checkpoint while the run lasts.
-fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Box<dyn Settle> {
+fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Keeper {
     let names = config.sources.iter().map(|source| source.name.clone().unwrap_or_default());
     let remembered = names.zip(sources).map(|(name, source)| {
         let forget = match std::mem::replace(&mut source.keeps, Keeps::Place) {
@@ -161,7 +163,7 @@ fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Box<dyn Sett
         };
         Some(Remembered { name, forget })
     });
-    Box::new(Keeper::start(state, remembered.collect()))
+    Keeper::start(state, remembered.collect())
 }
 
 fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {
