@@ -7,6 +7,7 @@ mod explain;
 mod files;
 mod keys;
 mod mask;
+mod outputs;
 mod parse;
 mod problem;
 mod read;
