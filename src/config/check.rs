@@ -1,9 +1,8 @@
 //! What no table can know alone: bounds, and how the keys fit together.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
 
-use super::{Config, Named, Report, files, outputs, tls};
+use super::{Config, Named, Report, files, inputs, outputs, tls};
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
 use crate::source::SourceConfig;
@@ -234,17 +233,7 @@ fn sources(config: &Config, report: &mut Report) {
                 (key("stdin", "max_line"), stdin.max_line)
             }
             SourceConfig::File(file) => {
-                stdins += file.paths.iter().filter(|path| path.as_path() == Path::new("-")).count();
-                if file.paths.is_empty() {
-                    let message = "a file source needs at least one path; write for example paths = [\"urls.txt\"]";
-                    report.add_at_key(&key("file", "paths"), message);
-                }
-                let mut seen = HashSet::new();
-                for path in file.paths.iter().filter(|path| !seen.insert(*path)) {
-                    // Its lines could not be told apart: a path and a number are their identity.
-                    let message = format!("`{}` is read twice by one source; give each path once", path.display());
-                    report.add_at_key(&key("file", "paths"), message);
-                }
+                stdins += inputs::check(file, &|name| key("file", name), report);
                 (key("file", "max_line"), file.max_line)
             }
         };

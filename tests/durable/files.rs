@@ -93,7 +93,8 @@ fn a_second_process_gets_none_of_the_files() {
 
 #[test]
 fn a_killed_file_is_readable_up_to_its_last_whole_frame() {
-    for (compress, name) in [(Compress::Gzip, "out-000001.jsonl.gz.part"), (Compress::Zstd, "out-000001.jsonl.zst.part")]
+    for (compress, name) in
+        [(Compress::Gzip, "out-000001.jsonl.gz.part"), (Compress::Zstd, "out-000001.jsonl.zst.part")]
     {
         let scene = Scene::new();
         let sink = scene.sink("out.jsonl", |jsonl| jsonl.compress = compress);

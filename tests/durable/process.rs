@@ -19,7 +19,6 @@ pub fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-
 /// Records go to standard output, too, so that each can be waited for.
 fn start(scene: &Scene, sink: &str) -> Running {
     let config = format!("[sink.seen.stdout]\n[sink.results.jsonl]\npath = 'results.jsonl'\n{sink}");
@@ -177,7 +176,8 @@ fn after_kill_9_each_line_has_one_record_in_every_output_that_wants_it() {
 #[test]
 fn a_record_that_was_torn_is_written_again_as_a_whole() {
     let (scene, origin) = (Scene::new(), Origin::start());
-    let config = "[source.urls.stdin]\ndurable = true\n[state]\ndata_dir = 'data'\n[sink.all.jsonl]\npath = 'all.jsonl'\n";
+    let config =
+        "[source.urls.stdin]\ndurable = true\n[state]\ndata_dir = 'data'\n[sink.all.jsonl]\npath = 'all.jsonl'\n";
     let start = || Fetchd::local().directory(scene.dir.path()).config(config).start();
     let mut fetchd = start();
     fetchd.line(&origin.play("/hang-first", [Step::Stall]));
