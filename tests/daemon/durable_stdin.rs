@@ -119,6 +119,7 @@ fn a_stop_leaves_what_does_not_finish_in_time_for_the_next_start() {
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!((ended.code, ended.records.len()), (Some(4), 0), "{ended:?}");
+    assert!(ended.stderr.contains("left for the next start: 3 accepted lines of `urls`"), "{}", ended.stderr);
     assert_eq!(place.status()["pending"], 3);
     let (code, dump) = place.journal(&["dump"]);
     let pending: String = (2..=4).map(|n| format!("{}\n", origin.url(&format!("/hang/{n}")))).collect();
