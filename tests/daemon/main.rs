@@ -24,4 +24,5 @@ mod look_ups;
 mod names;
 mod process;
 mod proxy;
+mod rests;
 mod tls;
