@@ -14,7 +14,7 @@ use super::http;
 use crate::config::{Config, Named};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{BoxError, Chain, Error};
-use crate::item::Identity;
+use crate::item::{Identity, Settled};
 use crate::open_files;
 use crate::pipeline::Parts;
 use crate::sink::{self, Kept, Opened, Opening, Reopen, SinkConfig, Style};
@@ -120,6 +120,9 @@ fn remember_sources(config: &Config, state: &mut State) -> Result<(), Error> {
             let (dir, was) = (state.dir.display(), &known.kind);
             let why = format!("{dir} remembers it as a source of the kind {was}; give this one another name");
             return Err(cannot_open("the source", source.name.as_deref(), &why.into()));
+        }
+        for (path, first) in source.component.begins() {
+            known.files.entry(path).or_insert_with(|| Settled::before(first));
         }
     }
     Ok(())

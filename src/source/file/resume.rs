@@ -48,7 +48,7 @@ impl Begin {
         let (end, length) = (place.end, file.length()?);
         let n = file.read_at(&mut around, end.saturating_sub(1))?;
         // Where no line ends, other bytes are in the place of those that were read. A last line may have no LF.
-        Ok(end == length || (end < length && around[..n].contains(&b'\n')))
+        Ok(end == 0 || end == length || (end < length && around[..n].contains(&b'\n')))
     }
 }
 

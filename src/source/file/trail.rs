@@ -140,6 +140,11 @@ impl Trail {
         if self.current.is_some() && now < *self.left.get_or_insert(now) + rotate_wait {
             return Ok(Step::Idle);
         }
+        if self.later.is_empty() && self.is_nearby()? {
+            // Nothing took its place yet, and what will is found by what is known of this one.
+            self.left = Some(now);
+            return Ok(Step::Idle);
+        }
         Ok(if self.leave(lines) { Step::Read } else { Step::Idle })
     }
 
@@ -231,6 +236,12 @@ impl Trail {
             }
         }
         Ok(!self.later.is_empty())
+    }
+
+    /// Whether the current file is still there, under another name.
+    fn is_nearby(&self) -> io::Result<bool> {
+        let Some(id) = self.current_id() else { return Ok(false) };
+        Ok(!rotated::since(&self.course.path, id)?.is_empty())
     }
 
     fn current_id(&self) -> Option<FileId> {
