@@ -28,7 +28,7 @@ enum Act {
     },
     /// The beginning of a line, or more of it.
     Begin,
-    /// The file is renamed, and those before it; then its writer, being late, writes so many lines to it.
+    /// The file is renamed, and those before it; its writer is late to notice, and writes so many lines to it still.
     Rotate {
         late: u64,
     },
@@ -127,6 +127,12 @@ impl World {
             fs::rename(self.path(number), self.path(number + 1)).unwrap();
         }
         self.rotations += 1;
+        if late > 0 {
+            appending(&self.path(0));
+            self.read();
+            self.now += ROTATE_WAIT - Duration::from_millis(1);
+            self.read();
+        }
         (0..late).for_each(|_| self.write(false));
         // What was begun and not finished in a file that is left is a line.
         if !self.begun.is_empty() {
