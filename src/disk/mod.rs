@@ -117,6 +117,8 @@ pub enum Mode {
 /// The places where something is made to last. Each is there for a crash that its name tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Site {
+    /// The data directory has its name, so that what is in it is found.
+    DataDir,
     /// Lines are accepted: they may be fetched and recorded, so they must not come again under other numbers.
     JournalBatch,
     /// What a killed process left in the journal is believed, although it had not been synced.

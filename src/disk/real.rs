@@ -46,6 +46,8 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
+        // What is above a relative path of one part is here.
+        let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         File::open(dir)?.sync_all()
     }
 

@@ -1,5 +1,6 @@
 //! The data directory: one process at a time has it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ impl State {
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, BoxError> {
         let at = |error| AtPath::new(dir, error);
         disk.create_dir(dir).map_err(at)?;
+        keep_name(disk.as_ref(), dir).map_err(at)?;
         let lock = disk.open(&dir.join("lock"), Mode::Append).map_err(at)?;
         if !lock.try_lock().map_err(at)? {
             let dir = dir.display();
@@ -47,4 +49,16 @@ impl State {
         patiently(&self.dir, || checkpoint.save(self.disk.as_ref(), &self.dir))
             .map_err(|error| format!("cannot write the checkpoint in {}: {error}", self.dir.display()).into())
     }
+}
+
+/// Makes the name of a directory last, and of those above it, which may be new as well.
+fn keep_name(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    for above in dir.ancestors().skip(1) {
+        match disk.sync_dir(above, Site::DataDir) {
+            // Where this process may not look it has made nothing.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::common::origin::{Origin, ok_with, send};
 use crate::outputs::{Form, Read};
@@ -32,8 +33,8 @@ pub struct After {
 
 impl Driver {
     pub fn new(origin: &Origin, form: Form) -> Self {
-        // A text that does not compress well.
-        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(b' '..b'\\')).take(60_000).collect();
+        // A text that does not compress well, and is written for long enough to be hit by a kill.
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(b' '..b'\\')).take(4_000_000).collect();
         origin.play("/noise", [send(ok_with("content-type: text/plain\r\n", &noise))]);
         let dir = tempfile::tempdir().unwrap();
         let (path, keys) = (dir.path().display(), form.keys());
@@ -69,7 +70,7 @@ impl Driver {
         match n % 10 {
             3 => (format!(r#"{{"url":"http://{address}/status/404","id":{n}}}"#), false),
             5 => (format!("no url {n}"), false),
-            7 => (format!(r#"{{"url":"http://{address}/noise","id":{n}}}"#), true),
+            7 if n % 40 == 7 => (format!(r#"{{"url":"http://{address}/noise","id":{n}}}"#), true),
             _ => (format!("http://{address}/ok/{n}"), true),
         }
     }
@@ -97,9 +98,21 @@ impl Driver {
                 stdin
             });
             assert_eq!(has_failed.recv_timeout(time), Err(RecvTimeoutError::Timeout), "it ended before it was killed");
+            self.wait_for_a_write();
             child.kill().unwrap();
         });
         child.wait().unwrap();
+    }
+
+    /// Waits until the output grows, so that the kill has a chance to hit it there, but not for long.
+    fn wait_for_a_write(&self) {
+        const MOST: Duration = Duration::from_millis(100);
+        let (begin, before) = (Instant::now(), self.output_size());
+        while begin.elapsed() < MOST && self.output_size() == before {}
+    }
+
+    fn output_size(&self) -> u64 {
+        fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().metadata().map_or(0, |file| file.len())).sum()
     }
 
     /// What the process has left behind; from here the producer goes on.

@@ -28,7 +28,7 @@ const KILLS: u32 = 25;
 const LONGEST_LIFE: u64 = 150;
 
 /// The most lines that it is given in that time.
-const MOST_LINES: u64 = 400;
+const MOST_LINES: u64 = 150;
 
 fn survives(form: Form) {
     let origin = Origin::start();

@@ -1,0 +1,207 @@
+//! The machine's disk, as the program under test sees it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use fetchd::disk::{Disk, DiskFile, FileId, Mode, Site};
+
+use super::machine::{Change, File, Machine, Naming, Node, Number, Synced};
+use super::sites::name;
+
+/// The number of the only device.
+const DEVICE: u64 = 7;
+
+#[derive(Clone, Debug)]
+pub struct SimDisk(Arc<Mutex<Machine>>);
+
+impl SimDisk {
+    /// The disk of this machine, which a program may now use.
+    pub fn boot(machine: Machine) -> Self {
+        Self(Arc::new(Mutex::new(machine)))
+    }
+
+    pub fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.0.lock().expect("nobody panics with it")
+    }
+
+    fn find(machine: &mut Machine, path: &Path, mode: Mode) -> io::Result<Number> {
+        match (machine.lookup(path), mode) {
+            (Err(error), Mode::Append) if error.kind() == io::ErrorKind::NotFound => {
+                machine.begin_whole(|| format!("create {}", path.display()))?;
+                let (dir, name) = machine.split(path)?;
+                Ok(machine.create(dir, name, Node::File(File::default())))
+            }
+            (found, _) => found,
+        }
+    }
+}
+
+impl Disk for SimDisk {
+    fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>> {
+        let mut machine = self.machine();
+        machine.alive()?;
+        let number = Self::find(&mut machine, path, mode)?;
+        if let Some(Node::Dir(_)) = machine.nodes.get(&number) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        machine.handles += 1;
+        *machine.open.entry(number).or_default() += 1;
+        let name = path.display().to_string();
+        Ok(Arc::new(Handle { disk: self.clone(), number, handle: machine.handles, name, mode }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut machine = self.machine();
+        machine.begin_whole(|| format!("rename {} to {}", from.display(), to.display()))?;
+        let number = machine.lookup(from)?;
+        let ((dir, from), (other, to)) = (machine.split(from)?, machine.split(to)?);
+        assert_eq!(dir, other, "a rename stays in its directory");
+        if from != to {
+            machine.dir_mut(dir).change(Naming::Rename(from, to, number));
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut machine = self.machine();
+        machine.alive()?;
+        machine.lookup(path)?;
+        machine.begin_whole(|| format!("remove {}", path.display()))?;
+        let (dir, name) = machine.split(path)?;
+        machine.dir_mut(dir).change(Naming::Remove(name));
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        let machine = self.machine();
+        machine.alive()?;
+        let names = &machine.dir(machine.lookup(dir)?)?.seen;
+        let files = names.iter().filter(|(_, number)| matches!(machine.nodes.get(number), Some(Node::File(_))));
+        Ok(files.map(|(name, _)| dir.join(name)).collect())
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut machine = self.machine();
+        machine.alive()?;
+        machine.create_dirs(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()> {
+        let mut machine = self.machine();
+        machine.begin_whole(|| format!("sync_dir {} ({})", dir.display(), name(site)))?;
+        let number = machine.lookup(dir)?;
+        machine.dir(number)?;
+        match machine.syncs(site) {
+            Synced::Failed => Err(io::Error::from_raw_os_error(5)),
+            Synced::Ignored => Ok(()),
+            Synced::Done => {
+                let dir = machine.dir_mut(number);
+                dir.kept.clone_from(&dir.seen);
+                dir.pending.clear();
+                Ok(())
+            }
+        }
+    }
+
+    fn free(&self, _dir: &Path) -> io::Result<u64> {
+        let machine = self.machine();
+        machine.alive()?;
+        Ok(machine.capacity.map_or(1 << 40, |capacity| capacity.saturating_sub(machine.used()) as u64))
+    }
+}
+
+#[derive(Debug)]
+struct Handle {
+    disk: SimDisk,
+    number: Number,
+    handle: u64,
+    name: String,
+    mode: Mode,
+}
+
+impl DiskFile for Handle {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let machine = self.disk.machine();
+        machine.alive()?;
+        let seen = &machine.file(self.number).seen;
+        let rest = seen.get(usize::try_from(offset).expect("files are small")..).unwrap_or_default();
+        let n = rest.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&rest[..n]);
+        Ok(n)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut machine = self.disk.machine();
+        assert_eq!(self.mode, Mode::Append, "{} was opened to be read", self.name);
+        let part = machine.begin(|| format!("append {} +{}", self.name, bytes.len()))?;
+        let room = machine.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(machine.used()));
+        let n = (bytes.len() * part.unwrap_or(100) / 100).min(room);
+        if n > 0 {
+            machine.file_mut(self.number).change(Change::Append(bytes[..n].to_vec()));
+        }
+        machine.alive()?;
+        if n == 0 && !bytes.is_empty() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(n) }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut machine = self.disk.machine();
+        assert_eq!(self.mode, Mode::Append, "{} was opened to be read", self.name);
+        machine.begin_whole(|| format!("set_len {} {len}", self.name))?;
+        let (len, file) = (usize::try_from(len).expect("files are small"), machine.file_mut(self.number));
+        if file.seen.len() != len {
+            file.change(Change::SetLen(len));
+        }
+        Ok(())
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        let machine = self.disk.machine();
+        machine.alive()?;
+        Ok(machine.file(self.number).seen.len() as u64)
+    }
+
+    fn sync(&self, site: Site) -> io::Result<()> {
+        let mut machine = self.disk.machine();
+        machine.begin_whole(|| format!("sync {} ({})", self.name, name(site)))?;
+        let synced = machine.syncs(site);
+        let file = machine.file_mut(self.number);
+        match synced {
+            Synced::Failed => {
+                file.is_poisoned = true;
+                Err(io::Error::from_raw_os_error(5))
+            }
+            Synced::Done if !file.is_poisoned => {
+                file.kept.clone_from(&file.seen);
+                file.pending.clear();
+                Ok(())
+            }
+            Synced::Done | Synced::Ignored => Ok(()),
+        }
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut machine = self.disk.machine();
+        machine.alive()?;
+        Ok(*machine.locks.entry(self.number).or_insert(self.handle) == self.handle)
+    }
+
+    fn id(&self) -> FileId {
+        FileId { device: DEVICE, inode: self.number }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut machine = self.disk.machine();
+        if machine.locks.get(&self.number) == Some(&self.handle) {
+            machine.locks.remove(&self.number);
+        }
+        if let Some(open) = machine.open.get_mut(&self.number) {
+            *open -= 1;
+            if *open == 0 {
+                machine.open.remove(&self.number);
+            }
+        }
+    }
+}

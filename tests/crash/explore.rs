@@ -1,0 +1,165 @@
+//! Ends a run everywhere, in every way, and sees whether the next ones make up for it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use fetchd::disk::Site;
+use fetchd::error::BoxError;
+
+use super::cut::{Cut, cuts};
+use super::disk::SimDisk;
+use super::ledger::{Ledger, check_journal};
+use super::machine::Machine;
+use super::workload::{Act, Workload};
+use super::world::Process;
+
+/// A way for a program to end that has not come to its end.
+#[derive(Clone, Debug)]
+enum End {
+    Killed,
+    Cut(Cut),
+}
+
+/// What went wrong, and how to see it again.
+pub struct Failure {
+    workload: Workload,
+    why: String,
+    /// What was done to the disk, in all runs.
+    trace: Vec<String>,
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workload: Workload { seed, acts }, why, trace } = self;
+        let length = acts.len();
+        write!(f, "{why}\nWorkload::new({seed}, {length}) = {acts:?}\n{}", trace.join("\n"))
+    }
+}
+
+/// What was tried.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Runs after a crash.
+    pub restarts: u64,
+}
+
+/// A moment at which no program runs.
+#[derive(Clone)]
+struct Pause {
+    machine: Machine,
+    ledger: Ledger,
+}
+
+/// How a run went.
+enum Run {
+    Finished { operations: u64 },
+    Died(Box<Pause>),
+}
+
+pub struct Explorer<'a> {
+    workload: &'a Workload,
+    random: fastrand::Rng,
+    seen: HashSet<u64>,
+    tally: Tally,
+}
+
+/// Crashes this workload everywhere.
+pub fn explore(workload: &Workload, ignored: Option<Site>) -> Result<Tally, Box<Failure>> {
+    let mut machine = Machine::new(&["/var", "/out"]);
+    machine.ignored = ignored;
+    let random = fastrand::Rng::with_seed(workload.seed);
+    let mut explorer = Explorer { workload, random, seen: HashSet::new(), tally: Tally::default() };
+    explorer.first_crash(&Pause { machine, ledger: Ledger::default() })?;
+    Ok(explorer.tally)
+}
+
+impl Explorer<'_> {
+    fn first_crash(&mut self, start: &Pause) -> Result<(), Box<Failure>> {
+        for at in 1.. {
+            let part = [0, 30, 70, 100][self.random.usize(..4)];
+            let Run::Died(died) = self.run(start.clone(), &self.workload.acts, Some((at, part)))? else { break };
+            let seed = self.random.u64(..);
+            let ends = cuts(&died.machine, seed).into_iter().map(End::Cut);
+            for end in std::iter::once(End::Killed).chain(ends) {
+                self.second_crash(&after(&died, &end), &end)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on after a crash, and has another one: anywhere after a kill, and somewhere after a power cut.
+    fn second_crash(&mut self, start: &Pause, end: &End) -> Result<(), Box<Failure>> {
+        if !self.seen.insert(hash(start)) {
+            return Ok(());
+        }
+        let Run::Finished { operations } = self.run(start.clone(), &[], None)? else { return Ok(()) };
+        let deaths: Vec<u64> = match end {
+            End::Killed => (1..=operations).collect(),
+            End::Cut(_) => vec![self.random.u64(1..=operations)],
+        };
+        for at in deaths {
+            let Run::Died(died) = self.run(start.clone(), &[], Some((at, 50)))? else { continue };
+            let end = match self.random.u8(..4) {
+                0 => End::Killed,
+                _ => self.any_cut(&died.machine),
+            };
+            let start = after(&died, &end);
+            if self.seen.insert(hash(&start)) {
+                self.run(start, &[], None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn any_cut(&mut self, machine: &Machine) -> End {
+        let mut cuts = cuts(machine, self.random.u64(..));
+        End::Cut(cuts.swap_remove(self.random.usize(..cuts.len())))
+    }
+
+    /// Runs until all is done, and checks that it is; or until the program dies.
+    fn run(&mut self, start: Pause, acts: &[Act], dies_at: Option<(u64, usize)>) -> Result<Run, Box<Failure>> {
+        self.tally.restarts += 1;
+        let Pause { mut machine, mut ledger } = start;
+        machine.dies_at = dies_at;
+        let disk = SimDisk::boot(machine);
+        let ended = run(&disk, &mut ledger, acts, self.workload.seed);
+        let machine = disk.machine().clone();
+        if machine.is_off {
+            return Ok(Run::Died(Box::new(Pause { machine, ledger })));
+        }
+        let fail = |error: BoxError| {
+            let (workload, trace) = (self.workload.clone(), machine.trace.clone());
+            Box::new(Failure { workload, why: error.to_string(), trace })
+        };
+        ended.and_then(|()| check_journal(&disk)).map_err(fail)?;
+        // Nothing of what is done hangs in the air.
+        let oldest = cuts(&machine, 0).swap_remove(0);
+        ledger.check(&SimDisk::boot(machine.cut(&oldest))).map_err(fail)?;
+        Ok(Run::Finished { operations: machine.operations })
+    }
+}
+
+fn run(disk: &SimDisk, ledger: &mut Ledger, acts: &[Act], seed: u64) -> Result<(), BoxError> {
+    let mut process = Process::start(disk, ledger, seed)?;
+    for act in acts {
+        process.act(*act, ledger)?;
+    }
+    process.finish(ledger)
+}
+
+fn after(died: &Pause, end: &End) -> Pause {
+    let machine = match end {
+        End::Killed => died.machine.killed(),
+        End::Cut(cut) => died.machine.cut(cut),
+    };
+    Pause { machine, ledger: died.ledger.clone() }
+}
+
+/// Two moments alike have the same future.
+fn hash(pause: &Pause) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    pause.machine.nodes.hash(&mut hasher);
+    pause.ledger.hash(&mut hasher);
+    hasher.finish()
+}

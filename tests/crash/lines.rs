@@ -1,0 +1,57 @@
+//! The lines that are fed, and what comes of them. A line that is fetched again may end otherwise.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fetchd::item::{Answer, Body, Echo, Identity, Kind, Outcome, Record, Rejection, Text, parse};
+use http::{Method, StatusCode, Version};
+
+/// The source's name.
+pub const SOURCE: &str = "in";
+
+/// What the producer writes as its line of this number. Some are longer than a sector.
+pub fn text(seq: u64) -> String {
+    let rest = if seq.is_multiple_of(5) { 700 } else { seq as usize * 13 % 60 };
+    format!("http://h.test/{seq}?{}", "x".repeat(rest))
+}
+
+/// The record of a line, fetched in a life of the program.
+pub fn record(seq: u64, line: &Text, life: u64) -> Record {
+    let id = Identity { source: Some(Arc::from(SOURCE)), file: None, seq };
+    let Text::Whole(bytes) = line else {
+        let rejection = Rejection { kind: Kind::JournalDamaged, message: "lost".into() };
+        return Record::rejected(id, Echo::text(""), rejection);
+    };
+    let (echo, request) = parse(bytes);
+    let is_ok = !(seq * 7 + life * 3).is_multiple_of(3) || seq.is_multiple_of(4);
+    Record {
+        id,
+        echo,
+        url: request.ok().map(|request| request.url),
+        final_url: None,
+        method: Method::GET,
+        outcome: if is_ok { Outcome::Ok } else { Outcome::HttpError },
+        answer: Some(Box::new(answer(seq, if is_ok { StatusCode::OK } else { StatusCode::NOT_FOUND }))),
+        hop_status: None,
+        attempts: 1,
+        hops: Vec::new(),
+        times: fetchd::item::Times::default(),
+        error: (!is_ok).then(|| (Kind::HttpStatus, "not found".into())),
+    }
+}
+
+fn answer(seq: u64, status: StatusCode) -> Answer {
+    let data = "body ".repeat(seq as usize % 7 * 20);
+    Answer {
+        status,
+        version: Version::HTTP_11,
+        ip: None,
+        content_type: None,
+        content_length: None,
+        location: None,
+        retry_after: None,
+        headers: None,
+        body: Body { bytes: data.len() as u64, data: Bytes::from(data).into(), ..Body::default() },
+        ttfb: std::time::Duration::ZERO,
+    }
+}

@@ -1,0 +1,32 @@
+//! The places where something is made to last, all of them.
+
+use fetchd::disk::Site;
+
+/// All places where something is made to last.
+#[expect(dead_code, reason = "not all are tried yet")]
+pub const SITES: [Site; 9] = [
+    Site::DataDir,
+    Site::JournalBatch,
+    Site::JournalFound,
+    Site::JournalName,
+    Site::Output,
+    Site::OutputName,
+    Site::OutputCut,
+    Site::CheckpointFile,
+    Site::CheckpointName,
+];
+
+/// The name of a site. A new one does not compile before it is in [`SITES`], too.
+pub fn name(site: Site) -> &'static str {
+    match site {
+        Site::DataDir => "DataDir",
+        Site::JournalBatch => "JournalBatch",
+        Site::JournalFound => "JournalFound",
+        Site::JournalName => "JournalName",
+        Site::Output => "Output",
+        Site::OutputName => "OutputName",
+        Site::OutputCut => "OutputCut",
+        Site::CheckpointFile => "CheckpointFile",
+        Site::CheckpointName => "CheckpointName",
+    }
+}

@@ -1,0 +1,141 @@
+//! A run of the program on a simulated disk: its synchronous cores, called in the order in which the pipeline calls them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+
+use fetchd::disk::{Disk, Mark};
+use fetchd::error::BoxError;
+use fetchd::item::{Record, Settled, Text};
+use fetchd::journal::{Batch, Reader, Taken, Writer};
+use fetchd::source::Forget;
+use fetchd::state::{Checkpoint, SourceState, State};
+
+use super::disk::SimDisk;
+use super::ledger::Ledger;
+use super::lines::{SOURCE, record, text};
+use super::plain::{self, Output};
+use super::workload::Act;
+
+/// Where state is kept; only what is above it is there at first.
+pub const STATE: &str = "/var/state";
+
+/// The journal of the only source.
+pub const JOURNAL: &str = "/var/state/journal/in";
+
+/// How long a segment of the journal may grow.
+const SEGMENT: u64 = 300;
+
+pub struct Process {
+    state: State,
+    checkpoint: Checkpoint,
+    outputs: Vec<Output>,
+    writer: Writer,
+    reader: Reader,
+    /// Lines that were read and are not done.
+    waiting: VecDeque<(u64, Text)>,
+    /// Those of earlier runs that are done.
+    settled: Settled,
+    random: fastrand::Rng,
+    life: u64,
+}
+
+impl Process {
+    /// A start, as `daemon::open` does it.
+    pub fn start(disk: &SimDisk, ledger: &mut Ledger, seed: u64) -> Result<Self, BoxError> {
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let state = State::open(Arc::clone(&disk), Path::new(STATE))?;
+        let mut checkpoint = state.checkpoint.clone();
+        let mut outputs = plain::open(&disk, &checkpoint.sinks)?;
+        let new = SourceState { kind: "stdin".into(), files: BTreeMap::new() };
+        let source = checkpoint.sources.entry(SOURCE.into()).or_insert(new);
+        let settled = source.files.entry(String::new()).or_default();
+        for seq in plain::recover(&mut outputs)? {
+            settled.insert(seq, None);
+        }
+        let settled = settled.clone();
+        let marks: Vec<Mark> = outputs.iter_mut().filter_map(Output::flush).collect();
+        checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), mark.position.clone())).collect();
+        state.save(&checkpoint, &marks)?;
+        let writer = Writer::open(&disk, Path::new(JOURNAL), settled.last(), SEGMENT)?.writer;
+        ledger.started(writer.shelf().next() - 1)?;
+        let reader = Reader::new(Arc::clone(writer.shelf()), settled.through() + 1);
+        let random = fastrand::Rng::with_seed(seed ^ ledger.life);
+        let (waiting, life) = (VecDeque::new(), ledger.life);
+        Ok(Self { state, checkpoint, outputs, writer, reader, waiting, settled, random, life })
+    }
+
+    pub fn act(&mut self, act: Act, ledger: &mut Ledger) -> Result<(), BoxError> {
+        match act {
+            Act::Accept(lines) => self.accept(lines, ledger),
+            Act::Fetch(lines) => {
+                for seq in self.fetch(lines)? {
+                    self.settle(seq);
+                }
+                Ok(())
+            }
+            Act::Commit(lines) => self.commit(lines),
+            Act::Switch | Act::Take => Ok(()),
+        }
+    }
+
+    /// Goes on until all is done, as at the end of the input.
+    pub fn finish(&mut self, ledger: &mut Ledger) -> Result<(), BoxError> {
+        self.accept(1, ledger)?;
+        while self.fetch(1).map(|done| done.into_iter().map(|seq| self.settle(seq)).count())? > 0 {}
+        self.commit(0)?;
+        self.act(Act::Switch, ledger)
+    }
+
+    fn accept(&mut self, lines: u64, ledger: &mut Ledger) -> Result<(), BoxError> {
+        let first = self.writer.shelf().next();
+        let mut batch = Batch::default();
+        for seq in first..first + lines {
+            batch.push(&Text::Whole(text(seq).into()));
+        }
+        ledger.offered(lines);
+        self.writer.append(&batch)?;
+        ledger.accepted(self.writer.shelf().next() - 1)
+    }
+
+    /// Fetches some lines that wait, in any order, and writes their records.
+    fn fetch(&mut self, lines: u64) -> Result<Vec<u64>, BoxError> {
+        while (self.waiting.len() as u64) < lines + 2
+            && let Taken::Lines(read) = self.reader.take()?
+        {
+            self.waiting.extend(read.into_iter().filter(|(seq, _)| !self.settled.contains(*seq)));
+        }
+        let count = self.waiting.len().min(usize::try_from(lines)?);
+        let mut records: Vec<Record> = Vec::new();
+        for _ in 0..count {
+            let which = self.random.usize(..self.waiting.len());
+            let (seq, text) = self.waiting.remove(which).ok_or("nothing waits")?;
+            records.push(record(seq, &text, self.life));
+        }
+        for output in &mut self.outputs {
+            output.write(&records)?;
+        }
+        Ok(records.iter().map(|record| record.id.seq).collect())
+    }
+
+    fn settle(&mut self, seq: u64) {
+        if let Some(source) = self.checkpoint.sources.get_mut(SOURCE) {
+            source.files.entry(String::new()).or_default().insert(seq, None);
+        }
+    }
+
+    /// The outputs go on while a checkpoint is written.
+    fn commit(&mut self, meanwhile: u64) -> Result<(), BoxError> {
+        let marks: Vec<Mark> = self.outputs.iter_mut().filter_map(Output::flush).collect();
+        for mark in &marks {
+            self.checkpoint.sinks.insert(mark.sink.to_string(), mark.position.clone());
+        }
+        let checkpoint = self.checkpoint.clone();
+        for seq in self.fetch(meanwhile)? {
+            self.settle(seq);
+        }
+        self.state.save(&checkpoint, &marks)?;
+        let through = checkpoint.sources.get(SOURCE).and_then(|source| source.files.get("")).map(Settled::through);
+        Ok(Arc::clone(self.writer.shelf()).forget(through.unwrap_or(0))?)
+    }
+}
