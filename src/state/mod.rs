@@ -17,7 +17,7 @@ pub use config::StateConfig;
 pub use dir::State;
 pub use hosts::{HostKeeper, HostState, leave_alone, to_remember};
 pub use keeper::{Keeper, Remembered};
-pub use survey::{Journal, Surveyed, survey};
+pub use survey::{Journal, Surveyed, count, survey};
 
 use crate::disk::Mark;
 use crate::error::BoxError;

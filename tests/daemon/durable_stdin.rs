@@ -119,6 +119,7 @@ fn a_stop_leaves_what_does_not_finish_in_time_for_the_next_start() {
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!((ended.code, ended.records.len()), (Some(4), 0), "{ended:?}");
+    assert!(ended.stderr.contains("left for the next start: 3 accepted lines of `urls`"), "{}", ended.stderr);
     assert_eq!(place.status()["pending"], 3);
     let (code, dump) = place.journal(&["dump"]);
     let pending: String = (2..=4).map(|n| format!("{}\n", origin.url(&format!("/hang/{n}")))).collect();
@@ -209,7 +210,7 @@ fn lines_whose_journal_is_damaged_have_records_that_say_so() {
     let (code, said) = place.journal(&["check"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("are lost; the next run gives each a record with the error `journal_damaged`"), "{said}");
-    origin.on_accept([vec![].into()]);
+    origin.on_accept([vec![]]);
     let ended = place.durable("[fetch]\ntimeout = \"50ms\"\n[retry]\nretries = 0").run("");
     let damaged: Vec<_> = ended.records.iter().filter(|record| kind(record) == "journal_damaged").collect();
     assert!(seqs(damaged.iter().copied()).contains(&3), "{:?}", ended.records);
