@@ -2,7 +2,7 @@
 //!
 //! No test here starts a process: between fork and exec it would have the locks of the others.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "in tests a panic is how a failure is said")]
+#![expect(clippy::unwrap_used, reason = "in tests a panic is how a failure is said")]
 
 mod faulty;
 mod files;
