@@ -57,7 +57,7 @@ fn as_json(source: &Surveyed) -> serde_json::Value {
 }
 
 fn as_text(source: &Surveyed) -> String {
-    let (name, settled) = (&source.name, grouped(source.settled));
+    let (name, settled) = (shown(&source.name), grouped(source.settled));
     match (&source.journal, source.pending()) {
         (Some(journal), Some(pending)) => {
             let (accepted, pending) = (grouped(journal.accepted), grouped(pending));
@@ -97,7 +97,11 @@ fn dump(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
 fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
     let mut code = 0;
     for source in survey(&RealDisk, &data_dir(place)?, |_, _, _| Ok(()))? {
-        let (name, Some(journal)) = (source.name, source.journal) else { continue };
+        let name = shown(&source.name);
+        let Some(journal) = source.journal else {
+            writeln!(out, "{name}: its lines are in its files")?;
+            continue;
+        };
         for (first, last) in &journal.lost {
             code = 1;
             writeln!(
@@ -115,6 +119,10 @@ fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
         }
     }
     Ok(code)
+}
+
+fn shown(name: &str) -> &str {
+    if name.is_empty() { "the source without a name" } else { name }
 }
 
 /// The data directory to look at.

@@ -158,6 +158,12 @@ fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&Sta
         min_free: config.state.min_free.0,
         files: state.checkpoint.sources[name.unwrap_or_default()].files.clone(),
     });
+    // Who sees no record come would wonder.
+    for (path, settled) in past.iter().flat_map(|past| &past.files) {
+        if !path.is_empty() && settled.count() > 0 {
+            tracing::info!("done by earlier runs: {} of {path}", counted(settled.count(), "line"));
+        }
+    }
     source.component.open(name.map(Into::into), past).map_err(|error| cannot_open("the source", name, &error))
 }
 
