@@ -86,8 +86,10 @@ fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
     let is_pending = |id: &Identity| {
         let source = sources.get(id.source.as_deref().unwrap_or_default());
         source.is_some_and(|source| {
+            // A durable source of files always names the file.
+            let is_of_source = id.file.is_some() == (source.kind == "file");
             let settled = source.files.get(id.file.as_deref().unwrap_or_default());
-            settled.is_none_or(|settled| !settled.contains(id.seq))
+            is_of_source && settled.is_none_or(|settled| !settled.contains(id.seq))
         })
     };
     let done = sink::recover(sinks, &is_pending)?;
@@ -111,17 +113,26 @@ fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
     state.save(&state.checkpoint, &marks)
 }
 
-/// Gives each durable source its place in the checkpoint.
+/// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of
+/// one would be taken for those of the other.
 fn remember_sources(config: &Config, state: &mut State) -> Result<(), Error> {
     for source in &config.sources {
-        let Some(kind) = source.component.durable_kind() else { continue };
         let name = source.name.as_deref().unwrap_or_default();
-        let new = SourceState { kind: kind.to_owned(), files: BTreeMap::new() };
-        let known = state.checkpoint.sources.entry(name.to_owned()).or_insert(new);
-        if known.kind != kind {
-            let (dir, was) = (state.dir.display(), &known.kind);
-            let why = format!("{dir} remembers it as a source of the kind {was}; give this one another name");
-            return Err(cannot_open("the source", source.name.as_deref(), &why.into()));
+        let (kind, known) = (source.component.durable_kind(), state.checkpoint.sources.get(name));
+        match (kind, known) {
+            (Some(kind), None) => {
+                let new = SourceState { kind: kind.to_owned(), files: BTreeMap::new() };
+                state.checkpoint.sources.insert(name.to_owned(), new);
+            }
+            (Some(kind), Some(known)) if known.kind == kind => {}
+            (None, None) => {}
+            (_, Some(known)) => {
+                let (dir, was) = (state.dir.display(), &known.kind);
+                let why = format!(
+                    "{dir} remembers it as a durable source of the kind {was}, which it is not now; give it another name, or another data directory"
+                );
+                return Err(cannot_open("the source", source.name.as_deref(), &why.into()));
+            }
         }
     }
     Ok(())

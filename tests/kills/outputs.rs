@@ -27,6 +27,11 @@ impl Form {
         }
     }
 
+    /// The longest that a process lives before it is killed, in milliseconds. To compress takes time.
+    pub fn longest_life(self) -> u64 {
+        if self == Self::Gzip { 600 } else { 150 }
+    }
+
     pub fn seed(self) -> u64 {
         self as u64
     }
@@ -68,7 +73,7 @@ impl Read {
                 _ => (bytes, false),
             };
             let whole = memchr::memrchr(b'\n', &text).map_or(0, |end| end + 1);
-            if is_cut || whole < text.len() {
+            if (is_cut && !text.is_empty()) || whole < text.len() {
                 torn.push(file);
             }
             lines.extend_from_slice(&text[..whole]);

@@ -8,7 +8,7 @@ use super::Output;
 use super::found::{self, Found, Place, Told};
 use super::frames::Compress;
 use super::repair::cut;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, Site};
 use crate::item::Identity;
 
 /// The end of an output.
@@ -45,9 +45,12 @@ impl Tail {
         Ok(tail)
     }
 
-    /// Adds the file that is written now, which has nothing of the tail yet.
+    /// Adds the file that is written now, if it has nothing of the tail. Nobody will ask for a sync of the others.
     pub(super) fn go_on(&mut self, output: &Output) -> io::Result<()> {
         let growing = &output.growing;
+        for stretch in self.stretches.iter().filter(|stretch| stretch.file.id() != growing.file.id()) {
+            stretch.file.sync(Site::Output)?;
+        }
         if self.stretches.iter().all(|stretch| stretch.file.id() != growing.file.id()) {
             let (file, from) = (Arc::clone(&growing.file), growing.file.length()?);
             self.stretches.push(Stretch { file, compress: growing.compress, from });
