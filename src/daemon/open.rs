@@ -1,22 +1,27 @@
 //! Opens everything before the first request, and finds out what earlier runs have done.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::SignalStream;
 
 use super::http;
 use crate::config::{Config, Named};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{BoxError, Chain, Error};
+use crate::item::Identity;
 use crate::open_files;
 use crate::pipeline::Parts;
-use crate::sink::{Sink, SinkConfig, Style};
+use crate::sink::{self, Kept, Opened, Opening, Reopen, SinkConfig, Style};
 use crate::source::{Keeps, Past, Source, SourceConfig};
 use crate::state::{Keeper, Remembered, Settle, SourceState, State};
 use crate::telemetry::Stats;
+use crate::units::counted;
 
 /// Opens everything before the first request: the client, the state, sinks, sources.
 pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
@@ -30,32 +35,76 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
         None => None,
     };
     refuse_loops(config)?;
-    let mut sinks = open_sinks(config)?;
+    let mut opened = open_sinks(config, &disk, state.as_ref())?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
-        state.save(&state.checkpoint, &[]).map_err(|error| cannot_open("the data directory", None, &error))?;
+        recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
     }
     let mut sources = Vec::new();
     for source in &config.sources {
         sources.push(open_source(source, config, state.as_ref())?);
     }
     let settle = state.map(|state| keeper(config, state, &mut sources));
+    let started: io::Result<Vec<_>> = opened.into_iter().map(Opened::start).collect();
+    let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
     Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle })
 }
 
-fn open_sinks(config: &Config) -> Result<Vec<Box<dyn Sink>>, Error> {
+/// Opens the sinks, and puts them in the order in which they are to get records.
+fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&State>) -> Result<Vec<Opened>, Error> {
     let style = Style { body: config.output.body, epoch: Timestamp::now() };
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    let mut sinks = Vec::new();
     for sink in &config.sinks {
         let name = sink.name.as_deref();
-        let opened = sink.component.open(style).map_err(|error| cannot_open("the sink", name, &error))?;
-        if let Some(note) = opened.note {
+        let known = state.map(|state| state.checkpoint.sinks.get(name.unwrap_or_default()));
+        let kept = match known {
+            None => Kept::No,
+            Some(None) => Kept::New,
+            Some(Some(position)) => Kept::Until(position.clone()),
+        };
+        let reopen = signal(SignalKind::user_defined1()).map(|asked| Reopen::at(SignalStream::new(asked)));
+        let reopen = reopen.map_err(|error| cannot_open("the sink", name, &error.into()))?;
+        let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), kept, reopen };
+        let opened = sink.component.open(opening).map_err(|error| cannot_open("the sink", name, &error))?;
+        if let Some(note) = &opened.note {
             tracing::info!("{note}");
         }
-        sinks.push(opened.sink);
+        sinks.push(opened);
     }
+    sinks.sort_by_key(Opened::rank);
     Ok(sinks)
+}
+
+/// Finds out which lines were done after the last checkpoint, and writes a new one.
+fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
+    let sources = &state.checkpoint.sources;
+    let is_pending = |id: &Identity| {
+        let source = sources.get(id.source.as_deref().unwrap_or_default());
+        source.is_some_and(|source| {
+            let settled = source.files.get(id.file.as_deref().unwrap_or_default());
+            settled.is_none_or(|settled| !settled.contains(id.seq))
+        })
+    };
+    let done = sink::recover(sinks, &is_pending)?;
+    if !done.is_empty() {
+        tracing::info!(
+            "{} were done after the last checkpoint, as the outputs say",
+            counted(done.len() as u64, "line")
+        );
+    }
+    for Identity { source, file, seq } in done {
+        if let Some(source) = state.checkpoint.sources.get_mut(source.as_deref().unwrap_or_default()) {
+            source.files.entry(file.as_deref().unwrap_or_default().to_owned()).or_default().insert(seq, None);
+        }
+    }
+    let mut marks = Vec::new();
+    for sink in sinks {
+        marks.extend(sink.mark()?);
+    }
+    // A sink that is not there any more would be asked from its old position on if it came back.
+    state.checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), mark.position.clone())).collect();
+    state.save(&state.checkpoint, &marks)
 }
 
 /// Gives each durable source its place in the checkpoint.

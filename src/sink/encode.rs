@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::Wanted;
-use crate::item::{Answer, EchoInput, Hop, Record, compact};
+use crate::item::{Answer, EchoInput, Hop, Outcome, Record, compact};
 
 /// How bodies are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -50,12 +50,22 @@ impl Encoder {
         Self { epoch: style.epoch, body: body.unwrap_or(style.body), wanted }
     }
 
+    /// How bodies are shown.
+    pub fn body(&self) -> Body {
+        self.body
+    }
+
+    /// Whether records of this outcome are wanted.
+    pub fn takes(&self, outcome: Outcome) -> bool {
+        self.wanted.takes(outcome)
+    }
+
     /// Appends the record's line, if the record is wanted.
     ///
     /// # Errors
     /// Never for a record as the pipeline makes them: writing to memory does not fail.
     pub fn encode(&self, record: &Record, out: &mut Vec<u8>) -> serde_json::Result<()> {
-        if self.wanted.wants(record) {
+        if self.takes(record.outcome) {
             serde_json::to_writer(&mut *out, &self.row(record))?;
             out.push(b'\n');
         }
@@ -111,23 +121,40 @@ impl Encoder {
 
     /// Fills in one of the three keys that a body can have.
     fn show_body<'a>(&self, answer: &'a Answer, row: &mut Row<'a>) {
-        let data = &answer.body.data;
-        let text = match self.body {
-            Body::None => return,
-            Body::Base64 => None,
-            Body::Auto | Body::Text => std::str::from_utf8(data).ok(),
-        };
-        let is_json = self.body == Body::Auto && answer.content_type.as_deref().is_some_and(says_json);
-        row.json = text.filter(|_| is_json).and_then(compact);
-        if row.json.is_none() {
-            row.body = text;
-            row.body_base64 = text.is_none().then(|| base64::engine::general_purpose::STANDARD.encode(data));
+        match shown(&answer.body.data, answer.content_type.as_deref(), self.body) {
+            Shown::Nothing => {}
+            Shown::Json(json) => row.json = Some(json),
+            Shown::Text(text) => row.body = Some(text),
+            Shown::Base64(text) => row.body_base64 = Some(text),
         }
     }
 
     fn timestamp(&self, since_start: Duration) -> String {
         let at = jiff::SignedDuration::try_from(since_start).ok().and_then(|span| self.epoch.checked_add(span).ok());
         format!("{:.3}", at.unwrap_or(self.epoch))
+    }
+}
+
+/// A body as a record has it.
+pub(super) enum Shown<'a> {
+    Nothing,
+    Json(Box<RawValue>),
+    Text(&'a str),
+    Base64(String),
+}
+
+/// Shows a body of this type.
+pub(super) fn shown<'a>(data: &'a [u8], content_type: Option<&str>, body: Body) -> Shown<'a> {
+    let text = match body {
+        Body::None => return Shown::Nothing,
+        Body::Base64 => None,
+        Body::Auto | Body::Text => std::str::from_utf8(data).ok(),
+    };
+    let is_json = body == Body::Auto && content_type.is_some_and(says_json);
+    match (text.filter(|_| is_json).and_then(compact), text) {
+        (Some(json), _) => Shown::Json(json),
+        (None, Some(text)) => Shown::Text(text),
+        (None, None) => Shown::Base64(base64::engine::general_purpose::STANDARD.encode(data)),
     }
 }
 

@@ -1,8 +1,12 @@
 //! Sinks: where records go. One file per kind.
 
+mod derive;
 mod encode;
 mod jsonl;
+mod opened;
+mod recover;
 mod stdout;
+mod stream;
 mod writer;
 
 use std::future::{pending, ready};
@@ -11,8 +15,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+pub use derive::Shows;
 pub use encode::{Body, Encoder, Style};
-pub use jsonl::Jsonl;
+pub use jsonl::{Compress, Fsync, Jsonl, Output, Tail};
+pub use opened::{Kept, Opened, Opening, Reopen};
+pub use recover::recover;
 pub use stdout::Stdout;
 
 use crate::disk::Mark;
@@ -66,12 +73,12 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// Whether this record is wanted.
-    pub fn wants(self, record: &Record) -> bool {
+    /// Whether records of this outcome are wanted.
+    pub fn takes(self, outcome: Outcome) -> bool {
         match self {
             Self::All => true,
-            Self::Ok => record.outcome == Outcome::Ok,
-            Self::NotOk => record.outcome != Outcome::Ok,
+            Self::Ok => outcome == Outcome::Ok,
+            Self::NotOk => outcome != Outcome::Ok,
         }
     }
 }
@@ -84,14 +91,6 @@ pub enum SinkConfig {
     Stdout(Stdout),
     /// A file of JSON lines.
     Jsonl(Jsonl),
-}
-
-/// An open sink, and what there is to say about it.
-pub struct Opened {
-    /// The sink.
-    pub sink: Box<dyn Sink>,
-    /// A sentence for the person who started the run.
-    pub note: Option<String>,
 }
 
 impl SinkConfig {
@@ -122,10 +121,10 @@ impl SinkConfig {
     ///
     /// # Errors
     /// What could not be opened, and why.
-    pub fn open(&self, style: Style) -> Result<Opened, BoxError> {
+    pub fn open(&self, opening: Opening) -> Result<Opened, BoxError> {
         match self {
-            Self::Stdout(stdout) => stdout.open(style),
-            Self::Jsonl(jsonl) => jsonl.open(style),
+            Self::Stdout(stdout) => stdout.open(opening.style),
+            Self::Jsonl(jsonl) => jsonl.open(opening),
         }
     }
 }

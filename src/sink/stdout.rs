@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use super::stream::Stream;
 use super::writer::Writer;
 use super::{Body, Encoder, Opened, Sink, Style, Wanted};
 use crate::error::BoxError;
@@ -31,12 +32,12 @@ impl Stdout {
     pub fn open(&self, style: Style) -> Result<Opened, BoxError> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let encoder = Encoder::new(style, self.records, self.body);
-        Ok(Opened { sink: Box::new(Open { writer: Writer::new(file), encoder }), note: None })
+        Ok(Opened::stream(Box::new(Open { writer: Writer::new(Stream(file)), encoder })))
     }
 }
 
 struct Open {
-    writer: Writer,
+    writer: Writer<Stream>,
     encoder: Encoder,
 }
 

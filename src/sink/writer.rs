@@ -1,32 +1,57 @@
-//! Writes batches in a thread of its own, so that an output nobody reads holds up the pipeline and nothing else.
+//! Writes batches in a thread of its own, so that an output nobody reads, or a full disk, holds up the pipeline and
+//! nothing else.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::io;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::oneshot;
 
 use super::Encoder;
 use crate::item::Record;
 
-/// One batch, and whom to tell when it is written; the buffer comes back for the next one.
-type Batch = (Vec<u8>, oneshot::Sender<(Vec<u8>, io::Result<()>)>);
+/// An output, as its thread owns it.
+pub(super) trait Put: Send + 'static {
+    /// Takes whole records.
+    fn put(&mut self, text: &[u8]) -> io::Result<()>;
+}
+
+/// What the thread is to do next with its output; whoever asked is told by it.
+type Task<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 /// The thread's end in the pipeline.
 #[derive(Debug)]
-pub(super) struct Writer {
-    batches: SyncSender<Batch>,
+pub(super) struct Writer<T> {
+    tasks: SyncSender<Task<T>>,
     /// The buffer to fill.
     buffer: Vec<u8>,
 }
 
-impl Writer {
+impl<T: Put> Writer<T> {
     /// Starts the thread; it ends with the writer.
-    pub fn new(file: File) -> Self {
-        let (batches, rx) = sync_channel(1);
-        std::thread::spawn(move || write_batches(&file, &rx));
-        Self { batches, buffer: Vec::new() }
+    pub fn new(mut output: T) -> Self {
+        let (tasks, rx) = sync_channel::<Task<T>>(1);
+        std::thread::spawn(move || {
+            while let Ok(task) = rx.recv() {
+                task(&mut output);
+            }
+        });
+        Self { tasks, buffer: Vec::new() }
+    }
+
+    /// Lets the thread do something with its output.
+    ///
+    /// # Errors
+    /// The task's own, or that the thread is gone.
+    pub async fn ask<R: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut T) -> io::Result<R> + Send + 'static,
+    ) -> io::Result<R> {
+        let gone = || io::Error::other("its writer thread is gone");
+        let (tell, told) = oneshot::channel();
+        let task: Task<T> = Box::new(move |output| drop(tell.send(task(output))));
+        // There is room: tasks come one at a time.
+        self.tasks.try_send(task).map_err(|_| gone())?;
+        told.await.map_err(|_| gone())?
     }
 
     /// Writes a batch, in pieces: control characters make text six times as long, so a whole batch of large bodies would
@@ -39,55 +64,24 @@ impl Writer {
         for record in batch {
             encoder.encode(record, &mut self.buffer)?;
             if self.buffer.len() >= PIECE {
-                self.flush().await?;
+                self.put().await?;
             }
         }
-        self.flush().await
+        self.put().await
     }
 
     /// Writes the buffer, all of it.
-    ///
-    /// # Errors
-    /// The write error, or that the thread is gone.
-    async fn flush(&mut self) -> io::Result<()> {
+    async fn put(&mut self) -> io::Result<()> {
         /// A buffer that one large batch blew up is not kept.
         const KEEP: usize = 1 << 20;
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let gone = || io::Error::other("its writer thread is gone");
-        let (tell, told) = oneshot::channel();
-        // There is room: batches come one at a time.
-        self.batches.try_send((std::mem::take(&mut self.buffer), tell)).map_err(|_| gone())?;
-        let (mut buffer, result) = told.await.map_err(|_| gone())?;
-        buffer.clear();
-        buffer.shrink_to(KEEP);
-        self.buffer = buffer;
-        result
+        let text = std::mem::take(&mut self.buffer);
+        let put = move |output: &mut T| output.put(&text).map(|()| text);
+        self.buffer = self.ask(put).await?;
+        self.buffer.clear();
+        self.buffer.shrink_to(KEEP);
+        Ok(())
     }
-}
-
-fn write_batches(file: &File, batches: &Receiver<Batch>) {
-    while let Ok((buffer, tell)) = batches.recv() {
-        let result = write_all(file, &buffer);
-        if tell.send((buffer, result)).is_err() {
-            return;
-        }
-    }
-}
-
-/// Like `Write::write_all`, and waits for a pipe that someone made non-blocking.
-fn write_all(mut file: &File, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match file.write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => bytes = &bytes[n..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let _ = poll(&mut [PollFd::new(file, PollFlags::OUT)], None);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

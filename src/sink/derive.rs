@@ -1,0 +1,111 @@
+//! From the record in one output to the same line's record in another, which may show bodies differently.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::Body;
+use super::encode::{Shown, shown};
+use crate::error::BoxError;
+
+/// What a record shows of its body, and so what can be made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// There is no body, so that it is the same everywhere.
+    All,
+    /// Every byte.
+    Bytes,
+    /// JSON without its white space.
+    Json,
+    /// Nothing, though there was one.
+    Nothing,
+}
+
+impl Shows {
+    /// Whether a record that shows bodies like this can be made of one that shows this much.
+    pub fn suffices_for(self, body: Body) -> bool {
+        match self {
+            Self::All | Self::Bytes => true,
+            Self::Json => matches!(body, Body::Auto | Body::None),
+            Self::Nothing => body == Body::None,
+        }
+    }
+}
+
+/// A record as text, one entry for each key, in their order.
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+/// The record of the same line as an output has it that shows bodies like this. `line` has its LF, and so has the result.
+///
+/// # Errors
+/// When the line is not a record that shows enough.
+pub(super) fn derive(line: &[u8], body: Body) -> Result<Vec<u8>, BoxError> {
+    let Entries(entries) = Entries::read(line)?;
+    let text_of = |key: &str| -> Result<Option<Cow<'_, str>>, BoxError> {
+        let Some((_, raw)) = entries.iter().find(|(name, _)| name == key) else { return Ok(None) };
+        Ok(Some(serde_json::from_str(raw.get())?))
+    };
+    let (text, base64) = (text_of("body")?, text_of("body_base64")?);
+    let bytes = match (&text, &base64) {
+        (Some(text), _) => Some(Cow::Borrowed(text.as_bytes())),
+        (None, Some(base64)) => {
+            Some(base64::engine::general_purpose::STANDARD.decode(base64.as_bytes()).map(Cow::Owned)?)
+        }
+        (None, None) => None,
+    };
+    let content_type = text_of("content_type")?;
+    let new = bytes.as_deref().map(|bytes| shown(bytes, content_type.as_deref(), body));
+    let mut out = Vec::with_capacity(line.len());
+    for (key, raw) in &entries {
+        let value = match (key.as_str(), &new) {
+            ("json" | "body" | "body_base64", _) if body == Body::None => None,
+            ("body" | "body_base64", Some(new)) => new.entry()?,
+            _ => Some((key.as_str(), Cow::Borrowed(raw.get()))),
+        };
+        if let Some((key, value)) = value {
+            out.push(if out.is_empty() { b'{' } else { b',' });
+            serde_json::to_writer(&mut out, key)?;
+            out.push(b':');
+            out.extend_from_slice(value.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"}\n");
+    Ok(out)
+}
+
+impl Shown<'_> {
+    /// The key for this, and its value as JSON.
+    fn entry(&self) -> serde_json::Result<Option<(&'static str, Cow<'_, str>)>> {
+        Ok(match self {
+            Shown::Nothing => None,
+            Shown::Json(raw) => Some(("json", Cow::Borrowed(raw.get()))),
+            Shown::Text(text) => Some(("body", Cow::Owned(serde_json::to_string(text)?))),
+            Shown::Base64(text) => Some(("body_base64", Cow::Owned(serde_json::to_string(text)?))),
+        })
+    }
+}
+
+impl<'a> Entries<'a> {
+    fn read(line: &'a [u8]) -> serde_json::Result<Self> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a record")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        serde_json::Deserializer::from_slice(line.trim_ascii_end()).deserialize_map(Object)
+    }
+}

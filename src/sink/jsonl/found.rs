@@ -1,0 +1,129 @@
+//! Records that earlier runs left in an output: who they are, and where their text stands.
+
+use std::borrow::Cow;
+use std::io;
+use std::ops::Range;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+
+use super::cursor::Cursor;
+use super::frames::{Compress, Frame};
+use crate::disk::DiskFile;
+use crate::item::{Identity, Outcome};
+use crate::sink::derive::Shows;
+
+/// A line found in an output. Its text stays in the file: a body can be long.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Whose record it is; absent when it is nobody's.
+    pub record: Option<Told>,
+    /// Where it stands.
+    pub(super) place: Place,
+}
+
+/// What a record says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its line.
+    pub id: Identity,
+    /// How the line ended.
+    pub outcome: Outcome,
+    /// What it shows of a body.
+    pub shows: Shows,
+}
+
+/// The frame that a line is in, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub frame: Range<u64>,
+    pub text: Range<usize>,
+}
+
+/// Reads the lines of a file from a place on, to the first frame that has anything but JSON objects. Returns where
+/// that begins.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn read(file: &dyn DiskFile, compress: Compress, from: u64, mut each: impl FnMut(Found)) -> io::Result<u64> {
+    let mut cursor = Cursor::new(file, from);
+    loop {
+        let start = cursor.at();
+        let Frame::Whole(text) = compress.next(&mut cursor)? else { return Ok(start) };
+        let Some(lines) = lines(&text) else { return Ok(start) };
+        for (range, record) in lines {
+            each(Found { record, place: Place { frame: start..cursor.at(), text: range } });
+        }
+    }
+}
+
+/// The text of a line that was found.
+///
+/// # Errors
+/// When it cannot be read any more.
+pub(super) fn text(file: &dyn DiskFile, compress: Compress, place: &Place) -> io::Result<Vec<u8>> {
+    let mut cursor = Cursor::new(file, place.frame.start);
+    match compress.next(&mut cursor)? {
+        Frame::Whole(text) if text.len() >= place.text.end => Ok(text[place.text.clone()].to_vec()),
+        _ => Err(io::Error::other("a record that was just read is not there any more")),
+    }
+}
+
+/// The lines of a frame; `None` when one of them is no JSON object.
+fn lines(text: &[u8]) -> Option<Vec<(Range<usize>, Option<Told>)>> {
+    let mut start = 0;
+    let mut lines = Vec::new();
+    for end in memchr::memchr_iter(b'\n', text) {
+        lines.push((start..end + 1, told(&text[start..end])?));
+        start = end + 1;
+    }
+    (start == text.len()).then_some(lines)
+}
+
+/// What a line says; `None` when it is no JSON object, and nothing when it is not a record.
+fn told(line: &[u8]) -> Option<Option<Told>> {
+    if let Ok(head) = serde_json::from_slice::<Head<'_>>(line) {
+        return Some(head.told());
+    }
+    let is_object = line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(line).is_ok();
+    is_object.then_some(None)
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    seq: Option<u64>,
+    #[serde(borrow)]
+    source: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    file: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    outcome: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "there")]
+    bytes: bool,
+    #[serde(default, deserialize_with = "there")]
+    json: bool,
+    #[serde(default, deserialize_with = "there")]
+    body: bool,
+    #[serde(default, deserialize_with = "there")]
+    body_base64: bool,
+}
+
+/// A key is there even when its value is null.
+fn there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
+}
+
+impl Head<'_> {
+    fn told(self) -> Option<Told> {
+        let shows = match self {
+            _ if self.json => Shows::Json,
+            _ if self.body || self.body_base64 => Shows::Bytes,
+            _ if self.bytes => Shows::Nothing,
+            _ => Shows::All,
+        };
+        let name = self.outcome?;
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == name)?;
+        let id = Identity { source: self.source.map(Into::into), file: self.file.map(Into::into), seq: self.seq? };
+        Some(Told { id, outcome, shows })
+    }
+}

@@ -1,0 +1,130 @@
+//! The sink `jsonl`: records as JSON lines, appended to a file that is locked while the run lasts.
+//!
+//! `output` is the core, `running` the sink around it. A restart reads its end back (`tail`).
+
+mod cursor;
+mod found;
+mod frames;
+mod lasting;
+mod names;
+mod open;
+mod output;
+mod repair;
+mod running;
+mod tail;
+
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use found::Told;
+pub use frames::Compress;
+pub use output::Output;
+pub use tail::Tail;
+
+use self::names::Names;
+use self::output::Files;
+use self::running::{Running, ToStream};
+use super::stream::Stream;
+use super::writer::Writer;
+use super::{Body, Encoder, Opened, Opening, Reopen, Sink, Wanted};
+use crate::error::{AtPath, BoxError};
+use crate::units::{Size, Span};
+
+/// `[sink.NAME.jsonl]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jsonl {
+    /// The file; it is created when it is not there, and appended to when it is.
+    pub path: PathBuf,
+    /// Which records.
+    #[serde(default)]
+    pub records: Wanted,
+    /// How bodies are shown; by default as `output.body` says.
+    pub body: Option<Body>,
+    /// A file of this size is finished, and the next one begun.
+    pub rotate_size: Option<Size>,
+    /// A file that got its first record so long ago is finished, and the next one begun.
+    pub rotate_every: Option<Span>,
+    /// How files are compressed.
+    #[serde(default)]
+    pub compress: Compress,
+    /// When records are made to last.
+    #[serde(default)]
+    pub fsync: Fsync,
+}
+
+/// When records are made to last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fsync {
+    /// Before something relies on them: a checkpoint, or the final name of a file.
+    #[default]
+    Commit,
+    /// After every batch.
+    Batch,
+    /// When the system does it: they survive this process, but perhaps not the machine.
+    Never,
+}
+
+/// An open output before its run: what earlier ones left can be read.
+pub struct Open {
+    /// Where records go.
+    pub(super) output: Output,
+    /// What came after the last checkpoint.
+    pub(super) tail: Tail,
+    pub(super) encoder: Encoder,
+    rotation: Rotation,
+    reopen: Reopen,
+}
+
+/// When a file is finished.
+#[derive(Clone, Copy, Debug)]
+struct Rotation {
+    size: Option<u64>,
+    every: Option<std::time::Duration>,
+}
+
+impl Jsonl {
+    /// All records into this file.
+    pub fn new(path: PathBuf) -> Self {
+        let (rotate_size, rotate_every) = (None, None);
+        let (records, compress, fsync) = (Wanted::All, Compress::None, Fsync::Commit);
+        Self { path, records, body: None, rotate_size, rotate_every, compress, fsync }
+    }
+
+    /// Opens and locks the file, and repairs what a killed process left unfinished.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or another process writes to it.
+    pub fn open(&self, opening: Opening) -> Result<Opened, BoxError> {
+        let encoder = Encoder::new(opening.style, self.records, self.body);
+        let is_regular = self.path.metadata().map_or(true, |metadata| metadata.is_file());
+        if matches!(self.files(), Files::One(_)) && !is_regular {
+            // A FIFO or device: nothing to lock, to count or to repair.
+            let file = OpenOptions::new().append(true).open(&self.path);
+            let file = file.map_err(|error| AtPath::new(&self.path, error))?;
+            let sink = ToStream { path: self.path.clone(), writer: Writer::new(Stream(file)), encoder };
+            return Ok(Opened::stream(Box::new(sink)));
+        }
+        let open::Found { output, tail, note } = open::open(self, &opening)?;
+        let rotation = Rotation { size: self.rotate_size.map(|size| size.0), every: self.rotate_every.map(|s| s.0) };
+        Ok(Opened::file(Open { output, tail, encoder, rotation, reopen: opening.reopen }, note))
+    }
+
+    fn files(&self) -> Files {
+        let is_one = self.rotate_size.is_none() && self.rotate_every.is_none() && self.compress == Compress::None;
+        if is_one { Files::One(self.path.clone()) } else { Files::Numbered(Names::like(&self.path), self.compress) }
+    }
+}
+
+impl Open {
+    /// Starts the thread that writes.
+    ///
+    /// # Errors
+    /// When the file cannot be looked at.
+    pub(super) fn start(self) -> std::io::Result<Box<dyn Sink>> {
+        Ok(Box::new(Running::start(self)?))
+    }
+}

@@ -1,0 +1,233 @@
+//! Opens an output: finds its files, locks the one that grows, and reads what is behind the remembered position.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::frames::Compress;
+use super::names::{Names, Numbered, Stage, dir_of};
+use super::output::{Files, Growing, NamesLast, Output};
+use super::repair::{Before, repair};
+use super::tail::{Stretch, Tail};
+use super::{Fsync, Jsonl, lasting};
+use crate::disk::{Disk, Mode, Position, Site};
+use crate::error::{AtPath, BoxError};
+use crate::sink::{Kept, Opening};
+use crate::units::counted;
+
+/// An output that was opened, and what was in it.
+pub(super) struct Found {
+    pub output: Output,
+    pub tail: Tail,
+    pub note: Option<String>,
+}
+
+/// What all steps need.
+struct Opener<'a> {
+    disk: &'a dyn Disk,
+    path: &'a Path,
+    fsync: Fsync,
+    /// The sink's name.
+    sink: &'a str,
+    /// What is remembered.
+    position: Option<&'a Position>,
+}
+
+pub(super) fn open(jsonl: &Jsonl, opening: &Opening) -> Result<Found, BoxError> {
+    let position = match &opening.kept {
+        Kept::Until(position) => Some(position),
+        Kept::No | Kept::New => None,
+    };
+    let (disk, path) = (opening.disk.as_ref(), jsonl.path.as_path());
+    let opener = Opener { disk, path, fsync: jsonl.fsync, sink: &opening.name, position };
+    let files = jsonl.files();
+    let (growing, tail, note) = match &files {
+        Files::One(_) => opener.one(),
+        Files::Numbered(names, compress) => opener.numbered(names, *compress),
+    }
+    .map_err(|error| AtPath::new(&jsonl.path, error))?;
+    let names_last = NamesLast::of(&opening.kept, jsonl.fsync, &files);
+    let output = Output {
+        disk: Arc::clone(&opening.disk),
+        sink: Arc::clone(&opening.name),
+        files,
+        fsync: jsonl.fsync,
+        names_last,
+        growing,
+        text: Vec::new(),
+    };
+    let mut tail = tail;
+    let done = output.sync_names().and_then(|()| tail.go_on(&output));
+    done.map_err(|error| AtPath::new(output.path(), error))?;
+    Ok(Found { output, tail, note })
+}
+
+type Opened = (Growing, Tail, Option<String>);
+
+impl Opener<'_> {
+    /// One file, which may have got another name since.
+    fn one(&self) -> io::Result<Opened> {
+        let growing = Growing::open(self.disk, self.path, 0, Compress::None, self.fsync)?;
+        let Some(stretches) = self.remembered(Some(&growing))? else {
+            let note = repair(growing.file.as_ref(), Compress::None)?.note(self.path);
+            return Ok((growing, Tail::default(), note));
+        };
+        let tail = Tail::read(stretches)?;
+        let note = note(self.path, &tail);
+        Ok((growing, tail, note))
+    }
+
+    /// Files with numbers, of which the last may not be finished.
+    fn numbered(&self, names: &Names, compress: Compress) -> io::Result<Opened> {
+        let files = names.list(self.disk)?;
+        let mut growing = Vec::new();
+        for file in files.iter().filter(|file| file.stage == Stage::Growing) {
+            let Numbered { path, number, compress, .. } = file;
+            growing.push(Growing::open(self.disk, path, *number, *compress, self.fsync)?);
+        }
+        if let Some(last) = growing.last() {
+            self.be_alone(names, last)?;
+        }
+        let stretches: Vec<_> = self.remembered(None)?.into_iter().flatten().chain(self.later(&files)?).collect();
+        let before = self.repair_others(&growing, &stretches)?;
+        let tail = Tail::read(stretches)?;
+        let last = growing.pop_if(|last| last.compress == compress && files.iter().all(|f| f.number <= last.number));
+        self.finish(names, growing)?;
+        if let Some(last) = last {
+            let note = note(&last.path, &tail).or_else(|| before.note(&last.path));
+            return Ok((last, tail, note));
+        }
+        // Numbers that were used are not used again, even when their files were taken away.
+        let used = self.position.map_or(0, |position| position.number.saturating_sub(u64::from(position.length == 0)));
+        let number = files.last().map_or(0, |file| file.number).max(used) + 1;
+        let path = names.path(number, compress, Stage::Growing);
+        let new = Growing::open(self.disk, &path, number, compress, self.fsync)?;
+        self.be_alone(names, &new)?;
+        let note = note(&path, &tail);
+        Ok((new, tail, note))
+    }
+
+    /// A process that went on to its next file while this one looked is found by what it left behind.
+    fn be_alone(&self, names: &Names, growing: &Growing) -> io::Result<()> {
+        let files = names.list(self.disk)?;
+        if files.iter().all(|file| file.number < growing.number || file.path == growing.path) {
+            return Ok(());
+        }
+        if growing.file.length()? == 0 {
+            self.disk.remove(&growing.path)?;
+        }
+        Err(io::Error::other("another process is writing to these files"))
+    }
+
+    /// Repairs the growing files of which nothing is remembered, and says what was in the last of them.
+    fn repair_others(&self, growing: &[Growing], tail: &[Stretch]) -> io::Result<Before> {
+        let mut before = Before::default();
+        for Growing { file, compress, .. } in growing {
+            if tail.iter().all(|stretch| stretch.file.id() != file.id()) {
+                before = repair(file.as_ref(), *compress)?;
+            }
+        }
+        Ok(before)
+    }
+
+    /// Gives the files their final names that a killed process could not give any more.
+    fn finish(&self, names: &Names, growing: Vec<Growing>) -> io::Result<()> {
+        for Growing { file, path, number, compress } in growing {
+            if file.length()? == 0 {
+                self.disk.remove(&path)?;
+            } else {
+                file.sync(Site::Output)?;
+                self.disk.rename(&path, &names.path(number, compress, Stage::Finished))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that come after the remembered one.
+    fn later(&self, files: &[Numbered]) -> io::Result<Vec<Stretch>> {
+        let Some(position) = self.position.filter(|position| position.number > 0) else { return Ok(Vec::new()) };
+        let later = files.iter().filter(|file| file.number > position.number);
+        later.map(|file| self.stretch(&file.path, file.compress, 0)).collect()
+    }
+
+    fn stretch(&self, path: &Path, compress: Compress, from: u64) -> io::Result<Stretch> {
+        let file = lasting::as_told(self.disk.open(path, Mode::Append)?, self.fsync);
+        Ok(Stretch { file, compress, from })
+    }
+
+    /// The remembered file from the remembered position on, and then the one that has its path now; `None` when
+    /// nothing is remembered, or it is of no use.
+    fn remembered(&self, now: Option<&Growing>) -> io::Result<Option<Vec<Stretch>>> {
+        let Some(position) = self.position else { return Ok(None) };
+        let path = match now {
+            Some(now) if now.file.id() == position.file => Some(self.path.to_owned()),
+            _ => self.find(position)?,
+        };
+        let Some(path) = path else {
+            // A numbered file may be taken away once it is finished.
+            if position.number == 0 && position.length > 0 {
+                self.warn("the file that it wrote to is not there any more");
+            }
+            return Ok(None);
+        };
+        let found = self.stretch(&path, compress_of(self.path, &path), position.length)?;
+        if !reaches(&found)? {
+            self.warn(&format!("{} was changed by someone else", path.display()));
+            return Ok(None);
+        }
+        let mut stretches = vec![found];
+        if let Some(now) = now.filter(|now| now.file.id() != position.file) {
+            let from = match position.number {
+                0 => 0,
+                // The output had numbers before, so that what is here is older.
+                _ => now.file.length()? - repair(now.file.as_ref(), now.compress)?.torn,
+            };
+            stretches.push(self.stretch(&now.path, now.compress, from)?);
+        }
+        Ok(Some(stretches))
+    }
+
+    /// Finds a file that may have got another name.
+    fn find(&self, position: &Position) -> io::Result<Option<PathBuf>> {
+        for path in self.disk.list(&dir_of(self.path))? {
+            // What cannot be read is none of ours.
+            if self.disk.open(&path, Mode::Read).is_ok_and(|file| file.id() == position.file) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    fn warn(&self, what: &str) {
+        tracing::warn!(
+            "the sink `{}` cannot go on where it was: {what}; lines whose records came after the last checkpoint are fetched again",
+            self.sink
+        );
+    }
+}
+
+fn compress_of(own: &Path, found: &Path) -> Compress {
+    Names::like(own).numbered(found.to_owned()).map_or(Compress::None, |file| file.compress)
+}
+
+/// Whether a file is at least as long as remembered, with a record ending there.
+fn reaches(stretch: &Stretch) -> io::Result<bool> {
+    let Stretch { file, compress, from, .. } = stretch;
+    let mut last = [b'\n'];
+    if *from > 0 && *compress == Compress::None {
+        file.read_at(&mut last, from - 1)?;
+    }
+    Ok(file.length()? >= *from && last == *b"\n")
+}
+
+fn note(path: &Path, tail: &Tail) -> Option<String> {
+    let records = counted(tail.len() as u64, "record");
+    let path = path.display();
+    match tail.torn {
+        0 if tail.is_empty() => None,
+        0 => Some(format!("appending to {path}; {records} came after the last checkpoint")),
+        torn => Some(format!(
+            "appending to {path}; {records} came after the last checkpoint, and an unfinished end ({torn} bytes) was cut off"
+        )),
+    }
+}

@@ -1,0 +1,112 @@
+//! What an output has behind the position that a checkpoint remembers: the log of what was done after it.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+
+use super::Output;
+use super::found::{self, Found, Place, Told};
+use super::frames::Compress;
+use super::repair::cut;
+use crate::disk::DiskFile;
+use crate::item::Identity;
+
+/// The end of an output.
+#[derive(Debug, Default)]
+pub struct Tail {
+    /// The files that it is in, in their order; the last is the one that is written.
+    stretches: Vec<Stretch>,
+    /// The lines in it, each with the number of its file.
+    found: Vec<(usize, Found)>,
+    /// Bytes that were no whole records, and were cut off.
+    pub(super) torn: u64,
+}
+
+/// A file from some byte on.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    pub file: Arc<dyn DiskFile>,
+    pub compress: Compress,
+    pub from: u64,
+}
+
+impl Tail {
+    /// Reads the tail, and cuts it off where it is torn.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn read(stretches: Vec<Stretch>) -> io::Result<Self> {
+        let mut tail = Self { stretches, found: Vec::new(), torn: 0 };
+        for (number, stretch) in tail.stretches.iter().enumerate() {
+            let (file, found) = (stretch.file.as_ref(), &mut tail.found);
+            let end = found::read(file, stretch.compress, stretch.from, |line| found.push((number, line)))?;
+            tail.torn += cut(file, end)?;
+        }
+        Ok(tail)
+    }
+
+    /// Adds the file that is written now, which has nothing of the tail yet.
+    pub(super) fn go_on(&mut self, output: &Output) -> io::Result<()> {
+        let growing = &output.growing;
+        if self.stretches.iter().all(|stretch| stretch.file.id() != growing.file.id()) {
+            let (file, from) = (Arc::clone(&growing.file), growing.file.length()?);
+            self.stretches.push(Stretch { file, compress: growing.compress, from });
+        }
+        Ok(())
+    }
+
+    /// How many lines are in it.
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The records in it, with their numbers.
+    pub(in crate::sink) fn records(&self) -> impl Iterator<Item = (usize, &Told)> {
+        self.found.iter().enumerate().filter_map(|(n, (_, found))| Some((n, found.record.as_ref()?)))
+    }
+
+    /// The text of a record.
+    ///
+    /// # Errors
+    /// When it cannot be read any more.
+    pub(in crate::sink) fn text(&self, number: usize) -> io::Result<Vec<u8>> {
+        let (stretch, found) = &self.found[number];
+        let Stretch { file, compress, .. } = &self.stretches[*stretch];
+        found::text(file.as_ref(), *compress, &found.place)
+    }
+
+    /// Takes records back: their lines are not done. What comes after the first of them is written again without them.
+    ///
+    /// This holds all of that in memory. It comes to it after a power cut alone, and then in outputs that show less
+    /// than others.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(in crate::sink) fn take_back(&mut self, ids: &HashSet<&Identity>, output: &mut Output) -> io::Result<()> {
+        let is_wrong = |found: &Found| found.record.as_ref().is_some_and(|told| ids.contains(&told.id));
+        let Some((first, Found { place: Place { frame, .. }, .. })) = self.found.iter().find(|(_, f)| is_wrong(f))
+        else {
+            return Ok(());
+        };
+        let (first, start) = (*first, frame.start);
+        let mut kept = Vec::new();
+        for (number, (stretch, found)) in self.found.iter().enumerate() {
+            let is_behind = (*stretch, found.place.frame.start) >= (first, start);
+            if is_behind && !is_wrong(found) {
+                kept.extend(self.text(number)?);
+            }
+        }
+        for (number, stretch) in self.stretches.iter().enumerate().skip(first) {
+            cut(stretch.file.as_ref(), if number == first { start } else { stretch.from })?;
+        }
+        output.append(&kept)?;
+        output.flush()?;
+        *self = Self::read(std::mem::take(&mut self.stretches))?;
+        Ok(())
+    }
+}
