@@ -96,9 +96,7 @@ impl Disk for SimDisk {
             Synced::Failed => Err(io::Error::from_raw_os_error(5)),
             Synced::Ignored => Ok(()),
             Synced::Done => {
-                let dir = machine.dir_mut(number);
-                dir.kept.clone_from(&dir.seen);
-                dir.pending.clear();
+                machine.dir_mut(number).keep();
                 Ok(())
             }
         }

@@ -47,5 +47,6 @@ sites! {
     records_are_synced_before_the_checkpoint_relies_on_them: Output,
     an_output_has_its_name_before_it_has_records: OutputName,
     a_cut_is_synced_before_something_else_is_written_there: OutputCut,
+    a_checkpoint_has_its_name_before_anything_is_deleted: CheckpointName,
     a_checkpoint_is_whole_before_it_replaces_the_old_one: CheckpointFile,
 }

@@ -9,7 +9,7 @@ use fetchd::error::BoxError;
 
 use super::cut::{Cut, cuts};
 use super::disk::SimDisk;
-use super::ledger::{Ledger, check_journal};
+use super::ledger::{Ledger, OUTPUTS, check_journal};
 use super::machine::Machine;
 use super::workload::{Act, Workload};
 use super::world::Process;
@@ -31,9 +31,9 @@ pub struct Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { workload: Workload { seed, acts }, why, trace } = self;
+        let Self { workload: Workload { seed, layout, acts }, why, trace } = self;
         let length = acts.len();
-        write!(f, "{why}\nWorkload::new({seed}, {length}) = {acts:?}\n{}", trace.join("\n"))
+        write!(f, "{why}\nWorkload::new({seed}, {length}) = {layout:?} {acts:?}\n{}", trace.join("\n"))
     }
 }
 
@@ -66,7 +66,7 @@ pub struct Explorer<'a> {
 
 /// Crashes this workload everywhere.
 pub fn explore(workload: &Workload, ignored: Option<Site>) -> Result<Tally, Box<Failure>> {
-    let mut machine = Machine::new(&["/var", "/out"]);
+    let mut machine = Machine::new(&["/var", OUTPUTS]);
     machine.ignored = ignored;
     let random = fastrand::Rng::with_seed(workload.seed);
     let mut explorer = Explorer { workload, random, seen: HashSet::new(), tally: Tally::default() };
@@ -123,7 +123,7 @@ impl Explorer<'_> {
         let Pause { mut machine, mut ledger } = start;
         machine.dies_at = dies_at;
         let disk = SimDisk::boot(machine);
-        let ended = run(&disk, &mut ledger, acts, self.workload.seed);
+        let ended = run(&disk, &mut ledger, self.workload, acts);
         let machine = disk.machine().clone();
         if machine.is_off {
             return Ok(Run::Died(Box::new(Pause { machine, ledger })));
@@ -140,8 +140,8 @@ impl Explorer<'_> {
     }
 }
 
-fn run(disk: &SimDisk, ledger: &mut Ledger, acts: &[Act], seed: u64) -> Result<(), BoxError> {
-    let mut process = Process::start(disk, ledger, seed)?;
+fn run(disk: &SimDisk, ledger: &mut Ledger, workload: &Workload, acts: &[Act]) -> Result<(), BoxError> {
+    let mut process = Process::start(disk, workload, ledger)?;
     for act in acts {
         process.act(*act, ledger)?;
     }

@@ -95,7 +95,8 @@ impl Change {
 impl Naming {
     pub fn apply(&self, names: &mut BTreeMap<String, Number>) {
         match self {
-            Self::Create(name, number) => drop(names.insert(name.clone(), *number)),
+            // Where what had the name before is still there, this has not come about.
+            Self::Create(name, number) => drop(names.entry(name.clone()).or_insert(*number)),
             Self::Rename(from, to, number) => {
                 names.remove(from);
                 names.insert(to.clone(), *number);
@@ -116,6 +117,12 @@ impl Dir {
     pub fn change(&mut self, naming: Naming) {
         naming.apply(&mut self.seen);
         self.pending.push(naming);
+    }
+
+    /// All that is seen lasts from now on.
+    pub fn keep(&mut self) {
+        self.kept.clone_from(&self.seen);
+        self.pending.clear();
     }
 
     /// Everything that has a name here, or may have one after a crash.
@@ -150,8 +157,7 @@ impl Machine {
         }
         for node in machine.nodes.values_mut() {
             if let Node::Dir(dir) = node {
-                dir.kept.clone_from(&dir.seen);
-                dir.pending.clear();
+                dir.keep();
             }
         }
         (machine.operations, machine.trace) = (0, Vec::new());

@@ -220,3 +220,14 @@ fn few_choices_are_all_tried_and_of_many_some() {
     file.append(b"one").unwrap();
     assert_eq!(cuts(&disk.machine(), 0).len(), 200);
 }
+
+#[test]
+fn a_new_file_takes_a_name_only_once_it_is_free() {
+    let disk = disk();
+    write(&disk, "/d/a", "1").sync(Site::Output).unwrap();
+    sync_dir(&disk);
+    disk.rename(Path::new("/d/a"), Path::new("/d/b")).unwrap();
+    write(&disk, "/d/a", "2").sync(Site::Output).unwrap();
+    let (old, new) = (Some("1"), Some("2"));
+    assert_eq!(left(&disk, &["/d/a", "/d/b"]), of(&[[old, None], [None, old], [new, old]]));
+}
