@@ -11,7 +11,7 @@ use super::cut::{Cut, cuts};
 use super::disk::SimDisk;
 use super::ledger::{Ledger, OUTPUTS, check_journal};
 use super::machine::Machine;
-use super::workload::{Act, Workload};
+use super::workload::{Act, Layout, Workload};
 use super::world::Process;
 
 /// A way for a program to end that has not come to its end.
@@ -82,7 +82,8 @@ impl Explorer<'_> {
             let seed = self.random.u64(..);
             let ends = cuts(&died.machine, seed).into_iter().map(End::Cut);
             for end in std::iter::once(End::Killed).chain(ends) {
-                self.second_crash(&after(&died, &end), &end)?;
+                let start = self.after(&died, &end);
+                self.second_crash(&start, &end)?;
             }
         }
         Ok(())
@@ -104,12 +105,27 @@ impl Explorer<'_> {
                 0 => End::Killed,
                 _ => self.any_cut(&died.machine),
             };
-            let start = after(&died, &end);
+            let start = self.after(&died, &end);
             if self.seen.insert(hash(&start)) {
                 self.run(start, &[], None)?;
             }
         }
         Ok(())
+    }
+
+    /// The crash; and before the program starts again, somebody may have been at its outputs.
+    fn after(&mut self, died: &Pause, end: &End) -> Pause {
+        let mut machine = match end {
+            End::Killed => died.machine.killed(),
+            End::Cut(cut) => died.machine.cut(cut),
+        };
+        let mut ledger = died.ledger.clone();
+        match (self.random.u8(..8), self.workload.layout) {
+            (0, _) => ledger.takes(&mut machine),
+            (1, Layout::One) => ledger.moves(&mut machine),
+            _ => {}
+        }
+        Pause { machine, ledger }
     }
 
     fn any_cut(&mut self, machine: &Machine) -> End {
@@ -146,14 +162,6 @@ fn run(disk: &SimDisk, ledger: &mut Ledger, workload: &Workload, acts: &[Act]) -
         process.act(*act, ledger)?;
     }
     process.finish(ledger)
-}
-
-fn after(died: &Pause, end: &End) -> Pause {
-    let machine = match end {
-        End::Killed => died.machine.killed(),
-        End::Cut(cut) => died.machine.cut(cut),
-    };
-    Pause { machine, ledger: died.ledger.clone() }
 }
 
 /// Two moments alike have the same future.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::disk::SimDisk;
 use super::lines::{SOURCE, text};
-use super::machine::{Machine, Naming};
+use super::machine::{Machine, Naming, Number};
 use super::world::JOURNAL;
 
 /// Where the outputs are.
@@ -49,6 +49,7 @@ impl Ledger {
             return Err(format!("line {accepted} is accepted, and only {} were offered", self.offered).into());
         }
         (self.accepted, self.offered) = (accepted, accepted);
+        self.released();
         Ok(())
     }
 
@@ -61,18 +62,20 @@ impl Ledger {
         if through == self.offered { Ok(()) } else { Err(format!("{through} is not {}", self.offered).into()) }
     }
 
-    /// Somebody gives the outputs that have but one name another one.
-    pub fn moves(&mut self, machine: &mut Machine) -> Result<(), BoxError> {
-        let dir = machine.lookup(Path::new(OUTPUTS))?;
+    /// Somebody gives the outputs that have but one name another one, unless the program does not know of the last time.
+    pub fn moves(&mut self, machine: &mut Machine) {
+        if self.moved.values().any(|is_released| *is_released == IsReleased::No) {
+            return;
+        }
+        let dir = outputs(machine);
         for name in ["all.jsonl", "bad.jsonl"] {
-            if let Some(number) = machine.dir(dir)?.seen.get(name).copied() {
+            if let Some(number) = machine.dir_mut(dir).seen.get(name).copied() {
                 let other = format!("{name}.{}", self.moved.len());
                 machine.trace.push(format!("-- {name} becomes {other}"));
                 machine.dir_mut(dir).change(Naming::Rename(name.into(), other.clone(), number));
                 self.moved.insert(other, IsReleased::No);
             }
         }
-        Ok(())
     }
 
     /// The program has gone on in other files.
@@ -81,9 +84,9 @@ impl Ledger {
     }
 
     /// Somebody takes away all outputs that are finished, for good.
-    pub fn takes(&mut self, machine: &mut Machine) -> Result<(), BoxError> {
-        let number = machine.lookup(Path::new(OUTPUTS))?;
-        let names = machine.dir(number)?.seen.clone();
+    pub fn takes(&mut self, machine: &mut Machine) {
+        let number = outputs(machine);
+        let names = machine.dir_mut(number).seen.clone();
         let finished: Vec<_> = names.into_iter().filter(|(name, _)| self.is_finished(name)).collect();
         for (name, file) in finished {
             machine.trace.push(format!("-- {name} is taken away"));
@@ -91,7 +94,6 @@ impl Ledger {
             machine.dir_mut(number).change(Naming::Remove(name));
             machine.dir_mut(number).keep();
         }
-        Ok(())
     }
 
     fn is_finished(&self, name: &str) -> bool {
@@ -164,6 +166,10 @@ fn read(disk: &SimDisk, path: &Path) -> Result<Vec<u8>, BoxError> {
     let mut bytes = vec![0; usize::try_from(file.length()?)?];
     file.read_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+fn outputs(machine: &Machine) -> Number {
+    machine.lookup(Path::new(OUTPUTS)).expect("it was there at first")
 }
 
 /// Nothing is kept in the journal but its last segment.

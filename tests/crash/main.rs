@@ -23,4 +23,5 @@ mod workload;
 mod world;
 
 mod ends;
+mod hunt;
 mod model;

@@ -3,14 +3,15 @@
 use fetchd::disk::Site;
 
 /// All places where something is made to last.
-#[expect(dead_code, reason = "not all are tried yet")]
-pub const SITES: [Site; 9] = [
+
+pub const SITES: [Site; 10] = [
     Site::DataDir,
     Site::JournalBatch,
     Site::JournalFound,
     Site::JournalName,
     Site::Output,
     Site::OutputName,
+    Site::OutputFound,
     Site::OutputCut,
     Site::CheckpointFile,
     Site::CheckpointName,
@@ -25,6 +26,7 @@ pub fn name(site: Site) -> &'static str {
         Site::JournalName => "JournalName",
         Site::Output => "Output",
         Site::OutputName => "OutputName",
+        Site::OutputFound => "OutputFound",
         Site::OutputCut => "OutputCut",
         Site::CheckpointFile => "CheckpointFile",
         Site::CheckpointName => "CheckpointName",

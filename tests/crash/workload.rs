@@ -18,7 +18,7 @@ pub enum Act {
 }
 
 /// How the outputs are kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// In one file each.
     One,

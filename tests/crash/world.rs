@@ -16,7 +16,7 @@ use super::disk::SimDisk;
 use super::ledger::Ledger;
 use super::lines::{SOURCE, record, text};
 use super::outputs::Outputs;
-use super::workload::{Act, Workload};
+use super::workload::{Act, Layout, Workload};
 
 /// Where state is kept; only what is above it is there at first.
 pub const STATE: &str = "/var/state";
@@ -29,6 +29,7 @@ const SEGMENT: u64 = 300;
 
 pub struct Process {
     disk: SimDisk,
+    layout: Layout,
     state: State,
     checkpoint: Checkpoint,
     outputs: Outputs,
@@ -65,7 +66,7 @@ impl Process {
         let reader = Reader::new(Arc::clone(writer.shelf()), settled.through() + 1);
         let random = fastrand::Rng::with_seed(workload.seed ^ ledger.life);
         let (waiting, life) = (VecDeque::new(), ledger.life);
-        Ok(Self { disk: sim, state, checkpoint, outputs, writer, reader, waiting, settled, random, life })
+        Ok(Self { disk: sim, layout: workload.layout, state, checkpoint, outputs, writer, reader, waiting, settled, random, life })
     }
 
     pub fn act(&mut self, act: Act, ledger: &mut Ledger) -> Result<(), BoxError> {
@@ -78,14 +79,23 @@ impl Process {
                 Ok(())
             }
             Act::Commit(lines) => self.commit(lines),
-            Act::Move => ledger.moves(&mut self.disk.machine()),
+            Act::Move => {
+                if self.layout == Layout::One {
+                    ledger.moves(&mut self.disk.machine());
+                }
+                Ok(())
+            }
             Act::Switch => {
                 self.commit(0)?;
                 self.outputs.switch(Next::File)?;
+                self.commit(0)?;
                 ledger.released();
                 Ok(())
             }
-            Act::Take => ledger.takes(&mut self.disk.machine()),
+            Act::Take => {
+                ledger.takes(&mut self.disk.machine());
+                Ok(())
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use super::Output;
 use super::found::{self, Found, Place, Told};
 use super::frames::Compress;
 use super::repair::cut;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, Site};
 use crate::item::Identity;
 
 /// The end of an output.
@@ -43,6 +43,12 @@ impl Tail {
             tail.torn += cut(file, end)?;
         }
         Ok(tail)
+    }
+
+    /// Makes last what is not in the file that is written, which the next checkpoint syncs.
+    pub(super) fn keep_but(&self, growing: &dyn DiskFile) -> io::Result<()> {
+        let others = self.stretches.iter().filter(|stretch| stretch.file.id() != growing.id());
+        others.map(|stretch| stretch.file.sync(Site::OutputFound)).collect()
     }
 
     /// Adds the file that is written now, which has nothing of the tail yet.
