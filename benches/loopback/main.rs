@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench loopback -- speed      CPU per URL and URLs/s, against a bare reqwest loop
 //! cargo bench --bench loopback -- memory     peak memory at 100,000 and 1,000,000 lines
+//! cargo bench --bench loopback -- durable    what durable stdin costs, takes, and how it starts with many lines pending
 //! cargo bench --bench loopback -- latency    one line into an idle daemon until its record is there
 //! cargo bench --bench loopback -- smoke      what CI asserts of the release binary
 //! ```
@@ -10,6 +11,7 @@
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on has nothing better to do than to stop")]
 
 mod bare;
+mod durable;
 mod hosts;
 mod latency;
 mod origin;
@@ -29,7 +31,7 @@ fn main() {
         Some(("bare", [path])) => bare::run(path),
         Some((mode, [])) => measured(mode),
         _ => {
-            for mode in ["speed", "memory", "latency"] {
+            for mode in ["speed", "memory", "durable", "latency"] {
                 measured(mode);
             }
         }
@@ -42,9 +44,10 @@ fn measured(mode: &str) {
     match mode {
         "speed" => speed(origin, dir.path()),
         "memory" => memory(origin, dir.path(), 100_000, 1_000_000),
+        "durable" => durable::durable(origin, dir.path(), &durable::FULL),
         "latency" => latency::latency(origin),
         "smoke" => smoke::smoke(origin, dir.path()),
-        other => say(&format!("there is no measurement `{other}`; choose speed, memory, latency or smoke")),
+        other => say(&format!("there is no measurement `{other}`; choose speed, memory, durable, latency or smoke")),
     }
 }
 

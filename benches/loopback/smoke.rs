@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::{hosts, memory, say};
+use crate::{durable, hosts, memory, say};
 
 /// Runs all of it.
 pub fn smoke(origin: SocketAddr, dir: &Path) {
@@ -17,6 +17,7 @@ pub fn smoke(origin: SocketAddr, dir: &Path) {
     mixed(origin, 200_000);
     // Fewer lines end before the window and the threads' heaps have come to their full size.
     memory(origin, dir, 100_000, 400_000);
+    durable::durable(origin, dir, &durable::SMALL);
     hosts::many_hosts(50_000);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use super::{Config, Named, Report, files, tls};
+use super::{Config, Named, Report, files, inputs, tls};
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
 use crate::sink::SinkConfig;
@@ -81,7 +81,7 @@ fn bounds(config: &Config, report: &mut Report) {
 }
 
 /// Longer than any run, and short enough that no sum of times overflows.
-const LONGEST: Span = Span::secs(365 * 24 * 3600);
+pub(super) const LONGEST: Span = Span::secs(365 * 24 * 3600);
 
 fn times(config: &Config, report: &mut Report) {
     let mut positive = |key: &str, span: Span| {
@@ -235,17 +235,7 @@ fn sources(config: &Config, report: &mut Report) {
                 (key("stdin", "max_line"), stdin.max_line)
             }
             SourceConfig::File(file) => {
-                stdins += file.paths.iter().filter(|path| path.as_path() == Path::new("-")).count();
-                if file.paths.is_empty() {
-                    let message = "a file source needs at least one path; write for example paths = [\"urls.txt\"]";
-                    report.add_at_key(&key("file", "paths"), message);
-                }
-                let mut seen = HashSet::new();
-                for path in file.paths.iter().filter(|path| !seen.insert(*path)) {
-                    // Its lines could not be told apart: a path and a number are their identity.
-                    let message = format!("`{}` is read twice by one source; give each path once", path.display());
-                    report.add_at_key(&key("file", "paths"), message);
-                }
+                stdins += inputs::check(file, &|name| key("file", name), report);
                 (key("file", "max_line"), file.max_line)
             }
         };

@@ -5,6 +5,7 @@ mod check;
 mod cut;
 mod explain;
 mod files;
+mod inputs;
 mod keys;
 mod mask;
 mod parse;

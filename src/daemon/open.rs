@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -36,6 +36,8 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     };
     refuse_loops(config)?;
     let mut opened = open_sinks(config, &disk, state.as_ref())?;
+    // Once more: a pattern may match an output that was created only now.
+    refuse_loops(config)?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
         recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
@@ -168,10 +170,10 @@ fn refuse_loops(config: &Config) -> Result<(), Error> {
         .sources
         .iter()
         .flat_map(|source| match &source.component {
-            SourceConfig::File(file) => file.paths.iter().map(PathBuf::as_path).collect(),
-            SourceConfig::Stdin(_) => vec![stdin],
+            SourceConfig::File(file) => file.files(),
+            SourceConfig::Stdin(_) => vec![stdin.to_owned()],
         })
-        .filter_map(|path| id(if path == Path::new("-") { stdin } else { path }))
+        .filter_map(|path| id(if path == Path::new("-") { stdin } else { &path }))
         .collect();
     for sink in &config.sinks {
         let path = match &sink.component {

@@ -97,6 +97,18 @@ impl Settled {
         self.ranges.get(&1)?.known.as_ref()
     }
 
+    /// The last line of which it is known where it ends, among those that are done from this one on without a gap.
+    pub fn known_from(&self, seq: u64) -> Option<&(u64, Place)> {
+        let (_, run) = self.ranges.range(..=seq).next_back().filter(|(_, run)| seq <= run.to)?;
+        run.known.as_ref()
+    }
+
+    /// How many lines before this one are not done.
+    pub fn missing_before(&self, seq: u64) -> u64 {
+        let done = self.ranges.range(..seq).map(|(from, run)| run.to.min(seq - 1) - from + 1);
+        seq.saturating_sub(1) - done.sum::<u64>()
+    }
+
     /// The last line that is done; 0 when none is.
     pub fn last(&self) -> u64 {
         self.ranges.last_key_value().map_or(0, |(_, run)| run.to)
@@ -152,6 +164,11 @@ mod tests {
                 prop_assert_eq!(settled.count(), model.len() as u64);
                 for seq in 0..62 {
                     prop_assert_eq!(settled.contains(seq), model.contains(&seq));
+                    let missing = (1..seq).filter(|seq| !model.contains(seq)).count() as u64;
+                    prop_assert_eq!(settled.missing_before(seq), missing);
+                    let run_end = (seq..).take_while(|seq| model.contains(seq)).last();
+                    let known = (1..=run_end.unwrap_or(0)).rev().take_while(|seq| model.contains(seq)).find(is_known);
+                    prop_assert_eq!(settled.known_from(seq).map(|(seq, _)| *seq), known);
                 }
                 let gaps = model.iter().filter(|seq| !model.contains(&(*seq + 1))).count();
                 prop_assert_eq!(settled.ranges.len(), gaps);

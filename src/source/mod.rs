@@ -2,6 +2,7 @@
 //!
 //! A source is a stream of lines and, when it is durable, someone to tell which of them are done. Next: `pipeline::feed`.
 
+mod cutter;
 mod durable;
 mod file;
 mod lines;

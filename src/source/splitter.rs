@@ -19,6 +19,8 @@ pub(super) enum Split {
 pub(super) struct Splitter {
     max_line: usize,
     chunk: Bytes,
+    /// The offset after the chunk, in the whole input.
+    pushed: u64,
     /// The beginning of a line that the last chunk did not finish.
     partial: Vec<u8>,
     /// Its whole length so far; more than `partial` holds once it is too long.
@@ -28,13 +30,25 @@ pub(super) struct Splitter {
 
 impl Splitter {
     pub fn new(max_line: usize) -> Self {
-        Self { max_line, chunk: Bytes::new(), partial: Vec::new(), length: 0, at_start: true }
+        Self::starting_at(max_line, 0)
+    }
+
+    /// For an input of which this many bytes, all of whole lines, are skipped.
+    pub fn starting_at(max_line: usize, offset: u64) -> Self {
+        let (chunk, partial) = (Bytes::new(), Vec::new());
+        Self { max_line, chunk, pushed: offset, partial, length: 0, at_start: offset == 0 }
     }
 
     /// Takes the next bytes; the lines of the ones before must have been taken out.
     pub fn push(&mut self, chunk: Bytes) {
         debug_assert!(self.chunk.is_empty());
+        self.pushed += chunk.len() as u64;
         self.chunk = chunk;
+    }
+
+    /// The offset after the line that was taken out last.
+    pub fn position(&self) -> u64 {
+        self.pushed - self.chunk.len() as u64
     }
 
     /// The next line that is complete.

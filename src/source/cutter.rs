@@ -1,0 +1,131 @@
+//! Reads a regular file from an offset on, and cuts it into lines. No more is read than a line needs, so what comes out
+//! is paced by whoever takes it.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::splitter::{Split, Splitter};
+use crate::disk::DiskFile;
+
+/// Bytes per read, at most.
+const CHUNK: u64 = 64 << 10;
+
+/// A line, and the offset after it.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub split: Split,
+    pub end: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Cutter {
+    file: Arc<dyn DiskFile>,
+    read: u64,
+    splitter: Splitter,
+}
+
+impl Cutter {
+    /// Starts at an offset where a line begins.
+    pub fn new(file: Arc<dyn DiskFile>, from: u64, max_line: usize) -> Self {
+        Self { file, read: from, splitter: Splitter::starting_at(max_line, from) }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Arc<dyn DiskFile> {
+        &self.file
+    }
+
+    /// How far the file was read.
+    pub fn offset(&self) -> u64 {
+        self.read
+    }
+
+    /// The next line that ends at or before the limit; `None` where there is no more up to it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn next(&mut self, limit: u64) -> io::Result<Option<Cut>> {
+        loop {
+            if let Some(split) = self.splitter.next() {
+                return Ok(Some(Cut { split, end: self.splitter.position() }));
+            }
+            let wanted = limit.saturating_sub(self.read).min(CHUNK);
+            let chunk = self.read(wanted as usize)?;
+            if chunk.is_empty() {
+                return Ok(None);
+            }
+            self.splitter.push(chunk);
+        }
+    }
+
+    /// The last line, if the file did not end with LF.
+    pub fn finish(&mut self) -> Option<Cut> {
+        self.splitter.finish().map(|split| Cut { split, end: self.read })
+    }
+
+    fn read(&mut self, wanted: usize) -> io::Result<Bytes> {
+        if wanted == 0 {
+            return Ok(Bytes::new());
+        }
+        let mut buffer = vec![0; wanted];
+        let n = self.file.read_at(&mut buffer, self.read)?;
+        // A short read must not pin a whole buffer for as long as its lines live.
+        buffer.truncate(n);
+        buffer.shrink_to_fit();
+        self.read += n as u64;
+        Ok(buffer.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, Mode, RealDisk};
+    use crate::item::Text;
+    use proptest::prelude::*;
+
+    fn open(content: &str) -> Arc<dyn DiskFile> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        io::Write::write_all(&mut file, content.as_bytes()).unwrap();
+        RealDisk.open(file.path(), Mode::Read).unwrap()
+    }
+
+    /// The lines up to the limits, one after the other, with the offsets after them.
+    fn cut(cutter: &mut Cutter, limits: &[u64]) -> Vec<(String, u64)> {
+        let (mut lines, from) = (Vec::new(), cutter.offset());
+        for limit in limits {
+            lines.extend(std::iter::from_fn(|| cutter.next(*limit).unwrap()).map(shown));
+            assert!(cutter.offset() <= from.max(*limit));
+        }
+        lines.extend(cutter.finish().map(shown));
+        lines
+    }
+
+    fn shown(Cut { split, end }: Cut) -> (String, u64) {
+        let text = match split {
+            Split::Line(Text::Whole(text)) => String::from_utf8_lossy(&text).into(),
+            Split::Blank => String::new(),
+            other => panic!("{other:?}"),
+        };
+        (text, end)
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_has_the_same_lines_wherever_the_reading_stops_and_goes_on(
+            content in "[ab \n\u{feff}]{0,40}", limits in prop::collection::btree_set(0u64..50, 0..5)
+        ) {
+            let file = open(&content);
+            let whole = cut(&mut Cutter::new(Arc::clone(&file), 0, 100), &[1000]);
+            let limits: Vec<_> = limits.into_iter().chain([1000]).collect();
+            prop_assert_eq!(&cut(&mut Cutter::new(Arc::clone(&file), 0, 100), &limits), &whole);
+            for (place, (_, end)) in whole.iter().enumerate() {
+                let rest = cut(&mut Cutter::new(Arc::clone(&file), *end, 100), &limits);
+                prop_assert_eq!(&rest, &whole[place + 1..]);
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Reads all the paths of a source in one thread: one after the other, or, when they are followed, in rounds. What was
+//! read waits in a bounded channel until the stream of lines takes it.
+
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::trail::{Step, Trail};
+use crate::error::{AtPath, BoxError};
+use crate::item::Input;
+
+/// How long nothing is looked at when there was nothing new.
+const REST: Duration = Duration::from_millis(200);
+
+/// How often new files are searched for.
+const SEARCH: Duration = Duration::from_secs(1);
+
+/// What the thread says. That it falls silent without `End` is an error.
+enum Said {
+    Lines(Vec<Input>),
+    End,
+    Failed(BoxError),
+}
+
+/// The lines of these paths, read to their ends one after the other.
+pub(super) fn in_turn(trails: Vec<Trail>) -> BoxStream<'static, Result<Input, BoxError>> {
+    read(move |tell| {
+        for mut trail in trails {
+            while tell.step(&mut trail)? != Step::End {}
+        }
+        Ok(())
+    })
+}
+
+/// The lines of these paths, as they come, and of those that `search` finds later.
+pub(super) fn in_rounds(
+    mut trails: Vec<Trail>,
+    mut search: impl FnMut() -> Vec<Trail> + Send + 'static,
+) -> BoxStream<'static, Result<Input, BoxError>> {
+    read(move |tell| {
+        let mut search_at = Instant::now() + SEARCH;
+        loop {
+            let mut is_idle = true;
+            for trail in &mut trails {
+                is_idle &= tell.step(trail)? != Step::Read;
+            }
+            if tell.0.is_closed() {
+                return Err(Gone);
+            }
+            if is_idle {
+                std::thread::sleep(REST);
+            }
+            if Instant::now() >= search_at {
+                trails.extend(search());
+                search_at = Instant::now() + SEARCH;
+            }
+        }
+    })
+}
+
+/// Nobody listens any more, or nobody needs to.
+struct Gone;
+
+struct Tell(mpsc::Sender<Said>);
+
+impl Tell {
+    fn step(&self, trail: &mut Trail) -> Result<Step, Gone> {
+        let mut lines = Vec::new();
+        match trail.step(Instant::now(), &mut lines) {
+            Ok(step) => {
+                if !lines.is_empty() {
+                    self.say(Said::Lines(lines))?;
+                }
+                Ok(step)
+            }
+            Err(error) => {
+                self.say(Said::Failed(format!("cannot read {}", AtPath::new(trail.path(), error)).into()))?;
+                Err(Gone)
+            }
+        }
+    }
+
+    fn say(&self, said: Said) -> Result<(), Gone> {
+        self.0.blocking_send(said).map_err(|_| Gone)
+    }
+}
+
+/// Starts the thread. It ends with the reading, or soon after the stream is dropped.
+fn read(
+    reading: impl FnOnce(&Tell) -> Result<(), Gone> + Send + 'static,
+) -> BoxStream<'static, Result<Input, BoxError>> {
+    let (tx, rx) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let tell = Tell(tx);
+        // Where nobody listens there is nothing to say.
+        let _ = reading(&tell).and_then(|()| tell.say(Said::End));
+    });
+    let batches = stream::try_unfold(rx, |mut rx| async move {
+        match rx.recv().await {
+            Some(Said::Lines(lines)) => Ok(Some((lines, rx))),
+            Some(Said::End) => Ok(None),
+            Some(Said::Failed(error)) => Err(error),
+            None => Err("the reader of a file ended without saying why".into()),
+        }
+    });
+    batches.map_ok(|lines| stream::iter(lines).map(Ok)).try_flatten().boxed()
+}

@@ -1,0 +1,278 @@
+//! One path and the files that it stands for, one after the other: their lines, counted through. Pure but for reading:
+//! one step at a time, at a time that is given. Next: `rounds`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::resume::{Begin, Beginning, Leg};
+use super::rotated;
+use crate::disk::FileId;
+use crate::item::{Identity, Input, Line, Place, Settled, Stretch};
+use crate::source::cutter::{Cut, Cutter};
+use crate::source::splitter::Split;
+
+/// Lines per step, at most.
+const MOST: usize = 1024;
+
+/// What a trail is of, and how it is read.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub path: PathBuf,
+    /// Its source and path, as its lines carry them.
+    pub source: Option<Arc<str>>,
+    pub file: Option<Arc<str>>,
+    pub kept: Kept,
+    pub until: Until,
+    pub max_line: usize,
+}
+
+/// Whether lines carry their places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    Nothing,
+    Places,
+}
+
+/// How far a path is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To the end of the file.
+    End,
+    /// For ever. A file that was rotated away is read for this long still.
+    Stopped { rotate_wait: Duration },
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Something; there may be more.
+    Read,
+    /// Nothing for now.
+    Idle,
+    /// There is no more.
+    End,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Trail {
+    course: Course,
+    /// The lines that earlier runs have done.
+    done: Settled,
+    /// The last line that was counted.
+    seq: u64,
+    current: Option<Current>,
+    /// The files that come after the current one, up to the one at the path.
+    later: VecDeque<Leg>,
+    /// Since when the path names another file, or none.
+    left: Option<Instant>,
+    /// Why the path could not be looked at the last time.
+    complaint: Option<String>,
+}
+
+/// The file being read.
+#[derive(Debug)]
+struct Current {
+    cutter: Cutter,
+    stretch: Arc<Stretch>,
+    /// The number of its last line, when the next file's first line has a number already.
+    last: Option<u64>,
+}
+
+impl Trail {
+    /// Finds what there is to read, after what earlier runs have done.
+    ///
+    /// # Errors
+    /// What the system says, and when there is nothing at the path and it is not to be waited for.
+    pub fn open(course: Course, done: Settled) -> io::Result<Self> {
+        let Beginning { legs, seq, lost } = Beginning::find(&course.path, &done)?;
+        if legs.is_empty() && course.until == Until::End {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if let Some(lost) = lost {
+            tracing::warn!("{lost}");
+        }
+        let mut trail = Self { course, done, seq, current: None, later: legs, left: None, complaint: None };
+        trail.go_on();
+        Ok(trail)
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.course.path
+    }
+
+    /// How many bytes there are to read for now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bytes(&self) -> io::Result<u64> {
+        let mut bytes = 0;
+        if let Some(Current { cutter, .. }) = &self.current {
+            bytes += cutter.file().length()?.saturating_sub(cutter.offset());
+        }
+        for leg in &self.later {
+            bytes += leg.file.length()?;
+        }
+        Ok(bytes)
+    }
+
+    /// Reads some lines.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn step(&mut self, now: Instant, lines: &mut Vec<Input>) -> io::Result<Step> {
+        if self.read(lines)? {
+            return Ok(Step::Read);
+        }
+        let Until::Stopped { rotate_wait } = self.course.until else {
+            return Ok(if self.leave(lines) { Step::Read } else { Step::End });
+        };
+        if !self.look() {
+            self.left = None;
+            return Ok(Step::Idle);
+        }
+        if self.current.is_some() && now < *self.left.get_or_insert(now) + rotate_wait {
+            return Ok(Step::Idle);
+        }
+        Ok(if self.leave(lines) { Step::Read } else { Step::Idle })
+    }
+
+    /// Reads some lines of the current file; says whether there were any.
+    fn read(&mut self, lines: &mut Vec<Input>) -> io::Result<bool> {
+        let Some(current) = &mut self.current else { return Ok(false) };
+        let length = current.cutter.file().length()?;
+        if length < current.cutter.offset() {
+            self.begin_anew();
+            return Ok(true);
+        }
+        for n in 0..MOST {
+            let Some(current) = &mut self.current else { return Ok(n > 0) };
+            let Some(cut) = current.cutter.next(length)? else { return Ok(n > 0) };
+            self.take(cut, lines);
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, Cut { split, end }: Cut, lines: &mut Vec<Input>) {
+        let Some(current) = &mut self.current else { return };
+        let Split::Line(text) = split else { return lines.push(Input::Blank) };
+        if current.last == Some(self.seq) {
+            tracing::warn!(
+                "{}: a line was written to a file after it was rotated away and given up; it is skipped",
+                self.course.path.display()
+            );
+            return;
+        }
+        self.seq += 1;
+        if self.done.contains(self.seq) {
+            return;
+        }
+        let Course { source, file, .. } = &self.course;
+        let place = (self.course.kept == Kept::Places).then(|| Place { file: Arc::clone(&current.stretch), end });
+        let id = Identity { source: source.clone(), file: file.clone(), seq: self.seq };
+        lines.push(Input::Line(Line { id, text, place }));
+    }
+
+    /// The file was cut in place.
+    fn begin_anew(&mut self) {
+        let Some(Current { cutter, .. }) = &self.current else { return };
+        tracing::warn!(
+            "{} became shorter than what was read of it, so it is read from its start again; lines that were written to it before that and not yet read cannot be known",
+            self.course.path.display()
+        );
+        let file = Arc::clone(cutter.file());
+        self.start(Leg { file, begin: Begin::New(0) });
+    }
+
+    /// Whether the path names another file than the current one, or none. Where it cannot be told, it will be.
+    fn look(&mut self) -> bool {
+        let (is_left, complaint) = match self.is_left() {
+            Ok(is_left) => (is_left, None),
+            Err(error) => (false, Some(error.to_string())),
+        };
+        if let Some(complaint) = &complaint
+            && self.complaint.as_ref() != Some(complaint)
+        {
+            tracing::warn!("{} cannot be followed for now: {complaint}", self.course.path.display());
+        }
+        self.complaint = complaint;
+        is_left
+    }
+
+    /// The files since the current one come later.
+    fn is_left(&mut self) -> io::Result<bool> {
+        let path = &self.course.path;
+        let now = rotated::id_at(path)?;
+        let newest = self.later.back().map(|leg| leg.file.id()).or_else(|| self.current_id());
+        if now.is_some() && now == newest {
+            return Ok(!self.later.is_empty());
+        }
+        if now.is_none() {
+            return Ok(true);
+        }
+        let mut files = match newest {
+            Some(newest) => rotated::since(path, newest)?,
+            None => Vec::new(),
+        };
+        if files.is_empty() {
+            files.extend(rotated::open(path)?);
+        }
+        for file in files {
+            let id = file.id();
+            let is_known = self.current_id() == Some(id) || self.later.iter().any(|leg| leg.file.id() == id);
+            if !is_known {
+                self.later.push_back(Leg { file, begin: Begin::New(0) });
+            }
+        }
+        Ok(!self.later.is_empty())
+    }
+
+    fn current_id(&self) -> Option<FileId> {
+        self.current.as_ref().map(|current| current.cutter.file().id())
+    }
+
+    /// Finishes the current file and goes on to the next; says whether there was anything to do.
+    fn leave(&mut self, lines: &mut Vec<Input>) -> bool {
+        let last = self.current.as_mut().and_then(|current| current.cutter.finish());
+        let was_reading = self.current.is_some();
+        if let Some(last) = last {
+            self.take(last, lines);
+        }
+        self.current = None;
+        self.go_on();
+        was_reading || self.current.is_some()
+    }
+
+    fn go_on(&mut self) {
+        if let Some(leg) = self.later.pop_front() {
+            self.start(leg);
+        }
+        if self.later.is_empty() {
+            self.left = None;
+        }
+    }
+
+    fn start(&mut self, Leg { file, begin }: Leg) {
+        let FileId { device, inode } = file.id();
+        let (seq, from, stretch) = match begin {
+            Begin::After(seq, Place { file, end }) => (seq, end, file),
+            Begin::Known(stretch) => (stretch.first - 1, 0, stretch),
+            Begin::New(least) => {
+                let seq = self.seq.max(least);
+                (seq, 0, Arc::new(Stretch { device, inode, first: seq + 1 }))
+            }
+        };
+        let last = self.later.front().and_then(|next| match &next.begin {
+            Begin::Known(stretch) => Some(stretch.first - 1),
+            Begin::After(..) | Begin::New(_) => None,
+        });
+        self.seq = seq;
+        self.current = Some(Current { cutter: Cutter::new(file, from, self.course.max_line), stretch, last });
+    }
+}

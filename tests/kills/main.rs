@@ -1,0 +1,85 @@
+//! Life after `kill -9`: the real binary is killed at random moments, again and again, and no accepted line is lost, nor
+//! recorded twice, in whatever form its outputs are written.
+//!
+//! The driver is what a careful producer would be: after each kill it asks `fetchd journal status` what was accepted, and
+//! goes on from there. So the number of a line is known by what it says.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(clippy::expect_used, reason = "likewise")]
+#![expect(clippy::panic, reason = "likewise")]
+
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "every test binary uses its own part of it")]
+mod common;
+
+mod driver;
+mod outputs;
+
+use std::time::Duration;
+
+use common::origin::Origin;
+use driver::Driver;
+use outputs::Form;
+
+/// Kills of one loop; there are four loops.
+const KILLS: u32 = 25;
+
+/// The longest that a process lives before it is killed.
+const LONGEST_LIFE: u64 = 150;
+
+/// The most lines that it is given in that time.
+const MOST_LINES: u64 = 150;
+
+fn survives(form: Form) {
+    let origin = Origin::start();
+    let mut driver = Driver::new(&origin, form);
+    let mut random = fastrand::Rng::with_seed(form.seed());
+    let mut seen = Seen::default();
+    let mut kills = 0;
+    // A loop that has not seen what it is for goes on for a while.
+    while kills < KILLS || (kills < 4 * KILLS && !seen.all()) {
+        driver.live_for(Duration::from_millis(random.u64(10..LONGEST_LIFE)), random.u64(0..MOST_LINES));
+        kills += 1;
+        let after = driver.look();
+        seen.torn += u32::from(after.is_torn);
+        seen.already_written += u32::from(after.already_written > 0);
+    }
+    driver.finish();
+    driver.account();
+    assert!(seen.all(), "after {kills} kills the loop has not seen what it is for: {seen:?}");
+}
+
+/// What the moments of the kills were like.
+#[derive(Debug, Default)]
+struct Seen {
+    /// An output ended in the middle of a record.
+    torn: u32,
+    /// An output had records that the checkpoint did not know of.
+    already_written: u32,
+}
+
+impl Seen {
+    fn all(&self) -> bool {
+        self.torn > 0 && self.already_written > 0
+    }
+}
+
+#[test]
+fn every_accepted_line_is_recorded_once_in_plain_files() {
+    survives(Form::Plain);
+}
+
+#[test]
+fn every_accepted_line_is_recorded_once_in_rotated_files() {
+    survives(Form::Rotated);
+}
+
+#[test]
+fn every_accepted_line_is_recorded_once_in_compressed_files() {
+    survives(Form::Gzip);
+}
+
+#[test]
+fn every_accepted_line_is_recorded_once_in_compressed_and_rotated_files() {
+    survives(Form::ZstdRotated);
+}
