@@ -11,6 +11,7 @@ use super::cut::{Cut, cuts};
 use super::disk::SimDisk;
 use super::ledger::{Ledger, OUTPUTS, check_journal};
 use super::machine::Machine;
+use super::sites::Fault;
 use super::workload::{Act, Layout, Workload};
 use super::world::Process;
 
@@ -37,13 +38,6 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// What was tried.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Runs after a crash.
-    pub restarts: u64,
-}
-
 /// A moment at which no program runs.
 #[derive(Clone)]
 struct Pause {
@@ -61,20 +55,37 @@ pub struct Explorer<'a> {
     workload: &'a Workload,
     random: fastrand::Rng,
     seen: HashSet<u64>,
-    tally: Tally,
 }
 
 /// Crashes this workload everywhere.
-pub fn explore(workload: &Workload, ignored: Option<Site>) -> Result<Tally, Box<Failure>> {
-    let mut machine = Machine::new(&["/var", OUTPUTS]);
-    machine.ignored = ignored;
-    let random = fastrand::Rng::with_seed(workload.seed);
-    let mut explorer = Explorer { workload, random, seen: HashSet::new(), tally: Tally::default() };
-    explorer.first_crash(&Pause { machine, ledger: Ledger::default() })?;
-    Ok(explorer.tally)
+pub fn explore(workload: &Workload, ignored: Option<Site>) -> Result<(), Box<Failure>> {
+    let (mut explorer, mut start) = Explorer::new(workload);
+    start.machine.fault = ignored.map_or(Fault::None, Fault::Ignored);
+    explorer.first_crash(&start)
 }
 
-impl Explorer<'_> {
+/// Lets each sync of a site fail in this workload, and the power go then.
+pub fn explore_failures(workload: &Workload, site: Site) -> Result<(), Box<Failure>> {
+    let (mut explorer, mut start) = Explorer::new(workload);
+    for good in 0.. {
+        start.machine.fault = Fault::Fails(site, good);
+        let Run::Died(mut died) = explorer.run(start.clone(), &workload.acts, None)? else { break };
+        died.machine.fault = Fault::None;
+        for cut in cuts(&died.machine, workload.seed) {
+            let start = explorer.after(&died, &End::Cut(cut));
+            explorer.run(start, &[], None)?;
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Explorer<'a> {
+    fn new(workload: &'a Workload) -> (Self, Pause) {
+        let random = fastrand::Rng::with_seed(workload.seed);
+        let start = Pause { machine: Machine::new(&["/var", OUTPUTS]), ledger: Ledger::default() };
+        (Self { workload, random, seen: HashSet::new() }, start)
+    }
+
     fn first_crash(&mut self, start: &Pause) -> Result<(), Box<Failure>> {
         for at in 1.. {
             let part = [0, 30, 70, 100][self.random.usize(..4)];
@@ -135,13 +146,13 @@ impl Explorer<'_> {
 
     /// Runs until all is done, and checks that it is; or until the program dies.
     fn run(&mut self, start: Pause, acts: &[Act], dies_at: Option<(u64, usize)>) -> Result<Run, Box<Failure>> {
-        self.tally.restarts += 1;
         let Pause { mut machine, mut ledger } = start;
         machine.dies_at = dies_at;
         let disk = SimDisk::boot(machine);
         let ended = run(&disk, &mut ledger, self.workload, acts);
         let machine = disk.machine().clone();
-        if machine.is_off {
+        let has_failed = matches!(machine.fault, Fault::Fails(_, 0)) && ended.is_err();
+        if machine.is_off || has_failed {
             return Ok(Run::Died(Box::new(Pause { machine, ledger })));
         }
         let fail = |error: BoxError| {

@@ -23,5 +23,4 @@ mod workload;
 mod world;
 
 mod ends;
-mod hunt;
 mod model;

@@ -1,9 +1,8 @@
-//! The places where something is made to last, all of them.
+//! The places where something is made to last, all of them, and what can be wrong with one.
 
 use fetchd::disk::Site;
 
 /// All places where something is made to last.
-
 pub const SITES: [Site; 10] = [
     Site::DataDir,
     Site::JournalBatch,
@@ -31,4 +30,14 @@ pub fn name(site: Site) -> &'static str {
         Site::CheckpointFile => "CheckpointFile",
         Site::CheckpointName => "CheckpointName",
     }
+}
+
+/// What is wrong with the syncs of a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// They do nothing.
+    Ignored(Site),
+    /// They fail, once so many were good.
+    Fails(Site, u64),
 }

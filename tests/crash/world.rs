@@ -66,7 +66,19 @@ impl Process {
         let reader = Reader::new(Arc::clone(writer.shelf()), settled.through() + 1);
         let random = fastrand::Rng::with_seed(workload.seed ^ ledger.life);
         let (waiting, life) = (VecDeque::new(), ledger.life);
-        Ok(Self { disk: sim, layout: workload.layout, state, checkpoint, outputs, writer, reader, waiting, settled, random, life })
+        Ok(Self {
+            disk: sim,
+            layout: workload.layout,
+            state,
+            checkpoint,
+            outputs,
+            writer,
+            reader,
+            waiting,
+            settled,
+            random,
+            life,
+        })
     }
 
     pub fn act(&mut self, act: Act, ledger: &mut Ledger) -> Result<(), BoxError> {
