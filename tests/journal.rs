@@ -1,6 +1,6 @@
 //! The journal, on a real disk: what was accepted is read back, whatever is cut off or damaged.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by a panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

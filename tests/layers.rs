@@ -24,7 +24,7 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("source", &["item", "journal"]),
     ("fetch", &["item"]),
     ("sink", &["item"]),
-    ("state", &["item", "journal", "source::Forget"]),
+    ("state", &["item", "journal", "schedule::Trouble", "schedule::Unreachable", "source::Forget"]),
     (
         "pipeline",
         &[
@@ -34,6 +34,7 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
             "source::Source",
             "source::Keeps",
             "state::Settle",
+            "state::Hosts",
             "fetch::Fetch",
             "sink::Sink",
             "sink::Next",

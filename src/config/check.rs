@@ -1,12 +1,10 @@
 //! What no table can know alone: bounds, and how the keys fit together.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
 
-use super::{Config, Named, Report, files, inputs, tls};
+use super::{Config, Named, Report, files, inputs, outputs, tls};
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
-use crate::sink::SinkConfig;
 use crate::source::SourceConfig;
 use crate::units::{Concurrency, Size, Span};
 
@@ -19,7 +17,7 @@ pub(super) fn check(config: &Config, most_files: u64, report: &mut Report) {
     headers(config, report);
     tls::check(config, report);
     sources(config, report);
-    sinks(config, report);
+    outputs::check(config, report);
     files::check(config, most_files, report);
 }
 
@@ -264,26 +262,5 @@ fn longest_line(place: &str, max_line: Size, window_bytes: Size, report: &mut Re
             "`max_line` of a source is {max_line}, but no line can be longer than `queue.window_bytes` ({window_bytes}); lower it or raise the other"
         );
         report.add_at_keys(&[place, "queue.window_bytes"], message);
-    }
-}
-
-fn sinks(config: &Config, report: &mut Report) {
-    if config.sinks.is_empty() && report.is_empty() {
-        let message = "there is no sink; write for example [sink.results.jsonl] with path = \"results.jsonl\"";
-        report.add_at_key("sink", message);
-    }
-    let mut taken = HashMap::new();
-    for sink in &config.sinks {
-        let name = sink.name.as_deref().unwrap_or_default();
-        let (output, key) = match &sink.component {
-            SinkConfig::Stdout(_) => (Path::new("-"), format!("sink.{name}.stdout")),
-            SinkConfig::Jsonl(jsonl) => (jsonl.path.as_path(), format!("sink.{name}.jsonl.path")),
-        };
-        if let Some(first) = taken.insert(output, name) {
-            let message = format!(
-                "the sinks `{first}` and `{name}` write to the same place, so records would mix; give each its own"
-            );
-            report.add_at_key(&key, message);
-        }
     }
 }

@@ -8,6 +8,7 @@ mod files;
 mod inputs;
 mod keys;
 mod mask;
+mod outputs;
 mod parse;
 mod problem;
 mod read;

@@ -1,7 +1,7 @@
 //! `fetchd journal`: what a data directory holds, for people and for scripts.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::cli::{JournalArgs, JournalCommand, RunArgs};
 use crate::disk::RealDisk;
 use crate::error::{BoxError, Chain};
 use crate::item::Text;
-use crate::state::{Journal, Surveyed, survey};
+use crate::state::{Surveyed, count, survey};
 use crate::units::{counted, grouped, in_bytes};
 
 /// Runs a command; the number is the exit code.
@@ -31,7 +31,7 @@ pub fn journal(command: &JournalCommand) -> u8 {
 
 /// How much was accepted, and how much of it is done.
 fn status(place: &JournalArgs, json: bool, out: &mut impl Write) -> Result<u8, BoxError> {
-    let sources = surveyed(place, |_, _, _| Ok(()))?;
+    let sources = count(&RealDisk, &data_dir(place)?)?;
     if json {
         let sources: serde_json::Map<_, _> =
             sources.into_iter().map(|source| (source.name.clone(), as_json(&source))).collect();
@@ -53,7 +53,6 @@ fn as_json(source: &Surveyed) -> serde_json::Value {
         "pending": source.pending(),
         "bytes": journal.map(|journal| journal.bytes),
         "segments": journal.map(|journal| journal.segments.len()),
-        "lost": journal.map(lost),
     })
 }
 
@@ -69,14 +68,19 @@ fn as_text(source: &Surveyed) -> String {
     }
 }
 
-/// Lines that cannot be read.
-fn lost(journal: &Journal) -> u64 {
-    journal.lost.iter().map(|(first, last)| last - first + 1).sum()
+/// Says which lines were accepted and are left for the next start.
+pub(super) fn say_what_is_left(dir: &Path) {
+    // A run that could not begin has left nothing.
+    for source in count(&RealDisk, dir).unwrap_or_default() {
+        if let Some(pending) = source.pending().filter(|pending| *pending > 0) {
+            tracing::info!("left for the next start: {} of `{}`", counted(pending, "accepted line"), source.name);
+        }
+    }
 }
 
 /// The lines that are not done, as they were accepted.
 fn dump(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
-    surveyed(place, |name, seq, text| match text {
+    survey(&RealDisk, &data_dir(place)?, |name, seq, text| match text {
         Text::Whole(text) => {
             out.write_all(text)?;
             out.write_all(b"\n")
@@ -92,7 +96,7 @@ fn dump(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
 /// Whether every line can be read; 1 when some are lost.
 fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
     let mut code = 0;
-    for source in surveyed(place, |_, _, _| Ok(()))? {
+    for source in survey(&RealDisk, &data_dir(place)?, |_, _, _| Ok(()))? {
         let (name, Some(journal)) = (source.name, source.journal) else { continue };
         for (first, last) in &journal.lost {
             code = 1;
@@ -113,18 +117,13 @@ fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
     Ok(code)
 }
 
-fn surveyed(
-    place: &JournalArgs,
-    pending: impl FnMut(&str, u64, &Text) -> io::Result<()>,
-) -> Result<Vec<Surveyed>, BoxError> {
-    match &place.data_dir {
-        Some(dir) => survey(&RealDisk, dir, pending),
-        None => survey(&RealDisk, &configured(place.config.as_deref())?, pending),
-    }
+/// The data directory to look at.
+fn data_dir(place: &JournalArgs) -> Result<PathBuf, BoxError> {
+    place.data_dir.clone().map_or_else(|| configured(place.config.as_deref()), Ok)
 }
 
 /// The data directory that a configuration names.
-fn configured(path: Option<&Path>) -> Result<std::path::PathBuf, BoxError> {
+fn configured(path: Option<&Path>) -> Result<PathBuf, BoxError> {
     let args = RunArgs { config: path.map(Path::to_owned), ..RunArgs::default() };
     let config = args.config().map_err(|report| report.to_string())?;
     let missing = "no data directory is given; write --data-dir DIR, or -c FILE with state.data_dir";

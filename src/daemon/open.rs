@@ -19,7 +19,7 @@ use crate::open_files;
 use crate::pipeline::Parts;
 use crate::sink::{self, Kept, Opened, Opening, Reopen, SinkConfig, Style};
 use crate::source::{Keeps, Past, Source, SourceConfig};
-use crate::state::{Keeper, Remembered, Settle, SourceState, State};
+use crate::state::{Hosts, Keeper, Remembered, Settle, SourceState, State};
 use crate::telemetry::Stats;
 use crate::units::counted;
 
@@ -46,11 +46,13 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     for source in &config.sources {
         sources.push(open_source(source, config, state.as_ref())?);
     }
-    let settle = state.map(|state| keeper(config, state, &mut sources));
+    let keeper = state.map(|state| keeper(config, state, &mut sources));
+    let hosts = keeper.as_ref().map(|keeper| Box::new(keeper.hosts()) as Box<dyn Hosts>);
+    let settle = keeper.map(|keeper| Box::new(keeper) as Box<dyn Settle>);
     let started: io::Result<Vec<_>> = opened.into_iter().map(Opened::start).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
-    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle })
+    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts })
 }
 
 /// Opens the sinks, and puts them in the order in which they are to get records.
@@ -84,8 +86,10 @@ fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
     let is_pending = |id: &Identity| {
         let source = sources.get(id.source.as_deref().unwrap_or_default());
         source.is_some_and(|source| {
+            // A durable source of files always names the file.
+            let is_of_source = id.file.is_some() == (source.kind == "file");
             let settled = source.files.get(id.file.as_deref().unwrap_or_default());
-            settled.is_none_or(|settled| !settled.contains(id.seq))
+            is_of_source && settled.is_none_or(|settled| !settled.contains(id.seq))
         })
     };
     let done = sink::recover(sinks, &is_pending)?;
@@ -109,17 +113,26 @@ fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
     state.save(&state.checkpoint, &marks)
 }
 
-/// Gives each durable source its place in the checkpoint.
+/// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of
+/// one would be taken for those of the other.
 fn remember_sources(config: &Config, state: &mut State) -> Result<(), Error> {
     for source in &config.sources {
-        let Some(kind) = source.component.durable_kind() else { continue };
         let name = source.name.as_deref().unwrap_or_default();
-        let new = SourceState { kind: kind.to_owned(), files: BTreeMap::new() };
-        let known = state.checkpoint.sources.entry(name.to_owned()).or_insert(new);
-        if known.kind != kind {
-            let (dir, was) = (state.dir.display(), &known.kind);
-            let why = format!("{dir} remembers it as a source of the kind {was}; give this one another name");
-            return Err(cannot_open("the source", source.name.as_deref(), &why.into()));
+        let (kind, known) = (source.component.durable_kind(), state.checkpoint.sources.get(name));
+        match (kind, known) {
+            (Some(kind), None) => {
+                let new = SourceState { kind: kind.to_owned(), files: BTreeMap::new() };
+                state.checkpoint.sources.insert(name.to_owned(), new);
+            }
+            (Some(kind), Some(known)) if known.kind == kind => {}
+            (None, None) => {}
+            (_, Some(known)) => {
+                let (dir, was) = (state.dir.display(), &known.kind);
+                let why = format!(
+                    "{dir} remembers it as a durable source of the kind {was}, which it is not now; give it another name, or another data directory"
+                );
+                return Err(cannot_open("the source", source.name.as_deref(), &why.into()));
+            }
         }
     }
     Ok(())
@@ -137,7 +150,7 @@ fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&Sta
 }
 
 /// Who keeps the checkpoint while the run lasts.
-fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Box<dyn Settle> {
+fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Keeper {
     let names = config.sources.iter().map(|source| source.name.clone().unwrap_or_default());
     let remembered = names.zip(sources).map(|(name, source)| {
         let forget = match std::mem::replace(&mut source.keeps, Keeps::Place) {
@@ -150,7 +163,7 @@ fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Box<dyn Sett
         };
         Some(Remembered { name, forget })
     });
-    Box::new(Keeper::start(state, remembered.collect()))
+    Keeper::start(state, remembered.collect())
 }
 
 fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {

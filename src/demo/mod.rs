@@ -116,7 +116,13 @@ async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::Line>) -> 
 /// One run, as `fetchd` with these arguments would do it.
 async fn fetch(urls: Vec<String>, args: &RunArgs, board: &Board, sinks: Vec<Box<dyn Sink>>) -> Result<(), BoxError> {
     let config = args.config().map_err(|report| report.to_string())?;
-    let parts = Parts { sources: vec![source(urls)], fetch: Arc::new(daemon::http(&config)?), sinks, settle: None };
+    let parts = Parts {
+        sources: vec![source(urls)],
+        fetch: Arc::new(daemon::http(&config)?),
+        sinks,
+        settle: None,
+        hosts: None,
+    };
     pipeline::run(parts, &daemon::settings(&config), board, stream::pending()).await?;
     Ok(())
 }

@@ -169,6 +169,11 @@ impl Kind {
         self.row().0
     }
 
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// Whether another attempt may help.
     pub fn retry(self) -> Retry {
         self.row().2

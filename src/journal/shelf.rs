@@ -88,6 +88,11 @@ impl Shelf {
         held.state.clone()
     }
 
+    /// Lets those who wait look again.
+    pub fn wake(&self) {
+        self.changed.notify_all();
+    }
+
     /// Waits until something changes, but not for longer than this.
     pub fn wait(&self, most: Duration) {
         drop(self.changed.wait_timeout(self.held(), most));

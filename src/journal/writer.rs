@@ -101,6 +101,14 @@ impl Writer {
         Ok(())
     }
 
+    /// Goes on in another segment, so that this one can be removed when its lines are done.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn roll(&mut self) -> io::Result<()> {
+        if self.length == 0 { Ok(()) } else { self.begin_segment(self.shelf.next()) }
+    }
+
     fn begin_segment(&mut self, first: u64) -> io::Result<()> {
         let segment = Segment::new(&self.shelf.dir, first);
         self.file = self.shelf.disk.open(&segment.path, Mode::Append)?;

@@ -19,6 +19,7 @@ mod config;
 mod drain;
 mod feed;
 mod group;
+mod publisher;
 mod schedule;
 mod settle;
 mod way_down;
@@ -42,7 +43,7 @@ use crate::item::{Attempt, Done, Held, Job, Memory, Window};
 use crate::schedule::Core;
 use crate::sink::Sink;
 use crate::source::{Keeps, Source};
-use crate::state::Settle;
+use crate::state::{Hosts, Settle};
 
 /// The parts that a run is made of.
 pub struct Parts {
@@ -54,6 +55,8 @@ pub struct Parts {
     pub sinks: Vec<Box<dyn Sink>>,
     /// Who remembers what is done, if anybody does.
     pub settle: Option<Box<dyn Settle>>,
+    /// Who remembers hosts in trouble, if anybody does.
+    pub hosts: Option<Box<dyn Hosts>>,
 }
 
 /// The numbers that a run keeps to.
@@ -182,6 +185,7 @@ pub fn start(
         durable: durable.clone(),
         give_up: give_up.clone(),
         board: board.clone(),
+        hosts: parts.hosts,
         clock,
     };
     let drain = drain::Drain {

@@ -12,14 +12,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Board, Clock, Dispatch, Fed, Verdict, View};
+use super::publisher::Publisher;
+use super::{Board, Clock, Dispatch, Fed, Verdict};
 use crate::error::BoxError;
 use crate::item::{Done, Held, Memory, Outcome};
-use crate::pipeline::board::HeldBack;
 use crate::schedule::{Core, Limit, Need};
-
-/// How often the board is brought up to date, at most.
-const VIEW_EVERY: Duration = Duration::from_millis(200);
+use crate::state::Hosts;
 
 /// Verdicts, and queued lines, taken at once.
 const BATCH: usize = 128;
@@ -36,6 +34,8 @@ pub(super) struct Schedule {
     pub durable: Vec<bool>,
     pub give_up: CancellationToken,
     pub board: Board,
+    /// Who remembers hosts in trouble, if anybody does.
+    pub hosts: Option<Box<dyn Hosts>>,
     pub clock: Clock,
 }
 
@@ -68,6 +68,9 @@ impl Schedule {
         let mut input_open = true;
         let (mut lines, mut verdicts) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let mut publisher = Publisher::new(&self.clock);
+        if let Some(hosts) = &mut self.hosts {
+            self.core.recall(hosts.recall(), self.clock.now());
+        }
         let mut timer = Box::pin(sleep_until(Instant::now()));
         loop {
             // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
@@ -81,10 +84,10 @@ impl Schedule {
             self.dispatch(now);
             let counts = self.core.counts();
             if !input_open && counts.waiting + counts.in_flight + counts.outgoing == 0 {
-                publisher.publish(&self, input_open, now);
+                publisher.publish(&mut self, input_open, now);
                 return Ok(());
             }
-            let view_at = publisher.look(&self, input_open, now);
+            let view_at = publisher.look(&mut self, input_open, now);
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
             let wake_at = [core_at, view_at].into_iter().flatten().min();
@@ -191,7 +194,7 @@ impl Schedule {
     }
 
     /// What holds the run back now.
-    fn limit(&self, now: Duration) -> Limit {
+    pub fn limit(&self, now: Duration) -> Limit {
         if self.core.has_settled() {
             Limit::Sink
         } else if self.memory.waiting.is_some() {
@@ -253,44 +256,5 @@ impl BodyMemory {
                 None
             }
         }
-    }
-}
-
-/// Brings the board up to date, seldom enough to cost nothing.
-struct Publisher {
-    held_back: HeldBack,
-    limit: Limit,
-    since: Duration,
-    stale: bool,
-}
-
-impl Publisher {
-    fn new(clock: &Clock) -> Self {
-        Self { held_back: HeldBack::default(), limit: Limit::Input, since: clock.now(), stale: true }
-    }
-
-    /// Publishes a change if it is time; otherwise says when it will be, so that the last change is seen, too.
-    fn look(&mut self, schedule: &Schedule, input_open: bool, now: Duration) -> Option<Duration> {
-        let due = self.since + VIEW_EVERY;
-        if self.stale && now >= due {
-            self.publish(schedule, input_open, now);
-        }
-        self.stale.then_some(due)
-    }
-
-    fn publish(&mut self, schedule: &Schedule, input_open: bool, now: Duration) {
-        self.held_back.note(&self.limit, now - self.since);
-        self.since = now;
-        self.stale = false;
-        self.limit = match schedule.limit(now) {
-            Limit::Input if !input_open => Limit::Servers,
-            limit => limit,
-        };
-        schedule.board.publish(View {
-            counts: schedule.core.counts(),
-            oldest: schedule.core.oldest(),
-            limit: Some(self.limit.clone()),
-            held_back: self.held_back.clone(),
-        });
     }
 }

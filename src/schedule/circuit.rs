@@ -5,48 +5,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use super::HealthPolicy;
+use super::trouble::Unreachable;
 use crate::item::{Attempt, Kind, Sent};
-use crate::units::Span;
-
-/// `[health]`: what becomes of hosts that cannot be reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HealthConfig {
-    /// Whether lines of a dead host wait for it; otherwise each makes all its attempts.
-    pub enabled: bool,
-    /// Attempts in a row that do not reach the host, until its lines wait.
-    pub failures: u32,
-    /// From one probe of such a host to the next.
-    pub cool_down: Span,
-    /// How long its lines wait, without any success, before they fail.
-    pub give_up: Span,
-}
-
-impl Default for HealthConfig {
-    fn default() -> Self {
-        Self { enabled: true, failures: 5, cool_down: Span::secs(5), give_up: Span::secs(60) }
-    }
-}
-
-/// When a circuit opens, and what happens then.
-#[derive(Clone, Copy, Debug)]
-pub struct HealthPolicy {
-    /// Failures in a row that open it; zero for never.
-    pub failures: u32,
-    /// From one probe to the next.
-    pub cool_down: Duration,
-    /// How long lines wait for it.
-    pub give_up: Duration,
-}
-
-impl From<&HealthConfig> for HealthPolicy {
-    fn from(config: &HealthConfig) -> Self {
-        let failures = if config.enabled { config.failures } else { 0 };
-        Self { failures, cool_down: config.cool_down.0, give_up: config.give_up.0 }
-    }
-}
 
 /// What the clocks show.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +57,8 @@ impl<'a> Contact<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Circuit {
     failures: u32,
-    last_failure: Duration,
+    /// Until when the failures are remembered of a host without lines.
+    remembered_until: Duration,
     open: Option<Box<Open>>,
 }
 
@@ -104,6 +66,8 @@ pub(super) struct Circuit {
 struct Open {
     /// On the clock that stands still while records cannot be written: lines shall not lose their time to that.
     since: Duration,
+    /// How long it was open in the runs before.
+    before: Duration,
     probe: Probe,
     last_error: (Kind, String),
 }
@@ -148,15 +112,17 @@ impl Circuit {
 
     fn fail(&mut self, turn: u64, (kind, message): (Kind, &str), policy: &HealthPolicy, now: Now) {
         self.failures = self.failures.saturating_add(1);
-        self.last_failure = now.time;
         let last_error = (kind, message.to_owned());
         if let Some(open) = &mut self.open {
             open.last_error = last_error;
             self.end_probe(turn, policy, now.time);
         } else if policy.failures > 0 && self.failures >= policy.failures {
             let probe = Probe::NotBefore(now.time + policy.cool_down);
-            self.open = Some(Box::new(Open { since: now.lines, probe, last_error }));
+            self.open = Some(Box::new(Open { since: now.lines, before: Duration::ZERO, probe, last_error }));
         }
+        // It costs others nothing when it is forgotten.
+        let remembered_for = if self.is_open() { policy.give_up.max(policy.cool_down) } else { policy.cool_down };
+        self.remembered_until = now.time + remembered_for;
     }
 
     fn end_probe(&mut self, turn: u64, policy: &HealthPolicy, now: Duration) {
@@ -169,7 +135,7 @@ impl Circuit {
 
     /// For how long its lines still wait for it.
     pub fn gives_up_in(&self, policy: &HealthPolicy, now: Now) -> Option<Duration> {
-        self.open.as_ref().map(|open| (open.since + policy.give_up).saturating_sub(now.lines))
+        self.open.as_ref().map(|open| policy.give_up.saturating_sub(open.length(now)))
     }
 
     /// The error of lines that waited in vain, once they have, and unless the next of them may ask once more.
@@ -179,26 +145,54 @@ impl Circuit {
         if may_probe || self.gives_up_in(policy, now)? > Duration::ZERO {
             return None;
         }
-        let since = now.lines.saturating_sub(open.since).as_secs();
+        let since = open.length(now).as_secs();
         let (kind, message) = &open.last_error;
         let message =
             format!("the host could not be reached for {since} s; the last error was {}: {message}", kind.name());
         Some((Kind::CircuitOpen, message))
     }
 
-    /// Until when failures are remembered of a host without lines. It costs others nothing when it is forgotten.
-    pub fn remembered_until(&self, policy: &HealthPolicy) -> Duration {
-        match (&self.open, self.failures) {
-            (Some(_), _) => self.last_failure + policy.give_up.max(policy.cool_down),
-            (None, 1..) => self.last_failure + policy.cool_down,
-            (None, 0) => Duration::ZERO,
+    /// Until when failures are remembered of a host without lines.
+    pub fn remembered_until(&self) -> Duration {
+        if self.failures == 0 { Duration::ZERO } else { self.remembered_until }
+    }
+
+    /// What the next run is to know of it, if it is open.
+    pub fn unreachable(&self, policy: &HealthPolicy, now: Now) -> Option<Unreachable> {
+        let open = self.open.as_ref()?;
+        let probe = match open.probe {
+            Probe::NotBefore(at) => at.saturating_sub(now.time),
+            // Should the run end before it does, that is a probe that says nothing.
+            Probe::UnderWay(_) => policy.cool_down,
+        };
+        let remembered = self.remembered_until.saturating_sub(now.time);
+        Some(Unreachable { tried: open.length(now), probe, remembered, last_error: open.last_error.clone() })
+    }
+
+    /// Goes on where a run before left off.
+    pub fn recall(&mut self, known: Unreachable, policy: &HealthPolicy, now: Now) {
+        if policy.failures == 0 || known.remembered.is_zero() {
+            return;
         }
+        self.failures = policy.failures;
+        self.remembered_until = now.time + known.remembered;
+        let probe = Probe::NotBefore(now.time + known.probe.min(policy.cool_down));
+        let Unreachable { tried: before, last_error, .. } = known;
+        self.open = Some(Box::new(Open { since: now.lines, before, probe, last_error }));
+    }
+}
+
+impl Open {
+    /// For how long it has been open, on the clock of lines.
+    fn length(&self, now: Now) -> Duration {
+        self.before + now.lines.saturating_sub(self.since)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::HealthConfig;
 
     const POLICY: HealthPolicy =
         HealthPolicy { failures: 3, cool_down: Duration::from_secs(5), give_up: Duration::from_secs(60) };
@@ -270,12 +264,27 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_left_open_goes_on_where_it_was() {
+        let left = open_at(10).unreachable(&POLICY, now(12)).unwrap();
+        assert_eq!((left.tried, left.probe, left.remembered), (at(2), at(3), at(58)));
+        let mut circuit = Circuit::default();
+        circuit.recall(left, &POLICY, now(1));
+        assert_eq!(circuit.next_start(), Some(at(4)));
+        assert_eq!(circuit.gives_up_in(&POLICY, now(1)), Some(at(58)));
+        circuit.start(7);
+        circuit.end(7, REFUSED, &POLICY, now(59));
+        assert!(circuit.gave_up(&POLICY, now(59)).unwrap().1.contains("60 s"));
+    }
+
+    #[test]
     fn switched_off_it_never_opens() {
         let policy = HealthPolicy::from(&HealthConfig { enabled: false, ..HealthConfig::default() });
         let mut circuit = Circuit::default();
         for turn in 0..100 {
             circuit.end(turn, REFUSED, &policy, now(turn));
         }
+        let left = open_at(0).unreachable(&POLICY, now(0)).unwrap();
+        circuit.recall(left, &policy, now(100));
         assert!(!circuit.is_open());
     }
 }

@@ -11,6 +11,7 @@ use super::circuit::{Circuit, Now};
 use super::judge::too_long;
 use super::pace::Pace;
 use super::rest::Rest;
+use super::trouble::{End, Trouble};
 use crate::item::{Job, Kind};
 use crate::units::Concurrency;
 
@@ -53,6 +54,8 @@ pub(super) struct Host {
     pub in_ring: bool,
     /// From when on others may have its place, if it is remembered for longer.
     pub place_free_at: Option<Duration>,
+    /// Until when it is in trouble, as the schedule has noted it.
+    pub noted: End,
 }
 
 impl Host {
@@ -78,6 +81,7 @@ impl Host {
             timer: None,
             in_ring: false,
             place_free_at: None,
+            noted: End::default(),
         }
     }
 
@@ -180,6 +184,30 @@ impl Host {
         self.circuit.gave_up(&settings.health, now)
     }
 
+    /// Until when it is in trouble.
+    pub fn in_trouble_until(&self, now: Duration) -> End {
+        let circuit = if self.circuit.is_open() { self.circuit.remembered_until() } else { Duration::ZERO };
+        End { rest: self.rest.until(), circuit }.as_of(now)
+    }
+
+    /// What the next run is to know of it.
+    pub fn trouble(&self, settings: &Settings, now: Now) -> Trouble {
+        Trouble {
+            host: Arc::clone(&self.name),
+            paused: self.rest.paused_until.saturating_sub(now.time),
+            closed: self.rest.closed_until.saturating_sub(now.time),
+            unreachable: self.circuit.unreachable(&settings.health, now),
+        }
+    }
+
+    /// Goes on where a run before left off.
+    pub fn recall(&mut self, known: Trouble, settings: &Settings, now: Now) {
+        self.rest.recall(known.paused, known.closed, now.time);
+        if let Some(unreachable) = known.unreachable {
+            self.circuit.recall(unreachable, &settings.health, now);
+        }
+    }
+
     /// Until when it must be remembered without lines: another request before then could come too early.
     pub fn kept_until(&self) -> Duration {
         self.pace.forget_at().max(self.rest.paused_until)
@@ -189,7 +217,7 @@ impl Host {
     pub fn remembered_until(&self, settings: &Settings) -> Duration {
         let rest = self.rest.closed_until.max(self.rest.remembered_until(&settings.retry));
         let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.remembered_until());
-        rest.max(self.circuit.remembered_until(&settings.health)).max(limit).max(self.kept_until())
+        rest.max(self.circuit.remembered_until()).max(limit).max(self.kept_until())
     }
 }
 

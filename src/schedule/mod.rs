@@ -12,6 +12,7 @@ mod ask;
 mod budget;
 mod circuit;
 mod config;
+mod health;
 mod host;
 mod idle;
 mod judge;
@@ -24,6 +25,7 @@ mod rest;
 mod robots;
 mod round;
 mod table;
+mod trouble;
 mod turns;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -33,13 +35,14 @@ use std::time::Duration;
 use slab::Slab;
 
 pub use budget::BudgetPolicy;
-pub use circuit::{HealthConfig, HealthPolicy};
 pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
+pub use health::{HealthConfig, HealthPolicy};
 pub use host::HostLimits;
 pub use limit::Limit;
 pub use oldest::Oldest;
 pub use pace::SLACK;
 pub use robots::{RobotsConfig, RobotsPolicy};
+pub use trouble::{Trouble, Unreachable};
 
 use crate::item::{Attempt, Done, Job};
 use adaptive::Adaptive;
@@ -51,6 +54,7 @@ use judge::{Bench, canceled};
 use lines::note_sent;
 use pace::Pace;
 use robots::Robots;
+use trouble::Troubles;
 use turns::Turns;
 
 /// The state of the schedule.
@@ -77,6 +81,8 @@ pub struct Core {
     idle: Idle,
     /// What sites let robots fetch, if that is asked for.
     robots: Option<Robots>,
+    /// Hosts in trouble, for whoever remembers them.
+    troubles: Troubles,
     /// Hosts whose lines may start again, as soon as the change under way is done.
     unblocked: Vec<usize>,
     chance: fastrand::Rng,
@@ -119,6 +125,7 @@ impl Core {
             adaptive: settings.adaptive.map(Adaptive::new),
             idle: Idle::new(settings.idle_connections),
             robots: settings.robots.clone().map(Robots::new),
+            troubles: Troubles::default(),
             unblocked: Vec::new(),
             chance: fastrand::Rng::with_seed(settings.seed),
             settings,

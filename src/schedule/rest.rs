@@ -45,6 +45,17 @@ impl Rest {
         self.paused_until = self.paused_until.max(until);
     }
 
+    /// Goes on where a run before left off.
+    pub fn recall(&mut self, paused: Duration, closed: Duration, now: Duration) {
+        self.pause(now.saturating_add(paused));
+        self.closed_until = self.closed_until.max(now.saturating_add(closed));
+    }
+
+    /// Until when it wants to be left alone.
+    pub fn until(&self) -> Duration {
+        self.paused_until.max(self.closed_until)
+    }
+
     /// Until when the pauses before are remembered of a host without lines.
     pub fn remembered_until(&self, policy: &RetryPolicy) -> Duration {
         if self.refusals == 0 { Duration::ZERO } else { self.paused_until + policy.max_backoff }

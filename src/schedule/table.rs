@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::Core;
 use super::ask::Denial;
-use super::host::Host;
+use super::host::{Host, HostLimits};
+use super::trouble::End;
 use crate::hosts::{host_name, port_of};
 use crate::item::{Kind, Request};
 
@@ -80,10 +81,14 @@ impl Core {
         if let Some(id) = self.names.get(key) {
             return Some(*id);
         }
+        self.admit(key, self.settings.limits_of(name, port), max_hosts, now)
+    }
+
+    /// Takes in a host that is not in the table, if it has room.
+    pub(super) fn admit(&mut self, key: &str, limits: HostLimits, max_hosts: usize, now: Duration) -> Option<usize> {
         if self.hosts.len() >= max_hosts && !self.evict(now) {
             return None;
         }
-        let limits = self.settings.limits_of(name, port);
         let key: Arc<str> = key.into();
         let id = self.hosts.insert(Host::new(Arc::clone(&key), limits));
         self.names.insert(key, id);
@@ -95,7 +100,7 @@ impl Core {
     fn evict(&mut self, now: Duration) -> bool {
         let Some((_, id)) = self.forgettable.first().copied().filter(|(kept, _)| *kept <= now) else { return false };
         self.set_timer(id, None);
-        self.remove(id);
+        self.remove(id, now);
         true
     }
 
@@ -117,6 +122,7 @@ impl Core {
         {
             self.settle_host(id, &error, now);
         }
+        self.note_trouble(id, self.hosts[id].in_trouble_until(now), now);
         let host = &mut self.hosts[id];
         let next_start = host.next_start();
         let ready = next_start.is_some_and(|at| at <= now);
@@ -179,7 +185,7 @@ impl Core {
 
     /// Drops a host of which nothing need be remembered, and lets a waiting one in.
     fn forget(&mut self, id: usize, now: Duration) {
-        self.remove(id);
+        self.remove(id, now);
         while let Some(job) = self.untracked.pop_front() {
             match self.host_of(&job.request, now) {
                 Some(id) => self.enqueue(job, id, now),
@@ -188,8 +194,9 @@ impl Core {
         }
     }
 
-    fn remove(&mut self, id: usize) {
+    fn remove(&mut self, id: usize, now: Duration) {
         self.keep(id);
+        self.note_trouble(id, End::default(), now);
         let host = self.hosts.remove(id);
         self.names.remove(&host.name);
         if host.in_ring && self.ring.front() == Some(&id) {

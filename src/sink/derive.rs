@@ -109,3 +109,77 @@ impl<'a> Entries<'a> {
         serde_json::Deserializer::from_slice(line.trim_ascii_end()).deserialize_map(Object)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::item::{Answer, Echo, Identity, Kind, Outcome, Record, Rejection};
+    use crate::sink::jsonl::found_in;
+    use crate::sink::{Encoder, Style, Wanted};
+
+    const BODIES: [Body; 4] = [Body::Auto, Body::Text, Body::Base64, Body::None];
+
+    fn record(answer: Option<(Vec<u8>, &'static str)>) -> Record {
+        let id = Identity { source: Some("s".into()), file: None, seq: 7 };
+        let rejection = Rejection { kind: Kind::InvalidUrl, message: "so it is".to_owned() };
+        let mut record = Record::rejected(id, Echo::text("http://a.test/"), rejection);
+        record.echo.meta = Some(RawValue::from_string("{\"body\":[1,\"\\u0041\",1.50]}".to_owned()).unwrap());
+        if let Some((data, content_type)) = answer {
+            let bytes = data.len() as u64;
+            record.outcome = Outcome::Ok;
+            record.error = None;
+            record.answer = Some(Box::new(Answer {
+                status: http::StatusCode::OK,
+                version: http::Version::HTTP_11,
+                ip: None,
+                content_type: Some(content_type.into()),
+                content_length: None,
+                location: None,
+                retry_after: None,
+                headers: None,
+                body: crate::item::Body { data: data.into(), bytes, ..crate::item::Body::default() },
+                ttfb: Duration::ZERO,
+            }));
+        }
+        record
+    }
+
+    fn line(record: &Record, body: Body) -> Vec<u8> {
+        let style = Style { body, epoch: jiff::Timestamp::UNIX_EPOCH };
+        let mut line = Vec::new();
+        Encoder::new(style, Wanted::All, None).encode(record, &mut line).unwrap();
+        line
+    }
+
+    fn any_answer() -> impl Strategy<Value = Option<(Vec<u8>, &'static str)>> {
+        let data = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..20),
+            "\\PC{0,20}".prop_map(String::into_bytes),
+            Just(b"{ \"a\" : [1.50, null, \"\\n\"] }".to_vec()),
+            Just(b"null".to_vec()),
+        ];
+        proptest::option::of((data, proptest::sample::select(vec!["application/json", "text/html"])))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_derived_is_what_would_have_been_written(answer in any_answer()) {
+            let record = record(answer);
+            for from in BODIES {
+                let written = line(&record, from);
+                let shows = found_in(&written).unwrap().shows;
+                for to in BODIES {
+                    if shows.suffices_for(to) {
+                        prop_assert_eq!(derive(&written, to).unwrap(), line(&record, to), "{:?} to {:?}", from, to);
+                    }
+                    let is_rich = from == to || to == Body::None || matches!(from, Body::Text | Body::Base64);
+                    prop_assert!(shows.suffices_for(to) || !is_rich, "{from:?} to {to:?}");
+                }
+            }
+        }
+    }
+}

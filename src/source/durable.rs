@@ -90,6 +90,7 @@ impl Intake {
     }
 
     fn take_all(&mut self, mut chunks: mpsc::Receiver<Chunk>) -> io::Result<()> {
+        let most = BATCH.min(usize::try_from(self.bounds.max_journal / 4).unwrap_or(BATCH));
         let mut input = Input::Open;
         while input == Input::Open {
             let mut batch = Batch::default();
@@ -100,7 +101,7 @@ impl Intake {
                 None => input = Input::Ended,
             }
             // What waits behind it is accepted with it: one sync for all.
-            while batch.bytes() < BATCH
+            while batch.bytes() < most
                 && let Ok(chunk) = chunks.try_recv()
             {
                 input = self.take(chunk, &mut batch)?;
@@ -130,7 +131,7 @@ impl Intake {
     }
 
     /// Waits until the journal and its disk have room for so many bytes, or nobody wants more lines.
-    fn wait_for_room(&self, bytes: u64) -> io::Result<()> {
+    fn wait_for_room(&mut self, bytes: u64) -> io::Result<()> {
         const LOOK_EVERY: Duration = Duration::from_secs(1);
         let mut is_waiting = false;
         while !self.stop.is_cancelled()
@@ -138,6 +139,8 @@ impl Intake {
         {
             if !std::mem::replace(&mut is_waiting, true) {
                 tracing::warn!("no more lines are read for now: {why}");
+                let dir = self.writer.shelf().dir().to_owned();
+                patiently(&dir, || self.writer.roll())?;
             }
             self.writer.shelf().wait(LOOK_EVERY);
         }
@@ -183,6 +186,7 @@ impl Drop for Tap {
     fn drop(&mut self) {
         const LAST_BATCH: Duration = Duration::from_millis(500);
         self.stop.cancel();
+        self.shelf.wake();
         self.shelf.wait_for_end(LAST_BATCH);
     }
 }

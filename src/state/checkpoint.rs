@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::HostState;
 use crate::disk::{Disk, Mode, Position, Site, append_all};
 use crate::error::{AtPath, BoxError};
 use crate::item::Settled;
@@ -22,6 +23,9 @@ pub struct Checkpoint {
     pub sources: BTreeMap<String, SourceState>,
     /// By sink, up to where its output is accounted for.
     pub sinks: BTreeMap<String, Position>,
+    /// Hosts in trouble by name.
+    #[serde(default)]
+    pub hosts: BTreeMap<String, HostState>,
 }
 
 /// What is remembered of a durable source.
@@ -36,7 +40,7 @@ pub struct SourceState {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Self { version: VERSION, sources: BTreeMap::new(), sinks: BTreeMap::new() }
+        Self { version: VERSION, sources: BTreeMap::new(), sinks: BTreeMap::new(), hosts: BTreeMap::new() }
     }
 }
 

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod config;
 mod dir;
+mod hosts;
 mod keeper;
 mod survey;
 
@@ -14,12 +15,14 @@ use futures::future::BoxFuture;
 pub use checkpoint::{Checkpoint, SourceState};
 pub use config::StateConfig;
 pub use dir::State;
+pub use hosts::{HostKeeper, HostState, leave_alone, to_remember};
 pub use keeper::{Keeper, Remembered};
-pub use survey::{Journal, Surveyed, survey};
+pub use survey::{Journal, Surveyed, count, survey};
 
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Receipt;
+use crate::schedule::Trouble;
 
 /// Remembers which lines are done, so that a restart does not yield them again.
 ///
@@ -31,4 +34,13 @@ pub trait Settle: Send {
     /// Makes it last that the lines settled so far are done. Their records, and no others of durable sources, are in the
     /// outputs up to these marks.
     fn commit(&mut self, marks: Vec<Mark>) -> BoxFuture<'_, Result<(), BoxError>>;
+}
+
+/// Remembers hosts in trouble, so that the next run leaves them alone, too.
+pub trait Hosts: Send {
+    /// What the run before left.
+    fn recall(&mut self) -> Vec<Trouble>;
+
+    /// These hosts are in trouble now, and no others. Does not wait; should it fail, the next commit says so.
+    fn remember(&mut self, troubles: &[Trouble]);
 }

@@ -7,7 +7,7 @@ use super::Checkpoint;
 use crate::disk::{Disk, Mode};
 use crate::error::{AtPath, BoxError};
 use crate::item::{Settled, Text};
-use crate::journal::{Found, Walk, segments};
+use crate::journal::{Found, Segment, Walk, segments};
 
 /// A durable source, as its checkpoint and its journal show it.
 #[derive(Debug)]
@@ -44,8 +44,16 @@ impl Surveyed {
     }
 }
 
-/// Looks at all durable sources. Each line that is accepted and not done is shown to `pending`, with the name of its
-/// source and its number.
+/// Looks at all durable sources, and at no more of their journals than it must to count.
+///
+/// # Errors
+/// When the checkpoint, or a journal, cannot be read.
+pub fn count(disk: &dyn Disk, dir: &Path) -> Result<Vec<Surveyed>, BoxError> {
+    look(disk, dir, |_, dir, settled| count_journal(disk, dir, settled))
+}
+
+/// Looks at all of all durable sources. Each line that is accepted and not done is shown to `pending`, with the name of
+/// its source and its number.
 ///
 /// # Errors
 /// When the checkpoint, or a journal, cannot be read.
@@ -54,6 +62,14 @@ pub fn survey(
     dir: &Path,
     mut pending: impl FnMut(&str, u64, &Text) -> io::Result<()>,
 ) -> Result<Vec<Surveyed>, BoxError> {
+    look(disk, dir, |name, dir, settled| survey_journal(disk, dir, settled, |seq, text| pending(name, seq, text)))
+}
+
+fn look(
+    disk: &dyn Disk,
+    dir: &Path,
+    mut journal: impl FnMut(&str, &Path, &Settled) -> io::Result<Journal>,
+) -> Result<Vec<Surveyed>, BoxError> {
     let checkpoint = Checkpoint::load(disk, dir)?
         .ok_or_else(|| format!("there is no state in {}; give the data_dir of a run that has begun", dir.display()))?;
     let mut all = Vec::new();
@@ -61,9 +77,8 @@ pub fn survey(
         let settled = source.files.get("").cloned().unwrap_or_default();
         let journal = match source.kind.as_str() {
             "stdin" => {
-                let journal_dir = dir.join("journal").join(&name);
-                let surveyed = survey_journal(disk, &journal_dir, &settled, |seq, text| pending(&name, seq, text));
-                Some(surveyed.map_err(|error| AtPath::new(&journal_dir, error))?)
+                let dir = dir.join("journal").join(&name);
+                Some(journal(&name, &dir, &settled).map_err(|error| AtPath::new(&dir, error))?)
             }
             _ => None,
         };
@@ -71,6 +86,38 @@ pub fn survey(
         all.push(Surveyed { name, kind: source.kind, settled, journal });
     }
     Ok(all)
+}
+
+/// Only the last segment says how far the numbers go.
+fn count_journal(disk: &dyn Disk, dir: &Path, settled: &Settled) -> io::Result<Journal> {
+    let mut journal = Journal { accepted: settled.last(), ..Journal::default() };
+    let segments = segments_of(disk, dir)?;
+    for segment in &segments {
+        journal.bytes += disk.open(&segment.path, Mode::Read)?.length()?;
+    }
+    if let Some(last) = segments.last() {
+        let file = disk.open(&last.path, Mode::Read)?;
+        let length = file.length()?;
+        let mut walk = Walk::new(file);
+        journal.accepted = journal.accepted.max(last.first - 1);
+        loop {
+            match walk.next(length)? {
+                Found::Batch(batch) => journal.accepted = journal.accepted.max(batch.last()),
+                Found::Damage(_) => {}
+                Found::End => break,
+            }
+        }
+    }
+    journal.segments = segments.into_iter().map(|segment| segment.path).collect();
+    Ok(journal)
+}
+
+/// A source that was killed before it had a journal has no segments.
+fn segments_of(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<Segment>> {
+    match segments(disk, dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        segments => segments,
+    }
 }
 
 fn survey_journal(
@@ -81,7 +128,7 @@ fn survey_journal(
 ) -> io::Result<Journal> {
     let mut journal = Journal { accepted: settled.last(), ..Journal::default() };
     let mut next = settled.through() + 1;
-    for segment in segments(disk, dir)? {
+    for segment in segments_of(disk, dir)? {
         let file = disk.open(&segment.path, Mode::Read)?;
         let length = file.length()?;
         let mut walk = Walk::new(file);

@@ -51,7 +51,7 @@ fn answer(seq: u64, status: StatusCode) -> Answer {
         location: None,
         retry_after: None,
         headers: None,
-        body: Body { bytes: data.len() as u64, data: Bytes::from(data).into(), ..Body::default() },
+        body: Body { bytes: data.len() as u64, data: Bytes::from(data), ..Body::default() },
         ttfb: std::time::Duration::ZERO,
     }
 }

@@ -34,7 +34,7 @@ pub struct After {
 impl Driver {
     pub fn new(origin: &Origin, form: Form) -> Self {
         // A text that does not compress well, and is written for long enough to be hit by a kill.
-        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(b' '..b'\\')).take(4_000_000).collect();
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(b' '..b'\\')).take(3_000_000).collect();
         origin.play("/noise", [send(ok_with("content-type: text/plain\r\n", &noise))]);
         let dir = tempfile::tempdir().unwrap();
         let (path, keys) = (dir.path().display(), form.keys());

@@ -24,9 +24,6 @@ use outputs::Form;
 /// Kills of one loop; there are four loops.
 const KILLS: u32 = 25;
 
-/// The longest that a process lives before it is killed.
-const LONGEST_LIFE: u64 = 150;
-
 /// The most lines that it is given in that time.
 const MOST_LINES: u64 = 150;
 
@@ -38,7 +35,7 @@ fn survives(form: Form) {
     let mut kills = 0;
     // A loop that has not seen what it is for goes on for a while.
     while kills < KILLS || (kills < 4 * KILLS && !seen.all()) {
-        driver.live_for(Duration::from_millis(random.u64(10..LONGEST_LIFE)), random.u64(0..MOST_LINES));
+        driver.live_for(Duration::from_millis(random.u64(10..form.longest_life())), random.u64(0..MOST_LINES));
         kills += 1;
         let after = driver.look();
         seen.torn += u32::from(after.is_torn);

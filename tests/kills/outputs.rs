@@ -27,6 +27,11 @@ impl Form {
         }
     }
 
+    /// The longest that a process lives before it is killed, in milliseconds. To compress takes time.
+    pub fn longest_life(self) -> u64 {
+        if self == Self::Gzip { 600 } else { 150 }
+    }
+
     pub fn seed(self) -> u64 {
         self as u64
     }
@@ -62,13 +67,14 @@ impl Read {
         let (mut lines, mut torn) = (Vec::new(), Vec::new());
         for file in names(dir, name) {
             let bytes = fs::read(dir.join(&file)).unwrap();
+            let is_empty = bytes.is_empty();
             let (text, is_cut) = match file.trim_end_matches(".part").rsplit('.').next() {
                 Some("gz") => decoded(MultiGzDecoder::new(bytes.as_slice())),
                 Some("zst") => decoded(zstd::stream::read::Decoder::new(bytes.as_slice()).unwrap()),
                 _ => (bytes, false),
             };
             let whole = memchr::memrchr(b'\n', &text).map_or(0, |end| end + 1);
-            if is_cut || whole < text.len() {
+            if (is_cut && !is_empty) || whole < text.len() {
                 torn.push(file);
             }
             lines.extend_from_slice(&text[..whole]);

@@ -121,6 +121,7 @@ impl Scene {
                 settlings: self.sources.iter().map(|script| script.settling).collect(),
                 log: log.clone(),
             })),
+            hosts: None,
         }
     }
 

@@ -23,5 +23,6 @@ mod redirects;
 mod retries;
 mod robots;
 mod robots_rules;
+mod troubles;
 mod turns;
 mod waking;

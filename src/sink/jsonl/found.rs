@@ -127,3 +127,9 @@ impl Head<'_> {
         Some(Told { id, outcome, shows })
     }
 }
+
+/// What a line with its LF says, if it is a record.
+#[cfg(test)]
+pub fn found_in(line: &[u8]) -> Option<Told> {
+    told(line.trim_ascii_end())?
+}

@@ -14,11 +14,15 @@ mod running;
 mod tail;
 
 use std::fs::OpenOptions;
+use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use found::Told;
+#[cfg(test)]
+pub use found::found_in;
 pub use frames::Compress;
 pub use output::Output;
 pub use tail::Tail;
@@ -83,7 +87,7 @@ pub struct Open {
 #[derive(Clone, Copy, Debug)]
 struct Rotation {
     size: Option<u64>,
-    every: Option<std::time::Duration>,
+    every: Option<Duration>,
 }
 
 impl Jsonl {
@@ -101,7 +105,10 @@ impl Jsonl {
     pub fn open(&self, opening: Opening) -> Result<Opened, BoxError> {
         let encoder = Encoder::new(opening.style, self.records, self.body);
         let is_regular = self.path.metadata().map_or(true, |metadata| metadata.is_file());
-        if matches!(self.files(), Files::One(_)) && !is_regular {
+        if !is_regular {
+            if let Files::Numbered(..) = self.files() {
+                return Err(AtPath::new(&self.path, no_file()).into());
+            }
             // A FIFO or device: nothing to lock, to count or to repair.
             let file = OpenOptions::new().append(true).open(&self.path);
             let file = file.map_err(|error| AtPath::new(&self.path, error))?;
@@ -113,10 +120,15 @@ impl Jsonl {
         Ok(Opened::file(Open { output, tail, encoder, rotation, reopen: opening.reopen }, note))
     }
 
+    /// One file, or several with numbers: a compressed file that goes on growing under its final name would look finished.
     fn files(&self) -> Files {
         let is_one = self.rotate_size.is_none() && self.rotate_every.is_none() && self.compress == Compress::None;
         if is_one { Files::One(self.path.clone()) } else { Files::Numbered(Names::like(&self.path), self.compress) }
     }
+}
+
+fn no_file() -> io::Error {
+    io::Error::other("it is no regular file, so it cannot be rotated or compressed")
 }
 
 impl Open {
@@ -124,7 +136,7 @@ impl Open {
     ///
     /// # Errors
     /// When the file cannot be looked at.
-    pub(super) fn start(self) -> std::io::Result<Box<dyn Sink>> {
+    pub(super) fn start(self) -> io::Result<Box<dyn Sink>> {
         Ok(Box::new(Running::start(self)?))
     }
 }

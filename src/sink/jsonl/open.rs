@@ -73,7 +73,6 @@ impl Opener<'_> {
             return Ok((growing, Tail::default(), note));
         };
         let tail = Tail::read(stretches)?;
-        tail.keep_but(growing.file.as_ref())?;
         let note = note(self.path, &tail);
         Ok((growing, tail, note))
     }

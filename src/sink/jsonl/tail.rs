@@ -45,15 +45,12 @@ impl Tail {
         Ok(tail)
     }
 
-    /// Makes last what is not in the file that is written, which the next checkpoint syncs.
-    pub(super) fn keep_but(&self, growing: &dyn DiskFile) -> io::Result<()> {
-        let others = self.stretches.iter().filter(|stretch| stretch.file.id() != growing.id());
-        others.map(|stretch| stretch.file.sync(Site::OutputFound)).collect()
-    }
-
-    /// Adds the file that is written now, which has nothing of the tail yet.
+    /// Adds the file that is written now, if it has nothing of the tail. Nobody will ask for a sync of the others.
     pub(super) fn go_on(&mut self, output: &Output) -> io::Result<()> {
         let growing = &output.growing;
+        for stretch in self.stretches.iter().filter(|stretch| stretch.file.id() != growing.file.id()) {
+            stretch.file.sync(Site::OutputFound)?;
+        }
         if self.stretches.iter().all(|stretch| stretch.file.id() != growing.file.id()) {
             let (file, from) = (Arc::clone(&growing.file), growing.file.length()?);
             self.stretches.push(Stretch { file, compress: growing.compress, from });

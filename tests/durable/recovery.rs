@@ -1,0 +1,189 @@
+//! Records behind the position of the last checkpoint are the results of their lines, in every output.
+
+use std::fs;
+
+use fetchd::disk::Position;
+use fetchd::sink::{Body, Compress, Jsonl, Kept, Opened, Wanted};
+
+use crate::scene::{Scene, append, bare, flush, record, recover, seqs};
+
+/// All records in one output; in another those that are not ok, without bodies.
+fn two(scene: &Scene, compress: Compress) -> [Jsonl; 2] {
+    let all = scene.sink("all.jsonl", |jsonl| jsonl.compress = compress);
+    let failures = scene.sink("failures.jsonl", |jsonl| {
+        jsonl.records = Wanted::NotOk;
+        jsonl.body = Some(Body::None);
+        jsonl.compress = compress;
+    });
+    [all, failures]
+}
+
+fn reopen(scene: &Scene, sinks: &[Jsonl], positions: &[Position]) -> Vec<Opened> {
+    sinks.iter().zip(positions).map(|(sink, position)| scene.open(sink, Kept::Until(position.clone()))).collect()
+}
+
+/// Records 1 to 3 before a checkpoint; then 4 to 9, each flushed alone. Where the outputs ended after each comes back.
+fn nine(scene: &Scene, sinks: &[Jsonl; 2]) -> ([Position; 2], Vec<[u64; 2]>) {
+    let mut opened = sinks.each_ref().map(|sink| scene.open(sink, Kept::New));
+    let mut write = |seq: u64| {
+        append(&mut opened[0], &record(seq));
+        if seq.is_multiple_of(3) {
+            append(&mut opened[1], &bare(seq));
+        }
+        opened.each_mut().map(flush)
+    };
+    let start = (1..=3).map(&mut write).last().unwrap();
+    let ends = (4..=9).map(|seq| write(seq).map(|position| position.length)).collect();
+    (start, ends)
+}
+
+fn part(compress: Compress, stem: &str) -> String {
+    match compress {
+        Compress::None => format!("{stem}.jsonl"),
+        Compress::Gzip => format!("{stem}-000001.jsonl.gz.part"),
+        Compress::Zstd => format!("{stem}-000001.jsonl.zst.part"),
+    }
+}
+
+fn cut_at_every_byte(compress: Compress) {
+    let scene = Scene::new();
+    let sinks = two(&scene, compress);
+    let (positions, ends) = nine(&scene, &sinks);
+    let paths = ["all", "failures"].map(|stem| scene.path(&part(compress, stem)));
+    let whole = paths.each_ref().map(|path| fs::read(path).unwrap());
+    for which in [0, 1] {
+        let from = if which == 0 { ends[2][0] } else { positions[1].length };
+        for length in from..=whole[which].len() as u64 {
+            for (path, bytes) in paths.iter().zip(&whole) {
+                fs::write(path, bytes).unwrap();
+            }
+            fs::write(&paths[which], &whole[which][..usize::try_from(length).unwrap()]).unwrap();
+            let mut opened = reopen(&scene, &sinks, &positions);
+            let done = recover(&mut opened);
+            // A failure's record without its body does not make one with it, so such a line is not done.
+            let is_there = |seq: &u64| which == 1 || ends[usize::try_from(seq - 4).unwrap()][0] <= length;
+            let expected: Vec<u64> = (4..=9).filter(is_there).collect();
+            assert_eq!(done, expected, "{compress:?}: output {which} cut at {length}");
+            drop(opened);
+            let mut found = [part(compress, "all"), part(compress, "failures")].map(|name| seqs(&scene.text(&name)));
+            found.iter_mut().for_each(|seqs| seqs.sort_unstable());
+            let all: Vec<u64> = (1..=3).chain(expected).collect();
+            assert_eq!(found[1], all.iter().copied().filter(|seq| seq % 3 == 0).collect::<Vec<_>>());
+            assert_eq!(found[0], all);
+        }
+    }
+}
+
+#[test]
+fn an_output_cut_at_every_byte_of_its_last_records_is_completed() {
+    cut_at_every_byte(Compress::None);
+}
+
+#[test]
+fn a_gzip_output_cut_at_every_byte_of_its_last_records_is_completed() {
+    cut_at_every_byte(Compress::Gzip);
+}
+
+#[test]
+fn a_zstd_output_cut_at_every_byte_of_its_last_records_is_completed() {
+    cut_at_every_byte(Compress::Zstd);
+}
+
+#[test]
+fn what_a_power_cut_left_as_zeros_is_cut_off() {
+    let scene = Scene::new();
+    let sinks = [scene.sink("all.jsonl", |_| {})];
+    let mut opened = scene.open(&sinks[0], Kept::New);
+    append(&mut opened, &record(1));
+    let position = flush(&mut opened);
+    drop(opened);
+    let text = format!("{}{}{}{}", record(1), record(2), "\0".repeat(512), record(4));
+    fs::write(scene.path("all.jsonl"), text).unwrap();
+    assert_eq!(recover(&mut reopen(&scene, &sinks, &[position])), [2]);
+    assert_eq!(scene.text("all.jsonl"), record(1) + &record(2));
+}
+
+#[test]
+fn records_that_are_taken_back_leave_those_of_other_sources() {
+    let scene = Scene::new();
+    let sinks = two(&scene, Compress::None);
+    let mut opened = sinks.each_ref().map(|sink| scene.open(sink, Kept::New));
+    let positions = opened.each_mut().map(flush);
+    let foreign = bare(3).replace("urls", "other");
+    append(&mut opened[1], &(bare(3) + &foreign + &bare(6)));
+    append(&mut opened[0], &record(6));
+    drop(opened);
+    // The record of line 3 is lost where it had its body.
+    assert_eq!(recover(&mut reopen(&scene, &sinks, &positions)), [6]);
+    assert_eq!(scene.text("failures.jsonl"), foreign + &bare(6));
+}
+
+#[test]
+fn an_output_that_was_moved_away_is_read_where_it_is_now() {
+    let scene = Scene::new();
+    let sinks = [scene.sink("all.jsonl", |_| {})];
+    let mut opened = scene.open(&sinks[0], Kept::New);
+    append(&mut opened, &record(1));
+    let position = flush(&mut opened);
+    append(&mut opened, &(record(2) + "{\"seq\":3,"));
+    drop(opened);
+    fs::rename(scene.path("all.jsonl"), scene.path("all.jsonl.1")).unwrap();
+    fs::write(scene.path("all.jsonl"), record(4)).unwrap();
+    assert_eq!(recover(&mut reopen(&scene, &sinks, &[position])), [2, 4]);
+    assert_eq!(scene.text("all.jsonl.1"), record(1) + &record(2));
+    assert_eq!(scene.text("all.jsonl"), record(4));
+}
+
+#[test]
+fn an_output_that_is_shorter_than_remembered_or_gone_is_gone_on_with_as_it_is() {
+    let scene = Scene::new();
+    let sinks = [scene.sink("all.jsonl", |_| {})];
+    let mut opened = scene.open(&sinks[0], Kept::New);
+    append(&mut opened, &(record(1) + &record(2)));
+    let position = flush(&mut opened);
+    drop(opened);
+    let open = || reopen(&scene, &sinks, std::slice::from_ref(&position));
+    fs::write(scene.path("all.jsonl"), record(1)).unwrap();
+    assert_eq!(recover(&mut open()), [0; 0]);
+    // Longer, but not with a record ending there.
+    fs::write(scene.path("all.jsonl"), record(10) + &record(20)).unwrap();
+    assert_eq!(recover(&mut open()), [0; 0]);
+    assert_eq!(scene.text("all.jsonl"), record(10) + &record(20));
+    fs::remove_file(scene.path("all.jsonl")).unwrap();
+    let mut opened = open();
+    assert_eq!(recover(&mut opened), [0; 0]);
+    assert_eq!(flush(&mut opened[0]).length, 0);
+}
+
+#[test]
+fn a_new_output_gets_what_the_others_have_behind_the_checkpoint() {
+    let scene = Scene::new();
+    let sinks = two(&scene, Compress::None);
+    let mut opened = scene.open(&sinks[0], Kept::New);
+    append(&mut opened, &record(3));
+    let position = flush(&mut opened);
+    append(&mut opened, &(record(6) + &record(7)));
+    drop(opened);
+    let mut opened = [scene.open(&sinks[0], Kept::Until(position)), scene.open(&sinks[1], Kept::New)];
+    assert_eq!(recover(&mut opened), [6, 7]);
+    assert_eq!(scene.text("failures.jsonl"), bare(6));
+}
+
+#[test]
+fn an_output_may_be_compressed_from_one_run_to_the_next() {
+    let scene = Scene::new();
+    let sink = |compress| scene.sink("all.jsonl", |jsonl| jsonl.compress = compress);
+    let mut kept = Kept::New;
+    for (run, compress) in [Compress::None, Compress::Zstd, Compress::Gzip, Compress::None].into_iter().enumerate() {
+        let first = run as u64 * 2 + 1;
+        let mut opened = [scene.open(&sink(compress), kept)];
+        assert_eq!(recover(&mut opened), if run == 0 { vec![] } else { vec![first - 1] });
+        append(&mut opened[0], &record(first));
+        kept = Kept::Until(flush(&mut opened[0]));
+        append(&mut opened[0], &record(first + 1));
+        flush(&mut opened[0]);
+    }
+    assert_eq!(seqs(&scene.text("all.jsonl")), [1, 2, 7, 8]);
+    assert_eq!(seqs(&scene.text("all-000001.jsonl.zst")), [3, 4]);
+    assert_eq!(seqs(&scene.text("all-000002.jsonl.gz.part")), [5, 6]);
+}

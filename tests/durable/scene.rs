@@ -1,0 +1,110 @@
+//! Outputs without a run around them: sinks opened, written to, and read back.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fetchd::disk::{Disk, Position, RealDisk};
+use fetchd::error::BoxError;
+use fetchd::item::Identity;
+use fetchd::sink::{self, Body, Jsonl, Kept, Opened, Opening, Reopen, SinkConfig, Style};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory of its own for each test.
+pub struct Scene {
+    pub dir: TempDir,
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        Self::on(Arc::new(RealDisk))
+    }
+
+    pub fn on(disk: Arc<dyn Disk>) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), disk }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A sink with this file; `change` says what else it is.
+    pub fn sink(&self, name: &str, change: impl FnOnce(&mut Jsonl)) -> Jsonl {
+        let mut jsonl = Jsonl::new(self.path(name));
+        change(&mut jsonl);
+        jsonl
+    }
+
+    pub fn try_open(&self, jsonl: &Jsonl, kept: Kept) -> Result<Opened, BoxError> {
+        let style = Style { body: Body::Auto, epoch: jiff::Timestamp::UNIX_EPOCH };
+        let (name, disk) = (jsonl.path.to_string_lossy().into(), Arc::clone(&self.disk));
+        SinkConfig::Jsonl(jsonl.clone()).open(Opening { name, style, disk, kept, reopen: Reopen::never() })
+    }
+
+    pub fn open(&self, jsonl: &Jsonl, kept: Kept) -> Opened {
+        self.try_open(jsonl, kept).unwrap()
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        let names = fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The whole text of a file.
+    pub fn text(&self, name: &str) -> String {
+        text(&self.path(name))
+    }
+}
+
+/// The text of a file, decompressed as its name says.
+pub fn text(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap();
+    let name = path.to_str().unwrap().trim_end_matches(".part");
+    let mut text = String::new();
+    if name.ends_with(".gz") {
+        flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+    } else if name.ends_with(".zst") {
+        zstd::Decoder::new(bytes.as_slice()).unwrap().read_to_string(&mut text).unwrap();
+    } else {
+        text = String::from_utf8(bytes).unwrap();
+    }
+    text
+}
+
+/// The numbers of the lines that these records are of.
+pub fn seqs(text: &str) -> Vec<u64> {
+    assert!(text.is_empty() || text.ends_with('\n'), "a torn end: {text}");
+    text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap()).collect()
+}
+
+/// A record as an output has it that shows bodies.
+pub fn record(seq: u64) -> String {
+    let (outcome, status) = if seq.is_multiple_of(3) { ("http_error", 404) } else { ("ok", 200) };
+    format!(
+        "{{\"seq\":{seq},\"source\":\"urls\",\"input\":\"http://a.test/{seq}\",\"outcome\":\"{outcome}\",\"status\":{status},\"bytes\":3,\"body\":\"b-{seq}\",\"meta\":{seq}}}\n"
+    )
+}
+
+/// The same as one has it that does not.
+pub fn bare(seq: u64) -> String {
+    record(seq).replace(&format!(",\"body\":\"b-{seq}\""), "")
+}
+
+pub fn append(opened: &mut Opened, text: &str) {
+    opened.core().unwrap().0.append(text.as_bytes()).unwrap();
+}
+
+pub fn flush(opened: &mut Opened) -> Position {
+    opened.mark().unwrap().unwrap().position
+}
+
+/// Recovers, with every line of the source pending; the numbers of those that are done come back in order.
+pub fn recover(sinks: &mut [Opened]) -> Vec<u64> {
+    let is_pending = |id: &Identity| id.source.as_deref() == Some("urls");
+    sink::recover(sinks, &is_pending).unwrap().iter().map(|id| id.seq).collect()
+}
