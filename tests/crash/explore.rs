@@ -82,7 +82,7 @@ pub fn explore_failures(workload: &Workload, site: Site) -> Result<(), Box<Failu
 impl<'a> Explorer<'a> {
     fn new(workload: &'a Workload) -> (Self, Pause) {
         let random = fastrand::Rng::with_seed(workload.seed);
-        let start = Pause { machine: Machine::new(&["/var", OUTPUTS]), ledger: Ledger::default() };
+        let start = Pause { machine: Machine::new(&[OUTPUTS]), ledger: Ledger::default() };
         (Self { workload, random, seen: HashSet::new() }, start)
     }
 

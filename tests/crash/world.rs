@@ -18,7 +18,7 @@ use super::lines::{SOURCE, record, text};
 use super::outputs::Outputs;
 use super::workload::{Act, Layout, Workload};
 
-/// Where state is kept; only what is above it is there at first.
+/// Where state is kept. At first there is not even what is above it.
 pub const STATE: &str = "/var/state";
 
 /// The journal of the only source.
