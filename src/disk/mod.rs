@@ -129,6 +129,8 @@ pub enum Site {
     Output,
     /// An output has its name, so that what is in it is found.
     OutputName,
+    /// What a killed process left in a file that was moved away is believed, although it had not been synced.
+    OutputFound,
     /// A torn end was cut, and what is written there next is not mixed with it.
     OutputCut,
     /// The new checkpoint is whole before it replaces the old one.

@@ -125,6 +125,10 @@ impl Drain {
             for sink in &mut self.sinks {
                 sink.switch(next).await?;
             }
+            if next == Next::File {
+                // Before anything is written to the new files: the old ones may be gone when somebody looks for them.
+                let _ = self.commit().await?.await;
+            }
         }
         Ok(())
     }

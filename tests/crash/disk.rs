@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use fetchd::disk::{Disk, DiskFile, FileId, Mode, Site};
 
-use super::machine::{Change, File, Machine, Naming, Node, Number, Synced};
-use super::sites::name;
+use super::machine::{Change, File, Machine, Naming, Node, Number};
+use super::sites::{Fault, name};
 
 /// The number of the only device.
 const DEVICE: u64 = 7;
@@ -92,16 +92,13 @@ impl Disk for SimDisk {
         machine.begin_whole(|| format!("sync_dir {} ({})", dir.display(), name(site)))?;
         let number = machine.lookup(dir)?;
         machine.dir(number)?;
-        match machine.syncs(site) {
-            Synced::Failed => Err(io::Error::from_raw_os_error(5)),
-            Synced::Ignored => Ok(()),
-            Synced::Done => {
-                let dir = machine.dir_mut(number);
-                dir.kept.clone_from(&dir.seen);
-                dir.pending.clear();
-                Ok(())
-            }
+        if machine.fails(site) {
+            return Err(broken());
         }
+        if machine.fault != Fault::Ignored(site) {
+            machine.dir_mut(number).keep();
+        }
+        Ok(())
     }
 
     fn free(&self, _dir: &Path) -> io::Result<u64> {
@@ -109,6 +106,11 @@ impl Disk for SimDisk {
         machine.alive()?;
         Ok(machine.capacity.map_or(1 << 40, |capacity| capacity.saturating_sub(machine.used()) as u64))
     }
+}
+
+/// `EIO`
+fn broken() -> io::Error {
+    io::Error::from_raw_os_error(5)
 }
 
 #[derive(Debug)]
@@ -164,20 +166,17 @@ impl DiskFile for Handle {
     fn sync(&self, site: Site) -> io::Result<()> {
         let mut machine = self.disk.machine();
         machine.begin_whole(|| format!("sync {} ({})", self.name, name(site)))?;
-        let synced = machine.syncs(site);
+        let (fails, is_ignored) = (machine.fails(site), machine.fault == Fault::Ignored(site));
         let file = machine.file_mut(self.number);
-        match synced {
-            Synced::Failed => {
-                file.is_poisoned = true;
-                Err(io::Error::from_raw_os_error(5))
-            }
-            Synced::Done if !file.is_poisoned => {
-                file.kept.clone_from(&file.seen);
-                file.pending.clear();
-                Ok(())
-            }
-            Synced::Done | Synced::Ignored => Ok(()),
+        if fails {
+            file.is_poisoned = true;
+            return Err(broken());
         }
+        if !is_ignored && !file.is_poisoned {
+            file.kept.clone_from(&file.seen);
+            file.pending.clear();
+        }
+        Ok(())
     }
 
     fn try_lock(&self) -> io::Result<bool> {

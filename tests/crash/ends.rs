@@ -1,24 +1,31 @@
-//! Whatever a run did and wherever it ended, the next one goes on from there.
+//! Whatever a run did and wherever it ended, the next one goes on from there; and it takes every sync for that.
 
 use fetchd::disk::Site;
 use proptest::prelude::*;
 
-use super::explore::explore;
+use super::explore::{explore, explore_failures};
+use super::sites::SITES;
 use super::workload::Workload;
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 60, ..ProptestConfig::with_cases(10) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 60, ..ProptestConfig::with_cases(8) })]
 
     #[test]
     fn no_line_is_lost_and_no_record_is_there_twice(seed in any::<u64>(), length in 1usize..14) {
-        let tally = explore(&Workload::new(seed, length), None);
-        prop_assert!(tally.is_ok(), "{:?}", tally.err());
+        let explored = explore(&Workload::new(seed, length), None);
+        prop_assert!(explored.is_ok(), "{:?}", explored.err());
+    }
+
+    #[test]
+    fn a_sync_that_fails_ends_the_run_and_costs_nothing(seed in any::<u64>(), site in 0..SITES.len()) {
+        let explored = explore_failures(&Workload::new(seed, 12), SITES[site]);
+        prop_assert!(explored.is_ok(), "{:?} fails: {:?}", SITES[site], explored.err());
     }
 }
 
 /// Crashes workloads with one sync left out, until that does harm.
 fn needs(site: Site) {
-    const MOST: u64 = 60;
+    const MOST: u64 = 40;
     for seed in 0..MOST {
         let workload = Workload::new(seed, 12);
         if explore(&workload, Some(site)).is_err() {
@@ -30,22 +37,29 @@ fn needs(site: Site) {
     panic!("nothing goes wrong without the sync {site:?}");
 }
 
-macro_rules! sites {
+macro_rules! needed {
     ($($test:ident: $site:ident,)*) => {
         $(#[test]
         fn $test() {
             needs(Site::$site);
         })*
+
+        #[test]
+        fn every_sync_has_its_test() {
+            assert_eq!([$(Site::$site),*], SITES);
+        }
     };
 }
 
-sites! {
+needed! {
     the_data_directory_has_its_name_before_it_has_anything_else: DataDir,
     a_batch_is_synced_before_it_is_accepted: JournalBatch,
     what_is_found_in_the_journal_is_synced_before_it_is_believed: JournalFound,
     a_segment_has_its_name_before_it_has_lines: JournalName,
     records_are_synced_before_the_checkpoint_relies_on_them: Output,
     an_output_has_its_name_before_it_has_records: OutputName,
+    what_is_found_in_an_output_is_synced_before_it_is_believed: OutputFound,
     a_cut_is_synced_before_something_else_is_written_there: OutputCut,
     a_checkpoint_is_whole_before_it_replaces_the_old_one: CheckpointFile,
+    a_checkpoint_has_its_name_before_anything_is_deleted: CheckpointName,
 }

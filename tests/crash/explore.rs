@@ -9,9 +9,10 @@ use fetchd::error::BoxError;
 
 use super::cut::{Cut, cuts};
 use super::disk::SimDisk;
-use super::ledger::{Ledger, check_journal};
+use super::ledger::{Ledger, OUTPUTS, check_journal};
 use super::machine::Machine;
-use super::workload::{Act, Workload};
+use super::sites::Fault;
+use super::workload::{Act, Layout, Workload};
 use super::world::Process;
 
 /// A way for a program to end that has not come to its end.
@@ -31,17 +32,10 @@ pub struct Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { workload: Workload { seed, acts }, why, trace } = self;
+        let Self { workload: Workload { seed, layout, acts }, why, trace } = self;
         let length = acts.len();
-        write!(f, "{why}\nWorkload::new({seed}, {length}) = {acts:?}\n{}", trace.join("\n"))
+        write!(f, "{why}\nWorkload::new({seed}, {length}) = {layout:?} {acts:?}\n{}", trace.join("\n"))
     }
-}
-
-/// What was tried.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Runs after a crash.
-    pub restarts: u64,
 }
 
 /// A moment at which no program runs.
@@ -61,20 +55,37 @@ pub struct Explorer<'a> {
     workload: &'a Workload,
     random: fastrand::Rng,
     seen: HashSet<u64>,
-    tally: Tally,
 }
 
 /// Crashes this workload everywhere.
-pub fn explore(workload: &Workload, ignored: Option<Site>) -> Result<Tally, Box<Failure>> {
-    let mut machine = Machine::new(&["/var", "/out"]);
-    machine.ignored = ignored;
-    let random = fastrand::Rng::with_seed(workload.seed);
-    let mut explorer = Explorer { workload, random, seen: HashSet::new(), tally: Tally::default() };
-    explorer.first_crash(&Pause { machine, ledger: Ledger::default() })?;
-    Ok(explorer.tally)
+pub fn explore(workload: &Workload, ignored: Option<Site>) -> Result<(), Box<Failure>> {
+    let (mut explorer, mut start) = Explorer::new(workload);
+    start.machine.fault = ignored.map_or(Fault::None, Fault::Ignored);
+    explorer.first_crash(&start)
 }
 
-impl Explorer<'_> {
+/// Lets each sync of a site fail in this workload, and the power go then.
+pub fn explore_failures(workload: &Workload, site: Site) -> Result<(), Box<Failure>> {
+    let (mut explorer, mut start) = Explorer::new(workload);
+    for good in 0.. {
+        start.machine.fault = Fault::Fails(site, good);
+        let Run::Died(mut died) = explorer.run(start.clone(), &workload.acts, None)? else { break };
+        died.machine.fault = Fault::None;
+        for cut in cuts(&died.machine, workload.seed) {
+            let start = explorer.after(&died, &End::Cut(cut));
+            explorer.run(start, &[], None)?;
+        }
+    }
+    Ok(())
+}
+
+impl<'a> Explorer<'a> {
+    fn new(workload: &'a Workload) -> (Self, Pause) {
+        let random = fastrand::Rng::with_seed(workload.seed);
+        let start = Pause { machine: Machine::new(&[OUTPUTS]), ledger: Ledger::default() };
+        (Self { workload, random, seen: HashSet::new() }, start)
+    }
+
     fn first_crash(&mut self, start: &Pause) -> Result<(), Box<Failure>> {
         for at in 1.. {
             let part = [0, 30, 70, 100][self.random.usize(..4)];
@@ -82,7 +93,8 @@ impl Explorer<'_> {
             let seed = self.random.u64(..);
             let ends = cuts(&died.machine, seed).into_iter().map(End::Cut);
             for end in std::iter::once(End::Killed).chain(ends) {
-                self.second_crash(&after(&died, &end), &end)?;
+                let start = self.after(&died, &end);
+                self.second_crash(&start, &end)?;
             }
         }
         Ok(())
@@ -104,12 +116,27 @@ impl Explorer<'_> {
                 0 => End::Killed,
                 _ => self.any_cut(&died.machine),
             };
-            let start = after(&died, &end);
+            let start = self.after(&died, &end);
             if self.seen.insert(hash(&start)) {
                 self.run(start, &[], None)?;
             }
         }
         Ok(())
+    }
+
+    /// The crash; and before the program starts again, somebody may have been at its outputs.
+    fn after(&mut self, died: &Pause, end: &End) -> Pause {
+        let mut machine = match end {
+            End::Killed => died.machine.killed(),
+            End::Cut(cut) => died.machine.cut(cut),
+        };
+        let mut ledger = died.ledger.clone();
+        match (self.random.u8(..8), self.workload.layout) {
+            (0, _) => ledger.takes(&mut machine),
+            (1, Layout::One) => ledger.moves(&mut machine),
+            _ => {}
+        }
+        Pause { machine, ledger }
     }
 
     fn any_cut(&mut self, machine: &Machine) -> End {
@@ -119,13 +146,13 @@ impl Explorer<'_> {
 
     /// Runs until all is done, and checks that it is; or until the program dies.
     fn run(&mut self, start: Pause, acts: &[Act], dies_at: Option<(u64, usize)>) -> Result<Run, Box<Failure>> {
-        self.tally.restarts += 1;
         let Pause { mut machine, mut ledger } = start;
         machine.dies_at = dies_at;
         let disk = SimDisk::boot(machine);
-        let ended = run(&disk, &mut ledger, acts, self.workload.seed);
+        let ended = run(&disk, &mut ledger, self.workload, acts);
         let machine = disk.machine().clone();
-        if machine.is_off {
+        let has_failed = matches!(machine.fault, Fault::Fails(_, 0)) && ended.is_err();
+        if machine.is_off || has_failed {
             return Ok(Run::Died(Box::new(Pause { machine, ledger })));
         }
         let fail = |error: BoxError| {
@@ -140,20 +167,12 @@ impl Explorer<'_> {
     }
 }
 
-fn run(disk: &SimDisk, ledger: &mut Ledger, acts: &[Act], seed: u64) -> Result<(), BoxError> {
-    let mut process = Process::start(disk, ledger, seed)?;
+fn run(disk: &SimDisk, ledger: &mut Ledger, workload: &Workload, acts: &[Act]) -> Result<(), BoxError> {
+    let mut process = Process::start(disk, workload, ledger)?;
     for act in acts {
         process.act(*act, ledger)?;
     }
     process.finish(ledger)
-}
-
-fn after(died: &Pause, end: &End) -> Pause {
-    let machine = match end {
-        End::Killed => died.machine.killed(),
-        End::Cut(cut) => died.machine.cut(cut),
-    };
-    Pause { machine, ledger: died.ledger.clone() }
 }
 
 /// Two moments alike have the same future.

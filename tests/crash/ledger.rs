@@ -1,18 +1,28 @@
 //! What the world outside knows: what the producer was told is accepted, and which records somebody took away.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::path::Path;
 
 use fetchd::disk::{Disk, Mode};
 use fetchd::error::BoxError;
+use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use super::disk::SimDisk;
 use super::lines::{SOURCE, text};
+use super::machine::{Machine, Naming, Number};
 use super::world::JOURNAL;
 
 /// Where the outputs are.
 pub const OUTPUTS: &str = "/out";
+
+/// Whether the program writes to other files by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum IsReleased {
+    No,
+    Yes,
+}
 
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Ledger {
@@ -22,8 +32,10 @@ pub struct Ledger {
     accepted: u64,
     /// Lines up to this one may have been.
     offered: u64,
-    /// What was taken away of each output.
-    taken: BTreeMap<String, Vec<u8>>,
+    /// What was taken away, by its name.
+    taken: Vec<(String, Vec<u8>)>,
+    /// Outputs that got other names, and whether the program knows by now.
+    moved: BTreeMap<String, IsReleased>,
 }
 
 impl Ledger {
@@ -37,6 +49,7 @@ impl Ledger {
             return Err(format!("line {accepted} is accepted, and only {} were offered", self.offered).into());
         }
         (self.accepted, self.offered) = (accepted, accepted);
+        self.released();
         Ok(())
     }
 
@@ -47,6 +60,44 @@ impl Ledger {
     pub fn accepted(&mut self, through: u64) -> Result<(), BoxError> {
         self.accepted = through;
         if through == self.offered { Ok(()) } else { Err(format!("{through} is not {}", self.offered).into()) }
+    }
+
+    /// Somebody gives the outputs that have but one name another one, unless the program does not know of the last time.
+    pub fn moves(&mut self, machine: &mut Machine) {
+        if self.moved.values().any(|is_released| *is_released == IsReleased::No) {
+            return;
+        }
+        let dir = outputs(machine);
+        for name in ["all.jsonl", "bad.jsonl"] {
+            if let Some(number) = machine.dir_mut(dir).seen.get(name).copied() {
+                let other = format!("{name}.{}", self.moved.len());
+                machine.trace.push(format!("-- {name} becomes {other}"));
+                machine.dir_mut(dir).change(Naming::Rename(name.into(), other.clone(), number));
+                self.moved.insert(other, IsReleased::No);
+            }
+        }
+    }
+
+    /// The program has gone on in other files.
+    pub fn released(&mut self) {
+        self.moved.values_mut().for_each(|is_released| *is_released = IsReleased::Yes);
+    }
+
+    /// Somebody takes away all outputs that are finished, for good.
+    pub fn takes(&mut self, machine: &mut Machine) {
+        let number = outputs(machine);
+        let names = machine.dir_mut(number).seen.clone();
+        let finished: Vec<_> = names.into_iter().filter(|(name, _)| self.is_finished(name)).collect();
+        for (name, file) in finished {
+            machine.trace.push(format!("-- {name} is taken away"));
+            self.taken.push((name.clone(), machine.file(file).seen.clone()));
+            machine.dir_mut(number).change(Naming::Remove(name));
+            machine.dir_mut(number).keep();
+        }
+    }
+
+    fn is_finished(&self, name: &str) -> bool {
+        name.contains('-') && !name.ends_with(".part") || self.moved.get(name) == Some(&IsReleased::Yes)
     }
 
     /// Everything is done: each line has its one record wherever it is wanted.
@@ -74,11 +125,14 @@ impl Ledger {
 
     /// The records in all files of an output, by their lines.
     fn records(&self, disk: &SimDisk, sink: &str) -> Result<BTreeMap<u64, Value>, BoxError> {
-        let mut text = self.taken.get(sink).cloned().unwrap_or_default();
+        let mut files = self.taken.clone();
         for path in disk.list(Path::new(OUTPUTS))? {
-            if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(sink)) {
-                text.extend(read(disk, &path)?);
-            }
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            files.push((name.to_owned(), read(disk, &path)?));
+        }
+        let mut text = Vec::new();
+        for (name, bytes) in files.iter().filter(|(name, _)| name.starts_with(sink)) {
+            text.extend(unpack(name, bytes).map_err(|error| format!("{name}: {error}"))?);
         }
         let mut records = BTreeMap::new();
         for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -93,6 +147,16 @@ impl Ledger {
     }
 }
 
+fn unpack(name: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    match name.trim_end_matches(".part").rsplit('.').next() {
+        Some("gz") => drop(MultiGzDecoder::new(bytes).read_to_end(&mut text)?),
+        Some("zst") => text = zstd::decode_all(bytes)?,
+        _ => text = bytes.to_vec(),
+    }
+    Ok(text)
+}
+
 fn number(record: &Value) -> u64 {
     record["seq"].as_u64().unwrap_or_default()
 }
@@ -102,6 +166,10 @@ fn read(disk: &SimDisk, path: &Path) -> Result<Vec<u8>, BoxError> {
     let mut bytes = vec![0; usize::try_from(file.length()?)?];
     file.read_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+fn outputs(machine: &Machine) -> Number {
+    machine.lookup(Path::new(OUTPUTS)).expect("it was there at first")
 }
 
 /// Nothing is kept in the journal but its last segment.

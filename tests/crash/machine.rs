@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 
 use fetchd::disk::Site;
 
-use super::sites::name;
+use super::sites::Fault;
 
 /// What is read and written at once, or not at all.
 pub const SECTOR: usize = 512;
@@ -34,14 +34,10 @@ pub struct Machine {
     /// The program dies in the operation with this number, and does so much of it before, in percent.
     pub dies_at: Option<(u64, usize)>,
     pub is_off: bool,
-    /// Syncs that do nothing.
-    pub ignored: Option<Site>,
-    /// Syncs that fail.
-    pub failing: Option<Site>,
+    /// Which syncs do not what they should.
+    pub fault: Fault,
     /// Bytes that all files may have.
     pub capacity: Option<usize>,
-    /// What was synced so far.
-    pub synced: BTreeSet<&'static str>,
     /// The operations, for whoever has to find out what went wrong.
     pub trace: Vec<String>,
 }
@@ -95,7 +91,8 @@ impl Change {
 impl Naming {
     pub fn apply(&self, names: &mut BTreeMap<String, Number>) {
         match self {
-            Self::Create(name, number) => drop(names.insert(name.clone(), *number)),
+            // Where what had the name before is still there, this has not come about.
+            Self::Create(name, number) => drop(names.entry(name.clone()).or_insert(*number)),
             Self::Rename(from, to, number) => {
                 names.remove(from);
                 names.insert(to.clone(), *number);
@@ -116,6 +113,12 @@ impl Dir {
     pub fn change(&mut self, naming: Naming) {
         naming.apply(&mut self.seen);
         self.pending.push(naming);
+    }
+
+    /// All that is seen lasts from now on.
+    pub fn keep(&mut self) {
+        self.kept.clone_from(&self.seen);
+        self.pending.clear();
     }
 
     /// Everything that has a name here, or may have one after a crash.
@@ -139,10 +142,8 @@ impl Machine {
             operations: 0,
             dies_at: None,
             is_off: false,
-            ignored: None,
-            failing: None,
+            fault: Fault::None,
             capacity: None,
-            synced: BTreeSet::new(),
             trace: Vec::new(),
         };
         for dir in dirs {
@@ -150,8 +151,7 @@ impl Machine {
         }
         for node in machine.nodes.values_mut() {
             if let Node::Dir(dir) = node {
-                dir.kept.clone_from(&dir.seen);
-                dir.pending.clear();
+                dir.keep();
             }
         }
         (machine.operations, machine.trace) = (0, Vec::new());
@@ -163,7 +163,7 @@ impl Machine {
         let mut next = self.clone();
         next.open.clear();
         next.locks.clear();
-        (next.dies_at, next.is_off, next.failing, next.operations) = (None, false, None, 0);
+        (next.dies_at, next.is_off, next.operations) = (None, false, 0);
         next.trace.push("-- killed".into());
         next.collect();
         next
@@ -275,25 +275,19 @@ impl Machine {
         self.nodes.retain(|number, _| live.contains(number));
     }
 
+    /// Whether a sync fails.
+    pub fn fails(&mut self, site: Site) -> bool {
+        match &mut self.fault {
+            Fault::Fails(at, good) if *at == site && *good > 0 => {
+                *good -= 1;
+                false
+            }
+            fault => matches!(fault, Fault::Fails(at, _) if *at == site),
+        }
+    }
+
     /// Bytes of all files.
     pub fn used(&self) -> usize {
         self.nodes.values().map(|node| if let Node::File(file) = node { file.seen.len() } else { 0 }).sum()
     }
-
-    /// Whether a sync does something; an error if it is to fail.
-    pub fn syncs(&mut self, site: Site) -> Synced {
-        self.synced.insert(name(site));
-        match site {
-            site if self.failing == Some(site) => Synced::Failed,
-            site if self.ignored == Some(site) => Synced::Ignored,
-            _ => Synced::Done,
-        }
-    }
-}
-
-/// What becomes of a sync.
-pub enum Synced {
-    Done,
-    Ignored,
-    Failed,
 }

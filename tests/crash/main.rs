@@ -17,7 +17,7 @@ mod explore;
 mod ledger;
 mod lines;
 mod machine;
-mod plain;
+mod outputs;
 mod sites;
 mod workload;
 mod world;

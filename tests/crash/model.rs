@@ -8,6 +8,7 @@ use fetchd::disk::{Disk, DiskFile, Mode, Site};
 use super::cut::cuts;
 use super::disk::SimDisk;
 use super::machine::{Machine, SECTOR};
+use super::sites::Fault;
 
 fn disk() -> SimDisk {
     SimDisk::boot(Machine::new(&["/d"]))
@@ -146,7 +147,7 @@ fn a_directory_that_is_lost_takes_its_files_along() {
 #[test]
 fn a_sync_that_is_switched_off_says_it_was_done() {
     let disk = disk();
-    disk.machine().ignored = Some(Site::OutputCut);
+    disk.machine().fault = Fault::Ignored(Site::OutputCut);
     let file = write(&disk, "/d/a", "one");
     sync_dir(&disk);
     file.sync(Site::OutputCut).unwrap();
@@ -160,9 +161,9 @@ fn a_sync_that_failed_is_not_made_good_by_a_second_one() {
     let disk = disk();
     let file = write(&disk, "/d/a", "one");
     sync_dir(&disk);
-    disk.machine().failing = Some(Site::Output);
+    disk.machine().fault = Fault::Fails(Site::Output, 0);
     assert!(file.sync(Site::Output).is_err());
-    disk.machine().failing = None;
+    disk.machine().fault = Fault::None;
     file.sync(Site::Output).unwrap();
     assert_eq!(left(&disk, &["/d/a"]).len(), 3);
 }
@@ -219,4 +220,15 @@ fn few_choices_are_all_tried_and_of_many_some() {
     assert_eq!(cuts(&disk.machine(), 0).len(), 2 * 2 * 256);
     file.append(b"one").unwrap();
     assert_eq!(cuts(&disk.machine(), 0).len(), 200);
+}
+
+#[test]
+fn a_new_file_takes_a_name_only_once_it_is_free() {
+    let disk = disk();
+    write(&disk, "/d/a", "1").sync(Site::Output).unwrap();
+    sync_dir(&disk);
+    disk.rename(Path::new("/d/a"), Path::new("/d/b")).unwrap();
+    write(&disk, "/d/a", "2").sync(Site::Output).unwrap();
+    let (old, new) = (Some("1"), Some("2"));
+    assert_eq!(left(&disk, &["/d/a", "/d/b"]), of(&[[old, None], [None, old], [new, old]]));
 }

@@ -1,16 +1,16 @@
-//! The places where something is made to last, all of them.
+//! The places where something is made to last, all of them, and what can be wrong with one.
 
 use fetchd::disk::Site;
 
 /// All places where something is made to last.
-#[expect(dead_code, reason = "not all are tried yet")]
-pub const SITES: [Site; 9] = [
+pub const SITES: [Site; 10] = [
     Site::DataDir,
     Site::JournalBatch,
     Site::JournalFound,
     Site::JournalName,
     Site::Output,
     Site::OutputName,
+    Site::OutputFound,
     Site::OutputCut,
     Site::CheckpointFile,
     Site::CheckpointName,
@@ -25,8 +25,19 @@ pub fn name(site: Site) -> &'static str {
         Site::JournalName => "JournalName",
         Site::Output => "Output",
         Site::OutputName => "OutputName",
+        Site::OutputFound => "OutputFound",
         Site::OutputCut => "OutputCut",
         Site::CheckpointFile => "CheckpointFile",
         Site::CheckpointName => "CheckpointName",
     }
+}
+
+/// What is wrong with the syncs of a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// They do nothing.
+    Ignored(Site),
+    /// They fail, once so many were good.
+    Fails(Site, u64),
 }

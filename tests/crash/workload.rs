@@ -1,6 +1,6 @@
 //! What happens in a run, made up from a seed.
 
-/// One thing that a run does.
+/// One thing that happens.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
     /// The producer writes so many lines, and they are accepted together.
@@ -9,15 +9,29 @@ pub enum Act {
     Fetch(u64),
     /// What was recorded is to last; so many lines are recorded while that is under way.
     Commit(u64),
+    /// Somebody gives outputs that grow another name, where they have but one.
+    Move,
     /// The outputs go on in other files.
     Switch,
     /// Somebody takes away the outputs that are finished.
     Take,
 }
 
+/// How the outputs are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// In one file each.
+    One,
+    /// In numbered files.
+    Numbered,
+    /// In numbered files that are compressed.
+    Packed,
+}
+
 #[derive(Clone, Debug)]
 pub struct Workload {
     pub seed: u64,
+    pub layout: Layout,
     pub acts: Vec<Act>,
 }
 
@@ -25,17 +39,19 @@ impl Workload {
     /// A shorter one of the same seed is its beginning.
     pub fn new(seed: u64, length: usize) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
+        let layout = [Layout::One, Layout::Numbered, Layout::Packed][random.usize(..3)];
         let acts = (0..length).map(|_| act(&mut random)).collect();
-        Self { seed, acts }
+        Self { seed, layout, acts }
     }
 }
 
 fn act(random: &mut fastrand::Rng) -> Act {
-    match random.u8(..10) {
+    match random.u8(..12) {
         0..3 => Act::Accept(random.u64(1..4)),
         3..6 => Act::Fetch(random.u64(1..4)),
         6..8 => Act::Commit(random.u64(..2)),
-        8 => Act::Switch,
+        8 => Act::Move,
+        9..11 => Act::Switch,
         _ => Act::Take,
     }
 }

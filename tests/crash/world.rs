@@ -8,16 +8,17 @@ use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
 use fetchd::item::{Record, Settled, Text};
 use fetchd::journal::{Batch, Reader, Taken, Writer};
+use fetchd::sink::Next;
 use fetchd::source::Forget;
 use fetchd::state::{Checkpoint, SourceState, State};
 
 use super::disk::SimDisk;
 use super::ledger::Ledger;
 use super::lines::{SOURCE, record, text};
-use super::plain::{self, Output};
-use super::workload::Act;
+use super::outputs::Outputs;
+use super::workload::{Act, Layout, Workload};
 
-/// Where state is kept; only what is above it is there at first.
+/// Where state is kept. At first there is not even what is above it.
 pub const STATE: &str = "/var/state";
 
 /// The journal of the only source.
@@ -27,9 +28,11 @@ pub const JOURNAL: &str = "/var/state/journal/in";
 const SEGMENT: u64 = 300;
 
 pub struct Process {
+    disk: SimDisk,
+    layout: Layout,
     state: State,
     checkpoint: Checkpoint,
-    outputs: Vec<Output>,
+    outputs: Outputs,
     writer: Writer,
     reader: Reader,
     /// Lines that were read and are not done.
@@ -42,27 +45,40 @@ pub struct Process {
 
 impl Process {
     /// A start, as `daemon::open` does it.
-    pub fn start(disk: &SimDisk, ledger: &mut Ledger, seed: u64) -> Result<Self, BoxError> {
+    pub fn start(disk: &SimDisk, workload: &Workload, ledger: &mut Ledger) -> Result<Self, BoxError> {
+        let sim = disk.clone();
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let state = State::open(Arc::clone(&disk), Path::new(STATE))?;
         let mut checkpoint = state.checkpoint.clone();
-        let mut outputs = plain::open(&disk, &checkpoint.sinks)?;
+        let mut outputs = Outputs::open(&disk, workload.layout, &checkpoint)?;
         let new = SourceState { kind: "stdin".into(), files: BTreeMap::new() };
         let source = checkpoint.sources.entry(SOURCE.into()).or_insert(new);
         let settled = source.files.entry(String::new()).or_default();
-        for seq in plain::recover(&mut outputs)? {
-            settled.insert(seq, None);
+        for id in outputs.recover(&|id| id.source.as_deref() == Some(SOURCE) && !settled.contains(id.seq))? {
+            settled.insert(id.seq, None);
         }
         let settled = settled.clone();
-        let marks: Vec<Mark> = outputs.iter_mut().filter_map(Output::flush).collect();
-        checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), mark.position.clone())).collect();
-        state.save(&checkpoint, &marks)?;
+        let marks = outputs.marks()?;
+        remember(&mut checkpoint, &marks);
+        state.save(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
         let writer = Writer::open(&disk, Path::new(JOURNAL), settled.last(), SEGMENT)?.writer;
         ledger.started(writer.shelf().next() - 1)?;
         let reader = Reader::new(Arc::clone(writer.shelf()), settled.through() + 1);
-        let random = fastrand::Rng::with_seed(seed ^ ledger.life);
+        let random = fastrand::Rng::with_seed(workload.seed ^ ledger.life);
         let (waiting, life) = (VecDeque::new(), ledger.life);
-        Ok(Self { state, checkpoint, outputs, writer, reader, waiting, settled, random, life })
+        Ok(Self {
+            disk: sim,
+            layout: workload.layout,
+            state,
+            checkpoint,
+            outputs,
+            writer,
+            reader,
+            waiting,
+            settled,
+            random,
+            life,
+        })
     }
 
     pub fn act(&mut self, act: Act, ledger: &mut Ledger) -> Result<(), BoxError> {
@@ -75,7 +91,23 @@ impl Process {
                 Ok(())
             }
             Act::Commit(lines) => self.commit(lines),
-            Act::Switch | Act::Take => Ok(()),
+            Act::Move => {
+                if self.layout == Layout::One {
+                    ledger.moves(&mut self.disk.machine());
+                }
+                Ok(())
+            }
+            Act::Switch => {
+                self.commit(0)?;
+                self.outputs.switch(Next::File)?;
+                self.commit(0)?;
+                ledger.released();
+                Ok(())
+            }
+            Act::Take => {
+                ledger.takes(&mut self.disk.machine());
+                Ok(())
+            }
         }
     }
 
@@ -84,7 +116,7 @@ impl Process {
         self.accept(1, ledger)?;
         while self.fetch(1).map(|done| done.into_iter().map(|seq| self.settle(seq)).count())? > 0 {}
         self.commit(0)?;
-        self.act(Act::Switch, ledger)
+        self.outputs.switch(Next::End)
     }
 
     fn accept(&mut self, lines: u64, ledger: &mut Ledger) -> Result<(), BoxError> {
@@ -112,9 +144,7 @@ impl Process {
             let (seq, text) = self.waiting.remove(which).ok_or("nothing waits")?;
             records.push(record(seq, &text, self.life));
         }
-        for output in &mut self.outputs {
-            output.write(&records)?;
-        }
+        self.outputs.write(&records)?;
         Ok(records.iter().map(|record| record.id.seq).collect())
     }
 
@@ -126,16 +156,18 @@ impl Process {
 
     /// The outputs go on while a checkpoint is written.
     fn commit(&mut self, meanwhile: u64) -> Result<(), BoxError> {
-        let marks: Vec<Mark> = self.outputs.iter_mut().filter_map(Output::flush).collect();
-        for mark in &marks {
-            self.checkpoint.sinks.insert(mark.sink.to_string(), mark.position.clone());
-        }
+        let marks = self.outputs.marks()?;
+        remember(&mut self.checkpoint, &marks);
         let checkpoint = self.checkpoint.clone();
         for seq in self.fetch(meanwhile)? {
             self.settle(seq);
         }
-        self.state.save(&checkpoint, &marks)?;
+        self.state.save(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
         let through = checkpoint.sources.get(SOURCE).and_then(|source| source.files.get("")).map(Settled::through);
         Ok(Arc::clone(self.writer.shelf()).forget(through.unwrap_or(0))?)
     }
+}
+
+fn remember(checkpoint: &mut Checkpoint, marks: &BTreeMap<String, Mark>) {
+    checkpoint.sinks = marks.iter().map(|(name, mark)| (name.clone(), mark.position.clone())).collect();
 }

@@ -49,7 +49,7 @@ impl Tail {
     pub(super) fn go_on(&mut self, output: &Output) -> io::Result<()> {
         let growing = &output.growing;
         for stretch in self.stretches.iter().filter(|stretch| stretch.file.id() != growing.file.id()) {
-            stretch.file.sync(Site::Output)?;
+            stretch.file.sync(Site::OutputFound)?;
         }
         if self.stretches.iter().all(|stretch| stretch.file.id() != growing.file.id()) {
             let (file, from) = (Arc::clone(&growing.file), growing.file.length()?);

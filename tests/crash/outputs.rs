@@ -1,0 +1,77 @@
+//! The outputs of a run: two files, or rows of files, of which the second has less of everything.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fetchd::disk::{Disk, Mark};
+use fetchd::error::BoxError;
+use fetchd::item::{Identity, Record};
+use fetchd::sink::{
+    self, Body, Compress, Fsync, Jsonl, Kept, Next, Opened, Opening, Reopen, SinkConfig, Style, Wanted,
+};
+use fetchd::state::Checkpoint;
+use fetchd::units::Size;
+
+use super::ledger::OUTPUTS;
+use super::workload::Layout;
+
+pub struct Outputs(Vec<Opened>);
+
+impl Outputs {
+    pub fn open(disk: &Arc<dyn Disk>, layout: Layout, checkpoint: &Checkpoint) -> Result<Self, BoxError> {
+        let mut outputs = Vec::new();
+        for (name, records, body) in [("all", Wanted::All, Body::Text), ("bad", Wanted::NotOk, Body::None)] {
+            let (rotate_size, compress) = match (layout, name) {
+                (Layout::One, _) => (None, Compress::None),
+                (Layout::Numbered, _) => (Some(Size::mib(1)), Compress::None),
+                (Layout::Packed, "all") => (Some(Size::mib(1)), Compress::Zstd),
+                (Layout::Packed, _) => (Some(Size::mib(1)), Compress::Gzip),
+            };
+            let path = PathBuf::from(format!("{OUTPUTS}/{name}.jsonl"));
+            let jsonl =
+                Jsonl { records, body: Some(body), rotate_size, compress, fsync: Fsync::Commit, ..Jsonl::new(path) };
+            let opening = Opening {
+                name: name.into(),
+                style: Style { body, epoch: jiff::Timestamp::UNIX_EPOCH },
+                disk: Arc::clone(disk),
+                kept: checkpoint.sinks.get(name).map_or(Kept::New, |position| Kept::Until(position.clone())),
+                reopen: Reopen::never(),
+            };
+            outputs.push(SinkConfig::Jsonl(jsonl).open(opening)?);
+        }
+        outputs.sort_by_key(Opened::rank);
+        Ok(Self(outputs))
+    }
+
+    pub fn recover(&mut self, is_pending: &dyn Fn(&Identity) -> bool) -> Result<Vec<Identity>, BoxError> {
+        sink::recover(&mut self.0, is_pending)
+    }
+
+    pub fn write(&mut self, batch: &[Record]) -> Result<(), BoxError> {
+        for (output, encoder) in self.0.iter_mut().filter_map(Opened::core) {
+            let mut text = Vec::new();
+            for record in batch {
+                encoder.encode(record, &mut text)?;
+            }
+            output.append(&text)?;
+        }
+        Ok(())
+    }
+
+    pub fn marks(&mut self) -> Result<BTreeMap<String, Mark>, BoxError> {
+        let mut marks = BTreeMap::new();
+        for output in &mut self.0 {
+            let mark = output.mark()?.ok_or("an output has no end")?;
+            marks.insert(mark.sink.to_string(), mark);
+        }
+        Ok(marks)
+    }
+
+    pub fn switch(&mut self, next: Next) -> Result<(), BoxError> {
+        for (output, _) in self.0.iter_mut().filter_map(Opened::core) {
+            output.switch(next)?;
+        }
+        Ok(())
+    }
+}
