@@ -620,3 +620,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_rotated_has_room_and_time_for_a_record() {
+    let problems = |key: &str| sentences(&format!("[sink.a.jsonl]\npath = \"x\"\n{key}\n"));
+    for (key, words) in [
+        ("rotate_size = \"0\"", "`sink.a.jsonl.rotate_size` is 0"),
+        ("rotate_every = \"0s\"", "`sink.a.jsonl.rotate_every` is zero"),
+        ("rotate_every = \"9000h\"", "at most a year"),
+        ("compress = \"lz4\"", "write `none`, `gzip` or `zstd`"),
+        ("fsync = \"always\"", "write `commit`, `batch` or `never`"),
+    ] {
+        let problems = problems(key);
+        assert!(problems.len() == 1 && problems[0].contains(words), "{key}: {problems:?}");
+    }
+    let right = "rotate_size = \"1KiB\"\nrotate_every = \"1s\"\ncompress = \"zstd\"\nfsync = \"batch\"";
+    assert!(check(&format!("[sink.a.jsonl]\npath = \"x\"\n{right}\n")).is_ok());
+}

@@ -71,6 +71,9 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
+    // Every step is synced, which takes its time.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn what_was_accepted_and_not_forgotten_is_read_back(events in proptest::collection::vec(any_event(), 1..40)) {
         let dir = tempfile::tempdir().unwrap();
@@ -122,7 +125,8 @@ fn a_line_whose_byte_was_changed_is_lost_with_its_batch_and_no_other_is() {
     let path = nine_lines(dir.path());
     let bytes = fs::read(&path).unwrap();
     for place in 0..bytes.len() {
-        for bit in 0..8 {
+        // The lowest bit, that of a letter's case, and the highest.
+        for bit in [0, 5, 7] {
             let mut damaged = bytes.clone();
             damaged[place] ^= 1 << bit;
             fs::write(&path, &damaged).unwrap();

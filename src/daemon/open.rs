@@ -14,7 +14,7 @@ use super::http;
 use crate::config::{Config, Named};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{BoxError, Chain, Error};
-use crate::item::Identity;
+use crate::item::{Identity, Settled};
 use crate::open_files;
 use crate::pipeline::Parts;
 use crate::sink::{self, Kept, Opened, Opening, Reopen, SinkConfig, Style};
@@ -40,6 +40,7 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     refuse_loops(config)?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
+        remember_files(config, state);
         recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
     }
     let mut sources = Vec::new();
@@ -136,6 +137,17 @@ fn remember_sources(config: &Config, state: &mut State) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Notes where files begin of which nothing is known yet: renamed before the next checkpoint, they would not be found.
+fn remember_files(config: &Config, state: &mut State) {
+    for source in &config.sources {
+        let name = source.name.as_deref().unwrap_or_default();
+        let Some(known) = state.checkpoint.sources.get_mut(name) else { continue };
+        for (path, first) in source.component.begins() {
+            known.files.entry(path).or_insert_with(|| Settled::before(first));
+        }
+    }
 }
 
 fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&State>) -> Result<Source, Error> {

@@ -27,6 +27,7 @@ pub struct Stretch {
 }
 
 /// The numbers of the lines that are done, as ranges. There are never more of them than lines under way at once.
+/// A line 0, which nobody wrote, ends where the first one begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Range>", into = "Vec<Range>")]
 pub struct Settled {
@@ -62,6 +63,11 @@ struct Known {
 }
 
 impl Settled {
+    /// None is done, and the first begins here.
+    pub fn before(first: Place) -> Self {
+        Self { ranges: BTreeMap::from([(0, Run { to: 0, known: Some((0, first)) })]) }
+    }
+
     /// Notes that a line is done; says whether that is news.
     pub fn insert(&mut self, seq: u64, place: Option<Place>) -> bool {
         if self.contains(seq) {
@@ -89,12 +95,16 @@ impl Settled {
 
     /// The last line up to which all are done; 0 when the first is not.
     pub fn through(&self) -> u64 {
-        self.ranges.get(&1).map_or(0, |run| run.to)
+        self.begun().map_or(0, |run| run.to)
     }
 
     /// The last of those lines of which it is known where it ends.
     pub fn resume(&self) -> Option<&(u64, Place)> {
-        self.ranges.get(&1)?.known.as_ref()
+        self.begun()?.known.as_ref()
+    }
+
+    fn begun(&self) -> Option<&Run> {
+        self.ranges.get(&0).or_else(|| self.ranges.get(&1))
     }
 
     /// The last line of which it is known where it ends, among those that are done from this one on without a gap.
@@ -105,7 +115,7 @@ impl Settled {
 
     /// How many lines before this one are not done.
     pub fn missing_before(&self, seq: u64) -> u64 {
-        let done = self.ranges.range(..seq).map(|(from, run)| run.to.min(seq - 1) - from + 1);
+        let done = self.ranges.range(..seq).map(|(from, run)| run.to.min(seq - 1) + 1 - (*from).max(1));
         seq.saturating_sub(1) - done.sum::<u64>()
     }
 
@@ -116,7 +126,7 @@ impl Settled {
 
     /// How many lines are done.
     pub fn count(&self) -> u64 {
-        self.ranges.iter().map(|(from, run)| run.to - from + 1).sum()
+        self.ranges.iter().map(|(from, run)| run.to + 1 - (*from).max(1)).sum()
     }
 
     /// The files in which known lines end, in the order of the lines.
@@ -175,6 +185,26 @@ mod tests {
             }
             let text = serde_json::to_string(&settled).unwrap();
             prop_assert_eq!(serde_json::from_str::<Settled>(&text).unwrap(), settled);
+        }
+
+        #[test]
+        fn knowing_where_the_first_line_begins_changes_no_number(
+            seqs in proptest::collection::vec(1u64..20, 0..20), known in 1u64..20
+        ) {
+            let place = |end| Place { file: Arc::new(Stretch { device: 1, inode: 2, first: 1 }), end };
+            let (mut without, mut with) = (Settled::default(), Settled::before(place(0)));
+            for seq in seqs {
+                let end = (seq == known).then(|| place(seq));
+                prop_assert_eq!(with.insert(seq, end.clone()), without.insert(seq, end));
+                prop_assert_eq!((with.through(), with.last()), (without.through(), without.last()));
+                prop_assert_eq!(with.count(), without.count());
+                for seq in 1..22 {
+                    prop_assert_eq!(with.contains(seq), without.contains(seq));
+                    prop_assert_eq!(with.missing_before(seq), without.missing_before(seq));
+                }
+                let begin = (0, place(0));
+                prop_assert_eq!(with.resume(), Some(without.resume().unwrap_or(&begin)));
+            }
         }
     }
 }

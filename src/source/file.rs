@@ -15,8 +15,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Extent, Keeps, Past, Source, lines};
+use crate::disk::FileId;
 use crate::error::{AtPath, BoxError};
-use crate::item::Settled;
+use crate::item::{Place, Settled, Stretch};
 use crate::units::{Size, Span};
 use trail::{Course, Kept, Trail, Until};
 
@@ -60,6 +61,17 @@ impl File {
     /// The files that its paths stand for now.
     pub fn files(&self) -> Vec<PathBuf> {
         paths::all(&self.paths)
+    }
+
+    /// By path, where the first lines of those files begin.
+    pub fn begins(&self) -> Vec<(String, Place)> {
+        let begin = |path: PathBuf| {
+            // What cannot be opened is told when it is opened to be read.
+            let FileId { device, inode } = rotated::open(&path).ok()??.id();
+            let file = Arc::new(Stretch { device, inode, first: 1 });
+            Some((path.to_string_lossy().into_owned(), Place { file, end: 0 }))
+        };
+        self.files().into_iter().filter_map(begin).collect()
     }
 
     /// What is wrong with its paths as patterns, as sentences.
@@ -206,3 +218,6 @@ fn length(file: &Fs) -> Option<u64> {
     let metadata = file.metadata().ok()?;
     metadata.is_file().then_some(metadata.len())
 }
+
+#[cfg(test)]
+mod model;

@@ -23,7 +23,7 @@ pub use stdin::Stdin;
 
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{Input, Settled};
+use crate::item::{Input, Place, Settled};
 
 /// An open source.
 pub struct Source {
@@ -115,6 +115,15 @@ impl SourceConfig {
         match self {
             Self::Stdin(stdin) => stdin.durable.then_some("stdin"),
             Self::File(file) => file.is_durable().then_some("file"),
+        }
+    }
+
+    /// By path, where the first lines of a durable source's files begin: what is remembered of files that are new, so that
+    /// they are found by more than their names.
+    pub fn begins(&self) -> Vec<(String, Place)> {
+        match self {
+            Self::Stdin(_) => Vec::new(),
+            Self::File(file) => file.begins(),
         }
     }
 

@@ -101,7 +101,7 @@ impl Settle for Keeper {
             }
             let (tell, told) = oneshot::channel();
             let note = Note::Commit(Commit { checkpoint: self.checkpoint.clone(), marks, tell });
-            // There is room: commits come one at a time.
+            // There is room: commits come one at a time, and so do notes of hosts.
             let gone = "the thread that writes checkpoints is gone";
             self.notes.try_send(note).map_err(|_| gone)?;
             told.await.map_err(|_| gone)?

@@ -25,4 +25,5 @@ mod look_ups;
 mod names;
 mod process;
 mod proxy;
+mod rests;
 mod tls;

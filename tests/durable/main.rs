@@ -1,4 +1,4 @@
-//! What outputs are worth after a crash: read back, completed, rotated, compressed, on disks that are full or broken.
+//! Outputs of the real binary: rotated, compressed, opened anew, shared, on full disks, and after kill -9.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,9 +11,8 @@
 #[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod common;
 
-mod faulty;
-mod files;
 mod full;
 mod process;
-mod recovery;
+#[path = "../outputs/scene.rs"]
+#[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod scene;

@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::rotated;
 use crate::disk::{DiskFile, FileId};
 use crate::item::{Place, Settled, Stretch};
@@ -15,6 +17,8 @@ use crate::units::counted;
 pub(super) struct Leg {
     pub file: Arc<dyn DiskFile>,
     pub begin: Begin,
+    /// Since when it is known to have taken the place of the one before; `None` until it is asked for.
+    pub since: Option<Instant>,
 }
 
 /// Where in it.
@@ -48,7 +52,7 @@ impl Begin {
         let (end, length) = (place.end, file.length()?);
         let n = file.read_at(&mut around, end.saturating_sub(1))?;
         // Where no line ends, other bytes are in the place of those that were read. A last line may have no LF.
-        Ok(end == length || (end < length && around[..n].contains(&b'\n')))
+        Ok(end == 0 || end == length || (end < length && around[..n].contains(&b'\n')))
     }
 }
 
@@ -108,7 +112,7 @@ impl Beginning {
             }
         }
         let lost = lost(path, settled, known, &gone);
-        let legs = files.into_iter().zip(begins).map(|(file, begin)| Leg { file, begin }).collect();
+        let legs = files.into_iter().zip(begins).map(|(file, begin)| Leg { file, begin, since: None }).collect();
         Self { legs, seq: least, lost }
     }
 }
@@ -150,5 +154,108 @@ fn lost(path: &Path, settled: &Settled, known: &[Begin], gone: &[usize]) -> Opti
         (true, _) => Some(format!(
             "{path}: the file read before is gone or was overwritten, and with it {what} not yet done; what is there now is read from its start, as new lines"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::super::trail::{Course, Kept, Trail, Until};
+    use super::*;
+    use crate::item::{Input, Text};
+
+    fn with_files(files: &[(&str, &str)]) -> (TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            fs::write(dir.path().join(name), content).unwrap();
+        }
+        let path = dir.path().join("a");
+        (dir, path)
+    }
+
+    fn stretch(path: &Path, first: u64) -> Arc<Stretch> {
+        let FileId { device, inode } = rotated::id_at(path).unwrap().unwrap();
+        Arc::new(Stretch { device, inode, first })
+    }
+
+    fn settled(lines: &[(u64, &Arc<Stretch>, u64)]) -> Settled {
+        let mut settled = Settled::default();
+        for (seq, file, end) in lines {
+            settled.insert(*seq, Some(Place { file: Arc::clone(file), end: *end }));
+        }
+        settled
+    }
+
+    /// The lines that are not done, with their numbers, and what is said.
+    fn resumed(path: &Path, settled: Settled) -> (Vec<(u64, String)>, Option<String>) {
+        let lost = Beginning::find(path, &settled).unwrap().lost;
+        let until = Until::Stopped { rotate_wait: Duration::ZERO };
+        let course =
+            Course { path: path.to_owned(), source: None, file: None, kept: Kept::Places, until, max_line: 100 };
+        let mut trail = Trail::open(course, settled).unwrap();
+        let mut inputs = Vec::new();
+        for _ in 0..20 {
+            trail.step(Instant::now(), &mut inputs).unwrap();
+        }
+        let line = |input| match input {
+            Input::Line(line) => match line.text {
+                Text::Whole(text) => Some((line.id.seq, String::from_utf8_lossy(&text).into())),
+                text => panic!("{text:?}"),
+            },
+            Input::Blank => None,
+        };
+        (inputs.into_iter().filter_map(line).collect(), lost)
+    }
+
+    fn lines(lines: &[(u64, &str)]) -> Vec<(u64, String)> {
+        lines.iter().map(|(seq, text)| (*seq, (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_is_written_to_a_file_that_was_given_up_takes_no_number_of_the_next_one() {
+        let (_dir, path) = with_files(&[("a.1", "1\n2\nlate\nlater\n"), ("a", "3\n4\n")]);
+        let (old, new) = (stretch(&path.with_file_name("a.1"), 1), stretch(&path, 3));
+        let settled = settled(&[(1, &old, 2), (3, &new, 2)]);
+        assert_eq!(resumed(&path, settled), (lines(&[(2, "2"), (4, "4")]), None));
+    }
+
+    #[test]
+    fn the_numbers_of_a_file_stay_though_the_one_before_it_became_shorter_or_is_gone() {
+        let (_dir, path) = with_files(&[("a.1", "1\n2\n"), ("a", "4\n5\n6\n")]);
+        let old_path = path.with_file_name("a.1");
+        let (old, new) = (stretch(&old_path, 1), stretch(&path, 4));
+        let settled = settled(&[(1, &old, 2), (5, &new, 4)]);
+        let (came, lost) = resumed(&path, settled.clone());
+        assert_eq!((came, lost), (lines(&[(2, "2"), (4, "4"), (6, "6")]), None));
+        fs::remove_file(old_path).unwrap();
+        let (came, lost) = resumed(&path, settled);
+        assert_eq!(came, lines(&[(4, "4"), (6, "6")]));
+        assert!(lost.unwrap().contains("a file that it named before is gone, and with it 2 lines not yet done"));
+    }
+
+    #[test]
+    fn a_file_that_is_gone_and_was_done_is_not_missed() {
+        let (_dir, path) = with_files(&[("old", "1\n2\n"), ("a", "3\n4\n")]);
+        let old_path = path.with_file_name("old");
+        let (old, new) = (stretch(&old_path, 1), stretch(&path, 3));
+        fs::remove_file(old_path).unwrap();
+        let settled = settled(&[(1, &old, 2), (2, &old, 4), (4, &new, 4)]);
+        assert_eq!(resumed(&path, settled), (lines(&[(3, "3")]), None));
+    }
+
+    #[test]
+    fn a_file_with_other_bytes_where_a_line_ended_is_another_one() {
+        let (_dir, path) = with_files(&[("a", "one\ntwo\nthree\n")]);
+        let file = stretch(&path, 1);
+        for (end, is_same) in [(4, true), (8, true), (14, true), (5, false), (6, false), (15, false)] {
+            let (came, lost) = resumed(&path, settled(&[(1, &file, end)]));
+            assert_eq!(lost.is_none(), is_same, "{end}: {lost:?}");
+            assert_eq!(came.first().is_some_and(|(seq, text)| (*seq, text.as_str()) == (2, "one")), !is_same, "{end}");
+        }
     }
 }

@@ -108,3 +108,23 @@ fn read(
     });
     batches.map_ok(|lines| stream::iter(lines).map(Ok)).try_flatten().boxed()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+
+    use super::*;
+
+    #[test]
+    fn the_thread_ends_soon_after_nobody_listens_though_nothing_comes() {
+        let (alive, ended) = sync_channel::<()>(1);
+        let search = move || {
+            let _ = &alive;
+            Vec::new()
+        };
+        let lines = in_rounds(Vec::new(), search);
+        assert_eq!(ended.recv_timeout(REST * 2), Err(RecvTimeoutError::Timeout));
+        drop(lines);
+        assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));
+    }
+}

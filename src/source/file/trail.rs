@@ -69,8 +69,8 @@ pub(super) struct Trail {
     current: Option<Current>,
     /// The files that come after the current one, up to the one at the path.
     later: VecDeque<Leg>,
-    /// Since when the path names another file, or none.
-    left: Option<Instant>,
+    /// Since when the path names nothing.
+    missing: Option<Instant>,
     /// Why the path could not be looked at the last time.
     complaint: Option<String>,
 }
@@ -97,7 +97,7 @@ impl Trail {
         if let Some(lost) = lost {
             tracing::warn!("{lost}");
         }
-        let mut trail = Self { course, done, seq, current: None, later: legs, left: None, complaint: None };
+        let mut trail = Self { course, done, seq, current: None, later: legs, missing: None, complaint: None };
         trail.go_on();
         Ok(trail)
     }
@@ -133,11 +133,16 @@ impl Trail {
         let Until::Stopped { rotate_wait } = self.course.until else {
             return Ok(if self.leave(lines) { Step::Read } else { Step::End });
         };
-        if !self.look() {
-            self.left = None;
+        if !self.look(now) {
+            self.missing = None;
             return Ok(Step::Idle);
         }
-        if self.current.is_some() && now < *self.left.get_or_insert(now) + rotate_wait {
+        if self.current.is_some() && now < self.left(now) + rotate_wait {
+            return Ok(Step::Idle);
+        }
+        if self.later.is_empty() && self.is_nearby()? {
+            // Nothing took its place yet, and what will is found by what is known of this one.
+            self.missing = Some(now);
             return Ok(Step::Idle);
         }
         Ok(if self.leave(lines) { Step::Read } else { Step::Idle })
@@ -187,12 +192,12 @@ impl Trail {
             self.course.path.display()
         );
         let file = Arc::clone(cutter.file());
-        self.start(Leg { file, begin: Begin::New(0) });
+        self.start(Leg { file, begin: Begin::New(0), since: None });
     }
 
     /// Whether the path names another file than the current one, or none. Where it cannot be told, it will be.
-    fn look(&mut self) -> bool {
-        let (is_left, complaint) = match self.is_left() {
+    fn look(&mut self, now: Instant) -> bool {
+        let (is_left, complaint) = match self.is_left(now) {
             Ok(is_left) => (is_left, None),
             Err(error) => (false, Some(error.to_string())),
         };
@@ -206,14 +211,14 @@ impl Trail {
     }
 
     /// The files since the current one come later.
-    fn is_left(&mut self) -> io::Result<bool> {
+    fn is_left(&mut self, now: Instant) -> io::Result<bool> {
         let path = &self.course.path;
-        let now = rotated::id_at(path)?;
+        let here = rotated::id_at(path)?;
         let newest = self.later.back().map(|leg| leg.file.id()).or_else(|| self.current_id());
-        if now.is_some() && now == newest {
+        if here.is_some() && here == newest {
             return Ok(!self.later.is_empty());
         }
-        if now.is_none() {
+        if here.is_none() {
             return Ok(true);
         }
         let mut files = match newest {
@@ -227,10 +232,23 @@ impl Trail {
             let id = file.id();
             let is_known = self.current_id() == Some(id) || self.later.iter().any(|leg| leg.file.id() == id);
             if !is_known {
-                self.later.push_back(Leg { file, begin: Begin::New(0) });
+                self.later.push_back(Leg { file, begin: Begin::New(0), since: Some(now) });
             }
         }
         Ok(!self.later.is_empty())
+    }
+
+    /// Since when the path does not name the current file.
+    fn left(&mut self, now: Instant) -> Instant {
+        let known = |leg: &mut Leg| *leg.since.get_or_insert(now);
+        let since: Vec<_> = self.later.iter_mut().map(known).collect();
+        since.first().copied().unwrap_or_else(|| *self.missing.get_or_insert(now))
+    }
+
+    /// Whether the current file is still there, under another name.
+    fn is_nearby(&self) -> io::Result<bool> {
+        let Some(id) = self.current_id() else { return Ok(false) };
+        Ok(!rotated::since(&self.course.path, id)?.is_empty())
     }
 
     fn current_id(&self) -> Option<FileId> {
@@ -253,12 +271,9 @@ impl Trail {
         if let Some(leg) = self.later.pop_front() {
             self.start(leg);
         }
-        if self.later.is_empty() {
-            self.left = None;
-        }
     }
 
-    fn start(&mut self, Leg { file, begin }: Leg) {
+    fn start(&mut self, Leg { file, begin, .. }: Leg) {
         let FileId { device, inode } = file.id();
         let (seq, from, stretch) = match begin {
             Begin::After(seq, Place { file, end }) => (seq, end, file),

@@ -66,7 +66,9 @@ pub fn text(path: &Path) -> String {
     let bytes = fs::read(path).unwrap();
     let name = path.to_str().unwrap().trim_end_matches(".part");
     let mut text = String::new();
-    if name.ends_with(".gz") {
+    if bytes.is_empty() {
+        // Not even a gzip member is in it.
+    } else if name.ends_with(".gz") {
         flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
     } else if name.ends_with(".zst") {
         zstd::Decoder::new(bytes.as_slice()).unwrap().read_to_string(&mut text).unwrap();

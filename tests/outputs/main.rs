@@ -1,0 +1,10 @@
+//! The jsonl sink's core on a real disk: read back, completed, rotated, compressed; on disks that are full or broken.
+//!
+//! No test here starts a process: between fork and exec it would have the locks of the others.
+
+#![expect(clippy::unwrap_used, reason = "in tests a panic is how a failure is said")]
+
+mod faulty;
+mod files;
+mod recovery;
+mod scene;
