@@ -132,7 +132,7 @@ impl Opened {
         self.as_file().map(|open| open.output.flush()).transpose()
     }
 
-    /// Starts it.
+    /// Starts it. What was found in it is remembered by now.
     ///
     /// # Errors
     /// What the system says.

@@ -24,7 +24,7 @@ impl Outputs {
         for (name, records, body) in [("all", Wanted::All, Body::Text), ("bad", Wanted::NotOk, Body::None)] {
             let (rotate_size, compress) = match (layout, name) {
                 (Layout::One, _) => (None, Compress::None),
-                (Layout::Numbered, _) => (Some(Size::mib(1)), Compress::None),
+                (Layout::Numbered | Layout::Changing, _) => (Some(Size::mib(1)), Compress::None),
                 (Layout::Packed, "all") => (Some(Size::mib(1)), Compress::Zstd),
                 (Layout::Packed, _) => (Some(Size::mib(1)), Compress::Gzip),
             };
@@ -46,6 +46,13 @@ impl Outputs {
 
     pub fn recover(&mut self, is_pending: &dyn Fn(&Identity) -> bool) -> Result<Vec<Identity>, BoxError> {
         sink::recover(&mut self.0, is_pending)
+    }
+
+    pub fn finish_old_files(&mut self) -> Result<(), BoxError> {
+        for (output, _) in self.0.iter_mut().filter_map(Opened::core) {
+            output.finish_old_files()?;
+        }
+        Ok(())
     }
 
     pub fn write(&mut self, batch: &[Record]) -> Result<(), BoxError> {

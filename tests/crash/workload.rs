@@ -26,6 +26,19 @@ pub enum Layout {
     Numbered,
     /// In numbered files that are compressed.
     Packed,
+    /// In numbered files that only every other run compresses.
+    Changing,
+}
+
+impl Layout {
+    /// How this run of several keeps them.
+    pub fn in_life(self, life: u64) -> Self {
+        match self {
+            Self::Changing if life.is_multiple_of(2) => Self::Numbered,
+            Self::Changing => Self::Packed,
+            other => other,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -39,7 +52,7 @@ impl Workload {
     /// A shorter one of the same seed is its beginning.
     pub fn new(seed: u64, length: usize) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let layout = [Layout::One, Layout::Numbered, Layout::Packed][random.usize(..3)];
+        let layout = [Layout::One, Layout::Numbered, Layout::Packed, Layout::Changing][random.usize(..4)];
         let acts = (0..length).map(|_| act(&mut random)).collect();
         Self { seed, layout, acts }
     }

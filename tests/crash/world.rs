@@ -50,7 +50,7 @@ impl Process {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let state = State::open(Arc::clone(&disk), Path::new(STATE))?;
         let mut checkpoint = state.checkpoint.clone();
-        let mut outputs = Outputs::open(&disk, workload.layout, &checkpoint)?;
+        let mut outputs = Outputs::open(&disk, workload.layout.in_life(ledger.life), &checkpoint)?;
         let new = SourceState { kind: "stdin".into(), files: BTreeMap::new() };
         let source = checkpoint.sources.entry(SOURCE.into()).or_insert(new);
         let settled = source.files.entry(String::new()).or_default();
@@ -61,6 +61,7 @@ impl Process {
         let marks = outputs.marks()?;
         remember(&mut checkpoint, &marks);
         state.save(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
+        outputs.finish_old_files()?;
         let writer = Writer::open(&disk, Path::new(JOURNAL), settled.last(), SEGMENT)?.writer;
         ledger.started(writer.shelf().next() - 1)?;
         let reader = Reader::new(Arc::clone(writer.shelf()), settled.through() + 1);

@@ -105,8 +105,13 @@ pub fn flush(opened: &mut Opened) -> Position {
     opened.mark().unwrap().unwrap().position
 }
 
-/// Recovers, with every line of the source pending; the numbers of those that are done come back in order.
+/// Recovers as a start does, with every line of the source pending; the numbers of those that are done come back in
+/// order.
 pub fn recover(sinks: &mut [Opened]) -> Vec<u64> {
     let is_pending = |id: &Identity| id.source.as_deref() == Some("urls");
-    sink::recover(sinks, &is_pending).unwrap().iter().map(|id| id.seq).collect()
+    let done = sink::recover(sinks, &is_pending).unwrap().iter().map(|id| id.seq).collect();
+    for (output, _) in sinks.iter_mut().filter_map(Opened::core) {
+        output.finish_old_files().unwrap();
+    }
+    done
 }

@@ -135,8 +135,9 @@ impl Open {
     /// Starts the thread that writes.
     ///
     /// # Errors
-    /// When the file cannot be looked at.
-    pub(super) fn start(self) -> io::Result<Box<dyn Sink>> {
+    /// What the system says of the files.
+    pub(super) fn start(mut self) -> io::Result<Box<dyn Sink>> {
+        self.output.finish_old_files()?;
         Ok(Box::new(Running::start(self)?))
     }
 }

@@ -10,7 +10,7 @@ use super::output::{Files, Growing, NamesLast, Output};
 use super::repair::{Before, repair};
 use super::tail::{Stretch, Tail};
 use super::{Fsync, Jsonl, lasting};
-use crate::disk::{Disk, Mode, Position, Site};
+use crate::disk::{Disk, Mode, Position};
 use crate::error::{AtPath, BoxError};
 use crate::sink::{Kept, Opening};
 use crate::units::counted;
@@ -41,8 +41,8 @@ pub(super) fn open(jsonl: &Jsonl, opening: &Opening) -> Result<Found, BoxError> 
     let (disk, path) = (opening.disk.as_ref(), jsonl.path.as_path());
     let opener = Opener { disk, path, fsync: jsonl.fsync, sink: &opening.name, position };
     let files = jsonl.files();
-    let (growing, tail, note) = match &files {
-        Files::One(_) => opener.one(),
+    let (growing, unfinished, tail, note) = match &files {
+        Files::One(_) => opener.one().map(|(growing, tail, note)| (growing, Vec::new(), tail, note)),
         Files::Numbered(names, compress) => opener.numbered(names, *compress),
     }
     .map_err(|error| AtPath::new(&jsonl.path, error))?;
@@ -54,6 +54,7 @@ pub(super) fn open(jsonl: &Jsonl, opening: &Opening) -> Result<Found, BoxError> 
         fsync: jsonl.fsync,
         names_last,
         growing,
+        unfinished,
         text: Vec::new(),
     };
     let mut tail = tail;
@@ -62,11 +63,12 @@ pub(super) fn open(jsonl: &Jsonl, opening: &Opening) -> Result<Found, BoxError> 
     Ok(Found { output, tail, note })
 }
 
-type Opened = (Growing, Tail, Option<String>);
+/// The file that grows, those that a killed process could not finish, what is in them, and what there is to say.
+type Opened = (Growing, Vec<Growing>, Tail, Option<String>);
 
 impl Opener<'_> {
     /// One file, which may have got another name since.
-    fn one(&self) -> io::Result<Opened> {
+    fn one(&self) -> io::Result<(Growing, Tail, Option<String>)> {
         let growing = Growing::open(self.disk, self.path, 0, Compress::None, self.fsync)?;
         let Some(stretches) = self.remembered(Some(&growing))? else {
             let note = repair(growing.file.as_ref(), Compress::None)?.note(self.path);
@@ -92,10 +94,9 @@ impl Opener<'_> {
         let before = self.repair_others(&growing, &stretches)?;
         let tail = Tail::read(stretches)?;
         let last = growing.pop_if(|last| last.compress == compress && files.iter().all(|f| f.number <= last.number));
-        self.finish(names, growing)?;
         if let Some(last) = last {
             let note = note(&last.path, &tail).or_else(|| before.note(&last.path));
-            return Ok((last, tail, note));
+            return Ok((last, growing, tail, note));
         }
         // Numbers that were used are not used again, even when their files were taken away.
         let used = self.position.map_or(0, |position| position.number.saturating_sub(u64::from(position.length == 0)));
@@ -104,7 +105,7 @@ impl Opener<'_> {
         let new = Growing::open(self.disk, &path, number, compress, self.fsync)?;
         self.be_alone(names, &new)?;
         let note = note(&path, &tail);
-        Ok((new, tail, note))
+        Ok((new, growing, tail, note))
     }
 
     /// A process that went on to its next file while this one looked is found by what it left behind.
@@ -128,19 +129,6 @@ impl Opener<'_> {
             }
         }
         Ok(before)
-    }
-
-    /// Gives the files their final names that a killed process could not give any more.
-    fn finish(&self, names: &Names, growing: Vec<Growing>) -> io::Result<()> {
-        for Growing { file, path, number, compress } in growing {
-            if file.length()? == 0 {
-                self.disk.remove(&path)?;
-            } else {
-                file.sync(Site::Output)?;
-                self.disk.rename(&path, &names.path(number, compress, Stage::Finished))?;
-            }
-        }
-        Ok(())
     }
 
     /// The files that come after the remembered one.

@@ -27,6 +27,8 @@ pub struct Output {
     pub(super) names_last: NamesLast,
     /// The file that is written.
     pub(super) growing: Growing,
+    /// Files before it that a killed process could not finish any more.
+    pub(super) unfinished: Vec<Growing>,
     /// Records that are not in a frame yet.
     pub(super) text: Vec<u8>,
 }
@@ -168,24 +170,42 @@ impl Output {
     /// Gives the file its final name. The next one is there before: a growing file is what another process finds locked.
     fn finish(&mut self, names: &Names, compress: Compress, next: Next) -> io::Result<()> {
         let done = self.growing.clone();
-        let is_empty = done.file.length()? == 0;
         if next == Next::File {
-            if is_empty {
+            if done.file.length()? == 0 {
                 return Ok(());
             }
             let path = names.path(done.number + 1, compress, Stage::Growing);
             self.growing = Growing::open(self.disk.as_ref(), &path, done.number + 1, compress, self.fsync)?;
         }
-        if is_empty {
-            self.disk.remove(&done.path)?;
-        } else {
-            if self.names_last == NamesLast::ForReaders {
-                done.file.sync(Site::Output)?;
-            }
-            let path = names.path(done.number, done.compress, Stage::Finished);
-            patiently(&path, || self.disk.rename(&done.path, &path))?;
+        if self.names_last == NamesLast::ForReaders {
+            done.file.sync(Site::Output)?;
         }
+        self.give_final_name(names, &done)?;
         self.sync_names()
+    }
+
+    /// Finishes what a killed process could not finish any more. What was in it is remembered by now, as whoever finds a
+    /// finished file may take it away.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn finish_old_files(&mut self) -> io::Result<()> {
+        let unfinished = std::mem::take(&mut self.unfinished);
+        let Files::Numbered(names, _) = &self.files else { return Ok(()) };
+        for old in &unfinished {
+            old.file.sync(Site::OutputFound)?;
+            self.give_final_name(names, old)?;
+        }
+        if unfinished.is_empty() { Ok(()) } else { self.sync_names() }
+    }
+
+    /// A file without records gets none: it goes.
+    fn give_final_name(&self, names: &Names, Growing { file, path, number, compress }: &Growing) -> io::Result<()> {
+        if file.length()? == 0 {
+            return self.disk.remove(path);
+        }
+        let finished = names.path(*number, *compress, Stage::Finished);
+        patiently(&finished, || self.disk.rename(path, &finished))
     }
 
     /// Makes the names of files last.
