@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::any;
 use crate::log::Event;
 use crate::scene::{Scene, Story, on_paused_time};
-use crate::script::{Ending, Script, Settling, Word, hang, ms, ok, secs};
+use crate::script::{Ending, Manner, Script, Settling, Word, hang, ms, ok, secs};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
@@ -65,6 +65,20 @@ proptest! {
             assert!(settled < last(|event| matches!(event, Event::Committed)), "{:?}", story.events);
         }
     }
+}
+
+#[test]
+fn a_sink_goes_on_in_another_file_between_two_commits() {
+    let lines = Script::of((0..20).map(|_| ok(ms(1)).get())).every(ms(10)).settling(Settling::Records);
+    let scene = Scene::of([lines]).sinks([Manner::Switches { after: 5 }]);
+    let story = on_paused_time(scene.play());
+    let kinds: Vec<_> = story.events.iter().map(|(_, event)| event).collect();
+    let at = kinds.iter().position(|event| matches!(event, Event::Switched)).unwrap();
+    assert!(at + 1 < kinds.iter().rposition(|event| matches!(event, Event::Written { .. })).unwrap());
+    let between = |event: &&Event| matches!(event, Event::Committed | Event::Written { .. });
+    let before = kinds[..at].iter().copied().rfind(between).unwrap();
+    let after = kinds[at..].iter().copied().find(between).unwrap();
+    assert!(matches!((before, after), (Event::Committed, Event::Committed)), "{before:?}, then {after:?}");
 }
 
 #[test]

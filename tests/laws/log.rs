@@ -20,6 +20,8 @@ pub enum Event {
     Settled(Identity),
     /// All that was written so far is to last.
     Committed,
+    /// A sink goes on in another file, or has ended.
+    Switched,
     /// A signal came when so many lines were accepted.
     Interrupted { accepted: u64 },
 }

@@ -12,7 +12,7 @@ use fetchd::fetch::Fetch;
 use fetchd::item::{
     Answer, Attempt, Body, Failure, Held, Identity, Input, Job, Line, Next, Receipt, Record, RetryAfter, Text,
 };
-use fetchd::sink::Sink;
+use fetchd::sink::{self, Sink};
 use fetchd::source::{Keeps, Source};
 use fetchd::state::Settle;
 use futures::future::{BoxFuture, FutureExt};
@@ -217,6 +217,21 @@ impl Sink for Shelf {
             Ok(())
         }
         .boxed()
+    }
+
+    fn due(&mut self) -> BoxFuture<'_, ()> {
+        match self.manner {
+            Manner::Switches { after } if self.written >= after => ready(()).boxed(),
+            _ => pending().boxed(),
+        }
+    }
+
+    fn switch(&mut self, next: sink::Next) -> BoxFuture<'_, Result<(), BoxError>> {
+        self.log.note(Event::Switched);
+        if next == sink::Next::File {
+            self.manner = Manner::Prompt;
+        }
+        ready(Ok(())).boxed()
     }
 }
 

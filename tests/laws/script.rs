@@ -84,6 +84,10 @@ pub enum Manner {
         after: usize,
         time: Duration,
     },
+    /// Goes on in another file once so much is written.
+    Switches {
+        after: usize,
+    },
     Hangs {
         after: usize,
     },
