@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by a panic")]
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use fetchd::disk::{Disk, RealDisk};
+use fetchd::disk::{Disk, DiskFile, FileId, Mode, RealDisk, Site};
 use fetchd::item::Text;
 use fetchd::journal::{Batch, Opened, Reader, Taken, Writer};
 use fetchd::source::Forget;
@@ -180,4 +182,106 @@ fn a_line_that_looks_like_a_batch_is_a_line() {
     let strange = "http://a.test/\t#00000000 1 1 1".to_owned();
     writer.append(&batch(&[strange.clone(), url(2)])).unwrap();
     assert_eq!(lines(&open(dir.path(), 0).writer, 1), [(1, Some(strange)), (2, Some(url(2)))]);
+}
+
+/// A disk that is full when something is synced, once each time that a test says so.
+#[derive(Debug)]
+struct FullOnce {
+    dirs: AtomicBool,
+    files: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct FullFile(Arc<dyn DiskFile>, Arc<AtomicBool>);
+
+fn full_once(is_full: &AtomicBool) -> io::Result<()> {
+    if is_full.swap(false, Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+}
+
+impl Disk for FullOnce {
+    fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(FullFile(RealDisk.open(path, mode)?, Arc::clone(&self.files))))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        RealDisk.list(dir)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        RealDisk.create_dir(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()> {
+        full_once(&self.dirs)?;
+        RealDisk.sync_dir(dir, site)
+    }
+
+    fn free(&self, dir: &Path) -> io::Result<u64> {
+        RealDisk.free(dir)
+    }
+}
+
+impl DiskFile for FullFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.append(bytes)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+
+    fn sync(&self, site: Site) -> io::Result<()> {
+        full_once(&self.1)?;
+        self.0.sync(site)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        self.0.try_lock()
+    }
+
+    fn id(&self) -> FileId {
+        self.0.id()
+    }
+}
+
+#[test]
+fn what_a_failed_sync_was_for_is_taken_back_and_done_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(FullOnce { dirs: AtomicBool::new(false), files: Arc::default() });
+    let shared: Arc<dyn Disk> = Arc::<FullOnce>::clone(&disk);
+    let mut writer = Writer::open(&shared, dir.path(), 0, SEGMENT).unwrap().writer;
+    let bytes = || -> Vec<u64> {
+        RealDisk.list(dir.path()).unwrap().iter().map(|path| fs::metadata(path).unwrap().len()).collect()
+    };
+    let twelve: Vec<_> = (1..=12).map(url).collect();
+    writer.append(&batch(&twelve)).unwrap();
+    let before = bytes();
+    assert!(before[0] >= SEGMENT, "the next batch begins a segment");
+    disk.dirs.store(true, Ordering::Relaxed);
+    writer.append(&batch(&[url(13)])).unwrap_err();
+    assert_eq!(bytes(), before, "a name that was not synced is none");
+    disk.files.store(true, Ordering::Relaxed);
+    writer.append(&batch(&[url(13)])).unwrap_err();
+    assert_eq!(bytes(), [before[0], 0], "a batch that was not synced is none");
+    assert_eq!(lines(&writer, 1), whole(1..=12));
+    writer.append(&batch(&[url(13)])).unwrap();
+    assert_eq!(lines(&writer, 1), whole(1..=13));
+    drop(writer);
+    assert_eq!(lines(&open(dir.path(), 0).writer, 1), whole(1..=13));
 }

@@ -89,7 +89,11 @@ impl Writer {
         let bytes = batch.encode(first);
         self.is_torn = true;
         append_all(self.file.as_ref(), &bytes, self.length)?;
-        self.file.sync(Site::JournalBatch)?;
+        if let Err(error) = self.file.sync(Site::JournalBatch) {
+            // Nobody may find it whole: the next sync would say that it lasts, which it may not.
+            let _ = self.file.set_len(self.length);
+            return Err(error);
+        }
         self.is_torn = false;
         self.length += bytes.len() as u64;
         self.shelf.change(|held| {
@@ -111,10 +115,15 @@ impl Writer {
 
     fn begin_segment(&mut self, first: u64) -> io::Result<()> {
         let segment = Segment::new(&self.shelf.dir, first);
-        self.file = self.shelf.disk.open(&segment.path, Mode::Append)?;
+        let file = self.shelf.disk.open(&segment.path, Mode::Append)?;
         // An attempt that failed before may have left something there.
-        self.file.set_len(0)?;
-        self.shelf.disk.sync_dir(&self.shelf.dir, Site::JournalName)?;
+        file.set_len(0)?;
+        if let Err(error) = self.shelf.disk.sync_dir(&self.shelf.dir, Site::JournalName) {
+            // The next attempt has to make a name of its own: it cannot rely on one that was not synced.
+            let _ = self.shelf.disk.remove(&segment.path);
+            return Err(error);
+        }
+        self.file = file;
         self.length = 0;
         self.is_torn = false;
         self.shelf.change(|held| held.segments.push_back(segment));
