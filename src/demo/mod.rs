@@ -132,7 +132,8 @@ fn source(urls: Vec<String>) -> Source {
         let id = Identity { source: None, file: None, seq };
         Ok(Input::Line(Line { id, text: Text::Whole(Bytes::from(url)), place: None }))
     };
-    Source { lines: stream::iter(urls.into_iter().zip(1..).map(line)).boxed(), keeps: Keeps::Nothing, extent: None }
+    let lines = stream::iter(urls.into_iter().zip(1..).map(line)).boxed();
+    Source { lines, keeps: Keeps::Nothing, breaks: None, extent: None }
 }
 
 /// A sink that counts, and keeps one record of each sort to show.

@@ -34,7 +34,7 @@ pub enum State {
     Open,
     /// No more lines come.
     Ended,
-    /// The journal could not be written, for this reason.
+    /// No more lines come, for this reason.
     Broken(String),
 }
 
@@ -71,7 +71,7 @@ impl Shelf {
         self.disk.free(&self.dir)
     }
 
-    /// No more lines come, because there are none or because the journal could not be written.
+    /// No more lines come, because there are none or for another reason.
     pub fn end(&self, ended: Result<(), String>) {
         self.change(|held| held.state = ended.map_or_else(State::Broken, |()| State::Ended));
     }

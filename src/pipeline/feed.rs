@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
-use futures::stream::{BoxStream, Stream, StreamExt};
+use futures::future::BoxFuture;
+use futures::stream::{BoxStream, FuturesUnordered, Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,8 @@ use crate::item::{Done, Echo, Input, Job, Kind, Line, Record, Rejection, Room, T
 
 pub(super) struct Feed {
     pub lines: InTurns,
+    /// What ends the run, also while there is no room for lines.
+    pub breaks: FuturesUnordered<BoxFuture<'static, BoxError>>,
     /// Per source: whether the next start finds its lines again.
     pub durable: Vec<bool>,
     pub window: Window,
@@ -27,6 +30,15 @@ pub(super) struct Feed {
 impl Feed {
     /// Accepts lines until the input ends or `stop` is pulled.
     pub async fn run(mut self) -> Result<(), BoxError> {
+        let mut breaks = std::mem::take(&mut self.breaks);
+        tokio::select! {
+            biased;
+            Some(error) = breaks.next() => Err(error),
+            ended = self.feed() => ended,
+        }
+    }
+
+    async fn feed(&mut self) -> Result<(), BoxError> {
         let mut turn = 0;
         let stop = self.stop.clone();
         while let Some(Some((room, slot))) = stop.run_until_cancelled(self.room()).await {

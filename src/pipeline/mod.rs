@@ -162,11 +162,12 @@ pub fn start(
     let (acks, from_acks) = mpsc::channel(16);
     let is_durable = |source: &Source| !matches!(source.keeps, Keeps::Nothing);
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
-    let lines = parts.sources.into_iter().map(|source| source.lines).collect();
+    let (lines, breaks): (_, Vec<_>) = parts.sources.into_iter().map(|source| (source.lines, source.breaks)).unzip();
     let memory = Memory::new(settings.body_memory);
 
     let feed = feed::Feed {
         lines: feed::InTurns::new(lines),
+        breaks: breaks.into_iter().flatten().collect(),
         durable: durable.clone(),
         window: Window::new(settings.window, settings.window_bytes),
         queue,

@@ -7,10 +7,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::executor::block_on;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::reader::{Chunk, read};
@@ -50,10 +51,17 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Resul
             .map_err(|error| format!("the journal in {}: {error}", past.dir.display()))?;
     let (shelf, stop) = (Arc::clone(writer.shelf()), CancellationToken::new());
     announce(torn, &shelf, &settled);
+    let (broken, breaks) = oneshot::channel();
     let intake = Intake { writer, bounds, splitter, stop: stop.clone() };
-    std::thread::spawn(move || intake.run(read(input)));
+    std::thread::spawn(move || intake.run(read(input), broken));
     let keeps = Keeps::Lines(Box::new(Arc::clone(&shelf)));
-    Ok(Source { lines: read_back(shelf, stop, settled, name), keeps, extent: None })
+    let breaks = breaks.then(|broken| async move {
+        match broken {
+            Ok(why) => BoxError::from(why),
+            Err(_) => std::future::pending().await,
+        }
+    });
+    Ok(Source { lines: read_back(shelf, stop, settled, name), keeps, breaks: Some(breaks.boxed()), extent: None })
 }
 
 /// Says what earlier runs have left.
@@ -77,56 +85,69 @@ struct Intake {
 }
 
 /// Whether more can come.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Input {
     Open,
     Ended,
+    Failed(io::Error),
 }
 
 impl Intake {
-    fn run(mut self, chunks: mpsc::Receiver<Chunk>) {
+    fn run(mut self, chunks: mpsc::Receiver<Chunk>, broken: oneshot::Sender<String>) {
         let ended = self.take_all(chunks);
-        self.writer.shelf().end(ended.map_err(|error| error.to_string()));
+        if let Err(why) = &ended {
+            // The lines before may take long to be done, and their results may be on the same disk.
+            let _ = broken.send(why.clone());
+        }
+        self.writer.shelf().end(ended);
     }
 
-    fn take_all(&mut self, mut chunks: mpsc::Receiver<Chunk>) -> io::Result<()> {
+    fn take_all(&mut self, mut chunks: mpsc::Receiver<Chunk>) -> Result<(), String> {
         let most = BATCH.min(usize::try_from(self.bounds.max_journal / 4).unwrap_or(BATCH));
-        let mut input = Input::Open;
-        while input == Input::Open {
+        loop {
             let mut batch = Batch::default();
-            match block_on(self.stop.run_until_cancelled(chunks.recv())) {
-                Some(Some(chunk)) => input = self.take(chunk, &mut batch)?,
-                Some(None) => return Err(io::Error::other("the reader of standard input ended without saying why")),
+            let mut input = match block_on(self.stop.run_until_cancelled(chunks.recv())) {
+                Some(Some(chunk)) => self.take(chunk, &mut batch),
+                Some(None) => Input::Failed(io::Error::other("its reader ended without saying why")),
                 // What was read already is still accepted.
-                None => input = Input::Ended,
-            }
+                None => Input::Ended,
+            };
             // What waits behind it is accepted with it: one sync for all.
             while batch.bytes() < most
                 && let Ok(chunk) = chunks.try_recv()
             {
-                input = self.take(chunk, &mut batch)?;
+                input = self.take(chunk, &mut batch);
             }
-            self.wait_for_room(batch.bytes() as u64)?;
-            let dir = self.writer.shelf().dir().to_owned();
-            patiently(&dir, || self.writer.append(&batch))?;
+            self.accept(&batch).map_err(|error| {
+                format!("cannot write the journal in {}: {error}", self.writer.shelf().dir().display())
+            })?;
+            match input {
+                Input::Open => {}
+                Input::Ended => return Ok(()),
+                Input::Failed(error) => return Err(format!("cannot read the input: {error}")),
+            }
         }
-        Ok(())
     }
 
-    fn take(&mut self, chunk: Chunk, batch: &mut Batch) -> io::Result<Input> {
+    fn accept(&mut self, batch: &Batch) -> io::Result<()> {
+        self.wait_for_room(batch.bytes() as u64)?;
+        let dir = self.writer.shelf().dir().to_owned();
+        patiently(&dir, || self.writer.append(batch))
+    }
+
+    fn take(&mut self, chunk: Chunk, batch: &mut Batch) -> Input {
         match chunk {
             Chunk::Bytes(bytes) => {
                 self.splitter.push(bytes);
                 while let Some(split) = self.splitter.next() {
                     push(split, batch);
                 }
-                Ok(Input::Open)
+                Input::Open
             }
             Chunk::End => {
                 self.splitter.finish().into_iter().for_each(|split| push(split, batch));
-                Ok(Input::Ended)
+                Input::Ended
             }
-            Chunk::Failed(error) => Err(error),
+            Chunk::Failed(error) => Input::Failed(error),
         }
     }
 
@@ -144,7 +165,7 @@ impl Intake {
             }
             self.writer.shelf().wait(LOOK_EVERY);
         }
-        if is_waiting {
+        if is_waiting && !self.stop.is_cancelled() {
             tracing::info!("lines are read again");
         }
         Ok(())
@@ -222,9 +243,7 @@ fn send_batches(mut reader: Reader, shelf: &Shelf, batches: &mpsc::Sender<Batche
         let batch = match reader.take() {
             Ok(Taken::Lines(lines)) => Ok(lines),
             Ok(Taken::UpToDate) => match shelf.wait_for(reader.next_seq()) {
-                State::Broken(why) => {
-                    Err(format!("cannot write the journal in {}: {why}", shelf.dir().display()).into())
-                }
+                State::Broken(why) => Err(why.into()),
                 State::Ended if shelf.next() == reader.next_seq() => return,
                 State::Open | State::Ended => continue,
             },

@@ -107,11 +107,11 @@ impl File {
         };
         if self.follow {
             let lines = rounds::in_rounds(trails, move || opener.search());
-            return Ok(Source { lines, keeps, extent: None });
+            return Ok(Source { lines, keeps, breaks: None, extent: None });
         }
         let bytes = trails.iter().map(|trail| trail.bytes().map_err(|error| AtPath::new(trail.path(), error)));
         let extent = Some(Extent::new(bytes.sum::<Result<_, _>>()?));
-        Ok(Source { lines: rounds::in_turn(trails), keeps, extent })
+        Ok(Source { lines: rounds::in_turn(trails), keeps, breaks: None, extent })
     }
 
     /// Without a memory, and to the ends: files may be pipes, too.
@@ -126,7 +126,7 @@ impl File {
             files.push((label, file));
         }
         let lines = lines::of(files, name, self.max_line.0)?;
-        Ok(Source { lines, keeps: Keeps::Nothing, extent: total.map(Extent::new) })
+        Ok(Source { lines, keeps: Keeps::Nothing, breaks: None, extent: total.map(Extent::new) })
     }
 
     /// Whether several files can be meant.

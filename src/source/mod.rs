@@ -15,6 +15,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::Serialize;
 
@@ -34,6 +35,8 @@ pub struct Source {
     pub lines: BoxStream<'static, Result<Input, BoxError>>,
     /// What it keeps of lines for a restart.
     pub keeps: Keeps,
+    /// Where it can break while nobody takes its lines: resolves when it has, and the run ends at once.
+    pub breaks: Option<BoxFuture<'static, BoxError>>,
     /// How much there is to read, when that is known.
     pub extent: Option<Extent>,
 }
