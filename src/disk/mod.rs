@@ -170,6 +170,8 @@ pub struct Mark {
     pub position: Position,
     /// The file.
     pub file: Arc<dyn DiskFile>,
+    /// Its name, for messages.
+    pub path: PathBuf,
 }
 
 /// Appends all of it. On an error the file is cut back to what it was, as far as possible.

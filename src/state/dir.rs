@@ -8,6 +8,13 @@ use super::Checkpoint;
 use crate::disk::{Disk, DiskFile, Mark, Mode, Site, patiently};
 use crate::error::{AtPath, BoxError};
 
+/// A data directory that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0}; it has to be a directory that fetchd can write to: mend it, or name another with `--data-dir` or `state.data_dir`"
+)]
+struct Unusable(#[source] AtPath);
+
 /// An open data directory, and what its checkpoint said.
 #[derive(Debug)]
 pub struct State {
@@ -26,7 +33,7 @@ impl State {
     /// # Errors
     /// When it cannot be read or written, or another process has it.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, BoxError> {
-        let at = |error| AtPath::new(dir, error);
+        let at = |error| Unusable(AtPath::new(dir, error));
         disk.create_dir(dir).map_err(at)?;
         keep_name(disk.as_ref(), dir).map_err(at)?;
         let lock = disk.open(&dir.join("lock"), Mode::Append).map_err(at)?;
@@ -44,7 +51,7 @@ impl State {
     /// When something could not be made to last. Nothing more can be believed then.
     pub fn save(&self, checkpoint: &Checkpoint, marks: &[Mark]) -> Result<(), BoxError> {
         for mark in marks {
-            mark.file.sync(Site::Output).map_err(|error| format!("cannot sync the sink `{}`: {error}", mark.sink))?;
+            mark.file.sync(Site::Output).map_err(|error| format!("cannot sync {}: {error}", mark.path.display()))?;
         }
         patiently(&self.dir, || checkpoint.save(self.disk.as_ref(), &self.dir))
             .map_err(|error| format!("cannot write the checkpoint in {}: {error}", self.dir.display()).into())

@@ -118,9 +118,9 @@ impl Output {
     /// What the system says.
     pub fn flush(&mut self) -> io::Result<Mark> {
         self.end_frame()?;
-        let Growing { file, number, .. } = &self.growing;
+        let Growing { file, number, path, .. } = &self.growing;
         let position = Position { file: file.id(), number: *number, length: file.length()? };
-        Ok(Mark { sink: Arc::clone(&self.sink), position, file: Arc::clone(file) })
+        Ok(Mark { sink: Arc::clone(&self.sink), position, file: Arc::clone(file), path: path.clone() })
     }
 
     /// Bytes of the file that is written, and of the records that wait for it.
