@@ -1,4 +1,4 @@
-//! Outputs of the real binary: rotated, compressed, opened anew, shared, on full disks, and after kill -9.
+//! Outputs of the real binary: rotated, compressed, opened anew, shared, on full and broken disks, and after kill -9.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,8 +11,12 @@
 #[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod common;
 
+mod broken;
 mod full;
+mod place;
 mod process;
+mod refused;
 #[path = "../outputs/scene.rs"]
 #[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod scene;
+mod small_disk;
