@@ -1,6 +1,7 @@
 //! Disks that are broken: calls of the system fail, by `strace`, on one file of the real binary. It ends at once and says
 //! which file, and the next run finds every accepted line, once.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::Command;
@@ -157,5 +158,37 @@ fn a_sync_that_finds_the_disk_full_is_made_good_by_writing_again() {
         let ended = fetchd.wait();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert_eq!(place.recorded(), [1, 2, 3]);
+    }
+}
+
+#[test]
+fn an_input_that_cannot_be_read_is_not_taken_for_a_broken_journal() {
+    let place = Place::new();
+    // There is nothing at the first address of a process.
+    let unreadable = File::open("/proc/self/mem").unwrap();
+    let ended = place.fetchd().stdin(unreadable).run("");
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot read the input: Input/output error"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("journal in"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_disk_that_is_broken_at_the_start_exits_with_2_and_nothing_is_sent() {
+    if !traces() {
+        return;
+    }
+    for (file, call, says) in [
+        ("state/checkpoint.new", "fdatasync", "cannot write the checkpoint in"),
+        ("state/journal/urls/00000000000000000001.lines", "openat", "the journal in"),
+        ("results.jsonl", "openat", "results.jsonl: "),
+    ] {
+        let (place, origin) = (Place::new(), Origin::start());
+        let fault = Fault { path: place.path(file), call, when: "1+", error: "EIO" };
+        let ended = start(&place, "", &fault).finish(origin.url("/ok/1"));
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(says) && ended.stderr.contains("Input/output error"), "{}", ended.stderr);
+        assert_eq!(origin.accepts(), 0);
+        place.finish(&origin, 1..=2);
+        assert_eq!(place.recorded(), [1, 2]);
     }
 }
