@@ -12,7 +12,7 @@ use tokio_stream::wrappers::SignalStream;
 
 use super::http;
 use crate::config::{Config, Named};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, Position, RealDisk};
 use crate::error::{BoxError, Chain, Error};
 use crate::item::{Identity, Settled};
 use crate::open_files;
@@ -62,7 +62,7 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&State>) -> R
     let mut sinks = Vec::new();
     for sink in &config.sinks {
         let name = sink.name.as_deref();
-        let known = state.map(|state| state.checkpoint.sinks.get(name.unwrap_or_default()));
+        let known = state.map(|state| position_of(sink, config, disk.as_ref(), state));
         let kept = match known {
             None => Kept::No,
             Some(None) => Kept::New,
@@ -79,6 +79,23 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&State>) -> R
     }
     sinks.sort_by_key(Opened::rank);
     Ok(sinks)
+}
+
+/// Where the output of a sink is accounted for. One that got another name is known by its file: the records in it are
+/// still the results of their lines.
+fn position_of<'a>(
+    sink: &Named<SinkConfig>,
+    config: &Config,
+    disk: &dyn Disk,
+    state: &'a State,
+) -> Option<&'a Position> {
+    let known = &state.checkpoint.sinks;
+    let SinkConfig::Jsonl(jsonl) = &sink.component else { return None };
+    let is_name_of = |name: &str| config.sinks.iter().any(|sink| sink.name.as_deref().unwrap_or_default() == name);
+    known.get(sink.name.as_deref().unwrap_or_default()).or_else(|| {
+        let mut others = known.iter().filter(|(name, _)| !is_name_of(name));
+        others.find(|(_, position)| jsonl.has(disk, position.file)).map(|(_, position)| position)
+    })
 }
 
 /// Finds out which lines were done after the last checkpoint, and writes a new one.

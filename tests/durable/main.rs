@@ -16,6 +16,7 @@ mod full;
 mod place;
 mod process;
 mod refused;
+mod renamed;
 #[path = "../outputs/scene.rs"]
 #[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod scene;

@@ -33,6 +33,7 @@ use self::running::{Running, ToStream};
 use super::stream::Stream;
 use super::writer::Writer;
 use super::{Body, Encoder, Opened, Opening, Reopen, Sink, Wanted};
+use crate::disk::{Disk, FileId, Mode};
 use crate::error::{AtPath, BoxError};
 use crate::units::{Size, Span};
 
@@ -118,6 +119,19 @@ impl Jsonl {
         let open::Found { output, tail, note } = open::open(self, &opening)?;
         let rotation = Rotation { size: self.rotate_size.map(|size| size.0), every: self.rotate_every.map(|s| s.0) };
         Ok(Opened::file(Open { output, tail, encoder, rotation, reopen: opening.reopen }, note))
+    }
+
+    /// Whether a file is one of this output's.
+    pub fn has(&self, disk: &dyn Disk, file: FileId) -> bool {
+        let paths = match self.files() {
+            Files::One(path) => vec![path],
+            Files::Numbered(names, _) => {
+                names.list(disk).unwrap_or_default().into_iter().map(|numbered| numbered.path).collect()
+            }
+        };
+        // What cannot be opened is told when it is opened to be written.
+        let is_it = |path: &PathBuf| path.is_file() && disk.open(path, Mode::Read).is_ok_and(|f| f.id() == file);
+        paths.iter().any(is_it)
     }
 
     /// One file, or several with numbers: a compressed file that goes on growing under its final name would look finished.
