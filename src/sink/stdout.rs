@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use rustix::fs::{OFlags, fcntl_getfl};
 use serde::{Deserialize, Serialize};
 
 use super::stream::Stream;
@@ -31,9 +34,23 @@ impl Stdout {
     /// When it is closed.
     pub fn open(&self, style: Style) -> Result<Opened, BoxError> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        if may_be_closed(&file) {
+            tracing::warn!(
+                "standard output is closed, or is /dev/null: the records on it are lost; write them to a file with -o FILE"
+            );
+        }
         let encoder = Encoder::new(style, self.records, self.body);
         Ok(Opened::stream(Box::new(Open { writer: Writer::new(Stream(file)), encoder })))
     }
+}
+
+/// A standard output that was closed is /dev/null by now, open for both directions: before `main` begins, Rust puts that
+/// in its place. A shell's `>/dev/null` is open for writing only, and meant.
+fn may_be_closed(file: &File) -> bool {
+    let is_null = file.metadata().is_ok_and(|found| {
+        Path::new("/dev/null").metadata().is_ok_and(|null| (found.dev(), found.ino()) == (null.dev(), null.ino()))
+    });
+    is_null && fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::RDWR))
 }
 
 struct Open {

@@ -100,6 +100,17 @@ fn an_empty_or_closed_stdin_is_a_clean_end_and_a_directory_a_clear_error() {
 }
 
 #[test]
+fn records_for_a_closed_standard_output_are_not_lost_in_silence() {
+    let origin = Origin::start();
+    for (stdout, is_said) in [(">&-", true), (">/dev/null", false)] {
+        let ended = Fetchd::in_shell(&format!("exec \"$0\" \"$@\" --allow 127.0.0.0/8 {stdout}"))
+            .run(format!("{}\n", origin.url("/ok/1")));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(ended.stderr.contains("standard output is closed"), is_said, "{stdout}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_log_that_nobody_reads_holds_up_neither_the_records_nor_the_end() {
     let origin = Origin::start();
     for format in ["json", "text"] {
