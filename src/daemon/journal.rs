@@ -98,6 +98,7 @@ fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
     let mut code = 0;
     for source in survey(&RealDisk, &data_dir(place)?, |_, _, _| Ok(()))? {
         let name = shown(&source.name);
+        let pending = grouped(source.pending().unwrap_or_default());
         let Some(journal) = source.journal else {
             writeln!(out, "{name}: its lines are in its files")?;
             continue;
@@ -115,7 +116,10 @@ fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
         }
         if journal.lost.is_empty() {
             let (lines, segments) = (grouped(journal.accepted), counted(journal.segments.len() as u64, "segment"));
-            writeln!(out, "{name}: all of {lines} accepted lines that are not done can be read, in {segments}")?;
+            writeln!(
+                out,
+                "{name}: of {lines} accepted, {pending} are not done, and all of these can be read, in {segments}"
+            )?;
         }
     }
     Ok(code)

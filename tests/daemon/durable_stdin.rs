@@ -284,9 +284,17 @@ fn the_state_of_a_journal_is_told_in_words() {
     assert_eq!(code, Some(0));
     assert!(text.starts_with("urls: accepted 4, settled "), "{text}");
     drop(running);
+}
+
+#[test]
+fn a_check_counts_the_lines_that_are_not_done() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let mut running = half_done(place.durable("[shutdown]\ngrace = \"100ms\""), &origin);
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.wait().code, Some(4));
     let (code, said) = place.journal(&["check"]);
     assert_eq!(code, Some(0));
-    assert!(said.starts_with("urls: all of 4 accepted lines that are not done can be read, in 1 segment"), "{said}");
+    assert_eq!(said, "urls: of 4 accepted, 3 are not done, and all of these can be read, in 1 segment\n");
 }
 
 #[test]
