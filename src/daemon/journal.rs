@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::cli::{JournalArgs, JournalCommand, RunArgs};
+use crate::config::Config;
 use crate::disk::RealDisk;
 use crate::error::{BoxError, Chain};
 use crate::item::Text;
@@ -69,11 +70,19 @@ fn as_text(source: &Surveyed) -> String {
 }
 
 /// Says which lines were accepted and are left for the next start.
-pub(super) fn say_what_is_left(dir: &Path) {
+pub(super) fn say_what_is_left(config: &Config, dir: &Path) {
+    let has = |name: &str| config.sources.iter().any(|source| source.name.as_deref().unwrap_or_default() == name);
     // A run that could not begin has left nothing.
     for source in count(&RealDisk, dir).unwrap_or_default() {
-        if let Some(pending) = source.pending().filter(|pending| *pending > 0) {
-            tracing::info!("left for the next start: {} of `{}`", counted(pending, "accepted line"), source.name);
+        let (name, pending) = (&source.name, source.pending().unwrap_or(0));
+        let lines = counted(pending, "accepted line");
+        match (pending, has(name)) {
+            (0, _) => {}
+            (_, true) => tracing::info!("left for the next start: {lines} of `{name}`"),
+            (_, false) => tracing::warn!(
+                "left in {}: {lines} of `{name}`, a source that this run does not have; they are fetched by a run that has it",
+                dir.display()
+            ),
         }
     }
 }

@@ -65,7 +65,7 @@ pub async fn run(args: &RunArgs) -> u8 {
             if !args.quiet {
                 report(&config, &logs, &Summary::of(&board, &stats, start.elapsed()));
             }
-            config.state.data_dir.iter().for_each(|dir| journal::say_what_is_left(dir));
+            config.state.data_dir.iter().for_each(|dir| journal::say_what_is_left(&config, dir));
             exit_code(end, &config, &board)
         }
         Err(error) => {

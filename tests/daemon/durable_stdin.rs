@@ -298,6 +298,20 @@ fn a_check_counts_the_lines_that_are_not_done() {
 }
 
 #[test]
+fn lines_of_a_source_that_is_not_there_any_more_are_not_forgotten_in_silence() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let mut running = half_done(place.durable("[shutdown]\ngrace = \"100ms\""), &origin);
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.wait().code, Some(4));
+    let state = place.path("state").display().to_string();
+    let other = format!("[source.other.stdin]\ndurable = true\n[state]\ndata_dir = \"{state}\"\nmin_free = \"1\"");
+    let ended = Fetchd::local().config(&other).run("");
+    assert_eq!((ended.code, ended.records.len()), (Some(0), 0));
+    let says = "3 accepted lines of `urls`, a source that this run does not have";
+    assert!(ended.stderr.contains(says), "{}", ended.stderr);
+}
+
+#[test]
 fn a_journal_of_nowhere_is_an_error_that_says_what_to_give() {
     for (args, says) in [
         (vec!["journal", "status"], "write --data-dir DIR"),
