@@ -143,7 +143,7 @@ fn remember_sources(config: &Config, state: &mut State) -> Result<(), Error> {
                 state.checkpoint.sources.insert(name.to_owned(), new);
             }
             (Some(kind), Some(known)) if known.kind == kind => {}
-            (None, None) => {}
+            (None, None) => say_what_is_not_remembered(source, &state.dir),
             (_, Some(known)) => {
                 let (dir, was) = (state.dir.display(), &known.kind);
                 let why = format!(
@@ -154,6 +154,19 @@ fn remember_sources(config: &Config, state: &mut State) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Who gives a data directory may think that everything is safe in it.
+fn say_what_is_not_remembered(source: &Named<SourceConfig>, dir: &Path) {
+    let (name, dir) = (source.name.as_deref().unwrap_or("stdin"), dir.display());
+    match &source.component {
+        SourceConfig::Stdin(_) => tracing::info!(
+            "{dir} remembers no lines of standard input; with `durable = true` in [source.{name}.stdin] they are kept until they are done"
+        ),
+        SourceConfig::File(_) => {
+            tracing::info!("{dir} remembers no lines that come out of a pipe; those of regular files it does");
+        }
+    }
 }
 
 /// Notes where files begin of which nothing is known yet: renamed before the next checkpoint, they would not be found.

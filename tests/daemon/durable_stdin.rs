@@ -312,6 +312,18 @@ fn lines_of_a_source_that_is_not_there_any_more_are_not_forgotten_in_silence() {
 }
 
 #[test]
+fn a_data_directory_that_keeps_no_lines_of_plain_input_says_so() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let says = "with `durable = true` in [source.urls.stdin]";
+    for (source, is_said) in [("", true), ("durable = true", false)] {
+        // Each has a data directory of its own: one that was durable must stay so.
+        let place = if is_said { &place } else { &Place::new() };
+        let ended = place.configured(source, "").run(format!("{}\n", origin.url("/ok/1")));
+        assert_eq!((ended.code, ended.stderr.contains(says)), (Some(0), is_said), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_journal_of_nowhere_is_an_error_that_says_what_to_give() {
     for (args, says) in [
         (vec!["journal", "status"], "write --data-dir DIR"),
