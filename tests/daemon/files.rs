@@ -54,6 +54,14 @@ fn records(path: &Path) -> Vec<serde_json::Value> {
 }
 
 #[test]
+fn a_file_to_be_remembered_that_is_not_there_is_called_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let ended = Fetchd::with(["-i", "nowhere.txt", "--data-dir", "state"]).directory(dir.path()).run("");
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("nowhere.txt: there is no such file"), "{}", ended.stderr);
+}
+
+#[test]
 fn several_input_files_are_named_and_counted_one_by_one() {
     let scene = Scene::new();
     scene.urls("a", &["/ok/1", "/ok/2"]);

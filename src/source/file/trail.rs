@@ -92,7 +92,7 @@ impl Trail {
     pub fn open(course: Course, done: Settled) -> io::Result<Self> {
         let Beginning { legs, seq, lost } = Beginning::find(&course.path, &done)?;
         if legs.is_empty() && course.until == Until::End {
-            return Err(io::ErrorKind::NotFound.into());
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such file"));
         }
         if let Some(lost) = lost {
             tracing::warn!("{lost}");
