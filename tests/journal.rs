@@ -176,6 +176,18 @@ fn a_segment_in_the_middle_that_is_gone_costs_its_own_lines_alone() {
 }
 
 #[test]
+fn segments_of_no_size_have_a_batch_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let mut writer = Writer::open(&disk, dir.path(), 0, 0).unwrap().writer;
+    for seq in 1..=3 {
+        writer.append(&batch(&[url(seq)])).unwrap();
+        Arc::clone(writer.shelf()).forget(seq - 1).unwrap();
+        assert_eq!(lines(&writer, seq), whole([seq]));
+    }
+}
+
+#[test]
 fn a_line_that_looks_like_a_batch_is_a_line() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = open(dir.path(), 0).writer;

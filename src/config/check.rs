@@ -230,6 +230,10 @@ fn sources(config: &Config, report: &mut Report) {
         let (place, max_line) = match &source.component {
             SourceConfig::Stdin(stdin) => {
                 stdins += 1;
+                if stdin.max_journal.0 == 0 {
+                    let message = "`max_journal` is 0, so no line could be accepted; write for example \"4GiB\"";
+                    report.add_at_key(&key("stdin", "max_journal"), message);
+                }
                 (key("stdin", "max_line"), stdin.max_line)
             }
             SourceConfig::File(file) => {

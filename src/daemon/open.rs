@@ -1,6 +1,6 @@
 //! Opens everything before the first request, and finds out what earlier runs have done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -39,9 +39,11 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     // Once more: a pattern may match an output that was created only now.
     refuse_loops(config)?;
     if let Some(state) = &mut state {
+        // Of a source that becomes durable only now, no record is there yet: those with its name are of plain runs.
+        let known: HashSet<String> = state.checkpoint.sources.keys().cloned().collect();
         remember_sources(config, state)?;
         remember_files(config, state);
-        recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
+        recover(state, &known, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
     }
     let mut sources = Vec::new();
     for source in &config.sources {
@@ -99,10 +101,11 @@ fn position_of<'a>(
 }
 
 /// Finds out which lines were done after the last checkpoint, and writes a new one.
-fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
+fn recover(state: &mut State, known: &HashSet<String>, sinks: &mut [Opened]) -> Result<(), BoxError> {
     let sources = &state.checkpoint.sources;
     let is_pending = |id: &Identity| {
-        let source = sources.get(id.source.as_deref().unwrap_or_default());
+        let name = id.source.as_deref().unwrap_or_default();
+        let source = sources.get(name).filter(|_| known.contains(name));
         source.is_some_and(|source| {
             // A durable source of files always names the file.
             let is_of_source = id.file.is_some() == (source.kind == "file");

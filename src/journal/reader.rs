@@ -116,8 +116,15 @@ impl Reader {
 
     /// Goes to the start of a segment.
     fn go(&self, pick: impl Fn(&VecDeque<Segment>, u64) -> Option<&Segment>) -> io::Result<At> {
-        let segment = pick(&self.shelf.held().segments, self.next).cloned();
-        let Segment { first, path, .. } = segment.ok_or_else(|| io::Error::other("a journal has no segments"))?;
-        Ok(At { first, walk: Walk::new(self.shelf.disk.open(&path, Mode::Read)?) })
+        loop {
+            let segment = pick(&self.shelf.held().segments, self.next).cloned();
+            let Segment { first, path, .. } = segment.ok_or_else(|| io::Error::other("a journal has no segments"))?;
+            match self.shelf.disk.open(&path, Mode::Read) {
+                Ok(file) => return Ok(At { first, walk: Walk::new(file) }),
+                // Its lines were done, and it went in between.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.shelf.has(first) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }

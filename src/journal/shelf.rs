@@ -24,6 +24,8 @@ pub(super) struct Held {
     pub segments: VecDeque<Segment>,
     /// The number that the next accepted line will have.
     pub next: u64,
+    /// All lines up to this one are done, and that is remembered.
+    pub done_through: u64,
     pub state: State,
 }
 
@@ -40,7 +42,7 @@ pub enum State {
 
 impl Shelf {
     pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, segments: Vec<Segment>, next: u64) -> Arc<Self> {
-        let held = Held { segments: segments.into(), next, state: State::Open };
+        let held = Held { segments: segments.into(), next, done_through: 0, state: State::Open };
         Arc::new(Self { disk, dir, held: Mutex::new(held), changed: Condvar::new() })
     }
 
@@ -56,6 +58,11 @@ impl Shelf {
     /// Bytes of all segments.
     pub fn bytes(&self) -> u64 {
         self.held().segments.iter().map(|segment| segment.length).sum()
+    }
+
+    /// Whether there is a segment that begins with this line.
+    pub(super) fn has(&self, first: u64) -> bool {
+        self.held().segments.iter().any(|segment| segment.first == first)
     }
 
     /// Where it is.
@@ -74,6 +81,23 @@ impl Shelf {
     /// No more lines come, because there are none or for another reason.
     pub fn end(&self, ended: Result<(), String>) {
         self.change(|held| held.state = ended.map_or_else(State::Broken, |()| State::Ended));
+    }
+
+    /// Removes the segments of which it is known that all their lines are done.
+    pub(super) fn clear_up(&self) -> io::Result<()> {
+        loop {
+            let mut held = self.held();
+            let is_done = |second: &Segment| second.first <= held.done_through + 1;
+            // A reader must not find what is about to go.
+            let done = if held.segments.get(1).is_some_and(is_done) { held.segments.pop_front() } else { None };
+            drop(held);
+            let Some(Segment { path, .. }) = done else { return Ok(()) };
+            self.changed.notify_all();
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Held)) {
@@ -108,15 +132,7 @@ impl Shelf {
 impl Forget for Arc<Shelf> {
     /// Removes the segments whose lines are all done, but never the last: the numbers go on from it.
     fn forget(&mut self, through: u64) -> io::Result<()> {
-        loop {
-            let path = match self.held().segments.make_contiguous() {
-                [first, second, ..] if second.first <= through + 1 => first.path.clone(),
-                _ => return Ok(()),
-            };
-            match self.disk.remove(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => self.change(|held| drop(held.segments.pop_front())),
-            }
-        }
+        self.change(|held| held.done_through = held.done_through.max(through));
+        self.clear_up()
     }
 }

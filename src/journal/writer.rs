@@ -79,7 +79,7 @@ impl Writer {
             return Ok(());
         }
         let first = self.shelf.next();
-        if self.length >= self.most {
+        if self.length > 0 && self.length >= self.most {
             self.begin_segment(first)?;
         }
         if self.is_torn {
@@ -105,12 +105,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on in another segment, so that this one can be removed when its lines are done.
+    /// Goes on in another segment, so that this one can be removed when its lines are done, which they may be already.
     ///
     /// # Errors
     /// What the system says.
     pub fn roll(&mut self) -> io::Result<()> {
-        if self.length == 0 { Ok(()) } else { self.begin_segment(self.shelf.next()) }
+        if self.length > 0 {
+            self.begin_segment(self.shelf.next())?;
+        }
+        self.shelf.clear_up()
     }
 
     fn begin_segment(&mut self, first: u64) -> io::Result<()> {

@@ -85,9 +85,9 @@ impl Core {
     pub fn troubles(&mut self, now: Duration) -> Vec<Trouble> {
         self.troubles.news = false;
         let clocks = self.clocks(now);
-        let last_ends_first = self.troubles.hosts.iter().rev().take(MOST);
+        let last_ends_first = self.troubles.hosts.iter().rev();
         let left = last_ends_first.filter(|(end, _)| end.as_of(now) != End::default());
-        left.map(|(_, id)| self.hosts[*id].trouble(&self.settings, clocks)).collect()
+        left.take(MOST).map(|(_, id)| self.hosts[*id].trouble(&self.settings, clocks)).collect()
     }
 
     /// Notes until when a host is in trouble.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::reader::{Chunk, read};
 use super::splitter::{Split, Splitter};
-use super::{Keeps, Past, Source, lines};
+use super::{Forget, Keeps, Past, Source, lines};
 use crate::disk::patiently;
 use crate::error::BoxError;
 use crate::item::{self, Identity, Line, Settled, Text};
@@ -49,6 +49,10 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Resul
     let Opened { writer, torn } =
         Writer::open(&past.disk, &past.dir, settled.last(), SEGMENT.min(bounds.max_journal / 4))
             .map_err(|error| format!("the journal in {}: {error}", past.dir.display()))?;
+    // What is done may leave no room for more, and without more nobody says again that it is done.
+    Arc::clone(writer.shelf())
+        .forget(settled.through())
+        .map_err(|error| format!("the journal in {}: {error}", past.dir.display()))?;
     let (shelf, stop) = (Arc::clone(writer.shelf()), CancellationToken::new());
     announce(torn, &shelf, &settled);
     let (broken, breaks) = oneshot::channel();
@@ -115,7 +119,11 @@ impl Intake {
             while batch.bytes() < most
                 && let Ok(chunk) = chunks.try_recv()
             {
-                input = self.take(chunk, &mut batch);
+                match self.take(chunk, &mut batch) {
+                    // More may come, but nobody wants it after a stop.
+                    Input::Open => {}
+                    end => input = end,
+                }
             }
             self.accept(&batch).map_err(|error| {
                 format!("cannot write the journal in {}: {error}", self.writer.shelf().dir().display())

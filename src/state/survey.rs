@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Checkpoint;
-use crate::disk::{Disk, Mode};
+use crate::disk::{Disk, Mode, Site};
 use crate::error::{AtPath, BoxError};
 use crate::item::{Settled, Text};
 use crate::journal::{Found, Segment, Walk, segments};
@@ -97,6 +97,9 @@ fn count_journal(disk: &dyn Disk, dir: &Path, settled: &Settled) -> io::Result<J
     }
     if let Some(last) = segments.last() {
         let file = disk.open(&last.path, Mode::Read)?;
+        // A producer goes on from what is counted here, so that must last.
+        file.sync(Site::JournalFound)?;
+        disk.sync_dir(dir, Site::JournalFound)?;
         let length = file.length()?;
         let mut walk = Walk::new(file);
         journal.accepted = journal.accepted.max(last.first - 1);

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
+use crate::common::PATIENCE;
 use crate::common::fetchd::{Fetchd, Running, kind, seq};
 use crate::common::origin::Origin;
 
@@ -60,6 +62,13 @@ impl Place {
     fn segment(&self) -> PathBuf {
         let mut segments = fs::read_dir(self.path("state/journal/urls")).unwrap();
         segments.next().unwrap().unwrap().path()
+    }
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "it does not come to that");
     }
 }
 
@@ -174,6 +183,47 @@ fn a_full_journal_stops_the_reading_until_lines_are_done() {
     }
     writer.join().unwrap();
     assert_eq!(running.wait().code, Some(0));
+}
+
+#[test]
+fn a_journal_that_is_full_of_what_is_done_takes_more_lines() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let source = "durable = true\nmax_journal = \"40KiB\"";
+    let lines = |n: u32| (0..n).map(|n| format!("{}\n", origin.url(&format!("/ok/{n}")))).collect::<String>();
+    let mut running = place.configured(source, "").start();
+    for _ in 0..2 {
+        // Nearly as much as the journal holds; done, and committed, before more comes.
+        running.line(lines(900).trim_end());
+        for _ in 0..900 {
+            running.record();
+        }
+        wait_until(|| place.status()["pending"] == 0);
+    }
+    running.signal(Signal::SIGKILL);
+    drop(running);
+    let ended = place.configured(source, "").run(lines(900));
+    assert_eq!((ended.code, ended.records.len()), (Some(0), 900));
+}
+
+#[test]
+fn the_records_of_a_plain_run_are_not_those_of_a_source_that_becomes_durable() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let results = place.path("results.jsonl");
+    let sink = format!("[sink.results.jsonl]\npath = \"{}\"", results.display());
+    let hangs = origin.url("/hang");
+    let mut plain = place.configured("", &sink).start();
+    for n in 1..=3 {
+        plain.line(&origin.url(&format!("/ok/{n}")));
+    }
+    plain.line(&hangs);
+    origin.wait_for_requests(4);
+    wait_until(|| fs::read_to_string(&results).unwrap().lines().count() == 3);
+    plain.signal(Signal::SIGKILL);
+    drop(plain);
+    let ended = place.durable(&sink).run(format!("{}\n", origin.url("/ok/9")));
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(records(&results).last().unwrap()["json"]["n"], 9);
+    assert_eq!(records(&results).len(), 4);
 }
 
 #[test]

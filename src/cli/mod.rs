@@ -1,8 +1,12 @@
 //! The command line, and how its flags override the configuration.
 
+mod journal;
+
 use std::path::PathBuf;
 
 use clap::{Arg, Args, CommandFactory, Parser, Subcommand};
+
+pub use journal::{JournalArgs, JournalCommand};
 
 use crate::config::{Config, Problem, Report, Written};
 use crate::fetch::FetchConfig;
@@ -65,46 +69,6 @@ pub enum Command {
     /// Print the manual page
     #[command(after_help = "Example: fetchd man | man -l -")]
     Man,
-}
-
-/// What to look at in a data directory.
-#[derive(Debug, Subcommand)]
-pub enum JournalCommand {
-    /// Count the lines that were accepted, are done, and are not
-    #[command(mut_args(lay_out))]
-    Status {
-        /// Where.
-        #[command(flatten)]
-        place: JournalArgs,
-        /// Write one JSON object [default: text]. Example: fetchd journal status --data-dir state --json
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the lines that are not done, as they were accepted
-    #[command(mut_args(lay_out))]
-    Dump {
-        /// Where.
-        #[command(flatten)]
-        place: JournalArgs,
-    },
-    /// Read everything, and say which lines are lost
-    #[command(mut_args(lay_out))]
-    Check {
-        /// Where.
-        #[command(flatten)]
-        place: JournalArgs,
-    },
-}
-
-/// Where a journal is.
-#[derive(Debug, Args)]
-pub struct JournalArgs {
-    /// The configuration that names the data directory [default: none]. Example: -c fetchd.toml
-    #[arg(short, long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The data directory [default: none]. Example: --data-dir state
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    pub data_dir: Option<PathBuf>,
 }
 
 /// The short help of an option says what it does and its default; the long help adds the example in a line of its own.
