@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Segment;
 use crate::disk::Disk;
 use crate::source::Forget;
@@ -112,14 +114,21 @@ impl Shelf {
         held.state.clone()
     }
 
-    /// Lets those who wait look again.
-    pub fn wake(&self) {
+    /// Pulls `stop`, and lets those who wait know.
+    pub fn stop(&self, stop: &CancellationToken) {
+        // With the lock in hand, nobody is between looking at it and waiting.
+        let held = self.held();
+        stop.cancel();
+        drop(held);
         self.changed.notify_all();
     }
 
-    /// Waits until something changes, but not for longer than this.
-    pub fn wait(&self, most: Duration) {
-        drop(self.changed.wait_timeout(self.held(), most));
+    /// Waits until something changes or `stop` is pulled, but not for longer than this.
+    pub fn wait(&self, stop: &CancellationToken, most: Duration) {
+        let held = self.held();
+        if !stop.is_cancelled() {
+            drop(self.changed.wait_timeout(held, most));
+        }
     }
 
     /// Waits until no more lines come, but not for longer than this.

@@ -171,7 +171,7 @@ impl Intake {
                 let dir = self.writer.shelf().dir().to_owned();
                 patiently(&dir, || self.writer.roll())?;
             }
-            self.writer.shelf().wait(LOOK_EVERY);
+            self.writer.shelf().wait(&self.stop, LOOK_EVERY);
         }
         if is_waiting && !self.stop.is_cancelled() {
             tracing::info!("lines are read again");
@@ -214,8 +214,7 @@ impl Drop for Tap {
     /// Waits a moment, so that what was taken from the producer already is accepted before the process ends.
     fn drop(&mut self) {
         const LAST_BATCH: Duration = Duration::from_millis(500);
-        self.stop.cancel();
-        self.shelf.wake();
+        self.shelf.stop(&self.stop);
         self.shelf.wait_for_end(LAST_BATCH);
     }
 }

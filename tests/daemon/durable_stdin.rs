@@ -202,7 +202,7 @@ fn a_journal_that_is_full_of_what_is_done_takes_more_lines() {
     running.signal(Signal::SIGKILL);
     drop(running);
     let ended = place.configured(source, "").run(lines(900));
-    assert_eq!((ended.code, ended.records.len()), (Some(0), 900));
+    assert_eq!((ended.code, ended.records.len()), (Some(0), 900), "{}", ended.stderr);
 }
 
 #[test]
