@@ -2,17 +2,21 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by a panic")]
 
+#[path = "common/tampered.rs"]
+mod tampered;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fetchd::disk::{Disk, DiskFile, FileId, Mode, RealDisk, Site};
+use fetchd::disk::{Disk, RealDisk};
 use fetchd::item::Text;
 use fetchd::journal::{Batch, Opened, Reader, Taken, Writer};
 use fetchd::source::Forget;
 use proptest::prelude::*;
+use tampered::{Tamper, Tampered};
 
 /// So small that a few lines fill a segment.
 const SEGMENT: u64 = 200;
@@ -88,7 +92,7 @@ proptest! {
                 }
                 Event::Forget(percent) => {
                     through = through.max(last * percent / 100);
-                    Arc::clone(writer.shelf()).forget(through).unwrap();
+                    writer.shelf().forget(through).unwrap();
                 }
                 Event::Restart => {
                     let opened = open(dir.path(), through);
@@ -99,7 +103,7 @@ proptest! {
             prop_assert_eq!(writer.shelf().next(), last + 1);
             prop_assert_eq!(lines(&writer, through + 1), whole(through + 1..=last));
         }
-        Arc::clone(writer.shelf()).forget(last).unwrap();
+        writer.shelf().forget(last).unwrap();
         prop_assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "only the segment that is written to is left");
     }
 }
@@ -182,7 +186,7 @@ fn segments_of_no_size_have_a_batch_each() {
     let mut writer = Writer::open(&disk, dir.path(), 0, 0).unwrap().writer;
     for seq in 1..=3 {
         writer.append(&batch(&[url(seq)])).unwrap();
-        Arc::clone(writer.shelf()).forget(seq - 1).unwrap();
+        writer.shelf().forget(seq - 1).unwrap();
         assert_eq!(lines(&writer, seq), whole([seq]));
     }
 }
@@ -196,88 +200,33 @@ fn a_line_that_looks_like_a_batch_is_a_line() {
     assert_eq!(lines(&open(dir.path(), 0).writer, 1), [(1, Some(strange)), (2, Some(url(2)))]);
 }
 
-/// A disk that is full when something is synced, once each time that a test says so.
-#[derive(Debug)]
+/// Says that the disk is full when something is synced, once each time that a test wants it.
+#[derive(Debug, Default)]
 struct FullOnce {
     dirs: AtomicBool,
-    files: Arc<AtomicBool>,
+    files: AtomicBool,
 }
-
-#[derive(Debug)]
-struct FullFile(Arc<dyn DiskFile>, Arc<AtomicBool>);
 
 fn full_once(is_full: &AtomicBool) -> io::Result<()> {
     if is_full.swap(false, Ordering::Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
 }
 
-impl Disk for FullOnce {
-    fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(FullFile(RealDisk.open(path, mode)?, Arc::clone(&self.files))))
+impl Tamper for FullOnce {
+    fn sync(&self) -> io::Result<()> {
+        full_once(&self.files)
     }
 
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove(path)
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        RealDisk.list(dir)
-    }
-
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        RealDisk.create_dir(dir)
-    }
-
-    fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()> {
-        full_once(&self.dirs)?;
-        RealDisk.sync_dir(dir, site)
-    }
-
-    fn free(&self, dir: &Path) -> io::Result<u64> {
-        RealDisk.free(dir)
-    }
-}
-
-impl DiskFile for FullFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
-    }
-
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.append(bytes)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.0.length()
-    }
-
-    fn sync(&self, site: Site) -> io::Result<()> {
-        full_once(&self.1)?;
-        self.0.sync(site)
-    }
-
-    fn try_lock(&self) -> io::Result<bool> {
-        self.0.try_lock()
-    }
-
-    fn id(&self) -> FileId {
-        self.0.id()
+    fn sync_dir(&self) -> io::Result<()> {
+        full_once(&self.dirs)
     }
 }
 
 #[test]
 fn what_a_failed_sync_was_for_is_taken_back_and_done_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = Arc::new(FullOnce { dirs: AtomicBool::new(false), files: Arc::default() });
-    let shared: Arc<dyn Disk> = Arc::<FullOnce>::clone(&disk);
-    let mut writer = Writer::open(&shared, dir.path(), 0, SEGMENT).unwrap().writer;
+    let full = Arc::<FullOnce>::default();
+    let disk: Arc<dyn Disk> = Arc::new(Tampered(Arc::clone(&full)));
+    let mut writer = Writer::open(&disk, dir.path(), 0, SEGMENT).unwrap().writer;
     let bytes = || -> Vec<u64> {
         RealDisk.list(dir.path()).unwrap().iter().map(|path| fs::metadata(path).unwrap().len()).collect()
     };
@@ -285,10 +234,10 @@ fn what_a_failed_sync_was_for_is_taken_back_and_done_anew() {
     writer.append(&batch(&twelve)).unwrap();
     let before = bytes();
     assert!(before[0] >= SEGMENT, "the next batch begins a segment");
-    disk.dirs.store(true, Ordering::Relaxed);
+    full.dirs.store(true, Ordering::Relaxed);
     writer.append(&batch(&[url(13)])).unwrap_err();
     assert_eq!(bytes(), before, "a name that was not synced is none");
-    disk.files.store(true, Ordering::Relaxed);
+    full.files.store(true, Ordering::Relaxed);
     writer.append(&batch(&[url(13)])).unwrap_err();
     assert_eq!(bytes(), [before[0], 0], "a batch that was not synced is none");
     assert_eq!(lines(&writer, 1), whole(1..=12));

@@ -53,7 +53,7 @@ fn as_json(source: &Surveyed) -> serde_json::Value {
         "settled": source.settled,
         "pending": source.pending(),
         "bytes": journal.map(|journal| journal.bytes),
-        "segments": journal.map(|journal| journal.segments.len()),
+        "segments": journal.map(|journal| journal.segments),
     })
 }
 
@@ -62,7 +62,7 @@ fn as_text(source: &Surveyed) -> String {
     match (&source.journal, source.pending()) {
         (Some(journal), Some(pending)) => {
             let (accepted, pending) = (grouped(journal.accepted), grouped(pending));
-            let (bytes, segments) = (in_bytes(journal.bytes), counted(journal.segments.len() as u64, "segment"));
+            let (bytes, segments) = (in_bytes(journal.bytes), counted(journal.segments as u64, "segment"));
             format!("{name}: accepted {accepted}, settled {settled}, pending {pending}, {bytes} in {segments}")
         }
         _ => format!("{name}: settled {settled} (its lines are in its files)"),
@@ -124,7 +124,7 @@ fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
             writeln!(out, "{name}: {torn} at the end were never accepted; the next run cuts them off")?;
         }
         if journal.lost.is_empty() {
-            let (lines, segments) = (grouped(journal.accepted), counted(journal.segments.len() as u64, "segment"));
+            let (lines, segments) = (grouped(journal.accepted), counted(journal.segments as u64, "segment"));
             writeln!(
                 out,
                 "{name}: of {lines} accepted, {pending} are not done, and all of these can be read, in {segments}"

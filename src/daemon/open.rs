@@ -204,15 +204,7 @@ fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&Sta
 fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Keeper {
     let names = config.sources.iter().map(|source| source.name.clone().unwrap_or_default());
     let remembered = names.zip(sources).map(|(name, source)| {
-        let forget = match std::mem::replace(&mut source.keeps, Keeps::Place) {
-            Keeps::Nothing => {
-                source.keeps = Keeps::Nothing;
-                return None;
-            }
-            Keeps::Place => None,
-            Keeps::Lines(forget) => Some(forget),
-        };
-        Some(Remembered { name, forget })
+        (source.keeps == Keeps::Place).then(|| Remembered { name, forget: source.forget.take() })
     });
     Keeper::start(state, remembered.collect())
 }

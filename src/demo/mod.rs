@@ -133,7 +133,7 @@ fn source(urls: Vec<String>) -> Source {
         Ok(Input::Line(Line { id, text: Text::Whole(Bytes::from(url)), place: None }))
     };
     let lines = stream::iter(urls.into_iter().zip(1..).map(line)).boxed();
-    Source { lines, keeps: Keeps::Nothing, breaks: None, extent: None }
+    Source::new(lines, Keeps::Nothing)
 }
 
 /// A sink that counts, and keeps one record of each sort to show.

@@ -199,7 +199,7 @@ pub fn append_all(file: &dyn DiskFile, bytes: &[u8], length: u64) -> io::Result<
 }
 
 /// Whether this error goes away when there is room again.
-pub fn is_full(error: &io::Error) -> bool {
+fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

@@ -98,11 +98,6 @@ impl Settled {
         self.begun().map_or(0, |run| run.to)
     }
 
-    /// The last of those lines of which it is known where it ends.
-    pub fn resume(&self) -> Option<&(u64, Place)> {
-        self.begun()?.known.as_ref()
-    }
-
     fn begun(&self) -> Option<&Run> {
         self.ranges.get(&0).or_else(|| self.ranges.get(&1))
     }
@@ -169,7 +164,8 @@ mod tests {
                 let through = (1..).take_while(|seq| model.contains(seq)).last().unwrap_or(0);
                 prop_assert_eq!(settled.through(), through);
                 let known = (1..=through).rev().find(is_known);
-                prop_assert_eq!(settled.resume().map(|(seq, place)| (*seq, place.end)), known.map(|seq| (seq, seq * 10)));
+                let resume = settled.known_from(1).map(|(seq, place)| (*seq, place.end));
+                prop_assert_eq!(resume, known.map(|seq| (seq, seq * 10)));
                 prop_assert_eq!(settled.last(), model.last().copied().unwrap_or(0));
                 prop_assert_eq!(settled.count(), model.len() as u64);
                 for seq in 0..62 {
@@ -203,7 +199,7 @@ mod tests {
                     prop_assert_eq!(with.missing_before(seq), without.missing_before(seq));
                 }
                 let begin = (0, place(0));
-                prop_assert_eq!(with.resume(), Some(without.resume().unwrap_or(&begin)));
+                prop_assert_eq!(with.known_from(0), Some(without.known_from(1).unwrap_or(&begin)));
             }
         }
     }

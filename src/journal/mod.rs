@@ -16,5 +16,5 @@ pub use batch::Batch;
 pub use reader::{Reader, Taken};
 pub use segments::{Segment, segments};
 pub use shelf::{Shelf, State};
-pub use walk::{Found, Walk, Whole};
+pub use walk::{Ending, Found, Walk, Whole};
 pub use writer::{Opened, Writer};

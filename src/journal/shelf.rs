@@ -138,9 +138,9 @@ impl Shelf {
     }
 }
 
-impl Forget for Arc<Shelf> {
+impl Forget for Shelf {
     /// Removes the segments whose lines are all done, but never the last: the numbers go on from it.
-    fn forget(&mut self, through: u64) -> io::Result<()> {
+    fn forget(&self, through: u64) -> io::Result<()> {
         self.change(|held| held.done_through = held.done_through.max(through));
         self.clear_up()
     }

@@ -37,6 +37,36 @@ pub struct Whole {
     bytes: Bytes,
 }
 
+/// The end of the last segment.
+#[derive(Debug)]
+pub struct Ending {
+    /// Where its last whole batch ends.
+    pub end: u64,
+    /// Bytes after that.
+    pub torn: u64,
+    /// The number after its last line.
+    pub next: u64,
+}
+
+impl Ending {
+    /// That of a segment that begins with line `first`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of(file: &Arc<dyn DiskFile>, first: u64) -> io::Result<Self> {
+        let length = file.length()?;
+        let mut walk = Walk::new(Arc::clone(file));
+        let (mut end, mut next) = (0, first);
+        loop {
+            match walk.next(length)? {
+                Found::Batch(batch) => (end, next) = (walk.offset(), batch.last() + 1),
+                Found::Damage(_) => {}
+                Found::End => return Ok(Self { end, torn: length - end, next }),
+            }
+        }
+    }
+}
+
 impl Whole {
     /// The number of its first line.
     pub fn first(&self) -> u64 {

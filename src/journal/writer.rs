@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Batch, Found, Segment, Shelf, Walk, segments};
+use super::{Batch, Ending, Segment, Shelf, segments};
 use crate::disk::{Disk, DiskFile, Mode, Site, append_all};
 
 /// The end of a journal that is written to.
@@ -49,7 +49,7 @@ impl Writer {
         }
         let Some(last) = segments.last_mut() else { return Err(io::Error::other("no segment")) };
         let file = disk.open(&last.path, Mode::Append)?;
-        let (end, torn, next) = examine(&file, last.first)?;
+        let Ending { end, torn, next } = Ending::of(&file, last.first)?;
         if torn > 0 {
             file.set_len(end)?;
         }
@@ -131,19 +131,5 @@ impl Writer {
         self.is_torn = false;
         self.shelf.change(|held| held.segments.push_back(segment));
         Ok(())
-    }
-}
-
-/// Where the last whole batch of a segment ends, how many bytes are after it, and the number after its last line.
-fn examine(file: &Arc<dyn DiskFile>, first: u64) -> io::Result<(u64, u64, u64)> {
-    let length = file.length()?;
-    let mut walk = Walk::new(Arc::clone(file));
-    let (mut end, mut next) = (0, first);
-    loop {
-        match walk.next(length)? {
-            Found::Batch(batch) => (end, next) = (walk.offset(), batch.last() + 1),
-            Found::Damage(_) => {}
-            Found::End => return Ok((end, length - end, next)),
-        }
     }
 }

@@ -160,7 +160,7 @@ pub fn start(
     let (verdicts, from_verdicts) = mpsc::channel(settings.workers);
     let (done, from_done) = mpsc::channel(256);
     let (acks, from_acks) = mpsc::channel(16);
-    let is_durable = |source: &Source| !matches!(source.keeps, Keeps::Nothing);
+    let is_durable = |source: &Source| source.keeps == Keeps::Place;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let (lines, breaks): (_, Vec<_>) = parts.sources.into_iter().map(|source| (source.lines, source.breaks)).unzip();
     let memory = Memory::new(settings.body_memory);

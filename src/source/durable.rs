@@ -50,7 +50,8 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Resul
         Writer::open(&past.disk, &past.dir, settled.last(), SEGMENT.min(bounds.max_journal / 4))
             .map_err(|error| format!("the journal in {}: {error}", past.dir.display()))?;
     // What is done may leave no room for more, and without more nobody says again that it is done.
-    Arc::clone(writer.shelf())
+    writer
+        .shelf()
         .forget(settled.through())
         .map_err(|error| format!("the journal in {}: {error}", past.dir.display()))?;
     let (shelf, stop) = (Arc::clone(writer.shelf()), CancellationToken::new());
@@ -58,14 +59,15 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Resul
     let (broken, breaks) = oneshot::channel();
     let intake = Intake { writer, bounds, splitter, stop: stop.clone() };
     std::thread::spawn(move || intake.run(read(input), broken));
-    let keeps = Keeps::Lines(Box::new(Arc::clone(&shelf)));
+    let forget: Arc<dyn Forget> = Arc::<Shelf>::clone(&shelf);
     let breaks = breaks.then(|broken| async move {
         match broken {
             Ok(why) => BoxError::from(why),
             Err(_) => std::future::pending().await,
         }
     });
-    Ok(Source { lines: read_back(shelf, stop, settled, name), keeps, breaks: Some(breaks.boxed()), extent: None })
+    let lines = read_back(shelf, stop, settled, name);
+    Ok(Source { forget: Some(forget), breaks: Some(breaks.boxed()), ..Source::new(lines, Keeps::Place) })
 }
 
 /// Says what earlier runs have left.

@@ -19,7 +19,7 @@ use crate::disk::FileId;
 use crate::error::{AtPath, BoxError};
 use crate::item::{Place, Settled, Stretch};
 use crate::units::{Size, Span};
-use trail::{Course, Kept, Trail, Until};
+use trail::{Course, Trail, Until};
 
 /// `[source.NAME.file]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,17 +101,14 @@ impl File {
         }
         let mut opener = self.opener(name, past)?;
         let trails = files.into_iter().map(|path| opener.open(path)).collect::<Result<Vec<_>, _>>()?;
-        let keeps = match opener.kept {
-            Kept::Nothing => Keeps::Nothing,
-            Kept::Places => Keeps::Place,
-        };
+        let keeps = opener.keeps;
         if self.follow {
             let lines = rounds::in_rounds(trails, move || opener.search());
-            return Ok(Source { lines, keeps, breaks: None, extent: None });
+            return Ok(Source::new(lines, keeps));
         }
         let bytes = trails.iter().map(|trail| trail.bytes().map_err(|error| AtPath::new(trail.path(), error)));
         let extent = Some(Extent::new(bytes.sum::<Result<_, _>>()?));
-        Ok(Source { lines: rounds::in_turn(trails), keeps, breaks: None, extent })
+        Ok(Source { extent, ..Source::new(rounds::in_turn(trails), keeps) })
     }
 
     /// Without a memory, and to the ends: files may be pipes, too.
@@ -126,7 +123,7 @@ impl File {
             files.push((label, file));
         }
         let lines = lines::of(files, name, self.max_line.0)?;
-        Ok(Source { lines, keeps: Keeps::Nothing, breaks: None, extent: total.map(Extent::new) })
+        Ok(Source { extent: total.map(Extent::new), ..Source::new(lines, Keeps::Nothing) })
     }
 
     /// Whether several files can be meant.
@@ -140,7 +137,7 @@ impl File {
             paths: self.paths.clone(),
             source,
             is_labelled: past.is_some() || self.is_labelled(),
-            kept: if past.is_some() { Kept::Places } else { Kept::Nothing },
+            keeps: if past.is_some() { Keeps::Place } else { Keeps::Nothing },
             past: past.map(|past| past.files).unwrap_or_default(),
             until: if self.follow { Until::Stopped { rotate_wait } } else { Until::End },
             max_line: usize::try_from(self.max_line.0)?,
@@ -155,7 +152,7 @@ struct Opener {
     paths: Vec<PathBuf>,
     source: Option<Arc<str>>,
     is_labelled: bool,
-    kept: Kept,
+    keeps: Keeps,
     /// By path, the lines that are done.
     past: BTreeMap<String, Settled>,
     until: Until,
@@ -171,7 +168,7 @@ impl Opener {
         let course = Course {
             source: self.source.clone(),
             file: self.is_labelled.then(|| label.as_ref().into()),
-            kept: self.kept,
+            keeps: self.keeps,
             until: self.until,
             max_line: self.max_line,
             path: path.clone(),

@@ -35,6 +35,8 @@ pub struct Source {
     pub lines: BoxStream<'static, Result<Input, BoxError>>,
     /// What it keeps of lines for a restart.
     pub keeps: Keeps,
+    /// Its part that has the lines themselves until they are done for good, if it has.
+    pub forget: Option<Arc<dyn Forget>>,
     /// Where it can break while nobody takes its lines: resolves when it has, and the run ends at once.
     pub breaks: Option<BoxFuture<'static, BoxError>>,
     /// How much there is to read, when that is known.
@@ -54,14 +56,20 @@ impl Extent {
     }
 }
 
+impl Source {
+    /// A source that has no more to it than its lines.
+    pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, keeps: Keeps) -> Self {
+        Self { lines, keeps, forget: None, breaks: None, extent: None }
+    }
+}
+
 /// What a source keeps of its lines, so that it can yield them again after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keeps {
     /// Nothing: a line that is not finished when the run ends is canceled, and gets its record.
     Nothing,
     /// Its place: a line that is not finished is left for the next start, and one that is done is not yielded again.
     Place,
-    /// Its place and the lines themselves, until they are done for good.
-    Lines(Box<dyn Forget>),
 }
 
 /// What a durable source starts from.
@@ -78,12 +86,12 @@ pub struct Past {
 }
 
 /// Lets go of lines that no restart will ask for.
-pub trait Forget: Send {
+pub trait Forget: Send + Sync {
     /// All lines up to this one are done, and that will be remembered.
     ///
     /// # Errors
     /// When their place cannot be cleared; the run goes on, for nothing is wrong but the room they take.
-    fn forget(&mut self, through: u64) -> io::Result<()>;
+    fn forget(&self, through: u64) -> io::Result<()>;
 }
 
 /// A source as configured: `[source.NAME.KIND]`.

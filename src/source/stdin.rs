@@ -38,6 +38,6 @@ impl Stdin {
             return durable::open(Bounds { max_line, max_journal, min_free: past.min_free }, name, past);
         }
         let lines = lines::of(vec![(None, lines::standard_input()?)], name, self.max_line.0)?;
-        Ok(Source { lines, keeps: Keeps::Nothing, breaks: None, extent: None })
+        Ok(Source::new(lines, Keeps::Nothing))
     }
 }

@@ -1,5 +1,6 @@
 //! Keeps the checkpoint: notes receipts as they come, and writes them down in a thread of its own at each commit.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use futures::FutureExt;
@@ -18,7 +19,7 @@ pub struct Remembered {
     /// Its name; empty when it has none.
     pub name: String,
     /// Its part that keeps lines.
-    pub forget: Option<Box<dyn Forget>>,
+    pub forget: Option<Arc<dyn Forget>>,
 }
 
 /// See the module.
@@ -49,7 +50,7 @@ pub(super) struct Commit {
 struct Scribe {
     state: State,
     /// Sources that keep lines, by name.
-    forgets: Vec<(String, Box<dyn Forget>)>,
+    forgets: Vec<(String, Arc<dyn Forget>)>,
     /// What was written last.
     last: Checkpoint,
     newest_hosts: Newest,
@@ -135,7 +136,7 @@ impl Scribe {
         checkpoint.hosts = std::mem::take(&mut self.last.hosts);
         self.last = checkpoint;
         self.state.save(&self.last, marks)?;
-        for (name, forget) in &mut self.forgets {
+        for (name, forget) in &self.forgets {
             let files = self.last.sources.get(name).map(|source| &source.files);
             let through = files.and_then(|files| files.get("")).map(|settled| settled.through());
             if let Err(error) = forget.forget(through.unwrap_or(0)) {

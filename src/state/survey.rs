@@ -1,13 +1,13 @@
 //! Looks at a data directory without changing anything, also while a run has it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Checkpoint;
 use crate::disk::{Disk, Mode, Site};
 use crate::error::{AtPath, BoxError};
 use crate::item::{Settled, Text};
-use crate::journal::{Found, Segment, Walk, segments};
+use crate::journal::{Ending, Found, Segment, Walk, segments};
 
 /// A durable source, as its checkpoint and its journal show it.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub struct Journal {
     pub accepted: u64,
     /// Bytes of its segments.
     pub bytes: u64,
-    /// Its segments.
-    pub segments: Vec<PathBuf>,
+    /// How many segments it has.
+    pub segments: usize,
     /// Lines that are accepted, not done, and cannot be read: from the first to the last of each gap.
     pub lost: Vec<(u64, u64)>,
     /// Bytes after the last whole batch, which the next run cuts off.
@@ -100,18 +100,9 @@ fn count_journal(disk: &dyn Disk, dir: &Path, settled: &Settled) -> io::Result<J
         // A producer goes on from what is counted here, so that must last.
         file.sync(Site::JournalFound)?;
         disk.sync_dir(dir, Site::JournalFound)?;
-        let length = file.length()?;
-        let mut walk = Walk::new(file);
-        journal.accepted = journal.accepted.max(last.first - 1);
-        loop {
-            match walk.next(length)? {
-                Found::Batch(batch) => journal.accepted = journal.accepted.max(batch.last()),
-                Found::Damage(_) => {}
-                Found::End => break,
-            }
-        }
+        journal.accepted = journal.accepted.max(Ending::of(&file, last.first)?.next - 1);
     }
-    journal.segments = segments.into_iter().map(|segment| segment.path).collect();
+    journal.segments = segments.len();
     Ok(journal)
 }
 
@@ -136,7 +127,7 @@ fn survey_journal(
         let length = file.length()?;
         let mut walk = Walk::new(file);
         journal.bytes += length;
-        journal.segments.push(segment.path);
+        journal.segments += 1;
         journal.torn = 0;
         loop {
             match walk.next(length)? {

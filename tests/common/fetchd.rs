@@ -193,6 +193,13 @@ impl Running {
         kill(self.pid, signal).unwrap();
     }
 
+    /// Kills it, and waits until it is gone with its locks; what it has written last may be torn.
+    pub fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        self.exit.recv_timeout(PATIENCE).expect("a killed process ends");
+        self.has_ended = true;
+    }
+
     /// Waits for its end; stdin stays as it is.
     pub fn wait(&mut self) -> Ended {
         let records = rest(&self.records, "stdout is still open").iter().map(|line| parse(line)).collect();

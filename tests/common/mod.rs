@@ -7,6 +7,7 @@ pub mod dns;
 pub mod fetchd;
 pub mod frames;
 pub mod http2;
+pub mod namespace;
 pub mod origin;
 pub mod pipe;
 pub mod proxy;

@@ -165,7 +165,7 @@ impl Process {
         }
         self.state.save(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
         let through = checkpoint.sources.get(SOURCE).and_then(|source| source.files.get("")).map(Settled::through);
-        Ok(Arc::clone(self.writer.shelf()).forget(through.unwrap_or(0))?)
+        Ok(self.writer.shelf().forget(through.unwrap_or(0))?)
     }
 }
 

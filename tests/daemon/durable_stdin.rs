@@ -99,8 +99,7 @@ fn half_done(fetchd: Fetchd, origin: &Origin) -> Running {
 fn what_was_accepted_is_finished_after_a_kill_without_the_producer() {
     let (place, origin) = (Place::new(), Origin::start());
     let running = half_done(place.durable(""), &origin);
-    running.signal(Signal::SIGKILL);
-    drop(running);
+    running.kill();
     origin.script("/hang/2", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     origin.script("/hang/3", b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
     origin.script("/hang/4", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
@@ -199,8 +198,7 @@ fn a_journal_that_is_full_of_what_is_done_takes_more_lines() {
         }
         wait_until(|| place.status()["pending"] == 0);
     }
-    running.signal(Signal::SIGKILL);
-    drop(running);
+    running.kill();
     let ended = place.configured(source, "").run(lines(900));
     assert_eq!((ended.code, ended.records.len()), (Some(0), 900), "{}", ended.stderr);
 }
@@ -218,8 +216,7 @@ fn the_records_of_a_plain_run_are_not_those_of_a_source_that_becomes_durable() {
     plain.line(&hangs);
     origin.wait_for_requests(4);
     wait_until(|| fs::read_to_string(&results).unwrap().lines().count() == 3);
-    plain.signal(Signal::SIGKILL);
-    drop(plain);
+    plain.kill();
     let ended = place.durable(&sink).run(format!("{}\n", origin.url("/ok/9")));
     assert_eq!(ended.code, Some(0));
     assert_eq!(records(&results).last().unwrap()["json"]["n"], 9);
@@ -245,8 +242,7 @@ fn a_disk_that_is_nearly_full_stops_the_reading() {
 fn lines_whose_journal_is_damaged_have_records_that_say_so() {
     let (place, origin) = (Place::new(), Origin::start());
     let running = half_done(place.durable(""), &origin);
-    running.signal(Signal::SIGKILL);
-    drop(running);
+    running.kill();
     // The last of the batches is damaged in the middle, and followed by a whole one.
     let mut running = place.durable("").start();
     running.line(&origin.url("/hang/5"));
@@ -257,8 +253,7 @@ fn lines_whose_journal_is_damaged_have_records_that_say_so() {
         requests += 1;
         origin.wait_for_requests(requests);
     }
-    running.signal(Signal::SIGKILL);
-    drop(running);
+    running.kill();
     let mut bytes = fs::read(place.segment()).unwrap();
     let at = memchr::memmem::find(&bytes, b"/hang/3").unwrap();
     bytes[at] = b'?';

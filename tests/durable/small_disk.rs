@@ -1,15 +1,13 @@
-//! A disk of the test's own that is soon full: the test runs itself once more where it may mount one.
+//! A disk of the test's own that is soon full.
 
-use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use tempfile::TempDir;
 
-/// Says that this process is the one within.
-const WITHIN: &str = "FETCHD_TEST_WITH_ITS_OWN_DISK";
+use crate::common::namespace::{self, Own, both};
 
 /// What a disk gives out at once.
 pub const PAGE: u64 = 4096;
@@ -22,30 +20,7 @@ pub struct SmallDisk {
 /// Plays the scene of the test with this name with a disk of its own. Only where the kernel allows no namespaces it is
 /// left out, and that is said.
 pub fn with_a_small_disk(test: &str, scene: impl FnOnce(&SmallDisk)) {
-    if env::var_os(WITHIN).is_some() {
-        return scene(&SmallDisk::mount());
-    }
-    let refused = unshare().arg("true").output().expect("`unshare`, of util-linux, starts");
-    if !refused.status.success() {
-        // Unlike `eprintln`, this is shown also for a test that passes.
-        let left_out = format!("{test} is left out: the kernel allows no mount namespace: {}", both(&refused));
-        io::stderr().write_all(left_out.as_bytes()).unwrap();
-        return;
-    }
-    let itself = env::current_exe().unwrap();
-    let output = unshare().arg(itself).args(["--exact", test, "--nocapture"]).env(WITHIN, "1").output().unwrap();
-    let said = both(&output);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
-}
-
-fn unshare() -> Command {
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount"]).env("LC_ALL", "C");
-    command
-}
-
-fn both(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    namespace::with(Own::Mounts, test, || scene(&SmallDisk::mount()));
 }
 
 fn mount(args: &[&str], at: &Path) {

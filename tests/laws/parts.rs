@@ -53,7 +53,7 @@ pub fn source(name: &str, script: Script, plays: &Plays, log: &Log) -> Source {
     };
     let lines = cues.then(move |cue| reader.read(cue)).map(Ok).chain(last_words(ending)).boxed();
     let keeps = if settling == Settling::Absent { Keeps::Nothing } else { Keeps::Place };
-    Source { lines, keeps, breaks: None, extent: None }
+    Source::new(lines, keeps)
 }
 
 fn last_words(ending: Ending) -> BoxStream<'static, Result<Input, BoxError>> {

@@ -8,3 +8,5 @@ mod faulty;
 mod files;
 mod recovery;
 mod scene;
+#[path = "../common/tampered.rs"]
+mod tampered;

@@ -27,8 +27,6 @@ struct Opener<'a> {
     disk: &'a dyn Disk,
     path: &'a Path,
     fsync: Fsync,
-    /// The sink's name.
-    sink: &'a str,
     /// What is remembered.
     position: Option<&'a Position>,
 }
@@ -39,7 +37,7 @@ pub(super) fn open(jsonl: &Jsonl, opening: &Opening) -> Result<Found, BoxError> 
         Kept::No | Kept::New => None,
     };
     let (disk, path) = (opening.disk.as_ref(), jsonl.path.as_path());
-    let opener = Opener { disk, path, fsync: jsonl.fsync, sink: &opening.name, position };
+    let opener = Opener { disk, path, fsync: jsonl.fsync, position };
     let files = jsonl.files();
     let (growing, unfinished, tail, note) = match &files {
         Files::One(_) => opener.one().map(|(growing, tail, note)| (growing, Vec::new(), tail, note)),
@@ -188,8 +186,8 @@ impl Opener<'_> {
 
     fn warn(&self, what: &str) {
         tracing::warn!(
-            "the sink `{}` cannot go on where it was: {what}; lines whose records came after the last checkpoint are fetched again",
-            self.sink
+            "the sink of {} cannot go on where it was: {what}; lines whose records came after the last checkpoint are fetched again",
+            self.path.display()
         );
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::resume::Beginning;
 use super::rotated;
-use super::trail::{Course, Kept, Step, Trail, Until};
+use super::trail::{Course, Step, Trail, Until};
 use crate::disk::FileId;
 use crate::item::{Input, Line, Place, Settled, Stretch, Text};
 
@@ -214,7 +214,7 @@ fn appending(path: &std::path::Path) -> fs::File {
 
 fn course(path: PathBuf) -> Course {
     let until = Until::Stopped { rotate_wait: ROTATE_WAIT };
-    Course { path, source: None, file: None, kept: Kept::Places, until, max_line: 100 }
+    Course { path, source: None, file: None, keeps: crate::source::Keeps::Place, until, max_line: 100 }
 }
 
 proptest! {

@@ -165,7 +165,7 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::super::trail::{Course, Kept, Trail, Until};
+    use super::super::trail::{Course, Trail, Until};
     use super::*;
     use crate::item::{Input, Text};
 
@@ -195,8 +195,14 @@ mod tests {
     fn resumed(path: &Path, settled: Settled) -> (Vec<(u64, String)>, Option<String>) {
         let lost = Beginning::find(path, &settled).unwrap().lost;
         let until = Until::Stopped { rotate_wait: Duration::ZERO };
-        let course =
-            Course { path: path.to_owned(), source: None, file: None, kept: Kept::Places, until, max_line: 100 };
+        let course = Course {
+            path: path.to_owned(),
+            source: None,
+            file: None,
+            keeps: crate::source::Keeps::Place,
+            until,
+            max_line: 100,
+        };
         let mut trail = Trail::open(course, settled).unwrap();
         let mut inputs = Vec::new();
         for _ in 0..20 {

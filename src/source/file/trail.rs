@@ -13,6 +13,7 @@ use super::resume::{Begin, Beginning, Leg};
 use super::rotated;
 use crate::disk::FileId;
 use crate::item::{Identity, Input, Line, Place, Settled, Stretch};
+use crate::source::Keeps;
 use crate::source::cutter::{Cut, Cutter};
 use crate::source::splitter::Split;
 
@@ -26,16 +27,10 @@ pub(super) struct Course {
     /// Its source and path, as its lines carry them.
     pub source: Option<Arc<str>>,
     pub file: Option<Arc<str>>,
-    pub kept: Kept,
+    /// Whether lines carry their places.
+    pub keeps: Keeps,
     pub until: Until,
     pub max_line: usize,
-}
-
-/// Whether lines carry their places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
-    Nothing,
-    Places,
 }
 
 /// How far a path is read.
@@ -179,7 +174,7 @@ impl Trail {
             return;
         }
         let Course { source, file, .. } = &self.course;
-        let place = (self.course.kept == Kept::Places).then(|| Place { file: Arc::clone(&current.stretch), end });
+        let place = (self.course.keeps == Keeps::Place).then(|| Place { file: Arc::clone(&current.stretch), end });
         let id = Identity { source: source.clone(), file: file.clone(), seq: self.seq };
         lines.push(Input::Line(Line { id, text, place }));
     }
