@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::Place;
+use super::redact::{cut_before_password, redact};
 
 /// Which line this is: stable over restarts of a durable source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,60 +110,9 @@ impl Echo {
     }
 }
 
-/// The text up to a colon that may begin a password, of which the end is not known.
-fn cut_before_password(text: &str) -> &str {
-    let authority = text.find("//").map_or(0, |slashes| slashes + 2);
-    let end = text[authority..].find(['/', '?', '#', '@']);
-    let colon = text[authority..].find(':').filter(|_| end.is_none());
-    colon.map_or(text, |colon| &text[..authority + colon + 1])
-}
-
-/// Hides what may be a password in a text that may be a URL: everything between the first colon after the scheme and
-/// the last `@`. It hides too much rather than too little, so it is for rejected lines only.
-pub fn redact(text: &str) -> String {
-    let secret = || {
-        let scheme = text.find(':')?;
-        let rest = &text[scheme + 1..];
-        let user = text.len() - rest.trim_start_matches(['/', '\\']).len();
-        let at = text.rfind('@').filter(|at| *at >= user)?;
-        let colon = text[user..at].find(':').map(|colon| user + colon);
-        // Without slashes the first colon may itself be the one before the password.
-        let colon = colon.or_else(|| (user == scheme + 1).then_some(scheme))?;
-        Some((colon, at))
-    };
-    match secret() {
-        Some((colon, at)) => format!("{}:***{}", &text[..colon], &text[at..]),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_password_is_hidden_however_the_url_is_spelt() {
-        for text in [
-            "http://user:hunter2@h/",
-            "http:user:hunter2@h/",
-            "http:\\\\user:hunter2@h/",
-            "ht\ttp://user:hunter2@h/",
-            "http://user:hun/ter2hunter2@h/",
-            "http://user:hunter2@x@h/",
-            "user:hunter2@h/",
-        ] {
-            let shown = redact(text);
-            assert!(!shown.contains("ter2"), "{shown}");
-            assert!(shown.contains("user:***@"), "{shown}");
-        }
-    }
-
-    #[test]
-    fn a_text_without_a_password_stays_as_it_is() {
-        for text in ["http://h/", "http://h:80/a", "user@h", "", "a:b", "http://user@h/"] {
-            assert_eq!(redact(text), text);
-        }
-    }
 
     #[test]
     fn a_password_that_is_cut_is_hidden_whether_its_end_is_known_or_not() {

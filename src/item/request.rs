@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::line::{Echo, EchoInput, redact};
+use super::line::{Echo, EchoInput};
+use super::redact::{hide_url, redact, redact_json};
 use super::target::parse_url;
 use super::{Kind, compact};
 
@@ -137,42 +138,6 @@ fn parse_line_object(text: &str) -> (Echo, Result<Request, Rejection>) {
     (Echo { input: input.unwrap_or(EchoInput::Object(raw)), id, meta }, request)
 }
 
-/// The object with the password of its URL hidden; where the URL is not known, the whole text is redacted.
-fn hide_url(raw: &RawValue) -> EchoInput {
-    /// The URL alone, whatever else is wrong.
-    #[derive(Deserialize)]
-    struct Only<'a> {
-        #[serde(borrow)]
-        url: Option<&'a RawValue>,
-    }
-    let text = raw.get();
-    let url = match serde_json::from_str::<Only<'_>>(text) {
-        Ok(Only { url: Some(url) }) => url,
-        Ok(Only { url: None }) | Err(_) => return EchoInput::Text(redact_json(text).into()),
-    };
-    // Decoded first: an escape may stand for any character of a password's surroundings.
-    let Ok(decoded) = serde_json::from_str::<String>(url.get()) else {
-        return EchoInput::Text(redact_json(text).into());
-    };
-    let hidden = redact(&decoded);
-    if hidden == decoded {
-        return RawValue::from_string(text.to_owned()).map_or_else(|_| EchoInput::Text(text.into()), EchoInput::Object);
-    }
-    let start = url.get().as_ptr() as usize - text.as_ptr() as usize;
-    let (head, tail) = (&text[..start], &text[start + url.get().len()..]);
-    let whole = serde_json::to_string(&hidden).map(|url| format!("{head}{url}{tail}")).and_then(RawValue::from_string);
-    whole.map_or_else(|_| EchoInput::Text("***".into()), EchoInput::Object)
-}
-
-/// Redacts a text that may be JSON, in which a URL's punctuation may be escaped.
-fn redact_json(text: &str) -> String {
-    let mut plain = text.to_owned();
-    for (escape, character) in [("\\u0040", "@"), ("\\u003a", ":"), ("\\u003A", ":")] {
-        plain = plain.replace(escape, character);
-    }
-    if plain.contains('@') { redact(&plain) } else { text.to_owned() }
-}
-
 fn request_of(object: &Object<'_>) -> Result<Request, Rejection> {
     let invalid = |message: String| Rejection::new(Kind::InvalidRequest, message);
     let url = object.url.ok_or_else(|| invalid("the JSON line has no `url`".into()))?;
@@ -279,16 +244,6 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_host_is_asked_whether_https_was_meant() {
-        for line in ["example.com/x", "localhost:8080/x", "example.com:80", "//example.com/x"] {
-            let rejection = parse(line.as_bytes()).1.unwrap_err();
-            assert_eq!(rejection.kind, Kind::InvalidUrl, "{line}");
-            let want = format!("did you mean https://{}?", line.trim_start_matches('/'));
-            assert!(rejection.message.contains(&want), "{}", rejection.message);
-        }
-    }
-
-    #[test]
     fn a_json_line_is_read_with_all_its_keys() {
         let line = r#"{"url":"http://h/","method":"POST","headers":{"X-A":"1"},"json":{"k": 1.0},"id":7,"meta":[1]}"#;
         let (echo, request) = parse(line.as_bytes());
@@ -337,29 +292,5 @@ mod tests {
         );
         let nested = r#"{"input":{"input":"http://h/"}}"#;
         assert_eq!(kind_of(nested), Some(Kind::InvalidRequest));
-    }
-
-    #[test]
-    fn no_echo_shows_a_password() {
-        for line in [
-            "http://u:hunter2@h/",
-            r#"{"url":"http://u:hunter2@h/","id":1}"#,
-            r#"{"id":{"a":":@"},"url":"http://u:hunter2@h/"}"#,
-            r#"{"url":"http://u:hunter2@h/","wrong":1}"#,
-            r#"{"url":"http://u:hunter2\u0040h/"}"#,
-            r#"{"url":"http://u\u003ahunter2@h/"}"#,
-            r#"{"url":"http://u\u003Ahunter2\u0040h/","wrong":1}"#,
-            r#"{"url":"http://u\u003ahunter2\u0040h/","url":1}"#,
-            r#"{"url":"http://u\u003ahunter2\u0040h/""#,
-            r#"{"url":"http://u:hunter2@h/""#,
-            r#"{"seq":1,"input":"http://u:hunter2@h/"}"#,
-            r#"{"seq":1,"input":{"url":"http://u:hunter2@h/"}}"#,
-            "http://u:hunter2@h:99999/",
-            "u:hunter2@h/",
-        ] {
-            let (echo, result) = parse(line.as_bytes());
-            let text = format!("{echo:?} {result:?}");
-            assert!(result.is_err() && !text.contains("hunter2"), "{text}");
-        }
     }
 }

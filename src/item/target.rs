@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::Kind;
-use super::line::redact;
+use super::redact::redact;
 use super::request::Rejection;
 
 /// Reads a URL as a line, or a JSON object's `url`, gives it.
@@ -63,4 +63,19 @@ fn looks_bare(text: &str) -> bool {
 fn did_you_mean(text: &str) -> String {
     let shown: String = redact(text).chars().take(200).collect();
     format!("not an absolute URL; did you mean https://{}?", shown.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_host_is_asked_whether_https_was_meant() {
+        for line in ["example.com/x", "localhost:8080/x", "example.com:80", "//example.com/x"] {
+            let rejection = parse_url(line).unwrap_err();
+            assert_eq!(rejection.kind, Kind::InvalidUrl, "{line}");
+            let want = format!("did you mean https://{}?", line.trim_start_matches('/'));
+            assert!(rejection.message.contains(&want), "{}", rejection.message);
+        }
+    }
 }
