@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fetchd::disk::{Disk, RealDisk};
 use fetchd::item::Text;
-use fetchd::journal::{Batch, Opened, Reader, Taken, Writer};
+use fetchd::journal::{Batch, Damaged, Opened, Reader, Taken, Writer};
 use fetchd::source::Forget;
 use proptest::prelude::*;
 use tampered::{Tamper, Tampered};
@@ -96,7 +96,7 @@ proptest! {
                 }
                 Event::Restart => {
                     let opened = open(dir.path(), through);
-                    prop_assert_eq!(opened.torn, 0);
+                    prop_assert_eq!(opened.torn.bytes, 0);
                     writer = opened.writer;
                 }
             }
@@ -118,7 +118,8 @@ fn a_segment_that_is_cut_at_any_byte_has_the_batches_before_the_cut_and_takes_ne
         let Opened { mut writer, torn } = open(dir.path(), 0);
         let kept = writer.shelf().next() - 1;
         assert_eq!(kept, 3 * (3 * cut / bytes.len()) as u64, "cut at {cut}");
-        assert_eq!(torn + writer.shelf().bytes(), cut as u64);
+        assert_eq!(torn.bytes + writer.shelf().bytes(), cut as u64);
+        assert_eq!(torn.damaged, None, "cut at {cut}: what is cut short was not accepted");
         assert_eq!(lines(&writer, 1), whole(1..=kept));
         writer.append(&batch(&[url(kept + 1)])).unwrap();
         assert_eq!(lines(&open(dir.path(), 0).writer, 1), whole(1..=kept + 1));
@@ -150,6 +151,28 @@ fn a_line_whose_byte_was_changed_is_lost_with_its_batch_and_no_other_is() {
             assert!(read == expected || says_nothing, "byte {place}, bit {bit}: {read:?}");
         }
     }
+}
+
+#[test]
+fn an_end_that_is_not_cut_short_but_damaged_is_told_with_its_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = nine_lines(dir.path());
+    let bytes = fs::read(&path).unwrap();
+    let batch = bytes.len() / 3;
+    let head = bytes[..batch].iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let damaged = |places: &[usize], known| {
+        let mut damaged = bytes.clone();
+        places.iter().for_each(|place| damaged[*place] ^= 1);
+        fs::write(&path, damaged).unwrap();
+        open(dir.path(), known).torn.damaged
+    };
+    for place in 2 * batch + head..3 * batch {
+        assert_eq!(damaged(&[place], 0), Some(Damaged { first: 7, last: Some(9) }), "byte {place}");
+    }
+    assert_eq!(damaged(&[2 * batch - 2, 3 * batch - 2], 0), Some(Damaged { first: 4, last: Some(9) }));
+    assert_eq!(damaged(&[2 * batch], 0), Some(Damaged { first: 7, last: None }), "how many there are is not known");
+    assert_eq!(damaged(&[3 * batch - 2], 8), Some(Damaged { first: 9, last: Some(9) }));
+    assert_eq!(damaged(&[3 * batch - 2], 9), None, "these are lost for sure, and have records that say so");
 }
 
 #[test]

@@ -119,9 +119,16 @@ fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
                 "{name}: lines {first} to {last} are lost; the next run gives each a record with the error `journal_damaged`"
             )?;
         }
-        if journal.torn > 0 {
-            let torn = counted(journal.torn, "byte");
-            writeln!(out, "{name}: {torn} at the end were never accepted; the next run cuts them off")?;
+        let torn = counted(journal.torn.bytes, "byte");
+        match journal.torn.damaged {
+            Some(lines) => {
+                code = 1;
+                writeln!(out, "{name}: the end is damaged, and the next run cuts it off ({torn}); {lines}")?;
+            }
+            None if journal.torn.bytes > 0 => {
+                writeln!(out, "{name}: {torn} at the end were never accepted; the next run cuts them off")?;
+            }
+            None => {}
         }
         if journal.lost.is_empty() {
             let (lines, segments) = (grouped(journal.accepted), counted(journal.segments as u64, "segment"));

@@ -19,7 +19,7 @@ pub(super) const HEAD: &[u8] = b"\t#";
 const TOO_LONG: &[u8] = b"\t!";
 
 /// The longest head there can be.
-const LONGEST_HEAD: usize = 80;
+pub(super) const LONGEST_HEAD: usize = 80;
 
 /// Lines that are accepted together.
 #[derive(Debug, Default)]
@@ -100,6 +100,11 @@ impl Head {
     /// The numbers of the lines.
     pub fn seqs(&self) -> RangeInclusive<u64> {
         self.first..=self.first + self.lines - 1
+    }
+
+    /// How many bytes the batch has, its head included.
+    pub fn whole(&self) -> u64 {
+        self.bytes.saturating_add(self.length as u64)
     }
 
     /// Whether this is the batch that was written; `bytes` is all of it.

@@ -6,6 +6,7 @@
 //! [`Reader`] follows it, [`Shelf`] is what they share; segments go once their lines are done for good.
 
 mod batch;
+mod ending;
 mod reader;
 mod segments;
 mod shelf;
@@ -13,8 +14,9 @@ mod walk;
 mod writer;
 
 pub use batch::Batch;
+pub use ending::{Damaged, Ending, Torn};
 pub use reader::{Reader, Taken};
 pub use segments::{Segment, segments};
 pub use shelf::{Shelf, State};
-pub use walk::{Ending, Found, Walk, Whole};
+pub use walk::{Found, Walk, Whole};
 pub use writer::{Opened, Writer};

@@ -37,36 +37,6 @@ pub struct Whole {
     bytes: Bytes,
 }
 
-/// The end of the last segment.
-#[derive(Debug)]
-pub struct Ending {
-    /// Where its last whole batch ends.
-    pub end: u64,
-    /// Bytes after that.
-    pub torn: u64,
-    /// The number after its last line.
-    pub next: u64,
-}
-
-impl Ending {
-    /// That of a segment that begins with line `first`.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn of(file: &Arc<dyn DiskFile>, first: u64) -> io::Result<Self> {
-        let length = file.length()?;
-        let mut walk = Walk::new(Arc::clone(file));
-        let (mut end, mut next) = (0, first);
-        loop {
-            match walk.next(length)? {
-                Found::Batch(batch) => (end, next) = (walk.offset(), batch.last() + 1),
-                Found::Damage(_) => {}
-                Found::End => return Ok(Self { end, torn: length - end, next }),
-            }
-        }
-    }
-}
-
 impl Whole {
     /// The number of its first line.
     pub fn first(&self) -> u64 {
@@ -115,7 +85,7 @@ impl Walk {
     fn batch_at(&self, offset: u64, end: u64) -> io::Result<Option<Whole>> {
         let mut bytes = self.read(offset, PIECE.min(end - offset))?;
         let Some(head) = Head::read(&bytes) else { return Ok(None) };
-        let length = head.bytes.saturating_add(head.length as u64);
+        let length = head.whole();
         if length > end - offset {
             return Ok(None);
         }
@@ -133,7 +103,7 @@ impl Walk {
         // If only lines are damaged, the head still says where they end; else a head is where a line begins.
         let bytes = self.read(self.offset, PIECE.min(end - self.offset))?;
         if let Some(head) = Head::read(&bytes) {
-            let next = self.offset.saturating_add(head.bytes).saturating_add(head.length as u64);
+            let next = self.offset.saturating_add(head.whole());
             if next < end && self.batch_at(next, end)?.is_some() {
                 return Ok(next);
             }
@@ -157,17 +127,21 @@ impl Walk {
         Ok(end)
     }
 
-    /// Reads so many bytes, or up to the end of the file.
     fn read(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match self.file.read_at(&mut bytes[filled..], offset + filled as u64)? {
-                0 => break,
-                n => filled += n,
-            }
-        }
-        bytes.truncate(filled);
-        Ok(bytes)
+        read(self.file.as_ref(), offset, length)
     }
+}
+
+/// Reads so many bytes, or up to the end of the file.
+pub(super) fn read(file: &dyn DiskFile, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Batch, Ending, Segment, Shelf, segments};
+use super::{Batch, Ending, Segment, Shelf, Torn, segments};
 use crate::disk::{Disk, DiskFile, Mode, Site, append_all};
 
 /// The end of a journal that is written to.
@@ -24,8 +24,8 @@ pub struct Writer {
 pub struct Opened {
     /// Its end.
     pub writer: Writer,
-    /// Bytes after the last whole batch, which were cut off: nobody was told that they are accepted.
-    pub torn: u64,
+    /// What came after the last whole batch, and was cut off.
+    pub torn: Torn,
 }
 
 impl Writer {
@@ -50,7 +50,7 @@ impl Writer {
         let Some(last) = segments.last_mut() else { return Err(io::Error::other("no segment")) };
         let file = disk.open(&last.path, Mode::Append)?;
         let Ending { end, torn, next } = Ending::of(&file, last.first)?;
-        if torn > 0 {
+        if torn.bytes > 0 {
             file.set_len(end)?;
         }
         last.length = end;
@@ -61,7 +61,7 @@ impl Writer {
             disk.sync_dir(dir, Site::JournalFound)?;
         }
         let shelf = Shelf::new(Arc::clone(disk), dir.to_owned(), segments, next.max(known + 1));
-        Ok(Opened { writer: Self { shelf, file, length: end, most, is_torn: false }, torn })
+        Ok(Opened { writer: Self { shelf, file, length: end, most, is_torn: false }, torn: torn.after(known) })
     }
 
     /// What the reader, and who clears up, share with it.

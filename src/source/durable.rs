@@ -20,7 +20,7 @@ use super::{Forget, Keeps, Past, Source, lines};
 use crate::disk::patiently;
 use crate::error::BoxError;
 use crate::item::{self, Identity, Line, Settled, Text};
-use crate::journal::{Batch, Opened, Reader, Shelf, State, Taken, Writer};
+use crate::journal::{Batch, Opened, Reader, Shelf, State, Taken, Torn, Writer};
 use crate::units::{counted, in_bytes};
 
 /// Bytes that are accepted at once, about.
@@ -71,10 +71,14 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Resul
 }
 
 /// Says what earlier runs have left.
-fn announce(torn: u64, shelf: &Shelf, settled: &Settled) {
-    if torn > 0 {
-        let dir = shelf.dir().display();
-        tracing::warn!("the journal in {dir} ended in {torn} bytes that were never accepted; they were cut off");
+fn announce(torn: Torn, shelf: &Shelf, settled: &Settled) {
+    let (dir, bytes) = (shelf.dir().display(), counted(torn.bytes, "byte"));
+    match torn.damaged {
+        Some(lines) => tracing::warn!("the end of the journal in {dir} is damaged, and was cut off ({bytes}); {lines}"),
+        None if torn.bytes > 0 => {
+            tracing::warn!("the journal in {dir} ended in {bytes} that were never accepted; they were cut off");
+        }
+        None => {}
     }
     let pending = shelf.next() - 1 - settled.count();
     if pending > 0 {

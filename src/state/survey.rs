@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Checkpoint;
 use crate::disk::{Disk, Mode, Site};
 use crate::error::{AtPath, BoxError};
 use crate::item::{Settled, Text};
-use crate::journal::{Ending, Found, Segment, Walk, segments};
+use crate::journal::{Ending, Found, Segment, Torn, Walk, segments};
 
 /// A durable source, as its checkpoint and its journal show it.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub struct Journal {
     pub segments: usize,
     /// Lines that are accepted, not done, and cannot be read: from the first to the last of each gap.
     pub lost: Vec<(u64, u64)>,
-    /// Bytes after the last whole batch, which the next run cuts off.
-    pub torn: u64,
+    /// What comes after the last whole batch, and the next run cuts off.
+    pub torn: Torn,
 }
 
 impl Surveyed {
@@ -125,24 +126,26 @@ fn survey_journal(
     for segment in segments_of(disk, dir)? {
         let file = disk.open(&segment.path, Mode::Read)?;
         let length = file.length()?;
-        let mut walk = Walk::new(file);
+        let mut walk = Walk::new(Arc::clone(&file));
+        // Up to where its batches are whole, and the number after their lines.
+        let (mut end, mut after) = (0, segment.first);
         journal.bytes += length;
         journal.segments += 1;
-        journal.torn = 0;
         loop {
             match walk.next(length)? {
                 Found::Batch(batch) => {
-                    journal.torn = 0;
                     journal.lost.extend(gaps(next, batch.first(), settled));
                     for (seq, text) in batch.lines().filter(|(seq, _)| *seq >= next && !settled.contains(*seq)) {
                         pending(seq, &text)?;
                     }
                     next = next.max(batch.last() + 1);
+                    (end, after) = (walk.offset(), batch.last() + 1);
                 }
-                Found::Damage(bytes) => journal.torn = bytes,
+                Found::Damage(_) => {}
                 Found::End => break,
             }
         }
+        journal.torn = Torn::between(file.as_ref(), end, length, after)?.after(settled.last());
     }
     journal.lost.extend(gaps(next, settled.last() + 1, settled));
     journal.accepted = journal.accepted.max(next - 1);

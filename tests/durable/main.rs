@@ -12,6 +12,7 @@
 mod common;
 
 mod broken;
+mod damaged;
 mod full;
 mod place;
 mod process;
