@@ -1,11 +1,11 @@
 //! Looks at a data directory without changing anything, also while a run has it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Checkpoint;
-use crate::disk::{Disk, Mode, Site};
+use crate::disk::{Disk, DiskFile, Mode, Site};
 use crate::error::{AtPath, BoxError};
 use crate::item::{Settled, Text};
 use crate::journal::{Ending, Found, Segment, Torn, Walk, segments};
@@ -50,7 +50,7 @@ impl Surveyed {
 /// # Errors
 /// When the checkpoint, or a journal, cannot be read.
 pub fn count(disk: &dyn Disk, dir: &Path) -> Result<Vec<Surveyed>, BoxError> {
-    look(disk, dir, |_, dir, settled| count_journal(disk, dir, settled))
+    look(disk, dir, count_journal)
 }
 
 /// Looks at all of all durable sources. Each line that is accepted and not done is shown to `pending`, with the name of
@@ -63,93 +63,167 @@ pub fn survey(
     dir: &Path,
     mut pending: impl FnMut(&str, u64, &Text) -> io::Result<()>,
 ) -> Result<Vec<Surveyed>, BoxError> {
-    look(disk, dir, |name, dir, settled| survey_journal(disk, dir, settled, |seq, text| pending(name, seq, text)))
+    look(disk, dir, |beside| survey_journal(beside, |seq, text| pending(beside.name, seq, text)))
+}
+
+/// A journal of which a run may delete segments meanwhile. It does so only when a checkpoint says that their lines are
+/// done, so what is not there any more is in the checkpoint that is read after that.
+struct Beside<'a> {
+    disk: &'a dyn Disk,
+    /// The data directory.
+    state: &'a Path,
+    /// The source's name.
+    name: &'a str,
+    /// Where the segments are.
+    dir: PathBuf,
+    /// The last line that was done when it was first looked at. The segments that are found later have all before it.
+    known: u64,
 }
 
 fn look(
     disk: &dyn Disk,
     dir: &Path,
-    mut journal: impl FnMut(&str, &Path, &Settled) -> io::Result<Journal>,
+    mut journal: impl FnMut(&Beside<'_>) -> Result<(Journal, Settled), BoxError>,
 ) -> Result<Vec<Surveyed>, BoxError> {
-    let checkpoint = Checkpoint::load(disk, dir)?
-        .ok_or_else(|| format!("there is no state in {}; give the data_dir of a run that has begun", dir.display()))?;
     let mut all = Vec::new();
-    for (name, source) in checkpoint.sources {
-        let settled = source.files.get("").cloned().unwrap_or_default();
-        let journal = match source.kind.as_str() {
+    for (name, source) in load(disk, dir)?.sources {
+        let (settled, journal) = match source.kind.as_str() {
             "stdin" => {
-                let dir = dir.join("journal").join(&name);
-                Some(journal(&name, &dir, &settled).map_err(|error| AtPath::new(&dir, error))?)
+                let known = source.files.get("").map_or(0, Settled::last);
+                let of_name = dir.join("journal").join(&name);
+                let (journal, settled) = journal(&Beside { disk, state: dir, name: &name, dir: of_name, known })?;
+                (settled.count(), Some(journal))
             }
-            _ => None,
+            _ => (source.files.values().map(Settled::count).sum(), None),
         };
-        let settled = source.files.values().map(Settled::count).sum();
         all.push(Surveyed { name, kind: source.kind, settled, journal });
     }
     Ok(all)
 }
 
-/// Only the last segment says how far the numbers go.
-fn count_journal(disk: &dyn Disk, dir: &Path, settled: &Settled) -> io::Result<Journal> {
-    let mut journal = Journal { accepted: settled.last(), ..Journal::default() };
-    let segments = segments_of(disk, dir)?;
-    for segment in &segments {
-        journal.bytes += disk.open(&segment.path, Mode::Read)?.length()?;
-    }
-    if let Some(last) = segments.last() {
-        let file = disk.open(&last.path, Mode::Read)?;
-        // A producer goes on from what is counted here, so that must last.
-        file.sync(Site::JournalFound)?;
-        disk.sync_dir(dir, Site::JournalFound)?;
-        journal.accepted = journal.accepted.max(Ending::of(&file, last.first)?.next - 1);
-    }
-    journal.segments = segments.len();
-    Ok(journal)
+fn load(disk: &dyn Disk, dir: &Path) -> Result<Checkpoint, BoxError> {
+    Checkpoint::load(disk, dir)?.ok_or_else(|| {
+        format!("there is no state in {}; give the data_dir of a run that has begun", dir.display()).into()
+    })
 }
 
-/// A source that was killed before it had a journal has no segments.
-fn segments_of(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<Segment>> {
-    match segments(disk, dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        segments => segments,
+impl Beside<'_> {
+    /// The lines that are done by now.
+    fn settled(&self) -> Result<Settled, BoxError> {
+        let mut sources = load(self.disk, self.state)?.sources;
+        Ok(sources.get_mut(self.name).and_then(|source| source.files.remove("")).unwrap_or_default())
     }
+
+    /// The segments; a source that was killed before it had a journal has none.
+    fn segments(&self) -> Result<Vec<Segment>, BoxError> {
+        match segments(self.disk, &self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            segments => Ok(segments.map_err(|error| self.at(error))?),
+        }
+    }
+
+    /// A segment; `None` when it is gone.
+    fn open(&self, segment: &Segment) -> Result<Option<Arc<dyn DiskFile>>, BoxError> {
+        match self.disk.open(&segment.path, Mode::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => Ok(Some(file.map_err(|error| self.at(error))?)),
+        }
+    }
+
+    fn at(&self, error: io::Error) -> AtPath {
+        AtPath::new(&self.dir, error)
+    }
+}
+
+/// Only the last segment says how far the numbers go.
+fn count_journal(beside: &Beside<'_>) -> Result<(Journal, Settled), BoxError> {
+    let mut journal = Journal::default();
+    let segments = beside.segments()?;
+    for segment in &segments {
+        let Some(file) = beside.open(segment)? else { continue };
+        journal.segments += 1;
+        journal.bytes += file.length().map_err(|error| beside.at(error))?;
+    }
+    if let Some(last) = segments.last()
+        && let Some(file) = beside.open(last)?
+    {
+        let accepted = || -> io::Result<u64> {
+            // A producer goes on from what is counted here, so that must last.
+            file.sync(Site::JournalFound)?;
+            beside.disk.sync_dir(&beside.dir, Site::JournalFound)?;
+            Ok(Ending::of(&file, last.first)?.next - 1)
+        };
+        journal.accepted = accepted().map_err(|error| beside.at(error))?;
+    }
+    let settled = beside.settled()?;
+    journal.accepted = journal.accepted.max(settled.last());
+    Ok((journal, settled))
+}
+
+/// A walk over all segments.
+struct Survey {
+    journal: Journal,
+    settled: Settled,
+    /// The number after the lines that were seen, or are known to be done or lost.
+    next: u64,
 }
 
 fn survey_journal(
-    disk: &dyn Disk,
-    dir: &Path,
-    settled: &Settled,
+    beside: &Beside<'_>,
     mut pending: impl FnMut(u64, &Text) -> io::Result<()>,
-) -> io::Result<Journal> {
-    let mut journal = Journal { accepted: settled.last(), ..Journal::default() };
-    let mut next = settled.through() + 1;
-    for segment in segments_of(disk, dir)? {
-        let file = disk.open(&segment.path, Mode::Read)?;
+) -> Result<(Journal, Settled), BoxError> {
+    let segments = beside.segments()?;
+    let settled = beside.settled()?;
+    let mut survey = Survey { next: settled.through() + 1, journal: Journal::default(), settled };
+    for segment in &segments {
+        match beside.open(segment)? {
+            Some(file) => survey.read(segment, &file, &mut pending).map_err(|error| beside.at(error))?,
+            None => survey.settled = beside.settled()?,
+        }
+    }
+    survey.lose_before(beside.known + 1);
+    let Survey { mut journal, settled, next } = survey;
+    journal.accepted = settled.last().max(next - 1);
+    Ok((journal, settled))
+}
+
+impl Survey {
+    fn read(
+        &mut self,
+        segment: &Segment,
+        file: &Arc<dyn DiskFile>,
+        pending: &mut impl FnMut(u64, &Text) -> io::Result<()>,
+    ) -> io::Result<()> {
         let length = file.length()?;
-        let mut walk = Walk::new(Arc::clone(&file));
+        let mut walk = Walk::new(Arc::clone(file));
         // Up to where its batches are whole, and the number after their lines.
         let (mut end, mut after) = (0, segment.first);
-        journal.bytes += length;
-        journal.segments += 1;
+        self.journal.bytes += length;
+        self.journal.segments += 1;
         loop {
             match walk.next(length)? {
                 Found::Batch(batch) => {
-                    journal.lost.extend(gaps(next, batch.first(), settled));
-                    for (seq, text) in batch.lines().filter(|(seq, _)| *seq >= next && !settled.contains(*seq)) {
+                    self.lose_before(batch.first());
+                    let is_open = |seq: u64| seq >= self.next && !self.settled.contains(seq);
+                    for (seq, text) in batch.lines().filter(|(seq, _)| is_open(*seq)) {
                         pending(seq, &text)?;
                     }
-                    next = next.max(batch.last() + 1);
                     (end, after) = (walk.offset(), batch.last() + 1);
+                    self.next = self.next.max(after);
                 }
                 Found::Damage(_) => {}
                 Found::End => break,
             }
         }
-        journal.torn = Torn::between(file.as_ref(), end, length, after)?.after(settled.last());
+        self.journal.torn = Torn::between(file.as_ref(), end, length, after)?.after(self.settled.last());
+        Ok(())
     }
-    journal.lost.extend(gaps(next, settled.last() + 1, settled));
-    journal.accepted = journal.accepted.max(next - 1);
-    Ok(journal)
+
+    /// Lines before this one that were not seen are lost, unless they are done.
+    fn lose_before(&mut self, seq: u64) {
+        self.journal.lost.extend(gaps(self.next, seq, &self.settled));
+        self.next = self.next.max(seq);
+    }
 }
 
 /// The lines from `from` to before `to` that are not done, from the first to the last of each gap.

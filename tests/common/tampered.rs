@@ -9,6 +9,9 @@ use fetchd::disk::{Disk, DiskFile, FileId, Mode, RealDisk, Site};
 
 /// What comes between a program and its disk. Where it says nothing, all goes well.
 pub trait Tamper: Debug + Send + Sync + 'static {
+    /// Something is about to be opened or listed.
+    fn look(&self) {}
+
     /// How many of so many bytes are appended.
     fn append(&self, bytes: usize) -> io::Result<usize> {
         Ok(bytes)
@@ -31,6 +34,7 @@ struct File<T>(Arc<dyn DiskFile>, Arc<T>);
 
 impl<T: Tamper> Disk for Tampered<T> {
     fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>> {
+        self.0.look();
         Ok(Arc::new(File(RealDisk.open(path, mode)?, Arc::clone(&self.0))))
     }
 
@@ -43,6 +47,7 @@ impl<T: Tamper> Disk for Tampered<T> {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        self.0.look();
         RealDisk.list(dir)
     }
 
