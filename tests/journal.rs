@@ -115,7 +115,7 @@ fn a_segment_that_is_cut_at_any_byte_has_the_batches_before_the_cut_and_takes_ne
     let bytes = fs::read(&path).unwrap();
     for cut in 0..bytes.len() {
         fs::write(&path, &bytes[..cut]).unwrap();
-        let Opened { mut writer, torn } = open(dir.path(), 0);
+        let Opened { mut writer, torn, .. } = open(dir.path(), 0);
         let kept = writer.shelf().next() - 1;
         assert_eq!(kept, 3 * (3 * cut / bytes.len()) as u64, "cut at {cut}");
         assert_eq!(torn.bytes + writer.shelf().bytes(), cut as u64);

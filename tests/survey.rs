@@ -123,7 +123,7 @@ impl Scene {
         let [Surveyed { journal: Some(journal), settled, .. }] = sources else { panic!("one journal is there") };
         assert!((self.before..=self.run().accepted()).contains(&journal.accepted), "{journal:?}");
         assert!(*settled <= journal.accepted && journal.lost.is_empty(), "{settled} of {journal:?}");
-        assert_eq!(journal.torn, Torn::default());
+        assert_eq!((journal.torn, journal.is_gone()), (Torn::default(), false));
     }
 }
 
@@ -170,4 +170,13 @@ fn a_segment_that_was_deleted_by_somebody_else_is_lost_all_the_same() {
         let sources = survey(&RealDisk, run.dir.path(), |_, _, _| Ok(())).unwrap();
         assert_eq!(sources[0].journal.as_ref().unwrap().lost, lost);
     }
+    fs::remove_file(segments.last().unwrap()).unwrap();
+    let look = || survey(&RealDisk, run.dir.path(), |_, _, _| Ok(())).unwrap().remove(0).journal.unwrap();
+    let gone = look();
+    assert_eq!((gone.lost.as_slice(), gone.is_gone(), gone.accepted), ([(5, 14)].as_slice(), true, 15));
+    // All that is left is a segment without lines: its name tells how many were accepted.
+    fs::write(run.dir.path().join("journal/urls/00000000000000000021.lines"), "").unwrap();
+    let empty = look();
+    assert_eq!((empty.lost.as_slice(), empty.is_gone(), empty.accepted), ([(5, 14), (16, 20)].as_slice(), false, 20));
+    assert_eq!(count(&RealDisk, run.dir.path()).unwrap()[0].journal.as_ref().unwrap().accepted, 20);
 }

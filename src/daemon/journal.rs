@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::disk::RealDisk;
 use crate::error::{BoxError, Chain};
 use crate::item::Text;
-use crate::state::{Surveyed, count, survey};
+use crate::state::{Journal, Surveyed, count, survey};
 use crate::units::{counted, grouped, in_bytes};
 
 /// Runs a command; the number is the exit code.
@@ -112,25 +112,16 @@ fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
             writeln!(out, "{name}: its lines are in its files")?;
             continue;
         };
-        for (first, last) in &journal.lost {
+        let losses = losses(&journal);
+        for loss in &losses {
             code = 1;
-            writeln!(
-                out,
-                "{name}: lines {first} to {last} are lost; the next run gives each a record with the error `journal_damaged`"
-            )?;
+            writeln!(out, "{name}: {loss}")?;
         }
-        let torn = counted(journal.torn.bytes, "byte");
-        match journal.torn.damaged {
-            Some(lines) => {
-                code = 1;
-                writeln!(out, "{name}: the end is damaged, and the next run cuts it off ({torn}); {lines}")?;
-            }
-            None if journal.torn.bytes > 0 => {
-                writeln!(out, "{name}: {torn} at the end were never accepted; the next run cuts them off")?;
-            }
-            None => {}
+        if journal.torn.bytes > 0 && journal.torn.damaged.is_none() {
+            let torn = counted(journal.torn.bytes, "byte");
+            writeln!(out, "{name}: {torn} at the end were never accepted; the next run cuts them off")?;
         }
-        if journal.lost.is_empty() {
+        if journal.lost.is_empty() && !journal.is_gone() {
             let (lines, segments) = (grouped(journal.accepted), counted(journal.segments as u64, "segment"));
             writeln!(
                 out,
@@ -139,6 +130,24 @@ fn check(place: &JournalArgs, out: &mut impl Write) -> Result<u8, BoxError> {
         }
     }
     Ok(code)
+}
+
+/// What is lost of a journal, in sentences.
+fn losses(journal: &Journal) -> Vec<String> {
+    let lost = |(first, last): &(u64, u64)| {
+        let lines = if first == last { format!("line {first} is") } else { format!("lines {first} to {last} are") };
+        format!("{lines} lost; the next run gives each a record with the error `journal_damaged`")
+    };
+    let mut losses: Vec<_> = journal.lost.iter().map(lost).collect();
+    if journal.is_gone() {
+        let last = journal.accepted;
+        losses.push(format!("the journal is gone; lines accepted after line {last} are lost: send them again"));
+    }
+    if let Some(lines) = journal.torn.damaged {
+        let bytes = counted(journal.torn.bytes, "byte");
+        losses.push(format!("the end is damaged, and the next run cuts it off ({bytes}); {lines}"));
+    }
+    losses
 }
 
 fn shown(name: &str) -> &str {

@@ -26,6 +26,8 @@ pub struct Opened {
     pub writer: Writer,
     /// What came after the last whole batch, and was cut off.
     pub torn: Torn,
+    /// How many segments were there.
+    pub segments: usize,
 }
 
 impl Writer {
@@ -43,8 +45,8 @@ impl Writer {
         for segment in &mut segments {
             segment.length = disk.open(&segment.path, Mode::Read)?.length()?;
         }
-        let is_new = segments.is_empty();
-        if is_new {
+        let found = segments.len();
+        if found == 0 {
             segments.push(Segment::new(dir, known + 1));
         }
         let Some(last) = segments.last_mut() else { return Err(io::Error::other("no segment")) };
@@ -54,14 +56,18 @@ impl Writer {
             file.set_len(end)?;
         }
         last.length = end;
-        if is_new {
+        if found == 0 {
             disk.sync_dir(dir, Site::JournalName)?;
         } else {
             file.sync(Site::JournalFound)?;
             disk.sync_dir(dir, Site::JournalFound)?;
         }
         let shelf = Shelf::new(Arc::clone(disk), dir.to_owned(), segments, next.max(known + 1));
-        Ok(Opened { writer: Self { shelf, file, length: end, most, is_torn: false }, torn: torn.after(known) })
+        Ok(Opened {
+            writer: Self { shelf, file, length: end, most, is_torn: false },
+            torn: torn.after(known),
+            segments: found,
+        })
     }
 
     /// What the reader, and who clears up, share with it.

@@ -20,7 +20,7 @@ use super::{Forget, Keeps, Past, Source, lines};
 use crate::disk::patiently;
 use crate::error::BoxError;
 use crate::item::{self, Identity, Line, Settled, Text};
-use crate::journal::{Batch, Opened, Reader, Shelf, State, Taken, Torn, Writer};
+use crate::journal::{Batch, Opened, Reader, Shelf, State, Taken, Writer};
 use crate::units::{counted, in_bytes};
 
 /// Bytes that are accepted at once, about.
@@ -46,16 +46,14 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Resul
     let input = lines::standard_input()?;
     let splitter = Splitter::new(usize::try_from(bounds.max_line)?);
     let settled = past.files.get("").cloned().unwrap_or_default();
-    let Opened { writer, torn } =
-        Writer::open(&past.disk, &past.dir, settled.last(), SEGMENT.min(bounds.max_journal / 4))
-            .map_err(|error| format!("the journal in {}: {error}", past.dir.display()))?;
+    let at = |error: io::Error| format!("the journal in {}: {error}", past.dir.display());
+    let segment = SEGMENT.min(bounds.max_journal / 4);
+    let opened = Writer::open(&past.disk, &past.dir, settled.last(), segment).map_err(at)?;
+    announce(&opened, &settled);
+    let writer = opened.writer;
     // What is done may leave no room for more, and without more nobody says again that it is done.
-    writer
-        .shelf()
-        .forget(settled.through())
-        .map_err(|error| format!("the journal in {}: {error}", past.dir.display()))?;
+    writer.shelf().forget(settled.through()).map_err(at)?;
     let (shelf, stop) = (Arc::clone(writer.shelf()), CancellationToken::new());
-    announce(torn, &shelf, &settled);
     let (broken, breaks) = oneshot::channel();
     let intake = Intake { writer, bounds, splitter, stop: stop.clone() };
     std::thread::spawn(move || intake.run(read(input), broken));
@@ -71,8 +69,13 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Resul
 }
 
 /// Says what earlier runs have left.
-fn announce(torn: Torn, shelf: &Shelf, settled: &Settled) {
+fn announce(opened: &Opened, settled: &Settled) {
+    let Opened { writer, torn, segments } = opened;
+    let (shelf, last) = (writer.shelf(), settled.last());
     let (dir, bytes) = (shelf.dir().display(), counted(torn.bytes, "byte"));
+    if *segments == 0 && last > 0 {
+        tracing::warn!("the journal in {dir} is gone; lines accepted after line {last} are lost: send them again");
+    }
     match torn.damaged {
         Some(lines) => tracing::warn!("the end of the journal in {dir} is damaged, and was cut off ({bytes}); {lines}"),
         None if torn.bytes > 0 => {

@@ -38,6 +38,14 @@ pub struct Journal {
     pub torn: Torn,
 }
 
+impl Journal {
+    /// Whether somebody has deleted all of it: a journal that had lines has a segment for good. How many were accepted
+    /// cannot be known then.
+    pub fn is_gone(&self) -> bool {
+        self.segments == 0 && self.accepted > 0
+    }
+}
+
 impl Surveyed {
     /// Lines that are accepted and not done, as far as the checkpoint knows.
     pub fn pending(&self) -> Option<u64> {
@@ -137,11 +145,10 @@ impl Beside<'_> {
 
 /// Only the last segment says how far the numbers go.
 fn count_journal(beside: &Beside<'_>) -> Result<(Journal, Settled), BoxError> {
-    let mut journal = Journal::default();
     let segments = beside.segments()?;
+    let mut journal = Journal { segments: segments.len(), ..Journal::default() };
     for segment in &segments {
         let Some(file) = beside.open(segment)? else { continue };
-        journal.segments += 1;
         journal.bytes += file.length().map_err(|error| beside.at(error))?;
     }
     if let Some(last) = segments.last()
@@ -174,7 +181,8 @@ fn survey_journal(
 ) -> Result<(Journal, Settled), BoxError> {
     let segments = beside.segments()?;
     let settled = beside.settled()?;
-    let mut survey = Survey { next: settled.through() + 1, journal: Journal::default(), settled };
+    let journal = Journal { segments: segments.len(), ..Journal::default() };
+    let mut survey = Survey { next: settled.through() + 1, journal, settled };
     for segment in &segments {
         match beside.open(segment)? {
             Some(file) => survey.read(segment, &file, &mut pending).map_err(|error| beside.at(error))?,
@@ -194,12 +202,13 @@ impl Survey {
         file: &Arc<dyn DiskFile>,
         pending: &mut impl FnMut(u64, &Text) -> io::Result<()>,
     ) -> io::Result<()> {
+        // Its name says that all before it were accepted, also when nothing is left of them.
+        self.lose_before(segment.first);
         let length = file.length()?;
         let mut walk = Walk::new(Arc::clone(file));
         // Up to where its batches are whole, and the number after their lines.
         let (mut end, mut after) = (0, segment.first);
         self.journal.bytes += length;
-        self.journal.segments += 1;
         loop {
             match walk.next(length)? {
                 Found::Batch(batch) => {
@@ -221,19 +230,12 @@ impl Survey {
 
     /// Lines before this one that were not seen are lost, unless they are done.
     fn lose_before(&mut self, seq: u64) {
-        self.journal.lost.extend(gaps(self.next, seq, &self.settled));
+        for seq in (self.next..seq).filter(|seq| !self.settled.contains(*seq)) {
+            match self.journal.lost.last_mut() {
+                Some((_, last)) if *last + 1 == seq => *last = seq,
+                _ => self.journal.lost.push((seq, seq)),
+            }
+        }
         self.next = self.next.max(seq);
     }
-}
-
-/// The lines from `from` to before `to` that are not done, from the first to the last of each gap.
-fn gaps(from: u64, to: u64, settled: &Settled) -> Vec<(u64, u64)> {
-    let mut gaps: Vec<(u64, u64)> = Vec::new();
-    for seq in (from..to).filter(|seq| !settled.contains(*seq)) {
-        match gaps.last_mut() {
-            Some((_, last)) if *last + 1 == seq => *last = seq,
-            _ => gaps.push((seq, seq)),
-        }
-    }
-    gaps
 }
