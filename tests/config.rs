@@ -64,6 +64,40 @@ fn unnamed(mut config: Config) -> Config {
 }
 
 #[test]
+fn an_output_is_no_file_that_the_data_directory_has_for_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().display();
+    let problems = |path: &str| {
+        let text =
+            format!("[source.in.stdin]\n[state]\ndata_dir = '{dir}/state'\n[sink.all.jsonl]\npath = '{dir}/{path}'");
+        check(&text).err().map(|report| report.to_string()).unwrap_or_default()
+    };
+    for path in ["state/checkpoint.json", "state/checkpoint.new", "state/../state/./lock", "state/journal/in/x.jsonl"] {
+        let said = problems(path);
+        assert!(said.contains(&format!("`{dir}/{path}` is a file of the data directory's own")), "{path}: {said}");
+        assert!(said.contains(&format!("for example \"{dir}/state/results.jsonl\"")), "{said}");
+    }
+    for path in ["state/results.jsonl", "lock", "journal/x.jsonl", "state/journal.jsonl"] {
+        assert_eq!(problems(path), "");
+    }
+}
+
+#[test]
+fn two_spellings_of_a_file_are_one_output() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("link")).unwrap();
+    let dir = dir.path().display();
+    let text = |path: &str| {
+        format!("[source.in.stdin]\n[sink.a.jsonl]\npath = '{dir}/out'\n[sink.b.jsonl]\npath = '{dir}/{path}'")
+    };
+    for path in ["./out", "link/out", "link/./link/out"] {
+        let said = sentences(&text(path));
+        assert!(said.len() == 1 && said[0].starts_with("the sinks `a` and `b` write to the same place"), "{said:?}");
+    }
+    assert!(check(&text("out.jsonl")).is_ok());
+}
+
+#[test]
 fn the_configuration_with_every_default_is_no_configuration() {
     assert_eq!(unnamed(check(&every_default()).unwrap()), Written::default().check().unwrap());
 }

@@ -1,10 +1,11 @@
 //! What is wrong with sinks.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::check::LONGEST;
 use super::{Config, Report};
+use crate::disk::resolved;
 use crate::sink::{Jsonl, SinkConfig};
 
 /// Adds every problem of the sinks to the report.
@@ -17,10 +18,14 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     for sink in &config.sinks {
         let name = sink.name.as_deref().unwrap_or_default();
         let (output, key) = match &sink.component {
-            SinkConfig::Stdout(_) => (Path::new("-"), format!("sink.{name}.stdout")),
+            SinkConfig::Stdout(_) => (PathBuf::from("-"), format!("sink.{name}.stdout")),
             SinkConfig::Jsonl(jsonl) => {
                 rotation(&format!("sink.{name}.jsonl"), jsonl, report);
-                (jsonl.path.as_path(), format!("sink.{name}.jsonl.path"))
+                let key = format!("sink.{name}.jsonl.path");
+                if config.state.has(&jsonl.path) {
+                    report.add_at_key(&key, own_file(jsonl, config));
+                }
+                (resolved(&jsonl.path), key)
             }
         };
         if let Some(first) = taken.insert(output, name) {
@@ -30,6 +35,13 @@ pub(super) fn check(config: &Config, report: &mut Report) {
             report.add_at_key(&key, message);
         }
     }
+}
+
+/// Results would be written into what tells the next run what is done.
+fn own_file(jsonl: &Jsonl, config: &Config) -> String {
+    let other = config.state.data_dir.iter().map(|dir| dir.join("results.jsonl")).next().unwrap_or_default();
+    let (path, other) = (jsonl.path.display(), other.display());
+    format!("`{path}` is a file of the data directory's own; write the results to another, for example \"{other}\"")
 }
 
 fn rotation(table: &str, jsonl: &Jsonl, report: &mut Report) {

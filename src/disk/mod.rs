@@ -4,6 +4,7 @@
 //! sync has a name ([`Site`]), and `tests/crash/` shows for each that it is needed.
 
 mod real;
+mod resolved;
 
 use std::fmt;
 use std::io;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use real::RealDisk;
+pub use resolved::resolved;
 
 /// A file system, as far as it is needed here.
 ///

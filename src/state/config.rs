@@ -1,10 +1,14 @@
 //! `[state]`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::disk::resolved;
 use crate::units::Size;
+
+/// The files of a data directory itself, and the directory of its journals.
+const OWN: [&str; 4] = ["checkpoint.json", "checkpoint.new", "lock", "journal"];
 
 /// `[state]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,5 +23,35 @@ pub struct StateConfig {
 impl Default for StateConfig {
     fn default() -> Self {
         Self { data_dir: None, min_free: Size::mib(256) }
+    }
+}
+
+impl StateConfig {
+    /// Whether a file is one that the data directory needs for itself.
+    pub fn has(&self, file: &Path) -> bool {
+        let file = resolved(file);
+        self.data_dir.iter().any(|dir| OWN.iter().any(|own| file.starts_with(resolved(&dir.join(own)))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::{Disk, RealDisk};
+    use crate::state::State;
+
+    #[test]
+    fn every_file_that_a_run_leaves_in_its_data_directory_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = StateConfig { data_dir: Some(dir.path().to_owned()), ..StateConfig::default() };
+        let state = State::open(Arc::new(RealDisk), dir.path()).unwrap();
+        state.save(&state.checkpoint, &[]).unwrap();
+        let left = RealDisk.list(dir.path()).unwrap();
+        assert_eq!(left.len(), 2);
+        assert!(left.iter().all(|file| config.has(file)), "{left:?}");
+        assert!(config.has(&dir.path().join("journal/urls/00000000000000000001.lines")));
+        assert!(!config.has(&dir.path().join("results.jsonl")));
     }
 }
