@@ -1,6 +1,7 @@
 //! Opens everything before the first request, and finds out what earlier runs have done.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,7 +13,7 @@ use tokio_stream::wrappers::SignalStream;
 
 use super::http;
 use crate::config::{Config, Named};
-use crate::disk::{Disk, Position, RealDisk};
+use crate::disk::{Disk, FileId, Position, RealDisk};
 use crate::error::{BoxError, Chain, Error};
 use crate::item::{Identity, Settled};
 use crate::open_files;
@@ -35,6 +36,7 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
         None => None,
     };
     refuse_loops(config)?;
+    refuse_mixtures(config)?;
     let mut opened = open_sinks(config, &disk, state.as_ref())?;
     // Once more: a pattern may match an output that was created only now.
     refuse_loops(config)?;
@@ -218,10 +220,23 @@ fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {
     Error::Open { what, source: why.into() }
 }
 
+/// Which file a path stands for, if it is a regular one.
+fn id(path: &Path) -> Option<FileId> {
+    let metadata = path.metadata().ok().filter(Metadata::is_file)?;
+    Some(FileId { device: metadata.dev(), inode: metadata.ino() })
+}
+
+/// Where a sink writes, if its file has but one name.
+fn output(sink: &Named<SinkConfig>) -> &Path {
+    match &sink.component {
+        SinkConfig::Jsonl(jsonl) => &jsonl.path,
+        SinkConfig::Stdout(_) => Path::new("/dev/stdout"),
+    }
+}
+
 /// A file that is read and written in one run would never end.
 fn refuse_loops(config: &Config) -> Result<(), Error> {
-    let (stdin, stdout) = (Path::new("/dev/stdin"), Path::new("/dev/stdout"));
-    let id = |path: &Path| path.metadata().ok().filter(|m| m.is_file()).map(|m| (m.dev(), m.ino()));
+    let stdin = Path::new("/dev/stdin");
     let read: Vec<_> = config
         .sources
         .iter()
@@ -231,14 +246,24 @@ fn refuse_loops(config: &Config) -> Result<(), Error> {
         })
         .filter_map(|path| id(if path == Path::new("-") { stdin } else { &path }))
         .collect();
-    for sink in &config.sinks {
-        let path = match &sink.component {
-            SinkConfig::Jsonl(jsonl) => jsonl.path.as_path(),
-            SinkConfig::Stdout(_) => stdout,
-        };
+    for path in config.sinks.iter().map(output) {
         if id(path).is_some_and(|id| read.contains(&id)) {
             let what = format!("cannot write to {}", path.display());
             return Err(Error::Open { what, source: "it is also read as input".into() });
+        }
+    }
+    Ok(())
+}
+
+/// Two outputs may be one file by links, or when standard output was redirected.
+fn refuse_mixtures(config: &Config) -> Result<(), Error> {
+    let mut taken = HashMap::new();
+    for sink in &config.sinks {
+        let (path, name) = (output(sink), sink.name.as_deref().unwrap_or_default());
+        if let Some(first) = id(path).and_then(|id| taken.insert(id, name)) {
+            let what = format!("cannot write to {}", path.display());
+            let why = format!("the sinks `{first}` and `{name}` have the same file; give each its own");
+            return Err(Error::Open { what, source: why.into() });
         }
     }
     Ok(())

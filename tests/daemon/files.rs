@@ -163,6 +163,25 @@ fn a_file_on_stdin_is_not_written_in_the_same_run_either() {
 }
 
 #[test]
+fn two_sinks_do_not_write_to_one_file_whatever_it_is_called() {
+    let scene = Scene::new();
+    fs::write(scene.path("out"), "").unwrap();
+    fs::hard_link(scene.path("out"), scene.path("hard")).unwrap();
+    let start = |second: &str| {
+        let config = format!("[sink.a.jsonl]\npath = 'out'\n[sink.b.{second}");
+        Fetchd::local().config(&config).directory(scene.dir.path())
+    };
+    let redirected = fs::File::options().append(true).open(scene.path("out")).unwrap();
+    for fetchd in [start("jsonl]\npath = 'hard'"), start("stdout]").stdout(redirected)] {
+        let ended = fetchd.run(scene.origin.url("/ok/1"));
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("the sinks `a` and `b` have the same file"), "{}", ended.stderr);
+        assert_eq!(scene.origin.accepts(), 0);
+    }
+    assert_eq!(fs::read(scene.path("out")).unwrap(), b"");
+}
+
+#[test]
 fn a_second_process_on_the_same_output_exits_with_2_and_leaves_the_first_alone() {
     let scene = Scene::new();
     let args = ["-o", "out"];
