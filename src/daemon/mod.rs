@@ -34,6 +34,8 @@ use crate::units::Concurrency;
 
 /// Runs as the arguments and the configuration say; the number is the exit code.
 pub async fn run(args: &RunArgs) -> u8 {
+    // One that comes before the outputs are open would end the process. If it cannot be heard, they say so.
+    let _reopen = signal(SignalKind::user_defined1());
     let raised = open_files::raise_limit();
     let config = match args.config() {
         Ok(config) => config,

@@ -1,10 +1,14 @@
 //! The ways a run ends: the input's end, signals, a reader that leaves; and the exit code of each.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use tokio::time::Instant;
 
 use crate::common::fetchd::{Fetchd, Running, kind, seq};
@@ -49,6 +53,21 @@ fn the_summary_counts_outcomes_and_says_how_long_lines_were_on_the_wire() {
     let slowest = summary["wire_max_ms"].as_f64().unwrap();
     assert!((290.0..5_000.0).contains(&slowest), "{summary:#}");
     assert!(summary["wire_p50_ms"].as_f64().unwrap() <= slowest, "{summary:#}");
+}
+
+#[test]
+fn sigusr1_during_the_start_does_no_harm() {
+    let (origin, dir) = (Origin::start(), tempfile::tempdir().unwrap());
+    let fifo = dir.path().join("fetchd.toml");
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let mut fetchd = Fetchd::with(["-c".as_ref(), fifo.as_os_str()]).start();
+    // It is opened once the process reads its configuration, for which it waits then.
+    let mut config = File::options().write(true).open(&fifo).unwrap();
+    fetchd.signal(Signal::SIGUSR1);
+    config.write_all(b"[sink.all.stdout]\n").unwrap();
+    drop(config);
+    let ended = fetchd.finish(origin.url("/ok/1"));
+    assert_eq!((ended.code, ended.records.len()), (Some(0), 1), "{}", ended.stderr);
 }
 
 #[test]
