@@ -155,9 +155,8 @@ fn count_journal(beside: &Beside<'_>) -> Result<(Journal, Settled), BoxError> {
         && let Some(file) = beside.open(last)?
     {
         let accepted = || -> io::Result<u64> {
-            // A producer goes on from what is counted here, so that must last.
+            // A producer goes on from what is counted here, so that must last. Its name did so before it had lines.
             file.sync(Site::JournalFound)?;
-            beside.disk.sync_dir(&beside.dir, Site::JournalFound)?;
             Ok(Ending::of(&file, last.first)?.next - 1)
         };
         journal.accepted = accepted().map_err(|error| beside.at(error))?;

@@ -167,7 +167,7 @@ impl<'a> Explorer<'a> {
     }
 }
 
-fn run(disk: &SimDisk, ledger: &mut Ledger, workload: &Workload, acts: &[Act]) -> Result<(), BoxError> {
+pub fn run(disk: &SimDisk, ledger: &mut Ledger, workload: &Workload, acts: &[Act]) -> Result<(), BoxError> {
     let mut process = Process::start(disk, workload, ledger)?;
     for act in acts {
         process.act(*act, ledger)?;

@@ -22,5 +22,6 @@ mod sites;
 mod workload;
 mod world;
 
+mod counted;
 mod ends;
 mod model;
