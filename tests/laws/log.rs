@@ -22,6 +22,8 @@ pub enum Event {
     Committed,
     /// A sink goes on in another file, or has ended.
     Switched,
+    /// So many hosts are in trouble, somebody was told.
+    HostsInTrouble(usize),
     /// A signal came when so many lines were accepted.
     Interrupted { accepted: u64 },
 }

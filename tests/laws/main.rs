@@ -23,5 +23,6 @@ mod breakage;
 mod idle;
 mod memory;
 mod stall;
+mod troubles;
 mod way_down;
 mod window;

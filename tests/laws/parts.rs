@@ -12,9 +12,10 @@ use fetchd::fetch::Fetch;
 use fetchd::item::{
     Answer, Attempt, Body, Failure, Held, Identity, Input, Job, Line, Next, Receipt, Record, RetryAfter, Text,
 };
+use fetchd::schedule::Trouble;
 use fetchd::sink::{self, Sink};
 use fetchd::source::{Keeps, Source};
-use fetchd::state::Settle;
+use fetchd::state::{Hosts, Settle};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use http::{StatusCode, Version};
@@ -135,6 +136,19 @@ impl Settle for Notary {
     fn commit(&mut self, _marks: Vec<Mark>) -> BoxFuture<'_, Result<(), BoxError>> {
         self.log.note(Event::Committed);
         ready(Ok(())).boxed()
+    }
+}
+
+/// Remembers hosts in trouble.
+pub struct Register(pub Log);
+
+impl Hosts for Register {
+    fn recall(&mut self) -> Vec<Trouble> {
+        Vec::new()
+    }
+
+    fn remember(&mut self, troubles: &[Trouble]) {
+        self.0.note(Event::HostsInTrouble(troubles.len()));
     }
 }
 

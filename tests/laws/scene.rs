@@ -13,7 +13,7 @@ use futures::stream::{self, Stream, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::log::{Entry, Event, Ledger, Log};
-use crate::parts::{Network, Notary, Plays, Shelf, source};
+use crate::parts::{Network, Notary, Plays, Register, Shelf, source};
 use crate::script::{Manner, Script, Settling, secs};
 
 /// Longer than anything a scene may take: a run that is not over by then is stuck.
@@ -121,7 +121,7 @@ impl Scene {
                 settlings: self.sources.iter().map(|script| script.settling).collect(),
                 log: log.clone(),
             })),
-            hosts: None,
+            hosts: Some(Box::new(Register(log.clone()))),
         }
     }
 

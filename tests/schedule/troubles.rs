@@ -165,6 +165,20 @@ fn of_very_many_hosts_in_trouble_those_are_told_of_first_that_asked_for_rest() {
 }
 
 #[test]
+fn hosts_whose_trouble_is_over_take_no_place_of_others() {
+    let mut core = Core::new(Settings { any_host: limits(1, Duration::ZERO), ..Settings::default() });
+    (0..5000).for_each(|host| ask(&mut core, host, secs(1)));
+    // Hosts that asked for rest come before those that cannot be reached.
+    for turn in 0..50 {
+        core.push(get(turn, url_of(5000 + turn as usize % 10, 0).as_str()), Duration::ZERO);
+        let job = core.take(Duration::ZERO).expect("it may start");
+        core.verdict(job, failed(Kind::ConnectRefused, Sent::Nothing), ms(1), Duration::ZERO);
+    }
+    let told = core.troubles(secs(2));
+    assert_eq!((told.len(), told.iter().all(|known| known.unreachable.is_some())), (10, true));
+}
+
+#[test]
 fn a_port_that_is_a_host_of_its_own_is_recalled_as_one_and_otherwise_as_its_host() {
     let known = |host: &str| Trouble { host: host.into(), paused: secs(9), closed: Duration::ZERO, unreachable: None };
     let rule = |text: &str| (text.parse().expect("a pattern"), fetchd::schedule::HostRule::default());

@@ -1,10 +1,5 @@
 //! Looking at a data directory while a run has it: the run goes on between any two things that are looked at.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so by a panic")]
-
-#[path = "common/tampered.rs"]
-mod tampered;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -15,8 +10,9 @@ use fetchd::item::{Settled, Text};
 use fetchd::journal::{Batch, Torn, Writer};
 use fetchd::source::Forget;
 use fetchd::state::{Checkpoint, SourceState, State, Surveyed, count, survey};
-use tampered::{Tamper, Tampered};
 use tempfile::TempDir;
+
+use crate::tampered::{Tamper, Tampered};
 
 /// So small that each batch has a segment of its own.
 const SEGMENT: u64 = 1;
