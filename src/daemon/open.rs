@@ -1,6 +1,6 @@
 //! Opens everything before the first request, and finds out what earlier runs have done.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +20,7 @@ use crate::open_files;
 use crate::pipeline::Parts;
 use crate::sink::{self, Kept, Opened, Opening, Reopen, SinkConfig, Style};
 use crate::source::{Keeps, Past, Source, SourceConfig};
-use crate::state::{Hosts, Keeper, Remembered, Settle, SourceState, State};
+use crate::state::{Checkpoint, Hosts, Keeper, Remembered, Settle, SourceState, State};
 use crate::telemetry::Stats;
 use crate::units::counted;
 
@@ -41,11 +41,9 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     // Once more: a pattern may match an output that was created only now.
     refuse_loops(config)?;
     if let Some(state) = &mut state {
-        // Of a source that becomes durable only now, no record is there yet: those with its name are of plain runs.
-        let known: HashSet<String> = state.checkpoint.sources.keys().cloned().collect();
         remember_sources(config, state)?;
         remember_files(config, state);
-        recover(state, &known, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
+        recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
     }
     let mut sources = Vec::new();
     for source in &config.sources {
@@ -66,11 +64,11 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&State>) -> R
     let mut sinks = Vec::new();
     for sink in &config.sinks {
         let name = sink.name.as_deref();
-        let known = state.map(|state| position_of(sink, config, disk.as_ref(), state));
+        let known = state.map(|state| positions_of(sink, config, disk.as_ref(), state));
         let kept = match known {
             None => Kept::No,
             Some(None) => Kept::New,
-            Some(Some(position)) => Kept::Until(position.clone()),
+            Some(Some(positions)) => Kept::Until(positions.clone()),
         };
         let reopen = signal(SignalKind::user_defined1()).map(|asked| Reopen::at(SignalStream::new(asked)));
         let reopen = reopen.map_err(|error| cannot_open("the sink", name, &error.into()))?;
@@ -85,34 +83,34 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&State>) -> R
     Ok(sinks)
 }
 
-/// Where the output of a sink is accounted for. One that got another name is known by its file: the records in it are
-/// still the results of their lines.
-fn position_of<'a>(
+/// Up to where the output of a sink is accounted for. One that got another name is known by its file: the records in it
+/// are still the results of their lines.
+fn positions_of<'a>(
     sink: &Named<SinkConfig>,
     config: &Config,
     disk: &dyn Disk,
     state: &'a State,
-) -> Option<&'a Position> {
+) -> Option<&'a Vec<Position>> {
     let known = &state.checkpoint.sinks;
     let SinkConfig::Jsonl(jsonl) = &sink.component else { return None };
     let is_name_of = |name: &str| config.sinks.iter().any(|sink| sink.name.as_deref().unwrap_or_default() == name);
     known.get(sink.name.as_deref().unwrap_or_default()).or_else(|| {
         let mut others = known.iter().filter(|(name, _)| !is_name_of(name));
-        others.find(|(_, position)| jsonl.has(disk, position.file)).map(|(_, position)| position)
+        let is_it = |position: &Position| jsonl.has(disk, position.file);
+        others.find(|(_, positions)| positions.iter().any(is_it)).map(|(_, positions)| positions)
     })
 }
 
 /// Finds out which lines were done after the last checkpoint, and writes a new one.
-fn recover(state: &mut State, known: &HashSet<String>, sinks: &mut [Opened]) -> Result<(), BoxError> {
-    let sources = &state.checkpoint.sources;
+fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
+    remember_logs(state, sinks)?;
+    let Checkpoint { journal, sources, .. } = &state.checkpoint;
     let is_pending = |id: &Identity| {
-        let name = id.source.as_deref().unwrap_or_default();
-        let source = sources.get(name).filter(|_| known.contains(name));
+        let source = sources.get(id.source.as_deref().unwrap_or_default());
+        let source = source.filter(|_| id.journal.as_ref() == Some(journal));
         source.is_some_and(|source| {
-            // A durable source of files always names the file.
-            let is_of_source = id.file.is_some() == (source.kind == "file");
             let settled = source.files.get(id.file.as_deref().unwrap_or_default());
-            is_of_source && settled.is_none_or(|settled| !settled.contains(id.seq))
+            settled.is_none_or(|settled| !settled.contains(id.seq))
         })
     };
     let done = sink::recover(sinks, &is_pending)?;
@@ -122,7 +120,7 @@ fn recover(state: &mut State, known: &HashSet<String>, sinks: &mut [Opened]) -> 
             counted(done.len() as u64, "line")
         );
     }
-    for Identity { source, file, seq } in done {
+    for Identity { source, file, seq, .. } in done {
         if let Some(source) = state.checkpoint.sources.get_mut(source.as_deref().unwrap_or_default()) {
             source.files.entry(file.as_deref().unwrap_or_default().to_owned()).or_default().insert(seq, None);
         }
@@ -132,8 +130,19 @@ fn recover(state: &mut State, known: &HashSet<String>, sinks: &mut [Opened]) -> 
         marks.extend(sink.mark()?);
     }
     // A sink that is not there any more would be asked from its old position on if it came back.
-    state.checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), mark.position.clone())).collect();
+    state.checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), vec![mark.position.clone()])).collect();
     state.save(&state.checkpoint, &marks)
+}
+
+/// Remembers where the logs begin in files that are new to it. After that they may grow by what is completed: should this
+/// start be killed as well, the next one finds that there.
+fn remember_logs(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
+    let logs = sinks.iter_mut().filter_map(Opened::log).map(|(name, log)| (name.to_string(), log)).collect();
+    if state.checkpoint.sinks == logs {
+        return Ok(());
+    }
+    state.checkpoint.sinks = logs;
+    state.save(&state.checkpoint, &[])
 }
 
 /// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of
@@ -188,6 +197,7 @@ fn remember_files(config: &Config, state: &mut State) {
 fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&State>) -> Result<Source, Error> {
     let name = source.name.as_deref();
     let past = state.filter(|_| source.component.durable_kind().is_some()).map(|state| Past {
+        journal: Arc::clone(&state.checkpoint.journal),
         disk: Arc::clone(&state.disk),
         dir: state.dir.join("journal").join(name.unwrap_or_default()),
         min_free: config.state.min_free.0,

@@ -129,7 +129,7 @@ async fn fetch(urls: Vec<String>, args: &RunArgs, board: &Board, sinks: Vec<Box<
 
 fn source(urls: Vec<String>) -> Source {
     let line = |(url, seq): (String, u64)| {
-        let id = Identity { source: None, file: None, seq };
+        let id = Identity { journal: None, source: None, file: None, seq };
         Ok(Input::Line(Line { id, text: Text::Whole(Bytes::from(url)), place: None }))
     };
     let lines = stream::iter(urls.into_iter().zip(1..).map(line)).boxed();

@@ -11,6 +11,8 @@ use super::redact::{cut_before_password, redact};
 /// Which line this is: stable over restarts of a durable source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
+    /// The name of the data directory that remembers it, when one does. It tells apart runs that share an output.
+    pub journal: Option<Arc<str>>,
     /// The source's name, when the configuration gives it one.
     pub source: Option<Arc<str>>,
     /// The path, when the source reads several.

@@ -85,6 +85,7 @@ impl Encoder {
             seq: record.id.seq,
             source: record.id.source.as_deref(),
             file: record.id.file.as_deref(),
+            journal: record.id.journal.as_deref(),
             id: record.echo.id.as_deref(),
             input,
             input_bytes,
@@ -184,6 +185,8 @@ struct Row<'a> {
     source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a RawValue>,
     input: Input<'a>,

@@ -33,8 +33,8 @@ pub enum Kept {
     No,
     /// Nothing yet.
     New,
-    /// Its output is accounted for until here.
-    Until(Position),
+    /// The files of its output are accounted for until here.
+    Until(Vec<Position>),
 }
 
 /// Says each time when outputs are to be opened anew.
@@ -122,6 +122,12 @@ impl Opened {
     /// Its core, and who makes text for it, for those who do without its thread; only where it is a file.
     pub fn core(&mut self) -> Option<(&mut Output, &Encoder)> {
         self.as_file().map(|open| (&mut open.output, &open.encoder))
+    }
+
+    /// From where on its output is the log of what was done after the last checkpoint, by its name; nothing where that
+    /// cannot be read again.
+    pub fn log(&mut self) -> Option<(Arc<str>, Vec<Position>)> {
+        self.as_file().map(|open| (open.output.name(), open.tail.positions()))
     }
 
     /// Where its output ends; nothing where that cannot be read again.

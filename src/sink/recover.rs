@@ -84,7 +84,8 @@ fn complete(found: &Found, outputs: &mut [&mut Open]) -> Result<(), BoxError> {
         if lacks(found, number, open)
             && let Some((from, place)) = origin(found, open)
         {
-            let line = derive(&outputs[from].tail.text(place)?, open.encoder.body())?;
+            let body = open.encoder.body();
+            let line = derive(outputs[from].tail.text(place)?, body)?;
             outputs[number].output.append(&line)?;
         }
     }

@@ -64,7 +64,7 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Resul
             Err(_) => std::future::pending().await,
         }
     });
-    let lines = read_back(shelf, stop, settled, name);
+    let lines = read_back(shelf, stop, settled, name, Arc::clone(&past.journal));
     Ok(Source { forget: Some(forget), breaks: Some(breaks.boxed()), ..Source::new(lines, Keeps::Place) })
 }
 
@@ -234,6 +234,7 @@ fn read_back(
     stop: CancellationToken,
     settled: Settled,
     source: Option<Arc<str>>,
+    journal: Arc<str>,
 ) -> BoxStream<'static, Result<item::Input, BoxError>> {
     let (tx, batches) = mpsc::channel(1);
     let reader = Reader::new(Arc::clone(&shelf), settled.through() + 1);
@@ -242,10 +243,11 @@ fn read_back(
     let tap = Tap { batches, shelf, stop };
     stream::unfold(tap, |mut tap| async move { Some((tap.batches.recv().await?, tap)) })
         .map_ok(move |lines| {
-            let source = source.clone();
+            let (source, journal) = (source.clone(), Arc::clone(&journal));
             let open: Vec<_> = lines.into_iter().filter(|(seq, _)| !settled.contains(*seq)).collect();
             stream::iter(open.into_iter().map(move |(seq, text)| {
-                let id = Identity { source: source.clone(), file: None, seq };
+                let journal = Some(Arc::clone(&journal));
+                let id = Identity { journal, source: source.clone(), file: None, seq };
                 Ok(item::Input::Line(Line { id, text, place: None }))
             }))
         })

@@ -136,6 +136,7 @@ impl File {
         Ok(Opener {
             paths: self.paths.clone(),
             source,
+            journal: past.as_ref().map(|past| Arc::clone(&past.journal)),
             is_labelled: past.is_some() || self.is_labelled(),
             keeps: if past.is_some() { Keeps::Place } else { Keeps::Nothing },
             past: past.map(|past| past.files).unwrap_or_default(),
@@ -151,6 +152,7 @@ impl File {
 struct Opener {
     paths: Vec<PathBuf>,
     source: Option<Arc<str>>,
+    journal: Option<Arc<str>>,
     is_labelled: bool,
     keeps: Keeps,
     /// By path, the lines that are done.
@@ -166,6 +168,7 @@ impl Opener {
     fn open(&mut self, path: PathBuf) -> Result<Trail, AtPath> {
         let label = path.to_string_lossy();
         let course = Course {
+            journal: self.journal.clone(),
             source: self.source.clone(),
             file: self.is_labelled.then(|| label.as_ref().into()),
             keeps: self.keeps,

@@ -90,7 +90,7 @@ impl Current {
         let Split::Line(text) = split else { return Input::Blank };
         self.seq += 1;
         Input::Line(Line {
-            id: Identity { source: source.clone(), file: self.label.clone(), seq: self.seq },
+            id: Identity { journal: None, source: source.clone(), file: self.label.clone(), seq: self.seq },
             text,
             place: None,
         })

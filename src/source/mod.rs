@@ -75,6 +75,8 @@ pub enum Keeps {
 /// What a durable source starts from.
 #[derive(Debug)]
 pub struct Past {
+    /// The name of what is kept, which its lines carry.
+    pub journal: Arc<str>,
     /// Where state is kept.
     pub disk: Arc<dyn Disk>,
     /// The source's own directory, should it need one.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +20,13 @@ const VERSION: u32 = 1;
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
     version: u32,
+    /// The name that records of lines carry which are remembered here. Another directory has another one, so that no run
+    /// takes the records of another for those of its own lines.
+    pub journal: Arc<str>,
     /// The durable sources by name; the one without a name has an empty one.
     pub sources: BTreeMap<String, SourceState>,
-    /// By sink, up to where its output is accounted for.
-    pub sinks: BTreeMap<String, Position>,
+    /// By sink, up to where the files of its output are accounted for; the last of them is the one that it goes on with.
+    pub sinks: BTreeMap<String, Vec<Position>>,
     /// Hosts in trouble by name.
     #[serde(default)]
     pub hosts: BTreeMap<String, HostState>,
@@ -38,13 +42,15 @@ pub struct SourceState {
     pub files: BTreeMap<String, Settled>,
 }
 
-impl Default for Checkpoint {
-    fn default() -> Self {
-        Self { version: VERSION, sources: BTreeMap::new(), sinks: BTreeMap::new(), hosts: BTreeMap::new() }
-    }
-}
-
 impl Checkpoint {
+    /// Nothing is remembered, under a new name.
+    pub fn begin() -> Self {
+        const LETTERS: usize = 8;
+        let journal: String = std::iter::repeat_with(fastrand::alphanumeric).take(LETTERS).collect();
+        let (sources, sinks, hosts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { version: VERSION, journal: journal.into(), sources, sinks, hosts }
+    }
+
     /// Reads the checkpoint of a data directory; `None` if there is none yet.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl State {
             let dir = dir.display();
             return Err(format!("another fetchd is using {dir}; give this one a data directory of its own").into());
         }
-        let checkpoint = Checkpoint::load(disk.as_ref(), dir)?.unwrap_or_default();
+        let checkpoint = Checkpoint::load(disk.as_ref(), dir)?.unwrap_or_else(Checkpoint::begin);
         Ok(Self { disk, dir: dir.to_owned(), checkpoint, _lock: lock })
     }
 

@@ -98,7 +98,7 @@ impl Settle for Keeper {
     fn commit(&mut self, marks: Vec<Mark>) -> BoxFuture<'_, Result<(), BoxError>> {
         async move {
             for mark in &marks {
-                self.checkpoint.sinks.insert(mark.sink.to_string(), mark.position.clone());
+                self.checkpoint.sinks.insert(mark.sink.to_string(), vec![mark.position.clone()]);
             }
             let (tell, told) = oneshot::channel();
             let note = Note::Commit(Commit { checkpoint: self.checkpoint.clone(), marks, tell });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fetchd::disk::{Disk, Mark};
+use fetchd::disk::{Disk, Mark, Position};
 use fetchd::error::BoxError;
 use fetchd::item::{Identity, Record};
 use fetchd::sink::{
@@ -35,7 +35,7 @@ impl Outputs {
                 name: name.into(),
                 style: Style { body, epoch: jiff::Timestamp::UNIX_EPOCH },
                 disk: Arc::clone(disk),
-                kept: checkpoint.sinks.get(name).map_or(Kept::New, |position| Kept::Until(position.clone())),
+                kept: checkpoint.sinks.get(name).map_or(Kept::New, |positions| Kept::Until(positions.clone())),
                 reopen: Reopen::never(),
             };
             outputs.push(SinkConfig::Jsonl(jsonl).open(opening)?);
@@ -64,6 +64,10 @@ impl Outputs {
             output.append(&text)?;
         }
         Ok(())
+    }
+
+    pub fn logs(&mut self) -> BTreeMap<String, Vec<Position>> {
+        self.0.iter_mut().filter_map(Opened::log).map(|(name, log)| (name.to_string(), log)).collect()
     }
 
     pub fn marks(&mut self) -> Result<BTreeMap<String, Mark>, BoxError> {

@@ -51,6 +51,11 @@ impl Process {
         let state = State::open(Arc::clone(&disk), Path::new(STATE))?;
         let mut checkpoint = state.checkpoint.clone();
         let mut outputs = Outputs::open(&disk, workload.layout.in_life(ledger.life), &checkpoint)?;
+        let logs = outputs.logs();
+        if checkpoint.sinks != logs {
+            checkpoint.sinks = logs;
+            state.save(&checkpoint, &[])?;
+        }
         let new = SourceState { kind: "stdin".into(), files: BTreeMap::new() };
         let source = checkpoint.sources.entry(SOURCE.into()).or_insert(new);
         let settled = source.files.entry(String::new()).or_default();
@@ -170,5 +175,5 @@ impl Process {
 }
 
 fn remember(checkpoint: &mut Checkpoint, marks: &BTreeMap<String, Mark>) {
-    checkpoint.sinks = marks.iter().map(|(name, mark)| (name.clone(), mark.position.clone())).collect();
+    checkpoint.sinks = marks.iter().map(|(name, mark)| (name.clone(), vec![mark.position.clone()])).collect();
 }

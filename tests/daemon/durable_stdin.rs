@@ -158,7 +158,7 @@ fn whatever_lines_say_their_records_are_those_of_plain_input() {
         let mut records = ended.records;
         records.sort_by_key(seq);
         for record in &mut records {
-            for key in ["started", "elapsed_ms", "wait_ms", "ttfb_ms"] {
+            for key in ["journal", "started", "elapsed_ms", "wait_ms", "ttfb_ms"] {
                 record.as_object_mut().unwrap().remove(key);
             }
         }
@@ -221,6 +221,24 @@ fn the_records_of_a_plain_run_are_not_those_of_a_source_that_becomes_durable() {
     assert_eq!(ended.code, Some(0));
     assert_eq!(records(&results).last().unwrap()["json"]["n"], 9);
     assert_eq!(records(&results).len(), 4);
+}
+
+#[test]
+fn the_records_of_a_plain_run_between_two_durable_ones_are_not_those_of_accepted_lines() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let results = place.path("results.jsonl");
+    let sink = format!("[sink.results.jsonl]\npath = \"{}\"", results.display());
+    half_done(place.durable(&format!("{sink}\n[sink.shown.stdout]")), &origin).kill();
+    let plain = format!("[source.urls.stdin]\n{sink}");
+    let lines: String = (11..=14).map(|n| format!("{}\n", origin.url(&format!("/ok/{n}")))).collect();
+    assert_eq!(Fetchd::local().config(&plain).run(lines).code, Some(0));
+    for n in 2..=4 {
+        origin.script(&format!("/hang/{n}"), b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    }
+    assert_eq!(place.durable(&sink).run("").code, Some(0));
+    let (plain, durable): (Vec<_>, Vec<_>) =
+        records(&results).into_iter().partition(|record| record.get("journal").is_none());
+    assert_eq!((seqs(&plain), seqs(&durable)), (vec![1, 2, 3, 4], vec![1, 2, 3, 4]));
 }
 
 #[test]

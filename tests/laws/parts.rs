@@ -89,7 +89,7 @@ impl Reader {
             return (Input::Blank, None);
         }
         self.seq += 1;
-        let id = Identity { source: Some(Arc::clone(&self.name)), file: None, seq: self.seq };
+        let id = Identity { journal: None, source: Some(Arc::clone(&self.name)), file: None, seq: self.seq };
         let text = self.text(&id, word);
         let yielded = Event::Yielded(id.clone(), text.len());
         (Input::Line(Line { id, text, place: None }), Some(yielded))

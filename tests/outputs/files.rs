@@ -52,7 +52,7 @@ fn numbers_are_not_used_again_when_their_files_were_taken_away() {
     opened.core().unwrap().0.switch(Next::End).unwrap();
     drop(opened);
     fs::remove_file(scene.path("out-000001.jsonl.zst")).unwrap();
-    let _next = scene.open(&sink, Kept::Until(position));
+    let _next = scene.open(&sink, Kept::Until(vec![position]));
     assert_eq!(scene.names(), ["out-000002.jsonl.zst.part"]);
 }
 
@@ -64,9 +64,14 @@ fn a_crash_between_two_files_is_made_good() {
     append(&mut opened, &record(1));
     let position = flush(&mut opened);
     drop(opened);
-    // The next file is there, and has records; the first was not renamed any more.
-    fs::write(scene.path("out-000002.jsonl.part"), record(2) + "{\"seq\"").unwrap();
-    let mut opened = [scene.open(&sink, Kept::Until(position))];
+    // The next file is there, and the first was not renamed any more. The start after that completes a record.
+    fs::write(scene.path("out-000002.jsonl.part"), "").unwrap();
+    let mut opened = scene.open(&sink, Kept::Until(vec![position.clone()]));
+    let (_, log) = opened.log().unwrap();
+    assert_eq!(log[0], position);
+    append(&mut opened, &(record(2) + "{\"seq\""));
+    drop(opened);
+    let mut opened = [scene.open(&sink, Kept::Until(log))];
     assert_eq!(recover(&mut opened), [2]);
     assert_eq!(scene.names(), ["out-000001.jsonl", "out-000002.jsonl.part"]);
     append(&mut opened[0], &record(3));

@@ -24,7 +24,7 @@ fn two(scene: &Scene, compress: Compress) -> [Jsonl; 2] {
 }
 
 fn reopen(scene: &Scene, sinks: &[Jsonl], positions: &[Position]) -> Vec<Opened> {
-    sinks.iter().zip(positions).map(|(sink, position)| scene.open(sink, Kept::Until(position.clone()))).collect()
+    sinks.iter().zip(positions).map(|(sink, position)| scene.open(sink, Kept::Until(vec![position.clone()]))).collect()
 }
 
 /// Records 1 to 3 before a checkpoint; then 4 to 9, each flushed alone. Where the outputs ended after each comes back.
@@ -133,8 +133,9 @@ fn an_output_that_was_moved_away_is_read_where_it_is_now() {
     append(&mut opened, &(record(2) + "{\"seq\":3,"));
     drop(opened);
     fs::rename(scene.path("all.jsonl"), scene.path("all.jsonl.1")).unwrap();
-    fs::write(scene.path("all.jsonl"), record(4)).unwrap();
-    assert_eq!(recover(&mut reopen(&scene, &sinks, &[position])), [2, 4]);
+    let mut opened = reopen(&scene, &sinks, &[position]);
+    assert_eq!(recover(&mut opened), [2]);
+    append(&mut opened[0], &record(4));
     assert_eq!(scene.text("all.jsonl.1"), record(1) + &record(2));
     assert_eq!(scene.text("all.jsonl"), record(4));
 }
@@ -169,9 +170,44 @@ fn a_new_output_gets_what_the_others_have_behind_the_checkpoint() {
     let position = flush(&mut opened);
     append(&mut opened, &(record(6) + &record(7)));
     drop(opened);
-    let mut opened = [scene.open(&sinks[0], Kept::Until(position)), scene.open(&sinks[1], Kept::New)];
+    let mut opened = [scene.open(&sinks[0], Kept::Until(vec![position])), scene.open(&sinks[1], Kept::New)];
     assert_eq!(recover(&mut opened), [6, 7]);
     assert_eq!(scene.text("failures.jsonl"), bare(6));
+}
+
+#[test]
+fn what_a_killed_start_completed_in_a_new_output_is_not_completed_once_more() {
+    let scene = Scene::new();
+    let sinks = two(&scene, Compress::None);
+    let mut opened = scene.open(&sinks[0], Kept::New);
+    let position = flush(&mut opened);
+    append(&mut opened, &record(3));
+    drop(opened);
+    fs::write(scene.path("failures.jsonl"), bare(9)).unwrap();
+    let mut kept = [Kept::Until(vec![position]), Kept::New];
+    for _ in 0..2 {
+        let [all, failures] = kept;
+        let mut opened = [scene.open(&sinks[0], all), scene.open(&sinks[1], failures)];
+        kept = opened.each_mut().map(|opened| Kept::Until(opened.log().unwrap().1));
+        assert_eq!(recover(&mut opened), [3]);
+        assert_eq!(scene.text("failures.jsonl"), bare(9) + &bare(3));
+    }
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_the_remembered_one_is_no_log() {
+    let scene = Scene::new();
+    let mut opened = scene.open(&scene.sink("old.jsonl", |_| {}), Kept::New);
+    append(&mut opened, &record(1));
+    let position = flush(&mut opened);
+    append(&mut opened, &record(2));
+    drop(opened);
+    fs::write(scene.path("new.jsonl"), format!("{}no record\n{}", record(7), record(8))).unwrap();
+    let before = scene.text("new.jsonl");
+    let mut opened = [scene.open(&scene.sink("new.jsonl", |_| {}), Kept::Until(vec![position]))];
+    assert_eq!(recover(&mut opened), [2]);
+    append(&mut opened[0], &record(3));
+    assert_eq!(scene.text("new.jsonl"), before + &record(3));
 }
 
 #[test]
@@ -184,7 +220,7 @@ fn an_output_may_be_compressed_from_one_run_to_the_next() {
         let mut opened = [scene.open(&sink(compress), kept)];
         assert_eq!(recover(&mut opened), if run == 0 { vec![] } else { vec![first - 1] });
         append(&mut opened[0], &record(first));
-        kept = Kept::Until(flush(&mut opened[0]));
+        kept = Kept::Until(vec![flush(&mut opened[0])]);
         append(&mut opened[0], &record(first + 1));
         flush(&mut opened[0]);
     }

@@ -35,7 +35,7 @@ pub fn no_circuits() -> HealthPolicy {
 }
 
 pub fn ticket(window: &Window, turn: u64) -> Ticket {
-    let id = Identity { source: None, file: None, seq: turn + 1 };
+    let id = Identity { journal: None, source: None, file: None, seq: turn + 1 };
     let line = Line { id, text: Text::Whole(Bytes::from_static(b"x")), place: None };
     block_on(async { window.ticket(window.room().await?, &line, turn, 0).await }).expect("the window stays open")
 }

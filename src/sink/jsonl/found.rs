@@ -57,15 +57,17 @@ pub(super) fn read(file: &dyn DiskFile, compress: Compress, from: u64, mut each:
     }
 }
 
-/// The text of a line that was found.
+/// What is said when the file was changed meanwhile.
+pub(super) const GONE: &str = "a record that was just read is not there any more";
+
+/// The text of a frame in which lines were found.
 ///
 /// # Errors
 /// When it cannot be read any more.
-pub(super) fn text(file: &dyn DiskFile, compress: Compress, place: &Place) -> io::Result<Vec<u8>> {
-    let mut cursor = Cursor::new(file, place.frame.start);
-    match compress.next(&mut cursor)? {
-        Frame::Whole(text) if text.len() >= place.text.end => Ok(text[place.text.clone()].to_vec()),
-        _ => Err(io::Error::other("a record that was just read is not there any more")),
+pub(super) fn frame(file: &dyn DiskFile, compress: Compress, start: u64) -> io::Result<Vec<u8>> {
+    match compress.next(&mut Cursor::new(file, start))? {
+        Frame::Whole(text) => Ok(text),
+        _ => Err(io::Error::other(GONE)),
     }
 }
 
@@ -97,6 +99,8 @@ struct Head<'a> {
     #[serde(borrow)]
     file: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    journal: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     outcome: Option<Cow<'a, str>>,
     #[serde(default, deserialize_with = "there")]
     bytes: bool,
@@ -123,7 +127,8 @@ impl Head<'_> {
         };
         let name = self.outcome?;
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == name)?;
-        let id = Identity { source: self.source.map(Into::into), file: self.file.map(Into::into), seq: self.seq? };
+        let [journal, source, file] = [self.journal, self.source, self.file].map(|text| text.map(Into::into));
+        let id = Identity { journal, source, file, seq: self.seq? };
         Some(Told { id, outcome, shows })
     }
 }

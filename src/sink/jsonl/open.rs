@@ -28,16 +28,16 @@ struct Opener<'a> {
     path: &'a Path,
     fsync: Fsync,
     /// What is remembered.
-    position: Option<&'a Position>,
+    positions: &'a [Position],
 }
 
 pub(super) fn open(jsonl: &Jsonl, opening: &Opening) -> Result<Found, BoxError> {
-    let position = match &opening.kept {
-        Kept::Until(position) => Some(position),
-        Kept::No | Kept::New => None,
+    let positions: &[Position] = match &opening.kept {
+        Kept::Until(positions) => positions,
+        Kept::No | Kept::New => &[],
     };
     let (disk, path) = (opening.disk.as_ref(), jsonl.path.as_path());
-    let opener = Opener { disk, path, fsync: jsonl.fsync, position };
+    let opener = Opener { disk, path, fsync: jsonl.fsync, positions };
     let files = jsonl.files();
     let (growing, unfinished, tail, note) = match &files {
         Files::One(_) => opener.one().map(|(growing, tail, note)| (growing, Vec::new(), tail, note)),
@@ -68,12 +68,10 @@ impl Opener<'_> {
     /// One file, which may have got another name since.
     fn one(&self) -> io::Result<(Growing, Tail, Option<String>)> {
         let growing = Growing::open(self.disk, self.path, 0, Compress::None, self.fsync)?;
-        let Some(stretches) = self.remembered(Some(&growing))? else {
-            let note = repair(growing.file.as_ref(), Compress::None)?.note(self.path);
-            return Ok((growing, Tail::default(), note));
-        };
+        let stretches = self.remembered(Some(&growing))?;
+        let before = self.repair_others(std::slice::from_ref(&growing), &stretches)?;
         let tail = Tail::read(stretches)?;
-        let note = note(self.path, &tail);
+        let note = note(self.path, &tail).or_else(|| before.note(self.path));
         Ok((growing, tail, note))
     }
 
@@ -88,7 +86,7 @@ impl Opener<'_> {
         if let Some(last) = growing.last() {
             self.be_alone(names, last)?;
         }
-        let stretches: Vec<_> = self.remembered(None)?.into_iter().flatten().chain(self.later(&files)?).collect();
+        let stretches = self.remembered(None)?;
         let before = self.repair_others(&growing, &stretches)?;
         let tail = Tail::read(stretches)?;
         let last = growing.pop_if(|last| last.compress == compress && files.iter().all(|f| f.number <= last.number));
@@ -96,14 +94,20 @@ impl Opener<'_> {
             let note = note(&last.path, &tail).or_else(|| before.note(&last.path));
             return Ok((last, growing, tail, note));
         }
-        // Numbers that were used are not used again, even when their files were taken away.
-        let used = self.position.map_or(0, |position| position.number.saturating_sub(u64::from(position.length == 0)));
-        let number = files.last().map_or(0, |file| file.number).max(used) + 1;
+        let number = files.last().map_or(0, |file| file.number).max(self.used()) + 1;
         let path = names.path(number, compress, Stage::Growing);
         let new = Growing::open(self.disk, &path, number, compress, self.fsync)?;
         self.be_alone(names, &new)?;
         let note = note(&path, &tail);
         Ok((new, growing, tail, note))
+    }
+
+    /// The last number that was used. It is not used again, even when its file was taken away; an empty one is as good as
+    /// none.
+    fn used(&self) -> u64 {
+        let used =
+            self.positions.iter().map(|position| position.number.saturating_sub(u64::from(position.length == 0)));
+        used.max().unwrap_or(0)
     }
 
     /// A process that went on to its next file while this one looked is found by what it left behind.
@@ -129,48 +133,36 @@ impl Opener<'_> {
         Ok(before)
     }
 
-    /// The files that come after the remembered one.
-    fn later(&self, files: &[Numbered]) -> io::Result<Vec<Stretch>> {
-        let Some(position) = self.position.filter(|position| position.number > 0) else { return Ok(Vec::new()) };
-        let later = files.iter().filter(|file| file.number > position.number);
-        later.map(|file| self.stretch(&file.path, file.compress, 0)).collect()
-    }
-
-    fn stretch(&self, path: &Path, compress: Compress, from: u64) -> io::Result<Stretch> {
-        let file = lasting::as_told(self.disk.open(path, Mode::Append)?, self.fsync);
-        Ok(Stretch { file, compress, from })
-    }
-
-    /// The remembered file from the remembered position on, and then the one that has its path now; `None` when
-    /// nothing is remembered, or it is of no use.
-    fn remembered(&self, now: Option<&Growing>) -> io::Result<Option<Vec<Stretch>>> {
-        let Some(position) = self.position else { return Ok(None) };
-        let path = match now {
-            Some(now) if now.file.id() == position.file => Some(self.path.to_owned()),
-            _ => self.find(position)?,
-        };
-        let Some(path) = path else {
-            // A numbered file may be taken away once it is finished.
-            if position.number == 0 && position.length > 0 {
-                self.warn("the file that it wrote to is not there any more");
-            }
-            return Ok(None);
-        };
-        let found = self.stretch(&path, compress_of(self.path, &path), position.length)?;
-        if !reaches(&found)? {
-            self.warn(&format!("{} was changed by someone else", path.display()));
-            return Ok(None);
-        }
-        let mut stretches = vec![found];
-        if let Some(now) = now.filter(|now| now.file.id() != position.file) {
-            let from = match position.number {
-                0 => 0,
-                // The output had numbers before, so that what is here is older.
-                _ => now.file.length()? - repair(now.file.as_ref(), now.compress)?.torn,
+    /// The remembered files from the remembered positions on, as far as they are there; `now` is the one at the path.
+    fn remembered(&self, now: Option<&Growing>) -> io::Result<Vec<Stretch>> {
+        let mut stretches = Vec::new();
+        for position in self.positions {
+            let path = match now {
+                Some(now) if now.file.id() == position.file => Some(self.path.to_owned()),
+                _ => self.find(position)?,
             };
-            stretches.push(self.stretch(&now.path, now.compress, from)?);
+            match path {
+                Some(path) => stretches.extend(self.stretch(&path, position)?),
+                // A numbered file may be taken away once it is finished.
+                None if position.number == 0 && position.length > 0 => {
+                    self.warn("the file that it wrote to is not there any more");
+                }
+                None => {}
+            }
         }
-        Ok(Some(stretches))
+        Ok(stretches)
+    }
+
+    /// A file from its position on, unless that is of no use.
+    fn stretch(&self, path: &Path, position: &Position) -> io::Result<Option<Stretch>> {
+        let file = lasting::as_told(self.disk.open(path, Mode::Append)?, self.fsync);
+        let (number, compress, from) = (position.number, compress_of(self.path, path), position.length);
+        let stretch = Stretch { file, number, compress, from };
+        if reaches(&stretch)? {
+            return Ok(Some(stretch));
+        }
+        self.warn(&format!("{} was changed by someone else", path.display()));
+        Ok(None)
     }
 
     /// Finds a file that may have got another name.

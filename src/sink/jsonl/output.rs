@@ -131,6 +131,11 @@ impl Output {
         Ok(self.growing.file.length()? + self.text.len() as u64)
     }
 
+    /// The sink's name.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.sink)
+    }
+
     /// The file that is written.
     pub fn path(&self) -> &Path {
         &self.growing.path

@@ -5,10 +5,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::Output;
-use super::found::{self, Found, Place, Told};
+use super::found::{self, Found, GONE, Place, Told};
 use super::frames::Compress;
 use super::repair::cut;
-use crate::disk::{DiskFile, Site};
+use crate::disk::{DiskFile, Position, Site};
 use crate::item::Identity;
 
 /// The end of an output.
@@ -18,6 +18,8 @@ pub struct Tail {
     stretches: Vec<Stretch>,
     /// The lines in it, each with the number of its file.
     found: Vec<(usize, Found)>,
+    /// The frame whose text was read last: its other records are asked for next.
+    frame: Option<(usize, u64, Vec<u8>)>,
     /// Bytes that were no whole records, and were cut off.
     pub(super) torn: u64,
 }
@@ -26,6 +28,7 @@ pub struct Tail {
 #[derive(Clone, Debug)]
 pub(super) struct Stretch {
     pub file: Arc<dyn DiskFile>,
+    pub number: u64,
     pub compress: Compress,
     pub from: u64,
 }
@@ -36,7 +39,7 @@ impl Tail {
     /// # Errors
     /// What the system says.
     pub(super) fn read(stretches: Vec<Stretch>) -> io::Result<Self> {
-        let mut tail = Self { stretches, found: Vec::new(), torn: 0 };
+        let mut tail = Self { stretches, found: Vec::new(), frame: None, torn: 0 };
         for (number, stretch) in tail.stretches.iter().enumerate() {
             let (file, found) = (stretch.file.as_ref(), &mut tail.found);
             let end = found::read(file, stretch.compress, stretch.from, |line| found.push((number, line)))?;
@@ -53,9 +56,16 @@ impl Tail {
         }
         if self.stretches.iter().all(|stretch| stretch.file.id() != growing.file.id()) {
             let (file, from) = (Arc::clone(&growing.file), growing.file.length()?);
-            self.stretches.push(Stretch { file, compress: growing.compress, from });
+            self.stretches.push(Stretch { file, number: growing.number, compress: growing.compress, from });
         }
         Ok(())
+    }
+
+    /// Where it begins, in each of its files.
+    pub fn positions(&self) -> Vec<Position> {
+        let position =
+            |Stretch { file, number, from, .. }: &Stretch| Position { file: file.id(), number: *number, length: *from };
+        self.stretches.iter().map(position).collect()
     }
 
     /// How many lines are in it.
@@ -77,10 +87,18 @@ impl Tail {
     ///
     /// # Errors
     /// When it cannot be read any more.
-    pub(in crate::sink) fn text(&self, number: usize) -> io::Result<Vec<u8>> {
-        let (stretch, found) = &self.found[number];
-        let Stretch { file, compress, .. } = &self.stretches[*stretch];
-        found::text(file.as_ref(), *compress, &found.place)
+    pub(in crate::sink) fn text(&mut self, number: usize) -> io::Result<&[u8]> {
+        let (stretch, Found { place, .. }) = &self.found[number];
+        let is_it = |(of, start, _): &(usize, u64, Vec<u8>)| of == stretch && *start == place.frame.start;
+        let text = match self.frame.take().filter(is_it) {
+            Some((.., text)) => text,
+            None => {
+                let Stretch { file, compress, .. } = &self.stretches[*stretch];
+                found::frame(file.as_ref(), *compress, place.frame.start)?
+            }
+        };
+        let (.., text) = self.frame.insert((*stretch, place.frame.start, text));
+        text.get(place.text.clone()).ok_or_else(|| io::Error::other(GONE))
     }
 
     /// Takes records back: their lines are not done. What comes after the first of them is written again without them.
@@ -98,10 +116,11 @@ impl Tail {
         };
         let (first, start) = (*first, frame.start);
         let mut kept = Vec::new();
-        for (number, (stretch, found)) in self.found.iter().enumerate() {
+        for number in 0..self.found.len() {
+            let (stretch, found) = &self.found[number];
             let is_behind = (*stretch, found.place.frame.start) >= (first, start);
             if is_behind && !is_wrong(found) {
-                kept.extend(self.text(number)?);
+                kept.extend_from_slice(self.text(number)?);
             }
         }
         for (number, stretch) in self.stretches.iter().enumerate().skip(first) {

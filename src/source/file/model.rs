@@ -214,7 +214,7 @@ fn appending(path: &std::path::Path) -> fs::File {
 
 fn course(path: PathBuf) -> Course {
     let until = Until::Stopped { rotate_wait: ROTATE_WAIT };
-    Course { path, source: None, file: None, keeps: crate::source::Keeps::Place, until, max_line: 100 }
+    Course { path, journal: None, source: None, file: None, keeps: crate::source::Keeps::Place, until, max_line: 100 }
 }
 
 proptest! {

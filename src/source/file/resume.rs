@@ -197,6 +197,7 @@ mod tests {
         let until = Until::Stopped { rotate_wait: Duration::ZERO };
         let course = Course {
             path: path.to_owned(),
+            journal: None,
             source: None,
             file: None,
             keeps: crate::source::Keeps::Place,

@@ -24,7 +24,8 @@ const MOST: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Course {
     pub path: PathBuf,
-    /// Its source and path, as its lines carry them.
+    /// What remembers its lines, its source and its path, as they carry them.
+    pub journal: Option<Arc<str>>,
     pub source: Option<Arc<str>>,
     pub file: Option<Arc<str>>,
     /// Whether lines carry their places.
@@ -173,9 +174,9 @@ impl Trail {
         if self.done.contains(self.seq) {
             return;
         }
-        let Course { source, file, .. } = &self.course;
+        let Course { journal, source, file, .. } = &self.course;
         let place = (self.course.keeps == Keeps::Place).then(|| Place { file: Arc::clone(&current.stretch), end });
-        let id = Identity { source: source.clone(), file: file.clone(), seq: self.seq };
+        let id = Identity { journal: journal.clone(), source: source.clone(), file: file.clone(), seq: self.seq };
         lines.push(Input::Line(Line { id, text, place }));
     }
 
