@@ -1,9 +1,12 @@
 //! The source `file`: one or more files, read to their ends in the given order, or followed as they grow.
 
+mod course;
+mod known;
 mod paths;
 mod resume;
 mod rotated;
 mod rounds;
+mod torn;
 mod trail;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +22,8 @@ use crate::disk::FileId;
 use crate::error::{AtPath, BoxError};
 use crate::item::{Place, Settled, Stretch};
 use crate::units::{Size, Span};
-use trail::{Course, Trail, Until};
+use course::{Course, Until};
+use trail::Trail;
 
 /// `[source.NAME.file]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,8 +72,8 @@ impl File {
         let begin = |path: PathBuf| {
             // What cannot be opened is told when it is opened to be read.
             let FileId { device, inode } = rotated::open(&path).ok()??.id();
-            let file = Arc::new(Stretch { device, inode, first: 1 });
-            Some((path.to_string_lossy().into_owned(), Place { file, end: 0 }))
+            let first = Place::start(Stretch { device, inode, first: 1, torn: Vec::new() });
+            Some((path.to_string_lossy().into_owned(), first))
         };
         self.files().into_iter().filter_map(begin).collect()
     }

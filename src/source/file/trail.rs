@@ -3,14 +3,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::resume::{Begin, Beginning, Leg};
-use super::rotated;
+use super::course::{Course, Until};
+use super::known::Begin;
+use super::resume::{Beginning, Leg};
+use super::{rotated, torn};
 use crate::disk::FileId;
 use crate::item::{Identity, Input, Line, Place, Settled, Stretch};
 use crate::source::Keeps;
@@ -19,28 +20,6 @@ use crate::source::splitter::Split;
 
 /// Lines per step, at most.
 const MOST: usize = 1024;
-
-/// What a trail is of, and how it is read.
-#[derive(Debug)]
-pub(super) struct Course {
-    pub path: PathBuf,
-    /// Its source and path, as its lines carry them.
-    pub source: Option<Arc<str>>,
-    pub file: Option<Arc<str>>,
-    /// Whether lines carry their places.
-    pub keeps: Keeps,
-    pub until: Until,
-    pub max_line: usize,
-}
-
-/// How far a path is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Until {
-    /// To the end of the file.
-    End,
-    /// For ever. A file that was rotated away is read for this long still.
-    Stopped { rotate_wait: Duration },
-}
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +54,8 @@ pub(super) struct Trail {
 struct Current {
     cutter: Cutter,
     stretch: Arc<Stretch>,
+    /// Where its next line begins.
+    at: u64,
     /// The number of its last line, when the next file's first line has a number already.
     last: Option<u64>,
 }
@@ -126,7 +107,7 @@ impl Trail {
             return Ok(Step::Read);
         }
         let Until::Stopped { rotate_wait } = self.course.until else {
-            return Ok(if self.leave(lines) { Step::Read } else { Step::End });
+            return Ok(if self.leave(lines)? { Step::Read } else { Step::End });
         };
         if !self.look(now) {
             self.missing = None;
@@ -140,7 +121,7 @@ impl Trail {
             self.missing = Some(now);
             return Ok(Step::Idle);
         }
-        Ok(if self.leave(lines) { Step::Read } else { Step::Idle })
+        Ok(if self.leave(lines)? { Step::Read } else { Step::Idle })
     }
 
     /// Reads some lines of the current file; says whether there were any.
@@ -154,29 +135,42 @@ impl Trail {
         for n in 0..MOST {
             let Some(current) = &mut self.current else { return Ok(n > 0) };
             let Some(cut) = current.cutter.next(length)? else { return Ok(n > 0) };
-            self.take(cut, lines);
+            self.take(cut, lines)?;
         }
         Ok(true)
     }
 
-    fn take(&mut self, Cut { split, end }: Cut, lines: &mut Vec<Input>) {
-        let Some(current) = &mut self.current else { return };
-        let Split::Line(text) = split else { return lines.push(Input::Blank) };
+    fn take(&mut self, Cut { split, end, sum }: Cut, lines: &mut Vec<Input>) -> io::Result<()> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        let start = std::mem::replace(&mut current.at, end);
+        let Split::Line(text) = split else {
+            lines.push(Input::Blank);
+            return Ok(());
+        };
+        let parts = torn::parts(current.cutter.file(), &current.stretch, start..end, self.course.max_line)?;
+        self.seq += parts;
         if current.last == Some(self.seq) {
             tracing::warn!(
                 "{}: a line was written to a file after it was rotated away and given up; it is skipped",
                 self.course.path.display()
             );
-            return;
+            return Ok(());
         }
         self.seq += 1;
         if self.done.contains(self.seq) {
-            return;
+            return Ok(());
+        }
+        if parts > 0 {
+            tracing::warn!(
+                "{}: a line without LF at its end was completed after it had been read; as it is now, it is a new line",
+                self.course.path.display()
+            );
         }
         let Course { source, file, .. } = &self.course;
-        let place = (self.course.keeps == Keeps::Place).then(|| Place { file: Arc::clone(&current.stretch), end });
+        let place = (self.course.keeps == Keeps::Place).then(|| Place { file: Arc::clone(&current.stretch), end, sum });
         let id = Identity { source: source.clone(), file: file.clone(), seq: self.seq };
         lines.push(Input::Line(Line { id, text, place }));
+        Ok(())
     }
 
     /// The file was cut in place.
@@ -251,15 +245,15 @@ impl Trail {
     }
 
     /// Finishes the current file and goes on to the next; says whether there was anything to do.
-    fn leave(&mut self, lines: &mut Vec<Input>) -> bool {
+    fn leave(&mut self, lines: &mut Vec<Input>) -> io::Result<bool> {
         let last = self.current.as_mut().and_then(|current| current.cutter.finish());
         let was_reading = self.current.is_some();
         if let Some(last) = last {
-            self.take(last, lines);
+            self.take(last, lines)?;
         }
         self.current = None;
         self.go_on();
-        was_reading || self.current.is_some()
+        Ok(was_reading || self.current.is_some())
     }
 
     fn go_on(&mut self) {
@@ -270,12 +264,12 @@ impl Trail {
 
     fn start(&mut self, Leg { file, begin, .. }: Leg) {
         let FileId { device, inode } = file.id();
-        let (seq, from, stretch) = match begin {
-            Begin::After(seq, Place { file, end }) => (seq, end, file),
-            Begin::Known(stretch) => (stretch.first - 1, 0, stretch),
+        let (seq, Place { file: stretch, end, sum }) = match begin {
+            Begin::After(seq, place) => (seq, place),
+            Begin::Known(stretch) => (stretch.first - 1, Place { file: stretch, end: 0, sum: 0 }),
             Begin::New(least) => {
                 let seq = self.seq.max(least);
-                (seq, 0, Arc::new(Stretch { device, inode, first: seq + 1 }))
+                (seq, Place::start(Stretch { device, inode, first: seq + 1, torn: Vec::new() }))
             }
         };
         let last = self.later.front().and_then(|next| match &next.begin {
@@ -283,6 +277,7 @@ impl Trail {
             Begin::After(..) | Begin::New(_) => None,
         });
         self.seq = seq;
-        self.current = Some(Current { cutter: Cutter::new(file, from, self.course.max_line), stretch, last });
+        let cutter = Cutter::new(file, end, sum, self.course.max_line);
+        self.current = Some(Current { cutter, stretch, at: end, last });
     }
 }
