@@ -76,6 +76,24 @@ fn a_file_that_is_cut_in_place_is_read_from_its_start_and_counts_on() {
 }
 
 #[test]
+fn a_file_whose_directory_is_gone_for_a_while_is_waited_for() {
+    let scene = Scene::new();
+    fs::create_dir(scene.path("logs")).unwrap();
+    scene.append("logs/urls", 1..=1);
+    let mut running = scene.follow("['logs/urls']", "rotate_wait = '100ms'");
+    assert_eq!(line(&running.record()), (1, 1));
+    fs::remove_dir_all(scene.path("logs")).unwrap();
+    running.message("logs/urls cannot be followed for now: No such file or directory");
+    fs::create_dir(scene.path("logs")).unwrap();
+    scene.append("logs/urls", 2..=2);
+    assert_eq!(line(&running.record()), (2, 2));
+    running.signal(Signal::SIGTERM);
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("cannot be followed"), "said twice: {}", ended.stderr);
+}
+
+#[test]
 fn files_that_come_later_are_found_whether_a_path_or_a_pattern_names_them() {
     let scene = Scene::new();
     fs::create_dir(scene.path("logs")).unwrap();

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -109,16 +110,7 @@ impl Trail {
         let Until::Stopped { rotate_wait } = self.course.until else {
             return Ok(if self.leave(lines)? { Step::Read } else { Step::End });
         };
-        if !self.look(now) {
-            self.missing = None;
-            return Ok(Step::Idle);
-        }
-        if self.current.is_some() && now < self.left(now) + rotate_wait {
-            return Ok(Step::Idle);
-        }
-        if self.later.is_empty() && self.is_nearby()? {
-            // Nothing took its place yet, and what will is found by what is known of this one.
-            self.missing = Some(now);
+        if !self.look(now, rotate_wait) {
             return Ok(Step::Idle);
         }
         Ok(if self.leave(lines)? { Step::Read } else { Step::Idle })
@@ -184,10 +176,10 @@ impl Trail {
         self.start(Leg { file, begin: Begin::New(0), since: None });
     }
 
-    /// Whether the path names another file than the current one, or none. Where it cannot be told, it will be.
-    fn look(&mut self, now: Instant) -> bool {
-        let (is_left, complaint) = match self.is_left(now) {
-            Ok(is_left) => (is_left, None),
+    /// Whether the current file is to be left. Where it cannot be told, it will be.
+    fn look(&mut self, now: Instant, rotate_wait: Duration) -> bool {
+        let (is_over, complaint) = match self.is_over(now, rotate_wait) {
+            Ok(is_over) => (is_over, None),
             Err(error) => (false, Some(error.to_string())),
         };
         if let Some(complaint) = &complaint
@@ -196,10 +188,26 @@ impl Trail {
             tracing::warn!("{} cannot be followed for now: {complaint}", self.course.path.display());
         }
         self.complaint = complaint;
-        is_left
+        is_over
     }
 
-    /// The files since the current one come later.
+    fn is_over(&mut self, now: Instant, rotate_wait: Duration) -> io::Result<bool> {
+        if !self.is_left(now)? {
+            self.missing = None;
+            return Ok(false);
+        }
+        if self.current.is_some() && now < self.left(now) + rotate_wait {
+            return Ok(false);
+        }
+        if self.later.is_empty() && self.is_nearby()? {
+            // Nothing took its place yet, and what will is found by what is known of this one.
+            self.missing = Some(now);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Whether the path names another file than the current one, or none. The files since the current one come later.
     fn is_left(&mut self, now: Instant) -> io::Result<bool> {
         let path = &self.course.path;
         let here = rotated::id_at(path)?;
