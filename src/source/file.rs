@@ -67,6 +67,12 @@ impl File {
         paths::all(&self.paths)
     }
 
+    /// The first of these paths that it would follow sooner or later, and its own path that says so.
+    pub fn would_follow<'a>(&self, paths: &'a [PathBuf]) -> Option<(&Path, &'a Path)> {
+        let own = self.paths.iter().filter(|_| self.follow);
+        own.map(PathBuf::as_path).find_map(|own| Some((own, paths::first_meant(own, paths)?)))
+    }
+
     /// By path, where the first lines of those files begin.
     pub fn begins(&self) -> Vec<(String, Place)> {
         let begin = |path: PathBuf| {

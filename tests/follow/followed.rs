@@ -151,3 +151,29 @@ fn a_pattern_that_matches_an_output_is_refused() {
     assert!(ended.code == Some(2) && ended.stderr.contains("also read as input"), "{}", ended.stderr);
     assert_eq!(scene.origin.accepts(), 0);
 }
+
+#[test]
+fn a_pattern_that_would_come_to_match_an_output_is_refused() {
+    let scene = Scene::new();
+    let config = |path: &str, more: &str| {
+        format!(
+            "[source.urls.file]\npaths = ['{path}']\nfollow = true\n[sink.out.jsonl]\npath = 'out/urls.jsonl'\n{more}"
+        )
+    };
+    fs::create_dir(scene.path("out")).unwrap();
+    let dir = scene.path("out").display().to_string();
+    for (path, more, name) in [
+        ("out/*.jsonl", "rotate_size = '1MiB'", "out/urls-000001.jsonl"),
+        (&format!("{dir}/urls-*1?.jsonl"), "rotate_every = '1h'", "out/urls-000010.jsonl"),
+        ("out/*", "compress = 'zstd'", "out/urls-000001.jsonl.zst.part"),
+        ("./out/*.zst", "compress = 'zstd'", "out/urls-000001.jsonl.zst"),
+        ("out/urls-000002.jsonl", "rotate_size = '1MiB'", "out/urls-000002.jsonl"),
+    ] {
+        let ended = scene.fetchd(&[]).config(&config(path, more)).start().wait();
+        let says = format!("cannot write to {name}: {path} of a followed source would read it as input");
+        assert!(ended.code == Some(2) && ended.stderr.contains(&says), "{says}: {}", ended.stderr);
+    }
+    scene.append("out/urls.txt", 1..=1);
+    let running = scene.fetchd(&[]).config(&config("out/*.txt", "rotate_size = '1MiB'\n[sink.show.stdout]")).start();
+    assert_eq!(line(&running.record()), (1, 1));
+}
