@@ -37,6 +37,7 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     };
     refuse_loops(config)?;
     refuse_mixtures(config)?;
+    refuse_echoes(config)?;
     let mut opened = open_sinks(config, &disk, state.as_ref())?;
     // Once more: a pattern may match an output that was created only now.
     refuse_loops(config)?;
@@ -274,6 +275,24 @@ fn refuse_mixtures(config: &Config) -> Result<(), Error> {
             let what = format!("cannot write to {}", path.display());
             let why = format!("the sinks `{first}` and `{name}` have the same file; give each its own");
             return Err(Error::Open { what, source: why.into() });
+        }
+    }
+    Ok(())
+}
+
+/// An output that a followed source finds once it is there, too.
+fn refuse_echoes(config: &Config) -> Result<(), Error> {
+    for sink in &config.sinks {
+        let SinkConfig::Jsonl(jsonl) = &sink.component else { continue };
+        let outputs = jsonl.paths();
+        for source in &config.sources {
+            let SourceConfig::File(file) = &source.component else { continue };
+            let Some((path, output)) = file.would_follow(&outputs) else { continue };
+            let why = format!(
+                "{} of a followed source would read it as input; give it a name that does not match, or another directory",
+                path.display()
+            );
+            return Err(Error::Open { what: format!("cannot write to {}", output.display()), source: why.into() });
         }
     }
     Ok(())

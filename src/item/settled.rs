@@ -12,6 +12,15 @@ pub struct Place {
     pub file: Arc<Stretch>,
     /// The offset after the line, in bytes.
     pub end: u64,
+    /// The CRC-32 of all bytes up to there: what the file is known by.
+    pub sum: u32,
+}
+
+impl Place {
+    /// The start of a file.
+    pub fn start(file: Stretch) -> Self {
+        Self { file: Arc::new(file), end: 0, sum: 0 }
+    }
 }
 
 /// A file as one of those that a path stood for, one after the other.
@@ -24,10 +33,14 @@ pub struct Stretch {
     pub inode: u64,
     /// The `seq` of its first line.
     pub first: u64,
+    /// The offsets at which it ended without LF when its last line was read. If that line was completed later, it has
+    /// another number as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub torn: Vec<u64>,
 }
 
-/// The numbers of the lines that are done, as ranges. There are never more of them than lines under way at once.
-/// A line 0, which nobody wrote, ends where the first one begins.
+/// The numbers of the lines that are done, as ranges. Between them are the lines under way, and those that were lost with
+/// their files. A line 0, which nobody wrote, ends where the first one begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Range>", into = "Vec<Range>")]
 pub struct Settled {
@@ -60,6 +73,7 @@ struct Known {
     seq: u64,
     file: Stretch,
     end: u64,
+    sum: u32,
 }
 
 impl Settled {
@@ -124,15 +138,15 @@ impl Settled {
         self.ranges.iter().map(|(from, run)| run.to + 1 - (*from).max(1)).sum()
     }
 
-    /// The files in which known lines end, in the order of the lines.
-    pub fn files(&self) -> impl Iterator<Item = &Arc<Stretch>> {
-        self.ranges.values().filter_map(|run| run.known.as_ref().map(|(_, place)| &place.file))
+    /// Where known lines end, in the order of the lines: of each range the last.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.ranges.values().filter_map(|run| run.known.as_ref().map(|(_, place)| place))
     }
 }
 
 impl From<Vec<Range>> for Settled {
     fn from(ranges: Vec<Range>) -> Self {
-        let place = |known: Known| (known.seq, Place { file: Arc::new(known.file), end: known.end });
+        let place = |Known { seq, file, end, sum }: Known| (seq, Place { file: Arc::new(file), end, sum });
         let run = |Range { from, to, known }: Range| (from, Run { to, known: known.map(place) });
         Self { ranges: ranges.into_iter().map(run).collect() }
     }
@@ -140,7 +154,7 @@ impl From<Vec<Range>> for Settled {
 
 impl From<Settled> for Vec<Range> {
     fn from(settled: Settled) -> Self {
-        let known = |(seq, Place { file, end })| Known { seq, file: Arc::unwrap_or_clone(file), end };
+        let known = |(seq, Place { file, end, sum })| Known { seq, file: Arc::unwrap_or_clone(file), end, sum };
         let range = |(from, Run { to, known: at }): (u64, Run)| Range { from, to, known: at.map(known) };
         settled.ranges.into_iter().map(range).collect()
     }
@@ -152,6 +166,11 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
+    fn place(end: u64) -> Place {
+        let file = Stretch { device: 1, inode: 2, first: 1, torn: Vec::new() };
+        Place { end, sum: end as u32 + 7, ..Place::start(file) }
+    }
+
     proptest! {
         #[test]
         fn ranges_hold_what_was_put_in_and_nothing_else(seqs in proptest::collection::vec(1u64..60, 0..80)) {
@@ -159,8 +178,7 @@ mod tests {
             for seq in seqs {
                 // Of every third line it is not known where it ends.
                 let is_known = |seq: &u64| !seq.is_multiple_of(3);
-                let place = Place { file: Arc::new(Stretch { device: 1, inode: 2, first: 1 }), end: seq * 10 };
-                prop_assert_eq!(settled.insert(seq, is_known(&seq).then_some(place)), model.insert(seq));
+                prop_assert_eq!(settled.insert(seq, is_known(&seq).then_some(place(seq * 10))), model.insert(seq));
                 let through = (1..).take_while(|seq| model.contains(seq)).last().unwrap_or(0);
                 prop_assert_eq!(settled.through(), through);
                 let known = (1..=through).rev().find(is_known);
@@ -187,7 +205,6 @@ mod tests {
         fn knowing_where_the_first_line_begins_changes_no_number(
             seqs in proptest::collection::vec(1u64..20, 0..20), known in 1u64..20
         ) {
-            let place = |end| Place { file: Arc::new(Stretch { device: 1, inode: 2, first: 1 }), end };
             let (mut without, mut with) = (Settled::default(), Settled::before(place(0)));
             for seq in seqs {
                 let end = (seq == known).then(|| place(seq));

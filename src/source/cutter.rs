@@ -1,5 +1,5 @@
 //! Reads a regular file from an offset on, and cuts it into lines. No more is read than a line needs, so what comes out
-//! is paced by whoever takes it.
+//! is paced by whoever takes it. What was cut is summed up, so that a later run can tell whether it is still there.
 
 use std::io;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use crate::disk::DiskFile;
 /// Bytes per read, at most.
 const CHUNK: u64 = 64 << 10;
 
-/// A line, and the offset after it.
+/// A line, the offset after it, and the CRC-32 of all bytes up to there.
 #[derive(Debug)]
 pub(super) struct Cut {
     pub split: Split,
     pub end: u64,
+    pub sum: u32,
 }
 
 /// See the module.
@@ -25,12 +26,15 @@ pub(super) struct Cutter {
     file: Arc<dyn DiskFile>,
     read: u64,
     splitter: Splitter,
+    sum: u32,
+    /// What was read and is not summed up.
+    unsummed: Bytes,
 }
 
 impl Cutter {
-    /// Starts at an offset where a line begins.
-    pub fn new(file: Arc<dyn DiskFile>, from: u64, max_line: usize) -> Self {
-        Self { file, read: from, splitter: Splitter::starting_at(max_line, from) }
+    /// Starts at an offset where a line begins. `sum` is that of the bytes before it.
+    pub fn new(file: Arc<dyn DiskFile>, from: u64, sum: u32, max_line: usize) -> Self {
+        Self { file, read: from, splitter: Splitter::starting_at(max_line, from), sum, unsummed: Bytes::new() }
     }
 
     /// The file.
@@ -49,21 +53,31 @@ impl Cutter {
     /// What the system says.
     pub fn next(&mut self, limit: u64) -> io::Result<Option<Cut>> {
         loop {
-            if let Some(split) = self.splitter.next() {
-                return Ok(Some(Cut { split, end: self.splitter.position() }));
+            let split = self.splitter.next();
+            self.sum_up();
+            if let Some(split) = split {
+                return Ok(Some(Cut { split, end: self.splitter.position(), sum: self.sum }));
             }
             let wanted = limit.saturating_sub(self.read).min(CHUNK);
             let chunk = self.read(wanted as usize)?;
             if chunk.is_empty() {
                 return Ok(None);
             }
+            self.unsummed = chunk.clone();
             self.splitter.push(chunk);
         }
     }
 
     /// The last line, if the file did not end with LF.
     pub fn finish(&mut self) -> Option<Cut> {
-        self.splitter.finish().map(|split| Cut { split, end: self.read })
+        self.splitter.finish().map(|split| Cut { split, end: self.read, sum: self.sum })
+    }
+
+    /// Takes what the splitter has come past into the sum.
+    fn sum_up(&mut self) {
+        let rest = (self.read - self.splitter.position()) as usize;
+        let passed = self.unsummed.split_to(self.unsummed.len() - rest);
+        self.sum = add(self.sum, &passed);
     }
 
     fn read(&mut self, wanted: usize) -> io::Result<Bytes> {
@@ -80,6 +94,31 @@ impl Cutter {
     }
 }
 
+/// The sum of the first so many bytes of a file; `None` if it has fewer.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn sum(file: &dyn DiskFile, end: u64) -> io::Result<Option<u32>> {
+    let (mut sum, mut at) = (0, 0);
+    let mut buffer = vec![0; CHUNK.min(end) as usize];
+    while at < end {
+        let wanted = CHUNK.min(end - at) as usize;
+        let n = file.read_at(&mut buffer[..wanted], at)?;
+        if n == 0 {
+            return Ok(None);
+        }
+        sum = add(sum, &buffer[..n]);
+        at += n as u64;
+    }
+    Ok(Some(sum))
+}
+
+fn add(sum: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(sum);
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +133,7 @@ mod tests {
     }
 
     /// The lines up to the limits, one after the other, with the offsets after them.
-    fn cut(cutter: &mut Cutter, limits: &[u64]) -> Vec<(String, u64)> {
+    fn cut(cutter: &mut Cutter, limits: &[u64]) -> Vec<(String, u64, u32)> {
         let (mut lines, from) = (Vec::new(), cutter.offset());
         for limit in limits {
             lines.extend(std::iter::from_fn(|| cutter.next(*limit).unwrap()).map(shown));
@@ -104,13 +143,13 @@ mod tests {
         lines
     }
 
-    fn shown(Cut { split, end }: Cut) -> (String, u64) {
+    fn shown(Cut { split, end, sum }: Cut) -> (String, u64, u32) {
         let text = match split {
             Split::Line(Text::Whole(text)) => String::from_utf8_lossy(&text).into(),
             Split::Blank => String::new(),
             other => panic!("{other:?}"),
         };
-        (text, end)
+        (text, end, sum)
     }
 
     proptest! {
@@ -119,11 +158,12 @@ mod tests {
             content in "[ab \n\u{feff}]{0,40}", limits in prop::collection::btree_set(0u64..50, 0..5)
         ) {
             let file = open(&content);
-            let whole = cut(&mut Cutter::new(Arc::clone(&file), 0, 100), &[1000]);
+            let whole = cut(&mut Cutter::new(Arc::clone(&file), 0, 0, 100), &[1000]);
             let limits: Vec<_> = limits.into_iter().chain([1000]).collect();
-            prop_assert_eq!(&cut(&mut Cutter::new(Arc::clone(&file), 0, 100), &limits), &whole);
-            for (place, (_, end)) in whole.iter().enumerate() {
-                let rest = cut(&mut Cutter::new(Arc::clone(&file), *end, 100), &limits);
+            prop_assert_eq!(&cut(&mut Cutter::new(Arc::clone(&file), 0, 0, 100), &limits), &whole);
+            for (place, (_, end, up_to)) in whole.iter().enumerate() {
+                prop_assert_eq!(sum(file.as_ref(), *end).unwrap(), Some(*up_to));
+                let rest = cut(&mut Cutter::new(Arc::clone(&file), *end, *up_to, 100), &limits);
                 prop_assert_eq!(&rest, &whole[place + 1..]);
             }
         }

@@ -1,9 +1,12 @@
 //! The source `file`: one or more files, read to their ends in the given order, or followed as they grow.
 
+mod course;
+mod known;
 mod paths;
 mod resume;
 mod rotated;
 mod rounds;
+mod torn;
 mod trail;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +22,8 @@ use crate::disk::FileId;
 use crate::error::{AtPath, BoxError};
 use crate::item::{Place, Settled, Stretch};
 use crate::units::{Size, Span};
-use trail::{Course, Trail, Until};
+use course::{Course, Until};
+use trail::Trail;
 
 /// `[source.NAME.file]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,13 +67,19 @@ impl File {
         paths::all(&self.paths)
     }
 
+    /// The first of these paths that it would follow sooner or later, and its own path that says so.
+    pub fn would_follow<'a>(&self, paths: &'a [PathBuf]) -> Option<(&Path, &'a Path)> {
+        let own = self.paths.iter().filter(|_| self.follow);
+        own.map(PathBuf::as_path).find_map(|own| Some((own, paths::first_meant(own, paths)?)))
+    }
+
     /// By path, where the first lines of those files begin.
     pub fn begins(&self) -> Vec<(String, Place)> {
         let begin = |path: PathBuf| {
             // What cannot be opened is told when it is opened to be read.
             let FileId { device, inode } = rotated::open(&path).ok()??.id();
-            let file = Arc::new(Stretch { device, inode, first: 1 });
-            Some((path.to_string_lossy().into_owned(), Place { file, end: 0 }))
+            let first = Place::start(Stretch { device, inode, first: 1, torn: Vec::new() });
+            Some((path.to_string_lossy().into_owned(), first))
         };
         self.files().into_iter().filter_map(begin).collect()
     }
@@ -99,9 +109,9 @@ impl File {
         if !self.follow && past.is_none() {
             return self.open_once(&files, name);
         }
+        let keeps = if past.is_some() { Keeps::Place } else { Keeps::Nothing };
         let mut opener = self.opener(name, past)?;
         let trails = files.into_iter().map(|path| opener.open(path)).collect::<Result<Vec<_>, _>>()?;
-        let keeps = opener.keeps;
         if self.follow {
             let lines = rounds::in_rounds(trails, move || opener.search());
             return Ok(Source::new(lines, keeps));
@@ -138,7 +148,6 @@ impl File {
             source,
             journal: past.as_ref().map(|past| Arc::clone(&past.journal)),
             is_labelled: past.is_some() || self.is_labelled(),
-            keeps: if past.is_some() { Keeps::Place } else { Keeps::Nothing },
             past: past.map(|past| past.files).unwrap_or_default(),
             until: if self.follow { Until::Stopped { rotate_wait } } else { Until::End },
             max_line: usize::try_from(self.max_line.0)?,
@@ -154,7 +163,6 @@ struct Opener {
     source: Option<Arc<str>>,
     journal: Option<Arc<str>>,
     is_labelled: bool,
-    keeps: Keeps,
     /// By path, the lines that are done.
     past: BTreeMap<String, Settled>,
     until: Until,
@@ -171,7 +179,6 @@ impl Opener {
             journal: self.journal.clone(),
             source: self.source.clone(),
             file: self.is_labelled.then(|| label.as_ref().into()),
-            keeps: self.keeps,
             until: self.until,
             max_line: self.max_line,
             path: path.clone(),

@@ -76,6 +76,24 @@ fn a_file_that_is_cut_in_place_is_read_from_its_start_and_counts_on() {
 }
 
 #[test]
+fn a_file_whose_directory_is_gone_for_a_while_is_waited_for() {
+    let scene = Scene::new();
+    fs::create_dir(scene.path("logs")).unwrap();
+    scene.append("logs/urls", 1..=1);
+    let mut running = scene.follow("['logs/urls']", "rotate_wait = '100ms'");
+    assert_eq!(line(&running.record()), (1, 1));
+    fs::remove_dir_all(scene.path("logs")).unwrap();
+    running.message("logs/urls cannot be followed for now: No such file or directory");
+    fs::create_dir(scene.path("logs")).unwrap();
+    scene.append("logs/urls", 2..=2);
+    assert_eq!(line(&running.record()), (2, 2));
+    running.signal(Signal::SIGTERM);
+    let ended = running.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("cannot be followed"), "said twice: {}", ended.stderr);
+}
+
+#[test]
 fn files_that_come_later_are_found_whether_a_path_or_a_pattern_names_them() {
     let scene = Scene::new();
     fs::create_dir(scene.path("logs")).unwrap();
@@ -132,4 +150,30 @@ fn a_pattern_that_matches_an_output_is_refused() {
     let ended = scene.fetchd(&[]).config(config).run("");
     assert!(ended.code == Some(2) && ended.stderr.contains("also read as input"), "{}", ended.stderr);
     assert_eq!(scene.origin.accepts(), 0);
+}
+
+#[test]
+fn a_pattern_that_would_come_to_match_an_output_is_refused() {
+    let scene = Scene::new();
+    let config = |path: &str, more: &str| {
+        format!(
+            "[source.urls.file]\npaths = ['{path}']\nfollow = true\n[sink.out.jsonl]\npath = 'out/urls.jsonl'\n{more}"
+        )
+    };
+    fs::create_dir(scene.path("out")).unwrap();
+    let dir = scene.path("out").display().to_string();
+    for (path, more, name) in [
+        ("out/*.jsonl", "rotate_size = '1MiB'", "out/urls-000001.jsonl"),
+        (&format!("{dir}/urls-*1?.jsonl"), "rotate_every = '1h'", "out/urls-000010.jsonl"),
+        ("out/*", "compress = 'zstd'", "out/urls-000001.jsonl.zst.part"),
+        ("./out/*.zst", "compress = 'zstd'", "out/urls-000001.jsonl.zst"),
+        ("out/urls-000002.jsonl", "rotate_size = '1MiB'", "out/urls-000002.jsonl"),
+    ] {
+        let ended = scene.fetchd(&[]).config(&config(path, more)).start().wait();
+        let says = format!("cannot write to {name}: {path} of a followed source would read it as input");
+        assert!(ended.code == Some(2) && ended.stderr.contains(&says), "{says}: {}", ended.stderr);
+    }
+    scene.append("out/urls.txt", 1..=1);
+    let running = scene.fetchd(&[]).config(&config("out/*.txt", "rotate_size = '1MiB'\n[sink.show.stdout]")).start();
+    assert_eq!(line(&running.record()), (1, 1));
 }

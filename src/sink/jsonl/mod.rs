@@ -121,6 +121,14 @@ impl Jsonl {
         Ok(Opened::file(Open { output, tail, encoder, rotation, reopen: opening.reopen }, note))
     }
 
+    /// Paths that it writes to now or later.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        match self.files() {
+            Files::One(path) => vec![path],
+            Files::Numbered(names, compress) => names.to_come(compress),
+        }
+    }
+
     /// Whether a file is one of this output's.
     pub fn has(&self, disk: &dyn Disk, file: FileId) -> bool {
         let paths = match self.files() {

@@ -71,6 +71,14 @@ impl Names {
         self.dir.join(name)
     }
 
+    /// Paths that files will have, growing and finished. There is no last one: these are those
+    /// of the next years, and some of later ones.
+    pub fn to_come(&self, compress: Compress) -> Vec<PathBuf> {
+        const MANY: u64 = 10_000;
+        let path = |number| [Stage::Growing, Stage::Finished].map(|stage| self.path(number, compress, stage));
+        (1..MANY).chain((1..100).map(|high| high * MANY)).flat_map(path).collect()
+    }
+
     /// The files that are there, by their numbers.
     pub fn list(&self, disk: &dyn Disk) -> io::Result<Vec<Numbered>> {
         let paths = disk.list(&self.dir)?;

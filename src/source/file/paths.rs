@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use glob::{Pattern, PatternError};
+use glob::{MatchOptions, Pattern, PatternError};
 
 use super::rotated::Age;
 
@@ -27,6 +27,17 @@ pub(super) fn all(paths: &[PathBuf]) -> Vec<PathBuf> {
 /// The first pattern that no file matches now.
 pub(super) fn unmatched(paths: &[PathBuf]) -> Option<&Path> {
     paths.iter().map(PathBuf::as_path).find(|path| is_pattern(path) && matches(path).is_empty())
+}
+
+/// The first of these paths, whether anything is there or not, that a path stands for.
+pub(super) fn first_meant<'a>(path: &Path, among: &'a [PathBuf]) -> Option<&'a Path> {
+    const AS_IN_A_SEARCH: MatchOptions =
+        MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+    let absolute = |path: &Path| Some(std::path::absolute(path).ok()?.to_string_lossy().into_owned());
+    let own = absolute(path)?;
+    let pattern = Pattern::new(&if is_pattern(path) { own } else { Pattern::escape(&own) }).ok()?;
+    let is_meant = |other: &&PathBuf| absolute(other).is_some_and(|other| pattern.matches_with(&other, AS_IN_A_SEARCH));
+    among.iter().find(is_meant).map(PathBuf::as_path)
 }
 
 /// The regular files that match a pattern now. One that was rotated away from another is part of that one.

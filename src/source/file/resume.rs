@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::known::{Begin, Known};
 use super::rotated;
-use crate::disk::{DiskFile, FileId};
-use crate::item::{Place, Settled, Stretch};
+use crate::disk::DiskFile;
+use crate::item::Settled;
 use crate::units::counted;
 
 /// A file that is to be read.
@@ -19,41 +20,6 @@ pub(super) struct Leg {
     pub begin: Begin,
     /// Since when it is known to have taken the place of the one before; `None` until it is asked for.
     pub since: Option<Instant>,
-}
-
-/// Where in it.
-#[derive(Clone, Debug)]
-pub(super) enum Begin {
-    /// After this line.
-    After(u64, Place),
-    /// At its start; it is known which line that is.
-    Known(Arc<Stretch>),
-    /// At its start; its lines are counted on from those before, of which there were at least so many.
-    New(u64),
-}
-
-impl Begin {
-    fn stretch(&self) -> Option<&Arc<Stretch>> {
-        match self {
-            Self::After(_, place) => Some(&place.file),
-            Self::Known(stretch) => Some(stretch),
-            Self::New(_) => None,
-        }
-    }
-
-    fn id(&self) -> Option<FileId> {
-        self.stretch().map(|stretch| FileId { device: stretch.device, inode: stretch.inode })
-    }
-
-    /// Whether the file can be the one that was read until there.
-    fn fits(&self, file: &dyn DiskFile) -> io::Result<bool> {
-        let Self::After(_, place) = self else { return Ok(true) };
-        let mut around = [0; 2];
-        let (end, length) = (place.end, file.length()?);
-        let n = file.read_at(&mut around, end.saturating_sub(1))?;
-        // Where no line ends, other bytes are in the place of those that were read. A last line may have no LF.
-        Ok(end == 0 || end == length || (end < length && around[..n].contains(&b'\n')))
-    }
 }
 
 /// What there is to read of a path.
@@ -73,36 +39,33 @@ impl Beginning {
     /// # Errors
     /// What the system says.
     pub fn find(path: &Path, settled: &Settled) -> io::Result<Self> {
-        let known = known(settled);
+        let known = Known::all(path, settled)?;
         let mut files = Vec::new();
-        let mut first = 0;
-        for (number, begin) in known.iter().enumerate() {
-            let Some(id) = begin.id() else { continue };
-            let found = rotated::since(path, id)?;
-            if let Some(oldest) = found.first()
-                && begin.fits(oldest.as_ref())?
-            {
-                (files, first) = (found, number);
+        let mut first = known.len();
+        for (number, id) in known.iter().enumerate().filter_map(|(number, known)| Some((number, known.id()?))) {
+            files = rotated::since(path, id)?;
+            if !files.is_empty() {
+                first = number;
                 break;
             }
         }
         if files.is_empty() {
             files.extend(rotated::open(path)?);
-            first = known.len();
         }
         Ok(Self::of(path, settled, &known, first, files))
     }
 
     /// `files` begin with that of `known[first]`.
-    fn of(path: &Path, settled: &Settled, known: &[Begin], first: usize, files: Vec<Arc<dyn DiskFile>>) -> Self {
-        let is_there = |begin: &Begin| files.iter().any(|file| Some(file.id()) == begin.id());
-        let is_gone = |(number, begin): &(usize, &Begin)| *number < first || !is_there(begin);
+    fn of(path: &Path, settled: &Settled, known: &[Known], first: usize, files: Vec<Arc<dyn DiskFile>>) -> Self {
+        let is_there = |known: &Known| files.iter().any(|file| Some(file.id()) == known.id());
+        let is_gone = |(number, known): &(usize, &Known)| *number < first || !is_there(known);
         let gone: Vec<_> = known.iter().enumerate().filter(is_gone).map(|(number, _)| number).collect();
         // The lines of a file that is gone have numbers, too.
         let least = if gone.is_empty() { 0 } else { settled.last() };
         let begin_of = |file: &Arc<dyn DiskFile>| {
-            let same = known[first..].iter().find(|begin| begin.id() == Some(file.id()));
-            same.cloned().unwrap_or(Begin::New(least))
+            let mut found = known[first..].iter().filter_map(|known| known.found.as_ref());
+            let same = found.find(|(id, _)| *id == file.id());
+            same.map_or(Begin::New(least), |(_, begin)| begin.clone())
         };
         let mut begins: Vec<_> = files.iter().map(begin_of).collect();
         for begin in begins.iter_mut().skip(1) {
@@ -117,24 +80,9 @@ impl Beginning {
     }
 }
 
-/// The files of which something is known, in the order of their lines: where each can be gone on with.
-fn known(settled: &Settled) -> Vec<Begin> {
-    let mut stretches: Vec<Arc<Stretch>> = Vec::new();
-    for stretch in settled.files() {
-        // A file that was cut to begin anew is what it became.
-        stretches.retain(|before| (before.device, before.inode) != (stretch.device, stretch.inode));
-        stretches.push(Arc::clone(stretch));
-    }
-    let begin = |stretch: Arc<Stretch>| match settled.known_from(stretch.first) {
-        Some((seq, place)) if place.file == stretch => Begin::After(*seq, place.clone()),
-        _ => Begin::Known(stretch),
-    };
-    stretches.into_iter().map(begin).collect()
-}
-
 /// What is lost with the files that are gone.
-fn lost(path: &Path, settled: &Settled, known: &[Begin], gone: &[usize]) -> Option<String> {
-    let first_of = |number: usize| known.get(number).and_then(Begin::stretch).map(|stretch| stretch.first);
+fn lost(path: &Path, settled: &Settled, known: &[Known], gone: &[usize]) -> Option<String> {
+    let first_of = |number: usize| known.get(number).map(|known| known.first);
     let mut lines = 0;
     let mut is_last_gone = false;
     for number in gone {
@@ -161,13 +109,14 @@ fn lost(path: &Path, settled: &Settled, known: &[Begin], gone: &[usize]) -> Opti
 mod tests {
     use std::fs;
     use std::path::PathBuf;
-    use std::time::Duration;
 
     use tempfile::TempDir;
 
-    use super::super::trail::{Course, Trail, Until};
+    use super::super::course::{Course, Until};
+    use super::super::trail::{Step, Trail};
     use super::*;
-    use crate::item::{Input, Text};
+    use crate::disk::FileId;
+    use crate::item::{Input, Line, Place, Stretch, Text};
 
     fn with_files(files: &[(&str, &str)]) -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -178,45 +127,53 @@ mod tests {
         (dir, path)
     }
 
-    fn stretch(path: &Path, first: u64) -> Arc<Stretch> {
-        let FileId { device, inode } = rotated::id_at(path).unwrap().unwrap();
-        Arc::new(Stretch { device, inode, first })
+    /// A file as it was when it was read.
+    struct Read {
+        stretch: Arc<Stretch>,
+        content: Vec<u8>,
     }
 
-    fn settled(lines: &[(u64, &Arc<Stretch>, u64)]) -> Settled {
+    fn read(path: &Path, first: u64) -> Read {
+        let FileId { device, inode } = rotated::id_at(path).unwrap().unwrap();
+        let stretch = Arc::new(Stretch { device, inode, first, torn: Vec::new() });
+        Read { stretch, content: fs::read(path).unwrap() }
+    }
+
+    impl Read {
+        fn place(&self, end: usize) -> Place {
+            let sum = crc32fast::hash(&self.content[..end]);
+            Place { file: Arc::clone(&self.stretch), end: end as u64, sum }
+        }
+    }
+
+    fn settled(lines: &[(u64, &Read, usize)]) -> Settled {
         let mut settled = Settled::default();
         for (seq, file, end) in lines {
-            settled.insert(*seq, Some(Place { file: Arc::clone(file), end: *end }));
+            settled.insert(*seq, Some(file.place(*end)));
         }
         settled
     }
 
-    /// The lines that are not done, with their numbers, and what is said.
-    fn resumed(path: &Path, settled: Settled) -> (Vec<(u64, String)>, Option<String>) {
-        let lost = Beginning::find(path, &settled).unwrap().lost;
-        let until = Until::Stopped { rotate_wait: Duration::ZERO };
-        let course = Course {
-            path: path.to_owned(),
-            journal: None,
-            source: None,
-            file: None,
-            keeps: crate::source::Keeps::Place,
-            until,
-            max_line: 100,
-        };
-        let mut trail = Trail::open(course, settled).unwrap();
+    /// The lines that are not done.
+    fn pending(path: &Path, settled: &Settled) -> Vec<Line> {
+        let (path, until) = (path.to_owned(), Until::End);
+        let course = Course { path, journal: Some("j".into()), source: None, file: None, until, max_line: 100 };
+        let mut trail = Trail::open(course, settled.clone()).unwrap();
         let mut inputs = Vec::new();
-        for _ in 0..20 {
-            trail.step(Instant::now(), &mut inputs).unwrap();
-        }
-        let line = |input| match input {
-            Input::Line(line) => match line.text {
-                Text::Whole(text) => Some((line.id.seq, String::from_utf8_lossy(&text).into())),
-                text => panic!("{text:?}"),
-            },
-            Input::Blank => None,
-        };
-        (inputs.into_iter().filter_map(line).collect(), lost)
+        while trail.step(Instant::now(), &mut inputs).unwrap() != Step::End {}
+        let line = |input| if let Input::Line(line) = input { Some(line) } else { None };
+        inputs.into_iter().filter_map(line).collect()
+    }
+
+    fn shown(line: &Line) -> (u64, String) {
+        let Text::Whole(text) = &line.text else { panic!("{line:?}") };
+        (line.id.seq, String::from_utf8_lossy(text).into())
+    }
+
+    /// The lines that are not done, with their numbers, and what is said.
+    fn resumed(path: &Path, settled: &Settled) -> (Vec<(u64, String)>, Option<String>) {
+        let lost = Beginning::find(path, settled).unwrap().lost;
+        (pending(path, settled).iter().map(shown).collect(), lost)
     }
 
     fn lines(lines: &[(u64, &str)]) -> Vec<(u64, String)> {
@@ -226,21 +183,21 @@ mod tests {
     #[test]
     fn what_is_written_to_a_file_that_was_given_up_takes_no_number_of_the_next_one() {
         let (_dir, path) = with_files(&[("a.1", "1\n2\nlate\nlater\n"), ("a", "3\n4\n")]);
-        let (old, new) = (stretch(&path.with_file_name("a.1"), 1), stretch(&path, 3));
+        let (old, new) = (read(&path.with_file_name("a.1"), 1), read(&path, 3));
         let settled = settled(&[(1, &old, 2), (3, &new, 2)]);
-        assert_eq!(resumed(&path, settled), (lines(&[(2, "2"), (4, "4")]), None));
+        assert_eq!(resumed(&path, &settled), (lines(&[(2, "2"), (4, "4")]), None));
     }
 
     #[test]
     fn the_numbers_of_a_file_stay_though_the_one_before_it_became_shorter_or_is_gone() {
         let (_dir, path) = with_files(&[("a.1", "1\n2\n"), ("a", "4\n5\n6\n")]);
         let old_path = path.with_file_name("a.1");
-        let (old, new) = (stretch(&old_path, 1), stretch(&path, 4));
+        let (old, new) = (read(&old_path, 1), read(&path, 4));
         let settled = settled(&[(1, &old, 2), (5, &new, 4)]);
-        let (came, lost) = resumed(&path, settled.clone());
+        let (came, lost) = resumed(&path, &settled);
         assert_eq!((came, lost), (lines(&[(2, "2"), (4, "4"), (6, "6")]), None));
         fs::remove_file(old_path).unwrap();
-        let (came, lost) = resumed(&path, settled);
+        let (came, lost) = resumed(&path, &settled);
         assert_eq!(came, lines(&[(4, "4"), (6, "6")]));
         assert!(lost.unwrap().contains("a file that it named before is gone, and with it 2 lines not yet done"));
     }
@@ -249,20 +206,81 @@ mod tests {
     fn a_file_that_is_gone_and_was_done_is_not_missed() {
         let (_dir, path) = with_files(&[("old", "1\n2\n"), ("a", "3\n4\n")]);
         let old_path = path.with_file_name("old");
-        let (old, new) = (stretch(&old_path, 1), stretch(&path, 3));
+        let (old, new) = (read(&old_path, 1), read(&path, 3));
         fs::remove_file(old_path).unwrap();
         let settled = settled(&[(1, &old, 2), (2, &old, 4), (4, &new, 4)]);
-        assert_eq!(resumed(&path, settled), (lines(&[(3, "3")]), None));
+        assert_eq!(resumed(&path, &settled), (lines(&[(3, "3")]), None));
     }
 
     #[test]
-    fn a_file_with_other_bytes_where_a_line_ended_is_another_one() {
-        let (_dir, path) = with_files(&[("a", "one\ntwo\nthree\n")]);
-        let file = stretch(&path, 1);
-        for (end, is_same) in [(4, true), (8, true), (14, true), (5, false), (6, false), (15, false)] {
-            let (came, lost) = resumed(&path, settled(&[(1, &file, end)]));
-            assert_eq!(lost.is_none(), is_same, "{end}: {lost:?}");
-            assert_eq!(came.first().is_some_and(|(seq, text)| (*seq, text.as_str()) == (2, "one")), !is_same, "{end}");
+    fn a_file_that_was_overwritten_with_lines_of_the_same_lengths_is_another_one() {
+        let (_dir, path) = with_files(&[("a", "1\n2\n3\n")]);
+        let file = read(&path, 1);
+        fs::write(&path, "1\nX\n3\n").unwrap();
+        assert_eq!(resumed(&path, &settled(&[(1, &file, 2)])), (lines(&[(2, "X"), (3, "3")]), None));
+        // The first line stands where it stood, but not what was read after it.
+        for done in [&[(1, &file, 2), (2, &file, 4)][..], &[(2, &file, 4)], &[(1, &file, 2), (3, &file, 6)]] {
+            let settled = settled(done);
+            let last = settled.last();
+            let (came, lost) = resumed(&path, &settled);
+            assert_eq!(came, lines(&[(last + 1, "1"), (last + 2, "X"), (last + 3, "3")]));
+            assert!(lost.unwrap().contains("the file read before is gone or was overwritten"));
         }
+    }
+
+    #[test]
+    fn a_file_that_became_shorter_than_what_was_read_is_another_one() {
+        let (_dir, path) = with_files(&[("a", "1\n2\n")]);
+        let file = read(&path, 1);
+        fs::write(&path, "1\n").unwrap();
+        let (came, lost) = resumed(&path, &settled(&[(1, &file, 2), (2, &file, 4)]));
+        assert_eq!((came, lost.is_some()), (lines(&[(3, "1")]), true));
+    }
+
+    #[test]
+    fn a_device_may_have_another_number_once_something_was_read() {
+        let (_dir, path) = with_files(&[("a.1", "1\n2\n"), ("a", "3\n4\n")]);
+        let (mut old, mut new) = (read(&path.with_file_name("a.1"), 1), read(&path, 3));
+        for file in [&mut old, &mut new] {
+            Arc::make_mut(&mut file.stretch).device += 1;
+        }
+        let done = settled(&[(1, &old, 2), (3, &new, 2)]);
+        assert_eq!(resumed(&path, &done), (lines(&[(2, "2"), (4, "4")]), None));
+        let (came, lost) = resumed(&path, &Settled::before(new.place(0)));
+        assert_eq!((came, lost.is_some()), (lines(&[(1, "3"), (2, "4")]), true));
+    }
+
+    #[test]
+    fn a_last_line_that_is_completed_after_it_was_done_is_one_new_line() {
+        let (_dir, path) = with_files(&[("a", "1\n2\n3")]);
+        let first = read(&path, 1);
+        let all = [(1, &first, 2), (2, &first, 4), (3, &first, 5)];
+        for (end, came) in [("", &[][..]), (" \r\n4\n", &[(4, "4")]), ("x\n5\n", &[(4, "3x"), (5, "5")])] {
+            fs::write(&path, format!("1\n2\n3{end}")).unwrap();
+            assert_eq!(resumed(&path, &settled(&all)), (lines(came), None), "{end:?}");
+            let came: Vec<_> = [(1, "1")].iter().chain(came).copied().collect();
+            assert_eq!(resumed(&path, &settled(&all[1..])), (lines(&came), None), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn the_numbers_after_a_line_that_was_completed_stay_whichever_lines_are_done() {
+        let (_dir, path) = with_files(&[("a", "1\n2")]);
+        let mut settled = settled(&[(2, &read(&path, 1), 3)]);
+        let mut append = |text: &str, done: u64| {
+            fs::write(&path, [fs::read(&path).unwrap(), text.into()].concat()).unwrap();
+            let came = pending(&path, &settled);
+            for line in came.iter().filter(|line| line.id.seq == done) {
+                settled.insert(done, line.place.clone());
+            }
+            came.iter().map(shown).collect::<Vec<_>>()
+        };
+        assert_eq!(append("x\n4\n5", 5), lines(&[(1, "1"), (3, "2x"), (4, "4"), (5, "5")]));
+        assert_eq!(append("y", 6), lines(&[(1, "1"), (3, "2x"), (4, "4"), (6, "5y")]));
+        assert_eq!(append("z\n8", 1), lines(&[(1, "1"), (3, "2x"), (4, "4"), (7, "5yz"), (8, "8")]));
+        assert_eq!(append("", 3), lines(&[(3, "2x"), (4, "4"), (7, "5yz"), (8, "8")]));
+        assert_eq!(append("", 4), lines(&[(4, "4"), (7, "5yz"), (8, "8")]));
+        assert_eq!(append("", 8), lines(&[(7, "5yz"), (8, "8")]));
+        assert_eq!(append("", 0), lines(&[(7, "5yz")]));
     }
 }

@@ -37,6 +37,18 @@ fn absent<T>(error: io::Error) -> io::Result<Option<T>> {
     if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) }
 }
 
+/// The files next to a path that have this number on their device.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn with_inode(path: &Path, inode: u64) -> io::Result<Vec<Arc<dyn DiskFile>>> {
+    let mut files = Vec::new();
+    for sibling in siblings(path)?.iter().filter(|sibling| sibling.inode == inode) {
+        files.extend(open(&sibling.path)?);
+    }
+    Ok(files)
+}
+
 /// The files that a path stood for, from this one on to the one that it stands for now, as their names tell; without
 /// the last if nothing is at the path. Empty when this one is not there.
 ///

@@ -3,45 +3,23 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::resume::{Begin, Beginning, Leg};
-use super::rotated;
+use super::course::{Course, Until};
+use super::known::Begin;
+use super::resume::{Beginning, Leg};
+use super::{rotated, torn};
 use crate::disk::FileId;
 use crate::item::{Identity, Input, Line, Place, Settled, Stretch};
-use crate::source::Keeps;
 use crate::source::cutter::{Cut, Cutter};
 use crate::source::splitter::Split;
 
 /// Lines per step, at most.
 const MOST: usize = 1024;
-
-/// What a trail is of, and how it is read.
-#[derive(Debug)]
-pub(super) struct Course {
-    pub path: PathBuf,
-    /// What remembers its lines, its source and its path, as they carry them.
-    pub journal: Option<Arc<str>>,
-    pub source: Option<Arc<str>>,
-    pub file: Option<Arc<str>>,
-    /// Whether lines carry their places.
-    pub keeps: Keeps,
-    pub until: Until,
-    pub max_line: usize,
-}
-
-/// How far a path is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Until {
-    /// To the end of the file.
-    End,
-    /// For ever. A file that was rotated away is read for this long still.
-    Stopped { rotate_wait: Duration },
-}
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +54,8 @@ pub(super) struct Trail {
 struct Current {
     cutter: Cutter,
     stretch: Arc<Stretch>,
+    /// Where its next line begins.
+    at: u64,
     /// The number of its last line, when the next file's first line has a number already.
     last: Option<u64>,
 }
@@ -127,21 +107,12 @@ impl Trail {
             return Ok(Step::Read);
         }
         let Until::Stopped { rotate_wait } = self.course.until else {
-            return Ok(if self.leave(lines) { Step::Read } else { Step::End });
+            return Ok(if self.leave(lines)? { Step::Read } else { Step::End });
         };
-        if !self.look(now) {
-            self.missing = None;
+        if !self.look(now, rotate_wait) {
             return Ok(Step::Idle);
         }
-        if self.current.is_some() && now < self.left(now) + rotate_wait {
-            return Ok(Step::Idle);
-        }
-        if self.later.is_empty() && self.is_nearby()? {
-            // Nothing took its place yet, and what will is found by what is known of this one.
-            self.missing = Some(now);
-            return Ok(Step::Idle);
-        }
-        Ok(if self.leave(lines) { Step::Read } else { Step::Idle })
+        Ok(if self.leave(lines)? { Step::Read } else { Step::Idle })
     }
 
     /// Reads some lines of the current file; says whether there were any.
@@ -155,29 +126,42 @@ impl Trail {
         for n in 0..MOST {
             let Some(current) = &mut self.current else { return Ok(n > 0) };
             let Some(cut) = current.cutter.next(length)? else { return Ok(n > 0) };
-            self.take(cut, lines);
+            self.take(cut, lines)?;
         }
         Ok(true)
     }
 
-    fn take(&mut self, Cut { split, end }: Cut, lines: &mut Vec<Input>) {
-        let Some(current) = &mut self.current else { return };
-        let Split::Line(text) = split else { return lines.push(Input::Blank) };
+    fn take(&mut self, Cut { split, end, sum }: Cut, lines: &mut Vec<Input>) -> io::Result<()> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        let start = std::mem::replace(&mut current.at, end);
+        let Split::Line(text) = split else {
+            lines.push(Input::Blank);
+            return Ok(());
+        };
+        let parts = torn::parts(current.cutter.file(), &current.stretch, start..end, self.course.max_line)?;
+        self.seq += parts;
         if current.last == Some(self.seq) {
             tracing::warn!(
                 "{}: a line was written to a file after it was rotated away and given up; it is skipped",
                 self.course.path.display()
             );
-            return;
+            return Ok(());
         }
         self.seq += 1;
         if self.done.contains(self.seq) {
-            return;
+            return Ok(());
+        }
+        if parts > 0 {
+            tracing::warn!(
+                "{}: a line without LF at its end was completed after it had been read; as it is now, it is a new line",
+                self.course.path.display()
+            );
         }
         let Course { journal, source, file, .. } = &self.course;
-        let place = (self.course.keeps == Keeps::Place).then(|| Place { file: Arc::clone(&current.stretch), end });
+        let place = journal.is_some().then(|| Place { file: Arc::clone(&current.stretch), end, sum });
         let id = Identity { journal: journal.clone(), source: source.clone(), file: file.clone(), seq: self.seq };
         lines.push(Input::Line(Line { id, text, place }));
+        Ok(())
     }
 
     /// The file was cut in place.
@@ -191,10 +175,10 @@ impl Trail {
         self.start(Leg { file, begin: Begin::New(0), since: None });
     }
 
-    /// Whether the path names another file than the current one, or none. Where it cannot be told, it will be.
-    fn look(&mut self, now: Instant) -> bool {
-        let (is_left, complaint) = match self.is_left(now) {
-            Ok(is_left) => (is_left, None),
+    /// Whether the current file is to be left. Where it cannot be told, it will be.
+    fn look(&mut self, now: Instant, rotate_wait: Duration) -> bool {
+        let (is_over, complaint) = match self.is_over(now, rotate_wait) {
+            Ok(is_over) => (is_over, None),
             Err(error) => (false, Some(error.to_string())),
         };
         if let Some(complaint) = &complaint
@@ -203,10 +187,26 @@ impl Trail {
             tracing::warn!("{} cannot be followed for now: {complaint}", self.course.path.display());
         }
         self.complaint = complaint;
-        is_left
+        is_over
     }
 
-    /// The files since the current one come later.
+    fn is_over(&mut self, now: Instant, rotate_wait: Duration) -> io::Result<bool> {
+        if !self.is_left(now)? {
+            self.missing = None;
+            return Ok(false);
+        }
+        if self.current.is_some() && now < self.left(now) + rotate_wait {
+            return Ok(false);
+        }
+        if self.later.is_empty() && self.is_nearby()? {
+            // Nothing took its place yet, and what will is found by what is known of this one.
+            self.missing = Some(now);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Whether the path names another file than the current one, or none. The files since the current one come later.
     fn is_left(&mut self, now: Instant) -> io::Result<bool> {
         let path = &self.course.path;
         let here = rotated::id_at(path)?;
@@ -252,15 +252,15 @@ impl Trail {
     }
 
     /// Finishes the current file and goes on to the next; says whether there was anything to do.
-    fn leave(&mut self, lines: &mut Vec<Input>) -> bool {
+    fn leave(&mut self, lines: &mut Vec<Input>) -> io::Result<bool> {
         let last = self.current.as_mut().and_then(|current| current.cutter.finish());
         let was_reading = self.current.is_some();
         if let Some(last) = last {
-            self.take(last, lines);
+            self.take(last, lines)?;
         }
         self.current = None;
         self.go_on();
-        was_reading || self.current.is_some()
+        Ok(was_reading || self.current.is_some())
     }
 
     fn go_on(&mut self) {
@@ -271,12 +271,12 @@ impl Trail {
 
     fn start(&mut self, Leg { file, begin, .. }: Leg) {
         let FileId { device, inode } = file.id();
-        let (seq, from, stretch) = match begin {
-            Begin::After(seq, Place { file, end }) => (seq, end, file),
-            Begin::Known(stretch) => (stretch.first - 1, 0, stretch),
+        let (seq, Place { file: stretch, end, sum }) = match begin {
+            Begin::After(seq, place) => (seq, place),
+            Begin::Known(stretch) => (stretch.first - 1, Place { file: stretch, end: 0, sum: 0 }),
             Begin::New(least) => {
                 let seq = self.seq.max(least);
-                (seq, 0, Arc::new(Stretch { device, inode, first: seq + 1 }))
+                (seq, Place::start(Stretch { device, inode, first: seq + 1, torn: Vec::new() }))
             }
         };
         let last = self.later.front().and_then(|next| match &next.begin {
@@ -284,6 +284,7 @@ impl Trail {
             Begin::After(..) | Begin::New(_) => None,
         });
         self.seq = seq;
-        self.current = Some(Current { cutter: Cutter::new(file, from, self.course.max_line), stretch, last });
+        let cutter = Cutter::new(file, end, sum, self.course.max_line);
+        self.current = Some(Current { cutter, stretch, at: end, last });
     }
 }
