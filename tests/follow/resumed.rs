@@ -86,6 +86,35 @@ fn a_file_that_is_gone_or_was_overwritten_is_said_and_what_is_there_is_new() {
 }
 
 #[test]
+fn a_file_that_was_overwritten_with_lines_of_the_same_lengths_is_noticed() {
+    let scene = Scene::new();
+    scene.append("urls", 1..=3);
+    assert_eq!(lines(&scene.resume("urls")), [(1, 1), (2, 2), (3, 3)]);
+    let text = fs::read_to_string(scene.path("urls")).unwrap();
+    fs::write(scene.path("urls"), text.replace("/ok/2", "/ok/7")).unwrap();
+    let overwritten = scene.resume("urls");
+    assert_eq!(lines(&overwritten), [(4, 1), (5, 7), (6, 3)]);
+    assert!(overwritten.stderr.contains("was overwritten"), "{}", overwritten.stderr);
+    assert_eq!(lines(&scene.resume("urls")), []);
+}
+
+#[test]
+fn a_last_line_that_is_completed_after_it_was_fetched_is_one_new_line_and_said() {
+    let scene = Scene::new();
+    fs::write(scene.path("urls"), format!("{}\n{}", scene.origin.url("/ok/1"), scene.origin.url("/ok/2"))).unwrap();
+    assert_eq!(lines(&scene.resume("urls")), [(1, 1), (2, 2)]);
+    let mut file = scene.writer("urls");
+    file.write_all(b"3\n").unwrap();
+    scene.append_to(&mut file, [4]);
+    let completed = scene.resume("urls");
+    assert_eq!(lines(&completed), [(3, 23), (4, 4)]);
+    let said =
+        "urls: a line without LF at its end was completed after it had been read; as it is now, it is a new line";
+    assert!(completed.stderr.contains(said), "{}", completed.stderr);
+    assert_eq!(lines(&scene.resume("urls")), []);
+}
+
+#[test]
 fn each_of_several_files_has_its_own_count_whatever_is_added_later() {
     let scene = Scene::new();
     let run = |args: &[&str]| {
