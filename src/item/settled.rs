@@ -52,8 +52,26 @@ pub struct Settled {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Run {
     to: u64,
+    /// The last of them in the first known file: lines before them may be in it that are not done. When there are none,
+    /// the same as `known`.
+    first: Option<(u64, Place)>,
     /// The last of them of which it is known where it ends. One that was found in an output does not say.
     known: Option<(u64, Place)>,
+}
+
+impl Run {
+    fn new(to: u64, known: Option<(u64, Place)>) -> Self {
+        Self { to, first: known.clone(), known }
+    }
+
+    /// These lines, and those that come right after them.
+    fn and(self, next: Self) -> Self {
+        let first = match (self.first, next.first) {
+            (Some((seq, place)), Some((_, other))) if place.file != other.file => Some((seq, place)),
+            (first, next) => next.or(first),
+        };
+        Self { to: next.to, first, known: next.known.or(self.known) }
+    }
 }
 
 /// A range as the checkpoint writes it.
@@ -62,6 +80,8 @@ struct Run {
 struct Range {
     from: u64,
     to: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<Known>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     known: Option<Known>,
 }
@@ -79,7 +99,7 @@ struct Known {
 impl Settled {
     /// None is done, and the first begins here.
     pub fn before(first: Place) -> Self {
-        Self { ranges: BTreeMap::from([(0, Run { to: 0, known: Some((0, first)) })]) }
+        Self { ranges: BTreeMap::from([(0, Run::new(0, Some((0, first))))]) }
     }
 
     /// Notes that a line is done; says whether that is news.
@@ -87,18 +107,21 @@ impl Settled {
         if self.contains(seq) {
             return false;
         }
-        let known = place.map(|place| (seq, place));
-        let run = match self.ranges.remove(&(seq + 1)) {
-            Some(next) => Run { known: next.known.or(known), ..next },
-            None => Run { to: seq, known },
-        };
-        match self.ranges.range_mut(..seq).next_back() {
-            Some((_, before)) if before.to + 1 == seq => {
-                before.to = run.to;
-                before.known = run.known.or(before.known.take());
-            }
-            _ => drop(self.ranges.insert(seq, run)),
+        let mut run = Run::new(seq, place.map(|place| (seq, place)));
+        if let Some(next) = self.ranges.remove(&(seq + 1)) {
+            run = run.and(next);
         }
+        let mut from = seq;
+        if let Some(before) = self.ranges.range(..seq).next_back().filter(|(_, run)| run.to + 1 == seq) {
+            from = *before.0;
+        }
+        if let Some(before) = self.ranges.remove(&from) {
+            run = before.and(run);
+        }
+        if from <= 1 {
+            run.first.clone_from(&run.known);
+        }
+        self.ranges.insert(from, run);
         true
     }
 
@@ -138,16 +161,20 @@ impl Settled {
         self.ranges.iter().map(|(from, run)| run.to + 1 - (*from).max(1)).sum()
     }
 
-    /// Where known lines end, in the order of the lines: of each range the last.
+    /// Where known lines end, in the order of the lines: of each range the last in its first file, and the last of all.
     pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.ranges.values().filter_map(|run| run.known.as_ref().map(|(_, place)| place))
+        let ends = self.ranges.values().flat_map(|run| [&run.first, &run.known]);
+        ends.flatten().map(|(_, place)| place)
     }
 }
 
 impl From<Vec<Range>> for Settled {
     fn from(ranges: Vec<Range>) -> Self {
         let place = |Known { seq, file, end, sum }: Known| (seq, Place { file: Arc::new(file), end, sum });
-        let run = |Range { from, to, known }: Range| (from, Run { to, known: known.map(place) });
+        let run = |Range { from, to, first, known }: Range| {
+            let known = known.map(place);
+            (from, Run { to, first: first.map(place).or(known.clone()), known })
+        };
         Self { ranges: ranges.into_iter().map(run).collect() }
     }
 }
@@ -155,7 +182,10 @@ impl From<Vec<Range>> for Settled {
 impl From<Settled> for Vec<Range> {
     fn from(settled: Settled) -> Self {
         let known = |(seq, Place { file, end, sum })| Known { seq, file: Arc::unwrap_or_clone(file), end, sum };
-        let range = |(from, Run { to, known: at }): (u64, Run)| Range { from, to, known: at.map(known) };
+        let range = |(from, Run { to, first, known: last }): (u64, Run)| {
+            let first = first.filter(|first| Some(first) != last.as_ref());
+            Range { from, to, first: first.map(known), known: last.map(known) }
+        };
         settled.ranges.into_iter().map(range).collect()
     }
 }
@@ -196,6 +226,26 @@ mod tests {
                 }
                 let gaps = model.iter().filter(|seq| !model.contains(&(*seq + 1))).count();
                 prop_assert_eq!(settled.ranges.len(), gaps);
+            }
+            let text = serde_json::to_string(&settled).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Settled>(&text).unwrap(), settled);
+        }
+
+        #[test]
+        fn of_each_range_the_end_of_its_first_file_is_known(seqs in proptest::collection::vec(1u64..40, 0..40)) {
+            let (mut settled, mut model) = (Settled::default(), BTreeSet::new());
+            for seq in seqs {
+                let file = Arc::new(Stretch { device: 1, inode: 2, first: seq / 6, torn: Vec::new() });
+                settled.insert(seq, (!seq.is_multiple_of(4)).then(|| Place { file, ..place(seq) }));
+                model.insert(seq);
+                let mut ends = Vec::new();
+                for from in model.iter().copied().filter(|seq| !model.contains(&(seq - 1))) {
+                    let range = (from..).take_while(|seq| model.contains(seq));
+                    let known: Vec<u64> = range.filter(|seq| !seq.is_multiple_of(4)).collect();
+                    let first = known.iter().rfind(|seq| from > 1 && **seq / 6 == known[0] / 6);
+                    ends.extend(first.or(known.last()).into_iter().chain(known.last()).copied());
+                }
+                prop_assert_eq!(settled.places().map(|place| place.end).collect::<Vec<_>>(), ends);
             }
             let text = serde_json::to_string(&settled).unwrap();
             prop_assert_eq!(serde_json::from_str::<Settled>(&text).unwrap(), settled);

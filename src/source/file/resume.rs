@@ -213,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_between_a_file_that_is_gone_and_the_present_one_is_found() {
+        let (_dir, path) = with_files(&[("old", "1\n2\n"), ("a.1", "3\n4\n"), ("a", "5\n6\n")]);
+        let old_path = path.with_file_name("old");
+        let (old, between, new) = (read(&old_path, 1), read(&path.with_file_name("a.1"), 3), read(&path, 5));
+        fs::remove_file(old_path).unwrap();
+        let settled = settled(&[(1, &old, 2), (2, &old, 4), (4, &between, 4), (5, &new, 2)]);
+        assert_eq!(resumed(&path, &settled), (lines(&[(3, "3"), (6, "6")]), None));
+    }
+
+    #[test]
     fn a_file_that_was_overwritten_with_lines_of_the_same_lengths_is_another_one() {
         let (_dir, path) = with_files(&[("a", "1\n2\n3\n")]);
         let file = read(&path, 1);
