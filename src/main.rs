@@ -8,6 +8,10 @@ use clap::{CommandFactory, Parser};
 use fetchd::cli::{Cli, Command};
 use fetchd::{daemon, demo};
 
+/// With it a line takes a fifth less CPU than with the system's, for 3 MiB (`benches/README.md`).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let code = match cli.command {
@@ -32,10 +36,11 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Runs on the one Tokio runtime. It is not waited for at the end: a reader or writer thread may be stuck in a pipe.
+/// Runs on the one Tokio runtime, in this thread: that costs less than threads that wake each other. It is not waited for
+/// at the end: a reader or writer thread may be stuck in a pipe.
 fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(task);
     runtime.shutdown_background();
     Ok(result)

@@ -33,6 +33,7 @@ pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
         "health.failures" => (1, 1_000_000),
         "limits.hosts" => (1, 1 << 24),
         "fetch.workers" => (1, 65_535),
+        "fetch.threads" => (1, 1024),
         "fetch.max_redirects" => (0, 100),
         "retry.retries" => (0, 100),
         "dns.cache" => (0, 1 << 20),
@@ -56,6 +57,7 @@ fn bounds(config: &Config, report: &mut Report) {
         Concurrency::Adaptive => within("limits.max_concurrency", config.limits.max_concurrency),
     }
     within("limits.hosts", config.limits.hosts);
+    within("fetch.threads", config.fetch.threads);
     within("fetch.max_redirects", config.fetch.max_redirects);
     within("retry.retries", config.retry.retries);
     within("health.failures", config.health.failures);

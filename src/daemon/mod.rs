@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
@@ -198,9 +199,26 @@ pub(crate) fn settings(config: &Config) -> Settings {
 }
 
 async fn drive(parts: Parts, config: &Config, board: &Board) -> Result<End, Error> {
-    let interrupts =
-        signals().map_err(|error| Error::Open { what: "cannot listen to signals".to_owned(), source: error.into() })?;
-    pipeline::run(parts, &settings(config), board, interrupts).await
+    let cannot = |what: &str| {
+        let what = format!("cannot {what}");
+        move |error: io::Error| Error::Open { what, source: error.into() }
+    };
+    let interrupts = signals().map_err(cannot("listen to signals"))?;
+    let threads = threads(config.fetch.threads).map_err(cannot("start the threads of `fetch.threads`"))?;
+    let parts = Parts { threads: threads.as_ref().map(|threads| threads.handle().clone()), ..parts };
+    let end = pipeline::run(parts, &settings(config), board, interrupts).await;
+    if let Some(threads) = threads {
+        threads.shutdown_background();
+    }
+    end
+}
+
+/// Threads for attempts, when they are to have more than the one of all the rest.
+fn threads(number: u32) -> io::Result<Option<Runtime>> {
+    if number == 1 {
+        return Ok(None);
+    }
+    runtime::Builder::new_multi_thread().worker_threads(number as usize).enable_all().build().map(Some)
 }
 
 /// SIGTERM, SIGINT and SIGHUP, one item each time: a terminal that is closed is no reason to lose lines.

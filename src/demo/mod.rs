@@ -117,6 +117,7 @@ async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::Line>) -> 
 async fn fetch(urls: Vec<String>, args: &RunArgs, board: &Board, sinks: Vec<Box<dyn Sink>>) -> Result<(), BoxError> {
     let config = args.config().map_err(|report| report.to_string())?;
     let parts = Parts {
+        threads: None,
         sources: vec![source(urls)],
         fetch: Arc::new(daemon::http(&config)?),
         sinks,

@@ -14,6 +14,8 @@ use crate::units::{Network, Size, Span};
 pub struct FetchConfig {
     /// Fetch tasks; by default as many as `limits.concurrency`.
     pub workers: Option<u32>,
+    /// Threads that attempts are made in. With one, it is that of all the rest, which costs the least CPU per URL.
+    pub threads: u32,
     /// One attempt: DNS, connect, TLS, request, whole body.
     pub timeout: Span,
     /// DNS, TCP and TLS.
@@ -43,6 +45,7 @@ impl Default for FetchConfig {
     fn default() -> Self {
         Self {
             workers: None,
+            threads: 1,
             timeout: Span::secs(30),
             connect_timeout: Span::secs(10),
             deadline: Span::secs(600),

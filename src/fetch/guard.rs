@@ -58,13 +58,16 @@ impl Guard {
         if is_in(&self.deny, address) || embedded.iter().any(|inner| is_in(&self.deny, *inner)) {
             return Err(Forbidden::Denied(address));
         }
+        if is_in(&self.allow, address) {
+            return Ok(());
+        }
         let is_open = |inner: &IpAddr| is_in(&self.allow, *inner) || reach(*inner) == Reach::Global;
         let is_public = match reach(address) {
             Reach::Global => embedded.iter().all(is_open),
             Reach::AsEmbedded => !embedded.is_empty() && embedded.iter().all(is_open),
             Reach::Local => false,
         };
-        if is_public || is_in(&self.allow, address) { Ok(()) } else { Err(Forbidden::NotPublic(address)) }
+        if is_public { Ok(()) } else { Err(Forbidden::NotPublic(address)) }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 
+use tokio::runtime::Handle;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::error::{BoxError, Error, panic_message};
@@ -19,6 +20,17 @@ impl Group {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where tasks are spawned")]
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<(), BoxError>> + Send + 'static) {
         let id = self.tasks.spawn(task).id();
+        self.names.insert(id, name);
+    }
+
+    /// Starts a task under a name, in these threads.
+    pub fn spawn_on(
+        &mut self,
+        threads: &Handle,
+        name: &'static str,
+        task: impl Future<Output = Result<(), BoxError>> + Send + 'static,
+    ) {
+        let id = self.tasks.spawn_on(task, threads).id();
         self.names.insert(id, name);
     }
 

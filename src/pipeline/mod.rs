@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub settle: Option<Box<dyn Settle>>,
     /// Who remembers hosts in trouble, if anybody does.
     pub hosts: Option<Box<dyn Hosts>>,
+    /// The threads that attempts are made in, if not in that of all the rest.
+    pub threads: Option<Handle>,
 }
 
 /// The numbers that a run keeps to.
@@ -205,7 +208,11 @@ pub fn start(
     group.spawn("schedule", schedule.run());
     for _ in 0..settings.workers {
         let (fetch, ready, verdicts) = (Arc::clone(&parts.fetch), from_ready.clone(), verdicts.clone());
-        group.spawn("work", work::work(fetch, ready, verdicts, give_up.child_token()));
+        let work = work::work(fetch, ready, verdicts, give_up.child_token());
+        match &parts.threads {
+            Some(threads) => group.spawn_on(threads, "work", work),
+            None => group.spawn("work", work),
+        }
     }
     group.spawn("drain", drain.run());
     group.spawn("settle", settle::settle(from_acks, parts.settle, durable));

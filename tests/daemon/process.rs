@@ -39,6 +39,28 @@ fn sleeps(pid: Pid) -> u64 {
     threads.map(|thread| of_thread(fs::read_to_string(thread.unwrap().path().join("status")).unwrap())).sum()
 }
 
+/// The threads of the runtime besides the first.
+fn runtime_threads(pid: Pid) -> usize {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let name = |thread: std::io::Result<fs::DirEntry>| fs::read_to_string(thread.unwrap().path().join("comm")).unwrap();
+    threads.map(name).filter(|name| name.starts_with("tokio")).count()
+}
+
+#[test]
+fn attempts_have_as_many_threads_as_they_are_given() {
+    for (threads, own) in [(1, 0), (3, 3)] {
+        let origin = Origin::start();
+        let config = format!("[fetch]\nthreads = {threads}\n[hosts.\"*\"]\nconcurrency = 50\n");
+        let mut running = Fetchd::local().config(&config).start();
+        (0..500).for_each(|n| running.line(&origin.url(&format!("/ok/{n}"))));
+        assert_eq!(running.record()["outcome"], "ok");
+        assert_eq!(runtime_threads(running.pid), own);
+        let ended = running.finish("");
+        assert_eq!((ended.code, ended.records.len()), (Some(0), 499));
+        assert!(ended.records.iter().all(|record| record["outcome"] == "ok"));
+    }
+}
+
 #[test]
 fn an_idle_process_wakes_up_less_than_once_a_second() {
     let origin = Origin::start();

@@ -114,6 +114,7 @@ impl Scene {
             Box::new(Shelf { number, manner: *manner, written: 0, log: log.clone() }) as Box<dyn Sink>
         };
         Parts {
+            threads: None,
             sources: sources.map(|(n, script)| source(&name(n), script.clone(), &plays, log)).collect(),
             sinks: self.sinks.iter().enumerate().map(shelf).collect(),
             fetch: Arc::new(Network { plays, memory: memory.clone(), log: log.clone() }),
