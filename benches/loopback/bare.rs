@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinSet;
 
+/// What this program calls it.
+pub const NAME: &str = "bare";
+
 /// Fetches every URL of the file.
 pub fn run(path: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use tokio::time::Instant;
 
 use crate::run::{Cost, measure};
-use crate::{median, say, urls};
+use crate::{Spread, say, urls};
 
 /// How much is measured, and what it must not exceed.
 pub struct Scale {
@@ -46,7 +46,8 @@ fn cpu(origin: SocketAddr, dir: &Path, scale: &Scale) {
             costs.push(measure(&["sh".into(), "-c".into(), script, env!("CARGO_BIN_EXE_fetchd").into()]));
         }
     }
-    let per_url = |costs: &[Cost]| median(costs.iter().map(|cost| cost.cpu_seconds * 1e6 / scale.urls as f64));
+    let per_url =
+        |costs: &[Cost]| Spread::of(costs.iter().map(|cost| cost.cpu_seconds * 1e6 / scale.urls as f64)).median;
     let (plain, durable) = (per_url(&plain), per_url(&durable));
     let ratio = durable / plain;
     say(&format!("plain stdin {plain:.1} µs CPU/URL, durable {durable:.1}: {ratio:.2} times"));

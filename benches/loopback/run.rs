@@ -30,9 +30,16 @@ pub fn measure(command: &[String]) -> Cost {
 pub fn account(command: &[String]) -> serde_json::Result<()> {
     let (program, arguments) = command.split_first().expect("a command");
     let start = Instant::now();
-    let status = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status();
+    // What tools say of their progress is kept for when they fail.
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .output();
     let seconds = start.elapsed().as_secs_f64();
-    assert!(status.expect("the command starts").success(), "the command failed");
+    let output = output.expect("the command starts");
+    assert!(output.status.success(), "{program} failed: {}", String::from_utf8_lossy(&output.stderr));
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("an account");
     let cpu = usage.user_time() + usage.system_time();
     let cost =
