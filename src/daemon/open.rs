@@ -104,7 +104,7 @@ fn positions_of<'a>(
 
 /// Finds out which lines were done after the last checkpoint, and writes a new one.
 fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
-    remember_logs(state, sinks)?;
+    state.remember_logs(sinks.iter_mut().filter_map(Opened::log))?;
     let Checkpoint { journal, sources, .. } = &state.checkpoint;
     let is_pending = |id: &Identity| {
         let source = sources.get(id.source.as_deref().unwrap_or_default());
@@ -133,17 +133,6 @@ fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
     // A sink that is not there any more would be asked from its old position on if it came back.
     state.checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), vec![mark.position.clone()])).collect();
     state.save(&state.checkpoint, &marks)
-}
-
-/// Remembers where the logs begin in files that are new to it. After that they may grow by what is completed: should this
-/// start be killed as well, the next one finds that there.
-fn remember_logs(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
-    let logs = sinks.iter_mut().filter_map(Opened::log).map(|(name, log)| (name.to_string(), log)).collect();
-    if state.checkpoint.sinks == logs {
-        return Ok(());
-    }
-    state.checkpoint.sinks = logs;
-    state.save(&state.checkpoint, &[])
 }
 
 /// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of

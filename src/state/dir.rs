@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Checkpoint;
-use crate::disk::{Disk, DiskFile, Mark, Mode, Site, patiently};
+use crate::disk::{Disk, DiskFile, Mark, Mode, Position, Site, patiently};
 use crate::error::{AtPath, BoxError};
 
 /// A data directory that cannot be used.
@@ -43,6 +43,20 @@ impl State {
         }
         let checkpoint = Checkpoint::load(disk.as_ref(), dir)?.unwrap_or_else(Checkpoint::begin);
         Ok(Self { disk, dir: dir.to_owned(), checkpoint, _lock: lock })
+    }
+
+    /// Remembers where the logs of the outputs begin, by sink, also in files that are new to them. After that these may
+    /// grow by what is completed: should this start be killed as well, the next one finds that there.
+    ///
+    /// # Errors
+    /// When the checkpoint could not be written.
+    pub fn remember_logs(&mut self, logs: impl Iterator<Item = (Arc<str>, Vec<Position>)>) -> Result<(), BoxError> {
+        let logs = logs.map(|(sink, log)| (sink.to_string(), log)).collect();
+        if self.checkpoint.sinks == logs {
+            return Ok(());
+        }
+        self.checkpoint.sinks = logs;
+        self.save(&self.checkpoint, &[])
     }
 
     /// Makes the outputs last up to these marks, and then the checkpoint that relies on them.

@@ -66,8 +66,8 @@ impl Outputs {
         Ok(())
     }
 
-    pub fn logs(&mut self) -> BTreeMap<String, Vec<Position>> {
-        self.0.iter_mut().filter_map(Opened::log).map(|(name, log)| (name.to_string(), log)).collect()
+    pub fn logs(&mut self) -> impl Iterator<Item = (Arc<str>, Vec<Position>)> {
+        self.0.iter_mut().filter_map(Opened::log)
     }
 
     pub fn marks(&mut self) -> Result<BTreeMap<String, Mark>, BoxError> {

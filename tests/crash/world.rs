@@ -48,14 +48,10 @@ impl Process {
     pub fn start(disk: &SimDisk, workload: &Workload, ledger: &mut Ledger) -> Result<Self, BoxError> {
         let sim = disk.clone();
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-        let state = State::open(Arc::clone(&disk), Path::new(STATE))?;
+        let mut state = State::open(Arc::clone(&disk), Path::new(STATE))?;
+        let mut outputs = Outputs::open(&disk, workload.layout.in_life(ledger.life), &state.checkpoint)?;
+        state.remember_logs(outputs.logs())?;
         let mut checkpoint = state.checkpoint.clone();
-        let mut outputs = Outputs::open(&disk, workload.layout.in_life(ledger.life), &checkpoint)?;
-        let logs = outputs.logs();
-        if checkpoint.sinks != logs {
-            checkpoint.sinks = logs;
-            state.save(&checkpoint, &[])?;
-        }
         let new = SourceState { kind: "stdin".into(), files: BTreeMap::new() };
         let source = checkpoint.sources.entry(SOURCE.into()).or_insert(new);
         let settled = source.files.entry(String::new()).or_default();
