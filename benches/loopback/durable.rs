@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tokio::time::Instant;
 
-use crate::run::{Cost, measure};
-use crate::{Spread, say, urls};
+use crate::run::{Cost, measure, peak_mib};
+use crate::{Spread, list, say};
 
 /// How much is measured, and what it must not exceed.
 pub struct Scale {
@@ -36,7 +36,7 @@ pub fn durable(origin: SocketAddr, dir: &Path, scale: &Scale) {
 }
 
 fn cpu(origin: SocketAddr, dir: &Path, scale: &Scale) {
-    let list = urls(dir, origin, scale.urls).display().to_string();
+    let list = list(dir, &format!("http://{origin}/item"), scale.urls).display().to_string();
     let (mut plain, mut durable): (Vec<Cost>, Vec<Cost>) = (Vec::new(), Vec::new());
     for round in 0..scale.rounds {
         for (costs, durable) in [(&mut plain, false), (&mut durable, true)] {
@@ -81,7 +81,7 @@ fn intake_and_start(dir: &Path, scale: &Scale) {
     let (mut child, _stdin) = start(&config);
     drop(silent.accept().expect("a request"));
     let seconds = begin.elapsed().as_secs_f64();
-    let rss = peak_mib(&child);
+    let rss = peak_mib(child.id());
     child.kill().expect("it runs");
     child.wait().expect("it ends");
     say(&format!("{} pending lines: the first request after {seconds:.3} s, {rss:.1} MiB", scale.lines));
@@ -104,13 +104,6 @@ fn accepted(place: &Path) -> u64 {
         .expect("an account");
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     status["sources"]["urls"]["accepted"].as_u64().unwrap_or(0)
-}
-
-fn peak_mib(child: &Child) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kib / 1024.0
 }
 
 /// A configuration in a directory of its own, with 64 requests at once to one host.

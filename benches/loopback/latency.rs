@@ -11,13 +11,25 @@ use crate::say;
 
 const LINES: usize = 2_000;
 
+/// What a line may take beyond the server's own time, in the middle.
+const MOST: Duration = Duration::from_millis(1);
+
 /// Prints the distribution of both.
 pub fn latency(origin: SocketAddr) {
     let (server, line) = (server_alone(origin), through_fetchd(origin));
-    for (name, times) in [("the server alone", server), ("a line through fetchd", line)] {
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_micros();
-        say(&format!("{name:<22} p50 {} µs, p90 {} µs, p99 {} µs", at(0.5), at(0.9), at(0.99)));
+    say("| | p50 | p90 | p99 |\n|---|---|---|---|");
+    for (name, times) in [("the server alone", &server), ("a line through fetchd", &line)] {
+        let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|share| at(times, share).as_micros());
+        say(&format!("| {name} | {p50} µs | {p90} µs | {p99} µs |"));
     }
+    say("");
+    let beyond = at(&line, 0.5).saturating_sub(at(&server, 0.5));
+    assert!(beyond <= MOST, "a line takes {beyond:?} more than the server, and may take {MOST:?}");
+}
+
+/// The time that this share of them does not exceed.
+fn at(times: &[Duration], share: f64) -> Duration {
+    times[((times.len() - 1) as f64 * share) as usize]
 }
 
 fn server_alone(origin: SocketAddr) -> Vec<Duration> {

@@ -4,15 +4,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::{CONNECTIONS, bare, urls};
-
-/// A command that fetches a list.
-pub struct Candidate {
-    pub name: &'static str,
-    pub command: Vec<String>,
-    /// How many URLs it gets: a slow tool gets fewer, or nobody would wait for it.
-    pub urls: usize,
-}
+use crate::table::Candidate;
+use crate::{CONNECTIONS, bare};
 
 /// URLs for those that are as fast as fetchd, more or less.
 pub const MANY: usize = 200_000;
@@ -36,16 +29,22 @@ async def main():
 asyncio.run(main())
 "#;
 
-/// The yardstick first, then fetchd, then the peers that are installed.
+/// The yardsticks first, then fetchd, then the peers that are installed.
 pub fn candidates(origin: SocketAddr, dir: &Path) -> Vec<Candidate> {
-    let list = |n| urls(dir, origin, n).display().to_string();
-    let fetchd = |more: &[&str]| crate::command(Path::new(&list(MANY)), more);
-    let me = std::env::current_exe().expect("this program").display().to_string();
+    let list = |n| crate::list(dir, &format!("http://{origin}/item"), n).display().to_string();
+    let fetchd = |more: &[&str]| crate::command(Path::new(&list(MANY)), CONNECTIONS, more);
+    let bare = |client| bare::command(client, &list(MANY), CONNECTIONS, None);
     let mut all = vec![
-        Candidate { name: "bare reqwest loop", command: vec![me, bare::NAME.to_owned(), list(MANY)], urls: MANY },
-        Candidate { name: "fetchd --body none", command: fetchd(&["--body", "none"]), urls: MANY },
+        Candidate { name: "bare reqwest loop, two threads", command: bare(bare::REQWEST), urls: MANY },
+        Candidate { name: "bare hyper-util loop, two threads", command: bare(bare::HYPER_UTIL), urls: MANY },
+        Candidate { name: "fetchd `--body none`", command: fetchd(&["--body", "none"]), urls: MANY },
         Candidate { name: "fetchd", command: fetchd(&[]), urls: MANY },
     ];
+    all.extend(curl(origin, dir, MANY, CONNECTIONS).map(|command| Candidate {
+        name: "curl `--parallel`",
+        command,
+        urls: MANY,
+    }));
     let at_once = CONNECTIONS.to_string();
     let mut peer = |name, urls, program: &str, arguments: Vec<String>| {
         if let Some(program) = installed(program) {
@@ -54,15 +53,8 @@ pub fn candidates(origin: SocketAddr, dir: &Path) -> Vec<Candidate> {
         }
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let config = curl_config(dir, origin, MANY).display().to_string();
     peer(
-        "curl --parallel",
-        MANY,
-        "curl",
-        words(&["--no-progress-meter", "--parallel", "--parallel-max", &at_once, "-K", &config]),
-    );
-    peer(
-        "oha (URLs from the file)",
+        "oha, URLs from the file",
         MANY,
         "oha",
         words(&["--no-tui", "-c", &at_once, "-n", &MANY.to_string(), "--urls-from-file", &list(MANY)]),
@@ -96,7 +88,7 @@ pub fn candidates(origin: SocketAddr, dir: &Path) -> Vec<Candidate> {
     }
     let downloads = dir.join("downloads").display().to_string();
     peer(
-        "aria2c -i",
+        "aria2c `-i`",
         5_000,
         "aria2c",
         words(&["-q", "-j", &at_once, "-x", "16", "-d", &downloads, "--allow-overwrite=true", "-i", &list(5_000)]),
@@ -115,11 +107,15 @@ fn has_aiohttp() -> bool {
     asked.is_ok_and(|output| output.status.success())
 }
 
-/// A list as `curl -K` reads it.
-fn curl_config(dir: &Path, origin: SocketAddr, n: usize) -> PathBuf {
-    let path = dir.join("curl.conf");
+/// curl over so many URLs, if it is installed.
+pub fn curl(origin: SocketAddr, dir: &Path, urls: usize, connections: usize) -> Option<Vec<String>> {
+    let program = installed("curl")?.display().to_string();
+    // A list as `-K` reads it.
+    let config = dir.join(format!("curl-{urls}.conf"));
     let text: String =
-        (1..=n).map(|n| format!("url = \"http://{origin}/item/{n}\"\noutput = \"/dev/null\"\n")).collect();
-    std::fs::write(&path, text).expect("the list is written");
-    path
+        (1..=urls).map(|n| format!("url = \"http://{origin}/item/{n}\"\noutput = \"/dev/null\"\n")).collect();
+    std::fs::write(&config, text).expect("the list is written");
+    let (connections, config) = (connections.to_string(), config.display().to_string());
+    let command = [&program, "--no-progress-meter", "--parallel", "--parallel-max", &connections, "-K", &config];
+    Some(command.map(str::to_owned).to_vec())
 }

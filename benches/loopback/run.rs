@@ -46,3 +46,11 @@ pub fn account(command: &[String]) -> serde_json::Result<()> {
         Cost { seconds, cpu_seconds: cpu.num_microseconds() as f64 / 1e6, rss_mib: usage.max_rss() as f64 / 1024.0 };
     serde_json::to_writer(std::io::stdout(), &cost)
 }
+
+/// Peak resident memory of a process that runs, in MiB.
+pub fn peak_mib(process: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kib / 1024.0
+}

@@ -9,14 +9,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::{durable, hosts, memory, say};
+use crate::{durable, hosts, latency, memory, say};
 
 /// Runs all of it.
 pub fn smoke(origin: SocketAddr, dir: &Path) {
     three_lines(origin);
     mixed(origin, 200_000);
-    // Fewer lines end before the window and the threads' heaps have come to their full size.
-    memory(origin, dir, 100_000, 400_000);
+    memory::smoke(origin, dir);
+    latency::latency(origin);
     durable::durable(origin, dir, &durable::SMALL);
     hosts::many_hosts(50_000);
 }
