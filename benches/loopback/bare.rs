@@ -2,7 +2,6 @@
 //! reqwest; the other the client below it, of hyper-util, without what reqwest does for each request.
 
 use std::io::Write;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -42,18 +41,13 @@ pub fn run(client: &str, arguments: &[String]) {
 
 /// What a worker needs of a client: the status and the body of a URL.
 trait Get: Clone + Send + 'static {
-    fn get(&self, url: &str) -> Answer;
+    fn get(&self, url: &str) -> impl Future<Output = (u16, Bytes)> + Send;
 }
 
-type Answer = Pin<Box<dyn Future<Output = (u16, Bytes)> + Send>>;
-
 impl Get for reqwest::Client {
-    fn get(&self, url: &str) -> Answer {
-        let request = Self::get(self, url);
-        Box::pin(async {
-            let response = request.send().await.expect("an answer");
-            (response.status().as_u16(), response.bytes().await.expect("a body"))
-        })
+    async fn get(&self, url: &str) -> (u16, Bytes) {
+        let response = Self::get(self, url).send().await.expect("an answer");
+        (response.status().as_u16(), response.bytes().await.expect("a body"))
     }
 }
 
@@ -61,12 +55,9 @@ impl Get for reqwest::Client {
 struct HyperUtil(Client<HttpConnector, Empty<Bytes>>);
 
 impl Get for HyperUtil {
-    fn get(&self, url: &str) -> Answer {
-        let response = self.0.get(url.parse().expect("a URL"));
-        Box::pin(async {
-            let response = response.await.expect("an answer");
-            (response.status().as_u16(), response.into_body().collect().await.expect("a body").to_bytes())
-        })
+    async fn get(&self, url: &str) -> (u16, Bytes) {
+        let response = self.0.get(url.parse().expect("a URL")).await.expect("an answer");
+        (response.status().as_u16(), response.into_body().collect().await.expect("a body").to_bytes())
     }
 }
 

@@ -36,13 +36,13 @@ pub fn durable(origin: SocketAddr, dir: &Path, scale: &Scale) {
 }
 
 fn cpu(origin: SocketAddr, dir: &Path, scale: &Scale) {
-    let list = list(dir, &format!("http://{origin}/item"), scale.urls).display().to_string();
+    let urls = list(dir, &format!("http://{origin}/item"), scale.urls).display().to_string();
     let (mut plain, mut durable): (Vec<Cost>, Vec<Cost>) = (Vec::new(), Vec::new());
     for round in 0..scale.rounds {
         for (costs, durable) in [(&mut plain, false), (&mut durable, true)] {
             let place = dir.join(format!("cpu-{round}-{durable}"));
             let config = config(&place, durable).display().to_string();
-            let script = format!("exec \"$0\" -q -c \"{config}\" < \"{list}\"");
+            let script = format!("exec \"$0\" -q -c \"{config}\" < \"{urls}\"");
             costs.push(measure(&["sh".into(), "-c".into(), script, env!("CARGO_BIN_EXE_fetchd").into()]));
         }
     }

@@ -32,8 +32,9 @@ asyncio.run(main())
 /// The yardsticks first, then fetchd, then the peers that are installed.
 pub fn candidates(origin: SocketAddr, dir: &Path) -> Vec<Candidate> {
     let list = |n| crate::list(dir, &format!("http://{origin}/item"), n).display().to_string();
-    let fetchd = |more: &[&str]| crate::command(Path::new(&list(MANY)), CONNECTIONS, more);
-    let bare = |client| bare::command(client, &list(MANY), CONNECTIONS, None);
+    let many = list(MANY);
+    let fetchd = |more: &[&str]| crate::command(Path::new(&many), CONNECTIONS, more);
+    let bare = |client| bare::command(client, &many, CONNECTIONS, None);
     let mut all = vec![
         Candidate { name: "bare reqwest loop, two threads", command: bare(bare::REQWEST), urls: MANY },
         Candidate { name: "bare hyper-util loop, two threads", command: bare(bare::HYPER_UTIL), urls: MANY },
@@ -57,7 +58,7 @@ pub fn candidates(origin: SocketAddr, dir: &Path) -> Vec<Candidate> {
         "oha, URLs from the file",
         MANY,
         "oha",
-        words(&["--no-tui", "-c", &at_once, "-n", &MANY.to_string(), "--urls-from-file", &list(MANY)]),
+        words(&["--no-tui", "-c", &at_once, "-n", &MANY.to_string(), "--urls-from-file", &many]),
     );
     peer(
         "lychee",

@@ -15,9 +15,10 @@ const CONNECTIONS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 const LINES: [(&str, RGBColor); 3] =
     [("bare reqwest loop, two threads", RED), ("fetchd", BLUE), ("curl --parallel", BLACK)];
 
-/// Prints the table and writes the plot beside the README.
+/// Prints the table, in URLs per second, and writes the plot beside the README. curl has no column where it is missing.
 pub fn scaling(origin: SocketAddr, dir: &Path) {
-    say("| connections | bare reqwest loop, URLs/s | fetchd | curl `--parallel` |\n|---|---|---|---|");
+    let names: Vec<&str> = candidates(origin, dir, 1).iter().map(|candidate| candidate.name).collect();
+    say(&format!("| connections | {} |\n|---|{}", names.join(" | "), "---|".repeat(names.len())));
     let rows: Vec<Vec<f64>> = CONNECTIONS.iter().map(|connections| row(origin, dir, *connections)).collect();
     let path = plot_path();
     draw(&path, &rows).expect("a plot");
@@ -30,18 +31,19 @@ fn plot_path() -> PathBuf {
 
 /// The medians at so many connections.
 fn row(origin: SocketAddr, dir: &Path, connections: usize) -> Vec<f64> {
-    let urls_of = list(dir, &format!("http://{origin}/item"), URLS);
-    let shown = urls_of.display().to_string();
-    let of = |name, command| Candidate { name, command, urls: URLS };
-    let mut candidates = vec![
-        of(LINES[0].0, bare::command(bare::REQWEST, &shown, connections, None)),
-        of(LINES[1].0, command(&urls_of, connections, &[])),
-    ];
-    candidates.extend(peers::curl(origin, dir, URLS, connections).map(|command| of(LINES[2].0, command)));
-    let costs = compare(&candidates);
+    let costs = compare(&candidates(origin, dir, connections));
     let cells: Vec<String> = costs.iter().map(|costs| costs.speed.shown(0)).collect();
     say(&format!("| {connections} | {} |", cells.join(" | ")));
     costs.iter().map(|costs| costs.speed.median).collect()
+}
+
+fn candidates(origin: SocketAddr, dir: &Path, connections: usize) -> Vec<Candidate> {
+    let urls = list(dir, &format!("http://{origin}/item"), URLS);
+    let bare = bare::command(bare::REQWEST, &urls.display().to_string(), connections, None);
+    let curl = peers::curl(origin, dir, URLS, connections);
+    let commands = [Some(bare), Some(command(&urls, connections, &[])), curl];
+    let named = LINES.iter().zip(commands);
+    named.filter_map(|((name, _), command)| Some(Candidate { name, command: command?, urls: URLS })).collect()
 }
 
 fn draw(path: &Path, rows: &[Vec<f64>]) -> Result<(), Box<dyn std::error::Error>> {
