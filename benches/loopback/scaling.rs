@@ -62,6 +62,7 @@ fn draw(path: &Path, rows: &[Vec<f64>]) -> Result<(), Box<dyn std::error::Error>
         .x_label_formatter(&|connections| format!("{connections:.0}"))
         .y_label_formatter(&|speed| format!("{speed:.0}"))
         .x_labels(CONNECTIONS.len())
+        .max_light_lines(0)
         .draw()?;
     for (line, (name, colour)) in LINES.iter().enumerate() {
         let points: Vec<(f64, f64)> = CONNECTIONS
@@ -77,7 +78,12 @@ fn draw(path: &Path, rows: &[Vec<f64>]) -> Result<(), Box<dyn std::error::Error>
             .label(*name)
             .legend(|(x, y)| PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2)));
     }
-    chart.configure_series_labels().position(SeriesLabelPosition::UpperLeft).border_style(BLACK).draw()?;
+    chart
+        .configure_series_labels()
+        .background_style(WHITE)
+        .position(SeriesLabelPosition::UpperLeft)
+        .border_style(BLACK)
+        .draw()?;
     area.present()?;
     Ok(())
 }
