@@ -109,7 +109,7 @@ struct Encoded {
 }
 
 impl Sink for Encoded {
-    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         self.text.clear();
         let encoded = batch.iter().try_for_each(|record| self.encoder.encode(record, &mut self.text));
         ready(encoded.map_err(Into::into)).boxed()

@@ -158,7 +158,7 @@ impl Shown {
 }
 
 impl Sink for Shown {
-    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let style = Style { body: Body::Auto, epoch: jiff::Timestamp::now() };
         let encoder = Encoder::new(style, Wanted::All, None);

@@ -94,7 +94,7 @@ impl Clients {
         let asked_for = |pair: &&Pair| pair.verify == verify && pair.identity.as_ref() == identity;
         let pair = self.others.iter().find(asked_for).unwrap_or(&self.usual);
         match job.connection {
-            Connection::Keep => &pair.keep,
+            Connection::Keep(_) => &pair.keep,
             Connection::Close => &pair.close,
         }
     }
@@ -183,7 +183,7 @@ impl<'a> Recipe<'a> {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            .retry(reqwest::retry::never())
+            .retry(reqwest::retry::never().max_retries_per_request(0))
             .connect_timeout(self.fetch.connect_timeout.0)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(self.idle_per_host)

@@ -45,13 +45,15 @@ impl HeaderTable {
     pub fn of(&self, job: &Job) -> HeaderMap {
         let mut headers = self.everywhere.clone();
         if job.home == Home::Here {
-            let own = job.first_url.as_ref().unwrap_or(&job.request.url);
+            let own = job.own_url();
             let matching: Vec<_> = self.hosts.matching(host_name(own), port_of(own)).collect();
             for of_pattern in matching.into_iter().rev().chain([&self.command_line]) {
                 overlay(&mut headers, of_pattern);
             }
         }
-        overlay(&mut headers, &job.request.headers);
+        if let Some(extra) = &job.request.extra {
+            overlay(&mut headers, &extra.headers);
+        }
         if job.connection == Connection::Close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

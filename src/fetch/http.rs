@@ -145,11 +145,12 @@ impl Http {
     fn request(&self, job: &Job) -> reqwest::Request {
         let mut request = reqwest::Request::new(job.request.method.clone(), job.request.url.clone());
         *request.headers_mut() = self.headers.of(job);
-        if job.request.body.is_none() && matches!(job.request.method, Method::POST | Method::PUT | Method::PATCH) {
+        let body = job.request.extra.as_ref().and_then(|extra| extra.body.clone());
+        if body.is_none() && matches!(job.request.method, Method::POST | Method::PUT | Method::PATCH) {
             // RFC 9110, section 8.6: methods that expect content say that there is none.
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        *request.body_mut() = job.request.body.clone().map(Into::into);
+        *request.body_mut() = body.map(Into::into);
         request
     }
 

@@ -16,10 +16,6 @@ pub struct Job {
     pub echo: Echo,
     /// What is requested next: the line's own request, or that of the last redirect.
     pub request: Request,
-    /// The line's own method, for the record.
-    pub method: Method,
-    /// The line's own URL, kept once a redirect replaced it.
-    pub first_url: Option<Url>,
     /// When the line was accepted, from the start of the run.
     pub accepted: Duration,
     /// When its first request started.
@@ -64,9 +60,7 @@ impl Job {
         Box::new(Self {
             ticket,
             echo,
-            method: request.method.clone(),
             request,
-            first_url: None,
             accepted,
             started: None,
             deadline: None,
@@ -86,6 +80,11 @@ impl Job {
             connection: Connection::Close,
             host: 0,
         })
+    }
+
+    /// The line's own URL: the first one that answered, or else the one at hand.
+    pub fn own_url(&self) -> &Url {
+        self.hops.first().map_or(&self.request.url, |hop| &hop.url)
     }
 }
 
@@ -148,8 +147,8 @@ pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// What becomes of the connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
-    /// It may stay open for reuse.
-    Keep,
+    /// It may stay open for reuse, in the pool of this key.
+    Keep(u64),
     /// It closes: as many are kept as may be.
     Close,
 }

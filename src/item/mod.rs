@@ -22,7 +22,7 @@ pub use kind::{Kind, Outcome, Retry};
 pub use line::{Echo, EchoInput, Identity, Input, Line, Text};
 pub use memory::{CHUNK, Held, Memory};
 pub use record::{Done, Record, Times};
-pub use request::{Rejection, Request, parse, parse_header};
+pub use request::{Extra, Rejection, Request, parse, parse_header};
 pub use settled::{Place, Settled, Stretch};
 pub use target::check_url;
 pub use ticket::{Receipt, Room, Ticket, Window};

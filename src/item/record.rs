@@ -77,8 +77,8 @@ impl Record {
 pub struct Done {
     /// The line's ticket.
     pub ticket: Ticket,
-    /// Its record.
-    pub record: Record,
+    /// Its record, in one place from here to the sinks.
+    pub record: Box<Record>,
 }
 
 impl Job {
@@ -89,16 +89,16 @@ impl Job {
             Outcome::HttpError if answer.is_none() => Outcome::Failed,
             outcome => outcome,
         };
-        let (url, final_url) = match self.first_url {
-            Some(first) => (first, Some(self.request.url)),
-            None => (self.request.url, None),
+        let (method, url, final_url) = match self.hops.first() {
+            Some(own) => (own.method.clone(), own.url.clone(), Some(self.request.url)),
+            None => (self.request.method, self.request.url, None),
         };
         let record = Record {
             id: self.ticket.id.clone(),
             echo: self.echo,
             url: Some(url),
             final_url,
-            method: self.method,
+            method,
             outcome,
             hop_status: self.hops.last().map(|hop| hop.status),
             answer,
@@ -107,6 +107,6 @@ impl Job {
             times: Times { started: self.started, elapsed: now.saturating_sub(self.accepted), wire: self.wire },
             error,
         };
-        Done { ticket: self.ticket, record }
+        Done { ticket: self.ticket, record: Box::new(record) }
     }
 }

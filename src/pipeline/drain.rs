@@ -1,6 +1,7 @@
-//! The drain: settled lines into every sink, batch by batch of what is already there, in the order asked for. Then it
-//! passes their tickets on, and says now and then that what was written so far is to last.
+//! The drain: settled lines into every sink, batch by batch, in the order asked for. Then it passes their tickets on, and
+//! says now and then that what was written so far is to last.
 
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,6 +20,10 @@ use crate::sink::{Next, Sink};
 /// Records per batch, at most.
 const BATCH: usize = 256;
 
+/// How soon after a batch the next one is written, as long as there is room in it and other lines are under way: to
+/// write one wakes a thread, which costs as much as to encode dozens of records.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// Records between two commits, at most: as many may have to be read again after a crash.
 const COMMIT_EVERY: usize = 4096;
 
@@ -35,6 +40,8 @@ pub(super) struct Drain {
     pub board: Board,
     /// Records written since the last commit.
     pub uncommitted: usize,
+    /// When the last batch was written.
+    pub written: Instant,
 }
 
 /// What there is to do.
@@ -56,18 +63,10 @@ impl Drain {
                 Event::Ended => break,
                 Event::Idle => drop(self.commit().await?),
                 Event::Due => self.switch(Next::File).await?,
-                Event::Came => match self.order {
-                    Order::Completion => self.write(came.drain(..)).await?,
-                    Order::Input => {
-                        for done in came.drain(..) {
-                            waiting.insert(done.ticket.turn, done);
-                        }
-                        while let Some(first) = waiting.pop() {
-                            let rest = std::iter::from_fn(|| waiting.pop()).take(BATCH - 1);
-                            self.write(std::iter::once(first).chain(rest)).await?;
-                        }
-                    }
-                },
+                Event::Came => {
+                    self.gather(&mut came).await;
+                    self.take(&mut came, &mut waiting).await?;
+                }
             }
         }
         // Lines left for the next start leave gaps; what came after them is still owed its record.
@@ -85,15 +84,44 @@ impl Drain {
         }
     }
 
+    /// Takes what else comes until a batch is worth its while.
+    async fn gather(&mut self, came: &mut Vec<Done>) {
+        let mut over = pin!(sleep_until(self.written + GATHER));
+        while came.len() < BATCH && self.board.tally().unfinished() > came.len() as u64 {
+            let room = BATCH - came.len();
+            tokio::select! {
+                biased;
+                () = &mut over => return,
+                n = self.done.recv_many(came, room) => if n == 0 { return },
+            }
+        }
+    }
+
+    /// Writes what came, or, in the order of the input, what has none before it that is missing.
+    async fn take(&mut self, came: &mut Vec<Done>, waiting: &mut InOrder<Done>) -> Result<(), BoxError> {
+        if self.order == Order::Completion {
+            return self.write(came.drain(..)).await;
+        }
+        for done in came.drain(..) {
+            waiting.insert(done.ticket.turn, done);
+        }
+        while let Some(first) = waiting.pop() {
+            let rest = std::iter::from_fn(|| waiting.pop()).take(BATCH - 1);
+            self.write(std::iter::once(first).chain(rest)).await?;
+        }
+        Ok(())
+    }
+
     /// Writes records to every sink; their tickets go on once all have taken them.
     async fn write(&mut self, done: impl Iterator<Item = Done>) -> Result<(), BoxError> {
-        let (tickets, records): (Vec<Ticket>, Vec<Record>) = done.map(|done| (done.ticket, done.record)).unzip();
+        let (tickets, records): (Vec<Ticket>, Vec<_>) = done.map(|done| (done.ticket, done.record)).unzip();
         if records.is_empty() {
             return Ok(());
         }
         for sink in &mut self.sinks {
             sink.write(&records).await?;
         }
+        self.written = Instant::now();
         self.count(&records);
         self.uncommitted += records.len();
         // The records go, and their bodies' memory with them, before this may wait.
@@ -133,7 +161,7 @@ impl Drain {
         Ok(())
     }
 
-    fn count(&self, records: &[Record]) {
+    fn count(&self, records: &[Box<Record>]) {
         let count = |wanted: fn(Outcome) -> bool| records.iter().filter(|record| wanted(record.outcome)).count() as u64;
         let not_ok = count(|outcome| outcome != Outcome::Ok);
         let tally = self.board.tally();

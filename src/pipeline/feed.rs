@@ -89,7 +89,7 @@ impl Feed {
             Ok(request) => Fed::Job(Job::new(ticket, echo, request, self.clock.now())),
             Err(rejection) => {
                 let record = Record::rejected(line.id, echo, rejection);
-                Fed::Rejected(Box::new(Done { ticket, record }))
+                Fed::Rejected(Done { ticket, record: Box::new(record) })
             }
         }
     }

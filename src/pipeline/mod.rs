@@ -113,7 +113,7 @@ enum Fed {
     /// A line to be fetched.
     Job(Box<Job>),
     /// A line that is settled already.
-    Rejected(Box<Done>),
+    Rejected(Done),
 }
 
 /// A job that may start now, with its leave to be on the wire and its first memory.
@@ -201,6 +201,7 @@ pub fn start(
         give_up: give_up.clone(),
         board: board.clone(),
         uncommitted: 0,
+        written: Instant::now(),
     };
 
     let mut group = Group::default();

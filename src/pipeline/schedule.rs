@@ -147,7 +147,7 @@ impl Schedule {
         for line in lines.drain(..) {
             match line {
                 Fed::Job(job) => self.core.push(job, now),
-                Fed::Rejected(done) => self.core.push_settled(*done),
+                Fed::Rejected(done) => self.core.push_settled(done),
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use super::Core;
 use super::judge::{Judgement, redirect_target};
@@ -61,7 +61,7 @@ impl Core {
         let mut url = job.request.url.clone();
         url.set_path("/robots.txt");
         url.set_query(None);
-        let request = Request { method: Method::GET, url, headers: HeaderMap::new(), body: None };
+        let request = Request { method: Method::GET, url, extra: None };
         let request = std::mem::replace(&mut job.request, request);
         let retries = std::mem::take(&mut job.retries);
         job.aside = Some(Box::new(Aside { request, home: job.home, retries, host: job.host, redirects: 0 }));

@@ -9,9 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use http::Version;
-use url::Url;
 
-use crate::hosts::{host_name, port_of};
 use crate::item::{Attempt, Connection, Kind, POOL_IDLE_TIMEOUT, Sent};
 
 /// The ledger of connections that are kept: on the wire with leave to stay, or idle.
@@ -19,7 +17,7 @@ use crate::item::{Attempt, Connection, Kind, POOL_IDLE_TIMEOUT, Sent};
 pub struct Idle {
     most: usize,
     kept: usize,
-    // By scheme, host and port: what the client's pool keeps apart, too.
+    // By the hash of scheme, host and port: what the client's pool keeps apart, too.
     pools: HashMap<u64, Pool>,
     hasher: RandomState,
     swept: Duration,
@@ -37,14 +35,15 @@ impl Idle {
         Self { most, kept: 0, pools: HashMap::new(), hasher: RandomState::new(), swept: Duration::ZERO }
     }
 
-    /// Whether the request that starts now may leave its connection open.
-    pub fn start(&mut self, url: &Url, now: Duration) -> Connection {
-        if let Entry::Occupied(mut pool) = self.pools.entry(self.key(url)) {
+    /// Whether the request to this site that starts now may leave its connection open.
+    pub fn start(&mut self, site: &str, now: Duration) -> Connection {
+        let key = self.hasher.hash_one(site);
+        if let Entry::Occupied(mut pool) = self.pools.entry(key) {
             pool.get_mut().idle -= 1;
             if pool.get().idle == 0 {
                 pool.remove();
             }
-            return Connection::Keep;
+            return Connection::Keep(key);
         }
         if self.kept >= self.most {
             self.sweep(now);
@@ -53,16 +52,16 @@ impl Idle {
             return Connection::Close;
         }
         self.kept += 1;
-        Connection::Keep
+        Connection::Keep(key)
     }
 
     /// The request is over; `alive` when its connection went back to the client's pool.
-    pub fn end(&mut self, url: &Url, connection: Connection, alive: Alive, now: Duration) {
+    pub fn end(&mut self, connection: Connection, alive: Alive, now: Duration) {
         match (connection, alive) {
             (Connection::Close, _) => {}
-            (Connection::Keep, Alive::No) => self.kept -= 1,
-            (Connection::Keep, Alive::Perhaps | Alive::Shared) => {
-                let pool = self.pools.entry(self.key(url)).or_default();
+            (Connection::Keep(_), Alive::No) => self.kept -= 1,
+            (Connection::Keep(key), Alive::Perhaps | Alive::Shared) => {
+                let pool = self.pools.entry(key).or_default();
                 pool.last_answer = now;
                 if alive == Alive::Shared && pool.idle > 0 {
                     self.kept -= 1;
@@ -87,10 +86,6 @@ impl Idle {
             }
             open
         });
-    }
-
-    fn key(&self, url: &Url) -> u64 {
-        self.hasher.hash_one((url.scheme(), host_name(url), port_of(url)))
     }
 }
 
@@ -126,43 +121,46 @@ impl Alive {
 mod tests {
     use super::*;
 
-    fn url(host: &str) -> Url {
-        Url::parse(&format!("http://{host}/")).unwrap()
+    const NOW: Duration = Duration::from_secs(9);
+
+    fn keeps(connection: Connection) -> bool {
+        connection != Connection::Close
     }
 
     #[test]
     fn connections_beyond_the_limit_close_and_idle_ones_are_used_again() {
-        let (mut idle, now) = (Idle::new(2), Duration::from_secs(9));
-        for host in ["a", "b"] {
-            assert_eq!(idle.start(&url(host), now), Connection::Keep);
-            idle.end(&url(host), Connection::Keep, Alive::Perhaps, now);
+        let mut idle = Idle::new(2);
+        for site in ["http://a", "http://b"] {
+            let kept = idle.start(site, NOW);
+            assert!(keeps(kept));
+            idle.end(kept, Alive::Perhaps, NOW);
         }
-        assert_eq!(idle.start(&url("c"), now), Connection::Close);
-        assert_eq!(idle.start(&url("a"), now), Connection::Keep, "the one that is idle");
-        assert_eq!(idle.start(&url("a"), now), Connection::Close, "a second one of the same host");
-        idle.end(&url("a"), Connection::Keep, Alive::No, now);
-        assert_eq!(idle.start(&url("c"), now), Connection::Keep, "the lost one made room");
+        assert_eq!(idle.start("http://c", NOW), Connection::Close);
+        assert_eq!(idle.start("https://a", NOW), Connection::Close, "another scheme has another connection");
+        let again = idle.start("http://a", NOW);
+        assert!(keeps(again), "the one that is idle");
+        assert_eq!(idle.start("http://a", NOW), Connection::Close, "a second one of the same host");
+        idle.end(again, Alive::No, NOW);
+        assert!(keeps(idle.start("http://c", NOW)), "the lost one made room");
     }
 
     #[test]
     fn a_connection_counts_until_the_client_has_surely_closed_it() {
-        let (mut idle, now) = (Idle::new(1), Duration::from_secs(9));
-        idle.start(&url("a"), now);
-        idle.end(&url("a"), Connection::Keep, Alive::Perhaps, now);
-        assert_eq!(idle.start(&url("b"), now + Duration::from_secs(29)), Connection::Close);
-        assert_eq!(idle.start(&url("b"), now + Duration::from_secs(31)), Connection::Keep);
+        let mut idle = Idle::new(1);
+        let kept = idle.start("http://a", NOW);
+        idle.end(kept, Alive::Perhaps, NOW);
+        assert!(!keeps(idle.start("http://b", NOW + Duration::from_secs(29))));
+        assert!(keeps(idle.start("http://b", NOW + Duration::from_secs(31))));
     }
 
     #[test]
     fn requests_that_share_a_connection_leave_one_behind() {
-        let (mut idle, now) = (Idle::new(3), Duration::from_secs(9));
-        for _ in 0..3 {
-            assert_eq!(idle.start(&url("a"), now), Connection::Keep);
+        let mut idle = Idle::new(3);
+        for kept in ["http://a"; 3].map(|site| idle.start(site, NOW)) {
+            assert!(keeps(kept));
+            idle.end(kept, Alive::Shared, NOW);
         }
-        for _ in 0..3 {
-            idle.end(&url("a"), Connection::Keep, Alive::Shared, now);
-        }
-        let further = ["b", "c", "d"].map(|host| idle.start(&url(host), now));
-        assert_eq!(further, [Connection::Keep, Connection::Keep, Connection::Close]);
+        let further = ["http://b", "http://c", "http://d"].map(|site| keeps(idle.start(site, NOW)));
+        assert_eq!(further, [true, true, false]);
     }
 }

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::RetryPolicy;
 use crate::hosts::{host_name, port_of};
-use crate::item::{Answer, Attempt, Failure, Home, Hop, Job, Kind, Request, Retry, Sent, check_url};
+use crate::item::{Answer, Attempt, Extra, Failure, Home, Hop, Job, Kind, Request, Retry, Sent, check_url};
 
 /// Files and ports come back soon, and nobody is bothered by the question.
 const LONGEST_STARVATION: Duration = Duration::from_secs(5);
@@ -142,21 +142,19 @@ impl Bench<'_> {
             return Judgement::Settle(Some(refusal));
         }
         let home = if stays_home(job, &target) { Home::Here } else { Home::Left };
-        let mut request = Request { method, url: target, headers: from.headers.clone(), body: from.body.clone() };
-        if home == Home::Left {
-            // The line's headers belong to the host of its own URL; elsewhere they may be credentials.
-            let content_type = request.headers.remove(header::CONTENT_TYPE);
-            request.headers.clear();
-            request.headers.extend(content_type.map(|value| (header::CONTENT_TYPE, value)));
-        }
-        if request.method != from.method {
-            request.body = None;
-            let about_the_body = |name: &&http::HeaderName| name.as_str().starts_with("content-");
-            let names: Vec<_> = request.headers.keys().filter(about_the_body).cloned().collect();
-            for name in names {
-                request.headers.remove(name);
+        let mut extra = from.extra.clone();
+        if let Some(extra) = &mut extra {
+            if home == Home::Left {
+                // The line's headers belong to the host of its own URL; elsewhere they may be credentials.
+                let content_type = extra.headers.remove(header::CONTENT_TYPE);
+                extra.headers.clear();
+                extra.headers.extend(content_type.map(|value| (header::CONTENT_TYPE, value)));
+            }
+            if method != from.method {
+                without_body(extra);
             }
         }
+        let request = Request { method, url: target, extra };
         let hop = Hop { url: from.url.clone(), method: from.method.clone(), status };
         Judgement::Follow(hop, Box::new(request), home)
     }
@@ -179,6 +177,16 @@ impl Bench<'_> {
             return Some((Kind::TooManyRedirects, message));
         }
         None
+    }
+}
+
+/// Takes the body away, and what was said of it.
+fn without_body(extra: &mut Extra) {
+    extra.body = None;
+    let about_the_body = |name: &&http::HeaderName| name.as_str().starts_with("content-");
+    let names: Vec<_> = extra.headers.keys().filter(about_the_body).cloned().collect();
+    for name in names {
+        extra.headers.remove(name);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::circuit::Now;
 use super::judge::{Charge, Judgement, is_idempotent, too_long};
-use super::robots::Found;
+use super::robots::{Found, site_of};
 use super::{Core, Need};
 use crate::item::{Answer, Attempt, CHUNK, Home, Hop, Job, Kind, Leave, Next, Request, Sent};
 
@@ -65,7 +65,7 @@ impl Core {
         let lines_time = self.lines_time(now);
         let deadline = *job.deadline.get_or_insert(lines_time.saturating_add(self.settings.deadline));
         job.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
-        job.connection = self.idle.start(&job.request.url, now);
+        job.connection = self.idle.start(site_of(&job.request.url), now);
         self.refresh(id, now);
         job
     }
@@ -157,8 +157,7 @@ impl Core {
         job.home = home;
         job.reserve = None;
         job.leave = Leave::Unasked;
-        let from = std::mem::replace(&mut job.request, request);
-        job.first_url.get_or_insert(from.url);
+        job.request = request;
         // Redirects always find room: there are never more of them than lines in the window.
         if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
             self.requeue(job, id, now, now);

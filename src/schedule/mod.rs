@@ -194,7 +194,7 @@ impl Core {
         self.in_flight -= 1;
         self.hosts[id].in_flight -= 1;
         let alive = Alive::after(&attempt);
-        self.idle.end(&job.request.url, job.connection, alive, now);
+        self.idle.end(job.connection, alive, now);
         job.wire += wire;
         note_sent(&mut job, &attempt);
         let chance = self.chance.f64();

@@ -1,16 +1,21 @@
-//! From a record to its JSON line. The order of the fields below is the order of the keys.
+//! From a record to its JSON line: one key after the other, in the order in which they are put here.
 
 use std::time::Duration;
 
 use base64::Engine;
 use http::HeaderMap;
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use url::Url;
 
 use super::Wanted;
-use crate::item::{Answer, EchoInput, Hop, Outcome, Record, compact};
+use super::object::Object;
+use crate::item::{Answer, EchoInput, Hop, Outcome, Record, Times, compact};
+
+/// RFC 3339 with milliseconds.
+const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 /// How bodies are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -66,74 +71,93 @@ impl Encoder {
     /// Never for a record as the pipeline makes them: writing to memory does not fail.
     pub fn encode(&self, record: &Record, out: &mut Vec<u8>) -> serde_json::Result<()> {
         if self.takes(record.outcome) {
-            serde_json::to_writer(&mut *out, &self.row(record))?;
+            let mut line = Object::begin(out);
+            self.put_line(record, &mut line)?;
+            line.end();
             out.push(b'\n');
         }
         Ok(())
     }
 
-    fn row<'a>(&self, record: &'a Record) -> Row<'a> {
+    fn put_line(&self, record: &Record, line: &mut Object<'_>) -> serde_json::Result<()> {
+        put_input(record, line)?;
+        line.put_some("url", record.url.as_ref().map(Url::as_str))?;
+        line.put_some("final_url", record.final_url.as_ref().map(Url::as_str))?;
+        line.put_some("method", Some(record.method.as_str()).filter(|method| *method != "GET"))?;
+        line.put("outcome", record.outcome.name())?;
         let answer = record.answer.as_deref();
-        let times = &record.times;
-        let (input, input_bytes) = match &record.echo.input {
-            EchoInput::Text(text) => (Input::Text(text), None),
-            EchoInput::Object(raw) => (Input::Object(raw), None),
-            EchoInput::Cut(text, bytes) => (Input::Text(text), Some(*bytes)),
-        };
-        let sent = record.attempts > 0;
-        let mut row = Row {
-            seq: record.id.seq,
-            source: record.id.source.as_deref(),
-            file: record.id.file.as_deref(),
-            journal: record.id.journal.as_deref(),
-            id: record.echo.id.as_deref(),
-            input,
-            input_bytes,
-            url: record.url.as_ref().map(Url::as_str),
-            final_url: record.final_url.as_ref().map(Url::as_str),
-            method: Some(record.method.as_str()).filter(|method| *method != "GET"),
-            outcome: record.outcome.name(),
-            status: answer.map(|answer| answer.status).or(record.hop_status).map(|status| status.as_u16()),
-            http: answer.map(|answer| if answer.version == http::Version::HTTP_2 { "2" } else { "1.1" }),
-            ip: answer.and_then(|answer| answer.ip),
-            headers: answer.and_then(|answer| answer.headers.as_ref()).map(Headers),
-            content_type: answer.and_then(|answer| answer.content_type.as_deref()),
-            content_length: answer.and_then(|answer| answer.content_length),
-            bytes: answer.map(|answer| answer.body.bytes),
-            sha256: answer.and_then(|answer| answer.body.sha256.as_ref()).map(|digest| hex(digest)),
-            truncated: answer.filter(|answer| answer.body.truncated).map(|_| "length"),
-            attempts: Some(record.attempts).filter(|attempts| *attempts > 0),
-            hops: record.hops.iter().map(Redirect::of).collect(),
-            started: times.started.filter(|_| sent).map(|started| self.timestamp(started)),
-            elapsed_ms: sent.then(|| millis(times.elapsed)),
-            wait_ms: sent.then(|| millis(times.elapsed.saturating_sub(times.wire))),
-            ttfb_ms: answer.map(|answer| millis(answer.ttfb)),
-            error: record.error.as_ref().map(|(kind, message)| Error { kind: kind.name(), message }),
-            json: None,
-            body: None,
-            body_base64: None,
-            meta: record.echo.meta.as_deref(),
-        };
+        line.put_some(
+            "status",
+            answer.map(|answer| answer.status).or(record.hop_status).map(|status| status.as_u16()),
+        )?;
         if let Some(answer) = answer {
-            self.show_body(answer, &mut row);
+            put_answer(answer, line)?;
         }
-        row
-    }
-
-    /// Fills in one of the three keys that a body can have.
-    fn show_body<'a>(&self, answer: &'a Answer, row: &mut Row<'a>) {
-        match shown(&answer.body.data, answer.content_type.as_deref(), self.body) {
+        line.put_some("attempts", Some(record.attempts).filter(|attempts| *attempts > 0))?;
+        if !record.hops.is_empty() {
+            line.put("hops", &record.hops.iter().map(Redirect::of).collect::<Vec<_>>())?;
+        }
+        if record.attempts > 0 {
+            self.put_times(&record.times, line)?;
+        }
+        line.put_some("ttfb_ms", answer.map(|answer| millis(answer.ttfb)))?;
+        line.put_some("error", record.error.as_ref().map(|(kind, message)| Error { kind: kind.name(), message }))?;
+        match answer
+            .map_or(Shown::Nothing, |answer| shown(&answer.body.data, answer.content_type.as_deref(), self.body))
+        {
             Shown::Nothing => {}
-            Shown::Json(json) => row.json = Some(json),
-            Shown::Text(text) => row.body = Some(text),
-            Shown::Base64(text) => row.body_base64 = Some(text),
+            Shown::Json(json) => line.put("json", &json)?,
+            Shown::Text(text) => line.put("body", text)?,
+            Shown::Base64(text) => line.put("body_base64", &text)?,
         }
+        line.put_some("meta", record.echo.meta.as_deref())
     }
 
-    fn timestamp(&self, since_start: Duration) -> String {
-        let at = jiff::SignedDuration::try_from(since_start).ok().and_then(|span| self.epoch.checked_add(span).ok());
-        format!("{:.3}", at.unwrap_or(self.epoch))
+    fn put_times(&self, times: &Times, line: &mut Object<'_>) -> serde_json::Result<()> {
+        if let Some(started) = times.started {
+            let out = line.key("started");
+            out.push(b'"');
+            // A buffer takes whatever is written to it.
+            let _ = TIMESTAMPS.print_timestamp(&self.timestamp(started), &mut *out);
+            out.push(b'"');
+        }
+        line.put("elapsed_ms", &millis(times.elapsed))?;
+        line.put("wait_ms", &millis(times.elapsed.saturating_sub(times.wire)))
     }
+
+    fn timestamp(&self, since_start: Duration) -> jiff::Timestamp {
+        let at = jiff::SignedDuration::try_from(since_start).ok().and_then(|span| self.epoch.checked_add(span).ok());
+        at.unwrap_or(self.epoch)
+    }
+}
+
+/// Which line it was, and what it said.
+fn put_input(record: &Record, line: &mut Object<'_>) -> serde_json::Result<()> {
+    line.put("seq", &record.id.seq)?;
+    line.put_some("source", record.id.source.as_deref())?;
+    line.put_some("file", record.id.file.as_deref())?;
+    line.put_some("journal", record.id.journal.as_deref())?;
+    line.put_some("id", record.echo.id.as_deref())?;
+    match &record.echo.input {
+        EchoInput::Text(text) => line.put("input", text),
+        EchoInput::Object(raw) => line.put("input", raw),
+        EchoInput::Cut(text, bytes) => {
+            line.put("input", text)?;
+            line.put("input_bytes", bytes)
+        }
+    }
+}
+
+/// The answer, but for its status and body.
+fn put_answer(answer: &Answer, line: &mut Object<'_>) -> serde_json::Result<()> {
+    line.put("http", if answer.version == http::Version::HTTP_2 { "2" } else { "1.1" })?;
+    line.put_some("ip", answer.ip)?;
+    line.put_some("headers", answer.headers.as_ref().map(Headers))?;
+    line.put_some("content_type", answer.content_type.as_deref())?;
+    line.put_some("content_length", answer.content_length)?;
+    line.put("bytes", &answer.body.bytes)?;
+    line.put_some("sha256", answer.body.sha256.as_ref().map(|digest| hex(digest)))?;
+    line.put_some("truncated", answer.body.truncated.then_some("length"))
 }
 
 /// A body as a record has it.
@@ -176,83 +200,6 @@ fn hex(bytes: &[u8]) -> String {
 /// Milliseconds with three decimals.
 fn millis(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
-}
-
-#[derive(Serialize)]
-struct Row<'a> {
-    seq: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    journal: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RawValue>,
-    input: Input<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    input_bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    final_url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<&'a str>,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    http: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ip: Option<std::net::IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<Headers<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_length: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    truncated: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts: Option<u32>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    hops: Vec<Redirect<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    elapsed_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    wait_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttfb_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Error<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    json: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body_base64: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    meta: Option<&'a RawValue>,
-}
-
-enum Input<'a> {
-    Text(&'a str),
-    Object(&'a RawValue),
-}
-
-impl Serialize for Input<'_> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => to.serialize_str(text),
-            Self::Object(raw) => raw.serialize(to),
-        }
-    }
 }
 
 #[derive(Serialize)]

@@ -3,6 +3,7 @@
 mod derive;
 mod encode;
 mod jsonl;
+mod object;
 mod opened;
 mod recover;
 mod stdout;
@@ -32,7 +33,7 @@ use crate::item::{Outcome, Record};
 /// source. All methods but `write` have something to do only where a sink is a file.
 pub trait Sink: Send {
     /// Takes a batch. `Ok` means that it will be in the output unless the process is killed before the next `flush`.
-    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>>;
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>>;
 
     /// Brings everything taken into the output, and says where that ends if a restart can read it there.
     fn flush(&mut self) -> BoxFuture<'_, Result<Option<Mark>, BoxError>> {

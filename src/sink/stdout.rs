@@ -59,7 +59,7 @@ struct Open {
 }
 
 impl Sink for Open {
-    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         async move {
             self.writer.write(batch, &self.encoder).await.map_err(|error| match error.kind() {
                 io::ErrorKind::BrokenPipe => "standard output was closed by its reader".into(),

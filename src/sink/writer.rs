@@ -59,7 +59,7 @@ impl<T: Put> Writer<T> {
     ///
     /// # Errors
     /// The write error, or that the thread is gone.
-    pub async fn write(&mut self, batch: &[Record], encoder: &Encoder) -> io::Result<()> {
+    pub async fn write(&mut self, batch: &[Box<Record>], encoder: &Encoder) -> io::Result<()> {
         const PIECE: usize = 1 << 20;
         for record in batch {
             encoder.encode(record, &mut self.buffer)?;

@@ -52,7 +52,7 @@ impl Stats {
 }
 
 impl Sink for Stats {
-    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for record in batch {
             counts.add(record);

@@ -55,7 +55,7 @@ impl Outputs {
         Ok(())
     }
 
-    pub fn write(&mut self, batch: &[Record]) -> Result<(), BoxError> {
+    pub fn write(&mut self, batch: &[Box<Record>]) -> Result<(), BoxError> {
         for (output, encoder) in self.0.iter_mut().filter_map(Opened::core) {
             let mut text = Vec::new();
             for record in batch {

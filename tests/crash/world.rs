@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
-use fetchd::item::{Record, Settled, Text};
+use fetchd::item::{Settled, Text};
 use fetchd::journal::{Batch, Reader, Taken, Writer};
 use fetchd::sink::Next;
 use fetchd::source::Forget;
@@ -140,11 +140,11 @@ impl Process {
             self.waiting.extend(read.into_iter().filter(|(seq, _)| !self.settled.contains(*seq)));
         }
         let count = self.waiting.len().min(usize::try_from(lines)?);
-        let mut records: Vec<Record> = Vec::new();
+        let mut records = Vec::new();
         for _ in 0..count {
             let which = self.random.usize(..self.waiting.len());
             let (seq, text) = self.waiting.remove(which).ok_or("nothing waits")?;
-            records.push(record(seq, &text, self.life));
+            records.push(Box::new(record(seq, &text, self.life)));
         }
         self.outputs.write(&records)?;
         Ok(records.iter().map(|record| record.id.seq).collect())

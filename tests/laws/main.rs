@@ -19,6 +19,7 @@ mod scene;
 mod script;
 
 mod accounts;
+mod batches;
 mod breakage;
 mod idle;
 mod memory;

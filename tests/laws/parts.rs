@@ -221,12 +221,12 @@ pub struct Shelf {
 }
 
 impl Sink for Shelf {
-    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         async move {
             self.take_time().await?;
             self.written += batch.len();
             batch.iter().for_each(|record| {
-                self.log.note(Event::Written { sink: self.number, entry: record.into() });
+                self.log.note(Event::Written { sink: self.number, entry: record.as_ref().into() });
             });
             Ok(())
         }

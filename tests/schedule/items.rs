@@ -9,7 +9,7 @@ use fetchd::item::{
 use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits};
 use fetchd::units::Concurrency;
 use futures::executor::block_on;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use url::Url;
 
 pub const fn ms(n: u64) -> Duration {
@@ -41,7 +41,7 @@ pub fn ticket(window: &Window, turn: u64) -> Ticket {
 }
 
 pub fn request(method: Method, url: &str) -> Request {
-    Request { method, url: url.parse().expect(url), headers: HeaderMap::new(), body: None }
+    Request { method, url: url.parse().expect(url), extra: None }
 }
 
 /// A line with a window to itself.

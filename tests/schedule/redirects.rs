@@ -1,8 +1,8 @@
 //! What travels to where a redirect leads, and which redirects are not followed.
 
-use fetchd::item::{Done, Home, Job, Kind, Outcome, Request};
+use fetchd::item::{Done, Extra, Home, Job, Kind, Outcome, Request};
 use fetchd::schedule::{Core, Settings};
-use http::{HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::items::{answered, get, job, limits, ms, redirected, request};
 
@@ -11,10 +11,11 @@ const SECRET: HeaderValue = HeaderValue::from_static("Bearer secret");
 /// A request with a body and with headers of all sorts.
 fn full(method: Method, url: &str) -> Request {
     let mut request = request(method, url);
-    request.headers.insert(header::AUTHORIZATION, SECRET);
-    request.headers.insert("x-of-the-line", HeaderValue::from_static("1"));
-    request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    request.body = Some("body".into());
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, SECRET);
+    headers.insert("x-of-the-line", HeaderValue::from_static("1"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    request.extra = Some(Box::new(Extra { headers, body: Some("body".into()) }));
     request
 }
 
@@ -51,8 +52,9 @@ fn a_post_becomes_a_get_without_its_body_unless_the_status_keeps_the_method() {
         let request = after(full(Method::POST, "http://a.test/"), &[(status, "/b")]).request;
         let kept = method == Method::POST;
         assert_eq!(request.method, method, "{status}");
-        assert_eq!(request.body.is_some(), kept, "{status}");
-        assert_eq!(request.headers.contains_key(header::CONTENT_TYPE), kept, "{status}");
+        let extra = request.extra.expect("its own headers");
+        assert_eq!(extra.body.is_some(), kept, "{status}");
+        assert_eq!(extra.headers.contains_key(header::CONTENT_TYPE), kept, "{status}");
         assert_eq!(request.url.as_str(), "http://a.test/b");
     }
 }
@@ -79,7 +81,7 @@ fn at_home_the_lines_headers_stay_also_from_http_to_https_on_default_ports() {
         ("http://a.test/", "http://A.test.:80/b"),
         ("https://a.test:8443/", "/b"),
     ] {
-        let headers = after(full(Method::GET, from), &[(302, to)]).request.headers;
+        let headers = after(full(Method::GET, from), &[(302, to)]).request.extra.expect("its own headers").headers;
         assert_eq!(headers.get(header::AUTHORIZATION), Some(&SECRET), "{from} to {to}");
         assert_eq!(headers.len(), 3, "{from} to {to}");
     }
@@ -95,7 +97,8 @@ fn elsewhere_the_lines_headers_are_dropped() {
         "https://b.test/",
         "//b.test/",
     ] {
-        let headers = after(full(Method::PUT, "http://a.test/"), &[(307, to)]).request.headers;
+        let headers =
+            after(full(Method::PUT, "http://a.test/"), &[(307, to)]).request.extra.expect("its own headers").headers;
         assert_eq!(headers.keys().collect::<Vec<_>>(), [header::CONTENT_TYPE], "{to}");
     }
 }
@@ -104,7 +107,8 @@ fn elsewhere_the_lines_headers_are_dropped() {
 fn the_headers_do_not_come_back_when_a_redirect_leads_home_again() {
     let way = [(307, "http://b.test/"), (307, "http://a.test/again"), (307, "/further")];
     let job = after(full(Method::PUT, "http://a.test/"), &way);
-    assert_eq!(job.request.headers.keys().collect::<Vec<_>>(), [header::CONTENT_TYPE]);
+    let extra = job.request.extra.expect("its own headers");
+    assert_eq!(extra.headers.keys().collect::<Vec<_>>(), [header::CONTENT_TYPE]);
     assert_eq!(job.home, Home::Left, "nor are headers of `[hosts]` sent");
 }
 
@@ -169,7 +173,7 @@ fn as_many_redirects_as_allowed_are_followed() {
     let job = after(request(Method::GET, "http://a.test/"), &redirects);
     assert_eq!(job.request.url.path(), "/9");
     assert_eq!(job.hops.len(), 10);
-    assert_eq!(job.first_url.map(String::from).as_deref(), Some("http://a.test/"));
+    assert_eq!(job.own_url().as_str(), "http://a.test/");
 }
 
 #[test]

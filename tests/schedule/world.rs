@@ -8,7 +8,7 @@ use std::time::Duration;
 use fetchd::hosts::HostPattern;
 use fetchd::item::{Done, Echo, Job, Kind, Outcome, Request, Sent, Window};
 use fetchd::schedule::{Core, Counts, HostLimits, HostRule, Settings};
-use http::{HeaderMap, Method};
+use http::Method;
 
 use crate::items::{host_of, ms, ticket, url_of};
 use crate::script::{Exchange, Line, Picks, Reply, Script};
@@ -252,6 +252,6 @@ fn settings_of(script: &Script) -> Settings {
 fn job_of(line: &Line, window: &Window) -> Box<Job> {
     let url = url_of(line.host, line.path);
     let echo = Echo::text(url.as_str());
-    let request = Request { method: line.method.clone(), url, headers: HeaderMap::new(), body: None };
+    let request = Request { method: line.method.clone(), url, extra: None };
     Job::new(ticket(window, line.turn), echo, request, line.at)
 }

@@ -65,7 +65,7 @@ impl Running {
         is_full || self.state.is_asked || self.over().is_some_and(|over| over <= Instant::now())
     }
 
-    async fn take(&mut self, batch: &[Record]) -> io::Result<()> {
+    async fn take(&mut self, batch: &[Box<Record>]) -> io::Result<()> {
         self.writer.write(batch, &self.encoder).await?;
         if self.state.since.is_none() && batch.iter().any(|record| self.encoder.takes(record.outcome)) {
             self.state.since = Some(Instant::now());
@@ -89,7 +89,7 @@ impl Running {
 }
 
 impl Sink for Running {
-    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         async move { self.take(batch).await.map_err(|error| cannot("write to", &self.path, &error)) }.boxed()
     }
 
@@ -134,7 +134,7 @@ impl Sink for Running {
 }
 
 impl Sink for ToStream {
-    fn write<'a>(&'a mut self, batch: &'a [Record]) -> BoxFuture<'a, Result<(), BoxError>> {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         async move {
             let written = self.writer.write(batch, &self.encoder).await;
             written.map_err(|error| cannot("write to", &self.path, &error))
