@@ -3,6 +3,7 @@
 
 mod journal;
 mod open;
+mod refuse;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;

@@ -1,9 +1,7 @@
 //! Opens everything before the first request, and finds out what earlier runs have done.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::Metadata;
+use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,9 +9,9 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::wrappers::SignalStream;
 
-use super::http;
+use super::{http, refuse};
 use crate::config::{Config, Named};
-use crate::disk::{Disk, FileId, Position, RealDisk};
+use crate::disk::{Disk, Position, RealDisk};
 use crate::error::{BoxError, Chain, Error};
 use crate::item::{Identity, Settled};
 use crate::open_files;
@@ -35,12 +33,12 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
         }
         None => None,
     };
-    refuse_loops(config)?;
-    refuse_mixtures(config)?;
-    refuse_echoes(config)?;
+    refuse::loops(config)?;
+    refuse::mixtures(config)?;
+    refuse::echoes(config)?;
     let mut opened = open_sinks(config, &disk, state.as_ref())?;
     // Once more: a pattern may match an output that was created only now.
-    refuse_loops(config)?;
+    refuse::loops(config)?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
         remember_files(config, state);
@@ -218,71 +216,4 @@ fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {
         why = format!("{why}; {}", open_files::advice());
     }
     Error::Open { what, source: why.into() }
-}
-
-/// Which file a path stands for, if it is a regular one.
-fn id(path: &Path) -> Option<FileId> {
-    let metadata = path.metadata().ok().filter(Metadata::is_file)?;
-    Some(FileId { device: metadata.dev(), inode: metadata.ino() })
-}
-
-/// Where a sink writes, if its file has but one name.
-fn output(sink: &Named<SinkConfig>) -> &Path {
-    match &sink.component {
-        SinkConfig::Jsonl(jsonl) => &jsonl.path,
-        SinkConfig::Stdout(_) => Path::new("/dev/stdout"),
-    }
-}
-
-/// A file that is read and written in one run would never end.
-fn refuse_loops(config: &Config) -> Result<(), Error> {
-    let stdin = Path::new("/dev/stdin");
-    let read: Vec<_> = config
-        .sources
-        .iter()
-        .flat_map(|source| match &source.component {
-            SourceConfig::File(file) => file.files(),
-            SourceConfig::Stdin(_) => vec![stdin.to_owned()],
-        })
-        .filter_map(|path| id(if path == Path::new("-") { stdin } else { &path }))
-        .collect();
-    for path in config.sinks.iter().map(output) {
-        if id(path).is_some_and(|id| read.contains(&id)) {
-            let what = format!("cannot write to {}", path.display());
-            return Err(Error::Open { what, source: "it is also read as input".into() });
-        }
-    }
-    Ok(())
-}
-
-/// Two outputs may be one file by links, or when standard output was redirected.
-fn refuse_mixtures(config: &Config) -> Result<(), Error> {
-    let mut taken = HashMap::new();
-    for sink in &config.sinks {
-        let (path, name) = (output(sink), sink.name.as_deref().unwrap_or_default());
-        if let Some(first) = id(path).and_then(|id| taken.insert(id, name)) {
-            let what = format!("cannot write to {}", path.display());
-            let why = format!("the sinks `{first}` and `{name}` have the same file; give each its own");
-            return Err(Error::Open { what, source: why.into() });
-        }
-    }
-    Ok(())
-}
-
-/// An output that a followed source finds once it is there, too.
-fn refuse_echoes(config: &Config) -> Result<(), Error> {
-    for sink in &config.sinks {
-        let SinkConfig::Jsonl(jsonl) = &sink.component else { continue };
-        let outputs = jsonl.paths();
-        for source in &config.sources {
-            let SourceConfig::File(file) = &source.component else { continue };
-            let Some((path, output)) = file.would_follow(&outputs) else { continue };
-            let why = format!(
-                "{} of a followed source would read it as input; give it a name that does not match, or another directory",
-                path.display()
-            );
-            return Err(Error::Open { what: format!("cannot write to {}", output.display()), source: why.into() });
-        }
-    }
-    Ok(())
 }
