@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::{Echo, Kind, Request, Ticket};
+use super::{Echo, Request, Ticket};
 
 /// One line on its way.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Job {
     /// Whether it still is at the host of its own URL.
     pub home: Home,
     /// The last thing that went wrong, for lines whose time runs out while they wait.
-    pub last_error: Option<(Kind, String)>,
+    pub last_error: Option<Box<str>>,
     /// Body memory to reserve before the next start, when more than the usual chunk.
     pub reserve: Option<u64>,
     /// The time limit of the attempt under way.
@@ -151,4 +151,15 @@ pub enum Connection {
     Keep(u64),
     /// It closes: as many are kept as may be.
     Close,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten thousand of them wait in a full window, and each is read again once nothing of it is in a cache any more.
+    #[test]
+    fn a_line_that_waits_is_small() {
+        assert!(size_of::<Job>() <= 512, "{} bytes", size_of::<Job>());
+    }
 }

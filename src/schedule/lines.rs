@@ -83,7 +83,7 @@ impl Core {
                 if job.aside.is_none() {
                     job.next = Next::Attempt;
                 }
-                job.last_error = Some(because);
+                job.last_error = Some(because.1.into());
                 self.requeue(job, id, at, now);
             }
             Judgement::Reserve(need) => {

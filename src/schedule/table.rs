@@ -53,7 +53,7 @@ impl Core {
             let Some(job) = self.hosts[id].take_again(at, turn) else { continue };
             self.waiting -= 1;
             let why = match &job.last_error {
-                Some((_, message)) => {
+                Some(message) => {
                     format!("the line's deadline passed while it waited for another attempt: {message}")
                 }
                 None => "the line's deadline passed while it waited for its host".to_owned(),
