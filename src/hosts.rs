@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 /// The canonical name of a URL's host, without port and trailing dot.
 pub fn host_name(url: &Url) -> &str {
@@ -17,6 +17,11 @@ pub fn host_name(url: &Url) -> &str {
 /// The port a URL names or implies.
 pub fn port_of(url: &Url) -> u16 {
     url.port_or_known_default().unwrap_or_default()
+}
+
+/// Scheme, host and port: what one robots.txt speaks for (RFC 9309, section 2.3), and what connections are kept for.
+pub fn site_of(url: &Url) -> &str {
+    &url[..Position::BeforePath]
 }
 
 /// Which hosts a `[hosts."…"]` table speaks of. Ordered from the least to the most specific.

@@ -1,5 +1,5 @@
 //! What is refused before the first request because of what paths turn out to be: an output that the run would read, and
-//! an output that is two.
+//! a file that is two outputs.
 
 use std::collections::HashMap;
 use std::fs::Metadata;

@@ -183,6 +183,7 @@ impl<'a> Recipe<'a> {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
+            // `never` alone still copies each request, for a retry that does not come.
             .retry(reqwest::retry::never().max_retries_per_request(0))
             .connect_timeout(self.fetch.connect_timeout.0)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)

@@ -82,9 +82,10 @@ impl Job {
         })
     }
 
-    /// The line's own URL: the first one that answered, or else the one at hand.
+    /// The line's own URL: the first one that redirected it, or else the one at hand.
     pub fn own_url(&self) -> &Url {
-        self.hops.first().map_or(&self.request.url, |hop| &hop.url)
+        let request = self.aside.as_ref().map_or(&self.request, |aside| &aside.request);
+        self.hops.first().map_or(&request.url, |hop| &hop.url)
     }
 }
 

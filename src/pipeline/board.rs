@@ -1,5 +1,5 @@
 //! The board: what the stages say of themselves while they run. Nobody decides anything by it but the way down, which
-//! counts what is left.
+//! counts what is left, and the drain, which asks whether another record is to come.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -38,9 +38,11 @@ pub(super) struct Drain {
     pub acks: mpsc::Sender<Ack>,
     pub give_up: CancellationToken,
     pub board: Board,
+    /// Records that came so far.
+    pub came: u64,
     /// Records written since the last commit.
     pub uncommitted: usize,
-    /// When the last batch was written.
+    /// When the last batch was written, or the run began.
     pub written: Instant,
 }
 
@@ -79,7 +81,10 @@ impl Drain {
         tokio::select! {
             biased;
             () = any_due(&mut self.sinks) => Event::Due,
-            n = self.done.recv_many(came, BATCH) => if n == 0 { Event::Ended } else { Event::Came },
+            n = self.done.recv_many(came, BATCH) => {
+                self.came += n as u64;
+                if n == 0 { Event::Ended } else { Event::Came }
+            }
             () = sleep_until(idle_at), if self.uncommitted > 0 => Event::Idle,
         }
     }
@@ -87,12 +92,17 @@ impl Drain {
     /// Takes what else comes until a batch is worth its while.
     async fn gather(&mut self, came: &mut Vec<Done>) {
         let mut over = pin!(sleep_until(self.written + GATHER));
-        while came.len() < BATCH && self.board.tally().unfinished() > came.len() as u64 {
+        while came.len() < BATCH && self.board.tally().accepted.get() > self.came {
             let room = BATCH - came.len();
             tokio::select! {
                 biased;
                 () = &mut over => return,
-                n = self.done.recv_many(came, room) => if n == 0 { return },
+                n = self.done.recv_many(came, room) => {
+                    self.came += n as u64;
+                    if n == 0 {
+                        return;
+                    }
+                }
             }
         }
     }

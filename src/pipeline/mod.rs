@@ -200,6 +200,7 @@ pub fn start(
         acks,
         give_up: give_up.clone(),
         board: board.clone(),
+        came: 0,
         uncommitted: 0,
         written: Instant::now(),
     };

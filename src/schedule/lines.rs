@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::circuit::Now;
 use super::judge::{Charge, Judgement, is_idempotent, too_long};
-use super::robots::{Found, site_of};
+use super::robots::Found;
 use super::{Core, Need};
+use crate::hosts::site_of;
 use crate::item::{Answer, Attempt, CHUNK, Home, Hop, Job, Kind, Leave, Next, Request, Sent};
 
 impl Core {

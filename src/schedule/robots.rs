@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use robotxt::{AccessResult, Agent};
 use serde::{Deserialize, Serialize};
-use url::{Position, Url};
+use url::Url;
 
+use crate::hosts::site_of;
 use crate::units::{Size, Span};
 
 /// How long a file is believed (RFC 9309, section 2.4).
@@ -177,11 +178,6 @@ impl Robots {
             self.bytes -= site.bytes;
         }
     }
-}
-
-/// Scheme, host and port: what one robots.txt speaks for (RFC 9309, section 2.3).
-pub(super) fn site_of(url: &Url) -> &str {
-    &url[..Position::BeforePath]
 }
 
 fn wildcards(rules: &robotxt::Robots) -> usize {

@@ -79,7 +79,7 @@ impl Encoder {
         Ok(())
     }
 
-    fn put_line(&self, record: &Record, line: &mut Object<'_>) -> serde_json::Result<()> {
+    fn put_line<'r>(&self, record: &'r Record, line: &mut Object<'_>) -> serde_json::Result<()> {
         put_input(record, line)?;
         line.put_some("url", record.url.as_ref().map(Url::as_str))?;
         line.put_some("final_url", record.final_url.as_ref().map(Url::as_str))?;
@@ -102,9 +102,8 @@ impl Encoder {
         }
         line.put_some("ttfb_ms", answer.map(|answer| millis(answer.ttfb)))?;
         line.put_some("error", record.error.as_ref().map(|(kind, message)| Error { kind: kind.name(), message }))?;
-        match answer
-            .map_or(Shown::Nothing, |answer| shown(&answer.body.data, answer.content_type.as_deref(), self.body))
-        {
+        let show = |answer: &'r Answer| shown(&answer.body.data, answer.content_type.as_deref(), self.body);
+        match answer.map_or(Shown::Nothing, show) {
             Shown::Nothing => {}
             Shown::Json(json) => line.put("json", &json)?,
             Shown::Text(text) => line.put("body", text)?,
@@ -235,5 +234,98 @@ impl Serialize for Headers<'_> {
             }
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, Method, StatusCode, header};
+
+    use super::*;
+    use crate::item::{self, Echo, Identity, Kind, Rejection, RetryAfter};
+
+    const EPOCH: &str = "2026-05-04T03:02:01.5Z";
+
+    fn line(record: &Record, body: Body) -> String {
+        let style = Style { body, epoch: EPOCH.parse().unwrap() };
+        let mut out = Vec::new();
+        Encoder::new(style, Wanted::All, None).encode(record, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn identity() -> Identity {
+        Identity { journal: Some("j".into()), source: Some("s".into()), file: Some("f".into()), seq: 7 }
+    }
+
+    /// With something to say under every key.
+    fn full() -> Record {
+        let raw = |text: &str| Some(RawValue::from_string(text.to_owned()).unwrap());
+        let mut headers = HeaderMap::new();
+        headers.append(header::VIA, HeaderValue::from_static("a"));
+        headers.append(header::VIA, HeaderValue::from_static("b"));
+        let answer = Answer {
+            status: StatusCode::NOT_FOUND,
+            version: http::Version::HTTP_11,
+            ip: Some("192.0.2.1".parse().unwrap()),
+            content_type: Some("application/json".into()),
+            content_length: Some(9),
+            location: None,
+            retry_after: Some(RetryAfter(Duration::ZERO)),
+            headers: Some(headers),
+            body: item::Body {
+                data: b"[1, 2]".as_slice().into(),
+                bytes: 6,
+                sha256: Some([0xa5; 32]),
+                truncated: true,
+                held: None,
+            },
+            ttfb: Duration::from_micros(1_500),
+        };
+        Record {
+            id: identity(),
+            echo: Echo { input: EchoInput::Cut("http://a.t\"".into(), 99), id: raw("[7]"), meta: raw("{\"k\":1.0}") },
+            url: "http://a.test/".parse().ok(),
+            final_url: "http://b.test/".parse().ok(),
+            method: Method::POST,
+            outcome: Outcome::HttpError,
+            answer: Some(Box::new(answer)),
+            hop_status: None,
+            attempts: 2,
+            hops: vec![Hop { url: "http://a.test/".parse().unwrap(), method: Method::POST, status: StatusCode::FOUND }],
+            times: Times {
+                started: Some(Duration::from_millis(600)),
+                elapsed: Duration::from_micros(20_250),
+                wire: Duration::from_millis(20),
+            },
+            error: Some((Kind::HttpStatus, "not \"there\"".to_owned())),
+        }
+    }
+
+    #[test]
+    fn keys_come_in_the_order_that_is_promised() {
+        let digest = "a5".repeat(32);
+        let head =
+            r#"{"seq":7,"source":"s","file":"f","journal":"j","id":[7],"input":"http://a.t\"","input_bytes":99,"#;
+        let answer = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"bytes":6,"#;
+        let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
+        for (style, body) in [
+            (Body::Auto, r#""json":[1,2],"#),
+            (Body::Text, r#""body":"[1, 2]","#),
+            (Body::Base64, r#""body_base64":"WzEsIDJd","#),
+            (Body::None, ""),
+        ] {
+            let expected = format!("{head}{answer}\"sha256\":\"{digest}\",{times}{body}\"meta\":{{\"k\":1.0}}}}\n");
+            assert_eq!(line(&full(), style), expected);
+        }
+    }
+
+    #[test]
+    fn a_rejected_line_says_who_it_was_and_why() {
+        let rejection = Rejection { kind: Kind::InvalidUrl, message: "so it is".to_owned() };
+        let id = Identity { journal: None, source: None, file: None, seq: 1 };
+        let record = Record::rejected(id, Echo::text("a\tb"), rejection);
+        let expected =
+            r#"{"seq":1,"input":"a\tb","outcome":"rejected","error":{"kind":"invalid_url","message":"so it is"}}"#;
+        assert_eq!(line(&record, Body::Auto), format!("{expected}\n"));
     }
 }

@@ -188,3 +188,17 @@ fn a_hop_waits_for_the_limits_of_the_host_it_leads_to() {
     core.verdict(second, answered(200), ms(5), ms(5));
     assert_eq!(core.take(ms(5)).map(|job| job.ticket.turn), Some(0));
 }
+
+#[test]
+fn the_record_of_a_redirected_line_has_its_own_method_and_both_urls() {
+    let mut core = core();
+    core.push(job(0, request(Method::POST, "http://a.test/")), ms(0));
+    let first = core.take(ms(0)).expect("the line starts");
+    core.verdict(first, redirected(303, "http://b.test/c"), ms(0), ms(0));
+    let second = core.take(ms(0)).expect("the redirect is followed");
+    core.verdict(second, answered(200), ms(0), ms(0));
+    let record = core.take_settled().expect("the line is done").record;
+    assert_eq!(record.method, Method::POST);
+    let urls = [record.url, record.final_url].map(|url| url.map(String::from));
+    assert_eq!(urls, ["http://a.test/", "http://b.test/c"].map(|url| Some(url.to_owned())));
+}
