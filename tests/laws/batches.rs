@@ -40,10 +40,10 @@ fn records_that_come_in_quick_succession_are_written_together() {
 }
 
 #[test]
-fn records_that_wait_for_an_earlier_one_are_written_with_it() {
-    let lines = [ok(ms(1)), ok(ms(3)).at(1), ok(ms(2)).at(2)].map(|play| play.get());
+fn a_record_that_others_wait_for_is_written_with_them_at_once() {
+    let lines = [ok(ms(10)), ok(ms(11)).at(1), ok(ms(5)).at(2)].map(|play| play.get());
     let scene = Scene::of([Script::of(lines)]).settings(|settings| settings.order = Order::Input);
-    assert_eq!(writes(&scene, ms(100)), [ms(2), ms(3), ms(3)]);
+    assert_eq!(writes(&scene, ms(100)), [ms(10), ms(11), ms(11)]);
 }
 
 #[test]
