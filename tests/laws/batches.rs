@@ -6,7 +6,7 @@ use fetchd::pipeline::Order;
 
 use crate::log::Event;
 use crate::scene::{Scene, on_paused_time};
-use crate::script::{Script, Word, hang, ms, ok};
+use crate::script::{Ending, Script, Word, hang, ms, ok};
 
 /// When each record was written.
 fn writes(scene: &Scene, time: Duration) -> Vec<Duration> {
@@ -42,7 +42,8 @@ fn records_that_come_in_quick_succession_are_written_together() {
 #[test]
 fn a_record_that_others_wait_for_is_written_with_them_at_once() {
     let lines = [ok(ms(10)), ok(ms(11)).at(1), ok(ms(5)).at(2)].map(|play| play.get());
-    let scene = Scene::of([Script::of(lines)]).settings(|settings| settings.order = Order::Input);
+    let scene = Scene::of([Script::of(lines).ending(Ending::StaysOpen)]);
+    let scene = scene.settings(|settings| settings.order = Order::Input);
     assert_eq!(writes(&scene, ms(100)), [ms(10), ms(11), ms(11)]);
 }
 
