@@ -85,7 +85,7 @@ impl Head {
         let end = memchr::memchr(b'\n', &bytes[..bytes.len().min(LONGEST_HEAD)])?;
         let text = std::str::from_utf8(bytes[..end].strip_prefix(HEAD)?).ok()?;
         let mut words = text.split(' ');
-        let checksum = words.next().filter(|word| word.len() == 8)?;
+        let checksum = words.next().filter(|word| word.len() == 8 && word.bytes().all(is_digit))?;
         let head = Self {
             checksum: u32::from_str_radix(checksum, 16).ok()?,
             first: words.next()?.parse().ok()?,
@@ -124,6 +124,11 @@ impl Head {
             (seq, text(line))
         })
     }
+}
+
+/// A digit as it is written: a checksum that can be read but was not written so is damaged.
+fn is_digit(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
 /// The line that was accepted.
@@ -177,20 +182,26 @@ mod tests {
             let read: Vec<_> = read.iter().map(|(_, text)| show(text)).collect();
             prop_assert_eq!(read, texts.iter().map(show).collect::<Vec<_>>());
         }
+    }
 
-        #[test]
-        fn a_batch_with_any_byte_changed_is_not_taken_for_whole(place: prop::sample::Index, by in 1u8..) {
+    #[test]
+    fn a_batch_with_any_byte_changed_is_not_taken_for_whole() {
+        // One of these has a checksum that begins with 0, which a sign in its place would not change.
+        for first in 1..40 {
             let mut batch = Batch::default();
             batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
             batch.push(&Text::TooLong { head: Bytes::from_static(b"http://b.test/2"), bytes: 5000 });
-            let mut bytes = batch.encode(17);
-            let place = place.index(bytes.len());
-            bytes[place] ^= by;
-            let is_whole = Head::read(&bytes).is_some_and(|head| {
-                head.length as u64 + head.bytes == bytes.len() as u64 && head.matches(&bytes)
-            });
-            // A checksum in capitals says the same.
-            prop_assert!(!is_whole || (2..10).contains(&place) && by == 0x20, "byte {place} changed by {by}");
+            let written = batch.encode(first);
+            let is_whole = |bytes: &[u8]| {
+                Head::read(bytes)
+                    .is_some_and(|head| head.length as u64 + head.bytes == bytes.len() as u64 && head.matches(bytes))
+            };
+            assert!(is_whole(&written));
+            for (place, by) in (0..written.len()).flat_map(|place| (1..=u8::MAX).map(move |by| (place, by))) {
+                let mut bytes = written.clone();
+                bytes[place] ^= by;
+                assert!(!is_whole(&bytes), "batch {first}, byte {place} changed by {by}");
+            }
         }
     }
 }
