@@ -15,7 +15,7 @@ const LINES: usize = 2_000;
 /// Microseconds that a line may take beyond the server's own time, in the middle.
 const MOST_MICROS: f64 = 1000.0;
 
-/// Prints the distribution of both, in rounds in turn, and asserts the difference of their medians: about a sixth of
+/// Prints the distribution of both, in rounds in turn, and asserts the difference of their medians: about a quarter of
 /// what it may be.
 pub fn latency(origin: SocketAddr) {
     let rounds: Vec<_> = (0..ROUNDS).map(|_| [server_alone(origin), through_fetchd(origin)]).collect();
