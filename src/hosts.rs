@@ -20,7 +20,7 @@ pub fn port_of(url: &Url) -> u16 {
 }
 
 /// Scheme, host and port: what one robots.txt speaks for (RFC 9309, section 2.3), and what connections are kept for.
-pub fn site_of(url: &Url) -> &str {
+pub fn origin_of(url: &Url) -> &str {
     &url[..Position::BeforePath]
 }
 

@@ -1,11 +1,11 @@
 //! Order as a property of release, not of work.
 //!
-//! Items come in with their turn, in any order; the contiguous prefix goes out. Used by ordered output, and by any
+//! Items come in with their ordinal, in any order; the contiguous prefix goes out. Used by ordered output, and by any
 //! commit that may only cover "everything up to here".
 
 use std::collections::VecDeque;
 
-/// Takes `(turn, item)` in any order and releases the items of turns 0, 1, 2, … as soon as each is next.
+/// Takes `(ordinal, item)` in any order and releases the items of ordinals 0, 1, 2, … as soon as each is next.
 #[derive(Debug)]
 pub struct InOrder<T> {
     next: u64,
@@ -19,21 +19,21 @@ impl<T> Default for InOrder<T> {
 }
 
 impl<T> InOrder<T> {
-    /// Takes the item of `turn`.
+    /// Takes the item of `ordinal`.
     ///
     /// # Panics
-    /// When the turn was taken before: a line would have two records.
-    pub fn insert(&mut self, turn: u64, item: T) {
-        assert!(turn >= self.next, "turn {turn} was released before");
-        let place = usize::try_from(turn - self.next).unwrap_or(usize::MAX);
+    /// When the ordinal was taken before: a line would have two records.
+    pub fn insert(&mut self, ordinal: u64, item: T) {
+        assert!(ordinal >= self.next, "ordinal {ordinal} was released before");
+        let place = usize::try_from(ordinal - self.next).unwrap_or(usize::MAX);
         if self.held.len() <= place {
             self.held.resize_with(place + 1, || None);
         }
         let before = self.held[place].replace(item);
-        assert!(before.is_none(), "turn {turn} was taken twice");
+        assert!(before.is_none(), "ordinal {ordinal} was taken twice");
     }
 
-    /// The item whose turn is next, if it is here.
+    /// The item whose ordinal is next, if it is here.
     pub fn pop(&mut self) -> Option<T> {
         let item = self.held.front_mut()?.take()?;
         self.held.pop_front();
@@ -59,9 +59,9 @@ mod tests {
             order in (1usize..200).prop_flat_map(|n| Just((0..n as u64).collect::<Vec<_>>()).prop_shuffle())
         ) {
             let (mut it, mut seen, mut out) = (InOrder::default(), std::collections::BTreeSet::new(), Vec::new());
-            for turn in order.iter().copied() {
-                it.insert(turn, turn);
-                seen.insert(turn);
+            for ordinal in order.iter().copied() {
+                it.insert(ordinal, ordinal);
+                seen.insert(ordinal);
                 while let Some(item) = it.pop() {
                     out.push(item);
                 }

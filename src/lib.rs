@@ -5,7 +5,7 @@
 //!              ▼                                 ▼
 //!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
 //!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
-//!    │         │ window permits      │   └──── [verdicts] ◄────┘ job, permit, what happened
+//!    │         │ window permits      │   └─ [completions] ◄─────┘ job, permit, what happened
 //!    │         │                     └──► [done] ──► drain ──► sinks
 //!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink says "durable"
 //! ```

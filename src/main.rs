@@ -18,7 +18,7 @@ fn main() -> anyhow::Result<ExitCode> {
         None => block_on(daemon::run(&cli.run))?,
         Some(Command::Run(args)) => block_on(daemon::run(&args))?,
         Some(Command::Check { config, file }) => daemon::check(config.or(file).as_deref()),
-        Some(Command::Journal { command }) => daemon::journal(&command),
+        Some(Command::State { command }) => daemon::state(&command),
         Some(Command::Demo) => block_on(demo::run())?,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fetchd::disk::{Disk, RealDisk};
 use fetchd::item::Text;
-use fetchd::journal::{Batch, Damaged, Opened, Reader, Taken, Writer};
-use fetchd::source::Forget;
+use fetchd::journal::{Batch, Damaged, Opened, ReadBatch, Reader, Writer};
+use fetchd::source::Trim;
 use proptest::prelude::*;
 use tampered::{Tamper, Tampered};
 
@@ -34,9 +34,9 @@ fn batch(texts: &[String]) -> Batch {
 
 /// The lines from a number on; a lost one has no text.
 fn lines(writer: &Writer, from: u64) -> Vec<(u64, Option<String>)> {
-    let mut reader = Reader::new(Arc::clone(writer.shelf()), from);
+    let mut reader = Reader::new(Arc::clone(writer.index()), from);
     let mut all = Vec::new();
-    while let Taken::Lines(lines) = reader.take().unwrap() {
+    while let ReadBatch::Lines(lines) = reader.take().unwrap() {
         all.extend(lines.into_iter().map(|(seq, text)| match text {
             Text::Whole(text) => (seq, Some(String::from_utf8(text.to_vec()).unwrap())),
             Text::Lost => (seq, None),
@@ -68,12 +68,12 @@ fn nine_lines(dir: &Path) -> PathBuf {
 #[derive(Clone, Debug)]
 enum Event {
     Append(u64),
-    Forget(u64),
+    Trim(u64),
     Restart,
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    prop_oneof![4 => (1u64..20).prop_map(Event::Append), 2 => (0u64..100).prop_map(Event::Forget), 1 => Just(Event::Restart)]
+    prop_oneof![4 => (1u64..20).prop_map(Event::Append), 2 => (0u64..100).prop_map(Event::Trim), 1 => Just(Event::Restart)]
 }
 
 proptest! {
@@ -90,9 +90,9 @@ proptest! {
                     writer.append(&batch(&(last + 1..=last + n).map(url).collect::<Vec<_>>())).unwrap();
                     last += n;
                 }
-                Event::Forget(percent) => {
+                Event::Trim(percent) => {
                     through = through.max(last * percent / 100);
-                    writer.shelf().forget(through).unwrap();
+                    writer.index().trim(through).unwrap();
                 }
                 Event::Restart => {
                     let opened = open(dir.path(), through);
@@ -100,10 +100,10 @@ proptest! {
                     writer = opened.writer;
                 }
             }
-            prop_assert_eq!(writer.shelf().next(), last + 1);
+            prop_assert_eq!(writer.index().next(), last + 1);
             prop_assert_eq!(lines(&writer, through + 1), whole(through + 1..=last));
         }
-        writer.shelf().forget(last).unwrap();
+        writer.index().trim(last).unwrap();
         prop_assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "only the segment that is written to is left");
     }
 }
@@ -116,9 +116,9 @@ fn a_segment_that_is_cut_at_any_byte_has_the_batches_before_the_cut_and_takes_ne
     for cut in 0..bytes.len() {
         fs::write(&path, &bytes[..cut]).unwrap();
         let Opened { mut writer, torn, .. } = open(dir.path(), 0);
-        let kept = writer.shelf().next() - 1;
+        let kept = writer.index().next() - 1;
         assert_eq!(kept, 3 * (3 * cut / bytes.len()) as u64, "cut at {cut}");
-        assert_eq!(torn.bytes + writer.shelf().bytes(), cut as u64);
+        assert_eq!(torn.bytes + writer.index().bytes(), cut as u64);
         assert_eq!(torn.damaged, None, "cut at {cut}: what is cut short was not accepted");
         assert_eq!(lines(&writer, 1), whole(1..=kept));
         writer.append(&batch(&[url(kept + 1)])).unwrap();
@@ -139,7 +139,7 @@ fn a_line_whose_byte_was_changed_is_lost_with_its_batch_and_no_other_is() {
             fs::write(&path, &damaged).unwrap();
             // All nine were known to be accepted.
             let writer = open(dir.path(), 9).writer;
-            assert_eq!(writer.shelf().next(), 10);
+            assert_eq!(writer.index().next(), 10);
             let read = lines(&writer, 1);
             let lost = 3 * (3 * place / bytes.len()) as u64;
             let expected: Vec<_> = whole(1..=9)
@@ -209,7 +209,7 @@ fn segments_of_no_size_have_a_batch_each() {
     let mut writer = Writer::open(&disk, dir.path(), 0, 0).unwrap().writer;
     for seq in 1..=3 {
         writer.append(&batch(&[url(seq)])).unwrap();
-        writer.shelf().forget(seq - 1).unwrap();
+        writer.index().trim(seq - 1).unwrap();
         assert_eq!(lines(&writer, seq), whole([seq]));
     }
 }

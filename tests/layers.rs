@@ -20,11 +20,11 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("in_order", &[]),
     ("item", &[]),
     ("schedule", &["item"]),
-    ("journal", &["item", "source::Forget"]),
+    ("journal", &["item", "source::Trim"]),
     ("source", &["item", "journal"]),
     ("fetch", &["item"]),
     ("sink", &["item"]),
-    ("state", &["item", "journal", "schedule::Trouble", "schedule::Unreachable", "source::Forget"]),
+    ("state", &["item", "journal", "schedule::HostState", "schedule::OpenCircuit", "source::Trim"]),
     (
         "pipeline",
         &[
@@ -32,9 +32,9 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
             "in_order",
             "schedule",
             "source::Source",
-            "source::Keeps",
+            "source::Durability",
             "state::Settle",
-            "state::Hosts",
+            "state::HostStateStore",
             "fetch::Fetch",
             "sink::Sink",
             "sink::Next",
@@ -71,8 +71,8 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
             "telemetry::LogConfig",
         ],
     ),
-    // It wraps the seams and reads the board; nobody but the composition root knows it.
-    ("telemetry", &["item", "sink::Sink", "pipeline::Board", "schedule::Limit"]),
+    // It wraps the seams and reads the status; nobody but the composition root knows it.
+    ("telemetry", &["item", "sink::Sink", "pipeline::Status", "schedule::Bottleneck"]),
     ("lib", &[]),
     ("main", &["cli", "daemon", "demo"]),
 ];

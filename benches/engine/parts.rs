@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
-use fetchd::item::{Answer, Attempt, Body, Held, Identity, Input, Job, Line, Record, Text};
-use fetchd::pipeline::{Board, End, FailFast, Order, Parts, Settings, run as pipeline};
+use fetchd::item::{Attempt, Body, Identity, Input, Job, Line, Record, Reservation, Response, Text};
+use fetchd::pipeline::{End, FailFast, Order, Parts, Settings, Status, run as pipeline};
 use fetchd::schedule::{self, HostLimits};
 use fetchd::sink::{self, Encoder, Sink, Style, Wanted};
-use fetchd::source::{Keeps, Source};
+use fetchd::source::{Durability, Source};
 use fetchd::units::Concurrency;
 use futures::future::{BoxFuture, FutureExt, ready};
 use futures::stream::{self, StreamExt};
@@ -37,22 +37,22 @@ pub struct Load {
 /// Does it, in one thread.
 pub fn run(load: Load) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let board = Board::default();
-    let end = runtime.block_on(pipeline(parts(load), &settings(load), &board, stream::pending()));
+    let status = Status::default();
+    let end = runtime.block_on(pipeline(parts(load), &settings(load), &status, stream::pending()));
     assert_eq!(end.expect("a run"), End::Finished);
-    assert_eq!(board.tally().recorded.get(), load.lines);
+    assert_eq!(status.counters().recorded.get(), load.lines);
 }
 
 fn parts(Load { lines, hosts, .. }: Load) -> Parts {
     let line = move |n| {
-        let id = Identity { journal: None, source: None, file: None, seq: n + 1 };
+        let id = Identity { state_id: None, source: None, file: None, seq: n + 1 };
         let text = Text::Whole(format!("http://h{}.test/item/{n}", n % hosts).into());
-        Ok(Input::Line(Line { id, text, place: None }))
+        Ok(Input::Line(Line { id, text, position: None }))
     };
     let style = Style { body: sink::Body::Auto, epoch: jiff::Timestamp::UNIX_EPOCH };
     let sink = Encoded { encoder: Encoder::new(style, Wanted::All, None), text: Vec::new() };
     Parts {
-        sources: vec![Source::new(stream::iter((0..lines).map(line)).boxed(), Keeps::Nothing)],
+        sources: vec![Source::new(stream::iter((0..lines).map(line)).boxed(), Durability::Ephemeral)],
         fetch: Arc::new(Prompt(Bytes::from_static(b"{\"id\":1,\"name\":\"one\"}"))),
         sinks: vec![Box::new(sink)],
         settle: None,
@@ -84,9 +84,14 @@ fn settings(load: Load) -> Settings {
 struct Prompt(Bytes);
 
 impl Fetch for Prompt {
-    fn attempt<'a>(&'a self, _job: &'a Job, held: Held) -> BoxFuture<'a, Attempt> {
-        let body = Body { data: self.0.clone(), bytes: self.0.len() as u64, held: Some(held), ..Body::default() };
-        let answer = Answer {
+    fn attempt<'a>(&'a self, _job: &'a Job, reservation: Reservation) -> BoxFuture<'a, Attempt> {
+        let body = Body {
+            data: self.0.clone(),
+            bytes: self.0.len() as u64,
+            reservation: Some(reservation),
+            ..Body::default()
+        };
+        let response = Response {
             status: StatusCode::OK,
             version: Version::HTTP_11,
             ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -98,7 +103,7 @@ impl Fetch for Prompt {
             body,
             ttfb: Duration::from_micros(100),
         };
-        ready(Attempt::Answer(Box::new(answer))).boxed()
+        ready(Attempt::Response(Box::new(response))).boxed()
     }
 }
 

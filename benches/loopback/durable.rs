@@ -110,7 +110,7 @@ fn start(config: &Path) -> (Child, ChildStdin) {
 /// Lines accepted, by the journal's own account.
 fn accepted(place: &Path) -> u64 {
     let output = Command::new(env!("CARGO_BIN_EXE_fetchd"))
-        .args(["journal", "status", "--json", "--data-dir"])
+        .args(["state", "status", "--json", "--data-dir"])
         .arg(place.join("state"))
         .output()
         .expect("an account");

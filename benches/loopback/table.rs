@@ -1,4 +1,4 @@
-//! Commands compared: rounds in turn, so that a machine that changes its speed changes it for all, and a table in which
+//! Commands compared: rounds in ordinal, so that a machine that changes its speed changes it for all, and a table in which
 //! the first one is the yardstick.
 
 use crate::run::{Cost, measure};
@@ -49,7 +49,7 @@ impl Costs {
 
 /// Prints the table of a comparison, as README.md shows it.
 pub fn print(title: &str, candidates: &[Candidate]) {
-    say(&format!("{title}; {ROUNDS} rounds in turn: median (min to max); ratios to the first\n"));
+    say(&format!("{title}; {ROUNDS} rounds in ordinal: median (min to max); ratios to the first\n"));
     say("| | URLs | µs CPU/URL | URLs/s | peak MiB | CPU ratio | URLs/s ratio |\n|---|---|---|---|---|---|---|");
     let all = compare(candidates);
     for (candidate, costs) in candidates.iter().zip(&all) {

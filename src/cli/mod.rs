@@ -1,12 +1,12 @@
 //! The command line, and how its flags override the configuration.
 
-mod journal;
+mod state;
 
 use std::path::PathBuf;
 
 use clap::{Arg, Args, CommandFactory, Parser, Subcommand};
 
-pub use journal::{JournalArgs, JournalCommand};
+pub use state::{StateArgs, StateCommand};
 
 use crate::config::{Config, Problem, Report, Written};
 use crate::fetch::FetchConfig;
@@ -53,10 +53,10 @@ pub enum Command {
         file: Option<PathBuf>,
     },
     /// Look at what durable sources have accepted, and what of it is not done
-    Journal {
+    State {
         /// What to look at.
         #[command(subcommand)]
-        command: JournalCommand,
+        command: StateCommand,
     },
     /// Take a tour against an embedded server, in less than 20 seconds
     Demo,

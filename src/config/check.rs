@@ -1,4 +1,4 @@
-//! What no table can know alone: bounds, and how the keys fit together.
+//! Cross-table validation: the bounds of numbers, and combinations of keys that contradict each other.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -2,17 +2,17 @@
 //! overridden by flags, completed, and checked as a whole; only then is anything opened.
 
 mod check;
-mod cut;
 mod explain;
 mod files;
 mod inputs;
 mod keys;
-mod mask;
 mod outputs;
 mod parse;
+mod prescan;
 mod problem;
+mod prune;
 mod read;
-mod survey;
+mod redact;
 mod tls;
 
 use std::collections::BTreeMap;

@@ -10,12 +10,12 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::cut::{Cut, cut};
 use super::explain::{self, Misfit, Origin, misfit, ticked};
 use super::keys::{TABLES, name, near};
-use super::mask::{by_line, mask};
 use super::parse::{Unparsed, parseable};
-use super::survey::{Env, Survey};
+use super::prescan::{Env, Prescan};
+use super::prune::{Pruned, prune};
+use super::redact::{by_line, redact};
 use super::{Config, Named, Problem, Report, Written};
 use crate::schedule::HostConfig;
 use crate::sink::SinkConfig;
@@ -26,23 +26,23 @@ type Table<'i> = Spanned<DeValue<'i>>;
 pub(super) fn read(path: &Path, text: &str, env: Env<'_>) -> Written {
     let (parseable, unparsed) = parseable(text);
     let (mut root, _) = DeTable::parse_recoverable(&parseable);
-    let survey = Survey::of(root.get_mut(), env);
+    let prescan = Prescan::of(root.get_mut(), env);
     let mut reader = Reader {
         problems: Vec::new(),
-        expanded: survey.expanded,
-        hidden: survey.hidden,
+        expanded: prescan.expanded,
+        hidden: prescan.hidden,
         unparsed: unparsed.iter().map(|unparsed| unparsed.line.clone()).collect(),
     };
     if !unparsed.is_empty() {
         // A value that the parser gave up is nowhere in its tree.
         reader.hidden.extend(by_line(text));
     }
-    for problem in survey.problems {
+    for problem in prescan.problems {
         reader.add(problem.span.unwrap_or_default(), problem.message);
     }
     let config = reader.config(root.into_inner());
-    let masked = mask(text, &reader.hidden);
-    let mut report = Report::on(path.display().to_string(), masked, survey.places);
+    let masked = redact(text, &reader.hidden);
+    let mut report = Report::on(path.display().to_string(), masked, prescan.places);
     for Unparsed { span, line, message } in unparsed {
         report.add(Problem::at(span, message));
         report.give_up(&line);
@@ -185,8 +185,8 @@ impl Reader {
                 Err(error) => error,
             };
             let around = error.span().unwrap_or_else(|| table.span());
-            match cut(&mut table, &around) {
-                Some(cut) => excused.extend(self.explain(place, &error, &cut)),
+            match prune(&mut table, &around) {
+                Some(pruned) => excused.extend(self.explain(place, &error, &pruned)),
                 None => {
                     self.missing(place, &error, &excused, table.span());
                     return None;
@@ -196,23 +196,23 @@ impl Reader {
     }
 
     /// Notes what is wrong with an entry, and says which key it was meant to be.
-    fn explain(&mut self, place: &str, error: &toml::de::Error, cut: &Cut<'_>) -> Option<String> {
-        let path: Vec<&str> = cut.path.iter().map(String::as_str).collect();
+    fn explain(&mut self, place: &str, error: &toml::de::Error, pruned: &Pruned<'_>) -> Option<String> {
+        let path: Vec<&str> = pruned.path.iter().map(String::as_str).collect();
         if error.message().starts_with("unknown field") {
             let (key, within) = path.split_last()?;
             let table = if within.is_empty() { place.to_owned() } else { format!("{place}.{}", name(within)) };
             let valid = error.message().rsplit_once(", expected ").map_or_else(Vec::new, |(_, valid)| ticked(valid));
-            self.add(cut.key.clone(), explain::unknown_key(&table, key, &cut.value, &valid));
+            self.add(pruned.key.clone(), explain::unknown_key(&table, key, &pruned.value, &valid));
             return near(key, &valid).map(str::to_owned);
         }
         let origin = match () {
-            () if self.expanded.contains(&cut.at) => Origin::Environment,
-            () if cut.is_element => Origin::Element,
+            () if self.expanded.contains(&pruned.at) => Origin::Environment,
+            () if pruned.is_element => Origin::Element,
             () => Origin::File,
         };
         let key = format!("{place}.{}", name(&path));
-        let shown = (!self.hidden.contains(&cut.at)).then_some(&cut.value);
-        self.add(cut.at.clone(), misfit(&Misfit { key: &key, shown, origin, message: error.message() }));
+        let shown = (!self.hidden.contains(&pruned.at)).then_some(&pruned.value);
+        self.add(pruned.at.clone(), misfit(&Misfit { key: &key, shown, origin, message: error.message() }));
         path.first().map(|key| (*key).to_owned())
     }
 

@@ -1,9 +1,9 @@
 //! The composition root: from a checked configuration to the parts of a run, its signals, and its exit code. The only
 //! file that knows every module.
 
-mod journal;
 mod open;
-mod refuse;
+mod preflight;
+mod state;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -18,7 +18,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::SignalStream;
 use url::Url;
 
-pub use journal::journal;
+pub use state::state;
 
 use crate::cli::RunArgs;
 use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config};
@@ -27,7 +27,7 @@ use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFile
 use crate::hosts::HostPattern;
 use crate::item::CHUNK;
 use crate::open_files;
-use crate::pipeline::{self, Board, End, FailFast, Parts, Settings};
+use crate::pipeline::{self, End, FailFast, Parts, Settings, Status};
 use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
 use crate::sink::Body;
 use crate::source::{Source, SourceConfig};
@@ -54,23 +54,23 @@ pub async fn run(args: &RunArgs) -> u8 {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
     hint(&config);
-    let (board, stats) = (Board::default(), Stats::default());
+    let (status, stats) = (Status::default(), Stats::default());
     let start = Instant::now();
     let ended = match open::open(&config, &stats) {
         Ok(parts) => {
             let total = total_bytes(&parts.sources);
-            let _progress = line.map(|line| Progress::start(line, board.clone(), stats.clone(), total));
-            drive(parts, &config, &board).await
+            let _progress = line.map(|line| Progress::start(line, status.clone(), stats.clone(), total));
+            drive(parts, &config, &status).await
         }
         Err(error) => Err(error),
     };
     match ended {
         Ok(end) => {
             if !args.quiet {
-                report(&config, &logs, &Summary::of(&board, &stats, start.elapsed()));
+                report(&config, &logs, &Summary::of(&status, &stats, start.elapsed()));
             }
-            config.state.data_dir.iter().for_each(|dir| journal::say_what_is_left(&config, dir));
-            exit_code(end, &config, &board)
+            config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(&config, dir));
+            exit_code(end, &config, &status)
         }
         Err(error) => {
             tracing::error!("{error}");
@@ -199,7 +199,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
     }
 }
 
-async fn drive(parts: Parts, config: &Config, board: &Board) -> Result<End, Error> {
+async fn drive(parts: Parts, config: &Config, status: &Status) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");
         move |error: io::Error| Error::Open { what, source: error.into() }
@@ -207,7 +207,7 @@ async fn drive(parts: Parts, config: &Config, board: &Board) -> Result<End, Erro
     let interrupts = signals().map_err(cannot("listen to signals"))?;
     let threads = threads(config.fetch.threads).map_err(cannot("start the threads of `fetch.threads`"))?;
     let parts = Parts { threads: threads.as_ref().map(|threads| threads.handle().clone()), ..parts };
-    let end = pipeline::run(parts, &settings(config), board, interrupts).await;
+    let end = pipeline::run(parts, &settings(config), status, interrupts).await;
     if let Some(threads) = threads {
         threads.shutdown_background();
     }
@@ -251,11 +251,11 @@ fn report(config: &Config, logs: &Logs, summary: &Summary) {
     }
 }
 
-fn exit_code(end: End, config: &Config, board: &Board) -> u8 {
+fn exit_code(end: End, config: &Config, status: &Status) -> u8 {
     match end {
         End::FailedFast => 3,
         End::GaveUp => 4,
-        End::Finished if config.output.fail && board.tally().not_ok.get() > 0 => 3,
+        End::Finished if config.output.fail && status.counters().not_ok.get() > 0 => 3,
         End::Finished => 0,
     }
 }

@@ -1,4 +1,4 @@
-//! Opens everything before the first request, and finds out what earlier runs have done.
+//! Opens everything before the first request: the data directory, sinks, recovery, sources.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,16 +9,16 @@ use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::wrappers::SignalStream;
 
-use super::{http, refuse};
+use super::{http, preflight};
 use crate::config::{Config, Named};
-use crate::disk::{Disk, Position, RealDisk};
+use crate::disk::{Disk, OutputPosition, RealDisk};
 use crate::error::{BoxError, Chain, Error};
-use crate::item::{Identity, Settled};
+use crate::item::{DoneRanges, Identity};
 use crate::open_files;
 use crate::pipeline::Parts;
-use crate::sink::{self, Kept, Opened, Opening, Reopen, SinkConfig, Style};
-use crate::source::{Keeps, Past, Source, SourceConfig};
-use crate::state::{Checkpoint, Hosts, Keeper, Remembered, Settle, SourceState, State};
+use crate::sink::{self, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style};
+use crate::source::{Durability, SavedState, Source, SourceConfig};
+use crate::state::{Checkpoint, Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
 use crate::units::counted;
 
@@ -28,17 +28,17 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let mut state = match &config.state.data_dir {
-        Some(dir) => {
-            Some(State::open(Arc::clone(&disk), dir).map_err(|error| cannot_open("the data directory", None, &error))?)
-        }
+        Some(dir) => Some(
+            DataDir::open(Arc::clone(&disk), dir).map_err(|error| cannot_open("the data directory", None, &error))?,
+        ),
         None => None,
     };
-    refuse::loops(config)?;
-    refuse::mixtures(config)?;
-    refuse::echoes(config)?;
+    preflight::reject_outputs_that_are_read(config)?;
+    preflight::reject_shared_outputs(config)?;
+    preflight::reject_outputs_that_are_followed(config)?;
     let mut opened = open_sinks(config, &disk, state.as_ref())?;
     // Once more: a pattern may match an output that was created only now.
-    refuse::loops(config)?;
+    preflight::reject_outputs_that_are_read(config)?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
         remember_files(config, state);
@@ -48,9 +48,9 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     for source in &config.sources {
         sources.push(open_source(source, config, state.as_ref())?);
     }
-    let keeper = state.map(|state| keeper(config, state, &mut sources));
-    let hosts = keeper.as_ref().map(|keeper| Box::new(keeper.hosts()) as Box<dyn Hosts>);
-    let settle = keeper.map(|keeper| Box::new(keeper) as Box<dyn Settle>);
+    let checkpointer = state.map(|state| checkpointer(config, state, &mut sources));
+    let hosts = checkpointer.as_ref().map(|checkpointer| Box::new(checkpointer.hosts()) as Box<dyn HostStateStore>);
+    let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
     let started: io::Result<Vec<_>> = opened.into_iter().map(Opened::start).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
@@ -58,16 +58,16 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
 }
 
 /// Opens the sinks, and puts them in the order in which they are to get records.
-fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&State>) -> Result<Vec<Opened>, Error> {
+fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) -> Result<Vec<Opened>, Error> {
     let style = Style { body: config.output.body, epoch: Timestamp::now() };
     let mut sinks = Vec::new();
     for sink in &config.sinks {
         let name = sink.name.as_deref();
         let known = state.map(|state| positions_of(sink, config, disk.as_ref(), state));
         let kept = match known {
-            None => Kept::No,
-            Some(None) => Kept::New,
-            Some(Some(positions)) => Kept::Until(positions.clone()),
+            None => SavedPosition::No,
+            Some(None) => SavedPosition::New,
+            Some(Some(positions)) => SavedPosition::Until(positions.clone()),
         };
         let reopen = signal(SignalKind::user_defined1()).map(|asked| Reopen::at(SignalStream::new(asked)));
         let reopen = reopen.map_err(|error| cannot_open("the sink", name, &error.into()))?;
@@ -88,25 +88,25 @@ fn positions_of<'a>(
     sink: &Named<SinkConfig>,
     config: &Config,
     disk: &dyn Disk,
-    state: &'a State,
-) -> Option<&'a Vec<Position>> {
+    state: &'a DataDir,
+) -> Option<&'a Vec<OutputPosition>> {
     let known = &state.checkpoint.sinks;
     let SinkConfig::Jsonl(jsonl) = &sink.component else { return None };
     let is_name_of = |name: &str| config.sinks.iter().any(|sink| sink.name.as_deref().unwrap_or_default() == name);
     known.get(sink.name.as_deref().unwrap_or_default()).or_else(|| {
         let mut others = known.iter().filter(|(name, _)| !is_name_of(name));
-        let is_it = |position: &Position| jsonl.has(disk, position.file);
+        let is_it = |position: &OutputPosition| jsonl.has(disk, position.file);
         others.find(|(_, positions)| positions.iter().any(is_it)).map(|(_, positions)| positions)
     })
 }
 
 /// Finds out which lines were done after the last checkpoint, and writes a new one.
-fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
+fn recover(state: &mut DataDir, sinks: &mut [Opened]) -> Result<(), BoxError> {
     state.remember_logs(sinks.iter_mut().filter_map(Opened::log))?;
-    let Checkpoint { journal, sources, .. } = &state.checkpoint;
+    let Checkpoint { state_id, sources, .. } = &state.checkpoint;
     let is_pending = |id: &Identity| {
         let source = sources.get(id.source.as_deref().unwrap_or_default());
-        let source = source.filter(|_| id.journal.as_ref() == Some(journal));
+        let source = source.filter(|_| id.state_id.as_ref() == Some(state_id));
         source.is_some_and(|source| {
             let settled = source.files.get(id.file.as_deref().unwrap_or_default());
             settled.is_none_or(|settled| !settled.contains(id.seq))
@@ -135,7 +135,7 @@ fn recover(state: &mut State, sinks: &mut [Opened]) -> Result<(), BoxError> {
 
 /// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of
 /// one would be taken for those of the other.
-fn remember_sources(config: &Config, state: &mut State) -> Result<(), Error> {
+fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
     for source in &config.sources {
         let name = source.name.as_deref().unwrap_or_default();
         let (kind, known) = (source.component.durable_kind(), state.checkpoint.sources.get(name));
@@ -172,41 +172,41 @@ fn say_what_is_not_remembered(source: &Named<SourceConfig>, dir: &Path) {
 }
 
 /// Notes where files begin of which nothing is known yet: renamed before the next checkpoint, they would not be found.
-fn remember_files(config: &Config, state: &mut State) {
+fn remember_files(config: &Config, state: &mut DataDir) {
     for source in &config.sources {
         let name = source.name.as_deref().unwrap_or_default();
         let Some(known) = state.checkpoint.sources.get_mut(name) else { continue };
         for (path, first) in source.component.begins() {
-            known.files.entry(path).or_insert_with(|| Settled::before(first));
+            known.files.entry(path).or_insert_with(|| DoneRanges::before(first));
         }
     }
 }
 
-fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&State>) -> Result<Source, Error> {
+fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&DataDir>) -> Result<Source, Error> {
     let name = source.name.as_deref();
-    let past = state.filter(|_| source.component.durable_kind().is_some()).map(|state| Past {
-        journal: Arc::clone(&state.checkpoint.journal),
+    let saved = state.filter(|_| source.component.durable_kind().is_some()).map(|state| SavedState {
+        state_id: Arc::clone(&state.checkpoint.state_id),
         disk: Arc::clone(&state.disk),
         dir: state.dir.join("journal").join(name.unwrap_or_default()),
         min_free: config.state.min_free.0,
         files: state.checkpoint.sources[name.unwrap_or_default()].files.clone(),
     });
     // Who sees no record come would wonder.
-    for (path, settled) in past.iter().flat_map(|past| &past.files) {
+    for (path, settled) in saved.iter().flat_map(|saved| &saved.files) {
         if !path.is_empty() && settled.count() > 0 {
             tracing::info!("done by earlier runs: {} of {path}", counted(settled.count(), "line"));
         }
     }
-    source.component.open(name.map(Into::into), past).map_err(|error| cannot_open("the source", name, &error))
+    source.component.open(name.map(Into::into), saved).map_err(|error| cannot_open("the source", name, &error))
 }
 
 /// Who keeps the checkpoint while the run lasts.
-fn keeper(config: &Config, state: State, sources: &mut [Source]) -> Keeper {
+fn checkpointer(config: &Config, state: DataDir, sources: &mut [Source]) -> Checkpointer {
     let names = config.sources.iter().map(|source| source.name.clone().unwrap_or_default());
     let remembered = names.zip(sources).map(|(name, source)| {
-        (source.keeps == Keeps::Place).then(|| Remembered { name, forget: source.forget.take() })
+        (source.durability == Durability::Resumable).then(|| DurableSource { name, trim: source.trim.take() })
     });
-    Keeper::start(state, remembered.collect())
+    Checkpointer::start(state, remembered.collect())
 }
 
 fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {

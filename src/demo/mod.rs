@@ -19,9 +19,9 @@ use crate::cli::RunArgs;
 use crate::daemon;
 use crate::error::BoxError;
 use crate::item::{Identity, Input, Line, Outcome, Record, Text};
-use crate::pipeline::{self, Board, Parts};
+use crate::pipeline::{self, Parts, Status};
 use crate::sink::{Body, Encoder, Sink, Style, Wanted};
-use crate::source::{Keeps, Source};
+use crate::source::{Durability, Source};
 use crate::telemetry::{self, Progress, ProgressMode, Stats, Summary};
 use server::{HOSTS, Server, USER_DELAY};
 
@@ -87,7 +87,7 @@ async fn ten_users(hosts: &[SocketAddr]) -> Result<(), BoxError> {
         let urls = (1..=10).map(|n| format!("http://{}/users/{n}", hosts[0])).collect();
         let shown = Shown::default();
         let start = Instant::now();
-        fetch(urls, &args(Some(concurrency)), &Board::default(), vec![Box::new(shown.clone())]).await?;
+        fetch(urls, &args(Some(concurrency)), &Status::default(), vec![Box::new(shown.clone())]).await?;
         let took = start.elapsed();
         say(&format!("{} users in {:.2} s  {}\n", shown.ok(), took.as_secs_f64(), bar(took)))?;
     }
@@ -96,13 +96,13 @@ async fn ten_users(hosts: &[SocketAddr]) -> Result<(), BoxError> {
 
 async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::Line>) -> Result<(), BoxError> {
     let url = |n: u32| format!("http://{}/items/{n}", hosts[n as usize % hosts.len()]);
-    let (board, stats, shown) = (Board::default(), Stats::default(), Shown::default());
+    let (status, stats, shown) = (Status::default(), Stats::default(), Shown::default());
     let start = Instant::now();
-    let progress = line.map(|line| Progress::start(line, board.clone(), stats.clone(), None));
+    let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone(), None));
     let sinks: Vec<Box<dyn Sink>> = vec![Box::new(shown.clone()), Box::new(stats.clone())];
-    fetch((1..=STREAM).map(url).collect(), &args(None), &board, sinks).await?;
+    fetch((1..=STREAM).map(url).collect(), &args(None), &status, sinks).await?;
     drop(progress);
-    say(&format!("\n{}", Summary::of(&board, &stats, start.elapsed())))?;
+    say(&format!("\n{}", Summary::of(&status, &stats, start.elapsed())))?;
     say(&format!(
         "\n{}\n",
         bold("Three of the records: one that went well, one that was tried again, one that is not there")
@@ -114,7 +114,7 @@ async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::Line>) -> 
 }
 
 /// One run, as `fetchd` with these arguments would do it.
-async fn fetch(urls: Vec<String>, args: &RunArgs, board: &Board, sinks: Vec<Box<dyn Sink>>) -> Result<(), BoxError> {
+async fn fetch(urls: Vec<String>, args: &RunArgs, status: &Status, sinks: Vec<Box<dyn Sink>>) -> Result<(), BoxError> {
     let config = args.config().map_err(|report| report.to_string())?;
     let parts = Parts {
         threads: None,
@@ -124,17 +124,17 @@ async fn fetch(urls: Vec<String>, args: &RunArgs, board: &Board, sinks: Vec<Box<
         settle: None,
         hosts: None,
     };
-    pipeline::run(parts, &daemon::settings(&config), board, stream::pending()).await?;
+    pipeline::run(parts, &daemon::settings(&config), status, stream::pending()).await?;
     Ok(())
 }
 
 fn source(urls: Vec<String>) -> Source {
     let line = |(url, seq): (String, u64)| {
-        let id = Identity { journal: None, source: None, file: None, seq };
-        Ok(Input::Line(Line { id, text: Text::Whole(Bytes::from(url)), place: None }))
+        let id = Identity { state_id: None, source: None, file: None, seq };
+        Ok(Input::Line(Line { id, text: Text::Whole(Bytes::from(url)), position: None }))
     };
     let lines = stream::iter(urls.into_iter().zip(1..).map(line)).boxed();
-    Source::new(lines, Keeps::Nothing)
+    Source::new(lines, Durability::Ephemeral)
 }
 
 /// A sink that counts, and keeps one record of each sort to show.

@@ -1,7 +1,7 @@
-//! The few things that durable state asks of a file system, behind a trait: so that a test can crash it anywhere.
+//! The file system operations that durable state needs, behind a trait, so that tests can crash at any of them.
 //!
 //! A journal, a checkpoint and an output are right only because of the order in which they write, sync and rename. Each
-//! sync has a name ([`Site`]), and `tests/crash/` shows for each that it is needed.
+//! fsync has a name ([`SyncPoint`]), and `tests/crash/` shows for each that it is needed.
 
 mod real;
 mod resolved;
@@ -56,7 +56,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// What the system says; nothing in the directory can be believed then.
-    fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()>;
+    fn sync_dir(&self, dir: &Path, point: SyncPoint) -> io::Result<()>;
 
     /// Bytes that can still be written below this directory.
     ///
@@ -95,7 +95,7 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// What the system says. What was not synced before may be lost, whatever a second call says.
-    fn sync(&self, site: Site) -> io::Result<()>;
+    fn sync(&self, point: SyncPoint) -> io::Result<()>;
 
     /// Takes the lock that one process can have, and says whether it got it. It ends with the file.
     ///
@@ -118,7 +118,7 @@ pub enum Mode {
 
 /// The places where something is made to last. Each is there for a crash that its name tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Site {
+pub enum SyncPoint {
     /// The data directory has its name, so that what is in it is found.
     DataDir,
     /// Lines are accepted: they may be fetched and recorded, so they must not come again under other numbers.
@@ -154,7 +154,7 @@ pub struct FileId {
 /// Up to where an output is accounted for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Position {
+pub struct OutputPosition {
     /// The file.
     pub file: FileId,
     /// Its number among the files of an output that is rotated.
@@ -169,7 +169,7 @@ pub struct Mark {
     /// The sink's name; empty when it has none.
     pub sink: Arc<str>,
     /// Where it is.
-    pub position: Position,
+    pub position: OutputPosition,
     /// The file.
     pub file: Arc<dyn DiskFile>,
     /// Its name, for messages.
@@ -209,7 +209,7 @@ fn is_full(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// Any other error, at once.
-pub fn patiently<T>(place: &Path, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub fn retry_while_full<T>(place: &Path, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     const EVERY: Duration = Duration::from_secs(1);
     let mut is_waiting = false;
     loop {

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Disk, DiskFile, FileId, Mode, Site};
+use super::{Disk, DiskFile, FileId, Mode, SyncPoint};
 
 /// The file system of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +45,7 @@ impl Disk for RealDisk {
         fs::create_dir_all(dir)
     }
 
-    fn sync_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
+    fn sync_dir(&self, dir: &Path, _point: SyncPoint) -> io::Result<()> {
         // What is above a relative path of one part is here.
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         File::open(dir)?.sync_all()
@@ -95,7 +95,7 @@ impl DiskFile for Open {
         Ok(self.file.metadata()?.len())
     }
 
-    fn sync(&self, _site: Site) -> io::Result<()> {
+    fn sync(&self, _point: SyncPoint) -> io::Result<()> {
         self.file.sync_data()
     }
 

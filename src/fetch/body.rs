@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, ReadBuf};
 use super::chunks::Chunks;
 use super::decode::{Coding, decoder};
 use super::{Keep, Oversize};
-use crate::item::{Attempt, Body, CHUNK, Failure, Held, Kind, Sent};
+use crate::item::{Attempt, Body, CHUNK, Failure, Kind, Reservation, Sent};
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug)]
@@ -42,13 +42,13 @@ pub(super) async fn receive(
     mut chunks: Chunks,
     announced: &Announced,
     rules: BodyRules,
-    held: Held,
+    reservation: Reservation,
 ) -> Result<Body, Attempt> {
     let plain_length = announced.length.filter(|_| announced.codings.is_empty());
     if rules.oversize == Oversize::Fail && plain_length.is_some_and(|length| length > rules.max_body) {
         return Err(too_large(rules.max_body));
     }
-    let mut receiver = Receiver::new(rules, held, plain_length);
+    let mut receiver = Receiver::new(rules, reservation, plain_length);
     if announced.codings.is_empty() {
         while let Some(chunk) = chunks.try_next().await.map_err(Attempt::Failed)? {
             if receiver.take(&chunk)? == Go::Stop {
@@ -110,7 +110,7 @@ enum Go {
 /// Takes the decoded bytes as they come.
 struct Receiver {
     rules: BodyRules,
-    held: Held,
+    reservation: Reservation,
     /// The whole length, when it is known.
     length: Option<u64>,
     data: Vec<u8>,
@@ -120,12 +120,12 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn new(rules: BodyRules, held: Held, length: Option<u64>) -> Self {
+    fn new(rules: BodyRules, reservation: Reservation, length: Option<u64>) -> Self {
         let expected = length.unwrap_or(0).min(CHUNK).min(rules.max_body);
         let capacity = if rules.keep == Keep::Bodies { usize::try_from(expected).unwrap_or(0) } else { 0 };
         Self {
             rules,
-            held,
+            reservation,
             length,
             data: Vec::with_capacity(capacity),
             bytes: 0,
@@ -153,14 +153,14 @@ impl Receiver {
     }
 
     fn store(&mut self, chunk: &[u8]) -> Result<(), Attempt> {
-        if !self.held.grow_to(self.bytes) {
+        if !self.reservation.grow_to(self.bytes) {
             let need = self.length.unwrap_or(self.rules.max_body).min(self.rules.max_body);
             return Err(Attempt::NoMemory { need: need.max(self.bytes) });
         }
         // The buffer grows with what is held, not by doubling on its own.
         if self.data.capacity() - self.data.len() < chunk.len() && self.bytes > CHUNK {
-            let held = usize::try_from(self.held.bytes().min(self.rules.max_body)).unwrap_or(usize::MAX);
-            self.data.reserve_exact((held - self.data.len()).max(chunk.len()));
+            let reservation = usize::try_from(self.reservation.bytes().min(self.rules.max_body)).unwrap_or(usize::MAX);
+            self.data.reserve_exact((reservation - self.data.len()).max(chunk.len()));
         }
         self.data.extend_from_slice(chunk);
         Ok(())
@@ -170,8 +170,8 @@ impl Receiver {
         let sha256 = self.digest.take().and_then(|digest| digest.finish().as_ref().try_into().ok());
         self.data.shrink_to_fit();
         let data = Bytes::from(self.data);
-        let held = (self.rules.keep == Keep::Bodies).then_some(self.held);
-        Body { data, bytes: self.bytes, sha256, truncated: self.truncated, held }
+        let reservation = (self.rules.keep == Keep::Bodies).then_some(self.reservation);
+        Body { data, bytes: self.bytes, sha256, truncated: self.truncated, reservation }
     }
 }
 

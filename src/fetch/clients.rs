@@ -9,7 +9,7 @@ use super::pem::{read_authorities, read_identity};
 use super::{FetchConfig, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::{HostPattern, Patterns, host_name, port_of};
-use crate::item::{Connection, Home, Job, POOL_IDLE_TIMEOUT};
+use crate::item::{Connection, CredentialScope, Job, POOL_IDLE_TIMEOUT};
 
 /// The bytes that an HTTP/2 server may send before they are read: of one body, and of all bodies of a connection.
 const HTTP2_WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
@@ -90,7 +90,9 @@ impl Clients {
         let url = &job.request.url;
         let rules = || self.hosts.matching(host_name(url), port_of(url));
         let verify = rules().find_map(|rule| rule.verify).unwrap_or_default();
-        let identity = rules().find_map(|rule| rule.identity.as_ref()).filter(|_| job.home == Home::Here);
+        let identity = rules()
+            .find_map(|rule| rule.identity.as_ref())
+            .filter(|_| job.credential_scope == CredentialScope::OwnHost);
         let asked_for = |pair: &&Pair| pair.verify == verify && pair.identity.as_ref() == identity;
         let pair = self.others.iter().find(asked_for).unwrap_or(&self.usual);
         match job.connection {

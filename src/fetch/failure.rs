@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use url::{Host, Url};
 
 use super::dns::Unresolved;
-use super::route;
+use super::reachability;
 use crate::error::Chain;
 use crate::hosts::host_name;
 use crate::item::{Failure, Kind, Sent};
@@ -85,7 +85,7 @@ fn is_starved(error: &(dyn Error + 'static), url: &Url) -> bool {
     }
     // No port was free; but for want of any way to it, an IPv6 address fails alike. The resolver gives none out then.
     match url.host() {
-        Some(Host::Ipv6(address)) => route::to(address.into()).is_ok(),
+        Some(Host::Ipv6(address)) => reachability::check(address.into()).is_ok(),
         _ => true,
     }
 }

@@ -1,5 +1,5 @@
-//! Which addresses may be dialled. Pure: the registries' word on an address (`special`), what it carries (`embedded`), and
-//! the operator's own lists on top.
+//! The address guard: which addresses may be dialled. Pure: the IANA registries (`iana_ranges`), IPv4 addresses embedded
+//! in IPv6 ones (`embedded`), and the operator's `network.allow` and `network.deny` on top.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::NetworkConfig;
 use super::embedded::embedded_in;
-use super::special::{Reach, reach};
+use super::iana_ranges::{Reach, reach};
 use crate::units::Network;
 
 /// Says which addresses may be dialled.

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use super::FetchConfig;
 use super::decode::ACCEPT_ENCODING;
 use crate::hosts::{HostPattern, Patterns, host_name, port_of};
-use crate::item::{Connection, Home, Job, parse_header};
+use crate::item::{Connection, CredentialScope, Job, parse_header};
 
 /// The configured headers.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ impl HeaderTable {
     /// The headers of this job's request.
     pub fn of(&self, job: &Job) -> HeaderMap {
         let mut headers = self.everywhere.clone();
-        if job.home == Home::Here {
+        if job.credential_scope == CredentialScope::OwnHost {
             let own = job.own_url();
             let matching: Vec<_> = self.hosts.matching(host_name(own), port_of(own)).collect();
             for of_pattern in matching.into_iter().rev().chain([&self.command_line]) {

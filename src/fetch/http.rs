@@ -17,7 +17,7 @@ use super::failure::{before_answer, refused_by_proxy};
 use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
-use crate::item::{Answer, Attempt, Failure, Held, Job, Kind, RetryAfter, Sent};
+use crate::item::{Attempt, Failure, Job, Kind, Reservation, Response, RetryAfter, Sent};
 use crate::open_files;
 
 /// Media types are short; a longer one is kept out of memory that nobody has counted.
@@ -88,7 +88,7 @@ impl Http {
         Ok(Self { clients, proxy, guard, headers, rules, show_headers, told_of_shortage: Once::new() })
     }
 
-    async fn attempt(&self, job: &Job, held: Held) -> Attempt {
+    async fn attempt(&self, job: &Job, reservation: Reservation) -> Attempt {
         if let Err(forbidden) = self.check_literal(&job.request.url) {
             return Attempt::Failed(forbidden);
         }
@@ -105,8 +105,8 @@ impl Http {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
         let ttfb = start.elapsed();
-        match self.receive(job, response, held, ttfb).await {
-            Ok(answer) => Attempt::Answer(Box::new(answer)),
+        match self.receive(job, response, reservation, ttfb).await {
+            Ok(answer) => Attempt::Response(Box::new(answer)),
             Err(attempt) => attempt,
         }
     }
@@ -134,7 +134,7 @@ impl Http {
 
     /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
     fn rules_for(&self, job: &Job) -> BodyRules {
-        match job.aside {
+        match job.parked {
             None => self.rules,
             Some(_) => {
                 BodyRules { max_body: MOST_OF_ROBOTS, oversize: Oversize::Truncate, keep: Keep::Bodies, digest: false }
@@ -158,9 +158,9 @@ impl Http {
         &self,
         job: &Job,
         response: reqwest::Response,
-        held: Held,
+        reservation: Reservation,
         ttfb: Duration,
-    ) -> Result<Answer, Attempt> {
+    ) -> Result<Response, Attempt> {
         let method = &job.request.method;
         check_framing(&response).map_err(|message| failed(Kind::Protocol, message))?;
         let status = response.status();
@@ -183,20 +183,20 @@ impl Http {
                 && !headers.contains_key(header::TRANSFER_ENCODING),
         };
         let shown_headers = self.show_headers.then(|| copy(headers));
-        let mut body = receive(Chunks::of(response), &announced, self.rules_for(job), held).await?;
-        if let Some(held) = &mut body.held {
+        let mut body = receive(Chunks::of(response), &announced, self.rules_for(job), reservation).await?;
+        if let Some(reservation) = &mut body.reservation {
             let beside_the_body =
                 shown_headers.as_ref().map_or(0, size_of) + content_type.as_deref().map_or(0, str::len);
-            held.shrink_to(body.data.len() as u64 + beside_the_body as u64);
+            reservation.shrink_to(body.data.len() as u64 + beside_the_body as u64);
         }
         let headers = shown_headers;
-        Ok(Answer { status, version, ip, content_type, content_length, location, retry_after, headers, body, ttfb })
+        Ok(Response { status, version, ip, content_type, content_length, location, retry_after, headers, body, ttfb })
     }
 }
 
 impl Fetch for Http {
-    fn attempt<'a>(&'a self, job: &'a Job, held: Held) -> BoxFuture<'a, Attempt> {
-        self.attempt(job, held).boxed()
+    fn attempt<'a>(&'a self, job: &'a Job, reservation: Reservation) -> BoxFuture<'a, Attempt> {
+        self.attempt(job, reservation).boxed()
     }
 }
 

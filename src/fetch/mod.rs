@@ -1,4 +1,4 @@
-//! Fetching: one attempt on the wire. In comes a job, out goes what happened; the schedule judges it.
+//! Fetching: one attempt on the wire. In: a job. Out: an [`Attempt`], on which the schedule decides.
 
 mod body;
 mod chunks;
@@ -11,9 +11,9 @@ mod failure;
 mod guard;
 mod headers;
 mod http;
+mod iana_ranges;
 mod pem;
-mod route;
-mod special;
+mod reachability;
 
 use futures::future::BoxFuture;
 
@@ -25,14 +25,14 @@ pub use headers::HeaderTable;
 pub use http::{Http, HttpSettings, Keep};
 pub use pem::{Unusable, read_authorities, read_identity};
 
-use crate::item::{Attempt, Held, Job};
+use crate::item::{Attempt, Job, Reservation};
 
 /// Makes one attempt at a job's request.
 ///
 /// An implementer reports what happened and decides nothing: no retry, no redirect, no waiting for anything but the
 /// network. It may be dropped at any await (the attempt's time limit, the end of the run). It keeps the body within
-/// `held`, grows it without waiting, and reports [`Attempt::NoMemory`] when it cannot.
+/// `reservation`, grows it without waiting, and reports [`Attempt::NoMemory`] when it cannot.
 pub trait Fetch: Send + Sync {
-    /// One attempt at `job.request`; the body it brings lives in `held`.
-    fn attempt<'a>(&'a self, job: &'a Job, held: Held) -> BoxFuture<'a, Attempt>;
+    /// One attempt at `job.request`; the body it brings lives in `reservation`.
+    fn attempt<'a>(&'a self, job: &'a Job, reservation: Reservation) -> BoxFuture<'a, Attempt>;
 }

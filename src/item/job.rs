@@ -34,14 +34,14 @@ pub struct Job {
     pub sent: Duration,
     /// What the next request is to the line.
     pub next: Next,
-    /// Its own request, while it goes for its site's robots.txt.
-    pub aside: Option<Box<Aside>>,
+    /// Its own request, while it fetches its origin's robots.txt.
+    pub parked: Option<Box<ParkedRequest>>,
     /// Whether its site's robots.txt was asked.
-    pub leave: Leave,
+    pub robots_check: RobotsCheck,
     /// The redirects followed.
     pub hops: Vec<Hop>,
     /// Whether it still is at the host of its own URL.
-    pub home: Home,
+    pub credential_scope: CredentialScope,
     /// The last thing that went wrong, for lines whose time runs out while they wait.
     pub last_error: Option<Box<str>>,
     /// Body memory to reserve before the next start, when more than the usual chunk.
@@ -70,10 +70,10 @@ impl Job {
             starved: 0,
             sent: Duration::ZERO,
             next: Next::Attempt,
-            aside: None,
-            leave: Leave::Unasked,
+            parked: None,
+            robots_check: RobotsCheck::Pending,
             hops: Vec::new(),
-            home: Home::Here,
+            credential_scope: CredentialScope::OwnHost,
             last_error: None,
             reserve: None,
             time_limit: Duration::ZERO,
@@ -84,7 +84,7 @@ impl Job {
 
     /// The line's own URL: the first one that redirected it, or else the one at hand.
     pub fn own_url(&self) -> &Url {
-        let request = self.aside.as_ref().map_or(&self.request, |aside| &aside.request);
+        let request = self.parked.as_ref().map_or(&self.request, |parked| &parked.request);
         self.hops.first().map_or(&request.url, |hop| &hop.url)
     }
 }
@@ -100,13 +100,13 @@ pub struct Hop {
     pub status: StatusCode,
 }
 
-/// What a line puts aside while it goes for its site's robots.txt.
+/// A line's own request, parked while the robots.txt of its origin is fetched.
 #[derive(Debug)]
-pub struct Aside {
+pub struct ParkedRequest {
     /// Its own request.
     pub request: Request,
     /// Whether credentials may still travel with it.
-    pub home: Home,
+    pub credential_scope: CredentialScope,
     /// Its own retries so far.
     pub retries: u32,
     /// The number of its host in the schedule's table.
@@ -117,11 +117,11 @@ pub struct Aside {
 
 /// Whether the request at hand was found to be one that its site's robots.txt allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leave {
+pub enum RobotsCheck {
     /// Nobody asked.
-    Unasked,
+    Pending,
     /// It is allowed.
-    Granted,
+    Allowed,
 }
 
 /// What a request is to its line: only attempts count as `attempts`.
@@ -135,17 +135,17 @@ pub enum Next {
 
 /// Whether credentials may still travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Home {
+pub enum CredentialScope {
     /// At the host of the line's own URL.
-    Here,
+    OwnHost,
     /// A redirect led elsewhere once; there is no way back.
-    Left,
+    OtherHost,
 }
 
 /// How long the client keeps an idle connection; the schedule counts on it.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What becomes of the connection after the answer.
+/// What becomes of the connection after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
     /// It may stay open for reuse, in the pool of this key.

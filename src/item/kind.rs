@@ -3,11 +3,11 @@
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Final answer 2xx, received whole.
+    /// Final response 2xx, received whole.
     Ok,
-    /// Final answer with any other status, received whole.
+    /// Final response with any other status, received whole.
     HttpError,
-    /// No whole answer, or a redirect hop was refused.
+    /// No whole response, or a redirect hop was refused.
     Failed,
     /// No request was sent for this line.
     Rejected,

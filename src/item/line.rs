@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::Place;
+use super::Position;
 use super::redact::{cut_before_password, redact};
 
 /// Which line this is: stable over restarts of a durable source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     /// The name of the data directory that remembers it, when one does. It tells apart runs that share an output.
-    pub journal: Option<Arc<str>>,
+    pub state_id: Option<Arc<str>>,
     /// The source's name, when the configuration gives it one.
     pub source: Option<Arc<str>>,
     /// The path, when the source reads several.
@@ -38,7 +38,7 @@ pub struct Line {
     /// Its text.
     pub text: Text,
     /// Where it ends, if a restart can go on from there.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
 }
 
 /// The text of a line, without its LF.

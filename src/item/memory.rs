@@ -1,6 +1,6 @@
-//! Memory for bodies, counted in KiB over all requests on the wire and all records not yet written.
+//! Memory for bodies (`limits.body_memory`), counted in KiB over all requests on the wire and all records not yet written.
 //!
-//! Nobody waits while holding some: a body that cannot grow gives everything back and its request starts over.
+//! Nobody waits while holding some: a body that cannot grow releases its reservation and its request starts over.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ pub const CHUNK: u64 = 64 << 10;
 
 /// The budget `limits.body_memory`.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub struct BodyMemory {
     kib: Arc<Semaphore>,
     total: usize,
     // One line at a time, the oldest, may exceed the budget: without it ordered output could wait for ever.
     overdraft: Arc<Semaphore>,
 }
 
-impl Memory {
+impl BodyMemory {
     /// A budget of so many bytes.
     pub fn new(bytes: u64) -> Self {
         let total = to_kib(bytes) as usize;
@@ -26,22 +26,22 @@ impl Memory {
     }
 
     /// Takes `bytes` if they are there now.
-    pub fn try_hold(&self, bytes: u64) -> Option<Held> {
+    pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
         let permit = Arc::clone(&self.kib).try_acquire_many_owned(to_kib(bytes)).ok()?;
-        Some(Held { permit, limit: None, _overdraft: None })
+        Some(Reservation { permit, limit: None, _overdraft: None })
     }
 
     /// Waits for `bytes`; those who wait come first, in their order.
-    pub async fn hold(&self, bytes: u64) -> Option<Held> {
+    pub async fn reserve(&self, bytes: u64) -> Option<Reservation> {
         let permit = Arc::clone(&self.kib).acquire_many_owned(to_kib(bytes)).await.ok()?;
-        Some(Held { permit, limit: None, _overdraft: None })
+        Some(Reservation { permit, limit: None, _overdraft: None })
     }
 
     /// Lends up to `bytes` beyond the budget, to one line at a time.
-    pub fn try_overdraft(&self, bytes: u64) -> Option<Held> {
+    pub fn try_overdraft(&self, bytes: u64) -> Option<Reservation> {
         let overdraft = Arc::clone(&self.overdraft).try_acquire_owned().ok()?;
         let permit = Arc::clone(&self.kib).try_acquire_many_owned(0).ok()?;
-        Some(Held { permit, limit: Some(bytes), _overdraft: Some(overdraft) })
+        Some(Reservation { permit, limit: Some(bytes), _overdraft: Some(overdraft) })
     }
 
     /// Waits until nobody has the overdraft.
@@ -56,16 +56,16 @@ impl Memory {
     }
 }
 
-/// Body memory in someone's hands; dropped, it goes home.
+/// Body memory in someone's hands; dropped, it is released.
 #[derive(Debug)]
-pub struct Held {
+pub struct Reservation {
     permit: OwnedSemaphorePermit,
     // With an overdraft: how much was lent.
     limit: Option<u64>,
     _overdraft: Option<OwnedSemaphorePermit>,
 }
 
-impl Held {
+impl Reservation {
     /// How many bytes are held.
     pub fn bytes(&self) -> u64 {
         self.limit.unwrap_or((self.permit.num_permits() as u64) << 10)
@@ -107,23 +107,23 @@ mod tests {
 
     #[test]
     fn memory_grows_in_steps_and_goes_home() {
-        let memory = Memory::new(256 << 10);
-        let mut held = memory.try_hold(CHUNK).unwrap();
-        assert!(held.grow_to(CHUNK + 1));
-        assert_eq!(held.bytes(), 128 << 10);
-        assert!(!held.grow_to(257 << 10), "more than there is");
-        assert!(held.grow_to(256 << 10), "exactly what is left, though less than a step");
-        assert!(memory.try_hold(1).is_none());
-        held.shrink_to(700);
+        let memory = BodyMemory::new(256 << 10);
+        let mut reservation = memory.try_reserve(CHUNK).unwrap();
+        assert!(reservation.grow_to(CHUNK + 1));
+        assert_eq!(reservation.bytes(), 128 << 10);
+        assert!(!reservation.grow_to(257 << 10), "more than there is");
+        assert!(reservation.grow_to(256 << 10), "exactly what is left, though less than a step");
+        assert!(memory.try_reserve(1).is_none());
+        reservation.shrink_to(700);
         assert_eq!(memory.in_use(), 1 << 10);
-        drop(held);
+        drop(reservation);
         assert_eq!(memory.in_use(), 0);
     }
 
     #[test]
     fn one_line_at_a_time_may_exceed_the_budget() {
-        let memory = Memory::new(CHUNK);
-        let _all = memory.try_hold(CHUNK).unwrap();
+        let memory = BodyMemory::new(CHUNK);
+        let _all = memory.try_reserve(CHUNK).unwrap();
         let mut lent = memory.try_overdraft(1 << 20).unwrap();
         assert!(lent.grow_to(1 << 20) && !lent.grow_to((1 << 20) + 1));
         assert!(memory.try_overdraft(1).is_none());

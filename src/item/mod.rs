@@ -1,8 +1,9 @@
-//! What travels, in the order it comes to be: line → request → job → answer → record.
+//! What travels, in the order it comes to be: line → request → job → response → record.
 //!
 //! One URL is one [`Ticket`] from acceptance to settlement; everything else here is what is known about it so far.
 
-mod answer;
+mod attempt;
+mod done_ranges;
 mod job;
 mod json;
 mod kind;
@@ -11,18 +12,17 @@ mod memory;
 mod record;
 mod redact;
 mod request;
-mod settled;
 mod target;
 mod ticket;
 
-pub use answer::{Answer, Attempt, Body, Failure, RetryAfter, Sent};
-pub use job::{Aside, Connection, Home, Hop, Job, Leave, Next, POOL_IDLE_TIMEOUT};
+pub use attempt::{Attempt, Body, Failure, Response, RetryAfter, Sent};
+pub use done_ranges::{DoneRanges, FileGeneration, Position};
+pub use job::{Connection, CredentialScope, Hop, Job, Next, POOL_IDLE_TIMEOUT, ParkedRequest, RobotsCheck};
 pub use json::compact;
 pub use kind::{Kind, Outcome, Retry};
 pub use line::{Echo, EchoInput, Identity, Input, Line, Text};
-pub use memory::{CHUNK, Held, Memory};
+pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use record::{Done, Record, Times};
 pub use request::{Extra, Rejection, Request, parse, parse_header};
-pub use settled::{Place, Settled, Stretch};
 pub use target::check_url;
 pub use ticket::{Receipt, Room, Ticket, Window};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::{Answer, Echo, Hop, Identity, Job, Kind, Outcome, Rejection, Ticket};
+use super::{Echo, Hop, Identity, Job, Kind, Outcome, Rejection, Response, Ticket};
 
 /// The one result of one line.
 #[derive(Debug)]
@@ -22,9 +22,9 @@ pub struct Record {
     pub method: Method,
     /// How it ended.
     pub outcome: Outcome,
-    /// The final answer, if there is one.
-    pub answer: Option<Box<Answer>>,
-    /// The status to show when there is no final answer: that of the last hop.
+    /// The final response, if there is one.
+    pub response: Option<Box<Response>>,
+    /// The status to show when there is no final response: that of the last hop.
     pub hop_status: Option<StatusCode>,
     /// Requests sent, redirects not counted.
     pub attempts: u32,
@@ -57,7 +57,7 @@ impl Record {
             final_url: None,
             method: Method::GET,
             outcome: rejection.kind.outcome(0),
-            answer: None,
+            response: None,
             hop_status: None,
             attempts: 0,
             hops: Vec::new(),
@@ -83,10 +83,10 @@ pub struct Done {
 
 impl Job {
     /// Settles the line.
-    pub fn settle(self, answer: Option<Box<Answer>>, error: Option<(Kind, String)>, now: Duration) -> Done {
+    pub fn settle(self, response: Option<Box<Response>>, error: Option<(Kind, String)>, now: Duration) -> Done {
         let outcome = match error.as_ref().map_or(Outcome::Ok, |(kind, _)| kind.outcome(self.attempts)) {
-            // An `http_error` without an answer to show would name no status.
-            Outcome::HttpError if answer.is_none() => Outcome::Failed,
+            // An `http_error` without a response to show would name no status.
+            Outcome::HttpError if response.is_none() => Outcome::Failed,
             outcome => outcome,
         };
         let (method, url, final_url) = match self.hops.first() {
@@ -101,7 +101,7 @@ impl Job {
             method,
             outcome,
             hop_status: self.hops.last().map(|hop| hop.status),
-            answer,
+            response,
             attempts: self.attempts,
             hops: self.hops,
             times: Times { started: self.started, elapsed: now.saturating_sub(self.accepted), wire: self.wire },

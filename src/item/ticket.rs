@@ -1,13 +1,13 @@
 //! The ticket: one accepted line's place in the window.
 //!
-//! It is handed out by the feed, travels with the line and ends in the settle stage. Silence means "not done": only
+//! The feed issues it, it travels with the line and ends in the settle stage. Silence means "not done": only
 //! [`Ticket::done`] yields the receipt that a source may settle.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Identity, Line, Place};
+use super::{Identity, Line, Position};
 
 /// How many lines, and bytes of lines, may be accepted and not yet settled.
 #[derive(Clone, Debug)]
@@ -41,11 +41,11 @@ impl Window {
     }
 
     /// Waits until the line's bytes fit too, and hands out its ticket. A line longer than the window takes all of it.
-    pub async fn ticket(&self, room: Room, line: &Line, turn: u64, source: usize) -> Option<Ticket> {
+    pub async fn ticket(&self, room: Room, line: &Line, ordinal: u64, source: usize) -> Option<Ticket> {
         let bytes = u32::try_from(line.text.len().min(self.most_bytes)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
-        let (id, place) = (line.id.clone(), line.place.clone());
-        Some(Ticket { turn, source, id, place, _line: room.0, _bytes: bytes })
+        let (id, position) = (line.id.clone(), line.position.clone());
+        Some(Ticket { ordinal, source, id, position, _line: room.0, _bytes: bytes })
     }
 
     /// Lines accepted and not settled.
@@ -58,13 +58,13 @@ impl Window {
 #[derive(Debug)]
 pub struct Ticket {
     /// Counts accepted lines of all sources, from 0 and without gaps.
-    pub turn: u64,
+    pub ordinal: u64,
     /// The number of its source.
     pub source: usize,
     /// The line's identity.
     pub id: Identity,
     /// Where the line ends, if a restart can go on from there.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
     _line: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
 }
@@ -72,7 +72,7 @@ pub struct Ticket {
 impl Ticket {
     /// Says that the line's record is as durable as every sink makes it.
     pub fn done(self) -> Receipt {
-        Receipt { source: self.source, id: self.id, place: self.place }
+        Receipt { source: self.source, id: self.id, position: self.position }
     }
 }
 
@@ -84,5 +84,5 @@ pub struct Receipt {
     /// The line's identity.
     pub id: Identity,
     /// Where the line ends, if a restart can go on from there.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
 }

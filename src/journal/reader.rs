@@ -1,11 +1,11 @@
-//! Reads a journal, behind its writer. Lines whose batch is damaged come out as lost, so that each has its result.
+//! Reads a journal behind its writer. The lines of a damaged batch come out as lost, so that each has its record.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use super::walk::Whole;
-use super::{Found, Segment, Shelf, Walk};
+use super::scan::ValidBatch;
+use super::{Scanned, Segment, SegmentIndex, SegmentScan};
 use crate::disk::Mode;
 use crate::item::Text;
 
@@ -15,13 +15,13 @@ const MOST_LOST: u64 = 1024;
 /// A place in a journal.
 #[derive(Debug)]
 pub struct Reader {
-    shelf: Arc<Shelf>,
+    index: Arc<SegmentIndex>,
     /// The number of the next line.
     next: u64,
     /// The segment that is being read.
     at: Option<At>,
     /// A batch that was read before its turn came.
-    ahead: Option<Whole>,
+    ahead: Option<ValidBatch>,
 }
 
 /// A place in a segment.
@@ -29,12 +29,12 @@ pub struct Reader {
 struct At {
     /// The number of the segment's first line.
     first: u64,
-    walk: Walk,
+    scan: SegmentScan,
 }
 
 /// What was read.
 #[derive(Debug)]
-pub enum Taken {
+pub enum ReadBatch {
     /// Lines with their numbers, in order.
     Lines(Vec<(u64, Text)>),
     /// All lines that there are have been read.
@@ -43,8 +43,8 @@ pub enum Taken {
 
 impl Reader {
     /// Begins with the line of this number.
-    pub fn new(shelf: Arc<Shelf>, next: u64) -> Self {
-        Self { shelf, next, at: None, ahead: None }
+    pub fn new(index: Arc<SegmentIndex>, next: u64) -> Self {
+        Self { index, next, at: None, ahead: None }
     }
 
     /// The number of the next line.
@@ -56,11 +56,11 @@ impl Reader {
     ///
     /// # Errors
     /// What the system says.
-    pub fn take(&mut self) -> io::Result<Taken> {
+    pub fn take(&mut self) -> io::Result<ReadBatch> {
         loop {
-            let until = self.shelf.next();
+            let until = self.index.next();
             if self.next >= until {
-                return Ok(Taken::UpToDate);
+                return Ok(ReadBatch::UpToDate);
             }
             let ahead = match self.ahead.take() {
                 None => self.next_batch()?,
@@ -70,12 +70,12 @@ impl Reader {
                 Some(batch) if batch.last() < self.next => {}
                 Some(batch) if batch.first() <= self.next => {
                     let from = std::mem::replace(&mut self.next, batch.last() + 1);
-                    return Ok(Taken::Lines(batch.lines().filter(|(seq, _)| *seq >= from).collect()));
+                    return Ok(ReadBatch::Lines(batch.lines().filter(|(seq, _)| *seq >= from).collect()));
                 }
                 ahead => {
-                    let end = ahead.as_ref().map_or(until, Whole::first).min(self.next + MOST_LOST);
+                    let end = ahead.as_ref().map_or(until, ValidBatch::first).min(self.next + MOST_LOST);
                     self.ahead = ahead;
-                    return Ok(Taken::Lines(self.lost_before(end)));
+                    return Ok(ReadBatch::Lines(self.lost_before(end)));
                 }
             }
         }
@@ -83,12 +83,12 @@ impl Reader {
 
     fn lost_before(&mut self, end: u64) -> Vec<(u64, Text)> {
         let from = std::mem::replace(&mut self.next, end);
-        tracing::warn!(journal = %self.shelf.dir.display(), "lines {from} to {} are lost: the journal is damaged", end - 1);
+        tracing::warn!(journal = %self.index.dir.display(), "lines {from} to {} are lost: the journal is damaged", end - 1);
         (from..end).map(|seq| (seq, Text::Lost)).collect()
     }
 
     /// The next batch that is whole, if there is one.
-    fn next_batch(&mut self) -> io::Result<Option<Whole>> {
+    fn next_batch(&mut self) -> io::Result<Option<ValidBatch>> {
         loop {
             let Some(at) = &mut self.at else {
                 self.at = Some(self.go(|segments, next| {
@@ -96,18 +96,18 @@ impl Reader {
                 })?);
                 continue;
             };
-            let (first, offset) = (at.first, at.walk.offset());
+            let (first, offset) = (at.first, at.scan.offset());
             let (length, is_last) = {
-                let held = self.shelf.held();
-                let segment = held.segments.iter().find(|segment| segment.first == first);
-                let is_last = held.segments.back().is_none_or(|last| last.first <= first);
+                let state = self.index.state();
+                let segment = state.segments.iter().find(|segment| segment.first == first);
+                let is_last = state.segments.back().is_none_or(|last| last.first <= first);
                 (segment.map_or(offset, |segment| segment.length), is_last)
             };
-            match at.walk.next(length)? {
-                Found::Batch(batch) => return Ok(Some(batch)),
-                Found::Damage(_) => {}
-                Found::End if is_last => return Ok(None),
-                Found::End => {
+            match at.scan.next(length)? {
+                Scanned::Batch(batch) => return Ok(Some(batch)),
+                Scanned::Damage(_) => {}
+                Scanned::End if is_last => return Ok(None),
+                Scanned::End => {
                     self.at = Some(self.go(|segments, _| segments.iter().find(|segment| segment.first > first))?);
                 }
             }
@@ -117,12 +117,12 @@ impl Reader {
     /// Goes to the start of a segment.
     fn go(&self, pick: impl Fn(&VecDeque<Segment>, u64) -> Option<&Segment>) -> io::Result<At> {
         loop {
-            let segment = pick(&self.shelf.held().segments, self.next).cloned();
+            let segment = pick(&self.index.state().segments, self.next).cloned();
             let Segment { first, path, .. } = segment.ok_or_else(|| io::Error::other("a journal has no segments"))?;
-            match self.shelf.disk.open(&path, Mode::Read) {
-                Ok(file) => return Ok(At { first, walk: Walk::new(file) }),
+            match self.index.disk.open(&path, Mode::Read) {
+                Ok(file) => return Ok(At { first, scan: SegmentScan::new(file) }),
                 // Its lines were done, and it went in between.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.shelf.has(first) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.index.has(first) => {}
                 Err(error) => return Err(error),
             }
         }

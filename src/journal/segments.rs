@@ -1,4 +1,4 @@
-//! The files of a journal.
+//! The segment files of a journal, and their names.
 
 use std::io;
 use std::path::{Path, PathBuf};

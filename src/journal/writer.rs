@@ -1,16 +1,16 @@
-//! Appends batches to a journal. A batch is accepted when it is synced; what a crash leaves of others is cut off.
+//! Appends batches to a journal. A batch is accepted once it is synced; a torn batch after a crash is cut off.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Batch, Ending, Segment, Shelf, Torn, segments};
-use crate::disk::{Disk, DiskFile, Mode, Site, append_all};
+use super::{Batch, Segment, SegmentIndex, SegmentTail, TornTail, segments};
+use crate::disk::{Disk, DiskFile, Mode, SyncPoint, append_all};
 
 /// The end of a journal that is written to.
 #[derive(Debug)]
 pub struct Writer {
-    shelf: Arc<Shelf>,
+    index: Arc<SegmentIndex>,
     file: Arc<dyn DiskFile>,
     /// Bytes of the last segment that are accepted.
     length: u64,
@@ -25,7 +25,7 @@ pub struct Opened {
     /// Its end.
     pub writer: Writer,
     /// What came after the last whole batch, and was cut off.
-    pub torn: Torn,
+    pub torn: TornTail,
     /// How many segments were there.
     pub segments: usize,
 }
@@ -39,7 +39,7 @@ impl Writer {
     pub fn open(disk: &Arc<dyn Disk>, dir: &Path, known: u64, most: u64) -> io::Result<Opened> {
         disk.create_dir(dir)?;
         for above in dir.ancestors().skip(1).take(2) {
-            disk.sync_dir(above, Site::JournalName)?;
+            disk.sync_dir(above, SyncPoint::JournalName)?;
         }
         let mut segments = segments(disk.as_ref(), dir)?;
         for segment in &mut segments {
@@ -51,28 +51,28 @@ impl Writer {
         }
         let Some(last) = segments.last_mut() else { return Err(io::Error::other("no segment")) };
         let file = disk.open(&last.path, Mode::Append)?;
-        let Ending { end, torn, next } = Ending::of(&file, last.first)?;
+        let SegmentTail { end, torn, next } = SegmentTail::of(&file, last.first)?;
         if torn.bytes > 0 {
             file.set_len(end)?;
         }
         last.length = end;
         if found == 0 {
-            disk.sync_dir(dir, Site::JournalName)?;
+            disk.sync_dir(dir, SyncPoint::JournalName)?;
         } else {
-            file.sync(Site::JournalFound)?;
-            disk.sync_dir(dir, Site::JournalFound)?;
+            file.sync(SyncPoint::JournalFound)?;
+            disk.sync_dir(dir, SyncPoint::JournalFound)?;
         }
-        let shelf = Shelf::new(Arc::clone(disk), dir.to_owned(), segments, next.max(known + 1));
+        let index = SegmentIndex::new(Arc::clone(disk), dir.to_owned(), segments, next.max(known + 1));
         Ok(Opened {
-            writer: Self { shelf, file, length: end, most, is_torn: false },
+            writer: Self { index, file, length: end, most, is_torn: false },
             torn: torn.after(known),
             segments: found,
         })
     }
 
     /// What the reader, and who clears up, share with it.
-    pub fn shelf(&self) -> &Arc<Shelf> {
-        &self.shelf
+    pub fn index(&self) -> &Arc<SegmentIndex> {
+        &self.index
     }
 
     /// Accepts the lines of a batch: they are numbered, and last.
@@ -84,7 +84,7 @@ impl Writer {
         if batch.lines() == 0 {
             return Ok(());
         }
-        let first = self.shelf.next();
+        let first = self.index.next();
         if self.length > 0 && self.length >= self.most {
             self.begin_segment(first)?;
         }
@@ -95,16 +95,16 @@ impl Writer {
         let bytes = batch.encode(first);
         self.is_torn = true;
         append_all(self.file.as_ref(), &bytes, self.length)?;
-        if let Err(error) = self.file.sync(Site::JournalBatch) {
+        if let Err(error) = self.file.sync(SyncPoint::JournalBatch) {
             // Nobody may find it whole: the next sync would say that it lasts, which it may not.
             let _ = self.file.set_len(self.length);
             return Err(error);
         }
         self.is_torn = false;
         self.length += bytes.len() as u64;
-        self.shelf.change(|held| {
-            held.next = first + batch.lines();
-            if let Some(last) = held.segments.back_mut() {
+        self.index.change(|state| {
+            state.next = first + batch.lines();
+            if let Some(last) = state.segments.back_mut() {
                 last.length = self.length;
             }
         });
@@ -117,25 +117,25 @@ impl Writer {
     /// What the system says.
     pub fn roll(&mut self) -> io::Result<()> {
         if self.length > 0 {
-            self.begin_segment(self.shelf.next())?;
+            self.begin_segment(self.index.next())?;
         }
-        self.shelf.clear_up()
+        self.index.clear_up()
     }
 
     fn begin_segment(&mut self, first: u64) -> io::Result<()> {
-        let segment = Segment::new(&self.shelf.dir, first);
-        let file = self.shelf.disk.open(&segment.path, Mode::Append)?;
+        let segment = Segment::new(&self.index.dir, first);
+        let file = self.index.disk.open(&segment.path, Mode::Append)?;
         // An attempt that failed before may have left something there.
         file.set_len(0)?;
-        if let Err(error) = self.shelf.disk.sync_dir(&self.shelf.dir, Site::JournalName) {
+        if let Err(error) = self.index.disk.sync_dir(&self.index.dir, SyncPoint::JournalName) {
             // The next attempt has to make a name of its own: it cannot rely on one that was not synced.
-            let _ = self.shelf.disk.remove(&segment.path);
+            let _ = self.index.disk.remove(&segment.path);
             return Err(error);
         }
         self.file = file;
         self.length = 0;
         self.is_torn = false;
-        self.shelf.change(|held| held.segments.push_back(segment));
+        self.index.change(|state| state.segments.push_back(segment));
         Ok(())
     }
 }

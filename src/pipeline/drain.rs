@@ -1,5 +1,5 @@
-//! The drain: settled lines into every sink, batch by batch, in the order asked for. Then it passes their tickets on, and
-//! says now and then that what was written so far is to last.
+//! The drain stage: writes records to every sink, batch by batch, in completion or input order; then it acknowledges their
+//! tickets, and commits (asks for a checkpoint) now and then.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::settle::Ack;
-use super::{Board, FailFast, Order};
+use super::{FailFast, Order, Status};
 use crate::error::BoxError;
 use crate::in_order::InOrder;
 use crate::item::{Done, Outcome, Record, Ticket};
@@ -37,7 +37,7 @@ pub(super) struct Drain {
     pub fail_fast: FailFast,
     pub acks: mpsc::Sender<Ack>,
     pub give_up: CancellationToken,
-    pub board: Board,
+    pub status: Status,
     /// Records that came so far.
     pub came: u64,
     /// Records written since the last commit.
@@ -92,7 +92,7 @@ impl Drain {
     /// Takes what else comes until a batch is worth its while.
     async fn gather(&mut self, came: &mut Vec<Done>) {
         let mut over = pin!(sleep_until(self.written + GATHER));
-        while came.len() < BATCH && self.board.tally().accepted.get() > self.came {
+        while came.len() < BATCH && self.status.counters().accepted.get() > self.came {
             let room = BATCH - came.len();
             tokio::select! {
                 biased;
@@ -113,7 +113,7 @@ impl Drain {
             return self.write(came.drain(..)).await;
         }
         for done in came.drain(..) {
-            waiting.insert(done.ticket.turn, done);
+            waiting.insert(done.ticket.ordinal, done);
         }
         while let Some(first) = waiting.pop() {
             let rest = std::iter::from_fn(|| waiting.pop()).take(BATCH - 1);
@@ -174,10 +174,10 @@ impl Drain {
     fn count(&self, records: &[Box<Record>]) {
         let count = |wanted: fn(Outcome) -> bool| records.iter().filter(|record| wanted(record.outcome)).count() as u64;
         let not_ok = count(|outcome| outcome != Outcome::Ok);
-        let tally = self.board.tally();
-        tally.recorded.add(records.len() as u64);
-        tally.not_ok.add(not_ok);
-        tally.canceled.add(count(|outcome| outcome == Outcome::Canceled));
+        let counters = self.status.counters();
+        counters.recorded.add(records.len() as u64);
+        counters.not_ok.add(not_ok);
+        counters.canceled.add(count(|outcome| outcome == Outcome::Canceled));
         if self.fail_fast == FailFast::Yes && not_ok > 0 {
             self.give_up.cancel();
         }

@@ -1,5 +1,5 @@
-//! The feed: lines from all sources, in turns, into the queue. It accepts a line once there is room for it, and it is
-//! the only stage that hears `stop`.
+//! The feed stage: takes lines from all sources in turn into the queue. It accepts a line once the window has room for it,
+//! and it is the only stage that reacts to `stop`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,7 +10,7 @@ use futures::stream::{BoxStream, FuturesUnordered, Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Board, Clock, Fed};
+use super::{Accepted, Clock, Status};
 use crate::error::BoxError;
 use crate::item::{Done, Echo, Input, Job, Kind, Line, Record, Rejection, Room, Text, Ticket, Window, parse};
 
@@ -21,9 +21,9 @@ pub(super) struct Feed {
     /// Per source: whether the next start finds its lines again.
     pub durable: Vec<bool>,
     pub window: Window,
-    pub queue: mpsc::Sender<Fed>,
+    pub queue: mpsc::Sender<Accepted>,
     pub stop: CancellationToken,
-    pub board: Board,
+    pub status: Status,
     pub clock: Clock,
 }
 
@@ -39,28 +39,28 @@ impl Feed {
     }
 
     async fn feed(&mut self) -> Result<(), BoxError> {
-        let mut turn = 0;
+        let mut ordinal = 0;
         let stop = self.stop.clone();
         while let Some(Some((room, slot))) = stop.run_until_cancelled(self.room()).await {
             let Some(input) = stop.run_until_cancelled(self.lines.next()).await else { break };
             let Some(input) = input else { return Ok(()) };
             let (source, line) = match input? {
                 (_, Input::Blank) => {
-                    self.board.tally().blank.add(1);
+                    self.status.counters().blank.add(1);
                     continue;
                 }
                 (source, Input::Line(line)) => (source, line),
             };
-            let ticket = self.window.ticket(room, &line, turn, source);
+            let ticket = self.window.ticket(room, &line, ordinal, source);
             let Some(Some(ticket)) = stop.run_until_cancelled(ticket).await else {
                 if !self.durable[source] {
-                    self.board.tally().unread.add(1);
+                    self.status.counters().unread.add(1);
                 }
                 break;
             };
-            turn += 1;
-            self.board.tally().accepted.add(1);
-            self.board.tally().accepted_bytes.add(line.text.len() as u64 + 1);
+            ordinal += 1;
+            self.status.counters().accepted.add(1);
+            self.status.counters().accepted_bytes.add(line.text.len() as u64 + 1);
             slot.send(self.accept(ticket, line));
         }
         self.count_unread();
@@ -68,12 +68,12 @@ impl Feed {
     }
 
     /// Waits until one more line may be accepted: a place in the window and one in the queue.
-    async fn room(&mut self) -> Option<(Room, mpsc::OwnedPermit<Fed>)> {
+    async fn room(&mut self) -> Option<(Room, mpsc::OwnedPermit<Accepted>)> {
         let room = self.window.room().await?;
         Some((room, self.queue.clone().reserve_owned().await.ok()?))
     }
 
-    fn accept(&self, ticket: Ticket, line: Line) -> Fed {
+    fn accept(&self, ticket: Ticket, line: Line) -> Accepted {
         let (echo, request) = match &line.text {
             Text::Whole(text) => parse(text),
             Text::TooLong { head, bytes } => {
@@ -86,10 +86,10 @@ impl Feed {
             }
         };
         match request {
-            Ok(request) => Fed::Job(Job::new(ticket, echo, request, self.clock.now())),
+            Ok(request) => Accepted::Job(Job::new(ticket, echo, request, self.clock.now())),
             Err(rejection) => {
                 let record = Record::rejected(line.id, echo, rejection);
-                Fed::Rejected(Done { ticket, record: Box::new(record) })
+                Accepted::Rejected(Done { ticket, record: Box::new(record) })
             }
         }
     }
@@ -99,7 +99,9 @@ impl Feed {
         const MOST: usize = 100_000;
         for _ in 0..MOST {
             match self.lines.next().now_or_never() {
-                Some(Some(Ok((source, Input::Line(_))))) if !self.durable[source] => self.board.tally().unread.add(1),
+                Some(Some(Ok((source, Input::Line(_))))) if !self.durable[source] => {
+                    self.status.counters().unread.add(1)
+                }
                 Some(Some(Ok(_))) => {}
                 _ => return,
             }

@@ -5,24 +5,24 @@
 //!              ▼                                 ▼
 //!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
 //!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
-//!    │         │ window permits      │   └──── [verdicts] ◄────┘ job, permit, what happened
+//!    │         │ window permits      │   └─ [completions] ◄─────┘ job, permit, what happened
 //!    │         │                     └──► [done] ──► drain ──► sinks
 //!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink says "durable"
 //! ```
 //!
 //! Sends that may wait: feed → queue, schedule → done, drain → acks; each leads one stage nearer to the sinks, and
 //! settle waits for nobody above it, so there is no cycle. Sends that cannot wait: schedule → ready (as many places as
-//! permits) and work → verdicts (as many places as workers).
+//! permits) and work → completions (as many places as workers).
 
-mod board;
 mod config;
 mod drain;
 mod feed;
 mod group;
-mod publisher;
 mod schedule;
 mod settle;
-mod way_down;
+mod shutdown;
+mod status;
+mod status_publisher;
 mod work;
 
 use std::sync::Arc;
@@ -34,17 +34,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use board::{Board, Count, HeldBack, Tally, View};
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use group::Group;
-pub use way_down::{End, run};
+pub use shutdown::{End, run};
+pub use status::{BottleneckTimes, Counter, Counters, Status, View};
 
 use crate::fetch::Fetch;
-use crate::item::{Attempt, Done, Held, Job, Memory, Window};
+use crate::item::{Attempt, BodyMemory, Done, Job, Reservation, Window};
 use crate::schedule::Core;
 use crate::sink::Sink;
-use crate::source::{Keeps, Source};
-use crate::state::{Hosts, Settle};
+use crate::source::{Durability, Source};
+use crate::state::{HostStateStore, Settle};
 
 /// The parts that a run is made of.
 pub struct Parts {
@@ -57,7 +57,7 @@ pub struct Parts {
     /// Who remembers what is done, if anybody does.
     pub settle: Option<Box<dyn Settle>>,
     /// Who remembers hosts in trouble, if anybody does.
-    pub hosts: Option<Box<dyn Hosts>>,
+    pub hosts: Option<Box<dyn HostStateStore>>,
     /// The threads that attempts are made in, if not in that of all the rest.
     pub threads: Option<Handle>,
 }
@@ -109,7 +109,7 @@ pub enum FailFast {
 }
 
 /// What the queue carries.
-enum Fed {
+enum Accepted {
     /// A line to be fetched.
     Job(Box<Job>),
     /// A line that is settled already.
@@ -120,11 +120,11 @@ enum Fed {
 struct Dispatch {
     job: Box<Job>,
     permit: OwnedSemaphorePermit,
-    held: Held,
+    reservation: Reservation,
 }
 
 /// What happened to a job, and how long it took.
-struct Verdict {
+struct Completion {
     job: Box<Job>,
     permit: OwnedSemaphorePermit,
     attempt: Attempt,
@@ -152,7 +152,7 @@ impl Clock {
 pub fn start(
     parts: Parts,
     settings: &Settings,
-    board: &Board,
+    status: &Status,
     stop: &CancellationToken,
     give_up: &CancellationToken,
 ) -> Group {
@@ -160,13 +160,13 @@ pub fn start(
     let permits = settings.concurrency.min(settings.workers);
     let (queue, from_queue) = mpsc::channel(settings.queue);
     let (ready, from_ready) = async_channel::bounded(permits);
-    let (verdicts, from_verdicts) = mpsc::channel(settings.workers);
+    let (completions, from_completions) = mpsc::channel(settings.workers);
     let (done, from_done) = mpsc::channel(256);
     let (acks, from_acks) = mpsc::channel(16);
-    let is_durable = |source: &Source| source.keeps == Keeps::Place;
+    let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let (lines, breaks): (_, Vec<_>) = parts.sources.into_iter().map(|source| (source.lines, source.breaks)).unzip();
-    let memory = Memory::new(settings.body_memory);
+    let memory = BodyMemory::new(settings.body_memory);
 
     let feed = feed::Feed {
         lines: feed::InTurns::new(lines),
@@ -175,20 +175,20 @@ pub fn start(
         window: Window::new(settings.window, settings.window_bytes),
         queue,
         stop: stop.clone(),
-        board: board.clone(),
+        status: status.clone(),
         clock,
     };
     let schedule = schedule::Schedule {
         core: Core::new(settings.schedule.clone()),
         queue: from_queue,
         ready,
-        verdicts: from_verdicts,
+        completions: from_completions,
         done,
         permits: Arc::new(Semaphore::new(permits)),
-        memory: schedule::BodyMemory::new(memory, settings.max_body),
+        memory: schedule::MemoryGate::new(memory, settings.max_body),
         durable: durable.clone(),
         give_up: give_up.clone(),
-        board: board.clone(),
+        status: status.clone(),
         hosts: parts.hosts,
         clock,
     };
@@ -199,7 +199,7 @@ pub fn start(
         fail_fast: settings.fail_fast,
         acks,
         give_up: give_up.clone(),
-        board: board.clone(),
+        status: status.clone(),
         came: 0,
         uncommitted: 0,
         written: Instant::now(),
@@ -209,8 +209,8 @@ pub fn start(
     group.spawn("feed", feed.run());
     group.spawn("schedule", schedule.run());
     for _ in 0..settings.workers {
-        let (fetch, ready, verdicts) = (Arc::clone(&parts.fetch), from_ready.clone(), verdicts.clone());
-        let work = work::work(fetch, ready, verdicts, give_up.child_token());
+        let (fetch, ready, completions) = (Arc::clone(&parts.fetch), from_ready.clone(), completions.clone());
+        let work = work::work(fetch, ready, completions, give_up.child_token());
         match &parts.threads {
             Some(threads) => group.spawn_on(threads, "work", work),
             None => group.spawn("work", work),

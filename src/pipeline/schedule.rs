@@ -1,7 +1,7 @@
-//! The task around the pure core: brings it jobs, verdicts and the time, and carries what it says.
+//! The task around the pure core: passes it jobs, completions and the time, and carries out what it returns.
 //!
-//! In: the queue and the verdicts. Out: `ready`, where a job goes only with its wire permit, its memory and its host's
-//! permission to go now; and `done`. While `done` is full nothing is dispatched, and everything is still heard.
+//! In: the queue and the completions. Out: `ready`, where a job goes only with its wire permit, its memory and its host's
+//! permission to go now; and `done`. While `done` is full nothing is dispatched, and all inputs are still handled.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,52 +12,52 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::publisher::Publisher;
-use super::{Board, Clock, Dispatch, Fed, Verdict};
+use super::status_publisher::StatusPublisher;
+use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
-use crate::item::{Done, Held, Memory, Outcome};
-use crate::schedule::{Core, Limit, Need};
-use crate::state::Hosts;
+use crate::item::{BodyMemory, Done, Outcome, Reservation};
+use crate::schedule::{Bottleneck, Core, Need};
+use crate::state::HostStateStore;
 
-/// Verdicts, and queued lines, taken at once.
+/// Completions, and queued lines, taken at once.
 const BATCH: usize = 128;
 
 pub(super) struct Schedule {
     pub core: Core,
-    pub queue: mpsc::Receiver<Fed>,
+    pub queue: mpsc::Receiver<Accepted>,
     pub ready: async_channel::Sender<Dispatch>,
-    pub verdicts: mpsc::Receiver<Verdict>,
+    pub completions: mpsc::Receiver<Completion>,
     pub done: mpsc::Sender<Done>,
     pub permits: Arc<Semaphore>,
-    pub memory: BodyMemory,
+    pub memory: MemoryGate,
     /// Per source: whether its unfinished lines are left for the next start.
     pub durable: Vec<bool>,
     pub give_up: CancellationToken,
-    pub board: Board,
+    pub status: Status,
     /// Who remembers hosts in trouble, if anybody does.
-    pub hosts: Option<Box<dyn Hosts>>,
+    pub hosts: Option<Box<dyn HostStateStore>>,
     pub clock: Clock,
 }
 
 /// Body memory as the scheduler asks for it: at once, or by waiting for one amount at a time.
-pub(super) struct BodyMemory {
-    memory: Memory,
+pub(super) struct MemoryGate {
+    memory: BodyMemory,
     /// The most that one line can need.
     max_body: u64,
-    waiting: Option<BoxFuture<'static, Option<Held>>>,
-    waited_for: Option<Held>,
+    waiting: Option<BoxFuture<'static, Option<Reservation>>>,
+    waited_for: Option<Reservation>,
     /// Whether the oldest line might go if only the overdraft came back.
     overdraft_is_out: bool,
 }
 
 /// What woke the task.
 enum Event {
-    Verdicts,
+    Completions,
     /// The workers are gone, with jobs in their hands: never while the group is well.
     Closed,
     Lines,
     InputEnded,
-    Memory(Option<Held>),
+    Memory(Option<Reservation>),
     GiveUp,
     /// A timer, or room in `done`.
     Look,
@@ -66,8 +66,8 @@ enum Event {
 impl Schedule {
     pub async fn run(mut self) -> Result<(), BoxError> {
         let mut input_open = true;
-        let (mut lines, mut verdicts) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        let mut publisher = Publisher::new(&self.clock);
+        let (mut lines, mut completions) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let mut status_publisher = StatusPublisher::new(&self.clock);
         if let Some(hosts) = &mut self.hosts {
             self.core.recall(hosts.recall(), self.clock.now());
         }
@@ -84,22 +84,22 @@ impl Schedule {
             self.dispatch(now);
             let counts = self.core.counts();
             if !input_open && counts.waiting + counts.in_flight + counts.outgoing == 0 {
-                publisher.publish(&mut self, input_open, now);
+                status_publisher.publish(&mut self, input_open, now);
                 return Ok(());
             }
-            let view_at = publisher.look(&mut self, input_open, now);
+            let view_at = status_publisher.look(&mut self, input_open, now);
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
             let wake_at = [core_at, view_at].into_iter().flatten().min();
-            let event = self.wait(input_open, &mut lines, &mut verdicts, timer.as_mut(), wake_at).await;
-            // The board's own timer is no news, or it would go on for ever.
-            publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= self.clock.now());
+            let event = self.wait(input_open, &mut lines, &mut completions, timer.as_mut(), wake_at).await;
+            // The status's own timer is no news, or it would go on for ever.
+            status_publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= self.clock.now());
             match event {
                 Event::Closed => return Err("a worker is gone with its job".into()),
-                Event::Verdicts => self.take_verdicts(&mut verdicts),
+                Event::Completions => self.take_completions(&mut completions),
                 Event::Lines => self.take_lines(&mut lines),
                 Event::InputEnded => input_open = false,
-                Event::Memory(held) => self.memory.waited_for = held,
+                Event::Memory(reservation) => self.memory.waited_for = reservation,
                 Event::GiveUp => self.core.give_up(self.clock.now()),
                 Event::Look => {}
             }
@@ -110,8 +110,8 @@ impl Schedule {
     async fn wait(
         &mut self,
         input_open: bool,
-        lines: &mut Vec<Fed>,
-        verdicts: &mut Vec<Verdict>,
+        lines: &mut Vec<Accepted>,
+        completions: &mut Vec<Completion>,
         mut timer: Pin<&mut Sleep>,
         wake_at: Option<Duration>,
     ) -> Event {
@@ -122,32 +122,32 @@ impl Schedule {
         tokio::select! {
             biased;
             () = self.give_up.cancelled(), if !self.core.is_given_up() => Event::GiveUp,
-            n = self.verdicts.recv_many(verdicts, BATCH), if counts.in_flight > 0 => {
-                if n == 0 { Event::Closed } else { Event::Verdicts }
+            n = self.completions.recv_many(completions, BATCH), if counts.in_flight > 0 => {
+                if n == 0 { Event::Closed } else { Event::Completions }
             }
             n = self.queue.recv_many(lines, BATCH), if input_open => {
                 if n == 0 { Event::InputEnded } else { Event::Lines }
             }
             _ = self.done.reserve(), if counts.outgoing > 0 => Event::Look,
-            held = self.memory.next(), if self.memory.waiting.is_some() => Event::Memory(held),
+            reservation = self.memory.next(), if self.memory.waiting.is_some() => Event::Memory(reservation),
             () = timer, if wake_at.is_some() => Event::Look,
         }
     }
 
-    fn take_verdicts(&mut self, verdicts: &mut Vec<Verdict>) {
+    fn take_completions(&mut self, completions: &mut Vec<Completion>) {
         let now = self.clock.now();
-        for Verdict { job, permit, attempt, wire } in verdicts.drain(..) {
+        for Completion { job, permit, attempt, wire } in completions.drain(..) {
             drop(permit);
-            self.core.verdict(job, attempt, wire, now);
+            self.core.complete(job, attempt, wire, now);
         }
     }
 
-    fn take_lines(&mut self, lines: &mut Vec<Fed>) {
+    fn take_lines(&mut self, lines: &mut Vec<Accepted>) {
         let now = self.clock.now();
         for line in lines.drain(..) {
             match line {
-                Fed::Job(job) => self.core.push(job, now),
-                Fed::Rejected(done) => self.core.push_settled(done),
+                Accepted::Job(job) => self.core.push(job, now),
+                Accepted::Rejected(done) => self.core.push_settled(done),
             }
         }
     }
@@ -175,7 +175,7 @@ impl Schedule {
             let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
             let Some(need) = self.core.peek(now) else { return self.memory.stop_waiting() };
             let dispatched = match self.memory.take(need) {
-                Some(held) => self.core.take(now).map(|job| Dispatch { job, permit, held }),
+                Some(reservation) => self.core.take(now).map(|job| Dispatch { job, permit, reservation }),
                 None => self.dispatch_oldest(permit, now),
             };
             let Some(dispatch) = dispatched else { return };
@@ -188,52 +188,52 @@ impl Schedule {
 
     /// With no memory left, the oldest line goes on credit: what holds the memory may be waiting for it.
     fn dispatch_oldest(&mut self, permit: OwnedSemaphorePermit, now: Duration) -> Option<Dispatch> {
-        let held = self.memory.overdraw()?;
+        let reservation = self.memory.overdraw()?;
         let job = self.core.take_oldest(now)?;
-        Some(Dispatch { job, permit, held })
+        Some(Dispatch { job, permit, reservation })
     }
 
     /// What holds the run back now.
-    pub fn limit(&self, now: Duration) -> Limit {
+    pub fn bottleneck(&self, now: Duration) -> Bottleneck {
         if self.core.has_settled() {
-            Limit::Sink
+            Bottleneck::Sink
         } else if self.memory.waiting.is_some() {
-            Limit::BodyMemory
+            Bottleneck::BodyMemory
         } else {
-            self.core.limit(now)
+            self.core.bottleneck(now)
         }
     }
 }
 
-impl BodyMemory {
-    pub fn new(memory: Memory, max_body: u64) -> Self {
+impl MemoryGate {
+    pub fn new(memory: BodyMemory, max_body: u64) -> Self {
         Self { memory, max_body, waiting: None, waited_for: None, overdraft_is_out: false }
     }
 
     /// Takes what the next line needs, or begins to wait for it.
-    fn take(&mut self, need: Need) -> Option<Held> {
-        if let Some(mut held) = self.waited_for.take()
-            && held.bytes() >= need.memory
+    fn take(&mut self, need: Need) -> Option<Reservation> {
+        if let Some(mut reservation) = self.waited_for.take()
+            && reservation.bytes() >= need.memory
         {
-            held.shrink_to(need.memory);
-            return Some(held);
+            reservation.shrink_to(need.memory);
+            return Some(reservation);
         }
         if self.waiting.is_some() {
             return None;
         }
-        let held = self.memory.try_hold(need.memory);
-        if held.is_none() {
+        let reservation = self.memory.try_reserve(need.memory);
+        if reservation.is_none() {
             let memory = self.memory.clone();
-            self.waiting = Some(Box::pin(async move { memory.hold(need.memory).await }));
+            self.waiting = Some(Box::pin(async move { memory.reserve(need.memory).await }));
         }
-        held
+        reservation
     }
 
     /// Lends the oldest line what it can need at most, unless the overdraft is out.
-    fn overdraw(&mut self) -> Option<Held> {
-        let held = self.memory.try_overdraft(self.max_body);
-        self.overdraft_is_out = held.is_none();
-        held
+    fn overdraw(&mut self) -> Option<Reservation> {
+        let reservation = self.memory.try_overdraft(self.max_body);
+        self.overdraft_is_out = reservation.is_none();
+        reservation
     }
 
     /// Nobody needs memory any more: what was waited for goes home.
@@ -243,13 +243,13 @@ impl BodyMemory {
     }
 
     /// What was waited for, or nothing when the overdraft came back: then the oldest line may have become another one.
-    async fn next(&mut self) -> Option<Held> {
+    async fn next(&mut self) -> Option<Reservation> {
         let Some(waiting) = &mut self.waiting else { return std::future::pending().await };
         tokio::select! {
             biased;
-            held = waiting => {
+            reservation = waiting => {
                 self.waiting = None;
-                held
+                reservation
             }
             () = self.memory.overdraft(), if self.overdraft_is_out => {
                 self.overdraft_is_out = false;

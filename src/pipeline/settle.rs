@@ -1,4 +1,4 @@
-//! The last stage: says which lines are done, and when that is to last; frees their places in the window.
+//! The settle stage: reports which lines are done, requests checkpoints, and frees the lines' places in the window.
 
 use tokio::sync::{mpsc, oneshot};
 

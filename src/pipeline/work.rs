@@ -9,20 +9,20 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Dispatch, Verdict};
+use super::{Completion, Dispatch};
 use crate::error::{BoxError, panic_message};
 use crate::fetch::Fetch;
-use crate::item::{Attempt, Failure, Held, Job, Kind, Sent};
+use crate::item::{Attempt, Failure, Job, Kind, Reservation, Sent};
 
 pub(super) async fn work(
     fetch: Arc<dyn Fetch>,
     ready: async_channel::Receiver<Dispatch>,
-    verdicts: mpsc::Sender<Verdict>,
+    completions: mpsc::Sender<Completion>,
     give_up: CancellationToken,
 ) -> Result<(), BoxError> {
-    while let Ok(Dispatch { job, permit, held }) = ready.recv().await {
+    while let Ok(Dispatch { job, permit, reservation }) = ready.recv().await {
         let start = Instant::now();
-        let attempt = give_up.run_until_cancelled(attempt(fetch.as_ref(), &job, held)).await;
+        let attempt = give_up.run_until_cancelled(attempt(fetch.as_ref(), &job, reservation)).await;
         let (attempt, wire) = (attempt.unwrap_or(Attempt::Canceled), start.elapsed());
         tracing::debug!(
             seq = job.ticket.id.seq,
@@ -31,9 +31,9 @@ pub(super) async fn work(
             "attempt: {}",
             attempt.name()
         );
-        let verdict = Verdict { job, permit, attempt, wire };
-        // There is room: each worker has at most one verdict under way, and the scheduler leaves last.
-        if verdicts.try_send(verdict).is_err() {
+        let completion = Completion { job, permit, attempt, wire };
+        // There is room: each worker has at most one completion under way, and the scheduler leaves last.
+        if completions.try_send(completion).is_err() {
             return Ok(());
         }
     }
@@ -41,8 +41,8 @@ pub(super) async fn work(
 }
 
 /// One attempt within its time limit; a panic in it is a result like any other.
-async fn attempt(fetch: &dyn Fetch, job: &Job, held: Held) -> Attempt {
-    let attempt = AssertUnwindSafe(async { fetch.attempt(job, held).await }).catch_unwind();
+async fn attempt(fetch: &dyn Fetch, job: &Job, reservation: Reservation) -> Attempt {
+    let attempt = AssertUnwindSafe(async { fetch.attempt(job, reservation).await }).catch_unwind();
     let (kind, message) = match timeout(job.time_limit, attempt).await {
         Ok(Ok(attempt)) => return attempt,
         Ok(Err(panic)) => (Kind::Panic, format!("the attempt panicked: {}", panic_message(panic.as_ref()))),

@@ -1,4 +1,4 @@
-//! What the schedule is told: `[limits]`, `[hosts]`, `[retry]`, and a few keys of `[fetch]`.
+//! `[limits]`, `[hosts]`, `[retry]`, and the settings of the schedule made from them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BudgetPolicy, HealthConfig, HealthPolicy, HostLimits, RobotsPolicy};
+use super::{HealthConfig, HealthPolicy, HostLimits, RetryBudgetPolicy, RobotsPolicy};
 use crate::hosts::Patterns;
 use crate::units::{Concurrency, Period, Rate, Share, Size, Span};
 
@@ -107,19 +107,19 @@ impl Default for RetryConfig {
 
 impl RetryConfig {
     /// What retries over all hosts may be.
-    pub fn budget(&self) -> BudgetPolicy {
+    pub fn budget(&self) -> RetryBudgetPolicy {
         self.policy(self.floor)
     }
 
     /// What retries of one host may be.
-    pub fn host_budget(&self) -> BudgetPolicy {
+    pub fn host_budget(&self) -> RetryBudgetPolicy {
         self.policy(self.host_floor)
     }
 
-    fn policy(&self, floor: Rate) -> BudgetPolicy {
+    fn policy(&self, floor: Rate) -> RetryBudgetPolicy {
         match self.budget {
-            Share::Percent(percent) => BudgetPolicy::new(Some(percent), floor.every()),
-            Share::Unlimited => BudgetPolicy::new(None, floor.every()),
+            Share::Percent(percent) => RetryBudgetPolicy::new(Some(percent), floor.every()),
+            Share::Unlimited => RetryBudgetPolicy::new(None, floor.every()),
         }
     }
 }
@@ -199,9 +199,9 @@ pub struct Settings {
     /// Retries.
     pub retry: RetryPolicy,
     /// Retries over all hosts.
-    pub budget: BudgetPolicy,
+    pub budget: RetryBudgetPolicy,
     /// Retries of one host.
-    pub host_budget: BudgetPolicy,
+    pub host_budget: RetryBudgetPolicy,
     /// Hosts that cannot be reached.
     pub health: HealthPolicy,
     /// How robots.txt is obeyed, if it is.
@@ -216,7 +216,7 @@ pub struct Settings {
     pub max_redirects: u32,
     /// Connections kept open for reuse.
     pub idle_connections: usize,
-    /// The most body memory an answer can need: `max_body`, or nothing when no sink wants bodies.
+    /// The most body memory a response can need: `max_body`, or nothing when no sink wants bodies.
     pub largest_body: u64,
     /// For the jitter.
     pub seed: u64,

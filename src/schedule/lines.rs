@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::circuit::Now;
-use super::judge::{Charge, Judgement, is_idempotent, too_long};
-use super::robots::Found;
+use super::circuit_breaker::Now;
+use super::decide::{Decision, RetryCost, is_idempotent, too_long};
+use super::robots::RobotsFile;
 use super::{Core, Need};
-use crate::hosts::site_of;
-use crate::item::{Answer, Attempt, CHUNK, Home, Hop, Job, Kind, Leave, Next, Request, Sent};
+use crate::hosts::origin_of;
+use crate::item::{Attempt, CHUNK, CredentialScope, Hop, Job, Kind, Next, Request, Response, RobotsCheck, Sent};
 
 impl Core {
     /// Puts a line that was not sent yet at the end of its host's queue.
     pub(super) fn enqueue(&mut self, mut job: Box<Job>, id: usize, now: Duration) {
         job.host = id;
-        self.turns.place(job.ticket.turn, id);
+        self.unsettled.place(job.ticket.ordinal, id);
         self.hosts[id].fresh.push_back(job);
         self.refresh(id, now);
     }
@@ -22,12 +22,12 @@ impl Core {
     pub(super) fn requeue(&mut self, mut job: Box<Job>, id: usize, at: Duration, now: Duration) {
         job.host = id;
         self.waiting += 1;
-        self.turns.place(job.ticket.turn, id);
-        let turn = job.ticket.turn;
-        self.deadlines.insert((self.deadline_of(&job), id, at, turn));
+        self.unsettled.place(job.ticket.ordinal, id);
+        let ordinal = job.ticket.ordinal;
+        self.deadlines.insert((self.deadline_of(&job), id, at, ordinal));
         let host = &mut self.hosts[id];
-        let queue = if job.aside.is_some() { &mut host.robots } else { &mut host.again };
-        queue.insert((at, turn), job);
+        let queue = if job.parked.is_some() { &mut host.robots } else { &mut host.again };
+        queue.insert((at, ordinal), job);
         self.refresh(id, now);
     }
 
@@ -36,10 +36,10 @@ impl Core {
         let id = job.host;
         let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.request.url, now));
         let host = &mut self.hosts[id];
-        host.pace.slow_to(delay.unwrap_or_default());
+        host.rate_limiter.slow_to(delay.unwrap_or_default());
         host.in_flight += 1;
-        host.pace.start(now);
-        host.circuit.start(job.ticket.turn);
+        host.rate_limiter.start(now);
+        host.circuit_breaker.start(job.ticket.ordinal);
         let in_flight = host.in_flight;
         if let Some(adaptive) = host.adaptive() {
             adaptive.note_in_flight(in_flight);
@@ -48,50 +48,50 @@ impl Core {
             host.retries.note_request(now);
             self.retries.note_request(now);
         }
-        self.pace.start(now);
+        self.rate_limiter.start(now);
         self.waiting -= 1;
         self.in_flight += 1;
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.note_in_flight(u32::try_from(self.in_flight).unwrap_or(u32::MAX));
         }
         if let Some(at) = due {
-            self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.turn));
+            self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.ordinal));
         }
-        if self.must_ask(&job, now) {
-            self.ask_first(&mut job);
-        } else if job.aside.is_none() {
+        if self.needs_robots(&job, now) {
+            self.fetch_robots_first(&mut job);
+        } else if job.parked.is_none() {
             job.started.get_or_insert(now);
         }
         job.sent = now;
         let lines_time = self.lines_time(now);
         let deadline = *job.deadline.get_or_insert(lines_time.saturating_add(self.settings.deadline));
         job.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
-        job.connection = self.idle.start(site_of(&job.request.url), now);
+        job.connection = self.connections.start(origin_of(&job.request.url), now);
         self.refresh(id, now);
         job
     }
 
-    pub(super) fn carry_out(&mut self, mut job: Box<Job>, attempt: Attempt, judgement: Judgement, now: Duration) {
+    pub(super) fn carry_out(&mut self, mut job: Box<Job>, attempt: Attempt, decision: Decision, now: Duration) {
         let id = job.host;
-        match judgement {
-            Judgement::Settle(None) => self.settle(job, attempt.into_answer(), None, now),
-            Judgement::Settle(Some(error)) => self.end(job, attempt, error, now),
-            Judgement::Retry { at, charge, because } => {
-                let at = at.max(self.hosts[id].rest.paused_until);
-                if let Some(error) = self.refuse_retry(&mut job, at, charge, &because, now) {
+        match decision {
+            Decision::Settle(None) => self.settle(job, attempt.into_response(), None, now),
+            Decision::Settle(Some(error)) => self.end(job, attempt, error, now),
+            Decision::Retry { at, cost, because } => {
+                let at = at.max(self.hosts[id].pause.paused_until);
+                if let Some(error) = self.refuse_retry(&mut job, at, cost, &because, now) {
                     return self.end(job, attempt, error, now);
                 }
-                if job.aside.is_none() {
+                if job.parked.is_none() {
                     job.next = Next::Attempt;
                 }
                 job.last_error = Some(because.1.into());
                 self.requeue(job, id, at, now);
             }
-            Judgement::Reserve(need) => {
+            Decision::Reserve(need) => {
                 job.reserve = Some(need);
                 self.requeue(job, id, now, now);
             }
-            Judgement::Follow(hop, request, home) => self.follow(job, hop, *request, home, now),
+            Decision::Follow(hop, request, credential_scope) => self.follow(job, hop, *request, credential_scope, now),
         }
     }
 
@@ -100,11 +100,11 @@ impl Core {
         &mut self,
         job: &mut Job,
         at: Duration,
-        charge: Charge,
+        cost: RetryCost,
         because: &(Kind, String),
         now: Duration,
     ) -> Option<(Kind, String)> {
-        let closed_until = self.hosts[job.host].rest.closed_until;
+        let closed_until = self.hosts[job.host].pause.closed_until;
         if closed_until > now {
             return Some(too_long(closed_until - now));
         }
@@ -112,9 +112,9 @@ impl Core {
             // The wait is longer than the line's time.
             return Some(because.clone());
         }
-        let refusal = match charge {
-            Charge::One => self.pay(job, now).err()?,
-            Charge::Nothing => return None,
+        let refusal = match cost {
+            RetryCost::Charged => self.pay(job, now).err()?,
+            RetryCost::Free => return None,
         };
         Some((because.0, format!("{}; {refusal}", because.1)))
     }
@@ -122,8 +122,10 @@ impl Core {
     /// Ends a line with this error, or, if a robots.txt is what it could not get, what is to be had for it.
     fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (Kind, String), now: Duration) {
         match error {
-            (Kind::HttpStatus, why) if job.aside.is_some() => self.learn_robots(job, Found::Failure(why), now),
-            error => self.settle(job, attempt.into_answer(), Some(error), now),
+            (Kind::HttpStatus, why) if job.parked.is_some() => {
+                self.store_robots(job, RobotsFile::Unavailable(why), now)
+            }
+            error => self.settle(job, attempt.into_response(), Some(error), now),
         }
     }
 
@@ -131,7 +133,7 @@ impl Core {
     /// it closes.
     fn pay(&mut self, job: &mut Job, now: Duration) -> Result<(), String> {
         let host = &mut self.hosts[job.host];
-        if host.circuit.is_open() {
+        if host.circuit_breaker.is_open() {
             return Ok(());
         }
         if !host.retries.allows(&self.settings.host_budget, now) {
@@ -152,12 +154,19 @@ impl Core {
     }
 
     /// Sends the line where its redirect leads, through that host's limits.
-    pub(super) fn follow(&mut self, mut job: Box<Job>, hop: Hop, request: Request, home: Home, now: Duration) {
+    pub(super) fn follow(
+        &mut self,
+        mut job: Box<Job>,
+        hop: Hop,
+        request: Request,
+        credential_scope: CredentialScope,
+        now: Duration,
+    ) {
         job.hops.push(hop);
         job.next = Next::Hop;
-        job.home = home;
+        job.credential_scope = credential_scope;
         job.reserve = None;
-        job.leave = Leave::Unasked;
+        job.robots_check = RobotsCheck::Pending;
         job.request = request;
         // Redirects always find room: there are never more of them than lines in the window.
         if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
@@ -168,18 +177,18 @@ impl Core {
     pub(super) fn settle(
         &mut self,
         mut job: Box<Job>,
-        answer: Option<Box<Answer>>,
+        response: Option<Box<Response>>,
         error: Option<(Kind, String)>,
         now: Duration,
     ) {
-        let (answer, error) = match job.aside {
-            None => (answer, error),
+        let (response, error) = match job.parked {
+            None => (response, error),
             // What came back was for its robots.txt, and is no answer to the line.
             Some(_) => (None, error.map(of_robots)),
         };
-        self.put_back(&mut job);
-        self.turns.settle(job.ticket.turn);
-        self.settled.push_back(job.settle(answer, error, now));
+        self.unpark(&mut job);
+        self.unsettled.settle(job.ticket.ordinal);
+        self.settled.push_back(job.settle(response, error, now));
     }
 
     /// Settles every line that waits at this host.
@@ -188,8 +197,8 @@ impl Core {
         let mut again = std::mem::take(&mut host.again);
         again.append(&mut host.robots);
         let fresh = std::mem::take(&mut host.fresh);
-        for ((at, turn), job) in &again {
-            self.deadlines.remove(&(self.deadline_of(job), id, *at, *turn));
+        for ((at, ordinal), job) in &again {
+            self.deadlines.remove(&(self.deadline_of(job), id, *at, *ordinal));
         }
         for job in again.into_values().chain(fresh) {
             self.waiting -= 1;
@@ -212,7 +221,7 @@ impl Core {
     }
 
     pub(super) fn need_of(&self, job: &Job, now: Duration) -> Need {
-        let full_at_start = !is_idempotent(&job.request.method) && !self.must_ask(job, now);
+        let full_at_start = !is_idempotent(&job.request.method) && !self.needs_robots(job, now);
         let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
         Need { memory: job.reserve.unwrap_or(usual) }
     }
@@ -229,12 +238,12 @@ fn of_robots((kind, message): (Kind, String)) -> (Kind, String) {
 /// Counts the request, if one was sent.
 pub(super) fn note_sent(job: &mut Job, attempt: &Attempt) {
     let sent = match attempt {
-        Attempt::Answer(_) => true,
+        Attempt::Response(_) => true,
         Attempt::Failed(failure) => !matches!(failure.sent, Sent::Refused | Sent::Starved),
         Attempt::Canceled => true,
         Attempt::NoMemory { .. } => false,
     };
-    if sent && job.next == Next::Attempt && job.aside.is_none() {
+    if sent && job.next == Next::Attempt && job.parked.is_none() {
         job.attempts += 1;
     }
     let starved = matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved);

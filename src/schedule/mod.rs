@@ -1,6 +1,6 @@
 //! The pure core of the schedule: a state machine over jobs, hosts and time, without tasks, channels or clocks.
 //!
-//! In: jobs ([`Core::push`]) and what happened to them ([`Core::verdict`]). Out: the job that may start now
+//! In: jobs ([`Core::push`]) and what happened to them ([`Core::complete`]). Out: the job that may start now
 //! ([`Core::take`]) and settled lines ([`Core::take_settled`]). Time is a `Duration` since the start of the run, always
 //! given by the caller; [`Core::next_wakeup`] says when to call again. The task that drives it is `pipeline::schedule`.
 //!
@@ -8,25 +8,21 @@
 //! gets more than one. Hosts that must wait have one timer each.
 
 mod adaptive;
-mod ask;
-mod budget;
-mod circuit;
+mod bottleneck;
+mod circuit_breaker;
 mod config;
+mod connection_budget;
+mod decide;
 mod health;
 mod host;
-mod idle;
-mod judge;
-mod limit;
+mod host_pause;
+mod host_state;
 mod lines;
-mod load;
-mod oldest;
-mod pace;
-mod rest;
+mod rate_limiter;
+mod retry_budget;
 mod robots;
-mod round;
 mod table;
-mod trouble;
-mod turns;
+mod unsettled;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -34,28 +30,28 @@ use std::time::Duration;
 
 use slab::Slab;
 
-pub use budget::BudgetPolicy;
+pub use bottleneck::Bottleneck;
 pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
 pub use health::{HealthConfig, HealthPolicy};
 pub use host::HostLimits;
-pub use limit::Limit;
-pub use oldest::Oldest;
-pub use pace::SLACK;
+pub use host_state::{HostState, OpenCircuit};
+pub use rate_limiter::SLACK;
+pub use retry_budget::RetryBudgetPolicy;
 pub use robots::{RobotsConfig, RobotsPolicy};
-pub use trouble::{Trouble, Unreachable};
+pub use unsettled::OldestLine;
 
 use crate::item::{Attempt, Done, Job};
-use adaptive::Adaptive;
-use budget::Budget;
-use circuit::Contact;
+use adaptive::AdaptiveLimit;
+use circuit_breaker::Contact;
+use connection_budget::{ConnectionBudget, Reuse};
+use decide::{AttemptContext, canceled};
 use host::Host;
-use idle::{Alive, Idle};
-use judge::{Bench, canceled};
+use host_state::HostStates;
 use lines::note_sent;
-use pace::Pace;
-use robots::Robots;
-use trouble::Troubles;
-use turns::Turns;
+use rate_limiter::RateLimiter;
+use retry_budget::RetryBudget;
+use robots::RobotsRules;
+use unsettled::Unsettled;
 
 /// The state of the schedule.
 #[derive(Debug)]
@@ -68,21 +64,21 @@ pub struct Core {
     timers: BTreeSet<(Duration, usize)>,
     /// Hosts without lines that may make room for others, from when on.
     forgettable: BTreeSet<(Duration, usize)>,
-    /// Lines that were sent and wait again: `(end of their time, host, due, turn)`.
+    /// Lines that were sent and wait again: `(end of their time, host, due, ordinal)`.
     deadlines: BTreeSet<(Duration, usize, Duration, u64)>,
     /// Lines of hosts for which the table has no room yet.
     untracked: VecDeque<Box<Job>>,
     settled: VecDeque<Done>,
-    turns: Turns,
-    pace: Pace,
-    retries: Budget,
+    unsettled: Unsettled,
+    rate_limiter: RateLimiter,
+    retries: RetryBudget,
     /// Finds out how many requests at once do the whole run good, if that is not given.
-    adaptive: Option<Adaptive>,
-    idle: Idle,
+    adaptive: Option<AdaptiveLimit>,
+    connections: ConnectionBudget,
     /// What sites let robots fetch, if that is asked for.
-    robots: Option<Robots>,
+    robots: Option<RobotsRules>,
     /// Hosts in trouble, for whoever remembers them.
-    troubles: Troubles,
+    host_states: HostStates,
     /// Hosts whose lines may start again, as soon as the change under way is done.
     unblocked: Vec<usize>,
     chance: fastrand::Rng,
@@ -120,12 +116,12 @@ impl Core {
     /// An empty schedule.
     pub fn new(settings: Settings) -> Self {
         Self {
-            pace: Pace::new(settings.every),
-            retries: Budget::default(),
-            adaptive: settings.adaptive.map(Adaptive::new),
-            idle: Idle::new(settings.idle_connections),
-            robots: settings.robots.clone().map(Robots::new),
-            troubles: Troubles::default(),
+            rate_limiter: RateLimiter::new(settings.every),
+            retries: RetryBudget::default(),
+            adaptive: settings.adaptive.map(AdaptiveLimit::new),
+            connections: ConnectionBudget::new(settings.idle_connections),
+            robots: settings.robots.clone().map(RobotsRules::new),
+            host_states: HostStates::default(),
             unblocked: Vec::new(),
             chance: fastrand::Rng::with_seed(settings.seed),
             settings,
@@ -137,7 +133,7 @@ impl Core {
             deadlines: BTreeSet::new(),
             untracked: VecDeque::new(),
             settled: VecDeque::new(),
-            turns: Turns::default(),
+            unsettled: Unsettled::default(),
             in_flight: 0,
             waiting: 0,
             lines: 0,
@@ -148,7 +144,7 @@ impl Core {
         }
     }
 
-    /// Takes in a line that is to be fetched. Lines come in the order of their turns.
+    /// Takes in a line that is to be fetched. Lines come in the order of their ordinals.
     pub fn push(&mut self, job: Box<Job>, now: Duration) {
         self.lines += 1;
         if self.given_up {
@@ -158,7 +154,7 @@ impl Core {
         match self.host_of(&job.request, now) {
             Some(host) => self.enqueue(job, host, now),
             None => {
-                self.turns.place(job.ticket.turn, usize::MAX);
+                self.unsettled.place(job.ticket.ordinal, usize::MAX);
                 self.untracked.push_back(job);
             }
         }
@@ -189,21 +185,21 @@ impl Core {
     }
 
     /// Judges an attempt that took `wire`.
-    pub fn verdict(&mut self, mut job: Box<Job>, attempt: Attempt, wire: Duration, now: Duration) {
+    pub fn complete(&mut self, mut job: Box<Job>, attempt: Attempt, wire: Duration, now: Duration) {
         let id = job.host;
         self.in_flight -= 1;
         self.hosts[id].in_flight -= 1;
-        let alive = Alive::after(&attempt);
-        self.idle.end(job.connection, alive, now);
+        let reuse = Reuse::after(&attempt);
+        self.connections.end(job.connection, reuse, now);
         job.wire += wire;
         note_sent(&mut job, &attempt);
         let chance = self.chance.f64();
         let clocks = self.clocks(now);
         let host = &mut self.hosts[id];
-        host.rest.obey(&attempt, &self.settings.retry, job.sent, chance, now);
-        host.circuit.end(job.ticket.turn, Contact::of(&attempt), &self.settings.health, clocks);
-        self.learn(&job, &attempt, now);
-        let bench = Bench {
+        host.pause.observe(&attempt, &self.settings.retry, job.sent, chance, now);
+        host.circuit_breaker.end(job.ticket.ordinal, Contact::of(&attempt), &self.settings.health, clocks);
+        self.adapt(&job, &attempt, now);
+        let context = AttemptContext {
             policy: &self.settings.retry,
             max_redirects: self.settings.max_redirects,
             now,
@@ -212,13 +208,13 @@ impl Core {
             connect_timeout: self.settings.connect_timeout,
             chance,
         };
-        let judgement = bench.judge(&job, &attempt);
-        if self.given_up && (job.aside.is_some() || judgement.goes_on()) {
-            self.settle(job, attempt.into_answer(), Some(canceled()), now);
-        } else if job.aside.is_some() {
-            self.hear(job, attempt, judgement, now);
+        let decision = context.decide(&job, &attempt);
+        if self.given_up && (job.parked.is_some() || decision.continues()) {
+            self.settle(job, attempt.into_response(), Some(canceled()), now);
+        } else if job.parked.is_some() {
+            self.complete_robots(job, attempt, decision, now);
         } else {
-            self.carry_out(job, attempt, judgement, now);
+            self.carry_out(job, attempt, decision, now);
         }
         self.refresh(id, now);
     }
@@ -234,8 +230,8 @@ impl Core {
     /// it could. What is due and could not be taken for want of a permit is no reason to be woken again.
     pub fn next_wakeup(&mut self, now: Duration) -> Option<Duration> {
         self.advance(now);
-        // A ring that is held back by anything but the rate is set going by a verdict, not by time.
-        let paced = self.next_host(now).map(|_| self.pace.next()).filter(|at| *at > now);
+        // A ring that is held back by anything but the rate is set going by a completion, not by time.
+        let paced = self.next_host(now).map(|_| self.rate_limiter.next()).filter(|at| *at > now);
         let timer = self.timers.first().map(|(at, _)| *at);
         let left = |(end, ..): &(Duration, usize, Duration, u64)| end.saturating_sub(self.lines_time(now));
         let deadline = self.deadlines.first().filter(|_| self.stalled_since.is_none()).map(|key| now + left(key));

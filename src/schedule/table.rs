@@ -1,12 +1,12 @@
-//! The table of hosts: who is in it, whose turn it is, and when each is looked at again.
+//! The host table: which hosts are tracked, the ring of ready hosts, and the timers of the others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
-use super::ask::Denial;
 use super::host::{Host, HostLimits};
-use super::trouble::End;
+use super::host_state::End;
+use super::robots::Denial;
 use crate::hosts::{host_name, port_of};
 use crate::item::{Kind, Request};
 
@@ -27,7 +27,7 @@ impl Core {
     /// The host whose next line may start now, and may be fetched; lines before it that may not are settled.
     pub(super) fn next_allowed(&mut self, now: Duration) -> Option<usize> {
         loop {
-            let id = self.next_host(now).filter(|_| !self.is_full() && self.pace.next() <= now)?;
+            let id = self.next_host(now).filter(|_| !self.is_full() && self.rate_limiter.next() <= now)?;
             if self.deny_front(id, now) == Denial::None {
                 return Some(id);
             }
@@ -48,9 +48,10 @@ impl Core {
             self.forget(id, now);
         }
         let lines_time = self.lines_time(now);
-        while let Some((end, id, at, turn)) = self.deadlines.first().copied().filter(|(end, ..)| *end <= lines_time) {
-            self.deadlines.remove(&(end, id, at, turn));
-            let Some(job) = self.hosts[id].take_again(at, turn) else { continue };
+        while let Some((end, id, at, ordinal)) = self.deadlines.first().copied().filter(|(end, ..)| *end <= lines_time)
+        {
+            self.deadlines.remove(&(end, id, at, ordinal));
+            let Some(job) = self.hosts[id].take_again(at, ordinal) else { continue };
             self.waiting -= 1;
             let why = match &job.last_error {
                 Some(message) => {
@@ -122,7 +123,7 @@ impl Core {
         {
             self.settle_host(id, &error, now);
         }
-        self.note_trouble(id, self.hosts[id].in_trouble_until(now), now);
+        self.note_host_state(id, self.hosts[id].state_ends(now), now);
         let host = &mut self.hosts[id];
         let next_start = host.next_start();
         let ready = next_start.is_some_and(|at| at <= now);
@@ -138,7 +139,7 @@ impl Core {
             true => host.next_due(now),
             false => {
                 let gives_up_in =
-                    host.circuit.gives_up_in(&self.settings.health, clocks).filter(|_| host.waiting() > 0);
+                    host.circuit_breaker.gives_up_in(&self.settings.health, clocks).filter(|_| host.waiting() > 0);
                 let gives_up_at = gives_up_in.map(|left| now + left);
                 [next_start, gives_up_at].into_iter().flatten().filter(|at| *at > now).min()
             }
@@ -196,7 +197,7 @@ impl Core {
 
     fn remove(&mut self, id: usize, now: Duration) {
         self.keep(id);
-        self.note_trouble(id, End::default(), now);
+        self.note_host_state(id, End::default(), now);
         let host = self.hosts.remove(id);
         self.names.remove(&host.name);
         if host.in_ring && self.ring.front() == Some(&id) {

@@ -117,22 +117,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::item::{Answer, Echo, Identity, Kind, Outcome, Record, Rejection};
-    use crate::sink::jsonl::found_in;
+    use crate::item::{Echo, Identity, Kind, Outcome, Record, Rejection, Response};
+    use crate::sink::jsonl::head_of;
     use crate::sink::{Encoder, Style, Wanted};
 
     const BODIES: [Body; 4] = [Body::Auto, Body::Text, Body::Base64, Body::None];
 
-    fn record(answer: Option<(Vec<u8>, &'static str)>) -> Record {
-        let id = Identity { journal: Some("j".into()), source: Some("s".into()), file: None, seq: 7 };
+    fn record(response: Option<(Vec<u8>, &'static str)>) -> Record {
+        let id = Identity { state_id: Some("j".into()), source: Some("s".into()), file: None, seq: 7 };
         let rejection = Rejection { kind: Kind::InvalidUrl, message: "so it is".to_owned() };
         let mut record = Record::rejected(id, Echo::text("http://a.test/"), rejection);
         record.echo.meta = Some(RawValue::from_string("{\"body\":[1,\"\\u0041\",1.50]}".to_owned()).unwrap());
-        if let Some((data, content_type)) = answer {
+        if let Some((data, content_type)) = response {
             let bytes = data.len() as u64;
             record.outcome = Outcome::Ok;
             record.error = None;
-            record.answer = Some(Box::new(Answer {
+            record.response = Some(Box::new(Response {
                 status: http::StatusCode::OK,
                 version: http::Version::HTTP_11,
                 ip: None,
@@ -167,11 +167,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_derived_is_what_would_have_been_written(answer in any_answer()) {
-            let record = record(answer);
+        fn what_is_derived_is_what_would_have_been_written(response in any_answer()) {
+            let record = record(response);
             for from in BODIES {
                 let written = line(&record, from);
-                let shows = found_in(&written).unwrap().shows;
+                let shows = head_of(&written).unwrap().shows;
                 for to in BODIES {
                     if shows.suffices_for(to) {
                         prop_assert_eq!(derive(&written, to).unwrap(), line(&record, to), "{:?} to {:?}", from, to);

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::Wanted;
-use super::object::Object;
-use crate::item::{Answer, EchoInput, Hop, Outcome, Record, Times, compact};
+use super::json_writer::JsonWriter;
+use crate::item::{EchoInput, Hop, Outcome, Record, Response, Times, compact};
 
 /// RFC 3339 with milliseconds.
 const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
@@ -71,7 +71,7 @@ impl Encoder {
     /// Never for a record as the pipeline makes them: writing to memory does not fail.
     pub fn encode(&self, record: &Record, out: &mut Vec<u8>) -> serde_json::Result<()> {
         if self.takes(record.outcome) {
-            let mut line = Object::begin(out);
+            let mut line = JsonWriter::begin(out);
             self.put_line(record, &mut line)?;
             line.end();
             out.push(b'\n');
@@ -79,19 +79,19 @@ impl Encoder {
         Ok(())
     }
 
-    fn put_line<'r>(&self, record: &'r Record, line: &mut Object<'_>) -> serde_json::Result<()> {
+    fn put_line<'r>(&self, record: &'r Record, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
         put_input(record, line)?;
         line.put_some("url", record.url.as_ref().map(Url::as_str))?;
         line.put_some("final_url", record.final_url.as_ref().map(Url::as_str))?;
         line.put_some("method", Some(record.method.as_str()).filter(|method| *method != "GET"))?;
         line.put("outcome", record.outcome.name())?;
-        let answer = record.answer.as_deref();
+        let response = record.response.as_deref();
         line.put_some(
             "status",
-            answer.map(|answer| answer.status).or(record.hop_status).map(|status| status.as_u16()),
+            response.map(|response| response.status).or(record.hop_status).map(|status| status.as_u16()),
         )?;
-        if let Some(answer) = answer {
-            put_answer(answer, line)?;
+        if let Some(response) = response {
+            put_response(response, line)?;
         }
         line.put_some("attempts", Some(record.attempts).filter(|attempts| *attempts > 0))?;
         if !record.hops.is_empty() {
@@ -100,10 +100,10 @@ impl Encoder {
         if record.attempts > 0 {
             self.put_times(&record.times, line)?;
         }
-        line.put_some("ttfb_ms", answer.map(|answer| millis(answer.ttfb)))?;
+        line.put_some("ttfb_ms", response.map(|response| millis(response.ttfb)))?;
         line.put_some("error", record.error.as_ref().map(|(kind, message)| Error { kind: kind.name(), message }))?;
-        let show = |answer: &'r Answer| shown(&answer.body.data, answer.content_type.as_deref(), self.body);
-        match answer.map_or(Shown::Nothing, show) {
+        let show = |response: &'r Response| shown(&response.body.data, response.content_type.as_deref(), self.body);
+        match response.map_or(Shown::Nothing, show) {
             Shown::Nothing => {}
             Shown::Json(json) => line.put("json", &json)?,
             Shown::Text(text) => line.put("body", text)?,
@@ -112,7 +112,7 @@ impl Encoder {
         line.put_some("meta", record.echo.meta.as_deref())
     }
 
-    fn put_times(&self, times: &Times, line: &mut Object<'_>) -> serde_json::Result<()> {
+    fn put_times(&self, times: &Times, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
         if let Some(started) = times.started {
             let out = line.key("started");
             out.push(b'"');
@@ -131,11 +131,11 @@ impl Encoder {
 }
 
 /// Which line it was, and what it said.
-fn put_input(record: &Record, line: &mut Object<'_>) -> serde_json::Result<()> {
+fn put_input(record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
     line.put("seq", &record.id.seq)?;
     line.put_some("source", record.id.source.as_deref())?;
     line.put_some("file", record.id.file.as_deref())?;
-    line.put_some("journal", record.id.journal.as_deref())?;
+    line.put_some("state_id", record.id.state_id.as_deref())?;
     line.put_some("id", record.echo.id.as_deref())?;
     match &record.echo.input {
         EchoInput::Text(text) => line.put("input", text),
@@ -147,16 +147,16 @@ fn put_input(record: &Record, line: &mut Object<'_>) -> serde_json::Result<()> {
     }
 }
 
-/// The answer, but for its status and body.
-fn put_answer(answer: &Answer, line: &mut Object<'_>) -> serde_json::Result<()> {
-    line.put("http", if answer.version == http::Version::HTTP_2 { "2" } else { "1.1" })?;
-    line.put_some("ip", answer.ip)?;
-    line.put_some("headers", answer.headers.as_ref().map(Headers))?;
-    line.put_some("content_type", answer.content_type.as_deref())?;
-    line.put_some("content_length", answer.content_length)?;
-    line.put("bytes", &answer.body.bytes)?;
-    line.put_some("sha256", answer.body.sha256.as_ref().map(|digest| hex(digest)))?;
-    line.put_some("truncated", answer.body.truncated.then_some("length"))
+/// The response, but for its status and body.
+fn put_response(response: &Response, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
+    line.put("http", if response.version == http::Version::HTTP_2 { "2" } else { "1.1" })?;
+    line.put_some("ip", response.ip)?;
+    line.put_some("headers", response.headers.as_ref().map(Headers))?;
+    line.put_some("content_type", response.content_type.as_deref())?;
+    line.put_some("content_length", response.content_length)?;
+    line.put("bytes", &response.body.bytes)?;
+    line.put_some("sha256", response.body.sha256.as_ref().map(|digest| hex(digest)))?;
+    line.put_some("truncated", response.body.truncated.then_some("length"))
 }
 
 /// A body as a record has it.
@@ -254,7 +254,7 @@ mod tests {
     }
 
     fn identity() -> Identity {
-        Identity { journal: Some("j".into()), source: Some("s".into()), file: Some("f".into()), seq: 7 }
+        Identity { state_id: Some("j".into()), source: Some("s".into()), file: Some("f".into()), seq: 7 }
     }
 
     /// With something to say under every key.
@@ -263,7 +263,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::VIA, HeaderValue::from_static("a"));
         headers.append(header::VIA, HeaderValue::from_static("b"));
-        let answer = Answer {
+        let response = Response {
             status: StatusCode::NOT_FOUND,
             version: http::Version::HTTP_11,
             ip: Some("192.0.2.1".parse().unwrap()),
@@ -277,7 +277,7 @@ mod tests {
                 bytes: 6,
                 sha256: Some([0xa5; 32]),
                 truncated: true,
-                held: None,
+                reservation: None,
             },
             ttfb: Duration::from_micros(1_500),
         };
@@ -288,7 +288,7 @@ mod tests {
             final_url: "http://b.test/".parse().ok(),
             method: Method::POST,
             outcome: Outcome::HttpError,
-            answer: Some(Box::new(answer)),
+            response: Some(Box::new(response)),
             hop_status: None,
             attempts: 2,
             hops: vec![Hop { url: "http://a.test/".parse().unwrap(), method: Method::POST, status: StatusCode::FOUND }],
@@ -305,8 +305,8 @@ mod tests {
     fn keys_come_in_the_order_that_is_promised() {
         let digest = "a5".repeat(32);
         let head =
-            r#"{"seq":7,"source":"s","file":"f","journal":"j","id":[7],"input":"http://a.t\"","input_bytes":99,"#;
-        let answer = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"bytes":6,"#;
+            r#"{"seq":7,"source":"s","file":"f","state_id":"j","id":[7],"input":"http://a.t\"","input_bytes":99,"#;
+        let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"bytes":6,"#;
         let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
         for (style, body) in [
             (Body::Auto, r#""json":[1,2],"#),
@@ -314,7 +314,7 @@ mod tests {
             (Body::Base64, r#""body_base64":"WzEsIDJd","#),
             (Body::None, ""),
         ] {
-            let expected = format!("{head}{answer}\"sha256\":\"{digest}\",{times}{body}\"meta\":{{\"k\":1.0}}}}\n");
+            let expected = format!("{head}{response}\"sha256\":\"{digest}\",{times}{body}\"meta\":{{\"k\":1.0}}}}\n");
             assert_eq!(line(&full(), style), expected);
         }
     }
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn a_rejected_line_says_who_it_was_and_why() {
         let rejection = Rejection { kind: Kind::InvalidUrl, message: "so it is".to_owned() };
-        let id = Identity { journal: None, source: None, file: None, seq: 1 };
+        let id = Identity { state_id: None, source: None, file: None, seq: 1 };
         let record = Record::rejected(id, Echo::text("a\tb"), rejection);
         let expected =
             r#"{"seq":1,"input":"a\tb","outcome":"rejected","error":{"kind":"invalid_url","message":"so it is"}}"#;

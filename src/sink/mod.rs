@@ -2,8 +2,8 @@
 
 mod derive;
 mod encode;
+mod json_writer;
 mod jsonl;
-mod object;
 mod opened;
 mod recover;
 mod stdout;
@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use derive::Shows;
 pub use encode::{Body, Encoder, Style};
-pub use jsonl::{Compress, Fsync, Jsonl, Output, Tail};
-pub use opened::{Kept, Opened, Opening, Reopen};
+pub use jsonl::{Compress, Fsync, Jsonl, RotatingFile, Tail};
+pub use opened::{Opened, Opening, Reopen, SavedPosition};
 pub use recover::recover;
 pub use stdout::Stdout;
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use futures::stream::{BoxStream, StreamExt};
 use futures::{Stream, stream};
 
-use super::jsonl::{Open, Output};
+use super::jsonl::{Open, RotatingFile};
 use super::{Body, Encoder, Sink, Style};
-use crate::disk::{Disk, Mark, Position};
+use crate::disk::{Disk, Mark, OutputPosition};
 
 /// What a sink needs to be opened.
 #[derive(Debug)]
@@ -21,20 +21,20 @@ pub struct Opening {
     /// Where files are.
     pub disk: Arc<dyn Disk>,
     /// What is remembered of it.
-    pub kept: Kept,
+    pub kept: SavedPosition,
     /// When it is to open its file anew.
     pub reopen: Reopen,
 }
 
 /// What a checkpoint remembers of a sink.
 #[derive(Clone, Debug)]
-pub enum Kept {
+pub enum SavedPosition {
     /// There is no checkpoint.
     No,
     /// Nothing yet.
     New,
     /// The files of its output are accounted for until here.
-    Until(Vec<Position>),
+    Until(Vec<OutputPosition>),
 }
 
 /// Says each time when outputs are to be opened anew.
@@ -120,13 +120,13 @@ impl Opened {
     }
 
     /// Its core, and who makes text for it, for those who do without its thread; only where it is a file.
-    pub fn core(&mut self) -> Option<(&mut Output, &Encoder)> {
+    pub fn core(&mut self) -> Option<(&mut RotatingFile, &Encoder)> {
         self.as_file().map(|open| (&mut open.output, &open.encoder))
     }
 
     /// From where on its output is the log of what was done after the last checkpoint, by its name; nothing where that
     /// cannot be read again.
-    pub fn log(&mut self) -> Option<(Arc<str>, Vec<Position>)> {
+    pub fn log(&mut self) -> Option<(Arc<str>, Vec<OutputPosition>)> {
         self.as_file().map(|open| (open.output.name(), open.tail.positions()))
     }
 

@@ -1,11 +1,11 @@
-//! After a crash: the records that came after the last checkpoint are the results of their lines, in every output.
+//! Recovery after a crash: records behind the last checkpoint are the results of their lines, in every output.
 //!
-//! In: outputs with their tails. Out: the lines that are done. Their records were appended where they were missing.
+//! In: outputs with their tails. Out: the lines that are done. Records missing in an output were appended there.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::derive::derive;
-use super::jsonl::{Open, Told};
+use super::jsonl::{Open, RecordHead};
 use super::{Opened, Shows};
 use crate::error::BoxError;
 use crate::item::{Identity, Outcome};
@@ -52,7 +52,7 @@ pub fn recover(sinks: &mut [Opened], is_pending: &dyn Fn(&Identity) -> bool) -> 
 fn gather(outputs: &[&mut Open], is_pending: &dyn Fn(&Identity) -> bool) -> All {
     let mut all = All::new();
     for (number, open) in outputs.iter().enumerate() {
-        for (place, Told { id, outcome, shows }) in open.tail.records().filter(|(_, told)| is_pending(&told.id)) {
+        for (place, RecordHead { id, outcome, shows }) in open.tail.records().filter(|(_, told)| is_pending(&told.id)) {
             let new = || Found { outcome: *outcome, places: vec![None; outputs.len()] };
             let found = all.entry(id.clone()).or_insert_with(new);
             found.places[number].get_or_insert((*shows, place));

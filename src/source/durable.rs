@@ -1,7 +1,7 @@
-//! Durable standard input: lines into a journal, and out of it again once they are accepted.
+//! Durable standard input: lines go into a journal, and are read back from it once they are accepted.
 //!
-//! One thread takes what is waiting in the pipe, batch by batch, into the journal; another one reads the journal behind
-//! it, as it does after a restart. So the producer may close its pipe and go.
+//! One thread takes what waits in the pipe, batch by batch, into the journal; another one reads the journal behind it, as
+//! after a restart. So the producer may close its pipe and go.
 
 use std::io;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::reader::{Chunk, read};
+use super::chunk_reader::{Chunk, read};
 use super::splitter::{Split, Splitter};
-use super::{Forget, Keeps, Past, Source, lines};
-use crate::disk::patiently;
+use super::{Durability, SavedState, Source, Trim, line_stream};
+use crate::disk::retry_while_full;
 use crate::error::BoxError;
-use crate::item::{self, Identity, Line, Settled, Text};
-use crate::journal::{Batch, Opened, Reader, Shelf, State, Taken, Writer};
+use crate::item::{self, DoneRanges, Identity, Line, Text};
+use crate::journal::{Batch, Opened, ReadBatch, Reader, SegmentIndex, Writer, WriterState};
 use crate::units::{counted, in_bytes};
 
 /// Bytes that are accepted at once, about.
@@ -40,39 +40,39 @@ pub(super) struct Bounds {
 ///
 /// # Errors
 /// When one of the two cannot be opened.
-pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, past: &Past) -> Result<Source, BoxError> {
+pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, saved: &SavedState) -> Result<Source, BoxError> {
     /// Segments are removed as a whole, so a journal must have several.
     const SEGMENT: u64 = 64 << 20;
-    let input = lines::standard_input()?;
+    let input = line_stream::standard_input()?;
     let splitter = Splitter::new(usize::try_from(bounds.max_line)?);
-    let settled = past.files.get("").cloned().unwrap_or_default();
-    let at = |error: io::Error| format!("the journal in {}: {error}", past.dir.display());
+    let settled = saved.files.get("").cloned().unwrap_or_default();
+    let at = |error: io::Error| format!("the journal in {}: {error}", saved.dir.display());
     let segment = SEGMENT.min(bounds.max_journal / 4);
-    let opened = Writer::open(&past.disk, &past.dir, settled.last(), segment).map_err(at)?;
+    let opened = Writer::open(&saved.disk, &saved.dir, settled.last(), segment).map_err(at)?;
     announce(&opened, &settled);
     let writer = opened.writer;
     // What is done may leave no room for more, and without more nobody says again that it is done.
-    writer.shelf().forget(settled.through()).map_err(at)?;
-    let (shelf, stop) = (Arc::clone(writer.shelf()), CancellationToken::new());
+    writer.index().trim(settled.through()).map_err(at)?;
+    let (index, stop) = (Arc::clone(writer.index()), CancellationToken::new());
     let (broken, breaks) = oneshot::channel();
     let intake = Intake { writer, bounds, splitter, stop: stop.clone() };
     std::thread::spawn(move || intake.run(read(input), broken));
-    let forget: Arc<dyn Forget> = Arc::<Shelf>::clone(&shelf);
+    let trim: Arc<dyn Trim> = Arc::<SegmentIndex>::clone(&index);
     let breaks = breaks.then(|broken| async move {
         match broken {
             Ok(why) => BoxError::from(why),
             Err(_) => std::future::pending().await,
         }
     });
-    let lines = read_back(shelf, stop, settled, name, Arc::clone(&past.journal));
-    Ok(Source { forget: Some(forget), breaks: Some(breaks.boxed()), ..Source::new(lines, Keeps::Place) })
+    let lines = read_back(index, stop, settled, name, Arc::clone(&saved.state_id));
+    Ok(Source { trim: Some(trim), breaks: Some(breaks.boxed()), ..Source::new(lines, Durability::Resumable) })
 }
 
 /// Says what earlier runs have left.
-fn announce(opened: &Opened, settled: &Settled) {
+fn announce(opened: &Opened, settled: &DoneRanges) {
     let Opened { writer, torn, segments } = opened;
-    let (shelf, last) = (writer.shelf(), settled.last());
-    let (dir, bytes) = (shelf.dir().display(), counted(torn.bytes, "byte"));
+    let (index, last) = (writer.index(), settled.last());
+    let (dir, bytes) = (index.dir().display(), counted(torn.bytes, "byte"));
     if *segments == 0 && last > 0 {
         tracing::warn!("the journal in {dir} is gone; lines accepted after line {last} are lost: send them again");
     }
@@ -83,7 +83,7 @@ fn announce(opened: &Opened, settled: &Settled) {
         }
         None => {}
     }
-    let pending = shelf.next() - 1 - settled.count();
+    let pending = index.next() - 1 - settled.count();
     if pending > 0 {
         tracing::info!("going on with {} of earlier runs", counted(pending, "accepted line"));
     }
@@ -111,7 +111,7 @@ impl Intake {
             // The lines before may take long to be done, and their results may be on the same disk.
             let _ = broken.send(why.clone());
         }
-        self.writer.shelf().end(ended);
+        self.writer.index().end(ended);
     }
 
     fn take_all(&mut self, mut chunks: mpsc::Receiver<Chunk>) -> Result<(), String> {
@@ -135,7 +135,7 @@ impl Intake {
                 }
             }
             self.accept(&batch).map_err(|error| {
-                format!("cannot write the journal in {}: {error}", self.writer.shelf().dir().display())
+                format!("cannot write the journal in {}: {error}", self.writer.index().dir().display())
             })?;
             match input {
                 Input::Open => {}
@@ -147,8 +147,8 @@ impl Intake {
 
     fn accept(&mut self, batch: &Batch) -> io::Result<()> {
         self.wait_for_room(batch.bytes() as u64)?;
-        let dir = self.writer.shelf().dir().to_owned();
-        patiently(&dir, || self.writer.append(batch))
+        let dir = self.writer.index().dir().to_owned();
+        retry_while_full(&dir, || self.writer.append(batch))
     }
 
     fn take(&mut self, chunk: Chunk, batch: &mut Batch) -> Input {
@@ -177,10 +177,10 @@ impl Intake {
         {
             if !std::mem::replace(&mut is_waiting, true) {
                 tracing::warn!("no more lines are read for now: {why}");
-                let dir = self.writer.shelf().dir().to_owned();
-                patiently(&dir, || self.writer.roll())?;
+                let dir = self.writer.index().dir().to_owned();
+                retry_while_full(&dir, || self.writer.roll())?;
             }
-            self.writer.shelf().wait(&self.stop, LOOK_EVERY);
+            self.writer.index().wait(&self.stop, LOOK_EVERY);
         }
         if is_waiting && !self.stop.is_cancelled() {
             tracing::info!("lines are read again");
@@ -190,8 +190,8 @@ impl Intake {
 
     fn lack_of_room(&self, bytes: u64) -> io::Result<Option<String>> {
         let Bounds { max_journal, min_free, .. } = self.bounds;
-        let shelf = self.writer.shelf();
-        let (held, free, dir) = (shelf.bytes(), shelf.free()?, shelf.dir().display());
+        let index = self.writer.index();
+        let (held, free, dir) = (index.bytes(), index.free()?, index.dir().display());
         // A single batch is let in, or a line larger than the journal may be would wait for ever.
         if held > 0 && held + bytes > max_journal {
             let (held, most) = (in_bytes(held), in_bytes(max_journal));
@@ -215,7 +215,7 @@ type Batched = Result<Vec<(u64, Text)>, BoxError>;
 /// The end of the journal that is read. Dropped, it stops the intake.
 struct Tap {
     batches: mpsc::Receiver<Batched>,
-    shelf: Arc<Shelf>,
+    index: Arc<SegmentIndex>,
     stop: CancellationToken,
 }
 
@@ -223,32 +223,32 @@ impl Drop for Tap {
     /// Waits a moment, so that what was taken from the producer already is accepted before the process ends.
     fn drop(&mut self) {
         const LAST_BATCH: Duration = Duration::from_millis(500);
-        self.shelf.stop(&self.stop);
-        self.shelf.wait_for_end(LAST_BATCH);
+        self.index.stop(&self.stop);
+        self.index.wait_for_end(LAST_BATCH);
     }
 }
 
 /// The journal's lines that are not settled, as soon as they are accepted.
 fn read_back(
-    shelf: Arc<Shelf>,
+    index: Arc<SegmentIndex>,
     stop: CancellationToken,
-    settled: Settled,
+    settled: DoneRanges,
     source: Option<Arc<str>>,
-    journal: Arc<str>,
+    state_id: Arc<str>,
 ) -> BoxStream<'static, Result<item::Input, BoxError>> {
     let (tx, batches) = mpsc::channel(1);
-    let reader = Reader::new(Arc::clone(&shelf), settled.through() + 1);
-    let behind = Arc::clone(&shelf);
+    let reader = Reader::new(Arc::clone(&index), settled.through() + 1);
+    let behind = Arc::clone(&index);
     std::thread::spawn(move || send_batches(reader, &behind, &tx));
-    let tap = Tap { batches, shelf, stop };
+    let tap = Tap { batches, index, stop };
     stream::unfold(tap, |mut tap| async move { Some((tap.batches.recv().await?, tap)) })
         .map_ok(move |lines| {
-            let (source, journal) = (source.clone(), Arc::clone(&journal));
+            let (source, state_id) = (source.clone(), Arc::clone(&state_id));
             let open: Vec<_> = lines.into_iter().filter(|(seq, _)| !settled.contains(*seq)).collect();
             stream::iter(open.into_iter().map(move |(seq, text)| {
-                let journal = Some(Arc::clone(&journal));
-                let id = Identity { journal, source: source.clone(), file: None, seq };
-                Ok(item::Input::Line(Line { id, text, place: None }))
+                let state_id = Some(Arc::clone(&state_id));
+                let id = Identity { state_id, source: source.clone(), file: None, seq };
+                Ok(item::Input::Line(Line { id, text, position: None }))
             }))
         })
         .try_flatten()
@@ -256,16 +256,16 @@ fn read_back(
 }
 
 /// The thread that reads the journal.
-fn send_batches(mut reader: Reader, shelf: &Shelf, batches: &mpsc::Sender<Batched>) {
+fn send_batches(mut reader: Reader, index: &SegmentIndex, batches: &mpsc::Sender<Batched>) {
     loop {
         let batch = match reader.take() {
-            Ok(Taken::Lines(lines)) => Ok(lines),
-            Ok(Taken::UpToDate) => match shelf.wait_for(reader.next_seq()) {
-                State::Broken(why) => Err(why.into()),
-                State::Ended if shelf.next() == reader.next_seq() => return,
-                State::Open | State::Ended => continue,
+            Ok(ReadBatch::Lines(lines)) => Ok(lines),
+            Ok(ReadBatch::UpToDate) => match index.wait_for(reader.next_seq()) {
+                WriterState::Broken(why) => Err(why.into()),
+                WriterState::Ended if index.next() == reader.next_seq() => return,
+                WriterState::Open | WriterState::Ended => continue,
             },
-            Err(error) => Err(format!("cannot read the journal in {}: {error}", shelf.dir().display()).into()),
+            Err(error) => Err(format!("cannot read the journal in {}: {error}", index.dir().display()).into()),
         };
         let is_last = batch.is_err();
         if batches.blocking_send(batch).is_err() || is_last {

@@ -1,12 +1,13 @@
-//! Sources: where lines come from. One file per kind.
+//! Sources: where lines come from. One file or folder per kind.
 //!
-//! A source is a stream of lines and, when it is durable, someone to tell which of them are done. Next: `pipeline::feed`.
+//! A source is a stream of lines and, when it is durable, a part that deletes lines once they are done. Next:
+//! `pipeline::feed`.
 
-mod cutter;
+mod chunk_reader;
 mod durable;
 mod file;
-mod lines;
-mod reader;
+mod line_reader;
+mod line_stream;
 mod splitter;
 mod stdin;
 
@@ -24,7 +25,7 @@ pub use stdin::Stdin;
 
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{Input, Place, Settled};
+use crate::item::{DoneRanges, Input, Position};
 
 /// An open source.
 pub struct Source {
@@ -34,9 +35,9 @@ pub struct Source {
     /// completely is yielded before the next wait.
     pub lines: BoxStream<'static, Result<Input, BoxError>>,
     /// What it keeps of lines for a restart.
-    pub keeps: Keeps,
+    pub durability: Durability,
     /// Its part that has the lines themselves until they are done for good, if it has.
-    pub forget: Option<Arc<dyn Forget>>,
+    pub trim: Option<Arc<dyn Trim>>,
     /// Where it can break while nobody takes its lines: resolves when it has, and the run ends at once.
     pub breaks: Option<BoxFuture<'static, BoxError>>,
     /// How much there is to read, when that is known.
@@ -58,25 +59,25 @@ impl Extent {
 
 impl Source {
     /// A source that has no more to it than its lines.
-    pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, keeps: Keeps) -> Self {
-        Self { lines, keeps, forget: None, breaks: None, extent: None }
+    pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
+        Self { lines, durability, trim: None, breaks: None, extent: None }
     }
 }
 
 /// What a source keeps of its lines, so that it can yield them again after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeps {
+pub enum Durability {
     /// Nothing: a line that is not finished when the run ends is canceled, and gets its record.
-    Nothing,
-    /// Its place: a line that is not finished is left for the next start, and one that is done is not yielded again.
-    Place,
+    Ephemeral,
+    /// Its position: a line that is not finished is left for the next start, and one that is done is not yielded again.
+    Resumable,
 }
 
 /// What a durable source starts from.
 #[derive(Debug)]
-pub struct Past {
+pub struct SavedState {
     /// The name of what is kept, which its lines carry.
-    pub journal: Arc<str>,
+    pub state_id: Arc<str>,
     /// Where state is kept.
     pub disk: Arc<dyn Disk>,
     /// The source's own directory, should it need one.
@@ -84,16 +85,16 @@ pub struct Past {
     /// Room that is to be left on its disk, in bytes.
     pub min_free: u64,
     /// By path, the lines that are done. A source without files has an empty path.
-    pub files: BTreeMap<String, Settled>,
+    pub files: BTreeMap<String, DoneRanges>,
 }
 
 /// Lets go of lines that no restart will ask for.
-pub trait Forget: Send + Sync {
+pub trait Trim: Send + Sync {
     /// All lines up to this one are done, and that will be remembered.
     ///
     /// # Errors
     /// When their place cannot be cleared; the run goes on, for nothing is wrong but the room they take.
-    fn forget(&self, through: u64) -> io::Result<()>;
+    fn trim(&self, through: u64) -> io::Result<()>;
 }
 
 /// A source as configured: `[source.NAME.KIND]`.
@@ -133,7 +134,7 @@ impl SourceConfig {
 
     /// By path, where the first lines of a durable source's files begin: what is remembered of files that are new, so that
     /// they are found by more than their names.
-    pub fn begins(&self) -> Vec<(String, Place)> {
+    pub fn begins(&self) -> Vec<(String, Position)> {
         match self {
             Self::Stdin(_) => Vec::new(),
             Self::File(file) => file.begins(),
@@ -144,10 +145,10 @@ impl SourceConfig {
     ///
     /// # Errors
     /// What could not be opened, and why.
-    pub fn open(&self, name: Option<Arc<str>>, past: Option<Past>) -> Result<Source, BoxError> {
+    pub fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError> {
         match self {
-            Self::Stdin(stdin) => stdin.open(name, past.as_ref()),
-            Self::File(file) => file.open(name, past),
+            Self::Stdin(stdin) => stdin.open(name, saved.as_ref()),
+            Self::File(file) => file.open(name, saved),
         }
     }
 }

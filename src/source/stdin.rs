@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::durable::{self, Bounds};
-use super::{Keeps, Past, Source, lines};
+use super::{Durability, SavedState, Source, line_stream};
 use crate::error::BoxError;
 use crate::units::Size;
 
@@ -32,12 +32,12 @@ impl Stdin {
     ///
     /// # Errors
     /// When it is closed, or a directory, or the journal cannot be opened.
-    pub fn open(&self, name: Option<Arc<str>>, past: Option<&Past>) -> Result<Source, BoxError> {
-        if let Some(past) = past {
+    pub fn open(&self, name: Option<Arc<str>>, saved: Option<&SavedState>) -> Result<Source, BoxError> {
+        if let Some(saved) = saved {
             let (max_line, max_journal) = (self.max_line.0, self.max_journal.0);
-            return durable::open(Bounds { max_line, max_journal, min_free: past.min_free }, name, past);
+            return durable::open(Bounds { max_line, max_journal, min_free: saved.min_free }, name, saved);
         }
-        let lines = lines::of(vec![(None, lines::standard_input()?)], name, self.max_line.0)?;
-        Ok(Source::new(lines, Keeps::Nothing))
+        let lines = line_stream::of(vec![(None, line_stream::standard_input()?)], name, self.max_line.0)?;
+        Ok(Source::new(lines, Durability::Ephemeral))
     }
 }

@@ -1,4 +1,4 @@
-//! The checkpoint: one file, replaced as a whole.
+//! The checkpoint file: which lines are done and up to where outputs are accounted for. It is replaced atomically.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::HostState;
-use crate::disk::{Disk, Mode, Position, Site, append_all};
+use super::StoredHostState;
+use crate::disk::{Disk, Mode, OutputPosition, SyncPoint, append_all};
 use crate::error::{AtPath, BoxError};
-use crate::item::Settled;
+use crate::item::DoneRanges;
 
 /// The shape of the file; a later one may differ.
 const VERSION: u32 = 1;
@@ -22,14 +22,15 @@ pub struct Checkpoint {
     version: u32,
     /// The name that records of lines carry which are remembered here. Another directory has another one, so that no run
     /// takes the records of another for those of its own lines.
-    pub journal: Arc<str>,
+    #[serde(rename = "journal")]
+    pub state_id: Arc<str>,
     /// The durable sources by name; the one without a name has an empty one.
     pub sources: BTreeMap<String, SourceState>,
     /// By sink, up to where the files of its output are accounted for; the last of them is the one that it goes on with.
-    pub sinks: BTreeMap<String, Vec<Position>>,
+    pub sinks: BTreeMap<String, Vec<OutputPosition>>,
     /// Hosts in trouble by name.
     #[serde(default)]
-    pub hosts: BTreeMap<String, HostState>,
+    pub hosts: BTreeMap<String, StoredHostState>,
 }
 
 /// What is remembered of a durable source.
@@ -39,16 +40,16 @@ pub struct SourceState {
     /// Its kind: a journal is not read as files are.
     pub kind: String,
     /// By path, which of its lines are done. A source without files has one entry with an empty path.
-    pub files: BTreeMap<String, Settled>,
+    pub files: BTreeMap<String, DoneRanges>,
 }
 
 impl Checkpoint {
     /// Nothing is remembered, under a new name.
     pub fn begin() -> Self {
         const LETTERS: usize = 8;
-        let journal: String = std::iter::repeat_with(fastrand::alphanumeric).take(LETTERS).collect();
+        let state_id: String = std::iter::repeat_with(fastrand::alphanumeric).take(LETTERS).collect();
         let (sources, sinks, hosts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { version: VERSION, journal: journal.into(), sources, sinks, hosts }
+        Self { version: VERSION, state_id: state_id.into(), sources, sinks, hosts }
     }
 
     /// Reads the checkpoint of a data directory; `None` if there is none yet.
@@ -84,9 +85,9 @@ impl Checkpoint {
         let file = disk.open(&new, Mode::Append)?;
         file.set_len(0)?;
         append_all(file.as_ref(), &text, 0)?;
-        file.sync(Site::CheckpointFile)?;
+        file.sync(SyncPoint::CheckpointFile)?;
         disk.rename(&new, &path)?;
-        disk.sync_dir(dir, Site::CheckpointName)
+        disk.sync_dir(dir, SyncPoint::CheckpointName)
     }
 }
 

@@ -40,13 +40,13 @@ mod tests {
 
     use super::*;
     use crate::disk::{Disk, RealDisk};
-    use crate::state::State;
+    use crate::state::DataDir;
 
     #[test]
     fn every_file_that_a_run_leaves_in_its_data_directory_is_known() {
         let dir = tempfile::tempdir().unwrap();
         let config = StateConfig { data_dir: Some(dir.path().to_owned()), ..StateConfig::default() };
-        let state = State::open(Arc::new(RealDisk), dir.path()).unwrap();
+        let state = DataDir::open(Arc::new(RealDisk), dir.path()).unwrap();
         state.save(&state.checkpoint, &[]).unwrap();
         let left = RealDisk.list(dir.path()).unwrap();
         assert_eq!(left.len(), 2);

@@ -1,28 +1,28 @@
-//! What a run leaves behind for the next one, in `data_dir`.
+//! Durable state in `data_dir`: what one run leaves for the next.
 //!
-//! The outputs themselves are the log of what is done; a checkpoint says up to where they are accounted for, and what
-//! was done until there. Next to it live the journals of durable sources. In: receipts and marks from `pipeline::settle`.
+//! The outputs themselves are the log of what is done; the checkpoint says up to where they are accounted for, and which
+//! lines were done until there. Next to it are the journals of durable stdin. In: receipts and marks from `pipeline::settle`.
 
 mod checkpoint;
+mod checkpointer;
 mod config;
-mod dir;
-mod hosts;
-mod keeper;
-mod survey;
+mod data_dir;
+mod host_states;
+mod inspect;
 
 use futures::future::BoxFuture;
 
 pub use checkpoint::{Checkpoint, SourceState};
+pub use checkpointer::{Checkpointer, DurableSource};
 pub use config::StateConfig;
-pub use dir::State;
-pub use hosts::{HostKeeper, HostState, leave_alone, to_remember};
-pub use keeper::{Keeper, Remembered};
-pub use survey::{Journal, Surveyed, count, survey};
+pub use data_dir::DataDir;
+pub use host_states::{HostStateRecorder, StoredHostState, from_stored, to_stored};
+pub use inspect::{SourceStatus, WalStatus, count, inspect};
 
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Receipt;
-use crate::schedule::Trouble;
+use crate::schedule::HostState;
 
 /// Remembers which lines are done, so that a restart does not yield them again.
 ///
@@ -37,10 +37,10 @@ pub trait Settle: Send {
 }
 
 /// Remembers hosts in trouble, so that the next run leaves them alone, too.
-pub trait Hosts: Send {
+pub trait HostStateStore: Send {
     /// What the run before left.
-    fn recall(&mut self) -> Vec<Trouble>;
+    fn recall(&mut self) -> Vec<HostState>;
 
     /// These hosts are in trouble now, and no others. Does not wait; should it fail, the next commit says so.
-    fn remember(&mut self, troubles: &[Trouble]);
+    fn remember(&mut self, host_states: &[HostState]);
 }

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
 use super::{LAST_WORDS, Stats, summary};
-use crate::pipeline::Board;
+use crate::pipeline::Status;
 use crate::units::grouped;
 
 /// When there is a progress line.
@@ -86,7 +86,7 @@ pub struct Progress {
 
 impl Progress {
     /// Starts. `total_bytes` is the size of the input, when it is known.
-    pub fn start(to: Line, board: Board, stats: Stats, total_bytes: Option<u64>) -> Self {
+    pub fn start(to: Line, status: Status, stats: Stats, total_bytes: Option<u64>) -> Self {
         let (stop, stopped) = sync_channel(1);
         let (clearing, cleared) = sync_channel(1);
         std::thread::spawn(move || {
@@ -94,7 +94,7 @@ impl Progress {
             let start = Instant::now();
             let mut rate = Rate::default();
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(to.every()) {
-                to.show(line(&board, &stats, total_bytes, start.elapsed(), &mut rate));
+                to.show(line(&status, &stats, total_bytes, start.elapsed(), &mut rate));
             }
             if let Line::Bar(bar) = to {
                 bar.finish_and_clear();
@@ -133,9 +133,9 @@ impl Rate {
     }
 }
 
-fn line(board: &Board, stats: &Stats, total_bytes: Option<u64>, elapsed: Duration, rate: &mut Rate) -> String {
-    let (tally, view) = (board.tally(), board.view().clone());
-    let done = tally.recorded.get();
+fn line(status: &Status, stats: &Stats, total_bytes: Option<u64>, elapsed: Duration, rate: &mut Rate) -> String {
+    let (counters, view) = (status.counters(), status.view().clone());
+    let done = counters.recorded.get();
     let mut parts = vec![
         format!("{} done", grouped(done)),
         format!("{}/s", summary::per_second(rate.update(elapsed, done))),
@@ -143,18 +143,18 @@ fn line(board: &Board, stats: &Stats, total_bytes: Option<u64>, elapsed: Duratio
         format!("{} waiting", grouped(view.counts.waiting as u64)),
         format!("{} failed", grouped(stats.not_ok())),
     ];
-    if let Some(left) = total_bytes.and_then(|total| time_left(board, total, elapsed)) {
+    if let Some(left) = total_bytes.and_then(|total| time_left(status, total, elapsed)) {
         parts.push(format!("{} left", summary::human(left)));
     }
-    parts.extend(view.limit.as_ref().map(summary::limited_by));
+    parts.extend(view.bottleneck.as_ref().map(summary::limited_by));
     parts.join(" · ")
 }
 
 /// From the share of the input's bytes that is accepted, and the share of those lines that is recorded.
-fn time_left(board: &Board, total_bytes: u64, elapsed: Duration) -> Option<Duration> {
-    let tally = board.tally();
-    let read = tally.accepted_bytes.get() as f64 / total_bytes.max(1) as f64;
-    let recorded = tally.recorded.get() as f64 / tally.accepted.get().max(1) as f64;
+fn time_left(status: &Status, total_bytes: u64, elapsed: Duration) -> Option<Duration> {
+    let counters = status.counters();
+    let read = counters.accepted_bytes.get() as f64 / total_bytes.max(1) as f64;
+    let recorded = counters.recorded.get() as f64 / counters.accepted.get().max(1) as f64;
     let share = (read * recorded).min(1.0);
     let known = share > 0.001 && elapsed > Duration::from_secs(1);
     known.then(|| elapsed.mul_f64((1.0 - share) / share))

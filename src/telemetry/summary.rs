@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Stats;
 use super::stats::Counts;
 use crate::item::Outcome;
-use crate::pipeline::Board;
-use crate::schedule::Limit;
+use crate::pipeline::Status;
+use crate::schedule::Bottleneck;
 use crate::units::{counted, grouped};
 
 /// What there is to say of a run.
@@ -18,22 +18,22 @@ pub struct Summary {
     unread: u64,
     unrecorded: u64,
     elapsed: Duration,
-    limit: Option<(Limit, f64)>,
+    bottleneck: Option<(Bottleneck, f64)>,
 }
 
 impl Summary {
     /// Of a run that took so long.
-    pub fn of(board: &Board, stats: &Stats, elapsed: Duration) -> Self {
-        let tally = board.tally();
-        let limit = board.view().held_back.most().map(|(limit, share)| (limit.clone(), share));
+    pub fn of(status: &Status, stats: &Stats, elapsed: Duration) -> Self {
+        let counters = status.counters();
+        let bottleneck = status.view().bottleneck_times.most().map(|(bottleneck, share)| (bottleneck.clone(), share));
         Self {
             counts: stats.counts(),
-            accepted: tally.accepted.get(),
-            blank: tally.blank.get(),
-            unread: tally.unread.get(),
-            unrecorded: tally.unfinished(),
+            accepted: counters.accepted.get(),
+            blank: counters.blank.get(),
+            unread: counters.unread.get(),
+            unrecorded: counters.unfinished(),
             elapsed,
-            limit,
+            bottleneck,
         }
     }
 
@@ -58,7 +58,7 @@ impl Summary {
             wire_p99_ms = quantile(0.99),
             wire_max_ms = self.counts.wire.max() as f64 / 1000.0,
             closed_hosts = self.counts.closed.iter().cloned().collect::<Vec<_>>().join(" "),
-            limited_by = self.limit.as_ref().map(|(limit, _)| limited_by(limit)),
+            limited_by = self.bottleneck.as_ref().map(|(bottleneck, _)| limited_by(bottleneck)),
             "run finished"
         );
     }
@@ -91,8 +91,8 @@ impl fmt::Display for Summary {
             let max = human(Duration::from_micros(self.counts.wire.max()));
             writeln!(f, "  on the wire  p50 {} · p90 {} · p99 {} · max {max}", at(0.5), at(0.9), at(0.99))?;
         }
-        if let Some((limit, share)) = &self.limit {
-            writeln!(f, "  {} for {:.0} % of the time", limited_by(limit), share * 100.0)?;
+        if let Some((bottleneck, share)) = &self.bottleneck {
+            writeln!(f, "  {} for {:.0} % of the time", limited_by(bottleneck), share * 100.0)?;
         }
         for host in &self.counts.closed {
             writeln!(
@@ -122,29 +122,33 @@ pub(super) fn per_second(rate: f64) -> String {
 }
 
 /// What holds a run back, and the option that would change it.
-pub(super) fn limited_by(limit: &Limit) -> String {
-    match limit {
-        Limit::Input => "limited by the input".to_owned(),
-        Limit::Servers => "limited by the servers' own time".to_owned(),
-        Limit::Concurrency => "limited by concurrency (--max-concurrency)".to_owned(),
-        Limit::Adaptive => "limited by adaptive concurrency (limits.max_concurrency, or slow servers)".to_owned(),
-        Limit::OpenFiles => "limited by open files or ports (ulimit -Hn)".to_owned(),
-        Limit::Rate => "limited by rate (--rate)".to_owned(),
-        Limit::BodyMemory => "limited by body memory (limits.body_memory)".to_owned(),
-        Limit::Sink => "limited by the output".to_owned(),
-        Limit::Hosts => "limited by hosts tracked at once (limits.hosts)".to_owned(),
-        Limit::HostConcurrency(host, n) => format!("limited by host-concurrency {n} of {host} (--host-concurrency)"),
-        Limit::HostRate(host) => format!("limited by host-rate of {host} (--host-rate)"),
-        Limit::HostAdaptive(host) => {
+pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
+    match bottleneck {
+        Bottleneck::Input => "limited by the input".to_owned(),
+        Bottleneck::Servers => "limited by the servers' own time".to_owned(),
+        Bottleneck::Concurrency => "limited by concurrency (--max-concurrency)".to_owned(),
+        Bottleneck::Adaptive => "limited by adaptive concurrency (limits.max_concurrency, or slow servers)".to_owned(),
+        Bottleneck::OpenFiles => "limited by open files or ports (ulimit -Hn)".to_owned(),
+        Bottleneck::Rate => "limited by rate (--rate)".to_owned(),
+        Bottleneck::BodyMemory => "limited by body memory (limits.body_memory)".to_owned(),
+        Bottleneck::Sink => "limited by the output".to_owned(),
+        Bottleneck::Hosts => "limited by hosts tracked at once (limits.hosts)".to_owned(),
+        Bottleneck::HostConcurrency(host, n) => {
+            format!("limited by host-concurrency {n} of {host} (--host-concurrency)")
+        }
+        Bottleneck::HostRate(host) => format!("limited by host-rate of {host} (--host-rate)"),
+        Bottleneck::HostAdaptive(host) => {
             format!("limited by adaptive host-concurrency of {host} (hosts.max_concurrency, or a slow server)")
         }
-        Limit::HostPause(host) => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
-        Limit::CircuitOpen(host) => format!("limited by {host}, which cannot be reached (health)"),
-        Limit::Robots(host) => format!("limited by the robots.txt of {host}, which is yet to come (robots.enabled)"),
-        Limit::CrawlDelay(host) => {
+        Bottleneck::HostPause(host) => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
+        Bottleneck::CircuitOpen(host) => format!("limited by {host}, which cannot be reached (health)"),
+        Bottleneck::Robots(host) => {
+            format!("limited by the robots.txt of {host}, which is yet to come (robots.enabled)")
+        }
+        Bottleneck::CrawlDelay(host) => {
             format!("limited by the Crawl-delay of {host}'s robots.txt (robots.max_crawl_delay)")
         }
-        Limit::Backoff(host) => format!("limited by retries of {host} (retry.backoff)"),
+        Bottleneck::Backoff(host) => format!("limited by retries of {host} (retry.backoff)"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fetchd::disk::{Disk, DiskFile, FileId, Mode, RealDisk, Site};
+use fetchd::disk::{Disk, DiskFile, FileId, Mode, RealDisk, SyncPoint};
 
 /// What comes between a program and its disk. Where it says nothing, all goes well.
 pub trait Tamper: Debug + Send + Sync + 'static {
@@ -55,9 +55,9 @@ impl<T: Tamper> Disk for Tampered<T> {
         RealDisk.create_dir(dir)
     }
 
-    fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()> {
+    fn sync_dir(&self, dir: &Path, point: SyncPoint) -> io::Result<()> {
         self.0.sync_dir()?;
-        RealDisk.sync_dir(dir, site)
+        RealDisk.sync_dir(dir, point)
     }
 
     fn free(&self, dir: &Path) -> io::Result<u64> {
@@ -82,9 +82,9 @@ impl<T: Tamper> DiskFile for File<T> {
         self.0.length()
     }
 
-    fn sync(&self, site: Site) -> io::Result<()> {
+    fn sync(&self, point: SyncPoint) -> io::Result<()> {
         self.1.sync()?;
-        self.0.sync(site)
+        self.0.sync(point)
     }
 
     fn try_lock(&self) -> io::Result<bool> {

@@ -12,7 +12,7 @@ use super::machine::Machine;
 use super::workload::Workload;
 use super::world::STATE;
 
-/// How many lines were accepted, as `fetchd journal status` says.
+/// How many lines were accepted, as `fetchd state status` says.
 fn accepted(disk: &SimDisk) -> u64 {
     // Without a checkpoint there is nothing to count.
     let sources = count(disk, Path::new(STATE)).unwrap_or_default();

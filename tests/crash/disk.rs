@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use fetchd::disk::{Disk, DiskFile, FileId, Mode, Site};
+use fetchd::disk::{Disk, DiskFile, FileId, Mode, SyncPoint};
 
 use super::machine::{Change, File, Machine, Naming, Node, Number};
-use super::sites::{Fault, name};
+use super::sync_points::{Fault, name};
 
 /// The number of the only device.
 const DEVICE: u64 = 7;
@@ -87,15 +87,15 @@ impl Disk for SimDisk {
         machine.create_dirs(dir)
     }
 
-    fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()> {
+    fn sync_dir(&self, dir: &Path, point: SyncPoint) -> io::Result<()> {
         let mut machine = self.machine();
-        machine.begin_whole(|| format!("sync_dir {} ({})", dir.display(), name(site)))?;
+        machine.begin_whole(|| format!("sync_dir {} ({})", dir.display(), name(point)))?;
         let number = machine.lookup(dir)?;
         machine.dir(number)?;
-        if machine.fails(site) {
+        if machine.fails(point) {
             return Err(broken());
         }
-        if machine.fault != Fault::Ignored(site) {
+        if machine.fault != Fault::Ignored(point) {
             machine.dir_mut(number).keep();
         }
         Ok(())
@@ -163,10 +163,10 @@ impl DiskFile for Handle {
         Ok(machine.file(self.number).seen.len() as u64)
     }
 
-    fn sync(&self, site: Site) -> io::Result<()> {
+    fn sync(&self, point: SyncPoint) -> io::Result<()> {
         let mut machine = self.disk.machine();
-        machine.begin_whole(|| format!("sync {} ({})", self.name, name(site)))?;
-        let (fails, is_ignored) = (machine.fails(site), machine.fault == Fault::Ignored(site));
+        machine.begin_whole(|| format!("sync {} ({})", self.name, name(point)))?;
+        let (fails, is_ignored) = (machine.fails(point), machine.fault == Fault::Ignored(point));
         let file = machine.file_mut(self.number);
         if fails {
             file.is_poisoned = true;

@@ -1,10 +1,10 @@
 //! Whatever a run did and wherever it ended, the next one goes on from there; and it takes every sync for that.
 
-use fetchd::disk::Site;
+use fetchd::disk::SyncPoint;
 use proptest::prelude::*;
 
 use super::explore::{explore, explore_failures};
-use super::sites::SITES;
+use super::sync_points::SITES;
 use super::workload::Workload;
 
 proptest! {
@@ -17,36 +17,36 @@ proptest! {
     }
 
     #[test]
-    fn a_sync_that_fails_ends_the_run_and_costs_nothing(seed in any::<u64>(), site in 0..SITES.len()) {
-        let explored = explore_failures(&Workload::new(seed, 12), SITES[site]);
-        prop_assert!(explored.is_ok(), "{:?} fails: {:?}", SITES[site], explored.err());
+    fn a_sync_that_fails_ends_the_run_and_costs_nothing(seed in any::<u64>(), point in 0..SITES.len()) {
+        let explored = explore_failures(&Workload::new(seed, 12), SITES[point]);
+        prop_assert!(explored.is_ok(), "{:?} fails: {:?}", SITES[point], explored.err());
     }
 }
 
 /// Crashes workloads with one sync left out, until that does harm.
-fn needs(site: Site) {
+fn needs(point: SyncPoint) {
     const MOST: u64 = 40;
     for seed in 0..MOST {
         let workload = Workload::new(seed, 12);
-        if explore(&workload, Some(site)).is_err() {
+        if explore(&workload, Some(point)).is_err() {
             let with_it = explore(&workload, None);
             assert!(with_it.is_ok(), "{:?}", with_it.err());
             return;
         }
     }
-    panic!("nothing goes wrong without the sync {site:?}");
+    panic!("nothing goes wrong without the sync {point:?}");
 }
 
 macro_rules! needed {
-    ($($test:ident: $site:ident,)*) => {
+    ($($test:ident: $point:ident,)*) => {
         $(#[test]
         fn $test() {
-            needs(Site::$site);
+            needs(SyncPoint::$point);
         })*
 
         #[test]
         fn every_sync_has_its_test() {
-            assert_eq!([$(Site::$site),*], SITES);
+            assert_eq!([$(SyncPoint::$point),*], SITES);
         }
     };
 }

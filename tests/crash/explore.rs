@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use fetchd::disk::Site;
+use fetchd::disk::SyncPoint;
 use fetchd::error::BoxError;
 
 use super::cut::{Cut, cuts};
 use super::disk::SimDisk;
 use super::ledger::{Ledger, OUTPUTS, check_journal};
 use super::machine::Machine;
-use super::sites::Fault;
+use super::sync_points::Fault;
 use super::workload::{Act, Layout, Workload};
 use super::world::Process;
 
@@ -58,17 +58,17 @@ pub struct Explorer<'a> {
 }
 
 /// Crashes this workload everywhere.
-pub fn explore(workload: &Workload, ignored: Option<Site>) -> Result<(), Box<Failure>> {
+pub fn explore(workload: &Workload, ignored: Option<SyncPoint>) -> Result<(), Box<Failure>> {
     let (mut explorer, mut start) = Explorer::new(workload);
     start.machine.fault = ignored.map_or(Fault::None, Fault::Ignored);
     explorer.first_crash(&start)
 }
 
-/// Lets each sync of a site fail in this workload, and the power go then.
-pub fn explore_failures(workload: &Workload, site: Site) -> Result<(), Box<Failure>> {
+/// Lets each sync of a point fail in this workload, and the power go then.
+pub fn explore_failures(workload: &Workload, point: SyncPoint) -> Result<(), Box<Failure>> {
     let (mut explorer, mut start) = Explorer::new(workload);
     for good in 0.. {
-        start.machine.fault = Fault::Fails(site, good);
+        start.machine.fault = Fault::Fails(point, good);
         let Run::Died(mut died) = explorer.run(start.clone(), &workload.acts, None)? else { break };
         died.machine.fault = Fault::None;
         for cut in cuts(&died.machine, workload.seed) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fetchd::item::{Answer, Body, Echo, Identity, Kind, Outcome, Record, Rejection, Text, parse};
+use fetchd::item::{Body, Echo, Identity, Kind, Outcome, Record, Rejection, Response, Text, parse};
 use http::{Method, StatusCode, Version};
 
 /// The source's name.
@@ -17,7 +17,7 @@ pub fn text(seq: u64) -> String {
 
 /// The record of a line, fetched in a life of the program.
 pub fn record(seq: u64, line: &Text, life: u64) -> Record {
-    let id = Identity { journal: None, source: Some(Arc::from(SOURCE)), file: None, seq };
+    let id = Identity { state_id: None, source: Some(Arc::from(SOURCE)), file: None, seq };
     let Text::Whole(bytes) = line else {
         let rejection = Rejection { kind: Kind::JournalDamaged, message: "lost".into() };
         return Record::rejected(id, Echo::text(""), rejection);
@@ -31,7 +31,7 @@ pub fn record(seq: u64, line: &Text, life: u64) -> Record {
         final_url: None,
         method: Method::GET,
         outcome: if is_ok { Outcome::Ok } else { Outcome::HttpError },
-        answer: Some(Box::new(answer(seq, if is_ok { StatusCode::OK } else { StatusCode::NOT_FOUND }))),
+        response: Some(Box::new(response(seq, if is_ok { StatusCode::OK } else { StatusCode::NOT_FOUND }))),
         hop_status: None,
         attempts: 1,
         hops: Vec::new(),
@@ -40,9 +40,9 @@ pub fn record(seq: u64, line: &Text, life: u64) -> Record {
     }
 }
 
-fn answer(seq: u64, status: StatusCode) -> Answer {
+fn response(seq: u64, status: StatusCode) -> Response {
     let data = "body ".repeat(seq as usize % 7 * 20);
-    Answer {
+    Response {
         status,
         version: Version::HTTP_11,
         ip: None,

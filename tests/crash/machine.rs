@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path};
 
-use fetchd::disk::Site;
+use fetchd::disk::SyncPoint;
 
-use super::sites::Fault;
+use super::sync_points::Fault;
 
 /// What is read and written at once, or not at all.
 pub const SECTOR: usize = 512;
@@ -276,13 +276,13 @@ impl Machine {
     }
 
     /// Whether a sync fails.
-    pub fn fails(&mut self, site: Site) -> bool {
+    pub fn fails(&mut self, point: SyncPoint) -> bool {
         match &mut self.fault {
-            Fault::Fails(at, good) if *at == site && *good > 0 => {
+            Fault::Fails(at, good) if *at == point && *good > 0 => {
                 *good -= 1;
                 false
             }
-            fault => matches!(fault, Fault::Fails(at, _) if *at == site),
+            fault => matches!(fault, Fault::Fails(at, _) if *at == point),
         }
     }
 

@@ -18,7 +18,7 @@ mod ledger;
 mod lines;
 mod machine;
 mod outputs;
-mod sites;
+mod sync_points;
 mod workload;
 mod world;
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use fetchd::disk::{Disk, DiskFile, Mode, Site};
+use fetchd::disk::{Disk, DiskFile, Mode, SyncPoint};
 
 use super::cut::cuts;
 use super::disk::SimDisk;
 use super::machine::{Machine, SECTOR};
-use super::sites::Fault;
+use super::sync_points::Fault;
 
 fn disk() -> SimDisk {
     SimDisk::boot(Machine::new(&["/d"]))
@@ -28,7 +28,7 @@ fn read(disk: &SimDisk, path: &str) -> Option<String> {
 }
 
 fn sync_dir(disk: &SimDisk) {
-    disk.sync_dir(Path::new("/d"), Site::Output).unwrap();
+    disk.sync_dir(Path::new("/d"), SyncPoint::Output).unwrap();
 }
 
 /// What these files may hold after a power cut.
@@ -54,7 +54,7 @@ fn a_killed_program_leaves_what_it_wrote() {
 #[test]
 fn a_synced_file_may_lose_its_name() {
     let disk = disk();
-    write(&disk, "/d/a", "one").sync(Site::Output).unwrap();
+    write(&disk, "/d/a", "one").sync(SyncPoint::Output).unwrap();
     assert_eq!(left(&disk, &["/d/a"]), of(&[[None], [Some("one")]]));
     sync_dir(&disk);
     assert_eq!(left(&disk, &["/d/a"]), of(&[[Some("one")]]));
@@ -73,7 +73,7 @@ fn what_was_synced_stays_whatever_is_written_after_it() {
     let disk = disk();
     let file = write(&disk, "/d/a", "one");
     sync_dir(&disk);
-    file.sync(Site::Output).unwrap();
+    file.sync(SyncPoint::Output).unwrap();
     file.append(b"two").unwrap();
     assert_eq!(left(&disk, &["/d/a"]), of(&[[Some("one")], [Some("one000")], [Some("onetwo")]]));
 }
@@ -92,7 +92,7 @@ fn what_is_written_after_a_cut_may_be_mixed_with_what_was_cut_off() {
     let disk = disk();
     let file = write(&disk, "/d/a", "one torn end");
     sync_dir(&disk);
-    file.sync(Site::Output).unwrap();
+    file.sync(SyncPoint::Output).unwrap();
     file.set_len(4).unwrap();
     file.append(b"two").unwrap();
     let ends = left(&disk, &["/d/a"]);
@@ -105,7 +105,7 @@ fn what_is_written_after_a_cut_may_be_mixed_with_what_was_cut_off() {
 fn renames_that_are_not_synced_are_made_in_any_order() {
     let disk = disk();
     for (name, text) in [("/d/a", "1"), ("/d/b", "2")] {
-        write(&disk, name, text).sync(Site::Output).unwrap();
+        write(&disk, name, text).sync(SyncPoint::Output).unwrap();
     }
     sync_dir(&disk);
     disk.rename(Path::new("/d/a"), Path::new("/d/x")).unwrap();
@@ -119,7 +119,7 @@ fn renames_that_are_not_synced_are_made_in_any_order() {
 fn a_file_in_place_of_another_is_the_one_or_the_other() {
     let disk = disk();
     for (name, text) in [("/d/a", "old"), ("/d/new", "new")] {
-        write(&disk, name, text).sync(Site::Output).unwrap();
+        write(&disk, name, text).sync(SyncPoint::Output).unwrap();
     }
     sync_dir(&disk);
     disk.rename(Path::new("/d/new"), Path::new("/d/a")).unwrap();
@@ -129,7 +129,7 @@ fn a_file_in_place_of_another_is_the_one_or_the_other() {
 #[test]
 fn a_file_that_was_removed_may_be_back() {
     let disk = disk();
-    write(&disk, "/d/a", "one").sync(Site::Output).unwrap();
+    write(&disk, "/d/a", "one").sync(SyncPoint::Output).unwrap();
     sync_dir(&disk);
     disk.remove(Path::new("/d/a")).unwrap();
     assert_eq!(left(&disk, &["/d/a"]), of(&[[None], [Some("one")]]));
@@ -139,20 +139,20 @@ fn a_file_that_was_removed_may_be_back() {
 fn a_directory_that_is_lost_takes_its_files_along() {
     let disk = disk();
     disk.create_dir(Path::new("/d/e")).unwrap();
-    write(&disk, "/d/e/a", "one").sync(Site::Output).unwrap();
-    disk.sync_dir(Path::new("/d/e"), Site::Output).unwrap();
+    write(&disk, "/d/e/a", "one").sync(SyncPoint::Output).unwrap();
+    disk.sync_dir(Path::new("/d/e"), SyncPoint::Output).unwrap();
     assert_eq!(left(&disk, &["/d/e/a"]), of(&[[None], [Some("one")]]));
 }
 
 #[test]
 fn a_sync_that_is_switched_off_says_it_was_done() {
     let disk = disk();
-    disk.machine().fault = Fault::Ignored(Site::OutputCut);
+    disk.machine().fault = Fault::Ignored(SyncPoint::OutputCut);
     let file = write(&disk, "/d/a", "one");
     sync_dir(&disk);
-    file.sync(Site::OutputCut).unwrap();
+    file.sync(SyncPoint::OutputCut).unwrap();
     assert_eq!(left(&disk, &["/d/a"]).len(), 3);
-    file.sync(Site::Output).unwrap();
+    file.sync(SyncPoint::Output).unwrap();
     assert_eq!(left(&disk, &["/d/a"]).len(), 1);
 }
 
@@ -161,10 +161,10 @@ fn a_sync_that_failed_is_not_made_good_by_a_second_one() {
     let disk = disk();
     let file = write(&disk, "/d/a", "one");
     sync_dir(&disk);
-    disk.machine().fault = Fault::Fails(Site::Output, 0);
-    assert!(file.sync(Site::Output).is_err());
+    disk.machine().fault = Fault::Fails(SyncPoint::Output, 0);
+    assert!(file.sync(SyncPoint::Output).is_err());
     disk.machine().fault = Fault::None;
-    file.sync(Site::Output).unwrap();
+    file.sync(SyncPoint::Output).unwrap();
     assert_eq!(left(&disk, &["/d/a"]).len(), 3);
 }
 
@@ -225,10 +225,10 @@ fn few_choices_are_all_tried_and_of_many_some() {
 #[test]
 fn a_new_file_takes_a_name_only_once_it_is_free() {
     let disk = disk();
-    write(&disk, "/d/a", "1").sync(Site::Output).unwrap();
+    write(&disk, "/d/a", "1").sync(SyncPoint::Output).unwrap();
     sync_dir(&disk);
     disk.rename(Path::new("/d/a"), Path::new("/d/b")).unwrap();
-    write(&disk, "/d/a", "2").sync(Site::Output).unwrap();
+    write(&disk, "/d/a", "2").sync(SyncPoint::Output).unwrap();
     let (old, new) = (Some("1"), Some("2"));
     assert_eq!(left(&disk, &["/d/a", "/d/b"]), of(&[[old, None], [None, old], [new, old]]));
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fetchd::disk::{Disk, Mark, Position};
+use fetchd::disk::{Disk, Mark, OutputPosition};
 use fetchd::error::BoxError;
 use fetchd::item::{Identity, Record};
 use fetchd::sink::{
-    self, Body, Compress, Fsync, Jsonl, Kept, Next, Opened, Opening, Reopen, SinkConfig, Style, Wanted,
+    self, Body, Compress, Fsync, Jsonl, Next, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style, Wanted,
 };
 use fetchd::state::Checkpoint;
 use fetchd::units::Size;
@@ -35,7 +35,10 @@ impl Outputs {
                 name: name.into(),
                 style: Style { body, epoch: jiff::Timestamp::UNIX_EPOCH },
                 disk: Arc::clone(disk),
-                kept: checkpoint.sinks.get(name).map_or(Kept::New, |positions| Kept::Until(positions.clone())),
+                kept: checkpoint
+                    .sinks
+                    .get(name)
+                    .map_or(SavedPosition::New, |positions| SavedPosition::Until(positions.clone())),
                 reopen: Reopen::never(),
             };
             outputs.push(SinkConfig::Jsonl(jsonl).open(opening)?);
@@ -66,7 +69,7 @@ impl Outputs {
         Ok(())
     }
 
-    pub fn logs(&mut self) -> impl Iterator<Item = (Arc<str>, Vec<Position>)> {
+    pub fn logs(&mut self) -> impl Iterator<Item = (Arc<str>, Vec<OutputPosition>)> {
         self.0.iter_mut().filter_map(Opened::log)
     }
 

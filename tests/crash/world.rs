@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
-use fetchd::item::{Settled, Text};
-use fetchd::journal::{Batch, Reader, Taken, Writer};
+use fetchd::item::{DoneRanges, Text};
+use fetchd::journal::{Batch, ReadBatch, Reader, Writer};
 use fetchd::sink::Next;
-use fetchd::source::Forget;
-use fetchd::state::{Checkpoint, SourceState, State};
+use fetchd::source::Trim;
+use fetchd::state::{Checkpoint, DataDir, SourceState};
 
 use super::disk::SimDisk;
 use super::ledger::Ledger;
@@ -30,7 +30,7 @@ const SEGMENT: u64 = 300;
 pub struct Process {
     disk: SimDisk,
     layout: Layout,
-    state: State,
+    state: DataDir,
     checkpoint: Checkpoint,
     outputs: Outputs,
     writer: Writer,
@@ -38,7 +38,7 @@ pub struct Process {
     /// Lines that were read and are not done.
     waiting: VecDeque<(u64, Text)>,
     /// Those of earlier runs that are done.
-    settled: Settled,
+    settled: DoneRanges,
     random: fastrand::Rng,
     life: u64,
 }
@@ -48,7 +48,7 @@ impl Process {
     pub fn start(disk: &SimDisk, workload: &Workload, ledger: &mut Ledger) -> Result<Self, BoxError> {
         let sim = disk.clone();
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-        let mut state = State::open(Arc::clone(&disk), Path::new(STATE))?;
+        let mut state = DataDir::open(Arc::clone(&disk), Path::new(STATE))?;
         let mut outputs = Outputs::open(&disk, workload.layout.in_life(ledger.life), &state.checkpoint)?;
         state.remember_logs(outputs.logs())?;
         let mut checkpoint = state.checkpoint.clone();
@@ -64,8 +64,8 @@ impl Process {
         state.save(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
         outputs.finish_old_files()?;
         let writer = Writer::open(&disk, Path::new(JOURNAL), settled.last(), SEGMENT)?.writer;
-        ledger.started(writer.shelf().next() - 1)?;
-        let reader = Reader::new(Arc::clone(writer.shelf()), settled.through() + 1);
+        ledger.started(writer.index().next() - 1)?;
+        let reader = Reader::new(Arc::clone(writer.index()), settled.through() + 1);
         let random = fastrand::Rng::with_seed(workload.seed ^ ledger.life);
         let (waiting, life) = (VecDeque::new(), ledger.life);
         Ok(Self {
@@ -122,20 +122,20 @@ impl Process {
     }
 
     fn accept(&mut self, lines: u64, ledger: &mut Ledger) -> Result<(), BoxError> {
-        let first = self.writer.shelf().next();
+        let first = self.writer.index().next();
         let mut batch = Batch::default();
         for seq in first..first + lines {
             batch.push(&Text::Whole(text(seq).into()));
         }
         ledger.offered(lines);
         self.writer.append(&batch)?;
-        ledger.accepted(self.writer.shelf().next() - 1)
+        ledger.accepted(self.writer.index().next() - 1)
     }
 
     /// Fetches some lines that wait, in any order, and writes their records.
     fn fetch(&mut self, lines: u64) -> Result<Vec<u64>, BoxError> {
         while (self.waiting.len() as u64) < lines + 2
-            && let Taken::Lines(read) = self.reader.take()?
+            && let ReadBatch::Lines(read) = self.reader.take()?
         {
             self.waiting.extend(read.into_iter().filter(|(seq, _)| !self.settled.contains(*seq)));
         }
@@ -165,8 +165,8 @@ impl Process {
             self.settle(seq);
         }
         self.state.save(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
-        let through = checkpoint.sources.get(SOURCE).and_then(|source| source.files.get("")).map(Settled::through);
-        Ok(self.writer.shelf().forget(through.unwrap_or(0))?)
+        let through = checkpoint.sources.get(SOURCE).and_then(|source| source.files.get("")).map(DoneRanges::through);
+        Ok(self.writer.index().trim(through.unwrap_or(0))?)
     }
 }
 

@@ -42,7 +42,7 @@ impl Place {
 
     fn journal(&self, command: &[&str]) -> (Option<i32>, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_fetchd"))
-            .arg("journal")
+            .arg("state")
             .args(command)
             .arg("--data-dir")
             .arg(self.path("state"))
@@ -158,7 +158,7 @@ fn whatever_lines_say_their_records_are_those_of_plain_input() {
         let mut records = ended.records;
         records.sort_by_key(seq);
         for record in &mut records {
-            for key in ["journal", "started", "elapsed_ms", "wait_ms", "ttfb_ms"] {
+            for key in ["state_id", "started", "elapsed_ms", "wait_ms", "ttfb_ms"] {
                 record.as_object_mut().unwrap().remove(key);
             }
         }
@@ -237,7 +237,7 @@ fn the_records_of_a_plain_run_between_two_durable_ones_are_not_those_of_accepted
     }
     assert_eq!(place.durable(&sink).run("").code, Some(0));
     let (plain, durable): (Vec<_>, Vec<_>) =
-        records(&results).into_iter().partition(|record| record.get("journal").is_none());
+        records(&results).into_iter().partition(|record| record.get("state_id").is_none());
     assert_eq!((seqs(&plain), seqs(&durable)), (vec![1, 2, 3, 4], vec![1, 2, 3, 4]));
 }
 
@@ -395,8 +395,8 @@ fn a_data_directory_that_keeps_no_lines_of_plain_input_says_so() {
 #[test]
 fn a_journal_of_nowhere_is_an_error_that_says_what_to_give() {
     for (args, says) in [
-        (vec!["journal", "status"], "write --data-dir DIR"),
-        (vec!["journal", "dump", "--data-dir", "/nowhere"], "there is no state in /nowhere"),
+        (vec!["state", "status"], "write --data-dir DIR"),
+        (vec!["state", "dump", "--data-dir", "/nowhere"], "there is no state in /nowhere"),
     ] {
         let ended = Fetchd::bare(args).run("");
         assert_eq!(ended.code, Some(2));

@@ -67,7 +67,7 @@ fn an_idle_process_wakes_up_less_than_once_a_second() {
     let mut fetchd = Fetchd::local().start();
     fetchd.line(&origin.url("/ok/1"));
     fetchd.record();
-    // The board is still brought up to date once after the last record.
+    // The status is still brought up to date once after the last record.
     fetchd.silence(Duration::from_secs(1));
     let before = sleeps(fetchd.pid);
     fetchd.silence(Duration::from_secs(3));

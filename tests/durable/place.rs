@@ -56,17 +56,17 @@ impl Place {
         Fetchd::local().config(&self.config())
     }
 
-    /// What `fetchd journal` says, and its exit code.
+    /// What `fetchd state` says, and its exit code.
     pub fn journal(&self, command: &str) -> (Option<i32>, String) {
         let mut journal = Command::new(env!("CARGO_BIN_EXE_fetchd"));
-        let output = journal.args(["journal", command, "--data-dir"]).arg(&self.state).output().unwrap();
+        let output = journal.args(["state", command, "--data-dir"]).arg(&self.state).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     }
 
     /// A number out of the journal's own account; it is nothing as long as there is none.
     pub fn count(&self, what: &str) -> u64 {
         let output = Command::new(env!("CARGO_BIN_EXE_fetchd"))
-            .args(["journal", "status", "--json", "--data-dir"])
+            .args(["state", "status", "--json", "--data-dir"])
             .arg(&self.state)
             .output()
             .unwrap();

@@ -1,6 +1,6 @@
 //! Bodies that are too long, that never end, that cannot be decoded, and more of them at once than there is memory for.
 //!
-//! Bodies that are cut are in `cuts.rs`. Held elsewhere: `a_body_of_odd_bytes_still_makes_one_json_line` in
+//! Bodies that are cut are in `cuts.rs`. Reservation elsewhere: `a_body_of_odd_bytes_still_makes_one_json_line` in
 //! `tests/daemon/bodies.rs`.
 
 use std::io::{BufRead, BufReader};

@@ -1,6 +1,6 @@
 //! Connections that do not come to be, or do not last, and TLS that fails.
 //!
-//! Held elsewhere: names in `tests/daemon/names.rs` and `tests/daemon/look_ups.rs`, and in `tests/daemon/tls.rs` what each failed
+//! Reservation elsewhere: names in `tests/daemon/names.rs` and `tests/daemon/look_ups.rs`, and in `tests/daemon/tls.rs` what each failed
 //! handshake says and which of them are tried again.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};

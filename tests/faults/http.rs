@@ -1,6 +1,6 @@
 //! Servers that break HTTP, that take for ever, that send clients round in circles, and that ask to be left alone.
 //!
-//! Held elsewhere: credentials and redirects in `tests/daemon/headers.rs`; what becomes of a POST in
+//! Reservation elsewhere: credentials and redirects in `tests/daemon/headers.rs`; what becomes of a POST in
 //! `a_303_turns_a_post_into_a_get_without_its_body_and_a_307_repeats_it` and
 //! `a_post_is_repeated_when_the_server_says_that_it_did_not_act_on_it` in `tests/daemon/answers.rs`.
 

@@ -1,6 +1,6 @@
 //! Input that is wrong, or too much.
 //!
-//! Held elsewhere: `a_password_is_shown_nowhere`, `an_empty_or_closed_stdin_is_a_clean_end_and_a_directory_a_clear_error`,
+//! Reservation elsewhere: `a_password_is_shown_nowhere`, `an_empty_or_closed_stdin_is_a_clean_end_and_a_directory_a_clear_error`,
 //! `a_stdin_that_was_made_non_blocking_loses_nothing_and_costs_nothing` and `an_idle_process_wakes_up_less_than_once_a_second`
 //! in `tests/daemon/process.rs`.
 

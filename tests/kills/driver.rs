@@ -125,10 +125,10 @@ impl Driver {
         After { is_torn: all.is_torn, already_written: all.count().saturating_sub(settled) }
     }
 
-    /// The source's account by `fetchd journal status`; nothing when it was killed before there was any.
+    /// The source's account by `fetchd state status`; nothing when it was killed before there was any.
     fn status(&self) -> Value {
         let output = Command::new(env!("CARGO_BIN_EXE_fetchd"))
-            .args(["journal", "status", "--json", "-c"])
+            .args(["state", "status", "--json", "-c"])
             .arg(&self.config)
             .output()
             .unwrap();

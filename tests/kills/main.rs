@@ -1,7 +1,7 @@
 //! Life after `kill -9`: the real binary is killed at random moments, again and again, and no accepted line is lost, nor
 //! recorded twice, in whatever form its outputs are written.
 //!
-//! The driver is what a careful producer would be: after each kill it asks `fetchd journal status` what was accepted, and
+//! The driver is what a careful producer would be: after each kill it asks `fetchd state status` what was accepted, and
 //! goes on from there. So the number of a line is known by what it says.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]

@@ -8,71 +8,71 @@ use proptest::prelude::*;
 
 use crate::any;
 use crate::log::Event;
-use crate::scene::{Scene, Story, on_paused_time};
-use crate::script::{Ending, Manner, Script, Settling, Word, hang, ms, ok, secs};
+use crate::scenario::{Report, Scenario, on_paused_time};
+use crate::script::{Said, Settling, SinkBehaviour, SourceEnd, SourceScript, hang, ms, ok, secs};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn every_accepted_line_has_exactly_one_record(scene in any::interrupted_scene()) {
-        let story = on_paused_time(scene.play());
-        let sinks = scene.sinks.len();
-        each_line_is_written_at_most_once_to_each_sink(&story, sinks);
-        if story.end.is_ok() {
-            every_line_is_accounted_for(&story, sinks);
-            the_tally_agrees(&story);
+    fn every_accepted_line_has_exactly_one_record(scenario in any::interrupted_scene()) {
+        let report = on_paused_time(scenario.execute());
+        let sinks = scenario.sinks.len();
+        each_line_is_written_at_most_once_to_each_sink(&report, sinks);
+        if report.end.is_ok() {
+            every_line_is_accounted_for(&report, sinks);
+            the_tally_agrees(&report);
         }
-        assert_eq!(story.memory_left, 0, "body memory is kept by nobody");
+        assert_eq!(report.memory_left, 0, "body memory is kept by nobody");
     }
 
     #[test]
-    fn ordered_records_come_as_their_lines_were_accepted(mut scene in any::interrupted_scene()) {
-        scene.settings.order = Order::Input;
-        let story = on_paused_time(scene.play());
-        let places: BTreeMap<_, _> = story.yielded().into_iter().zip(0..).collect();
-        for sink in 0..scene.sinks.len() {
-            let written: Vec<usize> = story.written_to(sink).iter().map(|entry| places[&entry.id]).collect();
+    fn ordered_records_come_as_their_lines_were_accepted(mut scenario in any::interrupted_scene()) {
+        scenario.settings.order = Order::Input;
+        let report = on_paused_time(scenario.execute());
+        let places: BTreeMap<_, _> = report.yielded().into_iter().zip(0..).collect();
+        for sink in 0..scenario.sinks.len() {
+            let written: Vec<usize> = report.written_to(sink).iter().map(|entry| places[&entry.id]).collect();
             assert!(written.is_sorted(), "sink {sink} has {written:?}");
         }
     }
 
     #[test]
-    fn no_line_is_settled_before_every_sink_has_taken_its_record(mut scene in any::interrupted_scene()) {
-        for script in &mut scene.sources {
+    fn no_line_is_settled_before_every_sink_has_taken_its_record(mut scenario in any::interrupted_scene()) {
+        for script in &mut scenario.sources {
             script.settling = Settling::Records;
         }
-        let story = on_paused_time(scene.play());
+        let report = on_paused_time(scenario.execute());
         let mut taken = BTreeMap::<&Identity, usize>::new();
-        for (_, event) in &story.events {
+        for (_, event) in &report.events {
             match event {
                 Event::Written { entry, .. } => *taken.entry(&entry.id).or_default() += 1,
-                Event::Settled(id) => assert_eq!(taken.get(id), Some(&scene.sinks.len()), "{id:?} was settled too early"),
+                Event::Settled(id) => assert_eq!(taken.get(id), Some(&scenario.sinks.len()), "{id:?} was settled too early"),
                 _ => {}
             }
         }
     }
 
     #[test]
-    fn what_is_settled_when_a_run_ends_well_is_committed(mut scene in any::interrupted_scene()) {
-        for script in &mut scene.sources {
+    fn what_is_settled_when_a_run_ends_well_is_committed(mut scenario in any::interrupted_scene()) {
+        for script in &mut scenario.sources {
             script.settling = Settling::Records;
         }
-        let story = on_paused_time(scene.play());
-        let last = |wanted: fn(&Event) -> bool| story.events.iter().rposition(|(_, event)| wanted(event));
-        if story.end.as_ref().is_ok_and(|end| *end == End::Finished) {
+        let report = on_paused_time(scenario.execute());
+        let last = |wanted: fn(&Event) -> bool| report.events.iter().rposition(|(_, event)| wanted(event));
+        if report.end.as_ref().is_ok_and(|end| *end == End::Finished) {
             let settled = last(|event| matches!(event, Event::Settled(_)));
-            assert!(settled < last(|event| matches!(event, Event::Committed)), "{:?}", story.events);
+            assert!(settled < last(|event| matches!(event, Event::Committed)), "{:?}", report.events);
         }
     }
 }
 
 #[test]
 fn a_sink_goes_on_in_another_file_between_two_commits() {
-    let lines = Script::of((0..20).map(|_| ok(ms(1)).get())).every(ms(10)).settling(Settling::Records);
-    let scene = Scene::of([lines]).sinks([Manner::Switches { after: 5 }]);
-    let story = on_paused_time(scene.play());
-    let kinds: Vec<_> = story.events.iter().map(|(_, event)| event).collect();
+    let lines = SourceScript::of((0..20).map(|_| ok(ms(1)).get())).every(ms(10)).settling(Settling::Records);
+    let scenario = Scenario::of([lines]).sinks([SinkBehaviour::Switches { after: 5 }]);
+    let report = on_paused_time(scenario.execute());
+    let kinds: Vec<_> = report.events.iter().map(|(_, event)| event).collect();
     let at = kinds.iter().position(|event| matches!(event, Event::Switched)).unwrap();
     assert!(at + 1 < kinds.iter().rposition(|event| matches!(event, Event::Written { .. })).unwrap());
     let between = |event: &&Event| matches!(event, Event::Committed | Event::Written { .. });
@@ -83,19 +83,19 @@ fn a_sink_goes_on_in_another_file_between_two_commits() {
 
 #[test]
 fn records_are_committed_when_no_more_come_for_a_while() {
-    let scene = Scene::of([Script::of([ok(ms(1)).get(), ok(ms(1)).get()])
-        .ending(Ending::StaysOpen)
+    let scenario = Scenario::of([SourceScript::of([ok(ms(1)).get(), ok(ms(1)).get()])
+        .ending(SourceEnd::StaysOpen)
         .settling(Settling::Records)]);
-    let story = on_paused_time(async { scene.interrupts([secs(5)]).play().await });
-    let committed: Vec<_> = story.events.iter().filter(|(_, event)| matches!(event, Event::Committed)).collect();
+    let report = on_paused_time(async { scenario.interrupts([secs(5)]).execute().await });
+    let committed: Vec<_> = report.events.iter().filter(|(_, event)| matches!(event, Event::Committed)).collect();
     assert!(committed[0].0 < secs(1), "{committed:?}");
 }
 
-fn each_line_is_written_at_most_once_to_each_sink(story: &Story, sinks: usize) {
-    let accepted: BTreeSet<_> = story.accepted().into_iter().collect();
+fn each_line_is_written_at_most_once_to_each_sink(report: &Report, sinks: usize) {
+    let accepted: BTreeSet<_> = report.accepted().into_iter().collect();
     for sink in 0..sinks {
         let mut seen = BTreeSet::new();
-        for entry in story.written_to(sink) {
+        for entry in report.written_to(sink) {
             assert!(accepted.contains(&entry.id), "{:?} was never accepted", entry.id);
             assert!(seen.insert(entry.id.clone()), "{:?} is written twice", entry.id);
         }
@@ -103,21 +103,21 @@ fn each_line_is_written_at_most_once_to_each_sink(story: &Story, sinks: usize) {
 }
 
 /// A line without a record is one that its source will yield again.
-fn every_line_is_accounted_for(story: &Story, sinks: usize) {
-    let settled: BTreeSet<_> = story.settled().into_iter().collect();
+fn every_line_is_accounted_for(report: &Report, sinks: usize) {
+    let settled: BTreeSet<_> = report.settled().into_iter().collect();
     for sink in 0..sinks {
         let records: BTreeMap<_, _> =
-            story.written_to(sink).into_iter().map(|entry| (entry.id, entry.outcome)).collect();
-        for id in story.accepted() {
+            report.written_to(sink).into_iter().map(|entry| (entry.id, entry.outcome)).collect();
+        for id in report.accepted() {
             match records.get(&id) {
                 Some(outcome) => {
-                    let is_durable = story.is_durable(&id);
+                    let is_durable = report.is_durable(&id);
                     assert!(!(is_durable && *outcome == Outcome::Canceled), "{id:?} is due again, yet has a record");
                     assert_eq!(settled.contains(&id), is_durable, "{id:?}");
                 }
                 None => {
-                    assert!(story.is_durable(&id), "{id:?} has no record");
-                    assert_ne!(story.end.as_ref().ok(), Some(&End::Finished), "{id:?} was left behind");
+                    assert!(report.is_durable(&id), "{id:?} has no record");
+                    assert_ne!(report.end.as_ref().ok(), Some(&End::Finished), "{id:?} was left behind");
                     assert!(!settled.contains(&id), "{id:?} is settled without a record");
                 }
             }
@@ -125,36 +125,36 @@ fn every_line_is_accounted_for(story: &Story, sinks: usize) {
     }
 }
 
-fn the_tally_agrees(story: &Story) {
-    let (tally, records) = (story.board.tally(), story.records());
+fn the_tally_agrees(report: &Report) {
+    let (counters, records) = (report.status.counters(), report.records());
     let count = |wanted: fn(Outcome) -> bool| records.iter().filter(|entry| wanted(entry.outcome)).count() as u64;
-    assert_eq!(tally.recorded.get(), records.len() as u64);
-    assert_eq!(tally.not_ok.get(), count(|outcome| outcome != Outcome::Ok));
-    assert_eq!(tally.canceled.get(), count(|outcome| outcome == Outcome::Canceled));
+    assert_eq!(counters.recorded.get(), records.len() as u64);
+    assert_eq!(counters.not_ok.get(), count(|outcome| outcome != Outcome::Ok));
+    assert_eq!(counters.canceled.get(), count(|outcome| outcome == Outcome::Canceled));
     // What a durable source has yielded is not lost when it is not accepted.
-    let unread = story.yielded().into_iter().skip(story.tally_accepted()).filter(|id| !story.is_durable(id));
-    assert_eq!(tally.unread.get(), unread.count() as u64);
+    let unread = report.yielded().into_iter().skip(report.accepted_count()).filter(|id| !report.is_durable(id));
+    assert_eq!(counters.unread.get(), unread.count() as u64);
 }
 
 #[test]
 fn blank_lines_are_counted_and_are_owed_nothing() {
-    let scene = Scene::of([Script::of([Word::Blank, ok(ms(1)).get(), Word::Blank])]);
-    let story = on_paused_time(scene.play());
-    assert_eq!(story.board.tally().blank.get(), 2);
-    assert_eq!(story.only_record().outcome, Outcome::Ok);
+    let scenario = Scenario::of([SourceScript::of([Said::Blank, ok(ms(1)).get(), Said::Blank])]);
+    let report = on_paused_time(scenario.execute());
+    assert_eq!(report.status.counters().blank.get(), 2);
+    assert_eq!(report.only_record().outcome, Outcome::Ok);
 }
 
 #[test]
 fn a_line_given_up_is_left_to_a_durable_source_and_recorded_for_any_other() {
-    let lines = || Script::of([ok(ms(1)).get(), hang().get()]);
-    let scene = Scene::of([lines().settling(Settling::Records), lines()]).interrupts([ms(10)]);
-    let scene = scene.settings(|settings| settings.schedule.timeout = secs(1000));
-    let story = on_paused_time(scene.play());
-    assert_eq!(story.end.as_ref().ok(), Some(&End::GaveUp));
+    let lines = || SourceScript::of([ok(ms(1)).get(), hang().get()]);
+    let scenario = Scenario::of([lines().settling(Settling::Records), lines()]).interrupts([ms(10)]);
+    let scenario = scenario.settings(|settings| settings.schedule.timeout = secs(1000));
+    let report = on_paused_time(scenario.execute());
+    assert_eq!(report.end.as_ref().ok(), Some(&End::GaveUp));
     let outcomes: Vec<_> =
-        story.outcomes().into_iter().map(|(id, seen)| (id.source.unwrap(), id.seq, seen.0)).collect();
+        report.outcomes().into_iter().map(|(id, seen)| (id.source.unwrap(), id.seq, seen.0)).collect();
     let want = [("s0".into(), 1, Outcome::Ok), ("s1".into(), 1, Outcome::Ok), ("s1".into(), 2, Outcome::Canceled)];
     assert_eq!(outcomes, want);
-    assert_eq!(story.settled().iter().map(|id| id.seq).collect::<Vec<_>>(), [1]);
-    assert_eq!(story.board.tally().unfinished(), 1);
+    assert_eq!(report.settled().iter().map(|id| id.seq).collect::<Vec<_>>(), [1]);
+    assert_eq!(report.status.counters().unfinished(), 1);
 }

@@ -1,4 +1,4 @@
-//! Any scene.
+//! Any scenario.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use fetchd::schedule::{self, HostLimits};
 use fetchd::units::Concurrency;
 use proptest::prelude::*;
 
-use crate::scene::{Scene, settings};
-use crate::script::{Act, Cue, Ending, Manner, Play, Script, Settling, Step, Word, ms, secs};
+use crate::scenario::{Scenario, settings};
+use crate::script::{Arrival, Exchange, Reply, Said, Settling, SinkBehaviour, SourceEnd, SourceScript, Step, ms, secs};
 
 const HOSTS: u8 = 4;
 
-pub fn scene() -> impl Strategy<Value = Scene> {
+pub fn scenario() -> impl Strategy<Value = Scenario> {
     let sources = prop::collection::vec(script(), 1..4);
     let sinks = prop::collection::vec(sink(), 1..3);
-    (sources, sinks, any_settings()).prop_map(|(sources, sinks, settings)| Scene {
+    (sources, sinks, any_settings()).prop_map(|(sources, sinks, settings)| Scenario {
         sources,
         sinks,
         interrupts: Vec::new(),
@@ -24,73 +24,73 @@ pub fn scene() -> impl Strategy<Value = Scene> {
     })
 }
 
-/// Any scene that ends with its input: no line is given up.
-pub fn scene_without_fail_fast() -> impl Strategy<Value = Scene> {
-    scene().prop_map(|scene| scene.settings(|settings| settings.fail_fast = FailFast::No))
+/// Any scenario that ends with its input: no line is given up.
+pub fn scene_without_fail_fast() -> impl Strategy<Value = Scenario> {
+    scenario().prop_map(|scenario| scenario.settings(|settings| settings.fail_fast = FailFast::No))
 }
 
-/// Any scene, with up to two signals at any time.
-pub fn interrupted_scene() -> impl Strategy<Value = Scene> {
-    (scene(), prop::collection::vec(up_to(secs(20)), 0..3)).prop_map(|(scene, mut at)| {
+/// Any scenario, with up to two signals at any time.
+pub fn interrupted_scene() -> impl Strategy<Value = Scenario> {
+    (scenario(), prop::collection::vec(up_to(secs(20)), 0..3)).prop_map(|(scenario, mut at)| {
         at.sort();
-        scene.interrupts(at)
+        scenario.interrupts(at)
     })
 }
 
-pub fn script() -> impl Strategy<Value = Script> {
+pub fn script() -> impl Strategy<Value = SourceScript> {
     let settling = prop_oneof![Just(Settling::Absent), Just(Settling::Records)];
-    (prop::collection::vec(cue(), 0..30), settling).prop_map(|(cues, settling)| Script {
-        cues,
-        ending: Ending::Ends,
+    (prop::collection::vec(arrival(), 0..30), settling).prop_map(|(arrivals, settling)| SourceScript {
+        arrivals,
+        ending: SourceEnd::Ends,
         settling,
     })
 }
 
-fn cue() -> impl Strategy<Value = Cue> {
+fn arrival() -> impl Strategy<Value = Arrival> {
     let after = prop_oneof![4 => Just(Duration::ZERO), 1 => up_to(ms(900))];
-    (after, word()).prop_map(|(after, word)| Cue { after, word })
+    (after, line()).prop_map(|(after, line)| Arrival { after, line })
 }
 
-fn word() -> impl Strategy<Value = Word> {
+fn line() -> impl Strategy<Value = Said> {
     prop_oneof![
-        1 => Just(Word::Blank),
-        1 => Just(Word::NotAUrl),
-        1 => Just(Word::TooLong),
-        10 => play().prop_map(Word::Get),
-        3 => play().prop_map(Word::Post),
+        1 => Just(Said::Blank),
+        1 => Just(Said::NotAUrl),
+        1 => Just(Said::TooLong),
+        10 => exchange().prop_map(Said::Get),
+        3 => exchange().prop_map(Said::Post),
     ]
 }
 
-pub fn play() -> impl Strategy<Value = Play> {
+pub fn exchange() -> impl Strategy<Value = Exchange> {
     let detours =
-        prop::collection::vec(step(prop_oneof![3 => act(), 1 => up_to(secs(4)).prop_map(Act::AskForRest)]), 0..3);
+        prop::collection::vec(step(prop_oneof![3 => reply(), 1 => up_to(secs(4)).prop_map(Reply::AskForRest)]), 0..3);
     // A host that asks for rest for ever would be asked again until the deadline.
-    (0..HOSTS, detours, step(act()))
-        .prop_map(|(host, detours, last)| Play::new(detours.into_iter().chain([last])).at(host))
+    (0..HOSTS, detours, step(reply()))
+        .prop_map(|(host, detours, last)| Exchange::new(detours.into_iter().chain([last])).at(host))
 }
 
-fn step(act: impl Strategy<Value = Act>) -> impl Strategy<Value = Step> {
-    (up_to(secs(3)), act).prop_map(|(after, act)| act.after(after))
+fn step(reply: impl Strategy<Value = Reply>) -> impl Strategy<Value = Step> {
+    (up_to(secs(3)), reply).prop_map(|(after, reply)| reply.after(after))
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn reply() -> impl Strategy<Value = Reply> {
     let body = prop_oneof![Just(0), 1u64..300_000];
     prop_oneof![
-        12 => body.prop_map(|body| Act::Answer { status: 200, body }),
-        2 => prop::sample::select(vec![404, 500, 503]).prop_map(|status| Act::Answer { status, body: 70_000 }),
-        2 => (0..HOSTS).prop_map(Act::RedirectTo),
-        1 => Just(Act::Fail(Kind::ConnectRefused, Sent::Nothing)),
-        1 => Just(Act::Fail(Kind::Reset, Sent::Something)),
-        1 => Just(Act::Fail(Kind::ForbiddenAddress, Sent::Refused)),
-        1 => Just(Act::Panic),
-        1 => Just(Act::Hang),
+        12 => body.prop_map(|body| Reply::Response { status: 200, body }),
+        2 => prop::sample::select(vec![404, 500, 503]).prop_map(|status| Reply::Response { status, body: 70_000 }),
+        2 => (0..HOSTS).prop_map(Reply::RedirectTo),
+        1 => Just(Reply::Fail(Kind::ConnectRefused, Sent::Nothing)),
+        1 => Just(Reply::Fail(Kind::Reset, Sent::Something)),
+        1 => Just(Reply::Fail(Kind::ForbiddenAddress, Sent::Refused)),
+        1 => Just(Reply::Panic),
+        1 => Just(Reply::Hang),
     ]
 }
 
-fn sink() -> impl Strategy<Value = Manner> {
+fn sink() -> impl Strategy<Value = SinkBehaviour> {
     prop_oneof![
-        3 => Just(Manner::Prompt),
-        1 => up_to(ms(50)).prop_map(Manner::Slow),
+        3 => Just(SinkBehaviour::Prompt),
+        1 => up_to(ms(50)).prop_map(SinkBehaviour::Slow),
     ]
 }
 

@@ -1,11 +1,11 @@
-//! What the parts saw, in order, and how much body memory they held.
+//! What the parts saw, in order, and how much body memory they reservation.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetchd::item::{Body, Held, Identity, Kind, Outcome, Record};
+use fetchd::item::{Body, Identity, Kind, Outcome, Record, Reservation};
 use tokio::time::Instant;
 
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl From<&Record> for Entry {
     }
 }
 
-/// One log for all parts of a scene.
+/// One log for all parts of a scenario.
 #[derive(Clone, Debug)]
 pub struct Log {
     start: Instant,
@@ -82,8 +82,8 @@ struct Sums {
 }
 
 impl Ledger {
-    pub fn watch(&self, held: Held) -> Watched {
-        let mut watched = Watched { weight: Weight { ledger: self.clone(), bytes: 0 }, held };
+    pub fn watch(&self, reservation: Reservation) -> Watched {
+        let mut watched = Watched { weight: Weight { ledger: self.clone(), bytes: 0 }, reservation };
         watched.weigh();
         watched
     }
@@ -100,16 +100,16 @@ impl Ledger {
 /// Body memory that an attempt holds. The weight is declared, and so taken off, before the memory goes home.
 pub struct Watched {
     weight: Weight,
-    held: Held,
+    reservation: Reservation,
 }
 
 impl Watched {
     pub fn grow_to(&mut self, bytes: u64) -> bool {
-        let grown = self.held.grow_to(bytes);
+        let grown = self.reservation.grow_to(bytes);
         assert!(
-            !grown || self.held.bytes() >= bytes,
-            "{} bytes are held, and {bytes} were promised",
-            self.held.bytes()
+            !grown || self.reservation.bytes() >= bytes,
+            "{} bytes are reservation, and {bytes} were promised",
+            self.reservation.bytes()
         );
         self.weigh();
         grown
@@ -117,13 +117,13 @@ impl Watched {
 
     /// A body that weighs as long as its record is kept.
     pub fn into_body(self, bytes: u64) -> Body {
-        Body { data: Bytes::from_owner(self.weight), bytes, held: Some(self.held), ..Body::default() }
+        Body { data: Bytes::from_owner(self.weight), bytes, reservation: Some(self.reservation), ..Body::default() }
     }
 
     fn weigh(&mut self) {
         let Sums { now, most } = &*self.weight.ledger.0;
-        let more = self.held.bytes() - self.weight.bytes;
-        self.weight.bytes = self.held.bytes();
+        let more = self.reservation.bytes() - self.weight.bytes;
+        self.weight.bytes = self.reservation.bytes();
         most.fetch_max(now.fetch_add(more, Ordering::Relaxed) + more, Ordering::Relaxed);
     }
 }

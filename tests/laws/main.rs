@@ -1,8 +1,8 @@
 //! The laws of the pipeline, on paused time and with scripted parts.
 //!
-//! A [`Scene`](scene::Scene) says what the sources, the network, the sinks and the user do and when; playing it yields a
-//! [`Story`](scene::Story): how the run ended and everything that the parts saw, in order. A law is a statement about
-//! the story of any scene. A pipeline that never rests keeps paused time from moving: such a bug shows as a test that
+//! A [`Scenario`](scenario::Scenario) says what the sources, the network, the sinks and the user do and when; playing it yields a
+//! [`Report`](scenario::Report): how the run ended and everything that the parts saw, in order. A law is a statement about
+//! the report of any scenario. A pipeline that never rests keeps paused time from moving: such a bug shows as a test that
 //! hangs.
 
 #![expect(
@@ -15,15 +15,15 @@
 mod any;
 mod log;
 mod parts;
-mod scene;
+mod scenario;
 mod script;
 
 mod accounts;
 mod batches;
 mod breakage;
+mod host_states;
 mod idle;
 mod memory;
+mod shutdown;
 mod stall;
-mod troubles;
-mod way_down;
 mod window;

@@ -1,4 +1,4 @@
-//! The parts that play a script: a source, a network, a sink.
+//! The parts that follow a script: a source, a network, a sink.
 
 use std::collections::HashMap;
 use std::future::{pending, ready};
@@ -10,31 +10,31 @@ use fetchd::disk::Mark;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
 use fetchd::item::{
-    Answer, Attempt, Body, Failure, Held, Identity, Input, Job, Line, Next, Receipt, Record, RetryAfter, Text,
+    Attempt, Body, Failure, Identity, Input, Job, Line, Next, Receipt, Record, Reservation, Response, RetryAfter, Text,
 };
-use fetchd::schedule::Trouble;
+use fetchd::schedule::HostState;
 use fetchd::sink::{self, Sink};
-use fetchd::source::{Keeps, Source};
-use fetchd::state::{Hosts, Settle};
+use fetchd::source::{Durability, Source};
+use fetchd::state::{HostStateStore, Settle};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use http::{StatusCode, Version};
 
 use crate::log::{Event, Ledger, Log, Watched};
-use crate::script::{Act, Cue, Ending, Manner, Play, Script, Settling, Step, Word, ms};
+use crate::script::{Arrival, Exchange, Reply, Said, Settling, SinkBehaviour, SourceEnd, SourceScript, Step, ms};
 
 /// What each line's requests will meet: the source writes it, the network reads it.
 #[derive(Clone, Debug, Default)]
-pub struct Plays(Arc<Mutex<HashMap<Identity, Play>>>);
+pub struct Exchanges(Arc<Mutex<HashMap<Identity, Exchange>>>);
 
-impl Plays {
-    fn add(&self, id: Identity, play: Play) {
-        self.0.lock().unwrap().insert(id, play);
+impl Exchanges {
+    fn add(&self, id: Identity, exchange: Exchange) {
+        self.0.lock().unwrap().insert(id, exchange);
     }
 
     fn step(&self, job: &Job) -> Step {
-        let plays = self.0.lock().unwrap();
-        let steps = &plays[&job.ticket.id].steps;
+        let exchanges = self.0.lock().unwrap();
+        let steps = &exchanges[&job.ticket.id].steps;
         steps[requests_before(job).min(steps.len() - 1)]
     }
 }
@@ -45,37 +45,37 @@ fn requests_before(job: &Job) -> usize {
     job.attempts as usize + redirected
 }
 
-pub fn source(name: &str, script: Script, plays: &Plays, log: &Log) -> Source {
-    let Script { cues, ending, settling } = script;
-    let mut reader = Reader { name: name.into(), seq: 0, plays: plays.clone(), log: log.clone() };
-    let cues = match ending {
-        Ending::Repeats => stream::iter(cues.into_iter().cycle()).boxed(),
-        _ => stream::iter(cues).boxed(),
+pub fn source(name: &str, script: SourceScript, exchanges: &Exchanges, log: &Log) -> Source {
+    let SourceScript { arrivals, ending, settling } = script;
+    let mut reader = Reader { name: name.into(), seq: 0, exchanges: exchanges.clone(), log: log.clone() };
+    let arrivals = match ending {
+        SourceEnd::Repeats => stream::iter(arrivals.into_iter().cycle()).boxed(),
+        _ => stream::iter(arrivals).boxed(),
     };
-    let lines = cues.then(move |cue| reader.read(cue)).map(Ok).chain(last_words(ending)).boxed();
-    let keeps = if settling == Settling::Absent { Keeps::Nothing } else { Keeps::Place };
-    Source::new(lines, keeps)
+    let lines = arrivals.then(move |arrival| reader.read(arrival)).map(Ok).chain(last_words(ending)).boxed();
+    let durability = if settling == Settling::Absent { Durability::Ephemeral } else { Durability::Resumable };
+    Source::new(lines, durability)
 }
 
-fn last_words(ending: Ending) -> BoxStream<'static, Result<Input, BoxError>> {
+fn last_words(ending: SourceEnd) -> BoxStream<'static, Result<Input, BoxError>> {
     match ending {
-        Ending::Ends | Ending::Repeats => stream::empty().boxed(),
-        Ending::StaysOpen => stream::pending().boxed(),
-        Ending::Breaks => stream::once(ready(Err("the source broke".into()))).boxed(),
-        Ending::Panics => stream::once(async { panic!("the source panicked") }).boxed(),
+        SourceEnd::Ends | SourceEnd::Repeats => stream::empty().boxed(),
+        SourceEnd::StaysOpen => stream::pending().boxed(),
+        SourceEnd::Breaks => stream::once(ready(Err("the source broke".into()))).boxed(),
+        SourceEnd::Panics => stream::once(async { panic!("the source panicked") }).boxed(),
     }
 }
 
 struct Reader {
     name: Arc<str>,
     seq: u64,
-    plays: Plays,
+    exchanges: Exchanges,
     log: Log,
 }
 
 impl Reader {
-    fn read(&mut self, Cue { after, word }: Cue) -> impl Future<Output = Input> + Send + use<> {
-        let (input, seen) = self.say(word);
+    fn read(&mut self, Arrival { after, line }: Arrival) -> impl Future<Output = Input> + Send + use<> {
+        let (input, seen) = self.say(line);
         let log = self.log.clone();
         async move {
             pause(after).await;
@@ -84,43 +84,43 @@ impl Reader {
         }
     }
 
-    fn say(&mut self, word: Word) -> (Input, Option<Event>) {
-        if matches!(word, Word::Blank) {
+    fn say(&mut self, line: Said) -> (Input, Option<Event>) {
+        if matches!(line, Said::Blank) {
             return (Input::Blank, None);
         }
         self.seq += 1;
-        let id = Identity { journal: None, source: Some(Arc::clone(&self.name)), file: None, seq: self.seq };
-        let text = self.text(&id, word);
+        let id = Identity { state_id: None, source: Some(Arc::clone(&self.name)), file: None, seq: self.seq };
+        let text = self.text(&id, line);
         let yielded = Event::Yielded(id.clone(), text.len());
-        (Input::Line(Line { id, text, place: None }), Some(yielded))
+        (Input::Line(Line { id, text, position: None }), Some(yielded))
     }
 
-    fn text(&self, id: &Identity, word: Word) -> Text {
-        let text = match word {
-            Word::Get(play) => self.announce(id, play),
-            Word::Post(play) => format!(r#"{{"url":"{}","method":"POST"}}"#, self.announce(id, play)),
-            Word::TooLong => {
+    fn text(&self, id: &Identity, line: Said) -> Text {
+        let text = match line {
+            Said::Get(exchange) => self.announce(id, exchange),
+            Said::Post(exchange) => format!(r#"{{"url":"{}","method":"POST"}}"#, self.announce(id, exchange)),
+            Said::TooLong => {
                 return Text::TooLong { head: Bytes::from_static(b"http://h0.test/xxx"), bytes: 2_000_000 };
             }
-            Word::NotAUrl | Word::Blank => "h0.test".to_owned(),
+            Said::NotAUrl | Said::Blank => "h0.test".to_owned(),
         };
         Text::Whole(text.into())
     }
 
-    fn announce(&self, id: &Identity, play: Play) -> String {
-        let url = format!("http://h{}.test/{}/{}", play.host, self.name, id.seq);
-        self.plays.add(id.clone(), play);
+    fn announce(&self, id: &Identity, exchange: Exchange) -> String {
+        let url = format!("http://h{}.test/{}/{}", exchange.host, self.name, id.seq);
+        self.exchanges.add(id.clone(), exchange);
         url
     }
 }
 
-/// Keeps an account of what is done, in its own manner for each source.
-pub struct Notary {
+/// Keeps an account of what is done, in its own way for each source.
+pub struct FakeSettle {
     pub settlings: Vec<Settling>,
     pub log: Log,
 }
 
-impl Settle for Notary {
+impl Settle for FakeSettle {
     fn settle(&mut self, done: &[Receipt]) -> Result<(), BoxError> {
         for receipt in done {
             match self.settlings[receipt.source] {
@@ -140,44 +140,44 @@ impl Settle for Notary {
 }
 
 /// Remembers hosts in trouble.
-pub struct Register(pub Log);
+pub struct FakeHosts(pub Log);
 
-impl Hosts for Register {
-    fn recall(&mut self) -> Vec<Trouble> {
+impl HostStateStore for FakeHosts {
+    fn recall(&mut self) -> Vec<HostState> {
         Vec::new()
     }
 
-    fn remember(&mut self, troubles: &[Trouble]) {
-        self.0.note(Event::HostsInTrouble(troubles.len()));
+    fn remember(&mut self, host_states: &[HostState]) {
+        self.0.note(Event::HostsInTrouble(host_states.len()));
     }
 }
 
 pub struct Network {
-    pub plays: Plays,
+    pub exchanges: Exchanges,
     pub memory: Ledger,
     pub log: Log,
 }
 
 impl Fetch for Network {
-    fn attempt<'a>(&'a self, job: &'a Job, held: Held) -> BoxFuture<'a, Attempt> {
+    fn attempt<'a>(&'a self, job: &'a Job, reservation: Reservation) -> BoxFuture<'a, Attempt> {
         self.log.note(Event::Asked(job.ticket.id.clone()));
-        let held = self.memory.watch(held);
-        let Step { after, act } = self.plays.step(job);
+        let reservation = self.memory.watch(reservation);
+        let Step { after, reply } = self.exchanges.step(job);
         async move {
             pause(after).await;
-            match act {
-                Act::Answer { status, body } => receive(held, body, answer(status)).await,
-                Act::AskForRest(wait) => {
-                    Attempt::Answer(Box::new(Answer { retry_after: Some(RetryAfter(wait)), ..answer(429) }))
+            match reply {
+                Reply::Response { status, body } => receive(reservation, body, response(status)).await,
+                Reply::AskForRest(wait) => {
+                    Attempt::Response(Box::new(Response { retry_after: Some(RetryAfter(wait)), ..response(429) }))
                 }
-                Act::RedirectTo(host) => {
+                Reply::RedirectTo(host) => {
                     // Each hop leads to a place of its own, so none leads back.
                     let to = format!("http://h{host}.test/{}/hop{}", job.ticket.id.seq, job.hops.len());
-                    Attempt::Answer(Box::new(Answer { location: Some(to.into()), ..answer(307) }))
+                    Attempt::Response(Box::new(Response { location: Some(to.into()), ..response(307) }))
                 }
-                Act::Fail(kind, sent) => Attempt::Failed(Failure { kind, message: "scripted".to_owned(), sent }),
-                Act::Panic => panic!("the attempt panicked as told"),
-                Act::Hang => pending().await,
+                Reply::Fail(kind, sent) => Attempt::Failed(Failure { kind, message: "scripted".to_owned(), sent }),
+                Reply::Panic => panic!("the attempt panicked as told"),
+                Reply::Hang => pending().await,
             }
         }
         .boxed()
@@ -185,21 +185,21 @@ impl Fetch for Network {
 }
 
 /// The body comes in pieces, so that bodies of several attempts grow side by side.
-async fn receive(mut held: Watched, bytes: u64, answer: Answer) -> Attempt {
+async fn receive(mut reservation: Watched, bytes: u64, response: Response) -> Attempt {
     const PIECE: u64 = 48 << 10;
     let mut received = 0;
     while received < bytes {
         received = bytes.min(received + PIECE);
-        if !held.grow_to(received) {
+        if !reservation.grow_to(received) {
             return Attempt::NoMemory { need: bytes };
         }
         pause(ms(1)).await;
     }
-    Attempt::Answer(Box::new(Answer { body: held.into_body(bytes), ..answer }))
+    Attempt::Response(Box::new(Response { body: reservation.into_body(bytes), ..response }))
 }
 
-fn answer(status: u16) -> Answer {
-    Answer {
+fn response(status: u16) -> Response {
+    Response {
         status: StatusCode::from_u16(status).unwrap(),
         version: Version::HTTP_11,
         ip: None,
@@ -213,14 +213,14 @@ fn answer(status: u16) -> Answer {
     }
 }
 
-pub struct Shelf {
+pub struct FakeSink {
     pub number: usize,
-    pub manner: Manner,
+    pub behaviour: SinkBehaviour,
     pub written: usize,
     pub log: Log,
 }
 
-impl Sink for Shelf {
+impl Sink for FakeSink {
     fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         async move {
             self.take_time().await?;
@@ -234,8 +234,8 @@ impl Sink for Shelf {
     }
 
     fn due(&mut self) -> BoxFuture<'_, ()> {
-        match self.manner {
-            Manner::Switches { after } if self.written >= after => ready(()).boxed(),
+        match self.behaviour {
+            SinkBehaviour::Switches { after } if self.written >= after => ready(()).boxed(),
             _ => pending().boxed(),
         }
     }
@@ -243,23 +243,23 @@ impl Sink for Shelf {
     fn switch(&mut self, next: sink::Next) -> BoxFuture<'_, Result<(), BoxError>> {
         self.log.note(Event::Switched);
         if next == sink::Next::File {
-            self.manner = Manner::Prompt;
+            self.behaviour = SinkBehaviour::Prompt;
         }
         ready(Ok(())).boxed()
     }
 }
 
-impl Shelf {
+impl FakeSink {
     async fn take_time(&mut self) -> Result<(), BoxError> {
-        match self.manner {
-            Manner::Slow(time) => pause(time).await,
-            Manner::Stalls { after, time } if self.written >= after => {
-                self.manner = Manner::Prompt;
+        match self.behaviour {
+            SinkBehaviour::Slow(time) => pause(time).await,
+            SinkBehaviour::Stalls { after, time } if self.written >= after => {
+                self.behaviour = SinkBehaviour::Prompt;
                 pause(time).await;
             }
-            Manner::Hangs { after } if self.written >= after => pending().await,
-            Manner::Fails { after } if self.written >= after => return Err("the sink is full".into()),
-            Manner::Panics { after } if self.written >= after => panic!("the sink fell down"),
+            SinkBehaviour::Hangs { after } if self.written >= after => pending().await,
+            SinkBehaviour::Fails { after } if self.written >= after => return Err("the sink is full".into()),
+            SinkBehaviour::Panics { after } if self.written >= after => panic!("the sink fell down"),
             _ => {}
         }
         Ok(())

@@ -6,31 +6,31 @@ use fetchd::item::{Kind, Sent};
 
 /// A source: what it says, how it ends, and whether it wants to know what is done.
 #[derive(Clone, Debug)]
-pub struct Script {
-    pub cues: Vec<Cue>,
-    pub ending: Ending,
+pub struct SourceScript {
+    pub arrivals: Vec<Arrival>,
+    pub ending: SourceEnd,
     pub settling: Settling,
 }
 
 /// One input, so long after the one before it.
 #[derive(Clone, Debug)]
-pub struct Cue {
+pub struct Arrival {
     pub after: Duration,
-    pub word: Word,
+    pub line: Said,
 }
 
 #[derive(Clone, Debug)]
-pub enum Word {
+pub enum Said {
     Blank,
     NotAUrl,
     TooLong,
-    Get(Play),
-    Post(Play),
+    Get(Exchange),
+    Post(Exchange),
 }
 
 /// What one line's requests meet, in their order; the last step is repeated.
 #[derive(Clone, Debug)]
-pub struct Play {
+pub struct Exchange {
     pub host: u8,
     pub steps: Vec<Step>,
 }
@@ -38,12 +38,12 @@ pub struct Play {
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     pub after: Duration,
-    pub act: Act,
+    pub reply: Reply,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Act {
-    Answer {
+pub enum Reply {
+    Response {
         status: u16,
         body: u64,
     },
@@ -56,10 +56,10 @@ pub enum Act {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum SourceEnd {
     Ends,
     StaysOpen,
-    /// The cues come again and again.
+    /// The arrivals come again and again.
     Repeats,
     Breaks,
     Panics,
@@ -76,7 +76,7 @@ pub enum Settling {
 
 /// How a sink takes its batches.
 #[derive(Clone, Copy, Debug)]
-pub enum Manner {
+pub enum SinkBehaviour {
     Prompt,
     Slow(Duration),
     /// Stands still once, before its first batch after so many records.
@@ -107,13 +107,13 @@ pub const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-impl Script {
-    pub fn of(words: impl IntoIterator<Item = Word>) -> Self {
-        let cues = words.into_iter().map(|word| Cue { after: Duration::ZERO, word }).collect();
-        Self { cues, ending: Ending::Ends, settling: Settling::Absent }
+impl SourceScript {
+    pub fn of(lines: impl IntoIterator<Item = Said>) -> Self {
+        let arrivals = lines.into_iter().map(|line| Arrival { after: Duration::ZERO, line }).collect();
+        Self { arrivals, ending: SourceEnd::Ends, settling: Settling::Absent }
     }
 
-    pub fn ending(self, ending: Ending) -> Self {
+    pub fn ending(self, ending: SourceEnd) -> Self {
         Self { ending, ..self }
     }
 
@@ -123,14 +123,14 @@ impl Script {
 
     /// The same inputs, each so long after the one before it.
     pub fn every(mut self, pause: Duration) -> Self {
-        for cue in &mut self.cues {
-            cue.after = pause;
+        for arrival in &mut self.arrivals {
+            arrival.after = pause;
         }
         self
     }
 }
 
-impl Play {
+impl Exchange {
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Self { host: 0, steps: steps.into_iter().collect() }
     }
@@ -139,37 +139,37 @@ impl Play {
         Self { host, ..self }
     }
 
-    pub fn get(self) -> Word {
-        Word::Get(self)
+    pub fn get(self) -> Said {
+        Said::Get(self)
     }
 
-    pub fn post(self) -> Word {
-        Word::Post(self)
+    pub fn post(self) -> Said {
+        Said::Post(self)
     }
 }
 
-impl Act {
+impl Reply {
     pub fn after(self, after: Duration) -> Step {
-        Step { after, act: self }
+        Step { after, reply: self }
     }
 }
 
 /// A line that is answered 200 after this time.
-pub fn ok(after: Duration) -> Play {
+pub fn ok(after: Duration) -> Exchange {
     with_body(after, 0)
 }
 
 /// A line that is answered 200 with so many bytes, the first of them after this time.
-pub fn with_body(after: Duration, body: u64) -> Play {
-    Play::new([Act::Answer { status: 200, body }.after(after)])
+pub fn with_body(after: Duration, body: u64) -> Exchange {
+    Exchange::new([Reply::Response { status: 200, body }.after(after)])
 }
 
 /// A line that is answered with this status at once.
-pub fn status(status: u16) -> Play {
-    Play::new([Act::Answer { status, body: 0 }.after(Duration::ZERO)])
+pub fn status(status: u16) -> Exchange {
+    Exchange::new([Reply::Response { status, body: 0 }.after(Duration::ZERO)])
 }
 
 /// A line that is never answered.
-pub fn hang() -> Play {
-    Play::new([Act::Hang.after(Duration::ZERO)])
+pub fn hang() -> Exchange {
+    Exchange::new([Reply::Hang.after(Duration::ZERO)])
 }

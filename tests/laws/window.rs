@@ -7,20 +7,20 @@ use proptest::prelude::*;
 
 use crate::any;
 use crate::log::Event;
-use crate::scene::{Scene, Story, on_paused_time};
-use crate::script::{Manner, Script, ms, ok};
+use crate::scenario::{Report, Scenario, on_paused_time};
+use crate::script::{SinkBehaviour, SourceScript, ms, ok};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn there_are_never_more_unwritten_lines_than_the_window_holds(scene in any::scene_without_fail_fast()) {
-        let story = on_paused_time(scene.play());
-        let most = most_unwritten(&story, scene.sinks.len());
-        assert!(most.lines <= scene.settings.window, "{most:?} in a window of {}", scene.settings.window);
+    fn there_are_never_more_unwritten_lines_than_the_window_holds(scenario in any::scene_without_fail_fast()) {
+        let report = on_paused_time(scenario.execute());
+        let most = most_unwritten(&report, scenario.sinks.len());
+        assert!(most.lines <= scenario.settings.window, "{most:?} in a window of {}", scenario.settings.window);
         // A line longer than the window passes alone, and one more waits in the feed's hand for the room that it needs.
-        let bytes = scene.settings.window_bytes.max(most.longest) + most.longest;
-        assert!(most.bytes <= bytes, "{most:?} in a window of {} bytes", scene.settings.window_bytes);
+        let bytes = scenario.settings.window_bytes.max(most.longest) + most.longest;
+        assert!(most.bytes <= bytes, "{most:?} in a window of {} bytes", scenario.settings.window_bytes);
     }
 }
 
@@ -32,9 +32,9 @@ struct Most {
 }
 
 /// The most that was out of the sources and not yet in every sink.
-fn most_unwritten(story: &Story, sinks: usize) -> Most {
+fn most_unwritten(report: &Report, sinks: usize) -> Most {
     let (mut out, mut bytes, mut most) = (BTreeMap::<&Identity, (usize, usize)>::new(), 0, Most::default());
-    for (_, event) in &story.events {
+    for (_, event) in &report.events {
         match event {
             Event::Yielded(id, length) => {
                 out.insert(id, (*length, sinks));
@@ -60,14 +60,14 @@ fn most_unwritten(story: &Story, sinks: usize) -> Most {
 #[test]
 fn the_window_is_used_to_the_full() {
     let lines = (0..500).map(|_| ok(ms(100)).get());
-    let scene = Scene::of([Script::of(lines)]).sinks([Manner::Slow(ms(300))]);
-    let story = on_paused_time(scene.play());
-    assert_eq!(most_unwritten(&story, 1).lines, scene.settings.window);
+    let scenario = Scenario::of([SourceScript::of(lines)]).sinks([SinkBehaviour::Slow(ms(300))]);
+    let report = on_paused_time(scenario.execute());
+    assert_eq!(most_unwritten(&report, 1).lines, scenario.settings.window);
 }
 
 #[test]
 fn a_line_longer_than_the_window_passes_alone() {
-    let scene = Scene::of([Script::of((0..3).map(|_| ok(ms(1)).get()))]);
-    let story = on_paused_time(scene.settings(|settings| settings.window_bytes = 5).play());
-    assert_eq!(story.records().len(), 3);
+    let scenario = Scenario::of([SourceScript::of((0..3).map(|_| ok(ms(1)).get()))]);
+    let report = on_paused_time(scenario.settings(|settings| settings.window_bytes = 5).execute());
+    assert_eq!(report.records().len(), 3);
 }

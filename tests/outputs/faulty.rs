@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use fetchd::sink::{Compress, Kept};
+use fetchd::sink::{Compress, SavedPosition};
 
 use crate::scene::{Scene, append, flush, record, seqs};
 use crate::tampered::{Tamper, Tampered};
@@ -43,7 +43,7 @@ fn with_faults() -> (Scene, Arc<Plan>) {
 fn a_full_disk_is_waited_for_and_nothing_is_lost_or_there_twice() {
     for (compress, name) in [(Compress::None, "out"), (Compress::Zstd, "out-000001.zst.part")] {
         let (scene, plan) = with_faults();
-        let mut opened = scene.open(&scene.sink("out", |jsonl| jsonl.compress = compress), Kept::New);
+        let mut opened = scene.open(&scene.sink("out", |jsonl| jsonl.compress = compress), SavedPosition::New);
         append(&mut opened, &record(1));
         flush(&mut opened);
         for (written, kind) in [(0, io::ErrorKind::StorageFull), (9, io::ErrorKind::QuotaExceeded)] {
@@ -59,7 +59,7 @@ fn a_full_disk_is_waited_for_and_nothing_is_lost_or_there_twice() {
 #[test]
 fn a_broken_disk_is_an_error_at_once_and_the_torn_record_is_cut_back() {
     let (scene, plan) = with_faults();
-    let mut opened = scene.open(&scene.sink("out", |_| {}), Kept::New);
+    let mut opened = scene.open(&scene.sink("out", |_| {}), SavedPosition::New);
     append(&mut opened, &record(1));
     plan.0.lock().unwrap().push(Fault { written: 9, kind: io::ErrorKind::Other });
     let error = opened.core().unwrap().0.append(record(2).as_bytes()).unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fetchd::sink::{Compress, Fsync, Kept, Next};
+use fetchd::sink::{Compress, Fsync, Next, SavedPosition};
 use fetchd::units::Size;
 
 use crate::scene::{Scene, append, flush, record, recover, seqs};
@@ -12,7 +12,7 @@ fn finished_files_have_numbers_and_a_growing_one_says_so() {
     let scene = Scene::new();
     let sink = scene.sink("out.jsonl", |jsonl| jsonl.rotate_size = Some(Size::kib(1)));
     for run in 0..2 {
-        let mut opened = scene.open(&sink, Kept::No);
+        let mut opened = scene.open(&sink, SavedPosition::No);
         for seq in 1..=2 {
             append(&mut opened, &record(run * 2 + seq));
             flush(&mut opened);
@@ -34,7 +34,7 @@ fn finished_files_have_numbers_and_a_growing_one_says_so() {
 fn a_file_without_records_is_not_finished_but_removed() {
     let scene = Scene::new();
     let sink = scene.sink("out", |jsonl| jsonl.compress = Compress::Gzip);
-    let mut opened = scene.open(&sink, Kept::No);
+    let mut opened = scene.open(&sink, SavedPosition::No);
     assert_eq!(scene.names(), ["out-000001.gz.part"]);
     opened.core().unwrap().0.switch(Next::File).unwrap();
     assert_eq!(scene.names(), ["out-000001.gz.part"]);
@@ -46,13 +46,13 @@ fn a_file_without_records_is_not_finished_but_removed() {
 fn numbers_are_not_used_again_when_their_files_were_taken_away() {
     let scene = Scene::new();
     let sink = scene.sink("out.jsonl.zst", |jsonl| jsonl.compress = Compress::Zstd);
-    let mut opened = scene.open(&sink, Kept::New);
+    let mut opened = scene.open(&sink, SavedPosition::New);
     append(&mut opened, &record(1));
     let position = flush(&mut opened);
     opened.core().unwrap().0.switch(Next::End).unwrap();
     drop(opened);
     fs::remove_file(scene.path("out-000001.jsonl.zst")).unwrap();
-    let _next = scene.open(&sink, Kept::Until(vec![position]));
+    let _next = scene.open(&sink, SavedPosition::Until(vec![position]));
     assert_eq!(scene.names(), ["out-000002.jsonl.zst.part"]);
 }
 
@@ -60,18 +60,18 @@ fn numbers_are_not_used_again_when_their_files_were_taken_away() {
 fn a_crash_between_two_files_is_made_good() {
     let scene = Scene::new();
     let sink = scene.sink("out.jsonl", |jsonl| jsonl.rotate_size = Some(Size::kib(1)));
-    let mut opened = scene.open(&sink, Kept::New);
+    let mut opened = scene.open(&sink, SavedPosition::New);
     append(&mut opened, &record(1));
     let position = flush(&mut opened);
     drop(opened);
     // The next file is there, and the first was not renamed any more. The start after that completes a record.
     fs::write(scene.path("out-000002.jsonl.part"), "").unwrap();
-    let mut opened = scene.open(&sink, Kept::Until(vec![position.clone()]));
+    let mut opened = scene.open(&sink, SavedPosition::Until(vec![position.clone()]));
     let (_, log) = opened.log().unwrap();
     assert_eq!(log[0], position);
     append(&mut opened, &(record(2) + "{\"seq\""));
     drop(opened);
-    let mut opened = [scene.open(&sink, Kept::Until(log))];
+    let mut opened = [scene.open(&sink, SavedPosition::Until(log))];
     assert_eq!(recover(&mut opened), [2]);
     assert_eq!(scene.names(), ["out-000001.jsonl", "out-000002.jsonl.part"]);
     append(&mut opened[0], &record(3));
@@ -86,11 +86,11 @@ fn a_second_process_gets_none_of_the_files() {
             jsonl.rotate_size = Some(Size::kib(1));
             jsonl.compress = compress;
         });
-        let mut first = scene.open(&sink, Kept::No);
+        let mut first = scene.open(&sink, SavedPosition::No);
         append(&mut first, &record(1));
         flush(&mut first);
         let before = scene.names();
-        let refused = scene.try_open(&sink, Kept::No).err().unwrap().to_string();
+        let refused = scene.try_open(&sink, SavedPosition::No).err().unwrap().to_string();
         assert!(refused.contains("another process is writing"), "{refused}");
         assert_eq!(scene.names(), before);
     }
@@ -107,7 +107,7 @@ fn a_killed_file_is_readable_up_to_its_last_whole_frame() {
             // A sync for each byte takes its time.
             jsonl.fsync = Fsync::Never;
         });
-        let mut opened = scene.open(&sink, Kept::No);
+        let mut opened = scene.open(&sink, SavedPosition::No);
         let mut write = |seq| {
             append(&mut opened, &record(seq));
             flush(&mut opened).length
@@ -117,7 +117,7 @@ fn a_killed_file_is_readable_up_to_its_last_whole_frame() {
         let whole = fs::read(scene.path(name)).unwrap();
         for length in 0..=whole.len() {
             fs::write(scene.path(name), &whole[..length]).unwrap();
-            drop(scene.open(&sink, Kept::No));
+            drop(scene.open(&sink, SavedPosition::No));
             let there = ends.iter().filter(|end| **end <= length as u64).count() as u64;
             assert_eq!(seqs(&scene.text(name)), (1..=there).collect::<Vec<_>>(), "{name} cut at {length}");
         }
@@ -127,7 +127,7 @@ fn a_killed_file_is_readable_up_to_its_last_whole_frame() {
 #[test]
 fn a_path_that_is_opened_anew_may_be_another_file() {
     let scene = Scene::new();
-    let mut opened = scene.open(&scene.sink("out", |jsonl| jsonl.fsync = Fsync::Never), Kept::No);
+    let mut opened = scene.open(&scene.sink("out", |jsonl| jsonl.fsync = Fsync::Never), SavedPosition::No);
     append(&mut opened, &record(1));
     opened.core().unwrap().0.switch(Next::File).unwrap();
     append(&mut opened, &record(2));

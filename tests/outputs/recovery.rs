@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use fetchd::disk::Position;
-use fetchd::sink::{Body, Compress, Fsync, Jsonl, Kept, Opened, Wanted};
+use fetchd::disk::OutputPosition;
+use fetchd::sink::{Body, Compress, Fsync, Jsonl, Opened, SavedPosition, Wanted};
 
 use crate::scene::{Scene, append, bare, flush, record, recover, seqs};
 
@@ -23,13 +23,17 @@ fn two(scene: &Scene, compress: Compress) -> [Jsonl; 2] {
     [all, failures]
 }
 
-fn reopen(scene: &Scene, sinks: &[Jsonl], positions: &[Position]) -> Vec<Opened> {
-    sinks.iter().zip(positions).map(|(sink, position)| scene.open(sink, Kept::Until(vec![position.clone()]))).collect()
+fn reopen(scene: &Scene, sinks: &[Jsonl], positions: &[OutputPosition]) -> Vec<Opened> {
+    sinks
+        .iter()
+        .zip(positions)
+        .map(|(sink, position)| scene.open(sink, SavedPosition::Until(vec![position.clone()])))
+        .collect()
 }
 
 /// Records 1 to 3 before a checkpoint; then 4 to 9, each flushed alone. Where the outputs ended after each comes back.
-fn nine(scene: &Scene, sinks: &[Jsonl; 2]) -> ([Position; 2], Vec<[u64; 2]>) {
-    let mut opened = sinks.each_ref().map(|sink| scene.open(sink, Kept::New));
+fn nine(scene: &Scene, sinks: &[Jsonl; 2]) -> ([OutputPosition; 2], Vec<[u64; 2]>) {
+    let mut opened = sinks.each_ref().map(|sink| scene.open(sink, SavedPosition::New));
     let mut write = |seq: u64| {
         append(&mut opened[0], &record(seq));
         if seq.is_multiple_of(3) {
@@ -98,7 +102,7 @@ fn a_zstd_output_cut_at_every_byte_of_its_last_records_is_completed() {
 fn what_a_power_cut_left_as_zeros_is_cut_off() {
     let scene = Scene::new();
     let sinks = [scene.sink("all.jsonl", |_| {})];
-    let mut opened = scene.open(&sinks[0], Kept::New);
+    let mut opened = scene.open(&sinks[0], SavedPosition::New);
     append(&mut opened, &record(1));
     let position = flush(&mut opened);
     drop(opened);
@@ -112,7 +116,7 @@ fn what_a_power_cut_left_as_zeros_is_cut_off() {
 fn records_that_are_taken_back_leave_those_of_other_sources() {
     let scene = Scene::new();
     let sinks = two(&scene, Compress::None);
-    let mut opened = sinks.each_ref().map(|sink| scene.open(sink, Kept::New));
+    let mut opened = sinks.each_ref().map(|sink| scene.open(sink, SavedPosition::New));
     let positions = opened.each_mut().map(flush);
     let foreign = bare(3).replace("urls", "other");
     append(&mut opened[1], &(bare(3) + &foreign + &bare(6)));
@@ -127,7 +131,7 @@ fn records_that_are_taken_back_leave_those_of_other_sources() {
 fn an_output_that_was_moved_away_is_read_where_it_is_now() {
     let scene = Scene::new();
     let sinks = [scene.sink("all.jsonl", |_| {})];
-    let mut opened = scene.open(&sinks[0], Kept::New);
+    let mut opened = scene.open(&sinks[0], SavedPosition::New);
     append(&mut opened, &record(1));
     let position = flush(&mut opened);
     append(&mut opened, &(record(2) + "{\"seq\":3,"));
@@ -144,7 +148,7 @@ fn an_output_that_was_moved_away_is_read_where_it_is_now() {
 fn an_output_that_is_shorter_than_remembered_or_gone_is_gone_on_with_as_it_is() {
     let scene = Scene::new();
     let sinks = [scene.sink("all.jsonl", |_| {})];
-    let mut opened = scene.open(&sinks[0], Kept::New);
+    let mut opened = scene.open(&sinks[0], SavedPosition::New);
     append(&mut opened, &(record(1) + &record(2)));
     let position = flush(&mut opened);
     drop(opened);
@@ -165,12 +169,13 @@ fn an_output_that_is_shorter_than_remembered_or_gone_is_gone_on_with_as_it_is() 
 fn a_new_output_gets_what_the_others_have_behind_the_checkpoint() {
     let scene = Scene::new();
     let sinks = two(&scene, Compress::None);
-    let mut opened = scene.open(&sinks[0], Kept::New);
+    let mut opened = scene.open(&sinks[0], SavedPosition::New);
     append(&mut opened, &record(3));
     let position = flush(&mut opened);
     append(&mut opened, &(record(6) + &record(7)));
     drop(opened);
-    let mut opened = [scene.open(&sinks[0], Kept::Until(vec![position])), scene.open(&sinks[1], Kept::New)];
+    let mut opened =
+        [scene.open(&sinks[0], SavedPosition::Until(vec![position])), scene.open(&sinks[1], SavedPosition::New)];
     assert_eq!(recover(&mut opened), [6, 7]);
     assert_eq!(scene.text("failures.jsonl"), bare(6));
 }
@@ -179,16 +184,16 @@ fn a_new_output_gets_what_the_others_have_behind_the_checkpoint() {
 fn what_a_killed_start_completed_in_a_new_output_is_not_completed_once_more() {
     let scene = Scene::new();
     let sinks = two(&scene, Compress::None);
-    let mut opened = scene.open(&sinks[0], Kept::New);
+    let mut opened = scene.open(&sinks[0], SavedPosition::New);
     let position = flush(&mut opened);
     append(&mut opened, &record(3));
     drop(opened);
     fs::write(scene.path("failures.jsonl"), bare(9)).unwrap();
-    let mut kept = [Kept::Until(vec![position]), Kept::New];
+    let mut kept = [SavedPosition::Until(vec![position]), SavedPosition::New];
     for _ in 0..2 {
         let [all, failures] = kept;
         let mut opened = [scene.open(&sinks[0], all), scene.open(&sinks[1], failures)];
-        kept = opened.each_mut().map(|opened| Kept::Until(opened.log().unwrap().1));
+        kept = opened.each_mut().map(|opened| SavedPosition::Until(opened.log().unwrap().1));
         assert_eq!(recover(&mut opened), [3]);
         assert_eq!(scene.text("failures.jsonl"), bare(9) + &bare(3));
     }
@@ -197,14 +202,14 @@ fn what_a_killed_start_completed_in_a_new_output_is_not_completed_once_more() {
 #[test]
 fn a_file_that_takes_the_place_of_the_remembered_one_is_no_log() {
     let scene = Scene::new();
-    let mut opened = scene.open(&scene.sink("old.jsonl", |_| {}), Kept::New);
+    let mut opened = scene.open(&scene.sink("old.jsonl", |_| {}), SavedPosition::New);
     append(&mut opened, &record(1));
     let position = flush(&mut opened);
     append(&mut opened, &record(2));
     drop(opened);
     fs::write(scene.path("new.jsonl"), format!("{}no record\n{}", record(7), record(8))).unwrap();
     let before = scene.text("new.jsonl");
-    let mut opened = [scene.open(&scene.sink("new.jsonl", |_| {}), Kept::Until(vec![position]))];
+    let mut opened = [scene.open(&scene.sink("new.jsonl", |_| {}), SavedPosition::Until(vec![position]))];
     assert_eq!(recover(&mut opened), [2]);
     append(&mut opened[0], &record(3));
     assert_eq!(scene.text("new.jsonl"), before + &record(3));
@@ -214,13 +219,13 @@ fn a_file_that_takes_the_place_of_the_remembered_one_is_no_log() {
 fn an_output_may_be_compressed_from_one_run_to_the_next() {
     let scene = Scene::new();
     let sink = |compress| scene.sink("all.jsonl", |jsonl| jsonl.compress = compress);
-    let mut kept = Kept::New;
+    let mut kept = SavedPosition::New;
     for (run, compress) in [Compress::None, Compress::Zstd, Compress::Gzip, Compress::None].into_iter().enumerate() {
         let first = run as u64 * 2 + 1;
         let mut opened = [scene.open(&sink(compress), kept)];
         assert_eq!(recover(&mut opened), if run == 0 { vec![] } else { vec![first - 1] });
         append(&mut opened[0], &record(first));
-        kept = Kept::Until(vec![flush(&mut opened[0])]);
+        kept = SavedPosition::Until(vec![flush(&mut opened[0])]);
         append(&mut opened[0], &record(first + 1));
         flush(&mut opened[0]);
     }

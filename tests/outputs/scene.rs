@@ -5,10 +5,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fetchd::disk::{Disk, Position, RealDisk};
+use fetchd::disk::{Disk, OutputPosition, RealDisk};
 use fetchd::error::BoxError;
 use fetchd::item::Identity;
-use fetchd::sink::{self, Body, Jsonl, Kept, Opened, Opening, Reopen, SinkConfig, Style};
+use fetchd::sink::{self, Body, Jsonl, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -38,13 +38,13 @@ impl Scene {
         jsonl
     }
 
-    pub fn try_open(&self, jsonl: &Jsonl, kept: Kept) -> Result<Opened, BoxError> {
+    pub fn try_open(&self, jsonl: &Jsonl, kept: SavedPosition) -> Result<Opened, BoxError> {
         let style = Style { body: Body::Auto, epoch: jiff::Timestamp::UNIX_EPOCH };
         let (name, disk) = (jsonl.path.to_string_lossy().into(), Arc::clone(&self.disk));
         SinkConfig::Jsonl(jsonl.clone()).open(Opening { name, style, disk, kept, reopen: Reopen::never() })
     }
 
-    pub fn open(&self, jsonl: &Jsonl, kept: Kept) -> Opened {
+    pub fn open(&self, jsonl: &Jsonl, kept: SavedPosition) -> Opened {
         self.try_open(jsonl, kept).unwrap()
     }
 
@@ -101,7 +101,7 @@ pub fn append(opened: &mut Opened, text: &str) {
     opened.core().unwrap().0.append(text.as_bytes()).unwrap();
 }
 
-pub fn flush(opened: &mut Opened) -> Position {
+pub fn flush(opened: &mut Opened) -> OutputPosition {
     opened.mark().unwrap().unwrap().position
 }
 

@@ -21,7 +21,7 @@ proptest! {
         let script = script.with_max_hosts(max_hosts).given_up_at(give_up).obeying_robots(robots);
         let mut settled: Vec<u64> = play(&script).iter().filter_map(settled_turn).collect();
         settled.sort_unstable();
-        let all: Vec<u64> = script.lines.iter().map(|line| line.turn).collect();
+        let all: Vec<u64> = script.lines.iter().map(|line| line.ordinal).collect();
         prop_assert_eq!(settled, all);
     }
 
@@ -53,7 +53,7 @@ proptest! {
         let gave_up = after.next().expect("the script says so");
         for Event { at, what } in after {
             match what {
-                What::Started { turn, .. } => prop_assert!(false, "line {turn} starts"),
+                What::Started { ordinal, .. } => prop_assert!(false, "line {ordinal} starts"),
                 What::Settled(settled) if at > gave_up.at => prop_assert_eq!(settled.outcome, Outcome::Canceled),
                 What::Rests(rest) => prop_assert_eq!(rest.counts, Counts::default()),
                 _ => {}
@@ -85,9 +85,9 @@ proptest! {
         let mut waiting = BTreeSet::new();
         for event in play(&script) {
             match event.what {
-                What::Pushed { turn, .. } | What::Answered { turn, .. } => prop_assert!(waiting.insert(turn)),
-                What::Started { turn, .. } => prop_assert!(waiting.remove(&turn)),
-                What::Settled(settled) => prop_assert!(waiting.remove(&settled.turn)),
+                What::Pushed { ordinal, .. } | What::Answered { ordinal, .. } => prop_assert!(waiting.insert(ordinal)),
+                What::Started { ordinal, .. } => prop_assert!(waiting.remove(&ordinal)),
+                What::Settled(settled) => prop_assert!(waiting.remove(&settled.ordinal)),
                 What::GaveUp | What::Rests(_) => {}
             }
         }
@@ -96,7 +96,7 @@ proptest! {
 
 fn settled_turn(event: &Event) -> Option<u64> {
     match &event.what {
-        What::Settled(settled) => Some(settled.turn),
+        What::Settled(settled) => Some(settled.ordinal),
         _ => None,
     }
 }
@@ -107,8 +107,8 @@ fn a_closed_host_does_not_keep_others_out_of_the_table() {
     core.push(get(0, "http://a.test/"), ms(0));
     core.push(get(1, "http://b.test/"), ms(0));
     let job = core.take(ms(0)).expect("the first starts");
-    core.verdict(job, answered_later(503, ms(1_000_000_000)), ms(10), ms(10));
-    assert!(core.take(ms(10)).is_some_and(|job| job.ticket.turn == 1), "the second has waited for its place");
+    core.complete(job, answered_later(503, ms(1_000_000_000)), ms(10), ms(10));
+    assert!(core.take(ms(10)).is_some_and(|job| job.ticket.ordinal == 1), "the second has waited for its place");
     core.push(get(2, "http://c.test/"), ms(20));
     assert!(core.take(ms(20)).is_none(), "the table is full of a host with a line");
 }

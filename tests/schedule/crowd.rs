@@ -5,7 +5,7 @@ use std::time::Duration;
 use fetchd::schedule::Settings;
 
 use crate::items::ms;
-use crate::town::{Manner, Town};
+use crate::simulation::{Manner, Simulation};
 
 /// Each is the bottleneck of its own lines, even while all permits are taken.
 const GOOD: Manner = Manner::Serves { at_once: 4, time: ms(200) };
@@ -15,18 +15,18 @@ const LINES: usize = 10_000;
 /// Lines for fifty good hosts, with others for bad ones evenly in between; says when the last good one was settled.
 fn time_of_the_good_ones(bad: &[Manner], bad_lines: usize) -> Duration {
     let manners = [vec![GOOD; HOSTS], bad.to_vec()].concat();
-    let mut town = Town::new(Settings::default(), 256, manners);
+    let mut simulation = Simulation::new(Settings::default(), 256, manners);
     for line in 0..LINES {
-        town.push(line % HOSTS);
+        simulation.push(line % HOSTS);
         if !bad.is_empty() && line % (LINES / bad_lines) == 0 {
-            town.push(HOSTS + line / (LINES / bad_lines) % bad.len());
+            simulation.push(HOSTS + line / (LINES / bad_lines) % bad.len());
         }
     }
-    town.play_until(Duration::from_secs(24 * 3600));
-    assert!(town.seen[..HOSTS].iter().all(|seen| seen.ok == LINES / HOSTS));
-    let settled: usize = town.seen.iter().flat_map(|seen| seen.kinds.values()).sum();
+    simulation.play_until(Duration::from_secs(24 * 3600));
+    assert!(simulation.seen[..HOSTS].iter().all(|seen| seen.ok == LINES / HOSTS));
+    let settled: usize = simulation.seen.iter().flat_map(|seen| seen.kinds.values()).sum();
     assert_eq!(settled, if bad.is_empty() { LINES } else { LINES + bad_lines });
-    town.seen[..HOSTS].iter().map(|seen| seen.last).max().expect("fifty hosts")
+    simulation.seen[..HOSTS].iter().map(|seen| seen.last).max().expect("fifty hosts")
 }
 
 #[track_caller]

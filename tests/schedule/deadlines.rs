@@ -19,13 +19,13 @@ proptest! {
         let mut sent: BTreeMap<u64, Duration> = BTreeMap::new();
         for event in play(&script) {
             match event.what {
-                What::Started { turn, .. } => {
-                    let first = *sent.entry(turn).or_insert(event.at);
-                    prop_assert!(event.at < first + script.settings.deadline, "line {turn} starts too late");
+                What::Started { ordinal, .. } => {
+                    let first = *sent.entry(ordinal).or_insert(event.at);
+                    prop_assert!(event.at < first + script.settings.deadline, "line {ordinal} starts too late");
                 }
                 What::Settled(settled) => {
-                    let late = sent.get(&settled.turn).filter(|first| event.at > **first + script.settings.deadline);
-                    prop_assert_eq!(late, None, "line {} settles at {:?}", settled.turn, event.at);
+                    let late = sent.get(&settled.ordinal).filter(|first| event.at > **first + script.settings.deadline);
+                    prop_assert_eq!(late, None, "line {} settles at {:?}", settled.ordinal, event.at);
                 }
                 _ => {}
             }
@@ -39,14 +39,14 @@ proptest! {
         let mut owed: BTreeMap<u64, u16> = BTreeMap::new();
         for event in play(&script) {
             match event.what {
-                What::Started { turn, .. } => _ = sent.entry(turn).or_insert(event.at),
-                What::Answered { turn, reply: Reply::RetryAfter(status, wait), .. }
-                    if wait > MAX_RETRY_AFTER || event.at + wait >= sent[&turn] + script.settings.deadline =>
+                What::Started { ordinal, .. } => _ = sent.entry(ordinal).or_insert(event.at),
+                What::Answered { ordinal, reply: Reply::RetryAfter(status, wait), .. }
+                    if wait > MAX_RETRY_AFTER || event.at + wait >= sent[&ordinal] + script.settings.deadline =>
                 {
-                    owed.insert(turn, status);
+                    owed.insert(ordinal, status);
                 }
                 What::Settled(settled) => {
-                    if let Some(status) = owed.remove(&settled.turn) {
+                    if let Some(status) = owed.remove(&settled.ordinal) {
                         prop_assert_eq!((settled.status, settled.outcome), (Some(status), Outcome::HttpError));
                     }
                 }
@@ -61,10 +61,10 @@ proptest! {
         let mut last = None;
         for event in play(&script) {
             match event.what {
-                What::Answered { turn, reply, .. } => last = Some((turn, reply)),
+                What::Answered { ordinal, reply, .. } => last = Some((ordinal, reply)),
                 What::Settled(settled) => {
-                    if let Some((turn, reply)) = last.take().filter(|(turn, _)| *turn == settled.turn) {
-                        prop_assert_eq!(settled.status, shown(&reply, settled.kind), "line {}", turn);
+                    if let Some((ordinal, reply)) = last.take().filter(|(ordinal, _)| *ordinal == settled.ordinal) {
+                        prop_assert_eq!(settled.status, shown(&reply, settled.kind), "line {}", ordinal);
                     }
                 }
                 _ => last = None,
@@ -73,7 +73,7 @@ proptest! {
     }
 }
 
-/// A redirect that was followed is no answer any more, even if its line ends at once where it leads.
+/// A redirect that was followed is no response any more, even if its line ends at once where it leads.
 fn shown(reply: &Reply, kind: Option<Kind>) -> Option<u16> {
     let ended_elsewhere = matches!(kind, Some(Kind::RetryAfterTooLong | Kind::CircuitOpen | Kind::Canceled));
     reply.status().filter(|_| !(ended_elsewhere && matches!(reply, Reply::Redirect { .. })))
@@ -82,35 +82,35 @@ fn shown(reply: &Reply, kind: Option<Kind>) -> Option<u16> {
 #[test]
 fn a_pause_of_the_host_that_would_pass_the_deadline_settles_the_line_with_its_last_answer() {
     let mut core = Core::new(Settings { deadline: ms(1000), ..Settings::default() });
-    for turn in 0..2 {
-        core.push(get(turn, "http://a.test/"), ms(0));
+    for ordinal in 0..2 {
+        core.push(get(ordinal, "http://a.test/"), ms(0));
     }
     let first = core.take(ms(0)).expect("the first starts");
     let second = core.take(ms(0)).expect("the second starts");
-    core.verdict(first, answered_later(429, ms(60_000)), ms(10), ms(10));
-    core.verdict(second, answered(500), ms(20), ms(20));
-    for (turn, status) in [(0, 429), (1, 500)] {
+    core.complete(first, answered_later(429, ms(60_000)), ms(10), ms(10));
+    core.complete(second, answered(500), ms(20), ms(20));
+    for (ordinal, status) in [(0, 429), (1, 500)] {
         let done = core.take_settled().expect("both are settled at once");
-        assert_eq!(done.ticket.turn, turn);
+        assert_eq!(done.ticket.ordinal, ordinal);
         assert_eq!(done.record.outcome, Outcome::HttpError);
-        assert_eq!(done.record.answer.map(|answer| answer.status.as_u16()), Some(status));
+        assert_eq!(done.record.response.map(|response| response.status.as_u16()), Some(status));
     }
 }
 
 #[test]
 fn a_line_answered_after_its_host_closed_settles_with_that_answer_and_an_unsent_one_without() {
     let mut core = Core::new(Settings::default());
-    for turn in 0..3 {
-        core.push(get(turn, "http://a.test/"), ms(0));
+    for ordinal in 0..3 {
+        core.push(get(ordinal, "http://a.test/"), ms(0));
     }
     let first = core.take(ms(0)).expect("the first starts");
     let second = core.take(ms(0)).expect("the second starts");
-    core.verdict(first, answered_later(503, ms(3_600_000)), ms(10), ms(10));
-    core.verdict(second, answered(500), ms(20), ms(20));
+    core.complete(first, answered_later(503, ms(3_600_000)), ms(10), ms(10));
+    core.complete(second, answered(500), ms(20), ms(20));
     let ends = std::iter::from_fn(|| core.take_settled()).map(|done| {
         assert_eq!(done.record.kind(), Some(Kind::RetryAfterTooLong));
-        let status = done.record.answer.map(|answer| answer.status.as_u16());
-        (done.ticket.turn, done.record.outcome, status)
+        let status = done.record.response.map(|response| response.status.as_u16());
+        (done.ticket.ordinal, done.record.outcome, status)
     });
     let (http_error, failed) = (Outcome::HttpError, Outcome::Failed);
     assert_eq!(ends.collect::<Vec<_>>(), [(0, http_error, Some(503)), (2, failed, None), (1, http_error, Some(500))]);
@@ -123,7 +123,7 @@ fn the_last_attempt_has_only_what_is_left_of_the_deadline() {
     core.push(get(0, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
     assert_eq!(job.time_limit, ms(800));
-    core.verdict(job, answered_later(429, ms(600)), ms(100), ms(100));
+    core.complete(job, answered_later(429, ms(600)), ms(100), ms(100));
     let job = core.take(ms(700)).expect("its Retry-After is over");
     assert_eq!(job.time_limit, ms(300));
 }
@@ -133,7 +133,7 @@ fn a_line_does_not_lose_its_time_while_records_cannot_be_written() {
     let mut core = Core::new(Settings { deadline: ms(1000), ..Settings::default() });
     core.push(get(0, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
-    core.verdict(job, answered(503), ms(10), ms(10));
+    core.complete(job, answered(503), ms(10), ms(10));
     core.stall(ms(100));
     assert!(core.peek(ms(9_000)).is_some(), "its time has passed on the wall, and not for the line");
     core.resume(ms(9_000));

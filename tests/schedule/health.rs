@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use fetchd::item::Kind;
-use fetchd::schedule::{BudgetPolicy, HealthConfig, HealthPolicy, RetryPolicy, SLACK, Settings};
+use fetchd::schedule::{HealthConfig, HealthPolicy, RetryBudgetPolicy, RetryPolicy, SLACK, Settings};
 
 use crate::items::{limits, ms};
-use crate::town::{Manner, Town};
+use crate::simulation::{Manner, Simulation};
 
 const GOOD: Manner = Manner::Serves { at_once: 8, time: ms(100) };
 const DEAD: Manner = Manner::IsDead(ms(50));
@@ -20,27 +20,27 @@ fn settings(retries: u32) -> Settings {
     Settings { retry, ..Settings::default() }
 }
 
-fn town(settings: Settings, manners: &[Manner]) -> Town {
-    Town::new(settings, 256, manners.to_vec())
+fn simulation(settings: Settings, manners: &[Manner]) -> Simulation {
+    Simulation::new(settings, 256, manners.to_vec())
 }
 
-fn push(town: &mut Town, host: usize, lines: usize) {
-    (0..lines).for_each(|_| town.push(host));
+fn push(simulation: &mut Simulation, host: usize, lines: usize) {
+    (0..lines).for_each(|_| simulation.push(host));
 }
 
 #[test]
 fn a_dead_host_with_many_lines_is_asked_little_and_costs_others_nothing() {
-    let mut alone = town(settings(2), &[GOOD]);
+    let mut alone = simulation(settings(2), &[GOOD]);
     push(&mut alone, 0, 2000);
     alone.play_until(secs(3600));
 
-    let mut town = town(settings(2), &[GOOD, DEAD]);
+    let mut simulation = simulation(settings(2), &[GOOD, DEAD]);
     for _ in 0..1000 {
-        push(&mut town, 0, 2);
-        push(&mut town, 1, 1);
+        push(&mut simulation, 0, 2);
+        push(&mut simulation, 1, 1);
     }
-    town.play_until(secs(3600));
-    let (good, dead) = (&town.seen[0], &town.seen[1]);
+    simulation.play_until(secs(3600));
+    let (good, dead) = (&simulation.seen[0], &simulation.seen[1]);
     assert_eq!(good.ok, 2000);
     assert!(good.last <= alone.seen[0].last.mul_f64(1.05), "{:?} and alone {:?}", good.last, alone.seen[0].last);
     assert_eq!(dead.of_kind(Kind::CircuitOpen), 1000, "{:?}", dead.kinds);
@@ -50,52 +50,52 @@ fn a_dead_host_with_many_lines_is_asked_little_and_costs_others_nothing() {
 
 #[test]
 fn lines_of_a_host_that_comes_back_in_time_are_all_fetched() {
-    let mut town = town(settings(2), &[DEAD]);
-    push(&mut town, 0, 1000);
-    town.play_until(secs(50));
-    town.change(0, GOOD);
-    town.play_until(secs(3600));
-    assert_eq!(town.seen[0].ok, 1000, "{:?}", town.seen[0].kinds);
+    let mut simulation = simulation(settings(2), &[DEAD]);
+    push(&mut simulation, 0, 1000);
+    simulation.play_until(secs(50));
+    simulation.change(0, GOOD);
+    simulation.play_until(secs(3600));
+    assert_eq!(simulation.seen[0].ok, 1000, "{:?}", simulation.seen[0].kinds);
 }
 
 #[test]
 fn an_open_circuit_lets_one_probe_a_cool_down_through() {
-    let mut town = town(settings(2), &[DEAD]);
-    push(&mut town, 0, 100);
-    town.play_until(secs(1));
-    town.play_until(secs(55));
-    let starts = &town.seen[0].starts;
+    let mut simulation = simulation(settings(2), &[DEAD]);
+    push(&mut simulation, 0, 100);
+    simulation.play_until(secs(1));
+    simulation.play_until(secs(55));
+    let starts = &simulation.seen[0].starts;
     assert!((9..=11).contains(&starts.len()), "{starts:?}");
     assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= secs(5)), "{starts:?}");
-    assert_eq!(town.seen[0].kinds.len(), 0, "lines wait");
+    assert_eq!(simulation.seen[0].kinds.len(), 0, "lines wait");
 }
 
 #[test]
 fn after_giving_up_lines_fail_at_once_and_probing_goes_on_until_the_host_is_back() {
-    let mut town = town(settings(2), &[DEAD]);
-    push(&mut town, 0, 100);
-    town.play_until(secs(63));
+    let mut simulation = simulation(settings(2), &[DEAD]);
+    push(&mut simulation, 0, 100);
+    simulation.play_until(secs(63));
     for second in 64..84 {
-        push(&mut town, 0, 1);
-        town.play_until(secs(second));
-        assert_eq!(town.seen[0].of_kind(Kind::CircuitOpen), 1, "second {second}: {:?}", town.seen[0].kinds);
+        push(&mut simulation, 0, 1);
+        simulation.play_until(secs(second));
+        assert_eq!(simulation.seen[0].of_kind(Kind::CircuitOpen), 1, "second {second}: {:?}", simulation.seen[0].kinds);
     }
-    town.change(0, GOOD);
+    simulation.change(0, GOOD);
     for second in 84..90 {
-        push(&mut town, 0, 1);
-        town.play_until(secs(second));
+        push(&mut simulation, 0, 1);
+        simulation.play_until(secs(second));
     }
-    push(&mut town, 0, 100);
-    town.play_until(secs(100));
-    assert_eq!(town.seen[0].ok, 100, "{:?}", town.seen[0].kinds);
+    push(&mut simulation, 0, 100);
+    simulation.play_until(secs(100));
+    assert_eq!(simulation.seen[0].ok, 100, "{:?}", simulation.seen[0].kinds);
 }
 
 #[test]
 fn without_retries_the_probes_fail_with_their_own_error() {
-    let mut town = town(settings(0), &[DEAD]);
-    push(&mut town, 0, 100);
-    town.play_until(secs(3600));
-    let seen = &town.seen[0];
+    let mut simulation = simulation(settings(0), &[DEAD]);
+    push(&mut simulation, 0, 100);
+    simulation.play_until(secs(3600));
+    let seen = &simulation.seen[0];
     assert_eq!(seen.of_kind(Kind::ConnectTimeout), seen.requests);
     assert_eq!(seen.of_kind(Kind::CircuitOpen), 100 - seen.requests);
     assert!(seen.requests < 25, "{}", seen.requests);
@@ -104,28 +104,28 @@ fn without_retries_the_probes_fail_with_their_own_error() {
 #[test]
 fn switched_off_every_line_makes_all_its_attempts() {
     let health = HealthPolicy::from(&HealthConfig { enabled: false, ..HealthConfig::default() });
-    let mut town = town(Settings { health, ..settings(2) }, &[DEAD]);
-    push(&mut town, 0, 20);
-    town.play_until(secs(3600));
-    assert_eq!((town.seen[0].requests, town.seen[0].of_kind(Kind::ConnectTimeout)), (60, 20));
+    let mut simulation = simulation(Settings { health, ..settings(2) }, &[DEAD]);
+    push(&mut simulation, 0, 20);
+    simulation.play_until(secs(3600));
+    assert_eq!((simulation.seen[0].requests, simulation.seen[0].of_kind(Kind::ConnectTimeout)), (60, 20));
 }
 
 #[test]
 fn a_silent_host_is_a_dead_host() {
-    let mut town = town(settings(2), &[Manner::Hangs]);
-    push(&mut town, 0, 1000);
-    town.play_until(secs(3600));
-    let seen = &town.seen[0];
+    let mut simulation = simulation(settings(2), &[Manner::Hangs]);
+    push(&mut simulation, 0, 1000);
+    simulation.play_until(secs(3600));
+    let seen = &simulation.seen[0];
     assert!(seen.requests < 30 && seen.of_kind(Kind::CircuitOpen) == 1000, "{} {:?}", seen.requests, seen.kinds);
 }
 
 #[test]
 fn retries_of_a_host_that_fails_are_a_tenth_of_its_requests_on_top_of_the_floor() {
     const LINES: usize = 20_000;
-    let mut town = town(settings(2), &[Manner::Fails]);
-    push(&mut town, 0, LINES);
-    town.play_until(secs(3600));
-    let seen = &town.seen[0];
+    let mut simulation = simulation(settings(2), &[Manner::Fails]);
+    push(&mut simulation, 0, LINES);
+    simulation.play_until(secs(3600));
+    let seen = &simulation.seen[0];
     assert_eq!(seen.of_kind(Kind::HttpStatus), LINES);
     // The floor is ten a second, and windows last ten.
     let floor = 10 * (seen.last.as_secs() as usize + 10);
@@ -135,22 +135,22 @@ fn retries_of_a_host_that_fails_are_a_tenth_of_its_requests_on_top_of_the_floor(
 
 #[test]
 fn retries_of_many_hosts_together_keep_to_a_budget_too() {
-    let budget = BudgetPolicy::new(Some(10), secs(10));
-    let mut town = town(Settings { budget, ..settings(2) }, &vec![Manner::Fails; 50]);
+    let budget = RetryBudgetPolicy::new(Some(10), secs(10));
+    let mut simulation = simulation(Settings { budget, ..settings(2) }, &vec![Manner::Fails; 50]);
     for host in 0..50 {
-        push(&mut town, host, 10);
+        push(&mut simulation, host, 10);
     }
-    town.play_until(secs(3600));
-    let requests: usize = town.seen.iter().map(|seen| seen.requests).sum();
+    simulation.play_until(secs(3600));
+    let requests: usize = simulation.seen.iter().map(|seen| seen.requests).sum();
     assert!((501..=560).contains(&requests), "{requests} requests for 500 lines");
 }
 
 #[test]
 fn a_host_that_says_429_is_left_alone_for_twice_as_long_each_time() {
-    let mut town = town(Settings { any_host: limits(1, ms(0)), ..settings(5) }, &[Manner::Refuses]);
-    push(&mut town, 0, 1);
-    town.play_until(secs(3600));
-    let starts = &town.seen[0].starts;
+    let mut simulation = simulation(Settings { any_host: limits(1, ms(0)), ..settings(5) }, &[Manner::Refuses]);
+    push(&mut simulation, 0, 1);
+    simulation.play_until(secs(3600));
+    let starts = &simulation.seen[0].starts;
     assert_eq!(starts.len(), 6);
     for (nth, pair) in (0..).zip(starts.windows(2)) {
         let (gap, full) = (pair[1] - pair[0], ms(500 << nth));
@@ -160,12 +160,12 @@ fn a_host_that_says_429_is_left_alone_for_twice_as_long_each_time() {
 
 #[test]
 fn the_pause_after_a_429_holds_for_all_lines_of_the_host() {
-    let mut town = town(settings(2), &[Manner::Refuses]);
-    push(&mut town, 0, 100);
-    town.play_until(secs(30));
+    let mut simulation = simulation(settings(2), &[Manner::Refuses]);
+    push(&mut simulation, 0, 100);
+    simulation.play_until(secs(30));
     // Eight together, a pause, eight more: 0.5, 1, 2, 4, 8 … s at most.
-    assert!(town.seen[0].requests <= 8 * 8, "{} requests in 30 s", town.seen[0].requests);
-    town.change(0, GOOD);
-    town.play_until(secs(3600));
-    assert!(town.seen[0].ok >= 30, "{:?}", town.seen[0].kinds);
+    assert!(simulation.seen[0].requests <= 8 * 8, "{} requests in 30 s", simulation.seen[0].requests);
+    simulation.change(0, GOOD);
+    simulation.play_until(secs(3600));
+    assert!(simulation.seen[0].ok >= 30, "{:?}", simulation.seen[0].kinds);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fetchd::item::{
-    Answer, Attempt, Body, Echo, Failure, Identity, Job, Kind, Line, Request, RetryAfter, Sent, Text, Ticket, Window,
+    Attempt, Body, Echo, Failure, Identity, Job, Kind, Line, Request, Response, RetryAfter, Sent, Text, Ticket, Window,
 };
 use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits};
 use fetchd::units::Concurrency;
@@ -34,10 +34,10 @@ pub fn no_circuits() -> HealthPolicy {
     HealthPolicy::from(&HealthConfig { enabled: false, ..HealthConfig::default() })
 }
 
-pub fn ticket(window: &Window, turn: u64) -> Ticket {
-    let id = Identity { journal: None, source: None, file: None, seq: turn + 1 };
-    let line = Line { id, text: Text::Whole(Bytes::from_static(b"x")), place: None };
-    block_on(async { window.ticket(window.room().await?, &line, turn, 0).await }).expect("the window stays open")
+pub fn ticket(window: &Window, ordinal: u64) -> Ticket {
+    let id = Identity { state_id: None, source: None, file: None, seq: ordinal + 1 };
+    let line = Line { id, text: Text::Whole(Bytes::from_static(b"x")), position: None };
+    block_on(async { window.ticket(window.room().await?, &line, ordinal, 0).await }).expect("the window stays open")
 }
 
 pub fn request(method: Method, url: &str) -> Request {
@@ -45,16 +45,16 @@ pub fn request(method: Method, url: &str) -> Request {
 }
 
 /// A line with a window to itself.
-pub fn job(turn: u64, request: Request) -> Box<Job> {
-    Job::new(ticket(&Window::new(1, 1), turn), Echo::text(request.url.as_str()), request, Duration::ZERO)
+pub fn job(ordinal: u64, request: Request) -> Box<Job> {
+    Job::new(ticket(&Window::new(1, 1), ordinal), Echo::text(request.url.as_str()), request, Duration::ZERO)
 }
 
-pub fn get(turn: u64, url: &str) -> Box<Job> {
-    job(turn, request(Method::GET, url))
+pub fn get(ordinal: u64, url: &str) -> Box<Job> {
+    job(ordinal, request(Method::GET, url))
 }
 
-pub fn answer(status: u16) -> Answer {
-    Answer {
+pub fn response(status: u16) -> Response {
+    Response {
         status: StatusCode::from_u16(status).expect("a status"),
         version: Version::HTTP_11,
         ip: None,
@@ -69,21 +69,21 @@ pub fn answer(status: u16) -> Answer {
 }
 
 pub fn answered(status: u16) -> Attempt {
-    Attempt::Answer(Box::new(answer(status)))
+    Attempt::Response(Box::new(response(status)))
 }
 
 /// A robots.txt.
 pub fn robots(text: &str) -> Attempt {
     let body = Body { data: text.to_owned().into(), ..Body::default() };
-    Attempt::Answer(Box::new(Answer { body, ..answer(200) }))
+    Attempt::Response(Box::new(Response { body, ..response(200) }))
 }
 
 pub fn answered_later(status: u16, wait: Duration) -> Attempt {
-    Attempt::Answer(Box::new(Answer { retry_after: Some(RetryAfter(wait)), ..answer(status) }))
+    Attempt::Response(Box::new(Response { retry_after: Some(RetryAfter(wait)), ..response(status) }))
 }
 
 pub fn redirected(status: u16, location: &str) -> Attempt {
-    Attempt::Answer(Box::new(Answer { location: Some(location.into()), ..answer(status) }))
+    Attempt::Response(Box::new(Response { location: Some(location.into()), ..response(status) }))
 }
 
 pub fn failed(kind: Kind, sent: Sent) -> Attempt {

@@ -58,8 +58,8 @@ proptest! {
                 What::Answered { host, reply: Reply::RetryAfter(_, wait), .. } => {
                     rests_until[host] = rests_until[host].max(event.at + wait);
                 }
-                What::Started { host, turn, .. } => {
-                    prop_assert!(event.at >= rests_until[host], "line {turn} started at {:?}", event.at);
+                What::Started { host, ordinal, .. } => {
+                    prop_assert!(event.at >= rests_until[host], "line {ordinal} started at {:?}", event.at);
                 }
                 _ => {}
             }
@@ -72,20 +72,20 @@ proptest! {
         let mut at_host = vec![None; script.lines.len()];
         for event in play(&script) {
             match event.what {
-                What::Pushed { turn, host } => at_host[turn as usize] = Some(host),
-                What::Answered { turn, host, reply } => {
-                    at_host[turn as usize] = Some(host);
+                What::Pushed { ordinal, host } => at_host[ordinal as usize] = Some(host),
+                What::Answered { ordinal, host, reply } => {
+                    at_host[ordinal as usize] = Some(host);
                     match reply {
                         Reply::RetryAfter(_, wait) if wait > MAX_RETRY_AFTER => {
                             closed_until[host] = closed_until[host].max(event.at + wait);
                         }
-                        Reply::Redirect { host, .. } => at_host[turn as usize] = Some(host),
+                        Reply::Redirect { host, .. } => at_host[ordinal as usize] = Some(host),
                         _ => {}
                     }
                 }
-                What::Started { turn, .. } => at_host[turn as usize] = None,
+                What::Started { ordinal, .. } => at_host[ordinal as usize] = None,
                 What::Settled(settled) => {
-                    let host = at_host[settled.turn as usize].take().expect("on the wire nothing settles");
+                    let host = at_host[settled.ordinal as usize].take().expect("on the wire nothing settles");
                     assert_settled_for_a_reason(&settled, closed_until[host] > event.at)?;
                 }
                 What::Rests(_) => {

@@ -1,6 +1,6 @@
 //! What travels to where a redirect leads, and which redirects are not followed.
 
-use fetchd::item::{Done, Extra, Home, Job, Kind, Outcome, Request};
+use fetchd::item::{CredentialScope, Done, Extra, Job, Kind, Outcome, Request};
 use fetchd::schedule::{Core, Settings};
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -29,7 +29,7 @@ fn after(request: Request, redirects: &[(u16, &str)]) -> Box<Job> {
     core.push(job(0, request), ms(0));
     for (status, location) in redirects {
         let job = core.take(ms(0)).expect("the redirect before was followed");
-        core.verdict(job, redirected(*status, location), ms(0), ms(0));
+        core.complete(job, redirected(*status, location), ms(0), ms(0));
     }
     core.take(ms(0)).expect("the last redirect was followed")
 }
@@ -39,7 +39,7 @@ fn end(core: &mut Core, url: &str, redirects: &[(u16, &str)]) -> Done {
     core.push(get(0, url), ms(0));
     for (status, location) in redirects {
         let job = core.take(ms(0)).expect("the redirect before was followed");
-        core.verdict(job, redirected(*status, location), ms(0), ms(0));
+        core.complete(job, redirected(*status, location), ms(0), ms(0));
     }
     core.take_settled().expect("the last redirect was not followed")
 }
@@ -109,7 +109,7 @@ fn the_headers_do_not_come_back_when_a_redirect_leads_home_again() {
     let job = after(full(Method::PUT, "http://a.test/"), &way);
     let extra = job.request.extra.expect("its own headers");
     assert_eq!(extra.headers.keys().collect::<Vec<_>>(), [header::CONTENT_TYPE]);
-    assert_eq!(job.home, Home::Left, "nor are headers of `[hosts]` sent");
+    assert_eq!(job.credential_scope, CredentialScope::OtherHost, "nor are headers of `[hosts]` sent");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn redirects_that_must_not_be_followed_have_failed() {
         let record = end(&mut core(), url, redirects).record;
         assert_eq!((record.kind(), record.outcome), (Some(kind), Outcome::Failed), "{redirects:?}");
         assert_eq!(record.attempts, 1, "{redirects:?}");
-        assert_eq!(record.answer.map(|answer| answer.status.as_u16()), Some(302), "{redirects:?}");
+        assert_eq!(record.response.map(|response| response.status.as_u16()), Some(302), "{redirects:?}");
         assert_eq!(record.hops.len(), redirects.len() - 1, "only followed redirects are hops: {redirects:?}");
     }
 }
@@ -154,7 +154,7 @@ fn a_redirect_without_a_way_on_is_an_answer_like_any_other() {
     let mut core = core();
     core.push(get(0, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
-    core.verdict(job, answered(302), ms(0), ms(0));
+    core.complete(job, answered(302), ms(0), ms(0));
     assert_eq!(core.take_settled().map(|done| done.record.outcome), Some(Outcome::HttpError));
 }
 
@@ -163,7 +163,7 @@ fn with_max_redirects_nought_a_redirect_is_the_final_answer() {
     let mut core = Core::new(Settings { max_redirects: 0, ..Settings::default() });
     let record = end(&mut core, "http://a.test/", &[(302, "/b")]).record;
     assert_eq!((record.kind(), record.outcome), (Some(Kind::HttpStatus), Outcome::HttpError));
-    assert_eq!((record.hops.len(), record.answer.map(|answer| answer.status.as_u16())), (0, Some(302)));
+    assert_eq!((record.hops.len(), record.response.map(|response| response.status.as_u16())), (0, Some(302)));
 }
 
 #[test]
@@ -183,10 +183,10 @@ fn a_hop_waits_for_the_limits_of_the_host_it_leads_to() {
     core.push(get(0, "http://a.test/"), ms(0));
     core.push(get(1, "http://b.test/"), ms(0));
     let (first, second) = (core.take(ms(0)).expect("a starts"), core.take(ms(0)).expect("b starts"));
-    core.verdict(first, redirected(302, "http://b.test/hop"), ms(0), ms(0));
+    core.complete(first, redirected(302, "http://b.test/hop"), ms(0), ms(0));
     assert!(core.take(ms(0)).is_none(), "b has its one request on the wire");
-    core.verdict(second, answered(200), ms(5), ms(5));
-    assert_eq!(core.take(ms(5)).map(|job| job.ticket.turn), Some(0));
+    core.complete(second, answered(200), ms(5), ms(5));
+    assert_eq!(core.take(ms(5)).map(|job| job.ticket.ordinal), Some(0));
 }
 
 #[test]
@@ -194,9 +194,9 @@ fn the_record_of_a_redirected_line_has_its_own_method_and_both_urls() {
     let mut core = core();
     core.push(job(0, request(Method::POST, "http://a.test/")), ms(0));
     let first = core.take(ms(0)).expect("the line starts");
-    core.verdict(first, redirected(303, "http://b.test/c"), ms(0), ms(0));
+    core.complete(first, redirected(303, "http://b.test/c"), ms(0), ms(0));
     let second = core.take(ms(0)).expect("the redirect is followed");
-    core.verdict(second, answered(200), ms(0), ms(0));
+    core.complete(second, answered(200), ms(0), ms(0));
     let record = core.take_settled().expect("the line is done").record;
     assert_eq!(record.method, Method::POST);
     let urls = [record.url, record.final_url].map(|url| url.map(String::from));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fetchd::item::{Attempt, CHUNK, Done, Kind, Outcome, Sent};
-use fetchd::schedule::{Core, Limit, RetryPolicy, Settings};
+use fetchd::schedule::{Bottleneck, Core, RetryPolicy, Settings};
 use http::Method;
 use proptest::prelude::*;
 
@@ -21,11 +21,11 @@ proptest! {
         let mut last: BTreeMap<u64, Reply> = BTreeMap::new();
         for event in play(&script) {
             match event.what {
-                What::Answered { turn, reply, .. } => _ = last.insert(turn, reply),
-                What::Started { turn, .. } if last.get(&turn).is_some_and(is_charged) => {
-                    let charged = charged.entry(turn).or_default();
+                What::Answered { ordinal, reply, .. } => _ = last.insert(ordinal, reply),
+                What::Started { ordinal, .. } if last.get(&ordinal).is_some_and(is_charged) => {
+                    let charged = charged.entry(ordinal).or_default();
                     *charged += 1;
-                    prop_assert!(*charged <= script.settings.retry.retries, "line {turn}");
+                    prop_assert!(*charged <= script.settings.retry.retries, "line {ordinal}");
                 }
                 _ => {}
             }
@@ -37,10 +37,10 @@ proptest! {
         let mut last: BTreeMap<u64, Reply> = BTreeMap::new();
         for event in play(&script) {
             match event.what {
-                What::Answered { turn, reply, .. } => _ = last.insert(turn, reply),
-                What::Started { turn, method: Method::POST, .. } => {
-                    let repeatable = last.get(&turn).is_none_or(leaves_a_post_undone);
-                    prop_assert!(repeatable, "line {turn} is sent again after {:?}", last[&turn]);
+                What::Answered { ordinal, reply, .. } => _ = last.insert(ordinal, reply),
+                What::Started { ordinal, method: Method::POST, .. } => {
+                    let repeatable = last.get(&ordinal).is_none_or(leaves_a_post_undone);
+                    prop_assert!(repeatable, "line {ordinal} is sent again after {:?}", last[&ordinal]);
                 }
                 _ => {}
             }
@@ -53,16 +53,16 @@ proptest! {
         let mut is_hop = vec![false; script.lines.len()];
         for event in play(&script) {
             match event.what {
-                What::Answered { turn, reply, .. } => {
-                    let turn = turn as usize;
-                    attempts[turn] += u32::from(was_sent(&reply) && !is_hop[turn]);
-                    is_hop[turn] = match reply {
-                        Reply::NoMemory => is_hop[turn],
+                What::Answered { ordinal, reply, .. } => {
+                    let ordinal = ordinal as usize;
+                    attempts[ordinal] += u32::from(was_sent(&reply) && !is_hop[ordinal]);
+                    is_hop[ordinal] = match reply {
+                        Reply::NoMemory => is_hop[ordinal],
                         reply => matches!(reply, Reply::Redirect { .. }),
                     };
                 }
                 What::Settled(settled) => {
-                    prop_assert_eq!(settled.attempts, attempts[settled.turn as usize], "line {}", settled.turn);
+                    prop_assert_eq!(settled.attempts, attempts[settled.ordinal as usize], "line {}", settled.ordinal);
                     if settled.attempts == 0 {
                         prop_assert_ne!(settled.outcome, Outcome::HttpError);
                     }
@@ -100,7 +100,7 @@ fn insist(core: &mut Core, attempt: impl Fn() -> Attempt) -> Done {
     let mut now = ms(0);
     loop {
         if let Some(job) = core.take(now) {
-            core.verdict(job, attempt(), ms(1), now);
+            core.complete(job, attempt(), ms(1), now);
         }
         if let Some(done) = core.take_settled() {
             return done;
@@ -134,7 +134,7 @@ fn retry_after_nought_still_waits_for_the_back_off() {
     let mut core = core_with(2);
     core.push(get(0, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
-    core.verdict(job, answered_later(429, ms(0)), ms(1), ms(1));
+    core.complete(job, answered_later(429, ms(0)), ms(1), ms(1));
     assert!(core.next_wakeup(ms(1)).is_some_and(|at| at >= ms(251)), "half of 500 ms at least");
 }
 
@@ -157,7 +157,7 @@ fn a_line_refused_here_is_rejected_and_one_refused_at_a_hop_has_failed() {
 
     core.push(get(1, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
-    core.verdict(job, redirected(302, "http://10.0.0.1/"), ms(1), ms(1));
+    core.complete(job, redirected(302, "http://10.0.0.1/"), ms(1), ms(1));
     let done = insist(&mut core, || failed(Kind::ForbiddenAddress, Sent::Refused));
     assert_eq!((done.record.attempts, done.record.outcome), (1, Outcome::Failed));
 }
@@ -167,12 +167,12 @@ fn a_failed_hop_is_tried_again_at_that_hop() {
     let mut core = core_with(1);
     core.push(get(0, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
-    core.verdict(job, redirected(302, "http://b.test/"), ms(1), ms(1));
+    core.complete(job, redirected(302, "http://b.test/"), ms(1), ms(1));
     let job = core.take(ms(1)).expect("the hop starts");
-    core.verdict(job, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
+    core.complete(job, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
     let job = core.take(ms(60_000)).expect("it is tried again");
     assert_eq!(job.request.url.as_str(), "http://b.test/");
-    core.verdict(job, answered(200), ms(1), ms(60_001));
+    core.complete(job, answered(200), ms(1), ms(60_001));
     let done = core.take_settled().expect("it is done");
     assert_eq!((done.record.attempts, done.record.hops.len()), (2, 1));
 }
@@ -183,10 +183,10 @@ fn a_body_without_memory_starts_over_at_once_uncharged_with_all_it_needs() {
     core.push(get(0, "http://a.test/"), ms(0));
     assert_eq!(core.peek(ms(0)).map(|need| need.memory), Some(CHUNK));
     let job = core.take(ms(0)).expect("it starts");
-    core.verdict(job, Attempt::NoMemory { need: 5 << 20 }, ms(1), ms(1));
+    core.complete(job, Attempt::NoMemory { need: 5 << 20 }, ms(1), ms(1));
     assert_eq!(core.peek(ms(1)).map(|need| need.memory), Some(5 << 20));
     let job = core.take(ms(1)).expect("it starts again");
-    core.verdict(job, answered(200), ms(1), ms(2));
+    core.complete(job, answered(200), ms(1), ms(2));
     let done = core.take_settled().expect("it is done");
     assert_eq!((done.record.attempts, done.record.outcome), (1, Outcome::Ok));
 }
@@ -210,14 +210,14 @@ fn an_attempt_that_ran_out_of_time_while_the_process_stood_still_is_not_charged(
         let mut core = core_with(0);
         core.push(job(0, request(method.clone(), "http://a.test/")), ms(0));
         let stopped = core.take(ms(0)).expect("it starts");
-        core.verdict(stopped, failed(kind, Sent::Something), minute, minute);
+        core.complete(stopped, failed(kind, Sent::Something), minute, minute);
         assert_eq!(core.take_settled().is_none(), again, "{method} {}", kind.name());
     }
     let mut core = core_with(0);
     core.push(get(0, "http://a.test/"), ms(0));
     let late = core.take(ms(0)).expect("it starts");
     let limit = late.time_limit + ms(4000);
-    core.verdict(late, failed(Kind::Timeout, Sent::Something), limit, limit);
+    core.complete(late, failed(Kind::Timeout, Sent::Something), limit, limit);
     assert!(core.take_settled().is_some(), "a machine that is busy is late, too");
 }
 
@@ -228,14 +228,14 @@ fn a_machine_without_files_is_asked_again_uncharged_and_less_and_less_often() {
     let mut now = ms(0);
     for nth in 0..6 {
         let job = core.take(now).expect("it starts");
-        core.verdict(job, failed(Kind::ConnectFailed, Sent::Starved), ms(0), now);
-        assert_eq!(core.limit(now), Limit::OpenFiles);
+        core.complete(job, failed(Kind::ConnectFailed, Sent::Starved), ms(0), now);
+        assert_eq!(core.bottleneck(now), Bottleneck::OpenFiles);
         let next = core.next_wakeup(now).expect("it is tried again");
         let full = ms(500 << nth).min(ms(10_000));
         assert!(next - now >= full / 2 && next - now <= full.min(ms(5000)), "{:?}", next - now);
         now = next;
     }
     let job = core.take(now).expect("it starts");
-    core.verdict(job, answered(200), ms(1), now);
+    core.complete(job, answered(200), ms(1), now);
     assert_eq!(core.take_settled().map(|done| done.record.attempts), Some(1));
 }

@@ -23,9 +23,9 @@ proptest! {
         let script = script.with_replies(|_| Reply::Status(200)).with_max_hosts(max_hosts).obeying_robots(Some(obedient));
         for event in play(&script) {
             match event.what {
-                What::Started { path, turn, .. } => prop_assert_ne!(path, "/1", "line {}", turn),
+                What::Started { path, ordinal, .. } => prop_assert_ne!(path, "/1", "line {}", ordinal),
                 What::Settled(settled) => {
-                    let allowed = script.lines[settled.turn as usize].path != 1;
+                    let allowed = script.lines[settled.ordinal as usize].path != 1;
                     prop_assert!(allowed || matches!(settled.kind, Some(Kind::RobotsDenied | Kind::Timeout | Kind::CircuitOpen | Kind::Deadline)));
                 }
                 _ => {}
@@ -62,7 +62,7 @@ pub fn told(attempt: Attempt) -> Core {
     let mut core = core();
     core.push(get(0, "http://a.test/page"), ms(0));
     let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
-    core.verdict(asks, attempt, ms(1), ms(1));
+    core.complete(asks, attempt, ms(1), ms(1));
     core
 }
 
@@ -71,7 +71,7 @@ fn comes_of(core: &mut Core, url: &str) -> Box<Record> {
     core.push(get(9, url), ms(2));
     if let Some(job) = core.take(ms(2)) {
         assert_eq!(job.request.url.as_str(), url);
-        core.verdict(job, answered(200), ms(1), ms(3));
+        core.complete(job, answered(200), ms(1), ms(3));
     }
     settled(core).record
 }
@@ -79,21 +79,21 @@ fn comes_of(core: &mut Core, url: &str) -> Box<Record> {
 #[test]
 fn the_first_line_of_a_site_goes_for_its_robots_txt_and_the_others_wait() {
     let mut core = core();
-    for turn in 0..3 {
-        core.push(get(turn, &format!("http://a.test/{turn}?q=1")), ms(0));
+    for ordinal in 0..3 {
+        core.push(get(ordinal, &format!("http://a.test/{ordinal}?q=1")), ms(0));
     }
     core.push(get(3, "http://b.test/"), ms(0));
     let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
     assert_eq!((asks.request.method.clone(), asks.request.extra.is_none()), (Method::GET, true));
     take(&mut core, "http://b.test/robots.txt", ms(0));
     assert!(core.take(ms(0)).is_none(), "the rest of the host waits");
-    core.verdict(asks, robots(ALL), ms(1), ms(1));
-    for turn in 0..3 {
-        let job = take(&mut core, &format!("http://a.test/{turn}?q=1"), ms(1));
-        core.verdict(job, answered(200), ms(1), ms(2));
+    core.complete(asks, robots(ALL), ms(1), ms(1));
+    for ordinal in 0..3 {
+        let job = take(&mut core, &format!("http://a.test/{ordinal}?q=1"), ms(1));
+        core.complete(job, answered(200), ms(1), ms(2));
         let record = settled(&mut core).record;
-        assert_eq!((record.outcome, record.attempts, record.id.seq), (Outcome::Ok, 1, turn + 1));
-        assert_eq!(record.url.map(|url| url.path().to_owned()), Some(format!("/{turn}")));
+        assert_eq!((record.outcome, record.attempts, record.id.seq), (Outcome::Ok, 1, ordinal + 1));
+        assert_eq!(record.url.map(|url| url.path().to_owned()), Some(format!("/{ordinal}")));
     }
 }
 
@@ -101,7 +101,7 @@ fn the_first_line_of_a_site_goes_for_its_robots_txt_and_the_others_wait() {
 fn what_is_disallowed_is_rejected_unsent_and_says_by_whom() {
     let mut core = told(robots(ALL));
     let job = take(&mut core, "http://a.test/page", ms(1));
-    core.verdict(job, answered(200), ms(1), ms(2));
+    core.complete(job, answered(200), ms(1), ms(2));
     assert_eq!(settled(&mut core).record.outcome, Outcome::Ok);
     let record = comes_of(&mut core, "http://a.test/private/1");
     assert_eq!((record.kind(), record.outcome, record.attempts), (Some(Kind::RobotsDenied), Outcome::Rejected, 0));
@@ -133,7 +133,7 @@ fn a_server_that_fails_bans_for_a_while_after_all_attempts() {
         let mut now = ms(0);
         for _ in 0..3 {
             let asks = take(&mut core, "http://a.test/robots.txt", now);
-            core.verdict(asks, answered(status), ms(1), now);
+            core.complete(asks, answered(status), ms(1), now);
             if !core.has_settled() {
                 now = core.next_wakeup(now).expect("it is tried again");
             }
@@ -166,9 +166,9 @@ fn a_failed_robots_txt_is_tried_again_as_a_line_is() {
     let mut core = told(failed(Kind::Reset, Sent::Something));
     let due = core.next_wakeup(ms(1)).expect("it is tried again");
     let asks = take(&mut core, "http://a.test/robots.txt", due);
-    core.verdict(asks, robots(ALL), ms(1), due);
+    core.complete(asks, robots(ALL), ms(1), due);
     let job = take(&mut core, "http://a.test/page", due);
-    core.verdict(job, answered(200), ms(1), due);
+    core.complete(job, answered(200), ms(1), due);
     assert_eq!(settled(&mut core).record.attempts, 1);
 }
 
@@ -188,17 +188,17 @@ fn up_to_five_redirects_are_followed_to_other_hosts_as_well() {
         let mut asks = take(&mut core, "http://a.test/robots.txt", ms(0));
         for n in 0..redirects {
             let to = format!("http://r{n}.test/rules");
-            core.verdict(asks, redirected(301, &to), ms(1), ms(1));
+            core.complete(asks, redirected(301, &to), ms(1), ms(1));
             asks = core.take(ms(1)).expect("it goes on");
             let expected = if n < 5 { to.as_str() } else { "http://a.test/private" };
             assert_eq!(asks.request.url.as_str(), expected);
         }
         if obeyed {
-            core.verdict(asks, robots(ALL), ms(1), ms(1));
+            core.complete(asks, robots(ALL), ms(1), ms(1));
             let record = settled(&mut core).record;
             assert_eq!((record.kind(), record.hops.len()), (Some(Kind::RobotsDenied), 0));
         } else {
-            core.verdict(asks, answered(200), ms(1), ms(1));
+            core.complete(asks, answered(200), ms(1), ms(1));
             assert_eq!(settled(&mut core).record.outcome, Outcome::Ok);
         }
     }
@@ -210,15 +210,15 @@ fn two_sites_whose_robots_txt_lead_to_each_other_do_not_wait_for_each_other() {
     core.push(get(0, "http://a.test/"), ms(0));
     core.push(get(1, "http://b.test/"), ms(0));
     let (a, b) = (core.take(ms(0)).expect("a"), core.take(ms(0)).expect("b"));
-    core.verdict(a, redirected(302, "http://b.test/rules"), ms(1), ms(1));
-    core.verdict(b, redirected(302, "http://a.test/rules"), ms(1), ms(1));
+    core.complete(a, redirected(302, "http://b.test/rules"), ms(1), ms(1));
+    core.complete(b, redirected(302, "http://a.test/rules"), ms(1), ms(1));
     for _ in 0..2 {
         let asks = core.take(ms(1)).expect("it goes on");
-        core.verdict(asks, robots(ALL), ms(1), ms(1));
+        core.complete(asks, robots(ALL), ms(1), ms(1));
     }
     for _ in 0..2 {
         let job = core.take(ms(1)).expect("it goes on");
-        core.verdict(job, answered(200), ms(1), ms(2));
+        core.complete(job, answered(200), ms(1), ms(2));
         assert_eq!(settled(&mut core).record.outcome, Outcome::Ok);
     }
 }
@@ -227,9 +227,9 @@ fn two_sites_whose_robots_txt_lead_to_each_other_do_not_wait_for_each_other() {
 fn the_target_of_a_redirect_is_asked_for_its_rules_first() {
     let mut core = told(robots(ALL));
     let job = take(&mut core, "http://a.test/page", ms(1));
-    core.verdict(job, redirected(302, "http://b.test/private"), ms(1), ms(2));
+    core.complete(job, redirected(302, "http://b.test/private"), ms(1), ms(2));
     let asks = take(&mut core, "http://b.test/robots.txt", ms(2));
-    core.verdict(asks, robots(ALL), ms(1), ms(3));
+    core.complete(asks, robots(ALL), ms(1), ms(3));
     let record = settled(&mut core).record;
     assert_eq!((record.kind(), record.outcome), (Some(Kind::RobotsDenied), Outcome::Failed));
     assert_eq!(record.final_url.map(|url| url.to_string()), Some("http://b.test/private".to_owned()));
@@ -239,13 +239,13 @@ fn the_target_of_a_redirect_is_asked_for_its_rules_first() {
 fn the_crawl_delay_spaces_starts_and_has_a_limit() {
     for (text, every) in [("2", 2000), ("0.5", 500), ("86400", 60_000), ("soon", 0), ("-3", 0)] {
         let mut core = told(robots(&format!("User-agent: *\nCrawl-delay: {text}\nDisallow: /private\n")));
-        for turn in 1..4 {
-            core.push(get(turn, "http://a.test/page"), ms(1));
+        for ordinal in 1..4 {
+            core.push(get(ordinal, "http://a.test/page"), ms(1));
         }
         let mut now = ms(1);
         for _ in 0..3 {
             let job = take(&mut core, "http://a.test/page", now);
-            core.verdict(job, answered(200), ms(1), now);
+            core.complete(job, answered(200), ms(1), now);
             let next = core.next_wakeup(now);
             let soonest = now + ms(every) - ms(2).min(ms(every));
             now = next.filter(|_| every > 0).unwrap_or(now);
@@ -258,12 +258,12 @@ fn the_crawl_delay_spaces_starts_and_has_a_limit() {
 fn a_file_is_believed_for_a_day() {
     let mut core = told(robots(ALL));
     let job = take(&mut core, "http://a.test/page", ms(1));
-    core.verdict(job, answered(200), ms(1), ms(2));
+    core.complete(job, answered(200), ms(1), ms(2));
     for (hours, url) in [(23, "http://a.test/page"), (24, "http://a.test/robots.txt")] {
         let now = Duration::from_secs(hours * 3600 + 1);
         core.push(get(hours, "http://a.test/page"), now);
         let job = take(&mut core, url, now);
-        core.verdict(job, answered(200), ms(1), now);
+        core.complete(job, answered(200), ms(1), now);
     }
 }
 
@@ -271,10 +271,10 @@ fn a_file_is_believed_for_a_day() {
 fn a_scheme_and_a_port_are_sites_of_their_own() {
     let mut core = told(robots("User-agent: *\nDisallow: /\n"));
     assert_eq!(settled(&mut core).record.kind(), Some(Kind::RobotsDenied));
-    for (turn, site) in (1..).zip(["https://a.test", "http://a.test:8080"]) {
-        core.push(get(turn, &format!("{site}/page")), ms(2));
+    for (ordinal, site) in (1..).zip(["https://a.test", "http://a.test:8080"]) {
+        core.push(get(ordinal, &format!("{site}/page")), ms(2));
         let asks = take(&mut core, &format!("{site}/robots.txt"), ms(2));
-        core.verdict(asks, answered(404), ms(1), ms(2));
+        core.complete(asks, answered(404), ms(1), ms(2));
         take(&mut core, &format!("{site}/page"), ms(2));
     }
 }
@@ -283,8 +283,8 @@ fn a_scheme_and_a_port_are_sites_of_their_own() {
 fn lines_that_are_denied_take_turns_with_those_of_other_hosts() {
     let mut core = told(robots(ALL));
     take(&mut core, "http://a.test/page", ms(1));
-    for turn in 1..=100 {
-        core.push(get(turn, "http://a.test/private"), ms(1));
+    for ordinal in 1..=100 {
+        core.push(get(ordinal, "http://a.test/private"), ms(1));
     }
     core.push(get(101, "http://b.test/"), ms(1));
     take(&mut core, "http://b.test/robots.txt", ms(1));
@@ -306,7 +306,7 @@ fn a_file_with_wildcards_without_number_is_a_ban_and_one_with_many_is_obeyed() {
 fn asked(file: &str) -> Core {
     let mut core = told(robots(file));
     if let Some(job) = core.take(ms(1)) {
-        core.verdict(job, answered(200), ms(1), ms(1));
+        core.complete(job, answered(200), ms(1), ms(1));
     }
     settled(&mut core);
     core

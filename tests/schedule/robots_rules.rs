@@ -12,7 +12,7 @@ fn allows(file: &str, agent: &str, path: &str) -> bool {
     let mut core = Core::new(Settings { robots: Some(policy), ..Settings::default() });
     core.push(get(0, &format!("http://site.test{path}")), ms(0));
     let errand = core.take(ms(0)).expect("the file is fetched first");
-    core.verdict(errand, robots(file), ms(1), ms(1));
+    core.complete(errand, robots(file), ms(1), ms(1));
     match core.take_settled() {
         Some(done) => {
             assert_eq!(done.record.kind(), Some(Kind::RobotsDenied));

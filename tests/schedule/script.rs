@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fetchd::item::{Kind, Sent};
-use fetchd::schedule::{BudgetPolicy, HealthPolicy, HostLimits, RetryPolicy, RobotsPolicy, Settings};
+use fetchd::schedule::{HealthPolicy, HostLimits, RetryBudgetPolicy, RetryPolicy, RobotsPolicy, Settings};
 use fetchd::units::Concurrency;
 use http::Method;
 use proptest::collection::vec;
@@ -39,7 +39,7 @@ pub enum Picks {
 
 #[derive(Clone, Debug)]
 pub struct Line {
-    pub turn: u64,
+    pub ordinal: u64,
     pub at: Duration,
     pub host: usize,
     pub path: u8,
@@ -201,10 +201,10 @@ pub fn obedience() -> impl Strategy<Value = Option<RobotsPolicy>> {
     prop_oneof![Just(None), Just(policy(1)), Just(policy(1 << 20))]
 }
 
-fn budget() -> impl Strategy<Value = BudgetPolicy> {
+fn budget() -> impl Strategy<Value = RetryBudgetPolicy> {
     prop_oneof![
-        Just(BudgetPolicy { percent: None, floor: 0 }),
-        (0u32..100, 0u64..4).prop_map(|(percent, floor)| BudgetPolicy { percent: Some(percent), floor })
+        Just(RetryBudgetPolicy { percent: None, floor: 0 }),
+        (0u32..100, 0u64..4).prop_map(|(percent, floor)| RetryBudgetPolicy { percent: Some(percent), floor })
     ]
 }
 
@@ -227,8 +227,8 @@ fn host_limits() -> impl Strategy<Value = HostLimits> {
 fn all_lines() -> impl Strategy<Value = Vec<Line>> {
     prop_oneof![vec(line(20), 1..24), vec(line(600), 1..24)].prop_map(|mut lines| {
         lines.sort_by_key(|line| line.at);
-        for (turn, line) in (0..).zip(&mut lines) {
-            line.turn = turn;
+        for (ordinal, line) in (0..).zip(&mut lines) {
+            line.ordinal = ordinal;
         }
         lines
     })
@@ -237,7 +237,7 @@ fn all_lines() -> impl Strategy<Value = Vec<Line>> {
 fn line(span: u64) -> impl Strategy<Value = Line> {
     let method = prop_oneof![3 => Just(Method::GET), 1 => Just(Method::POST)];
     (some_ms(0..span), 0..HOSTS, 0u8..3, method, vec(exchange(), 0..5))
-        .prop_map(|(at, host, path, method, exchanges)| Line { turn: 0, at, host, path, method, exchanges })
+        .prop_map(|(at, host, path, method, exchanges)| Line { ordinal: 0, at, host, path, method, exchanges })
 }
 
 fn exchange() -> impl Strategy<Value = Exchange> {

@@ -7,7 +7,7 @@ use fetchd::schedule::{Core, HealthPolicy, RobotsConfig, Settings};
 use proptest::prelude::*;
 
 use crate::items::{answered_later, failed, get, limits, ms, redirected, url_of};
-use crate::mirror::Mirror;
+use crate::oracle::Oracle;
 use crate::script::{Script, scripts};
 use crate::world::{Event, Rest, Until, What, play};
 
@@ -17,11 +17,11 @@ proptest! {
     #[test]
     fn no_line_sleeps_past_the_moment_at_which_it_may_start(script in scripts()) {
         let script = script.without_backoff();
-        let mut mirror = Mirror::new(&script);
+        let mut oracle = Oracle::new(&script);
         for event in play(&script) {
-            mirror.follow(&event);
+            oracle.follow(&event);
             if let What::Rests(Rest { until, .. }) = event.what {
-                let next = mirror.next_start();
+                let next = oracle.next_start();
                 let in_time = match until {
                     Until::Wakeup(at) | Until::Script(at) => next.is_none_or(|next| at <= next),
                     Until::End => next.is_none(),
@@ -34,12 +34,12 @@ proptest! {
     #[test]
     fn at_every_wake_up_a_line_gets_ready_or_settles_or_a_host_is_forgotten(script in scripts()) {
         let script = script.without_backoff();
-        let mut mirror = Mirror::new(&script);
+        let mut oracle = Oracle::new(&script);
         let history = play(&script);
         for (i, event) in history.iter().enumerate() {
-            mirror.follow(event);
+            oracle.follow(event);
             if let What::Rests(Rest { until: Until::Wakeup(at), hosts, .. }) = event.what {
-                let woken = mirror.gets_ready_at(at) || changes_something(&history[i + 1..], hosts);
+                let woken = oracle.gets_ready_at(at) || changes_something(&history[i + 1..], hosts);
                 prop_assert!(woken, "woken at {at:?} for nothing");
             }
         }
@@ -62,8 +62,8 @@ proptest! {
         for step in 0..steps {
             asked.peek(from + (until - from) * step / steps);
         }
-        let turn = |core: &mut Core| core.take(until).map(|job| job.ticket.turn);
-        prop_assert_eq!(turn(&mut asked), turn(&mut left_alone));
+        let ordinal = |core: &mut Core| core.take(until).map(|job| job.ticket.ordinal);
+        prop_assert_eq!(ordinal(&mut asked), ordinal(&mut left_alone));
     }
 }
 
@@ -87,7 +87,7 @@ fn changes_something(later: &[Event], hosts: usize) -> bool {
 fn core_of(script: &Script) -> Core {
     let mut core = Core::new(script.settings.clone());
     for line in &script.lines {
-        core.push(get(line.turn, url_of(line.host, line.path).as_str()), line.at);
+        core.push(get(line.ordinal, url_of(line.host, line.path).as_str()), line.at);
     }
     core
 }
@@ -103,8 +103,8 @@ fn an_empty_core_asks_for_no_wake_up() {
 fn a_wake_up_lies_ahead_even_while_no_permit_is_free_to_take_what_is_due() {
     let any_host = limits(8, ms(100));
     let mut core = Core::new(Settings { any_host, ..Settings::default() });
-    for turn in 0..2 {
-        core.push(get(turn, "http://a.test/"), Duration::ZERO);
+    for ordinal in 0..2 {
+        core.push(get(ordinal, "http://a.test/"), Duration::ZERO);
     }
     core.take(Duration::ZERO).expect("the first may start");
     let at = core.next_wakeup(Duration::ZERO).expect("the second may start later");
@@ -114,14 +114,14 @@ fn a_wake_up_lies_ahead_even_while_no_permit_is_free_to_take_what_is_due() {
 #[test]
 fn a_host_that_rests_wakes_the_core_when_its_rest_is_over() {
     let mut core = Core::new(Settings::default());
-    for turn in 0..2 {
-        core.push(get(turn, "http://a.test/"), Duration::ZERO);
+    for ordinal in 0..2 {
+        core.push(get(ordinal, "http://a.test/"), Duration::ZERO);
     }
     let job = core.take(Duration::ZERO).expect("the first may start");
-    core.verdict(job, answered_later(429, ms(7000)), ms(10), ms(10));
+    core.complete(job, answered_later(429, ms(7000)), ms(10), ms(10));
     assert_eq!(core.peek(ms(10)), None);
     assert_eq!(core.next_wakeup(ms(10)), Some(ms(7010)));
-    assert_eq!(core.take(ms(7010)).map(|job| job.ticket.turn), Some(0), "the line that was sent goes first");
+    assert_eq!(core.take(ms(7010)).map(|job| job.ticket.ordinal), Some(0), "the line that was sent goes first");
 }
 
 #[test]
@@ -129,15 +129,15 @@ fn a_line_whose_errand_ends_at_a_host_that_is_given_up_wakes_those_that_waited_f
     let robots = RobotsConfig { enabled: true, ..RobotsConfig::default() }.policy("fetchd");
     let health = HealthPolicy { failures: 1, cool_down: ms(200), give_up: ms(100) };
     let mut core = Core::new(Settings { robots, health, ..Settings::default() });
-    for turn in 0..2 {
-        core.push(get(turn, "http://a.test/page"), ms(0));
+    for ordinal in 0..2 {
+        core.push(get(ordinal, "http://a.test/page"), ms(0));
     }
     let asks = core.take(ms(0)).expect("the first goes for the rules");
-    core.verdict(asks, redirected(302, "http://b.test/rules"), ms(1), ms(1));
+    core.complete(asks, redirected(302, "http://b.test/rules"), ms(1), ms(1));
     let asks = core.take(ms(1)).expect("they are elsewhere");
-    core.verdict(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
+    core.complete(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
     assert_eq!(core.next_wakeup(ms(2)), Some(ms(102)));
     let asks = core.take(ms(102)).expect("the second goes for them at once");
-    assert_eq!((asks.ticket.turn, asks.request.url.as_str()), (1, "http://a.test/robots.txt"));
+    assert_eq!((asks.ticket.ordinal, asks.request.url.as_str()), (1, "http://a.test/robots.txt"));
     assert_eq!(core.take_settled().and_then(|done| done.record.kind()), Some(Kind::CircuitOpen));
 }

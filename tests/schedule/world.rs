@@ -25,17 +25,17 @@ pub struct Event {
 #[derive(Clone, Debug)]
 pub enum What {
     Pushed {
-        turn: u64,
+        ordinal: u64,
         host: usize,
     },
     Started {
-        turn: u64,
+        ordinal: u64,
         host: usize,
         method: Method,
         path: String,
     },
     Answered {
-        turn: u64,
+        ordinal: u64,
         host: usize,
         reply: Reply,
     },
@@ -47,7 +47,7 @@ pub enum What {
 
 #[derive(Clone, Debug)]
 pub struct Settled {
-    pub turn: u64,
+    pub ordinal: u64,
     pub outcome: Outcome,
     pub kind: Option<Kind>,
     pub status: Option<u16>,
@@ -121,14 +121,14 @@ impl<'a> World<'a> {
 
     fn end_exchanges(&mut self) {
         while let Some(entry) = self.wire.first_entry().filter(|entry| entry.key().0 <= self.now) {
-            let ((_, turn), (job, exchange)) = entry.remove_entry();
+            let ((_, ordinal), (job, exchange)) = entry.remove_entry();
             let host = host_of(&job.request.url);
-            self.note(What::Answered { turn, host, reply: exchange.reply.clone() });
-            let attempt = match job.aside {
+            self.note(What::Answered { ordinal, host, reply: exchange.reply.clone() });
+            let attempt = match job.parked {
                 None => exchange.reply.attempt(),
                 Some(_) => exchange.reply.attempt_at_robots(),
             };
-            self.core.verdict(job, attempt, exchange.wire, self.now);
+            self.core.complete(job, attempt, exchange.wire, self.now);
             self.hand_out();
         }
     }
@@ -136,13 +136,13 @@ impl<'a> World<'a> {
     fn push_lines(&mut self) {
         while let Some((line, later)) = self.arrivals.split_first().filter(|(line, _)| line.at <= self.now) {
             self.arrivals = later;
-            self.note(What::Pushed { turn: line.turn, host: line.host });
+            self.note(What::Pushed { ordinal: line.ordinal, host: line.host });
             self.core.push(job_of(line, &self.window), self.now);
             self.hand_out();
         }
     }
 
-    /// Some workers hear of it while their answer is on its way already.
+    /// Some workers hear of it while their response is on its way already.
     fn give_up_if_it_is_time(&mut self) {
         if self.give_up.take_if(|at| *at <= self.now).is_none() {
             return;
@@ -150,11 +150,11 @@ impl<'a> World<'a> {
         self.core.give_up(self.now);
         self.note(What::GaveUp);
         self.hand_out();
-        for ((_, turn), (job, mut exchange)) in std::mem::take(&mut self.wire) {
-            if turn % 2 == 0 {
+        for ((_, ordinal), (job, mut exchange)) in std::mem::take(&mut self.wire) {
+            if ordinal % 2 == 0 {
                 exchange.reply = Reply::Canceled;
             }
-            self.wire.insert((self.now, turn), (job, exchange));
+            self.wire.insert((self.now, ordinal), (job, exchange));
         }
         self.end_exchanges();
     }
@@ -167,19 +167,19 @@ impl<'a> World<'a> {
             };
             self.hand_out();
             let Some(job) = taken else { return };
-            let (turn, host) = (job.ticket.turn, host_of(&job.request.url));
+            let (ordinal, host) = (job.ticket.ordinal, host_of(&job.request.url));
             let path = job.request.url.path().to_owned();
-            self.note(What::Started { turn, host, method: job.request.method.clone(), path });
+            self.note(What::Started { ordinal, host, method: job.request.method.clone(), path });
             let exchange = self.exchange(&job);
-            self.wire.insert((self.now + exchange.wire, turn), (job, exchange));
+            self.wire.insert((self.now + exchange.wire, ordinal), (job, exchange));
         }
     }
 
     /// What the script has for this request, within the time limit that every worker keeps.
     fn exchange(&mut self, job: &Job) -> Exchange {
-        let turn = job.ticket.turn;
-        let line = self.script.lines.iter().find(|line| line.turn == turn).expect("a line of the script");
-        let had = self.had.entry(turn).or_default();
+        let ordinal = job.ticket.ordinal;
+        let line = self.script.lines.iter().find(|line| line.ordinal == ordinal).expect("a line of the script");
+        let had = self.had.entry(ordinal).or_default();
         let mut exchange =
             line.exchanges.get(*had).cloned().unwrap_or(Exchange { reply: Reply::Status(200), wire: ms(1) });
         *had += 1;
@@ -222,10 +222,10 @@ impl<'a> World<'a> {
     fn hand_out(&mut self) {
         while let Some(Done { ticket, record }) = self.core.take_settled() {
             self.note(What::Settled(Settled {
-                turn: ticket.turn,
+                ordinal: ticket.ordinal,
                 outcome: record.outcome,
                 kind: record.kind(),
-                status: record.answer.as_ref().map(|answer| answer.status.as_u16()),
+                status: record.response.as_ref().map(|response| response.status.as_u16()),
                 attempts: record.attempts,
             }));
             ticket.done();
@@ -253,5 +253,5 @@ fn job_of(line: &Line, window: &Window) -> Box<Job> {
     let url = url_of(line.host, line.path);
     let echo = Echo::text(url.as_str());
     let request = Request { method: line.method.clone(), url, extra: None };
-    Job::new(ticket(window, line.turn), echo, request, line.at)
+    Job::new(ticket(window, line.ordinal), echo, request, line.at)
 }

@@ -1,4 +1,4 @@
-//! What a look-up found, how long it may be believed, and how it is read out of a DNS message. Pure.
+//! What a look-up found, its TTL (RFC 2308 for negative answers), and how it is read out of a DNS message. Pure.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! What is known of names, and for how long. Pure: time is what the caller says it is.
+//! The DNS cache: results by name, each with its lifetime. Pure: the caller gives the time.
 //!
-//! It holds so many names and no more; when it is full, the name that was not asked for the longest goes.
+//! Its capacity is a number of names; when it is full, the least recently used name is evicted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

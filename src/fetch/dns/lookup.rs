@@ -21,9 +21,9 @@ use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::timeout;
 
 use super::answer::{Found, Unresolved, read};
-use super::system::System;
+use super::resolv_conf::ResolvConf;
 use crate::fetch::failure::is_lack;
-use crate::fetch::{DnsConfig, route};
+use crate::fetch::{DnsConfig, reachability};
 use crate::item::{Kind, Sent};
 
 /// How often a question is asked while nothing comes back, and more often only if there are more servers (RFC 9520,
@@ -32,7 +32,7 @@ const TRIES: usize = 3;
 
 /// Looks names up.
 pub(super) struct Lookup {
-    system: System,
+    system: ResolvConf,
     hosts: Hosts,
     /// Which server is asked first: the one that answered last.
     first: AtomicUsize,
@@ -43,7 +43,7 @@ impl Lookup {
     /// As configured; without name servers in the configuration it takes the system's.
     pub fn new(config: &DnsConfig) -> Self {
         Self {
-            system: System::of(config.servers.as_deref()),
+            system: ResolvConf::of(config.servers.as_deref()),
             hosts: Hosts::from_system().unwrap_or_default(),
             first: AtomicUsize::new(0),
             timeout: config.timeout.map_or(Duration::from_secs(5), |span| span.0),
@@ -144,7 +144,7 @@ impl Lookup {
 
 /// Whether this machine has a way to one of the addresses.
 fn has_way(found: &Found) -> bool {
-    matches!(found, Found::Addresses { addresses, .. } if addresses.iter().any(|address| route::to(*address).is_ok()))
+    matches!(found, Found::Addresses { addresses, .. } if addresses.iter().any(|address| reachability::check(*address).is_ok()))
 }
 
 /// Of two names, or kinds of address, neither is there; that may be believed while it may be of both.

@@ -1,16 +1,16 @@
-//! Names to addresses, and only to those that may be dialled. The client has no other way to an address by name.
+//! DNS resolution, restricted to addresses that may be dialled. The client resolves names only through this module.
 //!
-//! A name is looked up by `lookup.rs`, once for all who want it (`once.rs`), and what was found is believed for as long
-//! as it says (`cache.rs`, `answer.rs`). The guard judges every address at every use, remembered or not.
+//! A name is looked up by `lookup.rs`, once for all concurrent requests (`single_flight.rs`), and cached for its TTL
+//! (`cache.rs`, `answer.rs`). The guard checks every address at every use, cached or not.
 //!
-//! Look-ups at once have no limit of their own. Each is part of an attempt, and has no more than one socket, before the
+//! Concurrent look-ups have no limit of their own. Each is part of an attempt, and has no more than one socket, before the
 //! attempt has one: so `limits.concurrency` bounds them, and a lower limit would only make good names wait for silent ones.
 
 mod answer;
 mod cache;
 mod lookup;
-mod once;
-mod system;
+mod resolv_conf;
+mod single_flight;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use reqwest::dns::{Addrs, Resolve, Resolving};
 pub use answer::Unresolved;
 
 use super::failure::is_lack;
-use super::{DnsConfig, Guard, route};
+use super::{DnsConfig, Guard, reachability};
 use crate::item::{Kind, Sent};
 use answer::Found;
 use lookup::Lookup;
-use once::Names;
+use single_flight::SingleFlight;
 
 /// Addresses of one answer that are tried, at most.
 const MOST_ADDRESSES: usize = 4;
@@ -36,7 +36,7 @@ const LONGEST_FAILURE: Duration = Duration::from_secs(1);
 /// The resolver of a run.
 #[derive(Clone)]
 pub struct Resolver {
-    names: Arc<Names<Found>>,
+    names: Arc<SingleFlight<Found>>,
     lookup: Arc<Lookup>,
     guard: Arc<Guard>,
     /// How long failures are believed.
@@ -53,7 +53,7 @@ impl Resolver {
     /// other lines are told of the same failure: that spares the servers, and no retry is in vain.
     pub fn new(config: &DnsConfig, guard: Arc<Guard>, exempt: Option<&str>, first_retry: Duration) -> Self {
         Self {
-            names: Names::new(config.cache as usize),
+            names: SingleFlight::new(config.cache as usize),
             lookup: Arc::new(Lookup::new(config)),
             guard,
             failures: first_retry.min(LONGEST_FAILURE),
@@ -117,7 +117,7 @@ fn without_dot(name: &str) -> &str {
 /// Why an IPv6 address is not worth dialling. Dialled without a way to it, it can fail as if all ports were taken; an
 /// IPv4 address cannot.
 fn no_way_to(address: IpAddr) -> Option<Unresolved> {
-    let error = if address.is_ipv6() { route::to(address).err()? } else { return None };
+    let error = if address.is_ipv6() { reachability::check(address).err()? } else { return None };
     let sent = if is_lack(&error) { Sent::Starved } else { Sent::Nothing };
     let message = format!("no way to {address} was found: {error}");
     Some(Unresolved { kind: Kind::ConnectFailed, message, sent })

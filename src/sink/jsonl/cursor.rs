@@ -1,4 +1,4 @@
-//! Reads a file from a place on, and knows where it stands.
+//! A buffered reader over a file from an offset on, which knows its position.
 
 use std::io::{self, BufRead, Read};
 

@@ -1,5 +1,4 @@
-//! Frames: the pieces of an output that can be read each without the others. A line is one, and in a compressed file each
-//! of the independent members that `zcat` and `zstdcat` read one after the other.
+//! Frames: the independently readable units of an output. A line is one; in a compressed file each gzip member or zstd frame.
 
 use std::io::{self, BufRead, Read, Write};
 

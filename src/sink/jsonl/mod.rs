@@ -1,16 +1,16 @@
 //! The sink `jsonl`: records as JSON lines, appended to a file that is locked while the run lasts.
 //!
-//! `output` is the core, `running` the sink around it. A restart reads its end back (`tail`).
+//! `rotating_file` writes the files, `sink` is the [`Sink`] around it, `tail` reads the end of an output after a restart.
 
 mod cursor;
-mod found;
+mod file_names;
 mod frames;
-mod lasting;
-mod names;
+mod fsync_policy;
 mod open;
-mod output;
 mod repair;
-mod running;
+mod rotating_file;
+mod scan;
+mod sink;
 mod tail;
 
 use std::fs::OpenOptions;
@@ -20,16 +20,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use found::Told;
-#[cfg(test)]
-pub use found::found_in;
 pub use frames::Compress;
-pub use output::Output;
+pub use rotating_file::RotatingFile;
+pub use scan::RecordHead;
+#[cfg(test)]
+pub use scan::head_of;
 pub use tail::Tail;
 
-use self::names::Names;
-use self::output::Files;
-use self::running::{Running, ToStream};
+use self::file_names::FileNames;
+use self::rotating_file::Files;
+use self::sink::{JsonlSink, StreamSink};
 use super::stream::Stream;
 use super::writer::Writer;
 use super::{Body, Encoder, Opened, Opening, Reopen, Sink, Wanted};
@@ -76,7 +76,7 @@ pub enum Fsync {
 /// An open output before its run: what earlier ones left can be read.
 pub struct Open {
     /// Where records go.
-    pub(super) output: Output,
+    pub(super) output: RotatingFile,
     /// What came after the last checkpoint.
     pub(super) tail: Tail,
     pub(super) encoder: Encoder,
@@ -113,10 +113,10 @@ impl Jsonl {
             // A FIFO or device: nothing to lock, to count or to repair.
             let file = OpenOptions::new().append(true).open(&self.path);
             let file = file.map_err(|error| AtPath::new(&self.path, error))?;
-            let sink = ToStream { path: self.path.clone(), writer: Writer::new(Stream(file)), encoder };
+            let sink = StreamSink { path: self.path.clone(), writer: Writer::new(Stream(file)), encoder };
             return Ok(Opened::stream(Box::new(sink)));
         }
-        let open::Found { output, tail, note } = open::open(self, &opening)?;
+        let open::OpenedOutput { output, tail, note } = open::open(self, &opening)?;
         let rotation = Rotation { size: self.rotate_size.map(|size| size.0), every: self.rotate_every.map(|s| s.0) };
         Ok(Opened::file(Open { output, tail, encoder, rotation, reopen: opening.reopen }, note))
     }
@@ -137,7 +137,7 @@ impl Jsonl {
                 names.list(disk).unwrap_or_default().into_iter().map(|numbered| numbered.path).collect()
             }
         };
-        // What cannot be opened is told when it is opened to be written.
+        // What cannot be opened is reported when it is opened to be written.
         let is_it = |path: &PathBuf| path.is_file() && disk.open(path, Mode::Read).is_ok_and(|f| f.id() == file);
         paths.iter().any(is_it)
     }
@@ -145,7 +145,7 @@ impl Jsonl {
     /// One file, or several with numbers: a compressed file that goes on growing under its final name would look finished.
     fn files(&self) -> Files {
         let is_one = self.rotate_size.is_none() && self.rotate_every.is_none() && self.compress == Compress::None;
-        if is_one { Files::One(self.path.clone()) } else { Files::Numbered(Names::like(&self.path), self.compress) }
+        if is_one { Files::One(self.path.clone()) } else { Files::Numbered(FileNames::like(&self.path), self.compress) }
     }
 }
 
@@ -160,6 +160,6 @@ impl Open {
     /// What the system says of the files.
     pub(super) fn start(mut self) -> io::Result<Box<dyn Sink>> {
         self.output.finish_old_files()?;
-        Ok(Box::new(Running::start(self)?))
+        Ok(Box::new(JsonlSink::start(self)?))
     }
 }

@@ -1,11 +1,11 @@
-//! The end of a file of which nothing is remembered: a whole record gets its missing LF, a torn one is cut off.
+//! Repairs the end of a file that the checkpoint does not know: a whole record gets its missing LF, a torn one is cut off.
 
 use std::io;
 use std::path::Path;
 
 use super::frames::Compress;
-use super::{cursor, found};
-use crate::disk::{DiskFile, Site, append_all};
+use super::{cursor, scan};
+use crate::disk::{DiskFile, SyncPoint, append_all};
 use crate::units::counted;
 
 /// What was in the file already.
@@ -39,7 +39,7 @@ pub(super) fn repair(file: &dyn DiskFile, compress: Compress) -> io::Result<Befo
         return examine(file);
     }
     let mut records = 0;
-    let end = found::read(file, compress, 0, |_| records += 1)?;
+    let end = scan::read(file, compress, 0, |_| records += 1)?;
     Ok(Before { records, torn: cut(file, end)? })
 }
 
@@ -51,7 +51,7 @@ pub(super) fn cut(file: &dyn DiskFile, end: u64) -> io::Result<u64> {
     let torn = file.length()?.saturating_sub(end);
     if torn > 0 {
         file.set_len(end)?;
-        file.sync(Site::OutputCut)?;
+        file.sync(SyncPoint::OutputCut)?;
     }
     Ok(torn)
 }

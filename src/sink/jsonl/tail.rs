@@ -1,23 +1,23 @@
-//! What an output has behind the position that a checkpoint remembers: the log of what was done after it.
+//! The tail of an output behind the position in the checkpoint: the log of lines done after the checkpoint.
 
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
-use super::Output;
-use super::found::{self, Found, GONE, Place, Told};
+use super::RotatingFile;
 use super::frames::Compress;
 use super::repair::cut;
-use crate::disk::{DiskFile, Position, Site};
+use super::scan::{self, GONE, RecordHead, ScannedRecord, TextRange};
+use crate::disk::{DiskFile, OutputPosition, SyncPoint};
 use crate::item::Identity;
 
 /// The end of an output.
 #[derive(Debug, Default)]
 pub struct Tail {
     /// The files that it is in, in their order; the last is the one that is written.
-    stretches: Vec<Stretch>,
+    file_tails: Vec<TailFile>,
     /// The lines in it, each with the number of its file.
-    found: Vec<(usize, Found)>,
+    found: Vec<(usize, ScannedRecord)>,
     /// The frame whose text was read last: its other records are asked for next.
     frame: Option<(usize, u64, Vec<u8>)>,
     /// Bytes that were no whole records, and were cut off.
@@ -26,7 +26,7 @@ pub struct Tail {
 
 /// A file from some byte on.
 #[derive(Clone, Debug)]
-pub(super) struct Stretch {
+pub(super) struct TailFile {
     pub file: Arc<dyn DiskFile>,
     pub number: u64,
     pub compress: Compress,
@@ -38,34 +38,37 @@ impl Tail {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn read(stretches: Vec<Stretch>) -> io::Result<Self> {
-        let mut tail = Self { stretches, found: Vec::new(), frame: None, torn: 0 };
-        for (number, stretch) in tail.stretches.iter().enumerate() {
-            let (file, found) = (stretch.file.as_ref(), &mut tail.found);
-            let end = found::read(file, stretch.compress, stretch.from, |line| found.push((number, line)))?;
+    pub(super) fn read(file_tails: Vec<TailFile>) -> io::Result<Self> {
+        let mut tail = Self { file_tails, found: Vec::new(), frame: None, torn: 0 };
+        for (number, file_tail) in tail.file_tails.iter().enumerate() {
+            let (file, found) = (file_tail.file.as_ref(), &mut tail.found);
+            let end = scan::read(file, file_tail.compress, file_tail.from, |line| found.push((number, line)))?;
             tail.torn += cut(file, end)?;
         }
         Ok(tail)
     }
 
     /// Adds the file that is written now, if it has nothing of the tail. Nobody will ask for a sync of the others.
-    pub(super) fn go_on(&mut self, output: &Output) -> io::Result<()> {
-        let growing = &output.growing;
-        for stretch in self.stretches.iter().filter(|stretch| stretch.file.id() != growing.file.id()) {
-            stretch.file.sync(Site::OutputFound)?;
+    pub(super) fn go_on(&mut self, output: &RotatingFile) -> io::Result<()> {
+        let active = &output.active;
+        for file_tail in self.file_tails.iter().filter(|file_tail| file_tail.file.id() != active.file.id()) {
+            file_tail.file.sync(SyncPoint::OutputFound)?;
         }
-        if self.stretches.iter().all(|stretch| stretch.file.id() != growing.file.id()) {
-            let (file, from) = (Arc::clone(&growing.file), growing.file.length()?);
-            self.stretches.push(Stretch { file, number: growing.number, compress: growing.compress, from });
+        if self.file_tails.iter().all(|file_tail| file_tail.file.id() != active.file.id()) {
+            let (file, from) = (Arc::clone(&active.file), active.file.length()?);
+            self.file_tails.push(TailFile { file, number: active.number, compress: active.compress, from });
         }
         Ok(())
     }
 
     /// Where it begins, in each of its files.
-    pub fn positions(&self) -> Vec<Position> {
-        let position =
-            |Stretch { file, number, from, .. }: &Stretch| Position { file: file.id(), number: *number, length: *from };
-        self.stretches.iter().map(position).collect()
+    pub fn positions(&self) -> Vec<OutputPosition> {
+        let position = |TailFile { file, number, from, .. }: &TailFile| OutputPosition {
+            file: file.id(),
+            number: *number,
+            length: *from,
+        };
+        self.file_tails.iter().map(position).collect()
     }
 
     /// How many lines are in it.
@@ -79,7 +82,7 @@ impl Tail {
     }
 
     /// The records in it, with their numbers.
-    pub(in crate::sink) fn records(&self) -> impl Iterator<Item = (usize, &Told)> {
+    pub(in crate::sink) fn records(&self) -> impl Iterator<Item = (usize, &RecordHead)> {
         self.found.iter().enumerate().filter_map(|(n, (_, found))| Some((n, found.record.as_ref()?)))
     }
 
@@ -88,16 +91,16 @@ impl Tail {
     /// # Errors
     /// When it cannot be read any more.
     pub(in crate::sink) fn text(&mut self, number: usize) -> io::Result<&[u8]> {
-        let (stretch, Found { place, .. }) = &self.found[number];
-        let is_it = |(of, start, _): &(usize, u64, Vec<u8>)| of == stretch && *start == place.frame.start;
+        let (file_tail, ScannedRecord { place, .. }) = &self.found[number];
+        let is_it = |(of, start, _): &(usize, u64, Vec<u8>)| of == file_tail && *start == place.frame.start;
         let text = match self.frame.take().filter(is_it) {
             Some((.., text)) => text,
             None => {
-                let Stretch { file, compress, .. } = &self.stretches[*stretch];
-                found::frame(file.as_ref(), *compress, place.frame.start)?
+                let TailFile { file, compress, .. } = &self.file_tails[*file_tail];
+                scan::frame(file.as_ref(), *compress, place.frame.start)?
             }
         };
-        let (.., text) = self.frame.insert((*stretch, place.frame.start, text));
+        let (.., text) = self.frame.insert((*file_tail, place.frame.start, text));
         text.get(place.text.clone()).ok_or_else(|| io::Error::other(GONE))
     }
 
@@ -108,27 +111,28 @@ impl Tail {
     ///
     /// # Errors
     /// What the system says.
-    pub(in crate::sink) fn take_back(&mut self, ids: &HashSet<&Identity>, output: &mut Output) -> io::Result<()> {
-        let is_wrong = |found: &Found| found.record.as_ref().is_some_and(|told| ids.contains(&told.id));
-        let Some((first, Found { place: Place { frame, .. }, .. })) = self.found.iter().find(|(_, f)| is_wrong(f))
+    pub(in crate::sink) fn take_back(&mut self, ids: &HashSet<&Identity>, output: &mut RotatingFile) -> io::Result<()> {
+        let is_wrong = |found: &ScannedRecord| found.record.as_ref().is_some_and(|head| ids.contains(&head.id));
+        let Some((first, ScannedRecord { place: TextRange { frame, .. }, .. })) =
+            self.found.iter().find(|(_, f)| is_wrong(f))
         else {
             return Ok(());
         };
         let (first, start) = (*first, frame.start);
         let mut kept = Vec::new();
         for number in 0..self.found.len() {
-            let (stretch, found) = &self.found[number];
-            let is_behind = (*stretch, found.place.frame.start) >= (first, start);
+            let (file_tail, found) = &self.found[number];
+            let is_behind = (*file_tail, found.place.frame.start) >= (first, start);
             if is_behind && !is_wrong(found) {
                 kept.extend_from_slice(self.text(number)?);
             }
         }
-        for (number, stretch) in self.stretches.iter().enumerate().skip(first) {
-            cut(stretch.file.as_ref(), if number == first { start } else { stretch.from })?;
+        for (number, file_tail) in self.file_tails.iter().enumerate().skip(first) {
+            cut(file_tail.file.as_ref(), if number == first { start } else { file_tail.from })?;
         }
         output.append(&kept)?;
         output.flush()?;
-        *self = Self::read(std::mem::take(&mut self.stretches))?;
+        *self = Self::read(std::mem::take(&mut self.file_tails))?;
         Ok(())
     }
 }

@@ -10,12 +10,12 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::course::{Course, Until};
-use super::resume::Beginning;
-use super::rotated;
-use super::trail::{Step, Trail};
+use super::resume::ResumePlan;
+use super::rotation;
+use super::tailer::{Step, Tailer};
+use super::{ReadOptions, Until};
 use crate::disk::FileId;
-use crate::item::{Input, Line, Place, Settled, Stretch, Text};
+use crate::item::{DoneRanges, FileGeneration, Input, Line, Position, Text};
 
 const ROTATE_WAIT: Duration = Duration::from_secs(2);
 
@@ -27,13 +27,13 @@ enum Act {
         blank: u64,
     },
     /// The beginning of a line, or more of it.
-    Begin,
+    ResumePoint,
     /// The file is renamed, and those before it; its writer is late to notice, and writes so many lines to it still.
     Rotate {
         late: u64,
     },
     /// The file is cut after all of it was read.
-    Cut,
+    ReadLine,
     /// The file is overwritten with lines of the same lengths after every so many-th line was done, the first and the
     /// last; the reader starts again.
     Overwrite {
@@ -52,9 +52,9 @@ enum Act {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         5 => (1u64..4, 1u64..4).prop_map(|(lines, blank)| Act::Write { lines, blank }),
-        1 => Just(Act::Begin),
+        1 => Just(Act::ResumePoint),
         2 => (0u64..3).prop_map(|late| Act::Rotate { late }),
-        1 => Just(Act::Cut),
+        1 => Just(Act::ReadLine),
         1 => (1u64..4).prop_map(|every| Act::Overwrite { every }),
         4 => Just(Act::Read),
         3 => (0u64..3000).prop_map(|millis| Act::Pass { millis }),
@@ -72,10 +72,10 @@ struct World {
     file: Option<fs::File>,
     /// The line that is not finished.
     begun: String,
-    trail: Trail,
-    settled: Settled,
+    tailer: Tailer,
+    settled: DoneRanges,
     /// The lines that came since the last start, and where they end.
-    came: BTreeMap<u64, Option<Place>>,
+    came: BTreeMap<u64, Option<Position>>,
     /// The lines that were not done when they were overwritten.
     lost: BTreeSet<u64>,
     rotations: u64,
@@ -86,13 +86,13 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("urls");
         let file = Some(appending(&path));
-        let FileId { device, inode } = rotated::id_at(&path).unwrap().unwrap();
-        let first = Place::start(Stretch { device, inode, first: 1, torn: Vec::new() });
-        let settled = Settled::before(first);
-        let trail = Trail::open(course(path), settled.clone()).unwrap();
+        let FileId { device, inode } = rotation::id_at(&path).unwrap().unwrap();
+        let first = Position::start(FileGeneration { device, inode, first: 1, torn: Vec::new() });
+        let settled = DoneRanges::before(first);
+        let tailer = Tailer::open(options(path), settled.clone()).unwrap();
         let (now, written, begun) = (Instant::now(), Vec::new(), String::new());
         let (came, lost) = (BTreeMap::new(), BTreeSet::new());
-        Self { dir, now, written, file, begun, trail, settled, came, lost, rotations: 0 }
+        Self { dir, now, written, file, begun, tailer, settled, came, lost, rotations: 0 }
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -102,9 +102,9 @@ impl World {
     fn act(&mut self, act: &Act) {
         match act {
             Act::Write { lines, blank } => (0..*lines).for_each(|n| self.write(n % blank == 0)),
-            Act::Begin => self.begin(),
+            Act::ResumePoint => self.begin(),
             Act::Rotate { late } => self.rotate(*late),
-            Act::Cut => self.cut(),
+            Act::ReadLine => self.cut(),
             Act::Overwrite { every } => self.overwrite(*every),
             Act::Read => self.read(),
             Act::Pass { millis } => self.now += Duration::from_millis(*millis),
@@ -165,12 +165,13 @@ impl World {
     fn overwrite(&mut self, every: u64) {
         self.write(false);
         self.catch_up();
-        let (last, place) = self.came.last_key_value().map(|(seq, place)| (*seq, place.clone().unwrap())).unwrap();
+        let (last, position) =
+            self.came.last_key_value().map(|(seq, position)| (*seq, position.clone().unwrap())).unwrap();
         // Of a file of which no line is done nothing is known but its number. Of those before it nothing is lost.
-        let is_done = |seq: u64| seq.is_multiple_of(every) || seq <= place.file.first || seq == last;
-        for (seq, place) in &self.came {
+        let is_done = |seq: u64| seq.is_multiple_of(every) || seq <= position.file.first || seq == last;
+        for (seq, position) in &self.came {
             if is_done(*seq) {
-                self.settled.insert(*seq, place.clone());
+                self.settled.insert(*seq, position.clone());
             } else {
                 self.lost.insert(*seq);
             }
@@ -192,11 +193,11 @@ impl World {
     fn read(&mut self) {
         loop {
             let mut lines = Vec::new();
-            let step = self.trail.step(self.now, &mut lines).unwrap();
+            let step = self.tailer.step(self.now, &mut lines).unwrap();
             for line in lines {
                 let Input::Line(line) = line else { continue };
                 self.check(&line);
-                self.came.insert(line.id.seq, line.place);
+                self.came.insert(line.id.seq, line.position);
             }
             if step == Step::Idle {
                 return;
@@ -207,7 +208,7 @@ impl World {
     fn check(&self, line: &Line) {
         let seq = line.id.seq;
         let Text::Whole(text) = &line.text else { panic!("{line:?}") };
-        let written = usize::try_from(seq - 1).ok().and_then(|place| self.written.get(place));
+        let written = usize::try_from(seq - 1).ok().and_then(|position| self.written.get(position));
         assert_eq!(written.map(String::as_bytes), Some(text.as_ref()), "{line:?}");
         assert!(self.came.last_key_value().is_none_or(|(last, _)| *last < seq), "out of order: {line:?}");
         assert!(!self.settled.contains(seq) || self.came.contains_key(&seq), "done before: {line:?}");
@@ -220,8 +221,8 @@ impl World {
     }
 
     fn settle(&mut self, every: u64) {
-        for (seq, place) in self.came.iter().filter(|(seq, _)| *seq % every == 0) {
-            self.settled.insert(*seq, place.clone());
+        for (seq, position) in self.came.iter().filter(|(seq, _)| *seq % every == 0) {
+            self.settled.insert(*seq, position.clone());
         }
     }
 
@@ -234,8 +235,8 @@ impl World {
     /// Starts the reader again; says what is lost.
     fn start(&mut self) -> Option<String> {
         let path = self.path(0);
-        let lost = Beginning::find(&path, &self.settled).unwrap().lost;
-        self.trail = Trail::open(course(path), self.settled.clone()).unwrap();
+        let lost = ResumePlan::find(&path, &self.settled).unwrap().lost;
+        self.tailer = Tailer::open(options(path), self.settled.clone()).unwrap();
         self.came.clear();
         lost
     }
@@ -255,9 +256,9 @@ fn appending(path: &std::path::Path) -> fs::File {
     fs::OpenOptions::new().append(true).create(true).open(path).unwrap()
 }
 
-fn course(path: PathBuf) -> Course {
+fn options(path: PathBuf) -> ReadOptions {
     let until = Until::Stopped { rotate_wait: ROTATE_WAIT };
-    Course { path, journal: Some("j".into()), source: None, file: None, until, max_line: 100 }
+    ReadOptions { path, state_id: Some("j".into()), source: None, file: None, until, max_line: 100 }
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-//! Where the reading of a path begins, from what is done of it and the files that are there. Next: `trail`.
+//! Where reading resumes, from the lines that are done and the files that exist. Next: `tailer`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,81 +7,88 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::known::{Begin, Known};
-use super::rotated;
+use super::fingerprint::{KnownGeneration, ResumePoint};
+use super::rotation;
 use crate::disk::DiskFile;
-use crate::item::Settled;
+use crate::item::DoneRanges;
 use crate::units::counted;
 
 /// A file that is to be read.
 #[derive(Debug)]
-pub(super) struct Leg {
+pub(super) struct PendingFile {
     pub file: Arc<dyn DiskFile>,
-    pub begin: Begin,
+    pub begin: ResumePoint,
     /// Since when it is known to have taken the place of the one before; `None` until it is asked for.
     pub since: Option<Instant>,
 }
 
 /// What there is to read of a path.
 #[derive(Debug)]
-pub(super) struct Beginning {
+pub(super) struct ResumePlan {
     /// From the oldest file to the one at the path.
-    pub legs: VecDeque<Leg>,
+    pub files: VecDeque<PendingFile>,
     /// The line before all of them.
     pub seq: u64,
     /// What cannot be read any more, as a sentence.
     pub lost: Option<String>,
 }
 
-impl Beginning {
+impl ResumePlan {
     /// Looks for the files in which the lines are that are not done.
     ///
     /// # Errors
     /// What the system says.
-    pub fn find(path: &Path, settled: &Settled) -> io::Result<Self> {
-        let known = Known::all(path, settled)?;
+    pub fn find(path: &Path, settled: &DoneRanges) -> io::Result<Self> {
+        let known = KnownGeneration::all(path, settled)?;
         let mut files = Vec::new();
         let mut first = known.len();
         for (number, id) in known.iter().enumerate().filter_map(|(number, known)| Some((number, known.id()?))) {
-            files = rotated::since(path, id)?;
+            files = rotation::since(path, id)?;
             if !files.is_empty() {
                 first = number;
                 break;
             }
         }
         if files.is_empty() {
-            files.extend(rotated::open(path)?);
+            files.extend(rotation::open(path)?);
         }
         Ok(Self::of(path, settled, &known, first, files))
     }
 
     /// `files` begin with that of `known[first]`.
-    fn of(path: &Path, settled: &Settled, known: &[Known], first: usize, files: Vec<Arc<dyn DiskFile>>) -> Self {
-        let is_there = |known: &Known| files.iter().any(|file| Some(file.id()) == known.id());
-        let is_gone = |(number, known): &(usize, &Known)| *number < first || !is_there(known);
+    fn of(
+        path: &Path,
+        settled: &DoneRanges,
+        known: &[KnownGeneration],
+        first: usize,
+        files: Vec<Arc<dyn DiskFile>>,
+    ) -> Self {
+        let is_there = |known: &KnownGeneration| files.iter().any(|file| Some(file.id()) == known.id());
+        let is_gone = |(number, known): &(usize, &KnownGeneration)| *number < first || !is_there(known);
         let gone: Vec<_> = known.iter().enumerate().filter(is_gone).map(|(number, _)| number).collect();
         // The lines of a file that is gone have numbers, too.
         let least = if gone.is_empty() { 0 } else { settled.last() };
-        let begin_of = |file: &Arc<dyn DiskFile>| {
+        let resume_point_of = |file: &Arc<dyn DiskFile>| {
             let mut found = known[first..].iter().filter_map(|known| known.found.as_ref());
             let same = found.find(|(id, _)| *id == file.id());
-            same.map_or(Begin::New(least), |(_, begin)| begin.clone())
+            same.map_or(ResumePoint::New(least), |(_, begin)| begin.clone())
         };
-        let mut begins: Vec<_> = files.iter().map(begin_of).collect();
+        let mut begins: Vec<_> = files.iter().map(resume_point_of).collect();
         for begin in begins.iter_mut().skip(1) {
             // Lines of it that are not done may come before: they follow on a file that is still to be read.
-            if let Begin::After(_, place) = begin {
-                *begin = Begin::Known(Arc::clone(&place.file));
+            if let ResumePoint::After(_, position) = begin {
+                *begin = ResumePoint::Start(Arc::clone(&position.file));
             }
         }
         let lost = lost(path, settled, known, &gone);
-        let legs = files.into_iter().zip(begins).map(|(file, begin)| Leg { file, begin, since: None }).collect();
-        Self { legs, seq: least, lost }
+        let files =
+            files.into_iter().zip(begins).map(|(file, begin)| PendingFile { file, begin, since: None }).collect();
+        Self { files, seq: least, lost }
     }
 }
 
 /// What is lost with the files that are gone.
-fn lost(path: &Path, settled: &Settled, known: &[Known], gone: &[usize]) -> Option<String> {
+fn lost(path: &Path, settled: &DoneRanges, known: &[KnownGeneration], gone: &[usize]) -> Option<String> {
     let first_of = |number: usize| known.get(number).map(|known| known.first);
     let mut lines = 0;
     let mut is_last_gone = false;
@@ -112,11 +119,11 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::super::course::{Course, Until};
-    use super::super::trail::{Step, Trail};
+    use super::super::tailer::{Step, Tailer};
+    use super::super::{ReadOptions, Until};
     use super::*;
     use crate::disk::FileId;
-    use crate::item::{Input, Line, Place, Stretch, Text};
+    use crate::item::{FileGeneration, Input, Line, Position, Text};
 
     fn with_files(files: &[(&str, &str)]) -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -129,38 +136,38 @@ mod tests {
 
     /// A file as it was when it was read.
     struct Read {
-        stretch: Arc<Stretch>,
+        generation: Arc<FileGeneration>,
         content: Vec<u8>,
     }
 
     fn read(path: &Path, first: u64) -> Read {
-        let FileId { device, inode } = rotated::id_at(path).unwrap().unwrap();
-        let stretch = Arc::new(Stretch { device, inode, first, torn: Vec::new() });
-        Read { stretch, content: fs::read(path).unwrap() }
+        let FileId { device, inode } = rotation::id_at(path).unwrap().unwrap();
+        let generation = Arc::new(FileGeneration { device, inode, first, torn: Vec::new() });
+        Read { generation, content: fs::read(path).unwrap() }
     }
 
     impl Read {
-        fn place(&self, end: usize) -> Place {
+        fn position(&self, end: usize) -> Position {
             let sum = crc32fast::hash(&self.content[..end]);
-            Place { file: Arc::clone(&self.stretch), end: end as u64, sum }
+            Position { file: Arc::clone(&self.generation), end: end as u64, sum }
         }
     }
 
-    fn settled(lines: &[(u64, &Read, usize)]) -> Settled {
-        let mut settled = Settled::default();
+    fn settled(lines: &[(u64, &Read, usize)]) -> DoneRanges {
+        let mut settled = DoneRanges::default();
         for (seq, file, end) in lines {
-            settled.insert(*seq, Some(file.place(*end)));
+            settled.insert(*seq, Some(file.position(*end)));
         }
         settled
     }
 
     /// The lines that are not done.
-    fn pending(path: &Path, settled: &Settled) -> Vec<Line> {
+    fn pending(path: &Path, settled: &DoneRanges) -> Vec<Line> {
         let (path, until) = (path.to_owned(), Until::End);
-        let course = Course { path, journal: Some("j".into()), source: None, file: None, until, max_line: 100 };
-        let mut trail = Trail::open(course, settled.clone()).unwrap();
+        let options = ReadOptions { path, state_id: Some("j".into()), source: None, file: None, until, max_line: 100 };
+        let mut tailer = Tailer::open(options, settled.clone()).unwrap();
         let mut inputs = Vec::new();
-        while trail.step(Instant::now(), &mut inputs).unwrap() != Step::End {}
+        while tailer.step(Instant::now(), &mut inputs).unwrap() != Step::End {}
         let line = |input| if let Input::Line(line) = input { Some(line) } else { None };
         inputs.into_iter().filter_map(line).collect()
     }
@@ -171,8 +178,8 @@ mod tests {
     }
 
     /// The lines that are not done, with their numbers, and what is said.
-    fn resumed(path: &Path, settled: &Settled) -> (Vec<(u64, String)>, Option<String>) {
-        let lost = Beginning::find(path, settled).unwrap().lost;
+    fn resumed(path: &Path, settled: &DoneRanges) -> (Vec<(u64, String)>, Option<String>) {
+        let lost = ResumePlan::find(path, settled).unwrap().lost;
         (pending(path, settled).iter().map(shown).collect(), lost)
     }
 
@@ -252,11 +259,11 @@ mod tests {
         let (_dir, path) = with_files(&[("a.1", "1\n2\n"), ("a", "3\n4\n")]);
         let (mut old, mut new) = (read(&path.with_file_name("a.1"), 1), read(&path, 3));
         for file in [&mut old, &mut new] {
-            Arc::make_mut(&mut file.stretch).device += 1;
+            Arc::make_mut(&mut file.generation).device += 1;
         }
         let done = settled(&[(1, &old, 2), (3, &new, 2)]);
         assert_eq!(resumed(&path, &done), (lines(&[(2, "2"), (4, "4")]), None));
-        let (came, lost) = resumed(&path, &Settled::before(new.place(0)));
+        let (came, lost) = resumed(&path, &DoneRanges::before(new.position(0)));
         assert_eq!((came, lost.is_some()), (lines(&[(1, "3"), (2, "4")]), true));
     }
 
@@ -281,7 +288,7 @@ mod tests {
             fs::write(&path, [fs::read(&path).unwrap(), text.into()].concat()).unwrap();
             let came = pending(&path, &settled);
             for line in came.iter().filter(|line| line.id.seq == done) {
-                settled.insert(done, line.place.clone());
+                settled.insert(done, line.position.clone());
             }
             came.iter().map(shown).collect::<Vec<_>>()
         };

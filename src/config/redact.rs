@@ -1,0 +1,59 @@
+//! Redacts secret values in the configuration text that reports show; every span keeps its place.
+
+use std::ops::Range;
+
+use super::keys::is_shown;
+
+/// The text with the bytes of these ranges replaced.
+pub(super) fn redact(text: &str, hidden: &[Range<usize>]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for range in hidden {
+        for byte in bytes.get_mut(range.clone()).into_iter().flatten().filter(|byte| !byte.is_ascii_whitespace()) {
+            *byte = b'*';
+        }
+    }
+    // A range that cuts a character in two would leave half of it; then rather nothing is shown.
+    String::from_utf8(bytes).unwrap_or_else(|_| text.bytes().map(|b| if b == b'\n' { '\n' } else { '*' }).collect())
+}
+
+/// What to hide by the look of the lines: everything but table headers and keys known to hold no secret.
+pub(super) fn by_line(text: &str) -> Vec<Range<usize>> {
+    let mut hidden = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let end = start + line.len();
+        hidden.extend(harmful(line).map(|from| start + from..end));
+        start = end;
+    }
+    hidden
+}
+
+/// From where on a line may not be shown.
+fn harmful(line: &str) -> Option<usize> {
+    let blank = line.trim().is_empty() || line.trim_start().starts_with('#');
+    let header = line.trim_start().starts_with('[') && !line.contains('=');
+    if blank || header {
+        return None;
+    }
+    let mut from = 0;
+    loop {
+        let sign = line[from..].find(['=', ':']).map(|at| from + at);
+        let Some(sign) = sign else { return (from == 0).then_some(0) };
+        let key = key_before(&line[from..sign]);
+        if from == 0 && key.is_none() {
+            return Some(0);
+        }
+        if !key.is_some_and(is_shown) {
+            return Some(sign + 1);
+        }
+        from = sign + 1;
+    }
+}
+
+/// The last key of `a.b.c`, and of whatever stands before it in later parts of a line.
+fn key_before(text: &str) -> Option<&str> {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "-_\"'*. \t".contains(c);
+    let key = text.trim().trim_matches(['"', '\'', '[', ']']);
+    let last = key.rsplit(['.', ' ', '\t', ',', '{']).next()?;
+    key.chars().all(is_key).then_some(last)
+}

@@ -1,0 +1,97 @@
+//! The name servers and search domains: from the configuration, or from resolv.conf(5).
+
+use std::net::SocketAddr;
+
+use hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use hickory_resolver::proto::rr::Name;
+use hickory_resolver::system_conf;
+
+/// The port of name servers.
+const PORT: u16 = 53;
+
+/// What the system, or the operator, says of DNS.
+pub(super) struct ResolvConf {
+    /// In the order in which they are asked.
+    pub servers: Vec<SocketAddr>,
+    /// The search domains.
+    domains: Vec<Name>,
+    /// Names with fewer dots may be short for one in a search domain.
+    dots: usize,
+}
+
+impl ResolvConf {
+    /// These servers, and no search domains; or else all that the system says. Where that names no server, only the
+    /// hosts file answers.
+    pub fn of(servers: Option<&[SocketAddr]>) -> Self {
+        if let Some(servers) = servers {
+            return Self { servers: servers.to_vec(), domains: Vec::new(), dots: 1 };
+        }
+        match system_conf::read_system_conf() {
+            Ok((config, options)) => Self::from_parts(&config, &options),
+            Err(error) => {
+                tracing::warn!(%error, "the system names no DNS servers; set dns.servers to look names up");
+                Self { servers: Vec::new(), domains: Vec::new(), dots: 1 }
+            }
+        }
+    }
+
+    fn from_parts(config: &ResolverConfig, options: &ResolverOpts) -> Self {
+        let mut domains: Vec<Name> = Vec::new();
+        for domain in config.domain().into_iter().chain(config.search()) {
+            if !domain.is_root() && !domains.contains(domain) {
+                domains.push(domain.clone());
+            }
+        }
+        let servers = config.name_servers().iter().map(|server| SocketAddr::new(server.ip, PORT)).collect();
+        Self { servers, domains, dots: options.ndots }
+    }
+
+    /// The whole names that one may stand for, in the order in which they are tried. With enough dots it stands for
+    /// itself alone: `www.example.com` must never come to mean `www.example.com.corp.example`.
+    pub fn names(&self, name: &Name) -> Vec<Name> {
+        let mut whole = name.clone();
+        whole.set_fqdn(true);
+        let dots = name.iter().count().saturating_sub(1);
+        let domains = self.domains.iter().filter(|_| dots < self.dots);
+        // One that would be too long is none.
+        domains.filter_map(|domain| name.clone().append_domain(domain).ok()).chain([whole]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn system(resolv_conf: &str) -> ResolvConf {
+        let (config, options) = system_conf::parse_resolv_conf(resolv_conf).unwrap();
+        ResolvConf::from_parts(&config, &options)
+    }
+
+    fn names(system: &ResolvConf, name: &str) -> Vec<String> {
+        system.names(&Name::from_ascii(name).unwrap()).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_short_name_is_searched_for_and_one_with_enough_dots_is_not() {
+        let one = system("nameserver 192.0.2.53\nsearch corp.example eng.corp.example\n");
+        assert_eq!(names(&one, "wiki"), ["wiki.corp.example.", "wiki.eng.corp.example.", "wiki."]);
+        assert_eq!(names(&one, "www.example.com"), ["www.example.com."]);
+        let two = system("nameserver 192.0.2.53\nsearch svc.local\noptions ndots:2\n");
+        assert_eq!(names(&two, "api.team"), ["api.team.svc.local.", "api.team."]);
+        assert_eq!(names(&two, "api.team.example"), ["api.team.example."]);
+    }
+
+    #[test]
+    fn a_name_that_a_search_domain_makes_too_long_is_left_out() {
+        let long = system(&format!("nameserver 192.0.2.53\nsearch {}\n", [&"x".repeat(60)[..]; 4].join(".")));
+        assert_eq!(names(&long, &"y".repeat(60)).len(), 1);
+    }
+
+    #[test]
+    fn servers_are_those_of_the_operator_or_else_the_systems() {
+        let there: SocketAddr = "127.0.0.9:5353".parse().unwrap();
+        assert_eq!(ResolvConf::of(Some(&[there])).servers, [there]);
+        let servers = system("nameserver 192.0.2.53\nnameserver 2001:db8::53\n").servers;
+        assert_eq!(servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()]);
+    }
+}

@@ -1,0 +1,115 @@
+//! The result of one attempt, as the worker reports it, without any decision.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Version};
+
+use super::{Kind, Reservation};
+
+/// What happened on the wire; the schedule judges it.
+#[derive(Debug)]
+pub enum Attempt {
+    /// A whole response, whatever its status.
+    Response(Box<Response>),
+    /// No whole response.
+    Failed(Failure),
+    /// The body did not fit into body memory: start again when `need` bytes are there, uncharged.
+    NoMemory {
+        /// Bytes to reserve first.
+        need: u64,
+    },
+    /// The run was given up.
+    Canceled,
+}
+
+impl Attempt {
+    /// The response, if there is one.
+    pub fn into_response(self) -> Option<Box<Response>> {
+        match self {
+            Self::Response(response) => Some(response),
+            Self::Failed(_) | Self::NoMemory { .. } | Self::Canceled => None,
+        }
+    }
+}
+
+impl Attempt {
+    /// What happened, in a word; of a server's own words only the number of the status.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Response(response) => response.status.as_str(),
+            Self::Failed(failure) => failure.kind.name(),
+            Self::NoMemory { .. } => "no body memory",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// Why there is no whole response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Its row in the table.
+    pub kind: Kind,
+    /// A sentence for the record.
+    pub message: String,
+    /// How far the request got.
+    pub sent: Sent,
+}
+
+/// How far a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It was refused here: no packet left for this attempt.
+    Refused,
+    /// This machine had no file or port to spare: no packet left, and the line is not to blame.
+    Starved,
+    /// No byte of the request was written, or the server has said that it did not act on it.
+    Nothing,
+    /// Some of the request may have arrived.
+    Something,
+}
+
+/// A whole response.
+#[derive(Debug)]
+pub struct Response {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its HTTP version.
+    pub version: Version,
+    /// Who sent it.
+    pub ip: Option<IpAddr>,
+    /// `content-type` as sent.
+    pub content_type: Option<Box<str>>,
+    /// `content-length` as sent.
+    pub content_length: Option<u64>,
+    /// `location` as sent, if it is UTF-8.
+    pub location: Option<Box<str>>,
+    /// `retry-after`, of a 429 or 503.
+    pub retry_after: Option<RetryAfter>,
+    /// All headers, when records want them.
+    pub headers: Option<HeaderMap>,
+    /// The body.
+    pub body: Body,
+    /// From the start of the attempt to the response's first byte.
+    pub ttfb: Duration,
+}
+
+/// A Retry-After that can be honoured (RFC 9110, section 10.2.3): how long from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryAfter(pub Duration);
+
+/// A received body, after decoding.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// Its bytes; empty when no sink wants bodies.
+    pub data: Bytes,
+    /// How many bytes there were.
+    pub bytes: u64,
+    /// SHA-256 of them, when records want it.
+    pub sha256: Option<[u8; 32]>,
+    /// Whether `max_body` cut it.
+    pub truncated: bool,
+    /// The memory it holds, until its record is written.
+    pub reservation: Option<Reservation>,
+}

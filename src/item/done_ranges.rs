@@ -1,0 +1,273 @@
+//! Which lines of a durable source are done, as ranges of sequence numbers: what a checkpoint stores of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a line ends in a file that can be read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The file.
+    pub file: Arc<FileGeneration>,
+    /// The offset after the line, in bytes.
+    pub end: u64,
+    /// The CRC-32 of all bytes up to there: what the file is known by.
+    pub sum: u32,
+}
+
+impl Position {
+    /// The start of a file.
+    pub fn start(file: FileGeneration) -> Self {
+        Self { file: Arc::new(file), end: 0, sum: 0 }
+    }
+}
+
+/// A file as one of those that a path stood for, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileGeneration {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// The `seq` of its first line.
+    pub first: u64,
+    /// The offsets at which it ended without LF when its last line was read. If that line was completed later, it has
+    /// another number as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub torn: Vec<u64>,
+}
+
+/// The numbers of the lines that are done, as ranges. Between them are the lines under way, and those that were lost with
+/// their files. A line 0, which nobody wrote, ends where the first one begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Range>", into = "Vec<Range>")]
+pub struct DoneRanges {
+    /// By their first number.
+    ranges: BTreeMap<u64, Run>,
+}
+
+/// Lines without a gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Run {
+    to: u64,
+    /// The last of them in the first known file: lines before them may be in it that are not done. When there are none,
+    /// the same as `known`.
+    first: Option<(u64, Position)>,
+    /// The last of them of which it is known where it ends. One that was found in an output does not say.
+    known: Option<(u64, Position)>,
+}
+
+impl Run {
+    fn new(to: u64, known: Option<(u64, Position)>) -> Self {
+        Self { to, first: known.clone(), known }
+    }
+
+    /// These lines, and those that come right after them.
+    fn and(self, next: Self) -> Self {
+        let first = match (self.first, next.first) {
+            (Some((seq, position)), Some((_, other))) if position.file != other.file => Some((seq, position)),
+            (first, next) => next.or(first),
+        };
+        Self { to: next.to, first, known: next.known.or(self.known) }
+    }
+}
+
+/// A range as the checkpoint writes it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Range {
+    from: u64,
+    to: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<Known>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known: Option<Known>,
+}
+
+/// Where one of its lines ends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    seq: u64,
+    file: FileGeneration,
+    end: u64,
+    sum: u32,
+}
+
+impl DoneRanges {
+    /// None is done, and the first begins here.
+    pub fn before(first: Position) -> Self {
+        Self { ranges: BTreeMap::from([(0, Run::new(0, Some((0, first))))]) }
+    }
+
+    /// Notes that a line is done; says whether that is news.
+    pub fn insert(&mut self, seq: u64, position: Option<Position>) -> bool {
+        if self.contains(seq) {
+            return false;
+        }
+        let mut run = Run::new(seq, position.map(|position| (seq, position)));
+        if let Some(next) = self.ranges.remove(&(seq + 1)) {
+            run = run.and(next);
+        }
+        let mut from = seq;
+        if let Some(before) = self.ranges.range(..seq).next_back().filter(|(_, run)| run.to + 1 == seq) {
+            from = *before.0;
+        }
+        if let Some(before) = self.ranges.remove(&from) {
+            run = before.and(run);
+        }
+        if from <= 1 {
+            run.first.clone_from(&run.known);
+        }
+        self.ranges.insert(from, run);
+        true
+    }
+
+    /// Whether this line is done.
+    pub fn contains(&self, seq: u64) -> bool {
+        self.ranges.range(..=seq).next_back().is_some_and(|(_, run)| seq <= run.to)
+    }
+
+    /// The last line up to which all are done; 0 when the first is not.
+    pub fn through(&self) -> u64 {
+        self.begun().map_or(0, |run| run.to)
+    }
+
+    fn begun(&self) -> Option<&Run> {
+        self.ranges.get(&0).or_else(|| self.ranges.get(&1))
+    }
+
+    /// The last line of which it is known where it ends, among those that are done from this one on without a gap.
+    pub fn known_from(&self, seq: u64) -> Option<&(u64, Position)> {
+        let (_, run) = self.ranges.range(..=seq).next_back().filter(|(_, run)| seq <= run.to)?;
+        run.known.as_ref()
+    }
+
+    /// How many lines before this one are not done.
+    pub fn missing_before(&self, seq: u64) -> u64 {
+        let done = self.ranges.range(..seq).map(|(from, run)| run.to.min(seq - 1) + 1 - (*from).max(1));
+        seq.saturating_sub(1) - done.sum::<u64>()
+    }
+
+    /// The last line that is done; 0 when none is.
+    pub fn last(&self) -> u64 {
+        self.ranges.last_key_value().map_or(0, |(_, run)| run.to)
+    }
+
+    /// How many lines are done.
+    pub fn count(&self) -> u64 {
+        self.ranges.iter().map(|(from, run)| run.to + 1 - (*from).max(1)).sum()
+    }
+
+    /// Where known lines end, in the order of the lines: of each range the last in its first file, and the last of all.
+    pub fn positions(&self) -> impl Iterator<Item = &Position> {
+        let ends = self.ranges.values().flat_map(|run| [&run.first, &run.known]);
+        ends.flatten().map(|(_, position)| position)
+    }
+}
+
+impl From<Vec<Range>> for DoneRanges {
+    fn from(ranges: Vec<Range>) -> Self {
+        let position = |Known { seq, file, end, sum }: Known| (seq, Position { file: Arc::new(file), end, sum });
+        let run = |Range { from, to, first, known }: Range| {
+            let known = known.map(position);
+            (from, Run { to, first: first.map(position).or(known.clone()), known })
+        };
+        Self { ranges: ranges.into_iter().map(run).collect() }
+    }
+}
+
+impl From<DoneRanges> for Vec<Range> {
+    fn from(settled: DoneRanges) -> Self {
+        let known = |(seq, Position { file, end, sum })| Known { seq, file: Arc::unwrap_or_clone(file), end, sum };
+        let range = |(from, Run { to, first, known: last }): (u64, Run)| {
+            let first = first.filter(|first| Some(first) != last.as_ref());
+            Range { from, to, first: first.map(known), known: last.map(known) }
+        };
+        settled.ranges.into_iter().map(range).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn position(end: u64) -> Position {
+        let file = FileGeneration { device: 1, inode: 2, first: 1, torn: Vec::new() };
+        Position { end, sum: end as u32 + 7, ..Position::start(file) }
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_hold_what_was_put_in_and_nothing_else(seqs in proptest::collection::vec(1u64..60, 0..80)) {
+            let (mut settled, mut model) = (DoneRanges::default(), BTreeSet::new());
+            for seq in seqs {
+                // Of every third line it is not known where it ends.
+                let is_known = |seq: &u64| !seq.is_multiple_of(3);
+                prop_assert_eq!(settled.insert(seq, is_known(&seq).then_some(position(seq * 10))), model.insert(seq));
+                let through = (1..).take_while(|seq| model.contains(seq)).last().unwrap_or(0);
+                prop_assert_eq!(settled.through(), through);
+                let known = (1..=through).rev().find(is_known);
+                let resume = settled.known_from(1).map(|(seq, position)| (*seq, position.end));
+                prop_assert_eq!(resume, known.map(|seq| (seq, seq * 10)));
+                prop_assert_eq!(settled.last(), model.last().copied().unwrap_or(0));
+                prop_assert_eq!(settled.count(), model.len() as u64);
+                for seq in 0..62 {
+                    prop_assert_eq!(settled.contains(seq), model.contains(&seq));
+                    let missing = (1..seq).filter(|seq| !model.contains(seq)).count() as u64;
+                    prop_assert_eq!(settled.missing_before(seq), missing);
+                    let run_end = (seq..).take_while(|seq| model.contains(seq)).last();
+                    let known = (1..=run_end.unwrap_or(0)).rev().take_while(|seq| model.contains(seq)).find(is_known);
+                    prop_assert_eq!(settled.known_from(seq).map(|(seq, _)| *seq), known);
+                }
+                let gaps = model.iter().filter(|seq| !model.contains(&(*seq + 1))).count();
+                prop_assert_eq!(settled.ranges.len(), gaps);
+            }
+            let text = serde_json::to_string(&settled).unwrap();
+            prop_assert_eq!(serde_json::from_str::<DoneRanges>(&text).unwrap(), settled);
+        }
+
+        #[test]
+        fn of_each_range_the_end_of_its_first_file_is_known(seqs in proptest::collection::vec(1u64..40, 0..40)) {
+            let (mut settled, mut model) = (DoneRanges::default(), BTreeSet::new());
+            for seq in seqs {
+                let file = Arc::new(FileGeneration { device: 1, inode: 2, first: seq / 6, torn: Vec::new() });
+                settled.insert(seq, (!seq.is_multiple_of(4)).then(|| Position { file, ..position(seq) }));
+                model.insert(seq);
+                let mut ends = Vec::new();
+                for from in model.iter().copied().filter(|seq| !model.contains(&(seq - 1))) {
+                    let range = (from..).take_while(|seq| model.contains(seq));
+                    let known: Vec<u64> = range.filter(|seq| !seq.is_multiple_of(4)).collect();
+                    let first = known.iter().rfind(|seq| from > 1 && **seq / 6 == known[0] / 6);
+                    ends.extend(first.or(known.last()).into_iter().chain(known.last()).copied());
+                }
+                prop_assert_eq!(settled.positions().map(|position| position.end).collect::<Vec<_>>(), ends);
+            }
+            let text = serde_json::to_string(&settled).unwrap();
+            prop_assert_eq!(serde_json::from_str::<DoneRanges>(&text).unwrap(), settled);
+        }
+
+        #[test]
+        fn knowing_where_the_first_line_begins_changes_no_number(
+            seqs in proptest::collection::vec(1u64..20, 0..20), known in 1u64..20
+        ) {
+            let (mut without, mut with) = (DoneRanges::default(), DoneRanges::before(position(0)));
+            for seq in seqs {
+                let end = (seq == known).then(|| position(seq));
+                prop_assert_eq!(with.insert(seq, end.clone()), without.insert(seq, end));
+                prop_assert_eq!((with.through(), with.last()), (without.through(), without.last()));
+                prop_assert_eq!(with.count(), without.count());
+                for seq in 1..22 {
+                    prop_assert_eq!(with.contains(seq), without.contains(seq));
+                    prop_assert_eq!(with.missing_before(seq), without.missing_before(seq));
+                }
+                let begin = (0, position(0));
+                prop_assert_eq!(with.known_from(0), Some(without.known_from(1).unwrap_or(&begin)));
+            }
+        }
+    }
+}

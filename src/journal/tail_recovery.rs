@@ -1,0 +1,116 @@
+//! Recovers the tail of a journal: the end of its last valid batch, and whether what follows is a torn write or damage.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use super::batch::{HEAD, Head, LONGEST_HEAD};
+use super::scan::read;
+use super::{Scanned, SegmentScan};
+use crate::disk::DiskFile;
+use crate::units::counted;
+
+/// The end of the last segment.
+#[derive(Debug)]
+pub struct SegmentTail {
+    /// Where its last whole batch ends.
+    pub end: u64,
+    /// The number after its last line.
+    pub next: u64,
+    /// What comes after that.
+    pub torn: TornTail,
+}
+
+/// What comes after the last whole batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TornTail {
+    /// Its length. Of a batch that was cut short, nobody was told that its lines are accepted.
+    pub bytes: u64,
+    /// Lines that may have been accepted all the same: they are not cut short, but damaged.
+    pub damaged: Option<Damaged>,
+}
+
+/// Lines that were written, and cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// The number of the first.
+    pub first: u64,
+    /// That of the last, if what says so can be read.
+    pub last: Option<u64>,
+}
+
+/// What is to be said about it to whoever has the lines.
+impl fmt::Display for Damaged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.first;
+        f.write_str("if it had been accepted, its ")?;
+        match self.last {
+            Some(last) if last == first => write!(f, "line {first} is lost: send it again"),
+            Some(last) => {
+                let lines = counted(last - first + 1, "line");
+                write!(f, "{lines} ({first} to {last}) are lost: send them again")
+            }
+            None => write!(f, "lines from {first} on are lost: send them again"),
+        }
+    }
+}
+
+impl SegmentTail {
+    /// That of a segment that begins with line `first`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of(file: &Arc<dyn DiskFile>, first: u64) -> io::Result<Self> {
+        let length = file.length()?;
+        let mut scan = SegmentScan::new(Arc::clone(file));
+        let (mut end, mut next) = (0, first);
+        loop {
+            match scan.next(length)? {
+                Scanned::Batch(batch) => (end, next) = (scan.offset(), batch.last() + 1),
+                Scanned::Damage(_) => {}
+                Scanned::End => break,
+            }
+        }
+        Ok(Self { end, next, torn: TornTail::between(file.as_ref(), end, length, next)? })
+    }
+}
+
+impl TornTail {
+    /// What a segment has from `end`, where line `next` would begin, to `length`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn between(file: &dyn DiskFile, end: u64, length: u64, next: u64) -> io::Result<Self> {
+        let (mut offset, mut after) = (end, next);
+        let is_known = loop {
+            let bytes = read(file, offset, (length - offset).min(LONGEST_HEAD as u64))?;
+            match Head::read(&bytes).filter(|head| *head.seqs().start() == after) {
+                Some(head) if head.whole() <= length - offset => {
+                    (offset, after) = (offset + head.whole(), head.seqs().end() + 1);
+                }
+                Some(_) => break true,
+                None => break is_cut_short(&bytes),
+            }
+        };
+        let damaged = match is_known {
+            true if after == next => None,
+            true => Some(Damaged { first: next, last: Some(after - 1) }),
+            false => Some(Damaged { first: next, last: None }),
+        };
+        Ok(Self { bytes: length - end, damaged })
+    }
+
+    /// The same when it is known that the lines up to this one were accepted: those are not in doubt.
+    #[must_use]
+    pub fn after(self, known: u64) -> Self {
+        let in_doubt = |lines: Damaged| Damaged { first: lines.first.max(known + 1), ..lines };
+        let has_lines = |lines: &Damaged| lines.last.is_none_or(|last| last >= lines.first);
+        Self { damaged: self.damaged.map(in_doubt).filter(has_lines), ..self }
+    }
+}
+
+/// Whether these bytes, the last ones, may be the beginning of a head.
+fn is_cut_short(bytes: &[u8]) -> bool {
+    let begins_so = HEAD.starts_with(bytes) || bytes.starts_with(HEAD);
+    begins_so && bytes.len() < LONGEST_HEAD && memchr::memchr(b'\n', bytes).is_none()
+}

@@ -1,0 +1,160 @@
+//! The shutdown: one sequence for every cause. Causes differ only in how long unfinished lines may take:
+//!
+//! | cause | unsettled lines | limit |
+//! |---|---|---|
+//! | end of input | all finish | each line's own |
+//! | first signal | all accepted finish | grace, then give up |
+//! | `--fail-fast` | given up | 1 s |
+//! | give up | `canceled` records, or left for the next start | 1 s, then abort |
+//! | second signal, stage error or panic | dropped | now |
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{FailFast, Group, Parts, Settings, Status, start};
+use crate::error::Error;
+use crate::units::counted;
+
+/// How long records may take to be written once the run was given up.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often the log says what is still waited for.
+const STILL_WAITING: Duration = Duration::from_secs(5);
+
+/// How a run ended, when nothing broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every accepted line was finished: the input ended, or a signal came in good time.
+    Finished,
+    /// The grace period passed; unfinished lines were given up.
+    GaveUp,
+    /// The first failure cancelled the rest.
+    FailedFast,
+}
+
+/// Where the run is on its way down.
+#[derive(Clone, Copy)]
+enum Phase {
+    Running,
+    Draining { until: Instant },
+    GivingUp { until: Instant, end: End },
+}
+
+impl Phase {
+    fn limit(self) -> Option<Instant> {
+        match self {
+            Self::Running => None,
+            Self::Draining { until } | Self::GivingUp { until, .. } => Some(until),
+        }
+    }
+
+    fn end(self) -> End {
+        match self {
+            Self::Running | Self::Draining { .. } => End::Finished,
+            Self::GivingUp { end, .. } => end,
+        }
+    }
+}
+
+/// Runs the parts until all is done or the way down has an end. Each item of `interrupts` is a signal.
+///
+/// # Errors
+/// A stage's error or panic, and the second signal.
+pub async fn run(
+    parts: Parts,
+    settings: &Settings,
+    status: &Status,
+    interrupts: impl Stream<Item = ()>,
+) -> Result<End, Error> {
+    let (stop, give_up) = (CancellationToken::new(), CancellationToken::new());
+    let mut group = start(parts, settings, status, &stop, &give_up);
+    let mut interrupts = std::pin::pin!(interrupts.fuse());
+    let mut phase = Phase::Running;
+    let mut signalled = false;
+    let mut reminder = reminder();
+    loop {
+        tokio::select! {
+            biased;
+            // Before the end of the tasks: the failure that pulled it may be the last record.
+            () = give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
+                stop.cancel();
+                let end = if settings.fail_fast == FailFast::Yes && failed(status) { End::FailedFast } else { End::GaveUp };
+                phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end };
+            }
+            joined = group.join() => return finish(&mut group, joined, phase).await,
+            Some(()) = interrupts.next() => {
+                if std::mem::replace(&mut signalled, true) {
+                    return interrupted(&mut group, status).await;
+                }
+                // A run that is giving up already is as good as over.
+                if let Phase::Running = phase {
+                    stop.cancel();
+                    announce(status, settings.grace);
+                    reminder.reset();
+                    phase = Phase::Draining { until: Instant::now() + settings.grace };
+                }
+            },
+            () = until(phase.limit()) => match phase {
+                Phase::GivingUp { end, .. } => {
+                    group.abort().await;
+                    return Ok(end);
+                }
+                _ => {
+                    tracing::warn!(unfinished = status.counters().unfinished(), "the grace period is over");
+                    phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end: End::GaveUp };
+                    give_up.cancel();
+                }
+            },
+            _ = reminder.tick(), if matches!(phase, Phase::Draining { .. }) => remind(status),
+        }
+    }
+}
+
+async fn finish(group: &mut Group, joined: Result<(), Error>, phase: Phase) -> Result<End, Error> {
+    group.abort().await;
+    joined.map(|()| phase.end())
+}
+
+async fn interrupted(group: &mut Group, status: &Status) -> Result<End, Error> {
+    group.abort().await;
+    Err(Error::Interrupted { unfinished: status.counters().unfinished() })
+}
+
+fn failed(status: &Status) -> bool {
+    status.counters().not_ok.get() > 0
+}
+
+async fn until(limit: Option<Instant>) {
+    match limit {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn reminder() -> Interval {
+    let mut reminder = interval_at(Instant::now() + STILL_WAITING, STILL_WAITING);
+    reminder.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    reminder
+}
+
+/// The answer to the first signal.
+fn announce(status: &Status, grace: Duration) {
+    let lines = counted(status.counters().unfinished(), "line");
+    tracing::warn!("finishing {lines}, at most {} s; signal again to stop now", grace.as_secs());
+}
+
+/// Says what is still waited for.
+fn remind(status: &Status) {
+    let view = status.view();
+    let Some(oldest) = &view.oldest else { return };
+    tracing::info!(
+        host = %oldest.host,
+        on_the_wire = oldest.in_flight,
+        waiting = oldest.waiting,
+        unfinished = status.counters().unfinished(),
+        "still waiting, longest for this host"
+    );
+}

@@ -1,0 +1,75 @@
+//! Feedback for the adaptive limits from one attempt: a latency sample, or overload.
+
+use std::time::Duration;
+
+use crate::item::{Attempt, Job, Kind, Sent};
+use crate::schedule::Core;
+
+/// What an attempt says about the load of its host.
+enum Feedback {
+    /// It was answered, after so long.
+    Latency(Duration),
+    /// It was too much.
+    Overloaded,
+}
+
+impl Feedback {
+    fn of(attempt: &Attempt) -> Option<Self> {
+        match attempt {
+            Attempt::Response(response) => match response.status.as_u16() {
+                429 | 503 => Some(Self::Overloaded),
+                200..=499 => Some(Self::Latency(response.ttfb)),
+                _ => None,
+            },
+            Attempt::Failed(failure) => match failure.kind {
+                Kind::Timeout | Kind::ConnectTimeout => Some(Self::Overloaded),
+                _ => None,
+            },
+            Attempt::NoMemory { .. } | Attempt::Canceled => None,
+        }
+    }
+}
+
+impl Core {
+    /// Whether an adaptive limit of the whole run is reached.
+    pub(in crate::schedule) fn is_full(&self) -> bool {
+        self.adaptive.as_ref().is_some_and(|adaptive| self.in_flight >= adaptive.limit() as usize)
+    }
+
+    /// Lets the limits learn from what became of the job's attempt.
+    pub(in crate::schedule) fn adapt(&mut self, job: &Job, attempt: &Attempt, now: Duration) {
+        if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {
+            return self.starve(job, now);
+        }
+        let Some(feedback) = Feedback::of(attempt) else { return };
+        if job.parked.is_some() && matches!(feedback, Feedback::Latency(_)) {
+            // A robots.txt is no measure of a host's pages.
+            return;
+        }
+        let host = &mut self.hosts[job.host];
+        match (host.adaptive(), &feedback) {
+            (Some(adaptive), Feedback::Latency(ttfb)) => adaptive.answered(job.sent, *ttfb, now),
+            (Some(adaptive), Feedback::Overloaded) => adaptive.overloaded(job.sent, now),
+            (None, _) => {}
+        }
+        // Over all hosts it is the slowing down that counts, for each has a time of its own; one in trouble is its own
+        // limit's business.
+        if let (Some(adaptive), Feedback::Latency(ttfb)) = (&mut self.adaptive, feedback) {
+            // The first response of a host shows no slowing down; but if it did not count, a run with one line for each of
+            // many hosts would never learn anything.
+            let fastest = host.fastest.unwrap_or(ttfb);
+            let slower = ttfb.as_secs_f64().max(1e-6) / fastest.as_secs_f64().max(1e-6);
+            adaptive.answered(job.sent, Duration::from_secs_f64(slower.min(1e6)), now);
+            host.fastest = Some(fastest.min(ttfb));
+        }
+    }
+
+    /// This machine has no file or port left: fewer requests at once may be what it can do.
+    fn starve(&mut self, job: &Job, now: Duration) {
+        const SHOWN_FOR: Duration = Duration::from_secs(1);
+        self.starved_until = now + SHOWN_FOR;
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.overloaded(job.sent, now);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The circuit breaker of one host (Nygard, *Release It!*): after several failures in a row the circuit opens, the host's
+//! lines wait, and one probe per cool-down tests whether it is back.
+//!
+//! In: whether each attempt reached the host. Out: when the next one may start, and from when on waiting is hopeless.
+
+use std::time::Duration;
+
+use super::HealthPolicy;
+use super::host_state::OpenCircuit;
+use crate::item::{Attempt, Kind, Sent};
+
+/// What the clocks show.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// Since the start of the run.
+    pub time: Duration,
+    /// The same, but for the time in which records could not be written.
+    pub lines: Duration,
+}
+
+/// Whether an attempt reached its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contact<'a> {
+    /// It did: something came back, whatever it was.
+    Made,
+    /// Nothing came back.
+    Failed(Kind, &'a str),
+    /// The host was not asked, or not to the end.
+    Unknown,
+}
+
+impl<'a> Contact<'a> {
+    pub fn of(attempt: &'a Attempt) -> Self {
+        match attempt {
+            Attempt::Response(_) | Attempt::NoMemory { .. } => Self::Made,
+            Attempt::Canceled => Self::Unknown,
+            Attempt::Failed(failure) => match (failure.sent, failure.kind) {
+                (Sent::Refused | Sent::Starved, _) | (_, Kind::Panic) => Self::Unknown,
+                // A name that does not exist, and a certificate that is not valid, are answers.
+                (
+                    _,
+                    Kind::DnsFailed
+                    | Kind::DnsTimeout
+                    | Kind::ConnectRefused
+                    | Kind::ConnectTimeout
+                    | Kind::ConnectFailed
+                    | Kind::Reset
+                    | Kind::Timeout,
+                ) => Self::Failed(failure.kind, &failure.message),
+                _ => Self::Made,
+            },
+        }
+    }
+}
+
+/// The state of one host's circuit.
+#[derive(Debug, Default)]
+pub(super) struct CircuitBreaker {
+    failures: u32,
+    /// Until when the failures are remembered of a host without lines.
+    remembered_until: Duration,
+    open: Option<Box<Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// On the clock that stands still while records cannot be written: lines shall not lose their time to that.
+    since: Duration,
+    /// How long it was open in the runs before.
+    before: Duration,
+    probe: Probe,
+    last_error: (Kind, String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    /// The next line that starts from then on is one.
+    NotBefore(Duration),
+    /// The line of this ordinal is one.
+    UnderWay(u64),
+}
+
+impl CircuitBreaker {
+    /// The earliest time a line may start; `None` while a probe is under way.
+    pub fn next_start(&self) -> Option<Duration> {
+        match self.open.as_ref().map(|open| open.probe) {
+            None => Some(Duration::ZERO),
+            Some(Probe::NotBefore(at)) => Some(at),
+            Some(Probe::UnderWay(_)) => None,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Notes a start: while the circuit is open, it is a probe.
+    pub fn start(&mut self, ordinal: u64) {
+        if let Some(open) = &mut self.open {
+            open.probe = Probe::UnderWay(ordinal);
+        }
+    }
+
+    /// Notes what became of the request of this ordinal.
+    pub fn end(&mut self, ordinal: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
+        match contact {
+            Contact::Made => (self.failures, self.open) = (0, None),
+            Contact::Failed(kind, message) => self.fail(ordinal, (kind, message), policy, now),
+            Contact::Unknown => self.end_probe(ordinal, policy, now.time),
+        }
+    }
+
+    fn fail(&mut self, ordinal: u64, (kind, message): (Kind, &str), policy: &HealthPolicy, now: Now) {
+        self.failures = self.failures.saturating_add(1);
+        let last_error = (kind, message.to_owned());
+        if let Some(open) = &mut self.open {
+            open.last_error = last_error;
+            self.end_probe(ordinal, policy, now.time);
+        } else if policy.failures > 0 && self.failures >= policy.failures {
+            let probe = Probe::NotBefore(now.time + policy.cool_down);
+            self.open = Some(Box::new(Open { since: now.lines, before: Duration::ZERO, probe, last_error }));
+        }
+        // It costs others nothing when it is forgotten.
+        let remembered_for = if self.is_open() { policy.give_up.max(policy.cool_down) } else { policy.cool_down };
+        self.remembered_until = now.time + remembered_for;
+    }
+
+    fn end_probe(&mut self, ordinal: u64, policy: &HealthPolicy, now: Duration) {
+        if let Some(open) = &mut self.open
+            && open.probe == Probe::UnderWay(ordinal)
+        {
+            open.probe = Probe::NotBefore(now + policy.cool_down);
+        }
+    }
+
+    /// For how long its lines still wait for it.
+    pub fn gives_up_in(&self, policy: &HealthPolicy, now: Now) -> Option<Duration> {
+        self.open.as_ref().map(|open| policy.give_up.saturating_sub(open.length(now)))
+    }
+
+    /// The error of lines that waited in vain, once they have, and unless the next of them may ask once more.
+    pub fn gave_up(&self, policy: &HealthPolicy, now: Now) -> Option<(Kind, String)> {
+        let open = self.open.as_ref()?;
+        let may_probe = matches!(open.probe, Probe::NotBefore(at) if at <= now.time);
+        if may_probe || self.gives_up_in(policy, now)? > Duration::ZERO {
+            return None;
+        }
+        let since = open.length(now).as_secs();
+        let (kind, message) = &open.last_error;
+        let message =
+            format!("the host could not be reached for {since} s; the last error was {}: {message}", kind.name());
+        Some((Kind::CircuitOpen, message))
+    }
+
+    /// Until when failures are remembered of a host without lines.
+    pub fn remembered_until(&self) -> Duration {
+        if self.failures == 0 { Duration::ZERO } else { self.remembered_until }
+    }
+
+    /// What the next run is to know of it, if it is open.
+    pub fn unreachable(&self, policy: &HealthPolicy, now: Now) -> Option<OpenCircuit> {
+        let open = self.open.as_ref()?;
+        let probe = match open.probe {
+            Probe::NotBefore(at) => at.saturating_sub(now.time),
+            // Should the run end before it does, that is a probe that says nothing.
+            Probe::UnderWay(_) => policy.cool_down,
+        };
+        let remembered = self.remembered_until.saturating_sub(now.time);
+        Some(OpenCircuit { tried: open.length(now), probe, remembered, last_error: open.last_error.clone() })
+    }
+
+    /// Goes on where a run before left off.
+    pub fn recall(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) {
+        if policy.failures == 0 || known.remembered.is_zero() {
+            return;
+        }
+        self.failures = policy.failures;
+        self.remembered_until = now.time + known.remembered;
+        let probe = Probe::NotBefore(now.time + known.probe.min(policy.cool_down));
+        let OpenCircuit { tried: before, last_error, .. } = known;
+        self.open = Some(Box::new(Open { since: now.lines, before, probe, last_error }));
+    }
+}
+
+impl Open {
+    /// For how long it has been open, on the clock of lines.
+    fn length(&self, now: Now) -> Duration {
+        self.before + now.lines.saturating_sub(self.since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::HealthConfig;
+
+    const POLICY: HealthPolicy =
+        HealthPolicy { failures: 3, cool_down: Duration::from_secs(5), give_up: Duration::from_secs(60) };
+
+    const REFUSED: Contact<'static> = Contact::Failed(Kind::ConnectRefused, "refused");
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn now(seconds: u64) -> Now {
+        Now { time: at(seconds), lines: at(seconds) }
+    }
+
+    fn open_at(seconds: u64) -> CircuitBreaker {
+        let mut circuit = CircuitBreaker::default();
+        for ordinal in 0..3 {
+            assert!(!circuit.is_open());
+            circuit.end(ordinal, REFUSED, &POLICY, now(seconds));
+        }
+        circuit
+    }
+
+    #[test]
+    fn failures_in_a_row_open_it_and_one_success_closes_it() {
+        let mut circuit = CircuitBreaker::default();
+        for ordinal in 0..9 {
+            circuit.end(ordinal, if ordinal % 3 == 2 { Contact::Made } else { REFUSED }, &POLICY, now(ordinal));
+        }
+        assert!(!circuit.is_open(), "never three in a row");
+        let mut circuit = open_at(1);
+        assert_eq!(circuit.next_start(), Some(at(6)));
+        circuit.end(9, Contact::Made, &POLICY, now(2));
+        assert_eq!(circuit.next_start(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn one_probe_at_a_time_a_cool_down_apart() {
+        let mut circuit = open_at(1);
+        circuit.start(7);
+        assert_eq!(circuit.next_start(), None);
+        circuit.end(3, REFUSED, &POLICY, now(7));
+        assert_eq!(circuit.next_start(), None, "that was another request, sent before the circuit opened");
+        circuit.end(7, REFUSED, &POLICY, now(8));
+        assert_eq!(circuit.next_start(), Some(at(13)));
+        circuit.start(8);
+        circuit.end(8, Contact::Unknown, &POLICY, now(14));
+        assert_eq!(circuit.next_start(), Some(at(19)), "a probe that says nothing is made again");
+    }
+
+    #[test]
+    fn lines_wait_for_it_until_give_up_after_it_opened() {
+        let mut circuit = open_at(10);
+        circuit.start(7);
+        circuit.end(7, Contact::Failed(Kind::Reset, "lost"), &POLICY, now(66));
+        assert_eq!(circuit.gives_up_in(&POLICY, now(67)), Some(at(3)));
+        assert_eq!(circuit.gave_up(&POLICY, now(69)), None);
+        let (kind, message) = circuit.gave_up(&POLICY, now(70)).unwrap();
+        assert_eq!(kind, Kind::CircuitOpen);
+        assert!(message.contains("60 s") && message.contains("reset: lost"), "{message}");
+        assert_eq!(circuit.gave_up(&POLICY, now(71)), None, "one may ask again");
+    }
+
+    #[test]
+    fn the_time_in_which_records_cannot_be_written_does_not_count() {
+        let circuit = open_at(10);
+        let now = Now { time: at(1000), lines: at(30) };
+        assert_eq!(circuit.gives_up_in(&POLICY, now), Some(at(40)));
+    }
+
+    #[test]
+    fn one_that_was_left_open_goes_on_where_it_was() {
+        let left = open_at(10).unreachable(&POLICY, now(12)).unwrap();
+        assert_eq!((left.tried, left.probe, left.remembered), (at(2), at(3), at(58)));
+        let mut circuit = CircuitBreaker::default();
+        circuit.recall(left, &POLICY, now(1));
+        assert_eq!(circuit.next_start(), Some(at(4)));
+        assert_eq!(circuit.gives_up_in(&POLICY, now(1)), Some(at(58)));
+        circuit.start(7);
+        circuit.end(7, REFUSED, &POLICY, now(59));
+        assert!(circuit.gave_up(&POLICY, now(59)).unwrap().1.contains("60 s"));
+    }
+
+    #[test]
+    fn switched_off_it_never_opens() {
+        let policy = HealthPolicy::from(&HealthConfig { enabled: false, ..HealthConfig::default() });
+        let mut circuit = CircuitBreaker::default();
+        for ordinal in 0..100 {
+            circuit.end(ordinal, REFUSED, &policy, now(ordinal));
+        }
+        let left = open_at(0).unreachable(&POLICY, now(0)).unwrap();
+        circuit.recall(left, &policy, now(100));
+        assert!(!circuit.is_open());
+    }
+}

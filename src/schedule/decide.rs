@@ -1,0 +1,249 @@
+//! Decides what an attempt means for its line: settle, retry, reserve memory, or follow a redirect. Pure: facts in, decision
+//! out.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode, header};
+use url::Url;
+
+use super::RetryPolicy;
+use crate::hosts::{host_name, port_of};
+use crate::item::{
+    Attempt, CredentialScope, Extra, Failure, Hop, Job, Kind, Request, Response, Retry, Sent, check_url,
+};
+
+/// Files and ports come back soon, and nobody is bothered by the question.
+const LONGEST_STARVATION: Duration = Duration::from_secs(5);
+
+/// The core's word on one attempt.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// The line is done.
+    Settle(Option<(Kind, String)>),
+    /// The same request once more, not before `at`.
+    Retry { at: Duration, cost: RetryCost, because: (Kind, String) },
+    /// The same request once more, with this much body memory reserved.
+    Reserve(u64),
+    /// The redirect is followed.
+    Follow(Hop, Box<Request>, CredentialScope),
+}
+
+impl Decision {
+    /// Whether the line has another request before it.
+    pub fn continues(&self) -> bool {
+        !matches!(self, Self::Settle(_))
+    }
+}
+
+/// Whether a retry counts against `retry.retries`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RetryCost {
+    Charged,
+    Free,
+}
+
+/// What a decision needs besides the line and the attempt.
+pub(super) struct AttemptContext<'a> {
+    pub policy: &'a RetryPolicy,
+    pub max_redirects: u32,
+    pub now: Duration,
+    /// Whether the line's time is over.
+    pub overdue: bool,
+    /// How long the attempt took.
+    pub wire: Duration,
+    /// DNS, TCP and TLS.
+    pub connect_timeout: Duration,
+    /// Uniform in 0..1, for the jitter.
+    pub chance: f64,
+}
+
+impl AttemptContext<'_> {
+    pub fn decide(&self, job: &Job, attempt: &Attempt) -> Decision {
+        match attempt {
+            Attempt::Response(response) => self.response(job, response),
+            Attempt::Failed(failure) => self.failure(job, failure),
+            Attempt::NoMemory { need } => Decision::Reserve(*need),
+            Attempt::Canceled => Decision::Settle(Some(canceled())),
+        }
+    }
+
+    fn response(&self, job: &Job, response: &Response) -> Decision {
+        if response.status.is_success() {
+            return Decision::Settle(None);
+        }
+        if self.max_redirects > 0
+            && let Some(target) = redirect_target(&job.request.url, response)
+        {
+            return self.hop(job, response.status, target);
+        }
+        let because = (Kind::HttpStatus, format!("the server answered {}", response.status));
+        if !self.policy.on_status.contains(&response.status.as_u16()) || !may_repeat(job, response.status) {
+            return Decision::Settle(Some(because));
+        }
+        match response.retry_after {
+            Some(wait) if wait.0 > self.policy.max_retry_after => Decision::Settle(Some(too_long(wait.0))),
+            // At least the back-off, so that `Retry-After: 0` is no licence to hammer.
+            Some(wait) => self.retry(job, wait.0.max(self.backoff(job.attempts)), RetryCost::Free, because),
+            None => self.retry(job, self.backoff(job.attempts), RetryCost::Charged, because),
+        }
+    }
+
+    fn failure(&self, job: &Job, failure: &Failure) -> Decision {
+        let because = match failure.kind {
+            Kind::Timeout if self.overdue => {
+                (Kind::Deadline, format!("the line's deadline passed during an attempt: {}", failure.message))
+            }
+            kind => (kind, failure.message.clone()),
+        };
+        if failure.sent == Sent::Starved {
+            return self.retry(job, self.backoff(job.starved).min(LONGEST_STARVATION), RetryCost::Free, because);
+        }
+        if self.overslept(job, failure.kind) && is_idempotent(&job.request.method) {
+            return self.retry(job, self.backoff(1), RetryCost::Free, because);
+        }
+        let again = match because.0.retry() {
+            Retry::Terminal | Retry::ByStatus => false,
+            Retry::BeforeSend => true,
+            Retry::Idempotent => failure.sent == Sent::Nothing || is_idempotent(&job.request.method),
+        };
+        if again {
+            self.retry(job, self.backoff(job.attempts), RetryCost::Charged, because)
+        } else {
+            Decision::Settle(Some(because))
+        }
+    }
+
+    /// One more attempt, unless none is left. Whether the line has the time for it is seen once the host's pause is known.
+    fn retry(&self, job: &Job, wait: Duration, cost: RetryCost, because: (Kind, String)) -> Decision {
+        if cost == RetryCost::Charged && job.retries >= self.policy.retries {
+            return Decision::Settle(Some(because));
+        }
+        Decision::Retry { at: self.now + wait, cost, because }
+    }
+
+    /// Whether the attempt ran out of time while this process, or the whole machine, stood still: its end comes far too
+    /// late for a timer, and it may be that nothing was wrong.
+    fn overslept(&self, job: &Job, kind: Kind) -> bool {
+        // A machine that is merely busy is not as late as that.
+        const TOO_LATE: Duration = Duration::from_secs(5);
+        let limit = match kind {
+            Kind::Timeout => job.time_limit,
+            Kind::ConnectTimeout | Kind::DnsTimeout => self.connect_timeout,
+            _ => return false,
+        };
+        self.wire > limit + TOO_LATE
+    }
+
+    fn backoff(&self, nth: u32) -> Duration {
+        self.policy.backoff(nth, self.chance)
+    }
+
+    fn hop(&self, job: &Job, status: StatusCode, target: Url) -> Decision {
+        let from = &job.request;
+        let method = method_after(status, &from.method);
+        if let Some(refusal) = self.refuse(job, &target, &method) {
+            return Decision::Settle(Some(refusal));
+        }
+        let credential_scope =
+            if stays_at_own_host(job, &target) { CredentialScope::OwnHost } else { CredentialScope::OtherHost };
+        let mut extra = from.extra.clone();
+        if let Some(extra) = &mut extra {
+            if credential_scope == CredentialScope::OtherHost {
+                // The line's headers belong to the host of its own URL; elsewhere they may be credentials.
+                let content_type = extra.headers.remove(header::CONTENT_TYPE);
+                extra.headers.clear();
+                extra.headers.extend(content_type.map(|value| (header::CONTENT_TYPE, value)));
+            }
+            if method != from.method {
+                without_body(extra);
+            }
+        }
+        let request = Request { method, url: target, extra };
+        let hop = Hop { url: from.url.clone(), method: from.method.clone(), status };
+        Decision::Follow(hop, Box::new(request), credential_scope)
+    }
+
+    fn refuse(&self, job: &Job, target: &Url, method: &Method) -> Option<(Kind, String)> {
+        let from = &job.request;
+        if let Err(rejection) = check_url(target) {
+            return Some((rejection.kind, format!("the redirect was refused: {}", rejection.message)));
+        }
+        if from.url.scheme() == "https" && target.scheme() == "http" {
+            return Some((Kind::RedirectDowngrade, format!("the redirect from https to {target} was refused")));
+        }
+        let seen = |url: &Url, its_method: &Method| url == target && its_method == method;
+        if seen(&from.url, &from.method) || job.hops.iter().any(|hop| seen(&hop.url, &hop.method)) {
+            return Some((Kind::RedirectLoop, format!("the redirect leads back to {target}")));
+        }
+        if job.hops.len() >= self.max_redirects as usize {
+            let message =
+                format!("more than {} redirects; raise fetch.max_redirects to follow more", self.max_redirects);
+            return Some((Kind::TooManyRedirects, message));
+        }
+        None
+    }
+}
+
+/// Takes the body away, and what was said of it.
+fn without_body(extra: &mut Extra) {
+    extra.body = None;
+    let about_the_body = |name: &&http::HeaderName| name.as_str().starts_with("content-");
+    let names: Vec<_> = extra.headers.keys().filter(about_the_body).cloned().collect();
+    for name in names {
+        extra.headers.remove(name);
+    }
+}
+
+/// Where a redirect leads, if it is one that can be followed (RFC 9110, section 15.4).
+pub(super) fn redirect_target(from: &Url, response: &Response) -> Option<Url> {
+    if !matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let mut target = from.join(response.location.as_deref()?).ok()?;
+    target.set_fragment(None);
+    Some(target)
+}
+
+/// The error of a line that was not finished when the run was given up.
+pub(super) fn canceled() -> (Kind, String) {
+    (Kind::Canceled, "the run ended before this line was finished".to_owned())
+}
+
+/// The error of a line whose host asked to be left alone for longer than the configuration allows.
+pub(super) fn too_long(wait: Duration) -> (Kind, String) {
+    let message = format!("the host asked for {} s of rest; retry.max_retry_after allows less", wait.as_secs());
+    (Kind::RetryAfterTooLong, message)
+}
+
+/// RFC 9110, section 9.2.2; TRACE is never sent.
+pub(super) fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+}
+
+/// Statuses by which a server says that it did not act on the request.
+fn was_not_acted_on(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+fn may_repeat(job: &Job, status: StatusCode) -> bool {
+    is_idempotent(&job.request.method) || was_not_acted_on(status)
+}
+
+/// 303 asks for a GET; 301 and 302 turn a POST into one, as every client does; 307 and 308 keep the method.
+fn method_after(status: StatusCode, method: &Method) -> Method {
+    match (status.as_u16(), method) {
+        (303, &Method::HEAD) => Method::HEAD,
+        (303, _) | (301 | 302, &Method::POST) => Method::GET,
+        _ => method.clone(),
+    }
+}
+
+/// The same host and port under the same scheme, or its step from http to https on the default ports.
+fn stays_at_own_host(job: &Job, target: &Url) -> bool {
+    let from = &job.request.url;
+    let upgraded =
+        from.scheme() == "http" && target.scheme() == "https" && port_of(from) == 80 && port_of(target) == 443;
+    job.credential_scope == CredentialScope::OwnHost
+        && host_name(from) == host_name(target)
+        && (upgraded || (from.scheme() == target.scheme() && port_of(from) == port_of(target)))
+}

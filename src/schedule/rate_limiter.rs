@@ -1,0 +1,73 @@
+//! The rate limiter: even spacing of starts, a generic cell rate algorithm without burst (GCRA, ITU-T I.371).
+
+use std::time::Duration;
+
+/// Timers tick in milliseconds: a start that is late by no more than this does not push the next one, so that high
+/// rates are reached. Any window `w` therefore sees at most `rate × (w + SLACK) + 1` starts.
+pub const SLACK: Duration = Duration::from_millis(2);
+
+/// When the next start may be.
+#[derive(Clone, Copy, Debug)]
+pub struct RateLimiter {
+    every: Duration,
+    due: Duration,
+}
+
+impl RateLimiter {
+    /// One start every `every`; zero means no limit.
+    pub fn new(every: Duration) -> Self {
+        Self { every, due: Duration::ZERO }
+    }
+
+    /// The earliest time of the next start.
+    pub fn next(&self) -> Duration {
+        self.due
+    }
+
+    /// From when on a new rate limiter would allow no more than this one: not before its slack is used up.
+    pub fn forget_at(&self) -> Duration {
+        if self.every.is_zero() { self.due } else { self.due + SLACK }
+    }
+
+    /// From now on there is at least so much time from one start to the next.
+    pub fn slow_to(&mut self, every: Duration) {
+        self.every = self.every.max(every);
+    }
+
+    /// Whether there is more time than this from one start to the next.
+    pub fn is_slower_than(&self, every: Duration) -> bool {
+        self.every > every
+    }
+
+    /// Notes a start.
+    pub fn start(&mut self, now: Duration) {
+        self.due = self.due.max(now.saturating_sub(SLACK)) + self.every;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_window_sees_at_most_its_share(
+            every in 1u64..400, waits in prop::collection::vec(0u64..700, 2..60)
+        ) {
+            let every = Duration::from_millis(every);
+            let (mut rate_limiter, mut now, mut starts) = (RateLimiter::new(every), Duration::ZERO, Vec::new());
+            for wait in waits {
+                now = (now + Duration::from_millis(wait)).max(rate_limiter.next());
+                rate_limiter.start(now);
+                starts.push(now);
+            }
+            for (i, from) in starts.iter().enumerate() {
+                for (n, to) in starts[i..].iter().enumerate() {
+                    // n + 1 starts in the window from `from` to `to`.
+                    prop_assert!(every * n as u32 <= (*to - *from) + SLACK);
+                }
+            }
+        }
+    }
+}

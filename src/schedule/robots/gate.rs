@@ -1,0 +1,162 @@
+//! The robots.txt gate: the first line of an origin parks its own request, fetches robots.txt, and takes its request up again.
+//! Meanwhile no other line of its host starts. So the file passes the same queue, limits, retries and deadline as any request.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+use super::{RobotsFile, RobotsRules};
+use crate::item::{Attempt, CredentialScope, Job, Kind, ParkedRequest, Request, Response, RobotsCheck, check_url};
+use crate::schedule::Core;
+use crate::schedule::decide::{Decision, redirect_target};
+
+/// Redirects of a robots.txt that are followed (RFC 9309, section 2.3.1.2).
+const MOST_REDIRECTS: u32 = 5;
+
+impl Core {
+    /// Settles the host's next line if its site does not want it to be fetched; says whether it did. That was the host's
+    /// turn, so that many such lines do not hold up the others.
+    pub(in crate::schedule) fn deny_front(&mut self, id: usize, now: Duration) -> Denial {
+        if self.robots.is_none() {
+            return Denial::None;
+        }
+        let Some(why) = self.hosts[id].front(now).and_then(|line| self.denial(line, now)) else { return Denial::None };
+        if let Some((job, due)) = self.hosts[id].pop(now) {
+            self.deny(job, due, why, now);
+        }
+        if self.ring.front() == Some(&id) {
+            self.ring.rotate_left(1);
+        }
+        Denial::Settled
+    }
+
+    /// Why the line may not be fetched, if it is known that it may not.
+    pub(in crate::schedule) fn denial(&self, line: &Job, now: Duration) -> Option<String> {
+        let robots = self.robots.as_ref()?;
+        if line.parked.is_some() || line.robots_check == RobotsCheck::Allowed {
+            return None;
+        }
+        robots.denial(&line.request.url, now)
+    }
+
+    /// Settles a line that was taken out of its queue.
+    pub(in crate::schedule) fn deny(&mut self, job: Box<Job>, due: Option<Duration>, why: String, now: Duration) {
+        let id = job.host;
+        if let Some(at) = due {
+            self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.ordinal));
+        }
+        self.waiting -= 1;
+        self.settle(job, None, Some((Kind::RobotsDenied, why)), now);
+        self.refresh(id, now);
+    }
+
+    /// Whether the line's robots.txt has to be fetched before it.
+    pub(in crate::schedule) fn needs_robots(&self, job: &Job, now: Duration) -> bool {
+        let unknown = |robots: &RobotsRules| !robots.knows(&job.request.url, now);
+        self.robots.as_ref().is_some_and(unknown) && job.parked.is_none() && job.robots_check == RobotsCheck::Pending
+    }
+
+    /// Makes a line that is about to start fetch its origin's robots.txt first; the others of its host wait.
+    pub(in crate::schedule) fn fetch_robots_first(&mut self, job: &mut Job) {
+        let mut url = job.request.url.clone();
+        url.set_path("/robots.txt");
+        url.set_query(None);
+        let request = Request { method: Method::GET, url, extra: None };
+        let request = std::mem::replace(&mut job.request, request);
+        let retries = std::mem::take(&mut job.retries);
+        job.parked = Some(Box::new(ParkedRequest {
+            request,
+            credential_scope: job.credential_scope,
+            retries,
+            host: job.host,
+            redirects: 0,
+        }));
+        self.hosts[job.host].robots_fetch = Some(job.ticket.ordinal);
+    }
+
+    /// Takes in what came of a robots.txt; the decision is what it would mean for a line of its own.
+    pub(in crate::schedule) fn complete_robots(
+        &mut self,
+        job: Box<Job>,
+        attempt: Attempt,
+        decision: Decision,
+        now: Duration,
+    ) {
+        match &attempt {
+            Attempt::Response(response) if response.status.is_success() => {
+                let text = response.body.data.clone();
+                self.store_robots(job, RobotsFile::Body(&text), now);
+            }
+            // A server that fails is asked again as for any other line; in the end its silence is a ban.
+            Attempt::Response(response) if is_server_error(response.status) => {
+                self.carry_out(job, attempt, decision, now)
+            }
+            Attempt::Response(response) => match self.redirected(&job, response) {
+                Some(request) => self.redirect_robots(job, request, now),
+                None => self.store_robots(job, RobotsFile::Missing, now),
+            },
+            _ => self.carry_out(job, attempt, decision, now),
+        }
+    }
+
+    /// Where a redirect of the robots.txt leads, unless it is one too many, or one that no line would follow either.
+    fn redirected(&self, job: &Job, response: &Response) -> Option<Request> {
+        let parked = job.parked.as_ref().filter(|parked| parked.redirects < MOST_REDIRECTS)?;
+        let url = redirect_target(&job.request.url, response)?;
+        let downgraded = parked.request.url.scheme() == "https" && url.scheme() == "http";
+        if downgraded || check_url(&url).is_err() {
+            return None;
+        }
+        Some(Request { url, ..job.request.clone() })
+    }
+
+    fn redirect_robots(&mut self, mut job: Box<Job>, request: Request, now: Duration) {
+        if let Some(parked) = &mut job.parked {
+            parked.redirects += 1;
+        }
+        // Headers that the configuration has for the line's own host do not travel.
+        job.credential_scope = CredentialScope::OtherHost;
+        job.request = request;
+        if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
+            self.requeue(job, id, now, now);
+        }
+    }
+
+    /// Learns a site's rules, and lets the line that brought them go its own way, before all others of its host.
+    pub(in crate::schedule) fn store_robots(&mut self, mut job: Box<Job>, found: RobotsFile<'_>, now: Duration) {
+        self.unpark(&mut job);
+        let Some(robots) = &mut self.robots else { return };
+        robots.store(&job.request.url, found, now);
+        if let Some(why) = robots.denial(&job.request.url, now) {
+            return self.settle(job, None, Some((Kind::RobotsDenied, why)), now);
+        }
+        // Said once, for the rules may have to make room for others before it starts.
+        job.robots_check = RobotsCheck::Allowed;
+        if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
+            self.requeue(job, id, now, now);
+        }
+    }
+
+    /// Makes the line what it was, whatever came of its robots.txt; the others of its host may start again.
+    pub(in crate::schedule) fn unpark(&mut self, job: &mut Job) {
+        let Some(parked) = job.parked.take() else { return };
+        (job.request, job.credential_scope, job.retries, job.reserve) =
+            (parked.request, parked.credential_scope, parked.retries, None);
+        self.hosts[parked.host].robots_fetch = None;
+        self.unblocked.push(parked.host);
+    }
+}
+
+/// Whether the host's next line was one that may not be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::schedule) enum Denial {
+    /// It was, and is settled.
+    Settled,
+    /// It was not.
+    None,
+}
+
+/// Section 2.3.1.4; and 429, which is no answer to the question.
+fn is_server_error(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}

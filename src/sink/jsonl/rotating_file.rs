@@ -1,0 +1,263 @@
+//! The rotating file behind a jsonl sink: appends records, syncs, rotates, and reports its position for the checkpoint.
+//!
+//! It blocks on the disk, and waits while the disk is full. So it runs in a thread of its own (`sink::writer`).
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::file_names::{FileNames, Stage, dir_of};
+use super::frames::Compress;
+use super::{Fsync, fsync_policy, repair};
+use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, SyncPoint, append_all, retry_while_full};
+use crate::sink::writer::Put;
+use crate::sink::{Next, SavedPosition};
+
+/// Text that a compressed frame has, about: less compresses worse, and more is lost when a process is killed.
+const FRAME: usize = 1 << 20;
+
+/// An output in regular files.
+#[derive(Debug)]
+pub struct RotatingFile {
+    pub(super) disk: Arc<dyn Disk>,
+    /// The sink's name.
+    pub(super) sink: Arc<str>,
+    pub(super) files: Files,
+    pub(super) fsync: Fsync,
+    pub(super) names_last: NamesLast,
+    /// The file that is written.
+    pub(super) active: ActiveFile,
+    /// Files before it that a killed process could not finish any more.
+    pub(super) unfinished: Vec<ActiveFile>,
+    /// Records that are not in a frame yet.
+    pub(super) text: Vec<u8>,
+}
+
+/// Which files an output has.
+#[derive(Debug)]
+pub(super) enum Files {
+    /// One.
+    One(PathBuf),
+    /// One after the other, compressed like this.
+    Numbered(FileNames, Compress),
+}
+
+/// Who needs it that the names of files survive the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamesLast {
+    /// A checkpoint relies on them.
+    ForCheckpoint,
+    /// A finished file is to be whole.
+    ForReaders,
+    /// Nobody.
+    No,
+}
+
+/// A file that is written.
+#[derive(Clone, Debug)]
+pub(super) struct ActiveFile {
+    pub file: Arc<dyn DiskFile>,
+    pub path: PathBuf,
+    pub number: u64,
+    pub compress: Compress,
+}
+
+impl NamesLast {
+    pub fn of(kept: &SavedPosition, fsync: Fsync, files: &Files) -> Self {
+        match (fsync, kept, files) {
+            (Fsync::Never, ..) | (_, SavedPosition::No, Files::One(_)) => Self::No,
+            (_, SavedPosition::No, Files::Numbered(..)) => Self::ForReaders,
+            (_, SavedPosition::New | SavedPosition::Until(_), _) => Self::ForCheckpoint,
+        }
+    }
+}
+
+impl ActiveFile {
+    /// Opens and locks a file.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or another process has it.
+    pub fn open(disk: &dyn Disk, path: &Path, number: u64, compress: Compress, fsync: Fsync) -> io::Result<Self> {
+        let file = retry_while_full(path, || disk.open(path, Mode::Append))?;
+        if !file.try_lock()? {
+            return Err(io::Error::other("another process is writing to this file"));
+        }
+        Ok(Self { file: fsync_policy::apply(file, fsync), path: path.to_owned(), number, compress })
+    }
+}
+
+impl RotatingFile {
+    /// Takes whole records.
+    ///
+    /// # Errors
+    /// What the system says, other than that there is no room: that is waited for. Nothing is torn then, as far as
+    /// possible, and nothing more may be written.
+    pub fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.active.compress == Compress::None {
+            return self.write(text);
+        }
+        self.text.extend_from_slice(text);
+        if self.text.len() >= FRAME { self.end_frame() } else { Ok(()) }
+    }
+
+    /// The end of a batch: it is synced if each is to be.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn end_batch(&mut self) -> io::Result<()> {
+        if self.fsync == Fsync::Batch {
+            self.end_frame()?;
+            self.active.file.sync(SyncPoint::Output)?;
+        }
+        Ok(())
+    }
+
+    /// Brings all records into the file, and says where it ends.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn flush(&mut self) -> io::Result<Mark> {
+        self.end_frame()?;
+        let ActiveFile { file, number, path, .. } = &self.active;
+        let position = OutputPosition { file: file.id(), number: *number, length: file.length()? };
+        Ok(Mark { sink: Arc::clone(&self.sink), position, file: Arc::clone(file), path: path.clone() })
+    }
+
+    /// Bytes of the file that is written, and of the records that wait for it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn length(&self) -> io::Result<u64> {
+        Ok(self.active.file.length()? + self.text.len() as u64)
+    }
+
+    /// The sink's name.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.sink)
+    }
+
+    /// The file that is written.
+    pub fn path(&self) -> &Path {
+        &self.active.path
+    }
+
+    /// Goes on in another file, or ends with this one. It was flushed, and what relies on that was told, before.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn switch(&mut self, next: Next) -> io::Result<()> {
+        self.end_frame()?;
+        match (&self.files, next) {
+            (Files::One(_), Next::End) => Ok(()),
+            (Files::One(path), Next::File) => {
+                let path = path.clone();
+                self.reopen(&path)
+            }
+            (Files::Numbered(names, compress), next) => {
+                let (names, compress) = (names.clone(), *compress);
+                self.finish(&names, compress, next)
+            }
+        }
+    }
+
+    /// Opens the path anew: by now it may be another file.
+    fn reopen(&mut self, path: &Path) -> io::Result<()> {
+        let same = retry_while_full(path, || self.disk.open(path, Mode::Append))?.id() == self.active.file.id();
+        if !same {
+            let new = ActiveFile::open(self.disk.as_ref(), path, 0, Compress::None, self.fsync)?;
+            repair::examine(new.file.as_ref())?;
+            self.active = new;
+            self.sync_names()?;
+        }
+        Ok(())
+    }
+
+    /// Gives the file its final name. The next one is there before: an active file is what another process finds locked.
+    fn finish(&mut self, names: &FileNames, compress: Compress, next: Next) -> io::Result<()> {
+        let done = self.active.clone();
+        if next == Next::File {
+            if done.file.length()? == 0 {
+                return Ok(());
+            }
+            let path = names.path(done.number + 1, compress, Stage::Active);
+            self.active = ActiveFile::open(self.disk.as_ref(), &path, done.number + 1, compress, self.fsync)?;
+        }
+        if self.names_last == NamesLast::ForReaders {
+            done.file.sync(SyncPoint::Output)?;
+        }
+        self.give_final_name(names, &done)?;
+        self.sync_names()
+    }
+
+    /// Finishes what a killed process could not finish any more. What was in it is remembered by now, as whoever finds a
+    /// finished file may take it away.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn finish_old_files(&mut self) -> io::Result<()> {
+        let unfinished = std::mem::take(&mut self.unfinished);
+        let Files::Numbered(names, _) = &self.files else { return Ok(()) };
+        for old in &unfinished {
+            old.file.sync(SyncPoint::OutputFound)?;
+            self.give_final_name(names, old)?;
+        }
+        if unfinished.is_empty() { Ok(()) } else { self.sync_names() }
+    }
+
+    /// A file without records gets none: it goes.
+    fn give_final_name(
+        &self,
+        names: &FileNames,
+        ActiveFile { file, path, number, compress }: &ActiveFile,
+    ) -> io::Result<()> {
+        if file.length()? == 0 {
+            return self.disk.remove(path);
+        }
+        let finished = names.path(*number, *compress, Stage::Finished);
+        retry_while_full(&finished, || self.disk.rename(path, &finished))
+    }
+
+    /// Makes the names of files last.
+    pub(super) fn sync_names(&self) -> io::Result<()> {
+        if self.names_last == NamesLast::No {
+            return Ok(());
+        }
+        self.disk.sync_dir(&dir_of(&self.active.path), SyncPoint::OutputName)
+    }
+
+    fn end_frame(&mut self) -> io::Result<()> {
+        /// A buffer that one large record blew up is not kept.
+        const KEEP: usize = 2 * FRAME;
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.text);
+        self.write(&self.active.compress.frame(&text)?)?;
+        self.text = text;
+        self.text.clear();
+        self.text.shrink_to(KEEP);
+        Ok(())
+    }
+
+    /// Appends whole frames, as soon as there is room for all of them.
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let file = self.active.file.as_ref();
+        let mut whole = None;
+        retry_while_full(&self.active.path, || {
+            let length = file.length()?;
+            // What the last attempt could not take back must not stay in front of this one.
+            let length = match whole {
+                Some(whole) if whole < length => file.set_len(whole).map(|()| whole)?,
+                _ => length,
+            };
+            whole = Some(length);
+            append_all(file, bytes, length)
+        })
+    }
+}
+
+impl Put for RotatingFile {
+    fn put(&mut self, text: &[u8]) -> io::Result<()> {
+        self.append(text)
+    }
+}

@@ -1,0 +1,148 @@
+//! The jsonl sink while the run lasts: encodes batches, and reports when its file is due for rotation.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::{Instant, sleep_until};
+
+use super::rotating_file::RotatingFile;
+use super::{Fsync, Open, Rotation};
+use crate::disk::Mark;
+use crate::error::BoxError;
+use crate::item::Record;
+use crate::sink::stream::Stream;
+use crate::sink::writer::Writer;
+use crate::sink::{Encoder, Next, Reopen, Sink};
+
+/// Into regular files.
+pub(super) struct JsonlSink {
+    path: PathBuf,
+    writer: Writer<RotatingFile>,
+    encoder: Encoder,
+    fsync: Fsync,
+    rotation: Rotation,
+    reopen: Reopen,
+    state: State,
+}
+
+/// What is known of the file that grows.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// Its size, where that matters.
+    length: u64,
+    /// When it got its first record, or was found with records.
+    since: Option<Instant>,
+    /// Someone asked for another one.
+    is_asked: bool,
+}
+
+/// Into a FIFO or device.
+pub(super) struct StreamSink {
+    pub path: PathBuf,
+    pub writer: Writer<Stream>,
+    pub encoder: Encoder,
+}
+
+impl JsonlSink {
+    pub fn start(open: Open) -> io::Result<Self> {
+        let Open { output, encoder, rotation, reopen, .. } = open;
+        let length = output.length()?;
+        let since = (length > 0).then(Instant::now);
+        let (path, fsync) = (output.path().to_owned(), output.fsync);
+        let state = State { length, since, is_asked: false };
+        Ok(Self { path, writer: Writer::new(output), encoder, fsync, rotation, reopen, state })
+    }
+
+    /// When the file will have been written for long enough.
+    fn over(&self) -> Option<Instant> {
+        Some(self.state.since? + self.rotation.every?)
+    }
+
+    fn is_due(&self) -> bool {
+        let is_full = self.rotation.size.is_some_and(|size| self.state.length >= size);
+        is_full || self.state.is_asked || self.over().is_some_and(|over| over <= Instant::now())
+    }
+
+    async fn take(&mut self, batch: &[Box<Record>]) -> io::Result<()> {
+        self.writer.write(batch, &self.encoder).await?;
+        if self.state.since.is_none() && batch.iter().any(|record| self.encoder.takes(record.outcome)) {
+            self.state.since = Some(Instant::now());
+        }
+        if self.fsync == Fsync::Batch || self.rotation.size.is_some() {
+            self.state.length = self.writer.ask(|output| output.end_batch().and_then(|()| output.length())).await?;
+        }
+        Ok(())
+    }
+
+    async fn go_on(&mut self, next: Next) -> io::Result<()> {
+        let switched = move |output: &mut RotatingFile| {
+            output.switch(next)?;
+            Ok((output.path().to_owned(), if next == Next::File { output.length()? } else { 0 }))
+        };
+        let (path, length) = self.writer.ask(switched).await?;
+        self.path = path;
+        self.state = State { length, since: (length > 0).then(Instant::now), is_asked: false };
+        Ok(())
+    }
+}
+
+impl Sink for JsonlSink {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
+        async move { self.take(batch).await.map_err(|error| cannot("write to", &self.path, &error)) }.boxed()
+    }
+
+    fn flush(&mut self) -> BoxFuture<'_, Result<Option<Mark>, BoxError>> {
+        async move {
+            let flushed = self.writer.ask(RotatingFile::flush).await;
+            flushed.map(Some).map_err(|error| cannot("write to", &self.path, &error))
+        }
+        .boxed()
+    }
+
+    fn due(&mut self) -> BoxFuture<'_, ()> {
+        async move {
+            if self.is_due() {
+                return;
+            }
+            let over = self.over();
+            let over = async {
+                match over {
+                    Some(over) => sleep_until(over).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.reopen.asked() => self.state.is_asked = true,
+                () = over => {}
+            }
+        }
+        .boxed()
+    }
+
+    fn switch(&mut self, next: Next) -> BoxFuture<'_, Result<(), BoxError>> {
+        async move {
+            // It may be another sink that is due.
+            if next == Next::File && !self.is_due() {
+                return Ok(());
+            }
+            self.go_on(next).await.map_err(|error| cannot("finish", &self.path, &error))
+        }
+        .boxed()
+    }
+}
+
+impl Sink for StreamSink {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
+        async move {
+            let written = self.writer.write(batch, &self.encoder).await;
+            written.map_err(|error| cannot("write to", &self.path, &error))
+        }
+        .boxed()
+    }
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> BoxError {
+    format!("cannot {what} {}: {error}", path.display()).into()
+}

@@ -1,0 +1,251 @@
+//! The source `file`: one or more files, read to their ends in the given order, or followed as they grow.
+
+mod fingerprint;
+mod glob;
+mod partial_line;
+mod reader_thread;
+mod resume;
+mod rotation;
+mod tailer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File as Fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Durability, Extent, SavedState, Source, line_stream};
+use crate::disk::FileId;
+use crate::error::{AtPath, BoxError};
+use crate::item::{DoneRanges, FileGeneration, Position};
+use crate::units::{Size, Span};
+use tailer::Tailer;
+
+/// `[source.NAME.file]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// The files; `-` is standard input. A path that is not there may be a pattern: `logs/*.txt`.
+    pub paths: Vec<PathBuf>,
+    /// A longer line is rejected.
+    #[serde(default = "default_max_line")]
+    pub max_line: Size,
+    /// Whether to go on at the ends of the files, for what is written there later.
+    #[serde(default)]
+    pub follow: bool,
+    /// How long a followed file is still read after it was rotated away: its writer may be late to notice.
+    #[serde(default = "default_rotate_wait")]
+    pub rotate_wait: Span,
+}
+
+fn default_max_line() -> Size {
+    Size::mib(1)
+}
+
+fn default_rotate_wait() -> Span {
+    Span::secs(2)
+}
+
+impl File {
+    /// The files of `-i`.
+    pub fn new(paths: Vec<PathBuf>) -> Self {
+        Self { paths, max_line: default_max_line(), follow: false, rotate_wait: default_rotate_wait() }
+    }
+
+    /// Whether a restart can find its lines again: what came out of a pipe is gone when it was read.
+    pub fn is_durable(&self) -> bool {
+        let can_be_regular = |path: &PathBuf| path.metadata().map_or(true, |metadata| metadata.is_file());
+        self.paths.iter().all(|path| path != Path::new("-") && can_be_regular(path))
+    }
+
+    /// The files that its paths stand for now.
+    pub fn files(&self) -> Vec<PathBuf> {
+        glob::all(&self.paths)
+    }
+
+    /// The first of these paths that it would follow sooner or later, and its own path that says so.
+    pub fn would_follow<'a>(&self, paths: &'a [PathBuf]) -> Option<(&Path, &'a Path)> {
+        let own = self.paths.iter().filter(|_| self.follow);
+        own.map(PathBuf::as_path).find_map(|own| Some((own, glob::first_meant(own, paths)?)))
+    }
+
+    /// By path, where the first lines of those files begin.
+    pub fn begins(&self) -> Vec<(String, Position)> {
+        let begin = |path: PathBuf| {
+            // What cannot be opened is told when it is opened to be read.
+            let FileId { device, inode } = rotation::open(&path).ok()??.id();
+            let first = Position::start(FileGeneration { device, inode, first: 1, torn: Vec::new() });
+            Some((path.to_string_lossy().into_owned(), first))
+        };
+        self.files().into_iter().filter_map(begin).collect()
+    }
+
+    /// What is wrong with its paths as patterns, as sentences.
+    pub fn wrong_patterns(&self) -> Vec<String> {
+        let wrong = |path: &PathBuf| {
+            let why = glob::wrong(path)?.msg;
+            Some(format!("`{}` is neither a file that is there nor a pattern ({why}); correct it", path.display()))
+        };
+        self.paths.iter().filter_map(wrong).collect()
+    }
+
+    /// Opens every file before the first line is read. Lines carry the path when there are or may be several, or when
+    /// a later run may have to know it.
+    ///
+    /// # Errors
+    /// The first file that cannot be opened, by its path.
+    pub fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError> {
+        let files = self.files();
+        if !self.follow
+            && let Some(pattern) = glob::unmatched(&self.paths)
+        {
+            let pattern = pattern.display();
+            return Err(format!("no file matches {pattern}; with `follow = true` it would be waited for").into());
+        }
+        if !self.follow && saved.is_none() {
+            return self.open_once(&files, name);
+        }
+        let durability = if saved.is_some() { Durability::Resumable } else { Durability::Ephemeral };
+        let mut opener = self.opener(name, saved)?;
+        let tailers = files.into_iter().map(|path| opener.open(path)).collect::<Result<Vec<_>, _>>()?;
+        if self.follow {
+            let lines = reader_thread::round_robin(tailers, move || opener.search());
+            return Ok(Source::new(lines, durability));
+        }
+        let bytes = tailers.iter().map(|tailer| tailer.bytes().map_err(|error| AtPath::new(tailer.path(), error)));
+        let extent = Some(Extent::new(bytes.sum::<Result<_, _>>()?));
+        Ok(Source { extent, ..Source::new(reader_thread::one_after_another(tailers), durability) })
+    }
+
+    /// Without a memory, and to the ends: files may be pipes, too.
+    fn open_once(&self, paths: &[PathBuf], name: Option<Arc<str>>) -> Result<Source, BoxError> {
+        let is_labelled = self.is_labelled();
+        let mut files = Vec::with_capacity(paths.len());
+        let mut total = Some(0);
+        for path in paths {
+            let file = open(path).map_err(|error| AtPath::new(path, error))?;
+            total = total.zip(length(&file)).map(|(total, length)| total + length);
+            let label = is_labelled.then(|| path.to_string_lossy().into());
+            files.push((label, file));
+        }
+        let lines = line_stream::of(files, name, self.max_line.0)?;
+        Ok(Source { extent: total.map(Extent::new), ..Source::new(lines, Durability::Ephemeral) })
+    }
+
+    /// Whether several files can be meant.
+    fn is_labelled(&self) -> bool {
+        self.paths.len() > 1 || self.paths.iter().any(|path| glob::is_pattern(path))
+    }
+
+    fn opener(&self, source: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Opener, BoxError> {
+        let rotate_wait = self.rotate_wait.0;
+        Ok(Opener {
+            paths: self.paths.clone(),
+            source,
+            state_id: saved.as_ref().map(|saved| Arc::clone(&saved.state_id)),
+            is_labelled: saved.is_some() || self.is_labelled(),
+            saved: saved.map(|saved| saved.files).unwrap_or_default(),
+            until: if self.follow { Until::Stopped { rotate_wait } } else { Until::End },
+            max_line: usize::try_from(self.max_line.0)?,
+            opened: BTreeSet::new(),
+            failed: BTreeSet::new(),
+        })
+    }
+}
+
+/// What a tailer is of, and how it is read.
+#[derive(Debug)]
+pub(super) struct ReadOptions {
+    pub path: PathBuf,
+    /// What remembers its lines, if anything does: they carry its name and their positions then.
+    pub state_id: Option<Arc<str>>,
+    /// Its source and path, as its lines carry them.
+    pub source: Option<Arc<str>>,
+    pub file: Option<Arc<str>>,
+    pub until: Until,
+    pub max_line: usize,
+}
+
+/// How far a path is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To the end of the file.
+    End,
+    /// For ever. A file that was rotated away is read for this long still.
+    Stopped { rotate_wait: Duration },
+}
+
+/// Opens the paths of a source that it reads as files that can be read again.
+struct Opener {
+    paths: Vec<PathBuf>,
+    source: Option<Arc<str>>,
+    state_id: Option<Arc<str>>,
+    is_labelled: bool,
+    /// By path, the lines that are done.
+    saved: BTreeMap<String, DoneRanges>,
+    until: Until,
+    max_line: usize,
+    opened: BTreeSet<PathBuf>,
+    /// What was found and could not be opened.
+    failed: BTreeSet<PathBuf>,
+}
+
+impl Opener {
+    fn open(&mut self, path: PathBuf) -> Result<Tailer, AtPath> {
+        let label = path.to_string_lossy();
+        let options = ReadOptions {
+            state_id: self.state_id.clone(),
+            source: self.source.clone(),
+            file: self.is_labelled.then(|| label.as_ref().into()),
+            until: self.until,
+            max_line: self.max_line,
+            path: path.clone(),
+        };
+        let done = self.saved.get(label.as_ref()).cloned().unwrap_or_default();
+        let tailer = Tailer::open(options, done).map_err(|error| AtPath::new(&path, error))?;
+        self.opened.insert(path);
+        Ok(tailer)
+    }
+
+    /// Opens what patterns have come to match since.
+    fn search(&mut self) -> Vec<Tailer> {
+        let mut new = glob::all(&self.paths);
+        new.retain(|path| !self.opened.contains(path));
+        new.into_iter().filter_map(|path| self.try_to_open(path)).collect()
+    }
+
+    fn try_to_open(&mut self, path: PathBuf) -> Option<Tailer> {
+        match self.open(path.clone()) {
+            Ok(tailer) => Some(tailer),
+            Err(error) => {
+                if self.failed.insert(path) {
+                    tracing::warn!("cannot open {error}; it is tried again");
+                }
+                None
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<Fs> {
+    if path == Path::new("-") {
+        return line_stream::standard_input();
+    }
+    let file = Fs::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(file)
+}
+
+/// How many bytes there are to read, when that is known.
+fn length(file: &Fs) -> Option<u64> {
+    let metadata = file.metadata().ok()?;
+    metadata.is_file().then_some(metadata.len())
+}
+
+#[cfg(test)]
+mod model;

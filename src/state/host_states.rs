@@ -1,0 +1,221 @@
+//! The states of hosts as the checkpoint stores them: by wall-clock time, as no other clock outlasts a run.
+//!
+//! In: durations from now, from the schedule. Out: what is left of them. A wall clock may jump; when it jumps back, nothing
+//! lasts longer than it was to last when it was written.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::HostStateStore;
+use super::checkpointer::WriteRequest;
+use crate::item::Kind;
+use crate::schedule::{HostState, OpenCircuit};
+use crate::units::Span;
+
+/// Nothing is remembered for longer: some ask for more rest than a clock can tell.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A host in trouble.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredHostState {
+    /// No request before then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused: Option<Until>,
+    /// It asked for more rest than its lines may wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed: Option<Until>,
+    /// It cannot be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unreachable: Option<StoredCircuit>,
+}
+
+/// A time to come, and how far off it was when it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Until {
+    time: Timestamp,
+    left: Span,
+}
+
+/// See [`OpenCircuit`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredCircuit {
+    tried: Span,
+    probe: Option<Until>,
+    remembered: Until,
+    kind: String,
+    message: String,
+}
+
+impl Until {
+    fn write(left: Duration, now: Timestamp) -> Option<Self> {
+        let left = left.min(LONGEST);
+        let time = now.checked_add(SignedDuration::try_from(left).ok()?).unwrap_or(Timestamp::MAX);
+        (!left.is_zero()).then_some(Self { time, left: Span(left) })
+    }
+
+    /// What is left of it.
+    fn read(self, now: Timestamp) -> Duration {
+        let left = Duration::try_from(self.time.duration_since(now)).unwrap_or_default();
+        left.min(self.left.0).min(LONGEST)
+    }
+}
+
+impl StoredCircuit {
+    fn write(known: &OpenCircuit, now: Timestamp) -> Option<Self> {
+        Some(Self {
+            tried: Span(known.tried.min(LONGEST)),
+            probe: Until::write(known.probe, now),
+            remembered: Until::write(known.remembered, now)?,
+            kind: known.last_error.0.name().to_owned(),
+            message: known.last_error.1.clone(),
+        })
+    }
+
+    fn read(&self, now: Timestamp) -> Option<OpenCircuit> {
+        let remembered = self.remembered.read(now);
+        let kind = Kind::named(&self.kind).filter(|_| !remembered.is_zero())?;
+        let probe = left(self.probe, now);
+        Some(OpenCircuit { tried: self.tried.0, probe, remembered, last_error: (kind, self.message.clone()) })
+    }
+}
+
+fn left(until: Option<Until>, now: Timestamp) -> Duration {
+    until.map(|until| until.read(now)).unwrap_or_default()
+}
+
+/// What a checkpoint of this moment says of these hosts.
+pub fn to_stored(host_states: &[HostState], now: Timestamp) -> BTreeMap<String, StoredHostState> {
+    let state = |known: &HostState| StoredHostState {
+        paused: Until::write(known.paused, now),
+        closed: Until::write(known.closed, now),
+        unreachable: known.unreachable.as_ref().and_then(|known| StoredCircuit::write(known, now)),
+    };
+    host_states.iter().map(|known| (known.host.to_string(), state(known))).collect()
+}
+
+/// Which hosts are still in trouble at this moment, by what a checkpoint says.
+pub fn from_stored(hosts: &BTreeMap<String, StoredHostState>, now: Timestamp) -> Vec<HostState> {
+    let host_state = |(name, host): (&String, &StoredHostState)| HostState {
+        host: name.as_str().into(),
+        paused: left(host.paused, now),
+        closed: left(host.closed, now),
+        unreachable: host.unreachable.as_ref().and_then(|lost| lost.read(now)),
+    };
+    let is_over = |known: &HostState| known.paused.is_zero() && known.closed.is_zero() && known.unreachable.is_none();
+    hosts.iter().map(host_state).filter(|known| !is_over(known)).collect()
+}
+
+/// Brings hosts in trouble to the thread that writes checkpoints.
+pub struct HostStateRecorder {
+    pub(super) before: BTreeMap<String, StoredHostState>,
+    pub(super) newest: LatestHostStates,
+    pub(super) requests: SyncSender<WriteRequest>,
+}
+
+/// What is to be written down next of hosts. Whoever puts something where nothing was sends a request.
+#[derive(Clone, Default)]
+pub(super) struct LatestHostStates(Arc<Mutex<Option<BTreeMap<String, StoredHostState>>>>);
+
+impl LatestHostStates {
+    pub fn take(&self) -> Option<BTreeMap<String, StoredHostState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, hosts: BTreeMap<String, StoredHostState>) -> Option<BTreeMap<String, StoredHostState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(hosts)
+    }
+}
+
+impl HostStateStore for HostStateRecorder {
+    fn recall(&mut self) -> Vec<HostState> {
+        from_stored(&std::mem::take(&mut self.before), Timestamp::now())
+    }
+
+    fn remember(&mut self, host_states: &[HostState]) {
+        let unread = self.newest.put(to_stored(host_states, Timestamp::now()));
+        if unread.is_none() {
+            // There is room for one such request. A thread that is gone has said why, or will at the next commit.
+            let _ = self.requests.try_send(WriteRequest::Hosts);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn paused(for_so_long: Duration) -> HostState {
+        HostState { host: "a.test".into(), paused: for_so_long, closed: Duration::ZERO, unreachable: None }
+    }
+
+    /// What is read at a later moment, after the way through a file.
+    fn read(host_states: &[HostState], now: Timestamp) -> Vec<HostState> {
+        let text = serde_json::to_string(&to_stored(host_states, at(0))).unwrap();
+        from_stored(&serde_json::from_str(&text).unwrap(), now)
+    }
+
+    fn any_trouble() -> impl Strategy<Value = HostState> {
+        let length = || (0u64..1000, 0u32..1_000_000_000).prop_map(|(secs, nanos)| Duration::new(secs, nanos));
+        let kind = prop::sample::select(Kind::ALL.to_vec());
+        let unreachable = prop::option::of((length(), length(), 1u64..1000, kind, ".*").prop_map(
+            |(tried, probe, remembered, kind, message)| OpenCircuit {
+                tried,
+                probe,
+                remembered: secs(remembered),
+                last_error: (kind, message),
+            },
+        ));
+        (1u64..1000, length(), unreachable).prop_map(|(paused, closed, unreachable)| HostState {
+            host: "a.test".into(),
+            paused: secs(paused),
+            closed,
+            unreachable,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(host_state in any_trouble()) {
+            prop_assert_eq!(read(std::slice::from_ref(&host_state), at(0)), std::slice::from_ref(&host_state));
+        }
+
+        #[test]
+        fn no_clock_makes_a_pause_longer_than_it_was(length in 1u64..1000, now in -100_000i64..100_000) {
+            let left = read(&[paused(secs(length))], at(now)).first().map(|known| known.paused).unwrap_or_default();
+            prop_assert_eq!(left, secs(length.saturating_sub(now.max(0) as u64)));
+        }
+    }
+
+    #[test]
+    fn a_pause_for_ever_ends_after_a_year() {
+        let left = read(&[paused(Duration::MAX)], at(10));
+        assert_eq!(left[0].paused, LONGEST - secs(10));
+    }
+
+    #[test]
+    fn a_circuit_that_is_not_worth_remembering_any_more_is_forgotten() {
+        let last_error = (Kind::Reset, "reset".to_owned());
+        let lost = OpenCircuit { tried: secs(9), probe: secs(5), remembered: secs(60), last_error };
+        let known = [HostState { unreachable: Some(lost), ..paused(secs(70)) }];
+        let left = read(&known, at(59));
+        assert_eq!(left[0].unreachable.as_ref().map(|lost| (lost.tried, lost.probe)), Some((secs(9), Duration::ZERO)));
+        assert_eq!(read(&known, at(60)), [paused(secs(10))]);
+    }
+}

@@ -1,0 +1,201 @@
+//! Simulated hosts that the core asks for as long as there are lines: each answers in its own way, on made-up time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use fetchd::item::{Attempt, Done, Job, Kind, Outcome, Response, Sent};
+use fetchd::schedule::{Core, Settings};
+
+use crate::items::{answered, failed, get, host_of, ms, response, url_of};
+
+/// How a host treats requests.
+#[derive(Clone, Debug)]
+pub enum Manner {
+    /// It serves so many at once, each in so long; others wait in line.
+    Serves { at_once: usize, time: Duration },
+    /// The same, but what would have to wait is refused with 503.
+    Rejects { at_once: usize, time: Duration },
+    /// 404 after so long, however many ask.
+    Lacks(Duration),
+    /// No connection, after so long.
+    IsDead(Duration),
+    /// Silence until the attempt's end.
+    Hangs,
+    /// 500 at once.
+    Fails,
+    /// 429 at once, without Retry-After.
+    Refuses,
+}
+
+/// What was seen of one host.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub requests: usize,
+    pub in_flight: usize,
+    /// Requests at once, summed up over time in nanoseconds.
+    area: f64,
+    since: Duration,
+    pub starts: Vec<Duration>,
+    pub ok: usize,
+    /// When its last line was settled.
+    pub last: Duration,
+    pub kinds: BTreeMap<&'static str, usize>,
+}
+
+pub struct Simulation {
+    pub core: Core,
+    pub now: Duration,
+    manners: Vec<Manner>,
+    pub seen: Vec<Seen>,
+    /// When each place of a host is free.
+    places: Vec<Vec<Duration>>,
+    wire: BinaryHeap<Reverse<(Duration, u64)>>,
+    jobs: BTreeMap<u64, (Box<Job>, Attempt, Duration)>,
+    permits: usize,
+    turns: u64,
+    chance: fastrand::Rng,
+}
+
+impl Simulation {
+    pub fn new(settings: Settings, permits: usize, manners: Vec<Manner>) -> Self {
+        Self {
+            core: Core::new(settings),
+            now: ms(1),
+            seen: vec![Seen::default(); manners.len()],
+            places: vec![Vec::new(); manners.len()],
+            manners,
+            wire: BinaryHeap::new(),
+            jobs: BTreeMap::new(),
+            permits,
+            turns: 0,
+            chance: fastrand::Rng::with_seed(3),
+        }
+    }
+
+    /// From now on the host is like this.
+    pub fn change(&mut self, host: usize, manner: Manner) {
+        self.manners[host] = manner;
+        self.places[host].clear();
+    }
+
+    /// A line for this host.
+    pub fn push(&mut self, host: usize) {
+        self.core.push(get(self.turns, url_of(host, 0).as_str()), self.now);
+        self.turns += 1;
+    }
+
+    /// Lets time pass until then, or until all is settled; what was seen of hosts before is forgotten.
+    pub fn play_until(&mut self, until: Duration) {
+        for seen in &mut self.seen {
+            *seen = Seen { in_flight: seen.in_flight, since: self.now, ..Seen::default() };
+        }
+        while self.step(until) {}
+        let now = self.now;
+        self.seen.iter_mut().for_each(|seen| seen.sum_up(now));
+    }
+
+    /// All that can be done now, and the way to the next moment.
+    fn step(&mut self, until: Duration) -> bool {
+        self.settle();
+        while self.jobs.len() < self.permits
+            && let Some(job) = self.core.take(self.now)
+        {
+            self.start(job);
+        }
+        self.settle();
+        let wakeup = self.core.next_wakeup(self.now);
+        let end = self.wire.peek().map(|Reverse((end, _))| *end);
+        let Some(next) = [wakeup, end].into_iter().flatten().min().filter(|at| *at <= until) else {
+            if end.is_some() || wakeup.is_some() {
+                self.now = until;
+            }
+            return false;
+        };
+        self.now = next;
+        while let Some(Reverse((_, ordinal))) = self.wire.peek().copied().filter(|Reverse((end, _))| *end <= next) {
+            self.wire.pop();
+            self.end(ordinal);
+        }
+        true
+    }
+
+    fn start(&mut self, job: Box<Job>) {
+        let host = host_of(&job.request.url);
+        let seen = &mut self.seen[host];
+        seen.sum_up(self.now);
+        (seen.requests, seen.in_flight) = (seen.requests + 1, seen.in_flight + 1);
+        seen.starts.push(self.now);
+        let (attempt, wire) = self.attempt(host, job.time_limit);
+        self.wire.push(Reverse((self.now + wire, job.ticket.ordinal)));
+        self.jobs.insert(job.ticket.ordinal, (job, attempt, wire));
+    }
+
+    /// What the host makes of a request, and how long that takes.
+    fn attempt(&mut self, host: usize, limit: Duration) -> (Attempt, Duration) {
+        let in_time = |attempt, wire| match wire < limit {
+            true => (attempt, wire),
+            false => (failed(Kind::Timeout, Sent::Something), limit),
+        };
+        match self.manners[host].clone() {
+            Manner::Serves { at_once, time } => {
+                let wire = self.serve(host, at_once, time);
+                in_time(Attempt::Response(Box::new(Response { ttfb: wire, ..response(200) })), wire)
+            }
+            Manner::Rejects { at_once, .. } if self.seen[host].in_flight > at_once => (answered(503), ms(1)),
+            Manner::Rejects { time, .. } => {
+                in_time(Attempt::Response(Box::new(Response { ttfb: time, ..response(200) })), time)
+            }
+            Manner::Lacks(time) => in_time(Attempt::Response(Box::new(Response { ttfb: time, ..response(404) })), time),
+            Manner::IsDead(after) => in_time(failed(Kind::ConnectTimeout, Sent::Nothing), after),
+            Manner::Hangs => in_time(answered(200), Duration::MAX),
+            Manner::Fails => (answered(500), ms(1)),
+            Manner::Refuses => (answered(429), ms(1)),
+        }
+    }
+
+    /// How long the request waits for a place there, and is served; a tenth more or less each time.
+    fn serve(&mut self, host: usize, at_once: usize, time: Duration) -> Duration {
+        let time = time.mul_f64(0.9 + 0.2 * self.chance.f64());
+        let places = &mut self.places[host];
+        places.resize(at_once, Duration::ZERO);
+        places.sort_unstable();
+        places[0] = places[0].max(self.now) + time;
+        places[0] - self.now
+    }
+
+    fn end(&mut self, ordinal: u64) {
+        let (job, attempt, wire) = self.jobs.remove(&ordinal).expect("it is on the wire");
+        let seen = &mut self.seen[host_of(&job.request.url)];
+        seen.sum_up(self.now);
+        seen.in_flight -= 1;
+        self.core.complete(job, attempt, wire, self.now);
+    }
+
+    fn settle(&mut self) {
+        while let Some(Done { ticket, record }) = self.core.take_settled() {
+            let seen = &mut self.seen[host_of(&record.url.clone().expect("a line of a host"))];
+            seen.last = self.now;
+            seen.ok += usize::from(record.outcome == Outcome::Ok);
+            *seen.kinds.entry(record.kind().map_or("ok", Kind::name)).or_default() += 1;
+            ticket.done();
+        }
+    }
+}
+
+impl Seen {
+    fn sum_up(&mut self, now: Duration) {
+        self.area += self.in_flight as f64 * (now.saturating_sub(self.since)).as_nanos() as f64;
+        self.since = now;
+    }
+
+    /// Requests at once, on average over so long.
+    pub fn at_once(&self, over: Duration) -> f64 {
+        self.area / over.as_nanos() as f64
+    }
+
+    /// Lines that ended with this kind.
+    pub fn of_kind(&self, kind: Kind) -> usize {
+        self.kinds.get(kind.name()).copied().unwrap_or(0)
+    }
+}
