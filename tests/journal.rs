@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fetchd::disk::{Disk, RealDisk};
 use fetchd::item::Text;
+use fetchd::item::Trim;
 use fetchd::journal::{Batch, Damaged, Opened, ReadBatch, Reader, Writer};
-use fetchd::source::Trim;
 use proptest::prelude::*;
 use tampered::{Tamper, Tampered};
 

@@ -20,11 +20,11 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("in_order", &[]),
     ("item", &[]),
     ("schedule", &["item"]),
-    ("journal", &["item", "source::Trim"]),
+    ("journal", &["item"]),
     ("source", &["item", "journal"]),
     ("fetch", &["item"]),
     ("sink", &["item"]),
-    ("state", &["item", "journal", "schedule::HostState", "schedule::OpenCircuit", "source::Trim"]),
+    ("state", &["item", "journal", "schedule::HostState", "schedule::OpenCircuit"]),
     (
         "pipeline",
         &[

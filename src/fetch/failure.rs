@@ -4,11 +4,10 @@ use std::error::Error;
 use std::io;
 
 use http::Version;
-use rustix::io::Errno;
 use url::{Host, Url};
 
 use super::dns::Unresolved;
-use super::reachability;
+use super::reachability::{self, is_out_of_sockets};
 use crate::error::Chain;
 use crate::hosts::host_name;
 use crate::item::{Failure, Kind, Sent};
@@ -81,18 +80,13 @@ fn while_connecting(error: &reqwest::Error) -> Kind {
 fn is_starved(error: &(dyn Error + 'static), url: &Url) -> bool {
     let Some(error) = find::<io::Error>(error) else { return false };
     if error.kind() != io::ErrorKind::AddrNotAvailable {
-        return is_lack(error);
+        return is_out_of_sockets(error);
     }
     // No port was free; but for want of any way to it, an IPv6 address fails alike. The resolver gives none out then.
     match url.host() {
-        Some(Host::Ipv6(address)) => reachability::check(address.into()).is_ok(),
+        Some(Host::Ipv6(address)) => reachability::route_to(address.into()).is_ok(),
         _ => true,
     }
-}
-
-/// Whether an error says that this machine has no file, or no memory, for one more socket.
-pub(super) fn is_lack(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
 fn while_asking(error: &reqwest::Error) -> (Kind, Sent) {
@@ -166,6 +160,8 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]

@@ -189,6 +189,21 @@ impl Kind {
     }
 }
 
+/// Why a line, or a redirect target, is not requested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Its row in the table.
+    pub kind: Kind,
+    /// A sentence for the record.
+    pub message: String,
+}
+
+impl Rejection {
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

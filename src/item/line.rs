@@ -1,12 +1,13 @@
 //! A line as a source yields it, and what of it is echoed in its record.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::Position;
-use super::redact::{cut_before_password, redact};
+use super::redact::{cut_before_password, hide_url, redact};
 
 /// Which line this is: stable over restarts of a durable source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,6 +74,15 @@ impl Text {
     }
 }
 
+/// Deletes lines that no restart will need.
+pub trait Trim: Send + Sync {
+    /// All lines up to this one are done, and the checkpoint says so.
+    ///
+    /// # Errors
+    /// When their storage cannot be freed; the run goes on, as only space is lost.
+    fn trim(&self, through: u64) -> io::Result<()>;
+}
+
 /// What a record repeats of its line.
 #[derive(Debug)]
 pub struct Echo {
@@ -93,6 +103,13 @@ pub enum EchoInput {
     Object(Box<RawValue>),
     /// A line that cannot be repeated (too long, or not UTF-8): its beginning and its length.
     Cut(Box<str>, u64),
+}
+
+impl EchoInput {
+    /// A JSON object whose URL may carry a password: it is hidden.
+    pub(super) fn without_password(raw: &RawValue) -> Self {
+        hide_url(raw).map_or_else(|text| Self::Text(text.into()), Self::Object)
+    }
 }
 
 impl Echo {

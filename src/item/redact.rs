@@ -5,8 +5,6 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::line::EchoInput;
-
 /// Hides what may be a password in a text that may be a URL: everything between the first colon after the scheme and
 /// the last `@`. It hides too much rather than too little, so it is for rejected lines only.
 pub(super) fn redact(text: &str) -> String {
@@ -34,8 +32,8 @@ pub(super) fn cut_before_password(text: &str) -> &str {
     colon.map_or(text, |colon| &text[..authority + colon + 1])
 }
 
-/// The object with the password of its URL hidden; where the URL is not known, the whole text is redacted.
-pub(super) fn hide_url(raw: &RawValue) -> EchoInput {
+/// The object with the password of its URL hidden; `Err` is the whole text redacted, where the URL cannot be found.
+pub(super) fn hide_url(raw: &RawValue) -> Result<Box<RawValue>, String> {
     /// The URL alone, whatever else is wrong.
     #[derive(Deserialize)]
     struct Only<'a> {
@@ -43,22 +41,18 @@ pub(super) fn hide_url(raw: &RawValue) -> EchoInput {
         url: Option<&'a RawValue>,
     }
     let text = raw.get();
-    let url = match serde_json::from_str::<Only<'_>>(text) {
-        Ok(Only { url: Some(url) }) => url,
-        Ok(Only { url: None }) | Err(_) => return EchoInput::Text(redact_json(text).into()),
-    };
+    let url = serde_json::from_str::<Only<'_>>(text).ok().and_then(|only| only.url);
+    let url = url.ok_or_else(|| redact_json(text))?;
     // Decoded first: an escape may stand for any character of a password's surroundings.
-    let Ok(decoded) = serde_json::from_str::<String>(url.get()) else {
-        return EchoInput::Text(redact_json(text).into());
-    };
+    let decoded = serde_json::from_str::<String>(url.get()).map_err(|_| redact_json(text))?;
     let hidden = redact(&decoded);
     if hidden == decoded {
-        return RawValue::from_string(text.to_owned()).map_or_else(|_| EchoInput::Text(text.into()), EchoInput::Object);
+        return Ok(raw.to_owned());
     }
     let start = url.get().as_ptr() as usize - text.as_ptr() as usize;
     let (head, tail) = (&text[..start], &text[start + url.get().len()..]);
     let whole = serde_json::to_string(&hidden).map(|url| format!("{head}{url}{tail}")).and_then(RawValue::from_string);
-    whole.map_or_else(|_| EchoInput::Text("***".into()), EchoInput::Object)
+    whole.map_err(|_| "***".to_owned())
 }
 
 /// Redacts a text that may be JSON, in which a URL's punctuation may be escaped.

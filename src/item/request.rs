@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::line::{Echo, EchoInput};
-use super::redact::{hide_url, redact, redact_json};
+use super::redact::{redact, redact_json};
 use super::target::parse_url;
-use super::{Kind, compact};
+use super::{Kind, Rejection, compact};
 
 /// What is asked of a host.
 #[derive(Clone, Debug)]
@@ -29,21 +29,6 @@ pub struct Extra {
     pub headers: HeaderMap,
     /// The line's body.
     pub body: Option<Bytes>,
-}
-
-/// Why something is not requested.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// Its row in the table.
-    pub kind: Kind,
-    /// A sentence for the record.
-    pub message: String,
-}
-
-impl Rejection {
-    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
-    }
 }
 
 /// Reads one line. The echo comes back either way: it is what the record repeats.
@@ -133,14 +118,14 @@ fn parse_line_object(text: &str) -> (Echo, Result<Request, Rejection>) {
         Ok(object) => object,
         Err(error) => {
             let rejection = Rejection::new(Kind::InvalidRequest, without_place(&error));
-            return (Echo { input: hide_url(&raw), id: None, meta: None }, Err(rejection));
+            return (Echo { input: EchoInput::without_password(&raw), id: None, meta: None }, Err(rejection));
         }
     };
     let (id, meta) = (object.id.map(ToOwned::to_owned), object.meta.map(ToOwned::to_owned));
     let request = request_of(&object);
     let input = match &request {
         Ok(_) => None,
-        Err(_) => Some(hide_url(&raw)),
+        Err(_) => Some(EchoInput::without_password(&raw)),
     };
     (Echo { input: input.unwrap_or(EchoInput::Object(raw)), id, meta }, request)
 }

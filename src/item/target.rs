@@ -2,9 +2,8 @@
 
 use url::Url;
 
-use super::Kind;
 use super::redact::redact;
-use super::request::Rejection;
+use super::{Kind, Rejection};
 
 /// Reads a URL as a line, or a JSON object's `url`, gives it.
 pub(super) fn parse_url(text: &str) -> Result<Url, Rejection> {

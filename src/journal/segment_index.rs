@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Segment;
 use crate::disk::Disk;
-use crate::source::Trim;
+use crate::item::Trim;
 
 /// See the module. There is always a segment, the last one, that is being written.
 #[derive(Debug)]

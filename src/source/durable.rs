@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::chunk_reader::{Chunk, read};
 use super::splitter::{Split, Splitter};
-use super::{Durability, SavedState, Source, Trim, line_stream};
+use super::{Durability, SavedState, Source, line_stream};
 use crate::disk::retry_while_full;
 use crate::error::BoxError;
-use crate::item::{self, DoneRanges, Identity, Line, Text};
+use crate::item::{self, DoneRanges, Identity, Line, Text, Trim};
 use crate::journal::{Batch, Opened, ReadBatch, Reader, SegmentIndex, Writer, WriterState};
 use crate::units::{counted, in_bytes};
 

@@ -12,7 +12,6 @@ mod splitter;
 mod stdin;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +24,7 @@ pub use stdin::Stdin;
 
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Position};
+use crate::item::{DoneRanges, Input, Position, Trim};
 
 /// An open source.
 pub struct Source {
@@ -86,15 +85,6 @@ pub struct SavedState {
     pub min_free: u64,
     /// By path, the lines that are done. A source without files has an empty path.
     pub files: BTreeMap<String, DoneRanges>,
-}
-
-/// Lets go of lines that no restart will ask for.
-pub trait Trim: Send + Sync {
-    /// All lines up to this one are done, and that will be remembered.
-    ///
-    /// # Errors
-    /// When their place cannot be cleared; the run goes on, for nothing is wrong but the room they take.
-    fn trim(&self, through: u64) -> io::Result<()>;
 }
 
 /// A source as configured: `[source.NAME.KIND]`.

@@ -12,7 +12,7 @@ use super::{Checkpoint, DataDir, HostStateRecorder, Settle};
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Receipt;
-use crate::source::Trim;
+use crate::item::Trim;
 
 /// A durable source as the checkpointer knows it.
 pub struct DurableSource {

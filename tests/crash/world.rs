@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
+use fetchd::item::Trim;
 use fetchd::item::{DoneRanges, Text};
 use fetchd::journal::{Batch, ReadBatch, Reader, Writer};
 use fetchd::sink::Next;
-use fetchd::source::Trim;
 use fetchd::state::{Checkpoint, DataDir, SourceState};
 
 use super::disk::SimDisk;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use fetchd::disk::{Disk, RealDisk};
+use fetchd::item::Trim;
 use fetchd::item::{DoneRanges, Text};
 use fetchd::journal::{Batch, TornTail, Writer};
-use fetchd::source::Trim;
 use fetchd::state::{Checkpoint, DataDir, SourceState, SourceStatus, count, inspect};
 use tempfile::TempDir;
 

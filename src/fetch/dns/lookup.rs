@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::answer::{Found, Unresolved, read};
 use super::resolv_conf::ResolvConf;
-use crate::fetch::failure::is_lack;
+use crate::fetch::reachability::is_out_of_sockets;
 use crate::fetch::{DnsConfig, reachability};
 use crate::item::{Kind, Sent};
 
@@ -144,7 +144,7 @@ impl Lookup {
 
 /// Whether this machine has a way to one of the addresses.
 fn has_way(found: &Found) -> bool {
-    matches!(found, Found::Addresses { addresses, .. } if addresses.iter().any(|address| reachability::check(*address).is_ok()))
+    matches!(found, Found::Addresses { addresses, .. } if addresses.iter().any(|address| reachability::route_to(*address).is_ok()))
 }
 
 /// Of two names, or kinds of address, neither is there; that may be believed while it may be of both.
@@ -185,7 +185,7 @@ async fn query(server: SocketAddr, name: &Name, kind: RecordType, limit: Duratio
 fn explain(error: &NetError) -> Unresolved {
     let sent = match error {
         // The UDP port is drawn, several times over, so that all of them were taken is a lack of ports.
-        NetError::Io(error) if is_lack(error) || error.kind() == io::ErrorKind::AddrInUse => Sent::Starved,
+        NetError::Io(error) if is_out_of_sockets(error) || error.kind() == io::ErrorKind::AddrInUse => Sent::Starved,
         _ => Sent::Nothing,
     };
     Unresolved { sent, ..Unresolved::new(Kind::DnsFailed, format!("the look-up failed: {error}")) }

@@ -20,7 +20,7 @@ use reqwest::dns::{Addrs, Resolve, Resolving};
 
 pub use answer::Unresolved;
 
-use super::failure::is_lack;
+use super::reachability::is_out_of_sockets;
 use super::{DnsConfig, Guard, reachability};
 use crate::item::{Kind, Sent};
 use answer::Found;
@@ -117,8 +117,8 @@ fn without_dot(name: &str) -> &str {
 /// Why an IPv6 address is not worth dialling. Dialled without a way to it, it can fail as if all ports were taken; an
 /// IPv4 address cannot.
 fn no_way_to(address: IpAddr) -> Option<Unresolved> {
-    let error = if address.is_ipv6() { reachability::check(address).err()? } else { return None };
-    let sent = if is_lack(&error) { Sent::Starved } else { Sent::Nothing };
+    let error = if address.is_ipv6() { reachability::route_to(address).err()? } else { return None };
+    let sent = if is_out_of_sockets(&error) { Sent::Starved } else { Sent::Nothing };
     let message = format!("no way to {address} was found: {error}");
     Some(Unresolved { kind: Kind::ConnectFailed, message, sent })
 }
