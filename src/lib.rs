@@ -16,6 +16,8 @@
 // What a run is told.
 pub mod cli;
 pub mod config;
+pub mod diagnostics;
+pub mod registry;
 pub mod units;
 
 // What travels, and what stages have in common.

@@ -14,9 +14,9 @@ use assert_cmd::Command;
 use certs::{Authority, self_signed};
 use clap::Parser;
 use fetchd::cli::Cli;
-use fetchd::config::{Config, Report, Written};
-use fetchd::sink::SinkConfig;
-use fetchd::source::SourceConfig;
+use fetchd::config::{Config, Registry, Written};
+use fetchd::diagnostics::Report;
+use fetchd::sink::Target;
 use fetchd::units::{Size, Span};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -168,7 +168,7 @@ fn every_commented_key_is_valid_once_it_is_live() {
         .collect();
     let config = check_with(&live, |_| Some("t0ken".to_owned())).unwrap();
     assert!(config.fetch.proxy.is_some() && config.dns.servers.is_some() && config.tls.ca_file.is_some());
-    assert_eq!(config.hosts["*"].headers["authorization"], "Bearer t0ken");
+    assert_eq!(config.hosts["*"].headers["authorization"].expose(), "Bearer t0ken");
     assert!(config.hosts["api.internal"].client_key.is_some());
 }
 
@@ -534,8 +534,9 @@ fn inputs_and_outputs_of_the_command_line_replace_all_others() {
     let config = arguments(&["-c", path.to_str().unwrap(), "-i", "x", "-i", "-", "-o", "y"]).unwrap();
     let [source] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
     let [sink] = config.sinks.as_slice() else { panic!("{:?}", config.sinks) };
-    assert!(matches!(&source.component, SourceConfig::File(file) if file.paths == [Path::new("x"), Path::new("-")]));
-    assert!(matches!(&sink.component, SinkConfig::Jsonl(jsonl) if jsonl.path == Path::new("y")));
+    let inputs = source.component.inputs();
+    assert_eq!((source.kind, inputs.stdin, inputs.files), ("file", 1, vec![PathBuf::from("x")]));
+    assert_eq!((sink.kind, sink.component.target()), ("jsonl", Target::File(Path::new("y"))));
 }
 
 #[test]
@@ -629,7 +630,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fetchd.toml");
         fs::write(&path, lines.join("\n")).unwrap();
-        let checked = Written::load(Some(&path)).and_then(Written::check);
+        let checked = Written::load(Some(&path), &Registry::default()).and_then(Written::check);
         let run = arguments(&["-c", path.to_str().unwrap()]);
         prop_assert_eq!(checked.as_ref().map_err(ToString::to_string), run.as_ref().map_err(ToString::to_string));
         if let Err(report) = run {
@@ -642,7 +643,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fetchd.toml");
         fs::write(&path, [lines.join("\n").as_bytes(), b"\n", &bytes].concat()).unwrap();
-        if let Err(report) = Written::load(Some(&path)).and_then(Written::check) {
+        if let Err(report) = Written::load(Some(&path), &Registry::default()).and_then(Written::check) {
             prop_assert!(!report.to_string().is_empty());
         }
     }

@@ -49,7 +49,10 @@ fn parts(Load { lines, hosts, .. }: Load) -> Parts {
         let text = Text::Whole(format!("http://h{}.test/item/{n}", n % hosts).into());
         Ok(Input::Line(Line { id, text, position: None }))
     };
-    let style = Style { body: sink::Body::Auto, epoch: jiff::Timestamp::UNIX_EPOCH };
+    let style = Style {
+        content: sink::Content { body: sink::Body::Auto, ..sink::Content::default() },
+        epoch: jiff::Timestamp::UNIX_EPOCH,
+    };
     let sink = Encoded { encoder: Encoder::new(style, Wanted::All, None), text: Vec::new() };
     Parts {
         sources: vec![Source::new(stream::iter((0..lines).map(line)).boxed(), Durability::Ephemeral)],

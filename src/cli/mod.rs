@@ -8,13 +8,14 @@ use clap::{Arg, Args, CommandFactory, Parser, Subcommand};
 
 pub use state::{StateArgs, StateCommand};
 
-use crate::config::{Config, Problem, Report, Written};
+use crate::config::{Config, Registry, Written};
+use crate::diagnostics::{Problem, Report};
 use crate::fetch::FetchConfig;
 use crate::item::parse_header;
 use crate::pipeline::Order;
 use crate::sink::Body;
 use crate::telemetry::{Format, Level, ProgressMode};
-use crate::units::{Concurrency, Network, Rate, Size, Span};
+use crate::units::{Concurrency, Network, Rate, Secret, Size, Span};
 
 /// A stream of URLs in, exactly one result per line out: live, polite, bounded, and nothing lost.
 #[derive(Debug, Parser)]
@@ -180,7 +181,15 @@ impl RunArgs {
     /// # Errors
     /// Every problem there is.
     pub fn config(&self) -> Result<Config, Report> {
-        let mut written = Written::load(self.config.as_deref())?;
+        self.config_with(&Registry::default())
+    }
+
+    /// The same with these kinds of sources and sinks.
+    ///
+    /// # Errors
+    /// Every problem there is.
+    pub fn config_with(&self, registry: &Registry) -> Result<Config, Report> {
+        let mut written = Written::load(self.config.as_deref(), registry)?;
         if let Some(problem) = self.stray_problem() {
             written.report.add(problem);
         }
@@ -228,7 +237,7 @@ impl RunArgs {
         config.network.allow.extend_from_slice(&self.allow);
         for header in &self.header {
             match read_header(header) {
-                Ok((name, value)) => drop(config.headers.insert(name, value)),
+                Ok((name, value)) => drop(config.headers.insert(name, Secret::new(value))),
                 Err(message) => report.add(Problem::general(message)),
             }
         }
@@ -240,7 +249,7 @@ impl RunArgs {
         flags.set("--max-body", "fetch.max_body", &mut fetch.max_body, self.max_body);
         flags.set("--max-redirects", "fetch.max_redirects", &mut fetch.max_redirects, self.max_redirects);
         flags.set("--user-agent", "fetch.user_agent", &mut fetch.user_agent, self.user_agent.clone());
-        flags.set_some("--proxy", "fetch.proxy", &mut fetch.proxy, self.proxy.clone());
+        flags.set_some("--proxy", "fetch.proxy", &mut fetch.proxy, self.proxy.clone().map(Secret::new));
     }
 
     fn level(&self, configured: Level) -> Level {

@@ -1,12 +1,17 @@
 //! Cross-table validation: the bounds of numbers, and combinations of keys that contradict each other.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 
-use super::{Config, Named, Report, files, inputs, outputs, tls};
+use super::bounds::{MOST_AT_ONCE, bounds_of};
+use super::{Config, files, tls};
+use crate::diagnostics::{Report, Section};
+use crate::disk::resolved;
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
-use crate::source::SourceConfig;
-use crate::units::{Concurrency, Size, Span};
+use crate::sink::Target;
+use crate::source::CheckContext;
+use crate::units::{Concurrency, Secret, Size, Span};
 
 /// Adds every problem of the whole to the report.
 pub(super) fn check(config: &Config, most_files: u64, report: &mut Report) {
@@ -17,29 +22,8 @@ pub(super) fn check(config: &Config, most_files: u64, report: &mut Report) {
     headers(config, report);
     tls::check(config, report);
     sources(config, report);
-    outputs::check(config, report);
+    sinks(config, report);
     files::check(config, most_files, report);
-}
-
-/// As many as there are ports.
-const MOST_AT_ONCE: u32 = 65_535;
-
-/// From where to where the whole number of a key can be.
-pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
-    Some(match key {
-        "queue.capacity" => (1, 1 << 20),
-        "queue.window" => (1, 1 << 24),
-        "limits.concurrency" | "limits.max_concurrency" => (1, MOST_AT_ONCE.into()),
-        "health.failures" => (1, 1_000_000),
-        "limits.hosts" => (1, 1 << 24),
-        "fetch.workers" => (1, 65_535),
-        "fetch.threads" => (1, 1024),
-        "fetch.max_redirects" => (0, 100),
-        "retry.retries" => (0, 100),
-        "dns.cache" => (0, 1 << 20),
-        "retry.on_status" => (300, 599),
-        _ => return None,
-    })
 }
 
 fn bounds(config: &Config, report: &mut Report) {
@@ -80,9 +64,6 @@ fn bounds(config: &Config, report: &mut Report) {
     sized("fetch.max_body", config.fetch.max_body, Size(1 << 40));
 }
 
-/// Longer than any run, and short enough that no sum of times overflows.
-pub(super) const LONGEST: Span = Span::secs(365 * 24 * 3600);
-
 fn times(config: &Config, report: &mut Report) {
     let mut positive = |key: &str, span: Span| {
         if span.0.is_zero() {
@@ -104,7 +85,7 @@ fn times(config: &Config, report: &mut Report) {
         report.add_at_keys(&["dns.timeout", "fetch.connect_timeout"], message);
     }
     let mut bounded = |key: &str, span: Span| {
-        if span > LONGEST {
+        if span > Span::LONGEST {
             report.add_at_key(key, format!("`{key}` is {span}; it can be at most a year, `8760h`"));
         }
     };
@@ -182,14 +163,14 @@ fn headers(config: &Config, report: &mut Report) {
                 "`{name}` in `fetch.headers` would go to every host; put it under [hosts.\"example.com\"] as headers = {{ {name} = \"...\" }}"
             );
             report.add_at_key(&key, message);
-        } else if let Err(message) = parse_header(name, value) {
+        } else if let Err(message) = parse_header(name, value.expose()) {
             report.add_at_key(&key, message);
         }
     }
     for (pattern, host) in &config.hosts {
         once_each(&format!("hosts.{pattern}.headers"), &host.headers, report);
         for (name, value) in &host.headers {
-            if let Err(message) = parse_header(name, value) {
+            if let Err(message) = parse_header(name, value.expose()) {
                 report.add_at_key(&format!("hosts.{pattern}.headers.{name}"), message);
             }
         }
@@ -197,13 +178,13 @@ fn headers(config: &Config, report: &mut Report) {
     if let Err(message) = parse_header("user-agent", &config.fetch.user_agent) {
         report.add_at_key("fetch.user_agent", message);
     }
-    if let Some(message) = config.fetch.proxy.as_deref().and_then(wrong_proxy) {
+    if let Some(message) = config.fetch.proxy.as_ref().and_then(|proxy| wrong_proxy(proxy.expose())) {
         report.add_at_key("fetch.proxy", message);
     }
 }
 
 /// Header names do not differ by case, so which of two would win is not for chance to say.
-fn once_each(table: &str, headers: &BTreeMap<String, String>, report: &mut Report) {
+fn once_each(table: &str, headers: &BTreeMap<String, Secret<String>>, report: &mut Report) {
     let mut seen = HashSet::new();
     for name in headers.keys().filter(|name| !seen.insert(name.to_ascii_lowercase())) {
         report
@@ -226,47 +207,47 @@ fn sources(config: &Config, report: &mut Report) {
     if config.sources.is_empty() && report.is_empty() {
         report.add_at_key("source", "there is no source; write for example [source.urls.stdin]");
     }
-    let mut stdins = 0;
+    let context = CheckContext { window_bytes: config.queue.window_bytes, data_dir: config.state.data_dir.as_deref() };
     for source in &config.sources {
-        let key = |kind: &str, key: &str| format!("source.{}.{kind}.{key}", source.name.as_deref().unwrap_or_default());
-        let (place, max_line) = match &source.component {
-            SourceConfig::Stdin(stdin) => {
-                stdins += 1;
-                if stdin.max_journal.0 == 0 {
-                    let message = "`max_journal` is 0, so no line could be accepted; write for example \"4GiB\"";
-                    report.add_at_key(&key("stdin", "max_journal"), message);
-                }
-                (key("stdin", "max_line"), stdin.max_line)
-            }
-            SourceConfig::File(file) => {
-                stdins += inputs::check(file, &|name| key("file", name), report);
-                (key("file", "max_line"), file.max_line)
-            }
-        };
-        longest_line(&place, max_line, config.queue.window_bytes, report);
+        let table = format!("source.{}.{}", source.label(), source.kind);
+        source.component.check(&context, &mut Section::new(table, report));
     }
-    let is_journal =
-        |source: &&Named<SourceConfig>| matches!(&source.component, SourceConfig::Stdin(stdin) if stdin.durable);
-    if let Some(source) = config.sources.iter().find(is_journal)
-        && config.state.data_dir.is_none()
-    {
-        let key = format!("source.{}.stdin.durable", source.name.as_deref().unwrap_or_default());
-        let message = "a durable source needs a place for its journal; write for example [state] with data_dir = \"/var/lib/fetchd\"";
-        report.add_at_key(&key, message);
-    }
+    let stdins: usize = config.sources.iter().map(|source| source.component.inputs().stdin).sum();
     if stdins > 1 {
         report.add_at_key("source", "standard input is read more than once; keep one source or path that reads it");
     }
 }
 
-fn longest_line(place: &str, max_line: Size, window_bytes: Size, report: &mut Report) {
-    if max_line.0 == 0 {
-        report.add_at_key(place, "`max_line` is 0, so every line would be rejected; write for example \"1MiB\"");
+fn sinks(config: &Config, report: &mut Report) {
+    if config.sinks.is_empty() && report.is_empty() {
+        let message = "there is no sink; write for example [sink.results.jsonl] with path = \"results.jsonl\"";
+        report.add_at_key("sink", message);
     }
-    if max_line > window_bytes {
-        let message = format!(
-            "`max_line` of a source is {max_line}, but no line can be longer than `queue.window_bytes` ({window_bytes}); lower it or raise the other"
-        );
-        report.add_at_keys(&[place, "queue.window_bytes"], message);
+    let mut taken = HashMap::new();
+    for sink in &config.sinks {
+        let (name, table) = (sink.label(), format!("sink.{}.{}", sink.label(), sink.kind));
+        sink.component.check(&mut Section::new(table.clone(), report));
+        let (target, key) = match sink.component.target() {
+            Target::Stdout => (PathBuf::from("-"), table),
+            Target::File(path) => (resolved(path), format!("{table}.path")),
+            Target::Elsewhere => continue,
+        };
+        if config.state.has(&target) {
+            report.add_at_key(&key, own_file(sink.component.target(), config));
+        }
+        if let Some(first) = taken.insert(target, name) {
+            let message = format!(
+                "the sinks `{first}` and `{name}` write to the same place, so records would mix; give each its own"
+            );
+            report.add_at_key(&key, message);
+        }
     }
+}
+
+/// Results would be written into what tells the next run what is done.
+fn own_file(target: Target<'_>, config: &Config) -> String {
+    let other = config.state.data_dir.iter().map(|dir| dir.join("results.jsonl")).next().unwrap_or_default();
+    let Target::File(path) = target else { return String::new() };
+    let (path, other) = (path.display(), other.display());
+    format!("`{path}` is a file of the data directory's own; write the results to another, for example \"{other}\"")
 }

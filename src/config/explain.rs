@@ -3,8 +3,8 @@
 
 use toml::de::DeValue;
 
-use super::check::bounds_of;
-use super::keys::{near, tables_with};
+use super::bounds::bounds_of;
+use super::keys::{Keys, near};
 
 /// A value that does not fit, and the key it stands at.
 pub(super) struct Misfit<'a> {
@@ -83,7 +83,7 @@ fn fix(key: &str, message: &str) -> String {
 }
 
 /// A key that the table does not have; `valid` are those it has.
-pub(super) fn unknown_key(table: &str, key: &str, value: &DeValue<'_>, valid: &[&str]) -> String {
+pub(super) fn unknown_key(keys: &Keys, table: &str, key: &str, value: &DeValue<'_>, valid: &[&str]) -> String {
     let unknown = format!("unknown key `{}` in [{table}]", key.escape_debug());
     if let Some(near) = near(key, valid) {
         return format!("{unknown}; did you mean `{near}`?");
@@ -92,7 +92,7 @@ pub(super) fn unknown_key(table: &str, key: &str, value: &DeValue<'_>, valid: &[
         let pattern = format!("{}.{}", start.trim_matches('"'), dotted(key, value));
         return format!("{unknown}; a pattern with dots stands in quotes: [hosts.\"{}\"]", pattern.escape_debug());
     }
-    match tables_with(key).as_slice() {
+    match keys.tables_with(key).as_slice() {
         [] if valid.is_empty() => format!("{unknown}; it has none, so remove it"),
         [] => format!("{unknown}; it has {}", and(valid)),
         elsewhere => format!("{unknown}; write it under {}", or_tables(elsewhere)),
@@ -113,9 +113,9 @@ fn dotted(key: &str, value: &DeValue<'_>) -> String {
 }
 
 /// A name at the top of the file that is no table.
-pub(super) fn unknown_table(name: &str, value: &DeValue<'_>, tables: &[&str]) -> String {
+pub(super) fn unknown_table(keys: &Keys, name: &str, value: &DeValue<'_>, tables: &[&str]) -> String {
     let shown = name.escape_debug();
-    match tables_with(name).as_slice() {
+    match keys.tables_with(name).as_slice() {
         elsewhere @ [_, ..] if !value.is_table() => {
             format!("`{shown}` stands outside of its table; write it under {}", or_tables(elsewhere))
         }

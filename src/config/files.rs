@@ -1,10 +1,10 @@
 //! How many files a configuration can need open at once: requests on the wire, idle connections, its own files, and some
 //! besides. A request has one socket: that of its look-up, then that of its connection.
 
-use super::check::bounds_of;
-use super::{Config, Report};
+use super::Config;
+use super::bounds::bounds_of;
+use crate::diagnostics::Report;
 use crate::open_files::BESIDES;
-use crate::source::SourceConfig;
 use crate::units::{Concurrency, counted, grouped};
 
 /// How many idle connections there can be where this many files can be open, and no key says more.
@@ -39,14 +39,11 @@ pub(super) fn check(config: &Config, most: u64, report: &mut Report) {
     }
 }
 
-/// All but connections. Every file of a source is opened at the start, and kept until it is read; one that is followed
-/// may be open next to the one that it was before. What patterns match nobody can know.
+/// All but connections: the files of sources and sinks, and some besides. How many files a pattern will match is unknown.
 fn others(config: &Config) -> u64 {
-    let read = config.sources.iter().map(|source| match &source.component {
-        SourceConfig::Stdin(_) => 1,
-        SourceConfig::File(file) => file.paths.len() * if file.follow { 2 } else { 1 },
-    });
-    (read.sum::<usize>() + config.sinks.len()) as u64 + BESIDES
+    let sources: u64 = config.sources.iter().map(|source| source.component.open_files()).sum();
+    let sinks: u64 = config.sinks.iter().map(|sink| sink.component.open_files()).sum();
+    sources + sinks + BESIDES
 }
 
 #[cfg(test)]

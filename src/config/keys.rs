@@ -1,70 +1,62 @@
 //! The keys there are, as the components' own structs name them, and how a path of keys is written.
 
-use std::path::PathBuf;
-use std::sync::LazyLock;
-
-use serde_json::Value;
-
-use super::{Config, Named};
-use crate::schedule::HostConfig;
-use crate::sink::{Jsonl, SinkConfig};
-use crate::source::{File, SourceConfig};
+use super::Registry;
+use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
+use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
+use crate::registry::{Key, keys_of};
+use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
+use crate::state::StateConfig;
+use crate::telemetry::LogConfig;
 
 pub(super) const TABLES: [&str; 16] = [
     "source", "queue", "fetch", "limits", "hosts", "retry", "health", "robots", "tls", "dns", "network", "output",
     "sink", "state", "shutdown", "log",
 ];
 
-/// Keys whose values may hold a password, a token, or, in place of its path, a key.
-const SECRET: [&str; 3] = ["headers", "proxy", "client_key"];
+/// The keys that a configuration can have, each with the table that it belongs to.
+pub(super) struct Keys(Vec<(&'static str, Key)>);
 
-/// Every key with the table that it belongs to.
-static KEYS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
-    let mut config = Config::default();
-    config.sources.push(Named::unnamed(SourceConfig::File(File::new(Vec::new()))));
-    config.sinks.push(Named::unnamed(SinkConfig::Jsonl(Jsonl::new(PathBuf::new()))));
-    config.hosts.insert("*".to_owned(), HostConfig::default());
-    let mut keys = Vec::new();
-    for table in TABLES {
-        let component = match table {
-            "source" => serde_json::to_value(&config.sources),
-            "sink" => serde_json::to_value(&config.sinks),
-            _ => serde_json::to_value(&config).map(|mut config| config[table].take()),
+impl Keys {
+    /// The keys of all tables, and of these kinds.
+    pub fn of(registry: &Registry) -> Self {
+        let tables: [(&str, Vec<Key>); 14] = [
+            ("queue", keys_of::<QueueConfig>()),
+            ("fetch", keys_of::<FetchConfig>()),
+            ("limits", keys_of::<LimitsConfig>()),
+            ("hosts", keys_of::<HostConfig>()),
+            ("retry", keys_of::<RetryConfig>()),
+            ("health", keys_of::<HealthConfig>()),
+            ("robots", keys_of::<RobotsConfig>()),
+            ("tls", keys_of::<TlsConfig>()),
+            ("dns", keys_of::<DnsConfig>()),
+            ("network", keys_of::<NetworkConfig>()),
+            ("output", keys_of::<OutputConfig>()),
+            ("state", keys_of::<StateConfig>()),
+            ("shutdown", keys_of::<ShutdownConfig>()),
+            ("log", keys_of::<LogConfig>()),
+        ];
+        let sources = registry.sources.iter().map(|kind| ("source", kind.keys()));
+        let sinks = registry.sinks.iter().map(|kind| ("sink", kind.keys()));
+        let all = tables.into_iter().chain(sources).chain(sinks);
+        Self(all.flat_map(|(table, keys)| keys.into_iter().map(move |key| (table, key))).collect())
+    }
+
+    /// The tables with a key of this name.
+    pub fn tables_with(&self, name: &str) -> Vec<&'static str> {
+        let mut tables: Vec<_> =
+            TABLES.into_iter().filter(|table| self.0.iter().any(|(of, key)| of == table && key.name == name)).collect();
+        tables.dedup();
+        tables
+    }
+
+    /// Whether the value of a key of this name may be shown: it is, or almost is, a key that holds no secret.
+    pub fn is_shown(&self, name: &str) -> bool {
+        let (likeness, near) = match nearest(name, self.0.iter().map(|(_, key)| key.name)) {
+            Some(nearest) => nearest,
+            None => return false,
         };
-        collect(table, &component.unwrap_or_default(), &mut keys);
+        likeness > 0.9 && !self.0.iter().any(|(_, key)| key.name == near && key.is_secret)
     }
-    keys
-});
-
-fn collect(table: &str, component: &Value, keys: &mut Vec<(String, String)>) {
-    match component {
-        Value::Array(all) => all.iter().for_each(|named| collect(table, &named["component"], keys)),
-        Value::Object(entries) => {
-            for (key, value) in entries {
-                match value {
-                    // One level down: the kind of a source or sink, or the pattern of a host.
-                    Value::Object(_) if matches!(table, "source" | "sink" | "hosts") && key != "headers" => {
-                        collect(table, value, keys);
-                    }
-                    _ => keys.push((table.to_owned(), key.clone())),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The tables with a key of this name.
-pub(super) fn tables_with(key: &str) -> Vec<&'static str> {
-    let mut tables: Vec<_> = KEYS.iter().filter(|(_, name)| name == key).map(|(table, _)| table.as_str()).collect();
-    tables.dedup();
-    tables
-}
-
-/// Whether the value of a key of this name may be shown: it is, or almost is, a key that holds no secret.
-pub(super) fn is_shown(key: &str) -> bool {
-    let names = KEYS.iter().map(|(_, name)| name.as_str());
-    nearest(key, names).is_some_and(|(likeness, near)| likeness > 0.9 && !SECRET.contains(&near))
 }
 
 /// The name most like this one, if it is like it.

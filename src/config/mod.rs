@@ -1,43 +1,42 @@
 //! The configuration: the components' own tables side by side. What was written is read with every problem noted, then
 //! overridden by flags, completed, and checked as a whole; only then is anything opened.
 
+mod bounds;
 mod check;
 mod explain;
 mod files;
-mod inputs;
 mod keys;
-mod outputs;
 mod parse;
 mod prescan;
-mod problem;
 mod prune;
 mod read;
 mod redact;
 mod tls;
 
 use std::collections::BTreeMap;
+use std::ops::BitOr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use problem::{Problem, Report};
-
+use crate::diagnostics::{Problem, Report};
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
-use crate::item::CHUNK;
+use crate::item::{CHUNK, Needs};
 use crate::open_files;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
+use crate::registry::{Kind, Named};
 use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
-use crate::sink::{Jsonl, SinkConfig, Stdout};
-use crate::source::{File, SourceConfig, Stdin};
+use crate::sink::{self, Content, SinkConfig};
+use crate::source::{self, SourceConfig};
 use crate::state::StateConfig;
 use crate::telemetry::LogConfig;
-use crate::units::{Concurrency, Size, Span};
+use crate::units::{Concurrency, Secret, Size, Span};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
     /// `[source.NAME.KIND]`
-    pub sources: Vec<Named<SourceConfig>>,
+    pub sources: Vec<Named<dyn SourceConfig>>,
     /// `[queue]`
     pub queue: QueueConfig,
     /// `[fetch]`
@@ -61,7 +60,7 @@ pub struct Config {
     /// `[output]`
     pub output: OutputConfig,
     /// `[sink.NAME.KIND]`
-    pub sinks: Vec<Named<SinkConfig>>,
+    pub sinks: Vec<Named<dyn SinkConfig>>,
     /// `[state]`
     pub state: StateConfig,
     /// `[shutdown]`
@@ -69,22 +68,7 @@ pub struct Config {
     /// `[log]`
     pub log: LogConfig,
     /// `-H`: headers for the hosts of the lines' own URLs.
-    pub headers: BTreeMap<String, String>,
-}
-
-/// A component with the name that the configuration gives it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Named<T> {
-    /// Absent for a component that no configuration names.
-    pub name: Option<String>,
-    /// The component.
-    pub component: T,
-}
-
-impl<T> Named<T> {
-    fn unnamed(component: T) -> Self {
-        Self { name: None, component }
-    }
+    pub headers: BTreeMap<String, Secret<String>>,
 }
 
 /// The limits of a host that nothing else is said of.
@@ -96,7 +80,7 @@ pub const ANY_HOST_MAX_CONCURRENCY: u32 = 64;
 impl Default for Config {
     fn default() -> Self {
         Self {
-            sources: vec![Named::unnamed(SourceConfig::Stdin(Stdin::default()))],
+            sources: vec![source::standard_input()],
             queue: QueueConfig::default(),
             fetch: FetchConfig::default(),
             limits: LimitsConfig::default(),
@@ -108,12 +92,28 @@ impl Default for Config {
             dns: DnsConfig::default(),
             network: NetworkConfig::default(),
             output: OutputConfig::default(),
-            sinks: vec![Named::unnamed(SinkConfig::Stdout(Stdout::default()))],
+            sinks: vec![sink::standard_output()],
             state: StateConfig::default(),
             shutdown: ShutdownConfig::default(),
             log: LogConfig::default(),
             headers: BTreeMap::new(),
         }
+    }
+}
+
+/// The kinds of sources and sinks that a configuration can name.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    /// The kinds of sources.
+    pub sources: Vec<Kind<dyn SourceConfig>>,
+    /// The kinds of sinks.
+    pub sinks: Vec<Kind<dyn SinkConfig>>,
+}
+
+impl Default for Registry {
+    /// The kinds that fetchd has.
+    fn default() -> Self {
+        Self { sources: source::KINDS.to_vec(), sinks: sink::KINDS.to_vec() }
     }
 }
 
@@ -131,19 +131,24 @@ impl Written {
     ///
     /// # Errors
     /// When the file cannot be read at all.
-    pub fn load(path: Option<&Path>) -> Result<Self, Report> {
+    pub fn load(path: Option<&Path>, registry: &Registry) -> Result<Self, Report> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).map_err(|error| {
             let mut report = Report::default();
             report.add(Problem::general(format!("cannot read the configuration {}: {error}", path.display())));
             report
         })?;
-        Ok(Self::parse(path, &text, |name| std::env::var(name).ok()))
+        Ok(Self::parse_with(registry, path, &text, |name| std::env::var(name).ok()))
     }
 
     /// Reads a text as the content of `path`, with `${NAME}` taken from `env`.
     pub fn parse(path: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Self {
-        read::read(path, text, &env)
+        Self::parse_with(&Registry::default(), path, text, env)
+    }
+
+    /// The same with these kinds of sources and sinks.
+    pub fn parse_with(registry: &Registry, path: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Self {
+        read::read(registry, path, text, &env)
     }
 
     /// Completes and checks the whole, for a process that may open as many files as this one.
@@ -159,23 +164,26 @@ impl Written {
 }
 
 impl Config {
-    /// One file source that reads these paths replaces all sources.
+    /// One source that reads these paths replaces all sources.
     pub fn set_input(&mut self, paths: Vec<PathBuf>) {
-        let source = match paths.as_slice() {
-            [only] if only == Path::new("-") => SourceConfig::Stdin(Stdin::default()),
-            _ => SourceConfig::File(File::new(paths)),
-        };
-        self.sources = vec![Named::unnamed(source)];
+        self.sources = vec![source::reading(paths)];
     }
 
-    /// One sink replaces all sinks; `-` is standard output.
+    /// One sink that writes to this path replaces all sinks.
     pub fn set_output(&mut self, path: PathBuf) {
-        let sink = if path == Path::new("-") {
-            SinkConfig::Stdout(Stdout::default())
-        } else {
-            SinkConfig::Jsonl(Jsonl::new(path))
-        };
-        self.sinks = vec![Named::unnamed(sink)];
+        self.sinks = vec![sink::writing(path)];
+    }
+
+    /// What all sinks and sources together need of responses.
+    pub fn needs(&self) -> Needs {
+        let content = self.content();
+        let sinks = self.sinks.iter().map(|sink| sink.component.needs(&content));
+        sinks.chain(self.sources.iter().map(|source| source.component.needs())).fold(Needs::default(), Needs::bitor)
+    }
+
+    /// What `[output]` says of the content of records.
+    pub fn content(&self) -> Content {
+        Content { body: self.output.body, headers: self.output.headers, digest: self.output.digest }
     }
 
     /// Gives every key that follows from others the value that it then has.

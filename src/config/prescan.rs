@@ -8,14 +8,15 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{TABLES, is_shown, name};
-use super::problem::Problem;
+use super::keys::{Keys, TABLES, name};
+use crate::diagnostics::Problem;
 
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What the walk found.
 pub(super) struct Prescan<'a> {
     env: Env<'a>,
+    keys: &'a Keys,
     /// Where each key's value stands, by the key's path.
     pub places: HashMap<String, Range<usize>>,
     /// Values that no report may show.
@@ -28,9 +29,9 @@ pub(super) struct Prescan<'a> {
 
 impl<'a> Prescan<'a> {
     /// Walks the file.
-    pub fn of(root: &mut DeTable<'_>, env: Env<'a>) -> Self {
+    pub fn of(root: &mut DeTable<'_>, env: Env<'a>, keys: &'a Keys) -> Self {
         let (places, hidden, expanded, problems) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut prescan = Self { env, places, hidden, expanded, problems };
+        let mut prescan = Self { env, keys, places, hidden, expanded, problems };
         prescan.table(&[], Visibility::Shown, root);
         prescan
     }
@@ -39,7 +40,7 @@ impl<'a> Prescan<'a> {
         for (key, value) in table.iter_mut() {
             let path = [path, &[key.get_ref()]].concat();
             self.places.insert(path.join("."), value.span());
-            self.value(&path, visibility.of(&path, value.get_ref()), value);
+            self.value(&path, visibility.of(&path, value.get_ref(), self.keys), value);
         }
     }
 
@@ -75,12 +76,12 @@ enum Visibility {
 }
 
 impl Visibility {
-    fn of(self, path: &[&str], value: &DeValue<'_>) -> Self {
+    fn of(self, path: &[&str], value: &DeValue<'_>, keys: &Keys) -> Self {
         let harmless = match (path, value) {
             (["source" | "sink" | "hosts", _] | ["source" | "sink", _, _], DeValue::Table(_)) => true,
             ([table], DeValue::Table(_)) => TABLES.contains(table),
             (_, DeValue::Table(_)) => false,
-            ([.., key], _) => is_shown(key),
+            ([.., key], _) => keys.is_shown(key),
             ([], _) => true,
         };
         if self == Self::Shown && harmless { Self::Shown } else { Self::Hidden }

@@ -11,23 +11,26 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::explain::{self, Misfit, Origin, misfit, ticked};
-use super::keys::{TABLES, name, near};
+use super::keys::{Keys, TABLES, name, near};
 use super::parse::{Unparsed, parseable};
 use super::prescan::{Env, Prescan};
 use super::prune::{Pruned, prune};
 use super::redact::{by_line, redact};
-use super::{Config, Named, Problem, Report, Written};
+use super::{Config, Registry, Written};
+use crate::diagnostics::{Problem, Report};
+use crate::registry::{Kind, Named};
 use crate::schedule::HostConfig;
-use crate::sink::SinkConfig;
-use crate::source::SourceConfig;
 
 type Table<'i> = Spanned<DeValue<'i>>;
 
-pub(super) fn read(path: &Path, text: &str, env: Env<'_>) -> Written {
+pub(super) fn read(registry: &Registry, path: &Path, text: &str, env: Env<'_>) -> Written {
+    let keys = Keys::of(registry);
     let (parseable, unparsed) = parseable(text);
     let (mut root, _) = DeTable::parse_recoverable(&parseable);
-    let prescan = Prescan::of(root.get_mut(), env);
+    let prescan = Prescan::of(root.get_mut(), env, &keys);
     let mut reader = Reader {
+        registry,
+        keys: &keys,
         problems: Vec::new(),
         expanded: prescan.expanded,
         hidden: prescan.hidden,
@@ -35,7 +38,7 @@ pub(super) fn read(path: &Path, text: &str, env: Env<'_>) -> Written {
     };
     if !unparsed.is_empty() {
         // A value that the parser gave up is nowhere in its tree.
-        reader.hidden.extend(by_line(text));
+        reader.hidden.extend(by_line(text, &keys));
     }
     for problem in prescan.problems {
         reader.add(problem.span.unwrap_or_default(), problem.message);
@@ -53,21 +56,23 @@ pub(super) fn read(path: &Path, text: &str, env: Env<'_>) -> Written {
     Written { config, report }
 }
 
-struct Reader {
+struct Reader<'r> {
+    registry: &'r Registry,
+    keys: &'r Keys,
     problems: Vec<Problem>,
     expanded: Vec<Range<usize>>,
     hidden: Vec<Range<usize>>,
     unparsed: Vec<Range<usize>>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn config(&mut self, root: DeTable<'_>) -> Config {
         let mut config = Config::default();
         for (key, value) in root {
             let name = key.get_ref().to_string();
             match name.as_str() {
-                "source" => config.sources = self.components("source", value, SourceConfig::KINDS, source_of),
-                "sink" => config.sinks = self.components("sink", value, SinkConfig::KINDS, sink_of),
+                "source" => config.sources = self.components("source", value, &self.registry.sources),
+                "sink" => config.sinks = self.components("sink", value, &self.registry.sinks),
                 "hosts" => config.hosts = self.hosts(value),
                 "queue" => self.component(&name, value, &mut config.queue),
                 "fetch" => self.component(&name, value, &mut config.fetch),
@@ -82,7 +87,7 @@ impl Reader {
                 "state" => self.component(&name, value, &mut config.state),
                 "shutdown" => self.component(&name, value, &mut config.shutdown),
                 "log" => self.component(&name, value, &mut config.log),
-                _ => self.add(key.span(), explain::unknown_table(&name, value.get_ref(), &TABLES)),
+                _ => self.add(key.span(), explain::unknown_table(self.keys, &name, value.get_ref(), &TABLES)),
             }
         }
         config
@@ -105,19 +110,16 @@ impl Reader {
     }
 
     /// Reads `[source.NAME.KIND]` or `[sink.NAME.KIND]`: each name has one kind.
-    fn components<T>(
-        &mut self,
-        what: &str,
-        value: Table<'_>,
-        kinds: &[&str],
-        of: impl Fn(&str, ValueDeserializer<'_>) -> Option<Result<T, toml::de::Error>>,
-    ) -> Vec<Named<T>> {
+    fn components<C: ?Sized>(&mut self, what: &str, value: Table<'_>, kinds: &[Kind<C>]) -> Vec<Named<C>> {
+        let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
         let mut components = Vec::new();
         for (key, value) in self.entries(what, value) {
-            let Some((kind, table)) = self.only_kind(what, &key, value, kinds) else { continue };
-            let place = name(&[what, key.get_ref(), &kind]);
-            let read = self.table(&place, table, |table| of(&kind, table).unwrap_or_else(no_such_kind));
-            components.extend(read.map(|component| Named { name: Some(key.into_inner().into_owned()), component }));
+            let Some((kind, table)) = self.only_kind(what, &key, value, &names) else { continue };
+            let Some(kind) = kinds.iter().find(|known| known.name == kind) else { continue };
+            let place = name(&[what, key.get_ref(), kind.name]);
+            let component = self.table(&place, table, |table| kind.read(table));
+            let name = Some(key.into_inner().into_owned());
+            components.extend(component.map(|component| Named { name, kind: kind.name, component }));
         }
         components
     }
@@ -202,7 +204,7 @@ impl Reader {
             let (key, within) = path.split_last()?;
             let table = if within.is_empty() { place.to_owned() } else { format!("{place}.{}", name(within)) };
             let valid = error.message().rsplit_once(", expected ").map_or_else(Vec::new, |(_, valid)| ticked(valid));
-            self.add(pruned.key.clone(), explain::unknown_key(&table, key, &pruned.value, &valid));
+            self.add(pruned.key.clone(), explain::unknown_key(self.keys, &table, key, &pruned.value, &valid));
             return near(key, &valid).map(str::to_owned);
         }
         let origin = match () {
@@ -231,17 +233,4 @@ impl Reader {
             self.problems.push(Problem::at(span, message));
         }
     }
-}
-
-fn source_of(kind: &str, table: ValueDeserializer<'_>) -> Option<Result<SourceConfig, toml::de::Error>> {
-    SourceConfig::read(kind, table)
-}
-
-fn sink_of(kind: &str, table: ValueDeserializer<'_>) -> Option<Result<SinkConfig, toml::de::Error>> {
-    SinkConfig::read(kind, table)
-}
-
-/// A kind that is listed but not read is a fault of the component's file; it shows as an error at its table.
-fn no_such_kind<T>() -> Result<T, toml::de::Error> {
-    Err(serde::de::Error::custom("this kind cannot be read"))
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::keys::is_shown;
+use super::keys::Keys;
 
 /// The text with the bytes of these ranges replaced.
 pub(super) fn redact(text: &str, hidden: &[Range<usize>]) -> String {
@@ -17,19 +17,19 @@ pub(super) fn redact(text: &str, hidden: &[Range<usize>]) -> String {
 }
 
 /// What to hide by the look of the lines: everything but table headers and keys known to hold no secret.
-pub(super) fn by_line(text: &str) -> Vec<Range<usize>> {
+pub(super) fn by_line(text: &str, keys: &Keys) -> Vec<Range<usize>> {
     let mut hidden = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let end = start + line.len();
-        hidden.extend(harmful(line).map(|from| start + from..end));
+        hidden.extend(harmful(line, keys).map(|from| start + from..end));
         start = end;
     }
     hidden
 }
 
 /// From where on a line may not be shown.
-fn harmful(line: &str) -> Option<usize> {
+fn harmful(line: &str, keys: &Keys) -> Option<usize> {
     let blank = line.trim().is_empty() || line.trim_start().starts_with('#');
     let header = line.trim_start().starts_with('[') && !line.contains('=');
     if blank || header {
@@ -43,7 +43,7 @@ fn harmful(line: &str) -> Option<usize> {
         if from == 0 && key.is_none() {
             return Some(0);
         }
-        if !key.is_some_and(is_shown) {
+        if !key.is_some_and(|key| keys.is_shown(key)) {
             return Some(sign + 1);
         }
         from = sign + 1;

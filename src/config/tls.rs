@@ -1,7 +1,8 @@
 //! `[tls]` and what `[hosts]` says of TLS: where it may stand, and whether its files can be used. They are read here as
 //! the run reads them, so that both accept the same.
 
-use super::{Config, Report};
+use super::Config;
+use crate::diagnostics::Report;
 use crate::fetch::{Unusable, read_authorities, read_identity};
 use crate::schedule::HostConfig;
 
@@ -26,8 +27,8 @@ fn every_host(host: &HostConfig, report: &mut Report) {
         let message = "`hosts.\"*\".insecure` would verify no certificate at all; name the host, for example [hosts.\"device.internal\"]";
         report.add_at_key("hosts.*.insecure", message);
     }
-    let given = [("client_cert", &host.client_cert), ("client_key", &host.client_key)];
-    if let Some((key, _)) = given.iter().find(|(_, path)| path.is_some()) {
+    let given = [("client_cert", host.client_cert.is_some()), ("client_key", host.client_key.is_some())];
+    if let Some((key, _)) = given.iter().find(|(_, is_given)| *is_given) {
         let message = format!(
             "`hosts.\"*\".{key}` would tell every server that asks who you are; name the host, for example [hosts.\"api.internal\"]"
         );
@@ -45,7 +46,7 @@ fn identity(pattern: &str, host: &HostConfig, report: &mut Report) {
         (Some(_), None) => add("client_cert", alone("client_cert", "client_key")),
         (None, Some(_)) => add("client_key", alone("client_key", "client_cert")),
         (Some(cert), Some(key)) => {
-            if let Err(fault @ Unusable { key, .. }) = read_identity(cert, key) {
+            if let Err(fault @ Unusable { key, .. }) = read_identity(cert, key.expose()) {
                 add(key, fault.sentence(&format!("hosts.\"{pattern}\"")));
             }
         }

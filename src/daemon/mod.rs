@@ -21,25 +21,29 @@ use url::Url;
 pub use state::state;
 
 use crate::cli::RunArgs;
-use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config};
+use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config, Registry};
 use crate::error::{BoxError, Error};
-use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Keep, Resolver, Verify};
+use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Resolver, Verify};
 use crate::hosts::HostPattern;
-use crate::item::CHUNK;
+use crate::item::{BodyNeed, CHUNK};
 use crate::open_files;
 use crate::pipeline::{self, End, FailFast, Parts, Settings, Status};
 use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
-use crate::sink::Body;
-use crate::source::{Source, SourceConfig};
+use crate::source::Source;
 use crate::telemetry::{self, Logs, Progress, ProgressMode, Stats, Summary};
 use crate::units::Concurrency;
 
 /// Runs as the arguments and the configuration say; the number is the exit code.
 pub async fn run(args: &RunArgs) -> u8 {
+    run_with(args, &Registry::default()).await
+}
+
+/// The same with these kinds of sources and sinks.
+pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     // One that comes before the outputs are open would end the process. If it cannot be heard, they say so.
     let _reopen = signal(SignalKind::user_defined1());
     let raised = open_files::raise_limit();
-    let config = match args.config() {
+    let config = match args.config_with(registry) {
         Ok(config) => config,
         Err(report) => {
             // Nothing is set up yet, not even a log.
@@ -96,8 +100,8 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
     let proxy_host = config
         .fetch
         .proxy
-        .as_deref()
-        .and_then(|proxy| Url::parse(proxy).ok())
+        .as_ref()
+        .and_then(|proxy| Url::parse(proxy.expose()).ok())
         .and_then(|url| url.host_str().map(str::to_owned));
     if proxy_host.is_some() {
         tracing::info!(
@@ -113,9 +117,7 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
         headers: HeaderTable::new(&config.fetch, hosts, &config.headers)?,
         tls: config.tls.clone(),
         hosts: host_tls(config),
-        keep: keep(config),
-        show_headers: config.output.headers,
-        digest: config.output.digest,
+        needs: config.needs(),
         idle_per_host: widest_host(config) as usize,
     };
     Http::new(&config.fetch, settings, guard, &resolver)
@@ -133,12 +135,6 @@ fn host_tls(config: &Config) -> Vec<(HostPattern, HostTls)> {
         identity: host.client_cert.clone().zip(host.client_key.clone()).map(|(cert, key)| IdentityFiles { cert, key }),
     };
     config.hosts.iter().filter_map(|(text, host)| Some((text.parse().ok()?, of(host)))).collect()
-}
-
-/// Bodies are kept if any sink shows them.
-fn keep(config: &Config) -> Keep {
-    let shown = config.sinks.iter().any(|sink| sink.component.body().unwrap_or(config.output.body) != Body::None);
-    if shown { Keep::Bodies } else { Keep::Nothing }
 }
 
 /// The most requests at once that some host may have.
@@ -193,7 +189,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
             deadline: config.fetch.deadline.0,
             max_redirects: config.fetch.max_redirects,
             idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,
-            largest_body: if keep(config) == Keep::Bodies { config.fetch.max_body.0 } else { CHUNK },
+            largest_body: if config.needs().body == BodyNeed::Decoded { config.fetch.max_body.0 } else { CHUNK },
             seed: fastrand::u64(..),
         },
     }
@@ -235,7 +231,7 @@ fn total_bytes(sources: &[Source]) -> Option<u64> {
 
 /// The first thing that people do is to start the program and wait.
 fn hint(config: &Config) {
-    let reads_stdin = config.sources.iter().any(|source| matches!(source.component, SourceConfig::Stdin(_)));
+    let reads_stdin = config.sources.iter().any(|source| source.component.inputs().stdin > 0);
     if reads_stdin && io::stdin().is_terminal() {
         tracing::info!(
             "reading URLs from the terminal, one a line; end with Ctrl-D (or give a file with -i, or pipe them in)"

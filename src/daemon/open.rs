@@ -10,12 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::wrappers::SignalStream;
 
 use super::{http, preflight};
-use crate::config::{Config, Named};
+use crate::config::Config;
 use crate::disk::{Disk, OutputPosition, RealDisk};
 use crate::error::{BoxError, Chain, Error};
 use crate::item::{DoneRanges, Identity};
 use crate::open_files;
 use crate::pipeline::Parts;
+use crate::registry::Named;
 use crate::sink::{self, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style};
 use crate::source::{Durability, SavedState, Source, SourceConfig};
 use crate::state::{Checkpoint, Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
@@ -59,7 +60,7 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
 
 /// Opens the sinks, and puts them in the order in which they are to get records.
 fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) -> Result<Vec<Opened>, Error> {
-    let style = Style { body: config.output.body, epoch: Timestamp::now() };
+    let style = Style { content: config.content(), epoch: Timestamp::now() };
     let mut sinks = Vec::new();
     for sink in &config.sinks {
         let name = sink.name.as_deref();
@@ -85,17 +86,16 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
 /// Up to where the output of a sink is accounted for. One that got another name is known by its file: the records in it
 /// are still the results of their lines.
 fn positions_of<'a>(
-    sink: &Named<SinkConfig>,
+    sink: &Named<dyn SinkConfig>,
     config: &Config,
     disk: &dyn Disk,
     state: &'a DataDir,
 ) -> Option<&'a Vec<OutputPosition>> {
     let known = &state.checkpoint.sinks;
-    let SinkConfig::Jsonl(jsonl) = &sink.component else { return None };
     let is_name_of = |name: &str| config.sinks.iter().any(|sink| sink.name.as_deref().unwrap_or_default() == name);
     known.get(sink.name.as_deref().unwrap_or_default()).or_else(|| {
         let mut others = known.iter().filter(|(name, _)| !is_name_of(name));
-        let is_it = |position: &OutputPosition| jsonl.has(disk, position.file);
+        let is_it = |position: &OutputPosition| sink.component.has_file(disk, position.file);
         others.find(|(_, positions)| positions.iter().any(is_it)).map(|(_, positions)| positions)
     })
 }
@@ -138,7 +138,8 @@ fn recover(state: &mut DataDir, sinks: &mut [Opened]) -> Result<(), BoxError> {
 fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
     for source in &config.sources {
         let name = source.name.as_deref().unwrap_or_default();
-        let (kind, known) = (source.component.durable_kind(), state.checkpoint.sources.get(name));
+        let kind = source.component.is_durable().then_some(source.kind);
+        let known = state.checkpoint.sources.get(name);
         match (kind, known) {
             (Some(kind), None) => {
                 let new = SourceState { kind: kind.to_owned(), files: BTreeMap::new() };
@@ -158,17 +159,10 @@ fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
     Ok(())
 }
 
-/// Who gives a data directory may think that everything is safe in it.
-fn say_what_is_not_remembered(source: &Named<SourceConfig>, dir: &Path) {
-    let (name, dir) = (source.name.as_deref().unwrap_or("stdin"), dir.display());
-    match &source.component {
-        SourceConfig::Stdin(_) => tracing::info!(
-            "{dir} remembers no lines of standard input; with `durable = true` in [source.{name}.stdin] they are kept until they are done"
-        ),
-        SourceConfig::File(_) => {
-            tracing::info!("{dir} remembers no lines that come out of a pipe; those of regular files it does");
-        }
-    }
+/// A data directory alone does not make every source durable.
+fn say_what_is_not_remembered(source: &Named<dyn SourceConfig>, dir: &Path) {
+    let why = source.component.why_not_durable(source.name.as_deref().unwrap_or(source.kind));
+    tracing::info!("{} {why}", dir.display());
 }
 
 /// Notes where files begin of which nothing is known yet: renamed before the next checkpoint, they would not be found.
@@ -176,15 +170,15 @@ fn remember_files(config: &Config, state: &mut DataDir) {
     for source in &config.sources {
         let name = source.name.as_deref().unwrap_or_default();
         let Some(known) = state.checkpoint.sources.get_mut(name) else { continue };
-        for (path, first) in source.component.begins() {
+        for (path, first) in source.component.first_positions() {
             known.files.entry(path).or_insert_with(|| DoneRanges::before(first));
         }
     }
 }
 
-fn open_source(source: &Named<SourceConfig>, config: &Config, state: Option<&DataDir>) -> Result<Source, Error> {
+fn open_source(source: &Named<dyn SourceConfig>, config: &Config, state: Option<&DataDir>) -> Result<Source, Error> {
     let name = source.name.as_deref();
-    let saved = state.filter(|_| source.component.durable_kind().is_some()).map(|state| SavedState {
+    let saved = state.filter(|_| source.component.is_durable()).map(|state| SavedState {
         state_id: Arc::clone(&state.checkpoint.state_id),
         disk: Arc::clone(&state.disk),
         dir: state.dir.join("journal").join(name.unwrap_or_default()),

@@ -9,17 +9,17 @@ use bytes::{Buf, Bytes};
 use futures::{Stream, TryStreamExt};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, ReadBuf};
 
+use super::Oversize;
 use super::chunks::Chunks;
 use super::decode::{Coding, decoder};
-use super::{Keep, Oversize};
-use crate::item::{Attempt, Body, CHUNK, Failure, Kind, Reservation, Sent};
+use crate::item::{Attempt, Body, BodyNeed, CHUNK, Failure, Kind, Reservation, Sent};
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyRules {
     pub max_body: u64,
     pub oversize: Oversize,
-    pub keep: Keep,
+    pub body: BodyNeed,
     pub digest: bool,
 }
 
@@ -122,7 +122,7 @@ struct Receiver {
 impl Receiver {
     fn new(rules: BodyRules, reservation: Reservation, length: Option<u64>) -> Self {
         let expected = length.unwrap_or(0).min(CHUNK).min(rules.max_body);
-        let capacity = if rules.keep == Keep::Bodies { usize::try_from(expected).unwrap_or(0) } else { 0 };
+        let capacity = if rules.body == BodyNeed::Decoded { usize::try_from(expected).unwrap_or(0) } else { 0 };
         Self {
             rules,
             reservation,
@@ -145,7 +145,7 @@ impl Receiver {
         if let Some(digest) = &mut self.digest {
             digest.update(chunk);
         }
-        if self.rules.keep == Keep::Bodies {
+        if self.rules.body == BodyNeed::Decoded {
             self.store(chunk)?;
         }
         self.truncated = !surplus.is_empty();
@@ -170,7 +170,7 @@ impl Receiver {
         let sha256 = self.digest.take().and_then(|digest| digest.finish().as_ref().try_into().ok());
         self.data.shrink_to_fit();
         let data = Bytes::from(self.data);
-        let reservation = (self.rules.keep == Keep::Bodies).then_some(self.reservation);
+        let reservation = (self.rules.body == BodyNeed::Decoded).then_some(self.reservation);
         Body { data, bytes: self.bytes, sha256, truncated: self.truncated, reservation }
     }
 }

@@ -10,6 +10,7 @@ use super::{FetchConfig, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::{HostPattern, Patterns, host_name, port_of};
 use crate::item::{Connection, CredentialScope, Job, POOL_IDLE_TIMEOUT};
+use crate::units::Secret;
 
 /// The bytes that an HTTP/2 server may send before they are read: of one body, and of all bodies of a connection.
 const HTTP2_WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
@@ -39,7 +40,7 @@ pub struct IdentityFiles {
     /// The certificate, and those that lead to its authority.
     pub cert: PathBuf,
     /// Its key.
-    pub key: PathBuf,
+    pub key: Secret<PathBuf>,
 }
 
 /// The clients of a run, by host.
@@ -114,7 +115,7 @@ fn identities(hosts: &[(HostPattern, HostTls)]) -> Result<Vec<Identity>, BoxErro
     for (pattern, host) in hosts {
         let Some(files) = &host.identity else { continue };
         if all.iter().all(|known| known.files != *files) {
-            let read = read_identity(&files.cert, &files.key)
+            let read = read_identity(&files.cert, files.key.expose())
                 .map_err(|fault| fault.sentence(&format!("hosts.\"{pattern}\"")))?;
             all.push(Identity { files: files.clone(), read });
         }
@@ -199,7 +200,7 @@ impl<'a> Recipe<'a> {
         };
         if let Some(proxy) = &self.fetch.proxy {
             // Names are the proxy's business, also with SOCKS.
-            let proxy = url::Url::parse(proxy)?.as_str().replacen("socks5://", "socks5h://", 1);
+            let proxy = url::Url::parse(proxy.expose())?.as_str().replacen("socks5://", "socks5h://", 1);
             builder = builder.proxy(reqwest::Proxy::all(proxy)?);
         }
         Ok(builder)

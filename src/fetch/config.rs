@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Network, Size, Span};
+use crate::units::{Network, Secret, Size, Span};
 
 /// `[fetch]`: how one request is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,11 +34,11 @@ pub struct FetchConfig {
     /// `user-agent`; `{version}` is replaced.
     pub user_agent: String,
     /// Headers sent everywhere.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret<String>>,
     /// Whether HTTP/2 is offered to https servers.
     pub http2: bool,
     /// The proxy for all requests: `http://host:port` or `socks5://host:port`.
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret<String>>,
 }
 
 impl Default for FetchConfig {

@@ -9,6 +9,7 @@ use super::FetchConfig;
 use super::decode::ACCEPT_ENCODING;
 use crate::hosts::{HostPattern, Patterns, host_name, port_of};
 use crate::item::{Connection, CredentialScope, Job, parse_header};
+use crate::units::Secret;
 
 /// The configured headers.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +29,8 @@ impl HeaderTable {
     /// The first header that is none; a checked configuration has no such header.
     pub fn new(
         fetch: &FetchConfig,
-        hosts: impl Iterator<Item = (HostPattern, BTreeMap<String, String>)>,
-        command_line: &BTreeMap<String, String>,
+        hosts: impl Iterator<Item = (HostPattern, BTreeMap<String, Secret<String>>)>,
+        command_line: &BTreeMap<String, Secret<String>>,
     ) -> Result<Self, String> {
         let mut everywhere = HeaderMap::new();
         let user_agent = fetch.user_agent.replace("{version}", env!("CARGO_PKG_VERSION"));
@@ -61,8 +62,8 @@ impl HeaderTable {
     }
 }
 
-fn read(headers: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
-    headers.iter().map(|(name, value)| parse_header(name, value)).collect()
+fn read(headers: &BTreeMap<String, Secret<String>>) -> Result<HeaderMap, String> {
+    headers.iter().map(|(name, value)| parse_header(name, value.expose())).collect()
 }
 
 fn overlay(headers: &mut HeaderMap, over: &HeaderMap) {

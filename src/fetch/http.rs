@@ -17,7 +17,7 @@ use super::failure::{before_answer, refused_by_proxy};
 use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
-use crate::item::{Attempt, Failure, Job, Kind, Reservation, Response, RetryAfter, Sent};
+use crate::item::{Attempt, BodyNeed, Failure, Job, Kind, Needs, Reservation, Response, RetryAfter, Sent};
 use crate::open_files;
 
 /// Media types are short; a longer one is kept out of memory that nobody has counted.
@@ -29,15 +29,6 @@ const LONGEST_LOCATION: usize = 8192;
 /// 500 KiB, and one byte to tell that there is more (RFC 9309, section 2.5).
 const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
 
-/// Whether records will show bodies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// Some sink wants them.
-    Bodies,
-    /// No sink wants them: they are received, counted and dropped.
-    Nothing,
-}
-
 /// What the fetcher is told, besides `[fetch]`.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
@@ -47,12 +38,8 @@ pub struct HttpSettings {
     pub tls: TlsConfig,
     /// What `[hosts]` says of TLS.
     pub hosts: Vec<(HostPattern, HostTls)>,
-    /// Whether bodies are kept.
-    pub keep: Keep,
-    /// Whether records show response headers.
-    pub show_headers: bool,
-    /// Whether records show the body's SHA-256.
-    pub digest: bool,
+    /// What of responses is kept.
+    pub needs: Needs,
     /// The most idle connections that one host can have.
     pub idle_per_host: usize,
 }
@@ -65,7 +52,7 @@ pub struct Http {
     guard: Arc<Guard>,
     headers: HeaderTable,
     rules: BodyRules,
-    show_headers: bool,
+    needs: Needs,
     told_of_shortage: Once,
 }
 
@@ -80,12 +67,17 @@ impl Http {
         guard: Arc<Guard>,
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
-        let HttpSettings { headers, tls, hosts, keep, show_headers, digest, idle_per_host } = settings;
+        let HttpSettings { headers, tls, hosts, needs, idle_per_host } = settings;
         let clients = Clients::new(&Recipe::new(config, &tls, idle_per_host, resolver)?, hosts)?;
-        let proxy = config.proxy.as_deref().map(Url::parse).transpose()?;
+        let proxy = config.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose()?;
         let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
-        let rules = BodyRules { max_body: config.max_body.0, oversize: config.oversize, keep, digest };
-        Ok(Self { clients, proxy, guard, headers, rules, show_headers, told_of_shortage: Once::new() })
+        let rules = BodyRules {
+            max_body: config.max_body.0,
+            oversize: config.oversize,
+            body: needs.body,
+            digest: needs.digest,
+        };
+        Ok(Self { clients, proxy, guard, headers, rules, needs, told_of_shortage: Once::new() })
     }
 
     async fn attempt(&self, job: &Job, reservation: Reservation) -> Attempt {
@@ -132,13 +124,21 @@ impl Http {
         })
     }
 
+    /// Whether the headers of a response with this status are needed.
+    fn keeps_headers(&self, status: StatusCode) -> bool {
+        self.needs.response_headers || (self.needs.hop_headers && status.is_redirection())
+    }
+
     /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
     fn rules_for(&self, job: &Job) -> BodyRules {
         match job.parked {
             None => self.rules,
-            Some(_) => {
-                BodyRules { max_body: MOST_OF_ROBOTS, oversize: Oversize::Truncate, keep: Keep::Bodies, digest: false }
-            }
+            Some(_) => BodyRules {
+                max_body: MOST_OF_ROBOTS,
+                oversize: Oversize::Truncate,
+                body: BodyNeed::Decoded,
+                digest: false,
+            },
         }
     }
 
@@ -182,7 +182,7 @@ impl Http {
                 && content_length.is_none()
                 && !headers.contains_key(header::TRANSFER_ENCODING),
         };
-        let shown_headers = self.show_headers.then(|| copy(headers));
+        let shown_headers = self.keeps_headers(status).then(|| copy(headers));
         let mut body = receive(Chunks::of(response), &announced, self.rules_for(job), reservation).await?;
         if let Some(reservation) = &mut body.reservation {
             let beside_the_body =

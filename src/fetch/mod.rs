@@ -22,7 +22,7 @@ pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize, TlsConfig};
 pub use dns::Resolver;
 pub use guard::Guard;
 pub use headers::HeaderTable;
-pub use http::{Http, HttpSettings, Keep};
+pub use http::{Http, HttpSettings};
 pub use pem::{Unusable, read_authorities, read_identity};
 
 use crate::item::{Attempt, Job, Reservation};

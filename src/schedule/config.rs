@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HealthConfig, HealthPolicy, HostLimits, RetryBudgetPolicy, RobotsPolicy};
 use crate::hosts::Patterns;
-use crate::units::{Concurrency, Period, Rate, Share, Size, Span};
+use crate::units::{Concurrency, Period, Rate, Secret, Share, Size, Span};
 
 /// `[limits]`: what all hosts together may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,13 +59,13 @@ pub struct HostConfig {
     /// Starts of requests.
     pub rate: Option<Rate>,
     /// Headers for this host alone.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret<String>>,
     /// Whether its certificate is not verified.
     pub insecure: Option<bool>,
     /// The certificate, in PEM, that is shown to this host alone.
     pub client_cert: Option<PathBuf>,
     /// The key of that certificate.
-    pub client_key: Option<PathBuf>,
+    pub client_key: Option<Secret<PathBuf>>,
 }
 
 /// `[retry]`

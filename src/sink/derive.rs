@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::item::{Echo, Identity, Kind, Outcome, Record, Rejection, Response};
     use crate::sink::jsonl::head_of;
-    use crate::sink::{Encoder, Style, Wanted};
+    use crate::sink::{Content, Encoder, Style, Wanted};
 
     const BODIES: [Body; 4] = [Body::Auto, Body::Text, Body::Base64, Body::None];
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn line(record: &Record, body: Body) -> Vec<u8> {
-        let style = Style { body, epoch: jiff::Timestamp::UNIX_EPOCH };
+        let style = Style { content: Content { body, ..Content::default() }, epoch: jiff::Timestamp::UNIX_EPOCH };
         let mut line = Vec::new();
         Encoder::new(style, Wanted::All, None).encode(record, &mut line).unwrap();
         line

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::Wanted;
 use super::json_writer::JsonWriter;
+use super::{Content, Wanted};
 use crate::item::{EchoInput, Hop, Outcome, Record, Response, Times, compact};
 
 /// RFC 3339 with milliseconds.
@@ -35,8 +35,8 @@ pub enum Body {
 /// What all sinks of a run have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
-    /// How bodies are shown.
-    pub body: Body,
+    /// What records show.
+    pub content: Content,
     /// When the run started: what the records' times are counted from.
     pub epoch: jiff::Timestamp,
 }
@@ -45,19 +45,20 @@ pub struct Style {
 #[derive(Debug)]
 pub struct Encoder {
     epoch: jiff::Timestamp,
-    body: Body,
+    content: Content,
     wanted: Wanted,
 }
 
 impl Encoder {
     /// An encoder for a sink; `body` overrides the style's.
     pub fn new(style: Style, wanted: Wanted, body: Option<Body>) -> Self {
-        Self { epoch: style.epoch, body: body.unwrap_or(style.body), wanted }
+        let content = Content { body: body.unwrap_or(style.content.body), ..style.content };
+        Self { epoch: style.epoch, content, wanted }
     }
 
     /// How bodies are shown.
     pub fn body(&self) -> Body {
-        self.body
+        self.content.body
     }
 
     /// Whether records of this outcome are wanted.
@@ -91,7 +92,7 @@ impl Encoder {
             response.map(|response| response.status).or(record.hop_status).map(|status| status.as_u16()),
         )?;
         if let Some(response) = response {
-            put_response(response, line)?;
+            self.put_response(response, line)?;
         }
         line.put_some("attempts", Some(record.attempts).filter(|attempts| *attempts > 0))?;
         if !record.hops.is_empty() {
@@ -102,7 +103,8 @@ impl Encoder {
         }
         line.put_some("ttfb_ms", response.map(|response| millis(response.ttfb)))?;
         line.put_some("error", record.error.as_ref().map(|(kind, message)| Error { kind: kind.name(), message }))?;
-        let show = |response: &'r Response| shown(&response.body.data, response.content_type.as_deref(), self.body);
+        let show =
+            |response: &'r Response| shown(&response.body.data, response.content_type.as_deref(), self.content.body);
         match response.map_or(Shown::Nothing, show) {
             Shown::Nothing => {}
             Shown::Json(json) => line.put("json", &json)?,
@@ -110,6 +112,21 @@ impl Encoder {
             Shown::Base64(text) => line.put("body_base64", &text)?,
         }
         line.put_some("meta", record.echo.meta.as_deref())
+    }
+
+    /// The response, but for its status and body.
+    fn put_response(&self, response: &Response, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
+        line.put("http", if response.version == http::Version::HTTP_2 { "2" } else { "1.1" })?;
+        line.put_some("ip", response.ip)?;
+        line.put_some("headers", response.headers.as_ref().filter(|_| self.content.headers).map(Headers))?;
+        line.put_some("content_type", response.content_type.as_deref())?;
+        line.put_some("content_length", response.content_length)?;
+        line.put("bytes", &response.body.bytes)?;
+        line.put_some(
+            "sha256",
+            response.body.sha256.as_ref().filter(|_| self.content.digest).map(|digest| hex(digest)),
+        )?;
+        line.put_some("truncated", response.body.truncated.then_some("length"))
     }
 
     fn put_times(&self, times: &Times, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
@@ -145,18 +162,6 @@ fn put_input(record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<(
             line.put("input_bytes", bytes)
         }
     }
-}
-
-/// The response, but for its status and body.
-fn put_response(response: &Response, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
-    line.put("http", if response.version == http::Version::HTTP_2 { "2" } else { "1.1" })?;
-    line.put_some("ip", response.ip)?;
-    line.put_some("headers", response.headers.as_ref().map(Headers))?;
-    line.put_some("content_type", response.content_type.as_deref())?;
-    line.put_some("content_length", response.content_length)?;
-    line.put("bytes", &response.body.bytes)?;
-    line.put_some("sha256", response.body.sha256.as_ref().map(|digest| hex(digest)))?;
-    line.put_some("truncated", response.body.truncated.then_some("length"))
 }
 
 /// A body as a record has it.
@@ -247,7 +252,8 @@ mod tests {
     const EPOCH: &str = "2026-05-04T03:02:01.5Z";
 
     fn line(record: &Record, body: Body) -> String {
-        let style = Style { body, epoch: EPOCH.parse().unwrap() };
+        let content = Content { body, headers: true, digest: true };
+        let style = Style { content, epoch: EPOCH.parse().unwrap() };
         let mut out = Vec::new();
         Encoder::new(style, Wanted::All, None).encode(record, &mut out).unwrap();
         String::from_utf8(out).unwrap()

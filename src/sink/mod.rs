@@ -11,6 +11,8 @@ mod stream;
 mod writer;
 
 use std::future::{pending, ready};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -23,9 +25,11 @@ pub use opened::{Opened, Opening, Reopen, SavedPosition};
 pub use recover::recover;
 pub use stdout::Stdout;
 
-use crate::disk::Mark;
+use crate::diagnostics::Section;
+use crate::disk::{Disk, FileId, Mark};
 use crate::error::BoxError;
-use crate::item::{Outcome, Record};
+use crate::item::{BodyNeed, Needs, Outcome, Record};
+use crate::registry::{Component, Kind, Named};
 
 /// Takes records.
 ///
@@ -84,48 +88,81 @@ impl Wanted {
     }
 }
 
-/// A sink as configured: `[sink.NAME.KIND]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SinkConfig {
-    /// Standard output.
-    Stdout(Stdout),
-    /// A file of JSON lines.
-    Jsonl(Jsonl),
-}
+/// A sink as configured, `[sink.NAME.KIND]`: what its kind says of itself before it is opened.
+pub trait SinkConfig: Component {
+    /// Reports everything that is wrong with its table.
+    fn check(&self, section: &mut Section<'_>);
 
-impl SinkConfig {
-    /// The kinds there are.
-    pub const KINDS: &[&str] = &["stdout", "jsonl"];
+    /// Where it writes.
+    fn target(&self) -> Target<'_>;
 
-    /// Reads the table of a kind; `None` for a kind that is not one of [`Self::KINDS`].
-    ///
-    /// # Errors
-    /// What is wrong in the table.
-    pub fn read<'de, D: serde::Deserializer<'de>>(kind: &str, table: D) -> Option<Result<Self, D::Error>> {
-        Some(match kind {
-            "stdout" => Stdout::deserialize(table).map(Self::Stdout),
-            "jsonl" => Jsonl::deserialize(table).map(Self::Jsonl),
-            _ => return None,
-        })
+    /// Paths that it writes to now or later.
+    fn paths(&self) -> Vec<PathBuf> {
+        Vec::new()
     }
 
-    /// How this sink shows bodies, when it does not follow `output.body`.
-    pub fn body(&self) -> Option<Body> {
-        match self {
-            Self::Stdout(stdout) => stdout.body,
-            Self::Jsonl(jsonl) => jsonl.body,
-        }
+    /// Whether a file, whatever its name, is one of its own.
+    fn has_file(&self, _disk: &dyn Disk, _file: FileId) -> bool {
+        false
     }
 
-    /// Opens the sink.
+    /// Files and sockets that it can have open at once.
+    fn open_files(&self) -> u64 {
+        1
+    }
+
+    /// What it needs of responses, where `[output]` says this.
+    fn needs(&self, output: &Content) -> Needs;
+
+    /// Opens it.
     ///
     /// # Errors
     /// What could not be opened, and why.
-    pub fn open(&self, opening: Opening) -> Result<Opened, BoxError> {
-        match self {
-            Self::Stdout(stdout) => stdout.open(opening.style),
-            Self::Jsonl(jsonl) => jsonl.open(opening),
-        }
+    fn open(&self, opening: Opening) -> Result<Opened, BoxError>;
+}
+
+/// The kinds of sinks. A new one is its file, its `mod` line, and its row here.
+pub const KINDS: &[Kind<dyn SinkConfig>] = &[
+    Kind::new::<Stdout>("stdout", |table| Ok(Arc::new(Stdout::deserialize(table)?))),
+    Kind::new::<Jsonl>("jsonl", |table| Ok(Arc::new(Jsonl::deserialize(table)?))),
+];
+
+/// Where a sink writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// Standard output.
+    Stdout,
+    /// A file, or the path that the names of its files are made of.
+    File(&'a Path),
+    /// No file of this machine.
+    Elsewhere,
+}
+
+/// What `[output]` says of the content of records, for all sinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// How bodies are shown; a sink may override it.
+    pub body: Body,
+    /// Whether records have the response's headers.
+    pub headers: bool,
+    /// Whether records have the body's SHA-256.
+    pub digest: bool,
+}
+
+impl Content {
+    /// What a sink of JSON lines needs that shows bodies as `body` says, or as all do.
+    pub fn needs(&self, body: Option<Body>) -> Needs {
+        let body = if body.unwrap_or(self.body) == Body::None { BodyNeed::Length } else { BodyNeed::Decoded };
+        Needs { body, response_headers: self.headers, digest: self.digest, ..Needs::default() }
     }
+}
+
+/// The sink of a run that configures none.
+pub fn standard_output() -> Named<dyn SinkConfig> {
+    Named::unnamed("stdout", Arc::new(Stdout::default()))
+}
+
+/// The sink of `-o`: this file, or standard output for `-`.
+pub fn writing(path: PathBuf) -> Named<dyn SinkConfig> {
+    if path == Path::new("-") { standard_output() } else { Named::unnamed("jsonl", Arc::new(Jsonl::new(path))) }
 }

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::stream::Stream;
 use super::writer::Writer;
-use super::{Body, Encoder, Opened, Sink, Style, Wanted};
+use super::{Body, Content, Encoder, Opened, Opening, Sink, SinkConfig, Target, Wanted};
+use crate::diagnostics::Section;
 use crate::error::BoxError;
-use crate::item::Record;
+use crate::item::{Needs, Record};
 
 /// `[sink.NAME.stdout]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,19 +28,25 @@ pub struct Stdout {
     pub body: Option<Body>,
 }
 
-impl Stdout {
-    /// Opens standard output.
-    ///
-    /// # Errors
-    /// When it is closed.
-    pub fn open(&self, style: Style) -> Result<Opened, BoxError> {
+impl SinkConfig for Stdout {
+    fn check(&self, _section: &mut Section<'_>) {}
+
+    fn target(&self) -> Target<'_> {
+        Target::Stdout
+    }
+
+    fn needs(&self, output: &Content) -> Needs {
+        output.needs(self.body)
+    }
+
+    fn open(&self, opening: Opening) -> Result<Opened, BoxError> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         if may_be_closed(&file) {
             tracing::warn!(
                 "standard output is closed, or is /dev/null: the records on it are lost; write them to a file with -o FILE"
             );
         }
-        let encoder = Encoder::new(style, self.records, self.body);
+        let encoder = Encoder::new(opening.style, self.records, self.body);
         Ok(Opened::stream(Box::new(Open { writer: Writer::new(Stream(file)), encoder })))
     }
 }

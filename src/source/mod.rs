@@ -12,19 +12,22 @@ mod splitter;
 mod stdin;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use serde::Serialize;
+use serde::Deserialize;
 
 pub use file::File;
 pub use stdin::Stdin;
 
+use crate::diagnostics::Section;
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Position, Trim};
+use crate::item::{DoneRanges, Input, Needs, Position, Trim};
+use crate::registry::{Component, Kind, Named};
+use crate::units::Size;
 
 /// An open source.
 pub struct Source {
@@ -87,58 +90,102 @@ pub struct SavedState {
     pub files: BTreeMap<String, DoneRanges>,
 }
 
-/// A source as configured: `[source.NAME.KIND]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SourceConfig {
-    /// Standard input.
-    Stdin(Stdin),
-    /// Files.
-    File(File),
-}
+/// A source as configured, `[source.NAME.KIND]`: what its kind says of itself before it is opened.
+pub trait SourceConfig: Component {
+    /// Reports everything that is wrong with its table.
+    fn check(&self, context: &CheckContext<'_>, section: &mut Section<'_>);
 
-impl SourceConfig {
-    /// The kinds there are.
-    pub const KINDS: &[&str] = &["stdin", "file"];
+    /// What it reads now. Files that are not there yet do not count.
+    fn inputs(&self) -> Inputs;
 
-    /// Reads the table of a kind; `None` for a kind that is not one of [`Self::KINDS`].
-    ///
-    /// # Errors
-    /// What is wrong in the table.
-    pub fn read<'de, D: serde::Deserializer<'de>>(kind: &str, table: D) -> Option<Result<Self, D::Error>> {
-        use serde::Deserialize;
-        Some(match kind {
-            "stdin" => Stdin::deserialize(table).map(Self::Stdin),
-            "file" => File::deserialize(table).map(Self::File),
-            _ => return None,
-        })
+    /// The first of these paths that it would come to read while it runs, with its own path that says so.
+    fn would_read<'a>(&self, _paths: &'a [PathBuf]) -> Option<(PathBuf, &'a Path)> {
+        None
     }
 
-    /// The kind of a source that can go on where it stopped, given a data directory; `None` for one that cannot.
-    pub fn durable_kind(&self) -> Option<&'static str> {
-        match self {
-            Self::Stdin(stdin) => stdin.durable.then_some("stdin"),
-            Self::File(file) => file.is_durable().then_some("file"),
-        }
+    /// Files and sockets that it can have open at once.
+    fn open_files(&self) -> u64 {
+        1
     }
 
-    /// By path, where the first lines of a durable source's files begin: what is remembered of files that are new, so that
-    /// they are found by more than their names.
-    pub fn begins(&self) -> Vec<(String, Position)> {
-        match self {
-            Self::Stdin(_) => Vec::new(),
-            Self::File(file) => file.begins(),
-        }
+    /// What it needs of responses.
+    fn needs(&self) -> Needs {
+        Needs::default()
     }
 
-    /// Opens the source; a durable one with what is known of its earlier runs, if that is kept anywhere.
+    /// Whether a restart can go on where it stopped, given a data directory.
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    /// What a data directory does not do for this source, as the rest of a sentence that begins with its path; only where
+    /// the source is not durable.
+    fn why_not_durable(&self, name: &str) -> String {
+        format!("does not remember the lines of `{name}`, which cannot be read again")
+    }
+
+    /// By path, where the first lines of its files begin: what a checkpoint stores of files that are new, so that they are
+    /// found under other names, too.
+    fn first_positions(&self) -> Vec<(String, Position)> {
+        Vec::new()
+    }
+
+    /// Opens it; a durable one with the state of its earlier runs, where there is a data directory.
     ///
     /// # Errors
     /// What could not be opened, and why.
-    pub fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError> {
-        match self {
-            Self::Stdin(stdin) => stdin.open(name, saved.as_ref()),
-            Self::File(file) => file.open(name, saved),
+    fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError>;
+}
+
+/// The kinds of sources. A new one is its file, its `mod` line, and its row here.
+pub const KINDS: &[Kind<dyn SourceConfig>] = &[
+    Kind::new::<Stdin>("stdin", |table| Ok(Arc::new(Stdin::deserialize(table)?))),
+    Kind::new::<File>("file", |table| Ok(Arc::new(File::deserialize(table)?))),
+];
+
+/// What the check of a source can depend on besides its own table.
+#[derive(Debug)]
+pub struct CheckContext<'a> {
+    /// `queue.window_bytes`
+    pub window_bytes: Size,
+    /// `state.data_dir`
+    pub data_dir: Option<&'a Path>,
+}
+
+impl CheckContext<'_> {
+    /// Reports a `max_line` that no line, or not every line, could meet.
+    pub fn check_max_line(&self, max_line: Size, section: &mut Section<'_>) {
+        if max_line.0 == 0 {
+            section.add("max_line", "`max_line` is 0, so every line would be rejected; write for example \"1MiB\"");
         }
+        if max_line > self.window_bytes {
+            let message = format!(
+                "`max_line` of a source is {max_line}, but no line can be longer than `queue.window_bytes` ({}); lower it or raise the other",
+                self.window_bytes
+            );
+            section.add_with("max_line", &["queue.window_bytes"], message);
+        }
+    }
+}
+
+/// What a source reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// How often it reads standard input.
+    pub stdin: usize,
+    /// The files.
+    pub files: Vec<PathBuf>,
+}
+
+/// The source of a run that configures none.
+pub fn standard_input() -> Named<dyn SourceConfig> {
+    Named::unnamed("stdin", Arc::new(Stdin::default()))
+}
+
+/// The source of `-i`: these paths, of which `-` is standard input.
+pub fn reading(paths: Vec<PathBuf>) -> Named<dyn SourceConfig> {
+    match paths.as_slice() {
+        [only] if only == Path::new("-") => standard_input(),
+        _ => Named::unnamed("file", Arc::new(File::new(paths))),
     }
 }

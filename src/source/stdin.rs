@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::durable::{self, Bounds};
-use super::{Durability, SavedState, Source, line_stream};
+use super::{CheckContext, Durability, Inputs, SavedState, Source, SourceConfig, line_stream};
+use crate::diagnostics::Section;
 use crate::error::BoxError;
 use crate::units::Size;
 
@@ -27,15 +28,36 @@ impl Default for Stdin {
     }
 }
 
-impl Stdin {
-    /// Opens standard input, behind its journal if it is durable.
-    ///
-    /// # Errors
-    /// When it is closed, or a directory, or the journal cannot be opened.
-    pub fn open(&self, name: Option<Arc<str>>, saved: Option<&SavedState>) -> Result<Source, BoxError> {
+impl SourceConfig for Stdin {
+    fn check(&self, context: &CheckContext<'_>, section: &mut Section<'_>) {
+        context.check_max_line(self.max_line, section);
+        if self.max_journal.0 == 0 {
+            section.add("max_journal", "`max_journal` is 0, so no line could be accepted; write for example \"4GiB\"");
+        }
+        if self.durable && context.data_dir.is_none() {
+            let message = "a durable source needs a place for its journal; write for example [state] with data_dir = \"/var/lib/fetchd\"";
+            section.add("durable", message);
+        }
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs { stdin: 1, files: Vec::new() }
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    fn why_not_durable(&self, name: &str) -> String {
+        format!(
+            "remembers no lines of standard input; with `durable = true` in [source.{name}.stdin] they are kept until they are done"
+        )
+    }
+
+    fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError> {
         if let Some(saved) = saved {
             let (max_line, max_journal) = (self.max_line.0, self.max_journal.0);
-            return durable::open(Bounds { max_line, max_journal, min_free: saved.min_free }, name, saved);
+            return durable::open(Bounds { max_line, max_journal, min_free: saved.min_free }, name, &saved);
         }
         let lines = line_stream::of(vec![(None, line_stream::standard_input()?)], name, self.max_line.0)?;
         Ok(Source::new(lines, Durability::Ephemeral))

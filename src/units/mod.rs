@@ -3,6 +3,7 @@
 //! Each type reads and writes the same text in TOML, on the command line and in messages.
 
 mod numbers;
+mod secret;
 mod times;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use numbers::{Concurrency, Share, Size};
+pub use secret::{SECRET, Secret};
 pub use times::{Period, Rate, Span};
 
 /// A network in CIDR notation, or an address as the network of itself.

@@ -9,6 +9,9 @@ use std::time::Duration;
 pub struct Span(pub Duration);
 
 impl Span {
+    /// The longest that a key can say: longer than any run, and short enough that no sum of times overflows.
+    pub const LONGEST: Self = Self::secs(365 * 24 * 3600);
+
     /// A span of whole seconds.
     pub const fn secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))

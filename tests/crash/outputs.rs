@@ -8,7 +8,8 @@ use fetchd::disk::{Disk, Mark, OutputPosition};
 use fetchd::error::BoxError;
 use fetchd::item::{Identity, Record};
 use fetchd::sink::{
-    self, Body, Compress, Fsync, Jsonl, Next, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style, Wanted,
+    self, Body, Compress, Content, Fsync, Jsonl, Next, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style,
+    Wanted,
 };
 use fetchd::state::Checkpoint;
 use fetchd::units::Size;
@@ -33,7 +34,7 @@ impl Outputs {
                 Jsonl { records, body: Some(body), rotate_size, compress, fsync: Fsync::Commit, ..Jsonl::new(path) };
             let opening = Opening {
                 name: name.into(),
-                style: Style { body, epoch: jiff::Timestamp::UNIX_EPOCH },
+                style: Style { content: Content { body, ..Content::default() }, epoch: jiff::Timestamp::UNIX_EPOCH },
                 disk: Arc::clone(disk),
                 kept: checkpoint
                     .sinks
@@ -41,7 +42,7 @@ impl Outputs {
                     .map_or(SavedPosition::New, |positions| SavedPosition::Until(positions.clone())),
                 reopen: Reopen::never(),
             };
-            outputs.push(SinkConfig::Jsonl(jsonl).open(opening)?);
+            outputs.push(jsonl.open(opening)?);
         }
         outputs.sort_by_key(Opened::rank);
         Ok(Self(outputs))

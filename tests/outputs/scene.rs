@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fetchd::disk::{Disk, OutputPosition, RealDisk};
 use fetchd::error::BoxError;
 use fetchd::item::Identity;
-use fetchd::sink::{self, Body, Jsonl, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style};
+use fetchd::sink::{self, Body, Content, Jsonl, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -39,9 +39,10 @@ impl Scene {
     }
 
     pub fn try_open(&self, jsonl: &Jsonl, kept: SavedPosition) -> Result<Opened, BoxError> {
-        let style = Style { body: Body::Auto, epoch: jiff::Timestamp::UNIX_EPOCH };
+        let style =
+            Style { content: Content { body: Body::Auto, ..Content::default() }, epoch: jiff::Timestamp::UNIX_EPOCH };
         let (name, disk) = (jsonl.path.to_string_lossy().into(), Arc::clone(&self.disk));
-        SinkConfig::Jsonl(jsonl.clone()).open(Opening { name, style, disk, kept, reopen: Reopen::never() })
+        jsonl.open(Opening { name, style, disk, kept, reopen: Reopen::never() })
     }
 
     pub fn open(&self, jsonl: &Jsonl, kept: SavedPosition) -> Opened {

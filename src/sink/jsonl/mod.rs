@@ -32,9 +32,11 @@ use self::rotating_file::Files;
 use self::sink::{JsonlSink, StreamSink};
 use super::stream::Stream;
 use super::writer::Writer;
-use super::{Body, Encoder, Opened, Opening, Reopen, Sink, Wanted};
+use super::{Body, Content, Encoder, Opened, Opening, Reopen, Sink, SinkConfig, Target, Wanted};
+use crate::diagnostics::Section;
 use crate::disk::{Disk, FileId, Mode};
 use crate::error::{AtPath, BoxError};
+use crate::item::Needs;
 use crate::units::{Size, Span};
 
 /// `[sink.NAME.jsonl]`
@@ -99,11 +101,64 @@ impl Jsonl {
         Self { path, records, body: None, rotate_size, rotate_every, compress, fsync }
     }
 
+    /// One file, or several with numbers: a compressed file that goes on growing under its final name would look finished.
+    fn files(&self) -> Files {
+        let is_one = self.rotate_size.is_none() && self.rotate_every.is_none() && self.compress == Compress::None;
+        if is_one { Files::One(self.path.clone()) } else { Files::Numbered(FileNames::like(&self.path), self.compress) }
+    }
+}
+
+impl SinkConfig for Jsonl {
+    fn check(&self, section: &mut Section<'_>) {
+        let table = section.table().to_owned();
+        if self.rotate_size.is_some_and(|size| size.0 == 0) {
+            let message =
+                format!("`{table}.rotate_size` is 0, so no record fits into a file; write for example \"1GiB\"");
+            section.add("rotate_size", message);
+        }
+        let key = format!("{table}.rotate_every");
+        match self.rotate_every {
+            Some(every) if every.0.is_zero() => {
+                let message =
+                    format!("`{key}` is zero, so no record gets into a file in time; write for example \"1h\"");
+                section.add("rotate_every", message);
+            }
+            Some(every) if every > Span::LONGEST => {
+                section.add("rotate_every", format!("`{key}` is {every}; it can be at most a year, `8760h`"));
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::File(&self.path)
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        match self.files() {
+            Files::One(path) => vec![path],
+            Files::Numbered(names, compress) => names.to_come(compress),
+        }
+    }
+
+    fn has_file(&self, disk: &dyn Disk, file: FileId) -> bool {
+        let paths = match self.files() {
+            Files::One(path) => vec![path],
+            Files::Numbered(names, _) => {
+                names.list(disk).unwrap_or_default().into_iter().map(|numbered| numbered.path).collect()
+            }
+        };
+        // What cannot be opened is reported when it is opened to be written.
+        let is_it = |path: &PathBuf| path.is_file() && disk.open(path, Mode::Read).is_ok_and(|f| f.id() == file);
+        paths.iter().any(is_it)
+    }
+
+    fn needs(&self, output: &Content) -> Needs {
+        output.needs(self.body)
+    }
+
     /// Opens and locks the file, and repairs what a killed process left unfinished.
-    ///
-    /// # Errors
-    /// When it cannot be opened, or another process writes to it.
-    pub fn open(&self, opening: Opening) -> Result<Opened, BoxError> {
+    fn open(&self, opening: Opening) -> Result<Opened, BoxError> {
         let encoder = Encoder::new(opening.style, self.records, self.body);
         let is_regular = self.path.metadata().map_or(true, |metadata| metadata.is_file());
         if !is_regular {
@@ -119,33 +174,6 @@ impl Jsonl {
         let open::OpenedOutput { output, tail, note } = open::open(self, &opening)?;
         let rotation = Rotation { size: self.rotate_size.map(|size| size.0), every: self.rotate_every.map(|s| s.0) };
         Ok(Opened::file(Open { output, tail, encoder, rotation, reopen: opening.reopen }, note))
-    }
-
-    /// Paths that it writes to now or later.
-    pub fn paths(&self) -> Vec<PathBuf> {
-        match self.files() {
-            Files::One(path) => vec![path],
-            Files::Numbered(names, compress) => names.to_come(compress),
-        }
-    }
-
-    /// Whether a file is one of this output's.
-    pub fn has(&self, disk: &dyn Disk, file: FileId) -> bool {
-        let paths = match self.files() {
-            Files::One(path) => vec![path],
-            Files::Numbered(names, _) => {
-                names.list(disk).unwrap_or_default().into_iter().map(|numbered| numbered.path).collect()
-            }
-        };
-        // What cannot be opened is reported when it is opened to be written.
-        let is_it = |path: &PathBuf| path.is_file() && disk.open(path, Mode::Read).is_ok_and(|f| f.id() == file);
-        paths.iter().any(is_it)
-    }
-
-    /// One file, or several with numbers: a compressed file that goes on growing under its final name would look finished.
-    fn files(&self) -> Files {
-        let is_one = self.rotate_size.is_none() && self.rotate_every.is_none() && self.compress == Compress::None;
-        if is_one { Files::One(self.path.clone()) } else { Files::Numbered(FileNames::like(&self.path), self.compress) }
     }
 }
 

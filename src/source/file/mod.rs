@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Durability, Extent, SavedState, Source, line_stream};
+use super::{CheckContext, Durability, Extent, Inputs, SavedState, Source, SourceConfig, line_stream};
+use crate::diagnostics::Section;
 use crate::disk::FileId;
 use crate::error::{AtPath, BoxError};
 use crate::item::{DoneRanges, FileGeneration, Position};
@@ -55,69 +56,9 @@ impl File {
         Self { paths, max_line: default_max_line(), follow: false, rotate_wait: default_rotate_wait() }
     }
 
-    /// Whether a restart can find its lines again: what came out of a pipe is gone when it was read.
-    pub fn is_durable(&self) -> bool {
-        let can_be_regular = |path: &PathBuf| path.metadata().map_or(true, |metadata| metadata.is_file());
-        self.paths.iter().all(|path| path != Path::new("-") && can_be_regular(path))
-    }
-
     /// The files that its paths stand for now.
-    pub fn files(&self) -> Vec<PathBuf> {
+    fn files(&self) -> Vec<PathBuf> {
         glob::all(&self.paths)
-    }
-
-    /// The first of these paths that it would follow sooner or later, and its own path that says so.
-    pub fn would_follow<'a>(&self, paths: &'a [PathBuf]) -> Option<(&Path, &'a Path)> {
-        let own = self.paths.iter().filter(|_| self.follow);
-        own.map(PathBuf::as_path).find_map(|own| Some((own, glob::first_meant(own, paths)?)))
-    }
-
-    /// By path, where the first lines of those files begin.
-    pub fn begins(&self) -> Vec<(String, Position)> {
-        let begin = |path: PathBuf| {
-            // What cannot be opened is told when it is opened to be read.
-            let FileId { device, inode } = rotation::open(&path).ok()??.id();
-            let first = Position::start(FileGeneration { device, inode, first: 1, torn: Vec::new() });
-            Some((path.to_string_lossy().into_owned(), first))
-        };
-        self.files().into_iter().filter_map(begin).collect()
-    }
-
-    /// What is wrong with its paths as patterns, as sentences.
-    pub fn wrong_patterns(&self) -> Vec<String> {
-        let wrong = |path: &PathBuf| {
-            let why = glob::wrong(path)?.msg;
-            Some(format!("`{}` is neither a file that is there nor a pattern ({why}); correct it", path.display()))
-        };
-        self.paths.iter().filter_map(wrong).collect()
-    }
-
-    /// Opens every file before the first line is read. Lines carry the path when there are or may be several, or when
-    /// a later run may have to know it.
-    ///
-    /// # Errors
-    /// The first file that cannot be opened, by its path.
-    pub fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError> {
-        let files = self.files();
-        if !self.follow
-            && let Some(pattern) = glob::unmatched(&self.paths)
-        {
-            let pattern = pattern.display();
-            return Err(format!("no file matches {pattern}; with `follow = true` it would be waited for").into());
-        }
-        if !self.follow && saved.is_none() {
-            return self.open_once(&files, name);
-        }
-        let durability = if saved.is_some() { Durability::Resumable } else { Durability::Ephemeral };
-        let mut opener = self.opener(name, saved)?;
-        let tailers = files.into_iter().map(|path| opener.open(path)).collect::<Result<Vec<_>, _>>()?;
-        if self.follow {
-            let lines = reader_thread::round_robin(tailers, move || opener.search());
-            return Ok(Source::new(lines, durability));
-        }
-        let bytes = tailers.iter().map(|tailer| tailer.bytes().map_err(|error| AtPath::new(tailer.path(), error)));
-        let extent = Some(Extent::new(bytes.sum::<Result<_, _>>()?));
-        Ok(Source { extent, ..Source::new(reader_thread::one_after_another(tailers), durability) })
     }
 
     /// Without a memory, and to the ends: files may be pipes, too.
@@ -153,6 +94,96 @@ impl File {
             opened: BTreeSet::new(),
             failed: BTreeSet::new(),
         })
+    }
+}
+
+impl SourceConfig for File {
+    fn check(&self, context: &CheckContext<'_>, section: &mut Section<'_>) {
+        context.check_max_line(self.max_line, section);
+        if self.paths.is_empty() {
+            section.add("paths", "a file source needs at least one path; write for example paths = [\"urls.txt\"]");
+        }
+        let mut seen = BTreeSet::new();
+        for path in self.paths.iter().filter(|path| !seen.insert(*path)) {
+            // Its lines could not be told apart: a path and a number are their identity.
+            let path = path.display();
+            section.add("paths", format!("`{path}` is read twice by one source; give each path once"));
+        }
+        for path in &self.paths {
+            if let Some(error) = glob::wrong(path) {
+                let (path, why) = (path.display(), error.msg);
+                let message = format!("`{path}` is neither a file that is there nor a pattern ({why}); correct it");
+                section.add("paths", message);
+            }
+        }
+        if self.follow && self.inputs().stdin > 0 {
+            let message = "standard input cannot be followed, for it is read as it comes anyway; give it a source of its own, of the kind stdin";
+            section.add("follow", message);
+        }
+        if self.rotate_wait > Span::LONGEST {
+            let wait = self.rotate_wait;
+            section.add("rotate_wait", format!("`rotate_wait` is {wait}; it can be at most a year, `8760h`"));
+        }
+    }
+
+    fn inputs(&self) -> Inputs {
+        let (stdin, files): (Vec<_>, Vec<_>) = self.files().into_iter().partition(|path| path == Path::new("-"));
+        Inputs { stdin: stdin.len(), files }
+    }
+
+    fn would_read<'a>(&self, paths: &'a [PathBuf]) -> Option<(PathBuf, &'a Path)> {
+        let mut own = self.paths.iter().filter(|_| self.follow);
+        own.find_map(|own| Some((own.clone(), glob::first_meant(own, paths)?)))
+    }
+
+    /// Every file is opened at the start, and kept until it is read; a followed one may be open next to its predecessor.
+    fn open_files(&self) -> u64 {
+        self.paths.len() as u64 * if self.follow { 2 } else { 1 }
+    }
+
+    /// What came out of a pipe is gone when it was read.
+    fn is_durable(&self) -> bool {
+        let can_be_regular = |path: &PathBuf| path.metadata().map_or(true, |metadata| metadata.is_file());
+        self.paths.iter().all(|path| path != Path::new("-") && can_be_regular(path))
+    }
+
+    fn why_not_durable(&self, _name: &str) -> String {
+        "remembers no lines that come out of a pipe; those of regular files it does".to_owned()
+    }
+
+    fn first_positions(&self) -> Vec<(String, Position)> {
+        let first = |path: PathBuf| {
+            // What cannot be opened is reported when it is opened to be read.
+            let FileId { device, inode } = rotation::open(&path).ok()??.id();
+            let first = Position::start(FileGeneration { device, inode, first: 1, torn: Vec::new() });
+            Some((path.to_string_lossy().into_owned(), first))
+        };
+        self.files().into_iter().filter_map(first).collect()
+    }
+
+    /// Opens every file before the first line is read. Lines carry the path when there are or may be several, or when
+    /// a later run may have to find it.
+    fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError> {
+        let files = self.files();
+        if !self.follow
+            && let Some(pattern) = glob::unmatched(&self.paths)
+        {
+            let pattern = pattern.display();
+            return Err(format!("no file matches {pattern}; with `follow = true` it would be waited for").into());
+        }
+        if !self.follow && saved.is_none() {
+            return self.open_once(&files, name);
+        }
+        let durability = if saved.is_some() { Durability::Resumable } else { Durability::Ephemeral };
+        let mut opener = self.opener(name, saved)?;
+        let tailers = files.into_iter().map(|path| opener.open(path)).collect::<Result<Vec<_>, _>>()?;
+        if self.follow {
+            let lines = reader_thread::round_robin(tailers, move || opener.search());
+            return Ok(Source::new(lines, durability));
+        }
+        let bytes = tailers.iter().map(|tailer| tailer.bytes().map_err(|error| AtPath::new(tailer.path(), error)));
+        let extent = Some(Extent::new(bytes.sum::<Result<_, _>>()?));
+        Ok(Source { extent, ..Source::new(reader_thread::one_after_another(tailers), durability) })
     }
 }
 

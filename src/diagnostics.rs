@@ -1,4 +1,4 @@
-//! Problems of a configuration, each with its place, all shown at once.
+//! Problems of a configuration, each with its place, all shown at once. Components report theirs through a [`Section`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -47,7 +47,7 @@ enum Place {
 
 impl Report {
     /// A report on a file: its text as it may be shown, and where its keys stand.
-    pub(super) fn on(path: String, text: String, places: HashMap<String, Range<usize>>) -> Self {
+    pub(crate) fn on(path: String, text: String, places: HashMap<String, Range<usize>>) -> Self {
         let places = places.into_iter().map(|(key, span)| (key, Place::File(span))).collect();
         Self { path, text, places, problems: Vec::new() }
     }
@@ -58,7 +58,7 @@ impl Report {
     }
 
     /// Adds a problem of something that could not be read, and of which nothing more is to be said.
-    pub(super) fn add_unread(&mut self, problem: Problem) {
+    pub(crate) fn add_unread(&mut self, problem: Problem) {
         for place in self.places.values_mut() {
             let around = |span: &Range<usize>| {
                 problem.span.as_ref().is_some_and(|unread| span.start <= unread.start && unread.end <= span.end)
@@ -71,7 +71,7 @@ impl Report {
     }
 
     /// Notes that nothing in this line is what was meant.
-    pub(super) fn give_up(&mut self, line: &Range<usize>) {
+    pub(crate) fn give_up(&mut self, line: &Range<usize>) {
         for place in self.places.values_mut() {
             if matches!(place, Place::File(span) if line.contains(&span.start)) {
                 *place = Place::Unread;
@@ -134,6 +134,36 @@ impl Report {
             }
         };
         Renderer::plain().render(&[group])
+    }
+}
+
+/// The report, as the check of one component sees it: problems stand at keys of its own table.
+pub struct Section<'a> {
+    table: String,
+    report: &'a mut Report,
+}
+
+impl<'a> Section<'a> {
+    /// The table of this name, for example `sink.results.jsonl`.
+    pub fn new(table: String, report: &'a mut Report) -> Self {
+        Self { table, report }
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// Adds a problem with the value of a key of this table.
+    pub fn add(&mut self, key: &str, message: impl Into<String>) {
+        self.add_with(key, &[], message);
+    }
+
+    /// Adds a problem with how a key of this table fits to others, which are given with their tables.
+    pub fn add_with(&mut self, key: &str, others: &[&str], message: impl Into<String>) {
+        let own = format!("{}.{key}", self.table);
+        let keys: Vec<&str> = std::iter::once(own.as_str()).chain(others.iter().copied()).collect();
+        self.report.add_at_keys(&keys, message);
     }
 }
 

@@ -1,17 +1,23 @@
-//! Who may know whom (ARCHITECTURE.md, "Imports"), and that the documents name only what exists.
+//! Which module may import which (ARCHITECTURE.md, "Imports"), how long files
+//! may be, and that the documents name only what exists.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+mod paths;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use paths::{Named, code, module_of, paths_from, repository, sources};
 
 /// Modules that know nobody, and that anybody may know.
-const LEAVES: [&str; 5] = ["disk", "error", "hosts", "open_files", "units"];
+const LEAVES: [&str; 7] = ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 18] = [
+const MAY_KNOW: [(&str, &[&str]); 20] = [
+    ("diagnostics", &[]),
+    ("registry", &[]),
     ("disk", &[]),
     ("error", &[]),
     ("hosts", &[]),
@@ -46,12 +52,14 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
         &[
             "item::CHUNK",
             "item::parse_header",
+            "item::Needs",
+            "source::self",
             "source::SourceConfig",
-            "source::Stdin",
-            "source::File",
+            "source::CheckContext",
+            "sink::self",
             "sink::SinkConfig",
-            "sink::Stdout",
-            "sink::Jsonl",
+            "sink::Target",
+            "sink::Content",
             "fetch::FetchConfig",
             "fetch::DnsConfig",
             "fetch::NetworkConfig",
@@ -86,13 +94,6 @@ const CRATES: [(&str, &[&str]); 2] = [
     ("item", &["std", "serde", "serde_json", "http", "url", "bytes", "base64", "memchr", "tokio::sync"]),
 ];
 
-/// A path that a source file names: `crate::sink::Sink`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Named {
-    line: usize,
-    path: String,
-}
-
 /// A rule broken, with its place.
 #[derive(Debug, PartialEq, Eq)]
 struct Offence {
@@ -104,96 +105,6 @@ impl fmt::Display for Offence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.file, self.named.line, self.named.path)
     }
-}
-
-fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// Every source file with its path from the repository.
-fn sources() -> Vec<(String, String)> {
-    fn walk(dir: &Path, into: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, into);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                into.push(path);
-            }
-        }
-    }
-    let mut paths = Vec::new();
-    walk(&repository("src"), &mut paths);
-    paths.sort();
-    let shown = |path: &Path| path.strip_prefix(repository("")).unwrap().to_str().unwrap().to_owned();
-    paths.iter().map(|path| (shown(path), fs::read_to_string(path).unwrap())).collect()
-}
-
-/// `src/sink/jsonl.rs` and `src/sink.rs` are of the module `sink`.
-fn module_of(file: &str) -> &str {
-    file.trim_start_matches("src/").split(['/', '.']).next().unwrap_or_default()
-}
-
-/// The code up to the unit tests, its comments and texts blanked, every line staying where it is.
-fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let mut out = String::new();
-    for line in text.split_inclusive('\n') {
-        let code = line.split("//").next().unwrap_or_default();
-        let outside = code.split('"').step_by(2).collect::<Vec<_>>().join("\"\"");
-        out.push_str(outside.trim_end_matches('\n'));
-        out.push('\n');
-    }
-    out
-}
-
-/// Every path that starts with `root::`, groups in braces spelt out.
-fn paths_from(root: &str, code: &str) -> BTreeSet<Named> {
-    let start = format!("{root}::");
-    let mut found = BTreeSet::new();
-    for (at, _) in code.match_indices(&start) {
-        let before = code[..at].chars().next_back();
-        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
-            continue;
-        }
-        let line = code[..at].matches('\n').count() + 1;
-        let rest = &code[at + start.len()..];
-        found.extend(spelt_out("", rest).into_iter().map(|path| Named { line, path }));
-    }
-    found
-}
-
-/// `a::{b, c::d} …` is `a::b` and `a::c::d`.
-fn spelt_out(prefix: &str, rest: &str) -> Vec<String> {
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
-    let (head, tail) = rest.split_at(end);
-    let path = format!("{prefix}{head}");
-    match tail.strip_prefix('{') {
-        Some(group) if head.is_empty() || head.ends_with("::") => {
-            elements(group).iter().flat_map(|element| spelt_out(&path, element.trim())).collect()
-        }
-        _ => vec![path.trim_end_matches(':').to_owned()],
-    }
-}
-
-/// What stands between commas up to the closing brace.
-fn elements(group: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut found) = (0, 0, Vec::new());
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' | '}' if depth == 0 => {
-                found.push(&group[start..at]);
-                start = at + 1;
-                if c == '}' {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    found.into_iter().filter(|element| !element.trim().is_empty()).collect()
 }
 
 /// Whether `path` is `allowed` or in it.
@@ -290,6 +201,16 @@ fn an_import_that_breaks_the_table_is_found_with_its_line() {
     assert_eq!(found("src/source/file.rs", tests), [""; 0]);
     assert_eq!(foreign_crates("src/in_order.rs", "use tokio::sync::mpsc;\n").len(), 1);
     assert_eq!(foreign_crates("src/item/memory.rs", "use tokio::{sync::Semaphore, time};\n").len(), 1);
+}
+
+/// Lines that a file may have, its unit tests left out.
+const LONGEST_FILE: usize = 300;
+
+#[test]
+fn no_file_is_longer_than_a_reader_can_hold() {
+    let lengths = sources().into_iter().map(|(file, text)| (code(&text).trim_end().lines().count(), file));
+    let too_long: Vec<_> = lengths.filter(|(lines, _)| *lines > LONGEST_FILE).collect();
+    assert!(too_long.is_empty(), "{too_long:?}");
 }
 
 /// Paths into the repository that a document names.
