@@ -27,7 +27,7 @@ use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFile
 use crate::hosts::HostPattern;
 use crate::item::{BodyNeed, CHUNK};
 use crate::open_files;
-use crate::pipeline::{self, End, FailFast, Parts, Settings, Status};
+use crate::pipeline::{self, Control, End, FailFast, Parts, Settings, Status};
 use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
 use crate::source::Source;
 use crate::telemetry::{self, Logs, Progress, ProgressMode, Stats, Summary};
@@ -40,8 +40,8 @@ pub async fn run(args: &RunArgs) -> u8 {
 
 /// The same with these kinds of sources and sinks.
 pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
-    // One that comes before the outputs are open would end the process. If it cannot be heard, they say so.
-    let _reopen = signal(SignalKind::user_defined1());
+    // From the first moment on: a SIGUSR1 without a listener would end the process.
+    let signals = signals();
     let raised = open_files::raise_limit();
     let config = match args.config_with(registry) {
         Ok(config) => config,
@@ -64,7 +64,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         Ok(parts) => {
             let total = total_bytes(&parts.sources);
             let _progress = line.map(|line| Progress::start(line, status.clone(), stats.clone(), total));
-            drive(parts, &config, &status).await
+            drive(parts, &config, &status, signals).await
         }
         Err(error) => Err(error),
     };
@@ -195,15 +195,20 @@ pub(crate) fn settings(config: &Config) -> Settings {
     }
 }
 
-async fn drive(parts: Parts, config: &Config, status: &Status) -> Result<End, Error> {
+async fn drive(
+    parts: Parts,
+    config: &Config,
+    status: &Status,
+    signals: io::Result<impl Stream<Item = Control>>,
+) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");
         move |error: io::Error| Error::Open { what, source: error.into() }
     };
-    let interrupts = signals().map_err(cannot("listen to signals"))?;
+    let controls = signals.map_err(cannot("listen to signals"))?;
     let threads = threads(config.fetch.threads).map_err(cannot("start the threads of `fetch.threads`"))?;
     let parts = Parts { threads: threads.as_ref().map(|threads| threads.handle().clone()), ..parts };
-    let end = pipeline::run(parts, &settings(config), status, interrupts).await;
+    let end = pipeline::run(parts, &settings(config), status, controls).await;
     if let Some(threads) = threads {
         threads.shutdown_background();
     }
@@ -218,11 +223,16 @@ fn threads(number: u32) -> io::Result<Option<Runtime>> {
     runtime::Builder::new_multi_thread().worker_threads(number as usize).enable_all().build().map(Some)
 }
 
-/// SIGTERM, SIGINT and SIGHUP, one item each time: a terminal that is closed is no reason to lose lines.
-fn signals() -> io::Result<impl Stream<Item = ()>> {
+/// What signals tell a run: the first SIGTERM, SIGINT or SIGHUP stops it, and the next one aborts it (a terminal that is
+/// closed is no reason to lose lines); SIGUSR1 rotates the outputs.
+fn signals() -> io::Result<impl Stream<Item = Control>> {
     let stream = |kind| signal(kind).map(SignalStream::new);
-    let asked = stream(SignalKind::terminate())?.merge(stream(SignalKind::interrupt())?);
-    Ok(asked.merge(stream(SignalKind::hangup())?))
+    let ends = stream(SignalKind::terminate())?.merge(stream(SignalKind::interrupt())?);
+    let ends = ends.merge(stream(SignalKind::hangup())?);
+    let mut is_stopping = false;
+    let ends =
+        ends.map(move |()| if std::mem::replace(&mut is_stopping, true) { Control::Abort } else { Control::Stop });
+    Ok(ends.merge(stream(SignalKind::user_defined1())?.map(|()| Control::Rotate)))
 }
 
 fn total_bytes(sources: &[Source]) -> Option<u64> {

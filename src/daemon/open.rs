@@ -6,8 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_stream::wrappers::SignalStream;
 
 use super::{http, preflight};
 use crate::config::Config;
@@ -17,7 +15,7 @@ use crate::item::{DoneRanges, Identity};
 use crate::open_files;
 use crate::pipeline::Parts;
 use crate::registry::Named;
-use crate::sink::{self, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style};
+use crate::sink::{self, Opened, Opening, SavedPosition, SinkConfig, Style};
 use crate::source::{Durability, SavedState, Source, SourceConfig};
 use crate::state::{Checkpoint, Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -70,9 +68,7 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
             Some(None) => SavedPosition::New,
             Some(Some(positions)) => SavedPosition::Until(positions.clone()),
         };
-        let reopen = signal(SignalKind::user_defined1()).map(|asked| Reopen::at(SignalStream::new(asked)));
-        let reopen = reopen.map_err(|error| cannot_open("the sink", name, &error.into()))?;
-        let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), kept, reopen };
+        let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), kept };
         let opened = sink.component.open(opening).map_err(|error| cannot_open("the sink", name, &error))?;
         if let Some(note) = &opened.note {
             tracing::info!("{note}");

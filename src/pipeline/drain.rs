@@ -33,6 +33,8 @@ const IDLE: Duration = Duration::from_millis(200);
 pub(super) struct Drain {
     pub done: mpsc::Receiver<Done>,
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Requests to go on in new files.
+    pub rotate: mpsc::Receiver<()>,
     pub order: Order,
     pub fail_fast: FailFast,
     pub acks: mpsc::Sender<Ack>,
@@ -54,6 +56,8 @@ enum Event {
     Idle,
     /// A sink should go on in another file.
     Due,
+    /// All sinks should.
+    Rotate,
 }
 
 impl Drain {
@@ -65,6 +69,10 @@ impl Drain {
                 Event::Ended => break,
                 Event::Idle => drop(self.commit().await?),
                 Event::Due => self.switch(Next::File).await?,
+                Event::Rotate => {
+                    self.sinks.iter_mut().for_each(|sink| sink.request_rotation());
+                    self.switch(Next::File).await?;
+                }
                 Event::Came => {
                     self.gather(&mut came).await;
                     self.take(&mut came, &mut waiting).await?;
@@ -81,6 +89,7 @@ impl Drain {
         tokio::select! {
             biased;
             () = any_due(&mut self.sinks) => Event::Due,
+            Some(()) = self.rotate.recv() => Event::Rotate,
             n = self.done.recv_many(came, BATCH) => {
                 self.came += n as u64;
                 if n == 0 { Event::Ended } else { Event::Came }

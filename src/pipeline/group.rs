@@ -8,22 +8,31 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::error::{BoxError, Error, panic_message};
 
-/// The named tasks of one run.
+/// The named tasks of one run: stages, which come to an end, and services, which run for as long as there are stages.
 #[derive(Default)]
 pub struct Group {
     tasks: JoinSet<Result<(), BoxError>>,
-    names: HashMap<Id, &'static str>,
+    names: HashMap<Id, (&'static str, Role)>,
+    /// Stages that have not ended.
+    stages: usize,
+}
+
+/// What a task is to the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Stage,
+    Service,
 }
 
 impl Group {
-    /// Starts a task under a name.
+    /// Starts a stage under a name.
     #[expect(clippy::disallowed_methods, reason = "this is the one place where tasks are spawned")]
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<(), BoxError>> + Send + 'static) {
         let id = self.tasks.spawn(task).id();
-        self.names.insert(id, name);
+        self.add(id, name, Role::Stage);
     }
 
-    /// Starts a task under a name, in these threads.
+    /// Starts a stage under a name, in these threads.
     pub fn spawn_on(
         &mut self,
         threads: &Handle,
@@ -31,17 +40,38 @@ impl Group {
         task: impl Future<Output = Result<(), BoxError>> + Send + 'static,
     ) {
         let id = self.tasks.spawn_on(task, threads).id();
-        self.names.insert(id, name);
+        self.add(id, name, Role::Stage);
     }
 
-    /// Waits until every task has ended well, or for the first that has not. May be dropped and called again.
+    /// Starts a service under a name: it is cancelled once all stages have ended.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where tasks are spawned")]
+    pub fn spawn_service(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), BoxError>> + Send + 'static,
+    ) {
+        let id = self.tasks.spawn(task).id();
+        self.add(id, name, Role::Service);
+    }
+
+    fn add(&mut self, id: Id, name: &'static str, role: Role) {
+        self.stages += usize::from(role == Role::Stage);
+        self.names.insert(id, (name, role));
+    }
+
+    /// Waits until every stage has ended well, or for the first task that has not. May be dropped and called again.
     ///
     /// # Errors
     /// The first error or panic, with the name of its task.
     pub async fn join(&mut self) -> Result<(), Error> {
-        while let Some(ended) = self.tasks.join_next_with_id().await {
+        while self.stages > 0
+            && let Some(ended) = self.tasks.join_next_with_id().await
+        {
             match ended {
-                Ok((id, Ok(()))) => drop(self.names.remove(&id)),
+                Ok((id, Ok(()))) => {
+                    let (_, role) = self.names.remove(&id).unwrap_or(("", Role::Stage));
+                    self.stages -= usize::from(role == Role::Stage);
+                }
                 Ok((id, Err(source))) => return Err(Error::Stage { name: self.name(id), source }),
                 Err(error) => return Err(self.broken(error)),
             }
@@ -53,6 +83,7 @@ impl Group {
     pub async fn abort(&mut self) {
         self.tasks.shutdown().await;
         self.names.clear();
+        self.stages = 0;
     }
 
     fn broken(&self, error: JoinError) -> Error {
@@ -64,12 +95,14 @@ impl Group {
     }
 
     fn name(&self, id: Id) -> String {
-        self.names.get(&id).copied().unwrap_or("unnamed").to_owned()
+        self.names.get(&id).map_or("unnamed", |(name, _)| name).to_owned()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     #[tokio::test]
@@ -89,5 +122,31 @@ mod tests {
         group.spawn("waits", std::future::pending());
         group.spawn("fails", async { Err("no more".into()) });
         assert_eq!(group.join().await.unwrap_err().to_string(), "the stage `fails` failed: no more");
+    }
+
+    #[tokio::test]
+    async fn a_service_lasts_as_long_as_the_stages_and_its_end_is_not_theirs() {
+        let (ended, dropped) = tokio::sync::oneshot::channel::<()>();
+        let (go, gone) = tokio::sync::oneshot::channel();
+        let mut group = Group::default();
+        group.spawn_service("serves", async move {
+            let _ended = ended;
+            std::future::pending().await
+        });
+        group.spawn_service("done", async { Ok(()) });
+        group.spawn("works", async move { Ok(gone.await?) });
+        assert!(group.join().now_or_never().is_none(), "a stage is left");
+        go.send(()).unwrap();
+        group.join().await.unwrap();
+        group.abort().await;
+        assert!(dropped.await.is_err(), "the service was cancelled");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_fails_ends_the_group_with_its_name() {
+        let mut group = Group::default();
+        group.spawn("waits", std::future::pending());
+        group.spawn_service("serves", async { Err("no port".into()) });
+        assert_eq!(group.join().await.unwrap_err().to_string(), "the stage `serves` failed: no port");
     }
 }

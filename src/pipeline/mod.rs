@@ -15,6 +15,7 @@
 //! permits) and work → completions (as many places as workers).
 
 mod config;
+mod control;
 mod drain;
 mod feed;
 mod group;
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
+pub use control::Control;
 pub use group::Group;
 pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, Status, View};
@@ -148,14 +150,17 @@ impl Clock {
     }
 }
 
+/// The two ways in which the stages are told to come to an end.
+#[derive(Clone, Debug, Default)]
+struct Levers {
+    /// Only the feed reacts to it: it accepts no more lines.
+    stop: CancellationToken,
+    /// The schedule and the workers react to it: unfinished lines are canceled, or left for the next start.
+    give_up: CancellationToken,
+}
+
 /// Starts every stage, and wires them up.
-pub fn start(
-    parts: Parts,
-    settings: &Settings,
-    status: &Status,
-    stop: &CancellationToken,
-    give_up: &CancellationToken,
-) -> Group {
+fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, rotate: mpsc::Receiver<()>) -> Group {
     let clock = Clock { start: Instant::now() };
     let permits = settings.concurrency.min(settings.workers);
     let (queue, from_queue) = mpsc::channel(settings.queue);
@@ -174,7 +179,7 @@ pub fn start(
         durable: durable.clone(),
         window: Window::new(settings.window, settings.window_bytes),
         queue,
-        stop: stop.clone(),
+        stop: levers.stop.clone(),
         status: status.clone(),
         clock,
     };
@@ -187,7 +192,7 @@ pub fn start(
         permits: Arc::new(Semaphore::new(permits)),
         memory: schedule::MemoryGate::new(memory, settings.max_body),
         durable: durable.clone(),
-        give_up: give_up.clone(),
+        give_up: levers.give_up.clone(),
         status: status.clone(),
         hosts: parts.hosts,
         clock,
@@ -195,10 +200,11 @@ pub fn start(
     let drain = drain::Drain {
         done: from_done,
         sinks: parts.sinks,
+        rotate,
         order: settings.order,
         fail_fast: settings.fail_fast,
         acks,
-        give_up: give_up.clone(),
+        give_up: levers.give_up.clone(),
         status: status.clone(),
         came: 0,
         uncommitted: 0,
@@ -210,7 +216,7 @@ pub fn start(
     group.spawn("schedule", schedule.run());
     for _ in 0..settings.workers {
         let (fetch, ready, completions) = (Arc::clone(&parts.fetch), from_ready.clone(), completions.clone());
-        let work = work::work(fetch, ready, completions, give_up.child_token());
+        let work = work::work(fetch, ready, completions, levers.give_up.child_token());
         match &parts.threads {
             Some(threads) => group.spawn_on(threads, "work", work),
             None => group.spawn("work", work),

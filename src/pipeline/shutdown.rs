@@ -11,10 +11,10 @@
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
-use tokio_util::sync::CancellationToken;
 
-use super::{FailFast, Group, Parts, Settings, Status, start};
+use super::{Control, FailFast, Group, Levers, Parts, Settings, Status, start};
 use crate::error::Error;
 use crate::units::counted;
 
@@ -59,43 +59,44 @@ impl Phase {
     }
 }
 
-/// Runs the parts until all is done or the way down has an end. Each item of `interrupts` is a signal.
+/// Runs the parts until all is done, or until the shutdown that a cause began is over.
 ///
 /// # Errors
-/// A stage's error or panic, and the second signal.
+/// A stage's error or panic, and [`Control::Abort`].
 pub async fn run(
     parts: Parts,
     settings: &Settings,
     status: &Status,
-    interrupts: impl Stream<Item = ()>,
+    controls: impl Stream<Item = Control>,
 ) -> Result<End, Error> {
-    let (stop, give_up) = (CancellationToken::new(), CancellationToken::new());
-    let mut group = start(parts, settings, status, &stop, &give_up);
-    let mut interrupts = std::pin::pin!(interrupts.fuse());
+    let levers = Levers::default();
+    // A request that the drain has not seen yet stands for all that follow.
+    let (rotate, rotations) = mpsc::channel(1);
+    let mut group = start(parts, settings, status, &levers, rotations);
+    let mut controls = std::pin::pin!(controls.fuse());
     let mut phase = Phase::Running;
-    let mut signalled = false;
     let mut reminder = reminder();
     loop {
         tokio::select! {
             biased;
             // Before the end of the tasks: the failure that pulled it may be the last record.
-            () = give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
-                stop.cancel();
+            () = levers.give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
+                levers.stop.cancel();
                 let end = if settings.fail_fast == FailFast::Yes && failed(status) { End::FailedFast } else { End::GaveUp };
                 phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end };
             }
             joined = group.join() => return finish(&mut group, joined, phase).await,
-            Some(()) = interrupts.next() => {
-                if std::mem::replace(&mut signalled, true) {
-                    return interrupted(&mut group, status).await;
-                }
-                // A run that is giving up already is as good as over.
-                if let Phase::Running = phase {
-                    stop.cancel();
+            Some(control) = controls.next() => match (control, phase) {
+                (Control::Abort, _) => return interrupted(&mut group, status).await,
+                (Control::Rotate, _) => drop(rotate.try_send(())),
+                (Control::Stop, Phase::Running) => {
+                    levers.stop.cancel();
                     announce(status, settings.grace);
                     reminder.reset();
                     phase = Phase::Draining { until: Instant::now() + settings.grace };
                 }
+                // A run that is on its way down already is as good as over.
+                (Control::Stop, _) => {}
             },
             () = until(phase.limit()) => match phase {
                 Phase::GivingUp { end, .. } => {
@@ -105,7 +106,7 @@ pub async fn run(
                 _ => {
                     tracing::warn!(unfinished = status.counters().unfinished(), "the grace period is over");
                     phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end: End::GaveUp };
-                    give_up.cancel();
+                    levers.give_up.cancel();
                 }
             },
             _ = reminder.tick(), if matches!(phase, Phase::Draining { .. }) => remind(status),

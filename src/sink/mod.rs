@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use derive::Shows;
 pub use encode::{Body, Encoder, Style};
 pub use jsonl::{Compress, Fsync, Jsonl, RotatingFile, Tail};
-pub use opened::{Opened, Opening, Reopen, SavedPosition};
+pub use opened::{Opened, Opening, SavedPosition};
 pub use recover::recover;
 pub use stdout::Stdout;
 
@@ -48,6 +48,9 @@ pub trait Sink: Send {
     fn due(&mut self) -> BoxFuture<'_, ()> {
         pending().boxed()
     }
+
+    /// Makes this sink due, if it can go on in another file.
+    fn request_rotation(&mut self) {}
 
     /// Goes on in another file, or ends with this one. What was flushed before is remembered by now.
     fn switch(&mut self, _next: Next) -> BoxFuture<'_, Result<(), BoxError>> {

@@ -1,11 +1,7 @@
 //! A sink between being opened and being started: what earlier runs left in it is read, and completed, in between.
 
-use std::future::pending;
 use std::io;
 use std::sync::Arc;
-
-use futures::stream::{BoxStream, StreamExt};
-use futures::{Stream, stream};
 
 use super::jsonl::{Open, RotatingFile};
 use super::{Body, Encoder, Sink, Style};
@@ -22,8 +18,6 @@ pub struct Opening {
     pub disk: Arc<dyn Disk>,
     /// What is remembered of it.
     pub kept: SavedPosition,
-    /// When it is to open its file anew.
-    pub reopen: Reopen,
 }
 
 /// What a checkpoint remembers of a sink.
@@ -35,33 +29,6 @@ pub enum SavedPosition {
     New,
     /// The files of its output are accounted for until here.
     Until(Vec<OutputPosition>),
-}
-
-/// Says each time when outputs are to be opened anew.
-pub struct Reopen(BoxStream<'static, ()>);
-
-impl Reopen {
-    /// At each item of a stream.
-    pub fn at(asked: impl Stream<Item = ()> + Send + 'static) -> Self {
-        Self(asked.boxed())
-    }
-
-    /// Never.
-    pub fn never() -> Self {
-        Self::at(stream::empty())
-    }
-
-    pub(super) async fn asked(&mut self) {
-        if self.0.next().await.is_none() {
-            pending::<()>().await;
-        }
-    }
-}
-
-impl std::fmt::Debug for Reopen {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Reopen")
-    }
 }
 
 /// An open sink, and what there is to say about it.

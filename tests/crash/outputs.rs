@@ -8,8 +8,7 @@ use fetchd::disk::{Disk, Mark, OutputPosition};
 use fetchd::error::BoxError;
 use fetchd::item::{Identity, Record};
 use fetchd::sink::{
-    self, Body, Compress, Content, Fsync, Jsonl, Next, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style,
-    Wanted,
+    self, Body, Compress, Content, Fsync, Jsonl, Next, Opened, Opening, SavedPosition, SinkConfig, Style, Wanted,
 };
 use fetchd::state::Checkpoint;
 use fetchd::units::Size;
@@ -40,7 +39,6 @@ impl Outputs {
                     .sinks
                     .get(name)
                     .map_or(SavedPosition::New, |positions| SavedPosition::Until(positions.clone())),
-                reopen: Reopen::never(),
             };
             outputs.push(jsonl.open(opening)?);
         }

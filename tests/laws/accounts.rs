@@ -82,6 +82,21 @@ fn a_sink_goes_on_in_another_file_between_two_commits() {
 }
 
 #[test]
+fn a_rotation_reaches_every_sink_and_each_request_but_those_that_wait_for_the_same() {
+    let lines = SourceScript::of((0..20).map(|_| ok(ms(1)).get())).every(ms(10)).settling(Settling::Records);
+    let mut scenario = Scenario::of([lines]).sinks([SinkBehaviour::Prompt, SinkBehaviour::Slow(ms(25))]);
+    scenario.rotations = vec![ms(45), ms(46), ms(47), ms(150)];
+    let report = on_paused_time(scenario.execute());
+    let at = |number| {
+        let is_it = |event: &Event| matches!(event, Event::RotationRequested { sink } if *sink == number);
+        report.events.iter().filter(|(_, event)| is_it(event)).map(|(at, _)| *at).collect::<Vec<_>>()
+    };
+    assert_eq!(at(0), at(1));
+    assert!((2..=3).contains(&at(0).len()) && at(0)[0] >= ms(45), "{:?}", at(0));
+    assert_eq!(report.records().len(), 20);
+}
+
+#[test]
 fn records_are_committed_when_no_more_come_for_a_while() {
     let scenario = Scenario::of([SourceScript::of([ok(ms(1)).get(), ok(ms(1)).get()])
         .ending(SourceEnd::StaysOpen)

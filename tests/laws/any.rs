@@ -20,6 +20,7 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
         sources,
         sinks,
         interrupts: Vec::new(),
+        rotations: Vec::new(),
         settings,
     })
 }

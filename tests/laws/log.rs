@@ -15,17 +15,25 @@ pub enum Event {
     /// An attempt began.
     Asked(Identity),
     /// A sink said `Ok` to this record.
-    Written { sink: usize, entry: Entry },
+    Written {
+        sink: usize,
+        entry: Entry,
+    },
     /// A source was told that this line is done.
     Settled(Identity),
     /// All that was written so far is to last.
     Committed,
     /// A sink goes on in another file, or has ended.
     Switched,
+    RotationRequested {
+        sink: usize,
+    },
     /// So many hosts are in trouble, somebody was told.
     HostsInTrouble(usize),
     /// A signal came when so many lines were accepted.
-    Interrupted { accepted: u64 },
+    Interrupted {
+        accepted: u64,
+    },
 }
 
 /// What matters of a record.

@@ -240,6 +240,10 @@ impl Sink for FakeSink {
         }
     }
 
+    fn request_rotation(&mut self) {
+        self.log.note(Event::RotationRequested { sink: self.number });
+    }
+
     fn switch(&mut self, next: sink::Next) -> BoxFuture<'_, Result<(), BoxError>> {
         self.log.note(Event::Switched);
         if next == sink::Next::File {

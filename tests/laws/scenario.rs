@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fetchd::error::Error;
 use fetchd::item::{Identity, Kind, Outcome};
-use fetchd::pipeline::{End, FailFast, Order, Parts, Settings, Status, run};
+use fetchd::pipeline::{Control, End, FailFast, Order, Parts, Settings, Status, run};
 use fetchd::schedule;
 use fetchd::sink::Sink;
 use futures::stream::{self, Stream, StreamExt};
@@ -25,6 +25,8 @@ pub struct Scenario {
     pub sinks: Vec<SinkBehaviour>,
     /// When signals come.
     pub interrupts: Vec<Duration>,
+    /// When all outputs are to rotate.
+    pub rotations: Vec<Duration>,
     pub settings: Settings,
 }
 
@@ -68,6 +70,7 @@ impl Scenario {
             sources: sources.into_iter().collect(),
             sinks: vec![SinkBehaviour::Prompt],
             interrupts: Vec::new(),
+            rotations: Vec::new(),
             settings: settings(),
         }
     }
@@ -126,15 +129,21 @@ impl Scenario {
         }
     }
 
-    fn signals(&self, log: &Log, status: &Status) -> impl Stream<Item = ()> + use<> {
+    fn signals(&self, log: &Log, status: &Status) -> impl Stream<Item = Control> + use<> {
         let (start, log, status) = (Instant::now(), log.clone(), status.clone());
-        stream::iter(self.interrupts.clone()).then(move |at| {
+        let rotations = stream::iter(self.rotations.clone()).then(move |at| async move {
+            sleep_until(start + at).await;
+            Control::Rotate
+        });
+        let signals = stream::iter(self.interrupts.clone()).enumerate().then(move |(n, at)| {
             let (log, status) = (log.clone(), status.clone());
             async move {
                 sleep_until(start + at).await;
                 log.note(Event::Interrupted { accepted: status.counters().accepted.get() });
+                if n == 0 { Control::Stop } else { Control::Abort }
             }
-        })
+        });
+        stream::select(rotations, signals)
     }
 
     fn durable(&self) -> BTreeSet<String> {

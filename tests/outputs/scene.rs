@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fetchd::disk::{Disk, OutputPosition, RealDisk};
 use fetchd::error::BoxError;
 use fetchd::item::Identity;
-use fetchd::sink::{self, Body, Content, Jsonl, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style};
+use fetchd::sink::{self, Body, Content, Jsonl, Opened, Opening, SavedPosition, SinkConfig, Style};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -42,7 +42,7 @@ impl Scene {
         let style =
             Style { content: Content { body: Body::Auto, ..Content::default() }, epoch: jiff::Timestamp::UNIX_EPOCH };
         let (name, disk) = (jsonl.path.to_string_lossy().into(), Arc::clone(&self.disk));
-        jsonl.open(Opening { name, style, disk, kept, reopen: Reopen::never() })
+        jsonl.open(Opening { name, style, disk, kept })
     }
 
     pub fn open(&self, jsonl: &Jsonl, kept: SavedPosition) -> Opened {

@@ -32,7 +32,7 @@ use self::rotating_file::Files;
 use self::sink::{JsonlSink, StreamSink};
 use super::stream::Stream;
 use super::writer::Writer;
-use super::{Body, Content, Encoder, Opened, Opening, Reopen, Sink, SinkConfig, Target, Wanted};
+use super::{Body, Content, Encoder, Opened, Opening, Sink, SinkConfig, Target, Wanted};
 use crate::diagnostics::Section;
 use crate::disk::{Disk, FileId, Mode};
 use crate::error::{AtPath, BoxError};
@@ -83,7 +83,6 @@ pub struct Open {
     pub(super) tail: Tail,
     pub(super) encoder: Encoder,
     rotation: Rotation,
-    reopen: Reopen,
 }
 
 /// When a file is finished.
@@ -173,7 +172,7 @@ impl SinkConfig for Jsonl {
         }
         let open::OpenedOutput { output, tail, note } = open::open(self, &opening)?;
         let rotation = Rotation { size: self.rotate_size.map(|size| size.0), every: self.rotate_every.map(|s| s.0) };
-        Ok(Opened::file(Open { output, tail, encoder, rotation, reopen: opening.reopen }, note))
+        Ok(Opened::file(Open { output, tail, encoder, rotation }, note))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::BoxError;
 use crate::item::Record;
 use crate::sink::stream::Stream;
 use crate::sink::writer::Writer;
-use crate::sink::{Encoder, Next, Reopen, Sink};
+use crate::sink::{Encoder, Next, Sink};
 
 /// Into regular files.
 pub(super) struct JsonlSink {
@@ -23,7 +23,6 @@ pub(super) struct JsonlSink {
     encoder: Encoder,
     fsync: Fsync,
     rotation: Rotation,
-    reopen: Reopen,
     state: State,
 }
 
@@ -47,12 +46,12 @@ pub(super) struct StreamSink {
 
 impl JsonlSink {
     pub fn start(open: Open) -> io::Result<Self> {
-        let Open { output, encoder, rotation, reopen, .. } = open;
+        let Open { output, encoder, rotation, .. } = open;
         let length = output.length()?;
         let since = (length > 0).then(Instant::now);
         let (path, fsync) = (output.path().to_owned(), output.fsync);
         let state = State { length, since, is_asked: false };
-        Ok(Self { path, writer: Writer::new(output), encoder, fsync, rotation, reopen, state })
+        Ok(Self { path, writer: Writer::new(output), encoder, fsync, rotation, state })
     }
 
     /// When the file will have been written for long enough.
@@ -106,19 +105,16 @@ impl Sink for JsonlSink {
             if self.is_due() {
                 return;
             }
-            let over = self.over();
-            let over = async {
-                match over {
-                    Some(over) => sleep_until(over).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = self.reopen.asked() => self.state.is_asked = true,
-                () = over => {}
+            match self.over() {
+                Some(over) => sleep_until(over).await,
+                None => std::future::pending().await,
             }
         }
         .boxed()
+    }
+
+    fn request_rotation(&mut self) {
+        self.state.is_asked = true;
     }
 
     fn switch(&mut self, next: Next) -> BoxFuture<'_, Result<(), BoxError>> {
