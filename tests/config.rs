@@ -555,6 +555,7 @@ fn check_ends_with_0_or_2_and_writes_only_to_stderr() {
 }
 
 /// A line of a small configuration, right or wrong.
+#[expect(clippy::too_many_lines, reason = "a table of lines")]
 fn line() -> impl Strategy<Value = String> {
     let header = prop::sample::select(vec![
         "[fetch]",

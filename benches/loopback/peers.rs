@@ -30,6 +30,7 @@ asyncio.run(main())
 "#;
 
 /// The yardsticks first, then fetchd, then the peers that are installed.
+#[expect(clippy::too_many_lines, reason = "a table of commands")]
 pub fn candidates(origin: SocketAddr, dir: &Path) -> Vec<Candidate> {
     let list = |n| crate::list(dir, &format!("http://{origin}/item"), n).display().to_string();
     let many = list(MANY);

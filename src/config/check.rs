@@ -17,6 +17,7 @@ use crate::units::{Concurrency, Secret, Size, Span};
 pub(super) fn check(config: &Config, most_files: u64, report: &mut Report) {
     bounds(config, report);
     times(config, report);
+    time_pairs(config, report);
     memory(config, report);
     hosts(config, report);
     headers(config, report);
@@ -78,12 +79,6 @@ fn times(config: &Config, report: &mut Report) {
     if dns.0.is_zero() && !connect.0.is_zero() {
         positive("dns.timeout", dns);
     }
-    if dns >= connect && !connect.0.is_zero() {
-        let message = format!(
-            "`dns.timeout` is {dns}, but it must be shorter than `fetch.connect_timeout` ({connect}), of which it is a part; lower it, or leave it out"
-        );
-        report.add_at_keys(&["dns.timeout", "fetch.connect_timeout"], message);
-    }
     let mut bounded = |key: &str, span: Span| {
         if span > Span::LONGEST {
             report.add_at_key(key, format!("`{key}` is {span}; it can be at most a year, `8760h`"));
@@ -99,6 +94,17 @@ fn times(config: &Config, report: &mut Report) {
     bounded("health.give_up", config.health.give_up);
     bounded("robots.max_crawl_delay", config.robots.max_crawl_delay);
     bounded("shutdown.grace", config.shutdown.grace);
+}
+
+/// Times of which one must not be longer than another.
+fn time_pairs(config: &Config, report: &mut Report) {
+    let (dns, connect) = (config.dns.timeout.unwrap_or(Span::secs(0)), config.fetch.connect_timeout);
+    if dns >= connect && !connect.0.is_zero() {
+        let message = format!(
+            "`dns.timeout` is {dns}, but it must be shorter than `fetch.connect_timeout` ({connect}), of which it is a part; lower it, or leave it out"
+        );
+        report.add_at_keys(&["dns.timeout", "fetch.connect_timeout"], message);
+    }
     let (first, most) = (config.retry.backoff, config.retry.max_backoff);
     if first > most {
         let message = format!(

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::Stream;
 use tokio::runtime::{self, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::SignalStream;
@@ -41,7 +41,7 @@ pub async fn run(args: &RunArgs) -> u8 {
 /// The same with these kinds of sources and sinks.
 pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     // From the first moment on: a SIGUSR1 without a listener would end the process.
-    let signals = signals();
+    let rotations = signal(SignalKind::user_defined1());
     let raised = open_files::raise_limit();
     let config = match args.config_with(registry) {
         Ok(config) => config,
@@ -58,29 +58,30 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
     hint(&config);
-    let (status, stats) = (Status::default(), Stats::default());
-    let start = Instant::now();
-    let ended = match open::open(&config, &stats) {
-        Ok(parts) => {
-            let total = total_bytes(&parts.sources);
-            let _progress = line.map(|line| Progress::start(line, status.clone(), stats.clone(), total));
-            drive(parts, &config, &status, signals).await
-        }
-        Err(error) => Err(error),
+    let (status, stats, start) = (Status::default(), Stats::default(), Instant::now());
+    let parts = match open::open(&config, &stats) {
+        Ok(parts) => parts,
+        Err(error) => return failed(&error),
     };
-    match ended {
-        Ok(end) => {
-            if !args.quiet {
-                report(&config, &logs, &Summary::of(&status, &stats, start.elapsed()));
-            }
-            config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(&config, dir));
-            exit_code(end, &config, &status)
-        }
-        Err(error) => {
-            tracing::error!("{error}");
-            error.exit_code()
-        }
+    let total = total_bytes(&parts.sources);
+    let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone(), total));
+    let ended = drive(parts, &config, &status, rotations).await;
+    drop(progress);
+    let end = match ended {
+        Ok(end) => end,
+        Err(error) => return failed(&error),
+    };
+    if !args.quiet {
+        report(&config, &logs, &Summary::of(&status, &stats, start.elapsed()));
     }
+    config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(&config, dir));
+    exit_code(end, &config, &status)
+}
+
+/// Reports why a run failed; the number is the exit code.
+fn failed(error: &Error) -> u8 {
+    tracing::error!("{error}");
+    error.exit_code()
 }
 
 /// Checks a configuration without doing anything; the number is the exit code.
@@ -148,64 +149,70 @@ fn widest_host(config: &Config) -> u32 {
 
 /// The pipeline's settings for a checked configuration.
 pub(crate) fn settings(config: &Config) -> Settings {
-    let concurrency = config.limits.permits();
-    let any = config.hosts.get("*");
-    let rules = config.hosts.iter().filter_map(|(text, host)| {
-        let rule = HostRule {
-            concurrency: host.concurrency,
-            max_concurrency: host.max_concurrency,
-            every: host.rate.map(crate::units::Rate::every),
-        };
-        Some((text.parse::<HostPattern>().ok()?, rule))
-    });
+    let concurrency = config.limits.permits() as usize;
     Settings {
         queue: config.queue.capacity as usize,
         window: config.queue.window as usize,
         window_bytes: usize::try_from(config.queue.window_bytes.0).unwrap_or(usize::MAX),
-        workers: config.fetch.workers.unwrap_or(concurrency) as usize,
-        concurrency: concurrency as usize,
+        workers: config.fetch.workers.map_or(concurrency, |workers| workers as usize),
+        concurrency,
         body_memory: config.limits.body_memory.map_or(256 << 20, |size| size.0),
         max_body: config.fetch.max_body.0,
         order: config.output.order,
         fail_fast: if config.output.fail_fast { FailFast::Yes } else { FailFast::No },
         grace: config.shutdown.grace.0,
-        schedule: schedule::Settings {
-            every: config.limits.rate.every(),
-            hosts: rules.collect(),
-            any_host: HostLimits {
-                concurrency: any.and_then(|host| host.concurrency).unwrap_or(ANY_HOST_CONCURRENCY),
-                max_concurrency: any.and_then(|host| host.max_concurrency).unwrap_or(ANY_HOST_MAX_CONCURRENCY),
-                every: Duration::ZERO,
-            },
-            adaptive: (config.limits.concurrency == Concurrency::Adaptive).then_some(concurrency),
-            max_hosts: config.limits.hosts as usize,
-            retry: RetryPolicy::from(&config.retry),
-            budget: config.retry.budget(),
-            host_budget: config.retry.host_budget(),
-            health: HealthPolicy::from(&config.health),
-            robots: config.robots.policy(&config.fetch.user_agent),
-            timeout: config.fetch.timeout.0,
-            connect_timeout: config.fetch.connect_timeout.0,
-            deadline: config.fetch.deadline.0,
-            max_redirects: config.fetch.max_redirects,
-            idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,
-            largest_body: if config.needs().body == BodyNeed::Decoded { config.fetch.max_body.0 } else { CHUNK },
-            seed: fastrand::u64(..),
-        },
+        schedule: schedule_settings(config),
     }
 }
 
-async fn drive(
-    parts: Parts,
-    config: &Config,
-    status: &Status,
-    signals: io::Result<impl Stream<Item = Control>>,
-) -> Result<End, Error> {
+fn schedule_settings(config: &Config) -> schedule::Settings {
+    let concurrency = config.limits.permits();
+    schedule::Settings {
+        every: config.limits.rate.every(),
+        hosts: config.hosts.iter().filter_map(|(text, host)| Some((text.parse().ok()?, rule(host)))).collect(),
+        any_host: any_host(config),
+        adaptive: (config.limits.concurrency == Concurrency::Adaptive).then_some(concurrency),
+        max_hosts: config.limits.hosts as usize,
+        retry: RetryPolicy::from(&config.retry),
+        budget: config.retry.budget(),
+        host_budget: config.retry.host_budget(),
+        health: HealthPolicy::from(&config.health),
+        robots: config.robots.policy(&config.fetch.user_agent),
+        timeout: config.fetch.timeout.0,
+        connect_timeout: config.fetch.connect_timeout.0,
+        deadline: config.fetch.deadline.0,
+        max_redirects: config.fetch.max_redirects,
+        idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,
+        largest_body: if config.needs().body == BodyNeed::Decoded { config.fetch.max_body.0 } else { CHUNK },
+        seed: fastrand::u64(..),
+    }
+}
+
+/// What one pattern says of its hosts.
+fn rule(host: &HostConfig) -> HostRule {
+    HostRule {
+        concurrency: host.concurrency,
+        max_concurrency: host.max_concurrency,
+        every: host.rate.map(crate::units::Rate::every),
+    }
+}
+
+/// The limits of hosts that no pattern but `*` names.
+fn any_host(config: &Config) -> HostLimits {
+    let any = config.hosts.get("*");
+    HostLimits {
+        concurrency: any.and_then(|host| host.concurrency).unwrap_or(ANY_HOST_CONCURRENCY),
+        max_concurrency: any.and_then(|host| host.max_concurrency).unwrap_or(ANY_HOST_MAX_CONCURRENCY),
+        every: Duration::ZERO,
+    }
+}
+
+async fn drive(parts: Parts, config: &Config, status: &Status, rotations: io::Result<Signal>) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");
         move |error: io::Error| Error::Open { what, source: error.into() }
     };
-    let controls = signals.map_err(cannot("listen to signals"))?;
+    let controls = rotations.and_then(controls).map_err(cannot("listen to signals"))?;
     let threads = threads(config.fetch.threads).map_err(cannot("start the threads of `fetch.threads`"))?;
     let parts = Parts { threads: threads.as_ref().map(|threads| threads.handle().clone()), ..parts };
     let end = pipeline::run(parts, &settings(config), status, controls).await;
@@ -224,15 +231,15 @@ fn threads(number: u32) -> io::Result<Option<Runtime>> {
 }
 
 /// What signals tell a run: the first SIGTERM, SIGINT or SIGHUP stops it, and the next one aborts it (a terminal that is
-/// closed is no reason to lose lines); SIGUSR1 rotates the outputs.
-fn signals() -> io::Result<impl Stream<Item = Control>> {
+/// closed is no reason to lose lines); SIGUSR1 rotates the outputs. Until here, the first three end the process.
+fn controls(rotations: Signal) -> io::Result<impl Stream<Item = Control>> {
     let stream = |kind| signal(kind).map(SignalStream::new);
     let ends = stream(SignalKind::terminate())?.merge(stream(SignalKind::interrupt())?);
     let ends = ends.merge(stream(SignalKind::hangup())?);
     let mut is_stopping = false;
     let ends =
         ends.map(move |()| if std::mem::replace(&mut is_stopping, true) { Control::Abort } else { Control::Stop });
-    Ok(ends.merge(stream(SignalKind::user_defined1())?.map(|()| Control::Rotate)))
+    Ok(ends.merge(SignalStream::new(rotations).map(|()| Control::Rotate)))
 }
 
 fn total_bytes(sources: &[Source]) -> Option<u64> {

@@ -6,7 +6,7 @@ use std::io;
 use http::Version;
 use url::{Host, Url};
 
-use super::dns::Unresolved;
+use super::dns::LookupError;
 use super::reachability::{self, is_out_of_sockets};
 use crate::error::Chain;
 use crate::hosts::host_name;
@@ -15,8 +15,8 @@ use crate::item::{Failure, Kind, Sent};
 /// What went wrong before the answer's head was there; `proxy` is where the request went instead of to its host.
 pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str>) -> Failure {
     let error = error.without_url();
-    if let Some(unresolved) = find::<Unresolved>(&error) {
-        let Unresolved { kind, message, sent } = unresolved.clone();
+    if let Some(unresolved) = find::<LookupError>(&error) {
+        let LookupError { kind, message, sent } = unresolved.clone();
         let message = match proxy {
             Some(proxy) => format!("{}: {message}", no_way_through(proxy)),
             None => message,

@@ -160,6 +160,7 @@ struct Levers {
 }
 
 /// Starts every stage, and wires them up.
+#[expect(clippy::too_many_lines, reason = "the topology stays on one screen")]
 fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, rotate: mpsc::Receiver<()>) -> Group {
     let clock = Clock { start: Instant::now() };
     let permits = settings.concurrency.min(settings.workers);

@@ -82,8 +82,7 @@ pub async fn run(
             // Before the end of the tasks: the failure that pulled it may be the last record.
             () = levers.give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
                 levers.stop.cancel();
-                let end = if settings.fail_fast == FailFast::Yes && failed(status) { End::FailedFast } else { End::GaveUp };
-                phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end };
+                phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end: end_given_up(settings, status) };
             }
             joined = group.join() => return finish(&mut group, joined, phase).await,
             Some(control) = controls.next() => match (control, phase) {
@@ -124,8 +123,10 @@ async fn interrupted(group: &mut Group, status: &Status) -> Result<End, Error> {
     Err(Error::Interrupted { unfinished: status.counters().unfinished() })
 }
 
-fn failed(status: &Status) -> bool {
-    status.counters().not_ok.get() > 0
+/// Why a run was given up that no signal stopped.
+fn end_given_up(settings: &Settings, status: &Status) -> End {
+    let failed = settings.fail_fast == FailFast::Yes && status.counters().not_ok.get() > 0;
+    if failed { End::FailedFast } else { End::GaveUp }
 }
 
 async fn until(limit: Option<Instant>) {

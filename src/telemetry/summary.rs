@@ -100,7 +100,14 @@ impl fmt::Display for Summary {
                 "  {host} asked for more rest than retry.max_retry_after allows; its lines were settled unsent"
             )?;
         }
-        let rest = [
+        self.write_leftovers(f)
+    }
+}
+
+impl Summary {
+    /// Lines that are in no count of records.
+    fn write_leftovers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let leftovers = [
             (self.blank, "blank line skipped", "blank lines skipped"),
             (
                 self.unread,
@@ -109,7 +116,7 @@ impl fmt::Display for Summary {
             ),
             (self.unrecorded, "accepted line has no record", "accepted lines have no record"),
         ];
-        for (n, one, many) in rest.into_iter().filter(|(n, ..)| *n > 0) {
+        for (n, one, many) in leftovers.into_iter().filter(|(n, ..)| *n > 0) {
             writeln!(f, "  {} {}", grouped(n), if n == 1 { one } else { many })?;
         }
         Ok(())

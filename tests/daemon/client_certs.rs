@@ -86,6 +86,7 @@ fn the_certificate_and_its_key_may_stand_in_one_file() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn what_check_says_of_certificates_run_says_too() {
     let trust = Trust::new();
     trust.write_me();

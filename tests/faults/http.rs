@@ -22,6 +22,7 @@ fn answer(status: u16, headers: &str, body: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn an_answer_that_is_not_http_fails_the_line_at_once_and_nothing_of_it_is_shown() {
     let framed = |headers: &str, body: &str| format!("{OK}{headers}\r\n\r\n{body}");
     let chunked = |body: &str| framed("transfer-encoding: chunked", body);

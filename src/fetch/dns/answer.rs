@@ -25,7 +25,7 @@ const LONGEST_NEGATIVE: Duration = Duration::from_secs(5 * 60);
 /// Why a name has no address that may be dialled. It travels through the client's errors and is found there again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Unresolved {
+pub struct LookupError {
     /// Its row in the table.
     pub kind: Kind,
     /// A sentence for the record.
@@ -34,7 +34,7 @@ pub struct Unresolved {
     pub sent: Sent,
 }
 
-impl Unresolved {
+impl LookupError {
     /// A failure that is not this machine's, and not a refusal.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), sent: Sent::Nothing }
@@ -43,7 +43,7 @@ impl Unresolved {
 
 /// What a look-up found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Answer {
     /// At least one address, in the order of the answer.
     Addresses { addresses: Arc<[IpAddr]>, ttl: Duration },
     /// The name does not exist. Without a time to live the server did not say for how long (RFC 2308, section 5).
@@ -51,10 +51,10 @@ pub(super) enum Found {
     /// The name exists and has no address of the kind asked for.
     NoAddress { ttl: Option<Duration> },
     /// Nobody knows.
-    Failed(Unresolved),
+    Failed(LookupError),
 }
 
-impl Found {
+impl Answer {
     /// How long it may be believed. `failures` is for what has no time of its own: failures (RFC 9520), and missing
     /// names without one. What this machine lacked is not remembered at all, for it may be there again.
     pub fn lifetime(&self, failures: Duration) -> Duration {
@@ -68,18 +68,18 @@ impl Found {
 }
 
 /// What an answer says of a name's addresses of one kind: those of the name at the end of its aliases.
-pub(super) fn read(answer: &DnsResponse, name: &Name, kind: RecordType) -> Found {
+pub(super) fn read(answer: &DnsResponse, name: &Name, kind: RecordType) -> Answer {
     let Some((owner, alias_ttl)) = follow(&answer.answers, name) else {
         return failed(format!("the name's aliases lead in a circle, or through more than {MOST_ALIASES} names"));
     };
     match answer.response_code {
-        ResponseCode::NXDomain => Found::NoName { ttl: answer.negative_ttl().map(time_to_live) },
+        ResponseCode::NXDomain => Answer::NoName { ttl: answer.negative_ttl().map(time_to_live) },
         ResponseCode::NoError => {
             let own = answer.answers.iter().filter(|record| record.name == *owner && record.record_type() == kind);
             let addresses: Arc<[_]> = own.clone().filter_map(|record| record.data.ip_addr()).take(MOST_KEPT).collect();
             match own.map(|record| time_to_live(record.ttl)).min() {
-                Some(ttl) if !addresses.is_empty() => Found::Addresses { addresses, ttl: ttl.min(alias_ttl) },
-                _ => Found::NoAddress { ttl: answer.negative_ttl().map(time_to_live) },
+                Some(ttl) if !addresses.is_empty() => Answer::Addresses { addresses, ttl: ttl.min(alias_ttl) },
+                _ => Answer::NoAddress { ttl: answer.negative_ttl().map(time_to_live) },
             }
         }
         code => failed(format!("the name server answered `{code}`")),
@@ -106,8 +106,8 @@ fn time_to_live(seconds: u32) -> Duration {
 }
 
 /// A failure of which the server is the cause.
-fn failed(message: String) -> Found {
-    Found::Failed(Unresolved::new(Kind::DnsFailed, message))
+fn failed(message: String) -> Answer {
+    Answer::Failed(LookupError::new(Kind::DnsFailed, message))
 }
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
         Record::from_rdata(zone(), ttl, RData::SOA(SOA::new(zone(), zone(), 1, 1, 1, 1, minimum)))
     }
 
-    fn found(code: ResponseCode, answers: Vec<Record>, authorities: Vec<Record>) -> Found {
+    fn found(code: ResponseCode, answers: Vec<Record>, authorities: Vec<Record>) -> Answer {
         let mut message = Message::response(0, OpCode::Query);
         message.metadata.response_code = code;
         message.answers = answers;
@@ -144,7 +144,7 @@ mod tests {
     /// The last bytes of the addresses found, and for how many seconds they may be believed.
     fn addresses(answers: Vec<Record>) -> (Vec<u8>, u64) {
         match found(ResponseCode::NoError, answers, Vec::new()) {
-            Found::Addresses { addresses, ttl } => {
+            Answer::Addresses { addresses, ttl } => {
                 let last = |address: &IpAddr| address.to_string().rsplit('.').next().unwrap().parse().unwrap();
                 (addresses.iter().map(last).collect(), ttl.as_secs())
             }
@@ -175,17 +175,17 @@ mod tests {
     fn aliases_that_never_end_are_a_failure() {
         let circle = vec![alias("www.test.", 60, "b.test."), alias("b.test.", 60, "www.test.")];
         let found = found(ResponseCode::NoError, circle, vec![soa(60, 60)]);
-        assert!(matches!(&found, Found::Failed(why) if why.kind == Kind::DnsFailed && why.message.contains("circle")));
+        assert!(matches!(&found, Answer::Failed(why) if why.kind == Kind::DnsFailed && why.message.contains("circle")));
     }
 
     #[test]
     fn what_is_missing_is_so_for_the_shorter_of_the_two_times_that_the_zone_gives() {
         let ttl = Some(Duration::from_secs(60));
         for zone in [soa(60, 300), soa(300, 60)] {
-            assert_eq!(found(ResponseCode::NXDomain, Vec::new(), vec![zone.clone()]), Found::NoName { ttl });
-            assert_eq!(found(ResponseCode::NoError, Vec::new(), vec![zone]), Found::NoAddress { ttl });
+            assert_eq!(found(ResponseCode::NXDomain, Vec::new(), vec![zone.clone()]), Answer::NoName { ttl });
+            assert_eq!(found(ResponseCode::NoError, Vec::new(), vec![zone]), Answer::NoAddress { ttl });
         }
-        assert_eq!(found(ResponseCode::NXDomain, Vec::new(), Vec::new()), Found::NoName { ttl: None });
+        assert_eq!(found(ResponseCode::NXDomain, Vec::new(), Vec::new()), Answer::NoName { ttl: None });
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         for code in [ResponseCode::ServFail, ResponseCode::Refused, ResponseCode::FormErr, ResponseCode::Unknown(3841)]
         {
             let found = found(code, vec![a("www.test.", 60, 1)], vec![soa(60, 60)]);
-            assert!(matches!(found, Found::Failed(why) if why.kind == Kind::DnsFailed), "{code}");
+            assert!(matches!(found, Answer::Failed(why) if why.kind == Kind::DnsFailed), "{code}");
         }
     }
 
@@ -201,9 +201,9 @@ mod tests {
     fn no_answer_is_believed_for_longer_than_is_good() {
         let failures = Duration::from_millis(250);
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
-        let positive = |ttl| Found::Addresses { addresses: Arc::new([]), ttl }.lifetime(failures);
+        let positive = |ttl| Answer::Addresses { addresses: Arc::new([]), ttl }.lifetime(failures);
         assert_eq!([hours(1), hours(48), Duration::ZERO].map(positive), [hours(1), hours(24), Duration::ZERO]);
-        let negative = |ttl| Found::NoName { ttl }.lifetime(failures);
+        let negative = |ttl| Answer::NoName { ttl }.lifetime(failures);
         assert_eq!(
             [None, Some(Duration::ZERO), Some(hours(3))].map(negative),
             [failures, Duration::ZERO, LONGEST_NEGATIVE]
@@ -214,9 +214,9 @@ mod tests {
     #[test]
     fn a_failure_is_believed_shortly_and_one_of_this_machine_not_at_all() {
         let failures = Duration::from_millis(250);
-        let mut failure = Unresolved::new(Kind::DnsFailed, "");
-        assert_eq!(Found::Failed(failure.clone()).lifetime(failures), failures);
+        let mut failure = LookupError::new(Kind::DnsFailed, "");
+        assert_eq!(Answer::Failed(failure.clone()).lifetime(failures), failures);
         failure.sent = Sent::Starved;
-        assert_eq!(Found::Failed(failure).lifetime(failures), Duration::ZERO);
+        assert_eq!(Answer::Failed(failure).lifetime(failures), Duration::ZERO);
     }
 }

@@ -20,7 +20,7 @@ use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Qu
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::timeout;
 
-use super::answer::{Found, Unresolved, read};
+use super::answer::{Answer, LookupError, read};
 use super::resolv_conf::ResolvConf;
 use crate::fetch::reachability::is_out_of_sockets;
 use crate::fetch::{DnsConfig, reachability};
@@ -51,43 +51,43 @@ impl Lookup {
     }
 
     /// Looks a name up, which has no dot at its end.
-    pub async fn look_up(&self, name: &str) -> Found {
+    pub async fn look_up(&self, name: &str) -> Answer {
         // The URL's parser has made it ASCII; read as such, an underscore is a character like any other.
         let Ok(relative) = Name::from_ascii(name) else {
             let message = "the name is one that DNS cannot have: it is too long, or has an empty or impossible label";
-            return Found::Failed(Unresolved::new(Kind::DnsNotFound, message));
+            return Answer::Failed(LookupError::new(Kind::DnsNotFound, message));
         };
         if let Some(found) = self.known_here(&relative) {
             return found;
         }
         let searched = timeout(self.timeout, self.search(&relative)).await;
-        searched.unwrap_or_else(|_| Found::Failed(self.no_answer()))
+        searched.unwrap_or_else(|_| Answer::Failed(self.no_answer()))
     }
 
     /// What the hosts file says, and what needs no asking (RFC 6761, sections 6.3 and 6.4; RFC 7686, section 2).
-    fn known_here(&self, name: &Name) -> Option<Found> {
+    fn known_here(&self, name: &Name) -> Option<Answer> {
         const LONG: Duration = Duration::MAX;
         let listed = |kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
         if let Some(listed) = listed(RecordType::A).or_else(|| listed(RecordType::AAAA)) {
             let addresses = listed.answers().iter().filter_map(|record| record.data.ip_addr()).collect();
-            return Some(Found::Addresses { addresses, ttl: LONG });
+            return Some(Answer::Addresses { addresses, ttl: LONG });
         }
         match name.iter().next_back()? {
             b"localhost" => {
-                Some(Found::Addresses { addresses: Arc::new([IpAddr::V4(Ipv4Addr::LOCALHOST)]), ttl: LONG })
+                Some(Answer::Addresses { addresses: Arc::new([IpAddr::V4(Ipv4Addr::LOCALHOST)]), ttl: LONG })
             }
-            b"invalid" | b"onion" => Some(Found::NoName { ttl: Some(LONG) }),
+            b"invalid" | b"onion" => Some(Answer::NoName { ttl: Some(LONG) }),
             _ => None,
         }
     }
 
     /// The first of the names that this one may stand for that has an address. A failure ends the search: another name
     /// must not be taken for this one because a server had a bad moment.
-    async fn search(&self, name: &Name) -> Found {
-        let mut missing = Found::NoName { ttl: Some(Duration::MAX) };
+    async fn search(&self, name: &Name) -> Answer {
+        let mut missing = Answer::NoName { ttl: Some(Duration::MAX) };
         for candidate in self.system.names(name) {
             missing = match self.addresses(&candidate).await {
-                found @ (Found::Addresses { .. } | Found::Failed(_)) => return found,
+                found @ (Answer::Addresses { .. } | Answer::Failed(_)) => return found,
                 none => neither(&missing, &none),
             };
         }
@@ -96,14 +96,14 @@ impl Lookup {
 
     /// Addresses of one family: IPv6 is asked for when there is no IPv4 address, or no way to one, as on a machine that
     /// has IPv6 alone. When the first question failed, an answer to the other would hide it.
-    async fn addresses(&self, name: &Name) -> Found {
+    async fn addresses(&self, name: &Name) -> Answer {
         let v4 = self.ask(name, RecordType::A).await;
         match v4 {
-            Found::NoAddress { .. } => match self.ask(name, RecordType::AAAA).await {
-                none @ Found::NoAddress { .. } => neither(&v4, &none),
+            Answer::NoAddress { .. } => match self.ask(name, RecordType::AAAA).await {
+                none @ Answer::NoAddress { .. } => neither(&v4, &none),
                 v6 => v6,
             },
-            Found::Addresses { .. } if !has_way(&v4) => {
+            Answer::Addresses { .. } if !has_way(&v4) => {
                 let v6 = self.ask(name, RecordType::AAAA).await;
                 if has_way(&v6) { v6 } else { v4 }
             }
@@ -113,19 +113,19 @@ impl Lookup {
 
     /// Asks the servers one after the other until one knows. Who has answered is not asked again; who has not is,
     /// as long as there are tries.
-    async fn ask(&self, name: &Name, kind: RecordType) -> Found {
+    async fn ask(&self, name: &Name, kind: RecordType) -> Answer {
         let servers = &self.system.servers;
         let tries = servers.len().max(TRIES);
         let limit = self.timeout / u32::try_from(tries).unwrap_or(u32::MAX);
         let turns = (0..servers.len()).cycle().skip(self.first.load(Ordering::Relaxed)).take(tries);
-        let mut found = Found::Failed(Unresolved::new(Kind::DnsFailed, "no name server is known; set dns.servers"));
+        let mut found = Answer::Failed(LookupError::new(Kind::DnsFailed, "no name server is known; set dns.servers"));
         for (turn, server) in turns.enumerate() {
             found = match timeout(limit, query(servers[server], name, kind, limit)).await {
                 Ok(Ok(answer)) => read(&answer, name, kind),
-                Err(_) | Ok(Err(NetError::Timeout)) => Found::Failed(self.no_answer()),
-                Ok(Err(error)) => Found::Failed(explain(&error)),
+                Err(_) | Ok(Err(NetError::Timeout)) => Answer::Failed(self.no_answer()),
+                Ok(Err(error)) => Answer::Failed(explain(&error)),
             };
-            let Found::Failed(failure) = &found else {
+            let Answer::Failed(failure) = &found else {
                 self.first.store(server, Ordering::Relaxed);
                 return found;
             };
@@ -137,27 +137,27 @@ impl Lookup {
         found
     }
 
-    fn no_answer(&self) -> Unresolved {
-        Unresolved::new(Kind::DnsTimeout, format!("no answer from DNS within {:.3} s", self.timeout.as_secs_f64()))
+    fn no_answer(&self) -> LookupError {
+        LookupError::new(Kind::DnsTimeout, format!("no answer from DNS within {:.3} s", self.timeout.as_secs_f64()))
     }
 }
 
 /// Whether this machine has a way to one of the addresses.
-fn has_way(found: &Found) -> bool {
-    matches!(found, Found::Addresses { addresses, .. } if addresses.iter().any(|address| reachability::route_to(*address).is_ok()))
+fn has_way(found: &Answer) -> bool {
+    matches!(found, Answer::Addresses { addresses, .. } if addresses.iter().any(|address| reachability::route_to(*address).is_ok()))
 }
 
 /// Of two names, or kinds of address, neither is there; that may be believed while it may be of both.
-fn neither(one: &Found, other: &Found) -> Found {
-    let ttl_of = |found: &Found| match found {
-        Found::NoName { ttl } | Found::NoAddress { ttl } => *ttl,
-        Found::Addresses { ttl, .. } => Some(*ttl),
-        Found::Failed(_) => None,
+fn neither(one: &Answer, other: &Answer) -> Answer {
+    let ttl_of = |found: &Answer| match found {
+        Answer::NoName { ttl } | Answer::NoAddress { ttl } => *ttl,
+        Answer::Addresses { ttl, .. } => Some(*ttl),
+        Answer::Failed(_) => None,
     };
     let ttl = ttl_of(one).min(ttl_of(other));
     match other {
-        Found::NoName { .. } => Found::NoName { ttl },
-        _ => Found::NoAddress { ttl },
+        Answer::NoName { .. } => Answer::NoName { ttl },
+        _ => Answer::NoAddress { ttl },
     }
 }
 
@@ -182,11 +182,11 @@ async fn query(server: SocketAddr, name: &Name, kind: RecordType, limit: Duratio
 }
 
 /// Why there was no answer.
-fn explain(error: &NetError) -> Unresolved {
+fn explain(error: &NetError) -> LookupError {
     let sent = match error {
         // The UDP port is drawn, several times over, so that all of them were taken is a lack of ports.
         NetError::Io(error) if is_out_of_sockets(error) || error.kind() == io::ErrorKind::AddrInUse => Sent::Starved,
         _ => Sent::Nothing,
     };
-    Unresolved { sent, ..Unresolved::new(Kind::DnsFailed, format!("the look-up failed: {error}")) }
+    LookupError { sent, ..LookupError::new(Kind::DnsFailed, format!("the look-up failed: {error}")) }
 }

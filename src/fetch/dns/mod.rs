@@ -18,12 +18,12 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Resolve, Resolving};
 
-pub use answer::Unresolved;
+pub use answer::LookupError;
 
 use super::reachability::is_out_of_sockets;
 use super::{DnsConfig, Guard, reachability};
 use crate::item::{Kind, Sent};
-use answer::Found;
+use answer::Answer;
 use lookup::Lookup;
 use single_flight::SingleFlight;
 
@@ -36,7 +36,7 @@ const LONGEST_FAILURE: Duration = Duration::from_secs(1);
 /// The resolver of a run.
 #[derive(Clone)]
 pub struct Resolver {
-    names: Arc<SingleFlight<Found>>,
+    names: Arc<SingleFlight<Answer>>,
     lookup: Arc<Lookup>,
     guard: Arc<Guard>,
     /// How long failures are believed.
@@ -62,7 +62,7 @@ impl Resolver {
     }
 
     /// Where a name may be dialled.
-    async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, Unresolved> {
+    async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, LookupError> {
         let name = without_dot(name);
         let (lookup, failures) = (Arc::clone(&self.lookup), self.failures);
         let look_up = |name: Arc<str>| async move {
@@ -71,23 +71,23 @@ impl Resolver {
             (found, lifetime)
         };
         match self.names.find(name, look_up).await {
-            Found::Addresses { addresses, .. } => self.allowed(name, &addresses),
-            Found::NoName { .. } => Err(Unresolved::new(Kind::DnsNotFound, "the name does not exist")),
-            Found::NoAddress { .. } => Err(Unresolved::new(Kind::DnsNotFound, "the name has no address")),
-            Found::Failed(failure) => Err(failure),
+            Answer::Addresses { addresses, .. } => self.allowed(name, &addresses),
+            Answer::NoName { .. } => Err(LookupError::new(Kind::DnsNotFound, "the name does not exist")),
+            Answer::NoAddress { .. } => Err(LookupError::new(Kind::DnsNotFound, "the name has no address")),
+            Answer::Failed(failure) => Err(failure),
         }
     }
 
     /// Those of the addresses that may be dialled, and that there is a way to.
-    fn allowed(&self, name: &str, addresses: &[IpAddr]) -> Result<Vec<SocketAddr>, Unresolved> {
-        let mut refusal = Unresolved::new(Kind::DnsNotFound, "the name has no address");
+    fn allowed(&self, name: &str, addresses: &[IpAddr]) -> Result<Vec<SocketAddr>, LookupError> {
+        let mut refusal = LookupError::new(Kind::DnsNotFound, "the name has no address");
         let mut allowed = Vec::new();
         for address in addresses {
             if let Err(forbidden) = self.guard.check(*address)
                 && self.exempt.as_deref() != Some(name)
             {
                 let message = format!("the name resolves to a forbidden address: {forbidden}");
-                refusal = Unresolved { kind: Kind::ForbiddenAddress, message, sent: Sent::Refused };
+                refusal = LookupError { kind: Kind::ForbiddenAddress, message, sent: Sent::Refused };
             } else if let Some(no_way) = no_way_to(*address) {
                 refusal = no_way;
             } else {
@@ -116,9 +116,9 @@ fn without_dot(name: &str) -> &str {
 
 /// Why an IPv6 address is not worth dialling. Dialled without a way to it, it can fail as if all ports were taken; an
 /// IPv4 address cannot.
-fn no_way_to(address: IpAddr) -> Option<Unresolved> {
+fn no_way_to(address: IpAddr) -> Option<LookupError> {
     let error = if address.is_ipv6() { reachability::route_to(address).err()? } else { return None };
     let sent = if is_out_of_sockets(&error) { Sent::Starved } else { Sent::Nothing };
     let message = format!("no way to {address} was found: {error}");
-    Some(Unresolved { kind: Kind::ConnectFailed, message, sent })
+    Some(LookupError { kind: Kind::ConnectFailed, message, sent })
 }
