@@ -36,13 +36,13 @@ fn wait_for_checkpoint(dir: &Path, of_a_host: &str) {
 }
 
 /// A host in trouble, another one, and what is left between two runs.
-struct Scene {
+struct Scenario {
     host: Origin,
     other: Origin,
     dir: TempDir,
 }
 
-impl Scene {
+impl Scenario {
     fn new() -> Self {
         let (host, other) = (Origin::start(), Origin::start_at([127, 0, 0, 2]));
         Self { host, other, dir: tempfile::tempdir().unwrap() }
@@ -50,17 +50,17 @@ impl Scene {
 
     /// A host that asks for some rest first, and serves then.
     fn busy() -> Self {
-        let scene = Self::new();
+        let scenario = Self::new();
         let refusal = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n";
-        scene.host.play_in_turn("/", [vec![send(refusal)], vec![send(ok_with("", b"rested"))]]);
-        scene
+        scenario.host.play_in_turn("/", [vec![send(refusal)], vec![send(ok_with("", b"rested"))]]);
+        scenario
     }
 
     /// A host that breaks the connection at first, and serves then.
     fn broken() -> Self {
-        let scene = Self::new();
-        scene.host.play_in_turn("/", [vec![Step::Reset], vec![send(ok_with("", b"back"))]]);
-        scene
+        let scenario = Self::new();
+        scenario.host.play_in_turn("/", [vec![Step::Reset], vec![send(ok_with("", b"back"))]]);
+        scenario
     }
 
     fn state(&self) -> PathBuf {
@@ -99,27 +99,27 @@ impl Scene {
 
 #[test]
 fn a_host_that_asked_for_rest_has_it_when_the_run_is_killed_and_started_again() {
-    Scene::busy().kill_and_go_on("paused");
+    Scenario::busy().kill_and_go_on("paused");
 }
 
 #[test]
 fn a_host_that_could_not_be_reached_is_asked_no_sooner_when_the_run_is_killed_and_started_again() {
-    Scene::broken().kill_and_go_on("unreachable");
+    Scenario::broken().kill_and_go_on("unreachable");
 }
 
 #[test]
 fn a_host_that_asked_for_rest_has_it_when_the_run_is_stopped_and_started_again_without_a_durable_source() {
-    let scene = Scene::busy();
-    let lines = [scene.host.url("/"), scene.other.url("/ok/1")].join("\n");
+    let scenario = Scenario::busy();
+    let lines = [scenario.host.url("/"), scenario.other.url("/ok/1")].join("\n");
     let start = || {
-        let fetchd = Fetchd::with([Path::new("--data-dir"), &scene.state()]);
+        let fetchd = Fetchd::with([Path::new("--data-dir"), &scenario.state()]);
         fetchd.config("shutdown.grace = '0s'\n").start()
     };
     let mut first = start();
-    first.line(&scene.host.url("/"));
-    scene.host.wait_for_requests(1);
-    wait_for_checkpoint(&scene.state(), "paused");
+    first.line(&scenario.host.url("/"));
+    scenario.host.wait_for_requests(1);
+    wait_for_checkpoint(&scenario.state(), "paused");
     first.signal(Signal::SIGTERM);
     assert_eq!(first.wait().count("canceled"), 1);
-    scene.assert_rested(&start().finish(lines));
+    scenario.assert_rested(&start().finish(lines));
 }

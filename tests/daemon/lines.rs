@@ -50,14 +50,14 @@ fn a_line_of_ten_megabytes_is_cut_in_its_record_and_the_next_one_is_read() {
 /// A line, and the outcome, error kind and number of attempts of its record; a blank line has none.
 type Case = (Vec<u8>, Option<(&'static str, &'static str, u64)>);
 
-/// The scene of the mixed input: a server, a port that refuses, and an address that must never be dialled.
-struct Scene {
+/// The scenario of the mixed input: a server, a port that refuses, and an address that must never be dialled.
+struct Scenario {
     origin: Origin,
     refusing: String,
     forbidden: Origin,
 }
 
-impl Scene {
+impl Scenario {
     fn case(&self, n: usize) -> Case {
         let url = |path: &str| self.origin.url(&format!("/{path}?{n}")).into_bytes();
         let refused = |kind| Some(("rejected", kind, 0));
@@ -95,12 +95,12 @@ impl Scene {
 
 #[test]
 fn twenty_thousand_mixed_lines_have_one_right_record_each() {
-    let scene = Scene {
+    let scenario = Scenario {
         origin: Origin::start(),
         refusing: refusing_address().to_string(),
         forbidden: Origin::start_at([127, 0, 0, 66]),
     };
-    let cases: Vec<Case> = (0..20_000).map(|n| scene.case(n)).collect();
+    let cases: Vec<Case> = (0..20_000).map(|n| scenario.case(n)).collect();
     let input: Vec<&[u8]> = cases.iter().map(|(line, _)| line.as_slice()).collect();
     let config = "source.in.stdin.max_line = '4KiB'\n\
                   network.deny = ['127.0.0.66']\n\
@@ -121,7 +121,7 @@ fn twenty_thousand_mixed_lines_have_one_right_record_each() {
         assert_eq!(got, *want, "{}\n{record:#}", String::from_utf8_lossy(line));
         assert_eq!(record["source"], "in");
     }
-    assert_eq!(scene.forbidden.accepts(), 0);
+    assert_eq!(scenario.forbidden.accepts(), 0);
     let summary = ended.summary();
     let blank = cases.len() - wanted.len();
     assert_eq!((&summary["lines"], &summary["blank"]), (&json!(wanted.len()), &json!(blank)));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::common::codings::{CODINGS, brotli, chunked, encoded, gzip};
 use crate::common::origin::{Origin, Script, Step, ok_with, send};
-use crate::scene::{Fate, assert_little_memory, fates, fetchd, provoke, scripted, seen};
+use crate::scenario::{Fate, assert_little_memory, fates, fetchd, provoke, scripted, seen};
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 const TOO_LARGE: Fate<'_> = ("failed", "body_too_large", 1);

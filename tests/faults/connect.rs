@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use crate::common::certs::{Identity, self_signed};
 use crate::common::fetchd::Fetchd;
 use crate::common::origin::{Origin, Script, Step, ok_with, refusing_address, send};
-use crate::scene::{Fate, Trust, fate, fates, fetchd, provoke, seen};
+use crate::scenario::{Fate, Trust, fate, fates, fetchd, provoke, seen};
 
 /// The fate of a line that failed at every one of its three attempts.
 fn thrice(why: &str) -> Fate<'_> {

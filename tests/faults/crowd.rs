@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::common::codings::{encoded, gzip};
 use crate::common::fetchd::{Fetchd, kind};
 use crate::common::origin::{Origin, Step, send};
-use crate::scene::most_memory;
+use crate::scenario::most_memory;
 
 const GOOD_HOSTS: u8 = 50;
 const GOOD_LINES: usize = 10_000;

@@ -3,7 +3,7 @@
 use crate::common::codings::{CODINGS, brotli, chunked, gzip};
 use crate::common::fetchd::{kind, seq};
 use crate::common::origin::{Origin, Step, ok_with, send};
-use crate::scene::{Fate, Trust, fate, fetchd};
+use crate::scenario::{Fate, Trust, fate, fetchd};
 
 const TEXT: &[u8] = b"every byte of it, or it is not whole";
 

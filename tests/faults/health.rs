@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::common::fetchd::{Fetchd, kind, seq};
 use crate::common::origin::{Origin, Request, Step, refusing_address};
-use crate::scene::{fate, provoke};
+use crate::scenario::{fate, provoke};
 
 /// Clocks are read one after the other, and timers tick in milliseconds.
 const TICK: Duration = Duration::from_millis(10);

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use crate::common::origin::{Origin, Step, ok_with, send};
-use crate::scene::{Trust, fates, fetchd, provoke, scripted, seen};
+use crate::scenario::{Trust, fates, fetchd, provoke, scripted, seen};
 
 /// Clocks are read one after the other, and timers tick in milliseconds.
 const TICK: Duration = Duration::from_millis(10);

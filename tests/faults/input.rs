@@ -11,7 +11,7 @@ use crate::common::dns::{Dns, addresses};
 use crate::common::fetchd::Fetchd;
 use crate::common::origin::Origin;
 use crate::common::pipe::fill;
-use crate::scene::{Fate, assert_little_memory, fates, fetchd, provoke, seen};
+use crate::scenario::{Fate, assert_little_memory, fates, fetchd, provoke, seen};
 
 /// The fate of a line that is refused for this reason.
 fn rejected(why: &str) -> Fate<'_> {

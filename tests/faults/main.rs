@@ -1,6 +1,6 @@
 //! What a hostile network, and hostile input, can do to the real binary: each row of faults provoked with real bytes.
 //!
-//! `provoke` in `scene.rs` puts the faulty lines among healthy ones of another host; the tests then say what became of
+//! `provoke` in `scenario.rs` puts the faulty lines among healthy ones of another host; the tests then say what became of
 //! them, and how many requests and connections the servers saw.
 
 #![expect(
@@ -14,7 +14,7 @@
 #[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod common;
 
-mod scene;
+mod scenario;
 
 mod adaptive;
 mod body;

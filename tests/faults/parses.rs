@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::common::codings::{brotli, gzip};
 use crate::common::origin::{Origin, Script, Step, ok_with, send};
-use crate::scene::{fetchd, provoke};
+use crate::scenario::{fetchd, provoke};
 
 /// Any bytes, those that mean something to HTTP, JSON, or a terminal more often than others.
 fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::common::origin::{Origin, Request, Step, ok_with, send};
-use crate::scene::fetchd;
+use crate::scenario::fetchd;
 
 /// What may be between the start of a request and its arrival.
 const ON_THE_WAY: Duration = Duration::from_millis(50);

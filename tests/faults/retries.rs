@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::common::fetchd::Fetchd;
 use crate::common::origin::{Origin, Script, Step, ok_with, send};
-use crate::scene::{fate, fates, provoke};
+use crate::scenario::{fate, fates, provoke};
 
 /// Clocks are read one after the other, and timers tick in milliseconds.
 const TICK: Duration = Duration::from_millis(10);

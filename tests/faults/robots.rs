@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::common::codings::{brotli, encoded, gzip};
 use crate::common::fetchd::{Fetchd, seq};
 use crate::common::origin::{Origin, Request, Step, ok_with, send};
-use crate::scene::{Fate, fate, fates, fetchd, provoke};
+use crate::scenario::{Fate, fate, fates, fetchd, provoke};
 
 const RULES: &str = "User-agent: *\nDisallow: /private\n";
 

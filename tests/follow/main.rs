@@ -13,4 +13,4 @@ mod common;
 
 mod followed;
 mod resumed;
-mod scene;
+mod scenario;

@@ -10,12 +10,12 @@ use tempfile::TempDir;
 use crate::common::fetchd::{Ended, Fetchd, Running};
 use crate::common::origin::Origin;
 
-pub struct Scene {
+pub struct Scenario {
     dir: TempDir,
     pub origin: Origin,
 }
 
-impl Scene {
+impl Scenario {
     pub fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), origin: Origin::start() }
     }
