@@ -106,7 +106,7 @@ fn recover(state: &mut DataDir, sinks: &mut [Opened]) -> Result<(), BoxError> {
     let Checkpoint { state_id, sources, .. } = &state.checkpoint;
     let is_pending = |id: &Identity| {
         let source = sources.get(id.source.as_deref().unwrap_or_default());
-        let source = source.filter(|_| id.state_id.as_ref() == Some(state_id));
+        let source = source.filter(|_| id.state_id.as_ref() == Some(state_id) && id.round == 0);
         source.is_some_and(|source| {
             let settled = source.files.get(id.file.as_deref().unwrap_or_default());
             settled.is_none_or(|settled| !settled.contains(id.seq))

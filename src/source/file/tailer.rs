@@ -160,7 +160,8 @@ impl Tailer {
         }
         let ReadOptions { state_id, source, file, .. } = &self.options;
         let position = state_id.is_some().then(|| Position { file: Arc::clone(&current.generation), end, sum });
-        let id = Identity { state_id: state_id.clone(), source: source.clone(), file: file.clone(), seq: self.seq };
+        let (state_id, source, file) = (state_id.clone(), source.clone(), file.clone());
+        let id = Identity { state_id, source, file, seq: self.seq, round: 0 };
         lines.push(Input::Line(Line { id, text, position }));
         Ok(())
     }
