@@ -25,7 +25,7 @@ pub use stdin::Stdin;
 
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Position};
+use crate::item::{DoneRanges, Input, Position, RawJson};
 
 /// An open source.
 pub struct Source {
@@ -84,6 +84,8 @@ pub struct SavedState {
     pub dir: PathBuf,
     /// Room that is to be left on its disk, in bytes.
     pub min_free: u64,
+    /// The position that the last of its done lines gave for the whole source, as that source wrote it.
+    pub position: Option<RawJson>,
     /// By path, the lines that are done. A source without files has an empty path.
     pub files: BTreeMap<String, DoneRanges>,
 }

@@ -99,12 +99,12 @@ impl Scene {
 
 #[test]
 fn a_host_that_asked_for_rest_has_it_when_the_run_is_killed_and_started_again() {
-    Scene::busy().kill_and_go_on("paused");
+    Scene::busy().kill_and_go_on("pause");
 }
 
 #[test]
 fn a_host_that_could_not_be_reached_is_asked_no_sooner_when_the_run_is_killed_and_started_again() {
-    Scene::broken().kill_and_go_on("unreachable");
+    Scene::broken().kill_and_go_on("circuit");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_host_that_asked_for_rest_has_it_when_the_run_is_stopped_and_started_again_w
     let mut first = start();
     first.line(&scene.host.url("/"));
     scene.host.wait_for_requests(1);
-    wait_for_checkpoint(&scene.state(), "paused");
+    wait_for_checkpoint(&scene.state(), "pause");
     first.signal(Signal::SIGTERM);
     assert_eq!(first.wait().count("canceled"), 1);
     scene.assert_rested(&start().finish(lines));

@@ -18,7 +18,7 @@ use crate::outputs::Read;
 pub const LINES: u64 = 30;
 
 /// The version of checkpoints that are written now.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 pub struct LeftBehind {
     dir: TempDir,
