@@ -45,7 +45,7 @@ pub fn run(load: Load) {
 
 fn parts(Load { lines, hosts, .. }: Load) -> Parts {
     let line = move |n| {
-        let id = Identity { state_id: None, source: None, file: None, seq: n + 1 };
+        let id = Identity { state_id: None, source: None, file: None, seq: n + 1, round: 0 };
         let text = Text::Whole(format!("http://h{}.test/item/{n}", n % hosts).into());
         Ok(Input::Line(Line { id, text, position: None }))
     };

@@ -1,6 +1,5 @@
 //! Opens everything before the first request: the data directory, sinks, recovery, sources.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use crate::pipeline::Parts;
 use crate::registry::Named;
 use crate::sink::{self, Opened, Opening, SavedPosition, SinkConfig, Style};
 use crate::source::{Durability, SavedState, Source, SourceConfig};
-use crate::state::{Checkpoint, Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
+use crate::state::{Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
 use crate::units::counted;
 
@@ -99,16 +98,7 @@ fn positions_of<'a>(
 /// Finds out which lines were done after the last checkpoint, and writes a new one.
 fn recover(state: &mut DataDir, sinks: &mut [Opened]) -> Result<(), BoxError> {
     state.remember_logs(sinks.iter_mut().filter_map(Opened::log))?;
-    let Checkpoint { state_id, sources, .. } = &state.checkpoint;
-    let is_pending = |id: &Identity| {
-        let source = sources.get(id.source.as_deref().unwrap_or_default());
-        let source = source.filter(|_| id.state_id.as_ref() == Some(state_id));
-        source.is_some_and(|source| {
-            let settled = source.files.get(id.file.as_deref().unwrap_or_default());
-            settled.is_none_or(|settled| !settled.contains(id.seq))
-        })
-    };
-    let done = sink::recover(sinks, &is_pending)?;
+    let done = sink::recover(sinks, &|id| state.checkpoint.is_pending(id))?;
     if !done.is_empty() {
         tracing::info!(
             "{} were done after the last checkpoint, as the outputs say",
@@ -138,8 +128,7 @@ fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
         let known = state.checkpoint.sources.get(name);
         match (kind, known) {
             (Some(kind), None) => {
-                let new = SourceState { kind: kind.to_owned(), files: BTreeMap::new() };
-                state.checkpoint.sources.insert(name.to_owned(), new);
+                state.checkpoint.sources.insert(name.to_owned(), SourceState::new(kind));
             }
             (Some(kind), Some(known)) if known.kind == kind => {}
             (None, None) => say_what_is_not_remembered(source, &state.dir),
@@ -174,12 +163,14 @@ fn remember_files(config: &Config, state: &mut DataDir) {
 
 fn open_source(source: &Named<dyn SourceConfig>, config: &Config, state: Option<&DataDir>) -> Result<Source, Error> {
     let name = source.name.as_deref();
+    let key = name.unwrap_or_default();
     let saved = state.filter(|_| source.component.is_durable()).map(|state| SavedState {
-        state_id: Arc::clone(&state.checkpoint.state_id),
+        state_id: Arc::clone(state.checkpoint.state_id_of(key)),
         disk: Arc::clone(&state.disk),
-        dir: state.dir.join("journal").join(name.unwrap_or_default()),
+        dir: state.dir.join("journal").join(key),
         min_free: config.state.min_free.0,
-        files: state.checkpoint.sources[name.unwrap_or_default()].files.clone(),
+        position: state.checkpoint.sources[key].position.clone(),
+        files: state.checkpoint.sources[key].files.clone(),
     });
     // Who sees no record come would wonder.
     for (path, settled) in saved.iter().flat_map(|saved| &saved.files) {

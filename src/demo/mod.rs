@@ -130,7 +130,7 @@ async fn fetch(urls: Vec<String>, args: &RunArgs, status: &Status, sinks: Vec<Bo
 
 fn source(urls: Vec<String>) -> Source {
     let line = |(url, seq): (String, u64)| {
-        let id = Identity { state_id: None, source: None, file: None, seq };
+        let id = Identity { state_id: None, source: None, file: None, seq, round: 0 };
         Ok(Input::Line(Line { id, text: Text::Whole(Bytes::from(url)), position: None }))
     };
     let lines = stream::iter(urls.into_iter().zip(1..).map(line)).boxed();

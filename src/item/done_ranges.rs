@@ -12,14 +12,22 @@ pub struct Position {
     pub file: Arc<FileGeneration>,
     /// The offset after the line, in bytes.
     pub end: u64,
-    /// The CRC-32 of all bytes up to there: what the file is known by.
-    pub sum: u32,
+    /// What identifies the file by its content.
+    pub fingerprint: Fingerprint,
+}
+
+/// What identifies a file by its content up to a position. Whatever is added here has to be optional: a position that has
+/// only the prefix sum is verified by that. What a later version added is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The CRC-32 of all bytes up to the position.
+    pub prefix_sum: u32,
 }
 
 impl Position {
     /// The start of a file.
     pub fn start(file: FileGeneration) -> Self {
-        Self { file: Arc::new(file), end: 0, sum: 0 }
+        Self { file: Arc::new(file), end: 0, fingerprint: Fingerprint::default() }
     }
 }
 
@@ -42,7 +50,7 @@ pub struct FileGeneration {
 /// The numbers of the lines that are done, as ranges. Between them are the lines under way, and those that were lost with
 /// their files. A line 0, which nobody wrote, ends where the first one begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<Range>", into = "Vec<Range>")]
+#[serde(from = "Vec<StoredRange<StoredPosition>>", into = "Vec<StoredRange<StoredPosition>>")]
 pub struct DoneRanges {
     /// By their first number.
     ranges: BTreeMap<u64, Run>,
@@ -74,26 +82,32 @@ impl Run {
     }
 }
 
-/// A range as the checkpoint writes it.
+/// A range as the checkpoint writes it. The shape of its positions depends on the version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Range {
+pub struct StoredRange<P> {
     from: u64,
     to: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    first: Option<Known>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    known: Option<Known>,
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    first: Option<P>,
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    known: Option<P>,
 }
 
 /// Where one of its lines ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Known {
+struct StoredPosition {
     seq: u64,
     file: FileGeneration,
     end: u64,
-    sum: u32,
+    fingerprint: Fingerprint,
+}
+
+impl From<StoredPosition> for (u64, Position) {
+    fn from(StoredPosition { seq, file, end, fingerprint }: StoredPosition) -> Self {
+        (seq, Position { file: Arc::new(file), end, fingerprint })
+    }
 }
 
 impl DoneRanges {
@@ -168,23 +182,25 @@ impl DoneRanges {
     }
 }
 
-impl From<Vec<Range>> for DoneRanges {
-    fn from(ranges: Vec<Range>) -> Self {
-        let position = |Known { seq, file, end, sum }: Known| (seq, Position { file: Arc::new(file), end, sum });
-        let run = |Range { from, to, first, known }: Range| {
-            let known = known.map(position);
-            (from, Run { to, first: first.map(position).or(known.clone()), known })
+impl<P: Into<(u64, Position)>> From<Vec<StoredRange<P>>> for DoneRanges {
+    fn from(ranges: Vec<StoredRange<P>>) -> Self {
+        let run = |StoredRange { from, to, first, known }: StoredRange<P>| {
+            let known = known.map(Into::into);
+            (from, Run { to, first: first.map(Into::into).or(known.clone()), known })
         };
         Self { ranges: ranges.into_iter().map(run).collect() }
     }
 }
 
-impl From<DoneRanges> for Vec<Range> {
+impl From<DoneRanges> for Vec<StoredRange<StoredPosition>> {
     fn from(settled: DoneRanges) -> Self {
-        let known = |(seq, Position { file, end, sum })| Known { seq, file: Arc::unwrap_or_clone(file), end, sum };
+        let known = |(seq, Position { file, end, fingerprint })| {
+            let file = Arc::unwrap_or_clone(file);
+            StoredPosition { seq, file, end, fingerprint }
+        };
         let range = |(from, Run { to, first, known: last }): (u64, Run)| {
             let first = first.filter(|first| Some(first) != last.as_ref());
-            Range { from, to, first: first.map(known), known: last.map(known) }
+            StoredRange { from, to, first: first.map(known), known: last.map(known) }
         };
         settled.ranges.into_iter().map(range).collect()
     }
@@ -198,7 +214,7 @@ mod tests {
 
     fn position(end: u64) -> Position {
         let file = FileGeneration { device: 1, inode: 2, first: 1, torn: Vec::new() };
-        Position { end, sum: end as u32 + 7, ..Position::start(file) }
+        Position { end, fingerprint: Fingerprint { prefix_sum: end as u32 + 7 }, ..Position::start(file) }
     }
 
     proptest! {

@@ -1,9 +1,41 @@
 //! JSON that is passed on as it came: white space outside strings removed, nothing else touched.
 
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 /// Deeper than this, common readers give up: serde_json takes 127 levels, of which the record is one.
 const MAX_DEPTH: u32 = 126;
+
+/// A JSON value as its text: for whoever stores it without reading it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RawJson(Box<RawValue>);
+
+impl RawJson {
+    /// The text of a value.
+    ///
+    /// # Errors
+    /// When it has no JSON form.
+    pub fn of(value: &impl Serialize) -> serde_json::Result<Self> {
+        to_raw_value(value).map(Self)
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// When it is another one than the type asks for.
+    pub fn read<'de, T: Deserialize<'de>>(&'de self) -> serde_json::Result<T> {
+        serde_json::from_str(self.0.get())
+    }
+}
+
+impl PartialEq for RawJson {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for RawJson {}
 
 /// The same JSON text without white space outside strings; numbers, key order and duplicate keys survive.
 ///

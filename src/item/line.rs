@@ -20,6 +20,8 @@ pub struct Identity {
     pub file: Option<Arc<str>>,
     /// Counts the non-blank lines of one source and file, from 1.
     pub seq: u64,
+    /// Which repetition of the line this is; 0 for the first time that it is fetched.
+    pub round: u32,
 }
 
 /// What a source yields.

@@ -17,9 +17,9 @@ mod target;
 mod ticket;
 
 pub use attempt::{Attempt, Body, Failure, Response, RetryAfter, Sent};
-pub use done_ranges::{DoneRanges, FileGeneration, Position};
+pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};
 pub use job::{Connection, CredentialScope, Hop, Job, Next, POOL_IDLE_TIMEOUT, ParkedRequest, RobotsCheck};
-pub use json::compact;
+pub use json::{RawJson, compact};
 pub use kind::{Kind, Outcome, Rejection, Retry};
 pub use line::{Echo, EchoInput, Identity, Input, Line, Text, Trim};
 pub use memory::{BodyMemory, CHUNK, Reservation};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Identity, Line, Position};
+use super::{Identity, Line, Position, RawJson};
 
 /// How many lines, and bytes of lines, may be accepted and not yet settled.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ pub struct Ticket {
 impl Ticket {
     /// Says that the line's record is as durable as every sink makes it.
     pub fn done(self) -> Receipt {
-        Receipt { source: self.source, id: self.id, position: self.position }
+        Receipt { source: self.source, id: self.id, position: self.position, source_position: None }
     }
 }
 
@@ -85,4 +85,14 @@ pub struct Receipt {
     pub id: Identity,
     /// Where the line ends, if a restart can go on from there.
     pub position: Option<Position>,
+    /// Where the whole source goes on once this line is done, if the line says so.
+    pub source_position: Option<RawJson>,
+}
+
+impl Receipt {
+    /// With this as the position of the whole source: a restart gives it back to the source.
+    #[must_use]
+    pub fn with_source_position(self, position: RawJson) -> Self {
+        Self { source_position: Some(position), ..self }
+    }
 }

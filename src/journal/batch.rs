@@ -1,9 +1,10 @@
 //! How a batch is written. Pure: lines to bytes and back.
 //!
 //! ```text
-//! TAB # checksum SP first-number SP lines SP bytes LF      the head; the checksum is of all that follows it
-//! http://example.com/ LF                                   a line
-//! TAB ! length SP beginning LF                             a line that was too long
+//! TAB # checksum SP first-number SP lines SP bytes *(SP word [= value]) LF
+//!                                  the head; the checksum is of all that follows it. No version writes words yet
+//! http://example.com/ LF           a line
+//! TAB ! length SP beginning LF     a line that was too long
 //! ```
 
 use std::ops::RangeInclusive;
@@ -18,8 +19,8 @@ pub(super) const HEAD: &[u8] = b"\t#";
 /// What stands for a line that was too long.
 const TOO_LONG: &[u8] = b"\t!";
 
-/// The longest head there can be.
-pub(super) const LONGEST_HEAD: usize = 80;
+/// The longest head there can be: 80 bytes without words.
+pub(super) const LONGEST_HEAD: usize = 512;
 
 /// Lines that are accepted together.
 #[derive(Debug, Default)]
@@ -93,7 +94,7 @@ impl Head {
             bytes: words.next()?.parse().ok()?,
             length: end + 1,
         };
-        let is_sound = words.next().is_none() && head.lines > 0 && head.lines <= head.bytes && head.first > 0;
+        let is_sound = words.all(is_word) && head.lines > 0 && head.lines <= head.bytes && head.first > 0;
         (is_sound && head.first.checked_add(head.lines).is_some()).then_some(head)
     }
 
@@ -129,6 +130,15 @@ impl Head {
 /// A digit as it is written: a checksum that can be read but was not written so is damaged.
 fn is_digit(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+/// A word of a later version, `word` or `word=value`, of which nothing is known but that the checksum covers it.
+/// The alphabet of its name is small, so that a line which a damaged LF has joined to the head is hardly taken for one.
+fn is_word(word: &str) -> bool {
+    let (name, value) = word.split_once('=').unwrap_or((word, "-"));
+    let is_of_name = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    let is_name = !name.is_empty() && name.bytes().all(is_of_name);
+    is_name && !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The line that was accepted.
@@ -184,6 +194,34 @@ mod tests {
         }
     }
 
+    /// The same batch with these words in its head.
+    fn with_words(written: &[u8], words: &str) -> Vec<u8> {
+        let end = memchr::memchr(b'\n', written).unwrap();
+        let rest = [&written[HEAD.len() + 8..end], words.as_bytes(), &written[end..]].concat();
+        let sum = format!("{:08x}", checksum(&rest, b""));
+        [HEAD, sum.as_bytes(), &rest].concat()
+    }
+
+    #[test]
+    fn unknown_words_of_a_head_are_passed_over_and_what_is_no_word_is_damage() {
+        let mut batch = Batch::default();
+        batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
+        let read = |words: &str| {
+            let bytes = Bytes::from(with_words(&batch.encode(7), words));
+            let head = Head::read(&bytes).filter(|head| head.matches(&bytes) && head.whole() == bytes.len() as u64)?;
+            head.lines_of(&bytes).map(|(seq, text)| (seq, show(&text))).next()
+        };
+        let plain = read("");
+        assert!(plain.is_some());
+        let longest = format!(" k={}", "v".repeat(LONGEST_HEAD - 3 - batch.encode(7).len() + batch.bytes()));
+        for words in [" sealed", " key=00ff:/=", " a b=c d_1-2", &longest] {
+            assert_eq!(read(words), plain, "{words}");
+        }
+        for words in [" ", "  a", " =", " k=", " A", " a ", " a\tb", " é", " http://a.test/", &format!("{longest}v")] {
+            assert_eq!(read(words), None, "{words:?}");
+        }
+    }
+
     #[test]
     fn a_batch_with_any_byte_changed_is_not_taken_for_whole() {
         // One of these has a checksum that begins with 0, which a sign in its place would not change.
@@ -191,7 +229,7 @@ mod tests {
             let mut batch = Batch::default();
             batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
             batch.push(&Text::TooLong { head: Bytes::from_static(b"http://b.test/2"), bytes: 5000 });
-            let written = batch.encode(first);
+            let written = if first % 2 == 0 { batch.encode(first) } else { with_words(&batch.encode(first), " a b=c") };
             let is_whole = |bytes: &[u8]| {
                 Head::read(bytes)
                     .is_some_and(|head| head.length as u64 + head.bytes == bytes.len() as u64 && head.matches(bytes))

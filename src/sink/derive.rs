@@ -124,7 +124,7 @@ mod tests {
     const BODIES: [Body; 4] = [Body::Auto, Body::Text, Body::Base64, Body::None];
 
     fn record(response: Option<(Vec<u8>, &'static str)>) -> Record {
-        let id = Identity { state_id: Some("j".into()), source: Some("s".into()), file: None, seq: 7 };
+        let id = Identity { state_id: Some("j".into()), source: Some("s".into()), file: None, seq: 7, round: 0 };
         let rejection = Rejection { kind: Kind::InvalidUrl, message: "so it is".to_owned() };
         let mut record = Record::rejected(id, Echo::text("http://a.test/"), rejection);
         record.echo.meta = Some(RawValue::from_string("{\"body\":[1,\"\\u0041\",1.50]}".to_owned()).unwrap());

@@ -153,6 +153,7 @@ fn put_input(record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<(
     line.put_some("source", record.id.source.as_deref())?;
     line.put_some("file", record.id.file.as_deref())?;
     line.put_some("state_id", record.id.state_id.as_deref())?;
+    line.put_some("round", Some(record.id.round).filter(|round| *round > 0))?;
     line.put_some("id", record.echo.id.as_deref())?;
     match &record.echo.input {
         EchoInput::Text(text) => line.put("input", text),
@@ -260,7 +261,7 @@ mod tests {
     }
 
     fn identity() -> Identity {
-        Identity { state_id: Some("j".into()), source: Some("s".into()), file: Some("f".into()), seq: 7 }
+        Identity { state_id: Some("j".into()), source: Some("s".into()), file: Some("f".into()), seq: 7, round: 2 }
     }
 
     /// With something to say under every key.
@@ -310,8 +311,7 @@ mod tests {
     #[test]
     fn keys_come_in_the_order_that_is_promised() {
         let digest = "a5".repeat(32);
-        let head =
-            r#"{"seq":7,"source":"s","file":"f","state_id":"j","id":[7],"input":"http://a.t\"","input_bytes":99,"#;
+        let head = r#"{"seq":7,"source":"s","file":"f","state_id":"j","round":2,"id":[7],"input":"http://a.t\"","input_bytes":99,"#;
         let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"bytes":6,"#;
         let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
         for (style, body) in [
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn a_rejected_line_says_who_it_was_and_why() {
         let rejection = Rejection { kind: Kind::InvalidUrl, message: "so it is".to_owned() };
-        let id = Identity { state_id: None, source: None, file: None, seq: 1 };
+        let id = Identity { state_id: None, source: None, file: None, seq: 1, round: 0 };
         let record = Record::rejected(id, Echo::text("a\tb"), rejection);
         let expected =
             r#"{"seq":1,"input":"a\tb","outcome":"rejected","error":{"kind":"invalid_url","message":"so it is"}}"#;

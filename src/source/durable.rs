@@ -247,7 +247,7 @@ fn read_back(
             let open: Vec<_> = lines.into_iter().filter(|(seq, _)| !settled.contains(*seq)).collect();
             stream::iter(open.into_iter().map(move |(seq, text)| {
                 let state_id = Some(Arc::clone(&state_id));
-                let id = Identity { state_id, source: source.clone(), file: None, seq };
+                let id = Identity { state_id, source: source.clone(), file: None, seq, round: 0 };
                 Ok(item::Input::Line(Line { id, text, position: None }))
             }))
         })

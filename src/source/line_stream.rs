@@ -90,7 +90,7 @@ impl Current {
         let Split::Line(text) = split else { return Input::Blank };
         self.seq += 1;
         Input::Line(Line {
-            id: Identity { state_id: None, source: source.clone(), file: self.label.clone(), seq: self.seq },
+            id: Identity { state_id: None, source: source.clone(), file: self.label.clone(), seq: self.seq, round: 0 },
             text,
             position: None,
         })

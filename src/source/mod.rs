@@ -25,7 +25,7 @@ pub use stdin::Stdin;
 use crate::diagnostics::Section;
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Needs, Position, Trim};
+use crate::item::{DoneRanges, Input, Needs, Position, RawJson, Trim};
 use crate::registry::{Component, Kind, Named};
 use crate::units::Size;
 
@@ -86,6 +86,8 @@ pub struct SavedState {
     pub dir: PathBuf,
     /// Room that is to be left on its disk, in bytes.
     pub min_free: u64,
+    /// The position that the last of its done lines gave for the whole source, as that source wrote it.
+    pub position: Option<RawJson>,
     /// By path, the lines that are done. A source without files has an empty path.
     pub files: BTreeMap<String, DoneRanges>,
 }

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::host_states::LatestHostStates;
+use super::host_states::{LatestHostStates, keep_unknown};
 use super::{Checkpoint, DataDir, HostStateRecorder, Settle};
 use crate::disk::Mark;
 use crate::error::BoxError;
@@ -92,6 +92,9 @@ impl Settle for Checkpointer {
                 None => source.files.entry(file.to_owned()).or_default(),
             };
             settled.insert(receipt.id.seq, receipt.position.clone());
+            if let Some(position) = &receipt.source_position {
+                source.position = Some(position.clone());
+            }
         }
         Ok(())
     }
@@ -151,7 +154,8 @@ impl CheckpointWriter {
     /// rely on yet.
     fn hosts(&mut self) -> Result<(), BoxError> {
         let Some(hosts) = self.latest_host_states.take() else { return Ok(()) };
-        self.last.hosts = hosts;
+        let before = std::mem::replace(&mut self.last.hosts, hosts);
+        keep_unknown(&mut self.last.hosts, before);
         self.state.save(&self.last, &[])
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Checkpoint;
+use super::{Checkpoint, OpenRound};
 use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, SyncPoint, retry_while_full};
 use crate::error::{AtPath, BoxError};
 
@@ -31,7 +31,7 @@ impl DataDir {
     /// Opens a data directory, and creates it if it is not there.
     ///
     /// # Errors
-    /// When it cannot be read or written, or another process has it.
+    /// When it cannot be read or written, another process has it, or a round is open in it.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, BoxError> {
         let at = |error| Unusable(AtPath::new(dir, error));
         disk.create_dir(dir).map_err(at)?;
@@ -42,6 +42,13 @@ impl DataDir {
             return Err(format!("another fetchd is using {dir}; give this one a data directory of its own").into());
         }
         let checkpoint = Checkpoint::load(disk.as_ref(), dir)?.unwrap_or_else(Checkpoint::begin);
+        if let Some(OpenRound { number, .. }) = checkpoint.round {
+            let dir = dir.display();
+            return Err(format!(
+                "round {number} in {dir} is not finished, and this fetchd cannot finish it; let the fetchd that began it do so"
+            )
+            .into());
+        }
         Ok(Self { disk, dir: dir.to_owned(), checkpoint, _lock: lock })
     }
 

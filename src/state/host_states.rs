@@ -9,36 +9,66 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::HostStateStore;
 use super::checkpointer::WriteRequest;
-use crate::item::Kind;
+use crate::item::{Kind, RawJson};
 use crate::schedule::{HostState, OpenCircuit};
 use crate::units::Span;
 
 /// Nothing is remembered for longer: some ask for more rest than a clock can tell.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// A host in trouble.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What is stored of a host: a table of entries by name.
+type Entries = BTreeMap<String, RawJson>;
+
+/// A host that is paused or cannot be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Entries")]
 pub struct StoredHostState {
     /// No request before then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    paused: Option<Until>,
-    /// It asked for more rest than its lines may wait.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    closed: Option<Until>,
+    pub(super) pause: Option<Until>,
+    /// It asked for a longer pause than its lines may wait.
+    pub(super) closed: Option<Until>,
     /// It cannot be reached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unreachable: Option<StoredCircuit>,
+    pub(super) circuit: Option<StoredCircuit>,
+    /// Entries of later versions, which are stored again as they are.
+    pub(super) unknown: Entries,
+}
+
+impl TryFrom<Entries> for StoredHostState {
+    type Error = String;
+
+    fn try_from(mut unknown: Entries) -> Result<Self, String> {
+        let (pause, closed) = (take(&mut unknown, "pause")?, take(&mut unknown, "closed")?);
+        Ok(Self { pause, closed, circuit: take(&mut unknown, "circuit")?, unknown })
+    }
+}
+
+fn take<T: DeserializeOwned>(entries: &mut Entries, name: &str) -> Result<Option<T>, String> {
+    let entry = entries.remove(name).map(|entry| entry.read());
+    entry.transpose().map_err(|error| format!("the entry `{name}` of a host: {error}"))
+}
+
+impl Serialize for StoredHostState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entries = serializer.serialize_map(None)?;
+        for (name, until) in [("pause", &self.pause), ("closed", &self.closed)] {
+            until.iter().try_for_each(|until| entries.serialize_entry(name, until))?;
+        }
+        self.circuit.iter().try_for_each(|circuit| entries.serialize_entry("circuit", circuit))?;
+        self.unknown.iter().try_for_each(|(name, entry)| entries.serialize_entry(name, entry))?;
+        entries.end()
+    }
 }
 
 /// A time to come, and how far off it was when it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Until {
+pub(super) struct Until {
     time: Timestamp,
     left: Span,
 }
@@ -46,7 +76,7 @@ struct Until {
 /// See [`OpenCircuit`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoredCircuit {
+pub(super) struct StoredCircuit {
     tried: Span,
     probe: Option<Until>,
     remembered: Until,
@@ -94,9 +124,10 @@ fn left(until: Option<Until>, now: Timestamp) -> Duration {
 /// What a checkpoint of this moment says of these hosts.
 pub fn to_stored(host_states: &[HostState], now: Timestamp) -> BTreeMap<String, StoredHostState> {
     let state = |known: &HostState| StoredHostState {
-        paused: Until::write(known.paused, now),
+        pause: Until::write(known.paused, now),
         closed: Until::write(known.closed, now),
-        unreachable: known.unreachable.as_ref().and_then(|known| StoredCircuit::write(known, now)),
+        circuit: known.unreachable.as_ref().and_then(|known| StoredCircuit::write(known, now)),
+        unknown: Entries::new(),
     };
     host_states.iter().map(|known| (known.host.to_string(), state(known))).collect()
 }
@@ -105,12 +136,19 @@ pub fn to_stored(host_states: &[HostState], now: Timestamp) -> BTreeMap<String, 
 pub fn from_stored(hosts: &BTreeMap<String, StoredHostState>, now: Timestamp) -> Vec<HostState> {
     let host_state = |(name, host): (&String, &StoredHostState)| HostState {
         host: name.as_str().into(),
-        paused: left(host.paused, now),
+        paused: left(host.pause, now),
         closed: left(host.closed, now),
-        unreachable: host.unreachable.as_ref().and_then(|lost| lost.read(now)),
+        unreachable: host.circuit.as_ref().and_then(|lost| lost.read(now)),
     };
     let is_over = |known: &HostState| known.paused.is_zero() && known.closed.is_zero() && known.unreachable.is_none();
     hosts.iter().map(host_state).filter(|known| !is_over(known)).collect()
+}
+
+/// Adds the entries of later versions that were stored before.
+pub(super) fn keep_unknown(hosts: &mut BTreeMap<String, StoredHostState>, before: BTreeMap<String, StoredHostState>) {
+    for (name, host) in before.into_iter().filter(|(_, host)| !host.unknown.is_empty()) {
+        hosts.entry(name).or_default().unknown = host.unknown;
+    }
 }
 
 /// Brings hosts in trouble to the thread that writes checkpoints.

@@ -12,7 +12,7 @@ mod inspect;
 
 use futures::future::BoxFuture;
 
-pub use checkpoint::{Checkpoint, SourceState};
+pub use checkpoint::{Checkpoint, OpenRound, SourceState, Unreadable};
 pub use checkpointer::{Checkpointer, DurableSource};
 pub use config::StateConfig;
 pub use data_dir::DataDir;

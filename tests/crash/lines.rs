@@ -17,7 +17,7 @@ pub fn text(seq: u64) -> String {
 
 /// The record of a line, fetched in a life of the program.
 pub fn record(seq: u64, line: &Text, life: u64) -> Record {
-    let id = Identity { state_id: None, source: Some(Arc::from(SOURCE)), file: None, seq };
+    let id = Identity { state_id: None, source: Some(Arc::from(SOURCE)), file: None, seq, round: 0 };
     let Text::Whole(bytes) = line else {
         let rejection = Rejection { kind: Kind::JournalDamaged, message: "lost".into() };
         return Record::rejected(id, Echo::text(""), rejection);

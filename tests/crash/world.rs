@@ -52,7 +52,7 @@ impl Process {
         let mut outputs = Outputs::open(&disk, workload.layout.in_life(ledger.life), &state.checkpoint)?;
         state.remember_logs(outputs.logs())?;
         let mut checkpoint = state.checkpoint.clone();
-        let new = SourceState { kind: "stdin".into(), files: BTreeMap::new() };
+        let new = SourceState::new("stdin");
         let source = checkpoint.sources.entry(SOURCE.into()).or_insert(new);
         let settled = source.files.entry(String::new()).or_default();
         for id in outputs.recover(&|id| id.source.as_deref() == Some(SOURCE) && !settled.contains(id.seq))? {

@@ -99,12 +99,12 @@ impl Scenario {
 
 #[test]
 fn a_host_that_asked_for_rest_has_it_when_the_run_is_killed_and_started_again() {
-    Scenario::busy().kill_and_go_on("paused");
+    Scenario::busy().kill_and_go_on("pause");
 }
 
 #[test]
 fn a_host_that_could_not_be_reached_is_asked_no_sooner_when_the_run_is_killed_and_started_again() {
-    Scenario::broken().kill_and_go_on("unreachable");
+    Scenario::broken().kill_and_go_on("circuit");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_host_that_asked_for_rest_has_it_when_the_run_is_stopped_and_started_again_w
     let mut first = start();
     first.line(&scenario.host.url("/"));
     scenario.host.wait_for_requests(1);
-    wait_for_checkpoint(&scenario.state(), "paused");
+    wait_for_checkpoint(&scenario.state(), "pause");
     first.signal(Signal::SIGTERM);
     assert_eq!(first.wait().count("canceled"), 1);
     scenario.assert_rested(&start().finish(lines));

@@ -43,7 +43,7 @@ impl SourceConfig for Count {
     fn open(&self, name: Option<Arc<str>>, _saved: Option<SavedState>) -> Result<Source, BoxError> {
         let url = self.url.clone();
         let line = move |seq: u64| {
-            let id = Identity { state_id: None, source: name.clone(), file: None, seq };
+            let id = Identity { state_id: None, source: name.clone(), file: None, seq, round: 0 };
             let text = Text::Whole(url.replace("{}", &seq.to_string()).into());
             Ok(Input::Line(Line { id, text, position: None }))
         };

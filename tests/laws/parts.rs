@@ -89,7 +89,7 @@ impl Reader {
             return (Input::Blank, None);
         }
         self.seq += 1;
-        let id = Identity { state_id: None, source: Some(Arc::clone(&self.name)), file: None, seq: self.seq };
+        let id = Identity { state_id: None, source: Some(Arc::clone(&self.name)), file: None, seq: self.seq, round: 0 };
         let text = self.text(&id, line);
         let yielded = Event::Yielded(id.clone(), text.len());
         (Input::Line(Line { id, text, position: None }), Some(yielded))

@@ -35,7 +35,7 @@ pub fn no_circuits() -> HealthPolicy {
 }
 
 pub fn ticket(window: &Window, ordinal: u64) -> Ticket {
-    let id = Identity { state_id: None, source: None, file: None, seq: ordinal + 1 };
+    let id = Identity { state_id: None, source: None, file: None, seq: ordinal + 1, round: 0 };
     let line = Line { id, text: Text::Whole(Bytes::from_static(b"x")), position: None };
     block_on(async { window.ticket(window.room().await?, &line, ordinal, 0).await }).expect("the window stays open")
 }

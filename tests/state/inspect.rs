@@ -35,7 +35,7 @@ impl Run {
         let writer = Writer::open(&disk, &dir.path().join("journal/urls"), 0, SEGMENT).unwrap().writer;
         let files = BTreeMap::from([(String::new(), DoneRanges::default())]);
         let mut checkpoint = state.checkpoint.clone();
-        checkpoint.sources.insert("urls".into(), SourceState { kind: "stdin".into(), files });
+        checkpoint.sources.insert("urls".into(), SourceState { files, ..SourceState::new("stdin") });
         let mut run = Self { dir, state, checkpoint, writer };
         (0..4).for_each(|_| run.accept());
         run.go_on();

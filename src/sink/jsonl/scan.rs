@@ -108,6 +108,8 @@ struct Head<'a> {
     journal: Option<Cow<'a, str>>,
     #[serde(borrow)]
     state_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    round: u32,
     #[serde(borrow)]
     outcome: Option<Cow<'a, str>>,
     #[serde(default, deserialize_with = "there")]
@@ -137,7 +139,7 @@ impl Head<'_> {
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == name)?;
         let [state_id, source, file] =
             [self.state_id.or(self.journal), self.source, self.file].map(|text| text.map(Into::into));
-        let id = Identity { state_id, source, file, seq: self.seq? };
+        let id = Identity { state_id, source, file, seq: self.seq?, round: self.round };
         Some(RecordHead { id, outcome, shows })
     }
 }

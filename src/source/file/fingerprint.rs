@@ -101,5 +101,5 @@ fn is_read(file: &dyn DiskFile, furthest: &Position) -> io::Result<bool> {
         // Nothing was read that could tell.
         return Ok(device == furthest.file.device);
     }
-    Ok(sum(file, furthest.end)? == Some(furthest.sum))
+    Ok(sum(file, furthest.end)? == Some(furthest.fingerprint.prefix_sum))
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::disk::DiskFile;
-use crate::item::{FileGeneration, Position};
+use crate::item::{FileGeneration, Fingerprint, Position};
 use crate::source::line_reader::{LineReader, ReadLine, sum};
 use crate::source::splitter::Split;
 
@@ -43,8 +43,8 @@ pub(super) fn before(file: &dyn DiskFile, seq: u64, position: Position) -> io::R
     }
     let start = line_start(file, position.end)?;
     let earlier = position.file.torn.iter().filter(|torn| start < **torn && **torn < position.end).count();
-    let sum = sum(file, start)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    Ok((seq - 1 - earlier as u64, Position { end: start, sum, ..position }))
+    let prefix_sum = sum(file, start)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok((seq - 1 - earlier as u64, Position { end: start, fingerprint: Fingerprint { prefix_sum }, ..position }))
 }
 
 /// Where the line begins that goes on at this offset.

@@ -123,7 +123,7 @@ mod tests {
     use super::super::{ReadOptions, Until};
     use super::*;
     use crate::disk::FileId;
-    use crate::item::{FileGeneration, Input, Line, Position, Text};
+    use crate::item::{FileGeneration, Fingerprint, Input, Line, Position, Text};
 
     fn with_files(files: &[(&str, &str)]) -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -148,8 +148,8 @@ mod tests {
 
     impl Read {
         fn position(&self, end: usize) -> Position {
-            let sum = crc32fast::hash(&self.content[..end]);
-            Position { file: Arc::clone(&self.generation), end: end as u64, sum }
+            let fingerprint = Fingerprint { prefix_sum: crc32fast::hash(&self.content[..end]) };
+            Position { file: Arc::clone(&self.generation), end: end as u64, fingerprint }
         }
     }
 

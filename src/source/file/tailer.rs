@@ -14,7 +14,7 @@ use super::resume::{PendingFile, ResumePlan};
 use super::{ReadOptions, Until};
 use super::{partial_line, rotation};
 use crate::disk::FileId;
-use crate::item::{DoneRanges, FileGeneration, Identity, Input, Line, Position};
+use crate::item::{DoneRanges, FileGeneration, Fingerprint, Identity, Input, Line, Position};
 use crate::source::line_reader::{LineReader, ReadLine};
 use crate::source::splitter::Split;
 
@@ -159,8 +159,10 @@ impl Tailer {
             );
         }
         let ReadOptions { state_id, source, file, .. } = &self.options;
-        let position = state_id.is_some().then(|| Position { file: Arc::clone(&current.generation), end, sum });
-        let id = Identity { state_id: state_id.clone(), source: source.clone(), file: file.clone(), seq: self.seq };
+        let fingerprint = Fingerprint { prefix_sum: sum };
+        let position = state_id.is_some().then(|| Position { file: Arc::clone(&current.generation), end, fingerprint });
+        let (state_id, source, file) = (state_id.clone(), source.clone(), file.clone());
+        let id = Identity { state_id, source, file, seq: self.seq, round: 0 };
         lines.push(Input::Line(Line { id, text, position }));
         Ok(())
     }
@@ -272,9 +274,11 @@ impl Tailer {
 
     fn start(&mut self, PendingFile { file, begin, .. }: PendingFile) {
         let FileId { device, inode } = file.id();
-        let (seq, Position { file: generation, end, sum }) = match begin {
+        let (seq, Position { file: generation, end, fingerprint }) = match begin {
             ResumePoint::After(seq, position) => (seq, position),
-            ResumePoint::Start(generation) => (generation.first - 1, Position { file: generation, end: 0, sum: 0 }),
+            ResumePoint::Start(generation) => {
+                (generation.first - 1, Position { file: generation, end: 0, fingerprint: Fingerprint::default() })
+            }
             ResumePoint::New(least) => {
                 let seq = self.seq.max(least);
                 (seq, Position::start(FileGeneration { device, inode, first: seq + 1, torn: Vec::new() }))
@@ -285,7 +289,7 @@ impl Tailer {
             ResumePoint::After(..) | ResumePoint::New(_) => None,
         });
         self.seq = seq;
-        let line_reader = LineReader::new(file, end, sum, self.options.max_line);
+        let line_reader = LineReader::new(file, end, fingerprint.prefix_sum, self.options.max_line);
         self.current = Some(Current { line_reader, generation, at: end, last });
     }
 }

@@ -1,7 +1,10 @@
 //! The checkpoint file: which lines are done and up to where outputs are accounted for. It is replaced atomically.
 
+mod v1;
+
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::StoredHostState;
 use crate::disk::{Disk, Mode, OutputPosition, SyncPoint, append_all};
 use crate::error::{AtPath, BoxError};
-use crate::item::DoneRanges;
+use crate::item::{DoneRanges, Identity, RawJson};
 
-/// The shape of the file; a later one may differ.
-const VERSION: u32 = 1;
+/// The version that is written. Version 1 is read, too.
+const VERSION: u32 = 2;
 
 /// What is remembered, as of the moment that it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,15 +25,17 @@ pub struct Checkpoint {
     version: u32,
     /// The name that records of lines carry which are remembered here. Another directory has another one, so that no run
     /// takes the records of another for those of its own lines.
-    #[serde(rename = "journal")]
     pub state_id: Arc<str>,
     /// The durable sources by name; the one without a name has an empty one.
     pub sources: BTreeMap<String, SourceState>,
     /// By sink, up to where the files of its output are accounted for; the last of them is the one that it goes on with.
     pub sinks: BTreeMap<String, Vec<OutputPosition>>,
-    /// Hosts in trouble by name.
+    /// By name, the hosts that are paused or cannot be reached.
     #[serde(default)]
     pub hosts: BTreeMap<String, StoredHostState>,
+    /// The round that has begun and is not finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<OpenRound>,
 }
 
 /// What is remembered of a durable source.
@@ -39,8 +44,50 @@ pub struct Checkpoint {
 pub struct SourceState {
     /// Its kind: a journal is not read as files are.
     pub kind: String,
+    /// The name that records of its lines carry, where that is not the data directory's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_id: Option<Arc<str>>,
+    /// Where it goes on, in words that only the source knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<RawJson>,
     /// By path, which of its lines are done. A source without files has one entry with an empty path.
     pub files: BTreeMap<String, DoneRanges>,
+}
+
+/// Lines of earlier rounds that are fetched once more. They stand in a list of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRound {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Which lines of the list are done, by their ordinals from 1.
+    pub done: DoneRanges,
+}
+
+/// A checkpoint that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It is not what any version writes.
+    #[error("damaged ({0})")]
+    Damaged(#[from] serde_json::Error),
+    /// A later fetchd wrote it.
+    #[error(
+        "of version {0}, and this fetchd reads versions up to {VERSION}; start the fetchd that wrote it, or a later one"
+    )]
+    Newer(u32),
+}
+
+/// All that every version has in common.
+#[derive(Deserialize)]
+struct Version {
+    version: NonZeroU32,
+}
+
+impl SourceState {
+    /// A source of which nothing is known yet.
+    pub fn new(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), state_id: None, position: None, files: BTreeMap::new() }
+    }
 }
 
 impl Checkpoint {
@@ -49,13 +96,39 @@ impl Checkpoint {
         const LETTERS: usize = 8;
         let state_id: String = std::iter::repeat_with(fastrand::alphanumeric).take(LETTERS).collect();
         let (sources, sinks, hosts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { version: VERSION, state_id: state_id.into(), sources, sinks, hosts }
+        Self { version: VERSION, state_id: state_id.into(), sources, sinks, hosts, round: None }
+    }
+
+    /// The name that records of a source's lines carry.
+    pub fn state_id_of(&self, source: &str) -> &Arc<str> {
+        self.sources.get(source).and_then(|source| source.state_id.as_ref()).unwrap_or(&self.state_id)
+    }
+
+    /// Whether this is a line of a durable source that is not known to be done.
+    pub fn is_pending(&self, id: &Identity) -> bool {
+        let name = id.source.as_deref().unwrap_or_default();
+        let Some(source) = self.sources.get(name).filter(|_| id.round == 0) else { return false };
+        let settled = source.files.get(id.file.as_deref().unwrap_or_default());
+        id.state_id.as_ref() == Some(self.state_id_of(name)) && settled.is_none_or(|settled| !settled.contains(id.seq))
+    }
+
+    /// Reads a checkpoint of any version up to the present one.
+    ///
+    /// # Errors
+    /// When the text is not a checkpoint, or one of a later version.
+    pub fn parse(text: &[u8]) -> Result<Self, Unreadable> {
+        let Version { version } = serde_json::from_slice(text)?;
+        match version.get() {
+            1 => Ok(serde_json::from_slice::<v1::Checkpoint>(text)?.into()),
+            VERSION => Ok(serde_json::from_slice(text)?),
+            later => Err(Unreadable::Newer(later)),
+        }
     }
 
     /// Reads the checkpoint of a data directory; `None` if there is none yet.
     ///
     /// # Errors
-    /// When it cannot be read or understood.
+    /// When it cannot be read, is damaged, or is of a later version.
     pub fn load(disk: &dyn Disk, dir: &Path) -> Result<Option<Self>, BoxError> {
         let path = path(dir);
         let text = match read(disk, &path) {
@@ -63,15 +136,8 @@ impl Checkpoint {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(AtPath::new(&path, error).into()),
         };
-        let advice = "to start without what it remembers, move it away";
-        let checkpoint: Self = serde_json::from_slice(&text)
-            .map_err(|error| format!("{} is damaged ({error}); {advice}", path.display()))?;
-        if checkpoint.version != VERSION {
-            let version = checkpoint.version;
-            return Err(
-                format!("{} was written by another fetchd (version {version}); {advice}", path.display()).into()
-            );
-        }
+        let checkpoint = Self::parse(&text)
+            .map_err(|why| format!("{} is {why}; to start without what it remembers, move it away", path.display()))?;
         Ok(Some(checkpoint))
     }
 

@@ -1,0 +1,75 @@
+//! Version 1 of the checkpoint, as fetchd 0.1.0 wrote it. It is read for good, and written as the present version.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{SourceState, VERSION};
+use crate::disk::OutputPosition;
+use crate::item::{FileGeneration, Fingerprint, Position, StoredRange};
+use crate::state::StoredHostState;
+use crate::state::host_states::{StoredCircuit, Until};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Checkpoint {
+    #[serde(rename = "version")]
+    _version: u32,
+    journal: Arc<str>,
+    sources: BTreeMap<String, Source>,
+    sinks: BTreeMap<String, Vec<OutputPosition>>,
+    #[serde(default)]
+    hosts: BTreeMap<String, Host>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    kind: String,
+    files: BTreeMap<String, Vec<StoredRange<LineEnd>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineEnd {
+    seq: u64,
+    file: FileGeneration,
+    end: u64,
+    sum: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Host {
+    paused: Option<Until>,
+    closed: Option<Until>,
+    unreachable: Option<StoredCircuit>,
+}
+
+impl From<Checkpoint> for super::Checkpoint {
+    fn from(Checkpoint { journal, sources, sinks, hosts, .. }: Checkpoint) -> Self {
+        let sources = sources.into_iter().map(|(name, source)| (name, source.into())).collect();
+        let hosts = hosts.into_iter().map(|(name, host)| (name, host.into())).collect();
+        Self { version: VERSION, state_id: journal, sources, sinks, hosts, round: None }
+    }
+}
+
+impl From<Source> for SourceState {
+    fn from(Source { kind, files }: Source) -> Self {
+        let files = files.into_iter().map(|(path, ranges)| (path, ranges.into())).collect();
+        Self { files, ..Self::new(&kind) }
+    }
+}
+
+impl From<LineEnd> for (u64, Position) {
+    fn from(LineEnd { seq, file, end, sum }: LineEnd) -> Self {
+        (seq, Position { file: Arc::new(file), end, fingerprint: Fingerprint { prefix_sum: sum } })
+    }
+}
+
+impl From<Host> for StoredHostState {
+    fn from(Host { paused, closed, unreachable }: Host) -> Self {
+        Self { pause: paused, closed, circuit: unreachable, ..Self::default() }
+    }
+}
