@@ -20,8 +20,6 @@ pub struct Job {
     pub accepted: Duration,
     /// When its first request started.
     pub started: Option<Duration>,
-    /// When its time is over, on a clock that stands still while records cannot be written.
-    pub deadline: Option<Duration>,
     /// How long it was on the wire, over all requests.
     pub wire: Duration,
     /// Requests sent, redirects not counted.
@@ -50,8 +48,8 @@ pub struct Job {
     pub time_limit: Duration,
     /// Whether the attempt under way may leave its connection open.
     pub connection: Connection,
-    /// The number of its host in the schedule's table.
-    pub host: usize,
+    /// Its number in the schedule's line book.
+    pub line: usize,
 }
 
 impl Job {
@@ -63,7 +61,6 @@ impl Job {
             request,
             accepted,
             started: None,
-            deadline: None,
             wire: Duration::ZERO,
             attempts: 0,
             retries: 0,
@@ -78,7 +75,7 @@ impl Job {
             reserve: None,
             time_limit: Duration::ZERO,
             connection: Connection::Close,
-            host: 0,
+            line: 0,
         })
     }
 

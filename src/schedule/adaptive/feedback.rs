@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::item::{Attempt, Job, Kind, Sent};
 use crate::schedule::Core;
+use crate::schedule::line_book::HostId;
 
 /// What an attempt says about the load of its host.
 enum Feedback {
@@ -33,11 +34,11 @@ impl Feedback {
 impl Core {
     /// Whether an adaptive limit of the whole run is reached.
     pub(in crate::schedule) fn is_full(&self) -> bool {
-        self.adaptive.as_ref().is_some_and(|adaptive| self.in_flight >= adaptive.limit() as usize)
+        self.adaptive.as_ref().is_some_and(|adaptive| self.lines.in_flight() >= adaptive.limit() as usize)
     }
 
     /// Lets the limits learn from what became of the job's attempt.
-    pub(in crate::schedule) fn adapt(&mut self, job: &Job, attempt: &Attempt, now: Duration) {
+    pub(in crate::schedule) fn adapt(&mut self, id: HostId, job: &Job, attempt: &Attempt, now: Duration) {
         if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {
             return self.starve(job, now);
         }
@@ -46,7 +47,7 @@ impl Core {
             // A robots.txt is no measure of a host's pages.
             return;
         }
-        let host = &mut self.hosts[job.host];
+        let host = &mut self.hosts[id];
         match (host.adaptive(), &feedback) {
             (Some(adaptive), Feedback::Latency(ttfb)) => adaptive.answered(job.sent, *ttfb, now),
             (Some(adaptive), Feedback::Overloaded) => adaptive.overloaded(job.sent, now),

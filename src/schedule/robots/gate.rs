@@ -9,6 +9,8 @@ use super::{RobotsFile, RobotsRules};
 use crate::item::{Attempt, CredentialScope, Job, Kind, ParkedRequest, Request, Response, RobotsCheck, check_url};
 use crate::schedule::Core;
 use crate::schedule::decide::{Decision, redirect_target};
+use crate::schedule::host_table::Pick;
+use crate::schedule::line_book::HostId;
 
 /// Redirects of a robots.txt that are followed (RFC 9309, section 2.3.1.2).
 const MOST_REDIRECTS: u32 = 5;
@@ -16,16 +18,16 @@ const MOST_REDIRECTS: u32 = 5;
 impl Core {
     /// Settles the host's next line if its site does not want it to be fetched; says whether it did. That was the host's
     /// turn, so that many such lines do not hold up the others.
-    pub(in crate::schedule) fn deny_front(&mut self, id: usize, now: Duration) -> Denial {
+    pub(in crate::schedule) fn deny_front(&mut self, id: HostId, now: Duration) -> Denial {
         if self.robots.is_none() {
             return Denial::None;
         }
         let Some(why) = self.hosts[id].front(now).and_then(|line| self.denial(line, now)) else { return Denial::None };
-        if let Some((job, due)) = self.hosts[id].pop(now) {
-            self.deny(job, due, why, now);
+        if let Some(job) = self.hosts.take(id, Pick::Next(now)) {
+            self.deny(job, id, why, now);
         }
-        if self.ring.front() == Some(&id) {
-            self.ring.rotate_left(1);
+        if self.hosts.first_ready() == Some(id) {
+            self.hosts.end_turn();
         }
         Denial::Settled
     }
@@ -40,12 +42,7 @@ impl Core {
     }
 
     /// Settles a line that was taken out of its queue.
-    pub(in crate::schedule) fn deny(&mut self, job: Box<Job>, due: Option<Duration>, why: String, now: Duration) {
-        let id = job.host;
-        if let Some(at) = due {
-            self.deadlines.remove(&(self.deadline_of(&job), id, at, job.ticket.ordinal));
-        }
-        self.waiting -= 1;
+    pub(in crate::schedule) fn deny(&mut self, job: Box<Job>, id: HostId, why: String, now: Duration) {
         self.settle(job, None, Some((Kind::RobotsDenied, why)), now);
         self.refresh(id, now);
     }
@@ -57,7 +54,7 @@ impl Core {
     }
 
     /// Makes a line that is about to start fetch its origin's robots.txt first; the others of its host wait.
-    pub(in crate::schedule) fn fetch_robots_first(&mut self, job: &mut Job) {
+    pub(in crate::schedule) fn fetch_robots_first(&mut self, job: &mut Job, id: HostId) {
         let mut url = job.request.url.clone();
         url.set_path("/robots.txt");
         url.set_query(None);
@@ -68,16 +65,17 @@ impl Core {
             request,
             credential_scope: job.credential_scope,
             retries,
-            host: job.host,
+            host: id,
             redirects: 0,
         }));
-        self.hosts[job.host].robots_fetch = Some(job.ticket.ordinal);
+        self.hosts.start_robots_fetch(id, job.line);
     }
 
     /// Takes in what came of a robots.txt; the decision is what it would mean for a line of its own.
     pub(in crate::schedule) fn complete_robots(
         &mut self,
         job: Box<Job>,
+        id: HostId,
         attempt: Attempt,
         decision: Decision,
         now: Duration,
@@ -89,13 +87,13 @@ impl Core {
             }
             // A server that fails is asked again as for any other line; in the end its silence is a ban.
             Attempt::Response(response) if is_server_error(response.status) => {
-                self.carry_out(job, attempt, decision, now)
+                self.carry_out(job, id, attempt, decision, now);
             }
             Attempt::Response(response) => match self.redirected(&job, response) {
                 Some(request) => self.redirect_robots(job, request, now),
                 None => self.store_robots(job, RobotsFile::Missing, now),
             },
-            _ => self.carry_out(job, attempt, decision, now),
+            _ => self.carry_out(job, id, attempt, decision, now),
         }
     }
 
@@ -117,9 +115,7 @@ impl Core {
         // Headers that the configuration has for the line's own host do not travel.
         job.credential_scope = CredentialScope::OtherHost;
         job.request = request;
-        if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
-            self.requeue(job, id, now, now);
-        }
+        self.requeue(job, now, now);
     }
 
     /// Learns a site's rules, and lets the line that brought them go its own way, before all others of its host.
@@ -132,9 +128,7 @@ impl Core {
         }
         // Said once, for the rules may have to make room for others before it starts.
         job.robots_check = RobotsCheck::Allowed;
-        if let Some(id) = self.host_among(&job.request, usize::MAX, now) {
-            self.requeue(job, id, now, now);
-        }
+        self.requeue(job, now, now);
     }
 
     /// Makes the line what it was, whatever came of its robots.txt; the others of its host may start again.
@@ -142,8 +136,7 @@ impl Core {
         let Some(parked) = job.parked.take() else { return };
         (job.request, job.credential_scope, job.retries, job.reserve) =
             (parked.request, parked.credential_scope, parked.retries, None);
-        self.hosts[parked.host].robots_fetch = None;
-        self.unblocked.push(parked.host);
+        self.hosts.end_robots_fetch(parked.host);
     }
 }
 
