@@ -1,10 +1,10 @@
-//! What travels, in the order it comes to be: line → request → job → response → record.
+//! What travels, in the order it comes to be: line → request → call → response → record.
 //!
 //! One URL is one [`Ticket`] from acceptance to settlement; everything else here is what is known about it so far.
 
 mod attempt;
+mod call;
 mod done_ranges;
-mod job;
 mod json;
 mod kind;
 mod line;
@@ -16,13 +16,13 @@ mod target;
 mod ticket;
 
 pub use attempt::{Attempt, Body, Failure, Response, RetryAfter, Sent};
+pub use call::{Call, Connection, CredentialScope, POOL_IDLE_TIMEOUT, Purpose};
 pub use done_ranges::{DoneRanges, FileGeneration, Position};
-pub use job::{Connection, CredentialScope, Hop, Job, Next, POOL_IDLE_TIMEOUT, ParkedRequest, RobotsCheck};
 pub use json::compact;
 pub use kind::{Kind, Outcome, Retry};
 pub use line::{Echo, EchoInput, Identity, Input, Line, Text};
 pub use memory::{BodyMemory, CHUNK, Reservation};
-pub use record::{Done, Record, Times};
+pub use record::{Done, Hop, Record, Times};
 pub use request::{Extra, Rejection, Request, parse, parse_header};
 pub use target::check_url;
 pub use ticket::{Receipt, Room, Ticket, Window};

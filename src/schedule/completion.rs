@@ -6,38 +6,39 @@ use super::Core;
 use super::circuit_breaker::Contact;
 use super::connection_budget::Reuse;
 use super::decide::{AttemptContext, Decision, RetryCost, canceled, too_long};
+use super::job::{Job, Next, RobotsCheck};
 use super::line_book::HostId;
 use super::robots::RobotsFile;
-use crate::item::{Attempt, CredentialScope, Hop, Job, Kind, Next, Request, Response, RobotsCheck, Sent};
+use crate::item::{Attempt, CredentialScope, Hop, Kind, Request, Response, Sent};
 
 impl Core {
     /// Judges an attempt that took `wire`.
     pub fn complete(&mut self, mut job: Box<Job>, attempt: Attempt, wire: Duration, now: Duration) {
-        let Some(id) = self.lines.host(job.line) else { return };
+        let Some(id) = self.lines.host(job.slot.line) else { return };
         let reuse = Reuse::after(&attempt);
-        self.connections.end(job.connection, reuse, now);
-        job.wire += wire;
+        self.connections.end(job.call.connection, reuse, now);
+        job.progress.wire += wire;
         note_sent(&mut job, &attempt);
         let chance = self.chance.f64();
         let clocks = self.clock.read(now);
         let host = &mut self.hosts[id];
         host.in_flight -= 1;
-        host.pause.observe(&attempt, &self.settings.retry, job.sent, chance, now);
+        host.pause.observe(&attempt, &self.settings.retry, job.slot.sent, chance, now);
         host.circuit_breaker.end(job.ticket.ordinal, Contact::of(&attempt), &self.settings.health, clocks);
         self.adapt(id, &job, &attempt, now);
         let context = AttemptContext {
             policy: &self.settings.retry,
             max_redirects: self.settings.max_redirects,
             now,
-            overdue: clocks.lines >= self.lines.deadline(job.line),
+            overdue: clocks.lines >= self.lines.deadline(job.slot.line),
             wire,
             connect_timeout: self.settings.connect_timeout,
             chance,
         };
         let decision = context.decide(&job, &attempt);
-        if self.given_up && (job.parked.is_some() || decision.continues()) {
+        if self.given_up && (job.slot.parked.is_some() || decision.continues()) {
             self.settle(job, attempt.into_response(), Some(canceled()), now);
-        } else if job.parked.is_some() {
+        } else if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
         } else {
             self.carry_out(job, id, attempt, decision, now);
@@ -62,14 +63,14 @@ impl Core {
                 if let Some(error) = self.refuse_retry(&mut job, id, at, cost, &because, now) {
                     return self.end(job, attempt, error, now);
                 }
-                if job.parked.is_none() {
-                    job.next = Next::Attempt;
+                if job.slot.parked.is_none() {
+                    job.slot.next = Next::Attempt;
                 }
-                job.last_error = Some(because.1.into());
+                job.progress.last_error = Some(because.1.into());
                 self.requeue(job, at, now);
             }
             Decision::Reserve(need) => {
-                job.reserve = Some(need);
+                job.slot.reserve = Some(need);
                 self.requeue(job, now, now);
             }
             Decision::Follow(hop, request, credential_scope) => self.follow(job, hop, *request, credential_scope, now),
@@ -90,7 +91,7 @@ impl Core {
         if closed_until > now {
             return Some(too_long(closed_until - now));
         }
-        if self.clock.read(now).lines + at.saturating_sub(now) >= self.lines.deadline(job.line) {
+        if self.clock.read(now).lines + at.saturating_sub(now) >= self.lines.deadline(job.slot.line) {
             // The wait is longer than the line's time.
             return Some(because.clone());
         }
@@ -104,7 +105,7 @@ impl Core {
     /// Ends a line with this error, or, if a robots.txt is what it could not get, what is to be had for it.
     fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (Kind, String), now: Duration) {
         match error {
-            (Kind::HttpStatus, why) if job.parked.is_some() => {
+            (Kind::HttpStatus, why) if job.slot.parked.is_some() => {
                 self.store_robots(job, RobotsFile::Unavailable(why), now);
             }
             error => self.settle(job, attempt.into_response(), Some(error), now),
@@ -131,7 +132,7 @@ impl Core {
         }
         host.retries.note_retry(now);
         self.retries.note_retry(now);
-        job.retries += 1;
+        job.progress.retries += 1;
         Ok(())
     }
 
@@ -144,12 +145,12 @@ impl Core {
         credential_scope: CredentialScope,
         now: Duration,
     ) {
-        job.hops.push(hop);
-        job.next = Next::Hop;
-        job.credential_scope = credential_scope;
-        job.reserve = None;
-        job.robots_check = RobotsCheck::Pending;
-        job.request = request;
+        job.progress.hops.push(hop);
+        job.slot.next = Next::Hop;
+        job.call.credential_scope = credential_scope;
+        job.slot.reserve = None;
+        job.slot.robots_check = RobotsCheck::Pending;
+        job.call.request = request;
         self.requeue(job, now, now);
     }
 
@@ -161,13 +162,13 @@ impl Core {
         error: Option<(Kind, String)>,
         now: Duration,
     ) {
-        let (response, error) = match job.parked {
+        let (response, error) = match job.slot.parked {
             None => (response, error),
             // What came back was for its robots.txt, and is no answer to the line.
             Some(_) => (None, error.map(of_robots)),
         };
         self.unpark(&mut job);
-        let line = job.line;
+        let line = job.slot.line;
         self.lines.settle(line, job.settle(response, error, now));
     }
 }
@@ -188,9 +189,9 @@ fn note_sent(job: &mut Job, attempt: &Attempt) {
         Attempt::Canceled => true,
         Attempt::NoMemory { .. } => false,
     };
-    if sent && job.next == Next::Attempt && job.parked.is_none() {
-        job.attempts += 1;
+    if sent && job.slot.next == Next::Attempt && job.slot.parked.is_none() {
+        job.progress.attempts += 1;
     }
     let starved = matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved);
-    job.starved = if starved { job.starved + 1 } else { 0 };
+    job.slot.starved = if starved { job.slot.starved + 1 } else { 0 };
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use super::Core;
 use super::decide::is_idempotent;
 use super::host_table::{Pick, Room};
+use super::job::Job;
 use super::line_book::{HostId, LineId, Place};
 use super::robots::Denial;
 use crate::hosts::origin_of;
-use crate::item::{CHUNK, Job};
+use crate::item::CHUNK;
 
 /// What the next line needs before it can be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,35 +135,35 @@ impl Core {
 
     /// Moves a line that was taken out of its host's queue onto the wire.
     fn start(&mut self, mut job: Box<Job>, id: HostId, now: Duration) -> Box<Job> {
-        let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.request.url, now));
+        let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url, now));
         let host = &mut self.hosts[id];
         host.start(job.ticket.ordinal, delay.unwrap_or_default(), now);
-        if self.lines.due(job.line).is_none() {
+        if self.lines.due(job.slot.line).is_none() {
             host.retries.note_request(now);
             self.retries.note_request(now);
         }
         self.rate_limiter.start(now);
-        self.lines.place(job.line, Place::OnWire { host: id });
+        self.lines.place(job.slot.line, Place::OnWire { host: id });
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.note_in_flight(u32::try_from(self.lines.in_flight()).unwrap_or(u32::MAX));
         }
         if self.needs_robots(&job, now) {
             self.fetch_robots_first(&mut job, id);
-        } else if job.parked.is_none() {
-            job.started.get_or_insert(now);
+        } else if job.slot.parked.is_none() {
+            job.progress.started.get_or_insert(now);
         }
-        job.sent = now;
+        job.slot.sent = now;
         let lines_time = self.clock.read(now).lines;
-        let deadline = self.lines.deadline_or_set(job.line, lines_time.saturating_add(self.settings.deadline));
-        job.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
-        job.connection = self.connections.start(origin_of(&job.request.url), now);
+        let deadline = self.lines.deadline_or_set(job.slot.line, lines_time.saturating_add(self.settings.deadline));
+        job.call.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
+        job.call.connection = self.connections.start(origin_of(&job.call.request.url), now);
         self.refresh(id, now);
         job
     }
 
     fn need_of(&self, job: &Job, now: Duration) -> Need {
-        let full_at_start = !is_idempotent(&job.request.method) && !self.needs_robots(job, now);
+        let full_at_start = !is_idempotent(&job.call.request.method) && !self.needs_robots(job, now);
         let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
-        Need { memory: job.reserve.unwrap_or(usual) }
+        Need { memory: job.slot.reserve.unwrap_or(usual) }
     }
 }

@@ -19,6 +19,7 @@ mod health;
 mod host_pause;
 mod host_state;
 mod host_table;
+mod job;
 mod line_book;
 mod rate_limiter;
 mod retry_budget;
@@ -34,13 +35,14 @@ pub use dispatch::{Need, OldestLine};
 pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
 pub use host_table::HostLimits;
+pub use job::{Job, Progress};
 pub use line_book::Counts;
 pub use rate_limiter::SLACK;
 pub use retry_budget::RetryBudgetPolicy;
 pub use robots::{RobotsConfig, RobotsPolicy};
 pub use stall_clock::StallReason;
 
-use crate::item::{Done, Job};
+use crate::item::Done;
 use adaptive::AdaptiveLimit;
 use connection_budget::ConnectionBudget;
 use decide::canceled;
@@ -92,7 +94,7 @@ impl Core {
 
     /// Takes in a line that is to be fetched. Lines come in the order of their ordinals.
     pub fn push(&mut self, mut job: Box<Job>, now: Duration) {
-        job.line = self.lines.add(job.ticket.ordinal);
+        job.slot.line = self.lines.add(job.ticket.ordinal);
         if self.given_up {
             return self.settle(job, None, Some(canceled()), now);
         }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::Core;
 use super::host_table::{Pick, Reindexed, Room};
+use super::job::Job;
 use super::line_book::{HostId, Place};
 use crate::hosts::{host_name, port_of};
-use crate::item::{Job, Kind, Request};
+use crate::item::{Kind, Request};
 
 impl Core {
     /// The number of the request's host; `None` when it is not in the table and finds no room.
@@ -28,7 +29,7 @@ impl Core {
 
     /// Puts a line that was not dispatched yet at the end of its host's queue, if the table has room for the host.
     pub(super) fn track(&mut self, job: Box<Job>, room: Room, now: Duration) {
-        match self.host_of(&job.request, room, now) {
+        match self.host_of(&job.call.request, room, now) {
             Some(host) => self.enqueue(job, host, None, now),
             None => self.hosts.add_untracked(job),
         }
@@ -37,13 +38,13 @@ impl Core {
     /// Puts a line that was dispatched into the queue of its request's host: it goes before fresh lines once it is due.
     /// There is room for that host: there are never more such hosts than lines in the window.
     pub(super) fn requeue(&mut self, job: Box<Job>, due: Duration, now: Duration) {
-        if let Some(host) = self.host_of(&job.request, Room::Unbounded, now) {
+        if let Some(host) = self.host_of(&job.call.request, Room::Unbounded, now) {
             self.enqueue(job, host, Some(due), now);
         }
     }
 
     fn enqueue(&mut self, job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
-        self.lines.place(job.line, Place::Waiting { host, due });
+        self.lines.place(job.slot.line, Place::Waiting { host, due });
         self.hosts.add(host, job, due);
         self.refresh(host, now);
     }
@@ -62,7 +63,7 @@ impl Core {
         {
             let pick = Pick::Line { ordinal: self.lines.ordinal(line), due: self.lines.due(line) };
             let Some(job) = self.hosts.take(id, pick) else { return };
-            let why = match &job.last_error {
+            let why = match &job.progress.last_error {
                 Some(message) => {
                     format!("the line's deadline passed while it waited for another attempt: {message}")
                 }
@@ -99,7 +100,7 @@ impl Core {
     /// Lets lines into the table that wait for room, as far as there is some.
     fn track_next(&mut self, now: Duration) {
         while let Some(job) = self.hosts.take_untracked(None) {
-            match self.host_of(&job.request, Room::Bounded, now) {
+            match self.host_of(&job.call.request, Room::Bounded, now) {
                 Some(host) => self.enqueue(job, host, None, now),
                 None => return self.hosts.add_untracked(job),
             }

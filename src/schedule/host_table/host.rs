@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::queue::HostQueue;
-use crate::item::{Job, Kind};
+use crate::item::Kind;
 use crate::schedule::adaptive::AdaptiveLimit;
 use crate::schedule::circuit_breaker::CircuitBreaker;
 use crate::schedule::config::Settings;
 use crate::schedule::decide::too_long;
 use crate::schedule::host_pause::HostPause;
 use crate::schedule::host_state::{End, HostState};
+use crate::schedule::job::Job;
 use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
 use crate::schedule::stall_clock::Now;

@@ -21,9 +21,9 @@ pub(super) use queue::Pick;
 
 use super::config::Settings;
 use super::host_state::{End, HostState, HostStates};
+use super::job::Job;
 use super::line_book::{HostId, LineId};
 use super::stall_clock::Now;
-use crate::item::Job;
 
 /// Whether a host may be added to a full table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

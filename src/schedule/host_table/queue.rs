@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::item::Job;
+use crate::schedule::job::Job;
 use crate::schedule::line_book::LineId;
 
 /// Which line to take out of a queue.
@@ -48,7 +48,7 @@ impl HostQueue {
     /// Adds a line; `due` is when it may start, if it was dispatched before.
     pub(super) fn insert(&mut self, job: Box<Job>, due: Option<Duration>) {
         let Some(due) = due else { return self.fresh.push_back(job) };
-        let queue = if job.parked.is_some() { &mut self.robots } else { &mut self.again };
+        let queue = if job.slot.parked.is_some() { &mut self.robots } else { &mut self.again };
         queue.insert((due, job.ticket.ordinal), job);
     }
 
