@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
-use fetchd::item::{Attempt, Body, Identity, Input, Job, Line, Record, Reservation, Response, Text};
+use fetchd::item::{Attempt, Body, Call, Identity, Input, Line, Record, Reservation, Response, Text};
 use fetchd::pipeline::{End, FailFast, Order, Parts, Settings, Status, run as pipeline};
 use fetchd::schedule::{self, HostLimits};
 use fetchd::sink::{self, Encoder, Sink, Style, Wanted};
@@ -87,7 +87,7 @@ fn settings(load: Load) -> Settings {
 struct Prompt(Bytes);
 
 impl Fetch for Prompt {
-    fn attempt<'a>(&'a self, _job: &'a Job, reservation: Reservation) -> BoxFuture<'a, Attempt> {
+    fn attempt<'a>(&'a self, _call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt> {
         let body = Body {
             data: self.0.clone(),
             bytes: self.0.len() as u64,

@@ -9,7 +9,7 @@ use super::pem::{read_authorities, read_identity};
 use super::{FetchConfig, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::{HostPattern, Patterns, host_name, port_of};
-use crate::item::{Connection, CredentialScope, Job, POOL_IDLE_TIMEOUT};
+use crate::item::{Call, Connection, CredentialScope, POOL_IDLE_TIMEOUT};
 use crate::units::Secret;
 
 /// The bytes that an HTTP/2 server may send before they are read: of one body, and of all bodies of a connection.
@@ -86,17 +86,17 @@ impl Clients {
         Ok(Self { hosts: hosts.collect(), usual, others })
     }
 
-    /// The client for this job's request.
-    pub fn of(&self, job: &Job) -> &reqwest::Client {
-        let url = &job.request.url;
+    /// The client for this call.
+    pub fn of(&self, call: &Call) -> &reqwest::Client {
+        let url = &call.request.url;
         let rules = || self.hosts.matching(host_name(url), port_of(url));
         let verify = rules().find_map(|rule| rule.verify).unwrap_or_default();
         let identity = rules()
             .find_map(|rule| rule.identity.as_ref())
-            .filter(|_| job.credential_scope == CredentialScope::OwnHost);
+            .filter(|_| call.credential_scope == CredentialScope::OwnHost);
         let asked_for = |pair: &&Pair| pair.verify == verify && pair.identity.as_ref() == identity;
         let pair = self.others.iter().find(asked_for).unwrap_or(&self.usual);
-        match job.connection {
+        match call.connection {
             Connection::Keep(_) => &pair.keep,
             Connection::Close => &pair.close,
         }

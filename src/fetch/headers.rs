@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderValue, header};
 
 use super::FetchConfig;
 use super::decode::ACCEPT_ENCODING;
-use crate::hosts::{HostPattern, Patterns, host_name, port_of};
-use crate::item::{Connection, CredentialScope, Job, parse_header};
+use crate::hosts::{HostPattern, Patterns, host_name};
+use crate::item::{Call, Connection, CredentialScope, parse_header};
 use crate::units::Secret;
 
 /// The configured headers.
@@ -42,20 +42,20 @@ impl HeaderTable {
         Ok(Self { everywhere, hosts, command_line: read(command_line)? })
     }
 
-    /// The headers of this job's request.
-    pub fn of(&self, job: &Job) -> HeaderMap {
+    /// The headers of this call's request.
+    pub fn of(&self, call: &Call) -> HeaderMap {
         let mut headers = self.everywhere.clone();
-        if job.credential_scope == CredentialScope::OwnHost {
-            let own = job.own_url();
-            let matching: Vec<_> = self.hosts.matching(host_name(own), port_of(own)).collect();
+        if call.credential_scope == CredentialScope::OwnHost {
+            let own_host = host_name(&call.request.url);
+            let matching: Vec<_> = self.hosts.matching(own_host, call.own_port).collect();
             for of_pattern in matching.into_iter().rev().chain([&self.command_line]) {
                 overlay(&mut headers, of_pattern);
             }
         }
-        if let Some(extra) = &job.request.extra {
+        if let Some(extra) = &call.request.extra {
             overlay(&mut headers, &extra.headers);
         }
-        if job.connection == Connection::Close {
+        if call.connection == Connection::Close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         headers

@@ -17,7 +17,7 @@ use super::failure::{before_answer, refused_by_proxy};
 use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
-use crate::item::{Attempt, BodyNeed, Failure, Job, Kind, Needs, Reservation, Response, RetryAfter, Sent};
+use crate::item::{Attempt, BodyNeed, Call, Failure, Kind, Needs, Purpose, Reservation, Response, RetryAfter, Sent};
 use crate::open_files;
 
 /// Media types are short; a longer one is kept out of memory that nobody has counted.
@@ -80,15 +80,15 @@ impl Http {
         Ok(Self { clients, proxy, guard, headers, rules, needs, told_of_shortage: Once::new() })
     }
 
-    async fn attempt(&self, job: &Job, reservation: Reservation) -> Attempt {
-        if let Err(forbidden) = self.check_literal(&job.request.url) {
+    async fn attempt(&self, call: &Call, reservation: Reservation) -> Attempt {
+        if let Err(forbidden) = self.check_literal(&call.request.url) {
             return Attempt::Failed(forbidden);
         }
         let start = Instant::now();
-        let response = match self.clients.of(job).execute(self.request(job)).await {
+        let response = match self.clients.of(call).execute(self.request(call)).await {
             Ok(response) => response,
             Err(error) => {
-                let failure = before_answer(error, &job.request.url, self.proxy.as_deref());
+                let failure = before_answer(error, &call.request.url, self.proxy.as_deref());
                 self.tell_of_shortage(&failure);
                 return Attempt::Failed(failure);
             }
@@ -97,7 +97,7 @@ impl Http {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
         let ttfb = start.elapsed();
-        match self.receive(job, response, reservation, ttfb).await {
+        match self.receive(call, response, reservation, ttfb).await {
             Ok(answer) => Attempt::Response(Box::new(answer)),
             Err(attempt) => attempt,
         }
@@ -130,10 +130,10 @@ impl Http {
     }
 
     /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
-    fn rules_for(&self, job: &Job) -> BodyRules {
-        match job.parked {
-            None => self.rules,
-            Some(_) => BodyRules {
+    fn rules_for(&self, call: &Call) -> BodyRules {
+        match call.purpose {
+            Purpose::Line => self.rules,
+            Purpose::RobotsTxt => BodyRules {
                 max_body: MOST_OF_ROBOTS,
                 oversize: Oversize::Truncate,
                 body: BodyNeed::Decoded,
@@ -142,11 +142,11 @@ impl Http {
         }
     }
 
-    fn request(&self, job: &Job) -> reqwest::Request {
-        let mut request = reqwest::Request::new(job.request.method.clone(), job.request.url.clone());
-        *request.headers_mut() = self.headers.of(job);
-        let body = job.request.extra.as_ref().and_then(|extra| extra.body.clone());
-        if body.is_none() && matches!(job.request.method, Method::POST | Method::PUT | Method::PATCH) {
+    fn request(&self, call: &Call) -> reqwest::Request {
+        let mut request = reqwest::Request::new(call.request.method.clone(), call.request.url.clone());
+        *request.headers_mut() = self.headers.of(call);
+        let body = call.request.extra.as_ref().and_then(|extra| extra.body.clone());
+        if body.is_none() && matches!(call.request.method, Method::POST | Method::PUT | Method::PATCH) {
             // RFC 9110, section 8.6: methods that expect content say that there is none.
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
@@ -156,12 +156,12 @@ impl Http {
 
     async fn receive(
         &self,
-        job: &Job,
+        call: &Call,
         response: reqwest::Response,
         reservation: Reservation,
         ttfb: Duration,
     ) -> Result<Response, Attempt> {
-        let method = &job.request.method;
+        let method = &call.request.method;
         check_framing(&response).map_err(|message| failed(Kind::Protocol, message))?;
         let status = response.status();
         let (version, ip) = (response.version(), response.remote_addr().map(|address| address.ip()));
@@ -183,7 +183,7 @@ impl Http {
                 && !headers.contains_key(header::TRANSFER_ENCODING),
         };
         let shown_headers = self.keeps_headers(status).then(|| copy(headers));
-        let mut body = receive(Chunks::of(response), &announced, self.rules_for(job), reservation).await?;
+        let mut body = receive(Chunks::of(response), &announced, self.rules_for(call), reservation).await?;
         if let Some(reservation) = &mut body.reservation {
             let beside_the_body =
                 shown_headers.as_ref().map_or(0, size_of) + content_type.as_deref().map_or(0, str::len);
@@ -195,8 +195,8 @@ impl Http {
 }
 
 impl Fetch for Http {
-    fn attempt<'a>(&'a self, job: &'a Job, reservation: Reservation) -> BoxFuture<'a, Attempt> {
-        self.attempt(job, reservation).boxed()
+    fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt> {
+        self.attempt(call, reservation).boxed()
     }
 }
 

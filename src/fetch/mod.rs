@@ -1,4 +1,4 @@
-//! Fetching: one attempt on the wire. In: a job. Out: an [`Attempt`], on which the schedule decides.
+//! Fetching: one attempt on the wire. In: a call. Out: an [`Attempt`], on which the schedule decides.
 
 mod body;
 mod chunks;
@@ -25,14 +25,14 @@ pub use headers::HeaderTable;
 pub use http::{Http, HttpSettings};
 pub use pem::{Unusable, read_authorities, read_identity};
 
-use crate::item::{Attempt, Job, Reservation};
+use crate::item::{Attempt, Call, Reservation};
 
-/// Makes one attempt at a job's request.
+/// Makes one attempt at a call.
 ///
 /// An implementer reports what happened and decides nothing: no retry, no redirect, no waiting for anything but the
 /// network. It may be dropped at any await (the attempt's time limit, the end of the run). It keeps the body within
 /// `reservation`, grows it without waiting, and reports [`Attempt::NoMemory`] when it cannot.
 pub trait Fetch: Send + Sync {
-    /// One attempt at `job.request`; the body it brings lives in `reservation`.
-    fn attempt<'a>(&'a self, job: &'a Job, reservation: Reservation) -> BoxFuture<'a, Attempt>;
+    /// One attempt at `call.request`; the body it brings lives in `reservation`.
+    fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt>;
 }

@@ -1,10 +1,10 @@
-//! What travels, in the order it comes to be: line → request → job → response → record.
+//! What travels, in the order it comes to be: line → request → call → response → record.
 //!
 //! One URL is one [`Ticket`] from acceptance to settlement; everything else here is what is known about it so far.
 
 mod attempt;
+mod call;
 mod done_ranges;
-mod job;
 mod json;
 mod kind;
 mod line;
@@ -17,14 +17,14 @@ mod target;
 mod ticket;
 
 pub use attempt::{Attempt, Body, Failure, Response, RetryAfter, Sent};
+pub use call::{Call, Connection, CredentialScope, POOL_IDLE_TIMEOUT, Purpose};
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};
-pub use job::{Connection, CredentialScope, Hop, Job, Next, POOL_IDLE_TIMEOUT, ParkedRequest, RobotsCheck};
 pub use json::{RawJson, compact};
 pub use kind::{Kind, Outcome, Rejection, Retry};
 pub use line::{Echo, EchoInput, Identity, Input, Line, Text, Trim};
 pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use needs::{BodyNeed, Needs};
-pub use record::{Done, Record, Times};
+pub use record::{Done, Hop, Record, Times};
 pub use request::{Extra, Request, parse, parse_header};
 pub use target::check_url;
 pub use ticket::{Receipt, Room, Ticket, Window};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::{Echo, Hop, Identity, Job, Kind, Outcome, Rejection, Response, Ticket};
+use super::{Echo, Identity, Kind, Outcome, Rejection, Response, Ticket};
 
 /// The one result of one line.
 #[derive(Debug)]
@@ -34,6 +34,17 @@ pub struct Record {
     pub times: Times,
     /// What went wrong.
     pub error: Option<(Kind, String)>,
+}
+
+/// A redirect that was followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The URL that answered.
+    pub url: Url,
+    /// The method it was asked with.
+    pub method: Method,
+    /// Its status.
+    pub status: StatusCode,
 }
 
 /// When things happened, as time since the start of the run.
@@ -79,34 +90,4 @@ pub struct Done {
     pub ticket: Ticket,
     /// Its record, in one place from here to the sinks.
     pub record: Box<Record>,
-}
-
-impl Job {
-    /// Settles the line.
-    pub fn settle(self, response: Option<Box<Response>>, error: Option<(Kind, String)>, now: Duration) -> Done {
-        let outcome = match error.as_ref().map_or(Outcome::Ok, |(kind, _)| kind.outcome(self.attempts)) {
-            // An `http_error` without a response to show would name no status.
-            Outcome::HttpError if response.is_none() => Outcome::Failed,
-            outcome => outcome,
-        };
-        let (method, url, final_url) = match self.hops.first() {
-            Some(own) => (own.method.clone(), own.url.clone(), Some(self.request.url)),
-            None => (self.request.method, self.request.url, None),
-        };
-        let record = Record {
-            id: self.ticket.id.clone(),
-            echo: self.echo,
-            url: Some(url),
-            final_url,
-            method,
-            outcome,
-            hop_status: self.hops.last().map(|hop| hop.status),
-            response,
-            attempts: self.attempts,
-            hops: self.hops,
-            times: Times { started: self.started, elapsed: now.saturating_sub(self.accepted), wire: self.wire },
-            error,
-        };
-        Done { ticket: self.ticket, record: Box::new(record) }
-    }
 }

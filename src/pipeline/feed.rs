@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Accepted, Clock, Status};
 use crate::error::BoxError;
-use crate::item::{Done, Echo, Input, Job, Kind, Line, Record, Rejection, Room, Text, Ticket, Window, parse};
+use crate::item::{Done, Echo, Input, Kind, Line, Record, Rejection, Room, Text, Ticket, Window, parse};
+use crate::schedule::Job;
 
 pub(super) struct Feed {
     pub lines: InTurns,

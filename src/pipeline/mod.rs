@@ -42,8 +42,8 @@ pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, Status, View};
 
 use crate::fetch::Fetch;
-use crate::item::{Attempt, BodyMemory, Done, Job, Reservation, Window};
-use crate::schedule::Core;
+use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
+use crate::schedule::{Core, Job};
 use crate::sink::Sink;
 use crate::source::{Durability, Source};
 use crate::state::{HostStateStore, Settle};

@@ -16,7 +16,7 @@ use super::status_publisher::StatusPublisher;
 use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
 use crate::item::{BodyMemory, Done, Outcome, Reservation};
-use crate::schedule::{Bottleneck, Core, Need};
+use crate::schedule::{Bottleneck, Core, Need, StallReason};
 use crate::state::HostStateStore;
 
 /// Completions, and queued lines, taken at once.
@@ -77,9 +77,9 @@ impl Schedule {
             let now = self.clock.now();
             self.hand_out();
             if self.core.has_settled() {
-                self.core.stall(now);
+                self.core.stall(StallReason::Output, now);
             } else {
-                self.core.resume(now);
+                self.core.resume(StallReason::Output, now);
             }
             self.dispatch(now);
             let counts = self.core.counts();

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Completion, Dispatch};
 use crate::error::{BoxError, panic_message};
 use crate::fetch::Fetch;
-use crate::item::{Attempt, Failure, Job, Kind, Reservation, Sent};
+use crate::item::{Attempt, Call, Failure, Kind, Reservation, Sent};
 
 pub(super) async fn work(
     fetch: Arc<dyn Fetch>,
@@ -22,11 +22,11 @@ pub(super) async fn work(
 ) -> Result<(), BoxError> {
     while let Ok(Dispatch { job, permit, reservation }) = ready.recv().await {
         let start = Instant::now();
-        let attempt = give_up.run_until_cancelled(attempt(fetch.as_ref(), &job, reservation)).await;
+        let attempt = give_up.run_until_cancelled(attempt(fetch.as_ref(), &job.call, reservation)).await;
         let (attempt, wire) = (attempt.unwrap_or(Attempt::Canceled), start.elapsed());
         tracing::debug!(
             seq = job.ticket.id.seq,
-            host = job.request.url.host_str(),
+            host = job.call.request.url.host_str(),
             ?wire,
             "attempt: {}",
             attempt.name()
@@ -41,12 +41,12 @@ pub(super) async fn work(
 }
 
 /// One attempt within its time limit; a panic in it is a result like any other.
-async fn attempt(fetch: &dyn Fetch, job: &Job, reservation: Reservation) -> Attempt {
-    let attempt = AssertUnwindSafe(async { fetch.attempt(job, reservation).await }).catch_unwind();
-    let (kind, message) = match timeout(job.time_limit, attempt).await {
+async fn attempt(fetch: &dyn Fetch, call: &Call, reservation: Reservation) -> Attempt {
+    let attempt = AssertUnwindSafe(async { fetch.attempt(call, reservation).await }).catch_unwind();
+    let (kind, message) = match timeout(call.time_limit, attempt).await {
         Ok(Ok(attempt)) => return attempt,
         Ok(Err(panic)) => (Kind::Panic, format!("the attempt panicked: {}", panic_message(panic.as_ref()))),
-        Err(_) => (Kind::Timeout, format!("no whole answer within {:.3} s", job.time_limit.as_secs_f64())),
+        Err(_) => (Kind::Timeout, format!("no whole answer within {:.3} s", call.time_limit.as_secs_f64())),
     };
     Attempt::Failed(Failure { kind, message, sent: Sent::Something })
 }

@@ -51,14 +51,14 @@ impl Core {
         if self.starved_until > now {
             return Bottleneck::OpenFiles;
         }
-        if !self.ring.is_empty() {
+        if self.hosts.first_ready().is_some() {
             return match () {
                 () if self.rate_limiter.next() > now => Bottleneck::Rate,
                 () if self.is_full() => Bottleneck::Adaptive,
                 () => Bottleneck::Concurrency,
             };
         }
-        if !self.untracked.is_empty() {
+        if self.hosts.has_untracked() {
             return Bottleneck::Hosts;
         }
         let Some((_, host)) = self.hosts.iter().max_by_key(|(_, host)| host.waiting()) else {
@@ -71,7 +71,7 @@ impl Core {
             Bottleneck::CircuitOpen(name)
         } else if host.pause.paused_until > now {
             Bottleneck::HostPause(name)
-        } else if host.robots_fetch.is_some() {
+        } else if host.queue().robots_fetch().is_some() {
             Bottleneck::Robots(name)
         } else if host.in_flight >= host.concurrency() {
             match host.limits.concurrency {

@@ -7,16 +7,8 @@ use std::time::Duration;
 
 use super::HealthPolicy;
 use super::host_state::OpenCircuit;
+use super::stall_clock::Now;
 use crate::item::{Attempt, Kind, Sent};
-
-/// What the clocks show.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    /// Since the start of the run.
-    pub time: Duration,
-    /// The same, but for the time in which records could not be written.
-    pub lines: Duration,
-}
 
 /// Whether an attempt reached its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,9 @@ use http::{Method, StatusCode, header};
 use url::Url;
 
 use super::RetryPolicy;
+use super::job::Job;
 use crate::hosts::{host_name, port_of};
-use crate::item::{
-    Attempt, CredentialScope, Extra, Failure, Hop, Job, Kind, Request, Response, Retry, Sent, check_url,
-};
+use crate::item::{Attempt, CredentialScope, Extra, Failure, Hop, Kind, Request, Response, Retry, Sent, check_url};
 
 /// Files and ports come back soon, and nobody is bothered by the question.
 const LONGEST_STARVATION: Duration = Duration::from_secs(5);
@@ -72,7 +71,7 @@ impl AttemptContext<'_> {
             return Decision::Settle(None);
         }
         if self.max_redirects > 0
-            && let Some(target) = redirect_target(&job.request.url, response)
+            && let Some(target) = redirect_target(&job.call.request.url, response)
         {
             return self.hop(job, response.status, target);
         }
@@ -83,8 +82,8 @@ impl AttemptContext<'_> {
         match response.retry_after {
             Some(wait) if wait.0 > self.policy.max_retry_after => Decision::Settle(Some(too_long(wait.0))),
             // At least the back-off, so that `Retry-After: 0` is no licence to hammer.
-            Some(wait) => self.retry(job, wait.0.max(self.backoff(job.attempts)), RetryCost::Free, because),
-            None => self.retry(job, self.backoff(job.attempts), RetryCost::Charged, because),
+            Some(wait) => self.retry(job, wait.0.max(self.backoff(job.progress.attempts)), RetryCost::Free, because),
+            None => self.retry(job, self.backoff(job.progress.attempts), RetryCost::Charged, because),
         }
     }
 
@@ -96,18 +95,18 @@ impl AttemptContext<'_> {
             kind => (kind, failure.message.clone()),
         };
         if failure.sent == Sent::Starved {
-            return self.retry(job, self.backoff(job.starved).min(LONGEST_STARVATION), RetryCost::Free, because);
+            return self.retry(job, self.backoff(job.slot.starved).min(LONGEST_STARVATION), RetryCost::Free, because);
         }
-        if self.overslept(job, failure.kind) && is_idempotent(&job.request.method) {
+        if self.overslept(job, failure.kind) && is_idempotent(&job.call.request.method) {
             return self.retry(job, self.backoff(1), RetryCost::Free, because);
         }
         let again = match because.0.retry() {
             Retry::Terminal | Retry::ByStatus => false,
             Retry::BeforeSend => true,
-            Retry::Idempotent => failure.sent == Sent::Nothing || is_idempotent(&job.request.method),
+            Retry::Idempotent => failure.sent == Sent::Nothing || is_idempotent(&job.call.request.method),
         };
         if again {
-            self.retry(job, self.backoff(job.attempts), RetryCost::Charged, because)
+            self.retry(job, self.backoff(job.progress.attempts), RetryCost::Charged, because)
         } else {
             Decision::Settle(Some(because))
         }
@@ -115,7 +114,7 @@ impl AttemptContext<'_> {
 
     /// One more attempt, unless none is left. Whether the line has the time for it is seen once the host's pause is known.
     fn retry(&self, job: &Job, wait: Duration, cost: RetryCost, because: (Kind, String)) -> Decision {
-        if cost == RetryCost::Charged && job.retries >= self.policy.retries {
+        if cost == RetryCost::Charged && job.progress.retries >= self.policy.retries {
             return Decision::Settle(Some(because));
         }
         Decision::Retry { at: self.now + wait, cost, because }
@@ -127,7 +126,7 @@ impl AttemptContext<'_> {
         // A machine that is merely busy is not as late as that.
         const TOO_LATE: Duration = Duration::from_secs(5);
         let limit = match kind {
-            Kind::Timeout => job.time_limit,
+            Kind::Timeout => job.call.time_limit,
             Kind::ConnectTimeout | Kind::DnsTimeout => self.connect_timeout,
             _ => return false,
         };
@@ -139,7 +138,7 @@ impl AttemptContext<'_> {
     }
 
     fn hop(&self, job: &Job, status: StatusCode, target: Url) -> Decision {
-        let from = &job.request;
+        let from = &job.call.request;
         let method = method_after(status, &from.method);
         if let Some(refusal) = self.refuse(job, &target, &method) {
             return Decision::Settle(Some(refusal));
@@ -164,7 +163,7 @@ impl AttemptContext<'_> {
     }
 
     fn refuse(&self, job: &Job, target: &Url, method: &Method) -> Option<(Kind, String)> {
-        let from = &job.request;
+        let from = &job.call.request;
         if let Err(rejection) = check_url(target) {
             return Some((rejection.kind, format!("the redirect was refused: {}", rejection.message)));
         }
@@ -172,10 +171,10 @@ impl AttemptContext<'_> {
             return Some((Kind::RedirectDowngrade, format!("the redirect from https to {target} was refused")));
         }
         let seen = |url: &Url, its_method: &Method| url == target && its_method == method;
-        if seen(&from.url, &from.method) || job.hops.iter().any(|hop| seen(&hop.url, &hop.method)) {
+        if seen(&from.url, &from.method) || job.progress.hops.iter().any(|hop| seen(&hop.url, &hop.method)) {
             return Some((Kind::RedirectLoop, format!("the redirect leads back to {target}")));
         }
-        if job.hops.len() >= self.max_redirects as usize {
+        if job.progress.hops.len() >= self.max_redirects as usize {
             let message =
                 format!("more than {} redirects; raise fetch.max_redirects to follow more", self.max_redirects);
             return Some((Kind::TooManyRedirects, message));
@@ -226,7 +225,7 @@ fn was_not_acted_on(status: StatusCode) -> bool {
 }
 
 fn may_repeat(job: &Job, status: StatusCode) -> bool {
-    is_idempotent(&job.request.method) || was_not_acted_on(status)
+    is_idempotent(&job.call.request.method) || was_not_acted_on(status)
 }
 
 /// 303 asks for a GET; 301 and 302 turn a POST into one, as every client does; 307 and 308 keep the method.
@@ -240,10 +239,10 @@ fn method_after(status: StatusCode, method: &Method) -> Method {
 
 /// The same host and port under the same scheme, or its step from http to https on the default ports.
 fn stays_at_own_host(job: &Job, target: &Url) -> bool {
-    let from = &job.request.url;
+    let from = &job.call.request.url;
     let upgraded =
         from.scheme() == "http" && target.scheme() == "https" && port_of(from) == 80 && port_of(target) == 443;
-    job.credential_scope == CredentialScope::OwnHost
+    job.call.credential_scope == CredentialScope::OwnHost
         && host_name(from) == host_name(target)
         && (upgraded || (from.scheme() == target.scheme() && port_of(from) == port_of(target)))
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
+use super::host_table::Room;
+use super::line_book::HostId;
 use crate::item::Kind;
 
 /// The most that are told of. When there are more, those come first that asked for the longest rest.
@@ -39,12 +41,38 @@ pub struct OpenCircuit {
     pub last_error: (Kind, String),
 }
 
-/// Which hosts are in trouble.
+/// The hosts in trouble, by the end of their trouble.
 #[derive(Debug, Default)]
 pub(super) struct HostStates {
-    hosts: BTreeSet<(End, usize)>,
-    /// Whether there is anything new since they were last told.
-    news: bool,
+    hosts: BTreeSet<(End, HostId)>,
+    changed: bool,
+}
+
+impl HostStates {
+    /// Notes until when a host is in trouble, in place of what was noted.
+    pub fn note(&mut self, id: HostId, noted: &mut End, end: End, now: Duration) {
+        let was = std::mem::replace(noted, end);
+        if was == end {
+            return;
+        }
+        self.hosts.remove(&(was, id));
+        if end != End::default() {
+            self.hosts.insert((end, id));
+        }
+        self.changed |= was.as_of(now) != end;
+    }
+
+    /// Whether anything changed since they were last taken. That a state is over when it was to be over is no change.
+    pub fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The hosts in trouble; what lasts longest comes first.
+    pub fn take(&mut self, now: Duration) -> impl Iterator<Item = HostId> {
+        self.changed = false;
+        let left = self.hosts.iter().rev().filter(move |(end, _)| end.as_of(now) != End::default());
+        left.take(MOST).map(|(_, id)| *id)
+    }
 }
 
 /// Until when a host is in trouble; zero where it is not. Its own wish comes first.
@@ -68,52 +96,31 @@ impl Core {
         for host_state in known {
             // A table without room has none for the others either.
             let Some(id) = self.host_called(&host_state.host, now) else { return };
-            let clocks = self.clocks(now);
-            self.hosts[id].recall(host_state, &self.settings, clocks);
+            self.hosts[id].recall(host_state, &self.settings, self.clock.read(now));
             self.refresh(id, now);
         }
     }
 
-    /// Whether there is anything new about hosts in trouble since they were last told. That its trouble is over when it was
-    /// to be over is no news.
+    /// Whether there is anything new about hosts in trouble since [`Self::host_states`] was called.
     pub fn has_host_state_changes(&self) -> bool {
-        self.host_states.news
+        self.hosts.has_state_changes()
     }
 
     /// The hosts in trouble.
     pub fn host_states(&mut self, now: Duration) -> Vec<HostState> {
-        self.host_states.news = false;
-        let clocks = self.clocks(now);
-        let last_ends_first = self.host_states.hosts.iter().rev();
-        let left = last_ends_first.filter(|(end, _)| end.as_of(now) != End::default());
-        left.take(MOST).map(|(_, id)| self.hosts[*id].host_state(&self.settings, clocks)).collect()
-    }
-
-    /// Notes until when a host is in trouble.
-    pub(super) fn note_host_state(&mut self, id: usize, end: End, now: Duration) {
-        let was = std::mem::replace(&mut self.hosts[id].noted, end);
-        if was == end {
-            return;
-        }
-        self.host_states.hosts.remove(&(was, id));
-        if end != End::default() {
-            self.host_states.hosts.insert((end, id));
-        }
-        self.host_states.news |= was.as_of(now) != end;
+        self.hosts.host_states(&self.settings, self.clock.read(now))
     }
 
     /// The number of a host that the run before called so. If its port is no host of its own any more, it is that of all
     /// its ports.
-    fn host_called(&mut self, key: &str, now: Duration) -> Option<usize> {
+    fn host_called(&mut self, key: &str, now: Duration) -> Option<HostId> {
         let with_port = key.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
         let (key, name, port) = match with_port {
             Some((name, port)) if self.settings.hosts.names_port(name, port) => (key, name, port),
             Some((name, _)) => (name, name, 0),
             None => (key, key, 0),
         };
-        if let Some(id) = self.names.get(key) {
-            return Some(*id);
-        }
-        self.admit(key, self.settings.limits_of(name, port), self.settings.max_hosts, now)
+        let limits = || self.settings.limits_of(name, port);
+        self.hosts.find(key).or_else(|| self.hosts.insert(key, limits(), Room::Bounded, now))
     }
 }

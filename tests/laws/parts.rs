@@ -10,7 +10,7 @@ use fetchd::disk::Mark;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
 use fetchd::item::{
-    Attempt, Body, Failure, Identity, Input, Job, Line, Next, Receipt, Record, Reservation, Response, RetryAfter, Text,
+    Attempt, Body, Call, Failure, Identity, Input, Line, Receipt, Record, Reservation, Response, RetryAfter, Text,
 };
 use fetchd::schedule::HostState;
 use fetchd::sink::{self, Sink};
@@ -19,30 +19,39 @@ use fetchd::state::{HostStateStore, Settle};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use http::{StatusCode, Version};
+use url::Url;
 
 use crate::log::{Event, Ledger, Log, Watched};
 use crate::script::{Arrival, Exchange, Reply, Said, Settling, SinkBehaviour, SourceEnd, SourceScript, Step, ms};
 
 /// What each line's requests will meet: the source writes it, the network reads it.
 #[derive(Clone, Debug, Default)]
-pub struct Exchanges(Arc<Mutex<HashMap<Identity, Exchange>>>);
+pub struct Exchanges(Arc<Mutex<HashMap<Identity, (Exchange, usize)>>>);
 
 impl Exchanges {
     fn add(&self, id: Identity, exchange: Exchange) {
-        self.0.lock().unwrap().insert(id, exchange);
+        self.0.lock().unwrap().insert(id, (exchange, 0));
     }
 
-    fn step(&self, job: &Job) -> Step {
-        let exchanges = self.0.lock().unwrap();
-        let steps = &exchanges[&job.ticket.id].steps;
-        steps[requests_before(job).min(steps.len() - 1)]
+    /// What the line's next request meets, and how many requests it has sent with this one.
+    fn send(&self, id: &Identity) -> (Step, usize) {
+        let mut exchanges = self.0.lock().unwrap();
+        let (exchange, sent) = exchanges.get_mut(id).unwrap();
+        *sent += 1;
+        (exchange.steps[(*sent).min(exchange.steps.len()) - 1], *sent)
+    }
+
+    /// The request starts over.
+    fn take_back(&self, id: &Identity) {
+        self.0.lock().unwrap().get_mut(id).unwrap().1 -= 1;
     }
 }
 
-/// Requests sent for the line so far, redirected ones too.
-fn requests_before(job: &Job) -> usize {
-    let redirected = job.hops.len() - usize::from(job.next == Next::Hop);
-    job.attempts as usize + redirected
+/// The line that a URL belongs to: its path begins with the source and the number.
+fn line_of(url: &Url) -> Identity {
+    let mut path = url.path_segments().unwrap();
+    let (source, seq) = (path.next().unwrap(), path.next().unwrap());
+    Identity { state_id: None, source: Some(source.into()), file: None, seq: seq.parse().unwrap(), round: 0 }
 }
 
 pub fn source(name: &str, script: SourceScript, exchanges: &Exchanges, log: &Log) -> Source {
@@ -159,20 +168,28 @@ pub struct Network {
 }
 
 impl Fetch for Network {
-    fn attempt<'a>(&'a self, job: &'a Job, reservation: Reservation) -> BoxFuture<'a, Attempt> {
-        self.log.note(Event::Asked(job.ticket.id.clone()));
+    fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt> {
+        let id = line_of(&call.request.url);
+        self.log.note(Event::Asked(id.clone()));
         let reservation = self.memory.watch(reservation);
-        let Step { after, reply } = self.exchanges.step(job);
+        let (Step { after, reply }, sent) = self.exchanges.send(&id);
         async move {
             pause(after).await;
             match reply {
-                Reply::Response { status, body } => receive(reservation, body, response(status)).await,
+                Reply::Response { status, body } => {
+                    let attempt = receive(reservation, body, response(status)).await;
+                    if matches!(attempt, Attempt::NoMemory { .. }) {
+                        self.exchanges.take_back(&id);
+                    }
+                    attempt
+                }
                 Reply::AskForRest(wait) => {
                     Attempt::Response(Box::new(Response { retry_after: Some(RetryAfter(wait)), ..response(429) }))
                 }
                 Reply::RedirectTo(host) => {
                     // Each hop leads to a place of its own, so none leads back.
-                    let to = format!("http://h{host}.test/{}/hop{}", job.ticket.id.seq, job.hops.len());
+                    let source = id.source.as_deref().unwrap_or_default();
+                    let to = format!("http://h{host}.test/{source}/{}/hop{sent}", id.seq);
                     Attempt::Response(Box::new(Response { location: Some(to.into()), ..response(307) }))
                 }
                 Reply::Fail(kind, sent) => Attempt::Failed(Failure { kind, message: "scripted".to_owned(), sent }),

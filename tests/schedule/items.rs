@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fetchd::item::{
-    Attempt, Body, Echo, Failure, Identity, Job, Kind, Line, Request, Response, RetryAfter, Sent, Text, Ticket, Window,
+    Attempt, Body, Echo, Failure, Identity, Kind, Line, Request, Response, RetryAfter, Sent, Text, Ticket, Window,
 };
-use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits};
+use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits, Job};
 use fetchd::units::Concurrency;
 use futures::executor::block_on;
 use http::{Method, StatusCode, Version};

@@ -1,7 +1,7 @@
 //! What travels to where a redirect leads, and which redirects are not followed.
 
-use fetchd::item::{CredentialScope, Done, Extra, Job, Kind, Outcome, Request};
-use fetchd::schedule::{Core, Settings};
+use fetchd::item::{CredentialScope, Done, Extra, Kind, Outcome, Request};
+use fetchd::schedule::{Core, Job, Settings};
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use crate::items::{answered, get, job, limits, ms, redirected, request};
@@ -49,7 +49,7 @@ fn a_post_becomes_a_get_without_its_body_unless_the_status_keeps_the_method() {
     for (status, method) in
         [(301, Method::GET), (302, Method::GET), (303, Method::GET), (307, Method::POST), (308, Method::POST)]
     {
-        let request = after(full(Method::POST, "http://a.test/"), &[(status, "/b")]).request;
+        let request = after(full(Method::POST, "http://a.test/"), &[(status, "/b")]).call.request;
         let kept = method == Method::POST;
         assert_eq!(request.method, method, "{status}");
         let extra = request.extra.expect("its own headers");
@@ -68,20 +68,22 @@ fn other_methods_change_on_303_alone_and_head_never() {
         (Method::HEAD, 302, Method::HEAD),
         (Method::HEAD, 303, Method::HEAD),
     ] {
-        let followed = after(request(method.clone(), "http://a.test/"), &[(status, "/b")]).request.method;
+        let followed = after(request(method.clone(), "http://a.test/"), &[(status, "/b")]).call.request.method;
         assert_eq!(followed, want, "{method} {status}");
     }
 }
 
 #[test]
 fn at_home_the_lines_headers_stay_also_from_http_to_https_on_default_ports() {
-    for (from, to) in [
-        ("http://a.test/", "http://a.test/b"),
-        ("http://a.test/", "https://a.test/"),
-        ("http://a.test/", "http://A.test.:80/b"),
-        ("https://a.test:8443/", "/b"),
+    for (from, to, own_port) in [
+        ("http://a.test/", "http://a.test/b", 80),
+        ("http://a.test/", "https://a.test/", 80),
+        ("http://a.test/", "http://A.test.:80/b", 80),
+        ("https://a.test:8443/", "/b", 8443),
     ] {
-        let headers = after(full(Method::GET, from), &[(302, to)]).request.extra.expect("its own headers").headers;
+        let call = after(full(Method::GET, from), &[(302, to)]).call;
+        assert_eq!((call.credential_scope, call.own_port), (CredentialScope::OwnHost, own_port));
+        let headers = call.request.extra.expect("its own headers").headers;
         assert_eq!(headers.get(header::AUTHORIZATION), Some(&SECRET), "{from} to {to}");
         assert_eq!(headers.len(), 3, "{from} to {to}");
     }
@@ -97,8 +99,12 @@ fn elsewhere_the_lines_headers_are_dropped() {
         "https://b.test/",
         "//b.test/",
     ] {
-        let headers =
-            after(full(Method::PUT, "http://a.test/"), &[(307, to)]).request.extra.expect("its own headers").headers;
+        let headers = after(full(Method::PUT, "http://a.test/"), &[(307, to)])
+            .call
+            .request
+            .extra
+            .expect("its own headers")
+            .headers;
         assert_eq!(headers.keys().collect::<Vec<_>>(), [header::CONTENT_TYPE], "{to}");
     }
 }
@@ -107,9 +113,9 @@ fn elsewhere_the_lines_headers_are_dropped() {
 fn the_headers_do_not_come_back_when_a_redirect_leads_home_again() {
     let way = [(307, "http://b.test/"), (307, "http://a.test/again"), (307, "/further")];
     let job = after(full(Method::PUT, "http://a.test/"), &way);
-    let extra = job.request.extra.expect("its own headers");
+    let extra = job.call.request.extra.expect("its own headers");
     assert_eq!(extra.headers.keys().collect::<Vec<_>>(), [header::CONTENT_TYPE]);
-    assert_eq!(job.credential_scope, CredentialScope::OtherHost, "nor are headers of `[hosts]` sent");
+    assert_eq!(job.call.credential_scope, CredentialScope::OtherHost, "nor are headers of `[hosts]` sent");
 }
 
 #[test]
@@ -138,7 +144,7 @@ fn redirects_that_must_not_be_followed_have_failed() {
 #[test]
 fn a_redirect_to_the_same_url_with_another_method_is_no_loop() {
     let job = after(full(Method::POST, "http://a.test/"), &[(303, "/")]);
-    assert_eq!(job.request.method, Method::GET);
+    assert_eq!(job.call.request.method, Method::GET);
 }
 
 #[test]
@@ -171,9 +177,9 @@ fn as_many_redirects_as_allowed_are_followed() {
     let paths: Vec<String> = (0..10).map(|n| format!("/{n}")).collect();
     let redirects: Vec<(u16, &str)> = paths.iter().map(|path| (302, path.as_str())).collect();
     let job = after(request(Method::GET, "http://a.test/"), &redirects);
-    assert_eq!(job.request.url.path(), "/9");
-    assert_eq!(job.hops.len(), 10);
-    assert_eq!(job.own_url().as_str(), "http://a.test/");
+    assert_eq!(job.call.request.url.path(), "/9");
+    assert_eq!(job.progress.hops.len(), 10);
+    assert_eq!(job.progress.hops[0].url.as_str(), "http://a.test/");
 }
 
 #[test]

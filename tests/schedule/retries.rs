@@ -171,7 +171,7 @@ fn a_failed_hop_is_tried_again_at_that_hop() {
     let job = core.take(ms(1)).expect("the hop starts");
     core.complete(job, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
     let job = core.take(ms(60_000)).expect("it is tried again");
-    assert_eq!(job.request.url.as_str(), "http://b.test/");
+    assert_eq!(job.call.request.url.as_str(), "http://b.test/");
     core.complete(job, answered(200), ms(1), ms(60_001));
     let done = core.take_settled().expect("it is done");
     assert_eq!((done.record.attempts, done.record.hops.len()), (2, 1));
@@ -216,7 +216,7 @@ fn an_attempt_that_ran_out_of_time_while_the_process_stood_still_is_not_charged(
     let mut core = core_with(0);
     core.push(get(0, "http://a.test/"), ms(0));
     let late = core.take(ms(0)).expect("it starts");
-    let limit = late.time_limit + ms(4000);
+    let limit = late.call.time_limit + ms(4000);
     core.complete(late, failed(Kind::Timeout, Sent::Something), limit, limit);
     assert!(core.take_settled().is_some(), "a machine that is busy is late, too");
 }

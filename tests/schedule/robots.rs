@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Done, Job, Kind, Outcome, Record, Sent};
-use fetchd::schedule::{Core, RobotsPolicy, Settings};
+use fetchd::item::{Attempt, Done, Kind, Outcome, Record, Sent};
+use fetchd::schedule::{Core, Job, RobotsPolicy, Settings};
 use http::Method;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -48,7 +48,7 @@ pub fn core() -> Core {
 #[track_caller]
 pub fn take(core: &mut Core, url: &str, now: Duration) -> Box<Job> {
     let job = core.take(now);
-    assert_eq!(job.as_ref().map(|job| job.request.url.as_str()), Some(url));
+    assert_eq!(job.as_ref().map(|job| job.call.request.url.as_str()), Some(url));
     job.expect("it is there")
 }
 
@@ -70,7 +70,7 @@ pub fn told(attempt: Attempt) -> Core {
 fn comes_of(core: &mut Core, url: &str) -> Box<Record> {
     core.push(get(9, url), ms(2));
     if let Some(job) = core.take(ms(2)) {
-        assert_eq!(job.request.url.as_str(), url);
+        assert_eq!(job.call.request.url.as_str(), url);
         core.complete(job, answered(200), ms(1), ms(3));
     }
     settled(core).record
@@ -84,7 +84,7 @@ fn the_first_line_of_a_site_goes_for_its_robots_txt_and_the_others_wait() {
     }
     core.push(get(3, "http://b.test/"), ms(0));
     let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
-    assert_eq!((asks.request.method.clone(), asks.request.extra.is_none()), (Method::GET, true));
+    assert_eq!((asks.call.request.method.clone(), asks.call.request.extra.is_none()), (Method::GET, true));
     take(&mut core, "http://b.test/robots.txt", ms(0));
     assert!(core.take(ms(0)).is_none(), "the rest of the host waits");
     core.complete(asks, robots(ALL), ms(1), ms(1));
@@ -191,7 +191,7 @@ fn up_to_five_redirects_are_followed_to_other_hosts_as_well() {
             core.complete(asks, redirected(301, &to), ms(1), ms(1));
             asks = core.take(ms(1)).expect("it goes on");
             let expected = if n < 5 { to.as_str() } else { "http://a.test/private" };
-            assert_eq!(asks.request.url.as_str(), expected);
+            assert_eq!(asks.call.request.url.as_str(), expected);
         }
         if obeyed {
             core.complete(asks, robots(ALL), ms(1), ms(1));

@@ -18,7 +18,7 @@ fn a_post_reserves_its_body_only_once_it_may_be_sent() {
     let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
     core.complete(asks, answered(404), ms(1), ms(1));
     assert!(core.peek(ms(1)).is_some_and(|need| need.memory == Settings::default().largest_body));
-    assert_eq!(take(&mut core, "http://a.test/form", ms(1)).request.method, Method::POST);
+    assert_eq!(take(&mut core, "http://a.test/form", ms(1)).call.request.method, Method::POST);
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn when_memory_is_short_the_line_that_went_for_the_rules_stands_in_for_the_oldes
     core.complete(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(1));
     let due = core.next_wakeup(ms(1)).expect("it is tried again");
     let asks = core.take_oldest(due).expect("the oldest waits for it");
-    assert_eq!(asks.request.url.as_str(), "http://a.test/robots.txt");
+    assert_eq!(asks.call.request.url.as_str(), "http://a.test/robots.txt");
     core.complete(asks, robots(ALL), ms(1), due);
     assert_eq!(core.take_oldest(due).map(|job| job.ticket.ordinal), Some(3));
 }

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Done, Job, Kind, Outcome, Response, Sent};
-use fetchd::schedule::{Core, Settings};
+use fetchd::item::{Attempt, Done, Kind, Outcome, Response, Sent};
+use fetchd::schedule::{Core, Job, Settings};
 
 use crate::items::{answered, failed, get, host_of, ms, response, url_of};
 
@@ -121,12 +121,12 @@ impl Simulation {
     }
 
     fn start(&mut self, job: Box<Job>) {
-        let host = host_of(&job.request.url);
+        let host = host_of(&job.call.request.url);
         let seen = &mut self.seen[host];
         seen.sum_up(self.now);
         (seen.requests, seen.in_flight) = (seen.requests + 1, seen.in_flight + 1);
         seen.starts.push(self.now);
-        let (attempt, wire) = self.attempt(host, job.time_limit);
+        let (attempt, wire) = self.attempt(host, job.call.time_limit);
         self.wire.push(Reverse((self.now + wire, job.ticket.ordinal)));
         self.jobs.insert(job.ticket.ordinal, (job, attempt, wire));
     }
@@ -166,7 +166,7 @@ impl Simulation {
 
     fn end(&mut self, ordinal: u64) {
         let (job, attempt, wire) = self.jobs.remove(&ordinal).expect("it is on the wire");
-        let seen = &mut self.seen[host_of(&job.request.url)];
+        let seen = &mut self.seen[host_of(&job.call.request.url)];
         seen.sum_up(self.now);
         seen.in_flight -= 1;
         self.core.complete(job, attempt, wire, self.now);

@@ -138,6 +138,6 @@ fn a_line_whose_errand_ends_at_a_host_that_is_given_up_wakes_those_that_waited_f
     core.complete(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
     assert_eq!(core.next_wakeup(ms(2)), Some(ms(102)));
     let asks = core.take(ms(102)).expect("the second goes for them at once");
-    assert_eq!((asks.ticket.ordinal, asks.request.url.as_str()), (1, "http://a.test/robots.txt"));
+    assert_eq!((asks.ticket.ordinal, asks.call.request.url.as_str()), (1, "http://a.test/robots.txt"));
     assert_eq!(core.take_settled().and_then(|done| done.record.kind()), Some(Kind::CircuitOpen));
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
-use fetchd::item::{Done, Echo, Job, Kind, Outcome, Request, Sent, Window};
-use fetchd::schedule::{Core, Counts, HostLimits, HostRule, Settings};
+use fetchd::item::{Done, Echo, Kind, Outcome, Purpose, Request, Sent, Window};
+use fetchd::schedule::{Core, Counts, HostLimits, HostRule, Job, Settings};
 use http::Method;
 
 use crate::items::{host_of, ms, ticket, url_of};
@@ -122,11 +122,11 @@ impl<'a> World<'a> {
     fn end_exchanges(&mut self) {
         while let Some(entry) = self.wire.first_entry().filter(|entry| entry.key().0 <= self.now) {
             let ((_, ordinal), (job, exchange)) = entry.remove_entry();
-            let host = host_of(&job.request.url);
+            let host = host_of(&job.call.request.url);
             self.note(What::Answered { ordinal, host, reply: exchange.reply.clone() });
-            let attempt = match job.parked {
-                None => exchange.reply.attempt(),
-                Some(_) => exchange.reply.attempt_at_robots(),
+            let attempt = match job.call.purpose {
+                Purpose::Line => exchange.reply.attempt(),
+                Purpose::RobotsTxt => exchange.reply.attempt_at_robots(),
             };
             self.core.complete(job, attempt, exchange.wire, self.now);
             self.hand_out();
@@ -167,9 +167,9 @@ impl<'a> World<'a> {
             };
             self.hand_out();
             let Some(job) = taken else { return };
-            let (ordinal, host) = (job.ticket.ordinal, host_of(&job.request.url));
-            let path = job.request.url.path().to_owned();
-            self.note(What::Started { ordinal, host, method: job.request.method.clone(), path });
+            let (ordinal, host) = (job.ticket.ordinal, host_of(&job.call.request.url));
+            let path = job.call.request.url.path().to_owned();
+            self.note(What::Started { ordinal, host, method: job.call.request.method.clone(), path });
             let exchange = self.exchange(&job);
             self.wire.insert((self.now + exchange.wire, ordinal), (job, exchange));
         }
@@ -184,11 +184,11 @@ impl<'a> World<'a> {
             line.exchanges.get(*had).cloned().unwrap_or(Exchange { reply: Reply::Status(200), wire: ms(1) });
         *had += 1;
         // Memory for a POST is reserved in full before it starts.
-        if exchange.reply == Reply::NoMemory && job.request.method == Method::POST {
+        if exchange.reply == Reply::NoMemory && job.call.request.method == Method::POST {
             exchange.reply = Reply::Status(200);
         }
-        if exchange.wire >= job.time_limit {
-            exchange = Exchange { reply: Reply::Fails(Kind::Timeout, Sent::Something), wire: job.time_limit };
+        if exchange.wire >= job.call.time_limit {
+            exchange = Exchange { reply: Reply::Fails(Kind::Timeout, Sent::Something), wire: job.call.time_limit };
         }
         exchange
     }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::item::{Attempt, Job, Kind, Sent};
+use crate::item::{Attempt, Kind, Sent};
 use crate::schedule::Core;
+use crate::schedule::job::Job;
+use crate::schedule::line_book::HostId;
 
 /// What an attempt says about the load of its host.
 enum Feedback {
@@ -33,23 +35,23 @@ impl Feedback {
 impl Core {
     /// Whether an adaptive limit of the whole run is reached.
     pub(in crate::schedule) fn is_full(&self) -> bool {
-        self.adaptive.as_ref().is_some_and(|adaptive| self.in_flight >= adaptive.limit() as usize)
+        self.adaptive.as_ref().is_some_and(|adaptive| self.lines.in_flight() >= adaptive.limit() as usize)
     }
 
     /// Lets the limits learn from what became of the job's attempt.
-    pub(in crate::schedule) fn adapt(&mut self, job: &Job, attempt: &Attempt, now: Duration) {
+    pub(in crate::schedule) fn adapt(&mut self, id: HostId, job: &Job, attempt: &Attempt, now: Duration) {
         if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {
             return self.starve(job, now);
         }
         let Some(feedback) = Feedback::of(attempt) else { return };
-        if job.parked.is_some() && matches!(feedback, Feedback::Latency(_)) {
+        if job.slot.parked.is_some() && matches!(feedback, Feedback::Latency(_)) {
             // A robots.txt is no measure of a host's pages.
             return;
         }
-        let host = &mut self.hosts[job.host];
+        let host = &mut self.hosts[id];
         match (host.adaptive(), &feedback) {
-            (Some(adaptive), Feedback::Latency(ttfb)) => adaptive.answered(job.sent, *ttfb, now),
-            (Some(adaptive), Feedback::Overloaded) => adaptive.overloaded(job.sent, now),
+            (Some(adaptive), Feedback::Latency(ttfb)) => adaptive.answered(job.slot.sent, *ttfb, now),
+            (Some(adaptive), Feedback::Overloaded) => adaptive.overloaded(job.slot.sent, now),
             (None, _) => {}
         }
         // Over all hosts it is the slowing down that counts, for each has a time of its own; one in trouble is its own
@@ -59,7 +61,7 @@ impl Core {
             // many hosts would never learn anything.
             let fastest = host.fastest.unwrap_or(ttfb);
             let slower = ttfb.as_secs_f64().max(1e-6) / fastest.as_secs_f64().max(1e-6);
-            adaptive.answered(job.sent, Duration::from_secs_f64(slower.min(1e6)), now);
+            adaptive.answered(job.slot.sent, Duration::from_secs_f64(slower.min(1e6)), now);
             host.fastest = Some(fastest.min(ttfb));
         }
     }
@@ -69,7 +71,7 @@ impl Core {
         const SHOWN_FOR: Duration = Duration::from_secs(1);
         self.starved_until = now + SHOWN_FOR;
         if let Some(adaptive) = &mut self.adaptive {
-            adaptive.overloaded(job.sent, now);
+            adaptive.overloaded(job.slot.sent, now);
         }
     }
 }

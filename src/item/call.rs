@@ -1,0 +1,67 @@
+//! A call: one request that is ready to be sent, and how its response is received. The scheduler makes it, `fetch` sends it.
+
+use std::time::Duration;
+
+use super::Request;
+use crate::hosts::port_of;
+
+/// A request that is ready to be sent.
+#[derive(Debug)]
+pub struct Call {
+    /// The line's own request, that of its last redirect, or one for a robots.txt.
+    pub request: Request,
+    /// What the response is for.
+    pub purpose: Purpose,
+    /// Whether credentials may travel with it.
+    pub credential_scope: CredentialScope,
+    /// The port of the line's own URL: a `[hosts]` table that names a port has headers for that port.
+    pub own_port: u16,
+    /// How long it may take until the whole response is there.
+    pub time_limit: Duration,
+    /// Whether the connection may stay open.
+    pub connection: Connection,
+}
+
+impl Call {
+    /// A call for a line's own request.
+    pub fn new(request: Request) -> Self {
+        Self {
+            own_port: port_of(&request.url),
+            request,
+            purpose: Purpose::Line,
+            credential_scope: CredentialScope::OwnHost,
+            time_limit: Duration::ZERO,
+            connection: Connection::Close,
+        }
+    }
+}
+
+/// What a response is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The record of its line.
+    Line,
+    /// The rules of a site: it is a robots.txt.
+    RobotsTxt,
+}
+
+/// Whether credentials may travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialScope {
+    /// At the host of the line's own URL.
+    OwnHost,
+    /// A redirect led elsewhere once; there is no way back.
+    OtherHost,
+}
+
+/// How long the client keeps an idle connection; the schedule counts on it.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What becomes of the connection after the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It may stay open for reuse, in the pool of this key.
+    Keep(u64),
+    /// It closes: as many are kept as may be.
+    Close,
+}

@@ -1,0 +1,197 @@
+//! What becomes of a line once its attempt is over: back into a queue, on to a redirect's target, or to its end.
+
+use std::time::Duration;
+
+use super::Core;
+use super::circuit_breaker::Contact;
+use super::connection_budget::Reuse;
+use super::decide::{AttemptContext, Decision, RetryCost, canceled, too_long};
+use super::job::{Job, Next, RobotsCheck};
+use super::line_book::HostId;
+use super::robots::RobotsFile;
+use crate::item::{Attempt, CredentialScope, Hop, Kind, Request, Response, Sent};
+
+impl Core {
+    /// Judges an attempt that took `wire`.
+    pub fn complete(&mut self, mut job: Box<Job>, attempt: Attempt, wire: Duration, now: Duration) {
+        let Some(id) = self.lines.host(job.slot.line) else { return };
+        let reuse = Reuse::after(&attempt);
+        self.connections.end(job.call.connection, reuse, now);
+        job.progress.wire += wire;
+        note_sent(&mut job, &attempt);
+        let chance = self.chance.f64();
+        let clocks = self.clock.read(now);
+        let host = &mut self.hosts[id];
+        host.in_flight -= 1;
+        host.pause.observe(&attempt, &self.settings.retry, job.slot.sent, chance, now);
+        host.circuit_breaker.end(job.ticket.ordinal, Contact::of(&attempt), &self.settings.health, clocks);
+        self.adapt(id, &job, &attempt, now);
+        let context = AttemptContext {
+            policy: &self.settings.retry,
+            max_redirects: self.settings.max_redirects,
+            now,
+            overdue: clocks.lines >= self.lines.deadline(job.slot.line),
+            wire,
+            connect_timeout: self.settings.connect_timeout,
+            chance,
+        };
+        let decision = context.decide(&job, &attempt);
+        if self.given_up && (job.slot.parked.is_some() || decision.continues()) {
+            self.settle(job, attempt.into_response(), Some(canceled()), now);
+        } else if job.slot.parked.is_some() {
+            self.complete_robots(job, id, attempt, decision, now);
+        } else {
+            self.carry_out(job, id, attempt, decision, now);
+        }
+        self.refresh(id, now);
+    }
+
+    /// Carries out what was decided on an attempt at this host.
+    pub(super) fn carry_out(
+        &mut self,
+        mut job: Box<Job>,
+        id: HostId,
+        attempt: Attempt,
+        decision: Decision,
+        now: Duration,
+    ) {
+        match decision {
+            Decision::Settle(None) => self.settle(job, attempt.into_response(), None, now),
+            Decision::Settle(Some(error)) => self.end(job, attempt, error, now),
+            Decision::Retry { at, cost, because } => {
+                let at = at.max(self.hosts[id].pause.paused_until);
+                if let Some(error) = self.refuse_retry(&mut job, id, at, cost, &because, now) {
+                    return self.end(job, attempt, error, now);
+                }
+                if job.slot.parked.is_none() {
+                    job.slot.next = Next::Attempt;
+                }
+                job.progress.last_error = Some(because.1.into());
+                self.requeue(job, at, now);
+            }
+            Decision::Reserve(need) => {
+                job.slot.reserve = Some(need);
+                self.requeue(job, now, now);
+            }
+            Decision::Follow(hop, request, credential_scope) => self.follow(job, hop, *request, credential_scope, now),
+        }
+    }
+
+    /// The error of a line that cannot be tried again at this time, if it cannot; otherwise the retry is charged.
+    fn refuse_retry(
+        &mut self,
+        job: &mut Job,
+        id: HostId,
+        at: Duration,
+        cost: RetryCost,
+        because: &(Kind, String),
+        now: Duration,
+    ) -> Option<(Kind, String)> {
+        let closed_until = self.hosts[id].pause.closed_until;
+        if closed_until > now {
+            return Some(too_long(closed_until - now));
+        }
+        if self.clock.read(now).lines + at.saturating_sub(now) >= self.lines.deadline(job.slot.line) {
+            // The wait is longer than the line's time.
+            return Some(because.clone());
+        }
+        let refusal = match cost {
+            RetryCost::Charged => self.pay(job, id, now).err()?,
+            RetryCost::Free => return None,
+        };
+        Some((because.0, format!("{}; {refusal}", because.1)))
+    }
+
+    /// Ends a line with this error, or, if a robots.txt is what it could not get, what is to be had for it.
+    fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (Kind, String), now: Duration) {
+        match error {
+            (Kind::HttpStatus, why) if job.slot.parked.is_some() => {
+                self.store_robots(job, RobotsFile::Unavailable(why), now);
+            }
+            error => self.settle(job, attempt.into_response(), Some(error), now),
+        }
+    }
+
+    /// Charges one retry to the line and to the budgets. A line that waits for an open circuit keeps its retries for when
+    /// it closes.
+    fn pay(&mut self, job: &mut Job, id: HostId, now: Duration) -> Result<(), String> {
+        let host = &mut self.hosts[id];
+        if host.circuit_breaker.is_open() {
+            return Ok(());
+        }
+        if !host.retries.allows(&self.settings.host_budget, now) {
+            return Err(format!(
+                "it was not tried again, for the retries of {} used up their share (retry.budget)",
+                host.name
+            ));
+        }
+        if !self.retries.allows(&self.settings.budget, now) {
+            return Err(
+                "it was not tried again, for the retries of all hosts used up their share (retry.budget)".to_owned()
+            );
+        }
+        host.retries.note_retry(now);
+        self.retries.note_retry(now);
+        job.progress.retries += 1;
+        Ok(())
+    }
+
+    /// Sends the line where its redirect leads, through that host's limits.
+    fn follow(
+        &mut self,
+        mut job: Box<Job>,
+        hop: Hop,
+        request: Request,
+        credential_scope: CredentialScope,
+        now: Duration,
+    ) {
+        job.progress.hops.push(hop);
+        job.slot.next = Next::Hop;
+        job.call.credential_scope = credential_scope;
+        job.slot.reserve = None;
+        job.slot.robots_check = RobotsCheck::Pending;
+        job.call.request = request;
+        self.requeue(job, now, now);
+    }
+
+    /// Settles a line that is in no queue.
+    pub(super) fn settle(
+        &mut self,
+        mut job: Box<Job>,
+        response: Option<Box<Response>>,
+        error: Option<(Kind, String)>,
+        now: Duration,
+    ) {
+        let (response, error) = match job.slot.parked {
+            None => (response, error),
+            // What came back was for its robots.txt, and is no answer to the line.
+            Some(_) => (None, error.map(of_robots)),
+        };
+        self.unpark(&mut job);
+        let line = job.slot.line;
+        self.lines.settle(line, job.settle(response, error, now));
+    }
+}
+
+/// The error of a line that ends without its robots.txt.
+fn of_robots((kind, message): (Kind, String)) -> (Kind, String) {
+    match kind {
+        Kind::Canceled => (kind, message),
+        kind => (kind, format!("its robots.txt could not be fetched: {message}")),
+    }
+}
+
+/// Counts the request, if one was sent.
+fn note_sent(job: &mut Job, attempt: &Attempt) {
+    let sent = match attempt {
+        Attempt::Response(_) => true,
+        Attempt::Failed(failure) => !matches!(failure.sent, Sent::Refused | Sent::Starved),
+        Attempt::Canceled => true,
+        Attempt::NoMemory { .. } => false,
+    };
+    if sent && job.slot.next == Next::Attempt && job.slot.parked.is_none() {
+        job.progress.attempts += 1;
+    }
+    let starved = matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved);
+    job.slot.starved = if starved { job.slot.starved + 1 } else { 0 };
+}

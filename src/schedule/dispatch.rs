@@ -1,0 +1,169 @@
+//! Which line starts next, and what it takes with it onto the wire.
+//!
+//! Hosts take turns; the oldest unsettled line goes before all others when body memory is short, as everything else may
+//! have to wait for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Core;
+use super::decide::is_idempotent;
+use super::host_table::{Pick, Room};
+use super::job::Job;
+use super::line_book::{HostId, LineId, Place};
+use super::robots::Denial;
+use crate::hosts::origin_of;
+use crate::item::CHUNK;
+
+/// What the next line needs before it can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Bytes of body memory.
+    pub memory: u64,
+}
+
+/// The host that the oldest unsettled line is at, and what goes on there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldestLine {
+    /// Its name.
+    pub host: Arc<str>,
+    /// Lines that wait there.
+    pub waiting: usize,
+    /// Requests on the wire.
+    pub in_flight: u32,
+}
+
+impl Core {
+    /// What the line that may start now needs; `None` when none may. Nothing changes, but that lines are settled that
+    /// robots.txt disallows.
+    pub fn peek(&mut self, now: Duration) -> Option<Need> {
+        self.advance(now);
+        let id = self.next_allowed(now)?;
+        let line = self.hosts[id].front(now)?;
+        Some(self.need_of(line, now))
+    }
+
+    /// Takes the line that may start now: from here on it is on the wire.
+    pub fn take(&mut self, now: Duration) -> Option<Box<Job>> {
+        self.peek(now)?;
+        let id = self.hosts.first_ready()?;
+        self.hosts.leave_ring();
+        let job = self.hosts.take(id, Pick::Next(now))?;
+        Some(self.start(job, id, now))
+    }
+
+    /// Takes the oldest unsettled line if it waits and may start now, out of its host's turn and before others of its
+    /// host. If it waits for one that fetches its robots.txt, that one is taken; if it may not be fetched, it is settled,
+    /// and the next one is the oldest.
+    pub fn take_oldest(&mut self, now: Duration) -> Option<Box<Job>> {
+        self.advance(now);
+        loop {
+            self.track_oldest(now);
+            let (job, id) = self.pick_oldest(now)?;
+            match self.denial(&job, now) {
+                Some(why) => self.deny(job, id, why, now),
+                None => return Some(self.start(job, id, now)),
+            }
+        }
+    }
+
+    /// The host that the oldest unsettled line is at.
+    pub fn oldest(&self) -> Option<OldestLine> {
+        let id = self.lines.host(self.lines.oldest()?)?;
+        let host = &self.hosts[id];
+        Some(OldestLine { host: Arc::clone(&host.name), waiting: host.waiting(), in_flight: host.in_flight })
+    }
+
+    /// Whether a line of any host may start now.
+    fn may_start(&self, now: Duration) -> bool {
+        !self.clock.is_stalled() && !self.is_full() && self.rate_limiter.next() <= now
+    }
+
+    /// The host whose turn it is, once those that are not ready any more have left the ring.
+    pub(super) fn next_host(&mut self, now: Duration) -> Option<HostId> {
+        while let Some(id) = self.hosts.first_ready() {
+            if self.hosts[id].next_start().is_some_and(|at| at <= now) {
+                return Some(id);
+            }
+            self.hosts.leave_ring();
+            self.refresh(id, now);
+        }
+        None
+    }
+
+    /// The host whose next line may start now, and may be fetched; lines before it that may not are settled.
+    fn next_allowed(&mut self, now: Duration) -> Option<HostId> {
+        loop {
+            let id = self.next_host(now).filter(|_| self.may_start(now))?;
+            if self.deny_front(id, now) == Denial::None {
+                return Some(id);
+            }
+        }
+    }
+
+    /// Lets the oldest line into the table even if it is full: all its hosts may be waiting for that line.
+    fn track_oldest(&mut self, now: Duration) {
+        let untracked = |line: &LineId| self.lines.place_of(*line) == Place::Untracked;
+        let Some(line) = self.lines.oldest().filter(untracked) else { return };
+        if let Some(job) = self.hosts.take_untracked(Some(self.lines.ordinal(line))) {
+            self.track(job, Room::Unbounded, now);
+        }
+    }
+
+    /// Takes the oldest line, or the one that it waits for, out of its queue if its host lets it start.
+    fn pick_oldest(&mut self, now: Duration) -> Option<(Box<Job>, HostId)> {
+        if !self.may_start(now) {
+            return None;
+        }
+        let line = self.stand_in(self.lines.oldest()?);
+        let Place::Waiting { host, due } = self.lines.place_of(line) else { return None };
+        if due.is_some_and(|at| at > now) || self.hosts[host].next_start().is_none_or(|at| at > now) {
+            return None;
+        }
+        let pick = Pick::Line { ordinal: self.lines.ordinal(line), due };
+        self.hosts.take(host, pick).map(|job| (job, host))
+    }
+
+    /// The line that must be back before this one may start: the one that fetches the robots.txt of a site at its host.
+    /// It is no obstacle to those that fetch one themselves.
+    fn stand_in(&self, line: LineId) -> LineId {
+        let Place::Waiting { host, due } = self.lines.place_of(line) else { return line };
+        let queue = self.hosts[host].queue();
+        let fetches_robots = || queue.fetches_robots(self.lines.ordinal(line), due);
+        queue.robots_fetch().filter(|_| !fetches_robots()).unwrap_or(line)
+    }
+
+    /// Moves a line that was taken out of its host's queue onto the wire.
+    fn start(&mut self, mut job: Box<Job>, id: HostId, now: Duration) -> Box<Job> {
+        let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url, now));
+        let host = &mut self.hosts[id];
+        host.start(job.ticket.ordinal, delay.unwrap_or_default(), now);
+        if self.lines.due(job.slot.line).is_none() {
+            host.retries.note_request(now);
+            self.retries.note_request(now);
+        }
+        self.rate_limiter.start(now);
+        self.lines.place(job.slot.line, Place::OnWire { host: id });
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.note_in_flight(u32::try_from(self.lines.in_flight()).unwrap_or(u32::MAX));
+        }
+        if self.needs_robots(&job, now) {
+            self.fetch_robots_first(&mut job, id);
+        } else if job.slot.parked.is_none() {
+            job.progress.started.get_or_insert(now);
+        }
+        job.slot.sent = now;
+        let lines_time = self.clock.read(now).lines;
+        let deadline = self.lines.deadline_or_set(job.slot.line, lines_time.saturating_add(self.settings.deadline));
+        job.call.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
+        job.call.connection = self.connections.start(origin_of(&job.call.request.url), now);
+        self.refresh(id, now);
+        job
+    }
+
+    fn need_of(&self, job: &Job, now: Duration) -> Need {
+        let full_at_start = !is_idempotent(&job.call.request.method) && !self.needs_robots(job, now);
+        let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
+        Need { memory: job.slot.reserve.unwrap_or(usual) }
+    }
+}

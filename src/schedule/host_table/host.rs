@@ -1,0 +1,180 @@
+//! One host: its queue, its limits, and when the next of its lines may start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::queue::HostQueue;
+use crate::item::Kind;
+use crate::schedule::adaptive::AdaptiveLimit;
+use crate::schedule::circuit_breaker::CircuitBreaker;
+use crate::schedule::config::Settings;
+use crate::schedule::decide::too_long;
+use crate::schedule::host_pause::HostPause;
+use crate::schedule::host_state::{End, HostState};
+use crate::schedule::job::Job;
+use crate::schedule::rate_limiter::RateLimiter;
+use crate::schedule::retry_budget::RetryBudget;
+use crate::schedule::stall_clock::Now;
+use crate::units::Concurrency;
+
+/// What one host may be asked to bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostLimits {
+    /// Requests on the wire at once.
+    pub concurrency: Concurrency,
+    /// The most of them, where their number is found out.
+    pub max_concurrency: u32,
+    /// From one start to the next; zero for no limit.
+    pub every: Duration,
+}
+
+/// A host with lines, or with a limit that outlasts them.
+#[derive(Debug)]
+pub(in crate::schedule) struct Host {
+    pub name: Arc<str>,
+    pub limits: HostLimits,
+    pub(super) queue: HostQueue,
+    /// Requests on the wire.
+    pub in_flight: u32,
+    pub rate_limiter: RateLimiter,
+    pub pause: HostPause,
+    pub circuit_breaker: CircuitBreaker,
+    pub retries: RetryBudget,
+    /// Finds out how many requests at once do it good, if that is not given.
+    adaptive: Option<Box<AdaptiveLimit>>,
+    /// The shortest time to first byte.
+    pub fastest: Option<Duration>,
+    /// The time of this host's timer, if it has one.
+    pub(super) timer: Option<Duration>,
+    /// Whether the host stands in the ring of ready hosts.
+    pub(super) in_ring: bool,
+    /// From when on another host may have its place, if it is remembered for longer.
+    pub(super) evictable_at: Option<Duration>,
+    /// Until when it is in trouble, as the table has noted it.
+    pub(super) noted: End,
+}
+
+impl Host {
+    pub fn new(name: Arc<str>, limits: HostLimits) -> Self {
+        let adaptive = match limits.concurrency {
+            Concurrency::Fixed(_) => None,
+            Concurrency::Adaptive => Some(Box::new(AdaptiveLimit::new(limits.max_concurrency))),
+        };
+        Self {
+            name,
+            limits,
+            queue: HostQueue::default(),
+            in_flight: 0,
+            rate_limiter: RateLimiter::new(limits.every),
+            pause: HostPause::default(),
+            circuit_breaker: CircuitBreaker::default(),
+            retries: RetryBudget::default(),
+            adaptive,
+            fastest: None,
+            timer: None,
+            in_ring: false,
+            evictable_at: None,
+            noted: End::default(),
+        }
+    }
+
+    /// Requests on the wire at once, as of now.
+    pub fn concurrency(&self) -> u32 {
+        match (&self.adaptive, self.limits.concurrency) {
+            (Some(adaptive), _) => adaptive.limit(),
+            (None, Concurrency::Fixed(most)) => most,
+            (None, Concurrency::Adaptive) => self.limits.max_concurrency,
+        }
+    }
+
+    /// The limit that is found out, if it is not given.
+    pub fn adaptive(&mut self) -> Option<&mut AdaptiveLimit> {
+        self.adaptive.as_deref_mut()
+    }
+
+    /// The earliest time a line of this host may start; `None` while nothing waits, all its slots are taken, or a probe
+    /// is under way.
+    pub fn next_start(&self) -> Option<Duration> {
+        if self.in_flight >= self.concurrency() {
+            return None;
+        }
+        let line = self.queue.next_due()?;
+        Some(line.max(self.rate_limiter.next()).max(self.pause.paused_until).max(self.circuit_breaker.next_start()?))
+    }
+
+    /// Its waiting lines.
+    pub fn queue(&self) -> &HostQueue {
+        &self.queue
+    }
+
+    /// The line that starts next.
+    pub fn front(&self, now: Duration) -> Option<&Job> {
+        self.queue.front(now)
+    }
+
+    /// Notes that one of its lines starts, no sooner after the last one than its robots.txt allows.
+    pub fn start(&mut self, ordinal: u64, crawl_delay: Duration, now: Duration) {
+        self.rate_limiter.slow_to(crawl_delay);
+        self.rate_limiter.start(now);
+        self.circuit_breaker.start(ordinal);
+        self.in_flight += 1;
+        if let Some(adaptive) = &mut self.adaptive {
+            adaptive.note_in_flight(self.in_flight);
+        }
+    }
+
+    /// Lines that wait here.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether nothing of it waits or is under way.
+    pub fn is_idle(&self) -> bool {
+        self.waiting() == 0 && self.in_flight == 0 && self.queue.robots_fetch().is_none()
+    }
+
+    /// Why its lines would wait in vain, if they would.
+    pub fn hopeless(&self, settings: &Settings, now: Now) -> Option<(Kind, String)> {
+        if self.pause.closed_until > now.time {
+            return Some(too_long(self.pause.closed_until - now.time));
+        }
+        self.circuit_breaker.gave_up(&settings.health, now)
+    }
+
+    /// Until when it is in trouble.
+    pub fn state_ends(&self, now: Duration) -> End {
+        let circuit =
+            if self.circuit_breaker.is_open() { self.circuit_breaker.remembered_until() } else { Duration::ZERO };
+        End { pause: self.pause.until(), circuit }.as_of(now)
+    }
+
+    /// What the next run is to know of it.
+    pub fn host_state(&self, settings: &Settings, now: Now) -> HostState {
+        HostState {
+            host: Arc::clone(&self.name),
+            paused: self.pause.paused_until.saturating_sub(now.time),
+            closed: self.pause.closed_until.saturating_sub(now.time),
+            unreachable: self.circuit_breaker.unreachable(&settings.health, now),
+        }
+    }
+
+    /// Goes on where a run before left off.
+    pub fn recall(&mut self, known: HostState, settings: &Settings, now: Now) {
+        self.pause.recall(known.paused, known.closed, now.time);
+        if let Some(unreachable) = known.unreachable {
+            self.circuit_breaker.recall(unreachable, &settings.health, now);
+        }
+    }
+
+    /// Until when it must stay in the table without lines: another request before then could come too early.
+    pub fn pinned_until(&self) -> Duration {
+        self.rate_limiter.forget_at().max(self.pause.paused_until)
+    }
+
+    /// Until when it is worth remembering without lines.
+    pub fn remembered_until(&self, settings: &Settings) -> Duration {
+        let pause = self.pause.closed_until.max(self.pause.remembered_until(&settings.retry));
+        let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.remembered_until());
+        pause.max(self.circuit_breaker.remembered_until()).max(limit).max(self.pinned_until())
+    }
+}

@@ -1,0 +1,301 @@
+//! The host table: which hosts are tracked, the ring of hosts that are ready, the timers of the others, and the lines of
+//! hosts for which there is no room.
+//!
+//! In: lines, and changes of a host's state ([`HostTable::reindex`]). Out: whose turn it is, and when to look again.
+//! [`HostTable::add`] and [`HostTable::take`] are the only functions that change a host's queue.
+
+mod host;
+mod queue;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+
+pub use host::HostLimits;
+
+pub(super) use host::Host;
+pub(super) use queue::Pick;
+
+use super::config::Settings;
+use super::host_state::{End, HostState, HostStates};
+use super::job::Job;
+use super::line_book::{HostId, LineId};
+use super::stall_clock::Now;
+
+/// Whether a host may be added to a full table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Only in the place of another.
+    Bounded,
+    /// It may: there are never more of these than lines in the window.
+    Unbounded,
+}
+
+/// What [`HostTable::reindex`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reindexed {
+    Tracked,
+    /// The host was removed: nothing of it need be remembered.
+    Removed,
+}
+
+/// All tracked hosts.
+#[derive(Debug)]
+pub(super) struct HostTable {
+    hosts: Slab<Host>,
+    names: HashMap<Arc<str>, HostId>,
+    max_hosts: usize,
+    /// Hosts with a line that may start now, in the order of their turns.
+    ring: VecDeque<HostId>,
+    timers: BTreeSet<(Duration, HostId)>,
+    /// Hosts without lines whose place another may have, by the time from which on it may.
+    evictable: BTreeSet<(Duration, HostId)>,
+    /// Lines of hosts for which the table has no room yet, by ordinal.
+    untracked: BTreeMap<u64, Box<Job>>,
+    /// Hosts whose lines may start again, as soon as the change under way is done.
+    unblocked: Vec<HostId>,
+    states: HostStates,
+}
+
+impl HostTable {
+    pub fn new(max_hosts: usize) -> Self {
+        Self {
+            hosts: Slab::new(),
+            names: HashMap::new(),
+            max_hosts,
+            ring: VecDeque::new(),
+            timers: BTreeSet::new(),
+            evictable: BTreeSet::new(),
+            untracked: BTreeMap::new(),
+            unblocked: Vec::new(),
+            states: HostStates::default(),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (HostId, &Host)> {
+        self.hosts.iter()
+    }
+
+    pub fn find(&self, name: &str) -> Option<HostId> {
+        self.names.get(name).copied()
+    }
+
+    pub fn get(&self, id: HostId) -> Option<&Host> {
+        self.hosts.get(id)
+    }
+
+    /// Adds a host that is not in the table. A full table makes room by the host whose place is free first: one that is
+    /// only remembered for what it once said could keep others out for years.
+    pub fn insert(&mut self, name: &str, limits: HostLimits, room: Room, now: Duration) -> Option<HostId> {
+        if room == Room::Bounded && self.hosts.len() >= self.max_hosts {
+            let (_, id) = self.evictable.first().copied().filter(|(at, _)| *at <= now)?;
+            self.remove(id, now);
+        }
+        let name: Arc<str> = name.into();
+        let id = self.hosts.insert(Host::new(Arc::clone(&name), limits));
+        self.names.insert(name, id);
+        Some(id)
+    }
+
+    /// Adds a line to its host's queue; `due` is when it may start, if it was dispatched before.
+    pub fn add(&mut self, id: HostId, job: Box<Job>, due: Option<Duration>) {
+        self.hosts[id].queue.insert(job, due);
+    }
+
+    /// Removes a line from its host's queue.
+    pub fn take(&mut self, id: HostId, pick: Pick) -> Option<Box<Job>> {
+        self.hosts[id].queue.take(pick)
+    }
+
+    /// Keeps a line until there is room for its host.
+    pub fn add_untracked(&mut self, job: Box<Job>) {
+        self.untracked.insert(job.ticket.ordinal, job);
+    }
+
+    /// Takes the line of this ordinal, or else the first, of those without room.
+    pub fn take_untracked(&mut self, ordinal: Option<u64>) -> Option<Box<Job>> {
+        match ordinal {
+            Some(ordinal) => self.untracked.remove(&ordinal),
+            None => self.untracked.pop_first().map(|(_, job)| job),
+        }
+    }
+
+    pub fn has_untracked(&self) -> bool {
+        !self.untracked.is_empty()
+    }
+
+    /// The line that fetches a robots.txt holds up the others of its host.
+    pub fn start_robots_fetch(&mut self, id: HostId, line: LineId) {
+        self.hosts[id].queue.set_robots_fetch(Some(line));
+    }
+
+    /// The others may start again.
+    pub fn end_robots_fetch(&mut self, id: HostId) {
+        self.hosts[id].queue.set_robots_fetch(None);
+        self.unblocked.push(id);
+    }
+
+    /// A host whose lines may start again and that is not reindexed yet.
+    pub fn take_unblocked(&mut self) -> Option<HostId> {
+        self.unblocked.pop()
+    }
+
+    /// The host whose turn it is.
+    pub fn first_ready(&self) -> Option<HostId> {
+        self.ring.front().copied()
+    }
+
+    /// The first of the ring had its turn, or is not ready any more.
+    pub fn leave_ring(&mut self) {
+        if let Some(id) = self.ring.pop_front() {
+            self.hosts[id].in_ring = false;
+        }
+    }
+
+    /// The first of the ring had its turn, and stays ready.
+    pub fn end_turn(&mut self) {
+        self.ring.rotate_left(1);
+    }
+
+    pub fn clear_ring(&mut self) {
+        while !self.ring.is_empty() {
+            self.leave_ring();
+        }
+    }
+
+    /// The host whose timer is due: it has to be reindexed.
+    pub fn take_timer(&mut self, now: Duration) -> Option<HostId> {
+        let (_, id) = self.timers.first().copied().filter(|(at, _)| *at <= now)?;
+        self.set_timer(id, None);
+        Some(id)
+    }
+
+    /// Removes a host whose place is free, if a line waits for one.
+    pub fn make_room(&mut self, now: Duration) -> Reindexed {
+        match self.evictable.first().copied().filter(|(at, _)| *at <= now && self.has_untracked()) {
+            Some((_, id)) => self.remove(id, now),
+            None => Reindexed::Tracked,
+        }
+    }
+
+    /// When the first timer is due, or a place gets free that is waited for.
+    pub fn next_wakeup(&self) -> Option<Duration> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let place = self.evictable.first().filter(|_| self.has_untracked()).map(|(at, _)| *at);
+        [timer, place].into_iter().flatten().min()
+    }
+
+    /// Brings the ring, the timers, the host states and the table in line with a host's state.
+    pub fn reindex(&mut self, id: HostId, settings: &Settings, clocks: Now) -> Reindexed {
+        let now = clocks.time;
+        let host = &mut self.hosts[id];
+        let ends = host.state_ends(now);
+        self.states.note(id, &mut host.noted, ends, now);
+        let next_start = host.next_start();
+        let ready = next_start.is_some_and(|at| at <= now);
+        if ready && !host.in_ring {
+            host.in_ring = true;
+            self.ring.push_back(id);
+        }
+        if host.is_idle() {
+            return self.park_idle(id, settings, now);
+        }
+        let wake_at = match ready {
+            // A line that falls due later may be the oldest one, for which a ready host may have to wait.
+            true => host.queue.next_due_after(now),
+            false => {
+                let gives_up_in =
+                    host.circuit_breaker.gives_up_in(&settings.health, clocks).filter(|_| host.waiting() > 0);
+                let gives_up_at = gives_up_in.map(|left| now + left);
+                [next_start, gives_up_at].into_iter().flatten().filter(|at| *at > now).min()
+            }
+        };
+        self.set_evictable(id, None);
+        self.set_timer(id, wake_at.filter(|at| *at > now));
+        Reindexed::Tracked
+    }
+
+    /// Whether any host's state changed since [`Self::host_states`] was called.
+    pub fn has_state_changes(&self) -> bool {
+        self.states.changed()
+    }
+
+    /// The states of hosts that outlast the run.
+    pub fn host_states(&mut self, settings: &Settings, clocks: Now) -> Vec<HostState> {
+        let hosts = &self.hosts;
+        self.states.take(clocks.time).map(|id| hosts[id].host_state(settings, clocks)).collect()
+    }
+
+    /// Keeps a host without lines for as long as it must be, and remembers it for as long as nobody needs its place.
+    fn park_idle(&mut self, id: HostId, settings: &Settings, now: Duration) -> Reindexed {
+        let host = &self.hosts[id];
+        let (pinned, remembered) = (host.pinned_until(), host.remembered_until(settings));
+        if remembered <= now || (pinned <= now && self.has_untracked()) {
+            return self.remove(id, now);
+        }
+        if remembered > pinned {
+            self.set_evictable(id, Some(pinned));
+        }
+        self.set_timer(id, Some(remembered));
+        Reindexed::Tracked
+    }
+
+    fn set_timer(&mut self, id: HostId, wake_at: Option<Duration>) {
+        let old = std::mem::replace(&mut self.hosts[id].timer, wake_at);
+        rekey(&mut self.timers, id, old, wake_at);
+    }
+
+    fn set_evictable(&mut self, id: HostId, from: Option<Duration>) {
+        let old = std::mem::replace(&mut self.hosts[id].evictable_at, from);
+        rekey(&mut self.evictable, id, old, from);
+    }
+
+    fn remove(&mut self, id: HostId, now: Duration) -> Reindexed {
+        self.set_timer(id, None);
+        self.set_evictable(id, None);
+        let mut host = self.hosts.remove(id);
+        self.states.note(id, &mut host.noted, End::default(), now);
+        self.names.remove(&host.name);
+        if host.in_ring && self.ring.front() == Some(&id) {
+            self.ring.pop_front();
+        } else if host.in_ring {
+            // Its last line left out of turn, or without a start at all: seldom enough to look through the ring.
+            self.ring.retain(|other| *other != id);
+        }
+        Reindexed::Removed
+    }
+}
+
+/// Moves a host to another time in a set of hosts by time.
+fn rekey(set: &mut BTreeSet<(Duration, HostId)>, id: HostId, old: Option<Duration>, new: Option<Duration>) {
+    if old == new {
+        return;
+    }
+    if let Some(at) = old {
+        set.remove(&(at, id));
+    }
+    if let Some(at) = new {
+        set.insert((at, id));
+    }
+}
+
+impl Index<HostId> for HostTable {
+    type Output = Host;
+
+    fn index(&self, id: HostId) -> &Host {
+        &self.hosts[id]
+    }
+}
+
+impl IndexMut<HostId> for HostTable {
+    fn index_mut(&mut self, id: HostId) -> &mut Host {
+        &mut self.hosts[id]
+    }
+}

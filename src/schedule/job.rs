@@ -1,0 +1,149 @@
+//! A job: one line on its way, from acceptance to its record. Workers send its call and see nothing else of it.
+
+use std::time::Duration;
+
+use super::line_book::{HostId, LineId};
+use crate::item::{Call, CredentialScope, Done, Echo, Hop, Kind, Outcome, Record, Request, Response, Ticket, Times};
+
+/// One line on its way.
+#[derive(Debug)]
+pub struct Job {
+    /// Its place in the window.
+    pub ticket: Ticket,
+    /// What its record repeats.
+    pub echo: Echo,
+    /// What is sent next, or is on the wire.
+    pub call: Call,
+    /// What was done for it so far.
+    pub progress: Progress,
+    pub(super) slot: Slot,
+}
+
+/// What was done for a line so far: what its record tells of besides the response.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// When the line was accepted, from the start of the run.
+    pub accepted: Duration,
+    /// When its first request started.
+    pub started: Option<Duration>,
+    /// How long it was on the wire, over all requests.
+    pub wire: Duration,
+    /// Requests sent, redirects not counted.
+    pub attempts: u32,
+    /// Retries charged against `retry.retries`.
+    pub retries: u32,
+    /// The redirects followed.
+    pub hops: Vec<Hop>,
+    /// The last thing that went wrong, for lines whose time runs out while they wait.
+    pub last_error: Option<Box<str>>,
+}
+
+/// What the scheduler keeps with a line.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Its number in the line book.
+    pub line: LineId,
+    /// What the next request is to the line.
+    pub next: Next,
+    /// When the attempt under way, or the last one, started.
+    pub sent: Duration,
+    /// Attempts in a row for which this machine had no file or port.
+    pub starved: u32,
+    /// Body memory to reserve before the next start, when more than the usual chunk.
+    pub reserve: Option<u64>,
+    /// Its own request, while it fetches its origin's robots.txt.
+    pub parked: Option<Box<ParkedRequest>>,
+    /// Whether its site's robots.txt was asked.
+    pub robots_check: RobotsCheck,
+}
+
+/// A line's own request, parked while the robots.txt of its origin is fetched.
+#[derive(Debug)]
+pub(super) struct ParkedRequest {
+    pub request: Request,
+    /// Whether credentials may still travel with it.
+    pub credential_scope: CredentialScope,
+    /// Its own retries so far.
+    pub retries: u32,
+    /// Its host, whose other lines wait.
+    pub host: HostId,
+    /// Redirects of the robots.txt followed so far.
+    pub redirects: u32,
+}
+
+/// Whether the request at hand was found to be one that its site's robots.txt allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RobotsCheck {
+    Pending,
+    Allowed,
+}
+
+/// What a request is to its line: only attempts count as `attempts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The first request, or one more try of the last one.
+    Attempt,
+    /// The first request to where a redirect leads.
+    Hop,
+}
+
+impl Job {
+    /// A line that is to be fetched.
+    pub fn new(ticket: Ticket, echo: Echo, request: Request, accepted: Duration) -> Box<Self> {
+        let slot = Slot {
+            line: 0,
+            next: Next::Attempt,
+            sent: Duration::ZERO,
+            starved: 0,
+            reserve: None,
+            parked: None,
+            robots_check: RobotsCheck::Pending,
+        };
+        let progress = Progress { accepted, ..Progress::default() };
+        Box::new(Self { ticket, echo, call: Call::new(request), progress, slot })
+    }
+
+    /// Settles the line.
+    pub(super) fn settle(self, response: Option<Box<Response>>, error: Option<(Kind, String)>, now: Duration) -> Done {
+        let Self { ticket, echo, call: Call { request, .. }, progress, .. } = self;
+        let outcome = match error.as_ref().map_or(Outcome::Ok, |(kind, _)| kind.outcome(progress.attempts)) {
+            // An `http_error` without a response to show would name no status.
+            Outcome::HttpError if response.is_none() => Outcome::Failed,
+            outcome => outcome,
+        };
+        let (method, url, final_url) = match progress.hops.first() {
+            Some(own) => (own.method.clone(), own.url.clone(), Some(request.url)),
+            None => (request.method, request.url, None),
+        };
+        let record = Record {
+            id: ticket.id.clone(),
+            echo,
+            url: Some(url),
+            final_url,
+            method,
+            outcome,
+            hop_status: progress.hops.last().map(|hop| hop.status),
+            response,
+            attempts: progress.attempts,
+            hops: progress.hops,
+            times: Times {
+                started: progress.started,
+                elapsed: now.saturating_sub(progress.accepted),
+                wire: progress.wire,
+            },
+            error,
+        };
+        Done { ticket, record: Box::new(record) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten thousand of them wait in a full window, and each is read again once nothing of it is in a cache any more.
+    #[test]
+    fn a_line_that_waits_is_small() {
+        assert!(size_of::<Job>() <= 512, "{} bytes", size_of::<Job>());
+    }
+}

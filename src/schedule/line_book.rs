@@ -1,0 +1,280 @@
+//! The line book: all unsettled lines in the order of their ordinals, and the settled ones on their way out.
+//!
+//! In: where each line goes. Out: the oldest unsettled line (the low-water mark), the deadlines of waiting lines, and how
+//! many lines are where. [`LineBook::place`] is the only function that moves a line from one set of ledgers to another.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::item::Done;
+
+/// The number of a host in the host table.
+pub(super) type HostId = usize;
+
+/// The number of an unsettled line in the book.
+pub(super) type LineId = usize;
+
+/// How many lines are where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Waiting for their host: its turn, its limits, or the end of a back-off.
+    pub waiting: usize,
+    /// On the wire.
+    pub in_flight: usize,
+    /// Settled, and not yet handed out.
+    pub outgoing: usize,
+}
+
+/// Where an unsettled line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Its host has no place in the table yet.
+    Untracked,
+    /// In the queue of its host; `due` is when it may start, if it was on the wire before.
+    Waiting { host: HostId, due: Option<Duration> },
+    /// On the wire.
+    OnWire { host: HostId },
+}
+
+/// An unsettled line.
+#[derive(Debug)]
+struct Line {
+    ordinal: u64,
+    /// When its time is over, on the clock of lines; from its first start on.
+    deadline: Option<Duration>,
+    place: Place,
+    older: Option<LineId>,
+    newer: Option<LineId>,
+}
+
+/// All lines of the schedule. As large as the window, however long the oldest line waits while others pass.
+#[derive(Debug, Default)]
+pub(super) struct LineBook {
+    lines: Slab<Line>,
+    oldest: Option<LineId>,
+    newest: Option<LineId>,
+    /// Lines that wait and were on the wire before, by the end of their time.
+    deadlines: BTreeSet<(Duration, LineId)>,
+    settled: VecDeque<Done>,
+    waiting: usize,
+    in_flight: usize,
+    /// Lines taken in so far.
+    accepted: u64,
+    /// Settled lines handed out so far.
+    recorded: u64,
+}
+
+impl LineBook {
+    /// Adds a line to the book.
+    pub fn add(&mut self, ordinal: u64) -> LineId {
+        let line = Line { ordinal, deadline: None, place: Place::Untracked, older: None, newer: None };
+        let id = self.lines.insert(line);
+        self.link(id);
+        self.enter(id);
+        self.accepted += 1;
+        id
+    }
+
+    /// Adds a line that is settled already.
+    pub fn add_settled(&mut self, done: Done) {
+        self.accepted += 1;
+        self.settled.push_back(done);
+    }
+
+    /// Moves an unsettled line.
+    pub fn place(&mut self, id: LineId, place: Place) {
+        self.leave(id);
+        self.lines[id].place = place;
+        self.enter(id);
+    }
+
+    /// Removes a line from the book: it is settled.
+    pub fn settle(&mut self, id: LineId, done: Done) {
+        self.leave(id);
+        self.unlink(id);
+        self.lines.remove(id);
+        self.settled.push_back(done);
+    }
+
+    /// A settled line.
+    pub fn take_settled(&mut self) -> Option<Done> {
+        let done = self.settled.pop_front()?;
+        self.recorded += 1;
+        Some(done)
+    }
+
+    pub fn has_settled(&self) -> bool {
+        !self.settled.is_empty()
+    }
+
+    /// Where an unsettled line is.
+    pub fn place_of(&self, id: LineId) -> Place {
+        self.lines[id].place
+    }
+
+    /// When a line may start that waits and was on the wire before.
+    pub fn due(&self, id: LineId) -> Option<Duration> {
+        match self.lines[id].place {
+            Place::Waiting { due, .. } => due,
+            Place::Untracked | Place::OnWire { .. } => None,
+        }
+    }
+
+    /// The host of a line that is not [`Place::Untracked`].
+    pub fn host(&self, id: LineId) -> Option<HostId> {
+        match self.lines[id].place {
+            Place::Waiting { host, .. } | Place::OnWire { host, .. } => Some(host),
+            Place::Untracked => None,
+        }
+    }
+
+    pub fn ordinal(&self, id: LineId) -> u64 {
+        self.lines[id].ordinal
+    }
+
+    /// When the line's time is over, on the clock of lines: `deadline`, if none is set yet.
+    pub fn deadline_or_set(&mut self, id: LineId, deadline: Duration) -> Duration {
+        *self.lines[id].deadline.get_or_insert(deadline)
+    }
+
+    /// When the time of a line is over that was on the wire.
+    pub fn deadline(&self, id: LineId) -> Duration {
+        self.lines[id].deadline.unwrap_or(Duration::MAX)
+    }
+
+    /// The oldest unsettled line.
+    pub fn oldest(&self) -> Option<LineId> {
+        self.oldest
+    }
+
+    /// The earliest end of a waiting line's time, and that line.
+    pub fn first_deadline(&self) -> Option<(Duration, LineId)> {
+        self.deadlines.first().copied()
+    }
+
+    /// Lines on the wire.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// How many lines are where. Every line accepted is recorded or in one of these places (promise 1).
+    pub fn counts(&self) -> Counts {
+        let counts = Counts { waiting: self.waiting, in_flight: self.in_flight, outgoing: self.settled.len() };
+        let here = (counts.waiting + counts.in_flight + counts.outgoing) as u64;
+        assert_eq!(self.accepted, self.recorded + here, "a line is lost in the schedule");
+        counts
+    }
+
+    fn enter(&mut self, id: LineId) {
+        match self.lines[id].place {
+            Place::Untracked | Place::Waiting { due: None, .. } => self.waiting += 1,
+            Place::Waiting { due: Some(_), .. } => {
+                self.waiting += 1;
+                self.deadlines.insert((self.deadline(id), id));
+            }
+            Place::OnWire { .. } => self.in_flight += 1,
+        }
+    }
+
+    fn leave(&mut self, id: LineId) {
+        match self.lines[id].place {
+            Place::Untracked | Place::Waiting { due: None, .. } => self.waiting -= 1,
+            Place::Waiting { due: Some(_), .. } => {
+                self.waiting -= 1;
+                self.deadlines.remove(&(self.deadline(id), id));
+            }
+            Place::OnWire { .. } => self.in_flight -= 1,
+        }
+    }
+
+    /// Puts a line behind all that are older: lines come in the order of their ordinals, so that is the end, as a rule.
+    fn link(&mut self, id: LineId) {
+        let ordinal = self.lines[id].ordinal;
+        let (mut older, mut newer) = (self.newest, None);
+        while let Some(other) = older.filter(|other| self.lines[*other].ordinal > ordinal) {
+            (older, newer) = (self.lines[other].older, Some(other));
+        }
+        (self.lines[id].older, self.lines[id].newer) = (older, newer);
+        self.join(older, Some(id));
+        self.join(Some(id), newer);
+    }
+
+    fn unlink(&mut self, id: LineId) {
+        let Line { older, newer, .. } = self.lines[id];
+        self.join(older, newer);
+    }
+
+    /// Makes two lines neighbours; none is the end of the list.
+    fn join(&mut self, older: Option<LineId>, newer: Option<LineId>) {
+        *older.map_or(&mut self.oldest, |older| &mut self.lines[older].newer) = newer;
+        *newer.map_or(&mut self.newest, |newer| &mut self.lines[newer].older) = older;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::{Echo, Identity, Kind, Record, Rejection, Text, Ticket, Window};
+    use futures::executor::block_on;
+
+    fn ticket(ordinal: u64) -> Ticket {
+        let id = Identity { state_id: None, source: None, file: None, seq: ordinal + 1, round: 0 };
+        let line = crate::item::Line { id, text: Text::Whole("x".into()), position: None };
+        let window = Window::new(1, 1);
+        block_on(async { window.ticket(window.room().await?, &line, ordinal, 0).await }).unwrap()
+    }
+
+    fn settle(book: &mut LineBook, id: LineId) {
+        let ticket = ticket(book.ordinal(id));
+        let rejection = Rejection { kind: Kind::Canceled, message: String::new() };
+        let record = Box::new(Record::rejected(ticket.id.clone(), Echo::text(""), rejection));
+        book.settle(id, Done { ticket, record });
+    }
+
+    fn oldest(book: &LineBook) -> Option<u64> {
+        book.oldest().map(|id| book.ordinal(id))
+    }
+
+    #[test]
+    fn the_oldest_is_the_first_that_is_not_settled() {
+        let mut book = LineBook::default();
+        let lines: Vec<LineId> = [3, 0, 2, 1].into_iter().map(|ordinal| book.add(ordinal)).collect();
+        for (id, left) in [(lines[3], Some(0)), (lines[1], Some(2)), (lines[2], Some(3)), (lines[0], None)] {
+            settle(&mut book, id);
+            assert_eq!(oldest(&book), left);
+        }
+        book.add(7);
+        assert_eq!(oldest(&book), Some(7));
+    }
+
+    #[test]
+    fn a_line_that_waits_while_others_pass_costs_no_memory() {
+        let mut book = LineBook::default();
+        book.add(0);
+        for ordinal in 1..1000 {
+            let id = book.add(ordinal);
+            settle(&mut book, id);
+        }
+        assert_eq!((book.lines.len(), book.lines.capacity() < 10, oldest(&book)), (1, true, Some(0)));
+    }
+
+    #[test]
+    fn a_line_is_in_the_ledgers_of_one_place_at_a_time() {
+        let mut book = LineBook::default();
+        let id = book.add(0);
+        let again = Place::Waiting { host: 0, due: Some(Duration::ZERO) };
+        let fresh = Place::Waiting { host: 0, due: None };
+        book.deadline_or_set(id, Duration::from_secs(1));
+        for (place, waiting, deadlines) in
+            [(fresh, 1, 0), (again, 1, 1), (Place::OnWire { host: 0 }, 0, 0), (again, 1, 1)]
+        {
+            book.place(id, place);
+            let counts = book.counts();
+            assert_eq!((counts.waiting, counts.in_flight, book.deadlines.len()), (waiting, 1 - waiting, deadlines));
+        }
+        settle(&mut book, id);
+        assert_eq!((book.counts().outgoing, book.first_deadline()), (1, None));
+    }
+}

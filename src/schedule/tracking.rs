@@ -1,0 +1,116 @@
+//! How the schedule keeps its parts in line: hosts enter and leave the table, lines enter their queues, and what the time
+//! brings about is done.
+
+use std::time::Duration;
+
+use super::Core;
+use super::host_table::{Pick, Reindexed, Room};
+use super::job::Job;
+use super::line_book::{HostId, Place};
+use crate::hosts::{host_name, port_of};
+use crate::item::{Kind, Request};
+
+impl Core {
+    /// The number of the request's host; `None` when it is not in the table and finds no room.
+    pub(super) fn host_of(&mut self, request: &Request, room: Room, now: Duration) -> Option<HostId> {
+        let (name, port) = (host_name(&request.url), port_of(&request.url));
+        let with_port;
+        let key = if self.settings.hosts.names_port(name, port) {
+            with_port = format!("{name}:{port}");
+            &with_port
+        } else {
+            name
+        };
+        match self.hosts.find(key) {
+            Some(id) => Some(id),
+            None => self.hosts.insert(key, self.settings.limits_of(name, port), room, now),
+        }
+    }
+
+    /// Puts a line that was not dispatched yet at the end of its host's queue, if the table has room for the host.
+    pub(super) fn track(&mut self, job: Box<Job>, room: Room, now: Duration) {
+        match self.host_of(&job.call.request, room, now) {
+            Some(host) => self.enqueue(job, host, None, now),
+            None => self.hosts.add_untracked(job),
+        }
+    }
+
+    /// Puts a line that was dispatched into the queue of its request's host: it goes before fresh lines once it is due.
+    /// There is room for that host: there are never more such hosts than lines in the window.
+    pub(super) fn requeue(&mut self, job: Box<Job>, due: Duration, now: Duration) {
+        if let Some(host) = self.host_of(&job.call.request, Room::Unbounded, now) {
+            self.enqueue(job, host, Some(due), now);
+        }
+    }
+
+    fn enqueue(&mut self, job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
+        self.lines.place(job.slot.line, Place::Waiting { host, due });
+        self.hosts.add(host, job, due);
+        self.refresh(host, now);
+    }
+
+    /// Fires the timers that are due.
+    pub(super) fn advance(&mut self, now: Duration) {
+        while let Some(id) = self.hosts.take_timer(now) {
+            self.refresh(id, now);
+        }
+        while self.hosts.make_room(now) == Reindexed::Removed {
+            self.track_next(now);
+        }
+        let lines_time = self.clock.read(now).lines;
+        while let Some((_, line)) = self.lines.first_deadline().filter(|(end, _)| *end <= lines_time)
+            && let Some(id) = self.lines.host(line)
+        {
+            let pick = Pick::Line { ordinal: self.lines.ordinal(line), due: self.lines.due(line) };
+            let Some(job) = self.hosts.take(id, pick) else { return };
+            let why = match &job.progress.last_error {
+                Some(message) => {
+                    format!("the line's deadline passed while it waited for another attempt: {message}")
+                }
+                None => "the line's deadline passed while it waited for its host".to_owned(),
+            };
+            self.settle(job, None, Some((Kind::Deadline, why)), now);
+            self.refresh(id, now);
+        }
+    }
+
+    /// Brings the table in line with a host's state, and with that of hosts whose lines waited for one that was settled
+    /// here.
+    pub(super) fn refresh(&mut self, id: HostId, now: Duration) {
+        self.reindex(id, now);
+        while let Some(id) = self.hosts.take_unblocked() {
+            self.reindex(id, now);
+        }
+    }
+
+    fn reindex(&mut self, id: HostId, now: Duration) {
+        let clocks = self.clock.read(now);
+        // It may have made room for another in the meantime.
+        let Some(host) = self.hosts.get(id) else { return };
+        if host.waiting() > 0
+            && let Some(error) = host.hopeless(&self.settings, clocks)
+        {
+            self.settle_host(id, &error, now);
+        }
+        if self.hosts.reindex(id, &self.settings, clocks) == Reindexed::Removed {
+            self.track_next(now);
+        }
+    }
+
+    /// Lets lines into the table that wait for room, as far as there is some.
+    fn track_next(&mut self, now: Duration) {
+        while let Some(job) = self.hosts.take_untracked(None) {
+            match self.host_of(&job.call.request, Room::Bounded, now) {
+                Some(host) => self.enqueue(job, host, None, now),
+                None => return self.hosts.add_untracked(job),
+            }
+        }
+    }
+
+    /// Settles every line that waits at this host.
+    pub(super) fn settle_host(&mut self, id: HostId, error: &(Kind, String), now: Duration) {
+        while let Some(job) = self.hosts.take(id, Pick::Any) {
+            self.settle(job, None, Some(error.clone()), now);
+        }
+    }
+}
