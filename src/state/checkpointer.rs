@@ -1,18 +1,17 @@
-//! The checkpointer: collects receipts, and writes the checkpoint at each commit, in a thread of its own.
+//! The checkpointer: collects receipts, and has the checkpoint written at each commit. Next: `checkpoint_writer`.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::host_states::{LatestHostStates, keep_unknown};
+use super::checkpoint_writer::{CheckpointWriter, Commit, LatestHostStates, WriteRequest};
 use super::{Checkpoint, DataDir, HostStateRecorder, Settle};
 use crate::disk::Mark;
 use crate::error::BoxError;
-use crate::item::Receipt;
-use crate::item::Trim;
+use crate::item::{Receipt, Trim};
 
 /// A durable source as the checkpointer knows it.
 pub struct DurableSource {
@@ -29,31 +28,6 @@ pub struct Checkpointer {
     names: Vec<Option<String>>,
     latest_host_states: LatestHostStates,
     requests: SyncSender<WriteRequest>,
-}
-
-/// What the thread is to write down.
-pub(super) enum WriteRequest {
-    Commit(Commit),
-    /// There is something new about hosts, which are no part of a commit: a host may ask for rest, and its line wait for
-    /// long until it has a record.
-    Hosts,
-}
-
-/// A checkpoint, what it relies on, and whom to tell when it is written.
-pub(super) struct Commit {
-    checkpoint: Checkpoint,
-    marks: Vec<Mark>,
-    tell: oneshot::Sender<Result<(), BoxError>>,
-}
-
-/// The thread's own.
-struct CheckpointWriter {
-    state: DataDir,
-    /// Sources that keep lines, by name.
-    trims: Vec<(String, Arc<dyn Trim>)>,
-    /// What was written last.
-    last: Checkpoint,
-    latest_host_states: LatestHostStates,
 }
 
 impl Checkpointer {
@@ -77,7 +51,7 @@ impl Checkpointer {
     /// The part that remembers hosts.
     pub fn hosts(&self) -> HostStateRecorder {
         let before = self.checkpoint.hosts.clone();
-        HostStateRecorder { before, newest: self.latest_host_states.clone(), requests: self.requests.clone() }
+        HostStateRecorder { before, latest: self.latest_host_states.clone(), requests: self.requests.clone() }
     }
 }
 
@@ -112,61 +86,5 @@ impl Settle for Checkpointer {
             told.await.map_err(|_| gone)?
         }
         .boxed()
-    }
-}
-
-impl CheckpointWriter {
-    /// Ends with the requests, or with the first of them that could not be written down: nothing can be believed then.
-    fn write_down(mut self, requests: &Receiver<WriteRequest>) {
-        while let Ok(request) = requests.recv() {
-            match request {
-                WriteRequest::Commit(commit) => {
-                    let written = self.commit(commit.checkpoint, &commit.marks);
-                    let failed = written.is_err();
-                    if commit.tell.send(written).is_err() || failed {
-                        return;
-                    }
-                }
-                WriteRequest::Hosts => {
-                    if let Err(error) = self.hosts() {
-                        return refuse(requests, error);
-                    }
-                }
-            }
-        }
-    }
-
-    fn commit(&mut self, mut checkpoint: Checkpoint, marks: &[Mark]) -> Result<(), BoxError> {
-        checkpoint.hosts = std::mem::take(&mut self.last.hosts);
-        self.last = checkpoint;
-        self.state.save(&self.last, marks)?;
-        for (name, trim) in &self.trims {
-            let files = self.last.sources.get(name).map(|source| &source.files);
-            let through = files.and_then(|files| files.get("")).map(|settled| settled.through());
-            if let Err(error) = trim.trim(through.unwrap_or(0)) {
-                tracing::warn!(%error, source = name.as_str(), "lines that are done could not be deleted");
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what was written last once more, with what is new about hosts: lines settled since then have no outputs to
-    /// rely on yet.
-    fn hosts(&mut self) -> Result<(), BoxError> {
-        let Some(hosts) = self.latest_host_states.take() else { return Ok(()) };
-        let before = std::mem::replace(&mut self.last.hosts, hosts);
-        keep_unknown(&mut self.last.hosts, before);
-        self.state.save(&self.last, &[])
-    }
-}
-
-/// Lets the next commit fail with this error.
-fn refuse(requests: &Receiver<WriteRequest>, error: BoxError) {
-    while let Ok(request) = requests.recv() {
-        if let WriteRequest::Commit(commit) = request {
-            // Nobody listens only when the run is on its way down already.
-            let _ = commit.tell.send(Err(error));
-            return;
-        }
     }
 }

@@ -4,8 +4,6 @@
 //! lasts longer than it was to last when it was written.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,8 +11,6 @@ use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::HostStateStore;
-use super::checkpointer::WriteRequest;
 use crate::item::{Kind, RawJson};
 use crate::schedule::{HostState, OpenCircuit};
 use crate::units::Span;
@@ -148,41 +144,6 @@ pub fn from_stored(hosts: &BTreeMap<String, StoredHostState>, now: Timestamp) ->
 pub(super) fn keep_unknown(hosts: &mut BTreeMap<String, StoredHostState>, before: BTreeMap<String, StoredHostState>) {
     for (name, host) in before.into_iter().filter(|(_, host)| !host.unknown.is_empty()) {
         hosts.entry(name).or_default().unknown = host.unknown;
-    }
-}
-
-/// Brings hosts in trouble to the thread that writes checkpoints.
-pub struct HostStateRecorder {
-    pub(super) before: BTreeMap<String, StoredHostState>,
-    pub(super) newest: LatestHostStates,
-    pub(super) requests: SyncSender<WriteRequest>,
-}
-
-/// What is to be written down next of hosts. Whoever puts something where nothing was sends a request.
-#[derive(Clone, Default)]
-pub(super) struct LatestHostStates(Arc<Mutex<Option<BTreeMap<String, StoredHostState>>>>);
-
-impl LatestHostStates {
-    pub fn take(&self) -> Option<BTreeMap<String, StoredHostState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn put(&self, hosts: BTreeMap<String, StoredHostState>) -> Option<BTreeMap<String, StoredHostState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(hosts)
-    }
-}
-
-impl HostStateStore for HostStateRecorder {
-    fn recall(&mut self) -> Vec<HostState> {
-        from_stored(&std::mem::take(&mut self.before), Timestamp::now())
-    }
-
-    fn remember(&mut self, host_states: &[HostState]) {
-        let unread = self.newest.put(to_stored(host_states, Timestamp::now()));
-        if unread.is_none() {
-            // There is room for one such request. A thread that is gone has said why, or will at the next commit.
-            let _ = self.requests.try_send(WriteRequest::Hosts);
-        }
     }
 }
 

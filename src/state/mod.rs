@@ -4,6 +4,7 @@
 //! lines were done until there. Next to it are the journals of durable stdin. In: receipts and marks from `pipeline::settle`.
 
 mod checkpoint;
+mod checkpoint_writer;
 mod checkpointer;
 mod config;
 mod data_dir;
@@ -13,10 +14,11 @@ mod inspect;
 use futures::future::BoxFuture;
 
 pub use checkpoint::{Checkpoint, OpenRound, SourceState, Unreadable};
+pub use checkpoint_writer::HostStateRecorder;
 pub use checkpointer::{Checkpointer, DurableSource};
 pub use config::StateConfig;
 pub use data_dir::DataDir;
-pub use host_states::{HostStateRecorder, StoredHostState, from_stored, to_stored};
+pub use host_states::{StoredHostState, from_stored, to_stored};
 pub use inspect::{SourceStatus, WalStatus, count, inspect};
 
 use crate::disk::Mark;

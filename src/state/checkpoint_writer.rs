@@ -1,0 +1,131 @@
+//! The checkpoint writer: the thread that writes the checkpoint of a run, and what it is asked to write.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::host_states::{StoredHostState, from_stored, keep_unknown, to_stored};
+use super::{Checkpoint, DataDir, HostStateStore};
+use crate::disk::Mark;
+use crate::error::BoxError;
+use crate::item::Trim;
+use crate::schedule::HostState;
+
+/// What the thread is to write down.
+pub(super) enum WriteRequest {
+    Commit(Commit),
+    /// There is something new about hosts, which are no part of a commit: a host may ask for rest, and its line wait for
+    /// long until it has a record.
+    Hosts,
+}
+
+/// A checkpoint, what it relies on, and whom to tell when it is written.
+pub(super) struct Commit {
+    pub checkpoint: Checkpoint,
+    pub marks: Vec<Mark>,
+    pub tell: oneshot::Sender<Result<(), BoxError>>,
+}
+
+/// The thread that writes the checkpoint, and nothing else does while the run lasts.
+pub(super) struct CheckpointWriter {
+    pub state: DataDir,
+    /// Sources that keep lines, by name.
+    pub trims: Vec<(String, Arc<dyn Trim>)>,
+    /// What was written last.
+    pub last: Checkpoint,
+    pub latest_host_states: LatestHostStates,
+}
+
+impl CheckpointWriter {
+    /// Ends with the requests, or with the first of them that could not be written down: nothing can be believed then.
+    pub fn write_down(mut self, requests: &Receiver<WriteRequest>) {
+        while let Ok(request) = requests.recv() {
+            match request {
+                WriteRequest::Commit(commit) => {
+                    let written = self.commit(commit.checkpoint, &commit.marks);
+                    let failed = written.is_err();
+                    if commit.tell.send(written).is_err() || failed {
+                        return;
+                    }
+                }
+                WriteRequest::Hosts => {
+                    if let Err(error) = self.hosts() {
+                        return refuse(requests, error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, mut checkpoint: Checkpoint, marks: &[Mark]) -> Result<(), BoxError> {
+        checkpoint.hosts = std::mem::take(&mut self.last.hosts);
+        self.last = checkpoint;
+        self.state.save(&self.last, marks)?;
+        for (name, trim) in &self.trims {
+            let files = self.last.sources.get(name).map(|source| &source.files);
+            let through = files.and_then(|files| files.get("")).map(|settled| settled.through());
+            if let Err(error) = trim.trim(through.unwrap_or(0)) {
+                tracing::warn!(%error, source = name.as_str(), "lines that are done could not be deleted");
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what was written last once more, with what is new about hosts: lines settled since then have no outputs to
+    /// rely on yet.
+    fn hosts(&mut self) -> Result<(), BoxError> {
+        let Some(hosts) = self.latest_host_states.take() else { return Ok(()) };
+        let before = std::mem::replace(&mut self.last.hosts, hosts);
+        keep_unknown(&mut self.last.hosts, before);
+        self.state.save(&self.last, &[])
+    }
+}
+
+/// Lets the next commit fail with this error.
+fn refuse(requests: &Receiver<WriteRequest>, error: BoxError) {
+    while let Ok(request) = requests.recv() {
+        if let WriteRequest::Commit(commit) = request {
+            // Nobody listens only when the run is on its way down already.
+            let _ = commit.tell.send(Err(error));
+            return;
+        }
+    }
+}
+
+/// Brings hosts in trouble to the thread that writes checkpoints.
+pub struct HostStateRecorder {
+    pub(super) before: BTreeMap<String, StoredHostState>,
+    pub(super) latest: LatestHostStates,
+    pub(super) requests: SyncSender<WriteRequest>,
+}
+
+/// What is to be written down next of hosts. Whoever puts something where nothing was sends a request.
+#[derive(Clone, Default)]
+pub(super) struct LatestHostStates(Arc<Mutex<Option<BTreeMap<String, StoredHostState>>>>);
+
+impl LatestHostStates {
+    pub fn take(&self) -> Option<BTreeMap<String, StoredHostState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, hosts: BTreeMap<String, StoredHostState>) -> Option<BTreeMap<String, StoredHostState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(hosts)
+    }
+}
+
+impl HostStateStore for HostStateRecorder {
+    fn recall(&mut self) -> Vec<HostState> {
+        from_stored(&std::mem::take(&mut self.before), Timestamp::now())
+    }
+
+    fn remember(&mut self, host_states: &[HostState]) {
+        let unread = self.latest.put(to_stored(host_states, Timestamp::now()));
+        if unread.is_none() {
+            // There is room for one such request. A thread that is gone has said why, or will at the next commit.
+            let _ = self.requests.try_send(WriteRequest::Hosts);
+        }
+    }
+}
