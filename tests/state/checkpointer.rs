@@ -1,13 +1,15 @@
-//! What is remembered of hosts between two commits.
+//! What is remembered of hosts between two commits, and of the position of a source.
 
+use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fetchd::disk::{Disk, RealDisk};
+use fetchd::item::{Identity, Line, RawJson, Receipt, Text, Window};
 use fetchd::schedule::HostState;
-use fetchd::state::{Checkpoint, Checkpointer, DataDir, HostStateStore, Settle};
+use fetchd::state::{Checkpoint, Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
 use futures::executor::block_on;
 
 use crate::tampered::{Tamper, Tampered};
@@ -47,4 +49,43 @@ fn hosts_that_could_not_be_written_down_end_the_run_at_the_next_commit() {
             assert_eq!(left.hosts.keys().collect::<Vec<_>>(), ["a.test"]);
         }
     }
+}
+
+#[test]
+fn entries_of_hosts_that_later_versions_wrote_outlast_commits_and_news_of_hosts() {
+    let dir = tempfile::tempdir().unwrap();
+    let newer = r#"{"version":2,"state_id":"a","sources":{},"sinks":{},"hosts":{"a.test":{"quota":{"left":1.50}},"b.test":{"token":[]}}}"#;
+    fs::write(dir.path().join("checkpoint.json"), newer).unwrap();
+    let mut checkpointer = Checkpointer::start(DataDir::open(Arc::new(RealDisk), dir.path()).unwrap(), Vec::new());
+    let mut hosts = checkpointer.hosts();
+    assert_eq!(hosts.recall(), []);
+    hosts.remember(&[paused("a.test"), paused("c.test")]);
+    block_on(checkpointer.commit(Vec::new())).unwrap();
+    let left = fs::read_to_string(dir.path().join("checkpoint.json")).unwrap();
+    assert!(left.contains(r#","quota":{"left":1.50}},"b.test":{"token":[]},"c.test":{"pause":"#), "{left}");
+    assert!(left.contains(r#""a.test":{"pause":"#), "{left}");
+}
+
+/// A line of the source `pages` that is done.
+fn receipt(seq: u64) -> Receipt {
+    let id = Identity { state_id: None, source: Some("pages".into()), file: None, seq, round: 0 };
+    let (window, line) = (Window::new(1, 100), Line { id, text: Text::Lost, position: None });
+    let ticket = block_on(async { window.ticket(window.room().await.unwrap(), &line, 0, 0).await });
+    ticket.unwrap().done()
+}
+
+#[test]
+fn a_source_gets_the_position_back_that_its_last_receipt_with_one_handed_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = DataDir::open(Arc::new(RealDisk), dir.path()).unwrap();
+    state.checkpoint.sources.insert("pages".into(), SourceState::new("pages"));
+    let source = DurableSource { name: "pages".into(), trim: None };
+    let mut checkpointer = Checkpointer::start(state, vec![Some(source)]);
+    let cursor = |page: u64| RawJson::of(&serde_json::json!({ "page": page })).unwrap();
+    let done = [receipt(1).with_source_position(cursor(1)), receipt(2).with_source_position(cursor(2)), receipt(3)];
+    checkpointer.settle(&done).unwrap();
+    block_on(checkpointer.commit(Vec::new())).unwrap();
+    let left = Checkpoint::load(&RealDisk, dir.path()).unwrap().unwrap();
+    assert_eq!(left.sources["pages"].position, Some(cursor(2)));
+    assert_eq!(left.sources["pages"].files[""].through(), 3);
 }
