@@ -124,11 +124,6 @@ impl Http {
         })
     }
 
-    /// Whether the headers of a response with this status are needed.
-    fn keeps_headers(&self, status: StatusCode) -> bool {
-        self.needs.response_headers || (self.needs.hop_headers && status.is_redirection())
-    }
-
     /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
     fn rules_for(&self, call: &Call) -> BodyRules {
         match call.purpose {
@@ -182,7 +177,7 @@ impl Http {
                 && content_length.is_none()
                 && !headers.contains_key(header::TRANSFER_ENCODING),
         };
-        let shown_headers = self.keeps_headers(status).then(|| copy(headers));
+        let shown_headers = self.needs.response_headers.then(|| copy(headers));
         let mut body = receive(Chunks::of(response), &announced, self.rules_for(call), reservation).await?;
         if let Some(reservation) = &mut body.reservation {
             let beside_the_body =

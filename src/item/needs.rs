@@ -9,10 +9,6 @@ pub struct Needs {
     pub body: BodyNeed,
     /// The headers of the final response.
     pub response_headers: bool,
-    /// The method, URL and headers of the final request, as sent.
-    pub request_head: bool,
-    /// The headers of the responses that redirected.
-    pub hop_headers: bool,
     /// The SHA-256 of the body.
     pub digest: bool,
 }
@@ -34,8 +30,6 @@ impl BitOr for Needs {
         Self {
             body: self.body.max(other.body),
             response_headers: self.response_headers | other.response_headers,
-            request_head: self.request_head | other.request_head,
-            hop_headers: self.hop_headers | other.hop_headers,
             digest: self.digest | other.digest,
         }
     }

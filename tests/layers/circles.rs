@@ -64,13 +64,20 @@ impl House {
     /// The child of a module from which it hands a name on.
     fn re_export(&self, module: &Module, name: &str) -> Option<Module> {
         let code = self.0.get(module)?;
+        let public: String = code.split(';').filter(|item| is_public_use(item)).collect::<Vec<_>>().join(";\n");
         let mut children = self.0.keys().filter(|child| child.len() == module.len() + 1 && child.starts_with(module));
         let hands_on = |child: &&Module| {
-            let named = child.last().map(|last| paths_from(last, code)).unwrap_or_default();
+            let named = child.last().map(|last| paths_from(last, &public)).unwrap_or_default();
             named.iter().any(|named| named.path.split("::").next() == Some(name))
         };
         children.find(hands_on).cloned()
     }
+}
+
+/// `pub use …` or `pub(super) use …`
+fn is_public_use(item: &str) -> bool {
+    let item = item.trim_start();
+    item.starts_with("pub") && item.split_whitespace().nth(1) == Some("use")
 }
 
 /// Whether one of two modules holds the other.
