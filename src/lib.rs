@@ -10,10 +10,10 @@
 //!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink says "durable"
 //! ```
 //!
-//! The modules stand in the order of the data: what a run is told, what travels, and the stages it passes. The library
+//! The modules stand in the order of the data: the configuration, what travels, and the stages it passes. The library
 //! is there for the binary, its tests and its measurements; it makes no promise of its own.
 
-// What a run is told.
+// The configuration and the command line.
 pub mod cli;
 pub mod config;
 pub mod diagnostics;

@@ -55,7 +55,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Makes the names in a directory last.
     ///
     /// # Errors
-    /// What the system says; nothing in the directory can be believed then.
+    /// What the system says; nothing in the directory can be relied on then.
     fn sync_dir(&self, dir: &Path, point: SyncPoint) -> io::Result<()>;
 
     /// Bytes that can still be written below this directory.
@@ -123,7 +123,7 @@ pub enum SyncPoint {
     DataDir,
     /// Lines are accepted: they may be fetched and recorded, so they must not come again under other numbers.
     JournalBatch,
-    /// What a killed process left in the journal is believed, although it had not been synced.
+    /// What a killed process left in the journal without a sync is relied on.
     JournalFound,
     /// A segment has its name, so that the lines in it are found.
     JournalName,
@@ -131,7 +131,7 @@ pub enum SyncPoint {
     Output,
     /// An output has its name, so that what is in it is found.
     OutputName,
-    /// What a killed process left in a file that was moved away is believed, although it had not been synced.
+    /// What a killed process left without a sync in a file that was moved away is relied on.
     OutputFound,
     /// A torn end was cut, and what is written there next is not mixed with it.
     OutputCut,

@@ -29,7 +29,7 @@ const LONGEST_LOCATION: usize = 8192;
 /// 500 KiB, and one byte to tell that there is more (RFC 9309, section 2.5).
 const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
 
-/// What the fetcher is told, besides `[fetch]`.
+/// The settings of the fetcher besides `[fetch]`.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
     /// The headers of requests.

@@ -6,7 +6,7 @@ use serde_json::value::{RawValue, to_raw_value};
 /// Deeper than this, common readers give up: serde_json takes 127 levels, of which the record is one.
 const MAX_DEPTH: u32 = 126;
 
-/// A JSON value as its text: for whoever stores it without reading it.
+/// A JSON value as its text: to be stored without being read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawJson(Box<RawValue>);

@@ -44,9 +44,9 @@ impl BodyMemory {
         Some(Reservation { permit, limit: Some(bytes), _overdraft: Some(overdraft) })
     }
 
-    /// Waits until nobody has the overdraft.
+    /// Waits until the overdraft is free.
     pub async fn overdraft(&self) {
-        // Closed it is never; and whoever asks next takes it then.
+        // The semaphore is never closed. The next caller takes it.
         drop(self.overdraft.acquire().await);
     }
 

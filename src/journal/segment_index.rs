@@ -117,7 +117,7 @@ impl SegmentIndex {
 
     /// Pulls `stop`, and lets those who wait know.
     pub fn stop(&self, stop: &CancellationToken) {
-        // With the lock in hand, nobody is between looking at it and waiting.
+        // Under the lock no thread is between its look at `stop` and its wait.
         let state = self.state();
         stop.cancel();
         drop(state);

@@ -24,7 +24,7 @@ pub struct SegmentTail {
 /// What comes after the last whole batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TornTail {
-    /// Its length. Of a batch that was cut short, nobody was told that its lines are accepted.
+    /// Its length. The lines of a batch that was cut short were never acknowledged as accepted.
     pub bytes: u64,
     /// Lines that may have been accepted all the same: they are not cut short, but damaged.
     pub damaged: Option<Damaged>,
@@ -39,7 +39,7 @@ pub struct Damaged {
     pub last: Option<u64>,
 }
 
-/// What is to be said about it to whoever has the lines.
+/// What the producer of the lines has to do about it.
 impl fmt::Display for Damaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.first;

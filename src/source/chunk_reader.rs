@@ -21,7 +21,7 @@ pub(super) enum Chunk {
     Failed(io::Error),
 }
 
-/// Starts reading. The thread ends with the file, or once nobody listens.
+/// Starts reading. The thread ends with the file, or once the receiver is dropped.
 pub(super) fn read(mut file: File) -> mpsc::Receiver<Chunk> {
     let (tx, rx) = mpsc::channel(1);
     std::thread::spawn(move || {

@@ -129,7 +129,7 @@ impl Intake {
                 && let Ok(chunk) = chunks.try_recv()
             {
                 match self.take(chunk, &mut batch) {
-                    // More may come, but nobody wants it after a stop.
+                    // More may come, but it is not accepted after a stop.
                     Input::Open => {}
                     end => input = end,
                 }
@@ -168,7 +168,7 @@ impl Intake {
         }
     }
 
-    /// Waits until the journal and its disk have room for so many bytes, or nobody wants more lines.
+    /// Waits until the journal and its disk have room for so many bytes, or the intake is stopped.
     fn wait_for_room(&mut self, bytes: u64) -> io::Result<()> {
         const LOOK_EVERY: Duration = Duration::from_secs(1);
         let mut is_waiting = false;

@@ -40,7 +40,7 @@ pub(super) struct CheckpointWriter {
 }
 
 impl CheckpointWriter {
-    /// Ends with the requests, or with the first of them that could not be written down: nothing can be believed then.
+    /// Ends with the requests, or with the first of them that could not be written down: nothing can be relied on then.
     pub fn write_down(mut self, requests: &Receiver<WriteRequest>) {
         while let Ok(request) = requests.recv() {
             match request {

@@ -72,7 +72,7 @@ impl DataDir {
     /// Makes the outputs last up to these marks, and then the checkpoint that relies on them.
     ///
     /// # Errors
-    /// When something could not be made to last. Nothing more can be believed then.
+    /// When something could not be made to last. Nothing more can be relied on then.
     pub fn save(&self, checkpoint: &Checkpoint, marks: &[Mark]) -> Result<(), BoxError> {
         for mark in marks {
             mark.file

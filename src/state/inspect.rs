@@ -39,7 +39,7 @@ pub struct WalStatus {
 }
 
 impl WalStatus {
-    /// Whether somebody has deleted all of it: a journal that had lines has a segment for good. How many were accepted
+    /// Whether all of it was deleted: a journal that had lines has a segment for good. How many were accepted
     /// cannot be known then.
     pub fn is_gone(&self) -> bool {
         self.segments == 0 && self.accepted > 0

@@ -100,7 +100,7 @@ pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
     Logs(stderr)
 }
 
-/// A panic is a log line like any other; who caught it decides what becomes of it.
+/// A panic is a log line like any other; its catcher decides what follows.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = crate::error::panic_message(panic.payload());

@@ -47,7 +47,7 @@ impl Stderr {
 fn write_messages(bar: Option<&ProgressBar>, messages: &Receiver<Message>) {
     for message in messages {
         let Message::Text(text) = message else { continue };
-        // A message that cannot be written has nobody to be told of.
+        // A message that cannot be written cannot be reported either.
         let _ = match bar {
             Some(bar) => bar.suspend(|| io::stderr().write_all(&text)),
             None => io::stderr().write_all(&text),

@@ -39,7 +39,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// Gives a type that reads and writes as text its serde form: a string; `$what` is for whoever wrote something else.
+/// Gives a type that reads and writes as text its serde form: a string; `$what` stands in the error message.
 macro_rules! serde_as_text {
     ($($type:ty: $what:literal),*) => {$(
         impl<'de> Deserialize<'de> for $type {

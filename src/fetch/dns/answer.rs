@@ -15,11 +15,11 @@ const MOST_KEPT: usize = 32;
 /// More aliases than this, one after the other, lead nowhere.
 const MOST_ALIASES: usize = 16;
 
-/// The longest time that addresses are believed (RFC 8767, section 4, recommends a week at most).
+/// The longest time that addresses are cached (RFC 8767, section 4, recommends a week at most).
 const LONGEST_POSITIVE: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest time that a name is believed to be missing (RFC 2308, section 5, finds one to three hours sensible): it
-/// may be one that somebody is just setting up.
+/// The longest time that the absence of a name is cached (RFC 2308, section 5, finds one to three hours sensible): it
+/// may be one that is just being set up.
 const LONGEST_NEGATIVE: Duration = Duration::from_secs(5 * 60);
 
 /// Why a name has no address that may be dialled. It travels through the client's errors and is found there again.
@@ -55,7 +55,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// How long it may be believed. `failures` is for what has no time of its own: failures (RFC 9520), and missing
+    /// Its lifetime in the cache. `failures` is that of what has no TTL: failures (RFC 9520), and missing
     /// names without one. What this machine lacked is not remembered at all, for it may be there again.
     pub fn lifetime(&self, failures: Duration) -> Duration {
         match self {
@@ -141,7 +141,7 @@ mod tests {
         read(&DnsResponse::from_message(message).unwrap(), &name("www.test."), RecordType::A)
     }
 
-    /// The last bytes of the addresses found, and for how many seconds they may be believed.
+    /// The last bytes of the addresses found, and for how many seconds they are cached.
     fn addresses(answers: Vec<Record>) -> (Vec<u8>, u64) {
         match found(ResponseCode::NoError, answers, Vec::new()) {
             Answer::Addresses { addresses, ttl } => {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_believed_for_longer_than_is_good() {
+    fn no_answer_is_cached_for_longer_than_is_good() {
         let failures = Duration::from_millis(250);
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let positive = |ttl| Answer::Addresses { addresses: Arc::new([]), ttl }.lifetime(failures);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_believed_shortly_and_one_of_this_machine_not_at_all() {
+    fn a_failure_is_cached_shortly_and_one_of_this_machine_not_at_all() {
         let failures = Duration::from_millis(250);
         let mut failure = LookupError::new(Kind::DnsFailed, "");
         assert_eq!(Answer::Failed(failure.clone()).lifetime(failures), failures);

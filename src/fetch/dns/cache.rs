@@ -28,7 +28,7 @@ impl<T: Clone> Cache<T> {
         Self { capacity, entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
     }
 
-    /// What is known of a name and may still be believed.
+    /// The result of a name, unless it has expired.
     pub fn get(&mut self, name: &str, now: Duration) -> Option<T> {
         if self.entries.get(name)?.until <= now {
             self.forget(name);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_believed_until_its_time_is_over_and_not_a_moment_longer() {
+    fn an_answer_is_cached_until_its_ttl_is_over_and_not_a_moment_longer() {
         let mut cache = cache_of(10, &[("a", 5)]);
         assert_eq!(cache.get("a", seconds(5) - Duration::from_nanos(1)), Some(5));
         assert_eq!(cache.get("a", seconds(5)), None);

@@ -147,7 +147,7 @@ fn has_way(found: &Answer) -> bool {
     matches!(found, Answer::Addresses { addresses, .. } if addresses.iter().any(|address| reachability::route_to(*address).is_ok()))
 }
 
-/// Of two names, or kinds of address, neither is there; that may be believed while it may be of both.
+/// Of two names, or kinds of address, neither is there; cached for the shorter TTL of the two.
 fn neither(one: &Answer, other: &Answer) -> Answer {
     let ttl_of = |found: &Answer| match found {
         Answer::NoName { ttl } | Answer::NoAddress { ttl } => *ttl,

@@ -30,7 +30,7 @@ use single_flight::SingleFlight;
 /// Addresses of one answer that are tried, at most.
 const MOST_ADDRESSES: usize = 4;
 
-/// The longest time that a failure is believed: as long as RFC 9520, section 3.2, wants at least.
+/// The longest time that a failure is cached: as long as RFC 9520, section 3.2, wants at least.
 const LONGEST_FAILURE: Duration = Duration::from_secs(1);
 
 /// The resolver of a run.
@@ -39,7 +39,7 @@ pub struct Resolver {
     names: Arc<SingleFlight<Answer>>,
     lookup: Arc<Lookup>,
     guard: Arc<Guard>,
-    /// How long failures are believed.
+    /// How long failures are cached.
     failures: Duration,
     /// The proxy's own host, which the operator has named.
     exempt: Option<Arc<str>>,
@@ -50,7 +50,7 @@ impl Resolver {
     /// none, only `/etc/hosts` answers.
     ///
     /// `first_retry` is the earliest that a line whose look-up failed comes again. Until then, and for a second at most,
-    /// other lines are told of the same failure: that spares the servers, and no retry is in vain.
+    /// other lines get the same failure: that spares the servers, and no retry is in vain.
     pub fn new(config: &DnsConfig, guard: Arc<Guard>, exempt: Option<&str>, first_retry: Duration) -> Self {
         Self {
             names: SingleFlight::new(config.cache as usize),

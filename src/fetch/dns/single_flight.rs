@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::cache::Cache;
 
-/// What is known of names, and who is being looked up.
+/// The cache of names, and the look-ups in flight.
 pub(super) struct SingleFlight<T> {
     state: Mutex<State<T>>,
     start: Instant,
@@ -26,7 +26,7 @@ struct State<T> {
     begun: u64,
 }
 
-/// A look-up that somebody waits for.
+/// A look-up in flight.
 struct Flight<T> {
     number: u64,
     look_up: WeakShared<BoxFuture<'static, T>>,
@@ -44,7 +44,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         Arc::new(Self { state: Mutex::new(state), start: Instant::now() })
     }
 
-    /// What is known of a name, or what `look_up` finds out about it, with how long that may be believed.
+    /// The cached result of a name, or else that of `look_up`, which comes with its lifetime.
     pub async fn find<F>(self: &Arc<Self>, name: &str, look_up: impl FnOnce(Arc<str>) -> F) -> T
     where
         F: Future<Output = (T, Duration)> + Send + 'static,
@@ -125,7 +125,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// A look-up that takes a second and finds its own number, which may be believed for `lifetime`.
+    /// A look-up that takes a second and finds its own number, which is cached for `lifetime`.
     fn slow(number: &Cell<u32>, lifetime: Duration) -> impl Future<Output = (u32, Duration)> + Send + use<> {
         number.set(number.get() + 1);
         let found = number.get();

@@ -61,7 +61,7 @@ pub(super) fn round_robin(
     })
 }
 
-/// Nobody listens any more, or nobody needs to.
+/// The stream of lines was dropped, or the error was sent.
 struct Gone;
 
 struct Tell(mpsc::Sender<Message>);
