@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LEAVES: [&str; 5] = ["disk", "error", "hosts", "open_files", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 18] = [
+const MAY_KNOW: [(&str, &[&str]); 19] = [
     ("disk", &[]),
     ("error", &[]),
     ("hosts", &[]),
@@ -23,7 +23,8 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
     ("journal", &["item", "source::Trim"]),
     ("source", &["item", "journal"]),
     ("fetch", &["item"]),
-    ("sink", &["item"]),
+    ("output", &["item"]),
+    ("sink", &["item", "output"]),
     ("state", &["item", "journal", "schedule::HostState", "schedule::OpenCircuit", "source::Trim"]),
     (
         "pipeline",

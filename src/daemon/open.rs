@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::wrappers::SignalStream;
@@ -15,8 +16,9 @@ use crate::disk::{Disk, OutputPosition, RealDisk};
 use crate::error::{BoxError, Chain, Error};
 use crate::item::{DoneRanges, Identity};
 use crate::open_files;
+use crate::output::SavedPosition;
 use crate::pipeline::Parts;
-use crate::sink::{self, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style};
+use crate::sink::{self, Opened, Opening, SinkConfig, Style};
 use crate::source::{Durability, SavedState, Source, SourceConfig};
 use crate::state::{Checkpoint, Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -64,14 +66,14 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
     for sink in &config.sinks {
         let name = sink.name.as_deref();
         let known = state.map(|state| positions_of(sink, config, disk.as_ref(), state));
-        let kept = match known {
+        let saved = match known {
             None => SavedPosition::No,
             Some(None) => SavedPosition::New,
             Some(Some(positions)) => SavedPosition::Until(positions.clone()),
         };
-        let reopen = signal(SignalKind::user_defined1()).map(|asked| Reopen::at(SignalStream::new(asked)));
+        let reopen = signal(SignalKind::user_defined1()).map(|asked| SignalStream::new(asked).boxed());
         let reopen = reopen.map_err(|error| cannot_open("the sink", name, &error.into()))?;
-        let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), kept, reopen };
+        let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), saved, reopen };
         let opened = sink.component.open(opening).map_err(|error| cannot_open("the sink", name, &error))?;
         if let Some(note) = &opened.note {
             tracing::info!("{note}");

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use fetchd::disk::{Disk, Mark, OutputPosition};
 use fetchd::error::BoxError;
 use fetchd::item::{Identity, Record};
-use fetchd::sink::{
-    self, Body, Compress, Fsync, Jsonl, Next, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style, Wanted,
-};
+use fetchd::output::{Compress, Fsync, SavedPosition};
+use fetchd::sink::{self, Body, Jsonl, Next, Opened, Opening, SinkConfig, Style, Wanted};
 use fetchd::state::Checkpoint;
 use fetchd::units::Size;
+use futures::{StreamExt, stream};
 
 use super::ledger::OUTPUTS;
 use super::workload::Layout;
@@ -35,11 +35,11 @@ impl Outputs {
                 name: name.into(),
                 style: Style { body, epoch: jiff::Timestamp::UNIX_EPOCH },
                 disk: Arc::clone(disk),
-                kept: checkpoint
+                saved: checkpoint
                     .sinks
                     .get(name)
                     .map_or(SavedPosition::New, |positions| SavedPosition::Until(positions.clone())),
-                reopen: Reopen::never(),
+                reopen: stream::pending().boxed(),
             };
             outputs.push(SinkConfig::Jsonl(jsonl).open(opening)?);
         }
@@ -84,7 +84,10 @@ impl Outputs {
 
     pub fn switch(&mut self, next: Next) -> Result<(), BoxError> {
         for (output, _) in self.0.iter_mut().filter_map(Opened::core) {
-            output.switch(next)?;
+            match next {
+                Next::File => output.rotate()?,
+                Next::End => output.finish()?,
+            }
         }
         Ok(())
     }

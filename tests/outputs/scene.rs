@@ -8,7 +8,9 @@ use std::sync::Arc;
 use fetchd::disk::{Disk, OutputPosition, RealDisk};
 use fetchd::error::BoxError;
 use fetchd::item::Identity;
-use fetchd::sink::{self, Body, Jsonl, Opened, Opening, Reopen, SavedPosition, SinkConfig, Style};
+use fetchd::output::SavedPosition;
+use fetchd::sink::{self, Body, Jsonl, Opened, Opening, SinkConfig, Style};
+use futures::{StreamExt, stream};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -38,14 +40,14 @@ impl Scene {
         jsonl
     }
 
-    pub fn try_open(&self, jsonl: &Jsonl, kept: SavedPosition) -> Result<Opened, BoxError> {
+    pub fn try_open(&self, jsonl: &Jsonl, saved: SavedPosition) -> Result<Opened, BoxError> {
         let style = Style { body: Body::Auto, epoch: jiff::Timestamp::UNIX_EPOCH };
         let (name, disk) = (jsonl.path.to_string_lossy().into(), Arc::clone(&self.disk));
-        SinkConfig::Jsonl(jsonl.clone()).open(Opening { name, style, disk, kept, reopen: Reopen::never() })
+        SinkConfig::Jsonl(jsonl.clone()).open(Opening { name, style, disk, saved, reopen: stream::pending().boxed() })
     }
 
-    pub fn open(&self, jsonl: &Jsonl, kept: SavedPosition) -> Opened {
-        self.try_open(jsonl, kept).unwrap()
+    pub fn open(&self, jsonl: &Jsonl, saved: SavedPosition) -> Opened {
+        self.try_open(jsonl, saved).unwrap()
     }
 
     pub fn names(&self) -> Vec<String> {

@@ -3,27 +3,26 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
-use super::rotating_file::RotatingFile;
-use super::{Fsync, Open, Rotation};
+use super::Rotation;
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Record;
-use crate::sink::stream::Stream;
-use crate::sink::writer::Writer;
-use crate::sink::{Encoder, Next, Reopen, Sink};
+use crate::output::{Fsync, RotatingFile};
+use crate::sink::writer::{Put, Writer};
+use crate::sink::{Encoder, Next, Sink};
 
-/// Into regular files.
 pub(super) struct JsonlSink {
     path: PathBuf,
     writer: Writer<RotatingFile>,
     encoder: Encoder,
     fsync: Fsync,
     rotation: Rotation,
-    reopen: Reopen,
+    reopen: BoxStream<'static, ()>,
     state: State,
 }
 
@@ -38,21 +37,18 @@ struct State {
     is_asked: bool,
 }
 
-/// Into a FIFO or device.
-pub(super) struct StreamSink {
-    pub path: PathBuf,
-    pub writer: Writer<Stream>,
-    pub encoder: Encoder,
-}
-
 impl JsonlSink {
-    pub fn start(open: Open) -> io::Result<Self> {
-        let Open { output, encoder, rotation, reopen, .. } = open;
+    pub fn start(
+        output: RotatingFile,
+        encoder: Encoder,
+        rotation: Rotation,
+        reopen: BoxStream<'static, ()>,
+    ) -> io::Result<Box<dyn Sink>> {
         let length = output.length()?;
         let since = (length > 0).then(Instant::now);
-        let (path, fsync) = (output.path().to_owned(), output.fsync);
+        let (path, fsync) = (output.path().to_owned(), output.fsync());
         let state = State { length, since, is_asked: false };
-        Ok(Self { path, writer: Writer::new(output), encoder, fsync, rotation, reopen, state })
+        Ok(Box::new(Self { path, writer: Writer::new(output), encoder, fsync, rotation, reopen, state }))
     }
 
     /// When the file will have been written for long enough.
@@ -78,8 +74,11 @@ impl JsonlSink {
 
     async fn go_on(&mut self, next: Next) -> io::Result<()> {
         let switched = move |output: &mut RotatingFile| {
-            output.switch(next)?;
-            Ok((output.path().to_owned(), if next == Next::File { output.length()? } else { 0 }))
+            let length = match next {
+                Next::File => output.rotate().and_then(|()| output.length())?,
+                Next::End => output.finish().map(|()| 0)?,
+            };
+            Ok((output.path().to_owned(), length))
         };
         let (path, length) = self.writer.ask(switched).await?;
         self.path = path;
@@ -114,7 +113,7 @@ impl Sink for JsonlSink {
                 }
             };
             tokio::select! {
-                () = self.reopen.asked() => self.state.is_asked = true,
+                Some(()) = self.reopen.next() => self.state.is_asked = true,
                 () = over => {}
             }
         }
@@ -133,13 +132,9 @@ impl Sink for JsonlSink {
     }
 }
 
-impl Sink for StreamSink {
-    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
-        async move {
-            let written = self.writer.write(batch, &self.encoder).await;
-            written.map_err(|error| cannot("write to", &self.path, &error))
-        }
-        .boxed()
+impl Put for RotatingFile {
+    fn put(&mut self, text: &[u8]) -> io::Result<()> {
+        self.append(text)
     }
 }
 
