@@ -31,6 +31,7 @@ pub mod open_files;
 // From source to sink.
 pub mod fetch;
 pub mod journal;
+pub mod output;
 pub mod pipeline;
 pub mod schedule;
 pub mod sink;

@@ -12,9 +12,10 @@ use crate::disk::{Disk, OutputPosition, RealDisk};
 use crate::error::{BoxError, Chain, Error};
 use crate::item::{DoneRanges, Identity};
 use crate::open_files;
+use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
-use crate::sink::{self, Opened, Opening, SavedPosition, SinkConfig, Style};
+use crate::sink::{self, Opened, Opening, SinkConfig, Style};
 use crate::source::{Durability, SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -62,12 +63,12 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
     for sink in &config.sinks {
         let name = sink.name.as_deref();
         let known = state.map(|state| positions_of(sink, config, disk.as_ref(), state));
-        let kept = match known {
+        let saved = match known {
             None => SavedPosition::No,
             Some(None) => SavedPosition::New,
             Some(Some(positions)) => SavedPosition::Until(positions.clone()),
         };
-        let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), kept };
+        let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), saved };
         let opened = sink.component.open(opening).map_err(|error| cannot_open("the sink", name, &error))?;
         if let Some(note) = &opened.note {
             tracing::info!("{note}");

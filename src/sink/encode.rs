@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::json_writer::JsonWriter;
 use super::{Content, Wanted};
 use crate::item::{EchoInput, Hop, Outcome, Record, Response, Times, compact};
 
@@ -166,7 +165,7 @@ fn put_input(record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<(
 }
 
 /// A body as a record has it.
-pub(super) enum Shown<'a> {
+enum Shown<'a> {
     Nothing,
     Json(Box<RawValue>),
     Text(&'a str),
@@ -174,7 +173,7 @@ pub(super) enum Shown<'a> {
 }
 
 /// Shows a body of this type.
-pub(super) fn shown<'a>(data: &'a [u8], content_type: Option<&str>, body: Body) -> Shown<'a> {
+fn shown<'a>(data: &'a [u8], content_type: Option<&str>, body: Body) -> Shown<'a> {
     let text = match body {
         Body::None => return Shown::Nothing,
         Body::Base64 => None,
@@ -240,6 +239,44 @@ impl Serialize for Headers<'_> {
             }
         }
         map.end()
+    }
+}
+
+/// One JSON object that is written key by key to the end of a buffer.
+struct JsonWriter<'a> {
+    out: &'a mut Vec<u8>,
+    /// What goes before the next key.
+    before: u8,
+}
+
+impl<'a> JsonWriter<'a> {
+    /// Begins one.
+    fn begin(out: &'a mut Vec<u8>) -> Self {
+        Self { out, before: b'{' }
+    }
+
+    /// Writes a key that needs no escapes; its value, as JSON, is to be written next.
+    fn key(&mut self, key: &'static str) -> &mut Vec<u8> {
+        self.out.extend([self.before, b'"']);
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.before = b',';
+        self.out
+    }
+
+    /// Writes a key and its value.
+    fn put<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> serde_json::Result<()> {
+        serde_json::to_writer(self.key(key), value)
+    }
+
+    /// The same for a value that may be missing: then its key is, too.
+    fn put_some<T: Serialize>(&mut self, key: &'static str, value: Option<T>) -> serde_json::Result<()> {
+        value.map_or(Ok(()), |value| self.put(key, &value))
+    }
+
+    /// Ends the object, which has a key at least.
+    fn end(self) {
+        self.out.push(b'}');
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod derive;
 mod encode;
-mod json_writer;
 mod jsonl;
 mod opened;
 mod recover;
@@ -18,10 +17,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-pub use derive::Shows;
 pub use encode::{Body, Encoder, Style};
-pub use jsonl::{Compress, Fsync, Jsonl, RotatingFile, Tail};
-pub use opened::{Opened, Opening, SavedPosition};
+pub use jsonl::Jsonl;
+pub use opened::{Opened, Opening};
 pub use recover::recover;
 pub use stdout::Stdout;
 

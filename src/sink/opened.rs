@@ -3,12 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use super::jsonl::{Open, RotatingFile};
 use super::{Body, Encoder, Sink, Style};
 use crate::disk::{Disk, Mark, OutputPosition};
+use crate::output::{RotatingFile, SavedPosition, Tail};
 
 /// What a sink needs to be opened.
-#[derive(Debug)]
 pub struct Opening {
     /// Its name; empty when it has none.
     pub name: Arc<str>,
@@ -16,19 +15,8 @@ pub struct Opening {
     pub style: Style,
     /// Where files are.
     pub disk: Arc<dyn Disk>,
-    /// What is remembered of it.
-    pub kept: SavedPosition,
-}
-
-/// What a checkpoint remembers of a sink.
-#[derive(Clone, Debug)]
-pub enum SavedPosition {
-    /// There is no checkpoint.
-    No,
-    /// Nothing yet.
-    New,
-    /// The files of its output are accounted for until here.
-    Until(Vec<OutputPosition>),
+    /// What is remembered of its output.
+    pub saved: SavedPosition,
 }
 
 /// An open sink, and what there is to say about it.
@@ -42,21 +30,30 @@ enum Kind {
     /// What it takes cannot be read again.
     Stream(Box<dyn Sink>),
     /// It can.
-    File(Box<Open>),
+    File(Box<FileSink>),
 }
 
-/// The order in which sinks get records, so that no crash loses any: what cannot be read again comes first, and then what
-/// shows most, as the others' records can be made of its.
+/// A sink on an output.
+pub(super) struct FileSink {
+    /// Where records go.
+    pub output: RotatingFile,
+    /// What came after the last checkpoint.
+    pub tail: Tail,
+    pub encoder: Encoder,
+    /// Starts the thread that writes.
+    pub start: Box<dyn FnOnce(RotatingFile, Encoder) -> io::Result<Box<dyn Sink>> + Send>,
+}
+
+/// The order in which sinks get records, so that a kill costs as little as possible: what cannot be read again comes first,
+/// and then what shows bodies, as the records of those that do not can be made of its.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// What it takes cannot be read again.
     Stream,
-    /// It shows every byte of a body.
-    Bytes,
-    /// It shows JSON without its white space.
-    Json,
-    /// It shows nothing of a body.
-    Nothing,
+    /// It shows bodies.
+    Bodies,
+    /// It does not.
+    NoBodies,
 }
 
 impl Opened {
@@ -65,36 +62,35 @@ impl Opened {
         Self { note: None, kind: Kind::Stream(sink) }
     }
 
-    pub(super) fn file(open: Open, note: Option<String>) -> Self {
-        Self { note, kind: Kind::File(Box::new(open)) }
+    pub(super) fn file(sink: FileSink, note: Option<String>) -> Self {
+        Self { note, kind: Kind::File(Box::new(sink)) }
     }
 
-    pub(super) fn as_file(&mut self) -> Option<&mut Open> {
+    pub(super) fn as_file(&mut self) -> Option<&mut FileSink> {
         match &mut self.kind {
             Kind::Stream(_) => None,
-            Kind::File(open) => Some(open),
+            Kind::File(sink) => Some(sink),
         }
     }
 
     /// Its place among the sinks.
     pub fn rank(&self) -> Rank {
-        let Kind::File(open) = &self.kind else { return Rank::Stream };
-        match open.encoder.body() {
-            Body::Text | Body::Base64 => Rank::Bytes,
-            Body::Auto => Rank::Json,
-            Body::None => Rank::Nothing,
+        match &self.kind {
+            Kind::Stream(_) => Rank::Stream,
+            Kind::File(sink) if sink.encoder.body() == Body::None => Rank::NoBodies,
+            Kind::File(_) => Rank::Bodies,
         }
     }
 
-    /// Its core, and who makes text for it, for those who do without its thread; only where it is a file.
+    /// Its core, and the encoder of its records, for those who do without its thread; only where it is a file.
     pub fn core(&mut self) -> Option<(&mut RotatingFile, &Encoder)> {
-        self.as_file().map(|open| (&mut open.output, &open.encoder))
+        self.as_file().map(|sink| (&mut sink.output, &sink.encoder))
     }
 
     /// From where on its output is the log of what was done after the last checkpoint, by its name; nothing where that
     /// cannot be read again.
     pub fn log(&mut self) -> Option<(Arc<str>, Vec<OutputPosition>)> {
-        self.as_file().map(|open| (open.output.name(), open.tail.positions()))
+        self.as_file().map(|sink| (sink.output.name(), sink.tail.positions()))
     }
 
     /// Where its output ends; nothing where that cannot be read again.
@@ -102,7 +98,7 @@ impl Opened {
     /// # Errors
     /// What the system says.
     pub fn mark(&mut self) -> io::Result<Option<Mark>> {
-        self.as_file().map(|open| open.output.flush()).transpose()
+        self.as_file().map(|sink| sink.output.flush()).transpose()
     }
 
     /// Starts it. What was found in it is remembered by now.
@@ -112,7 +108,11 @@ impl Opened {
     pub fn start(self) -> io::Result<Box<dyn Sink>> {
         match self.kind {
             Kind::Stream(sink) => Ok(sink),
-            Kind::File(open) => open.start(),
+            Kind::File(sink) => {
+                let FileSink { mut output, encoder, start, .. } = *sink;
+                output.finish_old_files()?;
+                start(output, encoder)
+            }
         }
     }
 }

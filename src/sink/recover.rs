@@ -4,89 +4,100 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::derive::derive;
-use super::jsonl::{Open, RecordHead};
-use super::{Opened, Shows};
+use super::Opened;
+use super::derive::{derive, suffices};
+use super::opened::FileSink;
 use crate::error::BoxError;
 use crate::item::{Identity, Outcome};
+use crate::output::{BodyShown, RecordHead};
 
-/// A record, and where it was found.
-struct Found {
+/// A line that has a record.
+struct Recorded {
     outcome: Outcome,
-    /// By output, what it shows of the body and its number there.
-    places: Vec<Option<(Shows, usize)>>,
+    /// By output, its record there.
+    copies: Vec<Option<RecordCopy>>,
 }
 
-type All = BTreeMap<Identity, Found>;
+/// A record in one of the outputs.
+#[derive(Clone, Copy)]
+struct RecordCopy {
+    /// Its number in the tail.
+    number: usize,
+    body: BodyShown,
+}
 
-/// Makes the outputs agree on which lines are done, and says which. `is_pending` says whether a line is one of a durable
-/// source that is not known to be done; all other records are let be.
+type AllRecorded = BTreeMap<Identity, Recorded>;
+
+/// Makes the outputs agree on which lines are done, and returns these. `is_pending` says whether a line is one of a durable
+/// source that the checkpoint does not call done; all other records are let be.
 ///
-/// A record that an output lacks and wants is made of one that another has. If none shows enough for that, which takes a
-/// power cut, the line is not done: its records are taken back, and it is fetched again.
+/// A record that an output wants and lacks is copied from one that shows bodies the same way, or made of any other by
+/// leaving the body out. Where no output has such a record, the line is not done: its records are taken back, and it is
+/// fetched again.
 ///
 /// # Errors
-/// What the system says.
+/// When an output cannot be read or written.
 pub fn recover(sinks: &mut [Opened], is_pending: &dyn Fn(&Identity) -> bool) -> Result<Vec<Identity>, BoxError> {
-    let mut outputs: Vec<&mut Open> = sinks.iter_mut().filter_map(Opened::as_file).collect();
-    let mut all = gather(&outputs, is_pending);
-    let lost: HashSet<Identity> =
-        all.iter().filter(|(_, found)| !can_be_everywhere(found, &outputs)).map(|(id, _)| id.clone()).collect();
+    let mut sinks: Vec<&mut FileSink> = sinks.iter_mut().filter_map(Opened::as_file).collect();
+    let mut all = gather(&sinks, is_pending);
+    let lost: HashSet<&Identity> =
+        all.iter().filter(|(_, line)| !can_be_everywhere(line, &sinks)).map(|(id, _)| id).collect();
     if !lost.is_empty() {
-        let lost: HashSet<&Identity> = lost.iter().collect();
-        for Open { output, tail, .. } in &mut outputs {
-            tail.take_back(&lost, output)?;
+        for sink in &mut sinks {
+            sink.tail.take_back(&lost, &mut sink.output)?;
         }
-        all = gather(&outputs, is_pending);
+        all = gather(&sinks, is_pending);
     }
-    for found in all.values() {
-        complete(found, &mut outputs)?;
+    for line in all.values() {
+        complete(line, &mut sinks)?;
     }
-    for Open { output, .. } in outputs {
-        output.flush()?;
+    for sink in sinks {
+        sink.output.flush()?;
     }
     Ok(all.into_keys().collect())
 }
 
-/// Who has what.
-fn gather(outputs: &[&mut Open], is_pending: &dyn Fn(&Identity) -> bool) -> All {
-    let mut all = All::new();
-    for (number, open) in outputs.iter().enumerate() {
-        for (place, RecordHead { id, outcome, shows }) in open.tail.records().filter(|(_, told)| is_pending(&told.id)) {
-            let new = || Found { outcome: *outcome, places: vec![None; outputs.len()] };
-            let found = all.entry(id.clone()).or_insert_with(new);
-            found.places[number].get_or_insert((*shows, place));
+/// The lines that have records, and where these are.
+fn gather(sinks: &[&mut FileSink], is_pending: &dyn Fn(&Identity) -> bool) -> AllRecorded {
+    let mut all = AllRecorded::new();
+    for (output, sink) in sinks.iter().enumerate() {
+        for (number, RecordHead { id, outcome, body }) in sink.tail.records().filter(|(_, head)| is_pending(&head.id)) {
+            let new = || Recorded { outcome: *outcome, copies: vec![None; sinks.len()] };
+            let line = all.entry(id.clone()).or_insert_with(new);
+            line.copies[output].get_or_insert(RecordCopy { number, body: *body });
         }
     }
     all
 }
 
-/// The output that has a record from which that of the given one can be made.
-fn origin(found: &Found, of: &Open) -> Option<(usize, usize)> {
-    let body = of.encoder.body();
-    let mut places = found.places.iter().enumerate();
-    places.find_map(|(number, place)| place.filter(|(shows, _)| shows.suffices_for(body)).map(|(_, n)| (number, n)))
+/// The first output with a record that does for this one, and the record's number there.
+fn origin(line: &Recorded, to: &FileSink, sinks: &[&mut FileSink]) -> Option<(usize, usize)> {
+    let mut copies = line.copies.iter().enumerate();
+    copies.find_map(|(from, copy)| {
+        let RecordCopy { number, body } = (*copy)?;
+        suffices(body, sinks[from].encoder.body(), to.encoder.body()).then_some((from, number))
+    })
 }
 
-fn lacks(found: &Found, number: usize, open: &Open) -> bool {
-    found.places[number].is_none() && open.encoder.takes(found.outcome)
+fn lacks(line: &Recorded, output: usize, sink: &FileSink) -> bool {
+    line.copies[output].is_none() && sink.encoder.takes(line.outcome)
 }
 
-fn can_be_everywhere(found: &Found, outputs: &[&mut Open]) -> bool {
-    let mut all = outputs.iter().enumerate();
-    all.all(|(number, open)| !lacks(found, number, open) || origin(found, open).is_some())
+fn can_be_everywhere(line: &Recorded, sinks: &[&mut FileSink]) -> bool {
+    let mut all = sinks.iter().enumerate();
+    all.all(|(output, sink)| !lacks(line, output, sink) || origin(line, sink, sinks).is_some())
 }
 
 /// Appends a record to each output that wants and lacks it.
-fn complete(found: &Found, outputs: &mut [&mut Open]) -> Result<(), BoxError> {
-    for number in 0..outputs.len() {
-        let open = &outputs[number];
-        if lacks(found, number, open)
-            && let Some((from, place)) = origin(found, open)
+fn complete(line: &Recorded, sinks: &mut [&mut FileSink]) -> Result<(), BoxError> {
+    for output in 0..sinks.len() {
+        let sink = &sinks[output];
+        if lacks(line, output, sink)
+            && let Some((from, number)) = origin(line, sink, sinks)
         {
-            let body = open.encoder.body();
-            let line = derive(outputs[from].tail.text(place)?, body)?;
-            outputs[number].output.append(&line)?;
+            let body = sink.encoder.body();
+            let text = derive(sinks[from].tail.text(number)?, body)?;
+            sinks[output].output.append(&text)?;
         }
     }
     Ok(())

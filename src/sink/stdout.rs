@@ -6,17 +6,14 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use rustix::fs::{OFlags, fcntl_getfl};
 use serde::{Deserialize, Serialize};
 
-use super::stream::Stream;
-use super::writer::Writer;
-use super::{Body, Content, Encoder, Opened, Opening, Sink, SinkConfig, Target, Wanted};
+use super::stream::StreamSink;
+use super::{Body, Content, Encoder, Opened, Opening, SinkConfig, Target, Wanted};
 use crate::diagnostics::Section;
 use crate::error::BoxError;
-use crate::item::{Needs, Record};
+use crate::item::Needs;
 
 /// `[sink.NAME.stdout]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +44,7 @@ impl SinkConfig for Stdout {
             );
         }
         let encoder = Encoder::new(opening.style, self.records, self.body);
-        Ok(Opened::stream(Box::new(Open { writer: Writer::new(Stream(file)), encoder })))
+        Ok(Opened::stream(StreamSink::start("standard output".to_owned(), file, encoder)))
     }
 }
 
@@ -58,21 +55,4 @@ fn may_be_closed(file: &File) -> bool {
         Path::new("/dev/null").metadata().is_ok_and(|null| (found.dev(), found.ino()) == (null.dev(), null.ino()))
     });
     is_null && fcntl_getfl(file).is_ok_and(|flags| flags.contains(OFlags::RDWR))
-}
-
-struct Open {
-    writer: Writer<Stream>,
-    encoder: Encoder,
-}
-
-impl Sink for Open {
-    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
-        async move {
-            self.writer.write(batch, &self.encoder).await.map_err(|error| match error.kind() {
-                io::ErrorKind::BrokenPipe => "standard output was closed by its reader".into(),
-                _ => format!("cannot write to standard output: {error}").into(),
-            })
-        }
-        .boxed()
-    }
 }

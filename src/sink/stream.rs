@@ -3,12 +3,43 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::writer::Put;
+use super::writer::{Put, Writer};
+use super::{Encoder, Sink};
+use crate::error::BoxError;
+use crate::item::Record;
 
-#[derive(Debug)]
-pub(super) struct Stream(pub File);
+/// The sink of a stream.
+pub(super) struct StreamSink {
+    /// The stream, for messages.
+    name: String,
+    writer: Writer<Stream>,
+    encoder: Encoder,
+}
+
+struct Stream(File);
+
+impl StreamSink {
+    pub fn start(name: String, file: File, encoder: Encoder) -> Box<dyn Sink> {
+        Box::new(Self { name, writer: Writer::new(Stream(file)), encoder })
+    }
+}
+
+impl Sink for StreamSink {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
+        async move {
+            let name = &self.name;
+            self.writer.write(batch, &self.encoder).await.map_err(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe => format!("{name} was closed by its reader").into(),
+                _ => format!("cannot write to {name}: {error}").into(),
+            })
+        }
+        .boxed()
+    }
+}
 
 impl Put for Stream {
     /// Like `Write::write_all`, and waits for a pipe that someone made non-blocking.

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use fetchd::disk::{Disk, Mark, OutputPosition};
 use fetchd::error::BoxError;
 use fetchd::item::{Identity, Record};
-use fetchd::sink::{
-    self, Body, Compress, Content, Fsync, Jsonl, Next, Opened, Opening, SavedPosition, SinkConfig, Style, Wanted,
-};
+use fetchd::output::{Compress, Fsync, SavedPosition};
+use fetchd::sink::{self, Body, Content, Jsonl, Next, Opened, Opening, SinkConfig, Style, Wanted};
 use fetchd::state::Checkpoint;
 use fetchd::units::Size;
 
@@ -35,7 +34,7 @@ impl Outputs {
                 name: name.into(),
                 style: Style { content: Content { body, ..Content::default() }, epoch: jiff::Timestamp::UNIX_EPOCH },
                 disk: Arc::clone(disk),
-                kept: checkpoint
+                saved: checkpoint
                     .sinks
                     .get(name)
                     .map_or(SavedPosition::New, |positions| SavedPosition::Until(positions.clone())),
@@ -83,7 +82,10 @@ impl Outputs {
 
     pub fn switch(&mut self, next: Next) -> Result<(), BoxError> {
         for (output, _) in self.0.iter_mut().filter_map(Opened::core) {
-            output.switch(next)?;
+            match next {
+                Next::File => output.rotate()?,
+                Next::End => output.finish()?,
+            }
         }
         Ok(())
     }

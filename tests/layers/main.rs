@@ -16,7 +16,7 @@ use paths::{Named, code, module_of, paths_from, repository, sources};
 const LEAVES: [&str; 7] = ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 20] = [
+const MAY_KNOW: [(&str, &[&str]); 21] = [
     ("diagnostics", &[]),
     ("registry", &[]),
     ("disk", &[]),
@@ -30,7 +30,8 @@ const MAY_KNOW: [(&str, &[&str]); 20] = [
     ("journal", &["item"]),
     ("source", &["item", "journal"]),
     ("fetch", &["item"]),
-    ("sink", &["item"]),
+    ("output", &["item"]),
+    ("sink", &["item", "output"]),
     ("state", &["item", "journal", "schedule::HostState", "schedule::OpenCircuit"]),
     (
         "pipeline",

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use fetchd::sink::{Compress, SavedPosition};
+use fetchd::output::{Compress, SavedPosition};
 
 use crate::scene::{Scene, append, flush, record, seqs};
 use crate::tampered::{Tamper, Tampered};

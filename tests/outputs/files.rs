@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fetchd::sink::{Compress, Fsync, Next, SavedPosition};
+use fetchd::output::{Compress, Fsync, SavedPosition};
 use fetchd::units::Size;
 
 use crate::scene::{Scene, append, flush, record, recover, seqs};
@@ -17,11 +17,11 @@ fn finished_files_have_numbers_and_a_growing_one_says_so() {
             append(&mut opened, &record(run * 2 + seq));
             flush(&mut opened);
             if seq == 1 {
-                opened.core().unwrap().0.switch(Next::File).unwrap();
+                opened.core().unwrap().0.rotate().unwrap();
             }
         }
         if run == 1 {
-            opened.core().unwrap().0.switch(Next::End).unwrap();
+            opened.core().unwrap().0.finish().unwrap();
         }
     }
     // The first run was killed, and the second went on in its last file.
@@ -36,9 +36,9 @@ fn a_file_without_records_is_not_finished_but_removed() {
     let sink = scene.sink("out", |jsonl| jsonl.compress = Compress::Gzip);
     let mut opened = scene.open(&sink, SavedPosition::No);
     assert_eq!(scene.names(), ["out-000001.gz.part"]);
-    opened.core().unwrap().0.switch(Next::File).unwrap();
+    opened.core().unwrap().0.rotate().unwrap();
     assert_eq!(scene.names(), ["out-000001.gz.part"]);
-    opened.core().unwrap().0.switch(Next::End).unwrap();
+    opened.core().unwrap().0.finish().unwrap();
     assert_eq!(scene.names(), [""; 0]);
 }
 
@@ -49,7 +49,7 @@ fn numbers_are_not_used_again_when_their_files_were_taken_away() {
     let mut opened = scene.open(&sink, SavedPosition::New);
     append(&mut opened, &record(1));
     let position = flush(&mut opened);
-    opened.core().unwrap().0.switch(Next::End).unwrap();
+    opened.core().unwrap().0.finish().unwrap();
     drop(opened);
     fs::remove_file(scene.path("out-000001.jsonl.zst")).unwrap();
     let _next = scene.open(&sink, SavedPosition::Until(vec![position]));
@@ -129,11 +129,11 @@ fn a_path_that_is_opened_anew_may_be_another_file() {
     let scene = Scene::new();
     let mut opened = scene.open(&scene.sink("out", |jsonl| jsonl.fsync = Fsync::Never), SavedPosition::No);
     append(&mut opened, &record(1));
-    opened.core().unwrap().0.switch(Next::File).unwrap();
+    opened.core().unwrap().0.rotate().unwrap();
     append(&mut opened, &record(2));
     fs::rename(scene.path("out"), scene.path("out.1")).unwrap();
     append(&mut opened, &record(3));
-    opened.core().unwrap().0.switch(Next::File).unwrap();
+    opened.core().unwrap().0.rotate().unwrap();
     append(&mut opened, &record(4));
     assert_eq!((seqs(&scene.text("out.1")), seqs(&scene.text("out"))), (vec![1, 2, 3], vec![4]));
 }

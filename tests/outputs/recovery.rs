@@ -3,7 +3,8 @@
 use std::fs;
 
 use fetchd::disk::OutputPosition;
-use fetchd::sink::{Body, Compress, Fsync, Jsonl, Opened, SavedPosition, Wanted};
+use fetchd::output::{Compress, Fsync, SavedPosition};
+use fetchd::sink::{Body, Jsonl, Opened, Wanted};
 
 use crate::scene::{Scene, append, bare, flush, record, recover, seqs};
 

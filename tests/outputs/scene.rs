@@ -8,7 +8,8 @@ use std::sync::Arc;
 use fetchd::disk::{Disk, OutputPosition, RealDisk};
 use fetchd::error::BoxError;
 use fetchd::item::Identity;
-use fetchd::sink::{self, Body, Content, Jsonl, Opened, Opening, SavedPosition, SinkConfig, Style};
+use fetchd::output::SavedPosition;
+use fetchd::sink::{self, Body, Content, Jsonl, Opened, Opening, SinkConfig, Style};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -38,15 +39,15 @@ impl Scene {
         jsonl
     }
 
-    pub fn try_open(&self, jsonl: &Jsonl, kept: SavedPosition) -> Result<Opened, BoxError> {
+    pub fn try_open(&self, jsonl: &Jsonl, saved: SavedPosition) -> Result<Opened, BoxError> {
         let style =
             Style { content: Content { body: Body::Auto, ..Content::default() }, epoch: jiff::Timestamp::UNIX_EPOCH };
         let (name, disk) = (jsonl.path.to_string_lossy().into(), Arc::clone(&self.disk));
-        jsonl.open(Opening { name, style, disk, kept })
+        jsonl.open(Opening { name, style, disk, saved })
     }
 
-    pub fn open(&self, jsonl: &Jsonl, kept: SavedPosition) -> Opened {
-        self.try_open(jsonl, kept).unwrap()
+    pub fn open(&self, jsonl: &Jsonl, saved: SavedPosition) -> Opened {
+        self.try_open(jsonl, saved).unwrap()
     }
 
     pub fn names(&self) -> Vec<String> {

@@ -1,42 +1,28 @@
-//! The sink `jsonl`: records as JSON lines, appended to a file that is locked while the run lasts.
+//! The sink `jsonl`: records as JSON lines, in an output that is locked while the run lasts.
 //!
-//! `rotating_file` writes the files, `sink` is the [`Sink`] around it, `tail` reads the end of an output after a restart.
+//! `reader` reads them back after a restart; `sink` is the [`Sink`](super::Sink) around the output.
 
-mod cursor;
-mod file_names;
-mod frames;
-mod fsync_policy;
-mod open;
-mod repair;
-mod rotating_file;
-mod scan;
+mod reader;
 mod sink;
-mod tail;
 
 use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use frames::Compress;
-pub use rotating_file::RotatingFile;
-pub use scan::RecordHead;
-#[cfg(test)]
-pub use scan::head_of;
-pub use tail::Tail;
-
-use self::file_names::FileNames;
-use self::rotating_file::Files;
-use self::sink::{JsonlSink, StreamSink};
-use super::stream::Stream;
-use super::writer::Writer;
-use super::{Body, Content, Encoder, Opened, Opening, Sink, SinkConfig, Target, Wanted};
+pub(super) use self::reader::JsonLines;
+use self::sink::JsonlSink;
+use super::opened::FileSink;
+use super::stream::StreamSink;
+use super::{Body, Content, Encoder, Opened, Opening, SinkConfig, Target, Wanted};
 use crate::diagnostics::Section;
-use crate::disk::{Disk, FileId, Mode};
+use crate::disk::{Disk, FileId};
 use crate::error::{AtPath, BoxError};
 use crate::item::Needs;
+use crate::output::{Compress, Files, Fsync, OpenedOutput, OutputSettings};
 use crate::units::{Size, Span};
 
 /// `[sink.NAME.jsonl]`
@@ -62,29 +48,6 @@ pub struct Jsonl {
     pub fsync: Fsync,
 }
 
-/// When records are made to last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Fsync {
-    /// Before something relies on them: a checkpoint, or the final name of a file.
-    #[default]
-    Commit,
-    /// After every batch.
-    Batch,
-    /// When the system does it: they survive this process, but perhaps not the machine.
-    Never,
-}
-
-/// An open output before its run: what earlier ones left can be read.
-pub struct Open {
-    /// Where records go.
-    pub(super) output: RotatingFile,
-    /// What came after the last checkpoint.
-    pub(super) tail: Tail,
-    pub(super) encoder: Encoder,
-    rotation: Rotation,
-}
-
 /// When a file is finished.
 #[derive(Clone, Copy, Debug)]
 struct Rotation {
@@ -103,7 +66,7 @@ impl Jsonl {
     /// One file, or several with numbers: a compressed file that goes on growing under its final name would look finished.
     fn files(&self) -> Files {
         let is_one = self.rotate_size.is_none() && self.rotate_every.is_none() && self.compress == Compress::None;
-        if is_one { Files::One(self.path.clone()) } else { Files::Numbered(FileNames::like(&self.path), self.compress) }
+        if is_one { Files::One(self.path.clone()) } else { Files::numbered(&self.path, self.compress) }
     }
 }
 
@@ -134,22 +97,11 @@ impl SinkConfig for Jsonl {
     }
 
     fn paths(&self) -> Vec<PathBuf> {
-        match self.files() {
-            Files::One(path) => vec![path],
-            Files::Numbered(names, compress) => names.to_come(compress),
-        }
+        self.files().to_come()
     }
 
     fn has_file(&self, disk: &dyn Disk, file: FileId) -> bool {
-        let paths = match self.files() {
-            Files::One(path) => vec![path],
-            Files::Numbered(names, _) => {
-                names.list(disk).unwrap_or_default().into_iter().map(|numbered| numbered.path).collect()
-            }
-        };
-        // What cannot be opened is reported when it is opened to be written.
-        let is_it = |path: &PathBuf| path.is_file() && disk.open(path, Mode::Read).is_ok_and(|f| f.id() == file);
-        paths.iter().any(is_it)
+        self.files().has(disk, file)
     }
 
     fn needs(&self, output: &Content) -> Needs {
@@ -167,26 +119,18 @@ impl SinkConfig for Jsonl {
             // A FIFO or device: nothing to lock, to count or to repair.
             let file = OpenOptions::new().append(true).open(&self.path);
             let file = file.map_err(|error| AtPath::new(&self.path, error))?;
-            let sink = StreamSink { path: self.path.clone(), writer: Writer::new(Stream(file)), encoder };
-            return Ok(Opened::stream(Box::new(sink)));
+            return Ok(Opened::stream(StreamSink::start(self.path.display().to_string(), file, encoder)));
         }
-        let open::OpenedOutput { output, tail, note } = open::open(self, &opening)?;
+        let Opening { name, disk, saved, .. } = opening;
+        let (path, files, fsync) = (self.path.clone(), self.files(), self.fsync);
+        let settings = OutputSettings { sink: name, path, files, fsync, disk, saved, reader: Arc::new(JsonLines) };
+        let OpenedOutput { output, tail, note } = settings.open()?;
         let rotation = Rotation { size: self.rotate_size.map(|size| size.0), every: self.rotate_every.map(|s| s.0) };
-        Ok(Opened::file(Open { output, tail, encoder, rotation }, note))
+        let start = Box::new(move |output, encoder| JsonlSink::start(output, encoder, rotation));
+        Ok(Opened::file(FileSink { output, tail, encoder, start }, note))
     }
 }
 
 fn no_file() -> io::Error {
     io::Error::other("it is no regular file, so it cannot be rotated or compressed")
-}
-
-impl Open {
-    /// Starts the thread that writes.
-    ///
-    /// # Errors
-    /// What the system says of the files.
-    pub(super) fn start(mut self) -> io::Result<Box<dyn Sink>> {
-        self.output.finish_old_files()?;
-        Ok(Box::new(JsonlSink::start(self)?))
-    }
 }

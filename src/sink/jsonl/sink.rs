@@ -7,16 +7,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
-use super::rotating_file::RotatingFile;
-use super::{Fsync, Open, Rotation};
+use super::Rotation;
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Record;
-use crate::sink::stream::Stream;
-use crate::sink::writer::Writer;
+use crate::output::{Fsync, RotatingFile};
+use crate::sink::writer::{Put, Writer};
 use crate::sink::{Encoder, Next, Sink};
 
-/// Into regular files.
 pub(super) struct JsonlSink {
     path: PathBuf,
     writer: Writer<RotatingFile>,
@@ -37,21 +35,13 @@ struct State {
     is_asked: bool,
 }
 
-/// Into a FIFO or device.
-pub(super) struct StreamSink {
-    pub path: PathBuf,
-    pub writer: Writer<Stream>,
-    pub encoder: Encoder,
-}
-
 impl JsonlSink {
-    pub fn start(open: Open) -> io::Result<Self> {
-        let Open { output, encoder, rotation, .. } = open;
+    pub fn start(output: RotatingFile, encoder: Encoder, rotation: Rotation) -> io::Result<Box<dyn Sink>> {
         let length = output.length()?;
         let since = (length > 0).then(Instant::now);
-        let (path, fsync) = (output.path().to_owned(), output.fsync);
+        let (path, fsync) = (output.path().to_owned(), output.fsync());
         let state = State { length, since, is_asked: false };
-        Ok(Self { path, writer: Writer::new(output), encoder, fsync, rotation, state })
+        Ok(Box::new(Self { path, writer: Writer::new(output), encoder, fsync, rotation, state }))
     }
 
     /// When the file will have been written for long enough.
@@ -77,8 +67,11 @@ impl JsonlSink {
 
     async fn go_on(&mut self, next: Next) -> io::Result<()> {
         let switched = move |output: &mut RotatingFile| {
-            output.switch(next)?;
-            Ok((output.path().to_owned(), if next == Next::File { output.length()? } else { 0 }))
+            let length = match next {
+                Next::File => output.rotate().and_then(|()| output.length())?,
+                Next::End => output.finish().map(|()| 0)?,
+            };
+            Ok((output.path().to_owned(), length))
         };
         let (path, length) = self.writer.ask(switched).await?;
         self.path = path;
@@ -129,13 +122,9 @@ impl Sink for JsonlSink {
     }
 }
 
-impl Sink for StreamSink {
-    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
-        async move {
-            let written = self.writer.write(batch, &self.encoder).await;
-            written.map_err(|error| cannot("write to", &self.path, &error))
-        }
-        .boxed()
+impl Put for RotatingFile {
+    fn put(&mut self, text: &[u8]) -> io::Result<()> {
+        self.append(text)
     }
 }
 

@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
-use super::RotatingFile;
-use super::frames::Compress;
 use super::repair::cut;
-use super::scan::{self, GONE, RecordHead, ScannedRecord, TextRange};
+use super::scan::{self, ScannedRecord, TextRange, changed};
+use super::{Compress, RecordHead, RecordReader, RotatingFile};
 use crate::disk::{DiskFile, OutputPosition, SyncPoint};
 use crate::item::Identity;
 
@@ -16,7 +15,7 @@ use crate::item::Identity;
 pub struct Tail {
     /// The files that it is in, in their order; the last is the one that is written.
     file_tails: Vec<TailFile>,
-    /// The lines in it, each with the number of its file.
+    /// The records in it, each with the number of its file.
     found: Vec<(usize, ScannedRecord)>,
     /// The frame whose text was read last: its other records are asked for next.
     frame: Option<(usize, u64, Vec<u8>)>,
@@ -38,11 +37,12 @@ impl Tail {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn read(file_tails: Vec<TailFile>) -> io::Result<Self> {
+    pub(super) fn read(file_tails: Vec<TailFile>, reader: &dyn RecordReader) -> io::Result<Self> {
         let mut tail = Self { file_tails, found: Vec::new(), frame: None, torn: 0 };
         for (number, file_tail) in tail.file_tails.iter().enumerate() {
             let (file, found) = (file_tail.file.as_ref(), &mut tail.found);
-            let end = scan::read(file, file_tail.compress, file_tail.from, |line| found.push((number, line)))?;
+            let end =
+                scan::read(file, file_tail.compress, reader, file_tail.from, |record| found.push((number, record)))?;
             tail.torn += cut(file, end)?;
         }
         Ok(tail)
@@ -71,7 +71,7 @@ impl Tail {
         self.file_tails.iter().map(position).collect()
     }
 
-    /// How many lines are in it.
+    /// How many records are in it.
     pub fn len(&self) -> usize {
         self.found.len()
     }
@@ -82,26 +82,26 @@ impl Tail {
     }
 
     /// The records in it, with their numbers.
-    pub(in crate::sink) fn records(&self) -> impl Iterator<Item = (usize, &RecordHead)> {
-        self.found.iter().enumerate().filter_map(|(n, (_, found))| Some((n, found.record.as_ref()?)))
+    pub fn records(&self) -> impl Iterator<Item = (usize, &RecordHead)> {
+        self.found.iter().enumerate().filter_map(|(n, (_, found))| Some((n, found.head.as_ref()?)))
     }
 
     /// The text of a record.
     ///
     /// # Errors
     /// When it cannot be read any more.
-    pub(in crate::sink) fn text(&mut self, number: usize) -> io::Result<&[u8]> {
+    pub fn text(&mut self, number: usize) -> io::Result<&[u8]> {
         let (file_tail, ScannedRecord { place, .. }) = &self.found[number];
-        let is_it = |(of, start, _): &(usize, u64, Vec<u8>)| of == file_tail && *start == place.frame.start;
+        let is_it = |(of, start, _): &(usize, u64, Vec<u8>)| of == file_tail && *start == place.frames.start;
         let text = match self.frame.take().filter(is_it) {
             Some((.., text)) => text,
             None => {
                 let TailFile { file, compress, .. } = &self.file_tails[*file_tail];
-                scan::frame(file.as_ref(), *compress, place.frame.start)?
+                scan::text_of(file.as_ref(), *compress, &place.frames)?
             }
         };
-        let (.., text) = self.frame.insert((*file_tail, place.frame.start, text));
-        text.get(place.text.clone()).ok_or_else(|| io::Error::other(GONE))
+        let (.., text) = self.frame.insert((*file_tail, place.frames.start, text));
+        text.get(place.text.clone()).ok_or_else(changed)
     }
 
     /// Takes records back: their lines are not done. What comes after the first of them is written again without them.
@@ -111,18 +111,18 @@ impl Tail {
     ///
     /// # Errors
     /// What the system says.
-    pub(in crate::sink) fn take_back(&mut self, ids: &HashSet<&Identity>, output: &mut RotatingFile) -> io::Result<()> {
-        let is_wrong = |found: &ScannedRecord| found.record.as_ref().is_some_and(|head| ids.contains(&head.id));
-        let Some((first, ScannedRecord { place: TextRange { frame, .. }, .. })) =
+    pub fn take_back(&mut self, ids: &HashSet<&Identity>, output: &mut RotatingFile) -> io::Result<()> {
+        let is_wrong = |found: &ScannedRecord| found.head.as_ref().is_some_and(|head| ids.contains(&head.id));
+        let Some((first, ScannedRecord { place: TextRange { frames, .. }, .. })) =
             self.found.iter().find(|(_, f)| is_wrong(f))
         else {
             return Ok(());
         };
-        let (first, start) = (*first, frame.start);
+        let (first, start) = (*first, frames.start);
         let mut kept = Vec::new();
         for number in 0..self.found.len() {
             let (file_tail, found) = &self.found[number];
-            let is_behind = (*file_tail, found.place.frame.start) >= (first, start);
+            let is_behind = (*file_tail, found.place.frames.start) >= (first, start);
             if is_behind && !is_wrong(found) {
                 kept.extend_from_slice(self.text(number)?);
             }
@@ -132,7 +132,7 @@ impl Tail {
         }
         output.append(&kept)?;
         output.flush()?;
-        *self = Self::read(std::mem::take(&mut self.file_tails))?;
+        *self = Self::read(std::mem::take(&mut self.file_tails), output.reader.as_ref())?;
         Ok(())
     }
 }

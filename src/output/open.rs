@@ -5,20 +5,52 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file_names::{FileNames, NumberedFile, Stage, dir_of};
-use super::frames::Compress;
 use super::repair::{Before, repair};
-use super::rotating_file::{ActiveFile, Files, NamesLast, RotatingFile};
+use super::rotating_file::{ActiveFile, NamesLast, RotatingFile};
 use super::tail::{Tail, TailFile};
-use super::{Fsync, Jsonl, fsync_policy};
+use super::{Compress, Files, Fsync, RecordReader};
 use crate::disk::{Disk, Mode, OutputPosition};
 use crate::error::{AtPath, BoxError};
-use crate::sink::{Opening, SavedPosition};
 use crate::units::counted;
 
+/// An output as its sink describes it.
+#[derive(Debug)]
+pub struct OutputSettings {
+    /// The sink's name, which marks carry.
+    pub sink: Arc<str>,
+    /// The path in the configuration.
+    pub path: PathBuf,
+    /// Its files.
+    pub files: Files,
+    /// When records are made to last.
+    pub fsync: Fsync,
+    /// Where files are.
+    pub disk: Arc<dyn Disk>,
+    /// What is remembered of it.
+    pub saved: SavedPosition,
+    /// Reads its records back.
+    pub reader: Arc<dyn RecordReader>,
+}
+
+/// What a checkpoint remembers of an output.
+#[derive(Clone, Debug)]
+pub enum SavedPosition {
+    /// There is no checkpoint.
+    No,
+    /// Nothing yet.
+    New,
+    /// Its files are accounted for until here.
+    Until(Vec<OutputPosition>),
+}
+
 /// An output that was opened, and what was in it.
-pub(super) struct OpenedOutput {
+#[derive(Debug)]
+pub struct OpenedOutput {
+    /// Where records go.
     pub output: RotatingFile,
+    /// What came after the last checkpoint.
     pub tail: Tail,
+    /// A sentence for the person who started the run.
     pub note: Option<String>,
 }
 
@@ -27,79 +59,99 @@ struct Opener<'a> {
     disk: &'a dyn Disk,
     path: &'a Path,
     fsync: Fsync,
+    reader: &'a dyn RecordReader,
     /// What is remembered.
     positions: &'a [OutputPosition],
 }
 
-pub(super) fn open(jsonl: &Jsonl, opening: &Opening) -> Result<OpenedOutput, BoxError> {
-    let positions: &[OutputPosition] = match &opening.kept {
-        SavedPosition::Until(positions) => positions,
-        SavedPosition::No | SavedPosition::New => &[],
-    };
-    let (disk, path) = (opening.disk.as_ref(), jsonl.path.as_path());
-    let opener = Opener { disk, path, fsync: jsonl.fsync, positions };
-    let files = jsonl.files();
-    let (active, unfinished, tail, note) = match &files {
-        Files::One(_) => opener.one().map(|(active, tail, note)| (active, Vec::new(), tail, note)),
-        Files::Numbered(names, compress) => opener.numbered(names, *compress),
+impl OutputSettings {
+    /// Opens and locks the output, repairs what a killed process left unfinished, and reads what lies behind the position.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read, or another process writes to it.
+    pub fn open(self) -> Result<OpenedOutput, BoxError> {
+        let at = |path: &Path, error| AtPath::new(path, error);
+        let positions: &[OutputPosition] = match &self.saved {
+            SavedPosition::Until(positions) => positions,
+            SavedPosition::No | SavedPosition::New => &[],
+        };
+        let (disk, reader) = (self.disk.as_ref(), self.reader.as_ref());
+        let opener = Opener { disk, path: &self.path, fsync: self.fsync, reader, positions };
+        let found = match &self.files {
+            Files::One(_) => opener.one(),
+            Files::Numbered(names, compress) => opener.numbered(names, *compress),
+        };
+        let Found { active, unfinished, mut tail, note } = found.map_err(|error| at(&self.path, error))?;
+        let output = RotatingFile {
+            names_last: self.names_last(),
+            disk: self.disk,
+            sink: self.sink,
+            reader: self.reader,
+            files: self.files,
+            fsync: self.fsync,
+            active,
+            unfinished,
+            text: Vec::new(),
+        };
+        let done = output.sync_names().and_then(|()| tail.go_on(&output));
+        done.map_err(|error| at(output.path(), error))?;
+        Ok(OpenedOutput { output, tail, note })
     }
-    .map_err(|error| AtPath::new(&jsonl.path, error))?;
-    let names_last = NamesLast::of(&opening.kept, jsonl.fsync, &files);
-    let output = RotatingFile {
-        disk: Arc::clone(&opening.disk),
-        sink: Arc::clone(&opening.name),
-        files,
-        fsync: jsonl.fsync,
-        names_last,
-        active,
-        unfinished,
-        text: Vec::new(),
-    };
-    let mut tail = tail;
-    let done = output.sync_names().and_then(|()| tail.go_on(&output));
-    done.map_err(|error| AtPath::new(output.path(), error))?;
-    Ok(OpenedOutput { output, tail, note })
+
+    fn names_last(&self) -> NamesLast {
+        match (self.fsync, &self.saved, &self.files) {
+            (Fsync::Never, ..) | (_, SavedPosition::No, Files::One(_)) => NamesLast::No,
+            (_, SavedPosition::No, Files::Numbered(..)) => NamesLast::ForReaders,
+            (_, SavedPosition::New | SavedPosition::Until(_), _) => NamesLast::ForCheckpoint,
+        }
+    }
 }
 
-/// The file that grows, those that a killed process could not finish, what is in them, and what there is to say.
-type Opened = (ActiveFile, Vec<ActiveFile>, Tail, Option<String>);
+/// The files of an output, and what is in them.
+struct Found {
+    active: ActiveFile,
+    /// Files that a killed process could not finish.
+    unfinished: Vec<ActiveFile>,
+    tail: Tail,
+    note: Option<String>,
+}
 
 impl Opener<'_> {
     /// One file, which may have got another name since.
-    fn one(&self) -> io::Result<(ActiveFile, Tail, Option<String>)> {
+    fn one(&self) -> io::Result<Found> {
         let active = ActiveFile::open(self.disk, self.path, 0, Compress::None, self.fsync)?;
         let file_tails = self.remembered(Some(&active))?;
         let before = self.repair_others(std::slice::from_ref(&active), &file_tails)?;
-        let tail = Tail::read(file_tails)?;
+        let tail = Tail::read(file_tails, self.reader)?;
         let note = note(self.path, &tail).or_else(|| before.note(self.path));
-        Ok((active, tail, note))
+        Ok(Found { active, unfinished: Vec::new(), tail, note })
     }
 
     /// Files with numbers, of which the last may not be finished.
-    fn numbered(&self, names: &FileNames, compress: Compress) -> io::Result<Opened> {
+    fn numbered(&self, names: &FileNames, compress: Compress) -> io::Result<Found> {
         let files = names.list(self.disk)?;
-        let mut active = Vec::new();
+        let mut unfinished = Vec::new();
         for file in files.iter().filter(|file| file.stage == Stage::Active) {
             let NumberedFile { path, number, compress, .. } = file;
-            active.push(ActiveFile::open(self.disk, path, *number, *compress, self.fsync)?);
+            unfinished.push(ActiveFile::open(self.disk, path, *number, *compress, self.fsync)?);
         }
-        if let Some(last) = active.last() {
+        if let Some(last) = unfinished.last() {
             self.be_alone(names, last)?;
         }
         let file_tails = self.remembered(None)?;
-        let before = self.repair_others(&active, &file_tails)?;
-        let tail = Tail::read(file_tails)?;
-        let last = active.pop_if(|last| last.compress == compress && files.iter().all(|f| f.number <= last.number));
-        if let Some(last) = last {
-            let note = note(&last.path, &tail).or_else(|| before.note(&last.path));
-            return Ok((last, active, tail, note));
+        let before = self.repair_others(&unfinished, &file_tails)?;
+        let tail = Tail::read(file_tails, self.reader)?;
+        let last = unfinished.pop_if(|last| last.compress == compress && files.iter().all(|f| f.number <= last.number));
+        if let Some(active) = last {
+            let note = note(&active.path, &tail).or_else(|| before.note(&active.path));
+            return Ok(Found { active, unfinished, tail, note });
         }
         let number = files.last().map_or(0, |file| file.number).max(self.used()) + 1;
         let path = names.path(number, compress, Stage::Active);
-        let new = ActiveFile::open(self.disk, &path, number, compress, self.fsync)?;
-        self.be_alone(names, &new)?;
+        let active = ActiveFile::open(self.disk, &path, number, compress, self.fsync)?;
+        self.be_alone(names, &active)?;
         let note = note(&path, &tail);
-        Ok((new, active, tail, note))
+        Ok(Found { active, unfinished, tail, note })
     }
 
     /// The last number that was used. It is not used again, even when its file was taken away; an empty one is as good as
@@ -127,7 +179,7 @@ impl Opener<'_> {
         let mut before = Before::default();
         for ActiveFile { file, compress, .. } in active {
             if tail.iter().all(|file_tail| file_tail.file.id() != file.id()) {
-                before = repair(file.as_ref(), *compress)?;
+                before = repair(file.as_ref(), *compress, self.reader)?;
             }
         }
         Ok(before)
@@ -155,7 +207,7 @@ impl Opener<'_> {
 
     /// A file from its position on, unless that is of no use.
     fn file_tail(&self, path: &Path, position: &OutputPosition) -> io::Result<Option<TailFile>> {
-        let file = fsync_policy::apply(self.disk.open(path, Mode::Append)?, self.fsync);
+        let file = self.fsync.apply(self.disk.open(path, Mode::Append)?);
         let (number, compress, from) = (position.number, compress_of(self.path, path), position.length);
         let file_tail = TailFile { file, number, compress, from };
         if reaches(&file_tail)? {

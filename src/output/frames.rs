@@ -7,7 +7,7 @@ use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use super::cursor::Cursor;
+use crate::disk::DiskFile;
 
 /// How an output is compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +23,10 @@ pub enum Compress {
 }
 
 /// What comes next in a file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// One frame, with this text.
-    Whole(Vec<u8>),
+    /// One frame.
+    Whole,
     /// Something that is no frame, or not all of one.
     Torn,
     /// Nothing.
@@ -67,43 +67,96 @@ impl Compress {
         }
     }
 
-    /// Reads the frame at the cursor, which stands after it then.
+    /// Appends the text of the frame at the cursor, which stands after it then.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn next(self, cursor: &mut Cursor<'_>) -> io::Result<Frame> {
+    pub(super) fn next(self, cursor: &mut Cursor<'_>, text: &mut Vec<u8>) -> io::Result<Frame> {
         if cursor.fill_buf()?.is_empty() {
             return Ok(Frame::End);
         }
-        let mut text = Vec::new();
         let read = match self {
-            Self::None => return line(cursor),
-            Self::Gzip => GzDecoder::new(&mut *cursor).take(LONGEST).read_to_end(&mut text),
+            Self::None => return line(cursor, text),
+            Self::Gzip => GzDecoder::new(&mut *cursor).take(LONGEST).read_to_end(text),
             Self::Zstd => zstd::Decoder::with_buffer(&mut *cursor)
-                .and_then(|decoder| decoder.single_frame().take(LONGEST).read_to_end(&mut text)),
+                .and_then(|decoder| decoder.single_frame().take(LONGEST).read_to_end(text)),
         };
         match (read, cursor.error.take()) {
             (_, Some(error)) => Err(error),
-            (Ok(_), None) if text.ends_with(b"\n") => Ok(Frame::Whole(text)),
+            (Ok(read), None) if (read as u64) < LONGEST => Ok(Frame::Whole),
             (Ok(_) | Err(_), None) => Ok(Frame::Torn),
         }
     }
 }
 
-/// Reads a line with its LF. What a power cut left unwritten reads as zeros, of which a line has none.
-fn line(cursor: &mut Cursor<'_>) -> io::Result<Frame> {
-    let mut text = Vec::new();
+/// Appends a line with its LF. What a power cut left unwritten reads as zeros, of which a line has none.
+fn line(cursor: &mut Cursor<'_>, text: &mut Vec<u8>) -> io::Result<Frame> {
+    let start = text.len();
     loop {
         let buffer = cursor.fill_buf()?;
         let end = memchr::memchr2(b'\n', 0, buffer);
-        if buffer.is_empty() || text.len() as u64 > LONGEST || end.is_some_and(|end| buffer[end] == 0) {
+        let is_too_long = (text.len() - start) as u64 > LONGEST;
+        if buffer.is_empty() || is_too_long || end.is_some_and(|end| buffer[end] == 0) {
             return Ok(Frame::Torn);
         }
         let n = end.map_or(buffer.len(), |end| end + 1);
         text.extend_from_slice(&buffer[..n]);
         cursor.consume(n);
         if end.is_some() {
-            return Ok(Frame::Whole(text));
+            return Ok(Frame::Whole);
         }
+    }
+}
+
+/// A buffered reader over a file from an offset on, which knows its position.
+pub struct Cursor<'a> {
+    file: &'a dyn DiskFile,
+    /// What was read and not yet used; it begins at `used`.
+    buffer: Vec<u8>,
+    used: usize,
+    /// Where the unused part begins in the file.
+    at: u64,
+    /// Why reading failed: a decoder that reads from here may pass it on as something else.
+    error: Option<io::Error>,
+}
+
+impl<'a> Cursor<'a> {
+    /// A reader from this offset on.
+    pub fn new(file: &'a dyn DiskFile, at: u64) -> Self {
+        Self { file, buffer: Vec::new(), used: 0, at, error: None }
+    }
+
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+}
+
+impl BufRead for Cursor<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        const PIECE: usize = 64 << 10;
+        if self.used == self.buffer.len() {
+            self.buffer.resize(PIECE, 0);
+            self.used = 0;
+            let read = self.file.read_at(&mut self.buffer, self.at);
+            self.buffer.truncate(*read.as_ref().unwrap_or(&0));
+            if let Err(error) = read {
+                self.error = Some(io::Error::new(error.kind(), error.to_string()));
+                return Err(error);
+            }
+        }
+        Ok(&self.buffer[self.used..])
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.used += n;
+        self.at += n as u64;
+    }
+}
+
+impl Read for Cursor<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.fill_buf()?.read(into)?;
+        self.consume(n);
+        Ok(n)
     }
 }

@@ -1,4 +1,4 @@
-//! The file names of a rotated output.
+//! The files of an output and their names.
 //!
 //! `results.jsonl` becomes `results-000001.jsonl.zst`, which is `results-000001.jsonl.zst.part` while it is written.
 
@@ -8,15 +8,24 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::frames::Compress;
-use crate::disk::Disk;
+use crate::disk::{Disk, FileId, Mode};
 
 /// What an active file's name ends with.
 const PART: &str = ".part";
 
+/// The files that an output has.
+#[derive(Clone, Debug)]
+pub enum Files {
+    /// One.
+    One(PathBuf),
+    /// One after the other, compressed like this.
+    Numbered(FileNames, Compress),
+}
+
 /// The names of numbered files.
 #[derive(Clone, Debug)]
-pub(super) struct FileNames {
-    pub dir: PathBuf,
+pub struct FileNames {
+    dir: PathBuf,
     /// `results`
     stem: OsString,
     /// `.jsonl`
@@ -46,9 +55,37 @@ pub(super) fn dir_of(path: &Path) -> PathBuf {
     }
 }
 
+impl Files {
+    /// Numbered files with names like this path's.
+    pub fn numbered(path: &Path, compress: Compress) -> Self {
+        Self::Numbered(FileNames::like(path), compress)
+    }
+
+    /// Paths that are written to now or later.
+    pub fn to_come(self) -> Vec<PathBuf> {
+        match self {
+            Self::One(path) => vec![path],
+            Self::Numbered(names, compress) => names.to_come(compress),
+        }
+    }
+
+    /// Whether a file is one of these.
+    pub fn has(self, disk: &dyn Disk, file: FileId) -> bool {
+        let paths = match self {
+            Self::One(path) => vec![path],
+            Self::Numbered(names, _) => {
+                names.list(disk).unwrap_or_default().into_iter().map(|numbered| numbered.path).collect()
+            }
+        };
+        // What cannot be opened is reported when it is opened to be written.
+        let is_it = |path: &PathBuf| path.is_file() && disk.open(path, Mode::Read).is_ok_and(|f| f.id() == file);
+        paths.iter().any(is_it)
+    }
+}
+
 impl FileNames {
     /// Names like this path's; the end that says how a file is compressed is not said twice.
-    pub fn like(path: &Path) -> Self {
+    pub(super) fn like(path: &Path) -> Self {
         let is_compressed = path.extension().is_some_and(|end| end == "gz" || end == "zst");
         let bare = if is_compressed { path.with_extension("") } else { path.to_owned() };
         let mut extension = OsString::new();
@@ -60,7 +97,7 @@ impl FileNames {
     }
 
     /// The path of a file.
-    pub fn path(&self, number: u64, compress: Compress, stage: Stage) -> PathBuf {
+    pub(super) fn path(&self, number: u64, compress: Compress, stage: Stage) -> PathBuf {
         let mut name = self.stem.clone();
         name.push(format!("-{number:06}"));
         name.push(&self.extension);
@@ -73,14 +110,14 @@ impl FileNames {
 
     /// Paths that files will have, active and finished. There is no last one: these are those
     /// of the next years, and some of later ones.
-    pub fn to_come(&self, compress: Compress) -> Vec<PathBuf> {
+    fn to_come(&self, compress: Compress) -> Vec<PathBuf> {
         const MANY: u64 = 10_000;
         let path = |number| [Stage::Active, Stage::Finished].map(|stage| self.path(number, compress, stage));
         (1..MANY).chain((1..100).map(|high| high * MANY)).flat_map(path).collect()
     }
 
     /// The files that are there, by their numbers.
-    pub fn list(&self, disk: &dyn Disk) -> io::Result<Vec<NumberedFile>> {
+    pub(super) fn list(&self, disk: &dyn Disk) -> io::Result<Vec<NumberedFile>> {
         let paths = disk.list(&self.dir)?;
         let mut found: Vec<_> = paths.into_iter().filter_map(|path| self.numbered(path)).collect();
         found.sort_by_key(|file| file.number);
@@ -88,7 +125,7 @@ impl FileNames {
     }
 
     /// The numbered file that has this path; `None` when it is no such name.
-    pub fn numbered(&self, path: PathBuf) -> Option<NumberedFile> {
+    pub(super) fn numbered(&self, path: PathBuf) -> Option<NumberedFile> {
         let name = path.file_name().map(OsStr::as_bytes)?;
         let digits = name.strip_prefix(self.stem.as_bytes())?.strip_prefix(b"-")?;
         let end = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());

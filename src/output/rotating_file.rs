@@ -1,4 +1,4 @@
-//! The rotating file behind a jsonl sink: appends records, syncs, rotates, and reports its position for the checkpoint.
+//! The rotating file behind a sink: appends records, syncs, rotates, and reports its position for the checkpoint.
 //!
 //! It blocks on the disk, and waits while the disk is full. So it runs in a thread of its own (`sink::writer`).
 
@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::file_names::{FileNames, Stage, dir_of};
-use super::frames::Compress;
-use super::{Fsync, fsync_policy, repair};
+use super::repair::repair;
+use super::{Compress, Files, Fsync, RecordReader};
 use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, SyncPoint, append_all, retry_while_full};
-use crate::sink::writer::Put;
-use crate::sink::{Next, SavedPosition};
 
 /// Text that a compressed frame has, about: less compresses worse, and more is lost when a process is killed.
 const FRAME: usize = 1 << 20;
@@ -22,6 +20,7 @@ pub struct RotatingFile {
     pub(super) disk: Arc<dyn Disk>,
     /// The sink's name.
     pub(super) sink: Arc<str>,
+    pub(super) reader: Arc<dyn RecordReader>,
     pub(super) files: Files,
     pub(super) fsync: Fsync,
     pub(super) names_last: NamesLast,
@@ -31,15 +30,6 @@ pub struct RotatingFile {
     pub(super) unfinished: Vec<ActiveFile>,
     /// Records that are not in a frame yet.
     pub(super) text: Vec<u8>,
-}
-
-/// Which files an output has.
-#[derive(Debug)]
-pub(super) enum Files {
-    /// One.
-    One(PathBuf),
-    /// One after the other, compressed like this.
-    Numbered(FileNames, Compress),
 }
 
 /// Who needs it that the names of files survive the machine.
@@ -62,16 +52,6 @@ pub(super) struct ActiveFile {
     pub compress: Compress,
 }
 
-impl NamesLast {
-    pub fn of(kept: &SavedPosition, fsync: Fsync, files: &Files) -> Self {
-        match (fsync, kept, files) {
-            (Fsync::Never, ..) | (_, SavedPosition::No, Files::One(_)) => Self::No,
-            (_, SavedPosition::No, Files::Numbered(..)) => Self::ForReaders,
-            (_, SavedPosition::New | SavedPosition::Until(_), _) => Self::ForCheckpoint,
-        }
-    }
-}
-
 impl ActiveFile {
     /// Opens and locks a file.
     ///
@@ -82,7 +62,7 @@ impl ActiveFile {
         if !file.try_lock()? {
             return Err(io::Error::other("another process is writing to this file"));
         }
-        Ok(Self { file: fsync_policy::apply(file, fsync), path: path.to_owned(), number, compress })
+        Ok(Self { file: fsync.apply(file), path: path.to_owned(), number, compress })
     }
 }
 
@@ -136,27 +116,45 @@ impl RotatingFile {
         Arc::clone(&self.sink)
     }
 
+    /// When its records are made to last.
+    pub fn fsync(&self) -> Fsync {
+        self.fsync
+    }
+
     /// The file that is written.
     pub fn path(&self) -> &Path {
         &self.active.path
     }
 
-    /// Goes on in another file, or ends with this one. It was flushed, and what relies on that was told, before.
+    /// Goes on in another file. This one was flushed, and a checkpoint relies on that, before.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn switch(&mut self, next: Next) -> io::Result<()> {
+    /// When the next file cannot be opened, or this one cannot get its final name.
+    pub fn rotate(&mut self) -> io::Result<()> {
         self.end_frame()?;
-        match (&self.files, next) {
-            (Files::One(_), Next::End) => Ok(()),
-            (Files::One(path), Next::File) => {
-                let path = path.clone();
-                self.reopen(&path)
+        match self.files.clone() {
+            Files::One(path) => self.reopen(&path),
+            Files::Numbered(..) if self.active.file.length()? == 0 => Ok(()),
+            Files::Numbered(names, compress) => {
+                // The next one is there before: an active file is what another process finds locked.
+                let number = self.active.number + 1;
+                let path = names.path(number, compress, Stage::Active);
+                let next = ActiveFile::open(self.disk.as_ref(), &path, number, compress, self.fsync)?;
+                let done = std::mem::replace(&mut self.active, next);
+                self.give_final_name(&names, &done)
             }
-            (Files::Numbered(names, compress), next) => {
-                let (names, compress) = (names.clone(), *compress);
-                self.finish(&names, compress, next)
-            }
+        }
+    }
+
+    /// Ends with this file, under the same conditions.
+    ///
+    /// # Errors
+    /// When it cannot get its final name.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.end_frame()?;
+        match &self.files {
+            Files::One(_) => Ok(()),
+            Files::Numbered(names, _) => self.give_final_name(names, &self.active),
         }
     }
 
@@ -165,28 +163,11 @@ impl RotatingFile {
         let same = retry_while_full(path, || self.disk.open(path, Mode::Append))?.id() == self.active.file.id();
         if !same {
             let new = ActiveFile::open(self.disk.as_ref(), path, 0, Compress::None, self.fsync)?;
-            repair::examine(new.file.as_ref())?;
+            repair(new.file.as_ref(), Compress::None, self.reader.as_ref())?;
             self.active = new;
             self.sync_names()?;
         }
         Ok(())
-    }
-
-    /// Gives the file its final name. The next one is there before: an active file is what another process finds locked.
-    fn finish(&mut self, names: &FileNames, compress: Compress, next: Next) -> io::Result<()> {
-        let done = self.active.clone();
-        if next == Next::File {
-            if done.file.length()? == 0 {
-                return Ok(());
-            }
-            let path = names.path(done.number + 1, compress, Stage::Active);
-            self.active = ActiveFile::open(self.disk.as_ref(), &path, done.number + 1, compress, self.fsync)?;
-        }
-        if self.names_last == NamesLast::ForReaders {
-            done.file.sync(SyncPoint::Output)?;
-        }
-        self.give_final_name(names, &done)?;
-        self.sync_names()
     }
 
     /// Finishes what a killed process could not finish any more. What was in it is remembered by now, as whoever finds a
@@ -199,17 +180,22 @@ impl RotatingFile {
         let Files::Numbered(names, _) = &self.files else { return Ok(()) };
         for old in &unfinished {
             old.file.sync(SyncPoint::OutputFound)?;
-            self.give_final_name(names, old)?;
+            self.rename(names, old)?;
         }
         if unfinished.is_empty() { Ok(()) } else { self.sync_names() }
     }
 
-    /// A file without records gets none: it goes.
-    fn give_final_name(
-        &self,
-        names: &FileNames,
-        ActiveFile { file, path, number, compress }: &ActiveFile,
-    ) -> io::Result<()> {
+    /// Gives a file its final name.
+    fn give_final_name(&self, names: &FileNames, done: &ActiveFile) -> io::Result<()> {
+        if self.names_last == NamesLast::ForReaders {
+            done.file.sync(SyncPoint::Output)?;
+        }
+        self.rename(names, done)?;
+        self.sync_names()
+    }
+
+    /// A file without records gets no final name: it goes.
+    fn rename(&self, names: &FileNames, ActiveFile { file, path, number, compress }: &ActiveFile) -> io::Result<()> {
         if file.length()? == 0 {
             return self.disk.remove(path);
         }
@@ -253,11 +239,5 @@ impl RotatingFile {
             whole = Some(length);
             append_all(file, bytes, length)
         })
-    }
-}
-
-impl Put for RotatingFile {
-    fn put(&mut self, text: &[u8]) -> io::Result<()> {
-        self.append(text)
     }
 }

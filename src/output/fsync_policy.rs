@@ -3,14 +3,30 @@
 use std::io;
 use std::sync::Arc;
 
-use super::Fsync;
+use serde::{Deserialize, Serialize};
+
 use crate::disk::{DiskFile, FileId, SyncPoint};
 
-/// The file itself, or one that is never synced.
-pub(super) fn apply(file: Arc<dyn DiskFile>, fsync: Fsync) -> Arc<dyn DiskFile> {
-    match fsync {
-        Fsync::Commit | Fsync::Batch => file,
-        Fsync::Never => Arc::new(Unsynced(file)),
+/// When records are made to last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fsync {
+    /// Before something relies on them: a checkpoint, or the final name of a file.
+    #[default]
+    Commit,
+    /// After every batch.
+    Batch,
+    /// When the system does it: they survive this process, but perhaps not the machine.
+    Never,
+}
+
+impl Fsync {
+    /// The file itself, or one that is never synced.
+    pub(super) fn apply(self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        match self {
+            Self::Commit | Self::Batch => file,
+            Self::Never => Arc::new(Unsynced(file)),
+        }
     }
 }
 

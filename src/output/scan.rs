@@ -1,0 +1,77 @@
+//! Scans the frames that earlier runs left in an output for records: whose they are, and where their text is.
+
+use std::io;
+use std::ops::Range;
+
+use super::frames::{Compress, Cursor, Frame};
+use super::record_reader::{Parsed, RecordHead, RecordReader};
+use crate::disk::DiskFile;
+
+/// A record found in an output. Its text stays in the file: a body can be long.
+#[derive(Clone, Debug)]
+pub(super) struct ScannedRecord {
+    /// What it is of; absent when it is nobody's.
+    pub head: Option<RecordHead>,
+    /// Where it is.
+    pub place: TextRange,
+}
+
+/// The frames that a record is in, and where in their text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TextRange {
+    pub frames: Range<u64>,
+    pub text: Range<usize>,
+}
+
+/// Reads the records of a file from a place on, to the first frame that has anything else. Returns where that begins.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn read(
+    file: &dyn DiskFile,
+    compress: Compress,
+    reader: &dyn RecordReader,
+    from: u64,
+    mut each: impl FnMut(ScannedRecord),
+) -> io::Result<u64> {
+    let mut cursor = Cursor::new(file, from);
+    let mut text = Vec::new();
+    loop {
+        let start = cursor.at();
+        text.clear();
+        let records = loop {
+            match compress.next(&mut cursor, &mut text)? {
+                Frame::Whole => {}
+                Frame::Torn | Frame::End => return Ok(start),
+            }
+            match reader.parse(&text) {
+                Parsed::Records(records) => break records,
+                Parsed::Part => {}
+                Parsed::Foreign => return Ok(start),
+            }
+        };
+        for (range, head) in records {
+            each(ScannedRecord { head, place: TextRange { frames: start..cursor.at(), text: range } });
+        }
+    }
+}
+
+/// The text of frames in which records were found.
+///
+/// # Errors
+/// When it cannot be read any more.
+pub(super) fn text_of(file: &dyn DiskFile, compress: Compress, frames: &Range<u64>) -> io::Result<Vec<u8>> {
+    let mut cursor = Cursor::new(file, frames.start);
+    let mut text = Vec::new();
+    while cursor.at() < frames.end {
+        if compress.next(&mut cursor, &mut text)? != Frame::Whole {
+            return Err(changed());
+        }
+    }
+    Ok(text)
+}
+
+/// The file was changed meanwhile.
+pub(super) fn changed() -> io::Error {
+    io::Error::other("a record that was just read is not there any more")
+}
