@@ -72,7 +72,7 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
         ],
     ),
     // It wraps the seams and reads the status; nobody but the composition root knows it.
-    ("telemetry", &["item", "sink::Sink", "pipeline::Status", "schedule::Bottleneck"]),
+    ("telemetry", &["item", "sink::Sink", "pipeline::Status", "schedule::Bottleneck", "schedule::BottleneckKind"]),
     ("lib", &[]),
     ("main", &["cli", "daemon", "demo"]),
 ];

@@ -174,10 +174,10 @@ impl Drain {
     fn count(&self, records: &[Box<Record>]) {
         let count = |wanted: fn(Outcome) -> bool| records.iter().filter(|record| wanted(record.outcome)).count() as u64;
         let not_ok = count(|outcome| outcome != Outcome::Ok);
-        let counters = self.status.counters();
-        counters.recorded.add(records.len() as u64);
-        counters.not_ok.add(not_ok);
-        counters.canceled.add(count(|outcome| outcome == Outcome::Canceled));
+        let metrics = self.status.metrics();
+        self.status.counters().recorded.add(records.len() as u64);
+        metrics.not_ok.add(not_ok);
+        metrics.canceled.add(count(|outcome| outcome == Outcome::Canceled));
         if self.fail_fast == FailFast::Yes && not_ok > 0 {
             self.give_up.cancel();
         }

@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use group::Group;
 pub use shutdown::{End, run};
-pub use status::{BottleneckTimes, Counter, Counters, Status, View};
+pub use status::{BottleneckTimes, Counter, Counters, Metrics, Status, View};
 
 use crate::fetch::Fetch;
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};

@@ -16,7 +16,7 @@ use super::status_publisher::StatusPublisher;
 use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
 use crate::item::{BodyMemory, Done, Outcome, Reservation};
-use crate::schedule::{Bottleneck, Core, Need, StallReason};
+use crate::schedule::{Bottleneck, BottleneckKind, Core, Need, StallReason};
 use crate::state::HostStateStore;
 
 /// Completions, and queued lines, taken at once.
@@ -196,9 +196,9 @@ impl Schedule {
     /// What holds the run back now.
     pub fn bottleneck(&self, now: Duration) -> Bottleneck {
         if self.core.has_settled() {
-            Bottleneck::Sink
+            BottleneckKind::Sink.into()
         } else if self.memory.waiting.is_some() {
-            Bottleneck::BodyMemory
+            BottleneckKind::BodyMemory.into()
         } else {
             self.core.bottleneck(now)
         }

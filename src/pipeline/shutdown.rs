@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{FailFast, Group, Parts, Settings, Status, start};
+use super::{Group, Parts, Settings, Status, start};
 use crate::error::Error;
 use crate::units::counted;
 
@@ -78,11 +78,10 @@ pub async fn run(
     loop {
         tokio::select! {
             biased;
-            // Before the end of the tasks: the failure that pulled it may be the last record.
+            // The drain cancelled it, by fail-fast. Before the end of the tasks: the failure may be the last record.
             () = give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
                 stop.cancel();
-                let end = if settings.fail_fast == FailFast::Yes && failed(status) { End::FailedFast } else { End::GaveUp };
-                phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end };
+                phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end: End::FailedFast };
             }
             joined = group.join() => return finish(&mut group, joined, phase).await,
             Some(()) = interrupts.next() => {
@@ -123,10 +122,6 @@ async fn interrupted(group: &mut Group, status: &Status) -> Result<End, Error> {
     Err(Error::Interrupted { unfinished: status.counters().unfinished() })
 }
 
-fn failed(status: &Status) -> bool {
-    status.counters().not_ok.get() > 0
-}
-
 async fn until(limit: Option<Instant>) {
     match limit {
         Some(at) => sleep_until(at).await,
@@ -150,10 +145,12 @@ fn announce(status: &Status, grace: Duration) {
 fn remind(status: &Status) {
     let view = status.view();
     let Some(oldest) = &view.oldest else { return };
+    let Some(host) = &oldest.host else { return };
     tracing::info!(
-        host = %oldest.host,
-        on_the_wire = oldest.in_flight,
-        waiting = oldest.waiting,
+        host = %host.name,
+        age_s = oldest.age.as_secs(),
+        on_the_wire = host.in_flight,
+        waiting = host.waiting,
         unfinished = status.counters().unfinished(),
         "still waiting, longest for this host"
     );

@@ -35,13 +35,15 @@ pub(super) enum Place {
     /// In the queue of its host; `due` is when it may start, if it was on the wire before.
     Waiting { host: HostId, due: Option<Duration> },
     /// On the wire.
-    OnWire { host: HostId },
+    OnWire { host: HostId, since: Duration },
 }
 
 /// An unsettled line.
 #[derive(Debug)]
 struct Line {
     ordinal: u64,
+    /// When it was accepted, from the start of the run.
+    accepted: Duration,
     /// When its time is over, on the clock of lines; from its first start on.
     deadline: Option<Duration>,
     place: Place,
@@ -68,8 +70,8 @@ pub(super) struct LineBook {
 
 impl LineBook {
     /// Adds a line to the book.
-    pub fn add(&mut self, ordinal: u64) -> LineId {
-        let line = Line { ordinal, deadline: None, place: Place::Untracked, older: None, newer: None };
+    pub fn add(&mut self, ordinal: u64, accepted: Duration) -> LineId {
+        let line = Line { ordinal, accepted, deadline: None, place: Place::Untracked, older: None, newer: None };
         let id = self.lines.insert(line);
         self.link(id);
         self.enter(id);
@@ -132,6 +134,21 @@ impl LineBook {
 
     pub fn ordinal(&self, id: LineId) -> u64 {
         self.lines[id].ordinal
+    }
+
+    /// When the line was accepted.
+    pub fn accepted(&self, id: LineId) -> Duration {
+        self.lines[id].accepted
+    }
+
+    /// The unsettled line of this ordinal; looks at all that are newer.
+    pub fn find(&self, ordinal: u64) -> Option<LineId> {
+        self.newest_first().find(|id| self.lines[*id].ordinal == ordinal)
+    }
+
+    /// All unsettled lines.
+    pub fn newest_first(&self) -> impl Iterator<Item = LineId> {
+        std::iter::successors(self.newest, |id| self.lines[*id].older)
     }
 
     /// When the line's time is over, on the clock of lines: `deadline`, if none is set yet.
@@ -240,21 +257,21 @@ mod tests {
     #[test]
     fn the_oldest_is_the_first_that_is_not_settled() {
         let mut book = LineBook::default();
-        let lines: Vec<LineId> = [3, 0, 2, 1].into_iter().map(|ordinal| book.add(ordinal)).collect();
+        let lines: Vec<LineId> = [3, 0, 2, 1].into_iter().map(|ordinal| book.add(ordinal, Duration::ZERO)).collect();
         for (id, left) in [(lines[3], Some(0)), (lines[1], Some(2)), (lines[2], Some(3)), (lines[0], None)] {
             settle(&mut book, id);
             assert_eq!(oldest(&book), left);
         }
-        book.add(7);
+        book.add(7, Duration::ZERO);
         assert_eq!(oldest(&book), Some(7));
     }
 
     #[test]
     fn a_line_that_waits_while_others_pass_costs_no_memory() {
         let mut book = LineBook::default();
-        book.add(0);
+        book.add(0, Duration::ZERO);
         for ordinal in 1..1000 {
-            let id = book.add(ordinal);
+            let id = book.add(ordinal, Duration::ZERO);
             settle(&mut book, id);
         }
         assert_eq!((book.lines.len(), book.lines.capacity() < 10, oldest(&book)), (1, true, Some(0)));
@@ -263,13 +280,12 @@ mod tests {
     #[test]
     fn a_line_is_in_the_ledgers_of_one_place_at_a_time() {
         let mut book = LineBook::default();
-        let id = book.add(0);
+        let id = book.add(0, Duration::ZERO);
         let again = Place::Waiting { host: 0, due: Some(Duration::ZERO) };
+        let on_wire = Place::OnWire { host: 0, since: Duration::ZERO };
         let fresh = Place::Waiting { host: 0, due: None };
         book.deadline_or_set(id, Duration::from_secs(1));
-        for (place, waiting, deadlines) in
-            [(fresh, 1, 0), (again, 1, 1), (Place::OnWire { host: 0 }, 0, 0), (again, 1, 1)]
-        {
+        for (place, waiting, deadlines) in [(fresh, 1, 0), (again, 1, 1), (on_wire, 0, 0), (again, 1, 1)] {
             book.place(id, place);
             let counts = book.counts();
             assert_eq!((counts.waiting, counts.in_flight, book.deadlines.len()), (waiting, 1 - waiting, deadlines));

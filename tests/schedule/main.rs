@@ -25,4 +25,5 @@ mod retries;
 mod robots;
 mod robots_fetch;
 mod robots_rules;
+mod views;
 mod waking;

@@ -2,16 +2,17 @@
 //!
 //! Time moves only to the next scripted event or to the wake-up that the core asked for, whichever comes first.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
 use fetchd::item::{Done, Echo, Kind, Outcome, Purpose, Request, Sent, Window};
-use fetchd::schedule::{Core, Counts, HostLimits, HostRule, Job, Settings};
+use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, Settings, WaitReason};
 use http::Method;
 
 use crate::items::{host_of, ms, ticket, url_of};
-use crate::script::{Exchange, Line, Picks, Reply, Script};
+use crate::script::{Exchange, HOSTS, Line, Picks, Reply, Script};
 
 /// More than any script needs: a core that gets here asks to be woken for nothing, for ever.
 const MOST_EVENTS: usize = 50_000;
@@ -61,6 +62,8 @@ pub struct Rest {
     /// Window permits in use.
     pub in_window: usize,
     pub until: Until,
+    /// Why the next line of each host waits.
+    pub whys: [Option<WaitReason>; HOSTS],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,10 +203,38 @@ impl<'a> World<'a> {
             self.hand_out();
             return Until::Script(self.now);
         }
-        let rest =
-            Rest { counts: self.core.counts(), hosts: self.core.hosts(), in_window: self.window.in_use(), until };
+        self.check_views();
+        let rest = Rest {
+            counts: self.core.counts(),
+            hosts: self.core.hosts(),
+            in_window: self.window.in_use(),
+            until,
+            whys: std::array::from_fn(|host| self.core.why(&format!("h{host}.test"), self.now)),
+        };
         self.note(What::Rests(rest));
         until
+    }
+
+    /// What is shown of hosts and lines agrees with a scan of them.
+    fn check_views(&self) {
+        let listed: Vec<HostView> = self.core.hosts_by_waiting().collect();
+        let scanned = (0..HOSTS).filter_map(|host| self.core.host(&format!("h{host}.test")));
+        let mut scanned: Vec<HostView> = scanned.filter(|host| host.waiting > 0).collect();
+        scanned.sort_by_key(|host| Reverse((host.waiting, listed.iter().position(|other| other == host).map(Reverse))));
+        assert_eq!(listed, scanned, "the index equals a scan");
+        if let Some(host) = self.core.bottleneck(self.now).host {
+            assert_eq!(Some(&host), listed.first().map(|host| &host.name), "it has the most waiting lines");
+        }
+        let whys = self.script.lines.iter().map(|line| (line.ordinal, self.core.why_line(line.ordinal, self.now)));
+        let whys: BTreeMap<u64, WaitReason> = whys.filter_map(|(ordinal, why)| Some((ordinal, why?))).collect();
+        let is_on_wire = |why: &WaitReason| matches!(why, WaitReason::OnWire { .. });
+        let on_wire: BTreeSet<u64> =
+            whys.iter().filter(|(_, why)| is_on_wire(why)).map(|(ordinal, _)| *ordinal).collect();
+        assert_eq!(on_wire, self.wire.keys().map(|(_, ordinal)| *ordinal).collect());
+        let untracked = whys.values().filter(|why| **why == WaitReason::HostTable).count();
+        let waiting: usize = listed.iter().map(|host| host.waiting).sum();
+        assert_eq!(waiting, whys.len() - on_wire.len() - untracked);
+        assert_eq!(self.core.oldest(self.now).map(|oldest| oldest.ordinal), whys.keys().next().copied());
     }
 
     fn next(&mut self) -> Until {

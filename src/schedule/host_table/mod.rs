@@ -2,10 +2,11 @@
 //! hosts for which there is no room.
 //!
 //! In: lines, and changes of a host's state ([`HostTable::reindex`]). Out: whose turn it is, and when to look again.
-//! [`HostTable::add`] and [`HostTable::take`] are the only functions that change a host's queue.
+//! [`HostTable::add`] and [`HostTable::take`] are the only functions that change a host's queue and the index over them.
 
 mod host;
 mod queue;
+mod waiting_index;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::{Index, IndexMut};
@@ -24,6 +25,7 @@ use super::host_state::{End, HostState, HostStates};
 use super::job::Job;
 use super::line_book::{HostId, LineId};
 use super::stall_clock::Now;
+use waiting_index::WaitingIndex;
 
 /// Whether a host may be added to a full table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,7 @@ pub(super) struct HostTable {
     timers: BTreeSet<(Duration, HostId)>,
     /// Hosts without lines whose place another may have, by the time from which on it may.
     evictable: BTreeSet<(Duration, HostId)>,
+    by_waiting: WaitingIndex,
     /// Lines of hosts for which the table has no room yet, by ordinal.
     untracked: BTreeMap<u64, Box<Job>>,
     /// Hosts whose lines may start again, as soon as the change under way is done.
@@ -69,6 +72,7 @@ impl HostTable {
             ring: VecDeque::new(),
             timers: BTreeSet::new(),
             evictable: BTreeSet::new(),
+            by_waiting: WaitingIndex::default(),
             untracked: BTreeMap::new(),
             unblocked: Vec::new(),
             states: HostStates::default(),
@@ -91,6 +95,11 @@ impl HostTable {
         self.hosts.get(id)
     }
 
+    /// The hosts with waiting lines, those with the most first.
+    pub fn by_waiting(&self) -> impl Iterator<Item = &Host> {
+        self.by_waiting.iter().map(|id| &self.hosts[id])
+    }
+
     /// Adds a host that is not in the table. A full table makes room by the host whose place is free first: one that is
     /// only remembered for what it once said could keep others out for years.
     pub fn insert(&mut self, name: &str, limits: HostLimits, room: Room, now: Duration) -> Option<HostId> {
@@ -106,12 +115,17 @@ impl HostTable {
 
     /// Adds a line to its host's queue; `due` is when it may start, if it was dispatched before.
     pub fn add(&mut self, id: HostId, job: Box<Job>, due: Option<Duration>) {
-        self.hosts[id].queue.insert(job, due);
+        let queue = &mut self.hosts[id].queue;
+        self.by_waiting.raise(id, queue.len());
+        queue.insert(job, due);
     }
 
     /// Removes a line from its host's queue.
     pub fn take(&mut self, id: HostId, pick: Pick) -> Option<Box<Job>> {
-        self.hosts[id].queue.take(pick)
+        let queue = &mut self.hosts[id].queue;
+        let job = queue.take(pick)?;
+        self.by_waiting.lower(id, queue.len());
+        Some(job)
     }
 
     /// Keeps a line until there is room for its host.
