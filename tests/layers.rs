@@ -33,6 +33,7 @@ const MAY_KNOW: [(&str, &[&str]); 18] = [
             "schedule",
             "source::Source",
             "source::Durability",
+            "source::Release",
             "state::Settle",
             "state::HostStateStore",
             "fetch::Fetch",

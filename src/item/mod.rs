@@ -25,4 +25,4 @@ pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use record::{Done, Hop, Record, Times};
 pub use request::{Extra, Rejection, Request, parse, parse_header};
 pub use target::check_url;
-pub use ticket::{Receipt, Room, Ticket, Window};
+pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window};

@@ -92,7 +92,7 @@ impl Drain {
     /// Takes what else comes until a batch is worth its while.
     async fn gather(&mut self, came: &mut Vec<Done>) {
         let mut over = pin!(sleep_until(self.written + GATHER));
-        while came.len() < BATCH && self.status.counters().accepted.get() > self.came {
+        while came.len() < BATCH && self.awaits_records() {
             let room = BATCH - came.len();
             tokio::select! {
                 biased;
@@ -105,6 +105,12 @@ impl Drain {
                 }
             }
         }
+    }
+
+    /// Whether there are accepted lines whose records are to come.
+    fn awaits_records(&self) -> bool {
+        let counters = self.status.counters();
+        counters.accepted.get() > self.came + counters.released.get()
     }
 
     /// Writes what came, or, in the order of the input, what has none before it that is missing.

@@ -46,12 +46,14 @@ pub struct Counters {
     pub accepted: Counter,
     /// Lines whose record every sink has taken.
     pub recorded: Counter,
+    /// Lines given back to their source without a record.
+    pub released: Counter,
 }
 
 impl Counters {
-    /// Lines accepted and not recorded.
+    /// Lines accepted, and neither recorded nor released.
     pub fn unfinished(&self) -> u64 {
-        self.accepted.get().saturating_sub(self.recorded.get())
+        self.accepted.get().saturating_sub(self.recorded.get() + self.released.get())
     }
 }
 

@@ -22,6 +22,7 @@ mod host_table;
 mod job;
 mod line_book;
 mod rate_limiter;
+mod release;
 mod retry_budget;
 mod robots;
 mod stall_clock;
@@ -40,6 +41,7 @@ pub use host_table::HostLimits;
 pub use job::{Job, Progress};
 pub use line_book::Counts;
 pub use rate_limiter::SLACK;
+pub use release::ReleaseScope;
 pub use retry_budget::RetryBudgetPolicy;
 pub use robots::{RobotsConfig, RobotsPolicy};
 pub use stall_clock::StallReason;
@@ -98,7 +100,7 @@ impl Core {
 
     /// Takes in a line that is to be fetched. Lines come in the order of their ordinals.
     pub fn push(&mut self, mut job: Box<Job>, now: Duration) {
-        job.slot.line = self.lines.add(job.ticket.ordinal, job.progress.accepted);
+        job.slot.line = self.lines.add(&job.ticket, job.progress.accepted);
         if self.given_up {
             return self.settle(job, None, Some(canceled()), now);
         }

@@ -25,7 +25,7 @@ pub use stdin::Stdin;
 
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Position};
+use crate::item::{DoneRanges, Input, Position, ReleaseReceipt};
 
 /// An open source.
 pub struct Source {
@@ -42,6 +42,9 @@ pub struct Source {
     pub breaks: Option<BoxFuture<'static, BoxError>>,
     /// How much there is to read, when that is known.
     pub extent: Option<Extent>,
+    /// Its part that takes lines back, if it can. A line that goes back leaves a gap, so such a source excludes records in
+    /// the order of the input.
+    pub release: Option<Box<dyn Release>>,
 }
 
 /// The size of an input whose size is known, in bytes.
@@ -60,7 +63,7 @@ impl Extent {
 impl Source {
     /// A source that has no more to it than its lines.
     pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
-        Self { lines, durability, trim: None, breaks: None, extent: None }
+        Self { lines, durability, trim: None, breaks: None, extent: None, release: None }
     }
 }
 
@@ -95,6 +98,16 @@ pub trait Trim: Send + Sync {
     /// # Errors
     /// When their place cannot be cleared; the run goes on, for nothing is wrong but the room they take.
     fn trim(&self, through: u64) -> io::Result<()>;
+}
+
+/// Takes lines back that were accepted and have no record, for another instance to fetch.
+pub trait Release: Send {
+    /// These lines of the source are not fetched here, each released once. They are not settled, neither before nor after.
+    /// Does not wait.
+    ///
+    /// # Errors
+    /// When the lines could be lost; the run ends.
+    fn release(&mut self, lines: Vec<ReleaseReceipt>) -> Result<(), BoxError>;
 }
 
 /// A source as configured: `[source.NAME.KIND]`.

@@ -16,6 +16,7 @@ pub struct Summary {
     accepted: u64,
     blank: u64,
     unread: u64,
+    released: u64,
     unrecorded: u64,
     elapsed: Duration,
     bottleneck: Option<(Bottleneck, f64)>,
@@ -31,6 +32,7 @@ impl Summary {
             accepted: counters.accepted.get(),
             blank: metrics.blank.get(),
             unread: metrics.unread.get(),
+            released: counters.released.get(),
             unrecorded: counters.unfinished(),
             elapsed,
             bottleneck,
@@ -51,6 +53,7 @@ impl Summary {
             errors = self.errors(),
             blank = self.blank,
             unread = self.unread,
+            released = self.released,
             unrecorded = self.unrecorded,
             elapsed_s = self.elapsed.as_secs_f64(),
             wire_p50_ms = quantile(0.5),
@@ -107,6 +110,7 @@ impl fmt::Display for Summary {
                 "line was read but not accepted before the stop",
                 "lines were read but not accepted before the stop",
             ),
+            (self.released, "line was given back to its source", "lines were given back to their sources"),
             (self.unrecorded, "accepted line has no record", "accepted lines have no record"),
         ];
         for (n, one, many) in rest.into_iter().filter(|(n, ..)| *n > 0) {

@@ -21,6 +21,7 @@ mod health;
 mod host_states;
 mod politeness;
 mod redirects;
+mod release;
 mod retries;
 mod robots;
 mod robots_fetch;

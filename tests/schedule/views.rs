@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::items::{answered, answered_later, failed, get, limits, ms};
 use crate::robots::{ALL, policy, take};
-use crate::script::{obedience, scripts};
+use crate::script::{obedience, scripts_with_releases};
 use crate::simulation::{Manner, Simulation};
 use crate::world::{Event, Rest, What, play};
 
@@ -19,7 +19,7 @@ proptest! {
 
     #[test]
     fn a_host_that_waits_until_a_time_starts_then_if_nothing_else_happens(
-        script in scripts(), robots in obedience()
+        script in scripts_with_releases(), robots in obedience()
     ) {
         let script = script.obeying_robots(robots);
         let history = play(&script);
@@ -43,7 +43,7 @@ proptest! {
     }
 
     #[test]
-    fn no_host_is_ready_while_there_are_permits(script in scripts(), robots in obedience()) {
+    fn no_host_is_ready_while_there_are_permits(script in scripts_with_releases(), robots in obedience()) {
         let script = script.obeying_robots(robots);
         for event in play(&script) {
             if let What::Rests(rest) = event.what {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
 use fetchd::item::{Done, Echo, Kind, Outcome, Purpose, Request, Sent, Window};
-use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, Settings, WaitReason};
+use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, ReleaseScope, Settings, WaitReason};
 use http::Method;
 
 use crate::items::{host_of, ms, ticket, url_of};
@@ -41,6 +41,9 @@ pub enum What {
         reply: Reply,
     },
     Settled(Settled),
+    /// These lines are to be released.
+    Releases(ReleaseScope),
+    Released(u64),
     GaveUp,
     /// Nothing more can be done now.
     Rests(Rest),
@@ -87,6 +90,7 @@ struct World<'a> {
     now: Duration,
     arrivals: &'a [Line],
     give_up: Option<Duration>,
+    releases: &'a [(Duration, ReleaseScope)],
     /// Requests on the wire, by the end of their exchange.
     wire: BTreeMap<(Duration, u64), (Box<Job>, Exchange)>,
     /// How many exchanges each line has had.
@@ -103,6 +107,7 @@ impl<'a> World<'a> {
             now: Duration::ZERO,
             arrivals: &script.lines,
             give_up: script.give_up,
+            releases: &script.releases,
             wire: BTreeMap::new(),
             had: BTreeMap::new(),
             history: Vec::new(),
@@ -113,6 +118,7 @@ impl<'a> World<'a> {
         loop {
             self.end_exchanges();
             self.push_lines();
+            self.release_lines();
             self.give_up_if_it_is_time();
             self.start_lines();
             match self.rest() {
@@ -141,6 +147,18 @@ impl<'a> World<'a> {
             self.arrivals = later;
             self.note(What::Pushed { ordinal: line.ordinal, host: line.host });
             self.core.push(job_of(line, &self.window), self.now);
+            self.hand_out();
+        }
+    }
+
+    fn release_lines(&mut self) {
+        while let Some(((_, scope), later)) = self.releases.split_first().filter(|((at, _), _)| *at <= self.now) {
+            self.releases = later;
+            self.note(What::Releases(*scope));
+            self.core.release(*scope, self.now);
+            while let Some(ticket) = self.core.take_released() {
+                self.note(What::Released(ticket.release().id.seq - 1));
+            }
             self.hand_out();
         }
     }
@@ -242,7 +260,8 @@ impl<'a> World<'a> {
         assert!(wakeup.is_none_or(|at| at > self.now), "at {:?} the core asks to be woken at {wakeup:?}", self.now);
         let exchange = self.wire.first_key_value().map(|((at, _), _)| *at);
         let arrival = self.arrivals.first().map(|line| line.at);
-        match ([exchange, arrival, self.give_up].into_iter().flatten().min(), wakeup) {
+        let release = self.releases.first().map(|(at, _)| *at);
+        match ([exchange, arrival, release, self.give_up].into_iter().flatten().min(), wakeup) {
             (Some(scripted), Some(wakeup)) if wakeup < scripted => Until::Wakeup(wakeup),
             (Some(scripted), _) => Until::Script(scripted),
             (None, Some(wakeup)) => Until::Wakeup(wakeup),
