@@ -61,6 +61,7 @@ fn parts(Load { lines, hosts, .. }: Load) -> Parts {
         settle: None,
         hosts: None,
         threads: None,
+        releases: None,
     }
 }
 

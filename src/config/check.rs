@@ -9,6 +9,7 @@ use crate::diagnostics::{Report, Section};
 use crate::disk::resolved;
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
+use crate::pipeline::Order;
 use crate::sink::Target;
 use crate::source::CheckContext;
 use crate::units::{Concurrency, Secret, Size, Span};
@@ -216,7 +217,13 @@ fn sources(config: &Config, report: &mut Report) {
     let context = CheckContext { window_bytes: config.queue.window_bytes, data_dir: config.state.data_dir.as_deref() };
     for source in &config.sources {
         let table = format!("source.{}.{}", source.label(), source.kind);
-        source.component.check(&context, &mut Section::new(table, report));
+        source.component.check(&context, &mut Section::new(table.clone(), report));
+        if config.output.order == Order::Input && source.component.releases() {
+            let message = format!(
+                "[{table}] can take lines back without a record, so records cannot have the order of the input; leave `output.order` at \"completion\""
+            );
+            report.add_at_key("output.order", message);
+        }
     }
     let stdins: usize = config.sources.iter().map(|source| source.component.inputs().stdin).sum();
     if stdins > 1 {

@@ -268,7 +268,7 @@ fn exit_code(end: End, config: &Config, status: &Status) -> u8 {
     match end {
         End::FailedFast => 3,
         End::GaveUp => 4,
-        End::Finished if config.output.fail && status.counters().not_ok.get() > 0 => 3,
+        End::Finished if config.output.fail && status.metrics().not_ok.get() > 0 => 3,
         End::Finished => 0,
     }
 }

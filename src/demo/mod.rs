@@ -118,6 +118,7 @@ async fn fetch(urls: Vec<String>, args: &RunArgs, status: &Status, sinks: Vec<Bo
     let config = args.config().map_err(|report| report.to_string())?;
     let parts = Parts {
         threads: None,
+        releases: None,
         sources: vec![source(urls)],
         fetch: Arc::new(daemon::http(&config)?),
         sinks,

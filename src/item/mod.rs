@@ -27,4 +27,4 @@ pub use needs::{BodyNeed, Needs};
 pub use record::{Done, Hop, Record, Times};
 pub use request::{Extra, Request, parse, parse_header};
 pub use target::check_url;
-pub use ticket::{Receipt, Room, Ticket, Window};
+pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window};

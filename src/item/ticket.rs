@@ -1,7 +1,8 @@
 //! The ticket: one accepted line's place in the window.
 //!
 //! The feed issues it, it travels with the line and ends in the settle stage. Silence means "not done": only
-//! [`Ticket::done`] yields the receipt that a source may settle.
+//! [`Ticket::done`] yields the receipt that a source may settle, and only [`Ticket::release`] one by which it takes the line
+//! back.
 
 use std::sync::Arc;
 
@@ -74,6 +75,11 @@ impl Ticket {
     pub fn done(self) -> Receipt {
         Receipt { source: self.source, id: self.id, position: self.position, source_position: None }
     }
+
+    /// Gives the line back to its source: it has no record here.
+    pub fn release(self) -> ReleaseReceipt {
+        ReleaseReceipt { source: self.source, id: self.id, position: self.position }
+    }
 }
 
 /// Proof that a line is done; only a ticket yields it.
@@ -95,4 +101,15 @@ impl Receipt {
     pub fn with_source_position(self, position: RawJson) -> Self {
         Self { source_position: Some(position), ..self }
     }
+}
+
+/// Proof that a line goes back to its source without a record; only a ticket yields it.
+#[derive(Debug)]
+pub struct ReleaseReceipt {
+    /// The number of the line's source.
+    pub source: usize,
+    /// The line's identity.
+    pub id: Identity,
+    /// Where the line ends, if a restart can go on from there.
+    pub position: Option<Position>,
 }

@@ -101,7 +101,7 @@ impl Drain {
     /// Takes what else comes until a batch is worth its while.
     async fn gather(&mut self, came: &mut Vec<Done>) {
         let mut over = pin!(sleep_until(self.written + GATHER));
-        while came.len() < BATCH && self.status.counters().accepted.get() > self.came {
+        while came.len() < BATCH && self.awaits_records() {
             let room = BATCH - came.len();
             tokio::select! {
                 biased;
@@ -114,6 +114,12 @@ impl Drain {
                 }
             }
         }
+    }
+
+    /// Whether there are accepted lines whose records are to come.
+    fn awaits_records(&self) -> bool {
+        let counters = self.status.counters();
+        counters.accepted.get() > self.came + counters.released.get()
     }
 
     /// Writes what came, or, in the order of the input, what has none before it that is missing.
@@ -183,10 +189,10 @@ impl Drain {
     fn count(&self, records: &[Box<Record>]) {
         let count = |wanted: fn(Outcome) -> bool| records.iter().filter(|record| wanted(record.outcome)).count() as u64;
         let not_ok = count(|outcome| outcome != Outcome::Ok);
-        let counters = self.status.counters();
-        counters.recorded.add(records.len() as u64);
-        counters.not_ok.add(not_ok);
-        counters.canceled.add(count(|outcome| outcome == Outcome::Canceled));
+        let metrics = self.status.metrics();
+        self.status.counters().recorded.add(records.len() as u64);
+        metrics.not_ok.add(not_ok);
+        metrics.canceled.add(count(|outcome| outcome == Outcome::Canceled));
         if self.fail_fast == FailFast::Yes && not_ok > 0 {
             self.give_up.cancel();
         }

@@ -47,7 +47,7 @@ impl Feed {
             let Some(input) = input else { return Ok(()) };
             let (source, line) = match input? {
                 (_, Input::Blank) => {
-                    self.status.counters().blank.add(1);
+                    self.status.metrics().blank.add(1);
                     continue;
                 }
                 (source, Input::Line(line)) => (source, line),
@@ -55,13 +55,13 @@ impl Feed {
             let ticket = self.window.ticket(room, &line, ordinal, source);
             let Some(Some(ticket)) = stop.run_until_cancelled(ticket).await else {
                 if !self.durable[source] {
-                    self.status.counters().unread.add(1);
+                    self.status.metrics().unread.add(1);
                 }
                 break;
             };
             ordinal += 1;
             self.status.counters().accepted.add(1);
-            self.status.counters().accepted_bytes.add(line.text.len() as u64 + 1);
+            self.status.metrics().accepted_bytes.add(line.text.len() as u64 + 1);
             slot.send(self.accept(ticket, line));
         }
         self.count_unread();
@@ -101,7 +101,7 @@ impl Feed {
         for _ in 0..MOST {
             match self.lines.next().now_or_never() {
                 Some(Some(Ok((source, Input::Line(_))))) if !self.durable[source] => {
-                    self.status.counters().unread.add(1);
+                    self.status.metrics().unread.add(1);
                 }
                 Some(Some(Ok(_))) => {}
                 _ => return,

@@ -10,7 +10,9 @@
 //!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink says "durable"
 //! ```
 //!
-//! Sends that may wait: feed → queue, schedule → done, drain → acks; each leads one stage nearer to the sinks, and
+//! Released lines take a short cut: schedule → acks.
+//!
+//! Sends that may wait: feed → queue, schedule → done, drain and schedule → acks; each leads one stage nearer to the sinks, and
 //! settle waits for nobody above it, so there is no cycle. Sends that cannot wait: schedule → ready (as many places as
 //! permits) and work → completions (as many places as workers).
 
@@ -39,11 +41,11 @@ pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
 pub use group::Group;
 pub use shutdown::{End, run};
-pub use status::{BottleneckTimes, Counter, Counters, Status, View};
+pub use status::{BottleneckTimes, Counter, Counters, Metrics, Status, View};
 
 use crate::fetch::Fetch;
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
-use crate::schedule::{Core, Job};
+use crate::schedule::{Core, Job, ReleaseScope};
 use crate::sink::Sink;
 use crate::source::{Durability, Source};
 use crate::state::{HostStateStore, Settle};
@@ -62,6 +64,8 @@ pub struct Parts {
     pub hosts: Option<Box<dyn HostStateStore>>,
     /// The threads that attempts are made in, if not in that of all the rest.
     pub threads: Option<Handle>,
+    /// Requests to give lines back to their sources, if there may be any.
+    pub releases: Option<mpsc::Receiver<ReleaseScope>>,
 }
 
 /// The numbers that a run keeps to.
@@ -171,12 +175,18 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let (acks, from_acks) = mpsc::channel(16);
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
-    let (lines, breaks): (_, Vec<_>) = parts.sources.into_iter().map(|source| (source.lines, source.breaks)).unzip();
+    let (mut lines, mut breaks, mut release) = (Vec::new(), Vec::new(), Vec::new());
+    for source in parts.sources {
+        lines.push(source.lines);
+        breaks.extend(source.breaks);
+        // A line that goes back would be waited for by all that follow it.
+        release.push(source.release.filter(|_| settings.order == Order::Completion));
+    }
     let memory = BodyMemory::new(settings.body_memory);
 
     let feed = feed::Feed {
         lines: feed::InTurns::new(lines),
-        breaks: breaks.into_iter().flatten().collect(),
+        breaks: breaks.into_iter().collect(),
         durable: durable.clone(),
         window: Window::new(settings.window, settings.window_bytes),
         queue,
@@ -190,6 +200,9 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         ready,
         completions: from_completions,
         done,
+        acks: acks.clone(),
+        releases: parts.releases,
+        can_release: release.iter().map(Option::is_some).collect(),
         permits: Arc::new(Semaphore::new(permits)),
         memory: schedule::MemoryGate::new(memory, settings.max_body),
         durable: durable.clone(),
@@ -224,6 +237,6 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         }
     }
     group.spawn("drain", drain.run());
-    group.spawn("settle", settle::settle(from_acks, parts.settle, durable));
+    group.spawn("settle", settle::settle(from_acks, parts.settle, durable, release, status.clone()));
     group
 }

@@ -12,11 +12,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
 use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
 use crate::item::{BodyMemory, Done, Outcome, Reservation};
-use crate::schedule::{Bottleneck, Core, Need, StallReason};
+use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, Need, ReleaseScope, StallReason};
 use crate::state::HostStateStore;
 
 /// Completions, and queued lines, taken at once.
@@ -28,6 +29,11 @@ pub(super) struct Schedule {
     pub ready: async_channel::Sender<Dispatch>,
     pub completions: mpsc::Receiver<Completion>,
     pub done: mpsc::Sender<Done>,
+    pub acks: mpsc::Sender<Ack>,
+    /// Requests to give lines back to their sources, if there may be any.
+    pub releases: Option<mpsc::Receiver<ReleaseScope>>,
+    /// Per source: whether it takes lines back.
+    pub can_release: Vec<bool>,
     pub permits: Arc<Semaphore>,
     pub memory: MemoryGate,
     /// Per source: whether its unfinished lines are left for the next start.
@@ -59,7 +65,9 @@ enum Event {
     InputEnded,
     Memory(Option<Reservation>),
     GiveUp,
-    /// A timer, or room in `done`.
+    Release(ReleaseScope),
+    ReleasesEnded,
+    /// A timer, or room in `done` or `acks`.
     Look,
 }
 
@@ -76,6 +84,7 @@ impl Schedule {
             // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
             let now = self.clock.now();
             self.hand_out();
+            self.hand_back();
             if self.core.has_settled() {
                 self.core.stall(StallReason::Output, now);
             } else {
@@ -83,7 +92,7 @@ impl Schedule {
             }
             self.dispatch(now);
             let counts = self.core.counts();
-            if !input_open && counts.waiting + counts.in_flight + counts.outgoing == 0 {
+            if !input_open && counts == Counts::default() {
                 status_publisher.publish(&mut self, input_open, now);
                 return Ok(());
             }
@@ -101,6 +110,8 @@ impl Schedule {
                 Event::InputEnded => input_open = false,
                 Event::Memory(reservation) => self.memory.waited_for = reservation,
                 Event::GiveUp => self.core.give_up(self.clock.now()),
+                Event::Release(scope) => self.release(scope),
+                Event::ReleasesEnded => self.releases = None,
                 Event::Look => {}
             }
         }
@@ -129,6 +140,10 @@ impl Schedule {
                 if n == 0 { Event::InputEnded } else { Event::Lines }
             }
             _ = self.done.reserve(), if counts.outgoing > 0 => Event::Look,
+            _ = self.acks.reserve(), if counts.released > 0 => Event::Look,
+            scope = next_of(&mut self.releases), if self.releases.is_some() => {
+                scope.map_or(Event::ReleasesEnded, Event::Release)
+            }
             reservation = self.memory.next(), if self.memory.waiting.is_some() => Event::Memory(reservation),
             () = timer, if wake_at.is_some() => Event::Look,
         }
@@ -169,6 +184,29 @@ impl Schedule {
         }
     }
 
+    /// Releases lines of a source that takes them back; no other source has lines released.
+    fn release(&mut self, scope: ReleaseScope) {
+        if self.can_release.get(scope.source()) == Some(&true) {
+            self.core.release(scope, self.clock.now());
+        }
+    }
+
+    /// Sends released lines to the settle stage, if there is room.
+    fn hand_back(&mut self) {
+        if self.core.counts().released == 0 {
+            return;
+        }
+        let slot = match self.acks.try_reserve() {
+            Err(mpsc::error::TrySendError::Full(())) => return,
+            slot => slot.ok(),
+        };
+        let released = std::iter::from_fn(|| self.core.take_released()).collect();
+        // Without a slot the settle stage is gone, and the group is on its way down.
+        if let Some(slot) = slot {
+            slot.send(Ack::Released(released));
+        }
+    }
+
     /// Sends jobs to the workers while there are permits, memory, and lines that may start now.
     fn dispatch(&mut self, now: Duration) {
         while !self.core.has_settled() {
@@ -196,13 +234,18 @@ impl Schedule {
     /// What holds the run back now.
     pub fn bottleneck(&self, now: Duration) -> Bottleneck {
         if self.core.has_settled() {
-            Bottleneck::Sink
+            BottleneckKind::Sink.into()
         } else if self.memory.waiting.is_some() {
-            Bottleneck::BodyMemory
+            BottleneckKind::BodyMemory.into()
         } else {
             self.core.bottleneck(now)
         }
     }
+}
+
+/// The next request, or `None` once no more can come.
+async fn next_of(releases: &mut Option<mpsc::Receiver<ReleaseScope>>) -> Option<ReleaseScope> {
+    releases.as_mut()?.recv().await
 }
 
 impl MemoryGate {

@@ -1,25 +1,34 @@
-//! The settle stage: reports which lines are done, requests checkpoints, and frees the lines' places in the window.
+//! The settle stage: reports which lines are done, requests checkpoints, gives released lines back, and frees the lines'
+//! places in the window.
+
+use std::collections::BTreeMap;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::Status;
 use crate::disk::Mark;
 use crate::error::BoxError;
-use crate::item::{Receipt, Ticket};
+use crate::item::{Receipt, ReleaseReceipt, Ticket};
+use crate::source::Release;
 use crate::state::Settle;
 
-/// What the drain says.
+/// What the drain reports, and the schedule of released lines.
 pub(super) enum Ack {
     /// Every sink has taken the records of these lines.
     Written(Vec<Ticket>),
     /// What was written so far is in the outputs up to these marks.
     Commit(Vec<Mark>, oneshot::Sender<()>),
+    /// These lines go back to their sources.
+    Released(Vec<Ticket>),
 }
 
-/// `durable` says for each source whether its lines are settled with anybody.
+/// `durable` says for each source whether its lines are settled with anybody; `release` has what takes its lines back.
 pub(super) async fn settle(
     mut acks: mpsc::Receiver<Ack>,
     mut settle: Option<Box<dyn Settle>>,
     durable: Vec<bool>,
+    mut release: Vec<Option<Box<dyn Release>>>,
+    status: Status,
 ) -> Result<(), BoxError> {
     while let Some(ack) = acks.recv().await {
         match (ack, &mut settle) {
@@ -29,6 +38,15 @@ pub(super) async fn settle(
                 if let Some(settle) = settle.as_mut().filter(|_| !done.is_empty()) {
                     settle.settle(&done)?;
                 }
+            }
+            (Ack::Released(tickets), _) => {
+                let count = tickets.len() as u64;
+                for (source, lines) in by_source(tickets) {
+                    if let Some(source) = &mut release[source] {
+                        source.release(lines)?;
+                    }
+                }
+                status.counters().released.add(count);
             }
             (Ack::Commit(marks, told), settle) => {
                 if let Some(settle) = settle {
@@ -40,4 +58,13 @@ pub(super) async fn settle(
         }
     }
     Ok(())
+}
+
+/// Released lines by the number of their source.
+fn by_source(tickets: Vec<Ticket>) -> BTreeMap<usize, Vec<ReleaseReceipt>> {
+    let mut lines = BTreeMap::<usize, Vec<ReleaseReceipt>>::new();
+    for receipt in tickets.into_iter().map(Ticket::release) {
+        lines.entry(receipt.source).or_default().push(receipt);
+    }
+    lines
 }

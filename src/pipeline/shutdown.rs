@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
-use super::{Control, FailFast, Group, Levers, Parts, Settings, Status, start};
+use super::{Control, Group, Levers, Parts, Settings, Status, start};
 use crate::error::Error;
 use crate::units::counted;
 
@@ -79,10 +79,10 @@ pub async fn run(
     loop {
         tokio::select! {
             biased;
-            // Before the end of the tasks: the failure that pulled it may be the last record.
+            // The drain cancelled it, by fail-fast. Before the end of the tasks: the failure may be the last record.
             () = levers.give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
                 levers.stop.cancel();
-                phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end: end_given_up(settings, status) };
+                phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end: End::FailedFast };
             }
             joined = group.join() => return finish(&mut group, joined, phase).await,
             Some(control) = controls.next() => match (control, phase) {
@@ -123,12 +123,6 @@ async fn interrupted(group: &mut Group, status: &Status) -> Result<End, Error> {
     Err(Error::Interrupted { unfinished: status.counters().unfinished() })
 }
 
-/// Why a run was given up that no signal stopped.
-fn end_given_up(settings: &Settings, status: &Status) -> End {
-    let failed = settings.fail_fast == FailFast::Yes && status.counters().not_ok.get() > 0;
-    if failed { End::FailedFast } else { End::GaveUp }
-}
-
 async fn until(limit: Option<Instant>) {
     match limit {
         Some(at) => sleep_until(at).await,
@@ -152,10 +146,12 @@ fn announce(status: &Status, grace: Duration) {
 fn remind(status: &Status) {
     let view = status.view();
     let Some(oldest) = &view.oldest else { return };
+    let Some(host) = &oldest.host else { return };
     tracing::info!(
-        host = %oldest.host,
-        on_the_wire = oldest.in_flight,
-        waiting = oldest.waiting,
+        host = %host.name,
+        age_s = oldest.age.as_secs(),
+        on_the_wire = host.in_flight,
+        waiting = host.waiting,
         unfinished = status.counters().unfinished(),
         "still waiting, longest for this host"
     );

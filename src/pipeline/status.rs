@@ -1,5 +1,5 @@
-//! The status of a run: counters and the last view of the schedule. Progress and summary read it. Two decisions use it: the
-//! shutdown counts unfinished lines, and the drain whether another record is to come.
+//! The status of a run: counters, metrics and the last view of the schedule. Progress and summary read it. Two decisions use
+//! its counters: the shutdown counts unfinished lines, and the drain whether another record is to come.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,19 +7,25 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::schedule::{Bottleneck, Counts, OldestLine};
+use crate::schedule::{Bottleneck, BottleneckKind, Counts, OldestLine};
 
 /// Written by the stages, read by whoever looks.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     counters: Arc<Counters>,
+    metrics: Arc<Metrics>,
     view: Arc<watch::Sender<View>>,
 }
 
 impl Status {
-    /// The counters.
+    /// The counters that control uses.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// What the scheduler last said.
@@ -33,15 +39,29 @@ impl Status {
     }
 }
 
-/// Counters of lines over the whole run.
+/// Counters of lines that shutdown and drain decide by.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Lines accepted.
     pub accepted: Counter,
-    /// Bytes of those lines, each with its line end.
-    pub accepted_bytes: Counter,
     /// Lines whose record every sink has taken.
     pub recorded: Counter,
+    /// Lines given back to their source without a record.
+    pub released: Counter,
+}
+
+impl Counters {
+    /// Lines accepted, and neither recorded nor released.
+    pub fn unfinished(&self) -> u64 {
+        self.accepted.get().saturating_sub(self.recorded.get() + self.released.get())
+    }
+}
+
+/// Counters that are shown, and by which nothing in the pipeline decides.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Bytes of accepted lines, each with its line end.
+    pub accepted_bytes: Counter,
     /// Blank lines skipped.
     pub blank: Counter,
     /// Lines read from a source and not accepted when the run stopped.
@@ -50,13 +70,6 @@ pub struct Counters {
     pub not_ok: Counter,
     /// Records `canceled`.
     pub canceled: Counter,
-}
-
-impl Counters {
-    /// Lines accepted and not recorded.
-    pub fn unfinished(&self) -> u64 {
-        self.accepted.get().saturating_sub(self.recorded.get())
-    }
 }
 
 /// A number that only grows.
@@ -80,7 +93,7 @@ impl Counter {
 pub struct View {
     /// How many lines are where.
     pub counts: Counts,
-    /// The host of the oldest unsettled line.
+    /// The oldest unsettled line.
     pub oldest: Option<OldestLine>,
     /// What holds the run back now.
     pub bottleneck: Option<Bottleneck>,
@@ -88,32 +101,81 @@ pub struct View {
     pub bottleneck_times: BottleneckTimes,
 }
 
-/// Time by bottleneck: which one the run spent most of its time under.
+/// Time by kind of bottleneck, and the host that each kind lasted longest for.
 #[derive(Clone, Debug, Default)]
 pub struct BottleneckTimes {
-    spent: Vec<(Bottleneck, Duration)>,
+    /// By the number of the kind.
+    kinds: [KindTime; BottleneckKind::ALL.len()],
+}
+
+/// The time of one kind of bottleneck.
+#[derive(Clone, Debug, Default)]
+struct KindTime {
+    spent: Duration,
+    /// The one with the longest time, by a majority vote (Boyer and Moore): right if it has more than half of it.
+    longest: Option<Bottleneck>,
+    /// How far it is ahead of the others.
+    lead: Duration,
 }
 
 impl BottleneckTimes {
     /// Notes that the run stood under this bottleneck for so long.
     pub fn note(&mut self, bottleneck: &Bottleneck, time: Duration) {
-        // Limits name hosts, so there could be many: the least important one makes room.
-        const MOST: usize = 32;
-        if let Some((_, spent)) = self.spent.iter_mut().find(|(known, _)| known == bottleneck) {
-            *spent += time;
-            return;
+        let kind = &mut self.kinds[bottleneck.kind as usize];
+        kind.spent += time;
+        if kind.longest.as_ref() == Some(bottleneck) {
+            kind.lead += time;
+        } else if kind.longest.is_some() && kind.lead >= time {
+            kind.lead -= time;
+        } else {
+            kind.lead = time - kind.lead;
+            kind.longest = Some(bottleneck.clone());
         }
-        if self.spent.len() == MOST {
-            let least = self.spent.iter().enumerate().min_by_key(|(_, (_, spent))| *spent).map(|(place, _)| place);
-            self.spent.swap_remove(least.unwrap_or_default());
-        }
-        self.spent.push((bottleneck.clone(), time));
     }
 
-    /// The bottleneck that the run spent most of its time under, and its share.
+    /// How long the run stood under bottlenecks of this kind.
+    pub fn spent(&self, kind: BottleneckKind) -> Duration {
+        self.kinds[kind as usize].spent
+    }
+
+    /// The kind of bottleneck that the run spent most of its time under, with its host, and its share.
     pub fn most(&self) -> Option<(&Bottleneck, f64)> {
-        let total: Duration = self.spent.iter().map(|(_, spent)| *spent).sum();
-        let (bottleneck, spent) = self.spent.iter().max_by_key(|(_, spent)| *spent)?;
-        Some((bottleneck, spent.as_secs_f64() / total.as_secs_f64().max(f64::MIN_POSITIVE)))
+        let total: Duration = self.kinds.iter().map(|kind| kind.spent).sum();
+        let most = self.kinds.iter().filter(|kind| kind.longest.is_some()).max_by_key(|kind| kind.spent)?;
+        Some((most.longest.as_ref()?, most.spent.as_secs_f64() / total.as_secs_f64().max(f64::MIN_POSITIVE)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate_of(host: &str) -> Bottleneck {
+        Bottleneck { host: Some(host.into()), ..BottleneckKind::HostRate.into() }
+    }
+
+    #[test]
+    fn the_kind_with_the_most_time_is_named_with_the_host_that_it_lasted_longest_for() {
+        let mut times = BottleneckTimes::default();
+        assert!(times.most().is_none());
+        for (bottleneck, seconds) in [
+            (rate_of("a.test"), 2),
+            (BottleneckKind::Concurrency.into(), 5),
+            (rate_of("b.test"), 5),
+            (rate_of("c.test"), 1),
+            (BottleneckKind::Input.into(), 2),
+            (rate_of("b.test"), 1),
+        ] {
+            times.note(&bottleneck, Duration::from_secs(seconds));
+        }
+        assert_eq!(times.most(), Some((&rate_of("b.test"), 9.0 / 16.0)));
+        assert_eq!(times.spent(BottleneckKind::Concurrency), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn each_kind_has_the_number_of_its_place() {
+        for (number, kind) in BottleneckKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::schedule::Schedule;
 use super::status::BottleneckTimes;
 use super::{Clock, View};
-use crate::schedule::Bottleneck;
+use crate::schedule::{Bottleneck, BottleneckKind};
 
 /// How often the status is brought up to date, at most.
 const VIEW_EVERY: Duration = Duration::from_millis(200);
@@ -26,7 +26,7 @@ pub(super) struct StatusPublisher {
 impl StatusPublisher {
     pub fn new(clock: &Clock) -> Self {
         let (bottleneck_times, now) = (BottleneckTimes::default(), clock.now());
-        Self { bottleneck_times, bottleneck: Bottleneck::Input, since: now, stale: true, hosts_from: now }
+        Self { bottleneck_times, bottleneck: BottleneckKind::Input.into(), since: now, stale: true, hosts_from: now }
     }
 
     /// Publishes a change if it is time; otherwise says when it will be, so that the last change is seen, too.
@@ -53,13 +53,13 @@ impl StatusPublisher {
         self.bottleneck_times.note(&self.bottleneck, now - self.since);
         self.since = now;
         self.stale = false;
-        self.bottleneck = match schedule.bottleneck(now) {
-            Bottleneck::Input if !input_open => Bottleneck::Servers,
-            bottleneck => bottleneck,
-        };
+        self.bottleneck = schedule.bottleneck(now);
+        if self.bottleneck.kind == BottleneckKind::Input && !input_open {
+            self.bottleneck = BottleneckKind::Servers.into();
+        }
         schedule.status.publish(View {
             counts: schedule.core.counts(),
-            oldest: schedule.core.oldest(),
+            oldest: schedule.core.oldest(now),
             bottleneck: Some(self.bottleneck.clone()),
             bottleneck_times: self.bottleneck_times.clone(),
         });

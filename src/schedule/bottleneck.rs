@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
+use super::host_table::Host;
+use super::wait_reason::WaitReason;
 use crate::units::Concurrency;
 
-/// What holds the run back.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Bottleneck {
+/// What kind of limit holds the run back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BottleneckKind {
     /// Nothing waits: the input is the limit.
     Input,
     /// Nothing waits, and no input is to come: the servers' own time is the limit.
@@ -25,67 +27,98 @@ pub enum Bottleneck {
     BodyMemory,
     /// A sink does not take its records.
     Sink,
-    /// `hosts.concurrency` of this host.
-    HostConcurrency(Arc<str>, u32),
-    /// What an adaptive `hosts.concurrency` of this host has come to.
-    HostAdaptive(Arc<str>),
-    /// `hosts.rate` of this host.
-    HostRate(Arc<str>),
-    /// This host asked for a pause, by Retry-After or 429.
-    HostPause(Arc<str>),
-    /// This host could not be reached, time and again.
-    CircuitOpen(Arc<str>),
-    /// The robots.txt of a site at this host is yet to come.
-    Robots(Arc<str>),
-    /// The robots.txt of this host asks for more time between requests than `hosts.rate` does.
-    CrawlDelay(Arc<str>),
-    /// Retries of this host wait for their back-off.
-    Backoff(Arc<str>),
+    /// `hosts.concurrency` of the host.
+    HostConcurrency,
+    /// What an adaptive `hosts.concurrency` of the host has come to.
+    HostAdaptive,
+    /// `hosts.rate` of the host.
+    HostRate,
+    /// The host asked for a pause, by Retry-After or 429.
+    HostPause,
+    /// The host could not be reached, time and again.
+    CircuitOpen,
+    /// The robots.txt of a site at the host is yet to come.
+    Robots,
+    /// The robots.txt of the host asks for more time between requests than `hosts.rate` does.
+    CrawlDelay,
+    /// Retries of the host wait for their back-off.
+    Backoff,
     /// `limits.hosts`
     Hosts,
 }
 
-impl Core {
-    /// What keeps the waiting lines from starting. Looks at each host, so it is for a few times a second.
-    pub fn bottleneck(&self, now: Duration) -> Bottleneck {
-        if self.starved_until > now {
-            return Bottleneck::OpenFiles;
-        }
-        if self.hosts.first_ready().is_some() {
-            return match () {
-                () if self.rate_limiter.next() > now => Bottleneck::Rate,
-                () if self.is_full() => Bottleneck::Adaptive,
-                () => Bottleneck::Concurrency,
-            };
-        }
-        if self.hosts.has_untracked() {
-            return Bottleneck::Hosts;
-        }
-        let Some((_, host)) = self.hosts.iter().max_by_key(|(_, host)| host.waiting()) else {
-            return Bottleneck::Input;
-        };
-        let name = Arc::clone(&host.name);
-        if host.waiting() == 0 {
-            Bottleneck::Input
-        } else if host.circuit_breaker.is_open() {
-            Bottleneck::CircuitOpen(name)
-        } else if host.pause.paused_until > now {
-            Bottleneck::HostPause(name)
-        } else if host.queue().robots_fetch().is_some() {
-            Bottleneck::Robots(name)
-        } else if host.in_flight >= host.concurrency() {
-            match host.limits.concurrency {
-                Concurrency::Fixed(n) => Bottleneck::HostConcurrency(name, n),
-                Concurrency::Adaptive => Bottleneck::HostAdaptive(name),
-            }
-        } else if host.rate_limiter.next() > now {
-            if host.rate_limiter.is_slower_than(host.limits.every) {
-                Bottleneck::CrawlDelay(name)
-            } else {
-                Bottleneck::HostRate(name)
-            }
-        } else {
-            Bottleneck::Backoff(name)
-        }
+impl BottleneckKind {
+    /// All of them, by their numbers.
+    pub const ALL: [Self; 17] = [
+        Self::Input,
+        Self::Servers,
+        Self::Concurrency,
+        Self::Adaptive,
+        Self::OpenFiles,
+        Self::Rate,
+        Self::BodyMemory,
+        Self::Sink,
+        Self::HostConcurrency,
+        Self::HostAdaptive,
+        Self::HostRate,
+        Self::HostPause,
+        Self::CircuitOpen,
+        Self::Robots,
+        Self::CrawlDelay,
+        Self::Backoff,
+        Self::Hosts,
+    ];
+}
+
+/// What holds the run back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bottleneck {
+    /// The kind of limit.
+    pub kind: BottleneckKind,
+    /// The host whose limit it is, if it is that of a host.
+    pub host: Option<Arc<str>>,
+    /// The number that the limit is set to, of [`BottleneckKind::HostConcurrency`].
+    pub limit: Option<u32>,
+}
+
+impl From<BottleneckKind> for Bottleneck {
+    fn from(kind: BottleneckKind) -> Self {
+        Self { kind, host: None, limit: None }
     }
+}
+
+impl Core {
+    /// What keeps the waiting lines from starting: a limit of the whole run, or that of the host with the most of them.
+    pub fn bottleneck(&self, now: Duration) -> Bottleneck {
+        let kind = if self.starved_until > now {
+            BottleneckKind::OpenFiles
+        } else if self.hosts.first_ready().is_some() {
+            match self.run_wait() {
+                WaitReason::Concurrency { .. } => BottleneckKind::Adaptive,
+                WaitReason::Rate { until } if until > now => BottleneckKind::Rate,
+                _ => BottleneckKind::Concurrency,
+            }
+        } else if self.hosts.has_untracked() {
+            BottleneckKind::Hosts
+        } else {
+            let waits = |host: &Host| host.next_wait().map(|wait| of_host(host, wait));
+            return self.hosts.by_waiting().next().and_then(waits).unwrap_or(BottleneckKind::Input.into());
+        };
+        kind.into()
+    }
+}
+
+/// The limit of a host for which its next line waits.
+fn of_host(host: &Host, wait: WaitReason) -> Bottleneck {
+    let (kind, limit) = match (wait, host.limits.concurrency) {
+        (WaitReason::HostConcurrency { .. }, Concurrency::Fixed(n)) => (BottleneckKind::HostConcurrency, Some(n)),
+        (WaitReason::HostConcurrency { .. }, Concurrency::Adaptive) => (BottleneckKind::HostAdaptive, None),
+        (WaitReason::HostRate { .. }, _) => (BottleneckKind::HostRate, None),
+        (WaitReason::CrawlDelay { .. }, _) => (BottleneckKind::CrawlDelay, None),
+        (WaitReason::HostPause { .. }, _) => (BottleneckKind::HostPause, None),
+        (WaitReason::CircuitOpen { .. }, _) => (BottleneckKind::CircuitOpen, None),
+        (WaitReason::Robots, _) => (BottleneckKind::Robots, None),
+        _ => (BottleneckKind::Backoff, None),
+    };
+    Bottleneck { kind, host: Some(Arc::clone(&host.name)), limit }
 }

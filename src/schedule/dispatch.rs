@@ -3,15 +3,16 @@
 //! Hosts take turns; the oldest unsettled line goes before all others when body memory is short, as everything else may
 //! have to wait for it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
+use super::adaptive::AdaptiveLimit;
 use super::decide::is_idempotent;
 use super::host_table::{Pick, Room};
 use super::job::Job;
 use super::line_book::{HostId, LineId, Place};
 use super::robots::Denial;
+use super::wait_reason::WaitReason;
 use crate::hosts::origin_of;
 use crate::item::CHUNK;
 
@@ -20,17 +21,6 @@ use crate::item::CHUNK;
 pub struct Need {
     /// Bytes of body memory.
     pub memory: u64,
-}
-
-/// The host that the oldest unsettled line is at, and what goes on there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OldestLine {
-    /// Its name.
-    pub host: Arc<str>,
-    /// Lines that wait there.
-    pub waiting: usize,
-    /// Requests on the wire.
-    pub in_flight: u32,
 }
 
 impl Core {
@@ -67,16 +57,19 @@ impl Core {
         }
     }
 
-    /// The host that the oldest unsettled line is at.
-    pub fn oldest(&self) -> Option<OldestLine> {
-        let id = self.lines.host(self.lines.oldest()?)?;
-        let host = &self.hosts[id];
-        Some(OldestLine { host: Arc::clone(&host.name), waiting: host.waiting(), in_flight: host.in_flight })
+    /// What all lines of the run wait for, or waited for last.
+    pub(super) fn run_wait(&self) -> WaitReason {
+        let stalled = self.clock.reasons().next().map(WaitReason::Stalled);
+        let full = self.adaptive.as_ref().map(AdaptiveLimit::limit).and_then(|limit| {
+            let in_flight = self.lines.in_flight();
+            (in_flight >= limit as usize).then_some(WaitReason::Concurrency { in_flight, limit })
+        });
+        stalled.or(full).unwrap_or(WaitReason::Rate { until: self.rate_limiter.next() })
     }
 
     /// Whether a line of any host may start now.
     fn may_start(&self, now: Duration) -> bool {
-        !self.clock.is_stalled() && !self.is_full() && self.rate_limiter.next() <= now
+        self.run_wait().is_over(now)
     }
 
     /// The host whose turn it is, once those that are not ready any more have left the ring.
@@ -143,7 +136,7 @@ impl Core {
             self.retries.note_request(now);
         }
         self.rate_limiter.start(now);
-        self.lines.place(job.slot.line, Place::OnWire { host: id });
+        self.lines.place(job.slot.line, Place::OnWire { host: id, since: now });
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.note_in_flight(u32::try_from(self.lines.in_flight()).unwrap_or(u32::MAX));
         }

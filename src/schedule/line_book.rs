@@ -1,4 +1,4 @@
-//! The line book: all unsettled lines in the order of their ordinals, and the settled ones on their way out.
+//! The line book: all unsettled lines in the order of their ordinals, and the settled and released ones on their way out.
 //!
 //! In: where each line goes. Out: the oldest unsettled line (the low-water mark), the deadlines of waiting lines, and how
 //! many lines are where. [`LineBook::place`] is the only function that moves a line from one set of ledgers to another.
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::item::Done;
+use crate::item::{Done, Ticket};
 
 /// The number of a host in the host table.
 pub(super) type HostId = usize;
@@ -25,6 +25,8 @@ pub struct Counts {
     pub in_flight: usize,
     /// Settled, and not yet handed out.
     pub outgoing: usize,
+    /// Released, and not yet handed out.
+    pub released: usize,
 }
 
 /// Where an unsettled line is.
@@ -35,13 +37,16 @@ pub(super) enum Place {
     /// In the queue of its host; `due` is when it may start, if it was on the wire before.
     Waiting { host: HostId, due: Option<Duration> },
     /// On the wire.
-    OnWire { host: HostId },
+    OnWire { host: HostId, since: Duration },
 }
 
 /// An unsettled line.
 #[derive(Debug)]
 struct Line {
     ordinal: u64,
+    source: usize,
+    /// When it was accepted, from the start of the run.
+    accepted: Duration,
     /// When its time is over, on the clock of lines; from its first start on.
     deadline: Option<Duration>,
     place: Place,
@@ -58,18 +63,29 @@ pub(super) struct LineBook {
     /// Lines that wait and were on the wire before, by the end of their time.
     deadlines: BTreeSet<(Duration, LineId)>,
     settled: VecDeque<Done>,
+    released: VecDeque<Ticket>,
     waiting: usize,
     in_flight: usize,
     /// Lines taken in so far.
     accepted: u64,
     /// Settled lines handed out so far.
     recorded: u64,
+    /// Released lines handed out so far.
+    handed_back: u64,
 }
 
 impl LineBook {
     /// Adds a line to the book.
-    pub fn add(&mut self, ordinal: u64) -> LineId {
-        let line = Line { ordinal, deadline: None, place: Place::Untracked, older: None, newer: None };
+    pub fn add(&mut self, ticket: &Ticket, accepted: Duration) -> LineId {
+        let line = Line {
+            ordinal: ticket.ordinal,
+            source: ticket.source,
+            accepted,
+            deadline: None,
+            place: Place::Untracked,
+            older: None,
+            newer: None,
+        };
         let id = self.lines.insert(line);
         self.link(id);
         self.enter(id);
@@ -92,10 +108,14 @@ impl LineBook {
 
     /// Removes a line from the book: it is settled.
     pub fn settle(&mut self, id: LineId, done: Done) {
-        self.leave(id);
-        self.unlink(id);
-        self.lines.remove(id);
+        self.remove(id);
         self.settled.push_back(done);
+    }
+
+    /// Removes a line from the book that goes back to its source.
+    pub fn release(&mut self, id: LineId, ticket: Ticket) {
+        self.remove(id);
+        self.released.push_back(ticket);
     }
 
     /// A settled line.
@@ -103,6 +123,13 @@ impl LineBook {
         let done = self.settled.pop_front()?;
         self.recorded += 1;
         Some(done)
+    }
+
+    /// The ticket of a released line.
+    pub fn take_released(&mut self) -> Option<Ticket> {
+        let ticket = self.released.pop_front()?;
+        self.handed_back += 1;
+        Some(ticket)
     }
 
     pub fn has_settled(&self) -> bool {
@@ -134,6 +161,26 @@ impl LineBook {
         self.lines[id].ordinal
     }
 
+    /// The number of the line's source.
+    pub fn source(&self, id: LineId) -> usize {
+        self.lines[id].source
+    }
+
+    /// When the line was accepted.
+    pub fn accepted(&self, id: LineId) -> Duration {
+        self.lines[id].accepted
+    }
+
+    /// The unsettled line of this ordinal; looks at all that are newer.
+    pub fn find(&self, ordinal: u64) -> Option<LineId> {
+        self.newest_first().find(|id| self.lines[*id].ordinal == ordinal)
+    }
+
+    /// All unsettled lines.
+    pub fn newest_first(&self) -> impl Iterator<Item = LineId> {
+        std::iter::successors(self.newest, |id| self.lines[*id].older)
+    }
+
     /// When the line's time is over, on the clock of lines: `deadline`, if none is set yet.
     pub fn deadline_or_set(&mut self, id: LineId, deadline: Duration) -> Duration {
         *self.lines[id].deadline.get_or_insert(deadline)
@@ -159,12 +206,13 @@ impl LineBook {
         self.in_flight
     }
 
-    /// How many lines are where. Every line accepted is recorded or in one of these places (promise 1).
+    /// How many lines are where. Every line accepted was handed out with its record, was handed back, or is in one of
+    /// these places (promise 1).
     pub fn counts(&self) -> Counts {
-        let counts = Counts { waiting: self.waiting, in_flight: self.in_flight, outgoing: self.settled.len() };
-        let here = (counts.waiting + counts.in_flight + counts.outgoing) as u64;
-        assert_eq!(self.accepted, self.recorded + here, "a line is lost in the schedule");
-        counts
+        let (outgoing, released) = (self.settled.len(), self.released.len());
+        let here = (self.waiting + self.in_flight + outgoing + released) as u64;
+        assert_eq!(self.accepted, self.recorded + self.handed_back + here, "a line is lost in the schedule");
+        Counts { waiting: self.waiting, in_flight: self.in_flight, outgoing, released }
     }
 
     fn enter(&mut self, id: LineId) {
@@ -201,8 +249,9 @@ impl LineBook {
         self.join(Some(id), newer);
     }
 
-    fn unlink(&mut self, id: LineId) {
-        let Line { older, newer, .. } = self.lines[id];
+    fn remove(&mut self, id: LineId) {
+        self.leave(id);
+        let Line { older, newer, .. } = self.lines.remove(id);
         self.join(older, newer);
     }
 
@@ -216,7 +265,7 @@ impl LineBook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{Echo, Identity, Kind, Record, Rejection, Text, Ticket, Window};
+    use crate::item::{Echo, Identity, Kind, Record, Rejection, Text, Window};
     use futures::executor::block_on;
 
     fn ticket(ordinal: u64) -> Ticket {
@@ -240,21 +289,22 @@ mod tests {
     #[test]
     fn the_oldest_is_the_first_that_is_not_settled() {
         let mut book = LineBook::default();
-        let lines: Vec<LineId> = [3, 0, 2, 1].into_iter().map(|ordinal| book.add(ordinal)).collect();
+        let lines: Vec<LineId> =
+            [3, 0, 2, 1].into_iter().map(|ordinal| book.add(&ticket(ordinal), Duration::ZERO)).collect();
         for (id, left) in [(lines[3], Some(0)), (lines[1], Some(2)), (lines[2], Some(3)), (lines[0], None)] {
             settle(&mut book, id);
             assert_eq!(oldest(&book), left);
         }
-        book.add(7);
+        book.add(&ticket(7), Duration::ZERO);
         assert_eq!(oldest(&book), Some(7));
     }
 
     #[test]
     fn a_line_that_waits_while_others_pass_costs_no_memory() {
         let mut book = LineBook::default();
-        book.add(0);
+        book.add(&ticket(0), Duration::ZERO);
         for ordinal in 1..1000 {
-            let id = book.add(ordinal);
+            let id = book.add(&ticket(ordinal), Duration::ZERO);
             settle(&mut book, id);
         }
         assert_eq!((book.lines.len(), book.lines.capacity() < 10, oldest(&book)), (1, true, Some(0)));
@@ -263,13 +313,12 @@ mod tests {
     #[test]
     fn a_line_is_in_the_ledgers_of_one_place_at_a_time() {
         let mut book = LineBook::default();
-        let id = book.add(0);
+        let id = book.add(&ticket(0), Duration::ZERO);
         let again = Place::Waiting { host: 0, due: Some(Duration::ZERO) };
+        let on_wire = Place::OnWire { host: 0, since: Duration::ZERO };
         let fresh = Place::Waiting { host: 0, due: None };
         book.deadline_or_set(id, Duration::from_secs(1));
-        for (place, waiting, deadlines) in
-            [(fresh, 1, 0), (again, 1, 1), (Place::OnWire { host: 0 }, 0, 0), (again, 1, 1)]
-        {
+        for (place, waiting, deadlines) in [(fresh, 1, 0), (again, 1, 1), (on_wire, 0, 0), (again, 1, 1)] {
             book.place(id, place);
             let counts = book.counts();
             assert_eq!((counts.waiting, counts.in_flight, book.deadlines.len()), (waiting, 1 - waiting, deadlines));

@@ -22,25 +22,31 @@ mod host_table;
 mod job;
 mod line_book;
 mod rate_limiter;
+mod release;
 mod retry_budget;
 mod robots;
 mod stall_clock;
 mod tracking;
+mod views;
+mod wait_reason;
 
 use std::time::Duration;
 
-pub use bottleneck::Bottleneck;
+pub use bottleneck::{Bottleneck, BottleneckKind};
 pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
-pub use dispatch::{Need, OldestLine};
+pub use dispatch::Need;
 pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
 pub use host_table::HostLimits;
 pub use job::{Job, Progress};
 pub use line_book::Counts;
 pub use rate_limiter::SLACK;
+pub use release::ReleaseScope;
 pub use retry_budget::RetryBudgetPolicy;
 pub use robots::{RobotsConfig, RobotsPolicy};
 pub use stall_clock::StallReason;
+pub use views::{HostView, OldestLine};
+pub use wait_reason::WaitReason;
 
 use crate::item::Done;
 use adaptive::AdaptiveLimit;
@@ -94,7 +100,7 @@ impl Core {
 
     /// Takes in a line that is to be fetched. Lines come in the order of their ordinals.
     pub fn push(&mut self, mut job: Box<Job>, now: Duration) {
-        job.slot.line = self.lines.add(job.ticket.ordinal);
+        job.slot.line = self.lines.add(&job.ticket, job.progress.accepted);
         if self.given_up {
             return self.settle(job, None, Some(canceled()), now);
         }

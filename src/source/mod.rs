@@ -25,7 +25,7 @@ pub use stdin::Stdin;
 use crate::diagnostics::Section;
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Needs, Position, RawJson, Trim};
+use crate::item::{DoneRanges, Input, Needs, Position, RawJson, ReleaseReceipt, Trim};
 use crate::registry::{Component, Kind, Named};
 use crate::units::Size;
 
@@ -44,6 +44,9 @@ pub struct Source {
     pub breaks: Option<BoxFuture<'static, BoxError>>,
     /// How much there is to read, when that is known.
     pub extent: Option<Extent>,
+    /// Its part that takes lines back, if it can. A line that goes back leaves a gap, so such a source excludes records in
+    /// the order of the input.
+    pub release: Option<Box<dyn Release>>,
 }
 
 /// The size of an input whose size is known, in bytes.
@@ -62,7 +65,7 @@ impl Extent {
 impl Source {
     /// A source that has no more to it than its lines.
     pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
-        Self { lines, durability, trim: None, breaks: None, extent: None }
+        Self { lines, durability, trim: None, breaks: None, extent: None, release: None }
     }
 }
 
@@ -92,6 +95,16 @@ pub struct SavedState {
     pub files: BTreeMap<String, DoneRanges>,
 }
 
+/// Takes lines back that were accepted and have no record, for another instance to fetch.
+pub trait Release: Send {
+    /// These lines of the source are not fetched here, each released once. They are not settled, neither before nor after.
+    /// Does not wait.
+    ///
+    /// # Errors
+    /// When the lines could be lost; the run ends.
+    fn release(&mut self, lines: Vec<ReleaseReceipt>) -> Result<(), BoxError>;
+}
+
 /// A source as configured, `[source.NAME.KIND]`: what its kind says of itself before it is opened.
 pub trait SourceConfig: Component {
     /// Reports everything that is wrong with its table.
@@ -117,6 +130,11 @@ pub trait SourceConfig: Component {
 
     /// Whether a restart can go on where it stopped, given a data directory.
     fn is_durable(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes lines back without a record ([`Release`]), which leaves gaps in the order of the input.
+    fn releases(&self) -> bool {
         false
     }
 

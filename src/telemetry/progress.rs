@@ -153,7 +153,7 @@ fn line(status: &Status, stats: &Stats, total_bytes: Option<u64>, elapsed: Durat
 /// From the share of the input's bytes that is accepted, and the share of those lines that is recorded.
 fn time_left(status: &Status, total_bytes: u64, elapsed: Duration) -> Option<Duration> {
     let counters = status.counters();
-    let read = counters.accepted_bytes.get() as f64 / total_bytes.max(1) as f64;
+    let read = status.metrics().accepted_bytes.get() as f64 / total_bytes.max(1) as f64;
     let recorded = counters.recorded.get() as f64 / counters.accepted.get().max(1) as f64;
     let share = (read * recorded).min(1.0);
     let known = share > 0.001 && elapsed > Duration::from_secs(1);

@@ -7,7 +7,7 @@ use super::Stats;
 use super::stats::Counts;
 use crate::item::Outcome;
 use crate::pipeline::Status;
-use crate::schedule::Bottleneck;
+use crate::schedule::{Bottleneck, BottleneckKind};
 use crate::units::{counted, grouped};
 
 /// What there is to say of a run.
@@ -16,6 +16,7 @@ pub struct Summary {
     accepted: u64,
     blank: u64,
     unread: u64,
+    released: u64,
     unrecorded: u64,
     elapsed: Duration,
     bottleneck: Option<(Bottleneck, f64)>,
@@ -24,13 +25,14 @@ pub struct Summary {
 impl Summary {
     /// Of a run that took so long.
     pub fn of(status: &Status, stats: &Stats, elapsed: Duration) -> Self {
-        let counters = status.counters();
+        let (counters, metrics) = (status.counters(), status.metrics());
         let bottleneck = status.view().bottleneck_times.most().map(|(bottleneck, share)| (bottleneck.clone(), share));
         Self {
             counts: stats.counts(),
             accepted: counters.accepted.get(),
-            blank: counters.blank.get(),
-            unread: counters.unread.get(),
+            blank: metrics.blank.get(),
+            unread: metrics.unread.get(),
+            released: counters.released.get(),
             unrecorded: counters.unfinished(),
             elapsed,
             bottleneck,
@@ -51,6 +53,7 @@ impl Summary {
             errors = self.errors(),
             blank = self.blank,
             unread = self.unread,
+            released = self.released,
             unrecorded = self.unrecorded,
             elapsed_s = self.elapsed.as_secs_f64(),
             wire_p50_ms = quantile(0.5),
@@ -114,6 +117,7 @@ impl Summary {
                 "line was read but not accepted before the stop",
                 "lines were read but not accepted before the stop",
             ),
+            (self.released, "line was given back to its source", "lines were given back to their sources"),
             (self.unrecorded, "accepted line has no record", "accepted lines have no record"),
         ];
         for (n, one, many) in leftovers.into_iter().filter(|(n, ..)| *n > 0) {
@@ -130,32 +134,36 @@ pub(super) fn per_second(rate: f64) -> String {
 
 /// What holds a run back, and the option that would change it.
 pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
-    match bottleneck {
-        Bottleneck::Input => "limited by the input".to_owned(),
-        Bottleneck::Servers => "limited by the servers' own time".to_owned(),
-        Bottleneck::Concurrency => "limited by concurrency (--max-concurrency)".to_owned(),
-        Bottleneck::Adaptive => "limited by adaptive concurrency (limits.max_concurrency, or slow servers)".to_owned(),
-        Bottleneck::OpenFiles => "limited by open files or ports (ulimit -Hn)".to_owned(),
-        Bottleneck::Rate => "limited by rate (--rate)".to_owned(),
-        Bottleneck::BodyMemory => "limited by body memory (limits.body_memory)".to_owned(),
-        Bottleneck::Sink => "limited by the output".to_owned(),
-        Bottleneck::Hosts => "limited by hosts tracked at once (limits.hosts)".to_owned(),
-        Bottleneck::HostConcurrency(host, n) => {
+    let Bottleneck { kind, host, limit } = bottleneck;
+    let (host, n) = (host.as_deref().unwrap_or_default(), limit.unwrap_or_default());
+    match kind {
+        BottleneckKind::Input => "limited by the input".to_owned(),
+        BottleneckKind::Servers => "limited by the servers' own time".to_owned(),
+        BottleneckKind::Concurrency => "limited by concurrency (--max-concurrency)".to_owned(),
+        BottleneckKind::Adaptive => {
+            "limited by adaptive concurrency (limits.max_concurrency, or slow servers)".to_owned()
+        }
+        BottleneckKind::OpenFiles => "limited by open files or ports (ulimit -Hn)".to_owned(),
+        BottleneckKind::Rate => "limited by rate (--rate)".to_owned(),
+        BottleneckKind::BodyMemory => "limited by body memory (limits.body_memory)".to_owned(),
+        BottleneckKind::Sink => "limited by the output".to_owned(),
+        BottleneckKind::Hosts => "limited by hosts tracked at once (limits.hosts)".to_owned(),
+        BottleneckKind::HostConcurrency => {
             format!("limited by host-concurrency {n} of {host} (--host-concurrency)")
         }
-        Bottleneck::HostRate(host) => format!("limited by host-rate of {host} (--host-rate)"),
-        Bottleneck::HostAdaptive(host) => {
+        BottleneckKind::HostRate => format!("limited by host-rate of {host} (--host-rate)"),
+        BottleneckKind::HostAdaptive => {
             format!("limited by adaptive host-concurrency of {host} (hosts.max_concurrency, or a slow server)")
         }
-        Bottleneck::HostPause(host) => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
-        Bottleneck::CircuitOpen(host) => format!("limited by {host}, which cannot be reached (health)"),
-        Bottleneck::Robots(host) => {
+        BottleneckKind::HostPause => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
+        BottleneckKind::CircuitOpen => format!("limited by {host}, which cannot be reached (health)"),
+        BottleneckKind::Robots => {
             format!("limited by the robots.txt of {host}, which is yet to come (robots.enabled)")
         }
-        Bottleneck::CrawlDelay(host) => {
+        BottleneckKind::CrawlDelay => {
             format!("limited by the Crawl-delay of {host}'s robots.txt (robots.max_crawl_delay)")
         }
-        Bottleneck::Backoff(host) => format!("limited by retries of {host} (retry.backoff)"),
+        BottleneckKind::Backoff => format!("limited by retries of {host} (retry.backoff)"),
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Count {
     pub url: String,
     /// The last number.
     pub to: u64,
+    /// Whether it would take lines back.
+    #[serde(default)]
+    pub releases: bool,
     /// Is not used; no report shows it.
     pub token: Option<Secret<String>>,
 }
@@ -38,6 +41,10 @@ impl SourceConfig for Count {
 
     fn inputs(&self) -> Inputs {
         Inputs::default()
+    }
+
+    fn releases(&self) -> bool {
+        self.releases
     }
 
     fn open(&self, name: Option<Arc<str>>, _saved: Option<SavedState>) -> Result<Source, BoxError> {

@@ -141,21 +141,21 @@ fn every_line_is_accounted_for(report: &Report, sinks: usize) {
 }
 
 fn the_tally_agrees(report: &Report) {
-    let (counters, records) = (report.status.counters(), report.records());
+    let (counters, metrics, records) = (report.status.counters(), report.status.metrics(), report.records());
     let count = |wanted: fn(Outcome) -> bool| records.iter().filter(|entry| wanted(entry.outcome)).count() as u64;
     assert_eq!(counters.recorded.get(), records.len() as u64);
-    assert_eq!(counters.not_ok.get(), count(|outcome| outcome != Outcome::Ok));
-    assert_eq!(counters.canceled.get(), count(|outcome| outcome == Outcome::Canceled));
+    assert_eq!(metrics.not_ok.get(), count(|outcome| outcome != Outcome::Ok));
+    assert_eq!(metrics.canceled.get(), count(|outcome| outcome == Outcome::Canceled));
     // What a durable source has yielded is not lost when it is not accepted.
     let unread = report.yielded().into_iter().skip(report.accepted_count()).filter(|id| !report.is_durable(id));
-    assert_eq!(counters.unread.get(), unread.count() as u64);
+    assert_eq!(metrics.unread.get(), unread.count() as u64);
 }
 
 #[test]
 fn blank_lines_are_counted_and_are_owed_nothing() {
     let scenario = Scenario::of([SourceScript::of([Said::Blank, ok(ms(1)).get(), Said::Blank])]);
     let report = on_paused_time(scenario.execute());
-    assert_eq!(report.status.counters().blank.get(), 2);
+    assert_eq!(report.status.metrics().blank.get(), 2);
     assert_eq!(report.only_record().outcome, Outcome::Ok);
 }
 

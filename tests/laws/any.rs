@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fetchd::item::{Kind, Sent};
 use fetchd::pipeline::{FailFast, Order, Settings};
-use fetchd::schedule::{self, HostLimits};
+use fetchd::schedule::{self, HostLimits, ReleaseScope};
 use fetchd::units::Concurrency;
 use proptest::prelude::*;
 
@@ -21,6 +21,7 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
         sinks,
         interrupts: Vec::new(),
         rotations: Vec::new(),
+        releases: Vec::new(),
         settings,
     })
 }
@@ -35,6 +36,19 @@ pub fn interrupted_scene() -> impl Strategy<Value = Scenario> {
     (scenario(), prop::collection::vec(up_to(secs(20)), 0..3)).prop_map(|(scenario, mut at)| {
         at.sort();
         scenario.interrupts(at)
+    })
+}
+
+/// Any scenario with signals, in the order of completion, in which lines are released now and then.
+pub fn scene_with_releases() -> impl Strategy<Value = Scenario> {
+    let scope = (0usize..3, prop_oneof![Just(None), (0usize..9).prop_map(Some)]);
+    let scope = scope.prop_map(|(source, lines)| match lines {
+        None => ReleaseScope::All { source },
+        Some(lines) => ReleaseScope::Newest { source, lines },
+    });
+    (interrupted_scene(), prop::collection::vec((up_to(secs(5)), scope), 1..5)).prop_map(|(scenario, mut releases)| {
+        releases.sort_by_key(|(at, _)| *at);
+        scenario.settings(|settings| settings.order = Order::Completion).releases(releases)
     })
 }
 

@@ -121,5 +121,5 @@ fn the_board_tells_of_lines_that_come_after_a_pause() {
         status.view().clone()
     });
     assert_eq!(view.counts.in_flight, 1);
-    assert!(view.oldest.is_some_and(|oldest| oldest.in_flight == 1));
+    assert!(view.oldest.and_then(|oldest| oldest.host).is_some_and(|host| host.in_flight == 1));
 }

@@ -21,6 +21,8 @@ pub enum Event {
     },
     /// A source was told that this line is done.
     Settled(Identity),
+    /// A source took this line back.
+    Released(Identity),
     /// All that was written so far is to last.
     Committed,
     /// A sink goes on in another file, or has ended.

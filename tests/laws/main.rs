@@ -24,6 +24,7 @@ mod breakage;
 mod host_states;
 mod idle;
 mod memory;
+mod release;
 mod shutdown;
 mod stall;
 mod window;

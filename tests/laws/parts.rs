@@ -10,11 +10,12 @@ use fetchd::disk::Mark;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
 use fetchd::item::{
-    Attempt, Body, Call, Failure, Identity, Input, Line, Receipt, Record, Reservation, Response, RetryAfter, Text,
+    Attempt, Body, Call, Failure, Identity, Input, Line, Receipt, Record, ReleaseReceipt, Reservation, Response,
+    RetryAfter, Text,
 };
 use fetchd::schedule::HostState;
 use fetchd::sink::{self, Sink};
-use fetchd::source::{Durability, Source};
+use fetchd::source::{Durability, Release, Source};
 use fetchd::state::{HostStateStore, Settle};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
@@ -63,7 +64,19 @@ pub fn source(name: &str, script: SourceScript, exchanges: &Exchanges, log: &Log
     };
     let lines = arrivals.then(move |arrival| reader.read(arrival)).map(Ok).chain(last_words(ending)).boxed();
     let durability = if settling == Settling::Absent { Durability::Ephemeral } else { Durability::Resumable };
-    Source::new(lines, durability)
+    let takes_back = durability == Durability::Resumable;
+    let release = takes_back.then(|| Box::new(FakeRelease(log.clone())) as Box<dyn Release>);
+    Source { release, ..Source::new(lines, durability) }
+}
+
+/// Takes lines back.
+struct FakeRelease(Log);
+
+impl Release for FakeRelease {
+    fn release(&mut self, lines: Vec<ReleaseReceipt>) -> Result<(), BoxError> {
+        lines.into_iter().for_each(|receipt| self.0.note(Event::Released(receipt.id)));
+        Ok(())
+    }
 }
 
 fn last_words(ending: SourceEnd) -> BoxStream<'static, Result<Input, BoxError>> {

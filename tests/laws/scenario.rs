@@ -1,15 +1,18 @@
 //! A scenario is played, and becomes a report.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fetchd::error::Error;
 use fetchd::item::{Identity, Kind, Outcome};
 use fetchd::pipeline::{Control, End, FailFast, Order, Parts, Settings, Status, run};
-use fetchd::schedule;
+use fetchd::schedule::{self, ReleaseScope};
 use fetchd::sink::Sink;
 use futures::stream::{self, Stream, StreamExt};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::log::{Entry, Event, Ledger, Log};
@@ -27,6 +30,8 @@ pub struct Scenario {
     pub interrupts: Vec<Duration>,
     /// When all outputs are to rotate.
     pub rotations: Vec<Duration>,
+    /// When lines are released, and which: sources that keep something take them back.
+    pub releases: Vec<(Duration, ReleaseScope)>,
     pub settings: Settings,
 }
 
@@ -71,6 +76,7 @@ impl Scenario {
             sinks: vec![SinkBehaviour::Prompt],
             interrupts: Vec::new(),
             rotations: Vec::new(),
+            releases: Vec::new(),
             settings: settings(),
         }
     }
@@ -81,6 +87,10 @@ impl Scenario {
 
     pub fn interrupts(self, at: impl IntoIterator<Item = Duration>) -> Self {
         Self { interrupts: at.into_iter().collect(), ..self }
+    }
+
+    pub fn releases(self, releases: impl IntoIterator<Item = (Duration, ReleaseScope)>) -> Self {
+        Self { releases: releases.into_iter().collect(), ..self }
     }
 
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -97,7 +107,16 @@ impl Scenario {
         let (log, memory, status) = (Log::start(), Ledger::default(), Status::default());
         let interrupts = self.signals(&log, &status);
         let start = Instant::now();
-        let run = run(self.parts(&log, &memory), &self.settings, &status, interrupts);
+        let (requests, releases) = mpsc::channel(1);
+        let parts = Parts { releases: Some(releases), ..self.parts(&log, &memory) };
+        let run = run(parts, &self.settings, &status, interrupts);
+        let run = async {
+            tokio::select! {
+                biased;
+                end = run => end,
+                never = self.request_releases(requests) => match never {},
+            }
+        };
         let Ok(end) = timeout(time, run).await else { return Err(log) };
         Ok(Report {
             end,
@@ -118,6 +137,7 @@ impl Scenario {
         };
         Parts {
             threads: None,
+            releases: None,
             sources: sources.map(|(n, script)| source(&name(n), script.clone(), &exchanges, log)).collect(),
             sinks: self.sinks.iter().enumerate().map(sink).collect(),
             fetch: Arc::new(Network { exchanges, memory: memory.clone(), log: log.clone() }),
@@ -127,6 +147,18 @@ impl Scenario {
             })),
             hosts: Some(Box::new(FakeHosts(log.clone()))),
         }
+    }
+
+    async fn request_releases(&self, requests: mpsc::Sender<ReleaseScope>) -> Infallible {
+        let start = Instant::now();
+        for (at, scope) in &self.releases {
+            sleep_until(start + *at).await;
+            if requests.send(*scope).await.is_err() {
+                break;
+            }
+        }
+        drop(requests);
+        pending().await
     }
 
     fn signals(&self, log: &Log, status: &Status) -> impl Stream<Item = Control> + use<> {
@@ -201,6 +233,14 @@ impl Report {
     pub fn settled(&self) -> Vec<Identity> {
         self.select(|event| match event {
             Event::Settled(id) => Some(id.clone()),
+            _ => None,
+        })
+    }
+
+    /// The lines that sources took back.
+    pub fn released(&self) -> Vec<Identity> {
+        self.select(|event| match event {
+            Event::Released(id) => Some(id.clone()),
             _ => None,
         })
     }

@@ -110,7 +110,7 @@ fn lines_that_the_source_had_read_already_are_counted_as_unread() {
     let scenario = scenario.settings(|settings| settings.window = 10);
     let report = on_paused_time(scenario.execute());
     assert_eq!(report.accepted_count(), 10);
-    assert_eq!(report.status.counters().unread.get(), 90);
+    assert_eq!(report.status.metrics().unread.get(), 90);
 }
 
 fn fail_fast(scenario: Scenario) -> Scenario {
@@ -126,7 +126,7 @@ fn with_fail_fast_the_first_failure_cancels_the_rest_within_a_second() {
     assert_eq!(report.records().len(), report.accepted_count());
     let failed = report.records().iter().filter(|entry| entry.outcome == Outcome::HttpError).count();
     assert_eq!(failed, 1);
-    assert!(report.status.counters().canceled.get() > 0);
+    assert!(report.status.metrics().canceled.get() > 0);
 }
 
 #[test]

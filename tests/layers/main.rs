@@ -41,6 +41,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
             "schedule",
             "source::Source",
             "source::Durability",
+            "source::Release",
             "state::Settle",
             "state::HostStateStore",
             "fetch::Fetch",
@@ -74,6 +75,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
             "schedule::RetryConfig",
             "schedule::HealthConfig",
             "schedule::RobotsConfig",
+            "pipeline::Order",
             "pipeline::QueueConfig",
             "pipeline::OutputConfig",
             "pipeline::ShutdownConfig",
@@ -82,7 +84,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
         ],
     ),
     // It wraps the seams and reads the status; nobody but the composition root knows it.
-    ("telemetry", &["item", "sink::Sink", "pipeline::Status", "schedule::Bottleneck"]),
+    ("telemetry", &["item", "sink::Sink", "pipeline::Status", "schedule::Bottleneck", "schedule::BottleneckKind"]),
     ("lib", &[]),
     ("main", &["cli", "daemon", "demo"]),
 ];

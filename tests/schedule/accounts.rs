@@ -8,26 +8,26 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::items::{answered_later, get, ms};
-use crate::script::{obedience, scripts, some_ms};
+use crate::script::{obedience, scripts, scripts_with_releases, some_ms};
 use crate::world::{Event, Rest, Until, What, play};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn every_line_is_settled_exactly_once_whatever_happens(
-        script in scripts(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)), robots in obedience()
+    fn every_line_is_settled_or_released_exactly_once_whatever_happens(
+        script in scripts_with_releases(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)), robots in obedience()
     ) {
         let script = script.with_max_hosts(max_hosts).given_up_at(give_up).obeying_robots(robots);
-        let mut settled: Vec<u64> = play(&script).iter().filter_map(settled_turn).collect();
-        settled.sort_unstable();
+        let mut ended: Vec<u64> = play(&script).iter().filter_map(ended).collect();
+        ended.sort_unstable();
         let all: Vec<u64> = script.lines.iter().map(|line| line.ordinal).collect();
-        prop_assert_eq!(settled, all);
+        prop_assert_eq!(ended, all);
     }
 
     #[test]
     fn the_counts_say_where_every_line_is(
-        script in scripts(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)), robots in obedience()
+        script in scripts_with_releases(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)), robots in obedience()
     ) {
         let script = script.with_max_hosts(max_hosts).given_up_at(give_up).obeying_robots(robots);
         let mut here = Counts::default();
@@ -36,8 +36,8 @@ proptest! {
                 What::Pushed { .. } => here.waiting += 1,
                 What::Started { .. } => (here.waiting, here.in_flight) = (here.waiting - 1, here.in_flight + 1),
                 What::Answered { .. } => (here.waiting, here.in_flight) = (here.waiting + 1, here.in_flight - 1),
-                What::Settled(_) => here.waiting -= 1,
-                What::GaveUp => {}
+                What::Settled(_) | What::Released(_) => here.waiting -= 1,
+                What::GaveUp | What::Releases(_) => {}
                 What::Rests(Rest { counts, in_window, .. }) => {
                     prop_assert_eq!(counts, here);
                     prop_assert_eq!(in_window, here.waiting + here.in_flight);
@@ -73,7 +73,7 @@ proptest! {
 
     #[test]
     fn every_host_is_forgotten_in_the_end(
-        script in scripts(), give_up in option::of(some_ms(0..600)), robots in obedience()
+        script in scripts_with_releases(), give_up in option::of(some_ms(0..600)), robots in obedience()
     ) {
         let history = play(&script.given_up_at(give_up).obeying_robots(robots));
         let last = history.last().map(|event| &event.what);
@@ -81,22 +81,25 @@ proptest! {
     }
 
     #[test]
-    fn a_line_starts_only_while_it_waits(script in scripts()) {
+    fn a_line_starts_only_while_it_waits(script in scripts_with_releases()) {
         let mut waiting = BTreeSet::new();
         for event in play(&script) {
             match event.what {
                 What::Pushed { ordinal, .. } | What::Answered { ordinal, .. } => prop_assert!(waiting.insert(ordinal)),
                 What::Started { ordinal, .. } => prop_assert!(waiting.remove(&ordinal)),
                 What::Settled(settled) => prop_assert!(waiting.remove(&settled.ordinal)),
-                What::GaveUp | What::Rests(_) => {}
+                What::Released(ordinal) => prop_assert!(waiting.remove(&ordinal)),
+                What::Releases(_) | What::GaveUp | What::Rests(_) => {}
             }
         }
     }
 }
 
-fn settled_turn(event: &Event) -> Option<u64> {
+/// The line that is settled or released here.
+fn ended(event: &Event) -> Option<u64> {
     match &event.what {
         What::Settled(settled) => Some(settled.ordinal),
+        What::Released(ordinal) => Some(*ordinal),
         _ => None,
     }
 }

@@ -8,14 +8,14 @@ use fetchd::schedule::{Core, Settings, StallReason};
 use proptest::prelude::*;
 
 use crate::items::{answered, answered_later, get, ms};
-use crate::script::{MAX_RETRY_AFTER, Reply, scripts};
+use crate::script::{MAX_RETRY_AFTER, Reply, scripts, scripts_with_releases};
 use crate::world::{What, play};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn no_line_that_was_sent_settles_later_than_its_deadline(script in scripts()) {
+    fn no_line_that_was_sent_settles_later_than_its_deadline(script in scripts_with_releases()) {
         let mut sent: BTreeMap<u64, Duration> = BTreeMap::new();
         for event in play(&script) {
             match event.what {

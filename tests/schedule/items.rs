@@ -34,10 +34,16 @@ pub fn no_circuits() -> HealthPolicy {
     HealthPolicy::from(&HealthConfig { enabled: false, ..HealthConfig::default() })
 }
 
+/// Lines come from two sources in turn.
+pub fn source_of(ordinal: u64) -> usize {
+    usize::from(ordinal % 2 == 1)
+}
+
 pub fn ticket(window: &Window, ordinal: u64) -> Ticket {
     let id = Identity { state_id: None, source: None, file: None, seq: ordinal + 1, round: 0 };
     let line = Line { id, text: Text::Whole(Bytes::from_static(b"x")), position: None };
-    block_on(async { window.ticket(window.room().await?, &line, ordinal, 0).await }).expect("the window stays open")
+    block_on(async { window.ticket(window.room().await?, &line, ordinal, source_of(ordinal)).await })
+        .expect("the window stays open")
 }
 
 pub fn request(method: Method, url: &str) -> Request {

@@ -70,7 +70,8 @@ impl Oracle {
             What::Started { ordinal, host, .. } => self.start(*ordinal, *host, now),
             What::Answered { ordinal, host, reply } => self.end(*ordinal, *host, reply, now),
             What::Settled(settled) => self.forget(settled.ordinal),
-            What::GaveUp | What::Rests(_) => {}
+            What::Released(ordinal) => self.forget(*ordinal),
+            What::Releases(_) | What::GaveUp | What::Rests(_) => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fetchd::item::{Attempt, CHUNK, Done, Kind, Outcome, Sent};
-use fetchd::schedule::{Bottleneck, Core, RetryPolicy, Settings};
+use fetchd::schedule::{BottleneckKind, Core, RetryPolicy, Settings};
 use http::Method;
 use proptest::prelude::*;
 
@@ -229,7 +229,7 @@ fn a_machine_without_files_is_asked_again_uncharged_and_less_and_less_often() {
     for nth in 0..6 {
         let job = core.take(now).expect("it starts");
         core.complete(job, failed(Kind::ConnectFailed, Sent::Starved), ms(0), now);
-        assert_eq!(core.bottleneck(now), Bottleneck::OpenFiles);
+        assert_eq!(core.bottleneck(now), BottleneckKind::OpenFiles.into());
         let next = core.next_wakeup(now).expect("it is tried again");
         let full = ms(500 << nth).min(ms(10_000));
         assert!(next - now >= full / 2 && next - now <= full.min(ms(5000)), "{:?}", next - now);

@@ -1,10 +1,9 @@
 //! A line that goes for a robots.txt on its way: what it may do before others, what it costs, and how it ends.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use fetchd::item::{Attempt, Kind, Outcome, Sent};
-use fetchd::schedule::{Bottleneck, Core, HealthPolicy, Settings};
+use fetchd::schedule::{Bottleneck, BottleneckKind, Core, HealthPolicy, Settings};
 use http::Method;
 
 use crate::items::{answered, answered_later, failed, get, job, limits, ms, redirected, request, robots};
@@ -158,14 +157,15 @@ fn retries_of_a_robots_txt_are_not_the_lines_own() {
 
 #[test]
 fn what_holds_lines_back_is_said_by_its_name() {
-    let (host, crawl_delay) = (Arc::<str>::from("a.test"), "User-agent: *\nCrawl-delay: 2\n");
+    let of_host = |kind: BottleneckKind| Bottleneck { host: Some("a.test".into()), ..kind.into() };
+    let crawl_delay = "User-agent: *\nCrawl-delay: 2\n";
     let mut core = core();
     for ordinal in 0..3 {
         core.push(get(ordinal, "http://a.test/page"), ms(0));
     }
     let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
-    assert_eq!(core.bottleneck(ms(0)), Bottleneck::Robots(Arc::clone(&host)));
+    assert_eq!(core.bottleneck(ms(0)), of_host(BottleneckKind::Robots));
     core.complete(asks, robots(crawl_delay), ms(1), ms(1));
     take(&mut core, "http://a.test/page", ms(1));
-    assert_eq!(core.bottleneck(ms(1)), Bottleneck::CrawlDelay(host));
+    assert_eq!(core.bottleneck(ms(1)), of_host(BottleneckKind::CrawlDelay));
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use fetchd::item::{Kind, Sent};
-use fetchd::schedule::{HealthPolicy, HostLimits, RetryBudgetPolicy, RetryPolicy, RobotsPolicy, Settings};
+use fetchd::schedule::{
+    HealthPolicy, HostLimits, ReleaseScope, RetryBudgetPolicy, RetryPolicy, RobotsPolicy, Settings,
+};
 use fetchd::units::Concurrency;
 use http::Method;
 use proptest::collection::vec;
@@ -27,6 +29,8 @@ pub struct Script {
     pub picks: Picks,
     pub lines: Vec<Line>,
     pub give_up: Option<Duration>,
+    /// When lines are released, and which.
+    pub releases: Vec<(Duration, ReleaseScope)>,
 }
 
 /// How the driver takes lines.
@@ -150,6 +154,20 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         picks,
         lines,
         give_up: None,
+        releases: vec![],
+    })
+}
+
+/// Anything may happen, and now and then lines are released.
+pub fn scripts_with_releases() -> impl Strategy<Value = Script> {
+    let scope = (0usize..2, prop_oneof![Just(None), (0usize..6).prop_map(Some)]);
+    let scope = scope.prop_map(|(source, lines)| match lines {
+        None => ReleaseScope::All { source },
+        Some(lines) => ReleaseScope::Newest { source, lines },
+    });
+    (scripts(), vec((some_ms(0..700), scope), 0..4)).prop_map(|(script, mut releases)| {
+        releases.sort_by_key(|(at, _)| *at);
+        Script { releases, ..script }
     })
 }
 

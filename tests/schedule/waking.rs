@@ -8,14 +8,14 @@ use proptest::prelude::*;
 
 use crate::items::{answered_later, failed, get, limits, ms, redirected, url_of};
 use crate::oracle::Oracle;
-use crate::script::{Script, scripts};
+use crate::script::{Script, scripts, scripts_with_releases};
 use crate::world::{Event, Rest, Until, What, play};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn no_line_sleeps_past_the_moment_at_which_it_may_start(script in scripts()) {
+    fn no_line_sleeps_past_the_moment_at_which_it_may_start(script in scripts_with_releases()) {
         let script = script.without_backoff();
         let mut oracle = Oracle::new(&script);
         for event in play(&script) {
@@ -32,7 +32,7 @@ proptest! {
     }
 
     #[test]
-    fn at_every_wake_up_a_line_gets_ready_or_settles_or_a_host_is_forgotten(script in scripts()) {
+    fn at_every_wake_up_a_line_gets_ready_or_settles_or_a_host_is_forgotten(script in scripts_with_releases()) {
         let script = script.without_backoff();
         let mut oracle = Oracle::new(&script);
         let history = play(&script);

@@ -2,16 +2,17 @@
 //!
 //! Time moves only to the next scripted event or to the wake-up that the core asked for, whichever comes first.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
 use fetchd::item::{Done, Echo, Kind, Outcome, Purpose, Request, Sent, Window};
-use fetchd::schedule::{Core, Counts, HostLimits, HostRule, Job, Settings};
+use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, ReleaseScope, Settings, WaitReason};
 use http::Method;
 
 use crate::items::{host_of, ms, ticket, url_of};
-use crate::script::{Exchange, Line, Picks, Reply, Script};
+use crate::script::{Exchange, HOSTS, Line, Picks, Reply, Script};
 
 /// More than any script needs: a core that gets here asks to be woken for nothing, for ever.
 const MOST_EVENTS: usize = 50_000;
@@ -40,6 +41,9 @@ pub enum What {
         reply: Reply,
     },
     Settled(Settled),
+    /// These lines are to be released.
+    Releases(ReleaseScope),
+    Released(u64),
     GaveUp,
     /// Nothing more can be done now.
     Rests(Rest),
@@ -61,6 +65,8 @@ pub struct Rest {
     /// Window permits in use.
     pub in_window: usize,
     pub until: Until,
+    /// Why the next line of each host waits.
+    pub whys: [Option<WaitReason>; HOSTS],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +90,7 @@ struct World<'a> {
     now: Duration,
     arrivals: &'a [Line],
     give_up: Option<Duration>,
+    releases: &'a [(Duration, ReleaseScope)],
     /// Requests on the wire, by the end of their exchange.
     wire: BTreeMap<(Duration, u64), (Box<Job>, Exchange)>,
     /// How many exchanges each line has had.
@@ -100,6 +107,7 @@ impl<'a> World<'a> {
             now: Duration::ZERO,
             arrivals: &script.lines,
             give_up: script.give_up,
+            releases: &script.releases,
             wire: BTreeMap::new(),
             had: BTreeMap::new(),
             history: Vec::new(),
@@ -110,6 +118,7 @@ impl<'a> World<'a> {
         loop {
             self.end_exchanges();
             self.push_lines();
+            self.release_lines();
             self.give_up_if_it_is_time();
             self.start_lines();
             match self.rest() {
@@ -138,6 +147,18 @@ impl<'a> World<'a> {
             self.arrivals = later;
             self.note(What::Pushed { ordinal: line.ordinal, host: line.host });
             self.core.push(job_of(line, &self.window), self.now);
+            self.hand_out();
+        }
+    }
+
+    fn release_lines(&mut self) {
+        while let Some(((_, scope), later)) = self.releases.split_first().filter(|((at, _), _)| *at <= self.now) {
+            self.releases = later;
+            self.note(What::Releases(*scope));
+            self.core.release(*scope, self.now);
+            while let Some(ticket) = self.core.take_released() {
+                self.note(What::Released(ticket.release().id.seq - 1));
+            }
             self.hand_out();
         }
     }
@@ -200,10 +221,38 @@ impl<'a> World<'a> {
             self.hand_out();
             return Until::Script(self.now);
         }
-        let rest =
-            Rest { counts: self.core.counts(), hosts: self.core.hosts(), in_window: self.window.in_use(), until };
+        self.check_views();
+        let rest = Rest {
+            counts: self.core.counts(),
+            hosts: self.core.hosts(),
+            in_window: self.window.in_use(),
+            until,
+            whys: std::array::from_fn(|host| self.core.why(&format!("h{host}.test"), self.now)),
+        };
         self.note(What::Rests(rest));
         until
+    }
+
+    /// What is shown of hosts and lines agrees with a scan of them.
+    fn check_views(&self) {
+        let listed: Vec<HostView> = self.core.hosts_by_waiting().collect();
+        let scanned = (0..HOSTS).filter_map(|host| self.core.host(&format!("h{host}.test")));
+        let mut scanned: Vec<HostView> = scanned.filter(|host| host.waiting > 0).collect();
+        scanned.sort_by_key(|host| Reverse((host.waiting, listed.iter().position(|other| other == host).map(Reverse))));
+        assert_eq!(listed, scanned, "the index equals a scan");
+        if let Some(host) = self.core.bottleneck(self.now).host {
+            assert_eq!(Some(&host), listed.first().map(|host| &host.name), "it has the most waiting lines");
+        }
+        let whys = self.script.lines.iter().map(|line| (line.ordinal, self.core.why_line(line.ordinal, self.now)));
+        let whys: BTreeMap<u64, WaitReason> = whys.filter_map(|(ordinal, why)| Some((ordinal, why?))).collect();
+        let is_on_wire = |why: &WaitReason| matches!(why, WaitReason::OnWire { .. });
+        let on_wire: BTreeSet<u64> =
+            whys.iter().filter(|(_, why)| is_on_wire(why)).map(|(ordinal, _)| *ordinal).collect();
+        assert_eq!(on_wire, self.wire.keys().map(|(_, ordinal)| *ordinal).collect());
+        let untracked = whys.values().filter(|why| **why == WaitReason::HostTable).count();
+        let waiting: usize = listed.iter().map(|host| host.waiting).sum();
+        assert_eq!(waiting, whys.len() - on_wire.len() - untracked);
+        assert_eq!(self.core.oldest(self.now).map(|oldest| oldest.ordinal), whys.keys().next().copied());
     }
 
     fn next(&mut self) -> Until {
@@ -211,7 +260,8 @@ impl<'a> World<'a> {
         assert!(wakeup.is_none_or(|at| at > self.now), "at {:?} the core asks to be woken at {wakeup:?}", self.now);
         let exchange = self.wire.first_key_value().map(|((at, _), _)| *at);
         let arrival = self.arrivals.first().map(|line| line.at);
-        match ([exchange, arrival, self.give_up].into_iter().flatten().min(), wakeup) {
+        let release = self.releases.first().map(|(at, _)| *at);
+        match ([exchange, arrival, release, self.give_up].into_iter().flatten().min(), wakeup) {
             (Some(scripted), Some(wakeup)) if wakeup < scripted => Until::Wakeup(wakeup),
             (Some(scripted), _) => Until::Script(scripted),
             (None, Some(wakeup)) => Until::Wakeup(wakeup),

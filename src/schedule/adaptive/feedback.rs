@@ -33,11 +33,6 @@ impl Feedback {
 }
 
 impl Core {
-    /// Whether an adaptive limit of the whole run is reached.
-    pub(in crate::schedule) fn is_full(&self) -> bool {
-        self.adaptive.as_ref().is_some_and(|adaptive| self.lines.in_flight() >= adaptive.limit() as usize)
-    }
-
     /// Lets the limits learn from what became of the job's attempt.
     pub(in crate::schedule) fn adapt(&mut self, id: HostId, job: &Job, attempt: &Attempt, now: Duration) {
         if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {

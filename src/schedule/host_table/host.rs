@@ -15,6 +15,7 @@ use crate::schedule::job::Job;
 use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
 use crate::schedule::stall_clock::Now;
+use crate::schedule::wait_reason::WaitReason;
 use crate::units::Concurrency;
 
 /// What one host may be asked to bear.
@@ -92,14 +93,45 @@ impl Host {
         self.adaptive.as_deref_mut()
     }
 
-    /// The earliest time a line of this host may start; `None` while nothing waits, all its slots are taken, or a probe
-    /// is under way.
+    /// The earliest time a line of this host may start; `None` while nothing waits, or something else must happen first.
     pub fn next_start(&self) -> Option<Duration> {
-        if self.in_flight >= self.concurrency() {
-            return None;
+        self.next_wait()?.until()
+    }
+
+    /// What the host's next line waits for, or waited for last; `None` while nothing waits.
+    pub fn next_wait(&self) -> Option<WaitReason> {
+        match self.queue.next_due() {
+            Some(due) => Some(self.wait(due)),
+            None => (self.queue.len() > 0).then_some(WaitReason::Robots),
         }
-        let line = self.queue.next_due()?;
-        Some(line.max(self.rate_limiter.next()).max(self.pause.paused_until).max(self.circuit_breaker.next_start()?))
+    }
+
+    /// The same for the line of this ordinal, which is due at this time, if it was dispatched before.
+    pub fn wait_of(&self, ordinal: u64, due: Option<Duration>) -> WaitReason {
+        match self.queue.robots_fetch() {
+            Some(_) if !self.queue.fetches_robots(ordinal, due) => WaitReason::Robots,
+            _ => self.wait(due.unwrap_or_default()),
+        }
+    }
+
+    /// The limit by which a line that is due at `due` may start last.
+    fn wait(&self, due: Duration) -> WaitReason {
+        let (in_flight, limit) = (self.in_flight, self.concurrency());
+        let Some(probe_at) = self.circuit_breaker.next_start().filter(|_| in_flight < limit) else {
+            return match self.circuit_breaker.is_open() {
+                true => WaitReason::CircuitOpen { probe_at: None },
+                false => WaitReason::HostConcurrency { in_flight, limit },
+            };
+        };
+        let (paced, paused) = (self.rate_limiter.next(), self.pause.paused_until);
+        let latest = due.max(paced).max(paused).max(probe_at);
+        match () {
+            () if latest == due => WaitReason::Backoff { until: latest },
+            () if latest == probe_at => WaitReason::CircuitOpen { probe_at: Some(latest) },
+            () if latest == paused => WaitReason::HostPause { until: latest },
+            () if self.rate_limiter.is_slower_than(self.limits.every) => WaitReason::CrawlDelay { until: latest },
+            () => WaitReason::HostRate { until: latest },
+        }
     }
 
     /// Its waiting lines.

@@ -2,12 +2,14 @@
 //! hosts for which there is no room.
 //!
 //! In: lines, and changes of a host's state ([`HostTable::reindex`]). Out: whose turn it is, and when to look again.
-//! [`HostTable::add`] and [`HostTable::take`] are the only functions that change a host's queue.
+//! [`HostTable::add`] and [`HostTable::take`] are the only functions that change a host's queue and the index over them.
 
 mod host;
 mod queue;
+mod timers;
+mod waiting_index;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,8 @@ use super::host_state::{End, HostState, HostStates};
 use super::job::Job;
 use super::line_book::{HostId, LineId};
 use super::stall_clock::Now;
+use timers::Timers;
+use waiting_index::WaitingIndex;
 
 /// Whether a host may be added to a full table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +54,10 @@ pub(super) struct HostTable {
     max_hosts: usize,
     /// Hosts with a line that may start now, in the order of their turns.
     ring: VecDeque<HostId>,
-    timers: BTreeSet<(Duration, HostId)>,
+    timers: Timers,
     /// Hosts without lines whose place another may have, by the time from which on it may.
-    evictable: BTreeSet<(Duration, HostId)>,
+    evictable: Timers,
+    by_waiting: WaitingIndex,
     /// Lines of hosts for which the table has no room yet, by ordinal.
     untracked: BTreeMap<u64, Box<Job>>,
     /// Hosts whose lines may start again, as soon as the change under way is done.
@@ -67,8 +72,9 @@ impl HostTable {
             names: HashMap::new(),
             max_hosts,
             ring: VecDeque::new(),
-            timers: BTreeSet::new(),
-            evictable: BTreeSet::new(),
+            timers: Timers::default(),
+            evictable: Timers::default(),
+            by_waiting: WaitingIndex::default(),
             untracked: BTreeMap::new(),
             unblocked: Vec::new(),
             states: HostStates::default(),
@@ -91,12 +97,16 @@ impl HostTable {
         self.hosts.get(id)
     }
 
+    /// The hosts with waiting lines, those with the most first.
+    pub fn by_waiting(&self) -> impl Iterator<Item = &Host> {
+        self.by_waiting.iter().map(|id| &self.hosts[id])
+    }
+
     /// Adds a host that is not in the table. A full table makes room by the host whose place is free first: one that is
     /// only remembered for what it once said could keep others out for years.
     pub fn insert(&mut self, name: &str, limits: HostLimits, room: Room, now: Duration) -> Option<HostId> {
         if room == Room::Bounded && self.hosts.len() >= self.max_hosts {
-            let (_, id) = self.evictable.first().copied().filter(|(at, _)| *at <= now)?;
-            self.remove(id, now);
+            self.remove(self.evictable.due(now)?, now);
         }
         let name: Arc<str> = name.into();
         let id = self.hosts.insert(Host::new(Arc::clone(&name), limits));
@@ -106,12 +116,17 @@ impl HostTable {
 
     /// Adds a line to its host's queue; `due` is when it may start, if it was dispatched before.
     pub fn add(&mut self, id: HostId, job: Box<Job>, due: Option<Duration>) {
-        self.hosts[id].queue.insert(job, due);
+        let queue = &mut self.hosts[id].queue;
+        self.by_waiting.raise(id, queue.len());
+        queue.insert(job, due);
     }
 
     /// Removes a line from its host's queue.
     pub fn take(&mut self, id: HostId, pick: Pick) -> Option<Box<Job>> {
-        self.hosts[id].queue.take(pick)
+        let queue = &mut self.hosts[id].queue;
+        let job = queue.take(pick)?;
+        self.by_waiting.lower(id, queue.len());
+        Some(job)
     }
 
     /// Keeps a line until there is room for its host.
@@ -172,24 +187,23 @@ impl HostTable {
 
     /// The host whose timer is due: it has to be reindexed.
     pub fn take_timer(&mut self, now: Duration) -> Option<HostId> {
-        let (_, id) = self.timers.first().copied().filter(|(at, _)| *at <= now)?;
+        let id = self.timers.due(now)?;
         self.set_timer(id, None);
         Some(id)
     }
 
     /// Removes a host whose place is free, if a line waits for one.
     pub fn make_room(&mut self, now: Duration) -> Reindexed {
-        match self.evictable.first().copied().filter(|(at, _)| *at <= now && self.has_untracked()) {
-            Some((_, id)) => self.remove(id, now),
+        match self.evictable.due(now).filter(|_| self.has_untracked()) {
+            Some(id) => self.remove(id, now),
             None => Reindexed::Tracked,
         }
     }
 
     /// When the first timer is due, or a place gets free that is waited for.
     pub fn next_wakeup(&self) -> Option<Duration> {
-        let timer = self.timers.first().map(|(at, _)| *at);
-        let place = self.evictable.first().filter(|_| self.has_untracked()).map(|(at, _)| *at);
-        [timer, place].into_iter().flatten().min()
+        let place = self.evictable.next().filter(|_| self.has_untracked());
+        [self.timers.next(), place].into_iter().flatten().min()
     }
 
     /// Brings the ring, the timers, the host states and the table in line with a host's state.
@@ -248,13 +262,11 @@ impl HostTable {
     }
 
     fn set_timer(&mut self, id: HostId, wake_at: Option<Duration>) {
-        let old = std::mem::replace(&mut self.hosts[id].timer, wake_at);
-        rekey(&mut self.timers, id, old, wake_at);
+        self.timers.set(id, &mut self.hosts[id].timer, wake_at);
     }
 
     fn set_evictable(&mut self, id: HostId, from: Option<Duration>) {
-        let old = std::mem::replace(&mut self.hosts[id].evictable_at, from);
-        rekey(&mut self.evictable, id, old, from);
+        self.evictable.set(id, &mut self.hosts[id].evictable_at, from);
     }
 
     fn remove(&mut self, id: HostId, now: Duration) -> Reindexed {
@@ -270,19 +282,6 @@ impl HostTable {
             self.ring.retain(|other| *other != id);
         }
         Reindexed::Removed
-    }
-}
-
-/// Moves a host to another time in a set of hosts by time.
-fn rekey(set: &mut BTreeSet<(Duration, HostId)>, id: HostId, old: Option<Duration>, new: Option<Duration>) {
-    if old == new {
-        return;
-    }
-    if let Some(at) = old {
-        set.remove(&(at, id));
-    }
-    if let Some(at) = new {
-        set.insert((at, id));
     }
 }
 

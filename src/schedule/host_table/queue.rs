@@ -77,7 +77,10 @@ impl HostQueue {
         match pick {
             Pick::Next(now) => self.pop(now),
             Pick::Line { ordinal, due: None } => {
-                self.fresh.remove(self.fresh.iter().position(|job| job.ticket.ordinal == ordinal)?)
+                // In order, but for lines that waited for room in the table while others came.
+                let found = self.fresh.binary_search_by_key(&ordinal, |job| job.ticket.ordinal).ok();
+                let place = found.or_else(|| self.fresh.iter().position(|job| job.ticket.ordinal == ordinal));
+                self.fresh.remove(place?)
             }
             Pick::Line { ordinal, due: Some(at) } => {
                 self.again.remove(&(at, ordinal)).or_else(|| self.robots.remove(&(at, ordinal)))

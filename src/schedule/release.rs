@@ -1,0 +1,73 @@
+//! Releases: waiting lines go back to their source without a record, for another instance to fetch.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Core;
+use super::host_table::Pick;
+use super::line_book::{LineId, Place};
+use crate::item::Ticket;
+
+/// Which waiting lines are released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseScope {
+    /// All lines of a source.
+    All {
+        /// The number of the source.
+        source: usize,
+    },
+    /// The newest lines of a source.
+    Newest {
+        /// The number of the source.
+        source: usize,
+        /// So many at most.
+        lines: usize,
+    },
+}
+
+impl ReleaseScope {
+    /// The number of the source.
+    pub fn source(self) -> usize {
+        match self {
+            Self::All { source } | Self::Newest { source, .. } => source,
+        }
+    }
+
+    fn most(self) -> usize {
+        match self {
+            Self::All { .. } => usize::MAX,
+            Self::Newest { lines, .. } => lines,
+        }
+    }
+}
+
+impl Core {
+    /// Releases waiting lines. Lines that are on the wire or settled stay.
+    pub fn release(&mut self, scope: ReleaseScope, now: Duration) {
+        let waits = |line: &LineId| !matches!(self.lines.place_of(*line), Place::OnWire { .. });
+        let lines = self.lines.newest_first().filter(|line| self.lines.source(*line) == scope.source());
+        let lines: Vec<LineId> = lines.filter(waits).take(scope.most()).collect();
+        let mut hosts = BTreeSet::new();
+        for line in lines {
+            let ordinal = self.lines.ordinal(line);
+            let job = match self.lines.place_of(line) {
+                Place::Waiting { host, due } => {
+                    hosts.insert(host);
+                    self.hosts.take(host, Pick::Line { ordinal, due })
+                }
+                Place::Untracked | Place::OnWire { .. } => self.hosts.take_untracked(Some(ordinal)),
+            };
+            let Some(mut job) = job else { continue };
+            self.unpark(&mut job);
+            self.lines.release(line, job.ticket);
+        }
+        for host in hosts {
+            self.refresh(host, now);
+        }
+    }
+
+    /// The ticket of a released line.
+    pub fn take_released(&mut self) -> Option<Ticket> {
+        self.lines.take_released()
+    }
+}

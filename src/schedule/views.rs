@@ -1,0 +1,79 @@
+//! Views of the schedule, for status and operators: the busiest hosts, the oldest line, and why a line waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Core;
+use super::host_table::Host;
+use super::line_book::Place;
+use super::wait_reason::WaitReason;
+
+/// What goes on at one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Lines that wait there.
+    pub waiting: usize,
+    /// Requests on the wire.
+    pub in_flight: u32,
+}
+
+/// The oldest unsettled line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldestLine {
+    /// Its ordinal.
+    pub ordinal: u64,
+    /// How long ago it was accepted.
+    pub age: Duration,
+    /// Its host, unless the table has no room for it yet.
+    pub host: Option<HostView>,
+}
+
+impl HostView {
+    fn of(host: &Host) -> Self {
+        Self { name: Arc::clone(&host.name), waiting: host.waiting(), in_flight: host.in_flight }
+    }
+}
+
+impl Core {
+    /// The hosts with waiting lines, those with the most first. Takes constant time per host.
+    pub fn hosts_by_waiting(&self) -> impl Iterator<Item = HostView> {
+        self.hosts.by_waiting().map(HostView::of)
+    }
+
+    /// What goes on at the host of this name (with its port where that makes it a host of its own).
+    pub fn host(&self, name: &str) -> Option<HostView> {
+        self.hosts.find(name).map(|id| HostView::of(&self.hosts[id]))
+    }
+
+    /// The oldest unsettled line.
+    pub fn oldest(&self, now: Duration) -> Option<OldestLine> {
+        let line = self.lines.oldest()?;
+        let host = self.lines.host(line).map(|id| HostView::of(&self.hosts[id]));
+        let age = now.saturating_sub(self.lines.accepted(line));
+        Some(OldestLine { ordinal: self.lines.ordinal(line), age, host })
+    }
+
+    /// Why the next line of this host waits; `None` if none does.
+    pub fn why(&self, host: &str, now: Duration) -> Option<WaitReason> {
+        let host = &self.hosts[self.hosts.find(host)?];
+        Some(self.wait_now(host.next_wait()?, now))
+    }
+
+    /// Why the line of this ordinal waits; `None` if it is settled or unknown. Looks through the unsettled lines.
+    pub fn why_line(&self, ordinal: u64, now: Duration) -> Option<WaitReason> {
+        let line = self.lines.find(ordinal)?;
+        Some(match self.lines.place_of(line) {
+            Place::Untracked => WaitReason::HostTable,
+            Place::OnWire { since, .. } => WaitReason::OnWire { since },
+            Place::Waiting { host, due } => self.wait_now(self.hosts[host].wait_of(ordinal, due), now),
+        })
+    }
+
+    /// The reason that holds now for a line that its host holds back for this one.
+    fn wait_now(&self, host: WaitReason, now: Duration) -> WaitReason {
+        let wait = host.or_later(self.run_wait());
+        if wait.is_over(now) { WaitReason::Ready } else { wait }
+    }
+}

@@ -1,0 +1,103 @@
+//! Why a line waits. `Host::next_start` and `Core::may_start` decide by these reasons when a line may start, so what is shown
+//! is what holds. All times are since the start of the run.
+
+use std::time::Duration;
+
+use super::stall_clock::StallReason;
+
+/// What holds a line back, or where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitReason {
+    /// Nothing but the turns of other lines, a free worker and body memory.
+    Ready,
+    /// It is on the wire.
+    OnWire {
+        /// Since then.
+        since: Duration,
+    },
+    /// Nothing starts at all for this reason.
+    Stalled(StallReason),
+    /// The host table is full (`limits.hosts`).
+    HostTable,
+    /// `limits.rate`
+    Rate {
+        /// The next start of any host.
+        until: Duration,
+    },
+    /// An adaptive `limits.concurrency` is reached.
+    Concurrency {
+        /// Requests on the wire.
+        in_flight: usize,
+        /// The limit now.
+        limit: u32,
+    },
+    /// `hosts.rate`
+    HostRate {
+        /// The next start of this host.
+        until: Duration,
+    },
+    /// The Crawl-delay of a robots.txt that is longer than `hosts.rate` demands.
+    CrawlDelay {
+        /// The next start of this host.
+        until: Duration,
+    },
+    /// `hosts.concurrency` is reached.
+    HostConcurrency {
+        /// Requests to this host on the wire.
+        in_flight: u32,
+        /// The limit now.
+        limit: u32,
+    },
+    /// A Retry-After, or a 429.
+    HostPause {
+        /// The end of the pause.
+        until: Duration,
+    },
+    /// The host could not be reached, time and again.
+    CircuitOpen {
+        /// When the next line may probe it; `None` while a probe is under way, or requests from before hold all its slots.
+        probe_at: Option<Duration>,
+    },
+    /// Another line fetches the robots.txt of a site at this host.
+    Robots,
+    /// The back-off before a retry.
+    Backoff {
+        /// Its end.
+        until: Duration,
+    },
+}
+
+impl WaitReason {
+    /// When it ceases to hold by itself; `None` if something else must happen first.
+    pub fn until(self) -> Option<Duration> {
+        match self {
+            Self::Ready => Some(Duration::ZERO),
+            Self::Rate { until }
+            | Self::HostRate { until }
+            | Self::CrawlDelay { until }
+            | Self::HostPause { until }
+            | Self::Backoff { until } => Some(until),
+            Self::CircuitOpen { probe_at } => probe_at,
+            Self::OnWire { .. }
+            | Self::Stalled(_)
+            | Self::HostTable
+            | Self::Concurrency { .. }
+            | Self::HostConcurrency { .. }
+            | Self::Robots => None,
+        }
+    }
+
+    /// Whether it does not hold any more.
+    pub fn is_over(self, now: Duration) -> bool {
+        self.until().is_some_and(|at| at <= now)
+    }
+
+    /// Of two reasons the one that ceases to hold last; one without an end before one with.
+    pub(super) fn or_later(self, other: Self) -> Self {
+        match (self.until(), other.until()) {
+            (Some(own), Some(others)) if others > own => other,
+            (Some(_), None) => other,
+            _ => self,
+        }
+    }
+}
