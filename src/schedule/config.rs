@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HealthConfig, HealthPolicy, HostLimits, RetryBudgetPolicy, RobotsPolicy};
+use super::{HealthConfig, HealthPolicy, RetryBudgetPolicy, RobotsPolicy};
 use crate::hosts::Patterns;
 use crate::units::{Concurrency, Period, Rate, Secret, Share, Size, Span};
 
@@ -158,6 +158,17 @@ impl From<&RetryConfig> for RetryPolicy {
             on_status: config.on_status.clone(),
         }
     }
+}
+
+/// What one host may be asked to bear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostLimits {
+    /// Requests on the wire at once.
+    pub concurrency: Concurrency,
+    /// The most of them, where their number is found out.
+    pub max_concurrency: u32,
+    /// From one start to the next; zero for no limit.
+    pub every: Duration,
 }
 
 /// What one pattern says of its hosts.

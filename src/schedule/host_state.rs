@@ -7,8 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Core;
-use super::host_table::Room;
 use super::line_book::HostId;
 use crate::item::Kind;
 
@@ -87,40 +85,5 @@ impl End {
     pub fn as_of(self, now: Duration) -> Self {
         let left = |end| if end > now { end } else { Duration::ZERO };
         Self { pause: left(self.pause), circuit: left(self.circuit) }
-    }
-}
-
-impl Core {
-    /// Begins with what the run before knew of hosts in trouble.
-    pub fn recall(&mut self, known: Vec<HostState>, now: Duration) {
-        for host_state in known {
-            // A table without room has none for the others either.
-            let Some(id) = self.host_called(&host_state.host, now) else { return };
-            self.hosts[id].recall(host_state, &self.settings, self.clock.read(now));
-            self.refresh(id, now);
-        }
-    }
-
-    /// Whether there is anything new about hosts in trouble since [`Self::host_states`] was called.
-    pub fn has_host_state_changes(&self) -> bool {
-        self.hosts.has_state_changes()
-    }
-
-    /// The hosts in trouble.
-    pub fn host_states(&mut self, now: Duration) -> Vec<HostState> {
-        self.hosts.host_states(&self.settings, self.clock.read(now))
-    }
-
-    /// The number of a host that the run before called so. If its port is no host of its own any more, it is that of all
-    /// its ports.
-    fn host_called(&mut self, key: &str, now: Duration) -> Option<HostId> {
-        let with_port = key.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
-        let (key, name, port) = match with_port {
-            Some((name, port)) if self.settings.hosts.names_port(name, port) => (key, name, port),
-            Some((name, _)) => (name, name, 0),
-            None => (key, key, 0),
-        };
-        let limits = || self.settings.limits_of(name, port);
-        self.hosts.find(key).or_else(|| self.hosts.insert(key, limits(), Room::Bounded, now))
     }
 }

@@ -33,11 +33,10 @@ mod wait_reason;
 use std::time::Duration;
 
 pub use bottleneck::{Bottleneck, BottleneckKind};
-pub use config::{HostConfig, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
+pub use config::{HostConfig, HostLimits, HostRule, LimitsConfig, RetryConfig, RetryPolicy, Settings};
 pub use dispatch::Need;
 pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
-pub use host_table::HostLimits;
 pub use job::{Job, Progress};
 pub use line_book::Counts;
 pub use rate_limiter::SLACK;

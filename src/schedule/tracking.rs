@@ -1,9 +1,10 @@
-//! How the schedule keeps its parts in line: hosts enter and leave the table, lines enter their queues, and what the time
-//! brings about is done.
+//! How the schedule keeps its parts in line: hosts enter and leave the table, with their states from and for other runs; lines
+//! enter their queues; timers and deadlines fire.
 
 use std::time::Duration;
 
 use super::Core;
+use super::host_state::HostState;
 use super::host_table::{Pick, Reindexed, Room};
 use super::job::Job;
 use super::line_book::{HostId, Place};
@@ -112,5 +113,38 @@ impl Core {
         while let Some(job) = self.hosts.take(id, Pick::Any) {
             self.settle(job, None, Some(error.clone()), now);
         }
+    }
+
+    /// Begins with what the run before knew of hosts in trouble.
+    pub fn recall(&mut self, known: Vec<HostState>, now: Duration) {
+        for host_state in known {
+            // A table without room has none for the others either.
+            let Some(id) = self.host_called(&host_state.host, now) else { return };
+            self.hosts[id].recall(host_state, &self.settings, self.clock.read(now));
+            self.refresh(id, now);
+        }
+    }
+
+    /// Whether there is anything new about hosts in trouble since [`Self::host_states`] was called.
+    pub fn has_host_state_changes(&self) -> bool {
+        self.hosts.has_state_changes()
+    }
+
+    /// The hosts in trouble.
+    pub fn host_states(&mut self, now: Duration) -> Vec<HostState> {
+        self.hosts.host_states(&self.settings, self.clock.read(now))
+    }
+
+    /// The number of a host that the run before called so. If its port is no host of its own any more, it is that of all
+    /// its ports.
+    fn host_called(&mut self, key: &str, now: Duration) -> Option<HostId> {
+        let with_port = key.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
+        let (key, name, port) = match with_port {
+            Some((name, port)) if self.settings.hosts.names_port(name, port) => (key, name, port),
+            Some((name, _)) => (name, name, 0),
+            None => (key, key, 0),
+        };
+        let limits = || self.settings.limits_of(name, port);
+        self.hosts.find(key).or_else(|| self.hosts.insert(key, limits(), Room::Bounded, now))
     }
 }

@@ -7,6 +7,7 @@ use super::queue::HostQueue;
 use crate::item::Kind;
 use crate::schedule::adaptive::AdaptiveLimit;
 use crate::schedule::circuit_breaker::CircuitBreaker;
+use crate::schedule::config::HostLimits;
 use crate::schedule::config::Settings;
 use crate::schedule::decide::too_long;
 use crate::schedule::host_pause::HostPause;
@@ -17,17 +18,6 @@ use crate::schedule::retry_budget::RetryBudget;
 use crate::schedule::stall_clock::Now;
 use crate::schedule::wait_reason::WaitReason;
 use crate::units::Concurrency;
-
-/// What one host may be asked to bear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostLimits {
-    /// Requests on the wire at once.
-    pub concurrency: Concurrency,
-    /// The most of them, where their number is found out.
-    pub max_concurrency: u32,
-    /// From one start to the next; zero for no limit.
-    pub every: Duration,
-}
 
 /// A host with lines, or with a limit that outlasts them.
 #[derive(Debug)]

@@ -16,12 +16,10 @@ use std::time::Duration;
 
 use slab::Slab;
 
-pub use host::HostLimits;
-
 pub(super) use host::Host;
 pub(super) use queue::Pick;
 
-use super::config::Settings;
+use super::config::{HostLimits, Settings};
 use super::host_state::{End, HostState, HostStates};
 use super::job::Job;
 use super::line_book::{HostId, LineId};
