@@ -60,7 +60,7 @@ impl LeftBehind {
         for name in ids.keys() {
             text = text.replace(&format!("<{name}>"), &Id::of(&left.path(name)).text());
         }
-        fs::write(left.checkpoint_path(), text).unwrap();
+        left.replace_checkpoint(&text);
         left
     }
 
@@ -70,6 +70,10 @@ impl LeftBehind {
 
     fn checkpoint_path(&self) -> PathBuf {
         self.path("state/checkpoint.json")
+    }
+
+    pub fn replace_checkpoint(&self, text: &str) {
+        fs::write(self.checkpoint_path(), text).unwrap();
     }
 
     pub fn checkpoint(&self) -> Value {

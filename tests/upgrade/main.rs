@@ -20,7 +20,7 @@ use common::fetchd::seq;
 use common::origin::Origin;
 use left_behind::{LINES, LeftBehind, number_in_url, settled};
 use nix::sys::signal::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Lets the present version go on, and compares.
 fn goes_on(form: &str) {
@@ -116,4 +116,22 @@ fn a_followed_file_that_was_rotated_goes_on() {
 #[test]
 fn hosts_that_were_paused_closed_or_unreachable_are_asked_again() {
     goes_on("hosts");
+}
+
+#[test]
+fn an_open_round_and_a_later_version_are_refused_and_nothing_is_sent() {
+    let (left, proxy) = (LeftBehind::copy("stdin"), Origin::start());
+    assert_eq!(left.start(&proxy).finish("").code, Some(0));
+    let (mut checkpoint, requests) = (left.checkpoint(), proxy.requests().len());
+    checkpoint["round"] = json!({ "number": 1, "done": [{ "from": 1, "to": 2 }] });
+    left.replace_checkpoint(&checkpoint.to_string());
+    assert_eq!(left.state("status").1, Some(0), "it can be looked at");
+    let open = left.start(&proxy).finish("");
+    assert!(open.code == Some(2) && open.stderr.contains("round 1 in state is not finished"), "{open:?}");
+    checkpoint["version"] = 3.into();
+    left.replace_checkpoint(&checkpoint.to_string());
+    assert_eq!(left.state("status").1, Some(2));
+    let later = left.start(&proxy).finish("");
+    assert!(later.code == Some(2) && later.stderr.contains("is of version 3, and this fetchd reads"), "{later:?}");
+    assert_eq!(proxy.requests().len(), requests);
 }
