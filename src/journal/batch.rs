@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! TAB # checksum SP first-number SP lines SP bytes *(SP word [= value]) LF
-//!                                  the head; the checksum is of all that follows it. No version writes words yet
+//!                                  the head; the checksum is of all that follows it. Words are for later versions
 //! http://example.com/ LF           a line
 //! TAB ! length SP beginning LF     a line that was too long
 //! ```
@@ -132,8 +132,8 @@ fn is_digit(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// A word of a later version, `word` or `word=value`, of which nothing is known but that the checksum covers it.
-/// The alphabet of its name is small, so that a line which a damaged LF has joined to the head is hardly taken for one.
+/// Whether this is a word of a later version, `word` or `word=value`. The alphabet of its name is small: a line that a damaged
+/// LF joins to the head is then still seen as damage, and not as a head that was cut short.
 fn is_word(word: &str) -> bool {
     let (name, value) = word.split_once('=').unwrap_or((word, "-"));
     let is_of_name = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');

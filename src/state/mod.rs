@@ -13,7 +13,7 @@ mod inspect;
 
 use futures::future::BoxFuture;
 
-pub use checkpoint::{Checkpoint, OpenRound, SourceState, Unreadable};
+pub use checkpoint::{Checkpoint, OpenRound, SourceState};
 pub use checkpoint_writer::HostStateRecorder;
 pub use checkpointer::{Checkpointer, DurableSource};
 pub use config::StateConfig;

@@ -47,14 +47,14 @@ pub struct SourceState {
     /// The name that records of its lines carry, where that is not the data directory's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_id: Option<Arc<str>>,
-    /// Where it goes on, in words that only the source knows.
+    /// Where it goes on, as JSON that only the source reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<RawJson>,
     /// By path, which of its lines are done. A source without files has one entry with an empty path.
     pub files: BTreeMap<String, DoneRanges>,
 }
 
-/// Lines of earlier rounds that are fetched once more. They stand in a list of their own.
+/// A round in which lines are fetched once more. They stand in a list of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenRound {
@@ -62,19 +62,6 @@ pub struct OpenRound {
     pub number: u32,
     /// Which lines of the list are done, by their ordinals from 1.
     pub done: DoneRanges,
-}
-
-/// A checkpoint that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// It is not what any version writes.
-    #[error("damaged ({0})")]
-    Damaged(#[from] serde_json::Error),
-    /// A later fetchd wrote it.
-    #[error(
-        "of version {0}, and this fetchd reads versions up to {VERSION}; start the fetchd that wrote it, or a later one"
-    )]
-    Newer(u32),
 }
 
 /// All that every version has in common.
@@ -115,13 +102,16 @@ impl Checkpoint {
     /// Reads a checkpoint of any version up to the present one.
     ///
     /// # Errors
-    /// When the text is not a checkpoint, or one of a later version.
-    pub fn parse(text: &[u8]) -> Result<Self, Unreadable> {
-        let Version { version } = serde_json::from_slice(text)?;
+    /// What is wrong with it: it is damaged, or of a later version.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let damaged = |error: serde_json::Error| format!("damaged ({error})");
+        let Version { version } = serde_json::from_slice(text).map_err(damaged)?;
         match version.get() {
-            1 => Ok(serde_json::from_slice::<v1::Checkpoint>(text)?.into()),
-            VERSION => Ok(serde_json::from_slice(text)?),
-            later => Err(Unreadable::Newer(later)),
+            1 => serde_json::from_slice(text).map(v1::Checkpoint::into).map_err(damaged),
+            VERSION => serde_json::from_slice(text).map_err(damaged),
+            later => Err(format!(
+                "of version {later}, and this fetchd reads versions up to {VERSION}; start the fetchd that wrote it, or a later one"
+            )),
         }
     }
 
