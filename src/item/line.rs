@@ -103,8 +103,17 @@ pub enum EchoInput {
     Text(Box<str>),
     /// A JSON object.
     Object(Box<RawValue>),
-    /// A line that cannot be repeated (too long, or not UTF-8): its beginning and its length.
-    Cut(Box<str>, u64),
+    /// A line that cannot be repeated (too long, or not UTF-8). It is rare, and kept apart: thousands of lines wait.
+    Cut(Box<CutInput>),
+}
+
+/// What a record shows of a line that cannot be repeated.
+#[derive(Debug)]
+pub struct CutInput {
+    /// Its beginning, at most 1 KiB.
+    pub head: Box<str>,
+    /// How many bytes the line had.
+    pub bytes: u64,
 }
 
 impl EchoInput {
@@ -126,8 +135,8 @@ impl Echo {
         // All of it is looked at, for the end of a password may be beyond what is shown.
         let text = redact(&String::from_utf8_lossy(head));
         let text = if (text.len() as u64) < bytes { cut_before_password(&text) } else { &text };
-        let text = &text[..text.floor_char_boundary(MOST)];
-        Self { input: EchoInput::Cut(text.into(), bytes), id: None, meta: None }
+        let head = text[..text.floor_char_boundary(MOST)].into();
+        Self { input: EchoInput::Cut(Box::new(CutInput { head, bytes })), id: None, meta: None }
     }
 }
 
@@ -146,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_cut_line_shows_at_most_a_kibibyte() {
-        let Echo { input: EchoInput::Cut(text, bytes), .. } = Echo::cut(&[0xff; 4000], 4000) else { panic!() };
-        assert!(text.len() <= 1024 && bytes == 4000);
+        let Echo { input: EchoInput::Cut(cut), .. } = Echo::cut(&[0xff; 4000], 4000) else { panic!() };
+        assert!(cut.head.len() <= 1024 && cut.bytes == 4000);
     }
 }

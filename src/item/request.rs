@@ -217,7 +217,8 @@ mod tests {
 
     fn shown(line: &str) -> String {
         match parse(line.as_bytes()).0.input {
-            EchoInput::Text(text) | EchoInput::Cut(text, _) => text.into(),
+            EchoInput::Text(text) => text.into(),
+            EchoInput::Cut(cut) => cut.head.into(),
             EchoInput::Object(raw) => raw.get().to_owned(),
         }
     }

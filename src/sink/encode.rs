@@ -157,9 +157,9 @@ fn put_input(record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<(
     match &record.echo.input {
         EchoInput::Text(text) => line.put("input", text),
         EchoInput::Object(raw) => line.put("input", raw),
-        EchoInput::Cut(text, bytes) => {
-            line.put("input", text)?;
-            line.put("input_bytes", bytes)
+        EchoInput::Cut(cut) => {
+            line.put("input", &cut.head)?;
+            line.put("input_bytes", &cut.bytes)
         }
     }
 }
@@ -327,7 +327,7 @@ mod tests {
         };
         Record {
             id: identity(),
-            echo: Echo { input: EchoInput::Cut("http://a.t\"".into(), 99), id: raw("[7]"), meta: raw("{\"k\":1.0}") },
+            echo: Echo { id: raw("[7]"), meta: raw("{\"k\":1.0}"), ..Echo::cut(b"http://a.t\"", 99) },
             url: "http://a.test/".parse().ok(),
             final_url: "http://b.test/".parse().ok(),
             method: Method::POST,

@@ -184,7 +184,7 @@ proptest! {
     fn version_1_is_read_as_what_it_meant_and_written_as_version_2(remembered in any_remembered()) {
         let read = parse(&remembered.version_1().to_string());
         prop_assert_eq!(&read, &remembered.checkpoint());
-        prop_assert_eq!(from_stored(&read.hosts, now()), remembered.hosts.clone());
+        prop_assert_eq!(from_stored(&read.hosts, now()), remembered.hosts);
         let is_present = text(&read).starts_with("{\"version\":2,\"state_id\":");
         prop_assert!(is_present);
     }
@@ -200,7 +200,7 @@ proptest! {
         let comma = if remembered.hosts.is_empty() { "" } else { "," };
         let newer = format!("{}\"a.test\":{{{added}}}{comma}{}", &plain[..hosts], &plain[hosts..]);
         let read = parse(&newer);
-        prop_assert_eq!(from_stored(&read.hosts, now()), remembered.hosts.clone());
+        prop_assert_eq!(from_stored(&read.hosts, now()), remembered.hosts);
         prop_assert!(text(&read).contains(&format!("\"a.test\":{{{added}}}")), "{}", text(&read));
     }
 }
