@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fetchd::disk::{Disk, Mark, OutputPosition};
+use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
-use fetchd::item::{Identity, Record};
+use fetchd::item::Record;
 use fetchd::output::{Compress, Fsync, SavedPosition};
-use fetchd::sink::{self, Body, Jsonl, Next, Opened, Opening, SinkConfig, Style, Wanted};
+use fetchd::sink::{Body, Jsonl, Next, Opened, Opening, SinkConfig, Style, Wanted};
 use fetchd::state::Checkpoint;
 use fetchd::units::Size;
 use futures::{StreamExt, stream};
@@ -16,7 +16,7 @@ use futures::{StreamExt, stream};
 use super::ledger::OUTPUTS;
 use super::workload::Layout;
 
-pub struct Outputs(Vec<Opened>);
+pub struct Outputs(pub Vec<Opened>);
 
 impl Outputs {
     pub fn open(disk: &Arc<dyn Disk>, layout: Layout, checkpoint: &Checkpoint) -> Result<Self, BoxError> {
@@ -47,17 +47,6 @@ impl Outputs {
         Ok(Self(outputs))
     }
 
-    pub fn recover(&mut self, is_pending: &dyn Fn(&Identity) -> bool) -> Result<Vec<Identity>, BoxError> {
-        sink::recover(&mut self.0, is_pending)
-    }
-
-    pub fn finish_old_files(&mut self) -> Result<(), BoxError> {
-        for (output, _) in self.0.iter_mut().filter_map(Opened::core) {
-            output.finish_old_files()?;
-        }
-        Ok(())
-    }
-
     pub fn write(&mut self, batch: &[Box<Record>]) -> Result<(), BoxError> {
         for (output, encoder) in self.0.iter_mut().filter_map(Opened::core) {
             let mut text = Vec::new();
@@ -67,10 +56,6 @@ impl Outputs {
             output.append(&text)?;
         }
         Ok(())
-    }
-
-    pub fn logs(&mut self) -> impl Iterator<Item = (Arc<str>, Vec<OutputPosition>)> {
-        self.0.iter_mut().filter_map(Opened::log)
     }
 
     pub fn marks(&mut self) -> Result<BTreeMap<String, Mark>, BoxError> {
