@@ -3,6 +3,7 @@
 
 mod open;
 mod preflight;
+mod recovery;
 mod state;
 
 use std::io::{self, IsTerminal};
@@ -18,6 +19,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::SignalStream;
 use url::Url;
 
+pub use recovery::recover;
 pub use state::state;
 
 use crate::cli::RunArgs;

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{http, preflight};
+use super::{http, preflight, recover};
 use crate::config::Config;
 use crate::disk::{Disk, OutputPosition, RealDisk};
 use crate::error::{BoxError, Chain, Error};
-use crate::item::{DoneRanges, Identity};
+use crate::item::DoneRanges;
 use crate::open_files;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
-use crate::sink::{self, Opened, Opening, SinkConfig, Style};
+use crate::sink::{Opened, Opening, SinkConfig, Style};
 use crate::source::{Durability, SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -94,30 +94,6 @@ fn positions_of<'a>(
         let is_it = |position: &OutputPosition| sink.component.has_file(disk, position.file);
         others.find(|(_, positions)| positions.iter().any(is_it)).map(|(_, positions)| positions)
     })
-}
-
-/// Finds out which lines were done after the last checkpoint, and writes a new one.
-fn recover(state: &mut DataDir, sinks: &mut [Opened]) -> Result<(), BoxError> {
-    state.remember_logs(sinks.iter_mut().filter_map(Opened::log))?;
-    let done = sink::recover(sinks, &|id| state.checkpoint.is_pending(id))?;
-    if !done.is_empty() {
-        tracing::info!(
-            "{} were done after the last checkpoint, as the outputs say",
-            counted(done.len() as u64, "line")
-        );
-    }
-    for Identity { source, file, seq, .. } in done {
-        if let Some(source) = state.checkpoint.sources.get_mut(source.as_deref().unwrap_or_default()) {
-            source.files.entry(file.as_deref().unwrap_or_default().to_owned()).or_default().insert(seq, None);
-        }
-    }
-    let mut marks = Vec::new();
-    for sink in sinks {
-        marks.extend(sink.mark()?);
-    }
-    // A sink that is not there any more would be asked from its old position on if it came back.
-    state.checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), vec![mark.position.clone()])).collect();
-    state.save(&state.checkpoint, &marks)
 }
 
 /// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of

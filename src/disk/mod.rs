@@ -135,6 +135,14 @@ pub enum SyncPoint {
     OutputFound,
     /// A torn end was cut, and what is written there next is not mixed with it.
     OutputCut,
+    /// The records that stay are in a file of their own before the end of an output is cut off.
+    RewriteFile,
+    /// That file has its name before the end of the output is cut off.
+    RewriteName,
+    /// The records that stay are back in the output before that file is removed.
+    RewriteOutput,
+    /// That file is removed before anything else is written to the output.
+    RewriteRemoved,
     /// The new checkpoint is whole before it replaces the old one.
     CheckpointFile,
     /// The new checkpoint has replaced the old one before what only the old one needs is deleted.
@@ -198,6 +206,24 @@ pub fn append_all(file: &dyn DiskFile, bytes: &[u8], length: u64) -> io::Result<
         }
     }
     Ok(())
+}
+
+/// Appends all of it, as soon as there is room for that.
+///
+/// # Errors
+/// What the system says, other than that there is no room. The file is then what it was, as far as possible.
+pub fn append_when_room(path: &Path, file: &dyn DiskFile, bytes: &[u8]) -> io::Result<()> {
+    let mut whole = None;
+    retry_while_full(path, || {
+        let length = file.length()?;
+        // What the last attempt could not take back must not stay in front of this one.
+        let length = match whole {
+            Some(whole) if whole < length => file.set_len(whole).map(|()| whole)?,
+            _ => length,
+        };
+        whole = Some(length);
+        append_all(file, bytes, length)
+    })
 }
 
 /// Whether this error goes away when there is room again.

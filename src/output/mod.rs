@@ -10,6 +10,7 @@ mod fsync_policy;
 mod open;
 mod record_reader;
 mod repair;
+mod rewrite;
 mod rotating_file;
 mod scan;
 mod tail;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::file_names::{FileNames, NumberedFile, Stage, dir_of};
 use super::repair::{Before, repair};
+use super::rewrite::Rewrite;
 use super::rotating_file::{ActiveFile, NamesLast, RotatingFile};
 use super::tail::{Tail, TailFile};
 use super::{Compress, Files, Fsync, RecordReader};
@@ -208,6 +209,7 @@ impl Opener<'_> {
     /// A file from its position on, unless that is of no use.
     fn file_tail(&self, path: &Path, position: &OutputPosition) -> io::Result<Option<TailFile>> {
         let file = self.fsync.apply(self.disk.open(path, Mode::Append)?);
+        Rewrite { disk: self.disk, dir: &dir_of(self.path) }.finish(file.as_ref())?;
         let (number, compress, from) = (position.number, compress_of(self.path, path), position.length);
         let file_tail = TailFile { file, number, compress, from };
         if reaches(&file_tail)? {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::file_names::{FileNames, Stage, dir_of};
 use super::repair::repair;
+use super::rewrite::Rewrite;
 use super::{Compress, Files, Fsync, RecordReader};
-use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, SyncPoint, append_all, retry_while_full};
+use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, SyncPoint, append_when_room, retry_while_full};
 
 /// Text that a compressed frame has, about: less compresses worse, and more is lost when a process is killed.
 const FRAME: usize = 1 << 20;
@@ -53,7 +54,7 @@ pub(super) struct ActiveFile {
 }
 
 impl ActiveFile {
-    /// Opens and locks a file.
+    /// Opens and locks a file, and finishes a rewrite of its end that a crash interrupted.
     ///
     /// # Errors
     /// When it cannot be opened, or another process has it.
@@ -62,7 +63,9 @@ impl ActiveFile {
         if !file.try_lock()? {
             return Err(io::Error::other("another process is writing to this file"));
         }
-        Ok(Self { file: fsync.apply(file), path: path.to_owned(), number, compress })
+        let file = fsync.apply(file);
+        Rewrite { disk, dir: &dir_of(path) }.finish(file.as_ref())?;
+        Ok(Self { file, path: path.to_owned(), number, compress })
     }
 }
 
@@ -225,19 +228,7 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// Appends whole frames, as soon as there is room for all of them.
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let file = self.active.file.as_ref();
-        let mut whole = None;
-        retry_while_full(&self.active.path, || {
-            let length = file.length()?;
-            // What the last attempt could not take back must not stay in front of this one.
-            let length = match whole {
-                Some(whole) if whole < length => file.set_len(whole).map(|()| whole)?,
-                _ => length,
-            };
-            whole = Some(length);
-            append_all(file, bytes, length)
-        })
+    fn write(&self, frames: &[u8]) -> io::Result<()> {
+        append_when_room(&self.active.path, self.active.file.as_ref(), frames)
     }
 }

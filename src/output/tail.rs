@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::file_names::dir_of;
 use super::repair::cut;
-use super::scan::{self, ScannedRecord, TextRange, changed};
+use super::rewrite::{Kept, Rewrite};
+use super::scan::{self, ScannedRecord, changed};
 use super::{Compress, RecordHead, RecordReader, RotatingFile};
 use crate::disk::{DiskFile, OutputPosition, SyncPoint};
 use crate::item::Identity;
@@ -104,35 +107,70 @@ impl Tail {
         text.get(place.text.clone()).ok_or_else(changed)
     }
 
-    /// Takes records back: their lines are not done. What comes after the first of them is written again without them.
-    ///
-    /// This holds all of that in memory. It comes to it after a power cut alone, and then in outputs that show less
-    /// than others.
+    /// Takes records back: their lines are not done. Each file is rewritten behind the first of them that it has.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn take_back(&mut self, ids: &HashSet<&Identity>, output: &mut RotatingFile) -> io::Result<()> {
-        let is_wrong = |found: &ScannedRecord| found.head.as_ref().is_some_and(|head| ids.contains(&head.id));
-        let Some((first, ScannedRecord { place: TextRange { frames, .. }, .. })) =
-            self.found.iter().find(|(_, f)| is_wrong(f))
-        else {
-            return Ok(());
-        };
-        let (first, start) = (*first, frames.start);
-        let mut kept = Vec::new();
-        for number in 0..self.found.len() {
-            let (file_tail, found) = &self.found[number];
-            let is_behind = (*file_tail, found.place.frames.start) >= (first, start);
-            if is_behind && !is_wrong(found) {
-                kept.extend_from_slice(self.text(number)?);
+    /// When a file cannot be read or written.
+    pub fn take_back(&mut self, ids: &HashSet<&Identity>, output: &RotatingFile) -> io::Result<()> {
+        let rewrite = Rewrite { disk: output.disk.as_ref(), dir: &dir_of(output.path()) };
+        for (number, file_tail) in self.file_tails.iter().enumerate() {
+            let frames = self.frames_without(ids, number);
+            if let Some(first) = frames.iter().position(|frame| frame.stays != Stays::All) {
+                let start = frames[first].range.start;
+                let kept = frames[first..].iter().filter_map(|frame| file_tail.kept(frame).transpose());
+                rewrite.replace_end(file_tail.file.as_ref(), start, kept)?;
             }
         }
-        for (number, file_tail) in self.file_tails.iter().enumerate().skip(first) {
-            cut(file_tail.file.as_ref(), if number == first { start } else { file_tail.from })?;
-        }
-        output.append(&kept)?;
-        output.flush()?;
         *self = Self::read(std::mem::take(&mut self.file_tails), output.reader.as_ref())?;
         Ok(())
+    }
+
+    /// The frames of a file, and what stays of them without these records.
+    fn frames_without(&self, ids: &HashSet<&Identity>, file: usize) -> Vec<KeptFrames> {
+        let stays = |record: &ScannedRecord| record.head.as_ref().is_none_or(|head| !ids.contains(&head.id));
+        let records: Vec<_> = self.found.iter().filter(|(of, _)| *of == file).map(|(_, record)| record).collect();
+        let mut kept: Vec<KeptFrames> = Vec::new();
+        for frame in records.chunk_by(|a, b| a.place.frames == b.place.frames) {
+            let parts: Vec<_> = frame.iter().filter(|record| stays(record)).map(|r| r.place.text.clone()).collect();
+            let range = frame[0].place.frames.clone();
+            match (kept.last_mut(), parts.len()) {
+                (Some(last), all) if all == frame.len() && last.stays == Stays::All => last.range.end = range.end,
+                (_, all) if all == frame.len() => kept.push(KeptFrames { range, stays: Stays::All }),
+                (_, 0) => kept.push(KeptFrames { range, stays: Stays::Nothing }),
+                _ => kept.push(KeptFrames { range, stays: Stays::Parts(parts) }),
+            }
+        }
+        kept
+    }
+}
+
+/// Frames that follow each other, and what stays of them.
+struct KeptFrames {
+    range: Range<u64>,
+    stays: Stays,
+}
+
+#[derive(PartialEq, Eq)]
+enum Stays {
+    All,
+    Nothing,
+    /// These parts of the text.
+    Parts(Vec<Range<usize>>),
+}
+
+impl TailFile {
+    fn kept(&self, KeptFrames { range, stays }: &KeptFrames) -> io::Result<Option<Kept>> {
+        match stays {
+            Stays::All => Ok(Some(Kept::Frames(range.clone()))),
+            Stays::Nothing => Ok(None),
+            Stays::Parts(parts) => {
+                let text = scan::text_of(self.file.as_ref(), self.compress, range)?;
+                let mut kept = Vec::new();
+                for part in parts {
+                    kept.extend_from_slice(text.get(part.clone()).ok_or_else(changed)?);
+                }
+                Ok(Some(Kept::New(self.compress.frame(&kept)?)))
+            }
+        }
     }
 }

@@ -101,10 +101,18 @@ impl Opened {
         self.as_file().map(|sink| sink.output.flush()).transpose()
     }
 
-    /// Starts it. What was found in it is remembered by now.
+    /// Gives files that a killed process could not finish their final names. What was found in them is remembered by now.
     ///
     /// # Errors
-    /// What the system says.
+    /// When a file cannot be renamed.
+    pub fn finish_old_files(&mut self) -> io::Result<()> {
+        self.as_file().map_or(Ok(()), |sink| sink.output.finish_old_files())
+    }
+
+    /// Starts it, and finishes old files if that was not done before: without a checkpoint there is no recovery.
+    ///
+    /// # Errors
+    /// When a file cannot be renamed, or the thread that writes cannot begin.
     pub fn start(self) -> io::Result<Box<dyn Sink>> {
         match self.kind {
             Kind::Stream(sink) => Ok(sink),

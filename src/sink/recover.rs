@@ -44,7 +44,7 @@ pub fn recover(sinks: &mut [Opened], is_pending: &dyn Fn(&Identity) -> bool) -> 
         all.iter().filter(|(_, line)| !can_be_everywhere(line, &sinks)).map(|(id, _)| id).collect();
     if !lost.is_empty() {
         for sink in &mut sinks {
-            sink.tail.take_back(&lost, &mut sink.output)?;
+            sink.tail.take_back(&lost, &sink.output)?;
         }
         all = gather(&sinks, is_pending);
     }

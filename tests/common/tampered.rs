@@ -12,6 +12,9 @@ pub trait Tamper: Debug + Send + Sync + 'static {
     /// Something is about to be opened or listed.
     fn look(&self) {}
 
+    /// So many bytes were read.
+    fn read(&self, _bytes: usize) {}
+
     /// How many of so many bytes are appended.
     fn append(&self, bytes: usize) -> io::Result<usize> {
         Ok(bytes)
@@ -67,7 +70,9 @@ impl<T: Tamper> Disk for Tampered<T> {
 
 impl<T: Tamper> DiskFile for File<T> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
+        let n = self.0.read_at(buffer, offset)?;
+        self.1.read(n);
+        Ok(n)
     }
 
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {

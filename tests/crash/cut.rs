@@ -4,6 +4,7 @@
 //! moments, or zeros if it held nothing. Each change of a name was made or not; a rename is one change.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::machine::{Dir, File, Machine, Node, SECTOR};
 
@@ -89,6 +90,19 @@ impl Machine {
         next.trace.push(format!("-- power cut {cut:?}"));
         next.collect();
         next
+    }
+}
+
+impl Machine {
+    /// The machine after a power cut that took the first sector of a file and nothing else; `None` where it has no more.
+    pub fn torn(&self, path: &Path) -> Option<Self> {
+        let number = self.lookup(path).ok()?;
+        let newest = choices(self).iter().map(|n| n - 1).collect();
+        let mut next = self.cut(&newest);
+        let file = next.file_mut(number);
+        file.seen.get_mut(..SECTOR)?.fill(0);
+        file.kept.clone_from(&file.seen);
+        Some(next)
     }
 }
 

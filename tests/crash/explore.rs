@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 
 use fetchd::disk::SyncPoint;
 use fetchd::error::BoxError;
 
 use super::cut::{Cut, cuts};
 use super::disk::SimDisk;
-use super::ledger::{Ledger, OUTPUTS, check_journal};
+use super::ledger::{Ledger, OUTPUTS, check_leftovers};
 use super::machine::Machine;
 use super::sync_points::Fault;
 use super::workload::{Act, Layout, Workload};
@@ -45,9 +46,16 @@ struct Pause {
     ledger: Ledger,
 }
 
+/// Whether a run took records back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HasRewritten {
+    No,
+    Yes,
+}
+
 /// How a run went.
 enum Run {
-    Finished { operations: u64 },
+    Finished { operations: u64, has_rewritten: HasRewritten },
     Died(Box<Pause>),
 }
 
@@ -79,6 +87,30 @@ pub fn explore_failures(workload: &Workload, point: SyncPoint) -> Result<(), Box
     Ok(())
 }
 
+/// Lets the power go when the second output has its first records, so that their first sector is lost and nothing else,
+/// and crashes the recovery from that everywhere.
+pub fn explore_torn(workload: &Workload, ignored: Option<SyncPoint>) -> Result<(), Box<Failure>> {
+    let (mut explorer, start) = Explorer::new(workload);
+    let mut torn = None;
+    for at in 1.. {
+        let Run::Died(died) = explorer.run(start.clone(), &workload.acts, Some((at, 100)))? else { break };
+        torn = died.machine.torn(Path::new("/out/bad.jsonl")).map(|machine| Pause { machine, ledger: died.ledger });
+        if torn.is_some() {
+            break;
+        }
+    }
+    let mut torn = torn.expect("it has records at some time");
+    torn.machine.fault = ignored.map_or(Fault::None, Fault::Ignored);
+    for at in 1.. {
+        let Run::Died(died) = explorer.run(torn.clone(), &[], Some((at, 100)))? else { break };
+        for cut in cuts(&died.machine, at) {
+            let machine = died.machine.cut(&cut);
+            explorer.run(Pause { machine, ledger: died.ledger.clone() }, &[], None)?;
+        }
+    }
+    Ok(())
+}
+
 impl<'a> Explorer<'a> {
     fn new(workload: &'a Workload) -> (Self, Pause) {
         let random = fastrand::Rng::with_seed(workload.seed);
@@ -100,15 +132,22 @@ impl<'a> Explorer<'a> {
         Ok(())
     }
 
-    /// Goes on after a crash, and has another one: anywhere after a kill, and somewhere after a power cut.
+    /// Goes on after a crash, and has another one: anywhere after a kill, and somewhere after a power cut, more often where
+    /// records are taken back.
     fn second_crash(&mut self, start: &Pause, end: &End) -> Result<(), Box<Failure>> {
         if !self.seen.insert(hash(start)) {
             return Ok(());
         }
-        let Run::Finished { operations } = self.run(start.clone(), &[], None)? else { return Ok(()) };
-        let deaths: Vec<u64> = match end {
-            End::Killed => (1..=operations).collect(),
-            End::Cut(_) => vec![self.random.u64(1..=operations)],
+        let mut start = start.clone();
+        if let End::Cut(_) = end {
+            start.ledger.secures_strays(&start.machine);
+        }
+        let ended = self.run(start.clone(), &[], None)?;
+        let Run::Finished { operations, has_rewritten } = ended else { return Ok(()) };
+        let deaths: Vec<u64> = match (end, has_rewritten) {
+            (End::Killed, _) => (1..=operations).collect(),
+            (End::Cut(_), HasRewritten::Yes) => (0..4).map(|_| self.random.u64(1..=operations)).collect(),
+            (End::Cut(_), HasRewritten::No) => vec![self.random.u64(1..=operations)],
         };
         for at in deaths {
             let Run::Died(died) = self.run(start.clone(), &[], Some((at, 50)))? else { continue };
@@ -147,6 +186,7 @@ impl<'a> Explorer<'a> {
     /// Runs until all is done, and checks that it is; or until the program dies.
     fn run(&mut self, start: Pause, acts: &[Act], dies_at: Option<(u64, usize)>) -> Result<Run, Box<Failure>> {
         let Pause { mut machine, mut ledger } = start;
+        let before = machine.trace.len();
         machine.dies_at = dies_at;
         let disk = SimDisk::boot(machine);
         let ended = run(&disk, &mut ledger, self.workload, acts);
@@ -159,11 +199,14 @@ impl<'a> Explorer<'a> {
             let (workload, trace) = (self.workload.clone(), machine.trace.clone());
             Box::new(Failure { workload, why: error.to_string(), trace })
         };
-        ended.and_then(|()| check_journal(&disk)).map_err(fail)?;
+        ended.and_then(|()| check_leftovers(&disk)).map_err(fail)?;
         // Nothing of what is done hangs in the air.
         let oldest = cuts(&machine, 0).swap_remove(0);
         ledger.check(&SimDisk::boot(machine.cut(&oldest))).map_err(fail)?;
-        Ok(Run::Finished { operations: machine.operations })
+        let mut trace = machine.trace.iter().skip(before);
+        let is_rewrite = |step: &String| step.contains("sync_dir") && step.contains("Rewrite");
+        let has_rewritten = if trace.any(is_rewrite) { HasRewritten::Yes } else { HasRewritten::No };
+        Ok(Run::Finished { operations: machine.operations, has_rewritten })
     }
 }
 

@@ -1,16 +1,17 @@
 //! What the world outside knows: what the producer was told is accepted, and which records somebody took away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fetchd::disk::{Disk, Mode};
 use fetchd::error::BoxError;
+use flate2::bufread::GzDecoder;
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use super::disk::SimDisk;
-use super::lines::{SOURCE, text};
+use super::lines::{SOURCE, STRAY, text};
 use super::machine::{Machine, Naming, Number};
 use super::world::JOURNAL;
 
@@ -36,7 +37,12 @@ pub struct Ledger {
     taken: Vec<(String, Vec<u8>)>,
     /// Outputs that got other names, and whether the program knows by now.
     moved: BTreeMap<String, IsReleased>,
+    /// Records of a source that is not remembered, by their outputs, which nothing may take away any more.
+    strays: BTreeSet<(&'static str, u64)>,
 }
+
+/// The names of the outputs.
+const SINKS: [&str; 2] = ["all", "bad"];
 
 impl Ledger {
     /// A run began, and says up to which line it has accepted them.
@@ -97,12 +103,35 @@ impl Ledger {
     }
 
     fn is_finished(&self, name: &str) -> bool {
-        name.contains('-') && !name.ends_with(".part") || self.moved.get(name) == Some(&IsReleased::Yes)
+        let is_numbered = SINKS.iter().any(|sink| name.starts_with(&format!("{sink}-")));
+        is_numbered && !name.ends_with(".part") || self.moved.get(name) == Some(&IsReleased::Yes)
+    }
+
+    /// The power went: what is there now of the source that is not remembered was synced, and stays.
+    pub fn secures_strays(&mut self, machine: &Machine) {
+        for (name, file) in &machine.dir(outputs(machine)).expect("it is a directory").seen {
+            let Some(sink) = SINKS.into_iter().find(|sink| name.starts_with(sink)) else { continue };
+            let text = whole_frames(name, &machine.file(*file).seen);
+            let records =
+                text.split_inclusive(|byte| *byte == b'\n').map_while(|line| serde_json::from_slice(line).ok());
+            let strays = records.filter(|record: &Value| record["source"] == STRAY);
+            self.strays.extend(strays.map(|record| (sink, number(&record))));
+        }
     }
 
     /// Everything is done: each line has its one record wherever it is wanted.
     pub fn check(&self, disk: &SimDisk) -> Result<(), BoxError> {
-        let (all, bad) = (self.records(disk, "all")?, self.records(disk, "bad")?);
+        let mut outputs = Vec::new();
+        for sink in SINKS {
+            let records = self.records(disk, sink)?;
+            let mut strays = self.strays.iter().filter(|(of, _)| *of == sink);
+            if let Some((_, seq)) = strays.find(|(_, seq)| !records.contains_key(&(STRAY.into(), *seq))) {
+                return Err(format!("the stray record {seq} is not in {sink} any more").into());
+            }
+            let own = records.into_iter().filter(|((source, _), _)| source != STRAY);
+            outputs.push(own.map(|((_, seq), record)| (seq, record)).collect::<BTreeMap<_, _>>());
+        }
+        let [all, bad] = outputs.try_into().expect("there are two");
         for seq in 1..=self.accepted {
             let record = all.get(&seq).ok_or_else(|| format!("line {seq} has no record"))?;
             if record["input"].as_str() != Some(&text(seq)) || record["source"].as_str() != Some(SOURCE) {
@@ -123,8 +152,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// The records in all files of an output, by their lines.
-    fn records(&self, disk: &SimDisk, sink: &str) -> Result<BTreeMap<u64, Value>, BoxError> {
+    /// The records in all files of an output, by their sources and lines.
+    fn records(&self, disk: &SimDisk, sink: &str) -> Result<BTreeMap<(String, u64), Value>, BoxError> {
         let mut files = self.taken.clone();
         for path in disk.list(Path::new(OUTPUTS))? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -139,8 +168,9 @@ impl Ledger {
             let show = String::from_utf8_lossy(line);
             let record: Value =
                 serde_json::from_slice(line).map_err(|error| format!("{sink} has {show:?}: {error}"))?;
-            if let Some(first) = records.insert(number(&record), record) {
-                return Err(format!("{sink} has line {} twice", number(&first)).into());
+            let source = record["source"].as_str().unwrap_or_default().to_owned();
+            if let Some(first) = records.insert((source, number(&record)), record) {
+                return Err(format!("{sink} has line {} of {} twice", number(&first), first["source"]).into());
             }
         }
         Ok(records)
@@ -155,6 +185,24 @@ fn unpack(name: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
         _ => text = bytes.to_vec(),
     }
     Ok(text)
+}
+
+/// The text of a file up to where it is torn.
+fn whole_frames(name: &str, mut bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    while !bytes.is_empty() {
+        let whole = text.len();
+        let read = match name.trim_end_matches(".part").rsplit('.').next() {
+            Some("gz") => GzDecoder::new(&mut bytes).read_to_end(&mut text),
+            Some("zst") => zstd::Decoder::with_buffer(&mut bytes).and_then(|d| d.single_frame().read_to_end(&mut text)),
+            _ => std::mem::take(&mut bytes).read_to_end(&mut text),
+        };
+        if read.is_err() {
+            text.truncate(whole);
+            break;
+        }
+    }
+    text
 }
 
 fn number(record: &Value) -> u64 {
@@ -172,8 +220,12 @@ fn outputs(machine: &Machine) -> Number {
     machine.lookup(Path::new(OUTPUTS)).expect("it was there at first")
 }
 
-/// Nothing is kept in the journal but its last segment.
-pub fn check_journal(disk: &SimDisk) -> Result<(), BoxError> {
+/// Nothing is kept but outputs, and of the journal its last segment.
+pub fn check_leftovers(disk: &SimDisk) -> Result<(), BoxError> {
+    let is_output = |path: &PathBuf| SINKS.iter().any(|sink| path.to_string_lossy().contains(sink));
+    if let Some(path) = disk.list(Path::new(OUTPUTS))?.iter().find(|path| !is_output(path)) {
+        return Err(format!("{} is still there", path.display()).into());
+    }
     let segments = disk.list(Path::new(JOURNAL))?;
     if segments.len() == 1 { Ok(()) } else { Err(format!("the journal still has {segments:?}").into()) }
 }

@@ -9,15 +9,20 @@ use http::{Method, StatusCode, Version};
 /// The source's name.
 pub const SOURCE: &str = "in";
 
-/// What the producer writes as its line of this number. Some are longer than a sector.
+/// A source that is not remembered, and writes to the same outputs.
+pub const STRAY: &str = "stray";
+
+/// What the producer writes as its line of this number. Some are longer than a sector, and many have the same length, so
+/// that a record may end where an older one begins.
 pub fn text(seq: u64) -> String {
-    let rest = if seq.is_multiple_of(5) { 700 } else { seq as usize * 13 % 60 };
+    let rest = if seq.is_multiple_of(5) { 700 } else { 30 };
     format!("http://h.test/{seq}?{}", "x".repeat(rest))
 }
 
-/// The record of a line, fetched in a life of the program.
-pub fn record(seq: u64, line: &Text, life: u64) -> Record {
-    let id = Identity { state_id: None, source: Some(Arc::from(SOURCE)), file: None, seq, round: 0 };
+/// The record of a line of this state, fetched in a life of the program.
+pub fn record(seq: u64, line: &Text, life: u64, state_id: &Arc<str>) -> Record {
+    let id =
+        Identity { state_id: Some(Arc::clone(state_id)), source: Some(Arc::from(SOURCE)), file: None, seq, round: 0 };
     let Text::Whole(bytes) = line else {
         let rejection = Rejection { kind: Kind::JournalDamaged, message: "lost".into() };
         return Record::rejected(id, Echo::text(""), rejection);
@@ -38,6 +43,12 @@ pub fn record(seq: u64, line: &Text, life: u64) -> Record {
         times: fetchd::item::Times::default(),
         error: (!is_ok).then(|| (Kind::HttpStatus, "not found".into())),
     }
+}
+
+/// A record of the source that is not remembered.
+pub fn stray(seq: u64) -> Record {
+    let record = record(seq, &Text::Whole(text(seq).into()), 0, &Arc::from("none"));
+    Record { id: Identity { source: Some(Arc::from(STRAY)), state_id: None, ..record.id }, ..record }
 }
 
 fn response(seq: u64, status: StatusCode) -> Response {

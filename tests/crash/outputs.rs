@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fetchd::disk::{Disk, Mark, OutputPosition};
+use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
-use fetchd::item::{Identity, Record};
+use fetchd::item::Record;
 use fetchd::output::{Compress, Fsync, SavedPosition};
-use fetchd::sink::{self, Body, Content, Jsonl, Next, Opened, Opening, SinkConfig, Style, Wanted};
+use fetchd::sink::{Body, Content, Jsonl, Next, Opened, Opening, SinkConfig, Style, Wanted};
 use fetchd::state::Checkpoint;
 use fetchd::units::Size;
 
 use super::ledger::OUTPUTS;
 use super::workload::Layout;
 
-pub struct Outputs(Vec<Opened>);
+pub struct Outputs(pub Vec<Opened>);
 
 impl Outputs {
     pub fn open(disk: &Arc<dyn Disk>, layout: Layout, checkpoint: &Checkpoint) -> Result<Self, BoxError> {
@@ -45,17 +45,6 @@ impl Outputs {
         Ok(Self(outputs))
     }
 
-    pub fn recover(&mut self, is_pending: &dyn Fn(&Identity) -> bool) -> Result<Vec<Identity>, BoxError> {
-        sink::recover(&mut self.0, is_pending)
-    }
-
-    pub fn finish_old_files(&mut self) -> Result<(), BoxError> {
-        for (output, _) in self.0.iter_mut().filter_map(Opened::core) {
-            output.finish_old_files()?;
-        }
-        Ok(())
-    }
-
     pub fn write(&mut self, batch: &[Box<Record>]) -> Result<(), BoxError> {
         for (output, encoder) in self.0.iter_mut().filter_map(Opened::core) {
             let mut text = Vec::new();
@@ -65,10 +54,6 @@ impl Outputs {
             output.append(&text)?;
         }
         Ok(())
-    }
-
-    pub fn logs(&mut self) -> impl Iterator<Item = (Arc<str>, Vec<OutputPosition>)> {
-        self.0.iter_mut().filter_map(Opened::log)
     }
 
     pub fn marks(&mut self) -> Result<BTreeMap<String, Mark>, BoxError> {

@@ -3,7 +3,7 @@
 use fetchd::disk::SyncPoint;
 
 /// All places where something is made to last.
-pub const SITES: [SyncPoint; 10] = [
+pub const SITES: [SyncPoint; 14] = [
     SyncPoint::DataDir,
     SyncPoint::JournalBatch,
     SyncPoint::JournalFound,
@@ -12,6 +12,10 @@ pub const SITES: [SyncPoint; 10] = [
     SyncPoint::OutputName,
     SyncPoint::OutputFound,
     SyncPoint::OutputCut,
+    SyncPoint::RewriteFile,
+    SyncPoint::RewriteName,
+    SyncPoint::RewriteOutput,
+    SyncPoint::RewriteRemoved,
     SyncPoint::CheckpointFile,
     SyncPoint::CheckpointName,
 ];
@@ -27,6 +31,10 @@ pub fn name(point: SyncPoint) -> &'static str {
         SyncPoint::OutputName => "OutputName",
         SyncPoint::OutputFound => "OutputFound",
         SyncPoint::OutputCut => "OutputCut",
+        SyncPoint::RewriteFile => "RewriteFile",
+        SyncPoint::RewriteName => "RewriteName",
+        SyncPoint::RewriteOutput => "RewriteOutput",
+        SyncPoint::RewriteRemoved => "RewriteRemoved",
         SyncPoint::CheckpointFile => "CheckpointFile",
         SyncPoint::CheckpointName => "CheckpointName",
     }

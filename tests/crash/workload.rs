@@ -56,6 +56,11 @@ impl Workload {
         let acts = (0..length).map(|_| act(&mut random)).collect();
         Self { seed, layout, acts }
     }
+
+    /// Many records, in any order, and no commit.
+    pub fn burst(seed: u64) -> Self {
+        Self { seed, layout: Layout::One, acts: vec![Act::Accept(9), Act::Fetch(9)] }
+    }
 }
 
 fn act(random: &mut fastrand::Rng) -> Act {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
+use fetchd::daemon;
 use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
 use fetchd::item::Trim;
@@ -14,7 +15,7 @@ use fetchd::state::{Checkpoint, DataDir, SourceState};
 
 use super::disk::SimDisk;
 use super::ledger::Ledger;
-use super::lines::{SOURCE, record, text};
+use super::lines::{SOURCE, record, stray, text};
 use super::outputs::Outputs;
 use super::workload::{Act, Layout, Workload};
 
@@ -41,28 +42,25 @@ pub struct Process {
     settled: DoneRanges,
     random: fastrand::Rng,
     life: u64,
+    /// Records of the source that is not remembered.
+    strays: u64,
 }
 
 impl Process {
-    /// A start, as `daemon::open` does it.
+    /// A start, as `daemon::open` does it, up to the source.
     pub fn start(disk: &SimDisk, workload: &Workload, ledger: &mut Ledger) -> Result<Self, BoxError> {
         let sim = disk.clone();
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        // A new state gets a random name: the same one each time, as runs are compared.
+        fastrand::seed(workload.seed);
         let mut state = DataDir::open(Arc::clone(&disk), Path::new(STATE))?;
         let mut outputs = Outputs::open(&disk, workload.layout.in_life(ledger.life), &state.checkpoint)?;
-        state.remember_logs(outputs.logs())?;
-        let mut checkpoint = state.checkpoint.clone();
-        let new = SourceState::new("stdin");
-        let source = checkpoint.sources.entry(SOURCE.into()).or_insert(new);
-        let settled = source.files.entry(String::new()).or_default();
-        for id in outputs.recover(&|id| id.source.as_deref() == Some(SOURCE) && !settled.contains(id.seq))? {
-            settled.insert(id.seq, None);
-        }
-        let settled = settled.clone();
-        let marks = outputs.marks()?;
-        remember(&mut checkpoint, &marks);
-        state.save(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
-        outputs.finish_old_files()?;
+        let files = BTreeMap::from([(String::new(), DoneRanges::default())]);
+        let new = SourceState { files, ..SourceState::new("stdin") };
+        state.checkpoint.sources.entry(SOURCE.into()).or_insert(new);
+        daemon::recover(&mut state, &mut outputs.0)?;
+        let checkpoint = state.checkpoint.clone();
+        let settled = checkpoint.sources[SOURCE].files[""].clone();
         let writer = Writer::open(&disk, Path::new(JOURNAL), settled.last(), SEGMENT)?.writer;
         ledger.started(writer.index().next() - 1)?;
         let reader = Reader::new(Arc::clone(writer.index()), settled.through() + 1);
@@ -80,6 +78,7 @@ impl Process {
             settled,
             random,
             life,
+            strays: 0,
         })
     }
 
@@ -144,10 +143,15 @@ impl Process {
         for _ in 0..count {
             let which = self.random.usize(..self.waiting.len());
             let (seq, text) = self.waiting.remove(which).ok_or("nothing waits")?;
-            records.push(Box::new(record(seq, &text, self.life)));
+            records.push(Box::new(record(seq, &text, self.life, &self.checkpoint.state_id)));
+        }
+        let done = records.iter().map(|record| record.id.seq).collect();
+        if count > 0 && self.random.bool() {
+            self.strays += 1;
+            records.push(Box::new(stray(self.life * 100 + self.strays)));
         }
         self.outputs.write(&records)?;
-        Ok(records.iter().map(|record| record.id.seq).collect())
+        Ok(done)
     }
 
     fn settle(&mut self, seq: u64) {

@@ -8,5 +8,6 @@ mod faulty;
 mod files;
 mod recovery;
 mod scene;
+mod taken_back;
 #[path = "../common/tampered.rs"]
 mod tampered;

@@ -1,0 +1,40 @@
+//! The order in which a start recovers durable state and outputs, for the daemon and for the tests that crash it.
+//!
+//! In: the locked data directory with its checkpoint, and outputs opened from their marks in it. Out: a new checkpoint in
+//! which every line with a record is done. Sources are opened after that.
+
+use crate::error::BoxError;
+use crate::item::Identity;
+use crate::sink::{self, Opened};
+use crate::state::DataDir;
+use crate::units::counted;
+
+/// Recovers: remembers where the logs of the outputs begin, makes the outputs agree on which lines are done, writes a new
+/// checkpoint, and gives old files of the outputs their final names.
+///
+/// # Errors
+/// When an output or the checkpoint cannot be read or written.
+pub fn recover(state: &mut DataDir, sinks: &mut [Opened]) -> Result<(), BoxError> {
+    state.remember_logs(sinks.iter_mut().filter_map(Opened::log))?;
+    let done = sink::recover(sinks, &|id| state.checkpoint.is_pending(id))?;
+    if !done.is_empty() {
+        let lines = counted(done.len() as u64, "line");
+        tracing::info!("{lines} were done after the last checkpoint, as the outputs say");
+    }
+    for Identity { source, file, seq, .. } in done {
+        if let Some(source) = state.checkpoint.sources.get_mut(source.as_deref().unwrap_or_default()) {
+            source.files.entry(file.as_deref().unwrap_or_default().to_owned()).or_default().insert(seq, None);
+        }
+    }
+    let mut marks = Vec::new();
+    for sink in sinks.iter_mut() {
+        marks.extend(sink.mark()?);
+    }
+    // A sink that is not there any more would be asked from its old position on if it came back.
+    state.checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), vec![mark.position.clone()])).collect();
+    state.save(&state.checkpoint, &marks)?;
+    for sink in sinks {
+        sink.finish_old_files()?;
+    }
+    Ok(())
+}
