@@ -20,6 +20,7 @@ mod config;
 mod drain;
 mod feed;
 mod group;
+mod memory_gate;
 mod schedule;
 mod settle;
 mod shutdown;
@@ -198,7 +199,7 @@ pub fn start(
         releases: parts.releases,
         can_release: release.iter().map(Option::is_some).collect(),
         permits: Arc::new(Semaphore::new(permits)),
-        memory: schedule::MemoryGate::new(memory, settings.max_body),
+        memory: memory_gate::MemoryGate::new(memory, settings.max_body),
         durable: durable.clone(),
         give_up: give_up.clone(),
         status: status.clone(),
