@@ -21,6 +21,7 @@ mod control;
 mod drain;
 mod feed;
 mod group;
+mod memory_gate;
 mod schedule;
 mod settle;
 mod shutdown;
@@ -204,7 +205,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         releases: parts.releases,
         can_release: release.iter().map(Option::is_some).collect(),
         permits: Arc::new(Semaphore::new(permits)),
-        memory: schedule::MemoryGate::new(memory, settings.max_body),
+        memory: memory_gate::MemoryGate::new(memory, settings.max_body),
         durable: durable.clone(),
         give_up: levers.give_up.clone(),
         status: status.clone(),

@@ -7,17 +7,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::memory_gate::MemoryGate;
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
 use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
-use crate::item::{BodyMemory, Done, Outcome, Reservation};
-use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, Need, ReleaseScope, StallReason};
+use crate::item::{Done, Outcome, Reservation};
+use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, ReleaseScope, StallReason};
 use crate::state::HostStateStore;
 
 /// Completions, and queued lines, taken at once.
@@ -43,17 +43,6 @@ pub(super) struct Schedule {
     /// Who remembers hosts in trouble, if anybody does.
     pub hosts: Option<Box<dyn HostStateStore>>,
     pub clock: Clock,
-}
-
-/// Body memory as the scheduler asks for it: at once, or by waiting for one amount at a time.
-pub(super) struct MemoryGate {
-    memory: BodyMemory,
-    /// The most that one line can need.
-    max_body: u64,
-    waiting: Option<BoxFuture<'static, Option<Reservation>>>,
-    waited_for: Option<Reservation>,
-    /// Whether the oldest line might go if only the overdraft came back.
-    overdraft_is_out: bool,
 }
 
 /// What woke the task.
@@ -83,14 +72,7 @@ impl Schedule {
         loop {
             // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
             let now = self.clock.now();
-            self.hand_out();
-            self.hand_back();
-            if self.core.has_settled() {
-                self.core.stall(StallReason::Output, now);
-            } else {
-                self.core.resume(StallReason::Output, now);
-            }
-            self.dispatch(now);
+            self.send(now);
             let counts = self.core.counts();
             if !input_open && counts == Counts::default() {
                 status_publisher.publish(&mut self, input_open, now);
@@ -108,13 +90,25 @@ impl Schedule {
                 Event::Completions => self.take_completions(&mut completions),
                 Event::Lines => self.take_lines(&mut lines),
                 Event::InputEnded => input_open = false,
-                Event::Memory(reservation) => self.memory.waited_for = reservation,
+                Event::Memory(reservation) => self.memory.keep(reservation),
                 Event::GiveUp => self.core.give_up(self.clock.now()),
                 Event::Release(scope) => self.release(scope),
                 Event::ReleasesEnded => self.releases = None,
                 Event::Look => {}
             }
         }
+    }
+
+    /// Sends what can be sent: settled and released lines, and jobs unless settled lines are left.
+    fn send(&mut self, now: Duration) {
+        self.hand_out();
+        self.hand_back();
+        if self.core.has_settled() {
+            self.core.stall(StallReason::Output, now);
+        } else {
+            self.core.resume(StallReason::Output, now);
+        }
+        self.dispatch(now);
     }
 
     /// Waits for whatever comes first; takes nothing out of a channel that it does not return.
@@ -144,7 +138,7 @@ impl Schedule {
             scope = next_of(&mut self.releases), if self.releases.is_some() => {
                 scope.map_or(Event::ReleasesEnded, Event::Release)
             }
-            reservation = self.memory.next(), if self.memory.waiting.is_some() => Event::Memory(reservation),
+            reservation = self.memory.next(), if self.memory.is_waiting() => Event::Memory(reservation),
             () = timer, if wake_at.is_some() => Event::Look,
         }
     }
@@ -235,7 +229,7 @@ impl Schedule {
     pub fn bottleneck(&self, now: Duration) -> Bottleneck {
         if self.core.has_settled() {
             BottleneckKind::Sink.into()
-        } else if self.memory.waiting.is_some() {
+        } else if self.memory.is_waiting() {
             BottleneckKind::BodyMemory.into()
         } else {
             self.core.bottleneck(now)
@@ -246,58 +240,4 @@ impl Schedule {
 /// The next request, or `None` once no more can come.
 async fn next_of(releases: &mut Option<mpsc::Receiver<ReleaseScope>>) -> Option<ReleaseScope> {
     releases.as_mut()?.recv().await
-}
-
-impl MemoryGate {
-    pub fn new(memory: BodyMemory, max_body: u64) -> Self {
-        Self { memory, max_body, waiting: None, waited_for: None, overdraft_is_out: false }
-    }
-
-    /// Takes what the next line needs, or begins to wait for it.
-    fn take(&mut self, need: Need) -> Option<Reservation> {
-        if let Some(mut reservation) = self.waited_for.take()
-            && reservation.bytes() >= need.memory
-        {
-            reservation.shrink_to(need.memory);
-            return Some(reservation);
-        }
-        if self.waiting.is_some() {
-            return None;
-        }
-        let reservation = self.memory.try_reserve(need.memory);
-        if reservation.is_none() {
-            let memory = self.memory.clone();
-            self.waiting = Some(Box::pin(async move { memory.reserve(need.memory).await }));
-        }
-        reservation
-    }
-
-    /// Lends the oldest line what it can need at most, unless the overdraft is out.
-    fn overdraw(&mut self) -> Option<Reservation> {
-        let reservation = self.memory.try_overdraft(self.max_body);
-        self.overdraft_is_out = reservation.is_none();
-        reservation
-    }
-
-    /// Nobody needs memory any more: what was waited for goes home.
-    fn stop_waiting(&mut self) {
-        self.waiting = None;
-        self.waited_for = None;
-    }
-
-    /// What was waited for, or nothing when the overdraft came back: then the oldest line may have become another one.
-    async fn next(&mut self) -> Option<Reservation> {
-        let Some(waiting) = &mut self.waiting else { return std::future::pending().await };
-        tokio::select! {
-            biased;
-            reservation = waiting => {
-                self.waiting = None;
-                reservation
-            }
-            () = self.memory.overdraft(), if self.overdraft_is_out => {
-                self.overdraft_is_out = false;
-                None
-            }
-        }
-    }
 }

@@ -1,0 +1,81 @@
+//! The gate between dispatch and body memory: what the next line needs is taken at once, or waited for one amount at a time.
+
+use futures::future::BoxFuture;
+
+use crate::item::{BodyMemory, Reservation};
+use crate::schedule::Need;
+
+/// Body memory as the scheduler asks for it: at once, or by waiting for one amount at a time.
+pub(super) struct MemoryGate {
+    memory: BodyMemory,
+    /// The most that one line can need.
+    max_body: u64,
+    waiting: Option<BoxFuture<'static, Option<Reservation>>>,
+    waited_for: Option<Reservation>,
+    /// Whether the oldest line might go if only the overdraft came back.
+    overdraft_is_out: bool,
+}
+
+impl MemoryGate {
+    pub fn new(memory: BodyMemory, max_body: u64) -> Self {
+        Self { memory, max_body, waiting: None, waited_for: None, overdraft_is_out: false }
+    }
+
+    /// Whether an amount is waited for.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Keeps what was waited for until the next line takes it.
+    pub fn keep(&mut self, reservation: Option<Reservation>) {
+        self.waited_for = reservation;
+    }
+
+    /// Takes what the next line needs, or begins to wait for it.
+    pub fn take(&mut self, need: Need) -> Option<Reservation> {
+        if let Some(mut reservation) = self.waited_for.take()
+            && reservation.bytes() >= need.memory
+        {
+            reservation.shrink_to(need.memory);
+            return Some(reservation);
+        }
+        if self.waiting.is_some() {
+            return None;
+        }
+        let reservation = self.memory.try_reserve(need.memory);
+        if reservation.is_none() {
+            let memory = self.memory.clone();
+            self.waiting = Some(Box::pin(async move { memory.reserve(need.memory).await }));
+        }
+        reservation
+    }
+
+    /// Lends the oldest line what it can need at most, unless the overdraft is out.
+    pub fn overdraw(&mut self) -> Option<Reservation> {
+        let reservation = self.memory.try_overdraft(self.max_body);
+        self.overdraft_is_out = reservation.is_none();
+        reservation
+    }
+
+    /// Nobody needs memory any more: what was waited for goes home.
+    pub fn stop_waiting(&mut self) {
+        self.waiting = None;
+        self.waited_for = None;
+    }
+
+    /// What was waited for, or nothing when the overdraft came back: then the oldest line may have become another one.
+    pub async fn next(&mut self) -> Option<Reservation> {
+        let Some(waiting) = &mut self.waiting else { return std::future::pending().await };
+        tokio::select! {
+            biased;
+            reservation = waiting => {
+                self.waiting = None;
+                reservation
+            }
+            () = self.memory.overdraft(), if self.overdraft_is_out => {
+                self.overdraft_is_out = false;
+                None
+            }
+        }
+    }
+}
