@@ -100,7 +100,7 @@ impl Feed {
         for _ in 0..MOST {
             match self.lines.next().now_or_never() {
                 Some(Some(Ok((source, Input::Line(_))))) if !self.durable[source] => {
-                    self.status.counters().unread.add(1)
+                    self.status.counters().unread.add(1);
                 }
                 Some(Some(Ok(_))) => {}
                 _ => return,

@@ -123,7 +123,7 @@ impl Core {
     fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (Kind, String), now: Duration) {
         match error {
             (Kind::HttpStatus, why) if job.parked.is_some() => {
-                self.store_robots(job, RobotsFile::Unavailable(why), now)
+                self.store_robots(job, RobotsFile::Unavailable(why), now);
             }
             error => self.settle(job, attempt.into_response(), Some(error), now),
         }

@@ -89,7 +89,7 @@ impl Core {
             }
             // A server that fails is asked again as for any other line; in the end its silence is a ban.
             Attempt::Response(response) if is_server_error(response.status) => {
-                self.carry_out(job, attempt, decision, now)
+                self.carry_out(job, attempt, decision, now);
             }
             Attempt::Response(response) => match self.redirected(&job, response) {
                 Some(request) => self.redirect_robots(job, request, now),
