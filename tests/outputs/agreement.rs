@@ -9,6 +9,7 @@ use fetchd::output::{Compress, Fsync, SavedPosition};
 use fetchd::sink::{Body, Jsonl, Opened, Wanted};
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde_json::value::RawValue;
 
 use crate::scene::{Scene, flush, recover};
 
@@ -52,9 +53,16 @@ fn record(n: usize) -> Record {
     let id = Identity { state_id: None, source: Some(source.into()), file: None, seq: n as u64 + 1 };
     let rejection = Rejection { kind: Kind::InvalidUrl, message: "no".to_owned() };
     let mut record = Record::rejected(id, Echo::text("http://a.test/"), rejection);
+    let meta = "{\"body\":[1,\"\\u0041\",1.50]}".to_owned();
+    record.echo.meta = Some(RawValue::from_string(meta).unwrap());
     if n % 4 != 1 {
-        let data = if n % 4 == 2 { b"{ \"a\": 1 }".to_vec() } else { vec![b'x'; n * 10] };
-        let is_ok = n % 4 != 0;
+        let data = match n {
+            2 => b"{ \"a\" : [1.50, null, \"\\n\"] }".to_vec(),
+            6 => b"null".to_vec(),
+            4 => vec![0xff; 4],
+            _ => "\u{e9}\"\t".repeat(n).into_bytes(),
+        };
+        let is_ok = !n.is_multiple_of(4);
         record.outcome = if is_ok { Outcome::Ok } else { Outcome::HttpError };
         record.error = (!is_ok).then(|| (Kind::HttpStatus, "not found".to_owned()));
         record.response = Some(Box::new(Response {
