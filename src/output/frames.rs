@@ -37,7 +37,8 @@ pub(super) enum Frame {
 const LONGEST: u64 = 1 << 30;
 
 impl Compress {
-    pub(super) const ALL: [Self; 3] = [Self::None, Self::Gzip, Self::Zstd];
+    /// All ways.
+    pub const ALL: [Self; 3] = [Self::None, Self::Gzip, Self::Zstd];
 
     /// What the names of such files end with.
     pub fn suffix(self) -> &'static str {

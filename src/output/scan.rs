@@ -75,3 +75,42 @@ pub(super) fn text_of(file: &dyn DiskFile, compress: Compress, frames: &Range<u6
 pub(super) fn changed() -> io::Error {
     io::Error::other("a record that was just read is not there any more")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, Mode, RealDisk};
+    use crate::output::Examined;
+
+    /// A format whose records are of three frames each, as a WARC has a request, a response and metadata.
+    #[derive(Debug)]
+    struct Groups;
+
+    impl RecordReader for Groups {
+        fn parse(&self, text: &[u8]) -> Parsed {
+            match memchr::memchr_iter(b';', text).count() {
+                3 => Parsed::Records(vec![(0..text.len(), None)]),
+                _ => Parsed::Part,
+            }
+        }
+
+        fn examine(&self, _file: &dyn DiskFile) -> io::Result<Examined> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn a_record_may_be_of_several_frames_and_is_there_only_with_all_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = RealDisk.open(&dir.path().join("out.gz"), Mode::Append).unwrap();
+        let mut ends = Vec::new();
+        for part in ["a1;", "a\n2;", "a3;", "b1;", "b2;", "b3;", "c1;", "c2;"] {
+            file.append(&Compress::Gzip.frame(part.as_bytes()).unwrap()).unwrap();
+            ends.push(file.length().unwrap());
+        }
+        let mut frames = Vec::new();
+        let end = read(file.as_ref(), Compress::Gzip, &Groups, 0, |record| frames.push(record.place.frames)).unwrap();
+        assert_eq!((end, frames.as_slice()), (ends[5], [0..ends[2], ends[2]..ends[5]].as_slice()));
+        assert_eq!(text_of(file.as_ref(), Compress::Gzip, &frames[0]).unwrap(), b"a1;a\n2;a3;");
+    }
+}

@@ -208,8 +208,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         memory: memory_gate::MemoryGate::new(memory, settings.max_body),
         durable: durable.clone(),
         give_up: levers.give_up.clone(),
-        status: status.clone(),
-        hosts: parts.hosts,
+        publisher: status_publisher::StatusPublisher::new(status.clone(), parts.hosts, &clock),
+        input_open: true,
         clock,
     };
     let drain = drain::Drain {

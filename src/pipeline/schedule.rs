@@ -14,11 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::memory_gate::MemoryGate;
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
-use super::{Accepted, Clock, Completion, Dispatch, Status};
+use super::{Accepted, Clock, Completion, Dispatch};
 use crate::error::BoxError;
 use crate::item::{Done, Outcome, Reservation};
 use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, ReleaseScope, StallReason};
-use crate::state::HostStateStore;
 
 /// Completions, and queued lines, taken at once.
 const BATCH: usize = 128;
@@ -39,9 +38,9 @@ pub(super) struct Schedule {
     /// Per source: whether its unfinished lines are left for the next start.
     pub durable: Vec<bool>,
     pub give_up: CancellationToken,
-    pub status: Status,
-    /// Who remembers hosts in trouble, if anybody does.
-    pub hosts: Option<Box<dyn HostStateStore>>,
+    pub publisher: StatusPublisher,
+    /// Whether lines can still come.
+    pub input_open: bool,
     pub clock: Clock,
 }
 
@@ -62,34 +61,32 @@ enum Event {
 
 impl Schedule {
     pub async fn run(mut self) -> Result<(), BoxError> {
-        let mut input_open = true;
         let (mut lines, mut completions) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        let mut status_publisher = StatusPublisher::new(&self.clock);
-        if let Some(hosts) = &mut self.hosts {
-            self.core.recall(hosts.recall(), self.clock.now());
-        }
+        self.core.restore(self.publisher.load_hosts(), self.clock.now());
         let mut timer = Box::pin(sleep_until(Instant::now()));
         loop {
             // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
             let now = self.clock.now();
             self.send(now);
             let counts = self.core.counts();
-            if !input_open && counts == Counts::default() {
-                status_publisher.publish(&mut self, input_open, now);
+            if !self.input_open && counts == Counts::default() {
+                let bottleneck = bottleneck(&self.core, &self.memory, self.input_open, now);
+                self.publisher.publish(&mut self.core, bottleneck, now);
                 return Ok(());
             }
-            let view_at = status_publisher.look(&mut self, input_open, now);
+            let bottleneck = |core: &Core| bottleneck(core, &self.memory, self.input_open, now);
+            let view_at = self.publisher.look(&mut self.core, bottleneck, now);
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
             let wake_at = [core_at, view_at].into_iter().flatten().min();
-            let event = self.wait(input_open, &mut lines, &mut completions, timer.as_mut(), wake_at).await;
+            let event = self.wait(&mut lines, &mut completions, timer.as_mut(), wake_at).await;
             // The status's own timer is no news, or it would go on for ever.
-            status_publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= self.clock.now());
+            self.publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= self.clock.now());
             match event {
                 Event::Closed => return Err("a worker is gone with its job".into()),
                 Event::Completions => self.take_completions(&mut completions),
                 Event::Lines => self.take_lines(&mut lines),
-                Event::InputEnded => input_open = false,
+                Event::InputEnded => self.input_open = false,
                 Event::Memory(reservation) => self.memory.keep(reservation),
                 Event::GiveUp => self.core.give_up(self.clock.now()),
                 Event::Release(scope) => self.release(scope),
@@ -114,7 +111,6 @@ impl Schedule {
     /// Waits for whatever comes first; takes nothing out of a channel that it does not return.
     async fn wait(
         &mut self,
-        input_open: bool,
         lines: &mut Vec<Accepted>,
         completions: &mut Vec<Completion>,
         mut timer: Pin<&mut Sleep>,
@@ -130,7 +126,7 @@ impl Schedule {
             n = self.completions.recv_many(completions, BATCH), if counts.in_flight > 0 => {
                 if n == 0 { Event::Closed } else { Event::Completions }
             }
-            n = self.queue.recv_many(lines, BATCH), if input_open => {
+            n = self.queue.recv_many(lines, BATCH), if self.input_open => {
                 if n == 0 { Event::InputEnded } else { Event::Lines }
             }
             _ = self.done.reserve(), if counts.outgoing > 0 => Event::Look,
@@ -224,17 +220,19 @@ impl Schedule {
         let job = self.core.take_oldest(now)?;
         Some(Dispatch { job, permit, reservation })
     }
+}
 
-    /// What holds the run back now.
-    pub fn bottleneck(&self, now: Duration) -> Bottleneck {
-        if self.core.has_settled() {
-            BottleneckKind::Sink.into()
-        } else if self.memory.is_waiting() {
-            BottleneckKind::BodyMemory.into()
-        } else {
-            self.core.bottleneck(now)
-        }
+/// What holds the run back now.
+fn bottleneck(core: &Core, memory: &MemoryGate, input_open: bool, now: Duration) -> Bottleneck {
+    if core.has_settled() {
+        return BottleneckKind::Sink.into();
     }
+    if memory.is_waiting() {
+        return BottleneckKind::BodyMemory.into();
+    }
+    let bottleneck = core.bottleneck(now);
+    // When no more lines can come, what is left waits for its servers.
+    if bottleneck.kind == BottleneckKind::Input && !input_open { BottleneckKind::Servers.into() } else { bottleneck }
 }
 
 /// The next request, or `None` once no more can come.

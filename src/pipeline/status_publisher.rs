@@ -1,81 +1,92 @@
-//! Publishes the schedule's view to the status, and the states of hosts to the checkpoint, each at a bounded rate.
+//! Publishes the core's view to the status, and the states of hosts to the checkpoint, each at a bounded rate.
 
 use std::time::Duration;
 
-use super::schedule::Schedule;
 use super::status::BottleneckTimes;
-use super::{Clock, View};
-use crate::schedule::{Bottleneck, BottleneckKind};
+use super::{Clock, Status, View};
+use crate::schedule::{Bottleneck, BottleneckKind, Core, HostState};
+use crate::state::HostStateStore;
 
 /// How often the status is brought up to date, at most.
 const VIEW_EVERY: Duration = Duration::from_millis(200);
 
-/// How often hosts in trouble are told of, at most: it ends in a file.
+/// How often the states of hosts are saved, at most: it ends in a file.
 const HOSTS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct StatusPublisher {
+    status: Status,
+    /// Where states of hosts are saved, if anywhere.
+    hosts: Option<Box<dyn HostStateStore>>,
     bottleneck_times: BottleneckTimes,
     bottleneck: Bottleneck,
     since: Duration,
     /// Whether the status is behind.
     pub stale: bool,
-    /// From when on hosts in trouble may be told of.
+    /// From when on states of hosts may be saved.
     hosts_from: Duration,
 }
 
 impl StatusPublisher {
-    pub fn new(clock: &Clock) -> Self {
+    pub fn new(status: Status, hosts: Option<Box<dyn HostStateStore>>, clock: &Clock) -> Self {
         let (bottleneck_times, now) = (BottleneckTimes::default(), clock.now());
-        Self { bottleneck_times, bottleneck: BottleneckKind::Input.into(), since: now, stale: true, hosts_from: now }
+        let bottleneck = BottleneckKind::Input.into();
+        Self { status, hosts, bottleneck_times, bottleneck, since: now, stale: true, hosts_from: now }
+    }
+
+    /// The states of hosts that the run before saved.
+    pub fn load_hosts(&mut self) -> Vec<HostState> {
+        self.hosts.as_mut().map(|hosts| hosts.load()).unwrap_or_default()
     }
 
     /// Publishes a change if it is time; otherwise says when it will be, so that the last change is seen, too.
-    pub fn look(&mut self, schedule: &mut Schedule, input_open: bool, now: Duration) -> Option<Duration> {
+    pub fn look(
+        &mut self,
+        core: &mut Core,
+        bottleneck: impl FnOnce(&Core) -> Bottleneck,
+        now: Duration,
+    ) -> Option<Duration> {
         let view_at = self.since + VIEW_EVERY;
         if self.stale && now >= view_at {
-            self.show(schedule, input_open, now);
+            self.publish_view(core, bottleneck(core), now);
         }
         if now >= self.hosts_from {
-            self.tell(schedule, now);
+            self.save_hosts(core, now);
         }
         let view_at = self.stale.then_some(view_at);
-        let hosts_at = has_changes(schedule).then_some(self.hosts_from);
+        let hosts_at = self.has_changes(core).then_some(self.hosts_from);
         [view_at, hosts_at].into_iter().flatten().min()
     }
 
     /// Publishes how it all ended.
-    pub fn publish(&mut self, schedule: &mut Schedule, input_open: bool, now: Duration) {
-        self.show(schedule, input_open, now);
-        self.tell(schedule, now);
+    pub fn publish(&mut self, core: &mut Core, bottleneck: Bottleneck, now: Duration) {
+        self.publish_view(core, bottleneck, now);
+        self.save_hosts(core, now);
     }
 
-    fn show(&mut self, schedule: &Schedule, input_open: bool, now: Duration) {
+    fn publish_view(&mut self, core: &Core, bottleneck: Bottleneck, now: Duration) {
         self.bottleneck_times.note(&self.bottleneck, now - self.since);
         self.since = now;
         self.stale = false;
-        self.bottleneck = schedule.bottleneck(now);
-        if self.bottleneck.kind == BottleneckKind::Input && !input_open {
-            self.bottleneck = BottleneckKind::Servers.into();
-        }
-        schedule.status.publish(View {
-            counts: schedule.core.counts(),
-            oldest: schedule.core.oldest(now),
+        self.bottleneck = bottleneck;
+        self.status.publish(View {
+            counts: core.counts(),
+            oldest: core.oldest(now),
             bottleneck: Some(self.bottleneck.clone()),
             bottleneck_times: self.bottleneck_times.clone(),
         });
     }
 
-    fn tell(&mut self, schedule: &mut Schedule, now: Duration) {
-        if has_changes(schedule)
-            && let Some(hosts) = &mut schedule.hosts
+    fn save_hosts(&mut self, core: &mut Core, now: Duration) {
+        if self.has_changes(core)
+            && let Some(hosts) = &mut self.hosts
         {
             self.hosts_from = now + HOSTS_EVERY;
-            hosts.remember(&schedule.core.host_states(now));
+            hosts.save(&core.host_states(now));
         }
     }
-}
 
-/// Whether there is anything to tell of hosts, and somebody to tell.
-fn has_changes(schedule: &Schedule) -> bool {
-    schedule.hosts.is_some() && schedule.core.has_host_state_changes()
+    /// Whether states of hosts changed, and somebody saves them.
+    fn has_changes(&self, core: &Core) -> bool {
+        self.hosts.is_some() && core.has_host_state_changes()
+    }
 }

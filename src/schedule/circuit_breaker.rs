@@ -162,7 +162,7 @@ impl CircuitBreaker {
     }
 
     /// Goes on where a run before left off.
-    pub fn recall(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) {
+    pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) {
         if policy.failures == 0 || known.remembered.is_zero() {
             return;
         }
@@ -260,7 +260,7 @@ mod tests {
         let left = open_at(10).unreachable(&POLICY, now(12)).unwrap();
         assert_eq!((left.tried, left.probe, left.remembered), (at(2), at(3), at(58)));
         let mut circuit = CircuitBreaker::default();
-        circuit.recall(left, &POLICY, now(1));
+        circuit.restore(left, &POLICY, now(1));
         assert_eq!(circuit.next_start(), Some(at(4)));
         assert_eq!(circuit.gives_up_in(&POLICY, now(1)), Some(at(58)));
         circuit.start(7);
@@ -276,7 +276,7 @@ mod tests {
             circuit.end(ordinal, REFUSED, &policy, now(ordinal));
         }
         let left = open_at(0).unreachable(&POLICY, now(0)).unwrap();
-        circuit.recall(left, &policy, now(100));
+        circuit.restore(left, &policy, now(100));
         assert!(!circuit.is_open());
     }
 }

@@ -46,7 +46,7 @@ impl HostPause {
     }
 
     /// Goes on where a run before left off.
-    pub fn recall(&mut self, paused: Duration, closed: Duration, now: Duration) {
+    pub fn restore(&mut self, paused: Duration, closed: Duration, now: Duration) {
         self.pause(now.saturating_add(paused));
         self.closed_until = self.closed_until.max(now.saturating_add(closed));
     }

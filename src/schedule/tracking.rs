@@ -116,11 +116,11 @@ impl Core {
     }
 
     /// Begins with what the run before knew of hosts in trouble.
-    pub fn recall(&mut self, known: Vec<HostState>, now: Duration) {
+    pub fn restore(&mut self, known: Vec<HostState>, now: Duration) {
         for host_state in known {
             // A table without room has none for the others either.
             let Some(id) = self.host_called(&host_state.host, now) else { return };
-            self.hosts[id].recall(host_state, &self.settings, self.clock.read(now));
+            self.hosts[id].restore(host_state, &self.settings, self.clock.read(now));
             self.refresh(id, now);
         }
     }

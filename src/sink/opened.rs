@@ -40,9 +40,11 @@ pub(super) struct FileSink {
     /// What came after the last checkpoint.
     pub tail: Tail,
     pub encoder: Encoder,
-    /// Starts the thread that writes.
-    pub start: Box<dyn FnOnce(RotatingFile, Encoder) -> io::Result<Box<dyn Sink>> + Send>,
+    pub start: Start,
 }
+
+/// Starts the thread that writes.
+pub(super) type Start = Box<dyn FnOnce(RotatingFile, Encoder) -> io::Result<Box<dyn Sink>> + Send>;
 
 /// The order in which sinks get records, so that a kill costs as little as possible: what cannot be read again comes first,
 /// and then what shows bodies, as the records of those that do not can be made of its.

@@ -117,11 +117,11 @@ impl LatestHostStates {
 }
 
 impl HostStateStore for HostStateRecorder {
-    fn recall(&mut self) -> Vec<HostState> {
+    fn load(&mut self) -> Vec<HostState> {
         from_stored(&std::mem::take(&mut self.before), Timestamp::now())
     }
 
-    fn remember(&mut self, host_states: &[HostState]) {
+    fn save(&mut self, host_states: &[HostState]) {
         let unread = self.latest.put(to_stored(host_states, Timestamp::now()));
         if unread.is_none() {
             // There is room for one such request. A thread that is gone has said why, or will at the next commit.

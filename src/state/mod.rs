@@ -38,11 +38,11 @@ pub trait Settle: Send {
     fn commit(&mut self, marks: Vec<Mark>) -> BoxFuture<'_, Result<(), BoxError>>;
 }
 
-/// Remembers hosts in trouble, so that the next run leaves them alone, too.
+/// Saves the states of hosts, so that the next run leaves the paused and the unreachable ones alone, too.
 pub trait HostStateStore: Send {
-    /// What the run before left.
-    fn recall(&mut self) -> Vec<HostState>;
+    /// What the run before saved.
+    fn load(&mut self) -> Vec<HostState>;
 
-    /// These hosts are in trouble now, and no others. Does not wait; should it fail, the next commit says so.
-    fn remember(&mut self, host_states: &[HostState]);
+    /// Saves these states and no others. Does not wait; should it fail, the next commit returns the error.
+    fn save(&mut self, host_states: &[HostState]);
 }

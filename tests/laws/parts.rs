@@ -165,11 +165,11 @@ impl Settle for FakeSettle {
 pub struct FakeHosts(pub Log);
 
 impl HostStateStore for FakeHosts {
-    fn recall(&mut self) -> Vec<HostState> {
+    fn load(&mut self) -> Vec<HostState> {
         Vec::new()
     }
 
-    fn remember(&mut self, host_states: &[HostState]) {
+    fn save(&mut self, host_states: &[HostState]) {
         self.0.note(Event::HostsInTrouble(host_states.len()));
     }
 }

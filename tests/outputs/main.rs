@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in tests a panic is how a failure is said")]
 
+mod agreement;
 mod faulty;
 mod files;
 mod recovery;

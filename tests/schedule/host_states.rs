@@ -19,7 +19,7 @@ const fn secs(n: u64) -> Duration {
 /// Two hosts in the next run, of which the first was in trouble.
 fn after_restart(known: Vec<HostState>, settings: Settings, first: Manner) -> Simulation {
     let mut simulation = Simulation::new(settings, 256, vec![first, GOOD]);
-    simulation.core.recall(known, simulation.now);
+    simulation.core.restore(known, simulation.now);
     for _ in 0..20 {
         simulation.push(0);
         simulation.push(1);
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn however_often_it_is_told_and_recalled_a_pause_ends_when_it_was_to_end(
+    fn however_often_it_is_saved_and_restored_a_pause_ends_when_it_was_to_end(
         runs in prop::collection::vec(1..50u64, 1..8)
     ) {
         let (mut core, mut left) = (asked_for_rest(secs(200)), secs(200));
@@ -71,7 +71,7 @@ proptest! {
             left = left.saturating_sub(secs(run));
             prop_assert_eq!(known.iter().map(|known| known.paused).max().unwrap_or_default(), left);
             core = Core::new(Settings::default());
-            core.recall(known, Duration::ZERO);
+            core.restore(known, Duration::ZERO);
         }
     }
 }
@@ -179,13 +179,13 @@ fn hosts_whose_trouble_is_over_take_no_place_of_others() {
 }
 
 #[test]
-fn a_port_that_is_a_host_of_its_own_is_recalled_as_one_and_otherwise_as_its_host() {
+fn a_port_that_is_a_host_of_its_own_is_restored_as_one_and_otherwise_as_its_host() {
     let known =
         |host: &str| HostState { host: host.into(), paused: secs(9), closed: Duration::ZERO, unreachable: None };
     let rule = |text: &str| (text.parse().expect("a pattern"), fetchd::schedule::HostRule::default());
     let hosts = [rule("a.test:81"), rule("[::1]:81")].into_iter().collect();
     let mut core = Core::new(Settings { hosts, ..Settings::default() });
-    core.recall(["a.test:81", "b.test:81", "[::1]:81", "[::2]"].map(known).to_vec(), Duration::ZERO);
+    core.restore(["a.test:81", "b.test:81", "[::1]:81", "[::2]"].map(known).to_vec(), Duration::ZERO);
     let mut free = Vec::new();
     for (ordinal, url) in (0..).zip(["a.test", "a.test:81", "b.test", "[::1]", "[::1]:81", "[::2]"]) {
         core.push(get(ordinal, &format!("http://{url}/")), Duration::ZERO);

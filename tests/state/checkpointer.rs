@@ -37,7 +37,7 @@ fn hosts_that_could_not_be_written_down_end_the_run_at_the_next_commit() {
         let mut checkpointer = Checkpointer::start(DataDir::open(disk, dir.path()).unwrap(), Vec::new());
         let mut hosts = checkpointer.hosts();
         breaks.0.store(is_broken, Ordering::Relaxed);
-        hosts.remember(&[paused("a.test")]);
+        hosts.save(&[paused("a.test")]);
         let committed = block_on(checkpointer.commit(Vec::new())).map_err(|error| error.to_string());
         assert!(!breaks.0.load(Ordering::Relaxed), "hosts wait for no commit");
         if is_broken {
@@ -58,8 +58,8 @@ fn entries_of_hosts_that_later_versions_wrote_outlast_commits_and_news_of_hosts(
     fs::write(dir.path().join("checkpoint.json"), newer).unwrap();
     let mut checkpointer = Checkpointer::start(DataDir::open(Arc::new(RealDisk), dir.path()).unwrap(), Vec::new());
     let mut hosts = checkpointer.hosts();
-    assert_eq!(hosts.recall(), []);
-    hosts.remember(&[paused("a.test"), paused("c.test")]);
+    assert_eq!(hosts.load(), []);
+    hosts.save(&[paused("a.test"), paused("c.test")]);
     block_on(checkpointer.commit(Vec::new())).unwrap();
     let left = fs::read_to_string(dir.path().join("checkpoint.json")).unwrap();
     assert!(left.contains(r#","quota":{"left":1.50}},"b.test":{"token":[]},"c.test":{"pause":"#), "{left}");

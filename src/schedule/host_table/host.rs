@@ -181,10 +181,10 @@ impl Host {
     }
 
     /// Goes on where a run before left off.
-    pub fn recall(&mut self, known: HostState, settings: &Settings, now: Now) {
-        self.pause.recall(known.paused, known.closed, now.time);
+    pub fn restore(&mut self, known: HostState, settings: &Settings, now: Now) {
+        self.pause.restore(known.paused, known.closed, now.time);
         if let Some(unreachable) = known.unreachable {
-            self.circuit_breaker.recall(unreachable, &settings.health, now);
+            self.circuit_breaker.restore(unreachable, &settings.health, now);
         }
     }
 

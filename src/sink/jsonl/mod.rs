@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::reader::JsonLines;
+use self::reader::JsonLines;
 use self::sink::JsonlSink;
 use super::opened::FileSink;
 use super::stream::StreamSink;
