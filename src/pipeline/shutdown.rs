@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::units::counted;
 
 /// How long records may take to be written once the run was given up.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_RECORDS: Duration = Duration::from_secs(1);
 
 /// How often the log says what is still waited for.
 const STILL_WAITING: Duration = Duration::from_secs(5);
@@ -57,6 +57,14 @@ impl Phase {
             Self::GivingUp { end, .. } => end,
         }
     }
+
+    fn draining(grace: Duration) -> Self {
+        Self::Draining { until: Instant::now() + grace }
+    }
+
+    fn giving_up(end: End) -> Self {
+        Self::GivingUp { until: Instant::now() + LAST_RECORDS, end }
+    }
 }
 
 /// Runs the parts until all is done, or until the shutdown that a cause began is over.
@@ -82,7 +90,7 @@ pub async fn run(
             // The drain cancelled it, by fail-fast. Before the end of the tasks: the failure may be the last record.
             () = levers.give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
                 levers.stop.cancel();
-                phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end: End::FailedFast };
+                phase = Phase::giving_up(End::FailedFast);
             }
             joined = group.join() => return finish(&mut group, joined, phase).await,
             Some(control) = controls.next() => match (control, phase) {
@@ -92,19 +100,16 @@ pub async fn run(
                     levers.stop.cancel();
                     announce(status, settings.grace);
                     reminder.reset();
-                    phase = Phase::Draining { until: Instant::now() + settings.grace };
+                    phase = Phase::draining(settings.grace);
                 }
                 // A run that is on its way down already is as good as over.
                 (Control::Stop, _) => {}
             },
             () = until(phase.limit()) => match phase {
-                Phase::GivingUp { end, .. } => {
-                    group.abort().await;
-                    return Ok(end);
-                }
+                Phase::GivingUp { .. } => return finish(&mut group, Ok(()), phase).await,
                 _ => {
                     tracing::warn!(unfinished = status.counters().unfinished(), "the grace period is over");
-                    phase = Phase::GivingUp { until: Instant::now() + LAST_WORDS, end: End::GaveUp };
+                    phase = Phase::giving_up(End::GaveUp);
                     levers.give_up.cancel();
                 }
             },

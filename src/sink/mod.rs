@@ -154,7 +154,7 @@ impl Content {
     /// What a sink of JSON lines needs that shows bodies as `body` says, or as all do.
     pub fn needs(&self, body: Option<Body>) -> Needs {
         let body = if body.unwrap_or(self.body) == Body::None { BodyNeed::Length } else { BodyNeed::Decoded };
-        Needs { body, response_headers: self.headers, digest: self.digest, ..Needs::default() }
+        Needs { body, response_headers: self.headers, digest: self.digest }
     }
 }
 
