@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fetchd::disk::{Disk, RealDisk};
 use fetchd::item::Text;
 use fetchd::item::Trim;
-use fetchd::journal::{Batch, Damaged, Opened, ReadBatch, Reader, Writer};
+use fetchd::journal::{Batch, Damaged, OpenedJournal, ReadBatch, Reader, Writer};
 use proptest::prelude::*;
 use tampered::{Tamper, Tampered};
 
 /// So small that a few lines fill a segment.
 const SEGMENT: u64 = 200;
 
-fn open(dir: &Path, known: u64) -> Opened {
+fn open(dir: &Path, known: u64) -> OpenedJournal {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     Writer::open(&disk, dir, known, SEGMENT).unwrap()
 }
@@ -115,7 +115,7 @@ fn a_segment_that_is_cut_at_any_byte_has_the_batches_before_the_cut_and_takes_ne
     let bytes = fs::read(&path).unwrap();
     for cut in 0..bytes.len() {
         fs::write(&path, &bytes[..cut]).unwrap();
-        let Opened { mut writer, torn, .. } = open(dir.path(), 0);
+        let OpenedJournal { mut writer, torn, .. } = open(dir.path(), 0);
         let kept = writer.index().next() - 1;
         assert_eq!(kept, 3 * (3 * cut / bytes.len()) as u64, "cut at {cut}");
         assert_eq!(torn.bytes + writer.index().bytes(), cut as u64);

@@ -50,7 +50,7 @@ fn parts(Load { lines, hosts, .. }: Load) -> Parts {
         Ok(Input::Line(Line { id, text, position: None }))
     };
     let style = Style {
-        content: sink::Content { body: sink::Body::Auto, ..sink::Content::default() },
+        content: sink::Content { body: sink::BodyFormat::Auto, ..sink::Content::default() },
         epoch: jiff::Timestamp::UNIX_EPOCH,
     };
     let sink = Encoded { encoder: Encoder::new(style, Wanted::All, None), text: Vec::new() };

@@ -13,7 +13,7 @@ use crate::diagnostics::{Problem, Report};
 use crate::fetch::FetchConfig;
 use crate::item::parse_header;
 use crate::pipeline::Order;
-use crate::sink::Body;
+use crate::sink::BodyFormat;
 use crate::telemetry::{Format, Level, ProgressMode};
 use crate::units::{Concurrency, Network, Rate, Secret, Size, Span};
 
@@ -99,7 +99,7 @@ pub struct RunArgs {
     pub data_dir: Option<PathBuf>,
     /// How records show bodies [default: auto]. Example: --body none
     #[arg(long, value_name = "HOW", help_heading = "Input and output")]
-    pub body: Option<Body>,
+    pub body: Option<BodyFormat>,
     /// Write records in the order of their lines [default: as they are done]. Example: --ordered
     #[arg(long, help_heading = "Input and output")]
     pub ordered: bool,

@@ -15,7 +15,7 @@ use crate::open_files;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
-use crate::sink::{Opened, Opening, SinkConfig, Style};
+use crate::sink::{OpenedSink, Opening, SinkConfig, Style};
 use crate::source::{Durability, SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -50,14 +50,14 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     let checkpointer = state.map(|state| checkpointer(config, state, &mut sources));
     let hosts = checkpointer.as_ref().map(|checkpointer| Box::new(checkpointer.hosts()) as Box<dyn HostStateStore>);
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
-    let started: io::Result<Vec<_>> = opened.into_iter().map(Opened::start).collect();
+    let started: io::Result<Vec<_>> = opened.into_iter().map(OpenedSink::start).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
     Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts, threads: None, releases: None })
 }
 
 /// Opens the sinks, and puts them in the order in which they are to get records.
-fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) -> Result<Vec<Opened>, Error> {
+fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) -> Result<Vec<OpenedSink>, Error> {
     let style = Style { content: config.content(), epoch: Timestamp::now() };
     let mut sinks = Vec::new();
     for sink in &config.sinks {
@@ -75,7 +75,7 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
         }
         sinks.push(opened);
     }
-    sinks.sort_by_key(Opened::rank);
+    sinks.sort_by_key(OpenedSink::rank);
     Ok(sinks)
 }
 

@@ -5,7 +5,7 @@
 
 use crate::error::BoxError;
 use crate::item::Identity;
-use crate::sink::{self, Opened};
+use crate::sink::{self, OpenedSink};
 use crate::state::DataDir;
 use crate::units::counted;
 
@@ -14,8 +14,8 @@ use crate::units::counted;
 ///
 /// # Errors
 /// When an output or the checkpoint cannot be read or written.
-pub fn recover(state: &mut DataDir, sinks: &mut [Opened]) -> Result<(), BoxError> {
-    state.remember_logs(sinks.iter_mut().filter_map(Opened::log))?;
+pub fn recover(state: &mut DataDir, sinks: &mut [OpenedSink]) -> Result<(), BoxError> {
+    state.remember_logs(sinks.iter_mut().filter_map(OpenedSink::log))?;
     let done = sink::recover(sinks, &|id| state.checkpoint.is_pending(id))?;
     if !done.is_empty() {
         let lines = counted(done.len() as u64, "line");

@@ -20,7 +20,7 @@ use crate::daemon;
 use crate::error::BoxError;
 use crate::item::{Identity, Input, Line, Outcome, Record, Text};
 use crate::pipeline::{self, Parts, Status};
-use crate::sink::{Body, Content, Encoder, Sink, Style, Wanted};
+use crate::sink::{BodyFormat, Content, Encoder, Sink, Style, Wanted};
 use crate::source::{Durability, Source};
 use crate::telemetry::{self, Progress, ProgressMode, Stats, Summary};
 use server::{HOSTS, Server, USER_DELAY};
@@ -162,7 +162,7 @@ impl Sink for Shown {
     fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let style =
-            Style { content: Content { body: Body::Auto, ..Content::default() }, epoch: jiff::Timestamp::now() };
+            Style { content: Content { body: BodyFormat::Auto, ..Content::default() }, epoch: jiff::Timestamp::now() };
         let encoder = Encoder::new(style, Wanted::All, None);
         for record in batch {
             kept.ok += u64::from(record.outcome == Outcome::Ok);

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, ReadBuf};
 use super::Oversize;
 use super::chunks::Chunks;
 use super::decode::{Coding, decoder};
-use crate::item::{Attempt, Body, BodyNeed, CHUNK, Failure, Kind, Reservation, Sent};
+use crate::item::{Attempt, Body, BodyNeed, CHUNK, ErrorKind, Failure, Reservation, Sent};
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,8 @@ async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receive
             Some(failure) => Attempt::Failed(failure),
             None => {
                 // Where only the close ends the body, the bytes that are missing may never have come.
-                let kind = if announced.until_close && raw.ended { Kind::BodyIncomplete } else { Kind::Decode };
+                let kind =
+                    if announced.until_close && raw.ended { ErrorKind::BodyIncomplete } else { ErrorKind::Decode };
                 failed(kind, format!("the body cannot be decoded: {error}"))
             }
         }),
@@ -220,9 +221,9 @@ impl AsyncRead for Raw {
 fn too_large(max_body: u64) -> Attempt {
     let message =
         format!("the body is longer than {max_body} bytes; raise fetch.max_body, or set fetch.oversize = \"truncate\"");
-    failed(Kind::BodyTooLarge, message)
+    failed(ErrorKind::BodyTooLarge, message)
 }
 
-fn failed(kind: Kind, message: String) -> Attempt {
+fn failed(kind: ErrorKind, message: String) -> Attempt {
     Attempt::Failed(Failure { kind, message, sent: Sent::Something })
 }

@@ -10,7 +10,7 @@ use super::dns::LookupError;
 use super::reachability::{self, is_out_of_sockets};
 use crate::error::Chain;
 use crate::hosts::host_name;
-use crate::item::{Failure, Kind, Sent};
+use crate::item::{ErrorKind, Failure, Sent};
 
 /// What went wrong before the answer's head was there; `proxy` is where the request went instead of to its host.
 pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str>) -> Failure {
@@ -24,7 +24,7 @@ pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str
         return Failure { kind, message, sent };
     }
     let (kind, sent) = if error.is_builder() {
-        (Kind::InvalidUrl, Sent::Refused)
+        (ErrorKind::InvalidUrl, Sent::Refused)
     } else if error.is_connect() {
         (while_connecting(&error), if is_starved(&error, url) { Sent::Starved } else { Sent::Nothing })
     } else {
@@ -41,7 +41,7 @@ pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str
 /// The proxy wants to know first who asks (RFC 9110, section 15.5.8); the host was not asked.
 pub(super) fn refused_by_proxy(proxy: &str) -> Failure {
     let message = format!("{}: it asks for credentials; write http://USER:PASSWORD@{proxy}", no_way_through(proxy));
-    Failure { kind: Kind::ConnectFailed, message, sent: Sent::Nothing }
+    Failure { kind: ErrorKind::ConnectFailed, message, sent: Sent::Nothing }
 }
 
 /// What went wrong in the middle of the body.
@@ -52,27 +52,27 @@ pub(super) fn within_body(error: reqwest::Error, version: Version) -> Failure {
             && find::<rustls::Error>(&error).is_none()
             && version != Version::HTTP_2
     });
-    let kind = if broken_framing { Kind::Protocol } else { Kind::BodyIncomplete };
+    let kind = if broken_framing { ErrorKind::Protocol } else { ErrorKind::BodyIncomplete };
     Failure { kind, message: with_cause(in_words(kind), &error), sent: Sent::Something }
 }
 
 /// The server gave the body up, and said that nothing was wrong.
 pub(super) fn cut_short() -> Failure {
     let message = "the server ended the stream before the end of the body".to_owned();
-    Failure { kind: Kind::BodyIncomplete, message, sent: Sent::Something }
+    Failure { kind: ErrorKind::BodyIncomplete, message, sent: Sent::Something }
 }
 
-fn while_connecting(error: &reqwest::Error) -> Kind {
+fn while_connecting(error: &reqwest::Error) -> ErrorKind {
     if find::<rustls::Error>(error).is_some() {
-        return Kind::TlsFailed;
+        return ErrorKind::TlsFailed;
     }
     if error.is_timeout() {
-        return Kind::ConnectTimeout;
+        return ErrorKind::ConnectTimeout;
     }
     match find::<io::Error>(error).map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionRefused) => Kind::ConnectRefused,
-        Some(io::ErrorKind::TimedOut) => Kind::ConnectTimeout,
-        _ => Kind::ConnectFailed,
+        Some(io::ErrorKind::ConnectionRefused) => ErrorKind::ConnectRefused,
+        Some(io::ErrorKind::TimedOut) => ErrorKind::ConnectTimeout,
+        _ => ErrorKind::ConnectFailed,
     }
 }
 
@@ -89,27 +89,27 @@ fn is_starved(error: &(dyn Error + 'static), url: &Url) -> bool {
     }
 }
 
-fn while_asking(error: &reqwest::Error) -> (Kind, Sent) {
+fn while_asking(error: &reqwest::Error) -> (ErrorKind, Sent) {
     if find::<rustls::Error>(error).is_some() {
         // With TLS 1.3 a server says what it thinks of the client's certificate only after the handshake.
-        return (Kind::TlsFailed, Sent::Something);
+        return (ErrorKind::TlsFailed, Sent::Something);
     }
     if let Some(error) = find::<h2::Error>(error) {
         return over_http2(error);
     }
     let speaks_nonsense = find::<hyper::Error>(error).is_some_and(|error| error.is_parse() || error.is_user());
-    (if speaks_nonsense { Kind::Protocol } else { Kind::Reset }, Sent::Something)
+    (if speaks_nonsense { ErrorKind::Protocol } else { ErrorKind::Reset }, Sent::Something)
 }
 
 /// A stream that is refused, or comes after the last one of a GOAWAY, was not processed (RFC 9113, section 8.7).
-fn over_http2(error: &h2::Error) -> (Kind, Sent) {
+fn over_http2(error: &h2::Error) -> (ErrorKind, Sent) {
     let is_refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
     if error.is_remote() && is_refused {
-        (Kind::Reset, Sent::Nothing)
+        (ErrorKind::Reset, Sent::Nothing)
     } else if error.is_library() {
-        (Kind::Protocol, Sent::Something)
+        (ErrorKind::Protocol, Sent::Something)
     } else {
-        (Kind::Reset, Sent::Something)
+        (ErrorKind::Reset, Sent::Something)
     }
 }
 
@@ -133,15 +133,15 @@ fn of_tls(error: &rustls::Error, host: &str) -> String {
     }
 }
 
-fn in_words(kind: Kind) -> &'static str {
+fn in_words(kind: ErrorKind) -> &'static str {
     match kind {
-        Kind::ConnectRefused => "the connection was refused",
-        Kind::ConnectTimeout => "no connection within the connect timeout",
-        Kind::ConnectFailed => "the connection failed",
-        Kind::TlsFailed => "the TLS connection failed",
-        Kind::Reset => "the connection was lost before the answer",
-        Kind::BodyIncomplete => "the connection was lost within the body",
-        Kind::InvalidUrl => "the client refused the request",
+        ErrorKind::ConnectRefused => "the connection was refused",
+        ErrorKind::ConnectTimeout => "no connection within the connect timeout",
+        ErrorKind::ConnectFailed => "the connection failed",
+        ErrorKind::TlsFailed => "the TLS connection failed",
+        ErrorKind::Reset => "the connection was lost before the answer",
+        ErrorKind::BodyIncomplete => "the connection was lost within the body",
+        ErrorKind::InvalidUrl => "the client refused the request",
         _ => "the server does not speak HTTP as it should",
     }
 }

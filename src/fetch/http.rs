@@ -17,7 +17,9 @@ use super::failure::{before_answer, refused_by_proxy};
 use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
-use crate::item::{Attempt, BodyNeed, Call, Failure, Kind, Needs, Purpose, Reservation, Response, RetryAfter, Sent};
+use crate::item::{
+    Attempt, BodyNeed, Call, ErrorKind, Failure, Needs, Purpose, Reservation, Response, RetryAfter, Sent,
+};
 use crate::open_files;
 
 /// Media types are short; a longer one is kept out of memory that nobody has counted.
@@ -118,7 +120,7 @@ impl Http {
     /// Names are checked where they are resolved; an address that stands in the URL never gets there.
     fn check_literal(&self, url: &Url) -> Result<(), Failure> {
         self.guard.check_literal(url).map_err(|forbidden| Failure {
-            kind: Kind::ForbiddenAddress,
+            kind: ErrorKind::ForbiddenAddress,
             message: forbidden.to_string(),
             sent: Sent::Refused,
         })
@@ -157,7 +159,7 @@ impl Http {
         ttfb: Duration,
     ) -> Result<Response, Attempt> {
         let method = &call.request.method;
-        check_framing(&response).map_err(|message| failed(Kind::Protocol, message))?;
+        check_framing(&response).map_err(|message| failed(ErrorKind::Protocol, message))?;
         let status = response.status();
         let (version, ip) = (response.version(), response.remote_addr().map(|address| address.ip()));
         let headers = response.headers();
@@ -169,7 +171,7 @@ impl Http {
         let retry_after = retry_after(status, headers);
         let announced = Announced {
             codings: match has_body(method, status) {
-                true => codings_of(headers).map_err(|message| failed(Kind::Decode, message))?,
+                true => codings_of(headers).map_err(|message| failed(ErrorKind::Decode, message))?,
                 false => Vec::new(),
             },
             length: content_length.filter(|_| has_body(method, status)),
@@ -248,7 +250,7 @@ fn size_of(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PER_ENTRY).sum()
 }
 
-fn failed(kind: Kind, message: String) -> Attempt {
+fn failed(kind: ErrorKind, message: String) -> Attempt {
     Attempt::Failed(Failure { kind, message, sent: Sent::Something })
 }
 

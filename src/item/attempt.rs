@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 
-use super::{Kind, Reservation};
+use super::{ErrorKind, Reservation};
 
 /// What happened on the wire; the schedule judges it.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Attempt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Its row in the table.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// A sentence for the record.
     pub message: String,
     /// How far the request got.

@@ -47,7 +47,7 @@ pub enum Retry {
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are the documentation; product terms are explained in the README")]
-pub enum Kind {
+pub enum ErrorKind {
     HttpStatus,
     RetryAfterTooLong,
     DnsNotFound,
@@ -84,7 +84,7 @@ pub enum Kind {
     Canceled,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Every kind.
     pub const ALL: [Self; 34] = [
         Self::HttpStatus,
@@ -193,13 +193,13 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// Its row in the table.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// A sentence for the record.
     pub message: String,
 }
 
 impl Rejection {
-    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 }
@@ -211,19 +211,19 @@ mod tests {
 
     #[test]
     fn the_table_is_total_and_its_names_are_unique() {
-        let names: HashSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-        assert_eq!(names.len(), Kind::ALL.len());
+        let names: HashSet<_> = ErrorKind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), ErrorKind::ALL.len());
         // `ALL` lists each variant once and in order, so its length is the number of variants.
-        for (place, kind) in Kind::ALL.iter().enumerate() {
+        for (place, kind) in ErrorKind::ALL.iter().enumerate() {
             assert_eq!(*kind as usize, place);
         }
-        assert_eq!(Kind::Canceled as usize + 1, Kind::ALL.len());
+        assert_eq!(ErrorKind::Canceled as usize + 1, ErrorKind::ALL.len());
     }
 
     #[test]
     fn a_line_is_rejected_only_while_nothing_was_sent() {
-        assert_eq!(Kind::ForbiddenAddress.outcome(0), Outcome::Rejected);
-        assert_eq!(Kind::ForbiddenAddress.outcome(1), Outcome::Failed);
-        assert_eq!(Kind::Canceled.outcome(3), Outcome::Canceled);
+        assert_eq!(ErrorKind::ForbiddenAddress.outcome(0), Outcome::Rejected);
+        assert_eq!(ErrorKind::ForbiddenAddress.outcome(1), Outcome::Failed);
+        assert_eq!(ErrorKind::Canceled.outcome(3), Outcome::Canceled);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::{Echo, Identity, Kind, Outcome, Rejection, Response, Ticket};
+use super::{Echo, ErrorKind, Identity, Outcome, Rejection, Response, Ticket};
 
 /// The one result of one line.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Record {
     /// Its clock readings.
     pub times: Times,
     /// What went wrong.
-    pub error: Option<(Kind, String)>,
+    pub error: Option<(ErrorKind, String)>,
 }
 
 /// A redirect that was followed.
@@ -78,7 +78,7 @@ impl Record {
     }
 
     /// The error's kind, if it ended with one.
-    pub fn kind(&self) -> Option<Kind> {
+    pub fn kind(&self) -> Option<ErrorKind> {
         self.error.as_ref().map(|(kind, _)| *kind)
     }
 }

@@ -9,7 +9,7 @@ use url::Url;
 use super::line::{Echo, EchoInput};
 use super::redact::{redact, redact_json};
 use super::target::parse_url;
-use super::{Kind, Rejection, compact};
+use super::{ErrorKind, Rejection, compact};
 
 /// What is asked of a host.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct Extra {
 /// Reads one line. The echo comes back either way: it is what the record repeats.
 pub fn parse(line: &[u8]) -> (Echo, Result<Request, Rejection>) {
     let Ok(text) = std::str::from_utf8(line) else {
-        return (Echo::cut(line, line.len() as u64), Err(Rejection::new(Kind::NotUtf8, "the line is not UTF-8")));
+        return (Echo::cut(line, line.len() as u64), Err(Rejection::new(ErrorKind::NotUtf8, "the line is not UTF-8")));
     };
     if text.starts_with('{') { parse_object(text) } else { parse_bare(text) }
 }
@@ -93,7 +93,7 @@ fn parse_recorded(record: &Recorded<'_>) -> (Echo, Result<Request, Rejection>) {
         let head = serde_json::from_str::<String>(raw).unwrap_or_default();
         let message = "the record's `input` was cut, so its line cannot be repeated";
         let echo = Echo::cut(head.as_bytes(), record.input_bytes.unwrap_or_default());
-        return (echo, Err(Rejection::new(Kind::NotRepeatable, message)));
+        return (echo, Err(Rejection::new(ErrorKind::NotRepeatable, message)));
     }
     match serde_json::from_str::<String>(raw) {
         Ok(line) if line.starts_with('{') => parse_line_object(&line),
@@ -101,7 +101,7 @@ fn parse_recorded(record: &Recorded<'_>) -> (Echo, Result<Request, Rejection>) {
         Err(_) if raw.starts_with('{') => parse_line_object(raw),
         Err(_) => {
             let message = "the record's `input` is neither a line nor an object";
-            (Echo::text(&redact_json(raw)), Err(Rejection::new(Kind::InvalidRequest, message)))
+            (Echo::text(&redact_json(raw)), Err(Rejection::new(ErrorKind::InvalidRequest, message)))
         }
     }
 }
@@ -112,12 +112,12 @@ fn parse_line_object(text: &str) -> (Echo, Result<Request, Rejection>) {
             Ok(_) => "the JSON is nested deeper than 126 levels or escapes half a surrogate pair".to_owned(),
             Err(error) => format!("the line starts with `{{` but is not JSON: {error}"),
         };
-        return (Echo::text(&redact_json(text)), Err(Rejection::new(Kind::InvalidJson, message)));
+        return (Echo::text(&redact_json(text)), Err(Rejection::new(ErrorKind::InvalidJson, message)));
     };
     let object = match serde_json::from_str::<Object<'_>>(raw.get()) {
         Ok(object) => object,
         Err(error) => {
-            let rejection = Rejection::new(Kind::InvalidRequest, without_place(&error));
+            let rejection = Rejection::new(ErrorKind::InvalidRequest, without_place(&error));
             return (Echo { input: EchoInput::without_password(&raw), id: None, meta: None }, Err(rejection));
         }
     };
@@ -131,7 +131,7 @@ fn parse_line_object(text: &str) -> (Echo, Result<Request, Rejection>) {
 }
 
 fn request_of(object: &Object<'_>) -> Result<Request, Rejection> {
-    let invalid = |message: String| Rejection::new(Kind::InvalidRequest, message);
+    let invalid = |message: String| Rejection::new(ErrorKind::InvalidRequest, message);
     let url = object.url.ok_or_else(|| invalid("the JSON line has no `url`".into()))?;
     let url: String = serde_json::from_str(url.get()).map_err(|_| invalid("`url` is not a string".into()))?;
     let url = parse_url(&url)?;
@@ -211,7 +211,7 @@ fn without_place(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
 
-    fn kind_of(line: &str) -> Option<Kind> {
+    fn kind_of(line: &str) -> Option<ErrorKind> {
         parse(line.as_bytes()).1.err().map(|rejection| rejection.kind)
     }
 
@@ -227,14 +227,14 @@ mod tests {
     fn bare_urls_and_what_is_wrong_with_them() {
         assert_eq!(kind_of("http://example.com/a b#c"), None);
         assert_eq!(kind_of("http://example.com/%zz"), None);
-        assert_eq!(kind_of("http://h/a\tb"), Some(Kind::InvalidChar));
-        assert_eq!(kind_of("http://h/\u{0}"), Some(Kind::InvalidChar));
-        assert_eq!(kind_of("ftp://h/"), Some(Kind::SchemeNotAllowed));
-        assert_eq!(kind_of("http://u:p@h/"), Some(Kind::CredentialsInUrl));
-        assert_eq!(kind_of("http://a%2Fb/"), Some(Kind::InvalidUrl));
-        assert_eq!(kind_of("http://a%00b/"), Some(Kind::InvalidUrl));
-        assert_eq!(kind_of("http://./"), Some(Kind::InvalidUrl));
-        assert_eq!(kind_of(&format!("http://h/{}", "x".repeat(70_000))), Some(Kind::InvalidUrl));
+        assert_eq!(kind_of("http://h/a\tb"), Some(ErrorKind::InvalidChar));
+        assert_eq!(kind_of("http://h/\u{0}"), Some(ErrorKind::InvalidChar));
+        assert_eq!(kind_of("ftp://h/"), Some(ErrorKind::SchemeNotAllowed));
+        assert_eq!(kind_of("http://u:p@h/"), Some(ErrorKind::CredentialsInUrl));
+        assert_eq!(kind_of("http://a%2Fb/"), Some(ErrorKind::InvalidUrl));
+        assert_eq!(kind_of("http://a%00b/"), Some(ErrorKind::InvalidUrl));
+        assert_eq!(kind_of("http://./"), Some(ErrorKind::InvalidUrl));
+        assert_eq!(kind_of(&format!("http://h/{}", "x".repeat(70_000))), Some(ErrorKind::InvalidUrl));
     }
 
     #[test]
@@ -254,20 +254,20 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_json_line_is_said() {
         for (line, kind) in [
-            (r#"{"url":"http://h/","colour":1}"#, Kind::InvalidRequest),
-            (r#"{"url":"http://h/","url":"http://i/"}"#, Kind::InvalidRequest),
-            (r#"{"url":"http://h/","method":"TRACE"}"#, Kind::InvalidRequest),
-            (r#"{"url":"http://h/","method":"G T"}"#, Kind::InvalidRequest),
-            (r#"{"url":"http://h/","headers":{"host":"x"}}"#, Kind::InvalidRequest),
-            (r#"{"url":"http://h/","headers":{"Proxy-Authorization":"x"}}"#, Kind::InvalidRequest),
-            (r#"{"url":"http://h/","headers":{"a":"x\ny"}}"#, Kind::InvalidRequest),
-            (r#"{"url":"http://h/","body":"a","json":1}"#, Kind::InvalidRequest),
-            (r#"{"url":"http://h/","body":1}"#, Kind::InvalidRequest),
-            (r#"{"url":1}"#, Kind::InvalidRequest),
-            (r#"{"id":1}"#, Kind::InvalidRequest),
-            (r#"{"url":"http://h/""#, Kind::InvalidJson),
-            (r#"{"url":"example.com"}"#, Kind::InvalidUrl),
-            (r#"{"url":"http://h/\n"}"#, Kind::InvalidChar),
+            (r#"{"url":"http://h/","colour":1}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":"http://h/","url":"http://i/"}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":"http://h/","method":"TRACE"}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":"http://h/","method":"G T"}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":"http://h/","headers":{"host":"x"}}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":"http://h/","headers":{"Proxy-Authorization":"x"}}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":"http://h/","headers":{"a":"x\ny"}}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":"http://h/","body":"a","json":1}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":"http://h/","body":1}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":1}"#, ErrorKind::InvalidRequest),
+            (r#"{"id":1}"#, ErrorKind::InvalidRequest),
+            (r#"{"url":"http://h/""#, ErrorKind::InvalidJson),
+            (r#"{"url":"example.com"}"#, ErrorKind::InvalidUrl),
+            (r#"{"url":"http://h/\n"}"#, ErrorKind::InvalidChar),
         ] {
             assert_eq!(kind_of(line), Some(kind), "{line}");
         }
@@ -280,12 +280,12 @@ mod tests {
         let object = r#"{"seq":4,"input":{"url":"http://h/a","id":1},"outcome":"failed"}"#;
         assert_eq!((kind_of(object), shown(object)), (None, r#"{"url":"http://h/a","id":1}"#.to_owned()));
         let cut = r#"{"seq":4,"input":"http://h/aaa","input_bytes":2000000,"outcome":"rejected"}"#;
-        assert_eq!(kind_of(cut), Some(Kind::NotRepeatable));
+        assert_eq!(kind_of(cut), Some(ErrorKind::NotRepeatable));
         assert_eq!(
             kind_of(r#"{"input":["http://h/",null,null,null,null,null,null,null]}"#),
-            Some(Kind::InvalidRequest)
+            Some(ErrorKind::InvalidRequest)
         );
         let nested = r#"{"input":{"input":"http://h/"}}"#;
-        assert_eq!(kind_of(nested), Some(Kind::InvalidRequest));
+        assert_eq!(kind_of(nested), Some(ErrorKind::InvalidRequest));
     }
 }

@@ -3,18 +3,18 @@
 use url::Url;
 
 use super::redact::redact;
-use super::{Kind, Rejection};
+use super::{ErrorKind, Rejection};
 
 /// Reads a URL as a line, or a JSON object's `url`, gives it.
 pub(super) fn parse_url(text: &str) -> Result<Url, Rejection> {
     // The URL parser drops tab, LF and CR without a word, so the bytes are looked at first.
     if let Some(bad) = text.chars().find(|c| c.is_control()) {
         let message = format!("the URL has the control character U+{:04X}; percent-encode it", u32::from(bad));
-        return Err(Rejection::new(Kind::InvalidChar, message));
+        return Err(Rejection::new(ErrorKind::InvalidChar, message));
     }
-    let mut url = Url::parse(text).map_err(|error| Rejection::new(Kind::InvalidUrl, explain(text, error)))?;
+    let mut url = Url::parse(text).map_err(|error| Rejection::new(ErrorKind::InvalidUrl, explain(text, error)))?;
     check_url(&url).map_err(|rejection| match rejection.kind {
-        Kind::SchemeNotAllowed if looks_bare(text) => Rejection::new(Kind::InvalidUrl, did_you_mean(text)),
+        ErrorKind::SchemeNotAllowed if looks_bare(text) => Rejection::new(ErrorKind::InvalidUrl, did_you_mean(text)),
         _ => rejection,
     })?;
     url.set_fragment(None);
@@ -30,17 +30,17 @@ pub fn check_url(url: &Url) -> Result<(), Rejection> {
     const MAX_URL: usize = 65_534;
     if !matches!(url.scheme(), "http" | "https") {
         let message = format!("the scheme `{}` is not http or https", url.scheme());
-        return Err(Rejection::new(Kind::SchemeNotAllowed, message));
+        return Err(Rejection::new(ErrorKind::SchemeNotAllowed, message));
     }
     if !url.username().is_empty() || url.password().is_some() {
         let message = "the URL carries a user name or password; send an authorization header instead";
-        return Err(Rejection::new(Kind::CredentialsInUrl, message));
+        return Err(Rejection::new(ErrorKind::CredentialsInUrl, message));
     }
     if url.as_str().len() > MAX_URL {
-        return Err(Rejection::new(Kind::InvalidUrl, format!("the URL is longer than {MAX_URL} bytes")));
+        return Err(Rejection::new(ErrorKind::InvalidUrl, format!("the URL is longer than {MAX_URL} bytes")));
     }
     if url.host_str().is_none_or(|host| host.trim_end_matches('.').is_empty()) {
-        return Err(Rejection::new(Kind::InvalidUrl, "the URL has no host"));
+        return Err(Rejection::new(ErrorKind::InvalidUrl, "the URL has no host"));
     }
     Ok(())
 }
@@ -72,7 +72,7 @@ mod tests {
     fn a_bare_host_is_asked_whether_https_was_meant() {
         for line in ["example.com/x", "localhost:8080/x", "example.com:80", "//example.com/x"] {
             let rejection = parse_url(line).unwrap_err();
-            assert_eq!(rejection.kind, Kind::InvalidUrl, "{line}");
+            assert_eq!(rejection.kind, ErrorKind::InvalidUrl, "{line}");
             let want = format!("did you mean https://{}?", line.trim_start_matches('/'));
             assert!(rejection.message.contains(&want), "{}", rejection.message);
         }

@@ -19,4 +19,4 @@ pub use scan::{Scanned, SegmentScan, ValidBatch};
 pub use segment_index::{SegmentIndex, WriterState};
 pub use segments::{Segment, segments};
 pub use tail_recovery::{Damaged, SegmentTail, TornTail};
-pub use writer::{Opened, Writer};
+pub use writer::{OpenedJournal, Writer};

@@ -21,7 +21,7 @@ pub struct Writer {
 
 /// A journal that was opened, and what was found.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedJournal {
     /// Its end.
     pub writer: Writer,
     /// What came after the last whole batch, and was cut off.
@@ -36,7 +36,7 @@ impl Writer {
     ///
     /// # Errors
     /// What the system says.
-    pub fn open(disk: &Arc<dyn Disk>, dir: &Path, known: u64, most: u64) -> io::Result<Opened> {
+    pub fn open(disk: &Arc<dyn Disk>, dir: &Path, known: u64, most: u64) -> io::Result<OpenedJournal> {
         disk.create_dir(dir)?;
         for above in dir.ancestors().skip(1).take(2) {
             disk.sync_dir(above, SyncPoint::JournalName)?;
@@ -63,7 +63,7 @@ impl Writer {
             disk.sync_dir(dir, SyncPoint::JournalFound)?;
         }
         let index = SegmentIndex::new(Arc::clone(disk), dir.to_owned(), segments, next.max(known + 1));
-        Ok(Opened {
+        Ok(OpenedJournal {
             writer: Self { index, file, length: end, most, is_torn: false },
             torn: torn.after(known),
             segments: found,

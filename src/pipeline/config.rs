@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Order;
-use crate::sink::Body;
+use crate::sink::BodyFormat;
 use crate::units::{Size, Span};
 
 /// `[queue]`
@@ -31,7 +31,7 @@ pub struct OutputConfig {
     /// The order of records.
     pub order: Order,
     /// How bodies are shown; a sink may override it.
-    pub body: Body,
+    pub body: BodyFormat,
     /// Whether records have the response's headers.
     pub headers: bool,
     /// Whether records have the body's SHA-256.
@@ -46,7 +46,7 @@ impl Default for OutputConfig {
     fn default() -> Self {
         Self {
             order: Order::Completion,
-            body: Body::Auto,
+            body: BodyFormat::Auto,
             headers: false,
             digest: false,
             fail: false,

@@ -15,7 +15,7 @@ use super::{FailFast, Order, Status};
 use crate::error::BoxError;
 use crate::in_order::InOrder;
 use crate::item::{Done, Outcome, Record, Ticket};
-use crate::sink::{Next, Sink};
+use crate::sink::{FileEnd, Sink};
 
 /// Records per batch, at most.
 const BATCH: usize = 256;
@@ -68,10 +68,10 @@ impl Drain {
             match self.wait(&mut came).await {
                 Event::Ended => break,
                 Event::Idle => drop(self.commit().await?),
-                Event::Due => self.switch(Next::File).await?,
+                Event::Due => self.end_file(FileEnd::Rotation).await?,
                 Event::Rotate => {
                     self.sinks.iter_mut().for_each(|sink| sink.request_rotation());
-                    self.switch(Next::File).await?;
+                    self.end_file(FileEnd::Rotation).await?;
                 }
                 Event::Came => {
                     self.gather(&mut came).await;
@@ -81,7 +81,7 @@ impl Drain {
         }
         // Lines left for the next start leave gaps; what came after them is still owed its record.
         self.write(waiting.drain()).await?;
-        self.switch(Next::End).await
+        self.end_file(FileEnd::Shutdown).await
     }
 
     async fn wait(&mut self, came: &mut Vec<Done>) -> Event {
@@ -172,13 +172,13 @@ impl Drain {
     }
 
     /// Lets the sinks finish their files: who finds one finished may take it away, so what is in it is committed first.
-    async fn switch(&mut self, next: Next) -> Result<(), BoxError> {
+    async fn end_file(&mut self, end: FileEnd) -> Result<(), BoxError> {
         // Without an answer the last stage is gone, and the group is on its way down.
         if self.commit().await?.await.is_ok() {
             for sink in &mut self.sinks {
-                sink.switch(next).await?;
+                sink.end_file(end).await?;
             }
-            if next == Next::File {
+            if end == FileEnd::Rotation {
                 // Before anything is written to the new files: the old ones may be gone when somebody looks for them.
                 let _ = self.commit().await?.await;
             }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Accepted, Clock, Status};
 use crate::error::BoxError;
-use crate::item::{Done, Echo, Input, Kind, Line, Record, Rejection, Room, Text, Ticket, Window, parse};
+use crate::item::{Done, Echo, ErrorKind, Input, Line, Record, Rejection, Room, Text, Ticket, Window, parse};
 use crate::schedule::Job;
 
 pub(super) struct Feed {
@@ -79,11 +79,11 @@ impl Feed {
             Text::Whole(text) => parse(text),
             Text::TooLong { head, bytes } => {
                 let message = format!("the line has {bytes} bytes, more than the source's max_line");
-                (Echo::cut(head, *bytes), Err(Rejection { kind: Kind::LineTooLong, message }))
+                (Echo::cut(head, *bytes), Err(Rejection { kind: ErrorKind::LineTooLong, message }))
             }
             Text::Lost => {
                 let message = "the journal that kept this line is damaged; its text is lost".to_owned();
-                (Echo::text(""), Err(Rejection { kind: Kind::JournalDamaged, message }))
+                (Echo::text(""), Err(Rejection { kind: ErrorKind::JournalDamaged, message }))
             }
         };
         match request {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Completion, Dispatch};
 use crate::error::{BoxError, panic_message};
 use crate::fetch::Fetch;
-use crate::item::{Attempt, Call, Failure, Kind, Reservation, Sent};
+use crate::item::{Attempt, Call, ErrorKind, Failure, Reservation, Sent};
 
 pub(super) async fn work(
     fetch: Arc<dyn Fetch>,
@@ -45,8 +45,8 @@ async fn attempt(fetch: &dyn Fetch, call: &Call, reservation: Reservation) -> At
     let attempt = AssertUnwindSafe(async { fetch.attempt(call, reservation).await }).catch_unwind();
     let (kind, message) = match timeout(call.time_limit, attempt).await {
         Ok(Ok(attempt)) => return attempt,
-        Ok(Err(panic)) => (Kind::Panic, format!("the attempt panicked: {}", panic_message(panic.as_ref()))),
-        Err(_) => (Kind::Timeout, format!("no whole answer within {:.3} s", call.time_limit.as_secs_f64())),
+        Ok(Err(panic)) => (ErrorKind::Panic, format!("the attempt panicked: {}", panic_message(panic.as_ref()))),
+        Err(_) => (ErrorKind::Timeout, format!("no whole answer within {:.3} s", call.time_limit.as_secs_f64())),
     };
     Attempt::Failed(Failure { kind, message, sent: Sent::Something })
 }

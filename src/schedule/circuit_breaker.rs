@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::HealthPolicy;
 use super::host_state::OpenCircuit;
 use super::stall_clock::Now;
-use crate::item::{Attempt, Kind, Sent};
+use crate::item::{Attempt, ErrorKind, Sent};
 
 /// Whether an attempt reached its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) enum Contact<'a> {
     /// It did: something came back, whatever it was.
     Made,
     /// Nothing came back.
-    Failed(Kind, &'a str),
+    Failed(ErrorKind, &'a str),
     /// The host was not asked, or not to the end.
     Unknown,
 }
@@ -27,17 +27,17 @@ impl<'a> Contact<'a> {
             Attempt::Response(_) | Attempt::NoMemory { .. } => Self::Made,
             Attempt::Canceled => Self::Unknown,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
-                (Sent::Refused | Sent::Starved, _) | (_, Kind::Panic) => Self::Unknown,
+                (Sent::Refused | Sent::Starved, _) | (_, ErrorKind::Panic) => Self::Unknown,
                 // A name that does not exist, and a certificate that is not valid, are answers.
                 (
                     _,
-                    Kind::DnsFailed
-                    | Kind::DnsTimeout
-                    | Kind::ConnectRefused
-                    | Kind::ConnectTimeout
-                    | Kind::ConnectFailed
-                    | Kind::Reset
-                    | Kind::Timeout,
+                    ErrorKind::DnsFailed
+                    | ErrorKind::DnsTimeout
+                    | ErrorKind::ConnectRefused
+                    | ErrorKind::ConnectTimeout
+                    | ErrorKind::ConnectFailed
+                    | ErrorKind::Reset
+                    | ErrorKind::Timeout,
                 ) => Self::Failed(failure.kind, &failure.message),
                 _ => Self::Made,
             },
@@ -61,7 +61,7 @@ struct Open {
     /// How long it was open in the runs before.
     before: Duration,
     probe: Probe,
-    last_error: (Kind, String),
+    last_error: (ErrorKind, String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl CircuitBreaker {
         }
     }
 
-    fn fail(&mut self, ordinal: u64, (kind, message): (Kind, &str), policy: &HealthPolicy, now: Now) {
+    fn fail(&mut self, ordinal: u64, (kind, message): (ErrorKind, &str), policy: &HealthPolicy, now: Now) {
         self.failures = self.failures.saturating_add(1);
         let last_error = (kind, message.to_owned());
         if let Some(open) = &mut self.open {
@@ -131,7 +131,7 @@ impl CircuitBreaker {
     }
 
     /// The error of lines that waited in vain, once they have, and unless the next of them may ask once more.
-    pub fn gave_up(&self, policy: &HealthPolicy, now: Now) -> Option<(Kind, String)> {
+    pub fn gave_up(&self, policy: &HealthPolicy, now: Now) -> Option<(ErrorKind, String)> {
         let open = self.open.as_ref()?;
         let may_probe = matches!(open.probe, Probe::NotBefore(at) if at <= now.time);
         if may_probe || self.gives_up_in(policy, now)? > Duration::ZERO {
@@ -141,7 +141,7 @@ impl CircuitBreaker {
         let (kind, message) = &open.last_error;
         let message =
             format!("the host could not be reached for {since} s; the last error was {}: {message}", kind.name());
-        Some((Kind::CircuitOpen, message))
+        Some((ErrorKind::CircuitOpen, message))
     }
 
     /// Until when failures are remembered of a host without lines.
@@ -189,7 +189,7 @@ mod tests {
     const POLICY: HealthPolicy =
         HealthPolicy { failures: 3, cool_down: Duration::from_secs(5), give_up: Duration::from_secs(60) };
 
-    const REFUSED: Contact<'static> = Contact::Failed(Kind::ConnectRefused, "refused");
+    const REFUSED: Contact<'static> = Contact::Failed(ErrorKind::ConnectRefused, "refused");
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -239,11 +239,11 @@ mod tests {
     fn lines_wait_for_it_until_give_up_after_it_opened() {
         let mut circuit = open_at(10);
         circuit.start(7);
-        circuit.end(7, Contact::Failed(Kind::Reset, "lost"), &POLICY, now(66));
+        circuit.end(7, Contact::Failed(ErrorKind::Reset, "lost"), &POLICY, now(66));
         assert_eq!(circuit.gives_up_in(&POLICY, now(67)), Some(at(3)));
         assert_eq!(circuit.gave_up(&POLICY, now(69)), None);
         let (kind, message) = circuit.gave_up(&POLICY, now(70)).unwrap();
-        assert_eq!(kind, Kind::CircuitOpen);
+        assert_eq!(kind, ErrorKind::CircuitOpen);
         assert!(message.contains("60 s") && message.contains("reset: lost"), "{message}");
         assert_eq!(circuit.gave_up(&POLICY, now(71)), None, "one may ask again");
     }

@@ -9,7 +9,7 @@ use super::decide::{AttemptContext, Decision, RetryCost, canceled, too_long};
 use super::job::{Job, Next, RobotsCheck};
 use super::line_book::HostId;
 use super::robots::RobotsFile;
-use crate::item::{Attempt, CredentialScope, Hop, Kind, Request, Response, Sent};
+use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Request, Response, Sent};
 
 impl Core {
     /// Judges an attempt that took `wire`.
@@ -84,9 +84,9 @@ impl Core {
         id: HostId,
         at: Duration,
         cost: RetryCost,
-        because: &(Kind, String),
+        because: &(ErrorKind, String),
         now: Duration,
-    ) -> Option<(Kind, String)> {
+    ) -> Option<(ErrorKind, String)> {
         let closed_until = self.hosts[id].pause.closed_until;
         if closed_until > now {
             return Some(too_long(closed_until - now));
@@ -103,9 +103,9 @@ impl Core {
     }
 
     /// Ends a line with this error, or, if a robots.txt is what it could not get, what is to be had for it.
-    fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (Kind, String), now: Duration) {
+    fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (ErrorKind, String), now: Duration) {
         match error {
-            (Kind::HttpStatus, why) if job.slot.parked.is_some() => {
+            (ErrorKind::HttpStatus, why) if job.slot.parked.is_some() => {
                 self.store_robots(job, RobotsFile::Unavailable(why), now);
             }
             error => self.settle(job, attempt.into_response(), Some(error), now),
@@ -159,7 +159,7 @@ impl Core {
         &mut self,
         mut job: Box<Job>,
         response: Option<Box<Response>>,
-        error: Option<(Kind, String)>,
+        error: Option<(ErrorKind, String)>,
         now: Duration,
     ) {
         let (response, error) = match job.slot.parked {
@@ -174,9 +174,9 @@ impl Core {
 }
 
 /// The error of a line that ends without its robots.txt.
-fn of_robots((kind, message): (Kind, String)) -> (Kind, String) {
+fn of_robots((kind, message): (ErrorKind, String)) -> (ErrorKind, String) {
     match kind {
-        Kind::Canceled => (kind, message),
+        ErrorKind::Canceled => (kind, message),
         kind => (kind, format!("its robots.txt could not be fetched: {message}")),
     }
 }

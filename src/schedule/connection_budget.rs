@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::Version;
 
-use crate::item::{Attempt, Connection, Kind, POOL_IDLE_TIMEOUT, Sent};
+use crate::item::{Attempt, Connection, ErrorKind, POOL_IDLE_TIMEOUT, Sent};
 
 /// The ledger of connections that are kept: on the wire with leave to stay, or idle.
 #[derive(Debug)]
@@ -109,7 +109,9 @@ impl Reuse {
             Attempt::Response(_) | Attempt::NoMemory { .. } => Self::Pooled,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
                 // With HTTP/1.1 it is gone; with HTTP/2 only the stream is. Which one it was nobody knows.
-                (Sent::Something, Kind::Reset | Kind::Timeout) | (Sent::Nothing, Kind::Reset) => Self::Shared,
+                (Sent::Something, ErrorKind::Reset | ErrorKind::Timeout) | (Sent::Nothing, ErrorKind::Reset) => {
+                    Self::Shared
+                }
                 (Sent::Something, _) => Self::Pooled,
                 (Sent::Refused | Sent::Starved | Sent::Nothing, _) => Self::Closed,
             },

@@ -9,7 +9,9 @@ use url::Url;
 use super::RetryPolicy;
 use super::job::Job;
 use crate::hosts::{host_name, port_of};
-use crate::item::{Attempt, CredentialScope, Extra, Failure, Hop, Kind, Request, Response, Retry, Sent, check_url};
+use crate::item::{
+    Attempt, CredentialScope, ErrorKind, Extra, Failure, Hop, Request, Response, Retry, Sent, check_url,
+};
 
 /// Files and ports come back soon, and nobody is bothered by the question.
 const LONGEST_STARVATION: Duration = Duration::from_secs(5);
@@ -18,9 +20,9 @@ const LONGEST_STARVATION: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Decision {
     /// The line is done.
-    Settle(Option<(Kind, String)>),
+    Settle(Option<(ErrorKind, String)>),
     /// The same request once more, not before `at`.
-    Retry { at: Duration, cost: RetryCost, because: (Kind, String) },
+    Retry { at: Duration, cost: RetryCost, because: (ErrorKind, String) },
     /// The same request once more, with this much body memory reserved.
     Reserve(u64),
     /// The redirect is followed.
@@ -75,7 +77,7 @@ impl AttemptContext<'_> {
         {
             return self.hop(job, response.status, target);
         }
-        let because = (Kind::HttpStatus, format!("the server answered {}", response.status));
+        let because = (ErrorKind::HttpStatus, format!("the server answered {}", response.status));
         if !self.policy.on_status.contains(&response.status.as_u16()) || !may_repeat(job, response.status) {
             return Decision::Settle(Some(because));
         }
@@ -89,8 +91,8 @@ impl AttemptContext<'_> {
 
     fn failure(&self, job: &Job, failure: &Failure) -> Decision {
         let because = match failure.kind {
-            Kind::Timeout if self.overdue => {
-                (Kind::Deadline, format!("the line's deadline passed during an attempt: {}", failure.message))
+            ErrorKind::Timeout if self.overdue => {
+                (ErrorKind::Deadline, format!("the line's deadline passed during an attempt: {}", failure.message))
             }
             kind => (kind, failure.message.clone()),
         };
@@ -113,7 +115,7 @@ impl AttemptContext<'_> {
     }
 
     /// One more attempt, unless none is left. Whether the line has the time for it is seen once the host's pause is known.
-    fn retry(&self, job: &Job, wait: Duration, cost: RetryCost, because: (Kind, String)) -> Decision {
+    fn retry(&self, job: &Job, wait: Duration, cost: RetryCost, because: (ErrorKind, String)) -> Decision {
         if cost == RetryCost::Charged && job.progress.retries >= self.policy.retries {
             return Decision::Settle(Some(because));
         }
@@ -122,12 +124,12 @@ impl AttemptContext<'_> {
 
     /// Whether the attempt ran out of time while this process, or the whole machine, stood still: its end comes far too
     /// late for a timer, and it may be that nothing was wrong.
-    fn overslept(&self, job: &Job, kind: Kind) -> bool {
+    fn overslept(&self, job: &Job, kind: ErrorKind) -> bool {
         // A machine that is merely busy is not as late as that.
         const TOO_LATE: Duration = Duration::from_secs(5);
         let limit = match kind {
-            Kind::Timeout => job.call.time_limit,
-            Kind::ConnectTimeout | Kind::DnsTimeout => self.connect_timeout,
+            ErrorKind::Timeout => job.call.time_limit,
+            ErrorKind::ConnectTimeout | ErrorKind::DnsTimeout => self.connect_timeout,
             _ => return false,
         };
         self.wire > limit + TOO_LATE
@@ -162,22 +164,22 @@ impl AttemptContext<'_> {
         Decision::Follow(hop, Box::new(request), credential_scope)
     }
 
-    fn refuse(&self, job: &Job, target: &Url, method: &Method) -> Option<(Kind, String)> {
+    fn refuse(&self, job: &Job, target: &Url, method: &Method) -> Option<(ErrorKind, String)> {
         let from = &job.call.request;
         if let Err(rejection) = check_url(target) {
             return Some((rejection.kind, format!("the redirect was refused: {}", rejection.message)));
         }
         if from.url.scheme() == "https" && target.scheme() == "http" {
-            return Some((Kind::RedirectDowngrade, format!("the redirect from https to {target} was refused")));
+            return Some((ErrorKind::RedirectDowngrade, format!("the redirect from https to {target} was refused")));
         }
         let seen = |url: &Url, its_method: &Method| url == target && its_method == method;
         if seen(&from.url, &from.method) || job.progress.hops.iter().any(|hop| seen(&hop.url, &hop.method)) {
-            return Some((Kind::RedirectLoop, format!("the redirect leads back to {target}")));
+            return Some((ErrorKind::RedirectLoop, format!("the redirect leads back to {target}")));
         }
         if job.progress.hops.len() >= self.max_redirects as usize {
             let message =
                 format!("more than {} redirects; raise fetch.max_redirects to follow more", self.max_redirects);
-            return Some((Kind::TooManyRedirects, message));
+            return Some((ErrorKind::TooManyRedirects, message));
         }
         None
     }
@@ -204,14 +206,14 @@ pub(super) fn redirect_target(from: &Url, response: &Response) -> Option<Url> {
 }
 
 /// The error of a line that was not finished when the run was given up.
-pub(super) fn canceled() -> (Kind, String) {
-    (Kind::Canceled, "the run ended before this line was finished".to_owned())
+pub(super) fn canceled() -> (ErrorKind, String) {
+    (ErrorKind::Canceled, "the run ended before this line was finished".to_owned())
 }
 
 /// The error of a line whose host asked to be left alone for longer than the configuration allows.
-pub(super) fn too_long(wait: Duration) -> (Kind, String) {
+pub(super) fn too_long(wait: Duration) -> (ErrorKind, String) {
     let message = format!("the host asked for {} s of rest; retry.max_retry_after allows less", wait.as_secs());
-    (Kind::RetryAfterTooLong, message)
+    (ErrorKind::RetryAfterTooLong, message)
 }
 
 /// RFC 9110, section 9.2.2; TRACE is never sent.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::line_book::HostId;
-use crate::item::Kind;
+use crate::item::ErrorKind;
 
 /// The most that are told of. When there are more, those come first that asked for the longest rest.
 const MOST: usize = 4096;
@@ -36,7 +36,7 @@ pub struct OpenCircuit {
     /// For how long this is worth remembering.
     pub remembered: Duration,
     /// What the last attempt said.
-    pub last_error: (Kind, String),
+    pub last_error: (ErrorKind, String),
 }
 
 /// The hosts in trouble, by the end of their trouble.

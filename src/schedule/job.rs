@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::line_book::{HostId, LineId};
-use crate::item::{Call, CredentialScope, Done, Echo, Hop, Kind, Outcome, Record, Request, Response, Ticket, Times};
+use crate::item::{
+    Call, CredentialScope, Done, Echo, ErrorKind, Hop, Outcome, Record, Request, Response, Ticket, Times,
+};
 
 /// One line on its way.
 #[derive(Debug)]
@@ -104,7 +106,12 @@ impl Job {
     }
 
     /// Settles the line.
-    pub(super) fn settle(self, response: Option<Box<Response>>, error: Option<(Kind, String)>, now: Duration) -> Done {
+    pub(super) fn settle(
+        self,
+        response: Option<Box<Response>>,
+        error: Option<(ErrorKind, String)>,
+        now: Duration,
+    ) -> Done {
         let Self { ticket, echo, call: Call { request, .. }, progress, .. } = self;
         let outcome = match error.as_ref().map_or(Outcome::Ok, |(kind, _)| kind.outcome(progress.attempts)) {
             // An `http_error` without a response to show would name no status.

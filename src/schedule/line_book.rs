@@ -265,7 +265,7 @@ impl LineBook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{Echo, Identity, Kind, Record, Rejection, Text, Window};
+    use crate::item::{Echo, ErrorKind, Identity, Record, Rejection, Text, Window};
     use futures::executor::block_on;
 
     fn ticket(ordinal: u64) -> Ticket {
@@ -277,7 +277,7 @@ mod tests {
 
     fn settle(book: &mut LineBook, id: LineId) {
         let ticket = ticket(book.ordinal(id));
-        let rejection = Rejection { kind: Kind::Canceled, message: String::new() };
+        let rejection = Rejection { kind: ErrorKind::Canceled, message: String::new() };
         let record = Box::new(Record::rejected(ticket.id.clone(), Echo::text(""), rejection));
         book.settle(id, Done { ticket, record });
     }

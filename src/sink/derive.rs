@@ -6,13 +6,13 @@ use std::fmt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Body;
+use super::BodyFormat;
 use crate::output::BodyShown;
 
 /// Whether a record with this body, from an output that shows bodies like `from`, yields that of one that shows them like
 /// `to`.
-pub(super) fn suffices(body: BodyShown, from: Body, to: Body) -> bool {
-    to == Body::None
+pub(super) fn suffices(body: BodyShown, from: BodyFormat, to: BodyFormat) -> bool {
+    to == BodyFormat::None
         || match body {
             BodyShown::NoResponse => true,
             BodyShown::Shown => from == to,
@@ -24,8 +24,8 @@ pub(super) fn suffices(body: BodyShown, from: Body, to: Body) -> bool {
 ///
 /// # Errors
 /// When the line is no JSON object.
-pub(super) fn derive(line: &[u8], body: Body) -> serde_json::Result<Cow<'_, [u8]>> {
-    if body != Body::None {
+pub(super) fn derive(line: &[u8], body: BodyFormat) -> serde_json::Result<Cow<'_, [u8]>> {
+    if body != BodyFormat::None {
         return Ok(Cow::Borrowed(line));
     }
     let mut out = Vec::with_capacity(line.len());

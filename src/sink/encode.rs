@@ -19,7 +19,7 @@ const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 /// How bodies are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum Body {
+pub enum BodyFormat {
     /// `json` if the type says JSON and it is valid, else as `text` does.
     #[default]
     Auto,
@@ -50,13 +50,13 @@ pub struct Encoder {
 
 impl Encoder {
     /// An encoder for a sink; `body` overrides the style's.
-    pub fn new(style: Style, wanted: Wanted, body: Option<Body>) -> Self {
+    pub fn new(style: Style, wanted: Wanted, body: Option<BodyFormat>) -> Self {
         let content = Content { body: body.unwrap_or(style.content.body), ..style.content };
         Self { epoch: style.epoch, content, wanted }
     }
 
     /// How bodies are shown.
-    pub fn body(&self) -> Body {
+    pub fn body(&self) -> BodyFormat {
         self.content.body
     }
 
@@ -173,13 +173,13 @@ enum Shown<'a> {
 }
 
 /// Shows a body of this type.
-fn shown<'a>(data: &'a [u8], content_type: Option<&str>, body: Body) -> Shown<'a> {
+fn shown<'a>(data: &'a [u8], content_type: Option<&str>, body: BodyFormat) -> Shown<'a> {
     let text = match body {
-        Body::None => return Shown::Nothing,
-        Body::Base64 => None,
-        Body::Auto | Body::Text => std::str::from_utf8(data).ok(),
+        BodyFormat::None => return Shown::Nothing,
+        BodyFormat::Base64 => None,
+        BodyFormat::Auto | BodyFormat::Text => std::str::from_utf8(data).ok(),
     };
-    let is_json = body == Body::Auto && content_type.is_some_and(says_json);
+    let is_json = body == BodyFormat::Auto && content_type.is_some_and(says_json);
     match (text.filter(|_| is_json).and_then(compact), text) {
         (Some(json), _) => Shown::Json(json),
         (None, Some(text)) => Shown::Text(text),
@@ -285,11 +285,11 @@ mod tests {
     use http::{HeaderValue, Method, StatusCode, header};
 
     use super::*;
-    use crate::item::{self, Echo, Identity, Kind, Rejection, RetryAfter};
+    use crate::item::{self, Echo, ErrorKind, Identity, Rejection, RetryAfter};
 
     const EPOCH: &str = "2026-05-04T03:02:01.5Z";
 
-    fn line(record: &Record, body: Body) -> String {
+    fn line(record: &Record, body: BodyFormat) -> String {
         let content = Content { body, headers: true, digest: true };
         let style = Style { content, epoch: EPOCH.parse().unwrap() };
         let mut out = Vec::new();
@@ -341,7 +341,7 @@ mod tests {
                 elapsed: Duration::from_micros(20_250),
                 wire: Duration::from_millis(20),
             },
-            error: Some((Kind::HttpStatus, "not \"there\"".to_owned())),
+            error: Some((ErrorKind::HttpStatus, "not \"there\"".to_owned())),
         }
     }
 
@@ -352,10 +352,10 @@ mod tests {
         let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"bytes":6,"#;
         let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
         for (style, body) in [
-            (Body::Auto, r#""json":[1,2],"#),
-            (Body::Text, r#""body":"[1, 2]","#),
-            (Body::Base64, r#""body_base64":"WzEsIDJd","#),
-            (Body::None, ""),
+            (BodyFormat::Auto, r#""json":[1,2],"#),
+            (BodyFormat::Text, r#""body":"[1, 2]","#),
+            (BodyFormat::Base64, r#""body_base64":"WzEsIDJd","#),
+            (BodyFormat::None, ""),
         ] {
             let expected = format!("{head}{response}\"sha256\":\"{digest}\",{times}{body}\"meta\":{{\"k\":1.0}}}}\n");
             assert_eq!(line(&full(), style), expected);
@@ -364,11 +364,11 @@ mod tests {
 
     #[test]
     fn a_rejected_line_says_who_it_was_and_why() {
-        let rejection = Rejection { kind: Kind::InvalidUrl, message: "so it is".to_owned() };
+        let rejection = Rejection { kind: ErrorKind::InvalidUrl, message: "so it is".to_owned() };
         let id = Identity { state_id: None, source: None, file: None, seq: 1, round: 0 };
         let record = Record::rejected(id, Echo::text("a\tb"), rejection);
         let expected =
             r#"{"seq":1,"input":"a\tb","outcome":"rejected","error":{"kind":"invalid_url","message":"so it is"}}"#;
-        assert_eq!(line(&record, Body::Auto), format!("{expected}\n"));
+        assert_eq!(line(&record, BodyFormat::Auto), format!("{expected}\n"));
     }
 }

@@ -17,9 +17,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-pub use encode::{Body, Encoder, Style};
+pub use encode::{BodyFormat, Encoder, Style};
 pub use jsonl::Jsonl;
-pub use opened::{Opened, Opening};
+pub use opened::{OpenedSink, Opening};
 pub use recover::recover;
 pub use stdout::Stdout;
 
@@ -37,32 +37,32 @@ pub trait Sink: Send {
     /// Takes a batch. `Ok` means that it will be in the output unless the process is killed before the next `flush`.
     fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>>;
 
-    /// Brings everything taken into the output, and says where that ends if a restart can read it there.
+    /// Writes everything taken to the output, and returns where that ends if a restart can read it there.
     fn flush(&mut self) -> BoxFuture<'_, Result<Option<Mark>, BoxError>> {
         ready(Ok(None)).boxed()
     }
 
-    /// Comes back once this sink should go on in another file. It may be dropped and called again.
+    /// Returns once this sink's file should be rotated. It may be dropped and called again.
     fn due(&mut self) -> BoxFuture<'_, ()> {
         pending().boxed()
     }
 
-    /// Makes this sink due, if it can go on in another file.
+    /// Makes this sink due, if it has files to rotate.
     fn request_rotation(&mut self) {}
 
-    /// Goes on in another file, or ends with this one. What was flushed before is remembered by now.
-    fn switch(&mut self, _next: Next) -> BoxFuture<'_, Result<(), BoxError>> {
+    /// Ends the present file. The checkpoint holds by now what was flushed before.
+    fn end_file(&mut self, _end: FileEnd) -> BoxFuture<'_, Result<(), BoxError>> {
         ready(Ok(())).boxed()
     }
 }
 
-/// What comes after a file that is finished.
+/// Why a file of the output ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Another one.
-    File,
-    /// Nothing: the run is over.
-    End,
+pub enum FileEnd {
+    /// Another one begins.
+    Rotation,
+    /// The run is over.
+    Shutdown,
 }
 
 /// Which records a sink wants.
@@ -119,7 +119,7 @@ pub trait SinkConfig: Component {
     ///
     /// # Errors
     /// What could not be opened, and why.
-    fn open(&self, opening: Opening) -> Result<Opened, BoxError>;
+    fn open(&self, opening: Opening) -> Result<OpenedSink, BoxError>;
 }
 
 /// The kinds of sinks. A new one is its file, its `mod` line, and its row here.
@@ -143,7 +143,7 @@ pub enum Target<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// How bodies are shown; a sink may override it.
-    pub body: Body,
+    pub body: BodyFormat,
     /// Whether records have the response's headers.
     pub headers: bool,
     /// Whether records have the body's SHA-256.
@@ -152,8 +152,8 @@ pub struct Content {
 
 impl Content {
     /// What a sink of JSON lines needs that shows bodies as `body` says, or as all do.
-    pub fn needs(&self, body: Option<Body>) -> Needs {
-        let body = if body.unwrap_or(self.body) == Body::None { BodyNeed::Length } else { BodyNeed::Decoded };
+    pub fn needs(&self, body: Option<BodyFormat>) -> Needs {
+        let body = if body.unwrap_or(self.body) == BodyFormat::None { BodyNeed::Length } else { BodyNeed::Decoded };
         Needs { body, response_headers: self.headers, digest: self.digest }
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Body, Encoder, Sink, Style};
+use super::{BodyFormat, Encoder, Sink, Style};
 use crate::disk::{Disk, Mark, OutputPosition};
 use crate::output::{RotatingFile, SavedPosition, Tail};
 
@@ -20,7 +20,7 @@ pub struct Opening {
 }
 
 /// An open sink, and what there is to say about it.
-pub struct Opened {
+pub struct OpenedSink {
     /// A sentence for the person who started the run.
     pub note: Option<String>,
     kind: Kind,
@@ -58,7 +58,7 @@ pub enum Rank {
     NoBodies,
 }
 
-impl Opened {
+impl OpenedSink {
     /// A sink whose output cannot be read again.
     pub fn stream(sink: Box<dyn Sink>) -> Self {
         Self { note: None, kind: Kind::Stream(sink) }
@@ -79,7 +79,7 @@ impl Opened {
     pub fn rank(&self) -> Rank {
         match &self.kind {
             Kind::Stream(_) => Rank::Stream,
-            Kind::File(sink) if sink.encoder.body() == Body::None => Rank::NoBodies,
+            Kind::File(sink) if sink.encoder.body() == BodyFormat::None => Rank::NoBodies,
             Kind::File(_) => Rank::Bodies,
         }
     }

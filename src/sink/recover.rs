@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Opened;
+use super::OpenedSink;
 use super::derive::{derive, suffices};
 use super::opened::FileSink;
 use crate::error::BoxError;
@@ -37,8 +37,8 @@ type AllRecorded = BTreeMap<Identity, Recorded>;
 ///
 /// # Errors
 /// When an output cannot be read or written.
-pub fn recover(sinks: &mut [Opened], is_pending: &dyn Fn(&Identity) -> bool) -> Result<Vec<Identity>, BoxError> {
-    let mut sinks: Vec<&mut FileSink> = sinks.iter_mut().filter_map(Opened::as_file).collect();
+pub fn recover(sinks: &mut [OpenedSink], is_pending: &dyn Fn(&Identity) -> bool) -> Result<Vec<Identity>, BoxError> {
+    let mut sinks: Vec<&mut FileSink> = sinks.iter_mut().filter_map(OpenedSink::as_file).collect();
     let mut all = gather(&sinks, is_pending);
     let lost: HashSet<&Identity> =
         all.iter().filter(|(_, line)| !can_be_everywhere(line, &sinks)).map(|(id, _)| id).collect();

@@ -10,7 +10,7 @@ use rustix::fs::{OFlags, fcntl_getfl};
 use serde::{Deserialize, Serialize};
 
 use super::stream::StreamSink;
-use super::{Body, Content, Encoder, Opened, Opening, SinkConfig, Target, Wanted};
+use super::{BodyFormat, Content, Encoder, OpenedSink, Opening, SinkConfig, Target, Wanted};
 use crate::diagnostics::Section;
 use crate::error::BoxError;
 use crate::item::Needs;
@@ -22,7 +22,7 @@ pub struct Stdout {
     /// Which records.
     pub records: Wanted,
     /// How bodies are shown; by default as `output.body` says.
-    pub body: Option<Body>,
+    pub body: Option<BodyFormat>,
 }
 
 impl SinkConfig for Stdout {
@@ -36,7 +36,7 @@ impl SinkConfig for Stdout {
         output.needs(self.body)
     }
 
-    fn open(&self, opening: Opening) -> Result<Opened, BoxError> {
+    fn open(&self, opening: Opening) -> Result<OpenedSink, BoxError> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         if may_be_closed(&file) {
             tracing::warn!(
@@ -44,7 +44,7 @@ impl SinkConfig for Stdout {
             );
         }
         let encoder = Encoder::new(opening.style, self.records, self.body);
-        Ok(Opened::stream(StreamSink::start("standard output".to_owned(), file, encoder)))
+        Ok(OpenedSink::stream(StreamSink::start("standard output".to_owned(), file, encoder)))
     }
 }
 

@@ -20,7 +20,7 @@ use super::{Durability, SavedState, Source, line_stream};
 use crate::disk::retry_while_full;
 use crate::error::BoxError;
 use crate::item::{self, DoneRanges, Identity, Line, Text, Trim};
-use crate::journal::{Batch, Opened, ReadBatch, Reader, SegmentIndex, Writer, WriterState};
+use crate::journal::{Batch, OpenedJournal, ReadBatch, Reader, SegmentIndex, Writer, WriterState};
 use crate::units::{counted, in_bytes};
 
 /// Bytes that are accepted at once, about.
@@ -69,8 +69,8 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, saved: &SavedState) -
 }
 
 /// Says what earlier runs have left.
-fn announce(opened: &Opened, settled: &DoneRanges) {
-    let Opened { writer, torn, segments } = opened;
+fn announce(opened: &OpenedJournal, settled: &DoneRanges) {
+    let OpenedJournal { writer, torn, segments } = opened;
     let (index, last) = (writer.index(), settled.last());
     let (dir, bytes) = (index.dir().display(), counted(torn.bytes, "byte"));
     if *segments == 0 && last > 0 {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::item::{Kind, RawJson};
+use crate::item::{ErrorKind, RawJson};
 use crate::schedule::{HostState, OpenCircuit};
 use crate::units::Span;
 
@@ -107,7 +107,7 @@ impl StoredCircuit {
 
     fn read(&self, now: Timestamp) -> Option<OpenCircuit> {
         let remembered = self.remembered.read(now);
-        let kind = Kind::named(&self.kind).filter(|_| !remembered.is_zero())?;
+        let kind = ErrorKind::named(&self.kind).filter(|_| !remembered.is_zero())?;
         let probe = left(self.probe, now);
         Some(OpenCircuit { tried: self.tried.0, probe, remembered, last_error: (kind, self.message.clone()) })
     }

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use crate::error::BoxError;
 use crate::hosts::host_name;
-use crate::item::{Kind, Outcome, Record};
+use crate::item::{ErrorKind, Outcome, Record};
 use crate::sink::Sink;
 
 /// The counts of a run; clones share them.
@@ -21,7 +21,7 @@ pub struct Stats(Arc<Mutex<Counts>>);
 #[derive(Clone)]
 pub(super) struct Counts {
     pub outcomes: BTreeMap<Outcome, u64>,
-    pub kinds: BTreeMap<Kind, u64>,
+    pub kinds: BTreeMap<ErrorKind, u64>,
     /// Microseconds on the wire, of lines that had an answer or an error there.
     pub wire: Histogram<u64>,
     /// Hosts whose Retry-After was too long to wait for; the first few of them.
@@ -74,7 +74,7 @@ impl Counts {
             // Unlike `saturating_record`, this lets the histogram grow; a time that no memory could hold is left out.
             let _ = self.wire.record(wire);
         }
-        if record.kind() == Some(Kind::RetryAfterTooLong)
+        if record.kind() == Some(ErrorKind::RetryAfterTooLong)
             && self.closed.len() < MOST_CLOSED
             && let Some(url) = record.final_url.as_ref().or(record.url.as_ref())
         {

@@ -50,11 +50,11 @@ impl Own {
     }
 }
 
-/// Plays the scene of the test with this name. Only where the kernel allows no namespaces it is left out, and that is
+/// Plays the scenario of the test with this name. Only where the kernel allows no namespaces it is left out, and that is
 /// said.
-pub fn with(own: Own, test: &str, scene: impl FnOnce()) {
+pub fn with(own: Own, test: &str, scenario: impl FnOnce()) {
     if env::var_os(WITHIN).is_some() {
-        return scene();
+        return scenario();
     }
     if let Err(refusal) = own.allowed() {
         // Unlike `eprintln`, this is shown also for a test that passes.

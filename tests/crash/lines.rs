@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fetchd::item::{Body, Echo, Identity, Kind, Outcome, Record, Rejection, Response, Text, parse};
+use fetchd::item::{Body, Echo, ErrorKind, Identity, Outcome, Record, Rejection, Response, Text, parse};
 use http::{Method, StatusCode, Version};
 
 /// The source's name.
@@ -24,7 +24,7 @@ pub fn record(seq: u64, line: &Text, life: u64, state_id: &Arc<str>) -> Record {
     let id =
         Identity { state_id: Some(Arc::clone(state_id)), source: Some(Arc::from(SOURCE)), file: None, seq, round: 0 };
     let Text::Whole(bytes) = line else {
-        let rejection = Rejection { kind: Kind::JournalDamaged, message: "lost".into() };
+        let rejection = Rejection { kind: ErrorKind::JournalDamaged, message: "lost".into() };
         return Record::rejected(id, Echo::text(""), rejection);
     };
     let (echo, request) = parse(bytes);
@@ -41,7 +41,7 @@ pub fn record(seq: u64, line: &Text, life: u64, state_id: &Arc<str>) -> Record {
         attempts: 1,
         hops: Vec::new(),
         times: fetchd::item::Times::default(),
-        error: (!is_ok).then(|| (Kind::HttpStatus, "not found".into())),
+        error: (!is_ok).then(|| (ErrorKind::HttpStatus, "not found".into())),
     }
 }
 

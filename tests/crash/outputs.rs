@@ -8,19 +8,20 @@ use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
 use fetchd::item::Record;
 use fetchd::output::{Compress, Fsync, SavedPosition};
-use fetchd::sink::{Body, Content, Jsonl, Next, Opened, Opening, SinkConfig, Style, Wanted};
+use fetchd::sink::{BodyFormat, Content, FileEnd, Jsonl, OpenedSink, Opening, SinkConfig, Style, Wanted};
 use fetchd::state::Checkpoint;
 use fetchd::units::Size;
 
 use super::ledger::OUTPUTS;
 use super::workload::Layout;
 
-pub struct Outputs(pub Vec<Opened>);
+pub struct Outputs(pub Vec<OpenedSink>);
 
 impl Outputs {
     pub fn open(disk: &Arc<dyn Disk>, layout: Layout, checkpoint: &Checkpoint) -> Result<Self, BoxError> {
         let mut outputs = Vec::new();
-        for (name, records, body) in [("all", Wanted::All, Body::Text), ("bad", Wanted::NotOk, Body::None)] {
+        for (name, records, body) in [("all", Wanted::All, BodyFormat::Text), ("bad", Wanted::NotOk, BodyFormat::None)]
+        {
             let (rotate_size, compress) = match (layout, name) {
                 (Layout::One, _) => (None, Compress::None),
                 (Layout::Numbered | Layout::Changing, _) => (Some(Size::mib(1)), Compress::None),
@@ -41,12 +42,12 @@ impl Outputs {
             };
             outputs.push(jsonl.open(opening)?);
         }
-        outputs.sort_by_key(Opened::rank);
+        outputs.sort_by_key(OpenedSink::rank);
         Ok(Self(outputs))
     }
 
     pub fn write(&mut self, batch: &[Box<Record>]) -> Result<(), BoxError> {
-        for (output, encoder) in self.0.iter_mut().filter_map(Opened::core) {
+        for (output, encoder) in self.0.iter_mut().filter_map(OpenedSink::core) {
             let mut text = Vec::new();
             for record in batch {
                 encoder.encode(record, &mut text)?;
@@ -65,11 +66,11 @@ impl Outputs {
         Ok(marks)
     }
 
-    pub fn switch(&mut self, next: Next) -> Result<(), BoxError> {
-        for (output, _) in self.0.iter_mut().filter_map(Opened::core) {
-            match next {
-                Next::File => output.rotate()?,
-                Next::End => output.finish()?,
+    pub fn end_file(&mut self, end: FileEnd) -> Result<(), BoxError> {
+        for (output, _) in self.0.iter_mut().filter_map(OpenedSink::core) {
+            match end {
+                FileEnd::Rotation => output.rotate()?,
+                FileEnd::Shutdown => output.finish()?,
             }
         }
         Ok(())

@@ -18,7 +18,7 @@ mod place;
 mod process;
 mod refused;
 mod renamed;
-#[path = "../outputs/scene.rs"]
+#[path = "../outputs/scenario.rs"]
 #[expect(dead_code, reason = "what is shared serves several test binaries")]
-mod scene;
+mod scenario;
 mod small_disk;

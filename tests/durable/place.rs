@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::common::fetchd::{Fetchd, Running, seq};
 use crate::common::origin::{Origin, Step, ok_with, send};
 use crate::process::until;
-use crate::scene::seqs;
+use crate::scenario::seqs;
 
 pub struct Place {
     dir: TempDir,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::common::PATIENCE;
 use crate::common::fetchd::{Fetchd, Running, seq};
 use crate::common::origin::{Origin, Step, ok_with, send};
-use crate::scene::{Scene, seqs};
+use crate::scenario::{Scenario, seqs};
 
 /// Waits until something is so.
 pub fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -20,9 +20,9 @@ pub fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// Records go to standard output, too, so that each can be waited for.
-fn start(scene: &Scene, sink: &str) -> Running {
+fn start(scenario: &Scenario, sink: &str) -> Running {
     let config = format!("[sink.seen.stdout]\n[sink.results.jsonl]\npath = 'results.jsonl'\n{sink}");
-    Fetchd::local().directory(scene.dir.path()).config(&config).start()
+    Fetchd::local().directory(scenario.dir.path()).config(&config).start()
 }
 
 fn one_by_one(fetchd: &mut Running, origin: &Origin, seqs: impl IntoIterator<Item = u64>) {
@@ -39,89 +39,89 @@ fn ends_well(fetchd: &mut Running) {
 }
 
 /// Every record in the files with numbers, in their order.
-fn numbered(scene: &Scene) -> Vec<u64> {
-    scene.names().iter().flat_map(|name| seqs(&scene.text(name))).collect()
+fn numbered(scenario: &Scenario) -> Vec<u64> {
+    scenario.names().iter().flat_map(|name| seqs(&scenario.text(name))).collect()
 }
 
 #[test]
 fn files_are_rotated_by_size_and_compressed_and_every_one_is_finished_at_the_end() {
     for (compress, end) in [("none", ".jsonl"), ("gzip", ".jsonl.gz"), ("zstd", ".jsonl.zst")] {
-        let (scene, origin) = (Scene::new(), Origin::start());
+        let (scenario, origin) = (Scenario::new(), Origin::start());
         let sink = format!("rotate_size = '1KiB'\ncompress = '{compress}'");
         for run in [1..=10, 11..=20] {
-            let mut fetchd = start(&scene, &sink);
+            let mut fetchd = start(&scenario, &sink);
             one_by_one(&mut fetchd, &origin, run);
             ends_well(&mut fetchd);
         }
-        let names = scene.names();
+        let names = scenario.names();
         assert!(names.len() > 3 && names.iter().all(|name| name.ends_with(end)), "{names:?}");
         assert_eq!(names[0], format!("results-000001{end}"));
-        assert_eq!(numbered(&scene), (1..=10).chain(1..=10).collect::<Vec<_>>());
+        assert_eq!(numbered(&scenario), (1..=10).chain(1..=10).collect::<Vec<_>>());
     }
 }
 
 #[test]
 fn a_file_with_records_is_finished_when_its_time_is_over() {
-    let (scene, origin) = (Scene::new(), Origin::start());
-    let mut fetchd = start(&scene, "rotate_every = '10ms'");
+    let (scenario, origin) = (Scenario::new(), Origin::start());
+    let mut fetchd = start(&scenario, "rotate_every = '10ms'");
     for n in 1..=2 {
         one_by_one(&mut fetchd, &origin, [n]);
-        let finished = scene.path(&format!("results-00000{n}.jsonl"));
+        let finished = scenario.path(&format!("results-00000{n}.jsonl"));
         until("the finished file", || finished.exists());
-        assert_eq!(seqs(&scene.text(&format!("results-00000{n}.jsonl"))), [n]);
+        assert_eq!(seqs(&scenario.text(&format!("results-00000{n}.jsonl"))), [n]);
     }
     ends_well(&mut fetchd);
-    assert_eq!(scene.names(), ["results-000001.jsonl", "results-000002.jsonl"]);
+    assert_eq!(scenario.names(), ["results-000001.jsonl", "results-000002.jsonl"]);
 }
 
 #[test]
 fn sigusr1_opens_an_output_anew_that_was_moved_away() {
-    let (scene, origin) = (Scene::new(), Origin::start());
-    let mut fetchd = start(&scene, "");
+    let (scenario, origin) = (Scenario::new(), Origin::start());
+    let mut fetchd = start(&scenario, "");
     one_by_one(&mut fetchd, &origin, 1..=2);
-    fs::rename(scene.path("results.jsonl"), scene.path("results.jsonl.1")).unwrap();
+    fs::rename(scenario.path("results.jsonl"), scenario.path("results.jsonl.1")).unwrap();
     one_by_one(&mut fetchd, &origin, [3]);
     fetchd.signal(Signal::SIGUSR1);
-    until("the new file", || scene.path("results.jsonl").exists());
+    until("the new file", || scenario.path("results.jsonl").exists());
     one_by_one(&mut fetchd, &origin, [4]);
     ends_well(&mut fetchd);
-    assert_eq!(seqs(&scene.text("results.jsonl.1")), [1, 2, 3]);
-    assert_eq!(seqs(&scene.text("results.jsonl")), [4]);
+    assert_eq!(seqs(&scenario.text("results.jsonl.1")), [1, 2, 3]);
+    assert_eq!(seqs(&scenario.text("results.jsonl")), [4]);
 }
 
 #[test]
 fn sigusr1_finishes_a_numbered_file() {
-    let (scene, origin) = (Scene::new(), Origin::start());
-    let mut fetchd = start(&scene, "compress = 'zstd'");
+    let (scenario, origin) = (Scenario::new(), Origin::start());
+    let mut fetchd = start(&scenario, "compress = 'zstd'");
     one_by_one(&mut fetchd, &origin, [1]);
     fetchd.signal(Signal::SIGUSR1);
-    until("the finished file", || scene.path("results-000001.jsonl.zst").exists());
+    until("the finished file", || scenario.path("results-000001.jsonl.zst").exists());
     one_by_one(&mut fetchd, &origin, [2]);
     ends_well(&mut fetchd);
-    assert_eq!(scene.names(), ["results-000001.jsonl.zst", "results-000002.jsonl.zst"]);
-    assert_eq!(numbered(&scene), [1, 2]);
+    assert_eq!(scenario.names(), ["results-000001.jsonl.zst", "results-000002.jsonl.zst"]);
+    assert_eq!(numbered(&scenario), [1, 2]);
 }
 
 #[test]
 fn a_second_process_on_a_rotated_output_exits_with_2_and_writes_nothing() {
-    let (scene, origin) = (Scene::new(), Origin::start());
-    let mut first = start(&scene, "rotate_size = '1MiB'");
+    let (scenario, origin) = (Scenario::new(), Origin::start());
+    let mut first = start(&scenario, "rotate_size = '1MiB'");
     one_by_one(&mut first, &origin, [1]);
-    let second = start(&scene, "rotate_size = '1MiB'").finish(origin.url("/ok/2"));
+    let second = start(&scenario, "rotate_size = '1MiB'").finish(origin.url("/ok/2"));
     assert_eq!(second.code, Some(2), "{}", second.stderr);
     assert!(second.stderr.contains("another process is writing"), "{}", second.stderr);
     ends_well(&mut first);
-    assert_eq!(numbered(&scene), [1]);
+    assert_eq!(numbered(&scenario), [1]);
 }
 
 #[test]
 fn a_fifo_cannot_be_rotated_or_compressed() {
-    let scene = Scene::new();
-    let refused = start(&scene, "").finish("");
+    let scenario = Scenario::new();
+    let refused = start(&scenario, "").finish("");
     assert_eq!(refused.code, Some(0), "{}", refused.stderr);
-    fs::remove_file(scene.path("results.jsonl")).unwrap();
-    nix::unistd::mkfifo(&scene.path("results.jsonl"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let refused = start(&scene, "compress = 'gzip'").finish("");
+    fs::remove_file(scenario.path("results.jsonl")).unwrap();
+    nix::unistd::mkfifo(&scenario.path("results.jsonl"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let refused = start(&scenario, "compress = 'gzip'").finish("");
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("cannot be rotated or compressed"), "{}", refused.stderr);
 }
@@ -129,14 +129,14 @@ fn a_fifo_cannot_be_rotated_or_compressed() {
 #[test]
 fn after_kill_9_each_line_has_one_record_in_every_output_that_wants_it() {
     for keys in ["", "rotate_size = '2KiB'", "compress = 'zstd'"] {
-        let (scene, origin) = (Scene::new(), Origin::start());
+        let (scenario, origin) = (Scenario::new(), Origin::start());
         let config = format!(
             "[source.urls.stdin]\ndurable = true\n[state]\ndata_dir = 'data'\n\
              [sink.failures.jsonl]\npath = 'out/failures.jsonl'\nrecords = 'not_ok'\nbody = 'none'\n{keys}\n\
              [sink.all.jsonl]\npath = 'out/all.jsonl'\n{keys}\n[sink.seen.stdout]\n"
         );
-        fs::create_dir(scene.path("out")).unwrap();
-        let start = || Fetchd::local().directory(scene.dir.path()).config(&config).start();
+        fs::create_dir(scenario.path("out")).unwrap();
+        let start = || Fetchd::local().directory(scenario.dir.path()).config(&config).start();
         // Half of the lines get no answer before the process is killed.
         let mut fetchd = start();
         for n in 1..=10 {
@@ -156,9 +156,9 @@ fn after_kill_9_each_line_has_one_record_in_every_output_that_wants_it() {
         let ended = start().finish("");
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let records = |stem: &str| {
-            let files = fs::read_dir(scene.path("out")).unwrap().map(|entry| entry.unwrap().path());
+            let files = fs::read_dir(scenario.path("out")).unwrap().map(|entry| entry.unwrap().path());
             let own = files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(stem));
-            let mut all: Vec<u64> = own.flat_map(|path| seqs(&crate::scene::text(&path))).collect();
+            let mut all: Vec<u64> = own.flat_map(|path| seqs(&crate::scenario::text(&path))).collect();
             all.sort_unstable();
             all
         };
@@ -175,20 +175,20 @@ fn after_kill_9_each_line_has_one_record_in_every_output_that_wants_it() {
 
 #[test]
 fn a_record_that_was_torn_is_written_again_as_a_whole() {
-    let (scene, origin) = (Scene::new(), Origin::start());
+    let (scenario, origin) = (Scenario::new(), Origin::start());
     let config =
         "[source.urls.stdin]\ndurable = true\n[state]\ndata_dir = 'data'\n[sink.all.jsonl]\npath = 'all.jsonl'\n";
-    let start = || Fetchd::local().directory(scene.dir.path()).config(config).start();
+    let start = || Fetchd::local().directory(scenario.dir.path()).config(config).start();
     let mut fetchd = start();
     fetchd.line(&origin.play("/hang-first", [Step::Stall]));
     origin.wait_for_requests(1);
     fetchd.signal(Signal::SIGKILL);
     fetchd.wait();
     // As if the process had been killed in the middle of the record.
-    fs::write(scene.path("all.jsonl"), "{\"seq\":1,\"source\":\"urls\",\"inp").unwrap();
+    fs::write(scenario.path("all.jsonl"), "{\"seq\":1,\"source\":\"urls\",\"inp").unwrap();
     origin.play("/hang-first", [send(ok_with("", b"now"))]);
     let ended = start().finish("");
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("was cut off"), "{}", ended.stderr);
-    assert_eq!(seqs(&scene.text("all.jsonl")), [1]);
+    assert_eq!(seqs(&scenario.text("all.jsonl")), [1]);
 }

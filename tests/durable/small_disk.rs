@@ -17,10 +17,10 @@ pub struct SmallDisk {
     mounted: TempDir,
 }
 
-/// Plays the scene of the test with this name with a disk of its own. Only where the kernel allows no namespaces it is
+/// Plays the scenario of the test with this name with a disk of its own. Only where the kernel allows no namespaces it is
 /// left out, and that is said.
-pub fn with_a_small_disk(test: &str, scene: impl FnOnce(&SmallDisk)) {
-    namespace::with(Own::Mounts, test, || scene(&SmallDisk::mount()));
+pub fn with_a_small_disk(test: &str, scenario: impl FnOnce(&SmallDisk)) {
+    namespace::with(Own::Mounts, test, || scenario(&SmallDisk::mount()));
 }
 
 fn mount(args: &[&str], at: &Path) {

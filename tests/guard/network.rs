@@ -22,12 +22,12 @@ pub struct Network {
     canaries: Vec<Canary>,
 }
 
-/// Plays the scene of the test with this name in a network of its own, and asserts that no forbidden address was called.
+/// Plays the scenario of the test with this name in a network of its own, and asserts that no forbidden address was called.
 /// Only where the kernel allows no namespaces it is left out, and that is said.
-pub fn in_its_own_network(test: &str, script: Script, scene: impl FnOnce(&Network)) {
+pub fn in_its_own_network(test: &str, script: Script, scenario: impl FnOnce(&Network)) {
     namespace::with(Own::Network, test, || {
         let network = Network::build(script);
-        scene(&network);
+        scenario(&network);
         network.canaries.iter().for_each(Canary::assert_was_not_called);
     });
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use fetchd::diagnostics::Section;
 use fetchd::error::{AtPath, BoxError};
 use fetchd::item::{BodyNeed, Needs, Record};
-use fetchd::sink::{Content, Opened, Opening, Sink, SinkConfig, Target};
+use fetchd::sink::{Content, OpenedSink, Opening, Sink, SinkConfig, Target};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
@@ -31,9 +31,9 @@ impl SinkConfig for Tab {
         Needs { body: BodyNeed::Decoded, ..Needs::default() }
     }
 
-    fn open(&self, _opening: Opening) -> Result<Opened, BoxError> {
+    fn open(&self, _opening: Opening) -> Result<OpenedSink, BoxError> {
         let file = File::create(&self.path).map_err(|error| AtPath::new(&self.path, error))?;
-        Ok(Opened::stream(Box::new(Rows(file))))
+        Ok(OpenedSink::stream(Box::new(Rows(file))))
     }
 }
 

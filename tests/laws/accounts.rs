@@ -15,7 +15,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn every_accepted_line_has_exactly_one_record(scenario in any::interrupted_scene()) {
+    fn every_accepted_line_has_exactly_one_record(scenario in any::interrupted_scenario()) {
         let report = on_paused_time(scenario.execute());
         let sinks = scenario.sinks.len();
         each_line_is_written_at_most_once_to_each_sink(&report, sinks);
@@ -27,7 +27,7 @@ proptest! {
     }
 
     #[test]
-    fn ordered_records_come_as_their_lines_were_accepted(mut scenario in any::interrupted_scene()) {
+    fn ordered_records_come_as_their_lines_were_accepted(mut scenario in any::interrupted_scenario()) {
         scenario.settings.order = Order::Input;
         let report = on_paused_time(scenario.execute());
         let places: BTreeMap<_, _> = report.yielded().into_iter().zip(0..).collect();
@@ -38,7 +38,7 @@ proptest! {
     }
 
     #[test]
-    fn no_line_is_settled_before_every_sink_has_taken_its_record(mut scenario in any::interrupted_scene()) {
+    fn no_line_is_settled_before_every_sink_has_taken_its_record(mut scenario in any::interrupted_scenario()) {
         for script in &mut scenario.sources {
             script.settling = Settling::Records;
         }
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_settled_when_a_run_ends_well_is_committed(mut scenario in any::interrupted_scene()) {
+    fn what_is_settled_when_a_run_ends_well_is_committed(mut scenario in any::interrupted_scenario()) {
         for script in &mut scenario.sources {
             script.settling = Settling::Records;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Kind, Sent};
+use fetchd::item::{ErrorKind, Sent};
 use fetchd::pipeline::{FailFast, Order, Settings};
 use fetchd::schedule::{self, HostLimits, ReleaseScope};
 use fetchd::units::Concurrency;
@@ -27,12 +27,12 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
 }
 
 /// Any scenario that ends with its input: no line is given up.
-pub fn scene_without_fail_fast() -> impl Strategy<Value = Scenario> {
+pub fn scenario_without_fail_fast() -> impl Strategy<Value = Scenario> {
     scenario().prop_map(|scenario| scenario.settings(|settings| settings.fail_fast = FailFast::No))
 }
 
 /// Any scenario, with up to two signals at any time.
-pub fn interrupted_scene() -> impl Strategy<Value = Scenario> {
+pub fn interrupted_scenario() -> impl Strategy<Value = Scenario> {
     (scenario(), prop::collection::vec(up_to(secs(20)), 0..3)).prop_map(|(scenario, mut at)| {
         at.sort();
         scenario.interrupts(at)
@@ -40,16 +40,18 @@ pub fn interrupted_scene() -> impl Strategy<Value = Scenario> {
 }
 
 /// Any scenario with signals, in the order of completion, in which lines are released now and then.
-pub fn scene_with_releases() -> impl Strategy<Value = Scenario> {
+pub fn scenario_with_releases() -> impl Strategy<Value = Scenario> {
     let scope = (0usize..3, prop_oneof![Just(None), (0usize..9).prop_map(Some)]);
     let scope = scope.prop_map(|(source, lines)| match lines {
         None => ReleaseScope::All { source },
         Some(lines) => ReleaseScope::Newest { source, lines },
     });
-    (interrupted_scene(), prop::collection::vec((up_to(secs(5)), scope), 1..5)).prop_map(|(scenario, mut releases)| {
-        releases.sort_by_key(|(at, _)| *at);
-        scenario.settings(|settings| settings.order = Order::Completion).releases(releases)
-    })
+    (interrupted_scenario(), prop::collection::vec((up_to(secs(5)), scope), 1..5)).prop_map(
+        |(scenario, mut releases)| {
+            releases.sort_by_key(|(at, _)| *at);
+            scenario.settings(|settings| settings.order = Order::Completion).releases(releases)
+        },
+    )
 }
 
 pub fn script() -> impl Strategy<Value = SourceScript> {
@@ -94,9 +96,9 @@ fn reply() -> impl Strategy<Value = Reply> {
         12 => body.prop_map(|body| Reply::Response { status: 200, body }),
         2 => prop::sample::select(vec![404, 500, 503]).prop_map(|status| Reply::Response { status, body: 70_000 }),
         2 => (0..HOSTS).prop_map(Reply::RedirectTo),
-        1 => Just(Reply::Fail(Kind::ConnectRefused, Sent::Nothing)),
-        1 => Just(Reply::Fail(Kind::Reset, Sent::Something)),
-        1 => Just(Reply::Fail(Kind::ForbiddenAddress, Sent::Refused)),
+        1 => Just(Reply::Fail(ErrorKind::ConnectRefused, Sent::Nothing)),
+        1 => Just(Reply::Fail(ErrorKind::Reset, Sent::Something)),
+        1 => Just(Reply::Fail(ErrorKind::ForbiddenAddress, Sent::Refused)),
         1 => Just(Reply::Panic),
         1 => Just(Reply::Hang),
     ]

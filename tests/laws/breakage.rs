@@ -1,7 +1,7 @@
 //! What breaks: one attempt is a record, a stage is the end of the run.
 
 use fetchd::error::Error;
-use fetchd::item::{Kind, Outcome, Sent};
+use fetchd::item::{ErrorKind, Outcome, Sent};
 
 use crate::log::Event;
 use crate::scenario::{Report, Scenario, on_paused_time};
@@ -25,7 +25,7 @@ fn a_panic_in_an_attempt_is_a_record_and_the_others_go_on() {
     assert!(report.end.is_ok());
     assert_eq!(report.records().len(), 40);
     for entry in report.records() {
-        let want = if entry.id.seq % 4 == 1 { (Outcome::Failed, Some(Kind::Panic)) } else { (Outcome::Ok, None) };
+        let want = if entry.id.seq % 4 == 1 { (Outcome::Failed, Some(ErrorKind::Panic)) } else { (Outcome::Ok, None) };
         assert_eq!((entry.outcome, entry.kind), want, "{entry:?}");
     }
 }
@@ -103,7 +103,7 @@ fn an_attempt_that_hangs_is_cut_at_the_time_limit_and_tried_again() {
     let scenario = Scenario::of([SourceScript::of([hang().get()])]);
     let report = exchange(&scenario);
     let entry = report.only_record();
-    assert_eq!((entry.outcome, entry.kind, entry.attempts), (Outcome::Failed, Some(Kind::Timeout), 3));
+    assert_eq!((entry.outcome, entry.kind, entry.attempts), (Outcome::Failed, Some(ErrorKind::Timeout), 3));
     // Three attempts of five seconds, and two waits of at most half a second and one.
     assert!(report.took >= secs(15) && report.took <= ms(16_600), "it took {:?}", report.took);
 }
@@ -112,14 +112,14 @@ fn an_attempt_that_hangs_is_cut_at_the_time_limit_and_tried_again() {
 fn a_post_that_hangs_is_cut_at_the_time_limit_and_not_tried_again() {
     let report = exchange(&Scenario::of([SourceScript::of([hang().post()])]));
     let entry = report.only_record();
-    assert_eq!((entry.outcome, entry.kind, entry.attempts), (Outcome::Failed, Some(Kind::Timeout), 1));
+    assert_eq!((entry.outcome, entry.kind, entry.attempts), (Outcome::Failed, Some(ErrorKind::Timeout), 1));
     assert_eq!(report.took, secs(5));
     assert_eq!(report.times_asked(&entry.id), 1);
 }
 
 #[test]
 fn a_post_of_which_nothing_was_sent_is_tried_again() {
-    let refused = Reply::Fail(Kind::ConnectRefused, Sent::Nothing).after(ms(1));
+    let refused = Reply::Fail(ErrorKind::ConnectRefused, Sent::Nothing).after(ms(1));
     let then_ok = Reply::Response { status: 200, body: 0 }.after(ms(1));
     let entry = exchange(&Scenario::of([SourceScript::of([Exchange::new([refused, then_ok]).post()])])).only_record();
     assert_eq!((entry.outcome, entry.attempts), (Outcome::Ok, 2));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetchd::item::{Body, Identity, Kind, Outcome, Record, Reservation};
+use fetchd::item::{Body, ErrorKind, Identity, Outcome, Record, Reservation};
 use tokio::time::Instant;
 
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub enum Event {
 pub struct Entry {
     pub id: Identity,
     pub outcome: Outcome,
-    pub kind: Option<Kind>,
+    pub kind: Option<ErrorKind>,
     pub attempts: u32,
     pub hops: usize,
 }

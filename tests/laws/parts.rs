@@ -274,9 +274,9 @@ impl Sink for FakeSink {
         self.log.note(Event::RotationRequested { sink: self.number });
     }
 
-    fn switch(&mut self, next: sink::Next) -> BoxFuture<'_, Result<(), BoxError>> {
+    fn end_file(&mut self, end: sink::FileEnd) -> BoxFuture<'_, Result<(), BoxError>> {
         self.log.note(Event::Switched);
-        if next == sink::Next::File {
+        if end == sink::FileEnd::Rotation {
             self.behaviour = SinkBehaviour::Prompt;
         }
         ready(Ok(())).boxed()

@@ -16,7 +16,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn every_accepted_line_is_recorded_or_released_or_left_to_its_source(scenario in any::scene_with_releases()) {
+    fn every_accepted_line_is_recorded_or_released_or_left_to_its_source(scenario in any::scenario_with_releases()) {
         let report = on_paused_time(scenario.execute());
         let (recorded, released) = (recorded(&report), released(&report));
         assert!(recorded.is_disjoint(&released), "{:?}", recorded.intersection(&released).collect::<Vec<_>>());
@@ -35,7 +35,7 @@ proptest! {
     }
 
     #[test]
-    fn a_released_line_is_not_settled(scenario in any::scene_with_releases()) {
+    fn a_released_line_is_not_settled(scenario in any::scenario_with_releases()) {
         let report = on_paused_time(scenario.execute());
         let settled: BTreeSet<_> = report.settled().into_iter().collect();
         assert!(settled.is_disjoint(&released(&report)));

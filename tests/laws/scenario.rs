@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fetchd::error::Error;
-use fetchd::item::{Identity, Kind, Outcome};
+use fetchd::item::{ErrorKind, Identity, Outcome};
 use fetchd::pipeline::{Control, End, FailFast, Order, Parts, Settings, Status, run};
 use fetchd::schedule::{self, ReleaseScope};
 use fetchd::sink::Sink;
@@ -225,7 +225,7 @@ impl Report {
         records[0].clone()
     }
 
-    pub fn outcomes(&self) -> BTreeMap<Identity, (Outcome, Option<Kind>, u32)> {
+    pub fn outcomes(&self) -> BTreeMap<Identity, (Outcome, Option<ErrorKind>, u32)> {
         let records = self.records().into_iter();
         records.map(|entry| (entry.id, (entry.outcome, entry.kind, entry.attempts))).collect()
     }

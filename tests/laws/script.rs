@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Kind, Sent};
+use fetchd::item::{ErrorKind, Sent};
 
 /// A source: what it says, how it ends, and whether it wants to know what is done.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub enum Reply {
     /// 429 with Retry-After.
     AskForRest(Duration),
     RedirectTo(u8),
-    Fail(Kind, Sent),
+    Fail(ErrorKind, Sent),
     Panic,
     Hang,
 }

@@ -1,7 +1,7 @@
 //! Signals, the grace period, and `--fail-fast`.
 
 use fetchd::error::Error;
-use fetchd::item::{Kind, Outcome};
+use fetchd::item::{ErrorKind, Outcome};
 use fetchd::pipeline::{End, FailFast};
 use fetchd::units::Concurrency;
 use proptest::prelude::*;
@@ -70,7 +70,8 @@ fn lines_that_are_not_finished_within_the_grace_are_canceled() {
     assert_eq!(report.end.as_ref().ok(), Some(&End::GaveUp));
     assert_eq!(report.records().len(), report.accepted_count());
     for entry in report.records() {
-        let want = if entry.id.seq % 2 == 1 { (Outcome::Ok, None) } else { (Outcome::Canceled, Some(Kind::Canceled)) };
+        let want =
+            if entry.id.seq % 2 == 1 { (Outcome::Ok, None) } else { (Outcome::Canceled, Some(ErrorKind::Canceled)) };
         assert_eq!((entry.outcome, entry.kind), want, "{entry:?}");
     }
     assert!(report.took >= secs(31) && report.took < secs(32), "it took {:?}", report.took);

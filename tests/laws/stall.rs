@@ -14,7 +14,7 @@ proptest! {
 
     #[test]
     fn a_stalled_sink_changes_no_outcome(
-        scenario in any::scene_without_fail_fast(), after in 0usize..20, time in any::up_to(secs(300))
+        scenario in any::scenario_without_fail_fast(), after in 0usize..20, time in any::up_to(secs(300))
     ) {
         // Whether a circuit opens depends on what else is on the wire at that moment.
         let scenario = scenario.settings(|settings| settings.schedule.health.failures = 0);

@@ -14,7 +14,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn there_are_never_more_unwritten_lines_than_the_window_holds(scenario in any::scene_without_fail_fast()) {
+    fn there_are_never_more_unwritten_lines_than_the_window_holds(scenario in any::scenario_without_fail_fast()) {
         let report = on_paused_time(scenario.execute());
         let most = most_unwritten(&report, scenario.sinks.len());
         assert!(most.lines <= scenario.settings.window, "{most:?} in a window of {}", scenario.settings.window);

@@ -46,8 +46,8 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
             "state::HostStateStore",
             "fetch::Fetch",
             "sink::Sink",
-            "sink::Next",
-            "sink::Body",
+            "sink::FileEnd",
+            "sink::BodyFormat",
         ],
     ),
     (

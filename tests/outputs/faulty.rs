@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use fetchd::output::{Compress, SavedPosition};
 
-use crate::scene::{Scene, append, flush, record, seqs};
+use crate::scenario::{Scenario, append, flush, record, seqs};
 use crate::tampered::{Tamper, Tampered};
 
 /// What the next attempts to append do; when none is left, they work.
@@ -34,16 +34,16 @@ impl Tamper for Plan {
     }
 }
 
-fn with_faults() -> (Scene, Arc<Plan>) {
+fn with_faults() -> (Scenario, Arc<Plan>) {
     let plan = Arc::<Plan>::default();
-    (Scene::on(Arc::new(Tampered(Arc::clone(&plan)))), plan)
+    (Scenario::on(Arc::new(Tampered(Arc::clone(&plan)))), plan)
 }
 
 #[test]
 fn a_full_disk_is_waited_for_and_nothing_is_lost_or_there_twice() {
     for (compress, name) in [(Compress::None, "out"), (Compress::Zstd, "out-000001.zst.part")] {
-        let (scene, plan) = with_faults();
-        let mut opened = scene.open(&scene.sink("out", |jsonl| jsonl.compress = compress), SavedPosition::New);
+        let (scenario, plan) = with_faults();
+        let mut opened = scenario.open(&scenario.sink("out", |jsonl| jsonl.compress = compress), SavedPosition::New);
         append(&mut opened, &record(1));
         flush(&mut opened);
         for (written, kind) in [(0, io::ErrorKind::StorageFull), (9, io::ErrorKind::QuotaExceeded)] {
@@ -52,17 +52,17 @@ fn a_full_disk_is_waited_for_and_nothing_is_lost_or_there_twice() {
         append(&mut opened, &(record(2) + &record(3)));
         flush(&mut opened);
         assert!(plan.0.lock().unwrap().is_empty());
-        assert_eq!(seqs(&scene.text(name)), [1, 2, 3]);
+        assert_eq!(seqs(&scenario.text(name)), [1, 2, 3]);
     }
 }
 
 #[test]
 fn a_broken_disk_is_an_error_at_once_and_the_torn_record_is_cut_back() {
-    let (scene, plan) = with_faults();
-    let mut opened = scene.open(&scene.sink("out", |_| {}), SavedPosition::New);
+    let (scenario, plan) = with_faults();
+    let mut opened = scenario.open(&scenario.sink("out", |_| {}), SavedPosition::New);
     append(&mut opened, &record(1));
     plan.0.lock().unwrap().push(Fault { written: 9, kind: io::ErrorKind::Other });
     let error = opened.core().unwrap().0.append(record(2).as_bytes()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Other);
-    assert_eq!(scene.text("out"), record(1));
+    assert_eq!(scenario.text("out"), record(1));
 }

@@ -8,7 +8,7 @@ mod agreement;
 mod faulty;
 mod files;
 mod recovery;
-mod scene;
+mod scenario;
 mod taken_back;
 #[path = "../common/tampered.rs"]
 mod tampered;

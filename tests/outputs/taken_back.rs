@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fetchd::output::{Compress, Fsync, SavedPosition};
-use fetchd::sink::Body;
+use fetchd::sink::BodyFormat;
 
-use crate::scene::{Scene, append, bare, flush, recover};
+use crate::scenario::{Scenario, append, bare, flush, recover};
 use crate::tampered::{Tamper, Tampered};
 
 /// What is copied at once, and read ahead.
@@ -46,14 +46,14 @@ fn foreign(seq: u64, random: &mut fastrand::Rng) -> String {
 fn take_back(compress: Compress, file: &str) -> (usize, u64) {
     const RECORDS: u64 = 20_000;
     let held = Arc::<Held>::default();
-    let scene = Scene::on(Arc::new(Tampered(Arc::clone(&held))));
-    let all = scene.sink("all.jsonl", |jsonl| jsonl.fsync = Fsync::Never);
-    let bodiless = scene.sink("bare.jsonl", |jsonl| {
-        jsonl.body = Some(Body::None);
+    let scenario = Scenario::on(Arc::new(Tampered(Arc::clone(&held))));
+    let all = scenario.sink("all.jsonl", |jsonl| jsonl.fsync = Fsync::Never);
+    let bodiless = scenario.sink("bare.jsonl", |jsonl| {
+        jsonl.body = Some(BodyFormat::None);
         jsonl.compress = compress;
         jsonl.fsync = Fsync::Never;
     });
-    let mut opened = [scene.open(&all, SavedPosition::New), scene.open(&bodiless, SavedPosition::New)];
+    let mut opened = [scenario.open(&all, SavedPosition::New), scenario.open(&bodiless, SavedPosition::New)];
     let positions = opened.each_mut().map(flush);
     let (mut kept, mut random) = (String::new(), fastrand::Rng::with_seed(1));
     for seq in 1..=RECORDS {
@@ -67,12 +67,12 @@ fn take_back(compress: Compress, file: &str) -> (usize, u64) {
     let length = flush(&mut opened[1]).length;
     drop(opened);
     let [of_all, of_bodiless] = positions.map(|position| SavedPosition::Until(vec![position]));
-    let mut opened = [scene.open(&all, of_all), scene.open(&bodiless, of_bodiless)];
+    let mut opened = [scenario.open(&all, of_all), scenario.open(&bodiless, of_bodiless)];
     held.now.store(0, Ordering::Relaxed);
     held.most.store(0, Ordering::Relaxed);
     assert_eq!(recover(&mut opened), [0; 0]);
-    assert!(scene.text(file) == kept, "{compress:?}");
-    assert_eq!(fs::read_dir(scene.dir.path()).unwrap().count(), 2);
+    assert!(scenario.text(file) == kept, "{compress:?}");
+    assert_eq!(fs::read_dir(scenario.dir.path()).unwrap().count(), 2);
     (held.most.load(Ordering::Relaxed), length)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fetchd::item::{Kind, Outcome};
+use fetchd::item::{ErrorKind, Outcome};
 use fetchd::schedule::{Core, Settings, StallReason};
 use proptest::prelude::*;
 
@@ -74,8 +74,9 @@ proptest! {
 }
 
 /// A redirect that was followed is no response any more, even if its line ends at once where it leads.
-fn shown(reply: &Reply, kind: Option<Kind>) -> Option<u16> {
-    let ended_elsewhere = matches!(kind, Some(Kind::RetryAfterTooLong | Kind::CircuitOpen | Kind::Canceled));
+fn shown(reply: &Reply, kind: Option<ErrorKind>) -> Option<u16> {
+    let ended_elsewhere =
+        matches!(kind, Some(ErrorKind::RetryAfterTooLong | ErrorKind::CircuitOpen | ErrorKind::Canceled));
     reply.status().filter(|_| !(ended_elsewhere && matches!(reply, Reply::Redirect { .. })))
 }
 
@@ -108,7 +109,7 @@ fn a_line_answered_after_its_host_closed_settles_with_that_answer_and_an_unsent_
     core.complete(first, answered_later(503, ms(3_600_000)), ms(10), ms(10));
     core.complete(second, answered(500), ms(20), ms(20));
     let ends = std::iter::from_fn(|| core.take_settled()).map(|done| {
-        assert_eq!(done.record.kind(), Some(Kind::RetryAfterTooLong));
+        assert_eq!(done.record.kind(), Some(ErrorKind::RetryAfterTooLong));
         let status = done.record.response.map(|response| response.status.as_u16());
         (done.ticket.ordinal, done.record.outcome, status)
     });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::Kind;
+use fetchd::item::ErrorKind;
 use fetchd::schedule::{HealthConfig, HealthPolicy, RetryBudgetPolicy, RetryPolicy, SLACK, Settings};
 
 use crate::items::{limits, ms};
@@ -43,7 +43,7 @@ fn a_dead_host_with_many_lines_is_asked_little_and_costs_others_nothing() {
     let (good, dead) = (&simulation.seen[0], &simulation.seen[1]);
     assert_eq!(good.ok, 2000);
     assert!(good.last <= alone.seen[0].last.mul_f64(1.05), "{:?} and alone {:?}", good.last, alone.seen[0].last);
-    assert_eq!(dead.of_kind(Kind::CircuitOpen), 1000, "{:?}", dead.kinds);
+    assert_eq!(dead.of_kind(ErrorKind::CircuitOpen), 1000, "{:?}", dead.kinds);
     assert!(dead.requests < 40, "{} requests", dead.requests);
     assert!((secs(60)..secs(61)).contains(&dead.last), "{:?}", dead.last);
 }
@@ -78,7 +78,12 @@ fn after_giving_up_lines_fail_at_once_and_probing_goes_on_until_the_host_is_back
     for second in 64..84 {
         push(&mut simulation, 0, 1);
         simulation.play_until(secs(second));
-        assert_eq!(simulation.seen[0].of_kind(Kind::CircuitOpen), 1, "second {second}: {:?}", simulation.seen[0].kinds);
+        assert_eq!(
+            simulation.seen[0].of_kind(ErrorKind::CircuitOpen),
+            1,
+            "second {second}: {:?}",
+            simulation.seen[0].kinds
+        );
     }
     simulation.change(0, GOOD);
     for second in 84..90 {
@@ -96,8 +101,8 @@ fn without_retries_the_probes_fail_with_their_own_error() {
     push(&mut simulation, 0, 100);
     simulation.play_until(secs(3600));
     let seen = &simulation.seen[0];
-    assert_eq!(seen.of_kind(Kind::ConnectTimeout), seen.requests);
-    assert_eq!(seen.of_kind(Kind::CircuitOpen), 100 - seen.requests);
+    assert_eq!(seen.of_kind(ErrorKind::ConnectTimeout), seen.requests);
+    assert_eq!(seen.of_kind(ErrorKind::CircuitOpen), 100 - seen.requests);
     assert!(seen.requests < 25, "{}", seen.requests);
 }
 
@@ -107,7 +112,7 @@ fn switched_off_every_line_makes_all_its_attempts() {
     let mut simulation = simulation(Settings { health, ..settings(2) }, &[DEAD]);
     push(&mut simulation, 0, 20);
     simulation.play_until(secs(3600));
-    assert_eq!((simulation.seen[0].requests, simulation.seen[0].of_kind(Kind::ConnectTimeout)), (60, 20));
+    assert_eq!((simulation.seen[0].requests, simulation.seen[0].of_kind(ErrorKind::ConnectTimeout)), (60, 20));
 }
 
 #[test]
@@ -116,7 +121,7 @@ fn a_silent_host_is_a_dead_host() {
     push(&mut simulation, 0, 1000);
     simulation.play_until(secs(3600));
     let seen = &simulation.seen[0];
-    assert!(seen.requests < 30 && seen.of_kind(Kind::CircuitOpen) == 1000, "{} {:?}", seen.requests, seen.kinds);
+    assert!(seen.requests < 30 && seen.of_kind(ErrorKind::CircuitOpen) == 1000, "{} {:?}", seen.requests, seen.kinds);
 }
 
 #[test]
@@ -126,7 +131,7 @@ fn retries_of_a_host_that_fails_are_a_tenth_of_its_requests_on_top_of_the_floor(
     push(&mut simulation, 0, LINES);
     simulation.play_until(secs(3600));
     let seen = &simulation.seen[0];
-    assert_eq!(seen.of_kind(Kind::HttpStatus), LINES);
+    assert_eq!(seen.of_kind(ErrorKind::HttpStatus), LINES);
     // The floor is ten a second, and windows last ten.
     let floor = 10 * (seen.last.as_secs() as usize + 10);
     assert!(seen.requests <= LINES + LINES / 10 + floor, "{} requests in {:?}", seen.requests, seen.last);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Kind, Sent};
+use fetchd::item::{ErrorKind, Sent};
 use fetchd::schedule::{Core, HealthConfig, HealthPolicy, HostState, Settings};
 use proptest::prelude::*;
 
@@ -82,7 +82,7 @@ fn a_host_that_asked_for_too_much_rest_stays_closed() {
     assert_eq!((known[0].paused, known[0].closed), (Duration::ZERO, secs(990)));
     let mut simulation = after_restart(known, Settings::default(), GOOD);
     simulation.play_until(secs(100));
-    assert_eq!(simulation.seen[0].of_kind(Kind::RetryAfterTooLong), 20);
+    assert_eq!(simulation.seen[0].of_kind(ErrorKind::RetryAfterTooLong), 20);
     assert_eq!((simulation.seen[0].requests, simulation.seen[1].ok), (0, 20));
     simulation.play_until(secs(991));
     simulation.push(0);
@@ -105,7 +105,7 @@ fn lines_wait_for_an_open_circuit_for_what_was_left_of_their_time() {
     let mut simulation = after_restart(dead_for(secs(21)), Settings::default(), DEAD);
     simulation.play_until(secs(3600));
     let seen = &simulation.seen[0];
-    assert_eq!(seen.of_kind(Kind::CircuitOpen), 20, "{:?}", seen.kinds);
+    assert_eq!(seen.of_kind(ErrorKind::CircuitOpen), 20, "{:?}", seen.kinds);
     assert!((secs(39)..secs(41)).contains(&seen.last), "{:?}", seen.last);
     assert!((7..=9).contains(&seen.requests), "{} requests", seen.requests);
 }
@@ -145,7 +145,7 @@ fn only_what_changed_is_news() {
     for ordinal in 10..15 {
         core.push(get(ordinal, url_of(0, 0).as_str()), secs(10));
         let job = core.take(secs(10)).expect("it may start");
-        core.complete(job, failed(Kind::ConnectRefused, Sent::Nothing), ms(1), secs(10));
+        core.complete(job, failed(ErrorKind::ConnectRefused, Sent::Nothing), ms(1), secs(10));
     }
     assert!(core.has_host_state_changes(), "its circuit is open");
 }
@@ -158,7 +158,7 @@ fn of_very_many_hosts_in_trouble_those_are_told_of_first_that_asked_for_rest() {
     for host in 10..6000 {
         core.push(get(host as u64, url_of(host, 0).as_str()), Duration::ZERO);
         let job = core.take(Duration::ZERO).expect("it may start");
-        core.complete(job, failed(Kind::ConnectRefused, Sent::Nothing), ms(1), Duration::ZERO);
+        core.complete(job, failed(ErrorKind::ConnectRefused, Sent::Nothing), ms(1), Duration::ZERO);
     }
     let told = core.host_states(ms(500));
     assert_eq!((told.len(), told.iter().filter(|known| known.paused == ms(500)).count()), (4096, 10));
@@ -172,7 +172,7 @@ fn hosts_whose_trouble_is_over_take_no_place_of_others() {
     for ordinal in 0..50 {
         core.push(get(ordinal, url_of(5000 + ordinal as usize % 10, 0).as_str()), Duration::ZERO);
         let job = core.take(Duration::ZERO).expect("it may start");
-        core.complete(job, failed(Kind::ConnectRefused, Sent::Nothing), ms(1), Duration::ZERO);
+        core.complete(job, failed(ErrorKind::ConnectRefused, Sent::Nothing), ms(1), Duration::ZERO);
     }
     let told = core.host_states(secs(2));
     assert_eq!((told.len(), told.iter().all(|known| known.unreachable.is_some())), (10, true));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fetchd::item::{
-    Attempt, Body, Echo, Failure, Identity, Kind, Line, Request, Response, RetryAfter, Sent, Text, Ticket, Window,
+    Attempt, Body, Echo, ErrorKind, Failure, Identity, Line, Request, Response, RetryAfter, Sent, Text, Ticket, Window,
 };
 use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits, Job};
 use fetchd::units::Concurrency;
@@ -92,7 +92,7 @@ pub fn redirected(status: u16, location: &str) -> Attempt {
     Attempt::Response(Box::new(Response { location: Some(location.into()), ..response(status) }))
 }
 
-pub fn failed(kind: Kind, sent: Sent) -> Attempt {
+pub fn failed(kind: ErrorKind, sent: Sent) -> Attempt {
     Attempt::Failed(Failure { kind, message: format!("scripted {}", kind.name()), sent })
 }
 

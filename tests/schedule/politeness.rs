@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Kind, Outcome};
+use fetchd::item::{ErrorKind, Outcome};
 use fetchd::schedule::SLACK;
 use proptest::prelude::*;
 
@@ -118,7 +118,7 @@ fn assert_spaced(starts: &[Duration], every: Duration) -> Result<(), TestCaseErr
 }
 
 fn assert_settled_for_a_reason(settled: &Settled, closed: bool) -> Result<(), TestCaseError> {
-    if settled.kind != Some(Kind::RetryAfterTooLong) {
+    if settled.kind != Some(ErrorKind::RetryAfterTooLong) {
         return Ok(());
     }
     prop_assert!(closed, "its host is open: {settled:?}");

@@ -1,6 +1,6 @@
 //! What travels to where a redirect leads, and which redirects are not followed.
 
-use fetchd::item::{CredentialScope, Done, Extra, Kind, Outcome, Request};
+use fetchd::item::{CredentialScope, Done, ErrorKind, Extra, Outcome, Request};
 use fetchd::schedule::{Core, Job, Settings};
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -123,14 +123,14 @@ fn redirects_that_must_not_be_followed_have_failed() {
     let too_many: Vec<String> = (0..11).map(|n| format!("/{n}")).collect();
     let too_many: Vec<(u16, &str)> = too_many.iter().map(|path| (302, path.as_str())).collect();
     type Redirects<'a> = &'a [(u16, &'a str)];
-    let cases: [(&str, Redirects<'_>, Kind); 7] = [
-        ("https://a.test/", &[(302, "http://a.test/")], Kind::RedirectDowngrade),
-        ("http://a.test/", &[(302, "/")], Kind::RedirectLoop),
-        ("http://a.test/", &[(302, "/#fragment")], Kind::RedirectLoop),
-        ("http://a.test/", &[(302, "http://b.test/"), (302, "/c"), (302, "http://a.test/")], Kind::RedirectLoop),
-        ("http://a.test/", &[(302, "ftp://a.test/")], Kind::SchemeNotAllowed),
-        ("http://a.test/", &[(302, "http://u:p@a.test/")], Kind::CredentialsInUrl),
-        ("http://a.test/", &too_many, Kind::TooManyRedirects),
+    let cases: [(&str, Redirects<'_>, ErrorKind); 7] = [
+        ("https://a.test/", &[(302, "http://a.test/")], ErrorKind::RedirectDowngrade),
+        ("http://a.test/", &[(302, "/")], ErrorKind::RedirectLoop),
+        ("http://a.test/", &[(302, "/#fragment")], ErrorKind::RedirectLoop),
+        ("http://a.test/", &[(302, "http://b.test/"), (302, "/c"), (302, "http://a.test/")], ErrorKind::RedirectLoop),
+        ("http://a.test/", &[(302, "ftp://a.test/")], ErrorKind::SchemeNotAllowed),
+        ("http://a.test/", &[(302, "http://u:p@a.test/")], ErrorKind::CredentialsInUrl),
+        ("http://a.test/", &too_many, ErrorKind::TooManyRedirects),
     ];
     for (url, redirects, kind) in cases {
         let record = end(&mut core(), url, redirects).record;
@@ -153,7 +153,7 @@ fn a_redirect_without_a_way_on_is_an_answer_like_any_other() {
         let record = end(&mut core(), "http://a.test/", &[(status, location)]).record;
         assert_eq!(
             (record.kind(), record.outcome),
-            (Some(Kind::HttpStatus), Outcome::HttpError),
+            (Some(ErrorKind::HttpStatus), Outcome::HttpError),
             "{status} {location}"
         );
     }
@@ -168,7 +168,7 @@ fn a_redirect_without_a_way_on_is_an_answer_like_any_other() {
 fn with_max_redirects_nought_a_redirect_is_the_final_answer() {
     let mut core = Core::new(Settings { max_redirects: 0, ..Settings::default() });
     let record = end(&mut core, "http://a.test/", &[(302, "/b")]).record;
-    assert_eq!((record.kind(), record.outcome), (Some(Kind::HttpStatus), Outcome::HttpError));
+    assert_eq!((record.kind(), record.outcome), (Some(ErrorKind::HttpStatus), Outcome::HttpError));
     assert_eq!((record.hops.len(), record.response.map(|response| response.status.as_u16())), (0, Some(302)));
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use fetchd::item::{Kind, Sent};
+use fetchd::item::{ErrorKind, Sent};
 use fetchd::schedule::{Core, Counts, ReleaseScope, Settings};
 use proptest::prelude::*;
 
@@ -76,7 +76,7 @@ fn a_line_that_is_to_be_tried_again_can_be_released_and_leaves_no_timer() {
     let mut core = Core::new(Settings::default());
     core.push(get(0, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
-    core.complete(job, failed(Kind::Reset, Sent::Something), ms(1), ms(1));
+    core.complete(job, failed(ErrorKind::Reset, Sent::Something), ms(1), ms(1));
     assert!(core.next_wakeup(ms(1)).is_some_and(|at| at < ms(600)), "it waits for its back-off");
     core.release(ReleaseScope::All { source: 0 }, ms(2));
     assert_eq!(released(&mut core), [0]);
@@ -91,7 +91,7 @@ fn a_line_that_was_to_fetch_a_robots_txt_again_leaves_that_to_the_next_one() {
         core.push(get(ordinal, "http://a.test/page"), ms(0));
     }
     let first = take(&mut core, "http://a.test/robots.txt", ms(0));
-    core.complete(first, failed(Kind::Reset, Sent::Something), ms(1), ms(1));
+    core.complete(first, failed(ErrorKind::Reset, Sent::Something), ms(1), ms(1));
     core.release(ReleaseScope::All { source: 0 }, ms(2));
     assert_eq!(released(&mut core), [0]);
     let second = take(&mut core, "http://a.test/robots.txt", ms(2));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Kind, Sent};
+use fetchd::item::{Attempt, ErrorKind, Sent};
 
 use crate::items::{answered, answered_later, failed, redirected, robots, url_of};
 
@@ -11,7 +11,7 @@ pub enum Reply {
     Status(u16),
     RetryAfter(u16, Duration),
     Redirect { status: u16, host: usize, path: u8 },
-    Fails(Kind, Sent),
+    Fails(ErrorKind, Sent),
     NoMemory,
     Canceled,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fetchd::item::{Attempt, CHUNK, Done, Kind, Outcome, Sent};
+use fetchd::item::{Attempt, CHUNK, Done, ErrorKind, Outcome, Sent};
 use fetchd::schedule::{BottleneckKind, Core, RetryPolicy, Settings};
 use http::Method;
 use proptest::prelude::*;
@@ -116,7 +116,7 @@ fn a_line_is_tried_once_and_then_as_often_as_the_policy_says() {
         core.push(get(0, "http://a.test/"), ms(0));
         let done = insist(&mut core, || answered(500));
         assert_eq!(done.record.attempts, retries + 1);
-        assert_eq!(done.record.kind(), Some(Kind::HttpStatus));
+        assert_eq!(done.record.kind(), Some(ErrorKind::HttpStatus));
     }
 }
 
@@ -140,7 +140,14 @@ fn retry_after_nought_still_waits_for_the_back_off() {
 
 #[test]
 fn what_can_never_succeed_is_not_tried_again() {
-    for kind in [Kind::DnsNotFound, Kind::TlsFailed, Kind::Protocol, Kind::BodyTooLarge, Kind::Decode, Kind::Panic] {
+    for kind in [
+        ErrorKind::DnsNotFound,
+        ErrorKind::TlsFailed,
+        ErrorKind::Protocol,
+        ErrorKind::BodyTooLarge,
+        ErrorKind::Decode,
+        ErrorKind::Panic,
+    ] {
         let mut core = core_with(5);
         core.push(get(0, "http://a.test/"), ms(0));
         let done = insist(&mut core, || failed(kind, Sent::Something));
@@ -152,13 +159,13 @@ fn what_can_never_succeed_is_not_tried_again() {
 fn a_line_refused_here_is_rejected_and_one_refused_at_a_hop_has_failed() {
     let mut core = core_with(2);
     core.push(get(0, "http://a.test/"), ms(0));
-    let done = insist(&mut core, || failed(Kind::ForbiddenAddress, Sent::Refused));
+    let done = insist(&mut core, || failed(ErrorKind::ForbiddenAddress, Sent::Refused));
     assert_eq!((done.record.attempts, done.record.outcome), (0, Outcome::Rejected));
 
     core.push(get(1, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
     core.complete(job, redirected(302, "http://10.0.0.1/"), ms(1), ms(1));
-    let done = insist(&mut core, || failed(Kind::ForbiddenAddress, Sent::Refused));
+    let done = insist(&mut core, || failed(ErrorKind::ForbiddenAddress, Sent::Refused));
     assert_eq!((done.record.attempts, done.record.outcome), (1, Outcome::Failed));
 }
 
@@ -169,7 +176,7 @@ fn a_failed_hop_is_tried_again_at_that_hop() {
     let job = core.take(ms(0)).expect("it starts");
     core.complete(job, redirected(302, "http://b.test/"), ms(1), ms(1));
     let job = core.take(ms(1)).expect("the hop starts");
-    core.complete(job, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
+    core.complete(job, failed(ErrorKind::Reset, Sent::Something), ms(1), ms(2));
     let job = core.take(ms(60_000)).expect("it is tried again");
     assert_eq!(job.call.request.url.as_str(), "http://b.test/");
     core.complete(job, answered(200), ms(1), ms(60_001));
@@ -202,10 +209,10 @@ fn a_request_that_cannot_be_repeated_reserves_its_whole_body_first() {
 fn an_attempt_that_ran_out_of_time_while_the_process_stood_still_is_not_charged() {
     let minute = ms(60_000);
     for (kind, method, again) in [
-        (Kind::Timeout, Method::GET, true),
-        (Kind::ConnectTimeout, Method::GET, true),
-        (Kind::Timeout, Method::POST, false),
-        (Kind::Reset, Method::GET, false),
+        (ErrorKind::Timeout, Method::GET, true),
+        (ErrorKind::ConnectTimeout, Method::GET, true),
+        (ErrorKind::Timeout, Method::POST, false),
+        (ErrorKind::Reset, Method::GET, false),
     ] {
         let mut core = core_with(0);
         core.push(job(0, request(method.clone(), "http://a.test/")), ms(0));
@@ -217,7 +224,7 @@ fn an_attempt_that_ran_out_of_time_while_the_process_stood_still_is_not_charged(
     core.push(get(0, "http://a.test/"), ms(0));
     let late = core.take(ms(0)).expect("it starts");
     let limit = late.call.time_limit + ms(4000);
-    core.complete(late, failed(Kind::Timeout, Sent::Something), limit, limit);
+    core.complete(late, failed(ErrorKind::Timeout, Sent::Something), limit, limit);
     assert!(core.take_settled().is_some(), "a machine that is busy is late, too");
 }
 
@@ -228,7 +235,7 @@ fn a_machine_without_files_is_asked_again_uncharged_and_less_and_less_often() {
     let mut now = ms(0);
     for nth in 0..6 {
         let job = core.take(now).expect("it starts");
-        core.complete(job, failed(Kind::ConnectFailed, Sent::Starved), ms(0), now);
+        core.complete(job, failed(ErrorKind::ConnectFailed, Sent::Starved), ms(0), now);
         assert_eq!(core.bottleneck(now), BottleneckKind::OpenFiles.into());
         let next = core.next_wakeup(now).expect("it is tried again");
         let full = ms(500 << nth).min(ms(10_000));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Done, Kind, Outcome, Record, Sent};
+use fetchd::item::{Attempt, Done, ErrorKind, Outcome, Record, Sent};
 use fetchd::schedule::{Core, Job, RobotsPolicy, Settings};
 use http::Method;
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ proptest! {
                 What::Started { path, ordinal, .. } => prop_assert_ne!(path, "/1", "line {}", ordinal),
                 What::Settled(settled) => {
                     let allowed = script.lines[settled.ordinal as usize].path != 1;
-                    prop_assert!(allowed || matches!(settled.kind, Some(Kind::RobotsDenied | Kind::Timeout | Kind::CircuitOpen | Kind::Deadline)));
+                    prop_assert!(allowed || matches!(settled.kind, Some(ErrorKind::RobotsDenied | ErrorKind::Timeout | ErrorKind::CircuitOpen | ErrorKind::Deadline)));
                 }
                 _ => {}
             }
@@ -104,7 +104,7 @@ fn what_is_disallowed_is_rejected_unsent_and_says_by_whom() {
     core.complete(job, answered(200), ms(1), ms(2));
     assert_eq!(settled(&mut core).record.outcome, Outcome::Ok);
     let record = comes_of(&mut core, "http://a.test/private/1");
-    assert_eq!((record.kind(), record.outcome, record.attempts), (Some(Kind::RobotsDenied), Outcome::Rejected, 0));
+    assert_eq!((record.kind(), record.outcome, record.attempts), (Some(ErrorKind::RobotsDenied), Outcome::Rejected, 0));
     let message = record.error.map(|(_, message)| message).unwrap_or_default();
     assert!(message.contains("http://a.test/robots.txt") && message.contains("`fetchd`"), "{message}");
 }
@@ -112,7 +112,7 @@ fn what_is_disallowed_is_rejected_unsent_and_says_by_whom() {
 #[test]
 fn the_line_that_brought_the_file_obeys_it_too() {
     let mut core = told(robots("User-agent: FETCHD\nDisallow: /page\n"));
-    assert_eq!(settled(&mut core).record.kind(), Some(Kind::RobotsDenied));
+    assert_eq!(settled(&mut core).record.kind(), Some(ErrorKind::RobotsDenied));
     assert!(core.take(ms(2)).is_none());
 }
 
@@ -139,12 +139,12 @@ fn a_server_that_fails_bans_for_a_while_after_all_attempts() {
             }
         }
         let record = settled(&mut core).record;
-        assert_eq!((record.kind(), record.attempts), (Some(Kind::RobotsDenied), 0), "{status}");
+        assert_eq!((record.kind(), record.attempts), (Some(ErrorKind::RobotsDenied), 0), "{status}");
         core.push(get(1, "http://a.test/other"), now);
         // A 429 means a pause for the host besides.
         let now = if status == 429 { core.next_wakeup(now).expect("the pause ends") } else { now };
         assert!(core.take(now).is_none());
-        assert_eq!(settled(&mut core).record.kind(), Some(Kind::RobotsDenied), "{status}");
+        assert_eq!(settled(&mut core).record.kind(), Some(ErrorKind::RobotsDenied), "{status}");
         let later = now + Duration::from_secs(61);
         core.push(get(2, "http://a.test/other"), later);
         take(&mut core, "http://a.test/robots.txt", later);
@@ -153,9 +153,9 @@ fn a_server_that_fails_bans_for_a_while_after_all_attempts() {
 
 #[test]
 fn a_host_that_cannot_be_reached_fails_the_line_by_its_own_error() {
-    let mut core = told(failed(Kind::DnsNotFound, Sent::Nothing));
+    let mut core = told(failed(ErrorKind::DnsNotFound, Sent::Nothing));
     let record = settled(&mut core).record;
-    assert_eq!((record.kind(), record.outcome), (Some(Kind::DnsNotFound), Outcome::Failed));
+    assert_eq!((record.kind(), record.outcome), (Some(ErrorKind::DnsNotFound), Outcome::Failed));
     assert!(record.error.is_some_and(|(_, message)| message.contains("robots.txt")));
     core.push(get(1, "http://a.test/page"), ms(2));
     take(&mut core, "http://a.test/robots.txt", ms(2));
@@ -163,7 +163,7 @@ fn a_host_that_cannot_be_reached_fails_the_line_by_its_own_error() {
 
 #[test]
 fn a_failed_robots_txt_is_tried_again_as_a_line_is() {
-    let mut core = told(failed(Kind::Reset, Sent::Something));
+    let mut core = told(failed(ErrorKind::Reset, Sent::Something));
     let due = core.next_wakeup(ms(1)).expect("it is tried again");
     let asks = take(&mut core, "http://a.test/robots.txt", due);
     core.complete(asks, robots(ALL), ms(1), due);
@@ -196,7 +196,7 @@ fn up_to_five_redirects_are_followed_to_other_hosts_as_well() {
         if obeyed {
             core.complete(asks, robots(ALL), ms(1), ms(1));
             let record = settled(&mut core).record;
-            assert_eq!((record.kind(), record.hops.len()), (Some(Kind::RobotsDenied), 0));
+            assert_eq!((record.kind(), record.hops.len()), (Some(ErrorKind::RobotsDenied), 0));
         } else {
             core.complete(asks, answered(200), ms(1), ms(1));
             assert_eq!(settled(&mut core).record.outcome, Outcome::Ok);
@@ -231,7 +231,7 @@ fn the_target_of_a_redirect_is_asked_for_its_rules_first() {
     let asks = take(&mut core, "http://b.test/robots.txt", ms(2));
     core.complete(asks, robots(ALL), ms(1), ms(3));
     let record = settled(&mut core).record;
-    assert_eq!((record.kind(), record.outcome), (Some(Kind::RobotsDenied), Outcome::Failed));
+    assert_eq!((record.kind(), record.outcome), (Some(ErrorKind::RobotsDenied), Outcome::Failed));
     assert_eq!(record.final_url.map(|url| url.to_string()), Some("http://b.test/private".to_owned()));
 }
 
@@ -270,7 +270,7 @@ fn a_file_is_believed_for_a_day() {
 #[test]
 fn a_scheme_and_a_port_are_sites_of_their_own() {
     let mut core = told(robots("User-agent: *\nDisallow: /\n"));
-    assert_eq!(settled(&mut core).record.kind(), Some(Kind::RobotsDenied));
+    assert_eq!(settled(&mut core).record.kind(), Some(ErrorKind::RobotsDenied));
     for (ordinal, site) in (1..).zip(["https://a.test", "http://a.test:8080"]) {
         core.push(get(ordinal, &format!("{site}/page")), ms(2));
         let asks = take(&mut core, &format!("{site}/robots.txt"), ms(2));
@@ -298,7 +298,7 @@ fn a_file_with_wildcards_without_number_is_a_ban_and_one_with_many_is_obeyed() {
     let file = |n| format!("user-agent: *\n{}disallow: /private\n", "disallow: /*x*z\n".repeat(n));
     assert_eq!(comes_of(&mut asked(&file(1000)), "http://a.test/other").outcome, Outcome::Ok);
     let record = comes_of(&mut asked(&file(1001)), "http://a.test/other");
-    assert_eq!(record.kind(), Some(Kind::RobotsDenied));
+    assert_eq!(record.kind(), Some(ErrorKind::RobotsDenied));
     assert!(record.error.is_some_and(|(_, message)| message.contains("wildcards")));
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Kind, Outcome, Sent};
+use fetchd::item::{Attempt, ErrorKind, Outcome, Sent};
 use fetchd::schedule::{Bottleneck, BottleneckKind, Core, HealthPolicy, Settings};
 use http::Method;
 
@@ -26,7 +26,7 @@ fn when_memory_is_short_the_line_that_went_for_the_rules_stands_in_for_the_oldes
     core.push(get(5, "http://a.test/second"), ms(0));
     let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
     core.push(get(3, "http://a.test/first"), ms(0));
-    core.complete(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(1));
+    core.complete(asks, failed(ErrorKind::Reset, Sent::Something), ms(1), ms(1));
     let due = core.next_wakeup(ms(1)).expect("it is tried again");
     let asks = core.take_oldest(due).expect("the oldest waits for it");
     assert_eq!(asks.call.request.url.as_str(), "http://a.test/robots.txt");
@@ -60,7 +60,7 @@ fn sent_on(settings: Settings) -> Core {
     let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
     core.complete(asks, redirected(302, "http://b.test/rules"), ms(1), ms(1));
     let asks = take(&mut core, "http://b.test/rules", ms(1));
-    core.complete(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
+    core.complete(asks, failed(ErrorKind::Reset, Sent::Something), ms(1), ms(2));
     core
 }
 
@@ -88,7 +88,7 @@ fn what_is_disallowed_is_not_sent_when_memory_is_short_either() {
     core.push(get(1, "http://a.test/private"), ms(2));
     core.push(get(2, "http://a.test/page"), ms(2));
     assert_eq!(core.take_oldest(ms(2)).map(|job| job.ticket.ordinal), Some(2), "the oldest that may be fetched");
-    assert_eq!(settled(&mut core).record.kind(), Some(Kind::RobotsDenied));
+    assert_eq!(settled(&mut core).record.kind(), Some(ErrorKind::RobotsDenied));
 }
 
 #[test]
@@ -107,8 +107,10 @@ fn an_answer_to_the_robots_txt_is_never_the_answer_to_the_line() {
     let too_long = Duration::from_secs(3600);
     // Longer than the line's time, if not too long for the host.
     let settings = Settings { robots: Some(policy()), deadline: ms(1000), ..Settings::default() };
-    let cases =
-        [(answered_later(503, too_long), Kind::RetryAfterTooLong), (answered_later(503, ms(2000)), Kind::RobotsDenied)];
+    let cases = [
+        (answered_later(503, too_long), ErrorKind::RetryAfterTooLong),
+        (answered_later(503, ms(2000)), ErrorKind::RobotsDenied),
+    ];
     for (attempt, kind) in cases {
         let mut core = Core::new(settings.clone());
         core.push(get(0, "http://a.test/page"), ms(0));

@@ -1,7 +1,7 @@
 //! What a robots.txt means: the examples of RFC 9309, and the questions that Google's published tests of its own parser
 //! ask, each in a file of our own. Where that parser goes beyond the RFC, the case says what is done here.
 
-use fetchd::item::Kind;
+use fetchd::item::ErrorKind;
 use fetchd::schedule::{Core, RobotsPolicy, Settings};
 
 use crate::items::{get, ms, robots};
@@ -15,7 +15,7 @@ fn allows(file: &str, agent: &str, path: &str) -> bool {
     core.complete(errand, robots(file), ms(1), ms(1));
     match core.take_settled() {
         Some(done) => {
-            assert_eq!(done.record.kind(), Some(Kind::RobotsDenied));
+            assert_eq!(done.record.kind(), Some(ErrorKind::RobotsDenied));
             false
         }
         None => core.take(ms(1)).is_some(),

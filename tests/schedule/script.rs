@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Kind, Sent};
+use fetchd::item::{ErrorKind, Sent};
 use fetchd::schedule::{
     HealthPolicy, HostLimits, ReleaseScope, RetryBudgetPolicy, RetryPolicy, RobotsPolicy, Settings,
 };
@@ -276,15 +276,15 @@ fn reply() -> impl Strategy<Value = Reply> {
     ]
 }
 
-fn failure() -> impl Strategy<Value = (Kind, Sent)> {
+fn failure() -> impl Strategy<Value = (ErrorKind, Sent)> {
     select(vec![
-        (Kind::ConnectRefused, Sent::Nothing),
-        (Kind::DnsFailed, Sent::Nothing),
-        (Kind::DnsNotFound, Sent::Nothing),
-        (Kind::Reset, Sent::Nothing),
-        (Kind::Reset, Sent::Something),
-        (Kind::BodyIncomplete, Sent::Something),
-        (Kind::Protocol, Sent::Something),
-        (Kind::ForbiddenAddress, Sent::Refused),
+        (ErrorKind::ConnectRefused, Sent::Nothing),
+        (ErrorKind::DnsFailed, Sent::Nothing),
+        (ErrorKind::DnsNotFound, Sent::Nothing),
+        (ErrorKind::Reset, Sent::Nothing),
+        (ErrorKind::Reset, Sent::Something),
+        (ErrorKind::BodyIncomplete, Sent::Something),
+        (ErrorKind::Protocol, Sent::Something),
+        (ErrorKind::ForbiddenAddress, Sent::Refused),
     ])
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Done, Kind, Outcome, Response, Sent};
+use fetchd::item::{Attempt, Done, ErrorKind, Outcome, Response, Sent};
 use fetchd::schedule::{Core, Job, Settings};
 
 use crate::items::{answered, failed, get, host_of, ms, response, url_of};
@@ -135,7 +135,7 @@ impl Simulation {
     fn attempt(&mut self, host: usize, limit: Duration) -> (Attempt, Duration) {
         let in_time = |attempt, wire| match wire < limit {
             true => (attempt, wire),
-            false => (failed(Kind::Timeout, Sent::Something), limit),
+            false => (failed(ErrorKind::Timeout, Sent::Something), limit),
         };
         match self.manners[host].clone() {
             Manner::Serves { at_once, time } => {
@@ -147,7 +147,7 @@ impl Simulation {
                 in_time(Attempt::Response(Box::new(Response { ttfb: time, ..response(200) })), time)
             }
             Manner::Lacks(time) => in_time(Attempt::Response(Box::new(Response { ttfb: time, ..response(404) })), time),
-            Manner::IsDead(after) => in_time(failed(Kind::ConnectTimeout, Sent::Nothing), after),
+            Manner::IsDead(after) => in_time(failed(ErrorKind::ConnectTimeout, Sent::Nothing), after),
             Manner::Hangs => in_time(answered(200), Duration::MAX),
             Manner::Fails => (answered(500), ms(1)),
             Manner::Refuses => (answered(429), ms(1)),
@@ -177,7 +177,7 @@ impl Simulation {
             let seen = &mut self.seen[host_of(&record.url.clone().expect("a line of a host"))];
             seen.last = self.now;
             seen.ok += usize::from(record.outcome == Outcome::Ok);
-            *seen.kinds.entry(record.kind().map_or("ok", Kind::name)).or_default() += 1;
+            *seen.kinds.entry(record.kind().map_or("ok", ErrorKind::name)).or_default() += 1;
             ticket.done();
         }
     }
@@ -195,7 +195,7 @@ impl Seen {
     }
 
     /// Lines that ended with this kind.
-    pub fn of_kind(&self, kind: Kind) -> usize {
+    pub fn of_kind(&self, kind: ErrorKind) -> usize {
         self.kinds.get(kind.name()).copied().unwrap_or(0)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Kind, Sent};
+use fetchd::item::{ErrorKind, Sent};
 use fetchd::schedule::{BottleneckKind, Core, HealthPolicy, HostLimits, Settings, StallReason, WaitReason};
 use fetchd::units::Concurrency;
 use proptest::prelude::*;
@@ -105,7 +105,7 @@ fn each_limit_is_the_reason_while_it_holds() {
 fn an_open_circuit_says_when_it_may_be_probed_unless_a_probe_is_under_way() {
     let health = HealthPolicy { failures: 1, cool_down: ms(200), give_up: Duration::from_secs(60) };
     let (mut core, first) = with_lines(Settings { health, ..Settings::default() }, 2);
-    core.complete(first, failed(Kind::ConnectRefused, Sent::Nothing), ms(1), ms(1));
+    core.complete(first, failed(ErrorKind::ConnectRefused, Sent::Nothing), ms(1), ms(1));
     assert_eq!(why(&core, ms(1)), Some(WaitReason::CircuitOpen { probe_at: Some(ms(201)) }));
     let _probe = core.take(ms(201)).expect("a probe");
     assert_eq!(why(&core, ms(201)), Some(WaitReason::CircuitOpen { probe_at: None }));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Kind, Sent};
+use fetchd::item::{ErrorKind, Sent};
 use fetchd::schedule::{Core, HealthPolicy, RobotsConfig, Settings};
 use proptest::prelude::*;
 
@@ -135,9 +135,9 @@ fn a_line_whose_errand_ends_at_a_host_that_is_given_up_wakes_those_that_waited_f
     let asks = core.take(ms(0)).expect("the first goes for the rules");
     core.complete(asks, redirected(302, "http://b.test/rules"), ms(1), ms(1));
     let asks = core.take(ms(1)).expect("they are elsewhere");
-    core.complete(asks, failed(Kind::Reset, Sent::Something), ms(1), ms(2));
+    core.complete(asks, failed(ErrorKind::Reset, Sent::Something), ms(1), ms(2));
     assert_eq!(core.next_wakeup(ms(2)), Some(ms(102)));
     let asks = core.take(ms(102)).expect("the second goes for them at once");
     assert_eq!((asks.ticket.ordinal, asks.call.request.url.as_str()), (1, "http://a.test/robots.txt"));
-    assert_eq!(core.take_settled().and_then(|done| done.record.kind()), Some(Kind::CircuitOpen));
+    assert_eq!(core.take_settled().and_then(|done| done.record.kind()), Some(ErrorKind::CircuitOpen));
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
-use fetchd::item::{Done, Echo, Kind, Outcome, Purpose, Request, Sent, Window};
+use fetchd::item::{Done, Echo, ErrorKind, Outcome, Purpose, Request, Sent, Window};
 use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, ReleaseScope, Settings, WaitReason};
 use http::Method;
 
@@ -53,7 +53,7 @@ pub enum What {
 pub struct Settled {
     pub ordinal: u64,
     pub outcome: Outcome,
-    pub kind: Option<Kind>,
+    pub kind: Option<ErrorKind>,
     pub status: Option<u16>,
     pub attempts: u32,
 }
@@ -209,7 +209,7 @@ impl<'a> World<'a> {
             exchange.reply = Reply::Status(200);
         }
         if exchange.wire >= job.call.time_limit {
-            exchange = Exchange { reply: Reply::Fails(Kind::Timeout, Sent::Something), wire: job.call.time_limit };
+            exchange = Exchange { reply: Reply::Fails(ErrorKind::Timeout, Sent::Something), wire: job.call.time_limit };
         }
         exchange
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fetchd::disk::{FileId, OutputPosition, RealDisk};
-use fetchd::item::{DoneRanges, FileGeneration, Fingerprint, Identity, Kind, Position, RawJson};
+use fetchd::item::{DoneRanges, ErrorKind, FileGeneration, Fingerprint, Identity, Position, RawJson};
 use fetchd::schedule::{HostState, OpenCircuit};
 use fetchd::state::{Checkpoint, DataDir, OpenRound, SourceState, StoredHostState, from_stored, to_stored};
 use jiff::Timestamp;
@@ -60,7 +60,7 @@ fn any_span() -> impl Strategy<Value = Duration> {
 }
 
 fn any_host() -> impl Strategy<Value = HostState> {
-    let last_error = (prop::sample::select(Kind::ALL.to_vec()), ".*");
+    let last_error = (prop::sample::select(ErrorKind::ALL.to_vec()), ".*");
     let circuit = (any_span(), any_span(), any_span(), last_error);
     let circuit =
         circuit.prop_map(|(tried, probe, remembered, last_error)| OpenCircuit { tried, probe, remembered, last_error });

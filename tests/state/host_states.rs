@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::Kind;
+use fetchd::item::ErrorKind;
 use fetchd::schedule::{HostState, OpenCircuit};
 use fetchd::state::{from_stored, to_stored};
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ fn read(host_states: &[HostState], now: Timestamp) -> Vec<HostState> {
 
 fn any_trouble() -> impl Strategy<Value = HostState> {
     let length = || (0u64..1000, 0u32..1_000_000_000).prop_map(|(secs, nanos)| Duration::new(secs, nanos));
-    let kind = prop::sample::select(Kind::ALL.to_vec());
+    let kind = prop::sample::select(ErrorKind::ALL.to_vec());
     let unreachable = prop::option::of((length(), length(), 1u64..1000, kind, ".*").prop_map(
         |(tried, probe, remembered, kind, message)| OpenCircuit {
             tried,
@@ -69,7 +69,7 @@ fn a_pause_for_ever_ends_after_a_year() {
 
 #[test]
 fn a_circuit_that_is_not_worth_remembering_any_more_is_forgotten() {
-    let last_error = (Kind::Reset, "reset".to_owned());
+    let last_error = (ErrorKind::Reset, "reset".to_owned());
     let lost = OpenCircuit { tried: secs(9), probe: secs(5), remembered: secs(60), last_error };
     let known = [HostState { unreachable: Some(lost), ..paused(secs(70)) }];
     let left = read(&known, at(59));

@@ -95,7 +95,7 @@ impl Tamper for Meanwhile {
 }
 
 /// A run that goes on at some moment, and the disk for who looks at it.
-struct Scene {
+struct Scenario {
     meanwhile: Arc<Meanwhile>,
     disk: Tampered<Meanwhile>,
     dir: PathBuf,
@@ -103,7 +103,7 @@ struct Scene {
     before: u64,
 }
 
-impl Scene {
+impl Scenario {
     fn new(steps: u64, at: u64) -> Self {
         let run = Run::new();
         let (dir, before) = (run.dir.path().to_owned(), run.accepted());
@@ -123,13 +123,13 @@ impl Scene {
     }
 }
 
-/// Plays a scene with each moment at which the run may go on, by little or by much.
-fn at_any_moment(look: impl Fn(&Scene)) {
+/// Plays a scenario with each moment at which the run may go on, by little or by much.
+fn at_any_moment(look: impl Fn(&Scenario)) {
     for steps in [1, 2, 9] {
         for at in 1.. {
-            let scene = Scene::new(steps, at);
-            look(&scene);
-            if *scene.meanwhile.looks.lock().unwrap() < at {
+            let scenario = Scenario::new(steps, at);
+            look(&scenario);
+            if *scenario.meanwhile.looks.lock().unwrap() < at {
                 break;
             }
         }
@@ -138,22 +138,22 @@ fn at_any_moment(look: impl Fn(&Scene)) {
 
 #[test]
 fn no_line_of_a_run_that_goes_on_is_called_lost_and_each_is_shown_or_done() {
-    at_any_moment(|scene| {
+    at_any_moment(|scenario| {
         let mut shown = BTreeSet::new();
-        let sources = inspect(&scene.disk, &scene.dir, |_, seq, text| {
+        let sources = inspect(&scenario.disk, &scenario.dir, |_, seq, text| {
             assert!(matches!(text, Text::Whole(text) if *text == url(seq)), "{seq} is {text:?}");
             assert!(shown.insert(seq), "{seq} is there twice");
             Ok(())
         });
-        scene.check(&sources.unwrap());
-        let is_known = |seq: &u64| shown.contains(seq) || scene.run().settled().contains(*seq);
-        assert_eq!((1..=scene.before).find(|seq| !is_known(seq)), None);
+        scenario.check(&sources.unwrap());
+        let is_known = |seq: &u64| shown.contains(seq) || scenario.run().settled().contains(*seq);
+        assert_eq!((1..=scenario.before).find(|seq| !is_known(seq)), None);
     });
 }
 
 #[test]
 fn a_run_that_goes_on_can_be_counted() {
-    at_any_moment(|scene| scene.check(&count(&scene.disk, &scene.dir).unwrap()));
+    at_any_moment(|scenario| scenario.check(&count(&scenario.disk, &scenario.dir).unwrap()));
 }
 
 #[test]

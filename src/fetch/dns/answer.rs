@@ -7,7 +7,7 @@ use std::time::Duration;
 use hickory_resolver::proto::op::{DnsResponse, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
-use crate::item::{Kind, Sent};
+use crate::item::{ErrorKind, Sent};
 
 /// Addresses of one answer that are kept; a client has no use for more.
 const MOST_KEPT: usize = 32;
@@ -27,7 +27,7 @@ const LONGEST_NEGATIVE: Duration = Duration::from_secs(5 * 60);
 #[error("{message}")]
 pub struct LookupError {
     /// Its row in the table.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// A sentence for the record.
     pub message: String,
     /// How far the request got: refused, or no byte of it was written, for want of a file or not.
@@ -36,7 +36,7 @@ pub struct LookupError {
 
 impl LookupError {
     /// A failure that is not this machine's, and not a refusal.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), sent: Sent::Nothing }
     }
 }
@@ -107,7 +107,7 @@ fn time_to_live(seconds: u32) -> Duration {
 
 /// A failure of which the server is the cause.
 fn failed(message: String) -> Answer {
-    Answer::Failed(LookupError::new(Kind::DnsFailed, message))
+    Answer::Failed(LookupError::new(ErrorKind::DnsFailed, message))
 }
 
 #[cfg(test)]
@@ -175,7 +175,9 @@ mod tests {
     fn aliases_that_never_end_are_a_failure() {
         let circle = vec![alias("www.test.", 60, "b.test."), alias("b.test.", 60, "www.test.")];
         let found = found(ResponseCode::NoError, circle, vec![soa(60, 60)]);
-        assert!(matches!(&found, Answer::Failed(why) if why.kind == Kind::DnsFailed && why.message.contains("circle")));
+        assert!(
+            matches!(&found, Answer::Failed(why) if why.kind == ErrorKind::DnsFailed && why.message.contains("circle"))
+        );
     }
 
     #[test]
@@ -193,7 +195,7 @@ mod tests {
         for code in [ResponseCode::ServFail, ResponseCode::Refused, ResponseCode::FormErr, ResponseCode::Unknown(3841)]
         {
             let found = found(code, vec![a("www.test.", 60, 1)], vec![soa(60, 60)]);
-            assert!(matches!(found, Answer::Failed(why) if why.kind == Kind::DnsFailed), "{code}");
+            assert!(matches!(found, Answer::Failed(why) if why.kind == ErrorKind::DnsFailed), "{code}");
         }
     }
 
@@ -214,7 +216,7 @@ mod tests {
     #[test]
     fn a_failure_is_cached_shortly_and_one_of_this_machine_not_at_all() {
         let failures = Duration::from_millis(250);
-        let mut failure = LookupError::new(Kind::DnsFailed, "");
+        let mut failure = LookupError::new(ErrorKind::DnsFailed, "");
         assert_eq!(Answer::Failed(failure.clone()).lifetime(failures), failures);
         failure.sent = Sent::Starved;
         assert_eq!(Answer::Failed(failure).lifetime(failures), Duration::ZERO);

@@ -24,7 +24,7 @@ use super::answer::{Answer, LookupError, read};
 use super::resolv_conf::ResolvConf;
 use crate::fetch::reachability::is_out_of_sockets;
 use crate::fetch::{DnsConfig, reachability};
-use crate::item::{Kind, Sent};
+use crate::item::{ErrorKind, Sent};
 
 /// How often a question is asked while nothing comes back, and more often only if there are more servers (RFC 9520,
 /// section 3.1, allows three times).
@@ -55,7 +55,7 @@ impl Lookup {
         // The URL's parser has made it ASCII; read as such, an underscore is a character like any other.
         let Ok(relative) = Name::from_ascii(name) else {
             let message = "the name is one that DNS cannot have: it is too long, or has an empty or impossible label";
-            return Answer::Failed(LookupError::new(Kind::DnsNotFound, message));
+            return Answer::Failed(LookupError::new(ErrorKind::DnsNotFound, message));
         };
         if let Some(found) = self.known_here(&relative) {
             return found;
@@ -118,7 +118,8 @@ impl Lookup {
         let tries = servers.len().max(TRIES);
         let limit = self.timeout / u32::try_from(tries).unwrap_or(u32::MAX);
         let turns = (0..servers.len()).cycle().skip(self.first.load(Ordering::Relaxed)).take(tries);
-        let mut found = Answer::Failed(LookupError::new(Kind::DnsFailed, "no name server is known; set dns.servers"));
+        let mut found =
+            Answer::Failed(LookupError::new(ErrorKind::DnsFailed, "no name server is known; set dns.servers"));
         for (turn, server) in turns.enumerate() {
             found = match timeout(limit, query(servers[server], name, kind, limit)).await {
                 Ok(Ok(answer)) => read(&answer, name, kind),
@@ -130,7 +131,7 @@ impl Lookup {
                 return found;
             };
             let all_were_asked = turn + 1 >= servers.len();
-            if failure.sent == Sent::Starved || (failure.kind != Kind::DnsTimeout && all_were_asked) {
+            if failure.sent == Sent::Starved || (failure.kind != ErrorKind::DnsTimeout && all_were_asked) {
                 return found;
             }
         }
@@ -138,7 +139,10 @@ impl Lookup {
     }
 
     fn no_answer(&self) -> LookupError {
-        LookupError::new(Kind::DnsTimeout, format!("no answer from DNS within {:.3} s", self.timeout.as_secs_f64()))
+        LookupError::new(
+            ErrorKind::DnsTimeout,
+            format!("no answer from DNS within {:.3} s", self.timeout.as_secs_f64()),
+        )
     }
 }
 
@@ -188,5 +192,5 @@ fn explain(error: &NetError) -> LookupError {
         NetError::Io(error) if is_out_of_sockets(error) || error.kind() == io::ErrorKind::AddrInUse => Sent::Starved,
         _ => Sent::Nothing,
     };
-    LookupError { sent, ..LookupError::new(Kind::DnsFailed, format!("the look-up failed: {error}")) }
+    LookupError { sent, ..LookupError::new(ErrorKind::DnsFailed, format!("the look-up failed: {error}")) }
 }

@@ -22,7 +22,7 @@ pub use answer::LookupError;
 
 use super::reachability::is_out_of_sockets;
 use super::{DnsConfig, Guard, reachability};
-use crate::item::{Kind, Sent};
+use crate::item::{ErrorKind, Sent};
 use answer::Answer;
 use lookup::Lookup;
 use single_flight::SingleFlight;
@@ -72,22 +72,22 @@ impl Resolver {
         };
         match self.names.find(name, look_up).await {
             Answer::Addresses { addresses, .. } => self.allowed(name, &addresses),
-            Answer::NoName { .. } => Err(LookupError::new(Kind::DnsNotFound, "the name does not exist")),
-            Answer::NoAddress { .. } => Err(LookupError::new(Kind::DnsNotFound, "the name has no address")),
+            Answer::NoName { .. } => Err(LookupError::new(ErrorKind::DnsNotFound, "the name does not exist")),
+            Answer::NoAddress { .. } => Err(LookupError::new(ErrorKind::DnsNotFound, "the name has no address")),
             Answer::Failed(failure) => Err(failure),
         }
     }
 
     /// Those of the addresses that may be dialled, and that there is a way to.
     fn allowed(&self, name: &str, addresses: &[IpAddr]) -> Result<Vec<SocketAddr>, LookupError> {
-        let mut refusal = LookupError::new(Kind::DnsNotFound, "the name has no address");
+        let mut refusal = LookupError::new(ErrorKind::DnsNotFound, "the name has no address");
         let mut allowed = Vec::new();
         for address in addresses {
             if let Err(forbidden) = self.guard.check(*address)
                 && self.exempt.as_deref() != Some(name)
             {
                 let message = format!("the name resolves to a forbidden address: {forbidden}");
-                refusal = LookupError { kind: Kind::ForbiddenAddress, message, sent: Sent::Refused };
+                refusal = LookupError { kind: ErrorKind::ForbiddenAddress, message, sent: Sent::Refused };
             } else if let Some(no_way) = no_way_to(*address) {
                 refusal = no_way;
             } else {
@@ -120,5 +120,5 @@ fn no_way_to(address: IpAddr) -> Option<LookupError> {
     let error = if address.is_ipv6() { reachability::route_to(address).err()? } else { return None };
     let sent = if is_out_of_sockets(&error) { Sent::Starved } else { Sent::Nothing };
     let message = format!("no way to {address} was found: {error}");
-    Some(LookupError { kind: Kind::ConnectFailed, message, sent })
+    Some(LookupError { kind: ErrorKind::ConnectFailed, message, sent })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::item::{Attempt, Kind, Sent};
+use crate::item::{Attempt, ErrorKind, Sent};
 use crate::schedule::Core;
 use crate::schedule::job::Job;
 use crate::schedule::line_book::HostId;
@@ -24,7 +24,7 @@ impl Feedback {
                 _ => None,
             },
             Attempt::Failed(failure) => match failure.kind {
-                Kind::Timeout | Kind::ConnectTimeout => Some(Self::Overloaded),
+                ErrorKind::Timeout | ErrorKind::ConnectTimeout => Some(Self::Overloaded),
                 _ => None,
             },
             Attempt::NoMemory { .. } | Attempt::Canceled => None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::queue::HostQueue;
-use crate::item::Kind;
+use crate::item::ErrorKind;
 use crate::schedule::adaptive::AdaptiveLimit;
 use crate::schedule::circuit_breaker::CircuitBreaker;
 use crate::schedule::config::HostLimits;
@@ -156,7 +156,7 @@ impl Host {
     }
 
     /// Why its lines would wait in vain, if they would.
-    pub fn hopeless(&self, settings: &Settings, now: Now) -> Option<(Kind, String)> {
+    pub fn hopeless(&self, settings: &Settings, now: Now) -> Option<(ErrorKind, String)> {
         if self.pause.closed_until > now.time {
             return Some(too_long(self.pause.closed_until - now.time));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::{RobotsFile, RobotsRules};
-use crate::item::{Attempt, CredentialScope, Kind, Purpose, Request, Response, check_url};
+use crate::item::{Attempt, CredentialScope, ErrorKind, Purpose, Request, Response, check_url};
 use crate::schedule::Core;
 use crate::schedule::decide::{Decision, redirect_target};
 use crate::schedule::host_table::Pick;
@@ -44,7 +44,7 @@ impl Core {
 
     /// Settles a line that was taken out of its queue.
     pub(in crate::schedule) fn deny(&mut self, job: Box<Job>, id: HostId, why: String, now: Duration) {
-        self.settle(job, None, Some((Kind::RobotsDenied, why)), now);
+        self.settle(job, None, Some((ErrorKind::RobotsDenied, why)), now);
         self.refresh(id, now);
     }
 
@@ -128,7 +128,7 @@ impl Core {
         let Some(robots) = &mut self.robots else { return };
         robots.store(&job.call.request.url, found, now);
         if let Some(why) = robots.denial(&job.call.request.url, now) {
-            return self.settle(job, None, Some((Kind::RobotsDenied, why)), now);
+            return self.settle(job, None, Some((ErrorKind::RobotsDenied, why)), now);
         }
         // Said once, for the rules may have to make room for others before it starts.
         job.slot.robots_check = RobotsCheck::Allowed;

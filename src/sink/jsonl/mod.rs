@@ -17,7 +17,7 @@ use self::reader::JsonLines;
 use self::sink::JsonlSink;
 use super::opened::FileSink;
 use super::stream::StreamSink;
-use super::{Body, Content, Encoder, Opened, Opening, SinkConfig, Target, Wanted};
+use super::{BodyFormat, Content, Encoder, OpenedSink, Opening, SinkConfig, Target, Wanted};
 use crate::diagnostics::Section;
 use crate::disk::{Disk, FileId};
 use crate::error::{AtPath, BoxError};
@@ -35,7 +35,7 @@ pub struct Jsonl {
     #[serde(default)]
     pub records: Wanted,
     /// How bodies are shown; by default as `output.body` says.
-    pub body: Option<Body>,
+    pub body: Option<BodyFormat>,
     /// A file of this size is finished, and the next one begun.
     pub rotate_size: Option<Size>,
     /// A file that got its first record so long ago is finished, and the next one begun.
@@ -109,7 +109,7 @@ impl SinkConfig for Jsonl {
     }
 
     /// Opens and locks the file, and repairs what a killed process left unfinished.
-    fn open(&self, opening: Opening) -> Result<Opened, BoxError> {
+    fn open(&self, opening: Opening) -> Result<OpenedSink, BoxError> {
         let encoder = Encoder::new(opening.style, self.records, self.body);
         let is_regular = self.path.metadata().map_or(true, |metadata| metadata.is_file());
         if !is_regular {
@@ -119,7 +119,7 @@ impl SinkConfig for Jsonl {
             // A FIFO or device: nothing to lock, to count or to repair.
             let file = OpenOptions::new().append(true).open(&self.path);
             let file = file.map_err(|error| AtPath::new(&self.path, error))?;
-            return Ok(Opened::stream(StreamSink::start(self.path.display().to_string(), file, encoder)));
+            return Ok(OpenedSink::stream(StreamSink::start(self.path.display().to_string(), file, encoder)));
         }
         let Opening { name, disk, saved, .. } = opening;
         let (path, files, fsync) = (self.path.clone(), self.files(), self.fsync);
@@ -127,7 +127,7 @@ impl SinkConfig for Jsonl {
         let OpenedOutput { output, tail, note } = settings.open()?;
         let rotation = Rotation { size: self.rotate_size.map(|size| size.0), every: self.rotate_every.map(|s| s.0) };
         let start = Box::new(move |output, encoder| JsonlSink::start(output, encoder, rotation));
-        Ok(Opened::file(FileSink { output, tail, encoder, start }, note))
+        Ok(OpenedSink::file(FileSink { output, tail, encoder, start }, note))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::BoxError;
 use crate::item::Record;
 use crate::output::{Fsync, RotatingFile};
 use crate::sink::writer::{Put, Writer};
-use crate::sink::{Encoder, Next, Sink};
+use crate::sink::{Encoder, FileEnd, Sink};
 
 pub(super) struct JsonlSink {
     path: PathBuf,
@@ -65,11 +65,11 @@ impl JsonlSink {
         Ok(())
     }
 
-    async fn go_on(&mut self, next: Next) -> io::Result<()> {
+    async fn go_on(&mut self, end: FileEnd) -> io::Result<()> {
         let switched = move |output: &mut RotatingFile| {
-            let length = match next {
-                Next::File => output.rotate().and_then(|()| output.length())?,
-                Next::End => output.finish().map(|()| 0)?,
+            let length = match end {
+                FileEnd::Rotation => output.rotate().and_then(|()| output.length())?,
+                FileEnd::Shutdown => output.finish().map(|()| 0)?,
             };
             Ok((output.path().to_owned(), length))
         };
@@ -110,13 +110,13 @@ impl Sink for JsonlSink {
         self.state.is_asked = true;
     }
 
-    fn switch(&mut self, next: Next) -> BoxFuture<'_, Result<(), BoxError>> {
+    fn end_file(&mut self, end: FileEnd) -> BoxFuture<'_, Result<(), BoxError>> {
         async move {
             // It may be another sink that is due.
-            if next == Next::File && !self.is_due() {
+            if end == FileEnd::Rotation && !self.is_due() {
                 return Ok(());
             }
-            self.go_on(next).await.map_err(|error| cannot("finish", &self.path, &error))
+            self.go_on(end).await.map_err(|error| cannot("finish", &self.path, &error))
         }
         .boxed()
     }

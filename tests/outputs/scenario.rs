@@ -9,17 +9,17 @@ use fetchd::disk::{Disk, OutputPosition, RealDisk};
 use fetchd::error::BoxError;
 use fetchd::item::Identity;
 use fetchd::output::SavedPosition;
-use fetchd::sink::{self, Body, Content, Jsonl, Opened, Opening, SinkConfig, Style};
+use fetchd::sink::{self, BodyFormat, Content, Jsonl, OpenedSink, Opening, SinkConfig, Style};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A directory of its own for each test.
-pub struct Scene {
+pub struct Scenario {
     pub dir: TempDir,
     pub disk: Arc<dyn Disk>,
 }
 
-impl Scene {
+impl Scenario {
     pub fn new() -> Self {
         Self::on(Arc::new(RealDisk))
     }
@@ -39,14 +39,16 @@ impl Scene {
         jsonl
     }
 
-    pub fn try_open(&self, jsonl: &Jsonl, saved: SavedPosition) -> Result<Opened, BoxError> {
-        let style =
-            Style { content: Content { body: Body::Auto, ..Content::default() }, epoch: jiff::Timestamp::UNIX_EPOCH };
+    pub fn try_open(&self, jsonl: &Jsonl, saved: SavedPosition) -> Result<OpenedSink, BoxError> {
+        let style = Style {
+            content: Content { body: BodyFormat::Auto, ..Content::default() },
+            epoch: jiff::Timestamp::UNIX_EPOCH,
+        };
         let (name, disk) = (jsonl.path.to_string_lossy().into(), Arc::clone(&self.disk));
         jsonl.open(Opening { name, style, disk, saved })
     }
 
-    pub fn open(&self, jsonl: &Jsonl, saved: SavedPosition) -> Opened {
+    pub fn open(&self, jsonl: &Jsonl, saved: SavedPosition) -> OpenedSink {
         self.try_open(jsonl, saved).unwrap()
     }
 
@@ -99,20 +101,20 @@ pub fn bare(seq: u64) -> String {
     record(seq).replace(&format!(",\"body\":\"b-{seq}\""), "")
 }
 
-pub fn append(opened: &mut Opened, text: &str) {
+pub fn append(opened: &mut OpenedSink, text: &str) {
     opened.core().unwrap().0.append(text.as_bytes()).unwrap();
 }
 
-pub fn flush(opened: &mut Opened) -> OutputPosition {
+pub fn flush(opened: &mut OpenedSink) -> OutputPosition {
     opened.mark().unwrap().unwrap().position
 }
 
 /// Recovers as a start does, with every line of the source pending; the numbers of those that are done come back in
 /// order.
-pub fn recover(sinks: &mut [Opened]) -> Vec<u64> {
+pub fn recover(sinks: &mut [OpenedSink]) -> Vec<u64> {
     let is_pending = |id: &Identity| id.source.as_deref() == Some("urls");
     let done = sink::recover(sinks, &is_pending).unwrap().iter().map(|id| id.seq).collect();
-    for (output, _) in sinks.iter_mut().filter_map(Opened::core) {
+    for (output, _) in sinks.iter_mut().filter_map(OpenedSink::core) {
         output.finish_old_files().unwrap();
     }
     done
