@@ -94,8 +94,8 @@ fn dump(place: &StateArgs, out: &mut impl Write) -> Result<u8, BoxError> {
             out.write_all(text)?;
             out.write_all(b"\n")
         }
-        Text::TooLong { bytes, .. } => {
-            writeln!(io::stderr(), "line {seq} of `{name}` was too long ({bytes} bytes) and is left out")
+        Text::TooLong(long) => {
+            writeln!(io::stderr(), "line {seq} of `{name}` was too long ({} bytes) and is left out", long.bytes)
         }
         Text::Lost => Ok(()),
     })?;

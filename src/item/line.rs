@@ -49,23 +49,32 @@ pub struct Line {
 pub enum Text {
     /// All of it.
     Whole(Bytes),
-    /// The line was longer than `max_line`: its first bytes and its length.
-    TooLong {
-        /// The first KiB.
-        head: Bytes,
-        /// How many bytes the line had.
-        bytes: u64,
-    },
+    /// The line was longer than `max_line`. It is rare, and kept apart: thousands of lines wait.
+    TooLong(Box<TooLong>),
     /// The line was accepted, but the journal that kept it is damaged.
     Lost,
 }
 
+/// What is kept of a line that was too long.
+#[derive(Debug)]
+pub struct TooLong {
+    /// The first KiB.
+    pub head: Bytes,
+    /// How many bytes the line had.
+    pub bytes: u64,
+}
+
 impl Text {
+    /// A line that was too long.
+    pub fn too_long(head: Bytes, bytes: u64) -> Self {
+        Self::TooLong(Box::new(TooLong { head, bytes }))
+    }
+
     /// How many bytes of this line are kept in memory.
     pub fn len(&self) -> usize {
         match self {
             Self::Whole(text) => text.len(),
-            Self::TooLong { head, .. } => head.len(),
+            Self::TooLong(long) => long.head.len(),
             Self::Lost => 0,
         }
     }

@@ -6,52 +6,63 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{Identity, Line, Position, RawJson};
 
 /// How many lines, and bytes of lines, may be accepted and not yet settled.
 #[derive(Clone, Debug)]
-pub struct Window {
-    lines: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-    capacity: usize,
-    most_bytes: usize,
+pub struct Window(Arc<Permits>);
+
+#[derive(Debug)]
+struct Permits {
+    lines: Semaphore,
+    bytes: Semaphore,
+    max_lines: usize,
+    max_bytes: usize,
 }
 
-/// Room for one line in the window, before the line is known.
+/// Room for one line in the window, and for so many bytes of it; dropped, it is free again.
 #[derive(Debug)]
-pub struct Room(OwnedSemaphorePermit);
+pub struct Room {
+    window: Arc<Permits>,
+    bytes: u32,
+}
 
 impl Window {
     /// A window of so many lines and so many bytes of lines.
     pub fn new(lines: usize, bytes: usize) -> Self {
         let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
-        let (lines, bytes) = (lines.min(most), bytes.min(most));
-        Self {
-            lines: Arc::new(Semaphore::new(lines)),
-            bytes: Arc::new(Semaphore::new(bytes)),
-            capacity: lines,
-            most_bytes: bytes,
-        }
+        let (max_lines, max_bytes) = (lines.min(most), bytes.min(most));
+        let (lines, bytes) = (Semaphore::new(max_lines), Semaphore::new(max_bytes));
+        Self(Arc::new(Permits { lines, bytes, max_lines, max_bytes }))
     }
 
-    /// Waits for room for one line; `None` never comes while the window is in use.
+    /// Waits for room for one line, before the line is known; `None` never comes while the window is in use.
     pub async fn room(&self) -> Option<Room> {
-        Arc::clone(&self.lines).acquire_owned().await.ok().map(Room)
+        self.0.lines.acquire().await.ok()?.forget();
+        Some(Room { window: Arc::clone(&self.0), bytes: 0 })
     }
 
     /// Waits until the line's bytes fit too, and hands out its ticket. A line longer than the window takes all of it.
-    pub async fn ticket(&self, room: Room, line: &Line, ordinal: u64, source: usize) -> Option<Ticket> {
-        let bytes = u32::try_from(line.text.len().min(self.most_bytes)).unwrap_or(u32::MAX);
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
+    pub async fn ticket(&self, mut room: Room, line: &Line, ordinal: u64, source: usize) -> Option<Ticket> {
+        let bytes = u32::try_from(line.text.len().min(self.0.max_bytes)).unwrap_or(u32::MAX);
+        self.0.bytes.acquire_many(bytes).await.ok()?.forget();
+        room.bytes = bytes;
         let (id, position) = (line.id.clone(), line.position.clone());
-        Some(Ticket { ordinal, source, id, position, _line: room.0, _bytes: bytes })
+        Some(Ticket { ordinal, source, id, position, _room: room })
     }
 
     /// Lines accepted and not settled.
     pub fn in_use(&self) -> usize {
-        self.capacity - self.lines.available_permits()
+        self.0.max_lines - self.0.lines.available_permits()
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.window.lines.add_permits(1);
+        self.window.bytes.add_permits(self.bytes as usize);
     }
 }
 
@@ -66,8 +77,7 @@ pub struct Ticket {
     pub id: Identity,
     /// Where the line ends, if a restart can go on from there.
     pub position: Option<Position>,
-    _line: OwnedSemaphorePermit,
-    _bytes: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 impl Ticket {

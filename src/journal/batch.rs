@@ -34,11 +34,11 @@ impl Batch {
     pub fn push(&mut self, text: &Text) {
         match text {
             Text::Whole(text) => self.body.extend_from_slice(text),
-            Text::TooLong { head, bytes } => {
+            Text::TooLong(long) => {
                 self.body.extend_from_slice(TOO_LONG);
-                self.body.extend_from_slice(bytes.to_string().as_bytes());
+                self.body.extend_from_slice(long.bytes.to_string().as_bytes());
                 self.body.push(b' ');
-                self.body.extend_from_slice(head);
+                self.body.extend_from_slice(&long.head);
             }
             Text::Lost => return,
         }
@@ -147,7 +147,7 @@ fn text(line: Bytes) -> Text {
         let rest = line.strip_prefix(TOO_LONG)?;
         let space = memchr::memchr(b' ', rest)?;
         let bytes = std::str::from_utf8(&rest[..space]).ok()?.parse().ok()?;
-        Some(Text::TooLong { head: line.slice(TOO_LONG.len() + space + 1..), bytes })
+        Some(Text::too_long(line.slice(TOO_LONG.len() + space + 1..), bytes))
     };
     too_long().unwrap_or(Text::Whole(line))
 }
@@ -171,7 +171,7 @@ mod tests {
             text.insert(0, b'x');
             Text::Whole(text.into())
         });
-        let too_long = (bytes, any::<u64>()).prop_map(|(head, bytes)| Text::TooLong { head: head.into(), bytes });
+        let too_long = (bytes, any::<u64>()).prop_map(|(head, bytes)| Text::too_long(head.into(), bytes));
         prop_oneof![4 => whole, 1 => too_long]
     }
 
@@ -228,7 +228,7 @@ mod tests {
         for first in 1..40 {
             let mut batch = Batch::default();
             batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
-            batch.push(&Text::TooLong { head: Bytes::from_static(b"http://b.test/2"), bytes: 5000 });
+            batch.push(&Text::too_long(Bytes::from_static(b"http://b.test/2"), 5000));
             let written = if first % 2 == 0 { batch.encode(first) } else { with_words(&batch.encode(first), " a b=c") };
             let is_whole = |bytes: &[u8]| {
                 Head::read(bytes)

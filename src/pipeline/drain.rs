@@ -14,7 +14,7 @@ use super::settle::Ack;
 use super::{FailFast, Order, Status};
 use crate::error::BoxError;
 use crate::in_order::InOrder;
-use crate::item::{Done, Outcome, Record, Ticket};
+use crate::item::{Done, Outcome, Record};
 use crate::sink::{FileEnd, Sink};
 
 /// Records per batch, at most.
@@ -139,7 +139,12 @@ impl Drain {
 
     /// Writes records to every sink; their tickets go on once all have taken them.
     async fn write(&mut self, done: impl Iterator<Item = Done>) -> Result<(), BoxError> {
-        let (tickets, records): (Vec<Ticket>, Vec<_>) = done.map(|done| (done.ticket, done.record)).unzip();
+        // Always of one size: the allocator gives the room of one batch to the next.
+        let (mut tickets, mut records) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        for Done { ticket, record } in done {
+            tickets.push(ticket);
+            records.push(record);
+        }
         if records.is_empty() {
             return Ok(());
         }

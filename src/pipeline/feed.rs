@@ -77,9 +77,9 @@ impl Feed {
     fn accept(&self, ticket: Ticket, line: Line) -> Accepted {
         let (echo, request) = match &line.text {
             Text::Whole(text) => parse(text),
-            Text::TooLong { head, bytes } => {
-                let message = format!("the line has {bytes} bytes, more than the source's max_line");
-                (Echo::cut(head, *bytes), Err(Rejection { kind: ErrorKind::LineTooLong, message }))
+            Text::TooLong(long) => {
+                let message = format!("the line has {} bytes, more than the source's max_line", long.bytes);
+                (Echo::cut(&long.head, long.bytes), Err(Rejection { kind: ErrorKind::LineTooLong, message }))
             }
             Text::Lost => {
                 let message = "the journal that kept this line is damaged; its text is lost".to_owned();

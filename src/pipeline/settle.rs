@@ -33,8 +33,8 @@ pub(super) async fn settle(
     while let Some(ack) = acks.recv().await {
         match (ack, &mut settle) {
             (Ack::Written(tickets), settle) => {
-                let done = tickets.into_iter().map(Ticket::done).filter(|receipt| durable[receipt.source]);
-                let done: Vec<Receipt> = done.collect();
+                let tickets = tickets.into_iter().filter(|ticket| durable[ticket.source]);
+                let done: Vec<Receipt> = tickets.map(Ticket::done).collect();
                 if let Some(settle) = settle.as_mut().filter(|_| !done.is_empty()) {
                     settle.settle(&done)?;
                 }

@@ -95,7 +95,7 @@ impl Splitter {
         let bom = if std::mem::take(&mut self.at_start) { "\u{feff}".as_bytes() } else { b"" };
         let start = whole.strip_prefix(bom).map_or(0, |_| bom.len());
         if length > self.max_line as u64 {
-            return Split::Line(Text::TooLong { head: whole.slice(start..), bytes: length });
+            return Split::Line(Text::too_long(whole.slice(start..), length));
         }
         let text = trim(&whole.slice(start..));
         if text.is_empty() { Split::Blank } else { Split::Line(Text::Whole(text)) }
@@ -137,7 +137,7 @@ mod tests {
         match split {
             Split::Blank => "<blank>".into(),
             Split::Line(Text::Whole(text)) => String::from_utf8_lossy(text).into(),
-            Split::Line(Text::TooLong { head, bytes }) => format!("<{bytes} bytes, {} kept>", head.len()),
+            Split::Line(Text::TooLong(long)) => format!("<{} bytes, {} kept>", long.bytes, long.head.len()),
             Split::Line(Text::Lost) => unreachable!("a splitter loses nothing"),
         }
     }

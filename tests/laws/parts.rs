@@ -122,7 +122,7 @@ impl Reader {
             Said::Get(exchange) => self.announce(id, exchange),
             Said::Post(exchange) => format!(r#"{{"url":"{}","method":"POST"}}"#, self.announce(id, exchange)),
             Said::TooLong => {
-                return Text::TooLong { head: Bytes::from_static(b"http://h0.test/xxx"), bytes: 2_000_000 };
+                return Text::too_long(Bytes::from_static(b"http://h0.test/xxx"), 2_000_000);
             }
             Said::NotAUrl | Said::Blank => "h0.test".to_owned(),
         };
