@@ -1,7 +1,7 @@
 //! fetchd: a stream of URLs in, exactly one result per line out: live, polite, bounded, and nothing lost.
 //!
 //! ```text
-//!             stop (the feed hears it)          give_up (schedule and work hear it)
+//!             stop (to the feed)                give_up (to schedule and work)
 //!              ▼                                 ▼
 //!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
 //!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions

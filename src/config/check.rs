@@ -257,7 +257,7 @@ fn sinks(config: &Config, report: &mut Report) {
     }
 }
 
-/// Results would be written into what tells the next run what is done.
+/// A sink in the data directory would write records into the checkpoint or a journal.
 fn own_file(target: Target<'_>, config: &Config) -> String {
     let other = config.state.data_dir.iter().map(|dir| dir.join("results.jsonl")).next().unwrap_or_default();
     let Target::File(path) = target else { return String::new() };

@@ -55,7 +55,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     };
     let mode = if args.quiet { ProgressMode::Never } else { args.progress.unwrap_or_default() };
     let line = mode.line();
-    let logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::Line::bar));
+    let logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::ProgressLine::bar));
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
@@ -232,7 +232,7 @@ fn threads(number: u32) -> io::Result<Option<Runtime>> {
     runtime::Builder::new_multi_thread().worker_threads(number as usize).enable_all().build().map(Some)
 }
 
-/// What signals tell a run: the first SIGTERM, SIGINT or SIGHUP stops it, and the next one aborts it (a terminal that is
+/// The requests that signals make: the first SIGTERM, SIGINT or SIGHUP stops it, and the next one aborts it (a terminal that is
 /// closed is no reason to lose lines); SIGUSR1 rotates the outputs. Until here, the first three end the process.
 fn controls(rotations: Signal) -> io::Result<impl Stream<Item = Control>> {
     let stream = |kind| signal(kind).map(SignalStream::new);

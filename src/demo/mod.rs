@@ -44,7 +44,7 @@ async fn tour() -> Result<(), BoxError> {
     let line = ProgressMode::Auto.line();
     let args = args(None);
     let config = args.config().map_err(|report| report.to_string())?;
-    let _logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::Line::bar));
+    let _logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::ProgressLine::bar));
     let server = Server::start().await?;
     say(&format!(
         "{}\n\nA small API runs on this machine, on {HOSTS} hosts from {} to {}.\n\n",
@@ -94,7 +94,7 @@ async fn ten_users(hosts: &[SocketAddr]) -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::Line>) -> Result<(), BoxError> {
+async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::ProgressLine>) -> Result<(), BoxError> {
     let url = |n: u32| format!("http://{}/items/{n}", hosts[n as usize % hosts.len()]);
     let (status, stats, shown) = (Status::default(), Stats::default(), Shown::default());
     let start = Instant::now();

@@ -88,7 +88,7 @@ pub struct DnsConfig {
     pub servers: Option<Vec<SocketAddr>>,
     /// One look-up; by default 5 s, or half of `fetch.connect_timeout` where that is shorter.
     pub timeout: Option<Span>,
-    /// Names remembered at once.
+    /// The most names in the cache.
     pub cache: u32,
 }
 

@@ -28,7 +28,7 @@ const LONGEST_CONTENT_TYPE: usize = 1024;
 /// A longer Location is none that can be followed: lines keep the URLs of their redirects.
 const LONGEST_LOCATION: usize = 8192;
 
-/// 500 KiB, and one byte to tell that there is more (RFC 9309, section 2.5).
+/// 500 KiB, and one byte that shows that there is more (RFC 9309, section 2.5).
 const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
 
 /// The settings of the fetcher besides `[fetch]`.

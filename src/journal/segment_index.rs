@@ -27,7 +27,7 @@ pub(super) struct IndexState {
     pub segments: VecDeque<Segment>,
     /// The number that the next accepted line will have.
     pub next: u64,
-    /// All lines up to this one are done, and that is remembered.
+    /// All lines up to this one are done, by the checkpoint, too.
     pub done_through: u64,
     pub state: WriterState,
 }

@@ -1,4 +1,4 @@
-//! What a running pipeline can be told from outside: by signals, and by whoever else holds the other end of the stream.
+//! Requests to a running pipeline from outside: from signals, and from every other sender of the stream.
 
 /// A control message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

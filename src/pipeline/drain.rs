@@ -15,7 +15,7 @@ use super::{FailFast, Order, Status};
 use crate::error::BoxError;
 use crate::in_order::InOrder;
 use crate::item::{Done, Outcome, Record};
-use crate::sink::{FileEnd, Sink};
+use crate::sink::{EndReason, Sink};
 
 /// Records per batch, at most.
 const BATCH: usize = 256;
@@ -68,10 +68,10 @@ impl Drain {
             match self.wait(&mut came).await {
                 Event::Ended => break,
                 Event::Idle => drop(self.commit().await?),
-                Event::Due => self.end_file(FileEnd::Rotation).await?,
+                Event::Due => self.end_file(EndReason::Rotation).await?,
                 Event::Rotate => {
                     self.sinks.iter_mut().for_each(|sink| sink.request_rotation());
-                    self.end_file(FileEnd::Rotation).await?;
+                    self.end_file(EndReason::Rotation).await?;
                 }
                 Event::Came => {
                     self.gather(&mut came).await;
@@ -81,7 +81,7 @@ impl Drain {
         }
         // Lines left for the next start leave gaps; what came after them is still owed its record.
         self.write(waiting.drain()).await?;
-        self.end_file(FileEnd::Shutdown).await
+        self.end_file(EndReason::Shutdown).await
     }
 
     async fn wait(&mut self, came: &mut Vec<Done>) -> Event {
@@ -171,19 +171,19 @@ impl Drain {
             marks.extend(sink.flush().await?);
         }
         self.uncommitted = 0;
-        let (tell, told) = oneshot::channel();
-        let _ = self.acks.send(Ack::Commit(marks, tell)).await;
-        Ok(told)
+        let (answer, answered) = oneshot::channel();
+        let _ = self.acks.send(Ack::Commit(marks, answer)).await;
+        Ok(answered)
     }
 
     /// Lets the sinks finish their files: who finds one finished may take it away, so what is in it is committed first.
-    async fn end_file(&mut self, end: FileEnd) -> Result<(), BoxError> {
+    async fn end_file(&mut self, end: EndReason) -> Result<(), BoxError> {
         // Without an answer the last stage is gone, and the group is on its way down.
         if self.commit().await?.await.is_ok() {
             for sink in &mut self.sinks {
                 sink.end_file(end).await?;
             }
-            if end == FileEnd::Rotation {
+            if end == EndReason::Rotation {
                 // Before anything is written to the new files: the old ones may be gone when somebody looks for them.
                 let _ = self.commit().await?.await;
             }

@@ -95,7 +95,7 @@ impl Feed {
         }
     }
 
-    /// Counts what the sources had read already when the run stopped: their producer believes it to be taken.
+    /// Counts what the sources had read already when the run stopped: for their producer it is written.
     fn count_unread(&mut self) {
         const MOST: usize = 100_000;
         for _ in 0..MOST {

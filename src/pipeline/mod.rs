@@ -1,7 +1,7 @@
 //! The pipeline: the topology on one screen, and the one way down.
 //!
 //! ```text
-//!             stop (the feed hears it)          give_up (schedule and work hear it)
+//!             stop (to the feed)                give_up (to schedule and work)
 //!              ▼                                 ▼
 //!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
 //!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
@@ -59,9 +59,9 @@ pub struct Parts {
     pub fetch: Arc<dyn Fetch>,
     /// Where records go; each gets every record, in this order.
     pub sinks: Vec<Box<dyn Sink>>,
-    /// Who remembers what is done, if anybody does.
+    /// What saves which lines are done, in a durable run.
     pub settle: Option<Box<dyn Settle>>,
-    /// Who remembers hosts in trouble, if anybody does.
+    /// Where the states of hosts are saved, in a durable run.
     pub hosts: Option<Box<dyn HostStateStore>>,
     /// The threads that attempts are made in, if not in that of all the rest.
     pub threads: Option<Handle>,
@@ -155,7 +155,7 @@ impl Clock {
     }
 }
 
-/// The two ways in which the stages are told to come to an end.
+/// The two tokens that end the stages.
 #[derive(Clone, Debug, Default)]
 struct Levers {
     /// Only the feed reacts to it: it accepts no more lines.

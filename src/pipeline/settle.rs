@@ -48,12 +48,12 @@ pub(super) async fn settle(
                 }
                 status.counters().released.add(count);
             }
-            (Ack::Commit(marks, told), settle) => {
+            (Ack::Commit(marks, answer), settle) => {
                 if let Some(settle) = settle {
                     settle.commit(marks).await?;
                 }
-                // Who does not wait for it does not listen.
-                let _ = told.send(());
+                // Nobody may be waiting for the answer.
+                let _ = answer.send(());
             }
         }
     }

@@ -49,8 +49,8 @@ impl<'a> Contact<'a> {
 #[derive(Debug, Default)]
 pub(super) struct CircuitBreaker {
     failures: u32,
-    /// Until when the failures are remembered of a host without lines.
-    remembered_until: Duration,
+    /// Until when a host without lines keeps its failures.
+    kept_until: Duration,
     open: Option<Box<Open>>,
 }
 
@@ -114,7 +114,7 @@ impl CircuitBreaker {
         }
         // It costs others nothing when it is forgotten.
         let remembered_for = if self.is_open() { policy.give_up.max(policy.cool_down) } else { policy.cool_down };
-        self.remembered_until = now.time + remembered_for;
+        self.kept_until = now.time + remembered_for;
     }
 
     fn end_probe(&mut self, ordinal: u64, policy: &HealthPolicy, now: Duration) {
@@ -144,9 +144,9 @@ impl CircuitBreaker {
         Some((ErrorKind::CircuitOpen, message))
     }
 
-    /// Until when failures are remembered of a host without lines.
-    pub fn remembered_until(&self) -> Duration {
-        if self.failures == 0 { Duration::ZERO } else { self.remembered_until }
+    /// Until when a host without lines keeps its failures.
+    pub fn kept_until(&self) -> Duration {
+        if self.failures == 0 { Duration::ZERO } else { self.kept_until }
     }
 
     /// What the next run is to know of it, if it is open.
@@ -157,7 +157,7 @@ impl CircuitBreaker {
             // Should the run end before it does, that is a probe that says nothing.
             Probe::UnderWay(_) => policy.cool_down,
         };
-        let remembered = self.remembered_until.saturating_sub(now.time);
+        let remembered = self.kept_until.saturating_sub(now.time);
         Some(OpenCircuit { tried: open.length(now), probe, remembered, last_error: open.last_error.clone() })
     }
 
@@ -167,7 +167,7 @@ impl CircuitBreaker {
             return;
         }
         self.failures = policy.failures;
-        self.remembered_until = now.time + known.remembered;
+        self.kept_until = now.time + known.remembered;
         let probe = Probe::NotBefore(now.time + known.probe.min(policy.cool_down));
         let OpenCircuit { tried: before, last_error, .. } = known;
         self.open = Some(Box::new(Open { since: now.lines, before, probe, last_error }));

@@ -194,7 +194,7 @@ impl Settings {
     }
 }
 
-/// Everything the core is told, checked and complete.
+/// The core's settings, checked and complete.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// From one start to the next over all hosts; zero for no limit.

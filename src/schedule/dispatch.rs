@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Core;
 use super::adaptive::AdaptiveLimit;
 use super::decide::is_idempotent;
-use super::host_table::{Pick, Room};
+use super::host_table::{Capacity, Pick};
 use super::job::Job;
 use super::line_book::{HostId, LineId, Place};
 use super::robots::Denial;
@@ -99,7 +99,7 @@ impl Core {
         let untracked = |line: &LineId| self.lines.place_of(*line) == Place::Untracked;
         let Some(line) = self.lines.oldest().filter(untracked) else { return };
         if let Some(job) = self.hosts.take_untracked(Some(self.lines.ordinal(line))) {
-            self.track(job, Room::Unbounded, now);
+            self.track(job, Capacity::Unbounded, now);
         }
     }
 

@@ -1,4 +1,4 @@
-//! `[health]`, and what the circuits of hosts are told of it.
+//! `[health]`, and the policy of the circuits made of it.
 
 use std::time::Duration;
 

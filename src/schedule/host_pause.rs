@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::RetryPolicy;
 use crate::item::{Attempt, Response};
 
-/// The rest of one host.
+/// The pause of one host.
 #[derive(Debug, Default)]
 pub(super) struct HostPause {
     /// No request before then.
@@ -56,8 +56,8 @@ impl HostPause {
         self.paused_until.max(self.closed_until)
     }
 
-    /// Until when the pauses before are remembered of a host without lines.
-    pub fn remembered_until(&self, policy: &RetryPolicy) -> Duration {
+    /// Until when a host without lines keeps its pauses.
+    pub fn kept_until(&self, policy: &RetryPolicy) -> Duration {
         if self.refusals == 0 { Duration::ZERO } else { self.paused_until + policy.max_backoff }
     }
 }

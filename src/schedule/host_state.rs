@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::line_book::HostId;
 use crate::item::ErrorKind;
 
-/// The most that are told of. When there are more, those come first that asked for the longest rest.
+/// The most that are saved. When there are more, those with the longest pause come first.
 const MOST: usize = 4096;
 
 /// A host in trouble.
@@ -31,9 +31,9 @@ pub struct HostState {
 pub struct OpenCircuit {
     /// For how long it was tried in vain.
     pub tried: Duration,
-    /// From when on one of its lines may ask whether it is back.
+    /// From when on one of its lines may probe it.
     pub probe: Duration,
-    /// For how long this is worth remembering.
+    /// For how long this is kept.
     pub remembered: Duration,
     /// What the last attempt said.
     pub last_error: (ErrorKind, String),
@@ -42,19 +42,19 @@ pub struct OpenCircuit {
 /// The hosts in trouble, by the end of their trouble.
 #[derive(Debug, Default)]
 pub(super) struct HostStates {
-    hosts: BTreeSet<(End, HostId)>,
+    hosts: BTreeSet<(StateEnd, HostId)>,
     changed: bool,
 }
 
 impl HostStates {
     /// Notes until when a host is in trouble, in place of what was noted.
-    pub fn note(&mut self, id: HostId, noted: &mut End, end: End, now: Duration) {
+    pub fn note(&mut self, id: HostId, noted: &mut StateEnd, end: StateEnd, now: Duration) {
         let was = std::mem::replace(noted, end);
         if was == end {
             return;
         }
         self.hosts.remove(&(was, id));
-        if end != End::default() {
+        if end != StateEnd::default() {
             self.hosts.insert((end, id));
         }
         self.changed |= was.as_of(now) != end;
@@ -68,19 +68,19 @@ impl HostStates {
     /// The hosts in trouble; what lasts longest comes first.
     pub fn take(&mut self, now: Duration) -> impl Iterator<Item = HostId> {
         self.changed = false;
-        let left = self.hosts.iter().rev().filter(move |(end, _)| end.as_of(now) != End::default());
+        let left = self.hosts.iter().rev().filter(move |(end, _)| end.as_of(now) != StateEnd::default());
         left.take(MOST).map(|(_, id)| *id)
     }
 }
 
-/// Until when a host is in trouble; zero where it is not. Its own wish comes first.
+/// Until when a host is in trouble; zero where it is not. Its pause comes before its circuit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct End {
+pub(super) struct StateEnd {
     pub pause: Duration,
     pub circuit: Duration,
 }
 
-impl End {
+impl StateEnd {
     /// The same without what is over.
     pub fn as_of(self, now: Duration) -> Self {
         let left = |end| if end > now { end } else { Duration::ZERO };

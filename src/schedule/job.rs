@@ -21,7 +21,7 @@ pub struct Job {
     pub(super) slot: Slot,
 }
 
-/// What was done for a line so far: what its record tells of besides the response.
+/// What was done for a line so far: what its record shows besides the response.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// When the line was accepted, from the start of the run.

@@ -51,7 +51,7 @@ use crate::item::Done;
 use adaptive::AdaptiveLimit;
 use connection_budget::ConnectionBudget;
 use decide::canceled;
-use host_table::{HostTable, Room};
+use host_table::{Capacity, HostTable};
 use line_book::LineBook;
 use rate_limiter::RateLimiter;
 use retry_budget::RetryBudget;
@@ -103,7 +103,7 @@ impl Core {
         if self.given_up {
             return self.settle(job, None, Some(canceled()), now);
         }
-        self.track(job, Room::Bounded, now);
+        self.track(job, Capacity::Bounded, now);
     }
 
     /// Takes in a line that is settled already: the feed rejected it.

@@ -25,7 +25,7 @@ impl RateLimiter {
     }
 
     /// From when on a new rate limiter would allow no more than this one: not before its slack is used up.
-    pub fn forget_at(&self) -> Duration {
+    pub fn full_at(&self) -> Duration {
         if self.every.is_zero() { self.due } else { self.due + SLACK }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::host_state::HostState;
-use super::host_table::{Pick, Reindexed, Room};
+use super::host_table::{Capacity, Pick, Reindexed};
 use super::job::Job;
 use super::line_book::{HostId, Place};
 use crate::hosts::{host_name, port_of};
@@ -13,7 +13,7 @@ use crate::item::{ErrorKind, Request};
 
 impl Core {
     /// The number of the request's host; `None` when it is not in the table and finds no room.
-    pub(super) fn host_of(&mut self, request: &Request, room: Room, now: Duration) -> Option<HostId> {
+    pub(super) fn host_of(&mut self, request: &Request, capacity: Capacity, now: Duration) -> Option<HostId> {
         let (name, port) = (host_name(&request.url), port_of(&request.url));
         let with_port;
         let key = if self.settings.hosts.names_port(name, port) {
@@ -24,13 +24,13 @@ impl Core {
         };
         match self.hosts.find(key) {
             Some(id) => Some(id),
-            None => self.hosts.insert(key, self.settings.limits_of(name, port), room, now),
+            None => self.hosts.insert(key, self.settings.limits_of(name, port), capacity, now),
         }
     }
 
     /// Puts a line that was not dispatched yet at the end of its host's queue, if the table has room for the host.
-    pub(super) fn track(&mut self, job: Box<Job>, room: Room, now: Duration) {
-        match self.host_of(&job.call.request, room, now) {
+    pub(super) fn track(&mut self, job: Box<Job>, capacity: Capacity, now: Duration) {
+        match self.host_of(&job.call.request, capacity, now) {
             Some(host) => self.enqueue(job, host, None, now),
             None => self.hosts.add_untracked(job),
         }
@@ -39,7 +39,7 @@ impl Core {
     /// Puts a line that was dispatched into the queue of its request's host: it goes before fresh lines once it is due.
     /// There is room for that host: there are never more such hosts than lines in the window.
     pub(super) fn requeue(&mut self, job: Box<Job>, due: Duration, now: Duration) {
-        if let Some(host) = self.host_of(&job.call.request, Room::Unbounded, now) {
+        if let Some(host) = self.host_of(&job.call.request, Capacity::Unbounded, now) {
             self.enqueue(job, host, Some(due), now);
         }
     }
@@ -101,7 +101,7 @@ impl Core {
     /// Lets lines into the table that wait for room, as far as there is some.
     fn track_next(&mut self, now: Duration) {
         while let Some(job) = self.hosts.take_untracked(None) {
-            match self.host_of(&job.call.request, Room::Bounded, now) {
+            match self.host_of(&job.call.request, Capacity::Bounded, now) {
                 Some(host) => self.enqueue(job, host, None, now),
                 None => return self.hosts.add_untracked(job),
             }
@@ -145,6 +145,6 @@ impl Core {
             None => (key, key, 0),
         };
         let limits = || self.settings.limits_of(name, port);
-        self.hosts.find(key).or_else(|| self.hosts.insert(key, limits(), Room::Bounded, now))
+        self.hosts.find(key).or_else(|| self.hosts.insert(key, limits(), Capacity::Bounded, now))
     }
 }

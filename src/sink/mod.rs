@@ -51,14 +51,14 @@ pub trait Sink: Send {
     fn request_rotation(&mut self) {}
 
     /// Ends the present file. The checkpoint holds by now what was flushed before.
-    fn end_file(&mut self, _end: FileEnd) -> BoxFuture<'_, Result<(), BoxError>> {
+    fn end_file(&mut self, _end: EndReason) -> BoxFuture<'_, Result<(), BoxError>> {
         ready(Ok(())).boxed()
     }
 }
 
 /// Why a file of the output ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileEnd {
+pub enum EndReason {
     /// Another one begins.
     Rotation,
     /// The run is over.

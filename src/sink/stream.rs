@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::writer::{Put, Writer};
+use super::writer::{Put, WriterThread};
 use super::{Encoder, Sink};
 use crate::error::BoxError;
 use crate::item::Record;
@@ -16,7 +16,7 @@ use crate::item::Record;
 pub(super) struct StreamSink {
     /// The stream, for messages.
     name: String,
-    writer: Writer<Stream>,
+    writer: WriterThread<Stream>,
     encoder: Encoder,
 }
 
@@ -24,7 +24,7 @@ struct Stream(File);
 
 impl StreamSink {
     pub fn start(name: String, file: File, encoder: Encoder) -> Box<dyn Sink> {
-        Box::new(Self { name, writer: Writer::new(Stream(file)), encoder })
+        Box::new(Self { name, writer: WriterThread::new(Stream(file)), encoder })
     }
 }
 

@@ -15,18 +15,18 @@ pub(super) trait Put: Send + 'static {
     fn put(&mut self, text: &[u8]) -> io::Result<()>;
 }
 
-/// What the thread is to do next with its output; whoever asked is told by it.
+/// The thread's next work on its output; it answers whoever requested it.
 type Task<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 /// The thread's end in the pipeline.
 #[derive(Debug)]
-pub(super) struct Writer<T> {
+pub(super) struct WriterThread<T> {
     tasks: SyncSender<Task<T>>,
     /// The buffer to fill.
     buffer: Vec<u8>,
 }
 
-impl<T: Put> Writer<T> {
+impl<T: Put> WriterThread<T> {
     /// Starts the thread; it ends with the writer.
     pub fn new(mut output: T) -> Self {
         let (tasks, rx) = sync_channel::<Task<T>>(1);
@@ -47,11 +47,11 @@ impl<T: Put> Writer<T> {
         task: impl FnOnce(&mut T) -> io::Result<R> + Send + 'static,
     ) -> io::Result<R> {
         let gone = || io::Error::other("its writer thread is gone");
-        let (tell, told) = oneshot::channel();
-        let task: Task<T> = Box::new(move |output| drop(tell.send(task(output))));
+        let (answer, answered) = oneshot::channel();
+        let task: Task<T> = Box::new(move |output| drop(answer.send(task(output))));
         // There is room: tasks come one at a time.
         self.tasks.try_send(task).map_err(|_| gone())?;
-        told.await.map_err(|_| gone())?
+        answered.await.map_err(|_| gone())?
     }
 
     /// Writes a batch, in pieces: control characters make text six times as long, so a whole batch of large bodies would

@@ -15,7 +15,7 @@ use crate::item::{ErrorKind, RawJson};
 use crate::schedule::{HostState, OpenCircuit};
 use crate::units::Span;
 
-/// Nothing is remembered for longer: some ask for more rest than a clock can tell.
+/// Nothing is kept for longer: a Retry-After can exceed what a clock can show.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// What is stored of a host: a table of entries by name.

@@ -9,7 +9,7 @@ mod summary;
 use std::time::Duration;
 
 pub use log::{Format, Level, LogConfig, Logs, init};
-pub use progress::{Line, Progress, ProgressMode};
+pub use progress::{Progress, ProgressLine, ProgressMode};
 pub use stats::Stats;
 pub use summary::Summary;
 

@@ -25,31 +25,31 @@ pub enum ProgressMode {
 
 impl ProgressMode {
     /// The line, if there is to be one.
-    pub fn line(self) -> Option<Line> {
+    pub fn line(self) -> Option<ProgressLine> {
         let terminal = io::stderr().is_terminal();
         match self {
             Self::Never => None,
             Self::Auto | Self::Always if terminal => {
                 let style = ProgressStyle::with_template("{spinner} {wide_msg}");
                 let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-                Some(Line::Bar(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))))
+                Some(ProgressLine::Bar(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))))
             }
             Self::Auto => None,
-            Self::Always => Some(Line::Plain),
+            Self::Always => Some(ProgressLine::Plain),
         }
     }
 }
 
 /// Where the progress line goes.
 #[derive(Clone, Debug)]
-pub enum Line {
+pub enum ProgressLine {
     /// A terminal, where it is drawn over itself.
     Bar(ProgressBar),
     /// Anything else, where it is written anew every second.
     Plain,
 }
 
-impl Line {
+impl ProgressLine {
     /// The bar that log lines must not be drawn over by.
     pub fn bar(&self) -> Option<ProgressBar> {
         match self {
@@ -86,7 +86,7 @@ pub struct Progress {
 
 impl Progress {
     /// Starts. `total_bytes` is the size of the input, when it is known.
-    pub fn start(to: Line, status: Status, stats: Stats, total_bytes: Option<u64>) -> Self {
+    pub fn start(to: ProgressLine, status: Status, stats: Stats, total_bytes: Option<u64>) -> Self {
         let (stop, stopped) = sync_channel(1);
         let (clearing, cleared) = sync_channel(1);
         std::thread::spawn(move || {
@@ -96,7 +96,7 @@ impl Progress {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(to.every()) {
                 to.show(line(&status, &stats, total_bytes, start.elapsed(), &mut rate));
             }
-            if let Line::Bar(bar) = to {
+            if let ProgressLine::Bar(bar) = to {
                 bar.finish_and_clear();
             }
         });

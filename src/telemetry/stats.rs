@@ -1,4 +1,4 @@
-//! Counts of records by outcome and kind, and how long lines were on the wire. Stats are a sink like any other: they
+//! RecordCounts of records by outcome and kind, and how long lines were on the wire. Stats are a sink like any other: they
 //! see what every sink before them has taken.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,11 +15,11 @@ use crate::sink::Sink;
 
 /// The counts of a run; clones share them.
 #[derive(Clone, Default)]
-pub struct Stats(Arc<Mutex<Counts>>);
+pub struct Stats(Arc<Mutex<RecordCounts>>);
 
 /// What has been counted.
 #[derive(Clone)]
-pub(super) struct Counts {
+pub(super) struct RecordCounts {
     pub outcomes: BTreeMap<Outcome, u64>,
     pub kinds: BTreeMap<ErrorKind, u64>,
     /// Microseconds on the wire, of lines that had an answer or an error there.
@@ -28,7 +28,7 @@ pub(super) struct Counts {
     pub closed: BTreeSet<String>,
 }
 
-impl Default for Counts {
+impl Default for RecordCounts {
     fn default() -> Self {
         let (outcomes, kinds, closed) = Default::default();
         // Two digits, from a microsecond to a day.
@@ -40,7 +40,7 @@ impl Default for Counts {
 
 impl Stats {
     /// A copy of the counts.
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> RecordCounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -62,7 +62,7 @@ impl Sink for Stats {
     }
 }
 
-impl Counts {
+impl RecordCounts {
     fn add(&mut self, record: &Record) {
         const MOST_CLOSED: usize = 8;
         *self.outcomes.entry(record.outcome).or_default() += 1;

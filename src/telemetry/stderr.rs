@@ -56,20 +56,20 @@ fn write_messages(bar: Option<&ProgressBar>, messages: &Receiver<Message>) {
 }
 
 impl<'a> MakeWriter<'a> for Stderr {
-    type Writer = Line<'a>;
+    type Writer = LogLine<'a>;
 
-    fn make_writer(&'a self) -> Line<'a> {
-        Line { to: self, text: Vec::new() }
+    fn make_writer(&'a self) -> LogLine<'a> {
+        LogLine { to: self, text: Vec::new() }
     }
 }
 
 /// One log line while it is put together.
-pub(super) struct Line<'a> {
+pub(super) struct LogLine<'a> {
     to: &'a Stderr,
     text: Vec<u8>,
 }
 
-impl Write for Line<'_> {
+impl Write for LogLine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.text.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -80,7 +80,7 @@ impl Write for Line<'_> {
     }
 }
 
-impl Drop for Line<'_> {
+impl Drop for LogLine<'_> {
     fn drop(&mut self) {
         self.to.say(std::mem::take(&mut self.text));
     }

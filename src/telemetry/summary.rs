@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Stats;
-use super::stats::Counts;
+use super::stats::RecordCounts;
 use crate::item::Outcome;
 use crate::pipeline::Status;
 use crate::schedule::{Bottleneck, BottleneckKind};
@@ -12,7 +12,7 @@ use crate::units::{counted, grouped};
 
 /// What there is to say of a run.
 pub struct Summary {
-    counts: Counts,
+    counts: RecordCounts,
     accepted: u64,
     blank: u64,
     unread: u64,

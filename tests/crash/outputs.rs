@@ -8,7 +8,7 @@ use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
 use fetchd::item::Record;
 use fetchd::output::{Compress, Fsync, SavedPosition};
-use fetchd::sink::{BodyFormat, Content, FileEnd, Jsonl, OpenedSink, Opening, SinkConfig, Style, Wanted};
+use fetchd::sink::{BodyFormat, Content, EndReason, Jsonl, OpenedSink, Opening, SinkConfig, Style, Wanted};
 use fetchd::state::Checkpoint;
 use fetchd::units::Size;
 
@@ -66,11 +66,11 @@ impl Outputs {
         Ok(marks)
     }
 
-    pub fn end_file(&mut self, end: FileEnd) -> Result<(), BoxError> {
+    pub fn end_file(&mut self, end: EndReason) -> Result<(), BoxError> {
         for (output, _) in self.0.iter_mut().filter_map(OpenedSink::core) {
             match end {
-                FileEnd::Rotation => output.rotate()?,
-                FileEnd::Shutdown => output.finish()?,
+                EndReason::Rotation => output.rotate()?,
+                EndReason::Shutdown => output.finish()?,
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use fetchd::error::BoxError;
 use fetchd::item::Trim;
 use fetchd::item::{DoneRanges, Text};
 use fetchd::journal::{Batch, ReadBatch, Reader, Writer};
-use fetchd::sink::FileEnd;
+use fetchd::sink::EndReason;
 use fetchd::state::{Checkpoint, DataDir, SourceState};
 
 use super::disk::SimDisk;
@@ -100,7 +100,7 @@ impl Process {
             }
             Act::Switch => {
                 self.commit(0)?;
-                self.outputs.end_file(FileEnd::Rotation)?;
+                self.outputs.end_file(EndReason::Rotation)?;
                 self.commit(0)?;
                 ledger.released();
                 Ok(())
@@ -117,7 +117,7 @@ impl Process {
         self.accept(1, ledger)?;
         while self.fetch(1).map(|done| done.into_iter().map(|seq| self.settle(seq)).count())? > 0 {}
         self.commit(0)?;
-        self.outputs.end_file(FileEnd::Shutdown)
+        self.outputs.end_file(EndReason::Shutdown)
     }
 
     fn accept(&mut self, lines: u64, ledger: &mut Ledger) -> Result<(), BoxError> {

@@ -274,9 +274,9 @@ impl Sink for FakeSink {
         self.log.note(Event::RotationRequested { sink: self.number });
     }
 
-    fn end_file(&mut self, end: sink::FileEnd) -> BoxFuture<'_, Result<(), BoxError>> {
+    fn end_file(&mut self, end: sink::EndReason) -> BoxFuture<'_, Result<(), BoxError>> {
         self.log.note(Event::Switched);
-        if end == sink::FileEnd::Rotation {
+        if end == sink::EndReason::Rotation {
             self.behaviour = SinkBehaviour::Prompt;
         }
         ready(Ok(())).boxed()

@@ -46,7 +46,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
             "state::HostStateStore",
             "fetch::Fetch",
             "sink::Sink",
-            "sink::FileEnd",
+            "sink::EndReason",
             "sink::BodyFormat",
         ],
     ),

@@ -56,7 +56,7 @@ pub(super) enum Answer {
 
 impl Answer {
     /// Its lifetime in the cache. `failures` is that of what has no TTL: failures (RFC 9520), and missing
-    /// names without one. What this machine lacked is not remembered at all, for it may be there again.
+    /// names without one. What this machine lacked is not cached at all, for it may be there again.
     pub fn lifetime(&self, failures: Duration) -> Duration {
         match self {
             Self::Addresses { ttl, .. } => (*ttl).min(LONGEST_POSITIVE),

@@ -23,7 +23,7 @@ struct Entry<T> {
 }
 
 impl<T: Clone> Cache<T> {
-    /// Room for this many names; none is remembered when it is 0.
+    /// Room for this many names; nothing is cached when it is 0.
     pub fn new(capacity: usize) -> Self {
         Self { capacity, entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
     }
@@ -31,7 +31,7 @@ impl<T: Clone> Cache<T> {
     /// The result of a name, unless it has expired.
     pub fn get(&mut self, name: &str, now: Duration) -> Option<T> {
         if self.entries.get(name)?.until <= now {
-            self.forget(name);
+            self.remove(name);
             return None;
         }
         let use_number = self.next_use();
@@ -45,7 +45,7 @@ impl<T: Clone> Cache<T> {
 
     /// Remembers something of a name for a time, instead of what was known before.
     pub fn put(&mut self, name: &Arc<str>, known: T, lifetime: Duration, now: Duration) {
-        self.forget(name);
+        self.remove(name);
         if lifetime.is_zero() || self.capacity == 0 {
             return;
         }
@@ -59,7 +59,7 @@ impl<T: Clone> Cache<T> {
         self.entries.insert(Arc::clone(name), Entry { known, until: now.saturating_add(lifetime), used });
     }
 
-    fn forget(&mut self, name: &str) {
+    fn remove(&mut self, name: &str) {
         if let Some(entry) = self.entries.remove(name) {
             self.by_use.remove(&entry.used);
         }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_no_time_to_live_is_not_remembered_and_ends_the_one_before() {
+    fn an_answer_without_a_time_to_live_is_not_cached_and_replaces_the_one_before() {
         let mut cache = cache_of(10, &[("a", 5), ("a", 0)]);
         assert_eq!(cache.get("a", Duration::ZERO), None);
     }

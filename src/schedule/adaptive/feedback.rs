@@ -33,7 +33,7 @@ impl Feedback {
 }
 
 impl Core {
-    /// Lets the limits learn from what became of the job's attempt.
+    /// Adjusts the adaptive limits by the result of the job's attempt.
     pub(in crate::schedule) fn adapt(&mut self, id: HostId, job: &Job, attempt: &Attempt, now: Duration) {
         if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {
             return self.starve(job, now);
@@ -53,7 +53,7 @@ impl Core {
         // limit's business.
         if let (Some(adaptive), Feedback::Latency(ttfb)) = (&mut self.adaptive, feedback) {
             // The first response of a host shows no slowing down; but if it did not count, a run with one line for each of
-            // many hosts would never learn anything.
+            // many hosts would never adjust anything.
             let fastest = host.fastest.unwrap_or(ttfb);
             let slower = ttfb.as_secs_f64().max(1e-6) / fastest.as_secs_f64().max(1e-6);
             adaptive.answered(job.slot.sent, Duration::from_secs_f64(slower.min(1e6)), now);

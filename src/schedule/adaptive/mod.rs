@@ -18,10 +18,10 @@ const SAMPLES: usize = 16;
 /// Rounds that a limit rests after it was cut, before it is tried again whether more is possible.
 const HOLD: u32 = 12;
 
-/// How much of a difference is believed at once.
+/// The share of a new sample in the smoothed value.
 const LEARN: f64 = 0.1;
 
-/// How long a limit that was found out is worth remembering.
+/// How long a limit is kept for a host without requests.
 const FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// What a refusal leaves of the limit.
@@ -84,8 +84,8 @@ impl AdaptiveLimit {
         self.reached |= in_flight >= self.limit;
     }
 
-    /// Until when it is worth remembering without requests: a new one would begin with one at a time.
-    pub fn remembered_until(&self) -> Duration {
+    /// Until when the limit is kept without requests: a new one would begin with one at a time.
+    pub fn kept_until(&self) -> Duration {
         if self.limit == 1 { Duration::ZERO } else { self.last_answer + FRESH_FOR }
     }
 

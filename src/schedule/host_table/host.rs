@@ -11,7 +11,7 @@ use crate::schedule::config::HostLimits;
 use crate::schedule::config::Settings;
 use crate::schedule::decide::too_long;
 use crate::schedule::host_pause::HostPause;
-use crate::schedule::host_state::{End, HostState};
+use crate::schedule::host_state::{HostState, StateEnd};
 use crate::schedule::job::Job;
 use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
@@ -39,10 +39,10 @@ pub(in crate::schedule) struct Host {
     pub(super) timer: Option<Duration>,
     /// Whether the host stands in the ring of ready hosts.
     pub(super) in_ring: bool,
-    /// From when on another host may have its place, if it is remembered for longer.
+    /// From when on another host may have its place, if it is kept for longer.
     pub(super) evictable_at: Option<Duration>,
     /// Until when it is in trouble, as the table has noted it.
-    pub(super) noted: End,
+    pub(super) noted: StateEnd,
 }
 
 impl Host {
@@ -65,7 +65,7 @@ impl Host {
             timer: None,
             in_ring: false,
             evictable_at: None,
-            noted: End::default(),
+            noted: StateEnd::default(),
         }
     }
 
@@ -164,10 +164,9 @@ impl Host {
     }
 
     /// Until when it is in trouble.
-    pub fn state_ends(&self, now: Duration) -> End {
-        let circuit =
-            if self.circuit_breaker.is_open() { self.circuit_breaker.remembered_until() } else { Duration::ZERO };
-        End { pause: self.pause.until(), circuit }.as_of(now)
+    pub fn state_ends(&self, now: Duration) -> StateEnd {
+        let circuit = if self.circuit_breaker.is_open() { self.circuit_breaker.kept_until() } else { Duration::ZERO };
+        StateEnd { pause: self.pause.until(), circuit }.as_of(now)
     }
 
     /// What the next run is to know of it.
@@ -190,13 +189,13 @@ impl Host {
 
     /// Until when it must stay in the table without lines: another request before then could come too early.
     pub fn pinned_until(&self) -> Duration {
-        self.rate_limiter.forget_at().max(self.pause.paused_until)
+        self.rate_limiter.full_at().max(self.pause.paused_until)
     }
 
-    /// Until when it is worth remembering without lines.
-    pub fn remembered_until(&self, settings: &Settings) -> Duration {
-        let pause = self.pause.closed_until.max(self.pause.remembered_until(&settings.retry));
-        let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.remembered_until());
-        pause.max(self.circuit_breaker.remembered_until()).max(limit).max(self.pinned_until())
+    /// Until when it is kept without lines.
+    pub fn kept_until(&self, settings: &Settings) -> Duration {
+        let pause = self.pause.closed_until.max(self.pause.kept_until(&settings.retry));
+        let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.kept_until());
+        pause.max(self.circuit_breaker.kept_until()).max(limit).max(self.pinned_until())
     }
 }

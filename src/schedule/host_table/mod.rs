@@ -20,7 +20,7 @@ pub(super) use host::Host;
 pub(super) use queue::Pick;
 
 use super::config::{HostLimits, Settings};
-use super::host_state::{End, HostState, HostStates};
+use super::host_state::{HostState, HostStates, StateEnd};
 use super::job::Job;
 use super::line_book::{HostId, LineId};
 use super::stall_clock::Now;
@@ -29,7 +29,7 @@ use waiting_index::WaitingIndex;
 
 /// Whether a host may be added to a full table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum Capacity {
     /// Only in the place of another.
     Bounded,
     /// It may: there are never more of these than lines in the window.
@@ -40,7 +40,7 @@ pub(super) enum Room {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reindexed {
     Tracked,
-    /// The host was removed: nothing of it need be remembered.
+    /// The host was removed: none of its state need be kept.
     Removed,
 }
 
@@ -101,9 +101,9 @@ impl HostTable {
     }
 
     /// Adds a host that is not in the table. A full table makes room by the host whose place is free first: one that is
-    /// only remembered for what it once said could keep others out for years.
-    pub fn insert(&mut self, name: &str, limits: HostLimits, room: Room, now: Duration) -> Option<HostId> {
-        if room == Room::Bounded && self.hosts.len() >= self.max_hosts {
+    /// only kept for what it once answered could keep others out for years.
+    pub fn insert(&mut self, name: &str, limits: HostLimits, capacity: Capacity, now: Duration) -> Option<HostId> {
+        if capacity == Capacity::Bounded && self.hosts.len() >= self.max_hosts {
             self.remove(self.evictable.due(now)?, now);
         }
         let name: Arc<str> = name.into();
@@ -248,14 +248,14 @@ impl HostTable {
     /// Keeps a host without lines for as long as it must be, and remembers it for as long as nobody needs its place.
     fn park_idle(&mut self, id: HostId, settings: &Settings, now: Duration) -> Reindexed {
         let host = &self.hosts[id];
-        let (pinned, remembered) = (host.pinned_until(), host.remembered_until(settings));
-        if remembered <= now || (pinned <= now && self.has_untracked()) {
+        let (pinned, kept) = (host.pinned_until(), host.kept_until(settings));
+        if kept <= now || (pinned <= now && self.has_untracked()) {
             return self.remove(id, now);
         }
-        if remembered > pinned {
+        if kept > pinned {
             self.set_evictable(id, Some(pinned));
         }
-        self.set_timer(id, Some(remembered));
+        self.set_timer(id, Some(kept));
         Reindexed::Tracked
     }
 
@@ -271,7 +271,7 @@ impl HostTable {
         self.set_timer(id, None);
         self.set_evictable(id, None);
         let mut host = self.hosts.remove(id);
-        self.states.note(id, &mut host.noted, End::default(), now);
+        self.states.note(id, &mut host.noted, StateEnd::default(), now);
         self.names.remove(&host.name);
         if host.in_ring && self.ring.front() == Some(&id) {
             self.ring.pop_front();

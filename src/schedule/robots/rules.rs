@@ -14,7 +14,7 @@ use url::Url;
 use crate::hosts::origin_of;
 use crate::units::{Size, Span};
 
-/// How long a file is believed (RFC 9309, section 2.4).
+/// How long a file is cached (RFC 9309, section 2.4).
 const FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Wildcards that a file may have in all its rules. To compare a URL with one costs up to its whole length, and is done
@@ -49,7 +49,7 @@ pub struct RobotsPolicy {
     pub agent: String,
     /// The longest Crawl-delay that is honoured.
     pub max_crawl_delay: Duration,
-    /// Bytes of rules that are remembered.
+    /// Bytes of rules in the cache.
     pub cache: u64,
 }
 
@@ -167,11 +167,11 @@ impl RobotsRules {
         }
         self.order.insert(self.count, name);
         while self.bytes > self.policy.cache && self.sites.len() > 1 {
-            self.forget_first();
+            self.evict_first();
         }
     }
 
-    fn forget_first(&mut self) {
+    fn evict_first(&mut self) {
         if let Some((_, name)) = self.order.pop_first()
             && let Some(site) = self.sites.remove(&name)
         {
@@ -203,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn a_site_that_is_learned_again_and_again_costs_no_more_memory() {
+    fn an_origin_that_is_stored_again_and_again_costs_no_more_memory() {
         let mut robots =
             RobotsRules::new(RobotsConfig { enabled: true, ..RobotsConfig::default() }.policy("a").unwrap());
         (0..1000).for_each(|now| store(&mut robots, "a.test", now));
         assert_eq!((robots.sites.len(), robots.order.len()), (1, 1));
         store(&mut robots, "b.test", 1000);
         store(&mut robots, "a.test", 1000);
-        robots.forget_first();
+        robots.evict_first();
         assert!(robots.sites.contains_key("http://a.test"), "the one that was stored last");
     }
 }

@@ -12,12 +12,12 @@ use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Record;
 use crate::output::{Fsync, RotatingFile};
-use crate::sink::writer::{Put, Writer};
-use crate::sink::{Encoder, FileEnd, Sink};
+use crate::sink::writer::{Put, WriterThread};
+use crate::sink::{Encoder, EndReason, Sink};
 
 pub(super) struct JsonlSink {
     path: PathBuf,
-    writer: Writer<RotatingFile>,
+    writer: WriterThread<RotatingFile>,
     encoder: Encoder,
     fsync: Fsync,
     rotation: Rotation,
@@ -41,7 +41,7 @@ impl JsonlSink {
         let since = (length > 0).then(Instant::now);
         let (path, fsync) = (output.path().to_owned(), output.fsync());
         let state = State { length, since, is_asked: false };
-        Ok(Box::new(Self { path, writer: Writer::new(output), encoder, fsync, rotation, state }))
+        Ok(Box::new(Self { path, writer: WriterThread::new(output), encoder, fsync, rotation, state }))
     }
 
     /// When the file will have been written for long enough.
@@ -65,11 +65,11 @@ impl JsonlSink {
         Ok(())
     }
 
-    async fn go_on(&mut self, end: FileEnd) -> io::Result<()> {
+    async fn go_on(&mut self, end: EndReason) -> io::Result<()> {
         let switched = move |output: &mut RotatingFile| {
             let length = match end {
-                FileEnd::Rotation => output.rotate().and_then(|()| output.length())?,
-                FileEnd::Shutdown => output.finish().map(|()| 0)?,
+                EndReason::Rotation => output.rotate().and_then(|()| output.length())?,
+                EndReason::Shutdown => output.finish().map(|()| 0)?,
             };
             Ok((output.path().to_owned(), length))
         };
@@ -110,10 +110,10 @@ impl Sink for JsonlSink {
         self.state.is_asked = true;
     }
 
-    fn end_file(&mut self, end: FileEnd) -> BoxFuture<'_, Result<(), BoxError>> {
+    fn end_file(&mut self, end: EndReason) -> BoxFuture<'_, Result<(), BoxError>> {
         async move {
             // It may be another sink that is due.
-            if end == FileEnd::Rotation && !self.is_due() {
+            if end == EndReason::Rotation && !self.is_due() {
                 return Ok(());
             }
             self.go_on(end).await.map_err(|error| cannot("finish", &self.path, &error))
