@@ -1,14 +1,6 @@
 //! fetchd: a stream of URLs in, exactly one result per line out: live, polite, bounded, and nothing lost.
 //!
-//! ```text
-//!             stop (to the feed)                give_up (to schedule and work)
-//!              ▼                                 ▼
-//!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
-//!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
-//!    │         │ window permits      │   └─ [completions] ◄─────┘ job, permit, what happened
-//!    │         │                     └──► [done] ──► drain ──► sinks
-//!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink says "durable"
-//! ```
+//! [`pipeline`] has the picture of the stages; ARCHITECTURE.md follows one URL through them.
 //!
 //! The modules stand in the order of the data: the configuration, what travels, and the stages it passes. The library
 //! is there for the binary, its tests and its measurements; it makes no promise of its own.

@@ -184,6 +184,7 @@ impl<'a> Recipe<'a> {
         let (of_a_body, of_a_connection) = HTTP2_WINDOWS;
         let mut builder = reqwest::Client::builder()
             .no_proxy()
+            // The schedule follows redirects: each obeys the limits of its host.
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             // `never` alone still copies each request, for a retry that does not come.

@@ -221,7 +221,8 @@ fn has_body(method: &Method, status: StatusCode) -> bool {
     *method != Method::HEAD && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Seconds or a date (RFC 9110, section 10.2.3); anything else is as good as absent.
+/// Parses a Retry-After: seconds or a date (RFC 9110, section 10.2.3). Anything else is ignored. The host's pause
+/// (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
 fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<RetryAfter> {
     /// Longer than any run; it keeps sums of times far from overflow.
     const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);

@@ -62,7 +62,7 @@ pub struct Failure {
 pub enum Sent {
     /// It was refused here: no packet left for this attempt.
     Refused,
-    /// This machine had no file or port to spare: no packet left, and the line is not to blame.
+    /// This machine had no file or port to spare: no packet left, and the line is not charged.
     Starved,
     /// No byte of the request was written, or the server has said that it did not act on it.
     Nothing,

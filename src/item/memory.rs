@@ -1,4 +1,5 @@
-//! Memory for bodies (`limits.body_memory`), counted in KiB over all requests on the wire and all records not yet written.
+//! The bound on memory for response bodies (`limits.body_memory`), counted in KiB over all requests on the wire and all records
+//! not yet written. The scheduler reserves it (`pipeline/memory_gate.rs`), and `fetch/body.rs` grows it as a body arrives.
 //!
 //! Nobody waits while holding some: a body that cannot grow releases its reservation and its request starts over.
 

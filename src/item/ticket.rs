@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::{Identity, Line, Position, RawJson};
 
-/// How many lines, and bytes of lines, may be accepted and not yet settled.
+/// How many lines, and bytes of lines, may be accepted and not yet done.
 #[derive(Clone, Debug)]
 pub struct Window(Arc<Permits>);
 
@@ -53,7 +53,7 @@ impl Window {
         Some(Ticket { ordinal, source, id, position, _room: room })
     }
 
-    /// Lines accepted and not settled.
+    /// Lines accepted and not done.
     pub fn in_use(&self) -> usize {
         self.0.max_lines - self.0.lines.available_permits()
     }
@@ -81,7 +81,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Says that the line's record is as durable as every sink makes it.
+    /// Says that every sink has taken the line's record.
     pub fn done(self) -> Receipt {
         Receipt { source: self.source, id: self.id, position: self.position, source_position: None }
     }

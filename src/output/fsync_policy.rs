@@ -1,4 +1,5 @@
-//! The fsync policy of an output: `fsync = "never"` replaces every fsync of its files by nothing.
+//! The fsync policy of an output: `fsync = "never"` replaces every fsync of its files by nothing. With `batch` the output syncs
+//! after every write (`rotating_file`); with `commit` the checkpoint does before it is written (`DataDir::save`).
 
 use std::io;
 use std::sync::Arc;

@@ -178,7 +178,7 @@ impl Drain {
 
     /// Lets the sinks finish their files: who finds one finished may take it away, so what is in it is committed first.
     async fn end_file(&mut self, end: EndReason) -> Result<(), BoxError> {
-        // Without an answer the last stage is gone, and the group is on its way down.
+        // Without an answer the settle stage has ended: the run is shutting down.
         if self.commit().await?.await.is_ok() {
             for sink in &mut self.sinks {
                 sink.end_file(end).await?;

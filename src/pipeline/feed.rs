@@ -18,7 +18,7 @@ use crate::schedule::Job;
 pub(super) struct Feed {
     pub lines: InTurns,
     /// What ends the run, also while there is no room for lines.
-    pub breaks: FuturesUnordered<BoxFuture<'static, BoxError>>,
+    pub failures: FuturesUnordered<BoxFuture<'static, BoxError>>,
     /// Per source: whether the next start finds its lines again.
     pub durable: Vec<bool>,
     pub window: Window,
@@ -31,10 +31,10 @@ pub(super) struct Feed {
 impl Feed {
     /// Accepts lines until the input ends or `stop` is pulled.
     pub async fn run(mut self) -> Result<(), BoxError> {
-        let mut breaks = std::mem::take(&mut self.breaks);
+        let mut failures = std::mem::take(&mut self.failures);
         tokio::select! {
             biased;
-            Some(error) = breaks.next() => Err(error),
+            Some(error) = failures.next() => Err(error),
             ended = self.feed() => ended,
         }
     }

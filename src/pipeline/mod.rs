@@ -1,4 +1,4 @@
-//! The pipeline: the topology on one screen, and the one way down.
+//! The pipeline: the topology on one screen, and the shutdown.
 //!
 //! ```text
 //!             stop (to the feed)                give_up (to schedule and work)
@@ -7,10 +7,10 @@
 //!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
 //!    │         │ window permits      │   └─ [completions] ◄─────┘ job, permit, what happened
 //!    │         │                     └──► [done] ──► drain ──► sinks
-//!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink says "durable"
+//!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink has written
 //! ```
 //!
-//! Released lines take a short cut: schedule → acks.
+//! The drain cancels `give_up`, too, on fail-fast. Released lines take a short cut: schedule → acks.
 //!
 //! Sends that may wait: feed → queue, schedule → done, drain and schedule → acks; each leads one stage nearer to the sinks, and
 //! settle waits for nobody above it, so there is no cycle. Sends that cannot wait: schedule → ready (as many places as
@@ -22,7 +22,7 @@ mod drain;
 mod feed;
 mod group;
 mod memory_gate;
-mod schedule;
+mod scheduler;
 mod settle;
 mod shutdown;
 mod status;
@@ -55,7 +55,7 @@ use crate::state::{HostStateStore, Settle};
 pub struct Parts {
     /// Where lines come from.
     pub sources: Vec<Source>,
-    /// Who makes the attempts.
+    /// The HTTP client that makes the attempts.
     pub fetch: Arc<dyn Fetch>,
     /// Where records go; each gets every record, in this order.
     pub sinks: Vec<Box<dyn Sink>>,
@@ -69,12 +69,12 @@ pub struct Parts {
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
 }
 
-/// The numbers that a run keeps to.
+/// The limits of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Lines handed over but not yet seen by the scheduler.
     pub queue: usize,
-    /// Lines accepted and not yet settled.
+    /// Lines accepted and not yet done.
     pub window: usize,
     /// Bytes of those lines.
     pub window_bytes: usize,
@@ -123,7 +123,7 @@ enum Accepted {
     Rejected(Done),
 }
 
-/// A job that may start now, with its leave to be on the wire and its first memory.
+/// A job that may start now, with its wire permit and its first memory.
 struct Dispatch {
     job: Box<Job>,
     permit: OwnedSemaphorePermit,
@@ -176,10 +176,10 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let (acks, from_acks) = mpsc::channel(16);
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
-    let (mut lines, mut breaks, mut release) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut lines, mut failures, mut release) = (Vec::new(), Vec::new(), Vec::new());
     for source in parts.sources {
         lines.push(source.lines);
-        breaks.extend(source.breaks);
+        failures.extend(source.failure);
         // A line that goes back would be waited for by all that follow it.
         release.push(source.release.filter(|_| settings.order == Order::Completion));
     }
@@ -187,7 +187,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
 
     let feed = feed::Feed {
         lines: feed::InTurns::new(lines),
-        breaks: breaks.into_iter().collect(),
+        failures: failures.into_iter().collect(),
         durable: durable.clone(),
         window: Window::new(settings.window, settings.window_bytes),
         queue,
@@ -195,7 +195,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         status: status.clone(),
         clock,
     };
-    let schedule = schedule::Schedule {
+    let scheduler = scheduler::Scheduler {
         core: Core::new(settings.schedule.clone()),
         queue: from_queue,
         ready,
@@ -228,7 +228,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
 
     let mut group = Group::default();
     group.spawn("feed", feed.run());
-    group.spawn("schedule", schedule.run());
+    group.spawn("schedule", scheduler.run());
     for _ in 0..settings.workers {
         let (fetch, ready, completions) = (Arc::clone(&parts.fetch), from_ready.clone(), completions.clone());
         let work = work::work(fetch, ready, completions, levers.give_up.child_token());

@@ -22,7 +22,7 @@ pub(super) enum Ack {
     Released(Vec<Ticket>),
 }
 
-/// `durable` says for each source whether its lines are settled with anybody; `release` has what takes its lines back.
+/// `durable` says for each source whether the checkpoint records its lines; `release` has what takes its lines back.
 pub(super) async fn settle(
     mut acks: mpsc::Receiver<Ack>,
     mut settle: Option<Box<dyn Settle>>,

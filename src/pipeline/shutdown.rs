@@ -1,4 +1,4 @@
-//! The shutdown: one sequence for every cause. Causes differ only in how long unfinished lines may take:
+//! Graceful shutdown: one sequence for every cause (SIGTERM and other signals: `daemon::controls`). Causes differ only in how long unfinished lines may take:
 //!
 //! | cause | unsettled lines | limit |
 //! |---|---|---|
@@ -35,7 +35,7 @@ pub enum End {
     FailedFast,
 }
 
-/// Where the run is on its way down.
+/// How far the shutdown has come.
 #[derive(Clone, Copy)]
 enum Phase {
     Running,
@@ -102,7 +102,7 @@ pub async fn run(
                     reminder.reset();
                     phase = Phase::draining(settings.grace);
                 }
-                // A run that is on its way down already is as good as over.
+                // The shutdown has begun already.
                 (Control::Stop, _) => {}
             },
             () = until(phase.limit()) => match phase {

@@ -140,7 +140,8 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The `nth` wait in a row: it doubles up to the maximum; full jitter with a floor of half. `chance` is in 0..1.
+    /// Exponential back-off with equal jitter: the `nth` wait in a row doubles up to the maximum, and is shortened by up to
+    /// half at random. `chance` is in 0..1.
     pub fn backoff(&self, nth: u32, chance: f64) -> Duration {
         let doublings = nth.saturating_sub(1).min(20);
         let full = self.backoff.saturating_mul(1 << doublings).min(self.max_backoff);

@@ -13,7 +13,7 @@ use crate::item::{
     Attempt, CredentialScope, ErrorKind, Extra, Failure, Hop, Request, Response, Retry, Sent, check_url,
 };
 
-/// Files and ports come back soon, and nobody is bothered by the question.
+/// Files and ports come back soon, and a retry without them sends nothing to any server.
 const LONGEST_STARVATION: Duration = Duration::from_secs(5);
 
 /// The core's word on one attempt.
@@ -83,7 +83,7 @@ impl AttemptContext<'_> {
         }
         match response.retry_after {
             Some(wait) if wait.0 > self.policy.max_retry_after => Decision::Settle(Some(too_long(wait.0))),
-            // At least the back-off, so that `Retry-After: 0` is no licence to hammer.
+            // At least the back-off, so that `Retry-After: 0` does not skip it.
             Some(wait) => self.retry(job, wait.0.max(self.backoff(job.progress.attempts)), RetryCost::Free, because),
             None => self.retry(job, self.backoff(job.progress.attempts), RetryCost::Charged, because),
         }

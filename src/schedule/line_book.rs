@@ -207,7 +207,7 @@ impl LineBook {
     }
 
     /// How many lines are where. Every line accepted was handed out with its record, was handed back, or is in one of
-    /// these places (promise 1).
+    /// these places.
     pub fn counts(&self) -> Counts {
         let (outgoing, released) = (self.settled.len(), self.released.len());
         let here = (self.waiting + self.in_flight + outgoing + released) as u64;

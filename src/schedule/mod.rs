@@ -2,7 +2,7 @@
 //!
 //! In: jobs ([`Core::push`]) and what happened to them ([`Core::complete`]). Out: the job that may start now
 //! ([`Core::take`]) and settled lines ([`Core::take_settled`]). Time is a `Duration` since the start of the run, always
-//! given by the caller; [`Core::next_wakeup`] says when to call again. The task that drives it is `pipeline::schedule`.
+//! given by the caller; [`Core::next_wakeup`] says when to call again. The task that drives it is `pipeline::scheduler`.
 //!
 //! Hosts with a line that may start now stand in a ring and take turns, so between two turns of a ready host no other
 //! gets more than one. Hosts that must wait have one timer each.
@@ -106,7 +106,7 @@ impl Core {
         self.track(job, Capacity::Bounded, now);
     }
 
-    /// Takes in a line that is settled already: the feed rejected it.
+    /// Adds a line that is settled already: the feed rejected it.
     pub fn push_settled(&mut self, done: Done) {
         self.lines.add_settled(done);
     }
@@ -116,11 +116,11 @@ impl Core {
         self.lines.take_settled()
     }
 
-    /// The earliest time after `now` at which something changes by itself, for a driver that took at this very `now` what
-    /// it could. What is due and could not be taken for want of a permit is no reason to be woken again.
+    /// The earliest time after `now` at which something changes by itself. Call it after `take` returned nothing, or permits
+    /// ran out, at the same `now`. Lines that lack only a permit set no timer: a completion wakes the caller.
     pub fn next_wakeup(&mut self, now: Duration) -> Option<Duration> {
         self.advance(now);
-        // A ring that is held back by anything but the rate is set going by a completion, not by time.
+        // Ready hosts wait for the run's rate by time, and for all else by a completion.
         let paced = self.next_host(now).map(|_| self.rate_limiter.next()).filter(|at| *at > now);
         let lines_time = self.clock.read(now).lines;
         let deadline = self.lines.first_deadline().filter(|_| !self.clock.is_stalled());
@@ -128,8 +128,7 @@ impl Core {
         [self.hosts.next_wakeup(), deadline, paced].into_iter().flatten().min()
     }
 
-    /// No line may start for this reason, until [`Self::resume`]: lines that wait do not lose their time to it. Said again,
-    /// it changes nothing.
+    /// No line may start for this reason, until [`Self::resume`]: its time counts against no line. Idempotent.
     pub fn stall(&mut self, reason: StallReason, now: Duration) {
         self.clock.stall(reason, now);
     }
@@ -160,7 +159,7 @@ impl Core {
         }
     }
 
-    /// How many lines are where. With those handed out, they are all lines taken in (promise 1).
+    /// How many lines are where. With those handed out, they are all lines added: none is lost.
     pub fn counts(&self) -> Counts {
         self.lines.counts()
     }

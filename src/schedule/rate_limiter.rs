@@ -1,4 +1,5 @@
-//! The rate limiter: even spacing of starts, a generic cell rate algorithm without burst (GCRA, ITU-T I.371).
+//! The rate limiter of a host, and of the run: even spacing of starts by a generic cell rate algorithm without burst (GCRA,
+//! ITU-T I.371), which is a token bucket with room for one token.
 
 use std::time::Duration;
 

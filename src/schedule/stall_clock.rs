@@ -22,7 +22,7 @@ impl StallReason {
 pub(super) struct Now {
     /// Since the start of the run.
     pub time: Duration,
-    /// The same without the time of stalls.
+    /// The same without the time of stalls: by it deadlines of lines and open circuits are measured.
     pub lines: Duration,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct StallClock {
 }
 
 impl StallClock {
-    /// The reason holds from now on. Said again, it changes nothing.
+    /// The reason holds from now on. Idempotent.
     pub fn stall(&mut self, reason: StallReason, now: Duration) {
         self.holds[reason as usize] = true;
         self.since.get_or_insert(now);

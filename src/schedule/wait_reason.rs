@@ -1,4 +1,4 @@
-//! Why a line waits. `Host::next_start` and `Core::may_start` decide by these reasons when a line may start, so what is shown
+//! Why a line waits, as `Core::why` (`views.rs`) shows it. `Host::next_start` and `Core::may_start` decide by these reasons when a line may start, so what is shown
 //! is what holds. All times are since the start of the run.
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! From a record to its JSON line: one key after the other, in the order in which they are put here.
+//! Serializes a record to its JSON line: one key after the other, in the order in which they are put here. No derive: half of
+//! the keys depend on the outcome or on the configuration.
 
 use std::time::Duration;
 

@@ -54,18 +54,18 @@ pub(super) fn open(bounds: Bounds, name: Option<Arc<str>>, saved: &SavedState) -
     // What is done may leave no room for more, and without more nobody says again that it is done.
     writer.index().trim(settled.through()).map_err(at)?;
     let (index, stop) = (Arc::clone(writer.index()), CancellationToken::new());
-    let (broken, breaks) = oneshot::channel();
+    let (broken, failure) = oneshot::channel();
     let intake = Intake { writer, bounds, splitter, stop: stop.clone() };
     std::thread::spawn(move || intake.run(read(input), broken));
     let trim: Arc<dyn Trim> = Arc::<SegmentIndex>::clone(&index);
-    let breaks = breaks.then(|broken| async move {
+    let failure = failure.then(|broken| async move {
         match broken {
             Ok(why) => BoxError::from(why),
             Err(_) => std::future::pending().await,
         }
     });
     let lines = read_back(index, stop, settled, name, Arc::clone(&saved.state_id));
-    Ok(Source { trim: Some(trim), breaks: Some(breaks.boxed()), ..Source::new(lines, Durability::Resumable) })
+    Ok(Source { trim: Some(trim), failure: Some(failure.boxed()), ..Source::new(lines, Durability::Resumable) })
 }
 
 /// Says what earlier runs have left.

@@ -38,13 +38,13 @@ pub struct Source {
     pub lines: BoxStream<'static, Result<Input, BoxError>>,
     /// What it keeps of lines for a restart.
     pub durability: Durability,
-    /// Its part that has the lines themselves until they are done for good, if it has.
+    /// Deletes stored lines that are done, where the source stores lines (a journal).
     pub trim: Option<Arc<dyn Trim>>,
-    /// Where it can break while nobody takes its lines: resolves when it has, and the run ends at once.
-    pub breaks: Option<BoxFuture<'static, BoxError>>,
+    /// Resolves with the error when the source fails while nobody polls its lines; the run ends at once.
+    pub failure: Option<BoxFuture<'static, BoxError>>,
     /// How much there is to read, when that is known.
     pub extent: Option<Extent>,
-    /// Its part that takes lines back, if it can. A line that goes back leaves a gap, so such a source excludes records in
+    /// Takes lines back, where the source can. A line that goes back leaves a gap, so such a source excludes records in
     /// the order of the input.
     pub release: Option<Box<dyn Release>>,
 }
@@ -65,7 +65,7 @@ impl Extent {
 impl Source {
     /// A source that has no more to it than its lines.
     pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
-        Self { lines, durability, trim: None, breaks: None, extent: None, release: None }
+        Self { lines, durability, trim: None, failure: None, extent: None, release: None }
     }
 }
 
@@ -113,7 +113,8 @@ pub trait SourceConfig: Component {
     /// What it reads now. Files that are not there yet do not count.
     fn inputs(&self) -> Inputs;
 
-    /// The first of these paths that it would come to read while it runs, with its own path that says so.
+    /// The first of these paths that the source would come to read while it runs (an output that its glob matches), with
+    /// the configured path or pattern that matches it.
     fn would_read<'a>(&self, _paths: &'a [PathBuf]) -> Option<(PathBuf, &'a Path)> {
         None
     }

@@ -1,4 +1,5 @@
-//! The checkpoint writer: the thread that writes the checkpoint of a run, and what it is asked to write.
+//! The checkpoint writer: the thread that writes the checkpoint of a run, by `DataDir::save`, which syncs the outputs first,
+//! and `Checkpoint::save`, which replaces the file.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -14,7 +15,7 @@ use crate::error::BoxError;
 use crate::item::Trim;
 use crate::schedule::HostState;
 
-/// What the thread is to write down.
+/// What the thread is to write.
 pub(super) enum WriteRequest {
     Commit(Commit),
     /// There is something new about hosts, which are no part of a commit: a host may ask for rest, and its line wait for
@@ -88,7 +89,7 @@ impl CheckpointWriter {
 fn refuse(requests: &Receiver<WriteRequest>, error: BoxError) {
     while let Ok(request) = requests.recv() {
         if let WriteRequest::Commit(commit) = request {
-            // Nobody listens only when the run is on its way down already.
+            // Only a run that is shutting down has dropped the receiver.
             let _ = commit.tell.send(Err(error));
             return;
         }

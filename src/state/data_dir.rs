@@ -69,10 +69,10 @@ impl DataDir {
         self.save(&self.checkpoint, &[])
     }
 
-    /// Makes the outputs last up to these marks, and then the checkpoint that relies on them.
+    /// Syncs (fsync) the outputs up to these marks, and then writes the checkpoint that relies on them.
     ///
     /// # Errors
-    /// When something could not be made to last. Nothing more can be relied on then.
+    /// When something cannot be written or synced. The run ends then: a second fsync would prove nothing.
     pub fn save(&self, checkpoint: &Checkpoint, marks: &[Mark]) -> Result<(), BoxError> {
         for mark in marks {
             mark.file

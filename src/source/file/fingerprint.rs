@@ -1,5 +1,6 @@
-//! The fingerprint of a followed file: the inode and the CRC-32 of what was read identify it, whatever its name. Finds the
-//! files that a checkpoint knows. Next: `resume`.
+//! Fingerprints of followed files: the device, the inode, and the CRC-32 of what was read identify a file, whatever its
+//! name. `line_reader` sums what is read, `tailer` puts the sum into each position, and this file finds by it the files of a
+//! checkpoint again. Next: `resume`.
 
 use std::io;
 use std::path::Path;

@@ -22,7 +22,7 @@ use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, ReleaseScope, St
 /// Completions, and queued lines, taken at once.
 const BATCH: usize = 128;
 
-pub(super) struct Schedule {
+pub(super) struct Scheduler {
     pub core: Core,
     pub queue: mpsc::Receiver<Accepted>,
     pub ready: async_channel::Sender<Dispatch>,
@@ -47,7 +47,7 @@ pub(super) struct Schedule {
 /// What woke the task.
 enum Event {
     Completions,
-    /// The workers are gone, with jobs in their hands: never while the group is well.
+    /// The workers ended while they held jobs: never unless the run is aborted.
     Closed,
     Lines,
     InputEnded,
@@ -59,7 +59,7 @@ enum Event {
     Look,
 }
 
-impl Schedule {
+impl Scheduler {
     pub async fn run(mut self) -> Result<(), BoxError> {
         let (mut lines, mut completions) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         self.core.restore(self.publisher.load_hosts(), self.clock.now());
@@ -163,7 +163,7 @@ impl Schedule {
             let slot = match self.done.try_reserve() {
                 Ok(slot) => Some(slot),
                 Err(mpsc::error::TrySendError::Full(())) => return,
-                // The drain is gone, and the group is on its way down.
+                // The drain has ended: the run is shutting down.
                 Err(mpsc::error::TrySendError::Closed(())) => None,
             };
             let Some(done) = self.core.take_settled() else { return };
@@ -191,7 +191,7 @@ impl Schedule {
             slot => slot.ok(),
         };
         let released = std::iter::from_fn(|| self.core.take_released()).collect();
-        // Without a slot the settle stage is gone, and the group is on its way down.
+        // Without a slot the settle stage has ended: the run is shutting down.
         if let Some(slot) = slot {
             slot.send(Ack::Released(released));
         }
