@@ -1,7 +1,7 @@
 //! Rewrites the end of a file without some of its frames, in pieces, so that a crash at any moment loses none of the others.
 //!
 //! The frames that stay are first written to a file beside it. While that one is there, it has what the end is to be, and
-//! whoever opens the output goes on with the rewrite before anything else, as SQLite does with a hot journal.
+//! opening the output finishes the rewrite before anything else, as SQLite does with a hot journal.
 
 use std::io;
 use std::ops::Range;

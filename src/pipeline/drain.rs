@@ -1,5 +1,5 @@
 //! The drain stage: writes records to every sink, batch by batch, in completion or input order; then it acknowledges their
-//! tickets, and commits (asks for a checkpoint) now and then.
+//! tickets, and commits (requests a checkpoint) now and then.
 
 use std::pin::pin;
 use std::task::Poll;

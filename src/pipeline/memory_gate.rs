@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use crate::item::{BodyMemory, Reservation};
 use crate::schedule::Need;
 
-/// Body memory as the scheduler asks for it: at once, or by waiting for one amount at a time.
+/// Body memory as the scheduler reserves it: at once, or by waiting for one amount at a time.
 pub(super) struct MemoryGate {
     memory: BodyMemory,
     /// The most that one line can need.

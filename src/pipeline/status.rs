@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::schedule::{Bottleneck, BottleneckKind, Counts, OldestLine};
 
-/// Written by the stages, read by whoever looks.
+/// Written by the stages; read by the progress line and the summary.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     counters: Arc<Counters>,

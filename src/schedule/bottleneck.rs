@@ -37,7 +37,7 @@ pub enum BottleneckKind {
     HostPause,
     /// The host could not be reached, time and again.
     CircuitOpen,
-    /// The robots.txt of a site at the host is yet to come.
+    /// A line of the host waits for its robots.txt.
     Robots,
     /// The robots.txt of the host asks for more time between requests than `hosts.rate` does.
     CrawlDelay,

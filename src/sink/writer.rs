@@ -15,7 +15,7 @@ pub(super) trait Put: Send + 'static {
     fn put(&mut self, text: &[u8]) -> io::Result<()>;
 }
 
-/// The thread's next work on its output; it answers whoever requested it.
+/// The thread's next work on its output; it answers the requester.
 type Task<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 /// The thread's end in the pipeline.

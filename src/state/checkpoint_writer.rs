@@ -18,12 +18,12 @@ use crate::schedule::HostState;
 /// What the thread is to write.
 pub(super) enum WriteRequest {
     Commit(Commit),
-    /// There is something new about hosts, which are no part of a commit: a host may ask for rest, and its line wait for
-    /// long until it has a record.
+    /// The states of hosts changed. They are saved apart from commits: a host can be paused long before its line has a
+    /// record.
     Hosts,
 }
 
-/// A checkpoint, what it relies on, and whom to tell when it is written.
+/// A checkpoint, the outputs that it relies on, and where the result goes.
 pub(super) struct Commit {
     pub checkpoint: Checkpoint,
     pub marks: Vec<Mark>,
