@@ -111,6 +111,7 @@ fn a_url_or_a_file_without_its_option_is_told_the_right_command() {
     assert!(refused(&["urls.txt"]).contains("write: fetchd -i urls.txt"));
     assert!(refused(&["https://example.com/"]).contains("echo 'https://example.com/' | fetchd"));
     assert!(refused(&["chekc"]).contains("did you mean `check`?"));
+    assert!(refused(&["journal", "status"]).contains("write: fetchd state"));
 }
 
 #[test]

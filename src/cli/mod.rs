@@ -203,6 +203,8 @@ impl RunArgs {
             format!("the command comes before its options; write: fetchd {stray} [OPTIONS]")
         } else if stray.contains("://") {
             format!("URLs are read from the input, not from the command line; write: echo '{stray}' | fetchd")
+        } else if stray == "journal" {
+            "the command `journal` is called `state` now; write: fetchd state".to_owned()
         } else if let Some(command) = command_like(stray) {
             format!("there is no command `{stray}`; did you mean `{command}`? (A file is given with -i.)")
         } else {

@@ -35,7 +35,7 @@ pub enum StateCommand {
     },
 }
 
-/// Where a journal is.
+/// Where the durable state is.
 #[derive(Debug, Args)]
 pub struct StateArgs {
     /// The configuration that names the data directory [default: none]. Example: -c fetchd.toml

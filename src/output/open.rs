@@ -149,7 +149,7 @@ impl Opener<'_> {
         }
         let number = files.last().map_or(0, |file| file.number).max(self.used()) + 1;
         let path = names.path(number, compress, Stage::Active);
-        let active = ActiveFile::open(self.disk, &path, number, compress, self.fsync)?;
+        let active = ActiveFile::open_new(self.disk, &path, number, compress, self.fsync)?;
         self.be_alone(names, &active)?;
         let note = note(&path, &tail);
         Ok(Found { active, unfinished, tail, note })
@@ -180,6 +180,7 @@ impl Opener<'_> {
         let mut before = Before::default();
         for ActiveFile { file, compress, .. } in active {
             if tail.iter().all(|file_tail| file_tail.file.id() != file.id()) {
+                self.rewrite(|rewrite| rewrite.discard(file.id()))?;
                 before = repair(file.as_ref(), *compress, self.reader)?;
             }
         }
@@ -194,6 +195,9 @@ impl Opener<'_> {
                 Some(now) if now.file.id() == position.file => Some(self.path.to_owned()),
                 _ => self.find(position)?,
             };
+            if path.is_none() {
+                self.rewrite(|rewrite| rewrite.discard(position.file))?;
+            }
             match path {
                 Some(path) => file_tails.extend(self.file_tail(&path, position)?),
                 // A numbered file may be taken away once it is finished.
@@ -206,15 +210,20 @@ impl Opener<'_> {
         Ok(file_tails)
     }
 
+    fn rewrite(&self, act: impl FnOnce(Rewrite<'_>) -> io::Result<()>) -> io::Result<()> {
+        act(Rewrite { disk: self.disk, dir: &dir_of(self.path) })
+    }
+
     /// A file from its position on, unless that is of no use.
     fn file_tail(&self, path: &Path, position: &OutputPosition) -> io::Result<Option<TailFile>> {
         let file = self.fsync.apply(self.disk.open(path, Mode::Append)?);
-        Rewrite { disk: self.disk, dir: &dir_of(self.path) }.finish(file.as_ref())?;
         let (number, compress, from) = (position.number, compress_of(self.path, path), position.length);
         let file_tail = TailFile { file, number, compress, from };
         if reaches(&file_tail)? {
+            self.rewrite(|rewrite| rewrite.finish(file_tail.file.as_ref(), from))?;
             return Ok(Some(file_tail));
         }
+        self.rewrite(|rewrite| rewrite.discard(position.file))?;
         self.warn(&format!("{} was changed by someone else", path.display()));
         Ok(None)
     }

@@ -54,7 +54,7 @@ pub(super) struct ActiveFile {
 }
 
 impl ActiveFile {
-    /// Opens and locks a file, and finishes a rewrite of its end that a crash interrupted.
+    /// Opens and locks a file.
     ///
     /// # Errors
     /// When it cannot be opened, or another process has it.
@@ -63,9 +63,17 @@ impl ActiveFile {
         if !file.try_lock()? {
             return Err(io::Error::other("another process is writing to this file"));
         }
-        let file = fsync.apply(file);
-        Rewrite { disk, dir: &dir_of(path) }.finish(file.as_ref())?;
-        Ok(Self { file, path: path.to_owned(), number, compress })
+        Ok(Self { file: fsync.apply(file), path: path.to_owned(), number, compress })
+    }
+
+    /// The same for a file that the checkpoint does not know: a rewrite beside it is not of this file.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_new(disk: &dyn Disk, path: &Path, number: u64, compress: Compress, fsync: Fsync) -> io::Result<Self> {
+        let new = Self::open(disk, path, number, compress, fsync)?;
+        Rewrite { disk, dir: &dir_of(path) }.discard(new.file.id())?;
+        Ok(new)
     }
 }
 
@@ -142,7 +150,7 @@ impl RotatingFile {
                 // The next one is there before: an active file is what another process finds locked.
                 let number = self.active.number + 1;
                 let path = names.path(number, compress, Stage::Active);
-                let next = ActiveFile::open(self.disk.as_ref(), &path, number, compress, self.fsync)?;
+                let next = ActiveFile::open_new(self.disk.as_ref(), &path, number, compress, self.fsync)?;
                 let done = std::mem::replace(&mut self.active, next);
                 self.give_final_name(&names, &done)
             }
@@ -165,7 +173,7 @@ impl RotatingFile {
     fn reopen(&mut self, path: &Path) -> io::Result<()> {
         let same = retry_while_full(path, || self.disk.open(path, Mode::Append))?.id() == self.active.file.id();
         if !same {
-            let new = ActiveFile::open(self.disk.as_ref(), path, 0, Compress::None, self.fsync)?;
+            let new = ActiveFile::open_new(self.disk.as_ref(), path, 0, Compress::None, self.fsync)?;
             repair(new.file.as_ref(), Compress::None, self.reader.as_ref())?;
             self.active = new;
             self.sync_names()?;

@@ -118,7 +118,7 @@ impl Tail {
             if let Some(first) = frames.iter().position(|frame| frame.stays != Stays::All) {
                 let start = frames[first].range.start;
                 let kept = frames[first..].iter().filter_map(|frame| file_tail.kept(frame).transpose());
-                rewrite.replace_end(file_tail.file.as_ref(), start, kept)?;
+                rewrite.replace_end(file_tail.file.as_ref(), (file_tail.from, start), kept)?;
             }
         }
         *self = Self::read(std::mem::take(&mut self.file_tails), output.reader.as_ref())?;

@@ -7,6 +7,7 @@
 mod agreement;
 mod faulty;
 mod files;
+mod interrupted;
 mod recovery;
 mod scenario;
 mod taken_back;
