@@ -297,7 +297,7 @@ fn a_key_in_the_wrong_table_is_told_the_right_one() {
         sentences("retries = 5\n[limits]\nmax_body = \"1MiB\"\n"),
         [
             "`retries` stands outside of its table; write it under [retry]",
-            "unknown key `max_body` in [limits]; write it under [fetch]",
+            "unknown key `max_body` in [limits]; write it under [fetch] or [hosts.\"*\"]",
         ]
     );
 }

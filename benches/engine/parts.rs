@@ -73,7 +73,7 @@ fn settings(load: Load) -> Settings {
         workers: CONCURRENCY,
         concurrency: CONCURRENCY,
         body_memory: 256 << 20,
-        max_body: 1 << 20,
+        largest_body: 1 << 20,
         order: Order::Completion,
         fail_fast: FailFast::No,
         grace: Duration::from_secs(30),

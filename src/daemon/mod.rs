@@ -27,7 +27,7 @@ use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config, Regi
 use crate::error::{BoxError, Error};
 use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Resolver, Verify};
 use crate::hosts::HostPattern;
-use crate::item::{BodyNeed, CHUNK};
+use crate::item::{BodyNeed, CHUNK, ResponseRules};
 use crate::open_files;
 use crate::pipeline::{self, Control, End, FailFast, Parts, Settings, Status};
 use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
@@ -121,6 +121,7 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
         tls: config.tls.clone(),
         hosts: host_tls(config),
         needs: config.needs(),
+        concurrency: config.limits.permits() as usize,
         idle_per_host: widest_host(config) as usize,
     };
     Http::new(&config.fetch, settings, guard, &resolver)
@@ -158,8 +159,8 @@ pub(crate) fn settings(config: &Config) -> Settings {
         window_bytes: usize::try_from(config.queue.window_bytes.0).unwrap_or(usize::MAX),
         workers: config.fetch.workers.map_or(concurrency, |workers| workers as usize),
         concurrency,
-        body_memory: config.limits.body_memory.map_or(256 << 20, |size| size.0),
-        max_body: config.fetch.max_body.0,
+        body_memory: config.body_memory(),
+        largest_body: config.largest_body(),
         order: config.output.order,
         fail_fast: if config.output.fail_fast { FailFast::Yes } else { FailFast::No },
         grace: config.shutdown.grace.0,
@@ -181,11 +182,13 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
         health: HealthPolicy::from(&config.health),
         robots: config.robots.policy(&config.fetch.user_agent),
         timeout: config.fetch.timeout.0,
+        min_speed: config.fetch.min_speed.0,
+        max_body: config.fetch.max_body.0,
         connect_timeout: config.fetch.connect_timeout.0,
         deadline: config.fetch.deadline.0,
         max_redirects: config.fetch.max_redirects,
         idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,
-        largest_body: if config.needs().body == BodyNeed::Decoded { config.fetch.max_body.0 } else { CHUNK },
+        largest_body: if config.needs().body == BodyNeed::Decoded { config.largest_body() } else { CHUNK },
         seed: fastrand::u64(..),
     }
 }
@@ -196,6 +199,11 @@ fn rule(host: &HostConfig) -> HostRule {
         concurrency: host.concurrency,
         max_concurrency: host.max_concurrency,
         every: host.rate.map(crate::units::Rate::every),
+        response: ResponseRules {
+            timeout: host.timeout.map(|timeout| timeout.0),
+            min_speed: host.min_speed.map(|speed| speed.0),
+            max_body: host.max_body.map(|size| size.0),
+        },
     }
 }
 

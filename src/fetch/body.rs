@@ -62,7 +62,8 @@ pub(super) async fn receive(
 }
 
 async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver<'_>) -> Result<(), Attempt> {
-    let mut raw = Raw { chunks, chunk: Bytes::new(), ended: false, broken: None };
+    let left = to.rules.max_body.saturating_add(CHUNK);
+    let mut raw = Raw { chunks, chunk: Bytes::new(), left, ended: false, broken: None };
     let decoded = decode_into(&mut raw, announced, to).await;
     match decoded {
         Ok(()) => Ok(()),
@@ -178,6 +179,8 @@ impl<'a> Receiver<'a> {
 struct Raw {
     chunks: Chunks,
     chunk: Bytes,
+    /// How many bytes may still come: no coding makes a body much longer, so more would never decode to what may be had.
+    left: u64,
     ended: bool,
     broken: Option<Failure>,
 }
@@ -187,7 +190,14 @@ impl AsyncBufRead for Raw {
         let this = self.get_mut();
         while this.chunk.is_empty() {
             match ready!(Pin::new(&mut this.chunks).poll_next(cx)) {
-                Some(Ok(chunk)) => this.chunk = chunk,
+                Some(Ok(chunk)) => match this.left.checked_sub(chunk.len() as u64) {
+                    Some(left) => (this.chunk, this.left) = (chunk, left),
+                    None => {
+                        let message = "the body is longer than fetch.max_body before decoding; raise it";
+                        this.broken = Some(Failure::new(ErrorKind::BodyTooLarge, message, Sent::Something));
+                        return Poll::Ready(Err(io::Error::other("the body is too long")));
+                    }
+                },
                 Some(Err(failure)) => {
                     this.broken = Some(failure);
                     return Poll::Ready(Err(io::Error::other("the connection broke")));

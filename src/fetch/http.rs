@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use url::{Position, Url};
 
 use super::body::{Announced, BodyRules, receive};
+use super::body_clock::BodyPace;
 use super::chunks::Chunks;
 use super::clients::{Clients, Recipe};
 use super::decode::codings_of;
@@ -42,6 +43,8 @@ pub struct HttpSettings {
     pub hosts: Vec<(HostPattern, HostTls)>,
     /// What of responses is kept.
     pub needs: Needs,
+    /// The most requests at once.
+    pub concurrency: usize,
     /// The most idle connections that one host can have.
     pub idle_per_host: usize,
 }
@@ -54,6 +57,7 @@ pub struct Http {
     guard: Arc<Guard>,
     headers: HeaderTable,
     rules: BodyRules,
+    pace: BodyPace,
     needs: Needs,
     told_of_shortage: Once,
 }
@@ -69,17 +73,18 @@ impl Http {
         guard: Arc<Guard>,
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
-        let HttpSettings { headers, tls, hosts, needs, idle_per_host } = settings;
+        let HttpSettings { headers, tls, hosts, needs, concurrency, idle_per_host } = settings;
         let clients = Clients::new(&Recipe::new(config, &tls, idle_per_host, resolver)?, hosts)?;
         let proxy = config.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose()?;
         let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
+        let pace = BodyPace::new(config.speed_time.0, concurrency);
         let rules = BodyRules {
             max_body: config.max_body.0,
             oversize: config.oversize,
             body: needs.body,
             digest: needs.digest,
         };
-        Ok(Self { clients, proxy, guard, headers, rules, needs, told_of_shortage: Once::new() })
+        Ok(Self { clients, proxy, guard, headers, rules, pace, needs, told_of_shortage: Once::new() })
     }
 
     async fn attempt(&self, call: &Call, reservation: Reservation) -> Attempt {
@@ -87,9 +92,9 @@ impl Http {
             return Attempt::Failed(forbidden);
         }
         let start = Instant::now();
-        let response = match timeout(call.time_limit, self.clients.of(call).execute(self.request(call))).await {
+        let response = match timeout(call.limits.timeout, self.clients.of(call).execute(self.request(call))).await {
             Ok(Ok(response)) => response,
-            Err(_) => return timed_out("no response head", call),
+            Err(_) => return no_head(call.limits.timeout),
             Ok(Err(error)) => {
                 let failure = before_answer(error, &call.request.url, self.proxy.as_deref());
                 self.tell_of_shortage(&failure);
@@ -124,7 +129,7 @@ impl Http {
     /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
     fn rules_for(&self, call: &Call) -> BodyRules {
         match call.purpose {
-            Purpose::Line => self.rules,
+            Purpose::Line => BodyRules { max_body: call.limits.max_body, ..self.rules },
             Purpose::RobotsTxt => BodyRules {
                 max_body: MOST_OF_ROBOTS,
                 oversize: Oversize::Truncate,
@@ -182,7 +187,7 @@ impl Http {
         }
     }
 
-    /// The body, within what is left of the attempt's time.
+    /// The body, as long as it comes fast enough.
     async fn body(
         &self,
         call: &Call,
@@ -192,9 +197,8 @@ impl Http {
     ) -> Result<Body, Attempt> {
         check_framing(&response).map_err(|message| failed(ErrorKind::Protocol, message))?;
         let announced = announced(&call.request.method, &response)?;
-        let body = receive(Chunks::of(response), &announced, self.rules_for(call), reservation);
-        let left = call.time_limit.saturating_sub(ttfb);
-        timeout(left, body).await.unwrap_or_else(|_| Err(timed_out("no whole body", call)))
+        let clock = self.pace.start(&call.limits, ttfb);
+        receive(Chunks::of(response, clock), &announced, self.rules_for(call), reservation).await
     }
 }
 
@@ -288,8 +292,8 @@ fn held(head: &Head, body: Option<&Body>, mut reservation: Reservation) -> Optio
     Some(reservation)
 }
 
-fn timed_out(what: &str, call: &Call) -> Attempt {
-    failed(ErrorKind::Timeout, format!("{what} within {:.3} s", call.time_limit.as_secs_f64()))
+fn no_head(timeout: Duration) -> Attempt {
+    failed(ErrorKind::Timeout, format!("no response head within {:.3} s (fetch.timeout)", timeout.as_secs_f64()))
 }
 
 fn failed(kind: ErrorKind, message: String) -> Attempt {

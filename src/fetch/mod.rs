@@ -1,6 +1,7 @@
 //! Fetching: one attempt on the wire. In: a call. Out: an [`Attempt`], on which the schedule decides.
 
 mod body;
+mod body_clock;
 mod chunks;
 mod clients;
 mod config;
@@ -12,6 +13,7 @@ mod guard;
 mod headers;
 mod http;
 mod iana_ranges;
+mod long_bodies;
 mod pem;
 mod reachability;
 

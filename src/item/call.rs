@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Request;
+use super::{Request, ResponseLimits};
 use crate::hosts::port_of;
 
 /// A request that is ready to be sent.
@@ -16,8 +16,8 @@ pub struct Call {
     pub credential_scope: CredentialScope,
     /// The port of the line's own URL: a `[hosts]` table that names a port has headers for that port.
     pub own_port: u16,
-    /// How long it may take until the whole response is there.
-    pub time_limit: Duration,
+    /// What its response may take.
+    pub limits: ResponseLimits,
     /// Whether the connection may stay open.
     pub connection: Connection,
 }
@@ -30,7 +30,7 @@ impl Call {
             request,
             purpose: Purpose::Line,
             credential_scope: CredentialScope::OwnHost,
-            time_limit: Duration::ZERO,
+            limits: ResponseLimits::default(),
             connection: Connection::Close,
         }
     }

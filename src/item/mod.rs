@@ -13,6 +13,7 @@ mod needs;
 mod record;
 mod redact;
 mod request;
+mod response_limits;
 mod target;
 mod ticket;
 
@@ -26,5 +27,6 @@ pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use needs::{BodyNeed, Needs};
 pub use record::{Done, Hop, Record, Times};
 pub use request::{Extra, Request, parse, parse_header};
+pub use response_limits::{ResponseLimits, ResponseRules};
 pub use target::check_url;
 pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window};

@@ -1,5 +1,6 @@
 //! What becomes of a line once its attempt is over: back into a queue, on to a redirect's target, or to its end.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::Core;
@@ -70,7 +71,7 @@ impl Core {
                 self.requeue(job, at, now);
             }
             Decision::Reserve(need) => {
-                job.slot.reserve = Some(need);
+                job.slot.reserve = NonZeroU64::new(need);
                 self.requeue(job, now, now);
             }
             Decision::Follow(hop, request, credential_scope) => self.follow(job, hop, *request, credential_scope, now),

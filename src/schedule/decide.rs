@@ -99,7 +99,7 @@ impl AttemptContext<'_> {
         if failure.sent == Sent::Starved {
             return self.retry(job, self.backoff(job.slot.starved).min(LONGEST_STARVATION), RetryCost::Free, because);
         }
-        if self.overslept(job, failure.kind) && is_idempotent(&job.call.request.method) {
+        if failure.head.is_none() && self.overslept(job, failure.kind) && is_idempotent(&job.call.request.method) {
             return self.retry(job, self.backoff(1), RetryCost::Free, because);
         }
         let again = match because.0.retry() {
@@ -128,7 +128,7 @@ impl AttemptContext<'_> {
         // A machine that is merely busy is not as late as that.
         const TOO_LATE: Duration = Duration::from_secs(5);
         let limit = match kind {
-            ErrorKind::Timeout => job.call.time_limit,
+            ErrorKind::Timeout => job.call.limits.timeout,
             ErrorKind::ConnectTimeout | ErrorKind::DnsTimeout => self.connect_timeout,
             _ => return false,
         };

@@ -3,6 +3,7 @@
 //! Hosts take turns; the oldest unsettled line goes before all others when body memory is short, as everything else may
 //! have to wait for it.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::Core;
@@ -148,7 +149,7 @@ impl Core {
         job.slot.sent = now;
         let lines_time = self.clock.read(now).lines;
         let deadline = self.lines.deadline_or_set(job.slot.line, lines_time.saturating_add(self.settings.deadline));
-        job.call.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
+        job.call.limits = self.settings.response_limits(&job.call.request, deadline.saturating_sub(lines_time));
         job.call.connection = self.connections.start(origin_of(&job.call.request.url), now);
         self.refresh(id, now);
         job
@@ -156,7 +157,12 @@ impl Core {
 
     fn need_of(&self, job: &Job, now: Duration) -> Need {
         let full_at_start = !is_idempotent(&job.call.request.method) && !self.needs_robots(job, now);
-        let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
-        Need { memory: job.slot.reserve.unwrap_or(usual) }
+        let usual = if full_at_start { self.largest_body(job).max(CHUNK) } else { CHUNK };
+        Need { memory: job.slot.reserve.map_or(usual, NonZeroU64::get) }
+    }
+
+    /// The most body memory that the response to this line can need.
+    fn largest_body(&self, job: &Job) -> u64 {
+        self.settings.response_limits(&job.call.request, Duration::ZERO).max_body.min(self.settings.largest_body)
     }
 }

@@ -1,5 +1,6 @@
 //! A job: one line on its way, from acceptance to its record. Workers send its call and see nothing else of it.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::line_book::{HostId, LineId};
@@ -52,7 +53,7 @@ pub(super) struct Slot {
     /// Attempts in a row for which this machine had no file or port.
     pub starved: u32,
     /// Body memory to reserve before the next start, when more than the usual chunk.
-    pub reserve: Option<u64>,
+    pub reserve: Option<NonZeroU64>,
     /// Its own request, while it fetches its origin's robots.txt.
     pub parked: Option<Box<ParkedRequest>>,
     /// Whether its site's robots.txt was asked.

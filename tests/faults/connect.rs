@@ -83,7 +83,7 @@ fn a_server_that_falls_silent_at_any_point_is_given_up_and_asked_again() {
         origin.play("/head", [send(head), Step::Stall]),
         origin.play("/body", [send(body), Step::Stall]),
     ];
-    let records = provoke(fetchd(["--timeout", "500ms"], ""), urls);
+    let records = provoke(fetchd(["--timeout", "500ms"], "fetch.speed_time = '500ms'\n"), urls);
     assert_eq!(fates(&records), [thrice("timeout"); 3]);
     assert_eq!(seen(&origin), (9, 9));
 }

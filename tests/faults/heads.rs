@@ -8,7 +8,7 @@ use crate::common::fetchd::kind;
 use crate::common::origin::{Origin, Script, Step, send};
 use crate::scenario::{fetchd, provoke};
 
-const SHOW_HEADERS: &str = "output.headers = true\n";
+const SHOW_HEADERS: &str = "output.headers = true\nfetch.speed_time = '500ms'\n";
 
 /// A head with these header lines, and all that a record shows of any head.
 fn head(status: u16, lines: &str) -> Step {

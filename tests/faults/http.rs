@@ -133,7 +133,7 @@ fn hints_without_end_are_no_answer_and_take_no_memory() {
 }
 
 #[test]
-fn a_server_that_sends_a_little_now_and_then_is_given_up_at_the_attempts_clock() {
+fn a_server_that_sends_a_little_now_and_then_is_too_slow() {
     let origin = Origin::start();
     let pause = Duration::from_millis(20);
     let drip = |bytes: &str| Step::Repeat(vec![Step::Wait(pause), send(bytes)]);
@@ -144,7 +144,7 @@ fn a_server_that_sends_a_little_now_and_then_is_given_up_at_the_attempts_clock()
         origin.play("/chunks", [send(format!("{OK}transfer-encoding: chunked\r\n\r\n")), drip("1\r\na\r\n")]),
         origin.play("/close", [send(format!("{OK}\r\n")), drip("a")]),
     ];
-    let records = provoke(fetchd(["--timeout", "500ms"], ""), urls);
+    let records = provoke(fetchd(["--timeout", "500ms"], "fetch.speed_time = '500ms'\n"), urls);
     assert_eq!(fates(&records), [("failed", "timeout", 3); 4]);
     assert_eq!(seen(&origin), (12, 12));
     for record in &records {

@@ -15,6 +15,7 @@
 mod common;
 
 mod scenario;
+mod slow;
 
 mod adaptive;
 mod body;

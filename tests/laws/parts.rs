@@ -212,7 +212,7 @@ impl Fetch for Network {
             }
         };
         let timed_out = |_| Attempt::Failed(Failure::new(ErrorKind::Timeout, "too slow", Sent::Something));
-        timeout(call.time_limit, attempt).map(move |in_time| in_time.unwrap_or_else(timed_out)).boxed()
+        timeout(call.limits.timeout, attempt).map(move |in_time| in_time.unwrap_or_else(timed_out)).boxed()
     }
 }
 

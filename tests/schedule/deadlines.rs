@@ -123,10 +123,10 @@ fn the_last_attempt_has_only_what_is_left_of_the_deadline() {
     let mut core = Core::new(settings);
     core.push(get(0, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
-    assert_eq!(job.call.time_limit, ms(800));
+    assert_eq!(job.call.limits.timeout, ms(800));
     core.complete(job, answered_later(429, ms(600)), ms(100), ms(100));
     let job = core.take(ms(700)).expect("its Retry-After is over");
-    assert_eq!(job.call.time_limit, ms(300));
+    assert_eq!(job.call.limits.timeout, ms(300));
 }
 
 #[test]
@@ -139,5 +139,5 @@ fn a_line_does_not_lose_its_time_while_records_cannot_be_written() {
     assert!(core.peek(ms(9_000)).is_none() && !core.has_settled(), "nothing starts, and no time passes for the line");
     core.resume(StallReason::Output, ms(9_000));
     let job = core.take(ms(9_000)).expect("it starts again");
-    assert_eq!(job.call.time_limit, ms(900), "what was left when the stall began");
+    assert_eq!(job.call.limits.timeout, ms(900), "what was left when the stall began");
 }

@@ -223,7 +223,7 @@ fn an_attempt_that_ran_out_of_time_while_the_process_stood_still_is_not_charged(
     let mut core = core_with(0);
     core.push(get(0, "http://a.test/"), ms(0));
     let late = core.take(ms(0)).expect("it starts");
-    let limit = late.call.time_limit + ms(4000);
+    let limit = late.call.limits.timeout + ms(4000);
     core.complete(late, failed(ErrorKind::Timeout, Sent::Something), limit, limit);
     assert!(core.take_settled().is_some(), "a machine that is busy is late, too");
 }

@@ -126,7 +126,7 @@ impl Simulation {
         seen.sum_up(self.now);
         (seen.requests, seen.in_flight) = (seen.requests + 1, seen.in_flight + 1);
         seen.starts.push(self.now);
-        let (attempt, wire) = self.attempt(host, job.call.time_limit);
+        let (attempt, wire) = self.attempt(host, job.call.limits.timeout);
         self.wire.push(Reverse((self.now + wire, job.ticket.ordinal)));
         self.jobs.insert(job.ticket.ordinal, (job, attempt, wire));
     }
