@@ -12,8 +12,9 @@ use url::{Position, Url};
 use super::body::{Announced, BodyRules, receive};
 use super::chunks::Chunks;
 use super::clients::{Clients, Recipe};
+use super::connection_reuse::{Carrier, execute};
 use super::decode::codings_of;
-use super::failure::{before_answer, refused_by_proxy};
+use super::failure::{before_answer, refused_by_proxy, tired_of_waiting};
 use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
@@ -87,11 +88,15 @@ impl Http {
             return Attempt::Failed(forbidden);
         }
         let start = Instant::now();
-        let response = match timeout(call.time_limit, self.clients.of(call).execute(self.request(call))).await {
-            Ok(Ok(response)) => response,
-            Err(_) => return timed_out("no response head", call),
-            Ok(Err(error)) => {
-                let failure = before_answer(error, &call.request.url, self.proxy.as_deref());
+        let executed = timeout(call.time_limit, execute(self.clients.of(call), self.request(call))).await;
+        let Ok((result, carrier)) = executed else { return timed_out("no response head", call) };
+        let response = match result {
+            Ok(response) if carrier == Carrier::Kept && is_idle_timeout(&response) => {
+                return Attempt::Failed(tired_of_waiting());
+            }
+            Ok(response) => response,
+            Err(error) => {
+                let failure = before_answer(error, carrier, &call.request.url, self.proxy.as_deref());
                 self.tell_of_shortage(&failure);
                 return Attempt::Failed(failure);
             }
@@ -99,7 +104,8 @@ impl Http {
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
-        self.receive(call, response, reservation, start.elapsed()).await
+        let head = self.head(&response, carrier, start.elapsed());
+        self.receive(call, response, head, reservation).await
     }
 
     /// Says once a run that this machine, not a server, is what some lines wait for.
@@ -151,11 +157,10 @@ impl Http {
         &self,
         call: &Call,
         response: reqwest::Response,
+        mut head: Head,
         mut reservation: Reservation,
-        ttfb: Duration,
     ) -> Attempt {
-        let mut head = self.head(&response, ttfb);
-        let body = self.body(call, response, &mut reservation, ttfb).await;
+        let body = self.body(call, response, &mut reservation, head.ttfb).await;
         head.reservation = held(&head, body.as_ref().ok(), reservation);
         match body {
             Ok(body) => Attempt::Response(Box::new(Response { head, body })),
@@ -164,7 +169,7 @@ impl Http {
         }
     }
 
-    fn head(&self, response: &reqwest::Response, ttfb: Duration) -> Head {
+    fn head(&self, response: &reqwest::Response, carrier: Carrier, ttfb: Duration) -> Head {
         let (status, headers) = (response.status(), response.headers());
         let text =
             |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::<str>::from);
@@ -177,6 +182,7 @@ impl Http {
             location: text(header::LOCATION).filter(|text| status.is_redirection() && text.len() <= LONGEST_LOCATION),
             retry_after: retry_after(status, headers),
             headers: self.needs.response_headers.then(|| copy(headers)),
+            reused: carrier == Carrier::Kept,
             ttfb,
             reservation: None,
         }
@@ -202,6 +208,14 @@ impl Fetch for Http {
     fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt> {
         self.attempt(call, reservation).boxed()
     }
+}
+
+/// A 408 with which servers and balancers end an idle connection (RFC 9110, section 15.5.9).
+fn is_idle_timeout(response: &reqwest::Response) -> bool {
+    let closes = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    response.status() == StatusCode::REQUEST_TIMEOUT
+        && response.version() != Version::HTTP_2
+        && response.headers().get(header::CONNECTION).is_some_and(closes)
 }
 
 /// RFC 9112, section 6.3, more strictly than the client: what could be read in two ways is not read at all.

@@ -4,6 +4,7 @@ mod body;
 mod chunks;
 mod clients;
 mod config;
+mod connection_reuse;
 mod decode;
 mod dns;
 mod embedded;

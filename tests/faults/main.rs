@@ -25,6 +25,7 @@ mod http;
 mod input;
 mod retries;
 mod robots;
+mod stale;
 
 mod conservation;
 mod crowd;
