@@ -10,6 +10,7 @@ mod dns;
 mod embedded;
 mod failure;
 mod guard;
+mod head;
 mod headers;
 mod http;
 mod iana_ranges;
