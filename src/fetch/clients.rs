@@ -5,6 +5,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tower::util::MapResponseLayer;
+
+use super::connection_reuse::note_opened;
 use super::pem::{read_authorities, read_identity};
 use super::{FetchConfig, Resolver, TlsConfig};
 use crate::error::BoxError;
@@ -58,9 +61,9 @@ pub(super) struct Clients {
 struct Pair {
     verify: Verify,
     identity: Option<IdentityFiles>,
-    /// For requests that may leave their connection open.
+    /// For requests that may leave their connection open, and may find one that was kept.
     keep: reqwest::Client,
-    /// For the others: HTTP/1.1 alone, for HTTP/2 cannot close a connection after an answer.
+    /// For the others: without a pool, so that each has a connection of its own.
     close: reqwest::Client,
 }
 
@@ -175,8 +178,8 @@ impl<'a> Recipe<'a> {
             }
             Ok::<_, BoxError>(builder)
         };
-        let close = builder()?.http1_only().build()?;
-        let keep = if self.fetch.http2 { builder()?.build()? } else { close.clone() };
+        let close = builder()?.pool_max_idle_per_host(0).build()?;
+        let keep = builder()?.pool_max_idle_per_host(self.idle_per_host).build()?;
         Ok(Pair { verify, identity: identity.map(|identity| identity.files.clone()), keep, close })
     }
 
@@ -191,10 +194,13 @@ impl<'a> Recipe<'a> {
             .retry(reqwest::retry::never().max_retries_per_request(0))
             .connect_timeout(self.fetch.connect_timeout.0)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(self.idle_per_host)
             .http2_initial_stream_window_size(of_a_body)
             .http2_initial_connection_window_size(of_a_connection)
+            .connector_layer(MapResponseLayer::new(note_opened))
             .dns_resolver(Arc::new(self.resolver.clone()));
+        if !self.fetch.http2 {
+            builder = builder.http1_only();
+        }
         builder = match self.roots {
             Roots::System => builder.tls_certs_merge(self.authorities.clone()),
             Roots::None => builder.tls_certs_only(self.authorities.clone()),

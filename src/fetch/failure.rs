@@ -6,6 +6,7 @@ use std::io;
 use http::Version;
 use url::{Host, Url};
 
+use super::connection_reuse::Carrier;
 use super::dns::LookupError;
 use super::reachability::{self, is_out_of_sockets};
 use crate::error::Chain;
@@ -13,7 +14,7 @@ use crate::hosts::host_name;
 use crate::item::{ErrorKind, Failure, Sent};
 
 /// What went wrong before the answer's head was there; `proxy` is where the request went instead of to its host.
-pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str>) -> Failure {
+pub(super) fn before_answer(error: reqwest::Error, carrier: Carrier, url: &Url, proxy: Option<&str>) -> Failure {
     let error = error.without_url();
     if let Some(unresolved) = find::<LookupError>(&error) {
         let LookupError { kind, message, sent } = unresolved.clone();
@@ -30,12 +31,18 @@ pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str
     } else {
         while_asking(&error)
     };
+    let sent = if carrier == Carrier::Kept && closes_kept(&error, kind) { Sent::Stale } else { sent };
     let message = match (find::<rustls::Error>(&error), proxy) {
         (Some(tls), _) => of_tls(tls, host_name(url)),
         (None, Some(proxy)) if error.is_connect() => with_cause(&no_way_through(proxy), &error),
         _ => with_cause(in_words(kind), &error),
     };
     Failure::new(kind, message, sent)
+}
+
+/// A 408 that ends a kept connection: the server had waited for a request for long enough, and had not seen this one yet.
+pub(super) fn tired_of_waiting() -> Failure {
+    Failure::new(ErrorKind::Reset, "the server closed the kept connection with a 408", Sent::Stale)
 }
 
 /// The proxy wants to know first who asks (RFC 9110, section 15.5.8); the host was not asked.
@@ -113,6 +120,16 @@ fn over_http2(error: &h2::Error) -> (ErrorKind, Sent) {
     }
 }
 
+/// Whether this is how a server ends a kept connection that it no longer wants; the request met the end on its way.
+fn closes_kept(error: &reqwest::Error, kind: ErrorKind) -> bool {
+    match find::<h2::Error>(error) {
+        Some(error) if error.is_go_away() => error.reason() == Some(h2::Reason::NO_ERROR),
+        Some(error) => error.is_io() || (error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)),
+        // TLS may end with an alert.
+        None => matches!(kind, ErrorKind::Reset | ErrorKind::TlsFailed),
+    }
+}
+
 fn no_way_through(proxy: &str) -> String {
     format!("no connection through the proxy {proxy} (fetch.proxy)")
 }
@@ -153,7 +170,7 @@ fn with_cause(what: &str, error: &reqwest::Error) -> String {
 }
 
 /// The innermost error of a type in the chain; those that an `io::Error` wraps are looked at, too.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| find::<E>(inner));
     within.or_else(|| error.source().and_then(find::<E>)).or_else(|| error.downcast_ref::<E>())
 }

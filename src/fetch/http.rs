@@ -1,33 +1,28 @@
 //! One attempt with reqwest: guard, request, head, body.
 
 use std::sync::{Arc, Once};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use tokio::time::{Instant, timeout};
 use url::{Position, Url};
 
-use super::body::{Announced, BodyRules, receive};
+use super::body::{BodyRules, receive};
 use super::body_clock::BodyPace;
 use super::chunks::Chunks;
 use super::clients::{Clients, Recipe};
-use super::decode::codings_of;
-use super::failure::{before_answer, refused_by_proxy};
+use super::connection_reuse::{Carrier, execute};
+use super::failure::{before_answer, refused_by_proxy, tired_of_waiting};
+use super::head::{announced, check_framing, held, is_idle_timeout, read_head};
 use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{
-    Attempt, Body, BodyNeed, Call, ErrorKind, Failure, Head, Needs, Purpose, Reservation, Response, RetryAfter, Sent,
+    Attempt, Body, BodyNeed, Call, ErrorKind, Failure, Head, Needs, Purpose, Reservation, Response, Sent,
 };
 use crate::open_files;
-
-/// Media types are short; a longer one is kept out of memory that nobody has counted.
-const LONGEST_CONTENT_TYPE: usize = 1024;
-
-/// A longer Location is none that can be followed: lines keep the URLs of their redirects.
-const LONGEST_LOCATION: usize = 8192;
 
 /// 500 KiB, and one byte that shows that there is more (RFC 9309, section 2.5).
 const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
@@ -92,11 +87,15 @@ impl Http {
             return Attempt::Failed(forbidden);
         }
         let start = Instant::now();
-        let response = match timeout(call.limits.timeout, self.clients.of(call).execute(self.request(call))).await {
-            Ok(Ok(response)) => response,
-            Err(_) => return no_head(call.limits.timeout),
-            Ok(Err(error)) => {
-                let failure = before_answer(error, &call.request.url, self.proxy.as_deref());
+        let executed = timeout(call.limits.timeout, execute(self.clients.of(call), self.request(call))).await;
+        let Ok((result, carrier)) = executed else { return no_head(call.limits.timeout) };
+        let response = match result {
+            Ok(response) if carrier == Carrier::Kept && is_idle_timeout(&response) => {
+                return Attempt::Failed(tired_of_waiting());
+            }
+            Ok(response) => response,
+            Err(error) => {
+                let failure = before_answer(error, carrier, &call.request.url, self.proxy.as_deref());
                 self.tell_of_shortage(&failure);
                 return Attempt::Failed(failure);
             }
@@ -104,7 +103,8 @@ impl Http {
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
-        self.receive(call, response, reservation, start.elapsed()).await
+        let head = read_head(&response, self.needs, carrier, start.elapsed());
+        self.receive(call, response, head, reservation).await
     }
 
     /// Says once a run that this machine, not a server, is what some lines wait for.
@@ -156,34 +156,15 @@ impl Http {
         &self,
         call: &Call,
         response: reqwest::Response,
+        mut head: Head,
         mut reservation: Reservation,
-        ttfb: Duration,
     ) -> Attempt {
-        let mut head = self.head(&response, ttfb);
-        let body = self.body(call, response, &mut reservation, ttfb).await;
+        let body = self.body(call, response, &mut reservation, head.ttfb).await;
         head.reservation = held(&head, body.as_ref().ok(), reservation);
         match body {
             Ok(body) => Attempt::Response(Box::new(Response { head, body })),
             Err(Attempt::Failed(failure)) => Attempt::Failed(Failure { head: Some(Box::new(head)), ..failure }),
             Err(attempt) => attempt,
-        }
-    }
-
-    fn head(&self, response: &reqwest::Response, ttfb: Duration) -> Head {
-        let (status, headers) = (response.status(), response.headers());
-        let text =
-            |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::<str>::from);
-        Head {
-            status,
-            version: response.version(),
-            ip: response.remote_addr().map(|address| address.ip()),
-            content_type: text(header::CONTENT_TYPE).filter(|text| text.len() <= LONGEST_CONTENT_TYPE),
-            content_length: content_length(headers),
-            location: text(header::LOCATION).filter(|text| status.is_redirection() && text.len() <= LONGEST_LOCATION),
-            retry_after: retry_after(status, headers),
-            headers: self.needs.response_headers.then(|| copy(headers)),
-            ttfb,
-            reservation: None,
         }
     }
 
@@ -195,8 +176,8 @@ impl Http {
         reservation: &mut Reservation,
         ttfb: Duration,
     ) -> Result<Body, Attempt> {
-        check_framing(&response).map_err(|message| failed(ErrorKind::Protocol, message))?;
-        let announced = announced(&call.request.method, &response)?;
+        check_framing(&response).map_err(Attempt::Failed)?;
+        let announced = announced(&call.request.method, &response).map_err(Attempt::Failed)?;
         let clock = self.pace.start(&call.limits, ttfb);
         receive(Chunks::of(response, clock), &announced, self.rules_for(call), reservation).await
     }
@@ -208,123 +189,10 @@ impl Fetch for Http {
     }
 }
 
-/// RFC 9112, section 6.3, more strictly than the client: what could be read in two ways is not read at all.
-fn check_framing(response: &reqwest::Response) -> Result<(), String> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("the server switched protocols without being asked".to_owned());
-    }
-    if response.version() == Version::HTTP_2 {
-        return Ok(());
-    }
-    let headers = response.headers();
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(first) = codings.next() else { return Ok(()) };
-    if !first.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
-        return Err("the answer has a transfer coding other than `chunked`".to_owned());
-    }
-    if headers.contains_key(header::CONTENT_LENGTH) {
-        return Err("the answer has both a transfer coding and a content-length".to_owned());
-    }
-    Ok(())
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn announced(method: &Method, response: &reqwest::Response) -> Result<Announced, Attempt> {
-    let (headers, length) = (response.headers(), content_length(response.headers()));
-    let has_body = has_body(method, response.status());
-    Ok(Announced {
-        codings: match has_body {
-            true => codings_of(headers).map_err(|message| failed(ErrorKind::Decode, message))?,
-            false => Vec::new(),
-        },
-        length: length.filter(|_| has_body),
-        until_close: response.version() != Version::HTTP_2
-            && length.is_none()
-            && !headers.contains_key(header::TRANSFER_ENCODING),
-    })
-}
-
-fn has_body(method: &Method, status: StatusCode) -> bool {
-    *method != Method::HEAD && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-}
-
-/// Parses a Retry-After: seconds or a date (RFC 9110, section 10.2.3). Anything else is ignored. The host's pause
-/// (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
-fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<RetryAfter> {
-    /// Longer than any run; it keeps sums of times far from overflow.
-    const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
-    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        return None;
-    }
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        let seconds = value.parse().unwrap_or(u64::MAX);
-        return Some(RetryAfter(Duration::from_secs(seconds).min(LONGEST)));
-    }
-    let at = httpdate::parse_http_date(value).ok()?;
-    let wait = at.duration_since(SystemTime::now()).unwrap_or_default();
-    Some(RetryAfter(wait.min(LONGEST)))
-}
-
-/// A copy: a header's bytes are a piece of all that was read with it, and would keep it in memory.
-fn copy(headers: &HeaderMap) -> HeaderMap {
-    let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
-    headers.iter().filter_map(|(name, value)| Some((name.clone(), copied(value)?))).collect()
-}
-
-/// What a header map weighs, roughly.
-fn size_of(headers: &HeaderMap) -> usize {
-    const PER_ENTRY: usize = 64;
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PER_ENTRY).sum()
-}
-
-/// What the record of a response holds of the reservation. A short text beside no body is not worth a permit.
-fn held(head: &Head, body: Option<&Body>, mut reservation: Reservation) -> Option<Reservation> {
-    let (body, headers) = (body.map_or(0, |body| body.data.len()), head.headers.as_ref().map_or(0, size_of));
-    if body + headers == 0 {
-        return None;
-    }
-    let content_type = head.content_type.as_deref().map_or(0, str::len);
-    reservation.shrink_to((body + headers + content_type) as u64);
-    Some(reservation)
-}
-
 fn no_head(timeout: Duration) -> Attempt {
     failed(ErrorKind::Timeout, format!("no response head within {:.3} s (fetch.timeout)", timeout.as_secs_f64()))
 }
 
 fn failed(kind: ErrorKind, message: String) -> Attempt {
     Attempt::Failed(Failure::new(kind, message, Sent::Something))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(status: u16, value: &str) -> Option<u64> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RETRY_AFTER, value.parse().unwrap());
-        retry_after(StatusCode::from_u16(status).unwrap(), &headers).map(|RetryAfter(wait)| wait.as_secs())
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(parsed(429, "120"), Some(120));
-        assert_eq!(parsed(503, " 0 "), Some(0));
-        assert_eq!(parsed(429, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(0));
-        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
-        assert!(matches!(parsed(429, &soon), Some(98..=100)));
-    }
-
-    #[test]
-    fn garbage_is_no_retry_after_and_huge_is_bounded() {
-        for garbage in ["soon", "-5", "1.5", "", "12 apples"] {
-            assert_eq!(parsed(429, garbage), None, "{garbage}");
-        }
-        assert_eq!(parsed(429, "99999999999999999999999"), Some(10 * 366 * 24 * 3600));
-        assert_eq!(parsed(500, "120"), None);
-    }
 }

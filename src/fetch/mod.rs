@@ -5,11 +5,13 @@ mod body_clock;
 mod chunks;
 mod clients;
 mod config;
+mod connection_reuse;
 mod decode;
 mod dns;
 mod embedded;
 mod failure;
 mod guard;
+mod head;
 mod headers;
 mod http;
 mod iana_ranges;
@@ -32,7 +34,7 @@ use crate::item::{Attempt, Call, Reservation};
 /// Makes one attempt at a call.
 ///
 /// An implementer reports what happened and decides nothing: no retry, no redirect, no waiting for anything but the
-/// network. It ends within `call.time_limit`, and a failure after the response's head has that head. It may be dropped at
+/// network. It ends within `call.limits`, and a failure after the response's head has that head. It may be dropped at
 /// any await (the end of the run). It keeps the body within `reservation`, grows it without waiting, and reports
 /// [`Attempt::NoMemory`] when it cannot.
 pub trait Fetch: Send + Sync {

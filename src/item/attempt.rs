@@ -72,6 +72,9 @@ pub enum Sent {
     Refused,
     /// This machine had no file or port to spare: no packet left, and the line is not charged.
     Starved,
+    /// It went over a kept connection that the server closed without an answer: the server has probably not seen it, and
+    /// the line is not charged.
+    Stale,
     /// No byte of the request was written, or the server has said that it did not act on it.
     Nothing,
     /// Some of the request may have arrived.
@@ -137,6 +140,8 @@ pub struct Head {
     pub retry_after: Option<RetryAfter>,
     /// All headers, when records want them.
     pub headers: Option<HeaderMap>,
+    /// Whether the request went over a kept connection.
+    pub reused: bool,
     /// From the start of the attempt to the response's first byte.
     pub ttfb: Duration,
     /// The body memory that the headers, and the body if it was received, hold until the record is written.
@@ -155,6 +160,7 @@ impl Head {
             location: None,
             retry_after: None,
             headers: None,
+            reused: false,
             ttfb: Duration::ZERO,
             reservation: None,
         }

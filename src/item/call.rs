@@ -18,7 +18,7 @@ pub struct Call {
     pub own_port: u16,
     /// What its response may take.
     pub limits: ResponseLimits,
-    /// Whether the connection may stay open.
+    /// Which connection it takes.
     pub connection: Connection,
 }
 
@@ -57,11 +57,11 @@ pub enum CredentialScope {
 /// How long the client keeps an idle connection; the schedule counts on it.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What becomes of the connection after the response.
+/// Which connection a request takes, and what becomes of it after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
-    /// It may stay open for reuse, in the pool of this key.
+    /// Any: it may have been kept, and may stay open for reuse, in the pool of this key.
     Keep(u64),
-    /// It closes: as many are kept as may be.
+    /// A new one, which closes.
     Close,
 }

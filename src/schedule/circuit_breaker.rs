@@ -27,7 +27,7 @@ impl<'a> Contact<'a> {
             Attempt::Response(_) | Attempt::NoMemory { .. } => Self::Made,
             Attempt::Canceled => Self::Unknown,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
-                (Sent::Refused | Sent::Starved, _) | (_, ErrorKind::Panic) => Self::Unknown,
+                (Sent::Refused | Sent::Starved | Sent::Stale, _) | (_, ErrorKind::Panic) => Self::Unknown,
                 // A name that does not exist, and a certificate that is not valid, are answers.
                 (
                     _,

@@ -7,7 +7,7 @@ use super::Core;
 use super::circuit_breaker::Contact;
 use super::connection_budget::Reuse;
 use super::decide::{AttemptContext, Decision, RetryCost, canceled, too_long};
-use super::job::{Job, Next, RobotsCheck};
+use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::HostId;
 use super::robots::RobotsFile;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent};
@@ -69,6 +69,11 @@ impl Core {
                 }
                 job.progress.last_error = Some(because.1.into());
                 self.requeue(job, at, now);
+            }
+            Decision::Resend(why) => {
+                job.slot.connection = ConnectionChoice::New;
+                job.progress.last_error = Some(why.into());
+                self.requeue(job, now, now);
             }
             Decision::Reserve(need) => {
                 job.slot.reserve = NonZeroU64::new(need);
@@ -186,7 +191,7 @@ fn of_robots((kind, message): (ErrorKind, String)) -> (ErrorKind, String) {
 fn note_sent(job: &mut Job, attempt: &Attempt) {
     let sent = match attempt {
         Attempt::Response(_) => true,
-        Attempt::Failed(failure) => !matches!(failure.sent, Sent::Refused | Sent::Starved),
+        Attempt::Failed(failure) => !matches!(failure.sent, Sent::Refused | Sent::Starved | Sent::Stale),
         Attempt::Canceled => true,
         Attempt::NoMemory { .. } => false,
     };

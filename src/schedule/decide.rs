@@ -23,6 +23,8 @@ pub(super) enum Decision {
     Settle(Option<(ErrorKind, String)>),
     /// The same request once more, not before `at`.
     Retry { at: Duration, cost: RetryCost, because: (ErrorKind, String) },
+    /// The same request at once on a new connection, for this reason: it met the end of a kept one.
+    Resend(String),
     /// The same request once more, with this much body memory reserved.
     Reserve(u64),
     /// The redirect is followed.
@@ -96,6 +98,9 @@ impl AttemptContext<'_> {
             }
             kind => (kind, failure.message.clone()),
         };
+        if failure.sent == Sent::Stale {
+            return Decision::Resend(because.1);
+        }
         if failure.sent == Sent::Starved {
             return self.retry(job, self.backoff(job.slot.starved).min(LONGEST_STARVATION), RetryCost::Free, because);
         }

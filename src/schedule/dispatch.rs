@@ -10,12 +10,12 @@ use super::Core;
 use super::adaptive::AdaptiveLimit;
 use super::decide::is_idempotent;
 use super::host_table::{Capacity, Pick};
-use super::job::Job;
+use super::job::{ConnectionChoice, Job};
 use super::line_book::{HostId, LineId, Place};
 use super::robots::Denial;
 use super::wait_reason::WaitReason;
 use crate::hosts::origin_of;
-use crate::item::CHUNK;
+use crate::item::{CHUNK, Connection};
 
 /// What the next line needs before it can be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,9 +150,18 @@ impl Core {
         let lines_time = self.clock.read(now).lines;
         let deadline = self.lines.deadline_or_set(job.slot.line, lines_time.saturating_add(self.settings.deadline));
         job.call.limits = self.settings.response_limits(&job.call.request, deadline.saturating_sub(lines_time));
-        job.call.connection = self.connections.start(origin_of(&job.call.request.url), now);
+        job.call.connection = self.connection_for(&mut job, now);
         self.refresh(id, now);
         job
+    }
+
+    /// A kept connection may be closed by the time that the request gets there. What must not be sent twice takes none.
+    fn connection_for(&mut self, job: &mut Job, now: Duration) -> Connection {
+        let choice = std::mem::take(&mut job.slot.connection);
+        if choice == ConnectionChoice::New || !is_idempotent(&job.call.request.method) {
+            return Connection::Close;
+        }
+        self.connections.start(origin_of(&job.call.request.url), now)
     }
 
     fn need_of(&self, job: &Job, now: Duration) -> Need {

@@ -54,6 +54,8 @@ pub(super) struct Slot {
     pub starved: u32,
     /// Body memory to reserve before the next start, when more than the usual chunk.
     pub reserve: Option<NonZeroU64>,
+    /// Which connection the next request may take.
+    pub connection: ConnectionChoice,
     /// Its own request, while it fetches its origin's robots.txt.
     pub parked: Option<Box<ParkedRequest>>,
     /// Whether its site's robots.txt was asked.
@@ -81,6 +83,15 @@ pub(super) enum RobotsCheck {
     Allowed,
 }
 
+/// Which connection a request may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ConnectionChoice {
+    #[default]
+    Any,
+    /// The last one was kept, and at its end.
+    New,
+}
+
 /// What a request is to its line: only attempts count as `attempts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -99,6 +110,7 @@ impl Job {
             sent: Duration::ZERO,
             starved: 0,
             reserve: None,
+            connection: ConnectionChoice::Any,
             parked: None,
             robots_check: RobotsCheck::Pending,
         };

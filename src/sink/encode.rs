@@ -119,7 +119,8 @@ impl Encoder {
         line.put_some("ip", head.ip)?;
         line.put_some("headers", head.headers.as_ref().filter(|_| self.content.headers).map(Headers))?;
         line.put_some("content_type", head.content_type.as_deref())?;
-        line.put_some("content_length", head.content_length)
+        line.put_some("content_length", head.content_length)?;
+        line.put_some("reused", head.reused.then_some(true))
     }
 
     /// What a body comes to, whether it is shown or not.
@@ -312,6 +313,7 @@ mod tests {
             ip: Some("192.0.2.1".parse().unwrap()),
             content_type: Some("application/json".into()),
             content_length: Some(9),
+            reused: true,
             headers: Some(headers),
             ttfb: Duration::from_micros(1_500),
             ..Head::new(StatusCode::NOT_FOUND)
@@ -341,7 +343,7 @@ mod tests {
     fn keys_come_in_the_order_that_is_promised() {
         let digest = "a5".repeat(32);
         let head = r#"{"seq":7,"source":"s","file":"f","state_id":"j","round":2,"id":[7],"input":"http://a.t\"","input_bytes":99,"#;
-        let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"bytes":6,"#;
+        let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"reused":true,"bytes":6,"#;
         let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
         for (style, body) in [
             (BodyFormat::Auto, r#""json":[1,2],"#),

@@ -26,6 +26,7 @@ mod http;
 mod input;
 mod retries;
 mod robots;
+mod stale;
 
 mod conservation;
 mod crowd;

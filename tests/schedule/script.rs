@@ -283,6 +283,7 @@ fn failure() -> impl Strategy<Value = (ErrorKind, Sent)> {
         (ErrorKind::DnsNotFound, Sent::Nothing),
         (ErrorKind::Reset, Sent::Nothing),
         (ErrorKind::Reset, Sent::Something),
+        (ErrorKind::Reset, Sent::Stale),
         (ErrorKind::BodyIncomplete, Sent::Something),
         (ErrorKind::Protocol, Sent::Something),
         (ErrorKind::ForbiddenAddress, Sent::Refused),

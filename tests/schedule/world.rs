@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
-use fetchd::item::{Done, Echo, ErrorKind, Outcome, Purpose, Request, ResponseRules, Sent, Window};
+use fetchd::item::{Connection, Done, Echo, ErrorKind, Outcome, Purpose, Request, ResponseRules, Sent, Window};
 use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, ReleaseScope, Settings, WaitReason};
 use http::Method;
 
@@ -206,6 +206,10 @@ impl<'a> World<'a> {
         *had += 1;
         // Memory for a POST is reserved in full before it starts.
         if exchange.reply == Reply::NoMemory && job.call.request.method == Method::POST {
+            exchange.reply = Reply::Status(200);
+        }
+        // A new connection is not stale.
+        if matches!(exchange.reply, Reply::Fails(_, Sent::Stale)) && job.call.connection == Connection::Close {
             exchange.reply = Reply::Status(200);
         }
         if exchange.wire >= job.call.limits.timeout {
