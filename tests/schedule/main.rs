@@ -20,6 +20,7 @@ mod fairness;
 mod health;
 mod host_states;
 mod politeness;
+mod ports;
 mod redirects;
 mod release;
 mod retries;

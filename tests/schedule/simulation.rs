@@ -7,7 +7,12 @@ use std::time::Duration;
 use fetchd::item::{Attempt, Done, ErrorKind, Outcome, Response, Sent};
 use fetchd::schedule::{Core, Job, Settings};
 
+use url::Url;
+
 use crate::items::{answered, failed, get, host_of, ms, response, url_of};
+
+/// The first port of the servers of a host that has several; its name is that of the first of them.
+const FIRST_PORT: u16 = 8000;
 
 /// How a host treats requests.
 #[derive(Clone, Debug)]
@@ -85,6 +90,12 @@ impl Simulation {
         self.turns += 1;
     }
 
+    /// A line for a server at a port of the host that is called after another server.
+    pub fn push_to(&mut self, host: usize, server: usize) {
+        self.core.push(get(self.turns, &port_url(host, server)), self.now);
+        self.turns += 1;
+    }
+
     /// Lets time pass until then, or until all is settled; what was seen of hosts before is forgotten.
     pub fn play_until(&mut self, until: Duration) {
         for seen in &mut self.seen {
@@ -121,7 +132,7 @@ impl Simulation {
     }
 
     fn start(&mut self, job: Box<Job>) {
-        let host = host_of(&job.call.request.url);
+        let host = server_of(&job.call.request.url);
         let seen = &mut self.seen[host];
         seen.sum_up(self.now);
         (seen.requests, seen.in_flight) = (seen.requests + 1, seen.in_flight + 1);
@@ -166,7 +177,7 @@ impl Simulation {
 
     fn end(&mut self, ordinal: u64) {
         let (job, attempt, wire) = self.jobs.remove(&ordinal).expect("it is on the wire");
-        let seen = &mut self.seen[host_of(&job.call.request.url)];
+        let seen = &mut self.seen[server_of(&job.call.request.url)];
         seen.sum_up(self.now);
         seen.in_flight -= 1;
         self.core.complete(job, attempt, wire, self.now);
@@ -174,13 +185,23 @@ impl Simulation {
 
     fn settle(&mut self) {
         while let Some(Done { ticket, record }) = self.core.take_settled() {
-            let seen = &mut self.seen[host_of(&record.url.clone().expect("a line of a host"))];
+            let seen = &mut self.seen[server_of(record.url.as_ref().expect("a line of a host"))];
             seen.last = self.now;
             seen.ok += usize::from(record.outcome == Outcome::Ok);
             *seen.kinds.entry(record.kind().map_or("ok", ErrorKind::name)).or_default() += 1;
             ticket.done();
         }
     }
+}
+
+/// A URL of a server at a port of the host that is called after another server.
+pub fn port_url(host: usize, server: usize) -> String {
+    format!("http://h{host}.test:{}/", usize::from(FIRST_PORT) + server)
+}
+
+/// The server that answers for a URL: that of its port, or else of its name.
+fn server_of(url: &Url) -> usize {
+    url.port().map_or_else(|| host_of(url), |port| usize::from(port - FIRST_PORT))
 }
 
 impl Seen {
