@@ -21,7 +21,7 @@ pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str
             Some(proxy) => format!("{}: {message}", no_way_through(proxy)),
             None => message,
         };
-        return Failure { kind, message, sent };
+        return Failure::new(kind, message, sent);
     }
     let (kind, sent) = if error.is_builder() {
         (ErrorKind::InvalidUrl, Sent::Refused)
@@ -35,13 +35,13 @@ pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str
         (None, Some(proxy)) if error.is_connect() => with_cause(&no_way_through(proxy), &error),
         _ => with_cause(in_words(kind), &error),
     };
-    Failure { kind, message, sent }
+    Failure::new(kind, message, sent)
 }
 
 /// The proxy wants to know first who asks (RFC 9110, section 15.5.8); the host was not asked.
 pub(super) fn refused_by_proxy(proxy: &str) -> Failure {
     let message = format!("{}: it asks for credentials; write http://USER:PASSWORD@{proxy}", no_way_through(proxy));
-    Failure { kind: ErrorKind::ConnectFailed, message, sent: Sent::Nothing }
+    Failure::new(ErrorKind::ConnectFailed, message, Sent::Nothing)
 }
 
 /// What went wrong in the middle of the body.
@@ -53,13 +53,13 @@ pub(super) fn within_body(error: reqwest::Error, version: Version) -> Failure {
             && version != Version::HTTP_2
     });
     let kind = if broken_framing { ErrorKind::Protocol } else { ErrorKind::BodyIncomplete };
-    Failure { kind, message: with_cause(in_words(kind), &error), sent: Sent::Something }
+    Failure::new(kind, with_cause(in_words(kind), &error), Sent::Something)
 }
 
 /// The server gave the body up, and said that nothing was wrong.
 pub(super) fn cut_short() -> Failure {
-    let message = "the server ended the stream before the end of the body".to_owned();
-    Failure { kind: ErrorKind::BodyIncomplete, message, sent: Sent::Something }
+    let message = "the server ended the stream before the end of the body";
+    Failure::new(ErrorKind::BodyIncomplete, message, Sent::Something)
 }
 
 fn while_connecting(error: &reqwest::Error) -> ErrorKind {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::{Position, Url};
 
 use super::body::{Announced, BodyRules, receive};
@@ -18,7 +18,7 @@ use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver,
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{
-    Attempt, BodyNeed, Call, ErrorKind, Failure, Needs, Purpose, Reservation, Response, RetryAfter, Sent,
+    Attempt, Body, BodyNeed, Call, ErrorKind, Failure, Head, Needs, Purpose, Reservation, Response, RetryAfter, Sent,
 };
 use crate::open_files;
 
@@ -87,9 +87,10 @@ impl Http {
             return Attempt::Failed(forbidden);
         }
         let start = Instant::now();
-        let response = match self.clients.of(call).execute(self.request(call)).await {
-            Ok(response) => response,
-            Err(error) => {
+        let response = match timeout(call.time_limit, self.clients.of(call).execute(self.request(call))).await {
+            Ok(Ok(response)) => response,
+            Err(_) => return timed_out("no response head", call),
+            Ok(Err(error)) => {
                 let failure = before_answer(error, &call.request.url, self.proxy.as_deref());
                 self.tell_of_shortage(&failure);
                 return Attempt::Failed(failure);
@@ -98,11 +99,7 @@ impl Http {
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
-        let ttfb = start.elapsed();
-        match self.receive(call, response, reservation, ttfb).await {
-            Ok(answer) => Attempt::Response(Box::new(answer)),
-            Err(attempt) => attempt,
-        }
+        self.receive(call, response, reservation, start.elapsed()).await
     }
 
     /// Says once a run that this machine, not a server, is what some lines wait for.
@@ -119,11 +116,9 @@ impl Http {
 
     /// Names are checked where they are resolved; an address that stands in the URL never gets there.
     fn check_literal(&self, url: &Url) -> Result<(), Failure> {
-        self.guard.check_literal(url).map_err(|forbidden| Failure {
-            kind: ErrorKind::ForbiddenAddress,
-            message: forbidden.to_string(),
-            sent: Sent::Refused,
-        })
+        self.guard
+            .check_literal(url)
+            .map_err(|forbidden| Failure::new(ErrorKind::ForbiddenAddress, forbidden.to_string(), Sent::Refused))
     }
 
     /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
@@ -151,43 +146,55 @@ impl Http {
         request
     }
 
+    /// Receives the body. Whatever becomes of it, what the head says is kept.
     async fn receive(
         &self,
         call: &Call,
         response: reqwest::Response,
-        reservation: Reservation,
+        mut reservation: Reservation,
         ttfb: Duration,
-    ) -> Result<Response, Attempt> {
-        let method = &call.request.method;
-        check_framing(&response).map_err(|message| failed(ErrorKind::Protocol, message))?;
-        let status = response.status();
-        let (version, ip) = (response.version(), response.remote_addr().map(|address| address.ip()));
-        let headers = response.headers();
+    ) -> Attempt {
+        let mut head = self.head(&response, ttfb);
+        let body = self.body(call, response, &mut reservation, ttfb).await;
+        head.reservation = held(&head, body.as_ref().ok(), reservation);
+        match body {
+            Ok(body) => Attempt::Response(Box::new(Response { head, body })),
+            Err(Attempt::Failed(failure)) => Attempt::Failed(Failure { head: Some(Box::new(head)), ..failure }),
+            Err(attempt) => attempt,
+        }
+    }
+
+    fn head(&self, response: &reqwest::Response, ttfb: Duration) -> Head {
+        let (status, headers) = (response.status(), response.headers());
         let text =
             |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::<str>::from);
-        let content_type = text(header::CONTENT_TYPE).filter(|text| text.len() <= LONGEST_CONTENT_TYPE);
-        let location = text(header::LOCATION).filter(|text| status.is_redirection() && text.len() <= LONGEST_LOCATION);
-        let content_length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        let retry_after = retry_after(status, headers);
-        let announced = Announced {
-            codings: match has_body(method, status) {
-                true => codings_of(headers).map_err(|message| failed(ErrorKind::Decode, message))?,
-                false => Vec::new(),
-            },
-            length: content_length.filter(|_| has_body(method, status)),
-            until_close: version != Version::HTTP_2
-                && content_length.is_none()
-                && !headers.contains_key(header::TRANSFER_ENCODING),
-        };
-        let shown_headers = self.needs.response_headers.then(|| copy(headers));
-        let mut body = receive(Chunks::of(response), &announced, self.rules_for(call), reservation).await?;
-        if let Some(reservation) = &mut body.reservation {
-            let beside_the_body =
-                shown_headers.as_ref().map_or(0, size_of) + content_type.as_deref().map_or(0, str::len);
-            reservation.shrink_to(body.data.len() as u64 + beside_the_body as u64);
+        Head {
+            status,
+            version: response.version(),
+            ip: response.remote_addr().map(|address| address.ip()),
+            content_type: text(header::CONTENT_TYPE).filter(|text| text.len() <= LONGEST_CONTENT_TYPE),
+            content_length: content_length(headers),
+            location: text(header::LOCATION).filter(|text| status.is_redirection() && text.len() <= LONGEST_LOCATION),
+            retry_after: retry_after(status, headers),
+            headers: self.needs.response_headers.then(|| copy(headers)),
+            ttfb,
+            reservation: None,
         }
-        let headers = shown_headers;
-        Ok(Response { status, version, ip, content_type, content_length, location, retry_after, headers, body, ttfb })
+    }
+
+    /// The body, within what is left of the attempt's time.
+    async fn body(
+        &self,
+        call: &Call,
+        response: reqwest::Response,
+        reservation: &mut Reservation,
+        ttfb: Duration,
+    ) -> Result<Body, Attempt> {
+        check_framing(&response).map_err(|message| failed(ErrorKind::Protocol, message))?;
+        let announced = announced(&call.request.method, &response)?;
+        let body = receive(Chunks::of(response), &announced, self.rules_for(call), reservation);
+        let left = call.time_limit.saturating_sub(ttfb);
+        timeout(left, body).await.unwrap_or_else(|_| Err(timed_out("no whole body", call)))
     }
 }
 
@@ -215,6 +222,25 @@ fn check_framing(response: &reqwest::Response) -> Result<(), String> {
         return Err("the answer has both a transfer coding and a content-length".to_owned());
     }
     Ok(())
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn announced(method: &Method, response: &reqwest::Response) -> Result<Announced, Attempt> {
+    let (headers, length) = (response.headers(), content_length(response.headers()));
+    let has_body = has_body(method, response.status());
+    Ok(Announced {
+        codings: match has_body {
+            true => codings_of(headers).map_err(|message| failed(ErrorKind::Decode, message))?,
+            false => Vec::new(),
+        },
+        length: length.filter(|_| has_body),
+        until_close: response.version() != Version::HTTP_2
+            && length.is_none()
+            && !headers.contains_key(header::TRANSFER_ENCODING),
+    })
 }
 
 fn has_body(method: &Method, status: StatusCode) -> bool {
@@ -251,8 +277,23 @@ fn size_of(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PER_ENTRY).sum()
 }
 
+/// What the record of a response holds of the reservation. A short text beside no body is not worth a permit.
+fn held(head: &Head, body: Option<&Body>, mut reservation: Reservation) -> Option<Reservation> {
+    let (body, headers) = (body.map_or(0, |body| body.data.len()), head.headers.as_ref().map_or(0, size_of));
+    if body + headers == 0 {
+        return None;
+    }
+    let content_type = head.content_type.as_deref().map_or(0, str::len);
+    reservation.shrink_to((body + headers + content_type) as u64);
+    Some(reservation)
+}
+
+fn timed_out(what: &str, call: &Call) -> Attempt {
+    failed(ErrorKind::Timeout, format!("{what} within {:.3} s", call.time_limit.as_secs_f64()))
+}
+
 fn failed(kind: ErrorKind, message: String) -> Attempt {
-    Attempt::Failed(Failure { kind, message, sent: Sent::Something })
+    Attempt::Failed(Failure::new(kind, message, Sent::Something))
 }
 
 #[cfg(test)]

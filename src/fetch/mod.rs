@@ -30,8 +30,9 @@ use crate::item::{Attempt, Call, Reservation};
 /// Makes one attempt at a call.
 ///
 /// An implementer reports what happened and decides nothing: no retry, no redirect, no waiting for anything but the
-/// network. It may be dropped at any await (the attempt's time limit, the end of the run). It keeps the body within
-/// `reservation`, grows it without waiting, and reports [`Attempt::NoMemory`] when it cannot.
+/// network. It ends within `call.time_limit`, and a failure after the response's head has that head. It may be dropped at
+/// any await (the end of the run). It keeps the body within `reservation`, grows it without waiting, and reports
+/// [`Attempt::NoMemory`] when it cannot.
 pub trait Fetch: Send + Sync {
     /// One attempt at `call.request`; the body it brings lives in `reservation`.
     fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt>;

@@ -25,20 +25,19 @@ pub enum Attempt {
 }
 
 impl Attempt {
-    /// The response, if there is one.
-    pub fn into_response(self) -> Option<Box<Response>> {
+    /// What its line's record shows of the response.
+    pub fn into_received(self) -> Received {
         match self {
-            Self::Response(response) => Some(response),
-            Self::Failed(_) | Self::NoMemory { .. } | Self::Canceled => None,
+            Self::Response(response) => Received::Response(response),
+            Self::Failed(Failure { head: Some(head), .. }) => Received::Head(head),
+            Self::Failed(_) | Self::NoMemory { .. } | Self::Canceled => Received::Nothing,
         }
     }
-}
 
-impl Attempt {
     /// What happened, in a word; of a server's own words only the number of the status.
     pub fn name(&self) -> &str {
         match self {
-            Self::Response(response) => response.status.as_str(),
+            Self::Response(response) => response.head.status.as_str(),
             Self::Failed(failure) => failure.kind.name(),
             Self::NoMemory { .. } => "no body memory",
             Self::Canceled => "canceled",
@@ -47,7 +46,7 @@ impl Attempt {
 }
 
 /// Why there is no whole response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Failure {
     /// Its row in the table.
     pub kind: ErrorKind,
@@ -55,6 +54,15 @@ pub struct Failure {
     pub message: String,
     /// How far the request got.
     pub sent: Sent,
+    /// The response's head, if one was received.
+    pub head: Option<Box<Head>>,
+}
+
+impl Failure {
+    /// A failure without a response.
+    pub fn new(kind: ErrorKind, message: impl Into<String>, sent: Sent) -> Self {
+        Self { kind, message: message.into(), sent, head: None }
+    }
 }
 
 /// How far a request got.
@@ -70,9 +78,49 @@ pub enum Sent {
     Something,
 }
 
+/// What was received of a response.
+#[derive(Debug, Default)]
+pub enum Received {
+    /// Nothing that could be understood.
+    #[default]
+    Nothing,
+    /// The head; the body did not come whole, or could not be used.
+    Head(Box<Head>),
+    /// All of it.
+    Response(Box<Response>),
+}
+
+impl Received {
+    /// The head, if there is one.
+    pub fn head(&self) -> Option<&Head> {
+        match self {
+            Self::Nothing => None,
+            Self::Head(head) => Some(head),
+            Self::Response(response) => Some(&response.head),
+        }
+    }
+
+    /// The body, if it is whole.
+    pub fn body(&self) -> Option<&Body> {
+        match self {
+            Self::Nothing | Self::Head(_) => None,
+            Self::Response(response) => Some(&response.body),
+        }
+    }
+}
+
 /// A whole response.
 #[derive(Debug)]
 pub struct Response {
+    /// Its body; dropped before the head, which has its memory.
+    pub body: Body,
+    /// Its status line and headers.
+    pub head: Head,
+}
+
+/// The head of a response: what records show of it, and what decisions depend on.
+#[derive(Debug)]
+pub struct Head {
     /// Its status.
     pub status: StatusCode,
     /// Its HTTP version.
@@ -89,10 +137,28 @@ pub struct Response {
     pub retry_after: Option<RetryAfter>,
     /// All headers, when records want them.
     pub headers: Option<HeaderMap>,
-    /// The body.
-    pub body: Body,
     /// From the start of the attempt to the response's first byte.
     pub ttfb: Duration,
+    /// The body memory that the headers, and the body if it was received, hold until the record is written.
+    pub reservation: Option<Reservation>,
+}
+
+impl Head {
+    /// A head of HTTP/1.1 with this status and no headers.
+    pub fn new(status: StatusCode) -> Self {
+        Self {
+            status,
+            version: Version::HTTP_11,
+            ip: None,
+            content_type: None,
+            content_length: None,
+            location: None,
+            retry_after: None,
+            headers: None,
+            ttfb: Duration::ZERO,
+            reservation: None,
+        }
+    }
 }
 
 /// A Retry-After that can be honoured (RFC 9110, section 10.2.3): how long from now.
@@ -110,6 +176,4 @@ pub struct Body {
     pub sha256: Option<[u8; 32]>,
     /// Whether `max_body` cut it.
     pub truncated: bool,
-    /// The memory it holds, until its record is written.
-    pub reservation: Option<Reservation>,
 }

@@ -10,7 +10,7 @@ use super::job::{Job, Next, RobotsCheck};
 use super::line_book::HostId;
 use super::robots::RobotsFile;
 use crate::hosts::port_of;
-use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Request, Response, Sent};
+use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent};
 
 impl Core {
     /// Judges an attempt that took `wire`.
@@ -39,7 +39,7 @@ impl Core {
         };
         let decision = context.decide(&job, &attempt);
         if self.given_up && (job.slot.parked.is_some() || decision.continues()) {
-            self.settle(job, attempt.into_response(), Some(canceled()), now);
+            self.settle(job, attempt.into_received(), Some(canceled()), now);
         } else if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
         } else {
@@ -58,7 +58,7 @@ impl Core {
         now: Duration,
     ) {
         match decision {
-            Decision::Settle(None) => self.settle(job, attempt.into_response(), None, now),
+            Decision::Settle(None) => self.settle(job, attempt.into_received(), None, now),
             Decision::Settle(Some(error)) => self.end(job, attempt, error, now),
             Decision::Retry { at, cost, because } => {
                 let at = at.max(self.hosts[id].pause.paused_until);
@@ -110,7 +110,7 @@ impl Core {
             (ErrorKind::HttpStatus, why) if job.slot.parked.is_some() => {
                 self.store_robots(job, RobotsFile::Unavailable(why), now);
             }
-            error => self.settle(job, attempt.into_response(), Some(error), now),
+            error => self.settle(job, attempt.into_received(), Some(error), now),
         }
     }
 
@@ -160,18 +160,18 @@ impl Core {
     pub(super) fn settle(
         &mut self,
         mut job: Box<Job>,
-        response: Option<Box<Response>>,
+        received: Received,
         error: Option<(ErrorKind, String)>,
         now: Duration,
     ) {
-        let (response, error) = match job.slot.parked {
-            None => (response, error),
+        let (received, error) = match job.slot.parked {
+            None => (received, error),
             // What came back was for its robots.txt, and is no answer to the line.
-            Some(_) => (None, error.map(of_robots)),
+            Some(_) => (Received::Nothing, error.map(of_robots)),
         };
         self.unpark(&mut job);
         let line = job.slot.line;
-        self.lines.settle(line, job.settle(response, error, now));
+        self.lines.settle(line, job.settle(received, error, now));
     }
 }
 

@@ -69,19 +69,19 @@ impl AttemptContext<'_> {
     }
 
     fn response(&self, job: &Job, response: &Response) -> Decision {
-        if response.status.is_success() {
+        if response.head.status.is_success() {
             return Decision::Settle(None);
         }
         if self.max_redirects > 0
             && let Some(target) = redirect_target(&job.call.request.url, response)
         {
-            return self.hop(job, response.status, target);
+            return self.hop(job, response.head.status, target);
         }
-        let because = (ErrorKind::HttpStatus, format!("the server answered {}", response.status));
-        if !self.policy.on_status.contains(&response.status.as_u16()) || !may_repeat(job, response.status) {
+        let because = (ErrorKind::HttpStatus, format!("the server answered {}", response.head.status));
+        if !self.policy.on_status.contains(&response.head.status.as_u16()) || !may_repeat(job, response.head.status) {
             return Decision::Settle(Some(because));
         }
-        match response.retry_after {
+        match response.head.retry_after {
             Some(wait) if wait.0 > self.policy.max_retry_after => Decision::Settle(Some(too_long(wait.0))),
             // At least the back-off, so that `Retry-After: 0` does not skip it.
             Some(wait) => self.retry(job, wait.0.max(self.backoff(job.progress.attempts)), RetryCost::Free, because),
@@ -197,10 +197,10 @@ fn without_body(extra: &mut Extra) {
 
 /// Where a redirect leads, if it is one that can be followed (RFC 9110, section 15.4).
 pub(super) fn redirect_target(from: &Url, response: &Response) -> Option<Url> {
-    if !matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+    if !matches!(response.head.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let mut target = from.join(response.location.as_deref()?).ok()?;
+    let mut target = from.join(response.head.location.as_deref()?).ok()?;
     target.set_fragment(None);
     Some(target)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::line_book::{HostId, LineId};
 use crate::item::{
-    Call, CredentialScope, Done, Echo, ErrorKind, Hop, Outcome, Record, Request, Response, Ticket, Times,
+    Call, CredentialScope, Done, Echo, ErrorKind, Hop, Outcome, Received, Record, Request, Ticket, Times,
 };
 
 /// One line on its way.
@@ -106,16 +106,11 @@ impl Job {
     }
 
     /// Settles the line.
-    pub(super) fn settle(
-        self,
-        response: Option<Box<Response>>,
-        error: Option<(ErrorKind, String)>,
-        now: Duration,
-    ) -> Done {
+    pub(super) fn settle(self, received: Received, error: Option<(ErrorKind, String)>, now: Duration) -> Done {
         let Self { ticket, echo, call: Call { request, .. }, progress, .. } = self;
         let outcome = match error.as_ref().map_or(Outcome::Ok, |(kind, _)| kind.outcome(progress.attempts)) {
-            // An `http_error` without a response to show would name no status.
-            Outcome::HttpError if response.is_none() => Outcome::Failed,
+            // An `http_error` is a response that was received whole.
+            Outcome::HttpError if received.body().is_none() => Outcome::Failed,
             outcome => outcome,
         };
         let (method, url, final_url) = match progress.hops.first() {
@@ -130,7 +125,7 @@ impl Job {
             method,
             outcome,
             hop_status: progress.hops.last().map(|hop| hop.status),
-            response,
+            received,
             attempts: progress.attempts,
             hops: progress.hops,
             times: Times {

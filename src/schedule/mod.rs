@@ -47,7 +47,7 @@ pub use stall_clock::StallReason;
 pub use views::{HostView, OldestLine};
 pub use wait_reason::WaitReason;
 
-use crate::item::Done;
+use crate::item::{Done, Received};
 use adaptive::AdaptiveLimit;
 use connection_budget::ConnectionBudget;
 use decide::canceled;
@@ -101,7 +101,7 @@ impl Core {
     pub fn push(&mut self, mut job: Box<Job>, now: Duration) {
         job.slot.line = self.lines.add(&job.ticket, job.progress.accepted);
         if self.given_up {
-            return self.settle(job, None, Some(canceled()), now);
+            return self.settle(job, Received::Nothing, Some(canceled()), now);
         }
         self.track(job, Capacity::Bounded, now);
     }
@@ -147,7 +147,7 @@ impl Core {
     pub fn give_up(&mut self, now: Duration) {
         self.given_up = true;
         while let Some(job) = self.hosts.take_untracked(None) {
-            self.settle(job, None, Some(canceled()), now);
+            self.settle(job, Received::Nothing, Some(canceled()), now);
         }
         self.hosts.clear_ring();
         let ids: Vec<_> = self.hosts.iter().map(|(id, _)| id).collect();

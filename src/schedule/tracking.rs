@@ -9,7 +9,7 @@ use super::host_table::{Capacity, Pick, Reindexed};
 use super::job::Job;
 use super::line_book::{HostId, Place};
 use crate::hosts::{host_name, port_of};
-use crate::item::{ErrorKind, Request};
+use crate::item::{ErrorKind, Received, Request};
 
 impl Core {
     /// The number of the request's host; `None` when it is not in the table and finds no room.
@@ -71,7 +71,7 @@ impl Core {
                 }
                 None => "the line's deadline passed while it waited for its host".to_owned(),
             };
-            self.settle(job, None, Some((ErrorKind::Deadline, why)), now);
+            self.settle(job, Received::Nothing, Some((ErrorKind::Deadline, why)), now);
             self.refresh(id, now);
         }
     }
@@ -119,7 +119,7 @@ impl Core {
 
     fn settle_all(&mut self, id: HostId, pick: Pick, error: &(ErrorKind, String), now: Duration) {
         while let Some(job) = self.hosts.take(id, pick) {
-            self.settle(job, None, Some(error.clone()), now);
+            self.settle(job, Received::Nothing, Some(error.clone()), now);
         }
     }
 

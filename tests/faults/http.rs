@@ -64,7 +64,7 @@ fn an_answer_that_is_not_http_fails_the_line_at_once_and_nothing_of_it_is_shown(
     let records = provoke(fetchd([], ""), &urls);
     for (record, (n, fate)) in records.iter().zip(fates(&records).into_iter().enumerate()) {
         assert_eq!((n, fate), (n, ("failed", "protocol", 1)), "{record:#}");
-        assert!(record.get("body").is_none() && record.get("status").is_none(), "{record:#}");
+        assert!(record.get("body").is_none() && record.get("bytes").is_none(), "{record:#}");
         assert_eq!(origin.requests_for(&format!("/{n}")), 1);
     }
     assert_eq!(origin.requests().len(), urls.len());

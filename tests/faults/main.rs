@@ -19,6 +19,7 @@ mod scenario;
 mod adaptive;
 mod body;
 mod connect;
+mod heads;
 mod health;
 mod http;
 mod input;

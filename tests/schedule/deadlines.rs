@@ -94,7 +94,7 @@ fn a_pause_of_the_host_that_would_pass_the_deadline_settles_the_line_with_its_la
         let done = core.take_settled().expect("both are settled at once");
         assert_eq!(done.ticket.ordinal, ordinal);
         assert_eq!(done.record.outcome, Outcome::HttpError);
-        assert_eq!(done.record.response.map(|response| response.status.as_u16()), Some(status));
+        assert_eq!(done.record.received.head().map(|head| head.status.as_u16()), Some(status));
     }
 }
 
@@ -110,7 +110,7 @@ fn a_line_answered_after_its_host_closed_settles_with_that_answer_and_an_unsent_
     core.complete(second, answered(500), ms(20), ms(20));
     let ends = std::iter::from_fn(|| core.take_settled()).map(|done| {
         assert_eq!(done.record.kind(), Some(ErrorKind::RetryAfterTooLong));
-        let status = done.record.response.map(|response| response.status.as_u16());
+        let status = done.record.received.head().map(|head| head.status.as_u16());
         (done.ticket.ordinal, done.record.outcome, status)
     });
     let (http_error, failed) = (Outcome::HttpError, Outcome::Failed);

@@ -117,7 +117,7 @@ fn an_answer_to_the_robots_txt_is_never_the_answer_to_the_line() {
         let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
         core.complete(asks, attempt, ms(1), ms(1));
         let record = settled(&mut core).record;
-        assert_eq!((record.kind(), record.attempts, record.response.is_some()), (Some(kind), 0, false));
+        assert_eq!((record.kind(), record.attempts, record.received.head().is_some()), (Some(kind), 0, false));
         assert!(record.error.is_some_and(|(_, message)| message.contains("robots.txt could not be fetched")));
     }
 }
@@ -131,7 +131,7 @@ fn a_robots_txt_that_comes_when_the_run_is_given_up_settles_its_line_as_canceled
         core.give_up(ms(1));
         core.complete(asks, attempt, ms(1), ms(1));
         let record = settled(&mut core).record;
-        assert_eq!((record.outcome, record.response.is_some()), (Outcome::Canceled, false));
+        assert_eq!((record.outcome, record.received.head().is_some()), (Outcome::Canceled, false));
     }
 }
 

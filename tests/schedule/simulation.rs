@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Done, ErrorKind, Outcome, Response, Sent};
+use fetchd::item::{Attempt, Done, ErrorKind, Head, Outcome, Sent};
 use fetchd::schedule::{Core, Job, Settings};
 
 use url::Url;
 
-use crate::items::{answered, failed, get, host_of, ms, response, url_of};
+use crate::items::{answered, failed, get, head, host_of, ms, url_of, whole};
 
 /// The first port of the servers of a host that has several; its name is that of the first of them.
 const FIRST_PORT: u16 = 8000;
@@ -151,13 +151,11 @@ impl Simulation {
         match self.manners[host].clone() {
             Manner::Serves { at_once, time } => {
                 let wire = self.serve(host, at_once, time);
-                in_time(Attempt::Response(Box::new(Response { ttfb: wire, ..response(200) })), wire)
+                in_time(whole(Head { ttfb: wire, ..head(200) }), wire)
             }
             Manner::Rejects { at_once, .. } if self.seen[host].in_flight > at_once => (answered(503), ms(1)),
-            Manner::Rejects { time, .. } => {
-                in_time(Attempt::Response(Box::new(Response { ttfb: time, ..response(200) })), time)
-            }
-            Manner::Lacks(time) => in_time(Attempt::Response(Box::new(Response { ttfb: time, ..response(404) })), time),
+            Manner::Rejects { time, .. } => in_time(whole(Head { ttfb: time, ..head(200) }), time),
+            Manner::Lacks(time) => in_time(whole(Head { ttfb: time, ..head(404) }), time),
             Manner::IsDead(after) => in_time(failed(ErrorKind::ConnectTimeout, Sent::Nothing), after),
             Manner::Hangs => in_time(answered(200), Duration::MAX),
             Manner::Fails => (answered(500), ms(1)),

@@ -275,7 +275,7 @@ impl<'a> World<'a> {
                 ordinal: ticket.ordinal,
                 outcome: record.outcome,
                 kind: record.kind(),
-                status: record.response.as_ref().map(|response| response.status.as_u16()),
+                status: record.received.head().map(|head| head.status.as_u16()),
                 attempts: record.attempts,
             }));
             ticket.done();

@@ -18,9 +18,9 @@ enum Feedback {
 impl Feedback {
     fn of(attempt: &Attempt) -> Option<Self> {
         match attempt {
-            Attempt::Response(response) => match response.status.as_u16() {
+            Attempt::Response(response) => match response.head.status.as_u16() {
                 429 | 503 => Some(Self::Overloaded),
-                200..=499 => Some(Self::Latency(response.ttfb)),
+                200..=499 => Some(Self::Latency(response.head.ttfb)),
                 _ => None,
             },
             Attempt::Failed(failure) => match failure.kind {

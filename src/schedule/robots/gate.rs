@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 
 use super::{RobotsFile, RobotsRules};
 use crate::hosts::port_of;
-use crate::item::{Attempt, CredentialScope, ErrorKind, Purpose, Request, Response, check_url};
+use crate::item::{Attempt, CredentialScope, ErrorKind, Purpose, Received, Request, Response, check_url};
 use crate::schedule::Core;
 use crate::schedule::decide::{Decision, redirect_target};
 use crate::schedule::host_table::Pick;
@@ -45,7 +45,7 @@ impl Core {
 
     /// Settles a line that was taken out of its queue.
     pub(in crate::schedule) fn deny(&mut self, job: Box<Job>, id: HostId, why: String, now: Duration) {
-        self.settle(job, None, Some((ErrorKind::RobotsDenied, why)), now);
+        self.settle(job, Received::Nothing, Some((ErrorKind::RobotsDenied, why)), now);
         self.refresh(id, now);
     }
 
@@ -86,12 +86,12 @@ impl Core {
         now: Duration,
     ) {
         match &attempt {
-            Attempt::Response(response) if response.status.is_success() => {
+            Attempt::Response(response) if response.head.status.is_success() => {
                 let text = response.body.data.clone();
                 self.store_robots(job, RobotsFile::Body(&text), now);
             }
             // A server that fails is asked again as for any other line; in the end its silence is a ban.
-            Attempt::Response(response) if is_server_error(response.status) => {
+            Attempt::Response(response) if is_server_error(response.head.status) => {
                 self.carry_out(job, id, attempt, decision, now);
             }
             Attempt::Response(response) => match self.redirected(&job, response) {
@@ -129,7 +129,7 @@ impl Core {
         let Some(robots) = &mut self.robots else { return };
         robots.store(&job.call.request.url, found, now);
         if let Some(why) = robots.denial(&job.call.request.url, now) {
-            return self.settle(job, None, Some((ErrorKind::RobotsDenied, why)), now);
+            return self.settle(job, Received::Nothing, Some((ErrorKind::RobotsDenied, why)), now);
         }
         // Said once, for the rules may have to make room for others before it starts.
         job.slot.robots_check = RobotsCheck::Allowed;
