@@ -25,6 +25,8 @@ impl<'a> Contact<'a> {
     pub fn of(attempt: &'a Attempt) -> Self {
         match attempt {
             Attempt::Response(_) | Attempt::NoMemory { .. } => Self::Made,
+            // What is wrong with the body, or slow about it, is a matter of that URL.
+            Attempt::Failed(failure) if failure.head.is_some() => Self::Made,
             Attempt::Canceled => Self::Unknown,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
                 (Sent::Refused | Sent::Starved, _) | (_, ErrorKind::Panic) => Self::Unknown,

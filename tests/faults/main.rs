@@ -30,4 +30,6 @@ mod conservation;
 mod crowd;
 mod cuts;
 mod parses;
+mod ports;
 mod rates;
+mod slow;

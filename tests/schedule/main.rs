@@ -27,5 +27,6 @@ mod retries;
 mod robots;
 mod robots_fetch;
 mod robots_rules;
+mod slow;
 mod views;
 mod waking;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Done, ErrorKind, Head, Outcome, Sent};
+use fetchd::item::{Attempt, Done, ErrorKind, Failure, Head, Outcome, Sent};
 use fetchd::schedule::{Core, Job, Settings};
 
 use url::Url;
@@ -27,6 +27,12 @@ pub enum Manner {
     IsDead(Duration),
     /// Silence until the attempt's end.
     Hangs,
+    /// 200 at once, and a body that is not whole at the attempt's end.
+    Drips,
+    /// 200 at once, and a connection that breaks within the body.
+    Breaks,
+    /// No HTTP.
+    Garbles,
     /// 500 at once.
     Fails,
     /// 429 at once, without Retry-After.
@@ -96,6 +102,12 @@ impl Simulation {
         self.turns += 1;
     }
 
+    /// A line for a page of the host of this number, behind which there is another server.
+    pub fn push_page(&mut self, host: usize, server: usize) {
+        self.core.push(get(self.turns, &format!("http://h{host}.test/?{server}")), self.now);
+        self.turns += 1;
+    }
+
     /// Lets time pass until then, or until all is settled; what was seen of hosts before is forgotten.
     pub fn play_until(&mut self, until: Duration) {
         for seen in &mut self.seen {
@@ -158,6 +170,9 @@ impl Simulation {
             Manner::Lacks(time) => in_time(whole(Head { ttfb: time, ..head(404) }), time),
             Manner::IsDead(after) => in_time(failed(ErrorKind::ConnectTimeout, Sent::Nothing), after),
             Manner::Hangs => in_time(answered(200), Duration::MAX),
+            Manner::Drips => (failed_within_body(ErrorKind::Timeout), limit),
+            Manner::Breaks => (failed_within_body(ErrorKind::BodyIncomplete), ms(1)),
+            Manner::Garbles => (failed(ErrorKind::Protocol, Sent::Something), ms(1)),
             Manner::Fails => (answered(500), ms(1)),
             Manner::Refuses => (answered(429), ms(1)),
         }
@@ -197,9 +212,17 @@ pub fn port_url(host: usize, server: usize) -> String {
     format!("http://h{host}.test:{}/", usize::from(FIRST_PORT) + server)
 }
 
-/// The server that answers for a URL: that of its port, or else of its name.
+/// The server that answers for a URL: that of its query, of its port, or else of its name.
 fn server_of(url: &Url) -> usize {
-    url.port().map_or_else(|| host_of(url), |port| usize::from(port - FIRST_PORT))
+    let of_port = url.port().map(|port| usize::from(port - FIRST_PORT));
+    let of_page = url.query().map(|server| server.parse().expect("a number"));
+    of_page.or(of_port).unwrap_or_else(|| host_of(url))
+}
+
+/// What is left of an answer whose body did not come whole.
+fn failed_within_body(kind: ErrorKind) -> Attempt {
+    let failure = Failure::new(kind, "scripted", Sent::Something);
+    Attempt::Failed(Failure { head: Some(Box::new(head(200))), ..failure })
 }
 
 impl Seen {
