@@ -25,6 +25,15 @@ pub enum Attempt {
 }
 
 impl Attempt {
+    /// The response's head, if one was received.
+    pub fn head(&self) -> Option<&Head> {
+        match self {
+            Self::Response(response) => Some(&response.head),
+            Self::Failed(failure) => failure.head.as_deref(),
+            Self::NoMemory { .. } | Self::Canceled => None,
+        }
+    }
+
     /// What its line's record shows of the response.
     pub fn into_received(self) -> Received {
         match self {

@@ -10,6 +10,7 @@ use super::decide::{AttemptContext, Decision, RetryCost, canceled, too_long};
 use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::HostId;
 use super::robots::RobotsFile;
+use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent};
 
 impl Core {
@@ -25,7 +26,8 @@ impl Core {
         let host = &mut self.hosts[id];
         host.in_flight -= 1;
         host.pause.observe(&attempt, &self.settings.retry, job.slot.sent, chance, now);
-        host.circuit_breaker.end(job.ticket.ordinal, Contact::of(&attempt), &self.settings.health, clocks);
+        let (port, contact) = (port_of(&job.call.request.url), Contact::of(&attempt));
+        host.queue.end(port, job.ticket.ordinal, contact, &self.settings.health, clocks);
         self.adapt(id, &job, &attempt, now);
         let context = AttemptContext {
             policy: &self.settings.retry,
@@ -122,7 +124,7 @@ impl Core {
     /// it closes.
     fn pay(&mut self, job: &mut Job, id: HostId, now: Duration) -> Result<(), String> {
         let host = &mut self.hosts[id];
-        if host.circuit_breaker.is_open() {
+        if host.queue.open_port(port_of(&job.call.request.url)).is_some() {
             return Ok(());
         }
         if !host.retries.allows(&self.settings.host_budget, now) {

@@ -14,7 +14,7 @@ use super::job::{ConnectionChoice, Job};
 use super::line_book::{HostId, LineId, Place};
 use super::robots::Denial;
 use super::wait_reason::WaitReason;
-use crate::hosts::origin_of;
+use crate::hosts::{origin_of, port_of};
 use crate::item::{CHUNK, Connection};
 
 /// What the next line needs before it can be taken.
@@ -110,28 +110,29 @@ impl Core {
             return None;
         }
         let line = self.stand_in(self.lines.oldest()?);
-        let Place::Waiting { host, due } = self.lines.place_of(line) else { return None };
-        if due.is_some_and(|at| at > now) || self.hosts[host].next_start().is_none_or(|at| at > now) {
+        let Place::Waiting { host, port, due } = self.lines.place_of(line) else { return None };
+        let ordinal = self.lines.ordinal(line);
+        if !self.hosts[host].wait_of(ordinal, port, due).is_over(now) {
             return None;
         }
-        let pick = Pick::Line { ordinal: self.lines.ordinal(line), due };
+        let pick = Pick::Line { ordinal, port, due };
         self.hosts.take(host, pick).map(|job| (job, host))
     }
 
-    /// The line that must be back before this one may start: the one that fetches the robots.txt of a site at its host.
+    /// The line that must be back before this one may start: the one that fetches the robots.txt of a site at its port.
     /// It is no obstacle to those that fetch one themselves.
     fn stand_in(&self, line: LineId) -> LineId {
-        let Place::Waiting { host, due } = self.lines.place_of(line) else { return line };
-        let queue = self.hosts[host].queue();
-        let fetches_robots = || queue.fetches_robots(self.lines.ordinal(line), due);
-        queue.robots_fetch().filter(|_| !fetches_robots()).unwrap_or(line)
+        let Place::Waiting { host, port, due } = self.lines.place_of(line) else { return line };
+        let queue = &self.hosts[host].queue;
+        let fetches_robots = || queue.fetches_robots(self.lines.ordinal(line), port, due);
+        queue.robots_fetch(port).filter(|_| !fetches_robots()).unwrap_or(line)
     }
 
     /// Moves a line that was taken out of its host's queue onto the wire.
     fn start(&mut self, mut job: Box<Job>, id: HostId, now: Duration) -> Box<Job> {
         let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url, now));
         let host = &mut self.hosts[id];
-        host.start(job.ticket.ordinal, delay.unwrap_or_default(), now);
+        host.start(job.ticket.ordinal, port_of(&job.call.request.url), delay.unwrap_or_default(), now);
         if self.lines.due(job.slot.line).is_none() {
             host.retries.note_request(now);
             self.retries.note_request(now);

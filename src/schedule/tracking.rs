@@ -45,7 +45,8 @@ impl Core {
     }
 
     fn enqueue(&mut self, job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
-        self.lines.place(job.slot.line, Place::Waiting { host, due });
+        let port = port_of(&job.call.request.url);
+        self.lines.place(job.slot.line, Place::Waiting { host, port, due });
         self.hosts.add(host, job, due);
         self.refresh(host, now);
     }
@@ -60,9 +61,9 @@ impl Core {
         }
         let lines_time = self.clock.read(now).lines;
         while let Some((_, line)) = self.lines.first_deadline().filter(|(end, _)| *end <= lines_time)
-            && let Some(id) = self.lines.host(line)
+            && let Place::Waiting { host: id, port, due } = self.lines.place_of(line)
         {
-            let pick = Pick::Line { ordinal: self.lines.ordinal(line), due: self.lines.due(line) };
+            let pick = Pick::Line { ordinal: self.lines.ordinal(line), port, due };
             let Some(job) = self.hosts.take(id, pick) else { return };
             let why = match &job.progress.last_error {
                 Some(message) => {
@@ -89,9 +90,12 @@ impl Core {
         // It may have made room for another in the meantime.
         let Some(host) = self.hosts.get(id) else { return };
         if host.waiting() > 0
-            && let Some(error) = host.hopeless(&self.settings, clocks)
+            && let Some(error) = host.closed(now)
         {
             self.settle_host(id, &error, now);
+        }
+        while let Some((port, error)) = self.hosts[id].queue.gave_up(clocks) {
+            self.settle_all(id, Pick::OfPort(port), &error, now);
         }
         if self.hosts.reindex(id, &self.settings, clocks) == Reindexed::Removed {
             self.track_next(now);
@@ -110,7 +114,11 @@ impl Core {
 
     /// Settles every line that waits at this host.
     pub(super) fn settle_host(&mut self, id: HostId, error: &(ErrorKind, String), now: Duration) {
-        while let Some(job) = self.hosts.take(id, Pick::Any) {
+        self.settle_all(id, Pick::Any, error, now);
+    }
+
+    fn settle_all(&mut self, id: HostId, pick: Pick, error: &(ErrorKind, String), now: Duration) {
+        while let Some(job) = self.hosts.take(id, pick) {
             self.settle(job, Received::Nothing, Some(error.clone()), now);
         }
     }

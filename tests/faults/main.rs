@@ -16,6 +16,7 @@ mod common;
 
 mod scenario;
 mod slow;
+mod slow_bodies;
 
 mod adaptive;
 mod body;
@@ -32,4 +33,5 @@ mod conservation;
 mod crowd;
 mod cuts;
 mod parses;
+mod ports;
 mod rates;

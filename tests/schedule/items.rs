@@ -91,9 +91,10 @@ pub fn failed(kind: ErrorKind, sent: Sent) -> Attempt {
     Attempt::Failed(Failure::new(kind, format!("scripted {}", kind.name()), sent))
 }
 
-/// Hosts of scripts go by number.
+/// Hosts of scripts go by number; path 2 is at a port of its own.
 pub fn url_of(host: usize, path: u8) -> Url {
-    format!("http://h{host}.test/{path}").parse().expect("a URL")
+    let port = if path == 2 { ":81" } else { "" };
+    format!("http://h{host}.test{port}/{path}").parse().expect("a URL")
 }
 
 pub fn host_of(url: &Url) -> usize {

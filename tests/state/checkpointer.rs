@@ -25,7 +25,7 @@ impl Tamper for BreaksOnce {
 }
 
 fn paused(host: &str) -> HostState {
-    HostState { host: host.into(), paused: Duration::from_secs(100), closed: Duration::ZERO, unreachable: None }
+    HostState { host: host.into(), paused: Duration::from_secs(100), closed: Duration::ZERO, unreachable: vec![] }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! The robots.txt gate: the first line of an origin parks its own request, fetches robots.txt, and takes its request up again.
-//! Meanwhile no other line of its host starts. So the file passes the same queue, limits, retries and deadline as any request.
+//! Meanwhile no other line of its host and port starts. So the file passes the same queue, limits, retries and deadline as any request.
 
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 
 use super::{RobotsFile, RobotsRules};
+use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Purpose, Received, Request, Response, check_url};
 use crate::schedule::Core;
 use crate::schedule::decide::{Decision, redirect_target};
@@ -56,7 +57,7 @@ impl Core {
             && job.slot.robots_check == RobotsCheck::Pending
     }
 
-    /// Makes a line that is about to start fetch its origin's robots.txt first; the others of its host wait.
+    /// Makes a line that is about to start fetch its origin's robots.txt first; the others of its host and port wait.
     pub(in crate::schedule) fn fetch_robots_first(&mut self, job: &mut Job, id: HostId) {
         let mut url = job.call.request.url.clone();
         url.set_path("/robots.txt");
@@ -72,7 +73,7 @@ impl Core {
             host: id,
             redirects: 0,
         }));
-        self.hosts.start_robots_fetch(id, job.slot.line);
+        self.hosts.start_robots_fetch(id, port_of(&job.call.request.url), job.slot.line);
     }
 
     /// Takes in what came of a robots.txt; the decision is what it would mean for a line of its own.
@@ -141,7 +142,7 @@ impl Core {
         (job.call.request, job.call.credential_scope, job.progress.retries, job.slot.reserve) =
             (parked.request, parked.credential_scope, parked.retries, None);
         job.call.purpose = Purpose::Line;
-        self.hosts.end_robots_fetch(parked.host);
+        self.hosts.end_robots_fetch(parked.host, port_of(&job.call.request.url));
     }
 }
 
