@@ -17,11 +17,13 @@ mod common;
 mod scenario;
 
 mod adaptive;
+mod addresses;
 mod body;
 mod connect;
 mod health;
 mod http;
 mod input;
+mod networks;
 mod retries;
 mod robots;
 
