@@ -85,7 +85,7 @@ impl SystemFiles {
                 tracing::warn!(%error, "{path} names no DNS server; set dns.servers to look names up");
             }
             Err(error) => {
-                tracing::warn!(%error, "{path} names no DNS server now; the servers of before are still asked")
+                tracing::warn!(%error, "{path} names no DNS server now; the servers of before are still asked");
             }
         }
     }
