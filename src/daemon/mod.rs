@@ -113,7 +113,13 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
     }
     // Half of the back-off is the shortest wait that its jitter leaves.
     let first_retry = config.retry.backoff.0 / 2;
-    let resolver = Resolver::new(&config.dns, Arc::clone(&guard), proxy_host.as_deref(), first_retry);
+    let resolver = Resolver::new(
+        &config.dns,
+        Arc::clone(&guard),
+        proxy_host.as_deref(),
+        first_retry,
+        config.fetch.connect_timeout.0,
+    );
     let hosts =
         config.hosts.iter().filter_map(|(text, host)| Some((text.parse::<HostPattern>().ok()?, host.headers.clone())));
     let settings = HttpSettings {

@@ -19,12 +19,14 @@ mod slow;
 mod slow_bodies;
 
 mod adaptive;
+mod addresses;
 mod body;
 mod connect;
 mod heads;
 mod health;
 mod http;
 mod input;
+mod networks;
 mod retries;
 mod robots;
 mod stale;
