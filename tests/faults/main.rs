@@ -24,6 +24,7 @@ mod http;
 mod input;
 mod retries;
 mod robots;
+mod robots_unavailable;
 
 mod conservation;
 mod crowd;
