@@ -9,7 +9,7 @@ use super::connection_budget::Reuse;
 use super::decide::{AttemptContext, Decision, RetryCost, canceled, too_long};
 use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::HostId;
-use super::robots::RobotsFile;
+use super::robots::is_unavailable;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent};
 
@@ -110,12 +110,10 @@ impl Core {
         Some((because.0, format!("{}; {refusal}", because.1)))
     }
 
-    /// Ends a line with this error, or, if a robots.txt is what it could not get, what is to be had for it.
-    fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (ErrorKind, String), now: Duration) {
+    /// Ends a line with this error, unless it is one of its robots.txt alone.
+    pub(super) fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (ErrorKind, String), now: Duration) {
         match error {
-            (ErrorKind::HttpStatus, why) if job.slot.parked.is_some() => {
-                self.store_robots(job, RobotsFile::Unavailable(why), now);
-            }
+            (kind, why) if job.slot.parked.is_some() && is_unavailable(kind) => self.note_unavailable(job, why, now),
             error => self.settle(job, attempt.into_received(), Some(error), now),
         }
     }

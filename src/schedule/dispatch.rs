@@ -51,8 +51,8 @@ impl Core {
         loop {
             self.track_oldest(now);
             let (job, id) = self.pick_oldest(now)?;
-            match self.denial(&job, now) {
-                Some(why) => self.deny(job, id, why, now),
+            match self.refusal(&job, now) {
+                Some(refusal) => self.refuse(job, id, refusal, now),
                 None => return Some(self.start(job, id, now)),
             }
         }
@@ -89,7 +89,7 @@ impl Core {
     fn next_allowed(&mut self, now: Duration) -> Option<HostId> {
         loop {
             let id = self.next_host(now).filter(|_| self.may_start(now))?;
-            if self.deny_front(id, now) == Denial::None {
+            if self.refuse_front(id, now) == Denial::None {
                 return Some(id);
             }
         }
@@ -130,14 +130,14 @@ impl Core {
 
     /// Moves a line that was taken out of its host's queue onto the wire.
     fn start(&mut self, mut job: Box<Job>, id: HostId, now: Duration) -> Box<Job> {
-        let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url, now));
+        let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url));
         let host = &mut self.hosts[id];
         host.start(job.ticket.ordinal, port_of(&job.call.request.url), delay.unwrap_or_default(), now);
         if self.lines.due(job.slot.line).is_none() {
             host.retries.note_request(now);
             self.retries.note_request(now);
         }
-        self.rate_limiter.start(now);
+        self.rate_limiter.start(Duration::ZERO, now);
         self.lines.place(job.slot.line, Place::OnWire { host: id, since: now });
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.note_in_flight(u32::try_from(self.lines.in_flight()).unwrap_or(u32::MAX));

@@ -186,6 +186,13 @@ impl LineBook {
         *self.lines[id].deadline.get_or_insert(deadline)
     }
 
+    /// Takes the line's deadline back: the next one that is set counts.
+    pub fn unset_deadline(&mut self, id: LineId) {
+        self.leave(id);
+        self.lines[id].deadline = None;
+        self.enter(id);
+    }
+
     /// When the time of a line is over that was on the wire.
     pub fn deadline(&self, id: LineId) -> Duration {
         self.lines[id].deadline.unwrap_or(Duration::MAX)
@@ -220,7 +227,7 @@ impl LineBook {
             Place::Untracked | Place::Waiting { due: None, .. } => self.waiting += 1,
             Place::Waiting { due: Some(_), .. } => {
                 self.waiting += 1;
-                self.deadlines.insert((self.deadline(id), id));
+                self.deadlines.extend(self.lines[id].deadline.map(|deadline| (deadline, id)));
             }
             Place::OnWire { .. } => self.in_flight += 1,
         }
@@ -231,7 +238,9 @@ impl LineBook {
             Place::Untracked | Place::Waiting { due: None, .. } => self.waiting -= 1,
             Place::Waiting { due: Some(_), .. } => {
                 self.waiting -= 1;
-                self.deadlines.remove(&(self.deadline(id), id));
+                if let Some(deadline) = self.lines[id].deadline {
+                    self.deadlines.remove(&(deadline, id));
+                }
             }
             Place::OnWire { .. } => self.in_flight -= 1,
         }

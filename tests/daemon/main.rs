@@ -26,4 +26,5 @@ mod look_ups;
 mod names;
 mod process;
 mod proxy;
+mod restarts;
 mod tls;

@@ -29,6 +29,7 @@ mod input;
 mod networks;
 mod retries;
 mod robots;
+mod robots_unavailable;
 mod stale;
 
 mod conservation;

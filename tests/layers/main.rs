@@ -32,7 +32,17 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
     ("fetch", &["item"]),
     ("output", &["item"]),
     ("sink", &["item", "output"]),
-    ("state", &["item", "journal", "schedule::HostState", "schedule::OpenCircuit"]),
+    (
+        "state",
+        &[
+            "item",
+            "journal",
+            "schedule::HostState",
+            "schedule::KnownRobots",
+            "schedule::KnownRules",
+            "schedule::OpenCircuit",
+        ],
+    ),
     (
         "pipeline",
         &[
@@ -44,6 +54,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
             "source::Release",
             "state::Settle",
             "state::HostStateStore",
+            "state::LastRun",
             "fetch::Fetch",
             "sink::Sink",
             "sink::EndReason",

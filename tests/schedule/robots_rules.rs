@@ -168,10 +168,12 @@ fn a_missing_colon_or_letter_does_not_undo_a_rule_and_what_is_no_rule_means_noth
     assert_rules(file, &["/c", "/d"], &["/a", "/b", "/e"]);
 }
 
-/// Google's parser lets `allow: /x/index.html` speak for `/x/`; the RFC does not.
+/// Google's parser lets `allow: /x/index.html` speak for `/x/`, too; the RFC does not.
 #[test]
-fn an_index_page_speaks_for_itself_alone() {
-    assert_rules("user-agent: *\nallow: /x/index.html\ndisallow: /\n", &["/x/index.html"], &["/x/", "/x"]);
+fn an_index_page_that_is_allowed_speaks_for_its_directory() {
+    let file = "user-agent: *\nallow: /x/index.html\ndisallow: /\n";
+    assert_rules(file, &["/x/index.html", "/x/"], &["/x/index.htm", "/x", "/x/y"]);
+    assert_rules("user-agent: *\ndisallow: /x/index.html\n", &["/x/"], &["/x/index.html"]);
 }
 
 #[test]

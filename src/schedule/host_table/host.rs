@@ -142,8 +142,7 @@ impl Host {
 
     /// Notes that one of its lines starts, no sooner after the last one than its robots.txt allows.
     pub fn start(&mut self, ordinal: u64, port: u16, crawl_delay: Duration, now: Duration) {
-        self.rate_limiter.slow_to(crawl_delay);
-        self.rate_limiter.start(now);
+        self.rate_limiter.start(crawl_delay, now);
         self.queue.start(port, ordinal);
         self.in_flight += 1;
         if let Some(adaptive) = &mut self.adaptive {

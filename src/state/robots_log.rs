@@ -1,0 +1,139 @@
+//! The robots.txt of sites, for the next run: a log in the data directory, a JSON object a line, of which the last one of a
+//! site counts.
+//!
+//! A line is appended before the first request that its Crawl-delay spaces; a killed process leaves it, and no crash of the
+//! system costs more than asking again, so nothing is synced. A log that is full is renamed, and takes the place of the one
+//! before it: two of them have all that the cache of rules can hold.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{Disk, DiskFile, Mode, append_all};
+use crate::schedule::{KnownRobots, KnownRules};
+use crate::units::Span;
+
+/// The log, and the one before it.
+pub(super) const NAMES: [&str; 2] = ["robots.jsonl", "robots.old.jsonl"];
+
+/// A line of the log.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    site: Arc<str>,
+    agent: String,
+    fetched: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crawl_delay: Option<Span>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rules: Option<KnownRules>,
+}
+
+impl Entry {
+    fn new(known: &KnownRobots, now: Timestamp) -> Self {
+        let KnownRobots { site, agent, age, crawl_delay, rules } = known.clone();
+        let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+        let fetched = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let crawl_delay = Some(Span(crawl_delay)).filter(|delay| !delay.0.is_zero());
+        Self { site, agent, fetched, crawl_delay, rules }
+    }
+
+    /// A clock that jumped back makes no file last longer than a new one would.
+    fn known(self, now: Timestamp) -> KnownRobots {
+        let Self { site, agent, fetched, crawl_delay, rules } = self;
+        let age = Duration::try_from(now.duration_since(fetched)).unwrap_or_default();
+        KnownRobots { site, agent, age, crawl_delay: crawl_delay.map_or(Duration::ZERO, |delay| delay.0), rules }
+    }
+}
+
+/// The log of one data directory.
+#[derive(Debug)]
+pub(super) struct RobotsLog {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    /// The most bytes of one file.
+    most: u64,
+    /// The file, once something is to be written, and its length.
+    file: Option<(Arc<dyn DiskFile>, u64)>,
+}
+
+impl RobotsLog {
+    /// The log of a directory, whose two files may have so many bytes each.
+    pub fn new(disk: Arc<dyn Disk>, dir: &Path, most: u64) -> Self {
+        Self { disk, dir: dir.to_owned(), most, file: None }
+    }
+
+    /// What runs before left, the oldest first: of the two files together no more than one may have.
+    pub fn load(&self, now: Timestamp) -> Vec<KnownRobots> {
+        let [new, old] = NAMES.map(|name| self.disk.open(&self.dir.join(name), Mode::Read).ok());
+        let length = |file: &Option<Arc<dyn DiskFile>>| file.as_ref().and_then(|file| file.length().ok()).unwrap_or(0);
+        let skip = (length(&new) + length(&old)).saturating_sub(self.most);
+        let mut known = Vec::new();
+        for (file, skip) in [(old, skip), (new, 0)] {
+            // A log that cannot be read is one that is not there.
+            if let Some(file) = file {
+                let _ = each_line(file.as_ref(), skip, |line| {
+                    // The first line may be cut, and the last one torn.
+                    known.extend(serde_json::from_slice(line).ok().map(|entry: Entry| entry.known(now)));
+                });
+            }
+        }
+        known
+    }
+
+    /// Appends what is known of a site.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append(&mut self, known: &KnownRobots, now: Timestamp) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&Entry::new(known, now))?;
+        line.push(b'\n');
+        if self.file.as_ref().is_some_and(|(_, length)| length + line.len() as u64 > self.most) {
+            self.file = None;
+            let [new, old] = NAMES.map(|name| self.dir.join(name));
+            self.disk.rename(&new, &old)?;
+        }
+        let (file, length) = match &mut self.file {
+            Some(open) => open,
+            None => self.file.insert(self.open()?),
+        };
+        append_all(file.as_ref(), &line, *length)?;
+        *length += line.len() as u64;
+        Ok(())
+    }
+
+    fn open(&self) -> io::Result<(Arc<dyn DiskFile>, u64)> {
+        let file = self.disk.open(&self.dir.join(NAMES[0]), Mode::Append)?;
+        let mut length = file.length()?;
+        let mut last = [b'\n'];
+        file.read_at(&mut last, length.saturating_sub(1))?;
+        if last != [b'\n'] {
+            // A killed process has left the begin of a line.
+            append_all(file.as_ref(), b"\n", length)?;
+            length += 1;
+        }
+        Ok((file, length))
+    }
+}
+
+/// Reads a file from this offset on, line by line.
+fn each_line(file: &dyn DiskFile, mut offset: u64, mut line: impl FnMut(&[u8])) -> io::Result<()> {
+    const PIECE: usize = 64 << 10;
+    let mut text = Vec::new();
+    loop {
+        let end = text.len();
+        text.resize(end + PIECE, 0);
+        let n = file.read_at(&mut text[end..], offset)?;
+        text.truncate(end + n);
+        offset += n as u64;
+        let whole = memchr::memrchr(b'\n', &text).map_or(0, |last| last + 1);
+        text[..whole].split(|byte| *byte == b'\n').filter(|text| !text.is_empty()).for_each(&mut line);
+        text.drain(..whole);
+        if n == 0 {
+            return Ok(());
+        }
+    }
+}
