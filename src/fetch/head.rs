@@ -12,27 +12,26 @@ use crate::item::{Body, ErrorKind, Failure, Head, Needs, Reservation, RetryAfter
 /// Media types are short; a longer one is kept out of memory that nobody has counted.
 const LONGEST_CONTENT_TYPE: usize = 1024;
 
-/// A longer Location is none that can be followed: lines keep the URLs of their redirects.
-const LONGEST_LOCATION: usize = 8192;
-
 /// What is kept of a head.
 pub(super) fn read_head(response: &reqwest::Response, needs: Needs, carrier: Carrier, ttfb: Duration) -> Head {
     let (status, headers) = (response.status(), response.headers());
     let text =
         |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::<str>::from);
-    Head {
-        status,
+    let mut head = Head {
         version: response.version(),
         ip: response.remote_addr().map(|address| address.ip()),
         content_type: text(header::CONTENT_TYPE).filter(|text| text.len() <= LONGEST_CONTENT_TYPE),
         content_length: content_length(headers),
-        location: text(header::LOCATION).filter(|text| status.is_redirection() && text.len() <= LONGEST_LOCATION),
         retry_after: retry_after(status, headers),
         headers: needs.response_headers.then(|| copy(headers)),
         reused: carrier == Carrier::Kept,
         ttfb,
-        reservation: None,
+        ..Head::new(status)
+    };
+    if let Some(location) = headers.get(header::LOCATION).filter(|_| status.is_redirection()) {
+        head.set_location(location.as_bytes());
     }
+    head
 }
 
 /// A 408 with which servers and balancers end an idle connection (RFC 9110, section 15.5.9).

@@ -13,6 +13,8 @@ use super::{ErrorKind, Reservation};
 pub enum Attempt {
     /// A whole response, whatever its status.
     Response(Box<Response>),
+    /// A redirect that can be followed, and whose body was not waited for.
+    Redirect(Box<Head>),
     /// No whole response.
     Failed(Failure),
     /// The body did not fit into body memory: start again when `need` bytes are there, uncharged.
@@ -25,11 +27,21 @@ pub enum Attempt {
 }
 
 impl Attempt {
+    /// The head of the response, if one was received.
+    pub fn head(&self) -> Option<&Head> {
+        match self {
+            Self::Response(response) => Some(&response.head),
+            Self::Redirect(head) => Some(head),
+            Self::Failed(failure) => failure.head.as_deref(),
+            Self::NoMemory { .. } | Self::Canceled => None,
+        }
+    }
+
     /// What its line's record shows of the response.
     pub fn into_received(self) -> Received {
         match self {
             Self::Response(response) => Received::Response(response),
-            Self::Failed(Failure { head: Some(head), .. }) => Received::Head(head),
+            Self::Redirect(head) | Self::Failed(Failure { head: Some(head), .. }) => Received::Head(head),
             Self::Failed(_) | Self::NoMemory { .. } | Self::Canceled => Received::Nothing,
         }
     }
@@ -38,6 +50,7 @@ impl Attempt {
     pub fn name(&self) -> &str {
         match self {
             Self::Response(response) => response.head.status.as_str(),
+            Self::Redirect(head) => head.status.as_str(),
             Self::Failed(failure) => failure.kind.name(),
             Self::NoMemory { .. } => "no body memory",
             Self::Canceled => "canceled",
@@ -134,7 +147,7 @@ pub struct Head {
     pub content_type: Option<Box<str>>,
     /// `content-length` as sent.
     pub content_length: Option<u64>,
-    /// `location` as sent, if it is UTF-8.
+    /// `location`, of a redirect; bytes that no URL has are percent-encoded.
     pub location: Option<Box<str>>,
     /// `retry-after`, of a 429 or 503.
     pub retry_after: Option<RetryAfter>,

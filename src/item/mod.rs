@@ -12,6 +12,7 @@ mod memory;
 mod needs;
 mod record;
 mod redact;
+mod redirect;
 mod request;
 mod target;
 mod ticket;
@@ -25,6 +26,7 @@ pub use line::{CutInput, Echo, EchoInput, Identity, Input, Line, Text, TooLong, 
 pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use needs::{BodyNeed, Needs};
 pub use record::{Done, Hop, Record, Times};
+pub use redirect::Redirect;
 pub use request::{Extra, Request, parse, parse_header};
 pub use target::check_url;
 pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window};

@@ -24,7 +24,7 @@ pub(super) enum Contact<'a> {
 impl<'a> Contact<'a> {
     pub fn of(attempt: &'a Attempt) -> Self {
         match attempt {
-            Attempt::Response(_) | Attempt::NoMemory { .. } => Self::Made,
+            Attempt::Response(_) | Attempt::Redirect(_) | Attempt::NoMemory { .. } => Self::Made,
             Attempt::Canceled => Self::Unknown,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
                 (Sent::Refused | Sent::Starved | Sent::Stale, _) | (_, ErrorKind::Panic) => Self::Unknown,

@@ -173,19 +173,20 @@ fn redirects_in_a_circle_or_without_end_are_followed_no_further_than_that() {
 #[test]
 fn a_redirect_that_says_no_place_to_go_is_the_answer() {
     let origin = Origin::start();
-    let locations: [&[u8]; 5] = [
-        b"",
-        b"location: http://[\r\n",
-        b"location: http://a b/\r\n",
-        b"location: /\xff\r\n",
-        &[b"location: /".as_slice(), &[b'a'; 9000], b"\r\n"].concat(),
+    let locations: [(&[u8], &str); 5] = [
+        (b"", "it has no Location"),
+        (b"location: http://[\r\n", "its Location `http://[` is not a URL"),
+        (b"location: http://a b/\r\n", "its Location `http://a b/` is not a URL"),
+        (b"location: http://\xff/\r\n", "its Location `http://%FF/` is not a URL"),
+        (&[b"location: /".as_slice(), &[b'a'; 9000], b"\r\n"].concat(), "its Location is longer than 8192 bytes"),
     ];
     let answers =
-        locations.map(|location| [b"HTTP/1.1 302 Found\r\ncontent-length: 4\r\n", location, b"\r\nhere"].concat());
+        locations.map(|(location, _)| [b"HTTP/1.1 302 Found\r\ncontent-length: 4\r\n", location, b"\r\nhere"].concat());
     let records = provoke(fetchd([], ""), scripted(&origin, answers));
     assert_eq!(fates(&records), [("http_error", "http_status", 1); 5]);
-    for record in &records {
+    for (record, (_, why)) in records.iter().zip(locations) {
         assert_eq!((&record["status"], &record["body"]), (&json!(302), &json!("here")));
+        assert!(record["error"]["message"].as_str().unwrap().contains(why), "{record:#}");
     }
     assert_eq!(origin.requests().len(), 5);
 }

@@ -26,6 +26,7 @@ mod input;
 mod retries;
 mod robots;
 mod stale;
+mod unread;
 
 mod conservation;
 mod crowd;

@@ -27,6 +27,7 @@ impl Feedback {
                 ErrorKind::Timeout | ErrorKind::ConnectTimeout => Some(Self::Overloaded),
                 _ => None,
             },
+            Attempt::Redirect(head) => Some(Self::Latency(head.ttfb)),
             Attempt::NoMemory { .. } | Attempt::Canceled => None,
         }
     }
