@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::common::curl::curl;
 use crate::common::fetchd::kind;
@@ -48,7 +49,7 @@ fn a_redirect_is_followed_once_its_head_is_there() {
     let target = origin.play("/target", [send(ok_with("", b"there"))]);
     for status in [301, 302, 303, 307, 308] {
         let urls = play(&origin, status, &format!("location: {target}\r\n"));
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let records = provoke(fetchd(["--timeout", "5s", "--retries", "0"], ""), urls);
         assert!(start.elapsed() < Duration::from_secs(5), "no body was waited for");
         assert_eq!(fates(&records), [("ok", "", 1)].repeat(records.len()), "{records:#?}");
