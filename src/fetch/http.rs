@@ -113,7 +113,7 @@ impl Http {
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
-        let head = read_head(&response, self.needs, carrier, start.elapsed());
+        let head = read_head(&call.request.method, &response, self.needs, carrier, start.elapsed());
         self.receive(call, response, head, reservation).await
     }
 
@@ -199,7 +199,7 @@ impl Http {
         reservation: &mut Reservation,
         ttfb: Duration,
     ) -> Result<Body, Attempt> {
-        let announced = announced(&call.request.method, &response).map_err(Attempt::Failed)?;
+        let announced = announced(&call.request.method, &response);
         let body = receive(Chunks::of(response), &announced, self.rules_for(call), reservation);
         let left = call.time_limit.saturating_sub(ttfb);
         timeout(left, body).await.unwrap_or_else(|_| Err(timed_out("no whole body", call)))
@@ -215,7 +215,7 @@ impl Http {
         let (most, time) = MOST_OF_REDIRECT;
         let max_body = self.rules.max_body.min(most);
         let rules = BodyRules { max_body, oversize: Oversize::Fail, ..self.rules };
-        let announced = announced(&call.request.method, &response).map_err(Attempt::Failed)?;
+        let announced = announced(&call.request.method, &response);
         let body = receive(Chunks::of(response), &announced, rules, reservation);
         timeout(time.min(call.time_limit), body).await.unwrap_or_else(|_| Err(timed_out("no whole body", call)))
     }

@@ -1,5 +1,6 @@
 //! The result of one attempt, as the worker reports it, without any decision.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -145,6 +146,8 @@ pub struct Head {
     pub ip: Option<IpAddr>,
     /// `content-type` as sent.
     pub content_type: Option<Box<str>>,
+    /// `content-encoding`, when the body stays as it was sent because of it.
+    pub content_encoding: Option<Box<str>>,
     /// `content-length` as sent.
     pub content_length: Option<u64>,
     /// `location`, of a redirect; bytes that no URL has are percent-encoded.
@@ -169,6 +172,7 @@ impl Head {
             version: Version::HTTP_11,
             ip: None,
             content_type: None,
+            content_encoding: None,
             content_length: None,
             location: None,
             retry_after: None,
@@ -177,6 +181,14 @@ impl Head {
             ttfb: Duration::ZERO,
             reservation: None,
         }
+    }
+}
+
+/// The text of a header's value, none of whose bytes is lost: ISO 8859-1 where it is not UTF-8 (RFC 9110, section 5.5).
+pub fn header_text(value: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.into(),
+        Err(_) => value.iter().copied().map(char::from).collect::<String>().into(),
     }
 }
 

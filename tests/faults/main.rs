@@ -18,6 +18,7 @@ mod scenario;
 
 mod adaptive;
 mod body;
+mod codings;
 mod connect;
 mod heads;
 mod health;
