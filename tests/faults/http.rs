@@ -33,9 +33,6 @@ fn an_answer_that_is_not_http_fails_the_line_at_once_and_nothing_of_it_is_shown(
         "HTTP/1.1 2xx OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
         "HTTP/1.1 20 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
         "HTTP/3.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
-        framed("name with space: a\r\ncontent-length: 0", ""),
-        framed("no colon\r\ncontent-length: 0", ""),
-        framed("x: a\0b\r\ncontent-length: 0", ""),
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nwhatever".to_owned(),
     ]
     .into_iter()
@@ -86,8 +83,8 @@ fn a_head_that_is_too_large_fails_the_line_at_once() {
     let origin = Origin::start();
     let lines = |count: usize| (0..count).map(|n| format!("x-{n}: a\r\n")).collect::<String>();
     let urls = [
-        origin.play("/most", [send(ok_with(&lines(99), b"fits"))]),
-        origin.play("/many", [send(ok_with(&lines(100), b"does not fit"))]),
+        origin.play("/most", [send(ok_with(&lines(999), b"fits"))]),
+        origin.play("/many", [send(ok_with(&lines(1000), b"does not fit"))]),
         origin.play("/long", [send(ok_with(&format!("x: {}\r\n", "a".repeat(1 << 20)), b"does not fit"))]),
         origin.play("/endless", [send(format!("{OK}x: ")), Step::Repeat(vec![send(vec![b'a'; 4096])])]),
         origin.play("/status", [send("HTTP/1.1 200 "), Step::Repeat(vec![send(vec![b'a'; 4096])])]),

@@ -24,6 +24,7 @@ mod heads;
 mod health;
 mod http;
 mod input;
+mod odd_heads;
 mod retries;
 mod robots;
 mod stale;
