@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode, header};
+use http::{HeaderName, Method, StatusCode, header};
 use url::Url;
 
 use super::RetryPolicy;
@@ -15,6 +15,16 @@ use crate::item::{
 
 /// Files and ports come back soon, and a retry without them sends nothing to any server.
 const LONGEST_STARVATION: Duration = Duration::from_secs(5);
+
+/// Headers that say which representation is meant, and nothing of who asks for it.
+const TRAVELLING: [HeaderName; 6] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CONTENT_TYPE,
+    header::IF_RANGE,
+    header::RANGE,
+];
 
 /// The core's word on one attempt.
 #[derive(Debug)]
@@ -176,9 +186,8 @@ impl AttemptContext<'_> {
         if let Some(extra) = &mut extra {
             if credential_scope == CredentialScope::OtherHost {
                 // The line's headers belong to the host of its own URL; elsewhere they may be credentials.
-                let content_type = extra.headers.remove(header::CONTENT_TYPE);
-                extra.headers.clear();
-                extra.headers.extend(content_type.map(|value| (header::CONTENT_TYPE, value)));
+                extra.headers =
+                    TRAVELLING.iter().filter_map(|name| Some((name.clone(), extra.headers.remove(name)?))).collect();
             }
             if method != from.method {
                 without_body(extra);
@@ -213,7 +222,7 @@ impl AttemptContext<'_> {
 /// Takes the body away, and what was said of it.
 fn without_body(extra: &mut Extra) {
     extra.body = None;
-    let about_the_body = |name: &&http::HeaderName| name.as_str().starts_with("content-");
+    let about_the_body = |name: &&HeaderName| name.as_str().starts_with("content-");
     let names: Vec<_> = extra.headers.keys().filter(about_the_body).cloned().collect();
     for name in names {
         extra.headers.remove(name);

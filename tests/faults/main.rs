@@ -29,6 +29,7 @@ mod retries;
 mod robots;
 mod stale;
 mod unread;
+mod values;
 
 mod conservation;
 mod crowd;
