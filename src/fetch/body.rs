@@ -91,7 +91,8 @@ async fn decode_into(raw: &mut Raw, announced: &Announced, to: &mut Receiver<'_>
         let cut = io::ErrorKind::UnexpectedEof.into();
         return if announced.until_close { Err(Decoding::Io(cut)) } else { Ok(()) };
     }
-    let mut reader = decoder(Box::new(raw), &announced.codings).await.map_err(Decoding::Io)?;
+    let most_trailing = to.rules.max_body;
+    let mut reader = decoder(Box::new(raw), &announced.codings, most_trailing).map_err(Decoding::Io)?;
     loop {
         let there = reader.fill_buf().await.map_err(Decoding::Io)?;
         let n = there.len();

@@ -18,6 +18,9 @@ use crate::units::Secret;
 /// The bytes that an HTTP/2 server may send before they are read: of one body, and of all bodies of a connection.
 const HTTP2_WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
 
+/// Header lines of one head.
+const MOST_HEADERS: usize = 1000;
+
 /// What `[hosts."PATTERN"]` says of TLS. What it leaves out falls back to the next pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostTls {
@@ -197,6 +200,12 @@ impl<'a> Recipe<'a> {
             .http2_initial_stream_window_size(of_a_body)
             .http2_initial_connection_window_size(of_a_connection)
             .connector_layer(MapResponseLayer::new(note_opened))
+            // As the web sends them (RFC 9112, sections 5.1 and 5.2, and beyond). Where leniency finds a second framing,
+            // `check_framing` refuses the answer.
+            .http1_max_headers(MOST_HEADERS)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
             .dns_resolver(Arc::new(self.resolver.clone()));
         if !self.fetch.http2 {
             builder = builder.http1_only();

@@ -2,37 +2,42 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 
 use super::body::Announced;
 use super::connection_reuse::Carrier;
-use super::decode::codings_of;
-use crate::item::{Body, ErrorKind, Failure, Head, Needs, Reservation, RetryAfter, Sent};
+use super::decode::Codings;
+use crate::item::{Body, ErrorKind, Failure, Head, Needs, Reservation, RetryAfter, Sent, header_text};
 
-/// Media types are short; a longer one is kept out of memory that nobody has counted.
-const LONGEST_CONTENT_TYPE: usize = 1024;
-
-/// A longer Location is none that can be followed: lines keep the URLs of their redirects.
-const LONGEST_LOCATION: usize = 8192;
+/// Types and codings are short; what is longer is kept out of memory that nobody has counted.
+const LONGEST_TEXT: usize = 1024;
 
 /// What is kept of a head.
-pub(super) fn read_head(response: &reqwest::Response, needs: Needs, carrier: Carrier, ttfb: Duration) -> Head {
+pub(super) fn read_head(
+    method: &Method,
+    response: &reqwest::Response,
+    needs: Needs,
+    carrier: Carrier,
+    ttfb: Duration,
+) -> Head {
     let (status, headers) = (response.status(), response.headers());
-    let text =
-        |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::<str>::from);
-    Head {
-        status,
+    let mut head = Head {
         version: response.version(),
         ip: response.remote_addr().map(|address| address.ip()),
-        content_type: text(header::CONTENT_TYPE).filter(|text| text.len() <= LONGEST_CONTENT_TYPE),
+        content_type: short_text(headers, header::CONTENT_TYPE),
+        content_encoding: short_text(headers, header::CONTENT_ENCODING)
+            .filter(|_| has_body(method, status) && !can_be_decoded(status, headers)),
         content_length: content_length(headers),
-        location: text(header::LOCATION).filter(|text| status.is_redirection() && text.len() <= LONGEST_LOCATION),
         retry_after: retry_after(status, headers),
         headers: needs.response_headers.then(|| copy(headers)),
         reused: carrier == Carrier::Kept,
         ttfb,
-        reservation: None,
+        ..Head::new(status)
+    };
+    if let Some(location) = headers.get(header::LOCATION).filter(|_| status.is_redirection()) {
+        head.set_location(location.as_bytes());
     }
+    head
 }
 
 /// A 408 with which servers and balancers end an idle connection (RFC 9110, section 15.5.9).
@@ -67,22 +72,33 @@ pub(super) fn check_framing(response: &reqwest::Response) -> Result<(), Failure>
 }
 
 /// What the head says of the body.
-///
-/// # Errors
-/// `decode`, when its codings are too many.
-pub(super) fn announced(method: &Method, response: &reqwest::Response) -> Result<Announced, Failure> {
+pub(super) fn announced(method: &Method, response: &reqwest::Response) -> Announced {
     let (headers, length) = (response.headers(), content_length(response.headers()));
     let has_body = has_body(method, response.status());
-    Ok(Announced {
-        codings: match has_body {
-            true => codings_of(headers).map_err(|message| failed(ErrorKind::Decode, message))?,
-            false => Vec::new(),
+    let decodable = has_body && can_be_decoded(response.status(), headers);
+    Announced {
+        codings: match Codings::of(headers) {
+            Codings::Known(codings) if decodable => codings,
+            _ => Vec::new(),
         },
         length: length.filter(|_| has_body),
         until_close: response.version() != Version::HTTP_2
             && length.is_none()
             && !headers.contains_key(header::TRANSFER_ENCODING),
-    })
+    }
+}
+
+/// A part of an encoded body (RFC 9110, section 15.3.7) cannot be decoded.
+fn can_be_decoded(status: StatusCode, headers: &HeaderMap) -> bool {
+    match Codings::of(headers) {
+        Codings::Known(codings) => codings.is_empty() || status != StatusCode::PARTIAL_CONTENT,
+        Codings::Unknown => false,
+    }
+}
+
+fn short_text(headers: &HeaderMap, name: HeaderName) -> Option<Box<str>> {
+    let text = header_text(headers.get(name)?.as_bytes());
+    (text.len() <= LONGEST_TEXT).then(|| text.into())
 }
 
 fn has_body(method: &Method, status: StatusCode) -> bool {
@@ -107,7 +123,9 @@ fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<RetryAfter> {
         return Some(RetryAfter(Duration::from_secs(seconds).min(LONGEST)));
     }
     let at = httpdate::parse_http_date(value).ok()?;
-    let wait = at.duration_since(SystemTime::now()).unwrap_or_default();
+    // Clocks differ: a date is meant by that of its sender, who may say what time it is there.
+    let date = headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let wait = at.duration_since(date.unwrap_or_else(SystemTime::now)).unwrap_or_default();
     Some(RetryAfter(wait.min(LONGEST)))
 }
 
@@ -155,6 +173,18 @@ mod tests {
         assert_eq!(parsed(429, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(0));
         let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
         assert!(matches!(parsed(429, &soon), Some(98..=100)));
+    }
+
+    #[test]
+    fn a_date_is_judged_by_the_clock_of_its_sender() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("Wed, 21 Oct 2015 07:28:00 GMT"));
+        for (date, wait) in
+            [("Wed, 21 Oct 2015 07:27:00 GMT", 60), ("Wed, 21 Oct 2015 07:29:00 GMT", 0), ("yesterday", 0)]
+        {
+            headers.insert(header::DATE, date.parse().unwrap());
+            assert_eq!(retry_after(StatusCode::TOO_MANY_REQUESTS, &headers).map(|wait| wait.0.as_secs()), Some(wait));
+        }
     }
 
     #[test]

@@ -20,12 +20,17 @@ use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver,
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{
-    Attempt, Body, BodyNeed, Call, ErrorKind, Failure, Head, Needs, Purpose, Reservation, Response, Sent,
+    Attempt, Body, BodyNeed, CHUNK, Call, ErrorKind, Failure, Head, Needs, Purpose, Redirect, Reservation, Response,
+    Sent,
 };
 use crate::open_files;
 
 /// 500 KiB, and one byte that shows that there is more (RFC 9309, section 2.5).
 const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
+
+/// Of the body of a redirect that is followed, no more is read than this, and for no longer: enough to use the connection
+/// again.
+const MOST_OF_REDIRECT: (u64, Duration) = (CHUNK, Duration::from_millis(200));
 
 /// The settings of the fetcher besides `[fetch]`.
 #[derive(Clone, Debug)]
@@ -53,6 +58,7 @@ pub struct Http {
     headers: HeaderTable,
     rules: BodyRules,
     pace: BodyPace,
+    max_redirects: u32,
     needs: Needs,
     told_of_shortage: Once,
 }
@@ -79,7 +85,17 @@ impl Http {
             body: needs.body,
             digest: needs.digest,
         };
-        Ok(Self { clients, proxy, guard, headers, rules, pace, needs, told_of_shortage: Once::new() })
+        Ok(Self {
+            clients,
+            proxy,
+            guard,
+            headers,
+            rules,
+            pace,
+            max_redirects: config.max_redirects,
+            needs,
+            told_of_shortage: Once::new(),
+        })
     }
 
     async fn attempt(&self, call: &Call, reservation: Reservation) -> Attempt {
@@ -103,7 +119,7 @@ impl Http {
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
-        let head = read_head(&response, self.needs, carrier, start.elapsed());
+        let head = read_head(&call.request.method, &response, self.needs, carrier, start.elapsed());
         self.receive(call, response, head, reservation).await
     }
 
@@ -159,13 +175,26 @@ impl Http {
         mut head: Head,
         mut reservation: Reservation,
     ) -> Attempt {
-        let body = self.body(call, response, &mut reservation, head.ttfb).await;
+        let framing = check_framing(&response);
+        let is_followed = framing.is_ok() && self.is_followed(call, &head);
+        let body = match framing {
+            Ok(()) if is_followed => self.body_of_redirect(call, response, &mut reservation, head.ttfb).await,
+            Ok(()) => self.body(call, response, &mut reservation, head.ttfb).await,
+            Err(failure) => Err(Attempt::Failed(failure)),
+        };
         head.reservation = held(&head, body.as_ref().ok(), reservation);
         match body {
             Ok(body) => Attempt::Response(Box::new(Response { head, body })),
+            Err(_) if is_followed => Attempt::Redirect(Box::new(head)),
             Err(Attempt::Failed(failure)) => Attempt::Failed(Failure { head: Some(Box::new(head)), ..failure }),
             Err(attempt) => attempt,
         }
+    }
+
+    /// Whether the schedule is going to follow this response, or to refuse to, whatever its body.
+    fn is_followed(&self, call: &Call, head: &Head) -> bool {
+        let follows = self.max_redirects > 0 || call.purpose == Purpose::RobotsTxt;
+        follows && matches!(Redirect::of(head, &call.request.url), Redirect::To(_))
     }
 
     /// The body, as long as it comes fast enough.
@@ -176,10 +205,27 @@ impl Http {
         reservation: &mut Reservation,
         ttfb: Duration,
     ) -> Result<Body, Attempt> {
-        check_framing(&response).map_err(Attempt::Failed)?;
-        let announced = announced(&call.request.method, &response).map_err(Attempt::Failed)?;
+        let announced = announced(&call.request.method, &response);
         let clock = self.pace.start(&call.limits, ttfb);
         receive(Chunks::of(response, clock), &announced, self.rules_for(call), reservation).await
+    }
+
+    /// The body of a redirect that is followed, if it is short and there.
+    async fn body_of_redirect(
+        &self,
+        call: &Call,
+        response: reqwest::Response,
+        reservation: &mut Reservation,
+        ttfb: Duration,
+    ) -> Result<Body, Attempt> {
+        let (most, time) = MOST_OF_REDIRECT;
+        let max_body = self.rules.max_body.min(most);
+        let rules = BodyRules { max_body, oversize: Oversize::Fail, ..self.rules };
+        let announced = announced(&call.request.method, &response);
+        let clock = self.pace.start(&call.limits, ttfb);
+        let body = receive(Chunks::of(response, clock), &announced, rules, reservation);
+        let no_body = || failed(ErrorKind::Timeout, format!("no whole body within {} ms", time.as_millis()));
+        timeout(time, body).await.unwrap_or_else(|_| Err(no_body()))
     }
 }
 

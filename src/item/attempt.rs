@@ -1,5 +1,6 @@
 //! The result of one attempt, as the worker reports it, without any decision.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use super::{ErrorKind, Reservation};
 pub enum Attempt {
     /// A whole response, whatever its status.
     Response(Box<Response>),
+    /// A redirect that can be followed, and whose body was not waited for.
+    Redirect(Box<Head>),
     /// No whole response.
     Failed(Failure),
     /// The body did not fit into body memory: start again when `need` bytes are there, uncharged.
@@ -25,10 +28,11 @@ pub enum Attempt {
 }
 
 impl Attempt {
-    /// The response's head, if one was received.
+    /// The head of the response, if one was received.
     pub fn head(&self) -> Option<&Head> {
         match self {
             Self::Response(response) => Some(&response.head),
+            Self::Redirect(head) => Some(head),
             Self::Failed(failure) => failure.head.as_deref(),
             Self::NoMemory { .. } | Self::Canceled => None,
         }
@@ -38,7 +42,7 @@ impl Attempt {
     pub fn into_received(self) -> Received {
         match self {
             Self::Response(response) => Received::Response(response),
-            Self::Failed(Failure { head: Some(head), .. }) => Received::Head(head),
+            Self::Redirect(head) | Self::Failed(Failure { head: Some(head), .. }) => Received::Head(head),
             Self::Failed(_) | Self::NoMemory { .. } | Self::Canceled => Received::Nothing,
         }
     }
@@ -47,6 +51,7 @@ impl Attempt {
     pub fn name(&self) -> &str {
         match self {
             Self::Response(response) => response.head.status.as_str(),
+            Self::Redirect(head) => head.status.as_str(),
             Self::Failed(failure) => failure.kind.name(),
             Self::NoMemory { .. } => "no body memory",
             Self::Canceled => "canceled",
@@ -141,9 +146,11 @@ pub struct Head {
     pub ip: Option<IpAddr>,
     /// `content-type` as sent.
     pub content_type: Option<Box<str>>,
+    /// `content-encoding`, when the body stays as it was sent because of it.
+    pub content_encoding: Option<Box<str>>,
     /// `content-length` as sent.
     pub content_length: Option<u64>,
-    /// `location` as sent, if it is UTF-8.
+    /// `location`, of a redirect; bytes that no URL has are percent-encoded.
     pub location: Option<Box<str>>,
     /// `retry-after`, of a 429 or 503.
     pub retry_after: Option<RetryAfter>,
@@ -165,6 +172,7 @@ impl Head {
             version: Version::HTTP_11,
             ip: None,
             content_type: None,
+            content_encoding: None,
             content_length: None,
             location: None,
             retry_after: None,
@@ -173,6 +181,14 @@ impl Head {
             ttfb: Duration::ZERO,
             reservation: None,
         }
+    }
+}
+
+/// The text of a header's value, none of whose bytes is lost: ISO 8859-1 where it is not UTF-8 (RFC 9110, section 5.5).
+pub fn header_text(value: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.into(),
+        Err(_) => value.iter().copied().map(char::from).collect::<String>().into(),
     }
 }
 

@@ -12,12 +12,13 @@ mod memory;
 mod needs;
 mod record;
 mod redact;
+mod redirect;
 mod request;
 mod response_limits;
 mod target;
 mod ticket;
 
-pub use attempt::{Attempt, Body, Failure, Head, Received, Response, RetryAfter, Sent};
+pub use attempt::{Attempt, Body, Failure, Head, Received, Response, RetryAfter, Sent, header_text};
 pub use call::{Call, Connection, CredentialScope, POOL_IDLE_TIMEOUT, Purpose};
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};
 pub use json::{RawJson, compact};
@@ -26,6 +27,7 @@ pub use line::{CutInput, Echo, EchoInput, Identity, Input, Line, Text, TooLong, 
 pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use needs::{BodyNeed, Needs};
 pub use record::{Done, Hop, Record, Times};
+pub use redirect::Redirect;
 pub use request::{Extra, Request, parse, parse_header};
 pub use response_limits::{ResponseLimits, ResponseRules};
 pub use target::check_url;

@@ -24,7 +24,7 @@ pub(super) enum Contact<'a> {
 impl<'a> Contact<'a> {
     pub fn of(attempt: &'a Attempt) -> Self {
         match attempt {
-            Attempt::Response(_) | Attempt::NoMemory { .. } => Self::Made,
+            Attempt::Response(_) | Attempt::Redirect(_) | Attempt::NoMemory { .. } => Self::Made,
             // What is wrong with the body, or slow about it, is a matter of that URL.
             Attempt::Failed(failure) if failure.head.is_some() => Self::Made,
             Attempt::Canceled => Self::Unknown,

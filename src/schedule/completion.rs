@@ -190,7 +190,7 @@ fn of_robots((kind, message): (ErrorKind, String)) -> (ErrorKind, String) {
 /// Counts the request, if one was sent.
 fn note_sent(job: &mut Job, attempt: &Attempt) {
     let sent = match attempt {
-        Attempt::Response(_) => true,
+        Attempt::Response(_) | Attempt::Redirect(_) => true,
         Attempt::Failed(failure) => !matches!(failure.sent, Sent::Refused | Sent::Starved | Sent::Stale),
         Attempt::Canceled => true,
         Attempt::NoMemory { .. } => false,

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::{Content, Wanted};
-use crate::item::{Body, EchoInput, Head, Hop, Outcome, Record, Times, compact};
+use crate::item::{Body, EchoInput, Head, Hop, Outcome, Record, Times, compact, header_text};
 
 /// RFC 3339 with milliseconds.
 const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
@@ -120,6 +120,7 @@ impl Encoder {
         line.put_some("headers", head.headers.as_ref().filter(|_| self.content.headers).map(Headers))?;
         line.put_some("content_type", head.content_type.as_deref())?;
         line.put_some("content_length", head.content_length)?;
+        line.put_some("content_encoding", head.content_encoding.as_deref())?;
         line.put_some("reused", head.reused.then_some(true))
     }
 
@@ -233,8 +234,7 @@ impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(self.0.keys_len()))?;
         for name in self.0.keys() {
-            let values: Vec<_> =
-                self.0.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+            let values: Vec<_> = self.0.get_all(name).iter().map(|value| header_text(value.as_bytes())).collect();
             match values.as_slice() {
                 [one] => map.serialize_entry(name.as_str(), one)?,
                 many => map.serialize_entry(name.as_str(), many)?,
@@ -313,6 +313,7 @@ mod tests {
             ip: Some("192.0.2.1".parse().unwrap()),
             content_type: Some("application/json".into()),
             content_length: Some(9),
+            content_encoding: Some("x".into()),
             reused: true,
             headers: Some(headers),
             ttfb: Duration::from_micros(1_500),
@@ -343,7 +344,7 @@ mod tests {
     fn keys_come_in_the_order_that_is_promised() {
         let digest = "a5".repeat(32);
         let head = r#"{"seq":7,"source":"s","file":"f","state_id":"j","round":2,"id":[7],"input":"http://a.t\"","input_bytes":99,"#;
-        let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"reused":true,"bytes":6,"#;
+        let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"content_encoding":"x","reused":true,"bytes":6,"#;
         let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
         for (style, body) in [
             (BodyFormat::Auto, r#""json":[1,2],"#),

@@ -28,7 +28,7 @@ impl Feedback {
                 ErrorKind::Timeout | ErrorKind::ConnectTimeout => Some(Self::Overloaded),
                 _ => None,
             },
-            (Attempt::Response(_) | Attempt::NoMemory { .. } | Attempt::Canceled, None) => None,
+            (Attempt::Response(_) | Attempt::Redirect(_) | Attempt::NoMemory { .. } | Attempt::Canceled, None) => None,
         }
     }
 }

@@ -8,9 +8,9 @@ use http::{Method, StatusCode};
 use super::refusal::Refusal;
 use super::rules::{RobotsFile, RobotsRules};
 use crate::hosts::port_of;
-use crate::item::{Attempt, CredentialScope, ErrorKind, Purpose, Received, Request, Response, check_url};
+use crate::item::{Attempt, CredentialScope, ErrorKind, Head, Purpose, Received, Redirect, Request, check_url};
 use crate::schedule::Core;
-use crate::schedule::decide::{Decision, RetryCost, redirect_target};
+use crate::schedule::decide::{Decision, RetryCost};
 use crate::schedule::host_table::Pick;
 use crate::schedule::job::{Job, ParkedRequest, RobotsCheck};
 use crate::schedule::line_book::HostId;
@@ -91,15 +91,14 @@ impl Core {
         decision: Decision,
         now: Duration,
     ) {
-        match &attempt {
-            Attempt::Response(response) if response.head.status.is_success() => {
+        match (&attempt, attempt.head()) {
+            (Attempt::Response(response), _) if response.head.status.is_success() => {
                 let text = response.body.data.clone();
                 self.store_robots(job, RobotsFile::Body(&text), now);
             }
-            Attempt::Response(response) if is_server_error(response.head.status) => {
-                self.fail_robots(job, id, attempt, decision, now);
-            }
-            Attempt::Response(response) => match self.redirected(&job, response) {
+            // The status alone says that there is no file, or where it is.
+            (_, Some(head)) if is_elsewhere(head.status) && !is_not_http(&attempt) => match self.redirected(&job, head)
+            {
                 Some(request) => self.redirect_robots(job, request, now),
                 None => self.store_robots(job, RobotsFile::Missing, now),
             },
@@ -124,14 +123,14 @@ impl Core {
     }
 
     /// Where a redirect of the robots.txt leads, unless it is one too many, or one that no line would follow either.
-    fn redirected(&self, job: &Job, response: &Response) -> Option<Request> {
+    fn redirected(&self, job: &Job, head: &Head) -> Option<Request> {
         let parked = job.slot.parked.as_ref().filter(|parked| parked.redirects < MOST_REDIRECTS)?;
-        let url = redirect_target(&job.call.request.url, response)?;
+        let Redirect::To(url) = Redirect::of(head, &job.call.request.url) else { return None };
         let downgraded = parked.request.url.scheme() == "https" && url.scheme() == "http";
         if downgraded || check_url(&url).is_err() {
             return None;
         }
-        Some(Request { url, ..job.call.request.clone() })
+        Some(Request { url: *url, ..job.call.request.clone() })
     }
 
     fn redirect_robots(&mut self, mut job: Box<Job>, request: Request, now: Duration) {
@@ -220,7 +219,11 @@ pub(in crate::schedule) fn is_unavailable(kind: ErrorKind) -> bool {
     )
 }
 
-/// Section 2.3.1.4; and 429, which is no answer to the question.
-fn is_server_error(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+/// Sections 2.3.1.2 and 2.3.1.3. A 429 is no answer to the question, like a server's error (section 2.3.1.4).
+fn is_elsewhere(status: StatusCode) -> bool {
+    (status.is_redirection() || status.is_client_error()) && status != StatusCode::TOO_MANY_REQUESTS
+}
+
+fn is_not_http(attempt: &Attempt) -> bool {
+    matches!(attempt, Attempt::Failed(failure) if failure.kind == ErrorKind::Protocol)
 }
