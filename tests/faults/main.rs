@@ -33,3 +33,4 @@ mod parses;
 mod ports;
 mod rates;
 mod slow;
+mod waits;
