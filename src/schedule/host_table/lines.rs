@@ -69,13 +69,13 @@ impl Lines {
         if older.fresh.is_empty() {
             return;
         }
-        let ordinal = |job: &Box<Job>| job.ticket.ordinal;
         // Lines of several ports that were held at the same time come back one port after the other.
-        let in_order = older.fresh.back().map(ordinal) < self.fresh.front().map(ordinal) || self.fresh.is_empty();
+        let last = older.fresh.back().map(|job| job.ticket.ordinal);
+        let in_order = self.fresh.front().is_none_or(|first| last < Some(first.ticket.ordinal));
         older.fresh.append(&mut self.fresh);
         self.fresh = older.fresh;
         if !in_order {
-            self.fresh.make_contiguous().sort_by_key(ordinal);
+            self.fresh.make_contiguous().sort_by_key(|job| job.ticket.ordinal);
         }
     }
 
