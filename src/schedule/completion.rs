@@ -69,6 +69,9 @@ impl Core {
                 if job.slot.parked.is_none() {
                     job.slot.next = Next::Attempt;
                 }
+                if cost == RetryCost::Wait && job.progress.waits > 1 {
+                    self.hosts[id].queue.let_fresh_line_pass();
+                }
                 job.progress.last_error = Some(because.1.into());
                 self.requeue(job, at, now);
             }
@@ -105,6 +108,10 @@ impl Core {
         }
         let refusal = match cost {
             RetryCost::Charged => self.pay(job, id, now).err()?,
+            RetryCost::Wait => {
+                job.progress.waits += 1;
+                return None;
+            }
             RetryCost::Free => return None,
         };
         Some((because.0, format!("{}; {refusal}", because.1)))

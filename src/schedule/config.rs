@@ -87,6 +87,8 @@ pub struct RetryConfig {
     pub max_backoff: Span,
     /// The longest Retry-After that is waited for.
     pub max_retry_after: Span,
+    /// Times that one line waits because of a Retry-After.
+    pub max_waits: u32,
     /// Statuses that are tried again.
     pub on_status: Vec<u16>,
     /// Retries at most, as a share of the requests that are none: per host, and over all.
@@ -104,6 +106,7 @@ impl Default for RetryConfig {
             backoff: Span(Duration::from_millis(500)),
             max_backoff: Span::secs(60),
             max_retry_after: Span::secs(300),
+            max_waits: 10,
             on_status: vec![408, 425, 429, 500, 502, 503, 504],
             budget: Share::Percent(10),
             floor: Rate::Per { count: 100, period: Period::Second },
@@ -142,6 +145,8 @@ pub struct RetryPolicy {
     pub max_backoff: Duration,
     /// The longest Retry-After that is waited for.
     pub max_retry_after: Duration,
+    /// Waits per line that are not charged.
+    pub max_waits: u32,
     /// Statuses that are tried again.
     pub on_status: Vec<u16>,
 }
@@ -163,6 +168,7 @@ impl From<&RetryConfig> for RetryPolicy {
             backoff: config.backoff.0,
             max_backoff: config.max_backoff.0,
             max_retry_after: config.max_retry_after.0,
+            max_waits: config.max_waits,
             on_status: config.on_status.clone(),
         }
     }

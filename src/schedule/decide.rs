@@ -48,10 +48,14 @@ impl Decision {
     }
 }
 
-/// Whether a retry counts against `retry.retries`.
+/// What a retry counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryCost {
+    /// `retry.retries`, and the budgets.
     Charged,
+    /// `retry.max_waits`: it is a request that the server was sent for nothing, or that it asked for.
+    Wait,
+    /// Nothing, as nothing was sent.
     Free,
 }
 
@@ -110,7 +114,7 @@ impl AttemptContext<'_> {
         match head.retry_after {
             Some(wait) if wait.0 > self.policy.max_retry_after => Decision::Settle(Some(too_long(wait.0))),
             // At least the back-off, so that `Retry-After: 0` does not skip it.
-            Some(wait) => self.retry(job, wait.0.max(self.backoff(job.progress.attempts)), RetryCost::Free, because),
+            Some(wait) => self.wait(job, wait.0.max(self.policy.backoff), because),
             None => self.retry(job, self.backoff(job.progress.attempts), RetryCost::Charged, because),
         }
     }
@@ -129,7 +133,7 @@ impl AttemptContext<'_> {
             return self.retry(job, self.backoff(job.slot.starved).min(LONGEST_STARVATION), RetryCost::Free, because);
         }
         if failure.head.is_none() && self.overslept(job, failure.kind) && is_idempotent(&job.call.request.method) {
-            return self.retry(job, self.backoff(1), RetryCost::Free, because);
+            return self.wait(job, self.backoff(1), because);
         }
         // Its status decides, as its body would not be shown. What is not HTTP has no status to be trusted.
         if let Some(head) = failure.head.as_deref().filter(|_| failure.kind != ErrorKind::Protocol)
@@ -147,6 +151,21 @@ impl AttemptContext<'_> {
         } else {
             Decision::Settle(Some(because))
         }
+    }
+
+    /// One more attempt that is not charged, unless the line is to be sent once, or has waited too often: a server that always
+    /// answers with a Retry-After would be asked for as long as the deadline is.
+    fn wait(&self, job: &Job, wait: Duration, because: (ErrorKind, String)) -> Decision {
+        if self.policy.retries == 0 {
+            return Decision::Settle(Some(because));
+        }
+        if job.progress.waits >= self.policy.max_waits {
+            let (kind, message) = because;
+            let message =
+                format!("{message}; it was not tried again after {} waits (retry.max_waits)", job.progress.waits);
+            return Decision::Settle(Some((kind, message)));
+        }
+        self.retry(job, wait, RetryCost::Wait, because)
     }
 
     /// One more attempt, unless none is left. Whether the line has the time for it is seen once the host's pause is known.

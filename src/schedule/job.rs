@@ -35,6 +35,8 @@ pub struct Progress {
     pub attempts: u32,
     /// Retries charged against `retry.retries`.
     pub retries: u32,
+    /// Retries charged against `retry.max_waits`.
+    pub waits: u32,
     /// The redirects followed.
     pub hops: Vec<Hop>,
     /// The last thing that went wrong, for lines whose time runs out while they wait.

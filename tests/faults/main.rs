@@ -42,3 +42,4 @@ mod cuts;
 mod parses;
 mod ports;
 mod rates;
+mod waits;

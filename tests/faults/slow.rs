@@ -16,8 +16,8 @@ fn drips() -> Script {
 }
 
 /// So many bad pages, and thirty good ones behind them.
-fn pages(origin: &Origin, bad: Script, count: usize) -> Vec<String> {
-    let bad = (0..count).map(|n| origin.play(&format!("/bad/{n}"), bad.clone()));
+fn pages(origin: &Origin, bad: &[Step], count: usize) -> Vec<String> {
+    let bad = (0..count).map(|n| origin.play(&format!("/bad/{n}"), bad.to_vec()));
     bad.chain((0..30).map(|n| origin.url(&format!("/ok/{n}")))).collect()
 }
 
@@ -30,7 +30,7 @@ fn curl(url: &str) -> Option<i32> {
 #[test]
 fn pages_that_drip_fail_by_themselves_and_the_others_of_their_host_are_fetched() {
     let origin = Origin::start();
-    let lines = pages(&origin, drips(), 8);
+    let lines = pages(&origin, &drips(), 8);
     // 28 is the time-out.
     assert_eq!((curl(&lines[0]), curl(&lines[8])), (Some(28), Some(0)));
     let records =
@@ -45,7 +45,7 @@ fn pages_that_drip_fail_by_themselves_and_the_others_of_their_host_are_fetched()
 #[test]
 fn more_pages_that_drip_than_failures_open_a_circuit_leave_it_closed_with_retries_too() {
     let origin = Origin::start();
-    let lines = pages(&origin, drips(), 12);
+    let lines = pages(&origin, &drips(), 12);
     let records =
         provoke(Fetchd::with(["--timeout", "300ms", "--retries", "1"]).config("fetch.speed_time = '300ms'\n"), lines);
     assert!(records[..12].iter().all(|record| kind(record) == "timeout"), "{records:#?}");
@@ -60,7 +60,7 @@ fn answers_that_break_after_the_head_and_answers_that_are_no_http_are_answers() 
         (vec![send("HTTP/1.1 two hundred\r\n\r\n"), Step::Close], "protocol", None),
     ] {
         let origin = Origin::start();
-        let lines = pages(&origin, bad, 20);
+        let lines = pages(&origin, &bad, 20);
         assert!(by_curl.is_none_or(|code| curl(&lines[0]) == Some(code)), "{expected}: {:?}", curl(&lines[0]));
         let records = provoke(Fetchd::with(["--retries", "0"]), lines);
         assert!(records[..20].iter().all(|record| kind(record) == expected), "{records:#?}");
@@ -71,7 +71,7 @@ fn answers_that_break_after_the_head_and_answers_that_are_no_http_are_answers() 
 #[test]
 fn urls_that_are_never_answered_hold_up_the_others_until_one_of_these_probes_the_host() {
     let origin = Origin::start();
-    let lines = pages(&origin, vec![Step::Stall], 8);
+    let lines = pages(&origin, &[Step::Stall], 8);
     let config = "health = { cool_down = '200ms', give_up = '1h' }\n";
     let records = provoke(Fetchd::with(["--timeout", "400ms", "--retries", "0"]).config(config), lines);
     assert!(records[..8].iter().all(|record| kind(record) == "timeout"), "{records:#?}");

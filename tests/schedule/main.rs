@@ -29,4 +29,5 @@ mod robots_fetch;
 mod robots_rules;
 mod slow;
 mod views;
+mod waits;
 mod waking;

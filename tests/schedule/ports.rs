@@ -115,6 +115,26 @@ fn a_port_that_comes_back_loses_no_line_and_keeps_their_order() {
 }
 
 #[test]
+fn lines_of_ports_that_come_back_together_go_in_the_order_in_which_they_came() {
+    let mut core = Core::new(Settings { any_host: limits(64, ms(0)), ..one_failure() });
+    for (ordinal, port) in (0..).zip([81, 82, 81, 82, 81, 82, 81, 80]) {
+        core.push(get(ordinal, &format!("http://a.test:{port}/")), ms(0));
+    }
+    for _ in 0..2 {
+        let job = core.take(ms(0)).expect("the first of each port");
+        core.complete(job, refused(), ms(0), ms(0));
+    }
+    assert_eq!(core.take(ms(0)).map(|job| job.ticket.ordinal), Some(7), "the only one of a port that is up");
+    let probes: Vec<_> = std::iter::from_fn(|| core.take(secs(6))).collect();
+    assert_eq!(probes.iter().map(|job| job.ticket.ordinal).collect::<Vec<_>>(), [2, 3]);
+    for job in probes {
+        core.complete(job, answered(200), ms(1), secs(6));
+    }
+    let rest: Vec<_> = std::iter::from_fn(|| core.take(secs(6))).map(|job| job.ticket.ordinal).collect();
+    assert_eq!(rest[2..], [4, 5, 6]);
+}
+
+#[test]
 fn probes_of_many_dead_ports_leave_a_slow_host_half_of_its_rate() {
     const DEAD_PORTS: usize = 20;
     let every = ms(1000);
@@ -247,6 +267,7 @@ fn a_host_with_very_many_dead_ports_forgets_them_and_is_told_of_in_few_words() {
     }
     let known = core.host_states(secs(300));
     assert_eq!((known.len(), known[0].unreachable.len()), (1, 16));
+    assert!(known[0].unreachable.iter().all(|open| !open.remembered.is_zero()), "{known:?}");
     core.next_wakeup(secs(400));
     assert_eq!((core.hosts(), core.host_states(secs(400))), (0, vec![]));
 }

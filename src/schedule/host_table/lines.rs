@@ -18,6 +18,17 @@ pub(super) struct Lines {
     again: BTreeMap<Key, Box<Job>>,
     /// Lines that were not sent yet.
     fresh: VecDeque<Box<Job>>,
+    precedence: Precedence,
+}
+
+/// Which lines start first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Precedence {
+    /// Those that are due again.
+    #[default]
+    Again,
+    /// One that was not sent yet.
+    Fresh,
 }
 
 /// The place of one line among the others.
@@ -58,20 +69,29 @@ impl Lines {
         if older.fresh.is_empty() {
             return;
         }
-        let ordinal = |job: &Box<Job>| job.ticket.ordinal;
         // Lines of several ports that were held at the same time come back one port after the other.
-        let in_order = older.fresh.back().map(ordinal) < self.fresh.front().map(ordinal) || self.fresh.is_empty();
+        let last = older.fresh.back().map(|job| job.ticket.ordinal);
+        let in_order = self.fresh.front().is_none_or(|first| last < Some(first.ticket.ordinal));
         older.fresh.append(&mut self.fresh);
         self.fresh = older.fresh;
         if !in_order {
-            self.fresh.make_contiguous().sort_by_key(ordinal);
+            self.fresh.make_contiguous().sort_by_key(|job| job.ticket.ordinal);
         }
     }
 
     /// The line that starts next.
     pub fn next(&self, now: Duration) -> Option<Spot> {
         let again = || due(&self.again, now).map(Spot::Again);
-        self.next_robots(now).or_else(again).or_else(|| self.next_fresh())
+        let line = match self.precedence {
+            Precedence::Again => again().or_else(|| self.next_fresh()),
+            Precedence::Fresh => self.next_fresh().or_else(again),
+        };
+        self.next_robots(now).or(line)
+    }
+
+    /// Once, a line that was not sent yet goes before those that are due again.
+    pub fn let_fresh_line_pass(&mut self) {
+        self.precedence = Precedence::Fresh;
     }
 
     /// The next of the lines that fetch a robots.txt.
@@ -135,7 +155,10 @@ impl Lines {
         match spot {
             Spot::Robots(key) => self.robots.remove(&key),
             Spot::Again(key) => self.again.remove(&key),
-            Spot::Fresh => self.fresh.pop_front(),
+            Spot::Fresh => {
+                self.precedence = Precedence::Again;
+                self.fresh.pop_front()
+            }
         }
     }
 

@@ -238,7 +238,8 @@ impl Ports {
 
     /// What the next run is to know of its open circuits.
     pub fn unreachable(&self, policy: &HealthPolicy, now: Now) -> Vec<OpenCircuit> {
-        let open = self.ports.iter().filter_map(|(number, port)| port.circuit.unreachable(*number, policy, now));
+        let known = self.ports.iter().filter(|(_, port)| port.circuit.kept_until() > now.time);
+        let open = known.filter_map(|(number, port)| port.circuit.unreachable(*number, policy, now));
         open.take(MOST_STORED).collect()
     }
 

@@ -140,6 +140,12 @@ impl HostQueue {
         self.lines.fetches_robots(ordinal, due) || held()
     }
 
+    /// A line was refused for the second time: it may be the only one that is, so once, a line that was not sent yet goes
+    /// before those that were.
+    pub fn let_fresh_line_pass(&mut self) {
+        self.lines.let_fresh_line_pass();
+    }
+
     /// Notes that a line starts at this port.
     pub fn start(&mut self, port: u16, ordinal: u64) {
         if let Some(ports) = &mut self.ports {
