@@ -18,7 +18,7 @@ fn lines(origin: &Origin, number: usize) -> String {
 /// Every whole line of a file is a record.
 fn is_jsonl(dir: &TempDir, name: &str) -> bool {
     let text = fs::read_to_string(dir.path().join(name)).unwrap();
-    text.ends_with('\n') && text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok())
+    (text.is_empty() || text.ends_with('\n')) && text.lines().all(|line| serde_json::from_str::<Value>(line).is_ok())
 }
 
 fn says(ended: &Ended, parts: &[&str]) {
