@@ -24,6 +24,7 @@ mod health;
 mod http;
 mod input;
 mod networks;
+mod one_line;
 mod retries;
 mod robots;
 
