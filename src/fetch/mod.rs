@@ -1,6 +1,7 @@
 //! Fetching: one attempt on the wire. In: a call. Out: an [`Attempt`], on which the schedule decides.
 
 mod body;
+mod certificate;
 mod chunks;
 mod clients;
 mod config;

@@ -19,6 +19,7 @@ mod scenario;
 mod adaptive;
 mod addresses;
 mod body;
+mod causes;
 mod connect;
 mod health;
 mod http;
