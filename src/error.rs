@@ -50,6 +50,14 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// The CPU time of the process is used up; the run was stopped in good order.
+    #[error(
+        "stopped: the process has used the {seconds} s of CPU time that it may (`ulimit -t`, or LimitCPU= in systemd)"
+    )]
+    CpuTime {
+        /// The limit at which it stopped.
+        seconds: u64,
+    },
     /// The second signal: stopped at once.
     #[error("stopped by the second signal; {} without a record", counted(*unfinished, "accepted line"))]
     Interrupted {
@@ -63,7 +71,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open { .. } => 2,
-            Self::Stage { .. } | Self::Panic { .. } => 1,
+            Self::Stage { .. } | Self::Panic { .. } | Self::CpuTime { .. } => 1,
             Self::Interrupted { .. } => 130,
         }
     }

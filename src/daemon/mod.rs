@@ -4,24 +4,24 @@
 mod open;
 mod preflight;
 mod recovery;
+mod signals;
 mod state;
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::Stream;
 use tokio::runtime::{self, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::SignalStream;
 use url::Url;
 
 pub use recovery::recover;
+pub use signals::{outlive_file_size_limit, unblock};
 pub use state::state;
 
+use self::signals::{CpuLimit, Signals};
 use crate::cli::RunArgs;
 use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config, Registry};
 use crate::error::{BoxError, Error};
@@ -29,7 +29,8 @@ use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFile
 use crate::hosts::HostPattern;
 use crate::item::{BodyNeed, CHUNK, ResponseRules};
 use crate::open_files;
-use crate::pipeline::{self, Control, End, FailFast, Parts, Settings, Status};
+use crate::pipeline::{self, End, FailFast, Parts, Settings, Status};
+use crate::resource_limits;
 use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
 use crate::source::Source;
 use crate::telemetry::{self, Logs, Progress, ProgressMode, Stats, Summary};
@@ -43,16 +44,19 @@ pub async fn run(args: &RunArgs) -> u8 {
 /// The same with these kinds of sources and sinks.
 pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     // From the first moment on: a SIGUSR1 without a listener would end the process.
-    let rotations = signal(SignalKind::user_defined1());
+    let signals = Signals::listen();
     let raised = open_files::raise_limit();
     let config = match args.config_with(registry) {
         Ok(config) => config,
         Err(report) => {
-            // Nothing is set up yet, not even a log.
-            let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{report}\n"));
+            say(&report);
             return 2;
         }
     };
+    if let Err(error) = resource_limits::try_threads(most_threads(&config)) {
+        say(&format_args!("error: {error}"));
+        return 2;
+    }
     let mode = if args.quiet { ProgressMode::Never } else { args.progress.unwrap_or_default() };
     let line = mode.line();
     let logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::ProgressLine::bar));
@@ -67,7 +71,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     };
     let total = total_bytes(&parts.sources);
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone(), total));
-    let ended = drive(parts, &config, &status, rotations).await;
+    let ended = drive(parts, &config, &status, signals).await;
     drop(progress);
     let end = match ended {
         Ok(end) => end,
@@ -78,6 +82,18 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(&config, dir));
     exit_code(end, &config, &status)
+}
+
+/// Says something while nothing is set up yet, not even a log.
+fn say(what: &dyn fmt::Display) {
+    let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{what}\n"));
+}
+
+/// How many threads a run has, at most, besides the first: those of its sources and sinks, of logs and progress, of the
+/// checkpoint, and of attempts.
+fn most_threads(config: &Config) -> usize {
+    // A durable source has two.
+    2 * config.sources.len() + config.sinks.len() + 3 + config.fetch.threads as usize
 }
 
 /// Reports why a run failed; the number is the exit code.
@@ -223,19 +239,24 @@ fn any_host(config: &Config) -> HostLimits {
     }
 }
 
-async fn drive(parts: Parts, config: &Config, status: &Status, rotations: io::Result<Signal>) -> Result<End, Error> {
+async fn drive(parts: Parts, config: &Config, status: &Status, signals: io::Result<Signals>) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");
         move |error: io::Error| Error::Open { what, source: error.into() }
     };
-    let controls = rotations.and_then(controls).map_err(cannot("listen to signals"))?;
+    let signals = signals.map_err(cannot("listen to signals"))?;
+    let (cpu_seconds, cpu_limit) = (signals.cpu_seconds(), CpuLimit::default());
+    let controls = signals.controls(cpu_limit.clone()).map_err(cannot("listen to signals"))?;
     let threads = threads(config.fetch.threads).map_err(cannot("start the threads of `fetch.threads`"))?;
     let parts = Parts { threads: threads.as_ref().map(|threads| threads.handle().clone()), ..parts };
     let end = pipeline::run(parts, &settings(config), status, controls).await;
     if let Some(threads) = threads {
         threads.shutdown_background();
     }
-    end
+    match (end, cpu_seconds) {
+        (Ok(_), Some(seconds)) if cpu_limit.is_reached() => Err(Error::CpuTime { seconds }),
+        (end, _) => end,
+    }
 }
 
 /// Threads for attempts, when they are to have more than the one of all the rest.
@@ -244,18 +265,6 @@ fn threads(number: u32) -> io::Result<Option<Runtime>> {
         return Ok(None);
     }
     runtime::Builder::new_multi_thread().worker_threads(number as usize).enable_all().build().map(Some)
-}
-
-/// The requests that signals make: the first SIGTERM, SIGINT or SIGHUP stops it, and the next one aborts it (a terminal that is
-/// closed is no reason to lose lines); SIGUSR1 rotates the outputs. Until here, the first three end the process.
-fn controls(rotations: Signal) -> io::Result<impl Stream<Item = Control>> {
-    let stream = |kind| signal(kind).map(SignalStream::new);
-    let ends = stream(SignalKind::terminate())?.merge(stream(SignalKind::interrupt())?);
-    let ends = ends.merge(stream(SignalKind::hangup())?);
-    let mut is_stopping = false;
-    let ends =
-        ends.map(move |()| if std::mem::replace(&mut is_stopping, true) { Control::Abort } else { Control::Stop });
-    Ok(ends.merge(SignalStream::new(rotations).map(|()| Control::Rotate)))
 }
 
 fn total_bytes(sources: &[Source]) -> Option<u64> {

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::resource_limits::explain;
+
 pub use real::RealDisk;
 pub use resolved::resolved;
 
@@ -213,7 +215,7 @@ pub fn append_all(file: &dyn DiskFile, bytes: &[u8], length: u64) -> io::Result<
             Err(error) => {
                 // What cannot be cut now is found torn at the next start.
                 let _ = file.set_len(length);
-                return Err(error);
+                return Err(explain(error));
             }
         }
     }

@@ -6,6 +6,7 @@ use std::io;
 use http::Version;
 use url::{Host, Url};
 
+use super::certificate;
 use super::connection_reuse::Carrier;
 use super::dns::LookupError;
 use super::reachability::{self, is_out_of_sockets};
@@ -135,14 +136,9 @@ fn no_way_through(proxy: &str) -> String {
 }
 
 fn of_tls(error: &rustls::Error, host: &str) -> String {
-    use rustls::{AlertDescription, CertificateError, Error};
+    use rustls::{AlertDescription, Error};
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the server's certificate is of an unknown authority; if you trust it, add it to tls.ca_file".to_owned()
-        }
-        Error::InvalidCertificate(why) => format!(
-            "the server's certificate is refused: {why}; as a last resort, hosts.\"{host}\".insecure = true skips the check for this host"
-        ),
+        Error::InvalidCertificate(why) => certificate::explain(why, host),
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
             format!("the server asks for a client certificate; give it one with hosts.\"{host}\".client_cert")
         }

@@ -2,6 +2,7 @@
 
 mod body;
 mod body_clock;
+mod certificate;
 mod chunks;
 mod clients;
 mod config;

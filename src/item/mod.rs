@@ -9,6 +9,7 @@ mod json;
 mod kind;
 mod line;
 mod memory;
+mod mistaken_line;
 mod needs;
 mod record;
 mod redact;

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::line::{Echo, EchoInput};
+use super::mistaken_line::advice_for_bytes;
 use super::redact::{redact, redact_json};
 use super::target::parse_url;
 use super::{ErrorKind, Rejection, ResponseRules, compact};
@@ -37,7 +38,7 @@ pub struct Extra {
 /// Reads one line. The echo comes back either way: it is what the record repeats.
 pub fn parse(line: &[u8]) -> (Echo, Result<Request, Rejection>) {
     let Ok(text) = std::str::from_utf8(line) else {
-        return (Echo::cut(line, line.len() as u64), Err(Rejection::new(ErrorKind::NotUtf8, "the line is not UTF-8")));
+        return (Echo::cut(line, line.len() as u64), Err(Rejection::new(ErrorKind::NotUtf8, advice_for_bytes(line))));
     };
     if text.starts_with('{') { parse_object(text) } else { parse_bare(text) }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::line_breaks::escape_line_breaks;
 use super::{Content, Wanted};
 use crate::item::{Body, EchoInput, Head, Hop, Outcome, Record, Times, compact, header_text};
 
@@ -72,9 +73,11 @@ impl Encoder {
     /// Never for a record as the pipeline makes them: writing to memory does not fail.
     pub fn encode(&self, record: &Record, out: &mut Vec<u8>) -> serde_json::Result<()> {
         if self.takes(record.outcome) {
+            let start = out.len();
             let mut line = JsonWriter::begin(out);
             self.put_line(record, &mut line)?;
             line.end();
+            escape_line_breaks(out, start);
             out.push(b'\n');
         }
         Ok(())

@@ -3,6 +3,7 @@
 mod derive;
 mod encode;
 mod jsonl;
+mod line_breaks;
 mod opened;
 mod recover;
 mod stdout;
