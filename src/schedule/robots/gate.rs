@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::refusal::Refusal;
-use super::rules::{RobotsFile, RobotsRules};
+use super::rules::RobotsRules;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Purpose, Request, Response, check_url};
 use crate::schedule::Core;
 use crate::schedule::decide::{Decision, RetryCost, redirect_target};
@@ -93,14 +93,14 @@ impl Core {
         match &attempt {
             Attempt::Response(response) if response.status.is_success() => {
                 let text = response.body.data.clone();
-                self.store_robots(job, RobotsFile::Body(&text), now);
+                self.store_robots(job, &text, now);
             }
             Attempt::Response(response) if is_server_error(response.status) => {
                 self.fail_robots(job, id, attempt, decision, now);
             }
             Attempt::Response(response) => match self.redirected(&job, response) {
                 Some(request) => self.redirect_robots(job, request, now),
-                None => self.store_robots(job, RobotsFile::Missing, now),
+                None => self.store_robots(job, b"", now),
             },
             _ => self.fail_robots(job, id, attempt, decision, now),
         }
@@ -144,11 +144,11 @@ impl Core {
     }
 
     /// Learns a site's rules, and lets the line that brought them go its own way, before all others of its host.
-    fn store_robots(&mut self, mut job: Box<Job>, found: RobotsFile<'_>, now: Duration) {
+    fn store_robots(&mut self, mut job: Box<Job>, file: &[u8], now: Duration) {
         let host = job.slot.parked.as_ref().map(|parked| parked.host);
         self.unpark(&mut job);
         let Some(robots) = &mut self.robots else { return };
-        robots.store(&job.call.request.url, found, now);
+        robots.store(&job.call.request.url, file, now);
         if let Some(host) = host {
             // The request for the file was one to the host, too.
             self.hosts[host].rate_limiter.slow_to(robots.crawl_delay(&job.call.request.url));

@@ -183,16 +183,16 @@ impl Key {
         const DISALLOW: [&str; 6] = ["disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw"];
         let begins_with =
             |name: &&str| key.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()));
-        if ["user-agent", "useragent", "user agent"].iter().any(|name| begins_with(name)) {
+        if ["user-agent", "useragent", "user agent"].iter().any(begins_with) {
             return Some(Self::UserAgent);
         }
         if begins_with(&"allow") {
             return Some(Self::Rule(Access::Allow));
         }
-        if DISALLOW.iter().any(|name| begins_with(name)) {
+        if DISALLOW.iter().any(begins_with) {
             return Some(Self::Rule(Access::Disallow));
         }
-        ["crawl-delay", "crawldelay", "crawl delay"].iter().any(|name| begins_with(name)).then_some(Self::CrawlDelay)
+        ["crawl-delay", "crawldelay", "crawl delay"].iter().any(begins_with).then_some(Self::CrawlDelay)
     }
 }
 
