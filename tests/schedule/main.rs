@@ -22,6 +22,7 @@ mod host_states;
 mod politeness;
 mod redirects;
 mod release;
+mod restarts;
 mod retries;
 mod robots;
 mod robots_fetch;

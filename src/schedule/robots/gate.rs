@@ -202,21 +202,24 @@ pub(in crate::schedule) enum Denial {
     None,
 }
 
-/// Whether a line that ends so, while it fetches a robots.txt, says no more than that the file is unavailable. A host that
-/// cannot be found or reached is no matter of its robots.txt.
-pub(in crate::schedule) fn is_unavailable(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
+/// Whether an error of a line that fetches a robots.txt says no more than that the file is unavailable. That its own host
+/// cannot be found, reached or trusted is the line's matter, and so is the end of its time once it has begun.
+pub(in crate::schedule) fn is_unavailable(job: &Job, kind: ErrorKind) -> bool {
+    let Some(parked) = &job.slot.parked else { return false };
+    match kind {
+        ErrorKind::Deadline => job.progress.started.is_none(),
         ErrorKind::HttpStatus
-            | ErrorKind::Reset
-            | ErrorKind::Timeout
-            | ErrorKind::Deadline
-            | ErrorKind::Protocol
-            | ErrorKind::BodyIncomplete
-            | ErrorKind::BodyTooLarge
-            | ErrorKind::Decode
-            | ErrorKind::Panic
-    )
+        | ErrorKind::Reset
+        | ErrorKind::Timeout
+        | ErrorKind::Protocol
+        | ErrorKind::BodyIncomplete
+        | ErrorKind::BodyTooLarge
+        | ErrorKind::Decode
+        | ErrorKind::Panic => true,
+        ErrorKind::Canceled | ErrorKind::RetryAfterTooLong => false,
+        // Whatever is wrong with another host, to which the file was moved, is not wrong with the line's own.
+        _ => parked.redirects > 0,
+    }
 }
 
 /// Section 2.3.1.4; and 429, which is no answer to the question.
