@@ -120,7 +120,7 @@ impl Core {
     /// Ends a line with this error, unless it is one of its robots.txt alone.
     pub(super) fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (ErrorKind, String), now: Duration) {
         match error {
-            (kind, why) if job.slot.parked.is_some() && is_unavailable(kind) => self.note_unavailable(job, why, now),
+            (kind, why) if is_unavailable(&job, kind) => self.note_unavailable(job, why, now),
             error => self.settle(job, attempt.into_received(), Some(error), now),
         }
     }

@@ -137,3 +137,51 @@ fn each_line(file: &dyn DiskFile, mut offset: u64, mut line: impl FnMut(&[u8])) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    const MOST: u64 = 10_000;
+
+    fn robots(n: usize) -> KnownRobots {
+        KnownRobots {
+            site: format!("http://{n}.test").into(),
+            agent: "fetchd".to_owned(),
+            age: Duration::ZERO,
+            crawl_delay: Duration::from_millis(1500),
+            rules: Some(KnownRules { allow: vec!["/a*\u{1}$".to_owned()], disallow: vec!["/".repeat(n)] }),
+        }
+    }
+
+    #[test]
+    fn however_much_is_written_the_disk_is_bounded_and_the_newest_come_back() {
+        let (dir, now) = (tempfile::tempdir().unwrap(), Timestamp::now());
+        for n in 0..200 {
+            // A killed process leaves the begin of a line, which costs no other.
+            let mut log = RobotsLog::new(Arc::new(RealDisk), dir.path(), MOST);
+            log.append(&robots(n), now).unwrap();
+            log.append(&robots(n), now).unwrap();
+            let (file, length) = log.file.take().unwrap();
+            append_all(file.as_ref(), br#"{"site":"htt"#, length).unwrap();
+            let files = NAMES.map(|name| std::fs::metadata(dir.path().join(name)).map_or(0, |file| file.len()));
+            assert!(files.iter().all(|bytes| *bytes <= MOST + 1000), "{files:?}");
+        }
+        let known = RobotsLog::new(Arc::new(RealDisk), dir.path(), MOST).load(now);
+        assert_eq!(known.last(), Some(&robots(199)));
+        let bytes: usize = known.iter().map(|known| serde_json::to_vec(&Entry::new(known, now)).unwrap().len()).sum();
+        assert!((MOST as usize / 2..=MOST as usize).contains(&bytes), "{bytes} bytes came back");
+    }
+
+    #[test]
+    fn a_file_is_as_old_as_the_clock_says_and_no_younger_than_new() {
+        let (dir, now) = (tempfile::tempdir().unwrap(), Timestamp::now());
+        let mut log = RobotsLog::new(Arc::new(RealDisk), dir.path(), MOST);
+        log.append(&robots(1), now).unwrap();
+        for (later, age) in [(0, 0), (3600, 3600), (-3600, 0)] {
+            let known = log.load(now + SignedDuration::from_secs(later));
+            assert_eq!(known[0].age, Duration::from_secs(age));
+        }
+    }
+}

@@ -114,6 +114,22 @@ fn over_thirty_kills_no_host_is_asked_too_early_and_its_robots_txt_is_fetched_on
 }
 
 #[test]
+fn what_a_robots_txt_says_is_kept_before_the_first_page_is_fetched() {
+    for n in 0..10 {
+        let origin = host(20 + n, Some("User-agent: *\nDisallow: /private\n"));
+        let scenario = Scenario::new(lines(&origin), "robots.enabled = true\nhosts.'*'.concurrency = 1\n");
+        let running = scenario.start();
+        origin.wait_for_requests(2);
+        running.kill();
+        let before = origin.requests().len();
+        let running = scenario.start();
+        origin.wait_for_requests(before + 1);
+        running.kill();
+        assert_eq!(robots_fetched(&origin), 1);
+    }
+}
+
+#[test]
 fn a_host_is_not_asked_twice_within_its_interval_by_runs_that_end_well_either() {
     for (rate, every) in [("2/s", ms(500)), ("50/min", ms(1200))] {
         let origin = host(10, None);

@@ -136,6 +136,17 @@ fn a_host_that_cannot_be_found_reached_or_trusted_is_no_matter_of_its_file() {
 }
 
 #[test]
+fn a_file_that_was_moved_to_a_host_that_fails_is_unavailable_and_comes_with_that_host() {
+    let origin = Origin::start();
+    let nowhere = format!("location: http://{}/robots.txt\r\n", refusing_address());
+    let forbidden = "location: http://10.1.2.3/robots.txt\r\n";
+    origin.play_in_turn("/robots.txt", [status(301, &nowhere), status(301, forbidden), rules()]);
+    let records = provoke(obedient("30s"), lines(&origin));
+    assert_eq!(fates(&records), [[ALLOWED; 20].as_slice(), &[DENIED]].concat());
+    assert_eq!(origin.requests_for("/robots.txt"), 3);
+}
+
+#[test]
 fn a_page_instead_of_rules_or_a_way_without_end_lets_everything_be_fetched() {
     let html = ok_with("content-type: text/html\r\n", b"<!doctype html>\n<title>Welcome</title>\n<p>User: agent *");
     let (page, loops) = (Origin::start(), Origin::start());

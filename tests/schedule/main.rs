@@ -23,6 +23,7 @@ mod politeness;
 mod ports;
 mod redirects;
 mod release;
+mod restarts;
 mod retries;
 mod robots;
 mod robots_fetch;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::refusal::Refusal;
-use super::rules::{RobotsFile, RobotsRules};
+use super::rules::RobotsRules;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Head, Purpose, Received, Redirect, Request, check_url};
 use crate::schedule::Core;
@@ -94,13 +94,13 @@ impl Core {
         match (&attempt, attempt.head()) {
             (Attempt::Response(response), _) if response.head.status.is_success() => {
                 let text = response.body.data.clone();
-                self.store_robots(job, RobotsFile::Body(&text), now);
+                self.store_robots(job, &text, now);
             }
             // The status alone says that there is no file, or where it is.
             (_, Some(head)) if is_elsewhere(head.status) && !is_not_http(&attempt) => match self.redirected(&job, head)
             {
                 Some(request) => self.redirect_robots(job, request, now),
-                None => self.store_robots(job, RobotsFile::Missing, now),
+                None => self.store_robots(job, b"", now),
             },
             _ => self.fail_robots(job, id, attempt, decision, now),
         }
@@ -144,11 +144,11 @@ impl Core {
     }
 
     /// Learns a site's rules, and lets the line that brought them go its own way, before all others of its host.
-    fn store_robots(&mut self, mut job: Box<Job>, found: RobotsFile<'_>, now: Duration) {
+    fn store_robots(&mut self, mut job: Box<Job>, file: &[u8], now: Duration) {
         let host = job.slot.parked.as_ref().map(|parked| parked.host);
         self.unpark(&mut job);
         let Some(robots) = &mut self.robots else { return };
-        robots.store(&job.call.request.url, found, now);
+        robots.store(&job.call.request.url, file, now);
         if let Some(host) = host {
             // The request for the file was one to the host, too.
             self.hosts[host].rate_limiter.slow_to(robots.crawl_delay(&job.call.request.url));
@@ -202,21 +202,24 @@ pub(in crate::schedule) enum Denial {
     None,
 }
 
-/// Whether a line that ends so, while it fetches a robots.txt, says no more than that the file is unavailable. A host that
-/// cannot be found or reached is no matter of its robots.txt.
-pub(in crate::schedule) fn is_unavailable(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
+/// Whether an error of a line that fetches a robots.txt says no more than that the file is unavailable. That its own host
+/// cannot be found, reached or trusted is the line's matter, and so is the end of its time once it has begun.
+pub(in crate::schedule) fn is_unavailable(job: &Job, kind: ErrorKind) -> bool {
+    let Some(parked) = &job.slot.parked else { return false };
+    match kind {
+        ErrorKind::Deadline => job.progress.started.is_none(),
         ErrorKind::HttpStatus
-            | ErrorKind::Reset
-            | ErrorKind::Timeout
-            | ErrorKind::Deadline
-            | ErrorKind::Protocol
-            | ErrorKind::BodyIncomplete
-            | ErrorKind::BodyTooLarge
-            | ErrorKind::Decode
-            | ErrorKind::Panic
-    )
+        | ErrorKind::Reset
+        | ErrorKind::Timeout
+        | ErrorKind::Protocol
+        | ErrorKind::BodyIncomplete
+        | ErrorKind::BodyTooLarge
+        | ErrorKind::Decode
+        | ErrorKind::Panic => true,
+        ErrorKind::Canceled | ErrorKind::RetryAfterTooLong => false,
+        // Whatever is wrong with another host, to which the file was moved, is not wrong with the line's own.
+        _ => parked.redirects > 0,
+    }
 }
 
 /// Sections 2.3.1.2 and 2.3.1.3. A 429 is no answer to the question, like a server's error (section 2.3.1.4).

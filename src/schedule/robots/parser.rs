@@ -132,7 +132,7 @@ impl Reader<'_> {
         let value = String::from_utf8_lossy(value);
         match value.strip_prefix('*') {
             // `* and more words` is everybody, too.
-            Some(more) if more.is_empty() || more.starts_with(|c: char| c.is_ascii_whitespace()) => {
+            Some(more) if more.is_empty() || more.starts_with(is_white) => {
                 self.in_for_all = true;
             }
             _ if !self.token.is_empty() && product_token(&value).eq_ignore_ascii_case(self.token) => {
@@ -183,16 +183,16 @@ impl Key {
         const DISALLOW: [&str; 6] = ["disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw"];
         let begins_with =
             |name: &&str| key.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()));
-        if ["user-agent", "useragent", "user agent"].iter().any(|name| begins_with(name)) {
+        if ["user-agent", "useragent", "user agent"].iter().any(begins_with) {
             return Some(Self::UserAgent);
         }
         if begins_with(&"allow") {
             return Some(Self::Rule(Access::Allow));
         }
-        if DISALLOW.iter().any(|name| begins_with(name)) {
+        if DISALLOW.iter().any(begins_with) {
             return Some(Self::Rule(Access::Disallow));
         }
-        ["crawl-delay", "crawldelay", "crawl delay"].iter().any(|name| begins_with(name)).then_some(Self::CrawlDelay)
+        ["crawl-delay", "crawldelay", "crawl delay"].iter().any(begins_with).then_some(Self::CrawlDelay)
     }
 }
 
@@ -226,9 +226,9 @@ fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (!key.is_empty() && (has_colon || !value.iter().any(is_blank))).then_some((key, value))
 }
 
-/// Without the white space around it, vertical tabs included.
+/// Without the white space around it.
 fn trim(text: &[u8]) -> &[u8] {
-    let is_text = |byte: &u8| !(byte.is_ascii_whitespace() || *byte == b'\x0b');
+    let is_text = |byte: &u8| !is_white(char::from(*byte));
     let start = text.iter().position(is_text).unwrap_or(text.len());
     let end = text.iter().rposition(is_text).map_or(start, |last| last + 1);
     &text[start..end]
@@ -239,4 +239,9 @@ fn seconds(value: &[u8]) -> Option<Duration> {
     let seconds: f64 = std::str::from_utf8(value).ok()?.parse().ok()?;
     // One that is longer than a clock can show is as good as the longest.
     (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(u32::MAX.into())))
+}
+
+/// White space of ASCII, vertical tabs included.
+fn is_white(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\x0b'
 }

@@ -25,15 +25,6 @@ const FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
 /// while everybody waits; no site that means well needs as many.
 const MOST_WILDCARDS: usize = 2000;
 
-/// What came of fetching a robots.txt.
-#[derive(Debug)]
-pub(in crate::schedule) enum RobotsFile<'a> {
-    /// The file.
-    Body(&'a [u8]),
-    /// There is none, or it is not to be had: everything may be fetched.
-    Missing,
-}
-
 /// The rules of sites.
 #[derive(Debug)]
 pub(in crate::schedule) struct RobotsRules {
@@ -111,12 +102,9 @@ impl RobotsRules {
         self.sites.get(origin_of(url)).filter(|site| now < site.until).map(|site| &site.known)
     }
 
-    /// Learns what came of fetching the robots.txt of the URL's site.
-    pub fn store(&mut self, url: &Url, found: RobotsFile<'_>, now: Duration) {
-        let group = match found {
-            RobotsFile::Body(text) => Group::parse(text, &self.policy.agent),
-            RobotsFile::Missing => Group::default(),
-        };
+    /// Learns the robots.txt of the URL's site. One that is not there says no more than an empty one.
+    pub fn store(&mut self, url: &Url, file: &[u8], now: Duration) {
+        let group = Group::parse(file, &self.policy.agent);
         let site: Arc<str> = origin_of(url).into();
         self.learnt.push(KnownRobots {
             site: Arc::clone(&site),
