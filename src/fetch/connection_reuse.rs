@@ -9,7 +9,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use tokio::task_local;
 
-use super::failure::find;
+use crate::error::find;
 
 task_local! {
     /// The connection that was opened for the request of this task.

@@ -10,7 +10,7 @@ use super::certificate;
 use super::connection_reuse::Carrier;
 use super::dns::LookupError;
 use super::reachability::{self, is_out_of_sockets};
-use crate::error::Chain;
+use crate::error::{Chain, find};
 use crate::hosts::host_name;
 use crate::item::{ErrorKind, Failure, Sent};
 
@@ -163,12 +163,6 @@ fn with_cause(what: &str, error: &reqwest::Error) -> String {
     // The outermost errors only say "error sending request".
     let cause = error.source().and_then(Error::source).or(error.source());
     cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", Chain(cause)))
-}
-
-/// The innermost error of a type in the chain; those that an `io::Error` wraps are looked at, too.
-pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| find::<E>(inner));
-    within.or_else(|| error.source().and_then(find::<E>)).or_else(|| error.downcast_ref::<E>())
 }
 
 #[cfg(test)]
