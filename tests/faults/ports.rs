@@ -129,7 +129,8 @@ fn a_port_that_a_pattern_names_is_a_host_of_its_own_with_a_circuit_of_its_own() 
 /// Behind a proxy the connection is the proxy's, and so is its word about what it leads to.
 #[test]
 fn behind_a_proxy_that_answers_no_circuit_opens_and_one_that_is_dead_holds_up_everybody() {
-    let refusing = Proxy::http(Then::Answer(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"));
+    let refusing =
+        Proxy::http(Then::Answer(b"HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"));
     let lines: Vec<_> = (0..20).map(|n| format!("http://a.test:{}/{n}", 80 + n % 2)).collect();
     let args = |proxy: &str| ["-x", proxy, "--retries", "0"].map(str::to_owned);
     let ended = Fetchd::with(args(&refusing.url(""))).config(SHORT).run(lines.join("\n"));
