@@ -10,7 +10,8 @@ use crate::disk::resolved;
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
 use crate::pipeline::Order;
-use crate::sink::Target;
+use crate::registry::Named;
+use crate::sink::{SinkConfig, Target};
 use crate::source::CheckContext;
 use crate::units::{Concurrency, Secret, Size, Span};
 
@@ -270,6 +271,30 @@ fn sinks(config: &Config, report: &mut Report) {
                 "the sinks `{first}` and `{name}` write to the same place, so records would mix; give each its own"
             );
             report.add_at_key(&key, message);
+        }
+    }
+    future_files(config, report);
+}
+
+/// The numbered files of a sink that rotates can have the path of another sink's file.
+fn future_files(config: &Config, report: &mut Report) {
+    for sink in &config.sinks {
+        let (Target::File(path), Some(first)) = (sink.component.target(), sink.component.paths().into_iter().next())
+        else {
+            continue;
+        };
+        let (path, first) = (path.to_owned(), resolved(&first));
+        let is_own = |other: &Named<dyn SinkConfig>| match other.component.target() {
+            Target::File(its_path) => resolved(its_path) == resolved(&path),
+            Target::Stdout | Target::Elsewhere => true,
+        };
+        if let Some(other) = config.sinks.iter().find(|other| !is_own(other) && other.component.will_write_to(&first)) {
+            let message = format!(
+                "`{}` is the name of a file that the sink `{}` can come to write, as its files have numbers (rotate_size, rotate_every, compress); give one of the two another name",
+                path.display(),
+                other.label()
+            );
+            report.add_at_key(&format!("sink.{}.{}.path", sink.label(), sink.kind), message);
         }
     }
 }

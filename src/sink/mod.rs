@@ -103,6 +103,11 @@ pub trait SinkConfig: Component {
         Vec::new()
     }
 
+    /// Whether it will write to this path, which is not its own: one of its numbered files. The path has no links and detours.
+    fn will_write_to(&self, _path: &Path) -> bool {
+        false
+    }
+
     /// Whether a file, whatever its name, is one of its own.
     fn has_file(&self, _disk: &dyn Disk, _file: FileId) -> bool {
         false
