@@ -25,7 +25,7 @@ pub use stdin::Stdin;
 use crate::diagnostics::Section;
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Needs, Position, RawJson, ReleaseReceipt, Trim};
+use crate::item::{DoneRanges, Input, Needs, Position, RawJson, ReleaseReceipt, SavePosition, Trim};
 use crate::registry::{Component, Kind, Named};
 use crate::units::Size;
 
@@ -89,8 +89,10 @@ pub struct SavedState {
     pub dir: PathBuf,
     /// Room that is to be left on its disk, in bytes.
     pub min_free: u64,
-    /// The position that the last of its done lines gave for the whole source, as that source wrote it.
+    /// The position that was saved for the whole source, as that source wrote it.
     pub position: Option<RawJson>,
+    /// Saves another one.
+    pub save_position: Box<dyn SavePosition>,
     /// By path, the lines that are done. A source without files has an empty path.
     pub files: BTreeMap<String, DoneRanges>,
 }

@@ -14,8 +14,8 @@ mod inspect;
 use futures::future::BoxFuture;
 
 pub use checkpoint::{Checkpoint, OpenRound, SourceState};
-pub use checkpoint_writer::HostStateRecorder;
-pub use checkpointer::{Checkpointer, DurableSource};
+pub use checkpoint_writer::{HostStateRecorder, PositionRecorder};
+pub use checkpointer::Checkpointer;
 pub use config::StateConfig;
 pub use data_dir::DataDir;
 pub use host_states::{StoredHostState, from_stored, to_stored};
