@@ -10,7 +10,6 @@ use super::{http, preflight, recover};
 use crate::config::Config;
 use crate::disk::{Disk, OutputPosition, RealDisk};
 use crate::error::{BoxError, Chain, Error};
-use crate::item::DoneRanges;
 use crate::open_files;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
@@ -40,7 +39,6 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     preflight::reject_outputs_that_are_read(config)?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
-        remember_files(config, state);
         recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
     }
     let (sources, checkpointer) = open_sources(config, state)?;
@@ -121,17 +119,6 @@ fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
 fn say_what_is_not_remembered(source: &Named<dyn SourceConfig>, dir: &Path) {
     let why = source.component.why_not_durable(source.name.as_deref().unwrap_or(source.kind));
     tracing::info!("{} {why}", dir.display());
-}
-
-/// Notes where files begin of which nothing is known yet: renamed before the next checkpoint, they would not be found.
-fn remember_files(config: &Config, state: &mut DataDir) {
-    for source in &config.sources {
-        let name = source.name.as_deref().unwrap_or_default();
-        let Some(known) = state.checkpoint.sources.get_mut(name) else { continue };
-        for (path, first) in source.component.first_positions() {
-            known.files.entry(path).or_insert_with(|| DoneRanges::before(first));
-        }
-    }
 }
 
 /// Opens the sources, and starts what writes the checkpoint while the run lasts: they may save their positions from now on.

@@ -25,7 +25,7 @@ pub use stdin::Stdin;
 use crate::diagnostics::Section;
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Needs, Position, RawJson, ReleaseReceipt, SavePosition, Trim};
+use crate::item::{DoneRanges, Input, Needs, RawJson, ReleaseReceipt, SavePosition, Trim};
 use crate::registry::{Component, Kind, Named};
 use crate::units::Size;
 
@@ -145,12 +145,6 @@ pub trait SourceConfig: Component {
     /// the source is not durable.
     fn why_not_durable(&self, name: &str) -> String {
         format!("does not remember the lines of `{name}`, which cannot be read again")
-    }
-
-    /// By path, where the first lines of its files begin: what a checkpoint stores of files that are new, so that they are
-    /// found under other names, too.
-    fn first_positions(&self) -> Vec<(String, Position)> {
-        Vec::new()
     }
 
     /// Opens it; a durable one with the state of its earlier runs, where there is a data directory.
