@@ -32,7 +32,7 @@ pub(super) struct LineReader {
     sum: u32,
     /// What was read and is not summed up.
     unsummed: Bytes,
-    /// The last bytes before the offset, once they were looked at.
+    /// The last bytes before the offset, once they were loaded or read.
     last: Vec<u8>,
 }
 
@@ -54,15 +54,20 @@ impl LineReader {
         &self.file
     }
 
-    /// Whether a file still has, or has as well, what was read of this one last.
+    /// Loads what is before the offset: should the file be truncated, it is known what it had.
     ///
     /// # Errors
     /// What the system says.
-    pub fn is_intact_in(&mut self, file: &dyn DiskFile) -> io::Result<bool> {
-        if self.last.is_empty() {
-            // Nothing was read since the start, which has compared the file.
-            self.last = before(self.file.as_ref(), self.read)?;
-        }
+    pub fn load_last(&mut self) -> io::Result<()> {
+        self.last = before(self.file.as_ref(), self.read)?;
+        Ok(())
+    }
+
+    /// Whether a file still has, or has as well, what was loaded and read of this one last.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_intact_in(&self, file: &dyn DiskFile) -> io::Result<bool> {
         Ok(file.length()? >= self.read && before(file, self.read)? == self.last)
     }
 

@@ -1,5 +1,6 @@
 //! The source `file`: one or more files, read to their ends in the given order, or followed as they grow.
 
+mod current;
 mod fingerprint;
 mod generation;
 mod generation_store;
@@ -10,6 +11,7 @@ mod partial_line;
 mod queue;
 mod reader_thread;
 mod resume;
+mod rotated_name;
 mod rotation;
 mod tailer;
 
@@ -27,6 +29,9 @@ use crate::diagnostics::Section;
 use crate::error::{AtPath, BoxError};
 use crate::units::{Size, Span};
 use opener::Opener;
+
+/// Lines that are read of a path before the next one's turn, at most.
+const BATCH: usize = 1024;
 
 /// Files that wait and are held open, over all paths.
 const HELD: usize = 32;
@@ -186,6 +191,8 @@ pub(super) struct ReadOptions {
     pub max_line: usize,
     /// How many files that wait are held open.
     pub held: usize,
+    /// Lines per step, at most.
+    pub batch: usize,
 }
 
 /// How far a path is read.

@@ -335,8 +335,16 @@ impl World {
 
     fn start(&mut self) {
         let (path, until) = (self.path("urls.txt"), Until::Stopped { rotate_wait: ROTATE_WAIT });
-        let options =
-            ReadOptions { path, state_id: Some("j".into()), source: None, file: None, until, max_line: 100, held: 100 };
+        let options = ReadOptions {
+            path,
+            state_id: Some("j".into()),
+            source: None,
+            file: None,
+            until,
+            max_line: 100,
+            held: 100,
+            batch: 3,
+        };
         self.tailer = Some(Tailer::open(options, self.settled.clone(), &self.saved).unwrap());
         self.save();
         self.see();

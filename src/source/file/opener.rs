@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::generation_store::GenerationStore;
 use super::tailer::Tailer;
-use super::{File, ReadOptions, Until, glob};
+use super::{BATCH, File, ReadOptions, Until, glob};
 use crate::error::{AtPath, BoxError};
 use crate::item::DoneRanges;
 use crate::source::SavedState;
@@ -79,6 +79,7 @@ impl Opener {
             until: self.until,
             max_line: self.max_line,
             held: self.held,
+            batch: BATCH,
             path: path.clone(),
         };
         let done = self.done.get(label.as_ref()).cloned().unwrap_or_default();

@@ -225,7 +225,7 @@ mod tests {
     fn pending(path: &Path, settled: &DoneRanges) -> Vec<Line> {
         let (path, until) = (path.to_owned(), Until::End);
         let (state_id, max_line, held) = (Some("j".into()), 100, 2);
-        let options = ReadOptions { path, state_id, source: None, file: None, until, max_line, held };
+        let options = ReadOptions { path, state_id, source: None, file: None, until, max_line, held, batch: 3 };
         let mut tailer = Tailer::open(options, settled.clone(), &[]).unwrap();
         let mut inputs = Vec::new();
         while tailer.step(Instant::now(), &mut inputs).unwrap() != Step::End {}

@@ -1,7 +1,5 @@
 //! Log rotation: the file at a path now, and the files next to it that may have been there before.
 
-use std::cmp::Ordering;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
@@ -9,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::generation::Generation;
+use super::rotated_name::{Direction, Place, RotatedName};
 use crate::disk::{Disk, DiskFile, FileId, Mode, RealDisk};
 
 /// Opens the regular file at a path; `None` when nothing is there.
@@ -91,11 +90,6 @@ impl Sibling {
     pub fn open(&self) -> io::Result<Option<Arc<dyn DiskFile>>> {
         Ok(open(&self.path)?.filter(|file| file.id() == self.status.id))
     }
-
-    /// Whether its name is that of a file that was rotated away from the path.
-    pub fn is_rotated(&self) -> bool {
-        self.name.is_some()
-    }
 }
 
 /// The files next to a path that may be its earlier generations: those with the name of one, and those with certain inodes,
@@ -156,11 +150,14 @@ impl Siblings {
     pub fn rotated(&self, is_known: impl Fn(FileId) -> bool) -> Vec<&Sibling> {
         let infix = |sibling: &Sibling| sibling.name.as_ref().is_some_and(|name| name.place == Place::BeforeExtension);
         let are_infix = self.0.iter().any(|sibling| infix(sibling) && is_known(sibling.status.id));
-        let is_rotated = |sibling: &&Sibling| sibling.is_rotated() && (are_infix || !infix(sibling));
-        let mut rotated: Vec<_> = self.0.iter().filter(is_rotated).collect();
-        let direction = Direction::of(&rotated);
-        rotated.sort_by(|a, b| a.status.modified.cmp(&b.status.modified).then_with(|| direction.compare(a, b)));
-        rotated
+        let named = self.0.iter().filter_map(|sibling| Some((sibling, sibling.name.as_ref()?)));
+        let mut rotated: Vec<_> = named.filter(|(sibling, _)| are_infix || !infix(sibling)).collect();
+        let times: Vec<_> = rotated.iter().map(|(sibling, name)| (*name, sibling.status.modified)).collect();
+        let direction = Direction::of(&times);
+        rotated.sort_by(|(a, a_name), (b, b_name)| {
+            a.status.modified.cmp(&b.status.modified).then_with(|| direction.compare(a_name, b_name))
+        });
+        rotated.into_iter().map(|(sibling, _)| sibling).collect()
     }
 
     /// Those that were at the path after all that are known, from the oldest to the newest: their names are those of rotated
@@ -212,93 +209,6 @@ fn read_directory(path: &Path, inodes: &[u64], all: &mut Vec<Sibling>) -> io::Re
         }
     }
     Ok(())
-}
-
-/// The name of a file that was rotated away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct RotatedName {
-    place: Place,
-    /// The numbers in it: one that counts, or those of a date.
-    numbers: Vec<u64>,
-}
-
-/// Where the number or date stands in the name of a rotated file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// `urls.txt.1`, `urls.txt-20261126`
-    AtEnd,
-    /// `urls-0001.txt`, `urls_2026-11-26.txt`
-    BeforeExtension,
-}
-
-impl RotatedName {
-    fn of(name: &OsStr, other: &OsStr) -> Option<Self> {
-        let (name, other) = (name.to_str()?, other.to_str()?);
-        if let Some(rest) = other.strip_prefix(name) {
-            let numbers = numbers(rest.strip_prefix(['.', '-'])?)?;
-            return Some(Self { place: Place::AtEnd, numbers });
-        }
-        let (stem, _) = name.rsplit_once('.')?;
-        let rest = other.strip_prefix(stem)?.strip_suffix(&name[stem.len()..])?;
-        let numbers = numbers(rest.strip_prefix(['.', '-', '_'])?)?;
-        Some(Self { place: Place::BeforeExtension, numbers })
-    }
-
-    /// The number, if it counts files rather than days.
-    fn counter(&self) -> Option<u64> {
-        const HIGHEST: u64 = 9999;
-        if let [number] = self.numbers.as_slice() { Some(*number).filter(|number| *number <= HIGHEST) } else { None }
-    }
-}
-
-/// The numbers of a counter or a date, such as `1` and `2026-11-26T13:00`.
-fn numbers(text: &str) -> Option<Vec<u64>> {
-    let is_date = |c: char| c.is_ascii_digit() || "-_.:T".contains(c);
-    if !text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(is_date) {
-        return None;
-    }
-    let parts = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
-    parts.map(|part| part.parse().ok()).collect()
-}
-
-/// Whether the names of rotated files count up or down with time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    /// The newest has the highest number: files keep their names.
-    Rising,
-    /// The newest has the lowest: files are renamed each time.
-    Falling,
-}
-
-impl Direction {
-    /// What the files say that were written to at different times; if they say nothing, as `logrotate` does it.
-    fn of(rotated: &[&Sibling]) -> Self {
-        let counter = |sibling: &&Sibling| Some((sibling.name.as_ref()?.counter()?, sibling.status.modified));
-        let mut counted: Vec<_> = rotated.iter().filter_map(counter).collect();
-        counted.sort_unstable();
-        let count = |wanted| counted.windows(2).filter(|pair| pair[0].1.cmp(&pair[1].1) == wanted).count();
-        let are_before_extension =
-            || rotated.iter().all(|s| s.name.as_ref().is_some_and(|n| n.place == Place::BeforeExtension));
-        match count(Ordering::Less).cmp(&count(Ordering::Greater)) {
-            Ordering::Less => Self::Falling,
-            Ordering::Greater => Self::Rising,
-            Ordering::Equal if are_before_extension() => Self::Rising,
-            Ordering::Equal => Self::Falling,
-        }
-    }
-
-    fn compare(self, a: &Sibling, b: &Sibling) -> Ordering {
-        let (Some(a), Some(b)) = (&a.name, &b.name) else { return Ordering::Equal };
-        match (self, a.counter().zip(b.counter())) {
-            (Self::Falling, Some((a, b))) => b.cmp(&a),
-            _ => a.numbers.cmp(&b.numbers),
-        }
-    }
-}
-
-/// Whether this is the name of a file that was rotated away from the one with the other name.
-pub(super) fn is_rotated(name: &OsStr, other: &OsStr) -> bool {
-    RotatedName::of(name, other).is_some_and(|name| name.place == Place::AtEnd)
 }
 
 #[cfg(test)]

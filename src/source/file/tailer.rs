@@ -8,19 +8,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::fingerprint::Prefix;
-use super::generation::{Generation, PendingFile, Progress, ResumePoint};
+use super::current::Current;
+use super::generation::{Generation, PendingFile};
 use super::partial_line;
-use super::queue::{Queue, say_that_it_is_truncated};
+use super::queue::Queue;
 use super::resume::ResumePlan;
 use super::{ReadOptions, Until};
-use crate::disk::FileId;
-use crate::item::{DoneRanges, FileGeneration, Fingerprint, Identity, Input, Line, Position};
-use crate::source::line_reader::{LineReader, ReadLine};
+use crate::item::{DoneRanges, Fingerprint, Identity, Input, Line, Position};
+use crate::source::line_reader::ReadLine;
 use crate::source::splitter::Split;
-
-/// Lines per step, at most.
-const MOST: usize = if cfg!(test) { 3 } else { 1024 };
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,45 +42,6 @@ pub(super) struct Tailer {
     queue: Queue,
     /// Why the path could not be looked at the last time.
     complaint: Option<String>,
-}
-
-/// The file being read.
-#[derive(Debug)]
-struct Current {
-    line_reader: LineReader,
-    /// As the checkpoint remembers it.
-    saved: Generation,
-    /// As positions have it.
-    generation: Arc<FileGeneration>,
-    /// Where its next line begins.
-    at: u64,
-    /// The number of its last line, when the next file's first line has a number already.
-    last: Option<u64>,
-    /// Its content is another one now: what was read of it is all there is.
-    is_truncated: bool,
-}
-
-impl Current {
-    /// Whether the file has other content where it was read.
-    fn is_rewritten(&mut self) -> io::Result<bool> {
-        let file = Arc::clone(self.line_reader.file());
-        Ok(!self.line_reader.is_intact_in(file.as_ref())? || !self.saved.head.is_of(file.as_ref())?)
-    }
-
-    /// Registers the number of its first line before that goes on, and more of its beginning once it is there. Says whether
-    /// that is to be saved.
-    fn begin(&mut self) -> io::Result<bool> {
-        let Generation { head, progress, .. } = &mut self.saved;
-        if !head.may_grow() {
-            return Ok(false);
-        }
-        let before = std::mem::replace(head, Prefix::head(self.line_reader.file().as_ref())?);
-        let is_new = *progress == Progress::Seen && head.length > 0;
-        if is_new {
-            *progress = Progress::Begun(self.generation.first);
-        }
-        Ok(is_new || before.length == 0 && head.length > 0)
-    }
 }
 
 impl Tailer {
@@ -184,7 +141,7 @@ impl Tailer {
         // What was read before it was truncated is still whole.
         let reader = &current.line_reader;
         let limit = if current.is_truncated { reader.offset() } else { reader.file().length()? };
-        for n in 0..MOST {
+        for n in 0..self.options.batch {
             let Some(current) = &mut self.current else { return Ok(n > 0) };
             let Some(cut) = current.line_reader.next(limit)? else { return Ok(n > 0) };
             self.take(cut, lines)?;
@@ -230,45 +187,10 @@ impl Tailer {
 
     /// Registers more of the beginning of the current file, or that it was truncated in place.
     fn check_content(&mut self, now: Instant) -> io::Result<()> {
-        let Some(current) = &mut self.current else { return Ok(()) };
-        if current.is_truncated {
-            return Ok(());
+        match &mut self.current {
+            Some(current) => current.check_content(&mut self.queue, &self.options.path, now),
+            None => Ok(()),
         }
-        if !current.is_rewritten()? {
-            if current.begin()? {
-                self.queue.note_change();
-            }
-            return Ok(());
-        }
-        if self.go_on_in_copy(now)? {
-            return Ok(());
-        }
-        if let Some(current) = &mut self.current {
-            current.is_truncated = true;
-            let lost = current.saved.length.saturating_sub(current.line_reader.offset());
-            say_that_it_is_truncated(&self.options.path, lost);
-            self.queue.push_rewritten(Arc::clone(current.line_reader.file()), current.saved.modified, now)?;
-        }
-        Ok(())
-    }
-
-    /// The current file was copied, and then truncated: reads the rest of it from the copy, if that is there.
-    fn go_on_in_copy(&mut self, now: Instant) -> io::Result<bool> {
-        let Some(current) = &mut self.current else { return Ok(false) };
-        let file = Arc::clone(current.line_reader.file());
-        let mut same = None;
-        for copy in self.queue.copies(&current.saved, file.id())? {
-            if same.is_none() && current.line_reader.is_intact_in(copy.as_ref())? {
-                same = Some(copy);
-            }
-        }
-        let Some(copy) = same else { return Ok(false) };
-        let FileId { device, inode } = copy.id();
-        current.saved.file = copy.id();
-        current.generation = Arc::new(FileGeneration { device, inode, ..FileGeneration::clone(&current.generation) });
-        current.line_reader.continue_in(copy);
-        self.queue.push_rewritten(file, current.saved.modified, now)?;
-        Ok(true)
     }
 
     /// Whether the current file is to be left.
@@ -307,23 +229,13 @@ impl Tailer {
         Ok(())
     }
 
-    fn start(&mut self, PendingFile { generation: saved, file, begin, last, .. }: PendingFile) -> io::Result<()> {
-        let Some(file) = file else { return Ok(()) };
-        let FileId { device, inode } = file.id();
-        let (seq, Position { file: generation, end, fingerprint }) = match begin {
-            ResumePoint::After(seq, position) => (seq, position),
-            ResumePoint::Start(generation) => {
-                (generation.first - 1, Position { file: generation, end: 0, fingerprint: Fingerprint::default() })
-            }
-            ResumePoint::New(least) => {
-                // Lines that are done have their numbers, also where their file was rewritten since.
-                let seq = self.seq.max(least).max(self.done.last());
-                (seq, Position::start(FileGeneration { device, inode, first: seq + 1, torn: Vec::new() }))
-            }
+    fn start(&mut self, pending: PendingFile) -> io::Result<()> {
+        // Lines that are done have their numbers, also where their file was rewritten since.
+        let Some((seq, mut current)) = Current::start(pending, self.seq.max(self.done.last()), self.options.max_line)?
+        else {
+            return Ok(());
         };
         self.seq = seq;
-        let line_reader = LineReader::new(file, end, fingerprint.prefix_sum, self.options.max_line);
-        let mut current = Current { line_reader, saved, generation, at: end, last, is_truncated: false };
         if current.begin()? {
             self.queue.note_change();
         }
