@@ -50,6 +50,14 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// The CPU time of the process is used up; the run was stopped in good order.
+    #[error(
+        "stopped: the process has used the {seconds} s of CPU time that it may (`ulimit -t`, or LimitCPU= in systemd)"
+    )]
+    CpuTime {
+        /// The limit at which it stopped.
+        seconds: u64,
+    },
     /// The second signal: stopped at once.
     #[error("stopped by the second signal; {} without a record", counted(*unfinished, "accepted line"))]
     Interrupted {
@@ -63,7 +71,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open { .. } => 2,
-            Self::Stage { .. } | Self::Panic { .. } => 1,
+            Self::Stage { .. } | Self::Panic { .. } | Self::CpuTime { .. } => 1,
             Self::Interrupted { .. } => 130,
         }
     }
@@ -100,4 +108,10 @@ impl fmt::Display for Chain<'_> {
 pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+/// The innermost error of a type in the chain; those that an `io::Error` wraps are looked at, too.
+pub(crate) fn find<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+    let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| find::<E>(inner));
+    within.or_else(|| error.source().and_then(find::<E>)).or_else(|| error.downcast_ref::<E>())
 }

@@ -19,6 +19,7 @@ pub mod hosts;
 pub mod in_order;
 pub mod item;
 pub mod open_files;
+pub mod resource_limits;
 
 // From source to sink.
 pub mod fetch;

@@ -14,12 +14,18 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
+    daemon::unblock().context("cannot unblock signals")?;
+    block_on(run(cli))?
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    daemon::outlive_file_size_limit().context("cannot listen to signals")?;
     let code = match cli.command {
-        None => block_on(daemon::run(&cli.run))?,
-        Some(Command::Run(args)) => block_on(daemon::run(&args))?,
+        None => daemon::run(&cli.run).await,
+        Some(Command::Run(args)) => daemon::run(&args).await,
         Some(Command::Check { config, file }) => daemon::check(config.or(file).as_deref()),
         Some(Command::State { command }) => daemon::state(&command),
-        Some(Command::Demo) => block_on(demo::run())?,
+        Some(Command::Demo) => demo::run().await,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "fetchd", &mut script);

@@ -83,6 +83,30 @@ fn an_output_is_no_file_that_the_data_directory_has_for_itself() {
 }
 
 #[test]
+fn a_file_that_another_sink_will_write_once_it_rotates_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("link")).unwrap();
+    let dir = dir.path().display();
+    let text = |path: &str, keys: &str| {
+        format!(
+            "[source.in.stdin]\n[sink.a.jsonl]\npath = '{dir}/o.jsonl'\n{keys}\n[sink.b.jsonl]\npath = '{dir}/{path}'"
+        )
+    };
+    for keys in ["rotate_size = '1MiB'", "rotate_every = '1h'", "compress = 'gzip'"] {
+        for path in ["o-000001.jsonl", "o-000007.jsonl.gz", "link/o-1234567.jsonl", "o-000001.jsonl.zst.part"] {
+            let said = sentences(&text(path, keys));
+            assert!(said.len() == 1 && said[0].contains("the sink `a` can come to write"), "{path}, {keys}: {said:?}");
+        }
+        for path in ["o-1x.jsonl", "o-000001.json", "p-000001.jsonl", "o.jsonl.1"] {
+            assert!(check(&text(path, keys)).is_ok(), "{path}, {keys}");
+        }
+    }
+    assert!(check(&text("o-000001.jsonl", "")).is_ok());
+    // Both have numbers, and the same names.
+    assert_eq!(sentences(&text("o.jsonl.gz'\ncompress = 'gzip", "rotate_size = '1MiB'")).len(), 2);
+}
+
+#[test]
 fn two_spellings_of_a_file_are_one_output() {
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(dir.path(), dir.path().join("link")).unwrap();
@@ -297,7 +321,7 @@ fn a_key_in_the_wrong_table_is_told_the_right_one() {
         sentences("retries = 5\n[limits]\nmax_body = \"1MiB\"\n"),
         [
             "`retries` stands outside of its table; write it under [retry]",
-            "unknown key `max_body` in [limits]; write it under [fetch]",
+            "unknown key `max_body` in [limits]; write it under [fetch] or [hosts.\"*\"]",
         ]
     );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
-use fetchd::item::{Attempt, Body, Call, Identity, Input, Line, Record, Reservation, Response, Text};
+use fetchd::item::{Attempt, Body, Call, Head, Identity, Input, Line, Record, Reservation, Response, Text};
 use fetchd::pipeline::{End, FailFast, Order, Parts, Settings, Status, run as pipeline};
 use fetchd::schedule::{self, HostLimits};
 use fetchd::sink::{self, Encoder, Sink, Style, Wanted};
@@ -15,7 +15,7 @@ use fetchd::source::{Durability, Source};
 use fetchd::units::Concurrency;
 use futures::future::{BoxFuture, FutureExt, ready};
 use futures::stream::{self, StreamExt};
-use http::{StatusCode, Version};
+use http::StatusCode;
 
 /// The default of `queue.window`.
 pub const WINDOW: usize = 10_000;
@@ -73,7 +73,7 @@ fn settings(load: Load) -> Settings {
         workers: CONCURRENCY,
         concurrency: CONCURRENCY,
         body_memory: 256 << 20,
-        max_body: 1 << 20,
+        largest_body: 1 << 20,
         order: Order::Completion,
         fail_fast: FailFast::No,
         grace: Duration::from_secs(30),
@@ -89,25 +89,16 @@ struct Prompt(Bytes);
 
 impl Fetch for Prompt {
     fn attempt<'a>(&'a self, _call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt> {
-        let body = Body {
-            data: self.0.clone(),
-            bytes: self.0.len() as u64,
-            reservation: Some(reservation),
-            ..Body::default()
-        };
-        let response = Response {
-            status: StatusCode::OK,
-            version: Version::HTTP_11,
+        let body = Body { data: self.0.clone(), bytes: self.0.len() as u64, ..Body::default() };
+        let head = Head {
             ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             content_type: Some("application/json".into()),
             content_length: Some(self.0.len() as u64),
-            location: None,
-            retry_after: None,
-            headers: None,
-            body,
             ttfb: Duration::from_micros(100),
+            reservation: Some(reservation),
+            ..Head::new(StatusCode::OK)
         };
-        ready(Attempt::Response(Box::new(response))).boxed()
+        ready(Attempt::Response(Box::new(Response { head, body }))).boxed()
     }
 }
 

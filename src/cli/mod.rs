@@ -122,7 +122,7 @@ pub struct RunArgs {
     /// Requests started per period, per host [default: unlimited]. Example: --host-rate 5/s
     #[arg(long, value_name = "RATE", help_heading = "Limits")]
     pub host_rate: Option<Rate>,
-    /// Time for one attempt: DNS, connect, TLS, request, body [default: 30s]. Example: --timeout 5s
+    /// Time for one attempt until its response head: DNS, connect, TLS, request [default: 30s]. Example: --timeout 5s
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     pub timeout: Option<Span>,
     /// Of that, time for DNS, connect and TLS [default: 10s]. Example: --connect-timeout 3s

@@ -10,7 +10,8 @@ use crate::disk::resolved;
 use crate::hosts::HostPattern;
 use crate::item::{CHUNK, parse_header};
 use crate::pipeline::Order;
-use crate::sink::Target;
+use crate::registry::Named;
+use crate::sink::{SinkConfig, Target};
 use crate::source::CheckContext;
 use crate::units::{Concurrency, Secret, Size, Span};
 
@@ -63,7 +64,9 @@ fn bounds(config: &Config, report: &mut Report) {
     };
     sized("queue.window_bytes", config.queue.window_bytes, Size::mib(4095));
     sized("robots.cache", config.robots.cache, Size::mib(1 << 20));
-    sized("fetch.max_body", config.fetch.max_body, Size(1 << 40));
+    for (key, max_body) in config.max_bodies() {
+        sized(&key, max_body, Size(1 << 40));
+    }
 }
 
 fn times(config: &Config, report: &mut Report) {
@@ -73,9 +76,13 @@ fn times(config: &Config, report: &mut Report) {
         }
     };
     positive("fetch.timeout", config.fetch.timeout);
+    positive("fetch.speed_time", config.fetch.speed_time);
     positive("fetch.connect_timeout", config.fetch.connect_timeout);
     positive("fetch.deadline", config.fetch.deadline);
     positive("health.cool_down", config.health.cool_down);
+    for (key, timeout) in host_timeouts(config) {
+        positive(&key, timeout);
+    }
     let (dns, connect) = (config.dns.timeout.unwrap_or(Span::secs(0)), config.fetch.connect_timeout);
     if dns.0.is_zero() && !connect.0.is_zero() {
         positive("dns.timeout", dns);
@@ -86,8 +93,12 @@ fn times(config: &Config, report: &mut Report) {
         }
     };
     bounded("fetch.timeout", config.fetch.timeout);
+    bounded("fetch.speed_time", config.fetch.speed_time);
     bounded("fetch.connect_timeout", config.fetch.connect_timeout);
     bounded("fetch.deadline", config.fetch.deadline);
+    for (key, timeout) in host_timeouts(config) {
+        bounded(&key, timeout);
+    }
     bounded("retry.backoff", config.retry.backoff);
     bounded("retry.max_backoff", config.retry.max_backoff);
     bounded("retry.max_retry_after", config.retry.max_retry_after);
@@ -95,6 +106,11 @@ fn times(config: &Config, report: &mut Report) {
     bounded("health.give_up", config.health.give_up);
     bounded("robots.max_crawl_delay", config.robots.max_crawl_delay);
     bounded("shutdown.grace", config.shutdown.grace);
+}
+
+/// The time limits of hosts, by their keys.
+fn host_timeouts(config: &Config) -> impl Iterator<Item = (String, Span)> {
+    config.hosts.iter().filter_map(|(pattern, host)| Some((format!("hosts.{pattern}.timeout"), host.timeout?)))
 }
 
 /// Times of which one must not be longer than another.
@@ -116,21 +132,23 @@ fn time_pairs(config: &Config, report: &mut Report) {
 }
 
 fn memory(config: &Config, report: &mut Report) {
-    let memory = config.limits.body_memory.unwrap_or(Size::mib(256));
+    let memory = Size(config.body_memory());
     let concurrency = config.limits.permits();
     let for_starts = Size(u64::from(concurrency) * CHUNK);
-    let for_bodies = Size(config.fetch.max_body.0.saturating_mul(2));
     if memory < for_starts {
         let message = format!(
             "`limits.body_memory` is {memory}, but {concurrency} requests at once need {for_starts} (64KiB each); raise it, lower `limits.concurrency`, or leave it out"
         );
         report.add_at_keys(&["limits.body_memory", "limits.concurrency"], message);
     }
-    if memory < for_bodies {
-        let message = format!(
-            "`limits.body_memory` is {memory}, but it must be at least {for_bodies}, twice `fetch.max_body`; raise it, lower `fetch.max_body`, or leave it out"
-        );
-        report.add_at_keys(&["limits.body_memory", "fetch.max_body"], message);
+    for (key, max_body) in config.max_bodies() {
+        let for_bodies = Size(max_body.0.saturating_mul(2));
+        if memory < for_bodies {
+            let message = format!(
+                "`limits.body_memory` is {memory}, but it must be at least {for_bodies}, twice `{key}`; raise it, lower `{key}`, or leave it out"
+            );
+            report.add_at_keys(&["limits.body_memory", &key], message);
+        }
     }
 }
 
@@ -253,6 +271,30 @@ fn sinks(config: &Config, report: &mut Report) {
                 "the sinks `{first}` and `{name}` write to the same place, so records would mix; give each its own"
             );
             report.add_at_key(&key, message);
+        }
+    }
+    future_files(config, report);
+}
+
+/// The numbered files of a sink that rotates can have the path of another sink's file.
+fn future_files(config: &Config, report: &mut Report) {
+    for sink in &config.sinks {
+        let (Target::File(path), Some(first)) = (sink.component.target(), sink.component.paths().into_iter().next())
+        else {
+            continue;
+        };
+        let (path, first) = (path.to_owned(), resolved(&first));
+        let is_own = |other: &Named<dyn SinkConfig>| match other.component.target() {
+            Target::File(its_path) => resolved(its_path) == resolved(&path),
+            Target::Stdout | Target::Elsewhere => true,
+        };
+        if let Some(other) = config.sinks.iter().find(|other| !is_own(other) && other.component.will_write_to(&first)) {
+            let message = format!(
+                "`{}` is the name of a file that the sink `{}` can come to write, as its files have numbers (rotate_size, rotate_every, compress); give one of the two another name",
+                path.display(),
+                other.label()
+            );
+            report.add_at_key(&format!("sink.{}.{}.path", sink.label(), sink.kind), message);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How many files a configuration can need open at once: requests on the wire, idle connections, its own files, and some
-//! besides. A request has one socket: that of its look-up, then that of its connection.
+//! besides. A request has one socket: that of its look-up, then that of its connection. For a moment it can have a second
+//! one, for the other family of addresses; where there is no file for that, it goes on with the first.
 
 use super::Config;
 use super::bounds::bounds_of;

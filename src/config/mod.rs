@@ -186,13 +186,31 @@ impl Config {
         Content { body: self.output.body, headers: self.output.headers, digest: self.output.digest }
     }
 
+    /// Bytes of bodies held at once.
+    pub fn body_memory(&self) -> u64 {
+        self.limits.body_memory.unwrap_or(Size::mib(256)).0
+    }
+
+    /// The longest body that a line can ask for: two of them fit into memory.
+    pub fn largest_body(&self) -> u64 {
+        self.body_memory() / 2
+    }
+
+    /// The keys that bound bodies, with their values.
+    fn max_bodies(&self) -> impl Iterator<Item = (String, Size)> {
+        let of_host =
+            |(pattern, host): (&String, &HostConfig)| Some((format!("hosts.{pattern}.max_body"), host.max_body?));
+        std::iter::once(("fetch.max_body".to_owned(), self.fetch.max_body)).chain(self.hosts.iter().filter_map(of_host))
+    }
+
     /// Gives every key that follows from others the value that it then has.
     fn fill(&mut self, most_files: u64) {
         let concurrency = self.limits.permits();
         let idle_connections = files::idle_connections(self, most_files);
         self.fetch.workers.get_or_insert(concurrency);
         self.fetch.idle_connections.get_or_insert(idle_connections);
-        let needed = (u64::from(concurrency) * CHUNK).max(self.fetch.max_body.0.saturating_mul(2));
+        let longest = self.max_bodies().map(|(_, max_body)| max_body.0).max().unwrap_or_default();
+        let needed = (u64::from(concurrency) * CHUNK).max(longest.saturating_mul(2));
         self.limits.body_memory.get_or_insert(Size(needed.max(Size::mib(256).0)));
         let shorter = Span(self.fetch.connect_timeout.0 / 2).min(Span::secs(5));
         self.dns.timeout.get_or_insert(shorter);

@@ -4,32 +4,33 @@
 mod open;
 mod preflight;
 mod recovery;
+mod signals;
 mod state;
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::Stream;
 use tokio::runtime::{self, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::SignalStream;
 use url::Url;
 
 pub use recovery::recover;
+pub use signals::{outlive_file_size_limit, unblock};
 pub use state::state;
 
+use self::signals::{CpuLimit, Signals};
 use crate::cli::RunArgs;
 use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config, Registry};
 use crate::error::{BoxError, Error};
 use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Resolver, Verify};
 use crate::hosts::HostPattern;
-use crate::item::{BodyNeed, CHUNK};
+use crate::item::{BodyNeed, CHUNK, ResponseRules};
 use crate::open_files;
-use crate::pipeline::{self, Control, End, FailFast, Parts, Settings, Status};
+use crate::pipeline::{self, End, FailFast, Parts, Settings, Status};
+use crate::resource_limits;
 use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
 use crate::source::Source;
 use crate::telemetry::{self, Logs, Progress, ProgressMode, Stats, Summary};
@@ -43,16 +44,19 @@ pub async fn run(args: &RunArgs) -> u8 {
 /// The same with these kinds of sources and sinks.
 pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     // From the first moment on: a SIGUSR1 without a listener would end the process.
-    let rotations = signal(SignalKind::user_defined1());
+    let signals = Signals::listen();
     let raised = open_files::raise_limit();
     let config = match args.config_with(registry) {
         Ok(config) => config,
         Err(report) => {
-            // Nothing is set up yet, not even a log.
-            let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{report}\n"));
+            say(&report);
             return 2;
         }
     };
+    if let Err(error) = resource_limits::try_threads(most_threads(&config)) {
+        say(&format_args!("error: {error}"));
+        return 2;
+    }
     let mode = if args.quiet { ProgressMode::Never } else { args.progress.unwrap_or_default() };
     let line = mode.line();
     let logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::ProgressLine::bar));
@@ -67,7 +71,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     };
     let total = total_bytes(&parts.sources);
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone(), total));
-    let ended = drive(parts, &config, &status, rotations).await;
+    let ended = drive(parts, &config, &status, signals).await;
     drop(progress);
     let end = match ended {
         Ok(end) => end,
@@ -78,6 +82,18 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(&config, dir));
     exit_code(end, &config, &status)
+}
+
+/// Says something while nothing is set up yet, not even a log.
+fn say(what: &dyn fmt::Display) {
+    let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{what}\n"));
+}
+
+/// How many threads a run has, at most, besides the first: those of its sources and sinks, of logs and progress, of the
+/// checkpoint, and of attempts.
+fn most_threads(config: &Config) -> usize {
+    // A durable source has two.
+    2 * config.sources.len() + config.sinks.len() + 3 + config.fetch.threads as usize
 }
 
 /// Reports why a run failed; the number is the exit code.
@@ -113,7 +129,13 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
     }
     // Half of the back-off is the shortest wait that its jitter leaves.
     let first_retry = config.retry.backoff.0 / 2;
-    let resolver = Resolver::new(&config.dns, Arc::clone(&guard), proxy_host.as_deref(), first_retry);
+    let resolver = Resolver::new(
+        &config.dns,
+        Arc::clone(&guard),
+        proxy_host.as_deref(),
+        first_retry,
+        config.fetch.connect_timeout.0,
+    );
     let hosts =
         config.hosts.iter().filter_map(|(text, host)| Some((text.parse::<HostPattern>().ok()?, host.headers.clone())));
     let settings = HttpSettings {
@@ -121,6 +143,7 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
         tls: config.tls.clone(),
         hosts: host_tls(config),
         needs: config.needs(),
+        concurrency: config.limits.permits() as usize,
         idle_per_host: widest_host(config) as usize,
     };
     Http::new(&config.fetch, settings, guard, &resolver)
@@ -158,8 +181,8 @@ pub(crate) fn settings(config: &Config) -> Settings {
         window_bytes: usize::try_from(config.queue.window_bytes.0).unwrap_or(usize::MAX),
         workers: config.fetch.workers.map_or(concurrency, |workers| workers as usize),
         concurrency,
-        body_memory: config.limits.body_memory.map_or(256 << 20, |size| size.0),
-        max_body: config.fetch.max_body.0,
+        body_memory: config.body_memory(),
+        largest_body: config.largest_body(),
         order: config.output.order,
         fail_fast: if config.output.fail_fast { FailFast::Yes } else { FailFast::No },
         grace: config.shutdown.grace.0,
@@ -181,11 +204,13 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
         health: HealthPolicy::from(&config.health),
         robots: config.robots.policy(&config.fetch.user_agent),
         timeout: config.fetch.timeout.0,
+        min_speed: config.fetch.min_speed.0,
+        max_body: config.fetch.max_body.0,
         connect_timeout: config.fetch.connect_timeout.0,
         deadline: config.fetch.deadline.0,
         max_redirects: config.fetch.max_redirects,
         idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,
-        largest_body: if config.needs().body == BodyNeed::Decoded { config.fetch.max_body.0 } else { CHUNK },
+        largest_body: if config.needs().body == BodyNeed::Decoded { config.largest_body() } else { CHUNK },
         seed: fastrand::u64(..),
     }
 }
@@ -196,6 +221,11 @@ fn rule(host: &HostConfig) -> HostRule {
         concurrency: host.concurrency,
         max_concurrency: host.max_concurrency,
         every: host.rate.map(crate::units::Rate::every),
+        response: ResponseRules {
+            timeout: host.timeout.map(|timeout| timeout.0),
+            min_speed: host.min_speed.map(|speed| speed.0),
+            max_body: host.max_body.map(|size| size.0),
+        },
     }
 }
 
@@ -209,19 +239,24 @@ fn any_host(config: &Config) -> HostLimits {
     }
 }
 
-async fn drive(parts: Parts, config: &Config, status: &Status, rotations: io::Result<Signal>) -> Result<End, Error> {
+async fn drive(parts: Parts, config: &Config, status: &Status, signals: io::Result<Signals>) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");
         move |error: io::Error| Error::Open { what, source: error.into() }
     };
-    let controls = rotations.and_then(controls).map_err(cannot("listen to signals"))?;
+    let signals = signals.map_err(cannot("listen to signals"))?;
+    let (cpu_seconds, cpu_limit) = (signals.cpu_seconds(), CpuLimit::default());
+    let controls = signals.controls(cpu_limit.clone()).map_err(cannot("listen to signals"))?;
     let threads = threads(config.fetch.threads).map_err(cannot("start the threads of `fetch.threads`"))?;
     let parts = Parts { threads: threads.as_ref().map(|threads| threads.handle().clone()), ..parts };
     let end = pipeline::run(parts, &settings(config), status, controls).await;
     if let Some(threads) = threads {
         threads.shutdown_background();
     }
-    end
+    match (end, cpu_seconds) {
+        (Ok(_), Some(seconds)) if cpu_limit.is_reached() => Err(Error::CpuTime { seconds }),
+        (end, _) => end,
+    }
 }
 
 /// Threads for attempts, when they are to have more than the one of all the rest.
@@ -230,18 +265,6 @@ fn threads(number: u32) -> io::Result<Option<Runtime>> {
         return Ok(None);
     }
     runtime::Builder::new_multi_thread().worker_threads(number as usize).enable_all().build().map(Some)
-}
-
-/// The requests that signals make: the first SIGTERM, SIGINT or SIGHUP stops it, and the next one aborts it (a terminal that is
-/// closed is no reason to lose lines); SIGUSR1 rotates the outputs. Until here, the first three end the process.
-fn controls(rotations: Signal) -> io::Result<impl Stream<Item = Control>> {
-    let stream = |kind| signal(kind).map(SignalStream::new);
-    let ends = stream(SignalKind::terminate())?.merge(stream(SignalKind::interrupt())?);
-    let ends = ends.merge(stream(SignalKind::hangup())?);
-    let mut is_stopping = false;
-    let ends =
-        ends.map(move |()| if std::mem::replace(&mut is_stopping, true) { Control::Abort } else { Control::Stop });
-    Ok(ends.merge(SignalStream::new(rotations).map(|()| Control::Rotate)))
 }
 
 fn total_bytes(sources: &[Source]) -> Option<u64> {

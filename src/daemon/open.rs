@@ -42,7 +42,9 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
         recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
     }
     let (sources, checkpointer) = open_sources(config, state)?;
-    let hosts = checkpointer.as_ref().map(|checkpointer| Box::new(checkpointer.hosts()) as Box<dyn HostStateStore>);
+    let robots_log = config.robots.enabled.then_some(config.robots.cache.0);
+    let hosts = checkpointer.as_ref().map(|checkpointer| checkpointer.hosts(robots_log));
+    let hosts = hosts.map(|hosts| Box::new(hosts) as Box<dyn HostStateStore>);
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
     let started: io::Result<Vec<_>> = opened.into_iter().map(OpenedSink::start).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::resource_limits::explain;
+
 pub use real::RealDisk;
 pub use resolved::resolved;
 
@@ -45,6 +47,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the system says.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Which file has this path, without opening it.
+    ///
+    /// # Errors
+    /// What the system says; `NotFound` when none has.
+    fn id_at(&self, path: &Path) -> io::Result<FileId>;
 
     /// Creates a directory and those above it, if it is not there.
     ///
@@ -105,6 +113,12 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
 
     /// Which file this is, whatever its name.
     fn id(&self) -> FileId;
+
+    /// Whether it has a name, or several: one that was deleted has none.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn has_name(&self) -> io::Result<bool>;
 }
 
 /// How a file is opened.
@@ -201,7 +215,7 @@ pub fn append_all(file: &dyn DiskFile, bytes: &[u8], length: u64) -> io::Result<
             Err(error) => {
                 // What cannot be cut now is found torn at the next start.
                 let _ = file.set_len(length);
-                return Err(error);
+                return Err(explain(error));
             }
         }
     }
@@ -235,20 +249,44 @@ fn is_full(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// Any other error, at once.
-pub fn retry_while_full<T>(place: &Path, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub fn retry_while_full<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    retry_while(is_full, attempt, |change| match change {
+        Ok(()) => tracing::info!("there is room for {} again", place.display()),
+        Err(error) => tracing::warn!(%error, "no room for {}; waiting until there is", place.display()),
+    })
+}
+
+/// Tries until the directory of a file is there: somebody who removed or unmounted it can bring it back.
+///
+/// # Errors
+/// Any other error, at once.
+pub fn retry_while_absent<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    retry_while(is_absent, attempt, |change| match change {
+        Ok(()) => tracing::info!("the directory of {} is there again", place.display()),
+        Err(error) => tracing::warn!(%error, "the directory of {} is gone; waiting until it is there", place.display()),
+    })
+}
+
+/// Tries until an attempt ends without such an error; says when the waiting begins, and when it is over.
+fn retry_while<T>(
+    is_passing: impl Fn(&io::Error) -> bool,
+    mut attempt: impl FnMut() -> io::Result<T>,
+    say: impl Fn(Result<(), &io::Error>),
+) -> io::Result<T> {
     const EVERY: Duration = Duration::from_secs(1);
     let mut is_waiting = false;
     loop {
         match attempt() {
-            Err(error) if is_full(&error) => {
+            Err(error) if is_passing(&error) => {
                 if !std::mem::replace(&mut is_waiting, true) {
-                    tracing::warn!(%error, "no room for {}; waiting until there is", place.display());
+                    say(Err(&error));
                 }
                 std::thread::sleep(EVERY);
             }
             result => {
                 if is_waiting {
-                    tracing::info!("there is room for {} again", place.display());
+                    say(Ok(()));
                 }
                 return result;
             }

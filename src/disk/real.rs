@@ -41,6 +41,11 @@ impl Disk for RealDisk {
         Ok(paths)
     }
 
+    fn id_at(&self, path: &Path) -> io::Result<FileId> {
+        let metadata = fs::metadata(path)?;
+        Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         fs::create_dir_all(dir)
     }
@@ -109,5 +114,9 @@ impl DiskFile for Open {
 
     fn id(&self) -> FileId {
         self.id
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.nlink() > 0)
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Announced {
     pub until_close: bool,
 }
 
-/// Receives the body to its end.
+/// Receives the body to its end; what is kept of it is within the reservation, which grows with it.
 ///
 /// # Errors
 /// The attempt's result, when it is not a whole answer.
@@ -42,7 +42,7 @@ pub(super) async fn receive(
     mut chunks: Chunks,
     announced: &Announced,
     rules: BodyRules,
-    reservation: Reservation,
+    reservation: &mut Reservation,
 ) -> Result<Body, Attempt> {
     let plain_length = announced.length.filter(|_| announced.codings.is_empty());
     if rules.oversize == Oversize::Fail && plain_length.is_some_and(|length| length > rules.max_body) {
@@ -61,8 +61,9 @@ pub(super) async fn receive(
     Ok(receiver.finish())
 }
 
-async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver) -> Result<(), Attempt> {
-    let mut raw = Raw { chunks, chunk: Bytes::new(), ended: false, broken: None };
+async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver<'_>) -> Result<(), Attempt> {
+    let left = to.rules.max_body.saturating_add(CHUNK);
+    let mut raw = Raw { chunks, chunk: Bytes::new(), left, ended: false, broken: None };
     let decoded = decode_into(&mut raw, announced, to).await;
     match decoded {
         Ok(()) => Ok(()),
@@ -84,13 +85,14 @@ enum Decoding {
     Result(Attempt),
 }
 
-async fn decode_into(raw: &mut Raw, announced: &Announced, to: &mut Receiver) -> Result<(), Decoding> {
+async fn decode_into(raw: &mut Raw, announced: &Announced, to: &mut Receiver<'_>) -> Result<(), Decoding> {
     if raw.fill_buf().await.map_err(Decoding::Io)?.is_empty() {
         // Some servers announce a coding for nothing. Where only the close ends the body, nothing is a body that was cut.
         let cut = io::ErrorKind::UnexpectedEof.into();
         return if announced.until_close { Err(Decoding::Io(cut)) } else { Ok(()) };
     }
-    let mut reader = decoder(Box::new(raw), &announced.codings).await.map_err(Decoding::Io)?;
+    let most_trailing = to.rules.max_body;
+    let mut reader = decoder(Box::new(raw), &announced.codings, most_trailing).map_err(Decoding::Io)?;
     loop {
         let there = reader.fill_buf().await.map_err(Decoding::Io)?;
         let n = there.len();
@@ -109,9 +111,9 @@ enum Go {
 }
 
 /// Takes the decoded bytes as they come.
-struct Receiver {
+struct Receiver<'a> {
     rules: BodyRules,
-    reservation: Reservation,
+    reservation: &'a mut Reservation,
     /// The whole length, when it is known.
     length: Option<u64>,
     data: Vec<u8>,
@@ -120,8 +122,8 @@ struct Receiver {
     truncated: bool,
 }
 
-impl Receiver {
-    fn new(rules: BodyRules, reservation: Reservation, length: Option<u64>) -> Self {
+impl<'a> Receiver<'a> {
+    fn new(rules: BodyRules, reservation: &'a mut Reservation, length: Option<u64>) -> Self {
         let expected = length.unwrap_or(0).min(CHUNK).min(rules.max_body);
         let capacity = if rules.body == BodyNeed::Decoded { usize::try_from(expected).unwrap_or(0) } else { 0 };
         Self {
@@ -170,9 +172,7 @@ impl Receiver {
     fn finish(mut self) -> Body {
         let sha256 = self.digest.take().and_then(|digest| digest.finish().as_ref().try_into().ok());
         self.data.shrink_to_fit();
-        let data = Bytes::from(self.data);
-        let reservation = (self.rules.body == BodyNeed::Decoded).then_some(self.reservation);
-        Body { data, bytes: self.bytes, sha256, truncated: self.truncated, reservation }
+        Body { data: Bytes::from(self.data), bytes: self.bytes, sha256, truncated: self.truncated }
     }
 }
 
@@ -180,6 +180,8 @@ impl Receiver {
 struct Raw {
     chunks: Chunks,
     chunk: Bytes,
+    /// How many bytes may still come: no coding makes a body much longer, so more would never decode to what may be had.
+    left: u64,
     ended: bool,
     broken: Option<Failure>,
 }
@@ -189,7 +191,14 @@ impl AsyncBufRead for Raw {
         let this = self.get_mut();
         while this.chunk.is_empty() {
             match ready!(Pin::new(&mut this.chunks).poll_next(cx)) {
-                Some(Ok(chunk)) => this.chunk = chunk,
+                Some(Ok(chunk)) => match this.left.checked_sub(chunk.len() as u64) {
+                    Some(left) => (this.chunk, this.left) = (chunk, left),
+                    None => {
+                        let message = "the body is longer than fetch.max_body before decoding; raise it";
+                        this.broken = Some(Failure::new(ErrorKind::BodyTooLarge, message, Sent::Something));
+                        return Poll::Ready(Err(io::Error::other("the body is too long")));
+                    }
+                },
                 Some(Err(failure)) => {
                     this.broken = Some(failure);
                     return Poll::Ready(Err(io::Error::other("the connection broke")));
@@ -225,5 +234,5 @@ fn too_large(max_body: u64) -> Attempt {
 }
 
 fn failed(kind: ErrorKind, message: String) -> Attempt {
-    Attempt::Failed(Failure { kind, message, sent: Sent::Something })
+    Attempt::Failed(Failure::new(kind, message, Sent::Something))
 }

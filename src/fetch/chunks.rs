@@ -8,18 +8,20 @@ use futures::Stream;
 use http::Version;
 use hyper::body::Body as _;
 
+use super::body_clock::BodyClock;
 use super::failure::{cut_short, within_body};
-use crate::item::Failure;
+use crate::item::{Failure, Sent};
 
 /// The chunks of one body; after the last one, it is whole.
 pub(super) struct Chunks {
     body: reqwest::Body,
+    clock: BodyClock,
     version: Version,
 }
 
 impl Chunks {
-    pub fn of(response: reqwest::Response) -> Self {
-        Self { version: response.version(), body: response.into() }
+    pub fn of(response: reqwest::Response, clock: BodyClock) -> Self {
+        Self { version: response.version(), body: response.into(), clock }
     }
 
     /// The client takes a stream that is reset with NO_ERROR for one that has ended; without END_STREAM it has not
@@ -35,7 +37,11 @@ impl Stream for Chunks {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
-            let frame = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+                let (kind, message) = ready!(this.clock.poll(cx));
+                return Poll::Ready(Some(Err(Failure::new(kind, message, Sent::Something))));
+            };
+            let frame = match frame {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return Poll::Ready(Some(Err(within_body(error, this.version)))),
                 None if this.is_whole() => return Poll::Ready(None),
@@ -43,6 +49,7 @@ impl Stream for Chunks {
             };
             // Trailers say nothing that a record shows.
             if let Ok(chunk) = frame.into_data() {
+                this.clock.count(chunk.len());
                 return Poll::Ready(Some(Ok(chunk)));
             }
         }

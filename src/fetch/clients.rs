@@ -5,6 +5,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tower::util::MapResponseLayer;
+
+use super::connection_reuse::note_opened;
 use super::pem::{read_authorities, read_identity};
 use super::{FetchConfig, Resolver, TlsConfig};
 use crate::error::BoxError;
@@ -14,6 +17,9 @@ use crate::units::Secret;
 
 /// The bytes that an HTTP/2 server may send before they are read: of one body, and of all bodies of a connection.
 const HTTP2_WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
+
+/// Header lines of one head.
+const MOST_HEADERS: usize = 1000;
 
 /// What `[hosts."PATTERN"]` says of TLS. What it leaves out falls back to the next pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,9 +64,9 @@ pub(super) struct Clients {
 struct Pair {
     verify: Verify,
     identity: Option<IdentityFiles>,
-    /// For requests that may leave their connection open.
+    /// For requests that may leave their connection open, and may find one that was kept.
     keep: reqwest::Client,
-    /// For the others: HTTP/1.1 alone, for HTTP/2 cannot close a connection after an answer.
+    /// For the others: without a pool, so that each has a connection of its own.
     close: reqwest::Client,
 }
 
@@ -175,8 +181,8 @@ impl<'a> Recipe<'a> {
             }
             Ok::<_, BoxError>(builder)
         };
-        let close = builder()?.http1_only().build()?;
-        let keep = if self.fetch.http2 { builder()?.build()? } else { close.clone() };
+        let close = builder()?.pool_max_idle_per_host(0).build()?;
+        let keep = builder()?.pool_max_idle_per_host(self.idle_per_host).build()?;
         Ok(Pair { verify, identity: identity.map(|identity| identity.files.clone()), keep, close })
     }
 
@@ -191,10 +197,19 @@ impl<'a> Recipe<'a> {
             .retry(reqwest::retry::never().max_retries_per_request(0))
             .connect_timeout(self.fetch.connect_timeout.0)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(self.idle_per_host)
             .http2_initial_stream_window_size(of_a_body)
             .http2_initial_connection_window_size(of_a_connection)
+            .connector_layer(MapResponseLayer::new(note_opened))
+            // As the web sends them (RFC 9112, sections 5.1 and 5.2, and beyond). Where leniency finds a second framing,
+            // `check_framing` refuses the answer.
+            .http1_max_headers(MOST_HEADERS)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_ignore_invalid_headers_in_responses(true)
             .dns_resolver(Arc::new(self.resolver.clone()));
+        if !self.fetch.http2 {
+            builder = builder.http1_only();
+        }
         builder = match self.roots {
             Roots::System => builder.tls_certs_merge(self.authorities.clone()),
             Roots::None => builder.tls_certs_only(self.authorities.clone()),

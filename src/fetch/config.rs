@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Network, Secret, Size, Span};
+use crate::units::{Network, Secret, Size, Span, Speed};
 
 /// `[fetch]`: how one request is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +16,12 @@ pub struct FetchConfig {
     pub workers: Option<u32>,
     /// Threads that attempts are made in. With one, it is that of all the rest, which costs the least CPU per URL.
     pub threads: u32,
-    /// One attempt: DNS, connect, TLS, request, whole body.
+    /// One attempt until its response head: DNS, connect, TLS, request.
     pub timeout: Span,
+    /// A body that is slower than this over `speed_time` fails.
+    pub min_speed: Speed,
+    /// The time over which the speed of a body is measured.
+    pub speed_time: Span,
     /// DNS, TCP and TLS.
     pub connect_timeout: Span,
     /// One line, from its first request: attempts, waits between them, redirects.
@@ -47,6 +51,8 @@ impl Default for FetchConfig {
             workers: None,
             threads: 1,
             timeout: Span::secs(30),
+            min_speed: Speed(1 << 10),
+            speed_time: Span::secs(30),
             connect_timeout: Span::secs(10),
             deadline: Span::secs(600),
             max_body: Size::mib(16),

@@ -6,14 +6,16 @@ use std::io;
 use http::Version;
 use url::{Host, Url};
 
+use super::certificate;
+use super::connection_reuse::Carrier;
 use super::dns::LookupError;
 use super::reachability::{self, is_out_of_sockets};
-use crate::error::Chain;
+use crate::error::{Chain, find};
 use crate::hosts::host_name;
 use crate::item::{ErrorKind, Failure, Sent};
 
 /// What went wrong before the answer's head was there; `proxy` is where the request went instead of to its host.
-pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str>) -> Failure {
+pub(super) fn before_answer(error: reqwest::Error, carrier: Carrier, url: &Url, proxy: Option<&str>) -> Failure {
     let error = error.without_url();
     if let Some(unresolved) = find::<LookupError>(&error) {
         let LookupError { kind, message, sent } = unresolved.clone();
@@ -21,7 +23,7 @@ pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str
             Some(proxy) => format!("{}: {message}", no_way_through(proxy)),
             None => message,
         };
-        return Failure { kind, message, sent };
+        return Failure::new(kind, message, sent);
     }
     let (kind, sent) = if error.is_builder() {
         (ErrorKind::InvalidUrl, Sent::Refused)
@@ -30,18 +32,24 @@ pub(super) fn before_answer(error: reqwest::Error, url: &Url, proxy: Option<&str
     } else {
         while_asking(&error)
     };
+    let sent = if carrier == Carrier::Kept && closes_kept(&error, kind) { Sent::Stale } else { sent };
     let message = match (find::<rustls::Error>(&error), proxy) {
         (Some(tls), _) => of_tls(tls, host_name(url)),
         (None, Some(proxy)) if error.is_connect() => with_cause(&no_way_through(proxy), &error),
         _ => with_cause(in_words(kind), &error),
     };
-    Failure { kind, message, sent }
+    Failure::new(kind, message, sent)
+}
+
+/// A 408 that ends a kept connection: the server had waited for a request for long enough, and had not seen this one yet.
+pub(super) fn tired_of_waiting() -> Failure {
+    Failure::new(ErrorKind::Reset, "the server closed the kept connection with a 408", Sent::Stale)
 }
 
 /// The proxy wants to know first who asks (RFC 9110, section 15.5.8); the host was not asked.
 pub(super) fn refused_by_proxy(proxy: &str) -> Failure {
     let message = format!("{}: it asks for credentials; write http://USER:PASSWORD@{proxy}", no_way_through(proxy));
-    Failure { kind: ErrorKind::ConnectFailed, message, sent: Sent::Nothing }
+    Failure::new(ErrorKind::ConnectFailed, message, Sent::Nothing)
 }
 
 /// What went wrong in the middle of the body.
@@ -53,13 +61,13 @@ pub(super) fn within_body(error: reqwest::Error, version: Version) -> Failure {
             && version != Version::HTTP_2
     });
     let kind = if broken_framing { ErrorKind::Protocol } else { ErrorKind::BodyIncomplete };
-    Failure { kind, message: with_cause(in_words(kind), &error), sent: Sent::Something }
+    Failure::new(kind, with_cause(in_words(kind), &error), Sent::Something)
 }
 
 /// The server gave the body up, and said that nothing was wrong.
 pub(super) fn cut_short() -> Failure {
-    let message = "the server ended the stream before the end of the body".to_owned();
-    Failure { kind: ErrorKind::BodyIncomplete, message, sent: Sent::Something }
+    let message = "the server ended the stream before the end of the body";
+    Failure::new(ErrorKind::BodyIncomplete, message, Sent::Something)
 }
 
 fn while_connecting(error: &reqwest::Error) -> ErrorKind {
@@ -113,19 +121,24 @@ fn over_http2(error: &h2::Error) -> (ErrorKind, Sent) {
     }
 }
 
+/// Whether this is how a server ends a kept connection that it no longer wants; the request met the end on its way.
+fn closes_kept(error: &reqwest::Error, kind: ErrorKind) -> bool {
+    match find::<h2::Error>(error) {
+        Some(error) if error.is_go_away() => error.reason() == Some(h2::Reason::NO_ERROR),
+        Some(error) => error.is_io() || (error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)),
+        // TLS may end with an alert.
+        None => matches!(kind, ErrorKind::Reset | ErrorKind::TlsFailed),
+    }
+}
+
 fn no_way_through(proxy: &str) -> String {
     format!("no connection through the proxy {proxy} (fetch.proxy)")
 }
 
 fn of_tls(error: &rustls::Error, host: &str) -> String {
-    use rustls::{AlertDescription, CertificateError, Error};
+    use rustls::{AlertDescription, Error};
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the server's certificate is of an unknown authority; if you trust it, add it to tls.ca_file".to_owned()
-        }
-        Error::InvalidCertificate(why) => format!(
-            "the server's certificate is refused: {why}; as a last resort, hosts.\"{host}\".insecure = true skips the check for this host"
-        ),
+        Error::InvalidCertificate(why) => certificate::explain(why, host),
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
             format!("the server asks for a client certificate; give it one with hosts.\"{host}\".client_cert")
         }
@@ -150,12 +163,6 @@ fn with_cause(what: &str, error: &reqwest::Error) -> String {
     // The outermost errors only say "error sending request".
     let cause = error.source().and_then(Error::source).or(error.source());
     cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", Chain(cause)))
-}
-
-/// The innermost error of a type in the chain; those that an `io::Error` wraps are looked at, too.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| find::<E>(inner));
-    within.or_else(|| error.source().and_then(find::<E>)).or_else(|| error.downcast_ref::<E>())
 }
 
 #[cfg(test)]

@@ -35,7 +35,6 @@ impl HeaderTable {
         let mut everywhere = HeaderMap::new();
         let user_agent = fetch.user_agent.replace("{version}", env!("CARGO_PKG_VERSION"));
         everywhere.extend([parse_header("user-agent", &user_agent)?]);
-        everywhere.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(ACCEPT_ENCODING));
         overlay(&mut everywhere, &read(&fetch.headers)?);
         let hosts = hosts.filter(|(_, headers)| !headers.is_empty());
         let hosts = hosts.map(|(pattern, headers)| Ok((pattern, read(&headers)?))).collect::<Result<_, String>>()?;
@@ -55,6 +54,9 @@ impl HeaderTable {
         if let Some(extra) = &call.request.extra {
             overlay(&mut headers, &extra.headers);
         }
+        // A range is one of the body as it is: of an encoded one, a part could not be decoded.
+        let codings = if headers.contains_key(header::RANGE) { "identity" } else { ACCEPT_ENCODING };
+        headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static(codings));
         if call.connection == Connection::Close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -1,35 +1,36 @@
 //! One attempt with reqwest: guard, request, head, body.
 
 use std::sync::{Arc, Once};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
-use tokio::time::Instant;
+use http::{HeaderValue, Method, StatusCode, header};
+use tokio::time::{Instant, timeout};
 use url::{Position, Url};
 
-use super::body::{Announced, BodyRules, receive};
+use super::body::{BodyRules, receive};
+use super::body_clock::BodyPace;
 use super::chunks::Chunks;
 use super::clients::{Clients, Recipe};
-use super::decode::codings_of;
-use super::failure::{before_answer, refused_by_proxy};
+use super::connection_reuse::{Carrier, execute};
+use super::failure::{before_answer, refused_by_proxy, tired_of_waiting};
+use super::head::{announced, check_framing, held, is_idle_timeout, read_head};
 use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{
-    Attempt, BodyNeed, Call, ErrorKind, Failure, Needs, Purpose, Reservation, Response, RetryAfter, Sent,
+    Attempt, Body, BodyNeed, CHUNK, Call, ErrorKind, Failure, Head, Needs, Purpose, Redirect, Reservation, Response,
+    Sent,
 };
 use crate::open_files;
 
-/// Media types are short; a longer one is kept out of memory that nobody has counted.
-const LONGEST_CONTENT_TYPE: usize = 1024;
-
-/// A longer Location is none that can be followed: lines keep the URLs of their redirects.
-const LONGEST_LOCATION: usize = 8192;
-
 /// 500 KiB, and one byte that shows that there is more (RFC 9309, section 2.5).
 const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
+
+/// Of the body of a redirect that is followed, no more is read than this, and for no longer: enough to use the connection
+/// again.
+const MOST_OF_REDIRECT: (u64, Duration) = (CHUNK, Duration::from_millis(200));
 
 /// The settings of the fetcher besides `[fetch]`.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct HttpSettings {
     pub hosts: Vec<(HostPattern, HostTls)>,
     /// What of responses is kept.
     pub needs: Needs,
+    /// The most requests at once.
+    pub concurrency: usize,
     /// The most idle connections that one host can have.
     pub idle_per_host: usize,
 }
@@ -54,6 +57,8 @@ pub struct Http {
     guard: Arc<Guard>,
     headers: HeaderTable,
     rules: BodyRules,
+    pace: BodyPace,
+    max_redirects: u32,
     needs: Needs,
     told_of_shortage: Once,
 }
@@ -69,17 +74,28 @@ impl Http {
         guard: Arc<Guard>,
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
-        let HttpSettings { headers, tls, hosts, needs, idle_per_host } = settings;
+        let HttpSettings { headers, tls, hosts, needs, concurrency, idle_per_host } = settings;
         let clients = Clients::new(&Recipe::new(config, &tls, idle_per_host, resolver)?, hosts)?;
         let proxy = config.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose()?;
         let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
+        let pace = BodyPace::new(config.speed_time.0, concurrency);
         let rules = BodyRules {
             max_body: config.max_body.0,
             oversize: config.oversize,
             body: needs.body,
             digest: needs.digest,
         };
-        Ok(Self { clients, proxy, guard, headers, rules, needs, told_of_shortage: Once::new() })
+        Ok(Self {
+            clients,
+            proxy,
+            guard,
+            headers,
+            rules,
+            pace,
+            max_redirects: config.max_redirects,
+            needs,
+            told_of_shortage: Once::new(),
+        })
     }
 
     async fn attempt(&self, call: &Call, reservation: Reservation) -> Attempt {
@@ -87,10 +103,15 @@ impl Http {
             return Attempt::Failed(forbidden);
         }
         let start = Instant::now();
-        let response = match self.clients.of(call).execute(self.request(call)).await {
+        let executed = timeout(call.limits.timeout, execute(self.clients.of(call), self.request(call))).await;
+        let Ok((result, carrier)) = executed else { return no_head(call.limits.timeout) };
+        let response = match result {
+            Ok(response) if carrier == Carrier::Kept && is_idle_timeout(&response) => {
+                return Attempt::Failed(tired_of_waiting());
+            }
             Ok(response) => response,
             Err(error) => {
-                let failure = before_answer(error, &call.request.url, self.proxy.as_deref());
+                let failure = before_answer(error, carrier, &call.request.url, self.proxy.as_deref());
                 self.tell_of_shortage(&failure);
                 return Attempt::Failed(failure);
             }
@@ -98,11 +119,8 @@ impl Http {
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
-        let ttfb = start.elapsed();
-        match self.receive(call, response, reservation, ttfb).await {
-            Ok(answer) => Attempt::Response(Box::new(answer)),
-            Err(attempt) => attempt,
-        }
+        let head = read_head(&call.request.method, &response, self.needs, carrier, start.elapsed());
+        self.receive(call, response, head, reservation).await
     }
 
     /// Says once a run that this machine, not a server, is what some lines wait for.
@@ -119,17 +137,15 @@ impl Http {
 
     /// Names are checked where they are resolved; an address that stands in the URL never gets there.
     fn check_literal(&self, url: &Url) -> Result<(), Failure> {
-        self.guard.check_literal(url).map_err(|forbidden| Failure {
-            kind: ErrorKind::ForbiddenAddress,
-            message: forbidden.to_string(),
-            sent: Sent::Refused,
-        })
+        self.guard
+            .check_literal(url)
+            .map_err(|forbidden| Failure::new(ErrorKind::ForbiddenAddress, forbidden.to_string(), Sent::Refused))
     }
 
     /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
     fn rules_for(&self, call: &Call) -> BodyRules {
         match call.purpose {
-            Purpose::Line => self.rules,
+            Purpose::Line => BodyRules { max_body: call.limits.max_body, ..self.rules },
             Purpose::RobotsTxt => BodyRules {
                 max_body: MOST_OF_ROBOTS,
                 oversize: Oversize::Truncate,
@@ -151,43 +167,65 @@ impl Http {
         request
     }
 
+    /// Receives the body. Whatever becomes of it, what the head says is kept.
     async fn receive(
         &self,
         call: &Call,
         response: reqwest::Response,
-        reservation: Reservation,
-        ttfb: Duration,
-    ) -> Result<Response, Attempt> {
-        let method = &call.request.method;
-        check_framing(&response).map_err(|message| failed(ErrorKind::Protocol, message))?;
-        let status = response.status();
-        let (version, ip) = (response.version(), response.remote_addr().map(|address| address.ip()));
-        let headers = response.headers();
-        let text =
-            |name| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(Box::<str>::from);
-        let content_type = text(header::CONTENT_TYPE).filter(|text| text.len() <= LONGEST_CONTENT_TYPE);
-        let location = text(header::LOCATION).filter(|text| status.is_redirection() && text.len() <= LONGEST_LOCATION);
-        let content_length = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-        let retry_after = retry_after(status, headers);
-        let announced = Announced {
-            codings: match has_body(method, status) {
-                true => codings_of(headers).map_err(|message| failed(ErrorKind::Decode, message))?,
-                false => Vec::new(),
-            },
-            length: content_length.filter(|_| has_body(method, status)),
-            until_close: version != Version::HTTP_2
-                && content_length.is_none()
-                && !headers.contains_key(header::TRANSFER_ENCODING),
+        mut head: Head,
+        mut reservation: Reservation,
+    ) -> Attempt {
+        let framing = check_framing(&response);
+        let is_followed = framing.is_ok() && self.is_followed(call, &head);
+        let body = match framing {
+            Ok(()) if is_followed => self.body_of_redirect(call, response, &mut reservation, head.ttfb).await,
+            Ok(()) => self.body(call, response, &mut reservation, head.ttfb).await,
+            Err(failure) => Err(Attempt::Failed(failure)),
         };
-        let shown_headers = self.needs.response_headers.then(|| copy(headers));
-        let mut body = receive(Chunks::of(response), &announced, self.rules_for(call), reservation).await?;
-        if let Some(reservation) = &mut body.reservation {
-            let beside_the_body =
-                shown_headers.as_ref().map_or(0, size_of) + content_type.as_deref().map_or(0, str::len);
-            reservation.shrink_to(body.data.len() as u64 + beside_the_body as u64);
+        head.reservation = held(&head, body.as_ref().ok(), reservation);
+        match body {
+            Ok(body) => Attempt::Response(Box::new(Response { head, body })),
+            Err(_) if is_followed => Attempt::Redirect(Box::new(head)),
+            Err(Attempt::Failed(failure)) => Attempt::Failed(Failure { head: Some(Box::new(head)), ..failure }),
+            Err(attempt) => attempt,
         }
-        let headers = shown_headers;
-        Ok(Response { status, version, ip, content_type, content_length, location, retry_after, headers, body, ttfb })
+    }
+
+    /// Whether the schedule is going to follow this response, or to refuse to, whatever its body.
+    fn is_followed(&self, call: &Call, head: &Head) -> bool {
+        let follows = self.max_redirects > 0 || call.purpose == Purpose::RobotsTxt;
+        follows && matches!(Redirect::of(head, &call.request.url), Redirect::To(_))
+    }
+
+    /// The body, as long as it comes fast enough.
+    async fn body(
+        &self,
+        call: &Call,
+        response: reqwest::Response,
+        reservation: &mut Reservation,
+        ttfb: Duration,
+    ) -> Result<Body, Attempt> {
+        let announced = announced(&call.request.method, &response);
+        let clock = self.pace.start(&call.limits, ttfb);
+        receive(Chunks::of(response, clock), &announced, self.rules_for(call), reservation).await
+    }
+
+    /// The body of a redirect that is followed, if it is short and there.
+    async fn body_of_redirect(
+        &self,
+        call: &Call,
+        response: reqwest::Response,
+        reservation: &mut Reservation,
+        ttfb: Duration,
+    ) -> Result<Body, Attempt> {
+        let (most, time) = MOST_OF_REDIRECT;
+        let max_body = self.rules.max_body.min(most);
+        let rules = BodyRules { max_body, oversize: Oversize::Fail, ..self.rules };
+        let announced = announced(&call.request.method, &response);
+        let clock = self.pace.start(&call.limits, ttfb);
+        let body = receive(Chunks::of(response, clock), &announced, rules, reservation);
+        let no_body = || failed(ErrorKind::Timeout, format!("no whole body within {} ms", time.as_millis()));
+        timeout(time, body).await.unwrap_or_else(|_| Err(no_body()))
     }
 }
 
@@ -197,89 +235,10 @@ impl Fetch for Http {
     }
 }
 
-/// RFC 9112, section 6.3, more strictly than the client: what could be read in two ways is not read at all.
-fn check_framing(response: &reqwest::Response) -> Result<(), String> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err("the server switched protocols without being asked".to_owned());
-    }
-    if response.version() == Version::HTTP_2 {
-        return Ok(());
-    }
-    let headers = response.headers();
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(first) = codings.next() else { return Ok(()) };
-    if !first.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
-        return Err("the answer has a transfer coding other than `chunked`".to_owned());
-    }
-    if headers.contains_key(header::CONTENT_LENGTH) {
-        return Err("the answer has both a transfer coding and a content-length".to_owned());
-    }
-    Ok(())
-}
-
-fn has_body(method: &Method, status: StatusCode) -> bool {
-    *method != Method::HEAD && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-}
-
-/// Parses a Retry-After: seconds or a date (RFC 9110, section 10.2.3). Anything else is ignored. The host's pause
-/// (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
-fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<RetryAfter> {
-    /// Longer than any run; it keeps sums of times far from overflow.
-    const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
-    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        return None;
-    }
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        let seconds = value.parse().unwrap_or(u64::MAX);
-        return Some(RetryAfter(Duration::from_secs(seconds).min(LONGEST)));
-    }
-    let at = httpdate::parse_http_date(value).ok()?;
-    let wait = at.duration_since(SystemTime::now()).unwrap_or_default();
-    Some(RetryAfter(wait.min(LONGEST)))
-}
-
-/// A copy: a header's bytes are a piece of all that was read with it, and would keep it in memory.
-fn copy(headers: &HeaderMap) -> HeaderMap {
-    let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
-    headers.iter().filter_map(|(name, value)| Some((name.clone(), copied(value)?))).collect()
-}
-
-/// What a header map weighs, roughly.
-fn size_of(headers: &HeaderMap) -> usize {
-    const PER_ENTRY: usize = 64;
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PER_ENTRY).sum()
+fn no_head(timeout: Duration) -> Attempt {
+    failed(ErrorKind::Timeout, format!("no response head within {:.3} s (fetch.timeout)", timeout.as_secs_f64()))
 }
 
 fn failed(kind: ErrorKind, message: String) -> Attempt {
-    Attempt::Failed(Failure { kind, message, sent: Sent::Something })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(status: u16, value: &str) -> Option<u64> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RETRY_AFTER, value.parse().unwrap());
-        retry_after(StatusCode::from_u16(status).unwrap(), &headers).map(|RetryAfter(wait)| wait.as_secs())
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(parsed(429, "120"), Some(120));
-        assert_eq!(parsed(503, " 0 "), Some(0));
-        assert_eq!(parsed(429, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(0));
-        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
-        assert!(matches!(parsed(429, &soon), Some(98..=100)));
-    }
-
-    #[test]
-    fn garbage_is_no_retry_after_and_huge_is_bounded() {
-        for garbage in ["soon", "-5", "1.5", "", "12 apples"] {
-            assert_eq!(parsed(429, garbage), None, "{garbage}");
-        }
-        assert_eq!(parsed(429, "99999999999999999999999"), Some(10 * 366 * 24 * 3600));
-        assert_eq!(parsed(500, "120"), None);
-    }
+    Attempt::Failed(Failure::new(kind, message, Sent::Something))
 }

@@ -1,17 +1,22 @@
 //! Fetching: one attempt on the wire. In: a call. Out: an [`Attempt`], on which the schedule decides.
 
 mod body;
+mod body_clock;
+mod certificate;
 mod chunks;
 mod clients;
 mod config;
+mod connection_reuse;
 mod decode;
 mod dns;
 mod embedded;
 mod failure;
 mod guard;
+mod head;
 mod headers;
 mod http;
 mod iana_ranges;
+mod long_bodies;
 mod pem;
 mod reachability;
 
@@ -30,8 +35,9 @@ use crate::item::{Attempt, Call, Reservation};
 /// Makes one attempt at a call.
 ///
 /// An implementer reports what happened and decides nothing: no retry, no redirect, no waiting for anything but the
-/// network. It may be dropped at any await (the attempt's time limit, the end of the run). It keeps the body within
-/// `reservation`, grows it without waiting, and reports [`Attempt::NoMemory`] when it cannot.
+/// network. It ends within `call.limits`, and a failure after the response's head has that head. It may be dropped at
+/// any await (the end of the run). It keeps the body within `reservation`, grows it without waiting, and reports
+/// [`Attempt::NoMemory`] when it cannot.
 pub trait Fetch: Send + Sync {
     /// One attempt at `call.request`; the body it brings lives in `reservation`.
     fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt>;

@@ -15,6 +15,13 @@ pub(super) fn route_to(address: IpAddr) -> io::Result<()> {
     UdpSocket::bind((here, 0))?.connect(SocketAddr::new(address, 9))
 }
 
+/// Whether this machine has a way to public IPv6 addresses.
+pub(super) fn has_ipv6() -> bool {
+    // Any of the global unicast addresses (RFC 4291, section 2.4); nothing is sent there.
+    const PUBLIC: Ipv6Addr = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 1);
+    route_to(PUBLIC.into()).is_ok()
+}
+
 /// Whether an error says that this machine has no file, or no memory, for one more socket.
 pub(super) fn is_out_of_sockets(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))

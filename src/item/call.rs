@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Request;
+use super::{Request, ResponseLimits};
 use crate::hosts::port_of;
 
 /// A request that is ready to be sent.
@@ -16,9 +16,9 @@ pub struct Call {
     pub credential_scope: CredentialScope,
     /// The port of the line's own URL: a `[hosts]` table that names a port has headers for that port.
     pub own_port: u16,
-    /// How long it may take until the whole response is there.
-    pub time_limit: Duration,
-    /// Whether the connection may stay open.
+    /// What its response may take.
+    pub limits: ResponseLimits,
+    /// Which connection it takes.
     pub connection: Connection,
 }
 
@@ -30,7 +30,7 @@ impl Call {
             request,
             purpose: Purpose::Line,
             credential_scope: CredentialScope::OwnHost,
-            time_limit: Duration::ZERO,
+            limits: ResponseLimits::default(),
             connection: Connection::Close,
         }
     }
@@ -57,11 +57,11 @@ pub enum CredentialScope {
 /// How long the client keeps an idle connection; the schedule counts on it.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What becomes of the connection after the response.
+/// Which connection a request takes, and what becomes of it after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
-    /// It may stay open for reuse, in the pool of this key.
+    /// Any: it may have been kept, and may stay open for reuse, in the pool of this key.
     Keep(u64),
-    /// It closes: as many are kept as may be.
+    /// A new one, which closes.
     Close,
 }

@@ -80,13 +80,14 @@ pub enum ErrorKind {
     CredentialsInUrl,
     ForbiddenAddress,
     RobotsDenied,
+    RobotsUnavailable,
     JournalDamaged,
     Canceled,
 }
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::HttpStatus,
         Self::RetryAfterTooLong,
         Self::DnsNotFound,
@@ -119,6 +120,7 @@ impl ErrorKind {
         Self::CredentialsInUrl,
         Self::ForbiddenAddress,
         Self::RobotsDenied,
+        Self::RobotsUnavailable,
         Self::JournalDamaged,
         Self::Canceled,
     ];
@@ -159,6 +161,7 @@ impl ErrorKind {
             Self::CredentialsInUrl => ("credentials_in_url", O::Rejected, R::Terminal),
             Self::ForbiddenAddress => ("forbidden_address", O::Rejected, R::Terminal),
             Self::RobotsDenied => ("robots_denied", O::Rejected, R::Terminal),
+            Self::RobotsUnavailable => ("robots_unavailable", O::Rejected, R::Terminal),
             Self::JournalDamaged => ("journal_damaged", O::Rejected, R::Terminal),
             Self::Canceled => ("canceled", O::Canceled, R::Terminal),
         }

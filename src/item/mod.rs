@@ -9,14 +9,17 @@ mod json;
 mod kind;
 mod line;
 mod memory;
+mod mistaken_line;
 mod needs;
 mod record;
 mod redact;
+mod redirect;
 mod request;
+mod response_limits;
 mod target;
 mod ticket;
 
-pub use attempt::{Attempt, Body, Failure, Response, RetryAfter, Sent};
+pub use attempt::{Attempt, Body, Failure, Head, Received, Response, RetryAfter, Sent, header_text};
 pub use call::{Call, Connection, CredentialScope, POOL_IDLE_TIMEOUT, Purpose};
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};
 pub use json::{RawJson, compact};
@@ -25,6 +28,8 @@ pub use line::{CutInput, Echo, EchoInput, Identity, Input, Line, SavePosition, T
 pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use needs::{BodyNeed, Needs};
 pub use record::{Done, Hop, Record, Times};
+pub use redirect::Redirect;
 pub use request::{Extra, Request, parse, parse_header};
+pub use response_limits::{ResponseLimits, ResponseRules};
 pub use target::check_url;
 pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::{Echo, ErrorKind, Identity, Outcome, Rejection, Response, Ticket};
+use super::{Echo, ErrorKind, Identity, Outcome, Received, Rejection, Ticket};
 
 /// The one result of one line.
 #[derive(Debug)]
@@ -22,9 +22,9 @@ pub struct Record {
     pub method: Method,
     /// How it ended.
     pub outcome: Outcome,
-    /// The final response, if there is one.
-    pub response: Option<Box<Response>>,
-    /// The status to show when there is no final response: that of the last hop.
+    /// What was received of the final response.
+    pub received: Received,
+    /// The status to show when nothing was received: that of the last hop.
     pub hop_status: Option<StatusCode>,
     /// Requests sent, redirects not counted.
     pub attempts: u32,
@@ -68,7 +68,7 @@ impl Record {
             final_url: None,
             method: Method::GET,
             outcome: rejection.kind.outcome(0),
-            response: None,
+            received: Received::Nothing,
             hop_status: None,
             attempts: 0,
             hops: Vec::new(),

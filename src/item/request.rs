@@ -7,9 +7,11 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::line::{Echo, EchoInput};
+use super::mistaken_line::advice_for_bytes;
 use super::redact::{redact, redact_json};
 use super::target::parse_url;
-use super::{ErrorKind, Rejection, compact};
+use super::{ErrorKind, Rejection, ResponseRules, compact};
+use crate::units::{Size, Span, Speed};
 
 /// What is asked of a host.
 #[derive(Clone, Debug)]
@@ -29,12 +31,14 @@ pub struct Extra {
     pub headers: HeaderMap,
     /// The line's body.
     pub body: Option<Bytes>,
+    /// What its response may take.
+    pub response: ResponseRules,
 }
 
 /// Reads one line. The echo comes back either way: it is what the record repeats.
 pub fn parse(line: &[u8]) -> (Echo, Result<Request, Rejection>) {
     let Ok(text) = std::str::from_utf8(line) else {
-        return (Echo::cut(line, line.len() as u64), Err(Rejection::new(ErrorKind::NotUtf8, "the line is not UTF-8")));
+        return (Echo::cut(line, line.len() as u64), Err(Rejection::new(ErrorKind::NotUtf8, advice_for_bytes(line))));
     };
     if text.starts_with('{') { parse_object(text) } else { parse_bare(text) }
 }
@@ -63,6 +67,9 @@ struct Object<'a> {
     body_base64: Option<String>,
     #[serde(borrow)]
     json: Option<&'a RawValue>,
+    timeout: Option<Span>,
+    min_speed: Option<Speed>,
+    max_body: Option<Size>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -141,8 +148,21 @@ fn request_of(object: &Object<'_>) -> Result<Request, Rejection> {
     if object.json.is_some() {
         headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     }
-    let extra = (!headers.is_empty() || body.is_some()).then(|| Box::new(Extra { headers, body }));
+    let response = response_rules(object).map_err(invalid)?;
+    let says_more = !headers.is_empty() || body.is_some() || response != ResponseRules::default();
+    let extra = says_more.then(|| Box::new(Extra { headers, body, response }));
     Ok(Request { method, url, extra })
+}
+
+fn response_rules(object: &Object<'_>) -> Result<ResponseRules, String> {
+    if object.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
+        return Err("`timeout` is zero, so nothing could be fetched; write for example \"30s\"".to_owned());
+    }
+    Ok(ResponseRules {
+        timeout: object.timeout.map(|timeout| timeout.0),
+        min_speed: object.min_speed.map(|speed| speed.0),
+        max_body: object.max_body.map(|size| size.0),
+    })
 }
 
 fn method_of(name: Option<&str>) -> Result<Method, String> {

@@ -2,23 +2,33 @@
 
 use url::Url;
 
+use super::mistaken_line::advice;
 use super::redact::redact;
 use super::{ErrorKind, Rejection};
 
 /// Reads a URL as a line, or a JSON object's `url`, gives it.
 pub(super) fn parse_url(text: &str) -> Result<Url, Rejection> {
+    let mut url = read_url(text).map_err(|rejection| match (rejection.kind, advice(text)) {
+        (ErrorKind::CredentialsInUrl, _) | (_, None) => rejection,
+        (kind, Some(advice)) => Rejection::new(kind, advice),
+    })?;
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn read_url(text: &str) -> Result<Url, Rejection> {
     // The URL parser drops tab, LF and CR without a word, so the bytes are looked at first.
     if let Some(bad) = text.chars().find(|c| c.is_control()) {
         let message = format!("the URL has the control character U+{:04X}; percent-encode it", u32::from(bad));
         return Err(Rejection::new(ErrorKind::InvalidChar, message));
     }
-    let mut url = Url::parse(text).map_err(|error| Rejection::new(ErrorKind::InvalidUrl, explain(text, error)))?;
-    check_url(&url).map_err(|rejection| match rejection.kind {
-        ErrorKind::SchemeNotAllowed if looks_bare(text) => Rejection::new(ErrorKind::InvalidUrl, did_you_mean(text)),
-        _ => rejection,
-    })?;
-    url.set_fragment(None);
-    Ok(url)
+    let url = Url::parse(text).map_err(|error| Rejection::new(ErrorKind::InvalidUrl, explain(text, error)))?;
+    match check_url(&url) {
+        Err(rejection) if rejection.kind == ErrorKind::SchemeNotAllowed && looks_bare(text) => {
+            Err(Rejection::new(ErrorKind::InvalidUrl, did_you_mean(text)))
+        }
+        checked => checked.map(|()| url),
+    }
 }
 
 /// What holds for every URL that is requested: those of lines and those of redirects.
@@ -59,7 +69,11 @@ fn looks_bare(text: &str) -> bool {
     (head.contains('.') || head == "localhost") && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// What has no dot and no port is hardly the name of a host.
 fn did_you_mean(text: &str) -> String {
+    if !text.contains(['.', ':']) && !text.starts_with("localhost") {
+        return "not an absolute URL; it has to begin with http:// or https://".to_owned();
+    }
     let shown: String = redact(text).chars().take(200).collect();
     format!("not an absolute URL; did you mean https://{}?", shown.trim_start_matches('/'))
 }
@@ -75,6 +89,21 @@ mod tests {
             assert_eq!(rejection.kind, ErrorKind::InvalidUrl, "{line}");
             let want = format!("did you mean https://{}?", line.trim_start_matches('/'));
             assert!(rejection.message.contains(&want), "{}", rejection.message);
+        }
+        let word = parse_url("word").unwrap_err().message;
+        assert!(word.contains("begin with http://") && !word.contains("did you mean"), "{word}");
+    }
+
+    #[test]
+    fn a_usual_mistake_keeps_its_kind_and_has_its_advice_instead() {
+        for (line, kind) in [
+            ("h\0t\0", ErrorKind::InvalidChar),
+            ("C:\\a", ErrorKind::SchemeNotAllowed),
+            ("url: https://a.test/", ErrorKind::SchemeNotAllowed),
+            ("# a", ErrorKind::InvalidUrl),
+        ] {
+            let Rejection { kind: its_kind, message } = parse_url(line).unwrap_err();
+            assert_eq!((its_kind, Some(message.as_str())), (kind, advice(line)), "{line}");
         }
     }
 }

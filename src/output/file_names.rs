@@ -69,6 +69,14 @@ impl Files {
         }
     }
 
+    /// Whether one of these that have numbers has or will have this path.
+    pub fn may_have(&self, path: &Path) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Numbered(names, _) => dir_of(path) == names.dir && names.numbered(path.to_owned()).is_some(),
+        }
+    }
+
     /// Whether a file is one of these.
     pub fn has(self, disk: &dyn Disk, file: FileId) -> bool {
         let paths = match self {

@@ -62,4 +62,8 @@ impl DiskFile for Unsynced {
     fn id(&self) -> FileId {
         self.0.id()
     }
+
+    fn has_name(&self) -> io::Result<bool> {
+        self.0.has_name()
+    }
 }

@@ -93,6 +93,7 @@ impl OutputSettings {
             active,
             unfinished,
             text: Vec::new(),
+            written: None,
         };
         let done = output.sync_names().and_then(|()| tail.go_on(&output));
         done.map_err(|error| at(output.path(), error))?;

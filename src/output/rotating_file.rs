@@ -10,7 +10,9 @@ use super::file_names::{FileNames, Stage, dir_of};
 use super::repair::repair;
 use super::rewrite::Rewrite;
 use super::{Compress, Files, Fsync, RecordReader};
-use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, SyncPoint, append_when_room, retry_while_full};
+use crate::disk::{
+    Disk, DiskFile, Mark, Mode, OutputPosition, SyncPoint, append_when_room, retry_while_absent, retry_while_full,
+};
 
 /// Text that a compressed frame has, about: less compresses worse, and more is lost when a process is killed.
 const FRAME: usize = 1 << 20;
@@ -31,6 +33,8 @@ pub struct RotatingFile {
     pub(super) unfinished: Vec<ActiveFile>,
     /// Records that are not in a frame yet.
     pub(super) text: Vec<u8>,
+    /// What this run has written to the active file; nothing before the run begins.
+    pub(super) written: Option<Written>,
 }
 
 /// Who needs it that the names of files survive the machine.
@@ -51,6 +55,32 @@ pub(super) struct ActiveFile {
     pub path: PathBuf,
     pub number: u64,
     pub compress: Compress,
+}
+
+/// What this run has brought into the active file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    /// Its length when this run began with it.
+    pub before: u64,
+    /// Its length at the last flush.
+    pub flushed: u64,
+    /// Bytes appended since.
+    pub appended: u64,
+    /// Records that were flushed.
+    pub records: u64,
+    /// Records since the last flush.
+    pub unflushed: u64,
+}
+
+/// Where the active file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilePlace {
+    /// At its path, or that is not known.
+    AtPath,
+    /// It has another name, and perhaps another file has its own.
+    Renamed,
+    /// It has no name.
+    Deleted,
 }
 
 impl ActiveFile {
@@ -103,12 +133,13 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// Brings all records into the file, and says where it ends.
+    /// Brings all records into the file, and says where it ends. A file that was deleted is there again then.
     ///
     /// # Errors
     /// What the system says.
     pub fn flush(&mut self) -> io::Result<Mark> {
         self.end_frame()?;
+        self.check_file()?;
         let ActiveFile { file, number, path, .. } = &self.active;
         let position = OutputPosition { file: file.id(), number: *number, length: file.length()? };
         Ok(Mark { sink: Arc::clone(&self.sink), position, file: Arc::clone(file), path: path.clone() })
@@ -150,9 +181,10 @@ impl RotatingFile {
                 // The next one is there before: an active file is what another process finds locked.
                 let number = self.active.number + 1;
                 let path = names.path(number, compress, Stage::Active);
-                let next = ActiveFile::open_new(self.disk.as_ref(), &path, number, compress, self.fsync)?;
+                let next = self.open_next(&path, number, compress)?;
                 let done = std::mem::replace(&mut self.active, next);
-                self.give_final_name(&names, &done)
+                self.give_final_name(&names, &done)?;
+                self.watch()
             }
         }
     }
@@ -169,16 +201,21 @@ impl RotatingFile {
         }
     }
 
-    /// Opens the path anew: by now it may be another file.
+    /// Opens the path anew: by now it may be another file, or none.
     fn reopen(&mut self, path: &Path) -> io::Result<()> {
-        let same = retry_while_full(path, || self.disk.open(path, Mode::Append))?.id() == self.active.file.id();
-        if !same {
-            let new = ActiveFile::open_new(self.disk.as_ref(), path, 0, Compress::None, self.fsync)?;
-            repair(new.file.as_ref(), Compress::None, self.reader.as_ref())?;
-            self.active = new;
-            self.sync_names()?;
+        if self.place() == FilePlace::AtPath {
+            return Ok(());
         }
-        Ok(())
+        self.active = self.open_next(path, 0, Compress::None)?;
+        repair(self.active.file.as_ref(), Compress::None, self.reader.as_ref())?;
+        self.sync_names()?;
+        self.watch()
+    }
+
+    /// Opens and locks a file to go on in, as soon as its directory is there.
+    pub(super) fn open_next(&self, path: &Path, number: u64, compress: Compress) -> io::Result<ActiveFile> {
+        let disk = self.disk.as_ref();
+        retry_while_absent(path, || ActiveFile::open_new(disk, path, number, compress, self.fsync))
     }
 
     /// Finishes what a killed process could not finish any more. What was in it is remembered by now, as whoever finds a
@@ -207,6 +244,10 @@ impl RotatingFile {
 
     /// A file without records gets no final name: it goes.
     fn rename(&self, names: &FileNames, ActiveFile { file, path, number, compress }: &ActiveFile) -> io::Result<()> {
+        if self.disk.id_at(path).ok() != Some(file.id()) {
+            tracing::warn!("{} was renamed or removed; it gets no final name", path.display());
+            return Ok(());
+        }
         if file.length()? == 0 {
             return self.disk.remove(path);
         }
@@ -236,7 +277,9 @@ impl RotatingFile {
         Ok(())
     }
 
-    fn write(&self, frames: &[u8]) -> io::Result<()> {
-        append_when_room(&self.active.path, self.active.file.as_ref(), frames)
+    fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+        append_when_room(&self.active.path, self.active.file.as_ref(), frames)?;
+        self.count_bytes(frames.len());
+        Ok(())
     }
 }

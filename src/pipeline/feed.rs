@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Accepted, Clock, Status};
 use crate::error::BoxError;
-use crate::item::{Done, Echo, ErrorKind, Input, Line, Record, Rejection, Room, Text, Ticket, Window, parse};
+use crate::item::{Done, Echo, ErrorKind, Input, Line, Record, Rejection, Request, Room, Text, Ticket, Window, parse};
 use crate::schedule::Job;
+use crate::units::Size;
 
 pub(super) struct Feed {
     pub lines: InTurns,
@@ -22,6 +23,8 @@ pub(super) struct Feed {
     /// Per source: whether the next start finds its lines again.
     pub durable: Vec<bool>,
     pub window: Window,
+    /// The longest body that a line can ask for.
+    pub largest_body: u64,
     pub queue: mpsc::Sender<Accepted>,
     pub stop: CancellationToken,
     pub status: Status,
@@ -76,7 +79,10 @@ impl Feed {
 
     fn accept(&self, ticket: Ticket, line: Line) -> Accepted {
         let (echo, request) = match &line.text {
-            Text::Whole(text) => parse(text),
+            Text::Whole(text) => {
+                let (echo, request) = parse(text);
+                (echo, request.and_then(|request| self.check_size(request)))
+            }
             Text::TooLong(long) => {
                 let message = format!("the line has {} bytes, more than the source's max_line", long.bytes);
                 (Echo::cut(&long.head, long.bytes), Err(Rejection { kind: ErrorKind::LineTooLong, message }))
@@ -93,6 +99,20 @@ impl Feed {
                 Accepted::Rejected(Done { ticket, record: Box::new(record) })
             }
         }
+    }
+
+    /// Refuses a line that asks for more memory than one line can have.
+    fn check_size(&self, request: Request) -> Result<Request, Rejection> {
+        let max_body = request.extra.as_ref().and_then(|extra| extra.response.max_body).unwrap_or_default();
+        if max_body <= self.largest_body {
+            return Ok(request);
+        }
+        let message = format!(
+            "`max_body` is {}, but limits.body_memory has room for two bodies of {} at most; raise it, or lower `max_body`",
+            Size(max_body),
+            Size(self.largest_body)
+        );
+        Err(Rejection { kind: ErrorKind::InvalidRequest, message })
     }
 
     /// Counts what the sources had read already when the run stopped: for their producer it is written.

@@ -9,7 +9,7 @@ use crate::schedule::Need;
 pub(super) struct MemoryGate {
     memory: BodyMemory,
     /// The most that one line can need.
-    max_body: u64,
+    largest_body: u64,
     waiting: Option<BoxFuture<'static, Option<Reservation>>>,
     waited_for: Option<Reservation>,
     /// Whether the oldest line might go if only the overdraft came back.
@@ -17,8 +17,8 @@ pub(super) struct MemoryGate {
 }
 
 impl MemoryGate {
-    pub fn new(memory: BodyMemory, max_body: u64) -> Self {
-        Self { memory, max_body, waiting: None, waited_for: None, overdraft_is_out: false }
+    pub fn new(memory: BodyMemory, largest_body: u64) -> Self {
+        Self { memory, largest_body, waiting: None, waited_for: None, overdraft_is_out: false }
     }
 
     /// Whether an amount is waited for.
@@ -52,7 +52,7 @@ impl MemoryGate {
 
     /// Lends the oldest line what it can need at most, unless the overdraft is out.
     pub fn overdraw(&mut self) -> Option<Reservation> {
-        let reservation = self.memory.try_overdraft(self.max_body);
+        let reservation = self.memory.try_overdraft(self.largest_body);
         self.overdraft_is_out = reservation.is_none();
         reservation
     }

@@ -84,8 +84,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Bytes of bodies held at once.
     pub body_memory: u64,
-    /// Bytes of one body, after decoding.
-    pub max_body: u64,
+    /// The longest body, after decoding, that a line can ask for.
+    pub largest_body: u64,
     /// The order of records.
     pub order: Order,
     /// Whether the first record that is not `ok` ends the run.
@@ -190,6 +190,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         failures: failures.into_iter().collect(),
         durable: durable.clone(),
         window: Window::new(settings.window, settings.window_bytes),
+        largest_body: settings.largest_body,
         queue,
         stop: levers.stop.clone(),
         status: status.clone(),
@@ -205,7 +206,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         releases: parts.releases,
         can_release: release.iter().map(Option::is_some).collect(),
         permits: Arc::new(Semaphore::new(permits)),
-        memory: memory_gate::MemoryGate::new(memory, settings.max_body),
+        memory: memory_gate::MemoryGate::new(memory, settings.largest_body),
         durable: durable.clone(),
         give_up: levers.give_up.clone(),
         publisher: status_publisher::StatusPublisher::new(status.clone(), parts.hosts, &clock),

@@ -18,6 +18,7 @@ use super::{Accepted, Clock, Completion, Dispatch};
 use crate::error::BoxError;
 use crate::item::{Done, Outcome, Reservation};
 use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, ReleaseScope, StallReason};
+use crate::state::LastRun;
 
 /// Completions, and queued lines, taken at once.
 const BATCH: usize = 128;
@@ -62,7 +63,7 @@ enum Event {
 impl Scheduler {
     pub async fn run(mut self) -> Result<(), BoxError> {
         let (mut lines, mut completions) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        self.core.restore(self.publisher.load_hosts(), self.clock.now());
+        self.restore(self.clock.now());
         let mut timer = Box::pin(sleep_until(Instant::now()));
         loop {
             // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
@@ -96,8 +97,19 @@ impl Scheduler {
         }
     }
 
+    /// Goes on where the run before ended.
+    fn restore(&mut self, now: Duration) {
+        let LastRun { ended_ago, robots } = self.publisher.load_last_run();
+        if let Some(ended_ago) = ended_ago {
+            self.core.resume_pace(ended_ago, now);
+        }
+        self.core.restore(self.publisher.load_hosts(), now);
+        self.core.restore_robots(robots, now);
+    }
+
     /// Sends what can be sent: settled and released lines, and jobs unless settled lines are left.
     fn send(&mut self, now: Duration) {
+        self.publisher.save_robots(&mut self.core);
         self.hand_out();
         self.hand_back();
         if self.core.has_settled() {

@@ -1,4 +1,4 @@
-//! Graceful shutdown: one sequence for every cause (SIGTERM and other signals: `daemon::controls`). Causes differ only in how long unfinished lines may take:
+//! Graceful shutdown: one sequence for every cause (SIGTERM and other signals: `src/daemon/signals.rs`). Causes differ only in how long unfinished lines may take:
 //!
 //! | cause | unsettled lines | limit |
 //! |---|---|---|

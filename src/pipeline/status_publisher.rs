@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::status::BottleneckTimes;
 use super::{Clock, Status, View};
 use crate::schedule::{Bottleneck, BottleneckKind, Core, HostState};
-use crate::state::HostStateStore;
+use crate::state::{HostStateStore, LastRun};
 
 /// How often the status is brought up to date, at most.
 const VIEW_EVERY: Duration = Duration::from_millis(200);
@@ -38,6 +38,18 @@ impl StatusPublisher {
         self.hosts.as_mut().map(|hosts| hosts.load()).unwrap_or_default()
     }
 
+    /// What the run before left of its requests.
+    pub fn load_last_run(&mut self) -> LastRun {
+        self.hosts.as_mut().map(|hosts| hosts.load_last_run()).unwrap_or_default()
+    }
+
+    /// Saves what was learnt of robots.txt files, before anything starts by them.
+    pub fn save_robots(&mut self, core: &mut Core) {
+        while let Some(known) = core.take_learnt_robots() {
+            self.hosts.iter_mut().for_each(|hosts| hosts.save_robots(&known));
+        }
+    }
+
     /// Publishes a change if it is time; otherwise says when it will be, so that the last change is seen, too.
     pub fn look(
         &mut self,
@@ -57,10 +69,11 @@ impl StatusPublisher {
         [view_at, hosts_at].into_iter().flatten().min()
     }
 
-    /// Publishes how it all ended.
+    /// Publishes how it all ended: no request is sent any more.
     pub fn publish(&mut self, core: &mut Core, bottleneck: Bottleneck, now: Duration) {
         self.publish_view(core, bottleneck, now);
         self.save_hosts(core, now);
+        self.hosts.iter_mut().for_each(|hosts| hosts.end());
     }
 
     fn publish_view(&mut self, core: &Core, bottleneck: Bottleneck, now: Duration) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Completion, Dispatch};
@@ -40,13 +40,11 @@ pub(super) async fn work(
     Ok(())
 }
 
-/// One attempt within its time limit; a panic in it is a result like any other.
+/// One attempt; a panic in it is a result like any other.
 async fn attempt(fetch: &dyn Fetch, call: &Call, reservation: Reservation) -> Attempt {
     let attempt = AssertUnwindSafe(async { fetch.attempt(call, reservation).await }).catch_unwind();
-    let (kind, message) = match timeout(call.time_limit, attempt).await {
-        Ok(Ok(attempt)) => return attempt,
-        Ok(Err(panic)) => (ErrorKind::Panic, format!("the attempt panicked: {}", panic_message(panic.as_ref()))),
-        Err(_) => (ErrorKind::Timeout, format!("no whole answer within {:.3} s", call.time_limit.as_secs_f64())),
-    };
-    Attempt::Failed(Failure { kind, message, sent: Sent::Something })
+    attempt.await.unwrap_or_else(|panic| {
+        let message = format!("the attempt panicked: {}", panic_message(panic.as_ref()));
+        Attempt::Failed(Failure::new(ErrorKind::Panic, message, Sent::Something))
+    })
 }

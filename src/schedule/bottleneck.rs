@@ -35,7 +35,7 @@ pub enum BottleneckKind {
     HostRate,
     /// The host asked for a pause, by Retry-After or 429.
     HostPause,
-    /// The host could not be reached, time and again.
+    /// A port of the host could not be reached, time and again.
     CircuitOpen,
     /// A line of the host waits for its robots.txt.
     Robots,
@@ -77,13 +77,15 @@ pub struct Bottleneck {
     pub kind: BottleneckKind,
     /// The host whose limit it is, if it is that of a host.
     pub host: Option<Arc<str>>,
+    /// The port of the host, of [`BottleneckKind::CircuitOpen`].
+    pub port: Option<u16>,
     /// The number that the limit is set to, of [`BottleneckKind::HostConcurrency`].
     pub limit: Option<u32>,
 }
 
 impl From<BottleneckKind> for Bottleneck {
     fn from(kind: BottleneckKind) -> Self {
-        Self { kind, host: None, limit: None }
+        Self { kind, host: None, port: None, limit: None }
     }
 }
 
@@ -120,5 +122,9 @@ fn of_host(host: &Host, wait: WaitReason) -> Bottleneck {
         (WaitReason::Robots, _) => (BottleneckKind::Robots, None),
         _ => (BottleneckKind::Backoff, None),
     };
-    Bottleneck { kind, host: Some(Arc::clone(&host.name)), limit }
+    let port = match wait {
+        WaitReason::CircuitOpen { port, .. } => Some(port),
+        _ => None,
+    };
+    Bottleneck { kind, host: Some(Arc::clone(&host.name)), port, limit }
 }

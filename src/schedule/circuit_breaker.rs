@@ -1,7 +1,7 @@
-//! The circuit breaker of one host (Nygard, *Release It!*): after several failures in a row the circuit opens, the host's
-//! lines wait, and one probe per cool-down tests whether it is back.
+//! The circuit breaker of one port of a host (Nygard, *Release It!*): after several failures in a row the circuit opens, the
+//! port's lines wait, and one probe per cool-down tests whether it is back.
 //!
-//! In: whether each attempt reached the host. Out: when the next one may start, and from when on waiting is hopeless.
+//! In: whether each attempt reached the port. Out: when the next one may start, and from when on waiting is hopeless.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::host_state::OpenCircuit;
 use super::stall_clock::Now;
 use crate::item::{Attempt, ErrorKind, Sent};
 
-/// Whether an attempt reached its host.
+/// Whether an attempt reached its host, at the port of its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contact<'a> {
     /// It did: something came back, whatever it was.
@@ -24,10 +24,12 @@ pub(super) enum Contact<'a> {
 impl<'a> Contact<'a> {
     pub fn of(attempt: &'a Attempt) -> Self {
         match attempt {
-            Attempt::Response(_) | Attempt::NoMemory { .. } => Self::Made,
+            Attempt::Response(_) | Attempt::Redirect(_) | Attempt::NoMemory { .. } => Self::Made,
+            // What is wrong with the body, or slow about it, is a matter of that URL.
+            Attempt::Failed(failure) if failure.head.is_some() => Self::Made,
             Attempt::Canceled => Self::Unknown,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
-                (Sent::Refused | Sent::Starved, _) | (_, ErrorKind::Panic) => Self::Unknown,
+                (Sent::Refused | Sent::Starved | Sent::Stale, _) | (_, ErrorKind::Panic) => Self::Unknown,
                 // A name that does not exist, and a certificate that is not valid, are answers.
                 (
                     _,
@@ -45,11 +47,11 @@ impl<'a> Contact<'a> {
     }
 }
 
-/// The state of one host's circuit.
+/// The state of one port's circuit.
 #[derive(Debug, Default)]
 pub(super) struct CircuitBreaker {
     failures: u32,
-    /// Until when a host without lines keeps its failures.
+    /// Until when the failures are kept without lines.
     kept_until: Duration,
     open: Option<Box<Open>>,
 }
@@ -60,7 +62,11 @@ struct Open {
     since: Duration,
     /// How long it was open in the runs before.
     before: Duration,
+    /// When its lines have waited for long enough, on the same clock.
+    gives_up_at: Duration,
     probe: Probe,
+    /// The ordinal of the line that failed last, if it did in this run.
+    failed_last: Option<u64>,
     last_error: (ErrorKind, String),
 }
 
@@ -106,11 +112,17 @@ impl CircuitBreaker {
         self.failures = self.failures.saturating_add(1);
         let last_error = (kind, message.to_owned());
         if let Some(open) = &mut self.open {
-            open.last_error = last_error;
+            (open.last_error, open.failed_last) = (last_error, Some(ordinal));
             self.end_probe(ordinal, policy, now.time);
         } else if policy.failures > 0 && self.failures >= policy.failures {
-            let probe = Probe::NotBefore(now.time + policy.cool_down);
-            self.open = Some(Box::new(Open { since: now.lines, before: Duration::ZERO, probe, last_error }));
+            self.open = Some(Box::new(Open {
+                since: now.lines,
+                before: Duration::ZERO,
+                gives_up_at: now.lines.saturating_add(policy.give_up),
+                probe: Probe::NotBefore(now.time + policy.cool_down),
+                failed_last: Some(ordinal),
+                last_error,
+            }));
         }
         // It costs others nothing when it is forgotten.
         let remembered_for = if self.is_open() { policy.give_up.max(policy.cool_down) } else { policy.cool_down };
@@ -125,32 +137,35 @@ impl CircuitBreaker {
         }
     }
 
-    /// For how long its lines still wait for it.
-    pub fn gives_up_in(&self, policy: &HealthPolicy, now: Now) -> Option<Duration> {
-        self.open.as_ref().map(|open| policy.give_up.saturating_sub(open.length(now)))
+    /// The line that failed last, while the circuit is open.
+    pub fn failed_last(&self) -> Option<u64> {
+        self.open.as_ref()?.failed_last
     }
 
-    /// The error of lines that waited in vain, once they have, and unless the next of them may ask once more.
-    pub fn gave_up(&self, policy: &HealthPolicy, now: Now) -> Option<(ErrorKind, String)> {
-        let open = self.open.as_ref()?;
-        let may_probe = matches!(open.probe, Probe::NotBefore(at) if at <= now.time);
-        if may_probe || self.gives_up_in(policy, now)? > Duration::ZERO {
-            return None;
-        }
+    /// Until when its lines wait for it, on the clock of lines.
+    pub fn gives_up_at(&self) -> Option<Duration> {
+        self.open.as_ref().map(|open| open.gives_up_at)
+    }
+
+    /// The error of lines that waited for this port in vain, once they have.
+    pub fn gave_up(&self, port: u16, now: Now) -> Option<(ErrorKind, String)> {
+        let open = self.open.as_ref().filter(|open| open.gives_up_at <= now.lines)?;
         let since = open.length(now).as_secs();
         let (kind, message) = &open.last_error;
-        let message =
-            format!("the host could not be reached for {since} s; the last error was {}: {message}", kind.name());
+        let message = format!(
+            "port {port} of the host could not be reached for {since} s; the last error was {}: {message}",
+            kind.name()
+        );
         Some((ErrorKind::CircuitOpen, message))
     }
 
-    /// Until when a host without lines keeps its failures.
+    /// Until when the failures are kept without lines.
     pub fn kept_until(&self) -> Duration {
         if self.failures == 0 { Duration::ZERO } else { self.kept_until }
     }
 
     /// What the next run is to know of it, if it is open.
-    pub fn unreachable(&self, policy: &HealthPolicy, now: Now) -> Option<OpenCircuit> {
+    pub fn unreachable(&self, port: u16, policy: &HealthPolicy, now: Now) -> Option<OpenCircuit> {
         let open = self.open.as_ref()?;
         let probe = match open.probe {
             Probe::NotBefore(at) => at.saturating_sub(now.time),
@@ -158,7 +173,7 @@ impl CircuitBreaker {
             Probe::UnderWay(_) => policy.cool_down,
         };
         let remembered = self.kept_until.saturating_sub(now.time);
-        Some(OpenCircuit { tried: open.length(now), probe, remembered, last_error: open.last_error.clone() })
+        Some(OpenCircuit { port, tried: open.length(now), probe, remembered, last_error: open.last_error.clone() })
     }
 
     /// Goes on where a run before left off.
@@ -170,7 +185,9 @@ impl CircuitBreaker {
         self.kept_until = now.time + known.remembered;
         let probe = Probe::NotBefore(now.time + known.probe.min(policy.cool_down));
         let OpenCircuit { tried: before, last_error, .. } = known;
-        self.open = Some(Box::new(Open { since: now.lines, before, probe, last_error }));
+        let gives_up_at = now.lines.saturating_add(policy.give_up.saturating_sub(before));
+        self.open =
+            Some(Box::new(Open { since: now.lines, before, gives_up_at, probe, failed_last: None, last_error }));
     }
 }
 
@@ -240,32 +257,34 @@ mod tests {
         let mut circuit = open_at(10);
         circuit.start(7);
         circuit.end(7, Contact::Failed(ErrorKind::Reset, "lost"), &POLICY, now(66));
-        assert_eq!(circuit.gives_up_in(&POLICY, now(67)), Some(at(3)));
-        assert_eq!(circuit.gave_up(&POLICY, now(69)), None);
-        let (kind, message) = circuit.gave_up(&POLICY, now(70)).unwrap();
+        assert_eq!(circuit.gives_up_at(), Some(at(70)));
+        assert_eq!(circuit.gave_up(80, now(69)), None);
+        let (kind, message) = circuit.gave_up(80, now(70)).unwrap();
         assert_eq!(kind, ErrorKind::CircuitOpen);
-        assert!(message.contains("60 s") && message.contains("reset: lost"), "{message}");
-        assert_eq!(circuit.gave_up(&POLICY, now(71)), None, "one may ask again");
+        assert!(
+            message.contains("port 80 of the host could not be reached for 60 s") && message.contains("reset: lost"),
+            "{message}"
+        );
     }
 
     #[test]
     fn the_time_in_which_records_cannot_be_written_does_not_count() {
         let circuit = open_at(10);
-        let now = Now { time: at(1000), lines: at(30) };
-        assert_eq!(circuit.gives_up_in(&POLICY, now), Some(at(40)));
+        let early = Now { time: at(1000), lines: at(30) };
+        assert_eq!((circuit.gives_up_at(), circuit.gave_up(80, early)), (Some(at(70)), None));
     }
 
     #[test]
     fn one_that_was_left_open_goes_on_where_it_was() {
-        let left = open_at(10).unreachable(&POLICY, now(12)).unwrap();
+        let left = open_at(10).unreachable(80, &POLICY, now(12)).unwrap();
         assert_eq!((left.tried, left.probe, left.remembered), (at(2), at(3), at(58)));
         let mut circuit = CircuitBreaker::default();
         circuit.restore(left, &POLICY, now(1));
         assert_eq!(circuit.next_start(), Some(at(4)));
-        assert_eq!(circuit.gives_up_in(&POLICY, now(1)), Some(at(58)));
+        assert_eq!(circuit.gives_up_at(), Some(at(59)));
         circuit.start(7);
         circuit.end(7, REFUSED, &POLICY, now(59));
-        assert!(circuit.gave_up(&POLICY, now(59)).unwrap().1.contains("60 s"));
+        assert!(circuit.gave_up(80, now(59)).unwrap().1.contains("60 s"));
     }
 
     #[test]
@@ -275,7 +294,7 @@ mod tests {
         for ordinal in 0..100 {
             circuit.end(ordinal, REFUSED, &policy, now(ordinal));
         }
-        let left = open_at(0).unreachable(&POLICY, now(0)).unwrap();
+        let left = open_at(0).unreachable(80, &POLICY, now(0)).unwrap();
         circuit.restore(left, &policy, now(100));
         assert!(!circuit.is_open());
     }

@@ -1,15 +1,17 @@
 //! What becomes of a line once its attempt is over: back into a queue, on to a redirect's target, or to its end.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::Core;
 use super::circuit_breaker::Contact;
 use super::connection_budget::Reuse;
 use super::decide::{AttemptContext, Decision, RetryCost, canceled, too_long};
-use super::job::{Job, Next, RobotsCheck};
+use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::HostId;
-use super::robots::RobotsFile;
-use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Request, Response, Sent};
+use super::robots::is_unavailable;
+use crate::hosts::port_of;
+use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent};
 
 impl Core {
     /// Judges an attempt that took `wire`.
@@ -24,7 +26,8 @@ impl Core {
         let host = &mut self.hosts[id];
         host.in_flight -= 1;
         host.pause.observe(&attempt, &self.settings.retry, job.slot.sent, chance, now);
-        host.circuit_breaker.end(job.ticket.ordinal, Contact::of(&attempt), &self.settings.health, clocks);
+        let (port, contact) = (port_of(&job.call.request.url), Contact::of(&attempt));
+        host.queue.end(port, job.ticket.ordinal, contact, &self.settings.health, clocks);
         self.adapt(id, &job, &attempt, now);
         let context = AttemptContext {
             policy: &self.settings.retry,
@@ -37,7 +40,7 @@ impl Core {
         };
         let decision = context.decide(&job, &attempt);
         if self.given_up && (job.slot.parked.is_some() || decision.continues()) {
-            self.settle(job, attempt.into_response(), Some(canceled()), now);
+            self.settle(job, attempt.into_received(), Some(canceled()), now);
         } else if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
         } else {
@@ -56,7 +59,7 @@ impl Core {
         now: Duration,
     ) {
         match decision {
-            Decision::Settle(None) => self.settle(job, attempt.into_response(), None, now),
+            Decision::Settle(None) => self.settle(job, attempt.into_received(), None, now),
             Decision::Settle(Some(error)) => self.end(job, attempt, error, now),
             Decision::Retry { at, cost, because } => {
                 let at = at.max(self.hosts[id].pause.paused_until);
@@ -66,11 +69,19 @@ impl Core {
                 if job.slot.parked.is_none() {
                     job.slot.next = Next::Attempt;
                 }
+                if cost == RetryCost::Wait && job.progress.waits > 1 {
+                    self.hosts[id].queue.let_fresh_line_pass();
+                }
                 job.progress.last_error = Some(because.1.into());
                 self.requeue(job, at, now);
             }
+            Decision::Resend(why) => {
+                job.slot.connection = ConnectionChoice::New;
+                job.progress.last_error = Some(why.into());
+                self.requeue(job, now, now);
+            }
             Decision::Reserve(need) => {
-                job.slot.reserve = Some(need);
+                job.slot.reserve = NonZeroU64::new(need);
                 self.requeue(job, now, now);
             }
             Decision::Follow(hop, request, credential_scope) => self.follow(job, hop, *request, credential_scope, now),
@@ -97,18 +108,20 @@ impl Core {
         }
         let refusal = match cost {
             RetryCost::Charged => self.pay(job, id, now).err()?,
+            RetryCost::Wait => {
+                job.progress.waits += 1;
+                return None;
+            }
             RetryCost::Free => return None,
         };
         Some((because.0, format!("{}; {refusal}", because.1)))
     }
 
-    /// Ends a line with this error, or, if a robots.txt is what it could not get, what is to be had for it.
-    fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (ErrorKind, String), now: Duration) {
+    /// Ends a line with this error, unless it is one of its robots.txt alone.
+    pub(super) fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (ErrorKind, String), now: Duration) {
         match error {
-            (ErrorKind::HttpStatus, why) if job.slot.parked.is_some() => {
-                self.store_robots(job, RobotsFile::Unavailable(why), now);
-            }
-            error => self.settle(job, attempt.into_response(), Some(error), now),
+            (kind, why) if is_unavailable(&job, kind) => self.note_unavailable(job, why, now),
+            error => self.settle(job, attempt.into_received(), Some(error), now),
         }
     }
 
@@ -116,7 +129,7 @@ impl Core {
     /// it closes.
     fn pay(&mut self, job: &mut Job, id: HostId, now: Duration) -> Result<(), String> {
         let host = &mut self.hosts[id];
-        if host.circuit_breaker.is_open() {
+        if host.queue.open_port(port_of(&job.call.request.url)).is_some() {
             return Ok(());
         }
         if !host.retries.allows(&self.settings.host_budget, now) {
@@ -158,18 +171,18 @@ impl Core {
     pub(super) fn settle(
         &mut self,
         mut job: Box<Job>,
-        response: Option<Box<Response>>,
+        received: Received,
         error: Option<(ErrorKind, String)>,
         now: Duration,
     ) {
-        let (response, error) = match job.slot.parked {
-            None => (response, error),
+        let (received, error) = match job.slot.parked {
+            None => (received, error),
             // What came back was for its robots.txt, and is no answer to the line.
-            Some(_) => (None, error.map(of_robots)),
+            Some(_) => (Received::Nothing, error.map(of_robots)),
         };
         self.unpark(&mut job);
         let line = job.slot.line;
-        self.lines.settle(line, job.settle(response, error, now));
+        self.lines.settle(line, job.settle(received, error, now));
     }
 }
 
@@ -184,8 +197,8 @@ fn of_robots((kind, message): (ErrorKind, String)) -> (ErrorKind, String) {
 /// Counts the request, if one was sent.
 fn note_sent(job: &mut Job, attempt: &Attempt) {
     let sent = match attempt {
-        Attempt::Response(_) => true,
-        Attempt::Failed(failure) => !matches!(failure.sent, Sent::Refused | Sent::Starved),
+        Attempt::Response(_) | Attempt::Redirect(_) => true,
+        Attempt::Failed(failure) => !matches!(failure.sent, Sent::Refused | Sent::Starved | Sent::Stale),
         Attempt::Canceled => true,
         Attempt::NoMemory { .. } => false,
     };

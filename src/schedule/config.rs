@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{HealthConfig, HealthPolicy, RetryBudgetPolicy, RobotsPolicy};
-use crate::hosts::Patterns;
-use crate::units::{Concurrency, Period, Rate, Secret, Share, Size, Span};
+use crate::hosts::{Patterns, host_name, port_of};
+use crate::item::{Request, ResponseLimits, ResponseRules};
+use crate::units::{Concurrency, Period, Rate, Secret, Share, Size, Span, Speed};
 
 /// `[limits]`: what all hosts together may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +59,12 @@ pub struct HostConfig {
     pub max_concurrency: Option<u32>,
     /// Starts of requests.
     pub rate: Option<Rate>,
+    /// As `fetch.timeout`.
+    pub timeout: Option<Span>,
+    /// As `fetch.min_speed`.
+    pub min_speed: Option<Speed>,
+    /// As `fetch.max_body`.
+    pub max_body: Option<Size>,
     /// Headers for this host alone.
     pub headers: BTreeMap<String, Secret<String>>,
     /// Whether its certificate is not verified.
@@ -80,6 +87,8 @@ pub struct RetryConfig {
     pub max_backoff: Span,
     /// The longest Retry-After that is waited for.
     pub max_retry_after: Span,
+    /// Times that one line waits because of a Retry-After.
+    pub max_waits: u32,
     /// Statuses that are tried again.
     pub on_status: Vec<u16>,
     /// Retries at most, as a share of the requests that are none: per host, and over all.
@@ -97,6 +106,7 @@ impl Default for RetryConfig {
             backoff: Span(Duration::from_millis(500)),
             max_backoff: Span::secs(60),
             max_retry_after: Span::secs(300),
+            max_waits: 10,
             on_status: vec![408, 425, 429, 500, 502, 503, 504],
             budget: Share::Percent(10),
             floor: Rate::Per { count: 100, period: Period::Second },
@@ -135,6 +145,8 @@ pub struct RetryPolicy {
     pub max_backoff: Duration,
     /// The longest Retry-After that is waited for.
     pub max_retry_after: Duration,
+    /// Waits per line that are not charged.
+    pub max_waits: u32,
     /// Statuses that are tried again.
     pub on_status: Vec<u16>,
 }
@@ -156,6 +168,7 @@ impl From<&RetryConfig> for RetryPolicy {
             backoff: config.backoff.0,
             max_backoff: config.max_backoff.0,
             max_retry_after: config.max_retry_after.0,
+            max_waits: config.max_waits,
             on_status: config.on_status.clone(),
         }
     }
@@ -181,6 +194,8 @@ pub struct HostRule {
     pub max_concurrency: Option<u32>,
     /// From one start to the next.
     pub every: Option<Duration>,
+    /// What its responses may take.
+    pub response: ResponseRules,
 }
 
 impl Settings {
@@ -191,6 +206,20 @@ impl Settings {
             concurrency: rules().find_map(|rule| rule.concurrency).unwrap_or(self.any_host.concurrency),
             max_concurrency: rules().find_map(|rule| rule.max_concurrency).unwrap_or(self.any_host.max_concurrency),
             every: rules().find_map(|rule| rule.every).unwrap_or(self.any_host.every),
+        }
+    }
+
+    /// What the response to this request may take: the line's own rules go before those of its host.
+    pub fn response_limits(&self, request: &Request, time_left: Duration) -> ResponseLimits {
+        let (name, port) = (host_name(&request.url), port_of(&request.url));
+        let own = request.extra.as_ref().map(|extra| extra.response);
+        let rules = own.into_iter().chain(self.hosts.matching(name, port).map(|rule| rule.response));
+        let ResponseRules { timeout, min_speed, max_body } = rules.fold(ResponseRules::default(), ResponseRules::or);
+        ResponseLimits {
+            timeout: timeout.unwrap_or(self.timeout).min(time_left),
+            time_left,
+            min_speed: min_speed.unwrap_or(self.min_speed),
+            max_body: max_body.unwrap_or(self.max_body),
         }
     }
 }
@@ -218,9 +247,13 @@ pub struct Settings {
     pub health: HealthPolicy,
     /// How robots.txt is obeyed, if it is.
     pub robots: Option<RobotsPolicy>,
-    /// One attempt.
+    /// One attempt until its response head.
     pub timeout: Duration,
-    /// Of that, DNS, TCP and TLS.
+    /// The least bytes per second of a body; 0 for no limit.
+    pub min_speed: u32,
+    /// The longest body, decoded.
+    pub max_body: u64,
+    /// Of the timeout, DNS, TCP and TLS.
     pub connect_timeout: Duration,
     /// One line, from its first request on.
     pub deadline: Duration,
@@ -228,7 +261,7 @@ pub struct Settings {
     pub max_redirects: u32,
     /// Connections kept open for reuse.
     pub idle_connections: usize,
-    /// The most body memory a response can need: `max_body`, or nothing when no sink wants bodies.
+    /// The most body memory that one response can hold: no more than a chunk when no sink wants bodies.
     pub largest_body: u64,
     /// For the jitter.
     pub seed: u64,
@@ -248,6 +281,8 @@ impl Default for Settings {
             health: HealthPolicy::from(&HealthConfig::default()),
             robots: None,
             timeout: Duration::from_secs(30),
+            min_speed: 1 << 10,
+            max_body: 16 << 20,
             connect_timeout: Duration::from_secs(10),
             deadline: Duration::from_secs(600),
             max_redirects: 10,

@@ -105,15 +105,18 @@ impl Reuse {
     /// What an attempt leaves behind.
     pub fn after(attempt: &Attempt) -> Self {
         match attempt {
-            Attempt::Response(response) if response.version == Version::HTTP_2 => Self::Shared,
-            Attempt::Response(_) | Attempt::NoMemory { .. } => Self::Pooled,
+            Attempt::Response(_) | Attempt::Redirect(_) => match attempt.head().map(|head| head.version) {
+                Some(Version::HTTP_2) => Self::Shared,
+                _ => Self::Pooled,
+            },
+            Attempt::NoMemory { .. } => Self::Pooled,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
                 // With HTTP/1.1 it is gone; with HTTP/2 only the stream is. Which one it was nobody knows.
                 (Sent::Something, ErrorKind::Reset | ErrorKind::Timeout) | (Sent::Nothing, ErrorKind::Reset) => {
                     Self::Shared
                 }
                 (Sent::Something, _) => Self::Pooled,
-                (Sent::Refused | Sent::Starved | Sent::Nothing, _) => Self::Closed,
+                (Sent::Refused | Sent::Starved | Sent::Stale | Sent::Nothing, _) => Self::Closed,
             },
             Attempt::Canceled => Self::Closed,
         }

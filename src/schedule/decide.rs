@@ -3,18 +3,28 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode, header};
+use http::{HeaderName, Method, StatusCode, header};
 use url::Url;
 
 use super::RetryPolicy;
 use super::job::Job;
 use crate::hosts::{host_name, port_of};
 use crate::item::{
-    Attempt, CredentialScope, ErrorKind, Extra, Failure, Hop, Request, Response, Retry, Sent, check_url,
+    Attempt, CredentialScope, ErrorKind, Extra, Failure, Head, Hop, Redirect, Request, Retry, Sent, check_url,
 };
 
 /// Files and ports come back soon, and a retry without them sends nothing to any server.
 const LONGEST_STARVATION: Duration = Duration::from_secs(5);
+
+/// Headers that say which representation is meant, and nothing of who asks for it.
+const TRAVELLING: [HeaderName; 6] = [
+    header::ACCEPT,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CONTENT_TYPE,
+    header::IF_RANGE,
+    header::RANGE,
+];
 
 /// The core's word on one attempt.
 #[derive(Debug)]
@@ -23,6 +33,8 @@ pub(super) enum Decision {
     Settle(Option<(ErrorKind, String)>),
     /// The same request once more, not before `at`.
     Retry { at: Duration, cost: RetryCost, because: (ErrorKind, String) },
+    /// The same request at once on a new connection, for this reason: it met the end of a kept one.
+    Resend(String),
     /// The same request once more, with this much body memory reserved.
     Reserve(u64),
     /// The redirect is followed.
@@ -36,10 +48,14 @@ impl Decision {
     }
 }
 
-/// Whether a retry counts against `retry.retries`.
+/// What a retry counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetryCost {
+    /// `retry.retries`, and the budgets.
     Charged,
+    /// `retry.max_waits`: it is a request that the server was sent for nothing, or that it asked for.
+    Wait,
+    /// Nothing, as nothing was sent.
     Free,
 }
 
@@ -61,30 +77,44 @@ pub(super) struct AttemptContext<'a> {
 impl AttemptContext<'_> {
     pub fn decide(&self, job: &Job, attempt: &Attempt) -> Decision {
         match attempt {
-            Attempt::Response(response) => self.response(job, response),
+            Attempt::Response(response) => self.answer(job, &response.head),
+            Attempt::Redirect(head) => self.answer(job, head),
             Attempt::Failed(failure) => self.failure(job, failure),
             Attempt::NoMemory { need } => Decision::Reserve(*need),
             Attempt::Canceled => Decision::Settle(Some(canceled())),
         }
     }
 
-    fn response(&self, job: &Job, response: &Response) -> Decision {
-        if response.status.is_success() {
+    fn answer(&self, job: &Job, head: &Head) -> Decision {
+        if head.status.is_success() {
             return Decision::Settle(None);
         }
-        if self.max_redirects > 0
-            && let Some(target) = redirect_target(&job.call.request.url, response)
-        {
-            return self.hop(job, response.status, target);
+        let mut message = format!("the server answered {}", head.status);
+        if self.max_redirects > 0 {
+            match Redirect::of(head, &job.call.request.url) {
+                Redirect::To(target) => return self.hop(job, head.status, *target),
+                Redirect::Unusable(why) => message = format!("{message}, which is not followed: {why}"),
+                Redirect::None => {}
+            }
         }
-        let because = (ErrorKind::HttpStatus, format!("the server answered {}", response.status));
-        if !self.policy.on_status.contains(&response.status.as_u16()) || !may_repeat(job, response.status) {
-            return Decision::Settle(Some(because));
+        let because = (ErrorKind::HttpStatus, message);
+        if self.asks_for_another(job, head.status) {
+            self.by_status(job, head, because)
+        } else {
+            Decision::Settle(Some(because))
         }
-        match response.retry_after {
+    }
+
+    /// Whether the status alone says that the request is to be repeated.
+    fn asks_for_another(&self, job: &Job, status: StatusCode) -> bool {
+        self.policy.on_status.contains(&status.as_u16()) && may_repeat(job, status)
+    }
+
+    fn by_status(&self, job: &Job, head: &Head, because: (ErrorKind, String)) -> Decision {
+        match head.retry_after {
             Some(wait) if wait.0 > self.policy.max_retry_after => Decision::Settle(Some(too_long(wait.0))),
             // At least the back-off, so that `Retry-After: 0` does not skip it.
-            Some(wait) => self.retry(job, wait.0.max(self.backoff(job.progress.attempts)), RetryCost::Free, because),
+            Some(wait) => self.wait(job, wait.0.max(self.policy.backoff), because),
             None => self.retry(job, self.backoff(job.progress.attempts), RetryCost::Charged, because),
         }
     }
@@ -96,11 +126,20 @@ impl AttemptContext<'_> {
             }
             kind => (kind, failure.message.clone()),
         };
+        if failure.sent == Sent::Stale {
+            return Decision::Resend(because.1);
+        }
         if failure.sent == Sent::Starved {
             return self.retry(job, self.backoff(job.slot.starved).min(LONGEST_STARVATION), RetryCost::Free, because);
         }
-        if self.overslept(job, failure.kind) && is_idempotent(&job.call.request.method) {
-            return self.retry(job, self.backoff(1), RetryCost::Free, because);
+        if failure.head.is_none() && self.overslept(job, failure.kind) && is_idempotent(&job.call.request.method) {
+            return self.wait(job, self.backoff(1), because);
+        }
+        // Its status decides, as its body would not be shown. What is not HTTP has no status to be trusted.
+        if let Some(head) = failure.head.as_deref().filter(|_| failure.kind != ErrorKind::Protocol)
+            && self.asks_for_another(job, head.status)
+        {
+            return self.by_status(job, head, because);
         }
         let again = match because.0.retry() {
             Retry::Terminal | Retry::ByStatus => false,
@@ -112,6 +151,21 @@ impl AttemptContext<'_> {
         } else {
             Decision::Settle(Some(because))
         }
+    }
+
+    /// One more attempt that is not charged, unless the line is to be sent once, or has waited too often: a server that always
+    /// answers with a Retry-After would be asked for as long as the deadline is.
+    fn wait(&self, job: &Job, wait: Duration, because: (ErrorKind, String)) -> Decision {
+        if self.policy.retries == 0 {
+            return Decision::Settle(Some(because));
+        }
+        if job.progress.waits >= self.policy.max_waits {
+            let (kind, message) = because;
+            let message =
+                format!("{message}; it was not tried again after {} waits (retry.max_waits)", job.progress.waits);
+            return Decision::Settle(Some((kind, message)));
+        }
+        self.retry(job, wait, RetryCost::Wait, because)
     }
 
     /// One more attempt, unless none is left. Whether the line has the time for it is seen once the host's pause is known.
@@ -128,7 +182,7 @@ impl AttemptContext<'_> {
         // A machine that is merely busy is not as late as that.
         const TOO_LATE: Duration = Duration::from_secs(5);
         let limit = match kind {
-            ErrorKind::Timeout => job.call.time_limit,
+            ErrorKind::Timeout => job.call.limits.timeout,
             ErrorKind::ConnectTimeout | ErrorKind::DnsTimeout => self.connect_timeout,
             _ => return false,
         };
@@ -151,9 +205,8 @@ impl AttemptContext<'_> {
         if let Some(extra) = &mut extra {
             if credential_scope == CredentialScope::OtherHost {
                 // The line's headers belong to the host of its own URL; elsewhere they may be credentials.
-                let content_type = extra.headers.remove(header::CONTENT_TYPE);
-                extra.headers.clear();
-                extra.headers.extend(content_type.map(|value| (header::CONTENT_TYPE, value)));
+                extra.headers =
+                    TRAVELLING.iter().filter_map(|name| Some((name.clone(), extra.headers.remove(name)?))).collect();
             }
             if method != from.method {
                 without_body(extra);
@@ -188,21 +241,11 @@ impl AttemptContext<'_> {
 /// Takes the body away, and what was said of it.
 fn without_body(extra: &mut Extra) {
     extra.body = None;
-    let about_the_body = |name: &&http::HeaderName| name.as_str().starts_with("content-");
+    let about_the_body = |name: &&HeaderName| name.as_str().starts_with("content-");
     let names: Vec<_> = extra.headers.keys().filter(about_the_body).cloned().collect();
     for name in names {
         extra.headers.remove(name);
     }
-}
-
-/// Where a redirect leads, if it is one that can be followed (RFC 9110, section 15.4).
-pub(super) fn redirect_target(from: &Url, response: &Response) -> Option<Url> {
-    if !matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let mut target = from.join(response.location.as_deref()?).ok()?;
-    target.set_fragment(None);
-    Some(target)
 }
 
 /// The error of a line that was not finished when the run was given up.

@@ -3,18 +3,19 @@
 //! Hosts take turns; the oldest unsettled line goes before all others when body memory is short, as everything else may
 //! have to wait for it.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::Core;
 use super::adaptive::AdaptiveLimit;
 use super::decide::is_idempotent;
 use super::host_table::{Capacity, Pick};
-use super::job::Job;
+use super::job::{ConnectionChoice, Job};
 use super::line_book::{HostId, LineId, Place};
 use super::robots::Denial;
 use super::wait_reason::WaitReason;
-use crate::hosts::origin_of;
-use crate::item::CHUNK;
+use crate::hosts::{origin_of, port_of};
+use crate::item::{CHUNK, Connection};
 
 /// What the next line needs before it can be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +51,8 @@ impl Core {
         loop {
             self.track_oldest(now);
             let (job, id) = self.pick_oldest(now)?;
-            match self.denial(&job, now) {
-                Some(why) => self.deny(job, id, why, now),
+            match self.refusal(&job, now) {
+                Some(refusal) => self.refuse(job, id, refusal, now),
                 None => return Some(self.start(job, id, now)),
             }
         }
@@ -88,7 +89,7 @@ impl Core {
     fn next_allowed(&mut self, now: Duration) -> Option<HostId> {
         loop {
             let id = self.next_host(now).filter(|_| self.may_start(now))?;
-            if self.deny_front(id, now) == Denial::None {
+            if self.refuse_front(id, now) == Denial::None {
                 return Some(id);
             }
         }
@@ -109,33 +110,34 @@ impl Core {
             return None;
         }
         let line = self.stand_in(self.lines.oldest()?);
-        let Place::Waiting { host, due } = self.lines.place_of(line) else { return None };
-        if due.is_some_and(|at| at > now) || self.hosts[host].next_start().is_none_or(|at| at > now) {
+        let Place::Waiting { host, port, due } = self.lines.place_of(line) else { return None };
+        let ordinal = self.lines.ordinal(line);
+        if !self.hosts[host].wait_of(ordinal, port, due).is_over(now) {
             return None;
         }
-        let pick = Pick::Line { ordinal: self.lines.ordinal(line), due };
+        let pick = Pick::Line { ordinal, port, due };
         self.hosts.take(host, pick).map(|job| (job, host))
     }
 
-    /// The line that must be back before this one may start: the one that fetches the robots.txt of a site at its host.
+    /// The line that must be back before this one may start: the one that fetches the robots.txt of a site at its port.
     /// It is no obstacle to those that fetch one themselves.
     fn stand_in(&self, line: LineId) -> LineId {
-        let Place::Waiting { host, due } = self.lines.place_of(line) else { return line };
-        let queue = self.hosts[host].queue();
-        let fetches_robots = || queue.fetches_robots(self.lines.ordinal(line), due);
-        queue.robots_fetch().filter(|_| !fetches_robots()).unwrap_or(line)
+        let Place::Waiting { host, port, due } = self.lines.place_of(line) else { return line };
+        let queue = &self.hosts[host].queue;
+        let fetches_robots = || queue.fetches_robots(self.lines.ordinal(line), port, due);
+        queue.robots_fetch(port).filter(|_| !fetches_robots()).unwrap_or(line)
     }
 
     /// Moves a line that was taken out of its host's queue onto the wire.
     fn start(&mut self, mut job: Box<Job>, id: HostId, now: Duration) -> Box<Job> {
-        let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url, now));
+        let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url));
         let host = &mut self.hosts[id];
-        host.start(job.ticket.ordinal, delay.unwrap_or_default(), now);
+        host.start(job.ticket.ordinal, port_of(&job.call.request.url), delay.unwrap_or_default(), now);
         if self.lines.due(job.slot.line).is_none() {
             host.retries.note_request(now);
             self.retries.note_request(now);
         }
-        self.rate_limiter.start(now);
+        self.rate_limiter.start(Duration::ZERO, now);
         self.lines.place(job.slot.line, Place::OnWire { host: id, since: now });
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.note_in_flight(u32::try_from(self.lines.in_flight()).unwrap_or(u32::MAX));
@@ -148,15 +150,29 @@ impl Core {
         job.slot.sent = now;
         let lines_time = self.clock.read(now).lines;
         let deadline = self.lines.deadline_or_set(job.slot.line, lines_time.saturating_add(self.settings.deadline));
-        job.call.time_limit = self.settings.timeout.min(deadline.saturating_sub(lines_time));
-        job.call.connection = self.connections.start(origin_of(&job.call.request.url), now);
+        job.call.limits = self.settings.response_limits(&job.call.request, deadline.saturating_sub(lines_time));
+        job.call.connection = self.connection_for(&mut job, now);
         self.refresh(id, now);
         job
     }
 
+    /// A kept connection may be closed by the time that the request gets there. What must not be sent twice takes none.
+    fn connection_for(&mut self, job: &mut Job, now: Duration) -> Connection {
+        let choice = std::mem::take(&mut job.slot.connection);
+        if choice == ConnectionChoice::New || !is_idempotent(&job.call.request.method) {
+            return Connection::Close;
+        }
+        self.connections.start(origin_of(&job.call.request.url), now)
+    }
+
     fn need_of(&self, job: &Job, now: Duration) -> Need {
         let full_at_start = !is_idempotent(&job.call.request.method) && !self.needs_robots(job, now);
-        let usual = if full_at_start { self.settings.largest_body.max(CHUNK) } else { CHUNK };
-        Need { memory: job.slot.reserve.unwrap_or(usual) }
+        let usual = if full_at_start { self.largest_body(job).max(CHUNK) } else { CHUNK };
+        Need { memory: job.slot.reserve.map_or(usual, NonZeroU64::get) }
+    }
+
+    /// The most body memory that the response to this line can need.
+    fn largest_body(&self, job: &Job) -> u64 {
+        self.settings.response_limits(&job.call.request, Duration::ZERO).max_body.min(self.settings.largest_body)
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::RetryPolicy;
-use crate::item::{Attempt, Response};
+use crate::item::{Attempt, Head};
 
 /// The pause of one host.
 #[derive(Debug, Default)]
@@ -20,14 +20,14 @@ pub(super) struct HostPause {
 impl HostPause {
     /// Obeys the response to a request that was sent at `sent`; `chance` is for the jitter, uniform in 0..1.
     pub fn observe(&mut self, attempt: &Attempt, policy: &RetryPolicy, sent: Duration, chance: f64, now: Duration) {
-        let Attempt::Response(response) = attempt else { return };
-        match response.retry_after {
+        let Some(head) = attempt.head() else { return };
+        match head.retry_after {
             Some(wait) if wait.0 > policy.max_retry_after => {
                 self.closed_until = self.closed_until.max(now.saturating_add(wait.0));
             }
             Some(wait) => self.pause(now.saturating_add(wait.0)),
-            None if response.status.as_u16() == 429 => self.refused(policy, sent, chance, now),
-            None if is_served(response) && sent >= self.paused_until => self.refusals = 0,
+            None if head.status.as_u16() == 429 => self.refused(policy, sent, chance, now),
+            None if is_served(head) && sent >= self.paused_until => self.refusals = 0,
             None => {}
         }
     }
@@ -63,16 +63,16 @@ impl HostPause {
 }
 
 /// Whether the response shows that the host takes requests again.
-fn is_served(response: &Response) -> bool {
-    !response.status.is_server_error()
+fn is_served(head: &Head) -> bool {
+    !head.status.is_server_error()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{Body, RetryAfter};
+    use crate::item::{Body, Response, RetryAfter};
     use crate::schedule::RetryConfig;
-    use http::{StatusCode, Version};
+    use http::StatusCode;
 
     fn at(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -80,16 +80,11 @@ mod tests {
 
     fn answered(status: u16, retry_after: Option<u64>) -> Attempt {
         Attempt::Response(Box::new(Response {
-            status: StatusCode::from_u16(status).unwrap(),
-            version: Version::HTTP_11,
-            ip: None,
-            content_type: None,
-            content_length: None,
-            location: None,
-            retry_after: retry_after.map(|ms| RetryAfter(at(ms))),
-            headers: None,
+            head: Head {
+                retry_after: retry_after.map(|ms| RetryAfter(at(ms))),
+                ..Head::new(StatusCode::from_u16(status).unwrap())
+            },
             body: Body::default(),
-            ttfb: Duration::ZERO,
         }))
     }
 

@@ -22,13 +22,15 @@ pub struct HostState {
     pub paused: Duration,
     /// For how long its lines fail, for it asked for more rest than they may wait.
     pub closed: Duration,
-    /// What is known of a host that cannot be reached.
-    pub unreachable: Option<OpenCircuit>,
+    /// Its ports that cannot be reached.
+    pub unreachable: Vec<OpenCircuit>,
 }
 
-/// A host whose circuit is open.
+/// A port of a host whose circuit is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenCircuit {
+    /// The port.
+    pub port: u16,
     /// For how long it was tried in vain.
     pub tried: Duration,
     /// From when on one of its lines may probe it.

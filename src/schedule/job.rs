@@ -1,10 +1,11 @@
 //! A job: one line on its way, from acceptance to its record. Workers send its call and see nothing else of it.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::line_book::{HostId, LineId};
 use crate::item::{
-    Call, CredentialScope, Done, Echo, ErrorKind, Hop, Outcome, Record, Request, Response, Ticket, Times,
+    Call, CredentialScope, Done, Echo, ErrorKind, Hop, Outcome, Received, Record, Request, Ticket, Times,
 };
 
 /// One line on its way.
@@ -34,6 +35,8 @@ pub struct Progress {
     pub attempts: u32,
     /// Retries charged against `retry.retries`.
     pub retries: u32,
+    /// Retries charged against `retry.max_waits`.
+    pub waits: u32,
     /// The redirects followed.
     pub hops: Vec<Hop>,
     /// The last thing that went wrong, for lines whose time runs out while they wait.
@@ -52,7 +55,9 @@ pub(super) struct Slot {
     /// Attempts in a row for which this machine had no file or port.
     pub starved: u32,
     /// Body memory to reserve before the next start, when more than the usual chunk.
-    pub reserve: Option<u64>,
+    pub reserve: Option<NonZeroU64>,
+    /// Which connection the next request may take.
+    pub connection: ConnectionChoice,
     /// Its own request, while it fetches its origin's robots.txt.
     pub parked: Option<Box<ParkedRequest>>,
     /// Whether its site's robots.txt was asked.
@@ -80,6 +85,15 @@ pub(super) enum RobotsCheck {
     Allowed,
 }
 
+/// Which connection a request may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ConnectionChoice {
+    #[default]
+    Any,
+    /// The last one was kept, and at its end.
+    New,
+}
+
 /// What a request is to its line: only attempts count as `attempts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -98,6 +112,7 @@ impl Job {
             sent: Duration::ZERO,
             starved: 0,
             reserve: None,
+            connection: ConnectionChoice::Any,
             parked: None,
             robots_check: RobotsCheck::Pending,
         };
@@ -106,16 +121,11 @@ impl Job {
     }
 
     /// Settles the line.
-    pub(super) fn settle(
-        self,
-        response: Option<Box<Response>>,
-        error: Option<(ErrorKind, String)>,
-        now: Duration,
-    ) -> Done {
+    pub(super) fn settle(self, received: Received, error: Option<(ErrorKind, String)>, now: Duration) -> Done {
         let Self { ticket, echo, call: Call { request, .. }, progress, .. } = self;
         let outcome = match error.as_ref().map_or(Outcome::Ok, |(kind, _)| kind.outcome(progress.attempts)) {
-            // An `http_error` without a response to show would name no status.
-            Outcome::HttpError if response.is_none() => Outcome::Failed,
+            // An `http_error` is a response that was received whole.
+            Outcome::HttpError if received.body().is_none() => Outcome::Failed,
             outcome => outcome,
         };
         let (method, url, final_url) = match progress.hops.first() {
@@ -130,7 +140,7 @@ impl Job {
             method,
             outcome,
             hop_status: progress.hops.last().map(|hop| hop.status),
-            response,
+            received,
             attempts: progress.attempts,
             hops: progress.hops,
             times: Times {

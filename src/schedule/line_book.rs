@@ -34,8 +34,8 @@ pub struct Counts {
 pub(super) enum Place {
     /// Its host has no place in the table yet.
     Untracked,
-    /// In the queue of its host; `due` is when it may start, if it was on the wire before.
-    Waiting { host: HostId, due: Option<Duration> },
+    /// In the queue of its host, for this port; `due` is when it may start, if it was on the wire before.
+    Waiting { host: HostId, port: u16, due: Option<Duration> },
     /// On the wire.
     OnWire { host: HostId, since: Duration },
 }
@@ -186,6 +186,13 @@ impl LineBook {
         *self.lines[id].deadline.get_or_insert(deadline)
     }
 
+    /// Takes the line's deadline back: the next one that is set counts.
+    pub fn unset_deadline(&mut self, id: LineId) {
+        self.leave(id);
+        self.lines[id].deadline = None;
+        self.enter(id);
+    }
+
     /// When the time of a line is over that was on the wire.
     pub fn deadline(&self, id: LineId) -> Duration {
         self.lines[id].deadline.unwrap_or(Duration::MAX)
@@ -220,7 +227,7 @@ impl LineBook {
             Place::Untracked | Place::Waiting { due: None, .. } => self.waiting += 1,
             Place::Waiting { due: Some(_), .. } => {
                 self.waiting += 1;
-                self.deadlines.insert((self.deadline(id), id));
+                self.deadlines.extend(self.lines[id].deadline.map(|deadline| (deadline, id)));
             }
             Place::OnWire { .. } => self.in_flight += 1,
         }
@@ -231,7 +238,9 @@ impl LineBook {
             Place::Untracked | Place::Waiting { due: None, .. } => self.waiting -= 1,
             Place::Waiting { due: Some(_), .. } => {
                 self.waiting -= 1;
-                self.deadlines.remove(&(self.deadline(id), id));
+                if let Some(deadline) = self.lines[id].deadline {
+                    self.deadlines.remove(&(deadline, id));
+                }
             }
             Place::OnWire { .. } => self.in_flight -= 1,
         }
@@ -314,9 +323,9 @@ mod tests {
     fn a_line_is_in_the_ledgers_of_one_place_at_a_time() {
         let mut book = LineBook::default();
         let id = book.add(&ticket(0), Duration::ZERO);
-        let again = Place::Waiting { host: 0, due: Some(Duration::ZERO) };
+        let again = Place::Waiting { host: 0, port: 80, due: Some(Duration::ZERO) };
         let on_wire = Place::OnWire { host: 0, since: Duration::ZERO };
-        let fresh = Place::Waiting { host: 0, due: None };
+        let fresh = Place::Waiting { host: 0, port: 80, due: None };
         book.deadline_or_set(id, Duration::from_secs(1));
         for (place, waiting, deadlines) in [(fresh, 1, 0), (again, 1, 1), (on_wire, 0, 0), (again, 1, 1)] {
             book.place(id, place);

@@ -42,12 +42,12 @@ pub use line_book::Counts;
 pub use rate_limiter::SLACK;
 pub use release::ReleaseScope;
 pub use retry_budget::RetryBudgetPolicy;
-pub use robots::{RobotsConfig, RobotsPolicy};
+pub use robots::{KnownRobots, KnownRules, RobotsConfig, RobotsPolicy};
 pub use stall_clock::StallReason;
 pub use views::{HostView, OldestLine};
 pub use wait_reason::WaitReason;
 
-use crate::item::Done;
+use crate::item::{Done, Received};
 use adaptive::AdaptiveLimit;
 use connection_budget::ConnectionBudget;
 use decide::canceled;
@@ -57,6 +57,7 @@ use rate_limiter::RateLimiter;
 use retry_budget::RetryBudget;
 use robots::RobotsRules;
 use stall_clock::StallClock;
+use tracking::LastRun;
 
 /// The state of the schedule.
 #[derive(Debug)]
@@ -72,6 +73,8 @@ pub struct Core {
     connections: ConnectionBudget,
     /// The rules of sites, if robots.txt is obeyed.
     robots: Option<RobotsRules>,
+    /// The run before, if there was one.
+    last_run: Option<LastRun>,
     chance: fastrand::Rng,
     given_up: bool,
     /// Until when this machine counts as short of open files or ports.
@@ -90,6 +93,7 @@ impl Core {
             adaptive: settings.adaptive.map(AdaptiveLimit::new),
             connections: ConnectionBudget::new(settings.idle_connections),
             robots: settings.robots.clone().map(RobotsRules::new),
+            last_run: None,
             chance: fastrand::Rng::with_seed(settings.seed),
             given_up: false,
             starved_until: Duration::ZERO,
@@ -101,7 +105,7 @@ impl Core {
     pub fn push(&mut self, mut job: Box<Job>, now: Duration) {
         job.slot.line = self.lines.add(&job.ticket, job.progress.accepted);
         if self.given_up {
-            return self.settle(job, None, Some(canceled()), now);
+            return self.settle(job, Received::Nothing, Some(canceled()), now);
         }
         self.track(job, Capacity::Bounded, now);
     }
@@ -147,7 +151,7 @@ impl Core {
     pub fn give_up(&mut self, now: Duration) {
         self.given_up = true;
         while let Some(job) = self.hosts.take_untracked(None) {
-            self.settle(job, None, Some(canceled()), now);
+            self.settle(job, Received::Nothing, Some(canceled()), now);
         }
         self.hosts.clear_ring();
         let ids: Vec<_> = self.hosts.iter().map(|(id, _)| id).collect();

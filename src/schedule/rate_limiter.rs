@@ -11,28 +11,36 @@ pub const SLACK: Duration = Duration::from_millis(2);
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimiter {
     every: Duration,
-    due: Duration,
+    /// `None` before the first start.
+    due: Option<Duration>,
 }
 
 impl RateLimiter {
     /// One start every `every`; zero means no limit.
     pub fn new(every: Duration) -> Self {
-        Self { every, due: Duration::ZERO }
+        Self { every, due: None }
+    }
+
+    /// The same after starts of a run before: the last of them was `ago` before `now`, or earlier.
+    pub fn resume(every: Duration, ago: Duration, now: Duration) -> Self {
+        Self { every, due: Some(now + every.saturating_sub(ago)) }
     }
 
     /// The earliest time of the next start.
     pub fn next(&self) -> Duration {
-        self.due
+        self.due.unwrap_or_default()
     }
 
     /// From when on a new rate limiter would allow no more than this one: not before its slack is used up.
     pub fn full_at(&self) -> Duration {
-        if self.every.is_zero() { self.due } else { self.due + SLACK }
+        if self.every.is_zero() { self.next() } else { self.due.map_or(Duration::ZERO, |due| due + SLACK) }
     }
 
-    /// From now on there is at least so much time from one start to the next.
+    /// From the last start on there is at least so much time from one start to the next.
     pub fn slow_to(&mut self, every: Duration) {
-        self.every = self.every.max(every);
+        let more = every.saturating_sub(self.every);
+        self.every += more;
+        self.due = self.due.map(|due| due + more);
     }
 
     /// Whether there is more time than this from one start to the next.
@@ -40,9 +48,10 @@ impl RateLimiter {
         self.every > every
     }
 
-    /// Notes a start.
-    pub fn start(&mut self, now: Duration) {
-        self.due = self.due.max(now.saturating_sub(SLACK)) + self.every;
+    /// Notes a start, after which there is at least so much time from one start to the next.
+    pub fn start(&mut self, at_least: Duration, now: Duration) {
+        self.every = self.every.max(at_least);
+        self.due = Some(self.next().max(now.saturating_sub(SLACK)) + self.every);
     }
 }
 
@@ -60,7 +69,7 @@ mod tests {
             let (mut rate_limiter, mut now, mut starts) = (RateLimiter::new(every), Duration::ZERO, Vec::new());
             for wait in waits {
                 now = (now + Duration::from_millis(wait)).max(rate_limiter.next());
-                rate_limiter.start(now);
+                rate_limiter.start(Duration::ZERO, now);
                 starts.push(now);
             }
             for (i, from) in starts.iter().enumerate() {
@@ -69,6 +78,20 @@ mod tests {
                     prop_assert!(every * n as u32 <= (*to - *from) + SLACK);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_longer_interval_counts_from_the_last_start_of_this_run_or_of_the_one_before() {
+        let ms = Duration::from_millis;
+        let mut first = RateLimiter::new(ms(100));
+        first.slow_to(ms(500));
+        assert_eq!(first.next(), ms(0), "nothing started yet");
+        first.start(ms(0), ms(1000));
+        first.slow_to(ms(2000));
+        assert_eq!(first.next(), ms(3000) - SLACK);
+        for (ago, next) in [(0, 507), (300, 207), (9000, 7)] {
+            assert_eq!(RateLimiter::resume(ms(500), ms(ago), ms(7)).next(), ms(next));
         }
     }
 }

@@ -51,9 +51,9 @@ impl Core {
         for line in lines {
             let ordinal = self.lines.ordinal(line);
             let job = match self.lines.place_of(line) {
-                Place::Waiting { host, due } => {
+                Place::Waiting { host, port, due } => {
                     hosts.insert(host);
-                    self.hosts.take(host, Pick::Line { ordinal, due })
+                    self.hosts.take(host, Pick::Line { ordinal, port, due })
                 }
                 Place::Untracked | Place::OnWire { .. } => self.hosts.take_untracked(Some(ordinal)),
             };

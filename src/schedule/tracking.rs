@@ -1,31 +1,54 @@
 //! How the schedule keeps its parts in line: hosts enter and leave the table, with their states from and for other runs; lines
 //! enter their queues; timers and deadlines fire.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use url::Url;
+
 use super::Core;
+use super::config::Settings;
 use super::host_state::HostState;
 use super::host_table::{Capacity, Pick, Reindexed};
 use super::job::Job;
 use super::line_book::{HostId, Place};
+use super::rate_limiter::RateLimiter;
+use super::robots::KnownRobots;
 use crate::hosts::{host_name, port_of};
-use crate::item::{ErrorKind, Request};
+use crate::item::{ErrorKind, Received, Request};
+
+/// The end of the run before, after which every host counts as just asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastRun {
+    /// How long before the start of this run.
+    ended_ago: Duration,
+    /// The start of this run.
+    began: Duration,
+}
 
 impl Core {
     /// The number of the request's host; `None` when it is not in the table and finds no room.
     pub(super) fn host_of(&mut self, request: &Request, capacity: Capacity, now: Duration) -> Option<HostId> {
-        let (name, port) = (host_name(&request.url), port_of(&request.url));
-        let with_port;
-        let key = if self.settings.hosts.names_port(name, port) {
-            with_port = format!("{name}:{port}");
-            &with_port
-        } else {
-            name
-        };
-        match self.hosts.find(key) {
-            Some(id) => Some(id),
-            None => self.hosts.insert(key, self.settings.limits_of(name, port), capacity, now),
+        let key = host_key(&self.settings, &request.url);
+        if let Some(id) = self.hosts.find(&key) {
+            return Some(id);
         }
+        let limits = self.settings.limits_of(host_name(&request.url), port_of(&request.url));
+        let id = self.hosts.insert(&key, limits, capacity, now)?;
+        let crawl_delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&request.url));
+        self.pace(id, crawl_delay.unwrap_or_default());
+        Some(id)
+    }
+
+    /// Gives a host that entered the table the times of its starts: a run before may have sent it a request at any time
+    /// until its end.
+    fn pace(&mut self, id: HostId, crawl_delay: Duration) {
+        let host = &mut self.hosts[id];
+        let every = host.limits.every.max(crawl_delay);
+        host.rate_limiter = match self.last_run {
+            Some(LastRun { ended_ago, began }) => RateLimiter::resume(every, ended_ago, began),
+            None => RateLimiter::new(every),
+        };
     }
 
     /// Puts a line that was not dispatched yet at the end of its host's queue, if the table has room for the host.
@@ -45,7 +68,8 @@ impl Core {
     }
 
     fn enqueue(&mut self, job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
-        self.lines.place(job.slot.line, Place::Waiting { host, due });
+        let port = port_of(&job.call.request.url);
+        self.lines.place(job.slot.line, Place::Waiting { host, port, due });
         self.hosts.add(host, job, due);
         self.refresh(host, now);
     }
@@ -60,9 +84,9 @@ impl Core {
         }
         let lines_time = self.clock.read(now).lines;
         while let Some((_, line)) = self.lines.first_deadline().filter(|(end, _)| *end <= lines_time)
-            && let Some(id) = self.lines.host(line)
+            && let Place::Waiting { host: id, port, due } = self.lines.place_of(line)
         {
-            let pick = Pick::Line { ordinal: self.lines.ordinal(line), due: self.lines.due(line) };
+            let pick = Pick::Line { ordinal: self.lines.ordinal(line), port, due };
             let Some(job) = self.hosts.take(id, pick) else { return };
             let why = match &job.progress.last_error {
                 Some(message) => {
@@ -70,7 +94,7 @@ impl Core {
                 }
                 None => "the line's deadline passed while it waited for its host".to_owned(),
             };
-            self.settle(job, None, Some((ErrorKind::Deadline, why)), now);
+            self.settle(job, Received::Nothing, Some((ErrorKind::Deadline, why)), now);
             self.refresh(id, now);
         }
     }
@@ -89,9 +113,12 @@ impl Core {
         // It may have made room for another in the meantime.
         let Some(host) = self.hosts.get(id) else { return };
         if host.waiting() > 0
-            && let Some(error) = host.hopeless(&self.settings, clocks)
+            && let Some(error) = host.closed(now)
         {
             self.settle_host(id, &error, now);
+        }
+        while let Some((port, error)) = self.hosts[id].queue.gave_up(clocks) {
+            self.settle_all(id, Pick::OfPort(port), &error, now);
         }
         if self.hosts.reindex(id, &self.settings, clocks) == Reindexed::Removed {
             self.track_next(now);
@@ -110,9 +137,38 @@ impl Core {
 
     /// Settles every line that waits at this host.
     pub(super) fn settle_host(&mut self, id: HostId, error: &(ErrorKind, String), now: Duration) {
-        while let Some(job) = self.hosts.take(id, Pick::Any) {
-            self.settle(job, None, Some(error.clone()), now);
+        self.settle_all(id, Pick::Any, error, now);
+    }
+
+    fn settle_all(&mut self, id: HostId, pick: Pick, error: &(ErrorKind, String), now: Duration) {
+        while let Some(job) = self.hosts.take(id, pick) {
+            self.settle(job, Received::Nothing, Some(error.clone()), now);
         }
+    }
+
+    /// Goes on after a run that ended so long ago: no host gets a request sooner than its interval after that.
+    pub fn resume_pace(&mut self, ended_ago: Duration, now: Duration) {
+        self.last_run = Some(LastRun { ended_ago, began: now });
+        self.rate_limiter = RateLimiter::resume(self.settings.every, ended_ago, now);
+    }
+
+    /// Begins with what the run before knew of the robots.txt of sites.
+    pub fn restore_robots(&mut self, known: Vec<KnownRobots>, now: Duration) {
+        let Some(robots) = &mut self.robots else { return };
+        for known in known {
+            let url = Url::parse(&known.site).ok().filter(|_| !known.crawl_delay.is_zero());
+            robots.restore(known, now);
+            // A host in trouble is in the table already.
+            let host = url.as_ref().and_then(|url| self.hosts.find(&host_key(&self.settings, url)));
+            if let Some((url, id)) = url.as_ref().zip(host) {
+                self.hosts[id].rate_limiter.slow_to(robots.crawl_delay(url));
+            }
+        }
+    }
+
+    /// What was learnt of the robots.txt of a site and is to be known by the next run: before a line of the site starts.
+    pub fn take_learnt_robots(&mut self) -> Option<KnownRobots> {
+        self.robots.as_mut()?.take_learnt()
     }
 
     /// Begins with what the run before knew of hosts in trouble.
@@ -144,7 +200,18 @@ impl Core {
             Some((name, _)) => (name, name, 0),
             None => (key, key, 0),
         };
-        let limits = || self.settings.limits_of(name, port);
-        self.hosts.find(key).or_else(|| self.hosts.insert(key, limits(), Capacity::Bounded, now))
+        if let Some(id) = self.hosts.find(key) {
+            return Some(id);
+        }
+        let limits = self.settings.limits_of(name, port);
+        let id = self.hosts.insert(key, limits, Capacity::Bounded, now)?;
+        self.pace(id, Duration::ZERO);
+        Some(id)
     }
+}
+
+/// The name of a URL's host, with its port where that makes it a host of its own.
+fn host_key<'a>(settings: &Settings, url: &'a Url) -> Cow<'a, str> {
+    let (name, port) = (host_name(url), port_of(url));
+    if settings.hosts.names_port(name, port) { format!("{name}:{port}").into() } else { name.into() }
 }

@@ -67,7 +67,7 @@ impl Core {
         Some(match self.lines.place_of(line) {
             Place::Untracked => WaitReason::HostTable,
             Place::OnWire { since, .. } => WaitReason::OnWire { since },
-            Place::Waiting { host, due } => self.wait_now(self.hosts[host].wait_of(ordinal, due), now),
+            Place::Waiting { host, port, due } => self.wait_now(self.hosts[host].wait_of(ordinal, port, due), now),
         })
     }
 

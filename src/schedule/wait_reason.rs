@@ -53,12 +53,14 @@ pub enum WaitReason {
         /// The end of the pause.
         until: Duration,
     },
-    /// The host could not be reached, time and again.
+    /// A port of the host could not be reached, time and again.
     CircuitOpen {
+        /// The port.
+        port: u16,
         /// When the next line may probe it; `None` while a probe is under way, or requests from before hold all its slots.
         probe_at: Option<Duration>,
     },
-    /// Another line fetches the robots.txt of a site at this host.
+    /// Another line fetches the robots.txt of a site at this host and port.
     Robots,
     /// The back-off before a retry.
     Backoff {
@@ -77,7 +79,7 @@ impl WaitReason {
             | Self::CrawlDelay { until }
             | Self::HostPause { until }
             | Self::Backoff { until } => Some(until),
-            Self::CircuitOpen { probe_at } => probe_at,
+            Self::CircuitOpen { probe_at, .. } => probe_at,
             Self::OnWire { .. }
             | Self::Stalled(_)
             | Self::HostTable

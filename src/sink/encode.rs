@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::line_breaks::escape_line_breaks;
 use super::{Content, Wanted};
-use crate::item::{EchoInput, Hop, Outcome, Record, Response, Times, compact};
+use crate::item::{Body, EchoInput, Head, Hop, Outcome, Record, Times, compact, header_text};
 
 /// RFC 3339 with milliseconds.
 const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
@@ -72,27 +73,29 @@ impl Encoder {
     /// Never for a record as the pipeline makes them: writing to memory does not fail.
     pub fn encode(&self, record: &Record, out: &mut Vec<u8>) -> serde_json::Result<()> {
         if self.takes(record.outcome) {
+            let start = out.len();
             let mut line = JsonWriter::begin(out);
             self.put_line(record, &mut line)?;
             line.end();
+            escape_line_breaks(out, start);
             out.push(b'\n');
         }
         Ok(())
     }
 
-    fn put_line<'r>(&self, record: &'r Record, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
+    fn put_line(&self, record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
         put_input(record, line)?;
         line.put_some("url", record.url.as_ref().map(Url::as_str))?;
         line.put_some("final_url", record.final_url.as_ref().map(Url::as_str))?;
         line.put_some("method", Some(record.method.as_str()).filter(|method| *method != "GET"))?;
         line.put("outcome", record.outcome.name())?;
-        let response = record.response.as_deref();
-        line.put_some(
-            "status",
-            response.map(|response| response.status).or(record.hop_status).map(|status| status.as_u16()),
-        )?;
-        if let Some(response) = response {
-            self.put_response(response, line)?;
+        let (head, body) = (record.received.head(), record.received.body());
+        line.put_some("status", head.map(|head| head.status).or(record.hop_status).map(|status| status.as_u16()))?;
+        if let Some(head) = head {
+            self.put_head(head, line)?;
+        }
+        if let Some(body) = body {
+            self.put_size(body, line)?;
         }
         line.put_some("attempts", Some(record.attempts).filter(|attempts| *attempts > 0))?;
         if !record.hops.is_empty() {
@@ -101,11 +104,10 @@ impl Encoder {
         if record.attempts > 0 {
             self.put_times(&record.times, line)?;
         }
-        line.put_some("ttfb_ms", response.map(|response| millis(response.ttfb)))?;
+        line.put_some("ttfb_ms", head.map(|head| millis(head.ttfb)))?;
         line.put_some("error", record.error.as_ref().map(|(kind, message)| Error { kind: kind.name(), message }))?;
-        let show =
-            |response: &'r Response| shown(&response.body.data, response.content_type.as_deref(), self.content.body);
-        match response.map_or(Shown::Nothing, show) {
+        let content_type = head.and_then(|head| head.content_type.as_deref());
+        match body.map_or(Shown::Nothing, |body| shown(&body.data, content_type, self.content.body)) {
             Shown::Nothing => {}
             Shown::Json(json) => line.put("json", &json)?,
             Shown::Text(text) => line.put("body", text)?,
@@ -114,19 +116,22 @@ impl Encoder {
         line.put_some("meta", record.echo.meta.as_deref())
     }
 
-    /// The response, but for its status and body.
-    fn put_response(&self, response: &Response, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
-        line.put("http", if response.version == http::Version::HTTP_2 { "2" } else { "1.1" })?;
-        line.put_some("ip", response.ip)?;
-        line.put_some("headers", response.headers.as_ref().filter(|_| self.content.headers).map(Headers))?;
-        line.put_some("content_type", response.content_type.as_deref())?;
-        line.put_some("content_length", response.content_length)?;
-        line.put("bytes", &response.body.bytes)?;
-        line.put_some(
-            "sha256",
-            response.body.sha256.as_ref().filter(|_| self.content.digest).map(|digest| hex(digest)),
-        )?;
-        line.put_some("truncated", response.body.truncated.then_some("length"))
+    /// The response's head, but for its status.
+    fn put_head(&self, head: &Head, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
+        line.put("http", if head.version == http::Version::HTTP_2 { "2" } else { "1.1" })?;
+        line.put_some("ip", head.ip)?;
+        line.put_some("headers", head.headers.as_ref().filter(|_| self.content.headers).map(Headers))?;
+        line.put_some("content_type", head.content_type.as_deref())?;
+        line.put_some("content_length", head.content_length)?;
+        line.put_some("content_encoding", head.content_encoding.as_deref())?;
+        line.put_some("reused", head.reused.then_some(true))
+    }
+
+    /// What a body comes to, whether it is shown or not.
+    fn put_size(&self, body: &Body, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
+        line.put("bytes", &body.bytes)?;
+        line.put_some("sha256", body.sha256.as_ref().filter(|_| self.content.digest).map(|digest| hex(digest)))?;
+        line.put_some("truncated", body.truncated.then_some("length"))
     }
 
     fn put_times(&self, times: &Times, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
@@ -232,8 +237,7 @@ impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(Some(self.0.keys_len()))?;
         for name in self.0.keys() {
-            let values: Vec<_> =
-                self.0.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+            let values: Vec<_> = self.0.get_all(name).iter().map(|value| header_text(value.as_bytes())).collect();
             match values.as_slice() {
                 [one] => map.serialize_entry(name.as_str(), one)?,
                 many => map.serialize_entry(name.as_str(), many)?,
@@ -286,7 +290,7 @@ mod tests {
     use http::{HeaderValue, Method, StatusCode, header};
 
     use super::*;
-    use crate::item::{self, Echo, ErrorKind, Identity, Rejection, RetryAfter};
+    use crate::item::{Echo, ErrorKind, Identity, Received, Rejection, Response};
 
     const EPOCH: &str = "2026-05-04T03:02:01.5Z";
 
@@ -308,24 +312,17 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(header::VIA, HeaderValue::from_static("a"));
         headers.append(header::VIA, HeaderValue::from_static("b"));
-        let response = Response {
-            status: StatusCode::NOT_FOUND,
-            version: http::Version::HTTP_11,
+        let head = Head {
             ip: Some("192.0.2.1".parse().unwrap()),
             content_type: Some("application/json".into()),
             content_length: Some(9),
-            location: None,
-            retry_after: Some(RetryAfter(Duration::ZERO)),
+            content_encoding: Some("x".into()),
+            reused: true,
             headers: Some(headers),
-            body: item::Body {
-                data: b"[1, 2]".as_slice().into(),
-                bytes: 6,
-                sha256: Some([0xa5; 32]),
-                truncated: true,
-                reservation: None,
-            },
             ttfb: Duration::from_micros(1_500),
+            ..Head::new(StatusCode::NOT_FOUND)
         };
+        let body = Body { data: b"[1, 2]".as_slice().into(), bytes: 6, sha256: Some([0xa5; 32]), truncated: true };
         Record {
             id: identity(),
             echo: Echo { id: raw("[7]"), meta: raw("{\"k\":1.0}"), ..Echo::cut(b"http://a.t\"", 99) },
@@ -333,7 +330,7 @@ mod tests {
             final_url: "http://b.test/".parse().ok(),
             method: Method::POST,
             outcome: Outcome::HttpError,
-            response: Some(Box::new(response)),
+            received: Received::Response(Box::new(Response { head, body })),
             hop_status: None,
             attempts: 2,
             hops: vec![Hop { url: "http://a.test/".parse().unwrap(), method: Method::POST, status: StatusCode::FOUND }],
@@ -350,7 +347,7 @@ mod tests {
     fn keys_come_in_the_order_that_is_promised() {
         let digest = "a5".repeat(32);
         let head = r#"{"seq":7,"source":"s","file":"f","state_id":"j","round":2,"id":[7],"input":"http://a.t\"","input_bytes":99,"#;
-        let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"bytes":6,"#;
+        let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"content_encoding":"x","reused":true,"bytes":6,"#;
         let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
         for (style, body) in [
             (BodyFormat::Auto, r#""json":[1,2],"#),

@@ -3,6 +3,7 @@
 mod derive;
 mod encode;
 mod jsonl;
+mod line_breaks;
 mod opened;
 mod recover;
 mod stdout;
@@ -100,6 +101,11 @@ pub trait SinkConfig: Component {
     /// Paths that it writes to now or later.
     fn paths(&self) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// Whether it will write to this path, which is not its own: one of its numbered files. The path has no links and detours.
+    fn will_write_to(&self, _path: &Path) -> bool {
+        false
     }
 
     /// Whether a file, whatever its name, is one of its own.

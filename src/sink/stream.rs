@@ -11,6 +11,7 @@ use super::writer::{Put, WriterThread};
 use super::{Encoder, Sink};
 use crate::error::BoxError;
 use crate::item::Record;
+use crate::resource_limits::explain;
 
 /// The sink of a stream.
 pub(super) struct StreamSink {
@@ -52,7 +53,7 @@ impl Put for Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None);
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(explain(error)),
             }
         }
         Ok(())

@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::host_states::{StoredHostState, from_stored, keep_unknown, to_stored};
-use super::{Checkpoint, DataDir, HostStateStore};
+use super::host_states::{StoredHostState, keep_unknown};
+use super::{Checkpoint, DataDir};
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::{RawJson, SavePosition, Trim};
-use crate::schedule::HostState;
 
 /// What the thread is to write.
 pub(super) enum WriteRequest {
@@ -157,13 +155,6 @@ impl SavePosition for PositionRecorder {
     }
 }
 
-/// Brings hosts in trouble to the thread that writes checkpoints.
-pub struct HostStateRecorder {
-    pub(super) before: BTreeMap<String, StoredHostState>,
-    pub(super) latest: LatestHostStates,
-    pub(super) requests: SyncSender<WriteRequest>,
-}
-
 /// What is to be written down next of hosts. Whoever puts something where nothing was sends a request.
 #[derive(Clone, Default)]
 pub(super) struct LatestHostStates(Arc<Mutex<Option<BTreeMap<String, StoredHostState>>>>);
@@ -173,21 +164,7 @@ impl LatestHostStates {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn put(&self, hosts: BTreeMap<String, StoredHostState>) -> Option<BTreeMap<String, StoredHostState>> {
+    pub fn put(&self, hosts: BTreeMap<String, StoredHostState>) -> Option<BTreeMap<String, StoredHostState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(hosts)
-    }
-}
-
-impl HostStateStore for HostStateRecorder {
-    fn load(&mut self) -> Vec<HostState> {
-        from_stored(&std::mem::take(&mut self.before), Timestamp::now())
-    }
-
-    fn save(&mut self, host_states: &[HostState]) {
-        let unread = self.latest.put(to_stored(host_states, Timestamp::now()));
-        if unread.is_none() {
-            // There is room for one such request. A thread that is gone has said why, or will at the next commit.
-            let _ = self.requests.try_send(WriteRequest::Hosts);
-        }
     }
 }

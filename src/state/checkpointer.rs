@@ -1,5 +1,6 @@
 //! The checkpointer: collects receipts, and has the checkpoint written at each commit. Next: `checkpoint_writer`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -8,8 +9,10 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::checkpoint_writer::{CheckpointWriter, Commit, LatestHostStates, WriteRequest};
+use super::robots_log::RobotsLog;
+use super::run_marker::RunMarker;
 use super::{Checkpoint, DataDir, HostStateRecorder, PositionRecorder, Settle};
-use crate::disk::Mark;
+use crate::disk::{Disk, DiskFile, Mark};
 use crate::error::BoxError;
 use crate::item::{Receipt, Trim};
 
@@ -20,6 +23,10 @@ pub struct Checkpointer {
     names: Vec<Option<String>>,
     latest_host_states: LatestHostStates,
     requests: SyncSender<WriteRequest>,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    lock: Arc<dyn DiskFile>,
+    had_checkpoint: bool,
 }
 
 impl Checkpointer {
@@ -29,10 +36,12 @@ impl Checkpointer {
         // A commit, a request of hosts, and of each source a position and what deletes its lines.
         let (requests, rx) = sync_channel(2 + 2 * names.len());
         let checkpoint = state.checkpoint.clone();
+        let (disk, dir) = (Arc::clone(&state.disk), state.dir.clone());
+        let (lock, had_checkpoint) = (Arc::clone(&state.lock), state.had_checkpoint);
         let latest_host_states = LatestHostStates::default();
         let writer = CheckpointWriter::new(state, latest_host_states.clone());
         std::thread::spawn(move || writer.write_down(&rx));
-        Self { checkpoint, names, latest_host_states, requests }
+        Self { checkpoint, names, latest_host_states, requests, disk, dir, lock, had_checkpoint }
     }
 
     /// The part that saves the position of a source.
@@ -46,10 +55,15 @@ impl Checkpointer {
         let _ = self.requests.try_send(WriteRequest::Trim(source, trim));
     }
 
-    /// The part that remembers hosts.
-    pub fn hosts(&self) -> HostStateRecorder {
-        let before = self.checkpoint.hosts.clone();
-        HostStateRecorder { before, latest: self.latest_host_states.clone(), requests: self.requests.clone() }
+    /// The part that remembers hosts, and, if robots.txt is obeyed, with a robots log of so many bytes.
+    pub fn hosts(&self, robots_log: Option<u64>) -> HostStateRecorder {
+        HostStateRecorder {
+            before: self.checkpoint.hosts.clone(),
+            latest: self.latest_host_states.clone(),
+            requests: self.requests.clone(),
+            marker: RunMarker { lock: Arc::clone(&self.lock), had_checkpoint: self.had_checkpoint },
+            robots: robots_log.map(|most| RobotsLog::new(Arc::clone(&self.disk), &self.dir, most)),
+        }
     }
 }
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::robots_log;
 use crate::disk::resolved;
 use crate::units::Size;
 
-/// The files of a data directory itself, and the directory of its journals.
+/// The files of a data directory itself besides the robots log, and the directory of its journals.
 const OWN: [&str; 4] = ["checkpoint.json", "checkpoint.new", "lock", "journal"];
 
 /// `[state]`
@@ -30,7 +31,8 @@ impl StateConfig {
     /// Whether a file is one that the data directory needs for itself.
     pub fn has(&self, file: &Path) -> bool {
         let file = resolved(file);
-        self.data_dir.iter().any(|dir| OWN.iter().any(|own| file.starts_with(resolved(&dir.join(own)))))
+        let mut own = OWN.iter().chain(&robots_log::NAMES);
+        self.data_dir.iter().any(|dir| own.any(|own| file.starts_with(resolved(&dir.join(own)))))
     }
 }
 

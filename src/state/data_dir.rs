@@ -24,7 +24,9 @@ pub struct DataDir {
     pub dir: PathBuf,
     /// What is remembered.
     pub checkpoint: Checkpoint,
-    _lock: Arc<dyn DiskFile>,
+    /// Whether it had a checkpoint when it was opened.
+    pub(super) had_checkpoint: bool,
+    pub(super) lock: Arc<dyn DiskFile>,
 }
 
 impl DataDir {
@@ -41,7 +43,9 @@ impl DataDir {
             let dir = dir.display();
             return Err(format!("another fetchd is using {dir}; give this one a data directory of its own").into());
         }
-        let checkpoint = Checkpoint::load(disk.as_ref(), dir)?.unwrap_or_else(Checkpoint::begin);
+        let found = Checkpoint::load(disk.as_ref(), dir)?;
+        let had_checkpoint = found.is_some();
+        let checkpoint = found.unwrap_or_else(Checkpoint::begin);
         if let Some(OpenRound { number, .. }) = checkpoint.round {
             let dir = dir.display();
             return Err(format!(
@@ -49,7 +53,7 @@ impl DataDir {
             )
             .into());
         }
-        Ok(Self { disk, dir: dir.to_owned(), checkpoint, _lock: lock })
+        Ok(Self { disk, dir: dir.to_owned(), checkpoint, had_checkpoint, lock })
     }
 
     /// Remembers where the logs of the outputs begin, by sink, also in files that are new to them. After that these may

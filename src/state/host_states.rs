@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// What is stored of a host: a table of entries by name.
 type Entries = BTreeMap<String, RawJson>;
 
-/// A host that is paused or cannot be reached.
+/// A host that is paused or has ports that cannot be reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Entries")]
 pub struct StoredHostState {
@@ -29,8 +29,8 @@ pub struct StoredHostState {
     pub(super) pause: Option<Until>,
     /// It asked for a longer pause than its lines may wait.
     pub(super) closed: Option<Until>,
-    /// It cannot be reached.
-    pub(super) circuit: Option<StoredCircuit>,
+    /// Its ports that cannot be reached.
+    pub(super) circuits: BTreeMap<u16, StoredCircuit>,
     /// Entries of later versions, which are stored again as they are.
     pub(super) unknown: Entries,
 }
@@ -40,7 +40,8 @@ impl TryFrom<Entries> for StoredHostState {
 
     fn try_from(mut unknown: Entries) -> Result<Self, String> {
         let (pause, closed) = (take(&mut unknown, "pause")?, take(&mut unknown, "closed")?);
-        Ok(Self { pause, closed, circuit: take(&mut unknown, "circuit")?, unknown })
+        let circuits = take(&mut unknown, "circuits")?.unwrap_or_default();
+        Ok(Self { pause, closed, circuits, unknown })
     }
 }
 
@@ -55,7 +56,9 @@ impl Serialize for StoredHostState {
         for (name, until) in [("pause", &self.pause), ("closed", &self.closed)] {
             until.iter().try_for_each(|until| entries.serialize_entry(name, until))?;
         }
-        self.circuit.iter().try_for_each(|circuit| entries.serialize_entry("circuit", circuit))?;
+        if !self.circuits.is_empty() {
+            entries.serialize_entry("circuits", &self.circuits)?;
+        }
         self.unknown.iter().try_for_each(|(name, entry)| entries.serialize_entry(name, entry))?;
         entries.end()
     }
@@ -105,11 +108,11 @@ impl StoredCircuit {
         })
     }
 
-    fn read(&self, now: Timestamp) -> Option<OpenCircuit> {
+    fn read(&self, port: u16, now: Timestamp) -> Option<OpenCircuit> {
         let remembered = self.remembered.read(now);
         let kind = ErrorKind::named(&self.kind).filter(|_| !remembered.is_zero())?;
         let probe = left(self.probe, now);
-        Some(OpenCircuit { tried: self.tried.0, probe, remembered, last_error: (kind, self.message.clone()) })
+        Some(OpenCircuit { port, tried: self.tried.0, probe, remembered, last_error: (kind, self.message.clone()) })
     }
 }
 
@@ -119,10 +122,11 @@ fn left(until: Option<Until>, now: Timestamp) -> Duration {
 
 /// What a checkpoint of this moment says of these hosts.
 pub fn to_stored(host_states: &[HostState], now: Timestamp) -> BTreeMap<String, StoredHostState> {
+    let circuit = |known: &OpenCircuit| Some((known.port, StoredCircuit::write(known, now)?));
     let state = |known: &HostState| StoredHostState {
         pause: Until::write(known.paused, now),
         closed: Until::write(known.closed, now),
-        circuit: known.unreachable.as_ref().and_then(|known| StoredCircuit::write(known, now)),
+        circuits: known.unreachable.iter().filter_map(circuit).collect(),
         unknown: Entries::new(),
     };
     host_states.iter().map(|known| (known.host.to_string(), state(known))).collect()
@@ -134,9 +138,9 @@ pub fn from_stored(hosts: &BTreeMap<String, StoredHostState>, now: Timestamp) ->
         host: name.as_str().into(),
         paused: left(host.pause, now),
         closed: left(host.closed, now),
-        unreachable: host.circuit.as_ref().and_then(|lost| lost.read(now)),
+        unreachable: host.circuits.iter().filter_map(|(port, circuit)| circuit.read(*port, now)).collect(),
     };
-    let is_over = |known: &HostState| known.paused.is_zero() && known.closed.is_zero() && known.unreachable.is_none();
+    let is_over = |known: &HostState| known.paused.is_zero() && known.closed.is_zero() && known.unreachable.is_empty();
     hosts.iter().map(host_state).filter(|known| !is_over(known)).collect()
 }
 

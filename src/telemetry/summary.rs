@@ -134,8 +134,8 @@ pub(super) fn per_second(rate: f64) -> String {
 
 /// What holds a run back, and the option that would change it.
 pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
-    let Bottleneck { kind, host, limit } = bottleneck;
-    let (host, n) = (host.as_deref().unwrap_or_default(), limit.unwrap_or_default());
+    let Bottleneck { kind, host, port, limit } = bottleneck;
+    let (host, port, n) = (host.as_deref().unwrap_or_default(), port.unwrap_or_default(), limit.unwrap_or_default());
     match kind {
         BottleneckKind::Input => "limited by the input".to_owned(),
         BottleneckKind::Servers => "limited by the servers' own time".to_owned(),
@@ -156,7 +156,9 @@ pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
             format!("limited by adaptive host-concurrency of {host} (hosts.max_concurrency, or a slow server)")
         }
         BottleneckKind::HostPause => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
-        BottleneckKind::CircuitOpen => format!("limited by {host}, which cannot be reached (health)"),
+        BottleneckKind::CircuitOpen => {
+            format!("limited by port {port} of {host}, which cannot be reached (health)")
+        }
         BottleneckKind::Robots => {
             format!("limited by the robots.txt of {host}, which is yet to come (robots.enabled)")
         }

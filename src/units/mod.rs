@@ -13,7 +13,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use numbers::{Concurrency, Share, Size};
+pub use numbers::{Concurrency, Share, Size, Speed};
 pub use secret::{SECRET, Secret};
 pub use times::{Period, Rate, Span};
 
@@ -70,6 +70,7 @@ macro_rules! serde_as_text {
 
 serde_as_text!(
     Span: "a duration in quotes; write for example \"500ms\", \"30s\" or \"10m\"",
+    Speed: "a speed in quotes; write for example \"1KiB/s\", or \"0\" for none",
     Size: "a size in quotes; write for example \"64KiB\" or \"16MiB\"",
     Rate: "a rate in quotes; write for example \"5/s\", \"100/min\", \"1000/h\" or \"unlimited\"",
     Share: "a share in quotes; write for example \"10%\" or \"unlimited\"",

@@ -41,6 +41,32 @@ impl fmt::Display for Size {
     }
 }
 
+/// Bytes per second, written `1KiB/s`; `0` for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Speed(pub u32);
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a speed; write for example `1KiB/s`, or `0` for none");
+        if text == "0" {
+            return Ok(Self(0));
+        }
+        let size: Size = text.strip_suffix("/s").and_then(|size| size.trim_end().parse().ok()).ok_or_else(wrong)?;
+        u32::try_from(size.0).map(Self).map_err(|_| format!("`{text}` is more than 4GiB/s; lower it"))
+    }
+}
+
+impl fmt::Display for Speed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("0"),
+            bytes => write!(f, "{}/s", Size(bytes.into())),
+        }
+    }
+}
+
 /// How many requests at once: a number, or `adaptive`, which finds it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concurrency {

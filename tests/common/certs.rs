@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    date_time_ymd,
+};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::NoClientAuth;
@@ -34,6 +37,27 @@ impl Authority {
     pub fn expired(&self, names: &[&str]) -> Identity {
         let mut params = params(names);
         (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(2001, 1, 1));
+        self.sign(&params)
+    }
+
+    /// One whose time is to come.
+    pub fn not_valid_yet(&self, names: &[&str]) -> Identity {
+        let mut params = params(names);
+        (params.not_before, params.not_after) = (date_time_ymd(3000, 1, 2), date_time_ymd(3001, 1, 1));
+        self.sign(&params)
+    }
+
+    /// One that could sign others.
+    pub fn authority_for(&self, names: &[&str]) -> Identity {
+        let mut params = params(names);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        self.sign(&params)
+    }
+
+    /// One for clients alone.
+    pub fn for_clients(&self, names: &[&str]) -> Identity {
+        let mut params = params(names);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(&params)
     }
 

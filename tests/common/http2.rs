@@ -3,8 +3,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use super::in_a_thread;
+use super::{PATIENCE, in_a_thread};
 
 /// The server; dropped, it closes every connection.
 pub struct Http2 {
@@ -31,6 +31,8 @@ pub struct Http2 {
 #[derive(Default)]
 struct Seen {
     accepts: AtomicUsize,
+    closes: Mutex<usize>,
+    closed: Condvar,
     open: AtomicUsize,
     most_open: AtomicUsize,
 }
@@ -50,6 +52,13 @@ impl Http2 {
     /// How many connections were accepted.
     pub fn accepts(&self) -> usize {
         self.seen.accepts.load(Ordering::SeqCst)
+    }
+
+    /// Waits until this many connections are over.
+    pub fn wait_for_closes(&self, n: usize) {
+        let closes = self.seen.closes.lock().unwrap();
+        let waited = self.seen.closed.wait_timeout_while(closes, PATIENCE, |closes| *closes < n).unwrap();
+        assert!(!waited.1.timed_out(), "{} of {n} closes came", *waited.0);
     }
 
     /// How many requests were without an answer at once, at most.
@@ -76,9 +85,12 @@ async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, seen: Arc<Seen
         let (tls, seen, gate) = (tls.clone(), Arc::clone(&seen), Arc::clone(&gate));
         connections.spawn(async move {
             let Ok(stream) = tls.accept(stream).await else { return };
-            let service = service_fn(move |request| answer(request, Arc::clone(&seen), Arc::clone(&gate)));
+            let of_request = Arc::clone(&seen);
+            let service = service_fn(move |request| answer(request, Arc::clone(&of_request), Arc::clone(&gate)));
             // It ends when the client leaves.
             let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            *seen.closes.lock().unwrap() += 1;
+            seen.closed.notify_all();
         });
     }
 }

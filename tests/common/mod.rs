@@ -3,6 +3,7 @@
 pub mod certs;
 pub mod clients;
 pub mod codings;
+pub mod curl;
 pub mod dns;
 pub mod fetchd;
 pub mod frames;

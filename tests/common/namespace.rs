@@ -12,6 +12,7 @@ const WITHIN: &str = "FETCHD_TEST_IN_ITS_OWN_NAMESPACE";
 pub enum Own {
     Network,
     Mounts,
+    NetworkAndMounts,
 }
 
 impl Own {
@@ -19,14 +20,19 @@ impl Own {
         match self {
             Self::Network => "network",
             Self::Mounts => "mount",
+            Self::NetworkAndMounts => "network or mount",
         }
     }
 
     /// A command in new namespaces, to be completed.
     fn unshare(self) -> Command {
         let mut command = Command::new("unshare");
-        let own = if matches!(self, Self::Network) { "--net" } else { "--mount" };
-        command.args(["--user", "--map-root-user", own]).env("LC_ALL", "C");
+        let own: &[&str] = match self {
+            Self::Network => &["--net"],
+            Self::Mounts => &["--mount"],
+            Self::NetworkAndMounts => &["--net", "--mount"],
+        };
+        command.args(["--user", "--map-root-user"]).args(own).env("LC_ALL", "C");
         command
     }
 

@@ -54,6 +54,10 @@ impl<T: Tamper> Disk for Tampered<T> {
         RealDisk.list(dir)
     }
 
+    fn id_at(&self, path: &Path) -> io::Result<FileId> {
+        RealDisk.id_at(path)
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         RealDisk.create_dir(dir)
     }
@@ -98,5 +102,9 @@ impl<T: Tamper> DiskFile for File<T> {
 
     fn id(&self) -> FileId {
         self.0.id()
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        self.0.has_name()
     }
 }

@@ -81,6 +81,12 @@ impl Disk for SimDisk {
         Ok(files.map(|(name, _)| dir.join(name)).collect())
     }
 
+    fn id_at(&self, path: &Path) -> io::Result<FileId> {
+        let machine = self.machine();
+        machine.alive()?;
+        Ok(FileId { device: DEVICE, inode: machine.lookup(path)? })
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut machine = self.machine();
         machine.alive()?;
@@ -187,6 +193,11 @@ impl DiskFile for Handle {
 
     fn id(&self) -> FileId {
         FileId { device: DEVICE, inode: self.number }
+    }
+
+    fn has_name(&self) -> io::Result<bool> {
+        // Nobody else deletes files here.
+        Ok(true)
     }
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fetchd::item::{Body, Echo, ErrorKind, Identity, Outcome, Record, Rejection, Response, Text, parse};
-use http::{Method, StatusCode, Version};
+use fetchd::item::{
+    Body, Echo, ErrorKind, Head, Identity, Outcome, Received, Record, Rejection, Response, Text, parse,
+};
+use http::{Method, StatusCode};
 
 /// The source's name.
 pub const SOURCE: &str = "in";
@@ -36,7 +38,10 @@ pub fn record(seq: u64, line: &Text, life: u64, state_id: &Arc<str>) -> Record {
         final_url: None,
         method: Method::GET,
         outcome: if is_ok { Outcome::Ok } else { Outcome::HttpError },
-        response: Some(Box::new(response(seq, if is_ok { StatusCode::OK } else { StatusCode::NOT_FOUND }))),
+        received: Received::Response(Box::new(response(
+            seq,
+            if is_ok { StatusCode::OK } else { StatusCode::NOT_FOUND },
+        ))),
         hop_status: None,
         attempts: 1,
         hops: Vec::new(),
@@ -54,15 +59,7 @@ pub fn stray(seq: u64) -> Record {
 fn response(seq: u64, status: StatusCode) -> Response {
     let data = "body ".repeat(seq as usize % 7 * 20);
     Response {
-        status,
-        version: Version::HTTP_11,
-        ip: None,
-        content_type: None,
-        content_length: None,
-        location: None,
-        retry_after: None,
-        headers: None,
+        head: Head::new(status),
         body: Body { bytes: data.len() as u64, data: Bytes::from(data), ..Body::default() },
-        ttfb: std::time::Duration::ZERO,
     }
 }

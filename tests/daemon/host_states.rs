@@ -104,7 +104,7 @@ fn a_host_that_asked_for_rest_has_it_when_the_run_is_killed_and_started_again() 
 
 #[test]
 fn a_host_that_could_not_be_reached_is_asked_no_sooner_when_the_run_is_killed_and_started_again() {
-    Scenario::broken().kill_and_go_on("circuit");
+    Scenario::broken().kill_and_go_on("circuits");
 }
 
 #[test]

@@ -64,19 +64,20 @@ fn http_2_is_not_offered_unless_it_is_asked_for() {
 }
 
 #[test]
-fn a_request_that_must_not_leave_its_connection_open_goes_over_http_1() {
+fn a_request_that_must_not_leave_its_connection_open_has_one_of_its_own() {
     let trust = Trust::new();
-    let server = Http2::start(trust.identity().server(), 1);
-    let mut tls = trust.identity().server();
-    // With HTTP/2 it could say nothing here.
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let other = Origin::start_tls([127, 0, 0, 2], tls);
+    let server = || Http2::start(trust.identity().server(), 1);
+    let (first, other) = (server(), server());
     let mut fetchd = fetchd(&trust, "fetch.idle_connections = 1").start();
-    fetchd.line(&server.url("/"));
-    assert_eq!(fetchd.record()["http"], "2");
-    fetchd.line(&other.url("/ok/1"));
-    assert_eq!(fetchd.record()["http"], "1.1");
-    assert_eq!(other.requests()[0].header("connection"), Some("close"));
+    for server in [&first, &other, &other] {
+        fetchd.line(&server.url("/"));
+        let record = fetchd.record();
+        assert_eq!((&record["http"], record.get("reused")), (&json!("2"), None));
+    }
+    other.wait_for_closes(2);
+    fetchd.line(&first.url("/"));
+    assert_eq!(fetchd.record()["reused"], true);
+    assert_eq!((first.accepts(), other.accepts()), (1, 2));
 }
 
 #[test]

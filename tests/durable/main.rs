@@ -13,6 +13,7 @@ mod common;
 
 mod broken;
 mod damaged;
+mod deleted;
 mod full;
 mod place;
 mod process;

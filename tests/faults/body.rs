@@ -90,9 +90,9 @@ fn a_coding_that_goes_on_for_ever_and_says_nothing_ends_at_the_attempts_clock() 
         // Skippable frames of four bytes (RFC 8878, section 3.1.2).
         play("/frames", "zstd", [send([]), endless([0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 0, 0, 0, 0].repeat(100))]),
     ];
-    let records = provoke(fetchd(["--timeout", "500ms"], ""), urls);
-    assert_eq!(fates(&records), [("failed", "timeout", 3); 4]);
-    assert_eq!(seen(&origin), (12, 12));
+    let records = provoke(fetchd(["--max-body", "4MiB"], ""), urls);
+    assert_eq!(fates(&records), [("failed", "body_too_large", 1); 4]);
+    assert_eq!(seen(&origin), (4, 4));
 }
 
 #[test]
@@ -107,13 +107,10 @@ fn a_body_that_cannot_be_decoded_fails_the_line_at_once() {
     }
     // A window of 1 GiB (RFC 8878, section 3.1.1.1.2).
     answers.push(encoded("zstd", &[0x28, 0xb5, 0x2f, 0xfd, 0, 0xa0, 1, 0, 0]));
-    answers.extend(CODINGS.map(|(name, encode)| encoded(name, &[encode(text), b"and more".to_vec()].concat())));
     // The check value of the outer coding is wrong, although the inner one has come to its end.
     let mut checked = gzip(&brotli(text));
     *checked.last_mut().unwrap() ^= 1;
     answers.push(encoded("br, gzip", &checked));
-    answers.push(encoded("lzma", text));
-    answers.push(encoded("gzip, lzma", &gzip(text)));
     answers.push(encoded("gzip, gzip, gzip, gzip", &gzip(&gzip(&gzip(&gzip(text))))));
     let count = answers.len();
     let records = provoke(fetchd([], ""), scripted(&origin, answers));

@@ -12,7 +12,7 @@ use socket2::{Domain, Socket, Type};
 use crate::common::certs::{Identity, self_signed};
 use crate::common::fetchd::Fetchd;
 use crate::common::origin::{Origin, Script, Step, ok_with, refusing_address, send};
-use crate::scenario::{Fate, Trust, fate, fates, fetchd, provoke, seen};
+use crate::scenario::{Fate, Trust, fates, fetchd, provoke, seen};
 
 /// The fate of a line that failed at every one of its three attempts.
 fn thrice(why: &str) -> Fate<'_> {
@@ -83,7 +83,7 @@ fn a_server_that_falls_silent_at_any_point_is_given_up_and_asked_again() {
         origin.play("/head", [send(head), Step::Stall]),
         origin.play("/body", [send(body), Step::Stall]),
     ];
-    let records = provoke(fetchd(["--timeout", "500ms"], ""), urls);
+    let records = provoke(fetchd(["--timeout", "500ms"], "fetch.speed_time = '500ms'\n"), urls);
     assert_eq!(fates(&records), [thrice("timeout"); 3]);
     assert_eq!(seen(&origin), (9, 9));
 }
@@ -167,20 +167,6 @@ fn a_connection_that_was_closed_while_idle_is_replaced_without_a_word() {
         assert_eq!(fates(&records), [("ok", "", 1); 2]);
         assert_eq!(seen(&origin), (2, 2));
     }
-}
-
-#[test]
-fn a_connection_that_is_closed_upon_the_next_request_is_reset_and_only_what_may_be_repeated_is() {
-    let close_upon_the_second = vec![Step::Read, send(ok_with("", b"first")), Step::Read, Step::Close];
-    let of = |line: fn(&str) -> String| {
-        let origin = Origin::start();
-        origin.on_accept([close_upon_the_second.clone(), vec![Step::Serve]]);
-        let records = one_after_the_other(&origin, &line(&origin.url("/ok/2")), || {});
-        let (outcome, why, attempts) = fate(&records[1]);
-        (outcome.to_owned(), why.to_owned(), attempts, seen(&origin))
-    };
-    assert_eq!(of(str::to_owned), ("ok".into(), String::new(), 2, (3, 2)));
-    assert_eq!(of(post), ("failed".into(), "reset".into(), 1, (2, 1)));
 }
 
 #[test]

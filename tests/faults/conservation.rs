@@ -116,6 +116,7 @@ fn run(input: String, owed: usize, stop: Stop, health: &str) -> Ended {
     let grace = if let Stop::Signal(_, grace) = stop { grace } else { "10s" };
     let config = format!(
         "queue = {{ window = 16, capacity = 4 }}\nretry = {{ retries = 1, backoff = '1ms' }}\n{health}\n\
+         fetch.speed_time = '150ms'\n\
          shutdown.grace = '{grace}'"
     );
     let mut running = Fetchd::with(["--timeout", "150ms"]).config(&config).start();

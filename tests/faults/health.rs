@@ -62,7 +62,7 @@ fn assert_given_up(records: &[Value], last_error: &str) {
         assert_eq!((outcome, why), ("failed", "circuit_open"), "{record:#}");
         let message = record["error"]["message"].as_str().unwrap();
         let expected = format!("; the last error was {last_error}: ");
-        assert!(message.starts_with("the host could not be reached for ") && message.contains(&expected), "{message}");
+        assert!(message.contains(" of the host could not be reached for ") && message.contains(&expected), "{message}");
     }
 }
 
@@ -111,7 +111,7 @@ fn a_host_that_comes_back_in_time_loses_no_line() {
     let down = Down::start();
     let mut fetchd = Fetchd::with(["--progress", "always"]).config(PATIENT).start();
     let _producer = fetchd.write_all(text(&lines(&down.1.to_string(), 300)).into());
-    fetchd.message("limited by 127.0.0.5, which cannot be reached (health)");
+    fetchd.message(&format!("limited by port {} of 127.0.0.5, which cannot be reached (health)", down.1.port()));
     let origin = down.up();
     let ended = fetchd.wait();
     assert_eq!((ended.code, ended.records.len(), ended.count("ok")), (Some(0), 300, 300), "{}", ended.stderr);
@@ -201,5 +201,7 @@ fn a_host_given_up_is_a_failure_that_fail_fast_ends_the_run_for() {
 fn the_summary_names_the_host_that_was_waited_for() {
     let origin = dead_by(Step::Reset);
     let ended = Fetchd::local().config(SHORT).run(text(&lines(&origin.authority(), 50)));
-    assert_eq!(ended.summary()["limited_by"], "limited by 127.0.0.5, which cannot be reached (health)");
+    let port = origin.address().port();
+    let limited_by = format!("limited by port {port} of 127.0.0.5, which cannot be reached (health)");
+    assert_eq!(ended.summary()["limited_by"], limited_by);
 }

@@ -15,18 +15,33 @@
 mod common;
 
 mod scenario;
+mod slow;
+mod slow_bodies;
 
 mod adaptive;
+mod addresses;
 mod body;
+mod causes;
+mod codings;
 mod connect;
+mod heads;
 mod health;
 mod http;
 mod input;
+mod networks;
+mod odd_heads;
+mod one_line;
 mod retries;
 mod robots;
+mod robots_unavailable;
+mod stale;
+mod unread;
+mod values;
 
 mod conservation;
 mod crowd;
 mod cuts;
 mod parses;
+mod ports;
 mod rates;
+mod waits;

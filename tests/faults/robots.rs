@@ -86,13 +86,12 @@ fn what_a_site_does_not_allow_is_rejected_and_never_asked_for() {
 }
 
 #[test]
-fn without_a_file_everything_is_allowed_and_with_a_failing_server_nothing_is() {
-    for (status, expected, asked) in [(404, ALLOWED, 1), (403, ALLOWED, 1), (500, DENIED, 3), (503, DENIED, 3)] {
+fn without_a_file_everything_is_allowed() {
+    for status in [400, 401, 403, 404, 410, 451] {
         let origin = site(format!("HTTP/1.1 {status} Scripted\r\ncontent-length: 0\r\n\r\n"));
         let records = provoke(obedient([]), (0..20).map(|n| origin.url(&format!("/ok/{n}"))));
-        assert_eq!(fates(&records), [expected; 20], "{status}");
-        assert_eq!(origin.requests_for("/robots.txt"), asked, "{status}");
-        assert_eq!(origin.requests().len(), asked + if expected == ALLOWED { 20 } else { 0 });
+        assert_eq!(fates(&records), [ALLOWED; 20], "{status}");
+        assert_eq!((origin.requests_for("/robots.txt"), origin.requests().len()), (1, 21), "{status}");
     }
 }
 
@@ -123,18 +122,6 @@ fn of_a_huge_file_the_first_500_kib_count_and_no_more_is_kept() {
         assert_eq!(fates(&records), [ALLOWED, DENIED]);
         assert_eq!(requests_for_robots(&origin).len(), 1);
     }
-}
-
-#[test]
-fn a_file_that_comes_too_slowly_ends_at_the_attempts_clock_and_the_line_says_so() {
-    let origin = Origin::start();
-    origin.play("/robots.txt", [Step::Trickle(rules(&RULES.repeat(100)), Duration::from_millis(20))]);
-    let records = provoke(obedient(["--timeout", "300ms"]), [origin.url("/ok/1"), origin.url("/ok/2")]);
-    assert_eq!(fates(&records), [("failed", "timeout", 0); 2]);
-    for record in &records {
-        assert!(message(record).starts_with("its robots.txt could not be fetched: "), "{record:#}");
-    }
-    assert_eq!(paths(&origin), ["/robots.txt"; 6], "each line tries it thrice");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use fetchd::diagnostics::Section;
 use fetchd::error::{AtPath, BoxError};
-use fetchd::item::{BodyNeed, Needs, Record};
+use fetchd::item::{BodyNeed, Needs, Received, Record};
 use fetchd::sink::{Content, OpenedSink, Opening, Sink, SinkConfig, Target};
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
@@ -42,8 +42,8 @@ struct Rows(File);
 impl Sink for Rows {
     fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         let written = batch.iter().try_for_each(|record| {
-            let Some(response) = &record.response else { return Ok(()) };
-            let (status, body) = (response.status.as_u16(), String::from_utf8_lossy(&response.body.data));
+            let Received::Response(response) = &record.received else { return Ok(()) };
+            let (status, body) = (response.head.status.as_u16(), String::from_utf8_lossy(&response.body.data));
             writeln!(self.0, "{}\t{status}\t{}\t{body}", record.id.seq, response.body.bytes)
         });
         ready(written.map_err(BoxError::from)).boxed()

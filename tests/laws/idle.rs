@@ -83,7 +83,7 @@ fn a_pipeline_whose_body_memory_is_held_by_a_sink_that_hangs_is_at_rest() {
     let lines = (0..40).map(|n| with_body(ms(n), 4 * CHUNK).get());
     let scenario = Scenario::of([open(lines)]).sinks([SinkBehaviour::Hangs { after: 0 }]);
     assert_at_rest(&scenario.settings(|settings| {
-        (settings.max_body, settings.schedule.largest_body) = (4 * CHUNK, 4 * CHUNK);
+        (settings.largest_body, settings.schedule.largest_body) = (4 * CHUNK, 4 * CHUNK);
         settings.body_memory = 8 * CHUNK;
         settings.schedule.deadline = secs(10_000);
     }));

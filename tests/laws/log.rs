@@ -126,8 +126,8 @@ impl Watched {
     }
 
     /// A body that weighs as long as its record is kept.
-    pub fn into_body(self, bytes: u64) -> Body {
-        Body { data: Bytes::from_owner(self.weight), bytes, reservation: Some(self.reservation), ..Body::default() }
+    pub fn into_body(self, bytes: u64) -> (Body, Reservation) {
+        (Body { data: Bytes::from_owner(self.weight), bytes, ..Body::default() }, self.reservation)
     }
 
     fn weigh(&mut self) {

@@ -28,7 +28,7 @@ proptest! {
 
 #[track_caller]
 fn assert_memory_is_kept(scenario: &Scenario, report: &Report) {
-    let most = scenario.settings.body_memory + scenario.settings.max_body;
+    let most = scenario.settings.body_memory + scenario.settings.largest_body;
     assert!(report.most_memory <= most, "{} of {most} bytes", report.most_memory);
     assert_eq!(report.memory_left, 0);
     assert_eq!(report.records().len(), report.yielded().len());
@@ -46,7 +46,7 @@ fn scenario_of_bodies() -> impl Strategy<Value = Scenario> {
         (scripts, order, sink, 2usize..60).prop_map(move |(scripts, order, sink, window)| {
             Scenario::of(scripts).sinks([sink]).settings(|settings| {
                 (settings.workers, settings.concurrency) = (concurrency, concurrency);
-                (settings.max_body, settings.schedule.largest_body) = (max_body, max_body);
+                (settings.largest_body, settings.schedule.largest_body) = (max_body, max_body);
                 (settings.body_memory, settings.order, settings.window) = (body_memory, order, window);
                 (settings.schedule.any_host.concurrency, settings.schedule.max_hosts) =
                     (Concurrency::Fixed(per_host), max_hosts);
@@ -86,7 +86,7 @@ fn body(max_body: u64, slow: Duration) -> impl Strategy<Value = Arrival> {
 fn tight(scenario: Scenario, max_body: u64, concurrency: usize) -> Scenario {
     scenario.settings(|settings| {
         (settings.workers, settings.concurrency) = (concurrency, concurrency);
-        (settings.max_body, settings.schedule.largest_body) = (max_body, max_body);
+        (settings.largest_body, settings.schedule.largest_body) = (max_body, max_body);
         settings.body_memory = (2 * max_body).max(concurrency as u64 * CHUNK);
         settings.order = Order::Input;
     })

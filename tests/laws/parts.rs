@@ -10,8 +10,8 @@ use fetchd::disk::Mark;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
 use fetchd::item::{
-    Attempt, Body, Call, Failure, Identity, Input, Line, Receipt, Record, ReleaseReceipt, Reservation, Response,
-    RetryAfter, Text,
+    Attempt, Body, Call, ErrorKind, Failure, Head, Identity, Input, Line, Receipt, Record, ReleaseReceipt, Reservation,
+    Response, RetryAfter, Sent, Text,
 };
 use fetchd::schedule::HostState;
 use fetchd::sink::{self, Sink};
@@ -19,7 +19,8 @@ use fetchd::source::{Durability, Release, Source};
 use fetchd::state::{HostStateStore, Settle};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
-use http::{StatusCode, Version};
+use http::StatusCode;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::log::{Event, Ledger, Log, Watched};
@@ -186,36 +187,37 @@ impl Fetch for Network {
         self.log.note(Event::Asked(id.clone()));
         let reservation = self.memory.watch(reservation);
         let (Step { after, reply }, sent) = self.exchanges.send(&id);
-        async move {
+        let attempt = async move {
             pause(after).await;
             match reply {
                 Reply::Response { status, body } => {
-                    let attempt = receive(reservation, body, response(status)).await;
+                    let attempt = receive(reservation, body, head(status)).await;
                     if matches!(attempt, Attempt::NoMemory { .. }) {
                         self.exchanges.take_back(&id);
                     }
                     attempt
                 }
                 Reply::AskForRest(wait) => {
-                    Attempt::Response(Box::new(Response { retry_after: Some(RetryAfter(wait)), ..response(429) }))
+                    whole(Head { retry_after: Some(RetryAfter(wait)), ..head(429) }, Body::default())
                 }
                 Reply::RedirectTo(host) => {
                     // Each hop leads to a place of its own, so none leads back.
                     let source = id.source.as_deref().unwrap_or_default();
                     let to = format!("http://h{host}.test/{source}/{}/hop{sent}", id.seq);
-                    Attempt::Response(Box::new(Response { location: Some(to.into()), ..response(307) }))
+                    whole(Head { location: Some(to.into()), ..head(307) }, Body::default())
                 }
-                Reply::Fail(kind, sent) => Attempt::Failed(Failure { kind, message: "scripted".to_owned(), sent }),
+                Reply::Fail(kind, sent) => Attempt::Failed(Failure::new(kind, "scripted", sent)),
                 Reply::Panic => panic!("the attempt panicked as told"),
                 Reply::Hang => pending().await,
             }
-        }
-        .boxed()
+        };
+        let timed_out = |_| Attempt::Failed(Failure::new(ErrorKind::Timeout, "too slow", Sent::Something));
+        timeout(call.limits.timeout, attempt).map(move |in_time| in_time.unwrap_or_else(timed_out)).boxed()
     }
 }
 
 /// The body comes in pieces, so that bodies of several attempts grow side by side.
-async fn receive(mut reservation: Watched, bytes: u64, response: Response) -> Attempt {
+async fn receive(mut reservation: Watched, bytes: u64, head: Head) -> Attempt {
     const PIECE: u64 = 48 << 10;
     let mut received = 0;
     while received < bytes {
@@ -225,22 +227,16 @@ async fn receive(mut reservation: Watched, bytes: u64, response: Response) -> At
         }
         pause(ms(1)).await;
     }
-    Attempt::Response(Box::new(Response { body: reservation.into_body(bytes), ..response }))
+    let (body, reservation) = reservation.into_body(bytes);
+    whole(Head { reservation: Some(reservation), ..head }, body)
 }
 
-fn response(status: u16) -> Response {
-    Response {
-        status: StatusCode::from_u16(status).unwrap(),
-        version: Version::HTTP_11,
-        ip: None,
-        content_type: None,
-        content_length: None,
-        location: None,
-        retry_after: None,
-        headers: None,
-        body: Body::default(),
-        ttfb: Duration::ZERO,
-    }
+fn head(status: u16) -> Head {
+    Head::new(StatusCode::from_u16(status).unwrap())
+}
+
+fn whole(head: Head, body: Body) -> Attempt {
+    Attempt::Response(Box::new(Response { head, body }))
 }
 
 pub struct FakeSink {

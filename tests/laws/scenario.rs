@@ -56,7 +56,7 @@ pub fn settings() -> Settings {
         workers: 8,
         concurrency: 8,
         body_memory: 64 << 20,
-        max_body: 1 << 20,
+        largest_body: 1 << 20,
         order: Order::Completion,
         fail_fast: FailFast::No,
         grace: secs(30),

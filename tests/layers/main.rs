@@ -13,16 +13,18 @@ use std::fs;
 use paths::{Named, code, module_of, paths_from, repository, sources};
 
 /// Modules that know nobody, and that anybody may know.
-const LEAVES: [&str; 7] = ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "units"];
+const LEAVES: [&str; 8] =
+    ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "resource_limits", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 21] = [
+const MAY_KNOW: [(&str, &[&str]); 22] = [
     ("diagnostics", &[]),
     ("registry", &[]),
     ("disk", &[]),
     ("error", &[]),
     ("hosts", &[]),
     ("open_files", &[]),
+    ("resource_limits", &[]),
     ("units", &[]),
     ("in_order", &[]),
     ("item", &[]),
@@ -32,7 +34,17 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
     ("fetch", &["item"]),
     ("output", &["item"]),
     ("sink", &["item", "output"]),
-    ("state", &["item", "journal", "schedule::HostState", "schedule::OpenCircuit"]),
+    (
+        "state",
+        &[
+            "item",
+            "journal",
+            "schedule::HostState",
+            "schedule::KnownRobots",
+            "schedule::KnownRules",
+            "schedule::OpenCircuit",
+        ],
+    ),
     (
         "pipeline",
         &[
@@ -44,6 +56,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
             "source::Release",
             "state::Settle",
             "state::HostStateStore",
+            "state::LastRun",
             "fetch::Fetch",
             "sink::Sink",
             "sink::EndReason",

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 
-use fetchd::item::{self, Echo, ErrorKind, Identity, Outcome, Record, Rejection, Response};
+use fetchd::item::{self, Echo, ErrorKind, Head, Identity, Outcome, Received, Record, Rejection, Response};
 use fetchd::output::{Compress, Fsync, SavedPosition};
 use fetchd::sink::{BodyFormat, Jsonl, OpenedSink, Wanted};
 use proptest::prelude::*;
@@ -65,17 +65,10 @@ fn record(n: usize) -> Record {
         let is_ok = !n.is_multiple_of(4);
         record.outcome = if is_ok { Outcome::Ok } else { Outcome::HttpError };
         record.error = (!is_ok).then(|| (ErrorKind::HttpStatus, "not found".to_owned()));
-        record.response = Some(Box::new(Response {
-            status: if is_ok { http::StatusCode::OK } else { http::StatusCode::NOT_FOUND },
-            version: http::Version::HTTP_11,
-            ip: None,
-            content_type: Some("application/json".into()),
-            content_length: None,
-            location: None,
-            retry_after: None,
-            headers: None,
+        let status = if is_ok { http::StatusCode::OK } else { http::StatusCode::NOT_FOUND };
+        record.received = Received::Response(Box::new(Response {
+            head: Head { content_type: Some("application/json".into()), ..Head::new(status) },
             body: item::Body { bytes: data.len() as u64, data: data.into(), ..item::Body::default() },
-            ttfb: std::time::Duration::ZERO,
         }));
     }
     record

@@ -94,7 +94,7 @@ fn a_pause_of_the_host_that_would_pass_the_deadline_settles_the_line_with_its_la
         let done = core.take_settled().expect("both are settled at once");
         assert_eq!(done.ticket.ordinal, ordinal);
         assert_eq!(done.record.outcome, Outcome::HttpError);
-        assert_eq!(done.record.response.map(|response| response.status.as_u16()), Some(status));
+        assert_eq!(done.record.received.head().map(|head| head.status.as_u16()), Some(status));
     }
 }
 
@@ -110,7 +110,7 @@ fn a_line_answered_after_its_host_closed_settles_with_that_answer_and_an_unsent_
     core.complete(second, answered(500), ms(20), ms(20));
     let ends = std::iter::from_fn(|| core.take_settled()).map(|done| {
         assert_eq!(done.record.kind(), Some(ErrorKind::RetryAfterTooLong));
-        let status = done.record.response.map(|response| response.status.as_u16());
+        let status = done.record.received.head().map(|head| head.status.as_u16());
         (done.ticket.ordinal, done.record.outcome, status)
     });
     let (http_error, failed) = (Outcome::HttpError, Outcome::Failed);
@@ -123,10 +123,10 @@ fn the_last_attempt_has_only_what_is_left_of_the_deadline() {
     let mut core = Core::new(settings);
     core.push(get(0, "http://a.test/"), ms(0));
     let job = core.take(ms(0)).expect("it starts");
-    assert_eq!(job.call.time_limit, ms(800));
+    assert_eq!(job.call.limits.timeout, ms(800));
     core.complete(job, answered_later(429, ms(600)), ms(100), ms(100));
     let job = core.take(ms(700)).expect("its Retry-After is over");
-    assert_eq!(job.call.time_limit, ms(300));
+    assert_eq!(job.call.limits.timeout, ms(300));
 }
 
 #[test]
@@ -139,5 +139,5 @@ fn a_line_does_not_lose_its_time_while_records_cannot_be_written() {
     assert!(core.peek(ms(9_000)).is_none() && !core.has_settled(), "nothing starts, and no time passes for the line");
     core.resume(StallReason::Output, ms(9_000));
     let job = core.take(ms(9_000)).expect("it starts again");
-    assert_eq!(job.call.time_limit, ms(900), "what was left when the stall began");
+    assert_eq!(job.call.limits.timeout, ms(900), "what was left when the stall began");
 }

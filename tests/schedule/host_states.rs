@@ -175,13 +175,13 @@ fn hosts_whose_trouble_is_over_take_no_place_of_others() {
         core.complete(job, failed(ErrorKind::ConnectRefused, Sent::Nothing), ms(1), Duration::ZERO);
     }
     let told = core.host_states(secs(2));
-    assert_eq!((told.len(), told.iter().all(|known| known.unreachable.is_some())), (10, true));
+    assert_eq!((told.len(), told.iter().all(|known| !known.unreachable.is_empty())), (10, true));
 }
 
 #[test]
 fn a_port_that_is_a_host_of_its_own_is_restored_as_one_and_otherwise_as_its_host() {
     let known =
-        |host: &str| HostState { host: host.into(), paused: secs(9), closed: Duration::ZERO, unreachable: None };
+        |host: &str| HostState { host: host.into(), paused: secs(9), closed: Duration::ZERO, unreachable: vec![] };
     let rule = |text: &str| (text.parse().expect("a pattern"), fetchd::schedule::HostRule::default());
     let hosts = [rule("a.test:81"), rule("[::1]:81")].into_iter().collect();
     let mut core = Core::new(Settings { hosts, ..Settings::default() });

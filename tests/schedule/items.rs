@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fetchd::item::{
-    Attempt, Body, Echo, ErrorKind, Failure, Identity, Line, Request, Response, RetryAfter, Sent, Text, Ticket, Window,
+    Attempt, Body, Echo, ErrorKind, Failure, Head, Identity, Line, Request, Response, RetryAfter, Sent, Text, Ticket,
+    Window,
 };
 use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits, Job};
 use fetchd::units::Concurrency;
 use futures::executor::block_on;
-use http::{Method, StatusCode, Version};
+use http::{Method, StatusCode};
 use url::Url;
 
 pub const fn ms(n: u64) -> Duration {
@@ -59,46 +60,41 @@ pub fn get(ordinal: u64, url: &str) -> Box<Job> {
     job(ordinal, request(Method::GET, url))
 }
 
-pub fn response(status: u16) -> Response {
-    Response {
-        status: StatusCode::from_u16(status).expect("a status"),
-        version: Version::HTTP_11,
-        ip: None,
-        content_type: None,
-        content_length: None,
-        location: None,
-        retry_after: None,
-        headers: None,
-        body: Body::default(),
-        ttfb: Duration::ZERO,
-    }
+pub fn head(status: u16) -> Head {
+    Head::new(StatusCode::from_u16(status).expect("a status"))
+}
+
+/// A response without a body.
+pub fn whole(head: Head) -> Attempt {
+    Attempt::Response(Box::new(Response { head, body: Body::default() }))
 }
 
 pub fn answered(status: u16) -> Attempt {
-    Attempt::Response(Box::new(response(status)))
+    whole(head(status))
 }
 
 /// A robots.txt.
 pub fn robots(text: &str) -> Attempt {
     let body = Body { data: text.to_owned().into(), ..Body::default() };
-    Attempt::Response(Box::new(Response { body, ..response(200) }))
+    Attempt::Response(Box::new(Response { head: head(200), body }))
 }
 
 pub fn answered_later(status: u16, wait: Duration) -> Attempt {
-    Attempt::Response(Box::new(Response { retry_after: Some(RetryAfter(wait)), ..response(status) }))
+    whole(Head { retry_after: Some(RetryAfter(wait)), ..head(status) })
 }
 
 pub fn redirected(status: u16, location: &str) -> Attempt {
-    Attempt::Response(Box::new(Response { location: Some(location.into()), ..response(status) }))
+    whole(Head { location: Some(location.into()), ..head(status) })
 }
 
 pub fn failed(kind: ErrorKind, sent: Sent) -> Attempt {
-    Attempt::Failed(Failure { kind, message: format!("scripted {}", kind.name()), sent })
+    Attempt::Failed(Failure::new(kind, format!("scripted {}", kind.name()), sent))
 }
 
-/// Hosts of scripts go by number.
+/// Hosts of scripts go by number; path 2 is at a port of its own.
 pub fn url_of(host: usize, path: u8) -> Url {
-    format!("http://h{host}.test/{path}").parse().expect("a URL")
+    let port = if path == 2 { ":81" } else { "" };
+    format!("http://h{host}.test{port}/{path}").parse().expect("a URL")
 }
 
 pub fn host_of(url: &Url) -> usize {

@@ -1,6 +1,6 @@
 //! What travels to where a redirect leads, and which redirects are not followed.
 
-use fetchd::item::{CredentialScope, Done, ErrorKind, Extra, Outcome, Request};
+use fetchd::item::{CredentialScope, Done, ErrorKind, Extra, Outcome, Request, ResponseRules};
 use fetchd::schedule::{Core, Job, Settings};
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -15,7 +15,7 @@ fn full(method: Method, url: &str) -> Request {
     headers.insert(header::AUTHORIZATION, SECRET);
     headers.insert("x-of-the-line", HeaderValue::from_static("1"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    request.extra = Some(Box::new(Extra { headers, body: Some("body".into()) }));
+    request.extra = Some(Box::new(Extra { headers, body: Some("body".into()), response: ResponseRules::default() }));
     request
 }
 
@@ -136,7 +136,7 @@ fn redirects_that_must_not_be_followed_have_failed() {
         let record = end(&mut core(), url, redirects).record;
         assert_eq!((record.kind(), record.outcome), (Some(kind), Outcome::Failed), "{redirects:?}");
         assert_eq!(record.attempts, 1, "{redirects:?}");
-        assert_eq!(record.response.map(|response| response.status.as_u16()), Some(302), "{redirects:?}");
+        assert_eq!(record.received.head().map(|head| head.status.as_u16()), Some(302), "{redirects:?}");
         assert_eq!(record.hops.len(), redirects.len() - 1, "only followed redirects are hops: {redirects:?}");
     }
 }
@@ -169,7 +169,7 @@ fn with_max_redirects_nought_a_redirect_is_the_final_answer() {
     let mut core = Core::new(Settings { max_redirects: 0, ..Settings::default() });
     let record = end(&mut core, "http://a.test/", &[(302, "/b")]).record;
     assert_eq!((record.kind(), record.outcome), (Some(ErrorKind::HttpStatus), Outcome::HttpError));
-    assert_eq!((record.hops.len(), record.response.map(|response| response.status.as_u16())), (0, Some(302)));
+    assert_eq!((record.hops.len(), record.received.head().map(|head| head.status.as_u16())), (0, Some(302)));
 }
 
 #[test]

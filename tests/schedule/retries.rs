@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fetchd::item::{Attempt, CHUNK, Done, ErrorKind, Outcome, Sent};
-use fetchd::schedule::{BottleneckKind, Core, RetryPolicy, Settings};
+use fetchd::item::{Attempt, CHUNK, Connection, Done, ErrorKind, Outcome, Sent};
+use fetchd::schedule::{BottleneckKind, Core, HostLimits, RetryPolicy, Settings};
 use http::Method;
 use proptest::prelude::*;
 
@@ -57,7 +57,7 @@ proptest! {
                     let ordinal = ordinal as usize;
                     attempts[ordinal] += u32::from(was_sent(&reply) && !is_hop[ordinal]);
                     is_hop[ordinal] = match reply {
-                        Reply::NoMemory => is_hop[ordinal],
+                        Reply::NoMemory | STALE => is_hop[ordinal],
                         reply => matches!(reply, Reply::Redirect { .. }),
                     };
                 }
@@ -73,8 +73,10 @@ proptest! {
     }
 }
 
+const STALE: Reply = Reply::Fails(ErrorKind::Reset, Sent::Stale);
+
 fn is_charged(last: &Reply) -> bool {
-    matches!(last, Reply::Status(_) | Reply::Fails(..))
+    matches!(last, Reply::Status(_) | Reply::Fails(..)) && *last != STALE
 }
 
 fn leaves_a_post_undone(last: &Reply) -> bool {
@@ -87,7 +89,7 @@ fn leaves_a_post_undone(last: &Reply) -> bool {
 }
 
 fn was_sent(reply: &Reply) -> bool {
-    !matches!(reply, Reply::NoMemory | Reply::Canceled | Reply::Fails(_, Sent::Refused))
+    !matches!(reply, Reply::NoMemory | Reply::Canceled | Reply::Fails(_, Sent::Refused | Sent::Stale))
 }
 
 fn core_with(retries: u32) -> Core {
@@ -121,11 +123,11 @@ fn a_line_is_tried_once_and_then_as_often_as_the_policy_says() {
 }
 
 #[test]
-fn a_retry_after_that_is_honoured_is_not_charged_and_only_the_deadline_bounds_it() {
-    let mut core = core_with(0);
+fn a_retry_after_that_is_honoured_is_not_charged_and_the_deadline_bounds_it() {
+    let mut core = core_with(1);
     core.push(get(0, "http://a.test/"), ms(0));
-    let done = insist(&mut core, || answered_later(503, ms(60_000)));
-    assert_eq!(done.record.attempts, 10, "at 0, 60 … 540 s of a deadline of 600 s");
+    let done = insist(&mut core, || answered_later(503, ms(100_000)));
+    assert_eq!(done.record.attempts, 6, "at 0, 100 … 500 s of a deadline of 600 s");
     assert_eq!(done.record.outcome, Outcome::HttpError);
 }
 
@@ -212,9 +214,9 @@ fn an_attempt_that_ran_out_of_time_while_the_process_stood_still_is_not_charged(
         (ErrorKind::Timeout, Method::GET, true),
         (ErrorKind::ConnectTimeout, Method::GET, true),
         (ErrorKind::Timeout, Method::POST, false),
-        (ErrorKind::Reset, Method::GET, false),
+        (ErrorKind::Reset, Method::POST, false),
     ] {
-        let mut core = core_with(0);
+        let mut core = core_with(1);
         core.push(job(0, request(method.clone(), "http://a.test/")), ms(0));
         let stopped = core.take(ms(0)).expect("it starts");
         core.complete(stopped, failed(kind, Sent::Something), minute, minute);
@@ -223,7 +225,7 @@ fn an_attempt_that_ran_out_of_time_while_the_process_stood_still_is_not_charged(
     let mut core = core_with(0);
     core.push(get(0, "http://a.test/"), ms(0));
     let late = core.take(ms(0)).expect("it starts");
-    let limit = late.call.time_limit + ms(4000);
+    let limit = late.call.limits.timeout + ms(4000);
     core.complete(late, failed(ErrorKind::Timeout, Sent::Something), limit, limit);
     assert!(core.take_settled().is_some(), "a machine that is busy is late, too");
 }
@@ -245,4 +247,53 @@ fn a_machine_without_files_is_asked_again_uncharged_and_less_and_less_often() {
     let job = core.take(now).expect("it starts");
     core.complete(job, answered(200), ms(1), now);
     assert_eq!(core.take_settled().map(|done| done.record.attempts), Some(1));
+}
+
+#[test]
+fn a_request_that_met_a_closing_connection_goes_out_at_once_on_a_new_one_uncharged() {
+    let mut core = core_with(0);
+    core.push(get(0, "http://a.test/"), ms(0));
+    let job = core.take(ms(0)).expect("it starts");
+    core.complete(job, redirected(302, "http://b.test/"), ms(1), ms(1));
+    let job = core.take(ms(1)).expect("the hop starts");
+    assert!(matches!(job.call.connection, Connection::Keep(_)));
+    core.complete(job, failed(ErrorKind::Reset, Sent::Stale), ms(1), ms(2));
+    let job = core.take(ms(2)).expect("it starts again at once");
+    assert_eq!((job.call.request.url.as_str(), job.call.connection), ("http://b.test/", Connection::Close));
+    core.complete(job, answered(200), ms(1), ms(3));
+    assert_eq!(core.take_settled().map(|done| done.record.attempts), Some(1));
+}
+
+#[test]
+fn many_closing_connections_open_no_circuit_and_exhaust_no_budget() {
+    let mut core = core_with(1);
+    for n in 0..200 {
+        core.push(get(n, "http://a.test/"), ms(0));
+        let stale = core.take(ms(n)).expect("it starts");
+        core.complete(stale, failed(ErrorKind::Reset, Sent::Stale), ms(1), ms(n));
+        let again = core.take(ms(n)).expect("it starts again");
+        core.complete(again, answered(200), ms(1), ms(n));
+        assert_eq!(core.take_settled().map(|done| (done.record.outcome, done.record.attempts)), Some((Outcome::Ok, 1)));
+    }
+}
+
+#[test]
+fn a_request_that_is_sent_again_counts_against_its_hosts_rate() {
+    let any_host = HostLimits { every: ms(100), ..Settings::default().any_host };
+    let mut core = Core::new(Settings { any_host, ..Settings::default() });
+    core.push(get(0, "http://a.test/"), ms(0));
+    let stale = core.take(ms(0)).expect("it starts");
+    core.complete(stale, failed(ErrorKind::Reset, Sent::Stale), ms(1), ms(1));
+    assert!(core.take(ms(99)).is_none());
+    assert!(core.take(ms(100)).is_some());
+}
+
+#[test]
+fn what_must_not_be_sent_twice_has_a_new_connection() {
+    for (method, keeps) in [(Method::GET, true), (Method::PUT, true), (Method::POST, false), (Method::PATCH, false)] {
+        let mut core = core_with(0);
+        core.push(job(0, request(method.clone(), "http://a.test/")), ms(0));
+        let job = core.take(ms(0)).expect("it starts");
+        assert_eq!(job.call.connection != Connection::Close, keeps, "{method}");
+    }
 }

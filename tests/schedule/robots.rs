@@ -26,7 +26,7 @@ proptest! {
                 What::Started { path, ordinal, .. } => prop_assert_ne!(path, "/1", "line {}", ordinal),
                 What::Settled(settled) => {
                     let allowed = script.lines[settled.ordinal as usize].path != 1;
-                    prop_assert!(allowed || matches!(settled.kind, Some(ErrorKind::RobotsDenied | ErrorKind::Timeout | ErrorKind::CircuitOpen | ErrorKind::Deadline)));
+                    prop_assert!(allowed || matches!(settled.kind, Some(ErrorKind::RobotsDenied | ErrorKind::RobotsUnavailable | ErrorKind::CircuitOpen | ErrorKind::Deadline)));
                 }
                 _ => {}
             }
@@ -126,28 +126,34 @@ fn without_a_file_everything_may_be_fetched() {
 }
 
 #[test]
-fn a_server_that_fails_bans_for_a_while_after_all_attempts() {
+fn while_a_server_fails_to_give_its_robots_txt_its_lines_wait_and_then_they_are_rejected() {
     for status in [429, 500, 503] {
-        let mut core = core();
-        core.push(get(0, "http://a.test/page"), ms(0));
-        let mut now = ms(0);
-        for _ in 0..3 {
-            let asks = take(&mut core, "http://a.test/robots.txt", now);
-            core.complete(asks, answered(status), ms(1), now);
-            if !core.has_settled() {
-                now = core.next_wakeup(now).expect("it is tried again");
-            }
-        }
-        let record = settled(&mut core).record;
-        assert_eq!((record.kind(), record.attempts), (Some(ErrorKind::RobotsDenied), 0), "{status}");
+        let (mut core, mut now) = (core(), ms(0));
+        core.push(get(0, "http://a.test/page"), now);
         core.push(get(1, "http://a.test/other"), now);
-        // A 429 means a pause for the host besides.
-        let now = if status == 429 { core.next_wakeup(now).expect("the pause ends") } else { now };
-        assert!(core.take(now).is_none());
-        assert_eq!(settled(&mut core).record.kind(), Some(ErrorKind::RobotsDenied), "{status}");
-        let later = now + Duration::from_secs(61);
-        core.push(get(2, "http://a.test/other"), later);
-        take(&mut core, "http://a.test/robots.txt", later);
+        let mut asked = Vec::new();
+        while core.counts().outgoing < 2 {
+            if let Some(asks) = core.take(now) {
+                assert_eq!(asks.call.request.url.path(), "/robots.txt");
+                asked.push(now);
+                core.complete(asks, answered(status), ms(1), now);
+            }
+            now = core.next_wakeup(now).unwrap_or(now);
+        }
+        // Thrice as for a line, then once each cool-down of 5 s, or later where the host is paused for its 429s.
+        let spaced = |pair: &[Duration]| pair[1] >= pair[0] + Duration::from_secs(5);
+        assert!(asked[2..].windows(2).all(spaced) && asked.len() > 3, "{status}: {asked:?}");
+        assert!(now >= asked[2] + Duration::from_secs(60), "{status}: {now:?} and {asked:?}");
+        for _ in 0..2 {
+            let record = settled(&mut core).record;
+            assert_eq!((record.kind(), record.outcome), (Some(ErrorKind::RobotsUnavailable), Outcome::Rejected));
+            assert_eq!((record.attempts, record.url.map(|url| url.path() == "/robots.txt")), (0, Some(false)));
+        }
+        // Later lines are rejected, too, but for one each cool-down, which asks again.
+        core.push(get(2, "http://a.test/page"), now);
+        let asks = core.take(now + Duration::from_secs(61)).expect("it asks");
+        core.complete(asks, robots(ALL), ms(1), now + Duration::from_secs(61));
+        take(&mut core, "http://a.test/page", now + Duration::from_secs(61));
     }
 }
 
@@ -242,7 +248,9 @@ fn the_crawl_delay_spaces_starts_and_has_a_limit() {
         for ordinal in 1..4 {
             core.push(get(ordinal, "http://a.test/page"), ms(1));
         }
-        let mut now = ms(1);
+        // The request for the file at 0 was one to the host, too.
+        let mut now = core.next_wakeup(ms(1)).unwrap_or(ms(1));
+        assert!(now >= ms(every), "{text}: {now:?}");
         for _ in 0..3 {
             let job = take(&mut core, "http://a.test/page", now);
             core.complete(job, answered(200), ms(1), now);
@@ -295,7 +303,8 @@ fn lines_that_are_denied_take_turns_with_those_of_other_hosts() {
 
 #[test]
 fn a_file_with_wildcards_without_number_is_a_ban_and_one_with_many_is_obeyed() {
-    let file = |n| format!("user-agent: *\n{}disallow: /private\n", "disallow: /*x*z\n".repeat(n));
+    let rules = |n| (0..n).map(|n| format!("disallow: /*x*z{n}\n")).collect::<String>();
+    let file = |n| format!("user-agent: *\n{}disallow: /private\n", rules(n));
     assert_eq!(comes_of(&mut asked(&file(1000)), "http://a.test/other").outcome, Outcome::Ok);
     let record = comes_of(&mut asked(&file(1001)), "http://a.test/other");
     assert_eq!(record.kind(), Some(ErrorKind::RobotsDenied));

@@ -105,19 +105,21 @@ fn an_errand_that_is_the_oldest_waits_for_no_other() {
 #[test]
 fn an_answer_to_the_robots_txt_is_never_the_answer_to_the_line() {
     let too_long = Duration::from_secs(3600);
-    // Longer than the line's time, if not too long for the host.
-    let settings = Settings { robots: Some(policy()), deadline: ms(1000), ..Settings::default() };
+    // Longer than the line's time, if not too long for the host, whose lines wait no longer.
+    let health = HealthPolicy { failures: 5, cool_down: ms(5000), give_up: ms(0) };
+    let settings = Settings { robots: Some(policy()), deadline: ms(1000), health, ..Settings::default() };
     let cases = [
         (answered_later(503, too_long), ErrorKind::RetryAfterTooLong),
-        (answered_later(503, ms(2000)), ErrorKind::RobotsDenied),
+        (answered_later(503, ms(2000)), ErrorKind::RobotsUnavailable),
     ];
     for (attempt, kind) in cases {
         let mut core = Core::new(settings.clone());
         core.push(get(0, "http://a.test/page"), ms(0));
         let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
         core.complete(asks, attempt, ms(1), ms(1));
+        core.next_wakeup(ms(1));
         let record = settled(&mut core).record;
-        assert_eq!((record.kind(), record.attempts, record.response.is_some()), (Some(kind), 0, false));
+        assert_eq!((record.kind(), record.attempts, record.received.head().is_some()), (Some(kind), 0, false));
         assert!(record.error.is_some_and(|(_, message)| message.contains("robots.txt could not be fetched")));
     }
 }
@@ -131,7 +133,7 @@ fn a_robots_txt_that_comes_when_the_run_is_given_up_settles_its_line_as_canceled
         core.give_up(ms(1));
         core.complete(asks, attempt, ms(1), ms(1));
         let record = settled(&mut core).record;
-        assert_eq!((record.outcome, record.response.is_some()), (Outcome::Canceled, false));
+        assert_eq!((record.outcome, record.received.head().is_some()), (Outcome::Canceled, false));
     }
 }
 
@@ -168,6 +170,7 @@ fn what_holds_lines_back_is_said_by_its_name() {
     let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
     assert_eq!(core.bottleneck(ms(0)), of_host(BottleneckKind::Robots));
     core.complete(asks, robots(crawl_delay), ms(1), ms(1));
-    take(&mut core, "http://a.test/page", ms(1));
     assert_eq!(core.bottleneck(ms(1)), of_host(BottleneckKind::CrawlDelay));
+    take(&mut core, "http://a.test/page", ms(2000));
+    assert_eq!(core.bottleneck(ms(2001)), of_host(BottleneckKind::CrawlDelay));
 }

@@ -1,8 +1,8 @@
 //! What a robots.txt means: the examples of RFC 9309, and the questions that Google's published tests of its own parser
-//! ask, each in a file of our own. Where that parser goes beyond the RFC, the case says what is done here.
+//! ask, each in a file of our own. Where that parser goes beyond the RFC, it decides.
 
 use fetchd::item::ErrorKind;
-use fetchd::schedule::{Core, RobotsPolicy, Settings};
+use fetchd::schedule::{Core, RobotsConfig, RobotsPolicy, Settings};
 
 use crate::items::{get, ms, robots};
 
@@ -168,10 +168,12 @@ fn a_missing_colon_or_letter_does_not_undo_a_rule_and_what_is_no_rule_means_noth
     assert_rules(file, &["/c", "/d"], &["/a", "/b", "/e"]);
 }
 
-/// Google's parser lets `allow: /x/index.html` speak for `/x/`; the RFC does not.
+/// Google's parser lets `allow: /x/index.html` speak for `/x/`, too; the RFC does not.
 #[test]
-fn an_index_page_speaks_for_itself_alone() {
-    assert_rules("user-agent: *\nallow: /x/index.html\ndisallow: /\n", &["/x/index.html"], &["/x/", "/x"]);
+fn an_index_page_that_is_allowed_speaks_for_its_directory() {
+    let file = "user-agent: *\nallow: /x/index.html\ndisallow: /\n";
+    assert_rules(file, &["/x/index.html", "/x/"], &["/x/index.htm", "/x", "/x/y"]);
+    assert_rules("user-agent: *\ndisallow: /x/index.html\n", &["/x/"], &["/x/index.html"]);
 }
 
 #[test]
@@ -187,4 +189,115 @@ fn rules_count_within_the_first_500_kib() {
     assert!((400 << 10..500 << 10).contains(&file.len()), "{}", file.len());
     assert_rules(&file, &["/"], &["/a", "/b"]);
     assert_rules(&format!("user-agent: *\ndisallow: /a\n{filler}{filler}disallow: /c\n"), &["/c"], &["/a"]);
+}
+
+/// Section 2.2.1: the name ends at the first character that is no letter, `-` or `_`, also the crawler's own.
+#[test]
+fn a_name_ends_where_its_token_does() {
+    for name in [
+        "archivebot",
+        "archivebot/2.0",
+        "ArchiveBot extra words",
+        "archivebot*",
+        "archivebot2",
+        "archivebot, otherbot",
+        "archivebot (+https://bot.test)",
+        "archivebot\u{a0}1",
+    ] {
+        let file = format!("User-agent: {name}\nDisallow: /x\n\nUser-agent: *\nDisallow: /y\n");
+        assert_rules_for("archivebot", &file, &["/y"], &["/x"]);
+    }
+    for name in ["archivebot-images", "archivebot_2", "my archivebot", "*archivebot", "/archivebot", "archive"] {
+        let file = format!("User-agent: {name}\nDisallow: /x\n\nUser-agent: *\nDisallow: /y\n");
+        assert_rules_for("archivebot", &file, &["/x"], &["/y"]);
+    }
+    let agents =
+        [("archivebot/2.0", "archivebot"), ("Arch-bot_x 1", "Arch-bot_x"), ("bot2", "bot"), ("2bot", ""), ("", "")];
+    for (user_agent, token) in agents {
+        let policy = RobotsConfig { enabled: true, ..RobotsConfig::default() }.policy(user_agent);
+        assert_eq!(policy.map(|policy| policy.agent), Some(token.to_owned()));
+    }
+    assert_rules_for("", "User-agent: 2bot\nDisallow: /\n", &["/"], &[]);
+}
+
+#[test]
+fn a_star_with_words_is_everybody_and_one_with_letters_is_nobody() {
+    for name in ["*", "* all bots", "*\tall", "*\u{b}all", "*   # comment"] {
+        assert_rules(&format!("User-agent: {name}\nDisallow: /x\n"), &["/y"], &["/x"]);
+    }
+    for name in ["*bot", "**", "*/1.0"] {
+        assert_rules(&format!("User-agent: {name}\nDisallow: /x\n"), &["/x"], &[]);
+    }
+}
+
+#[test]
+fn a_pattern_that_begins_with_neither_a_slash_nor_a_star_matches_nothing() {
+    for pattern in ["fold", "$", "?q", "http://site.test/fold", "\"/fold\"", "%2Ffold", ".", "fold/*"] {
+        assert_rules(&format!("User-agent: *\nDisallow: {pattern}\n"), &["/", "/fold", "/fold/x", "/?q"], &[]);
+    }
+    assert_rules("User-agent: *\nDisallow: *fold\n", &["/"], &["/fold", "/x/fold", "/?fold"]);
+    // It is a rule all the same, and ends the list of names.
+    assert_rules("User-agent: other\nDisallow: fold\nUser-agent: fetchd\nDisallow: /x\n", &["/fold"], &["/x"]);
+}
+
+#[test]
+fn keys_are_known_by_their_begin_and_by_what_is_often_meant() {
+    for key in ["disallow", "Dissallow", "dissalow", "disalow", "diasllow", "disallaw", "disallowed", "DISALLOW "] {
+        assert_rules(&format!("User-agent: *\n{key}: /x\n"), &["/y"], &["/x"]);
+    }
+    for key in ["user-agent", "useragent", "User Agent", "user-agents", "USER-AGENT\t"] {
+        assert_rules(&format!("{key}: *\nDisallow: /x\n"), &["/y"], &["/x"]);
+    }
+    for key in ["dis-allow", "disllow", "no-disallow", "user_agent", "agent", "\u{feff}disallow", ""] {
+        assert_rules(&format!("User-agent: *\n{key}: /x\n"), &["/x"], &[]);
+    }
+    assert_rules("User-agent: *\nAlow: /x/y\nAllowed: /x/z\nDisallow: /x\n", &["/x/z"], &["/x", "/x/y"]);
+}
+
+/// A colon may be missing where there are just two words.
+#[test]
+fn a_line_without_a_colon_is_a_rule_if_it_has_two_words() {
+    assert_rules("user-agent *\ndisallow /x\ndisallow\t \t/y\n", &["/z"], &["/x", "/y"]);
+    assert_rules("user-agent *\ndisallow /x /y\ndisallow\ndisallow/z\n", &["/x", "/y", "/z"], &[]);
+    assert_rules("user-agent: *\ndisallow /x: y\ndisallow: /a:b\n", &["/x"], &["/a:b"]);
+}
+
+#[test]
+fn of_a_line_only_the_begin_counts_and_nothing_after_a_nul_or_a_hash() {
+    let longest = 2083 * 8 - 1 - "disallow: ".len();
+    let path = format!("/{}", "a".repeat(longest - 1));
+    assert_rules(&format!("user-agent: *\ndisallow: {path}/b\n"), &[&path[..longest - 1], "/b"], &[&path]);
+    assert_rules("user-agent: *\ndisallow: /x\0y\ndisallow: /a#b\n", &["/y"], &["/x", "/xz", "/a", "/ab"]);
+    assert_rules("user-agent: *\ndisallow: /a%23b\n", &["/a"], &["/a%23b"]);
+}
+
+#[test]
+fn a_file_may_end_anywhere_and_its_lines_in_any_way() {
+    let file = "\u{feff}user-agent: *\r\n\r\n\rdisallow: /x\r\rdisallow:/y";
+    assert_rules(file, &["/"], &["/x", "/y"]);
+    for (end, _) in file.char_indices() {
+        allows(&file[..end], "fetchd", "/");
+    }
+}
+
+/// Google's parser escapes patterns and nothing else; the RFC has unreserved characters compared as they are. A server takes
+/// both forms for the same, so a rule that forbids holds for both, and one that allows for what it says.
+#[test]
+fn an_escape_without_need_gets_round_no_rule() {
+    assert_rules("user-agent: *\ndisallow: /foo\n", &["/"], &["/foo", "/f%6fo", "/%66%6F%6f?x", "/fo%6F/y"]);
+    let file = "user-agent: *\nallow: /foo/bar/%62%61%7A\ndisallow: /\n";
+    assert_rules(file, &["/foo/bar/%62%61%7A", "/foo/bar/%62%61%7a"], &["/foo/bar/baz"]);
+    assert_rules("user-agent: *\ndisallow: /a%2Fb%2fc\n", &["/a/b/c", "/a%252Fb%2fc"], &["/a%2fb%2Fc/d"]);
+    assert_rules("user-agent: *\ndisallow: /%\ndisallow: /%4\ndisallow: /%zz\n", &["/4"], &["/%", "/%41", "/%zz"]);
+}
+
+#[test]
+fn rules_under_ones_own_name_and_under_the_star_at_once_are_ones_own() {
+    let file = "user-agent: *\nuser-agent: fetchd\ndisallow: /both\n\nuser-agent: *\ndisallow: /all\n";
+    assert_rules(file, &["/all"], &["/both"]);
+    // To everybody else they are rules for all.
+    assert_rules_for("other", file, &[], &["/all", "/both"]);
+    assert_rules("user-agent: fetchd\n\nuser-agent: *\ndisallow: /\n", &[], &["/"]);
+    assert_rules("user-agent: fetchd\ndisallow:\nuser-agent: *\ndisallow: /\n", &["/"], &[]);
+    assert_rules("user-agent: fetchd\nuser-agent: other\n", &["/"], &[]);
 }

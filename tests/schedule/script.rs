@@ -204,8 +204,9 @@ fn settings() -> impl Strategy<Value = Settings> {
 }
 
 fn retry_policy() -> impl Strategy<Value = RetryPolicy> {
-    (0u32..4, some_ms(0..300)).prop_map(|(retries, backoff)| RetryPolicy {
+    (0u32..4, 0u32..4, some_ms(0..300)).prop_map(|(retries, max_waits, backoff)| RetryPolicy {
         retries,
+        max_waits,
         backoff,
         max_backoff: ms(600),
         max_retry_after: MAX_RETRY_AFTER,
@@ -283,6 +284,7 @@ fn failure() -> impl Strategy<Value = (ErrorKind, Sent)> {
         (ErrorKind::DnsNotFound, Sent::Nothing),
         (ErrorKind::Reset, Sent::Nothing),
         (ErrorKind::Reset, Sent::Something),
+        (ErrorKind::Reset, Sent::Stale),
         (ErrorKind::BodyIncomplete, Sent::Something),
         (ErrorKind::Protocol, Sent::Something),
         (ErrorKind::ForbiddenAddress, Sent::Refused),

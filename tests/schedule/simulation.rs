@@ -4,10 +4,15 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Done, ErrorKind, Outcome, Response, Sent};
+use fetchd::item::{Attempt, Done, ErrorKind, Failure, Head, Outcome, Sent};
 use fetchd::schedule::{Core, Job, Settings};
 
-use crate::items::{answered, failed, get, host_of, ms, response, url_of};
+use url::Url;
+
+use crate::items::{answered, failed, get, head, host_of, ms, url_of, whole};
+
+/// The first port of the servers of a host that has several; its name is that of the first of them.
+const FIRST_PORT: u16 = 8000;
 
 /// How a host treats requests.
 #[derive(Clone, Debug)]
@@ -22,6 +27,12 @@ pub enum Manner {
     IsDead(Duration),
     /// Silence until the attempt's end.
     Hangs,
+    /// 200 at once, and a body that is not whole at the attempt's end.
+    Drips,
+    /// 200 at once, and a connection that breaks within the body.
+    Breaks,
+    /// No HTTP.
+    Garbles,
     /// 500 at once.
     Fails,
     /// 429 at once, without Retry-After.
@@ -85,6 +96,18 @@ impl Simulation {
         self.turns += 1;
     }
 
+    /// A line for a server at a port of the host that is called after another server.
+    pub fn push_to(&mut self, host: usize, server: usize) {
+        self.core.push(get(self.turns, &port_url(host, server)), self.now);
+        self.turns += 1;
+    }
+
+    /// A line for a page of the host of this number, behind which there is another server.
+    pub fn push_page(&mut self, host: usize, server: usize) {
+        self.core.push(get(self.turns, &format!("http://h{host}.test/?{server}")), self.now);
+        self.turns += 1;
+    }
+
     /// Lets time pass until then, or until all is settled; what was seen of hosts before is forgotten.
     pub fn play_until(&mut self, until: Duration) {
         for seen in &mut self.seen {
@@ -121,12 +144,12 @@ impl Simulation {
     }
 
     fn start(&mut self, job: Box<Job>) {
-        let host = host_of(&job.call.request.url);
+        let host = server_of(&job.call.request.url);
         let seen = &mut self.seen[host];
         seen.sum_up(self.now);
         (seen.requests, seen.in_flight) = (seen.requests + 1, seen.in_flight + 1);
         seen.starts.push(self.now);
-        let (attempt, wire) = self.attempt(host, job.call.time_limit);
+        let (attempt, wire) = self.attempt(host, job.call.limits.timeout);
         self.wire.push(Reverse((self.now + wire, job.ticket.ordinal)));
         self.jobs.insert(job.ticket.ordinal, (job, attempt, wire));
     }
@@ -140,15 +163,16 @@ impl Simulation {
         match self.manners[host].clone() {
             Manner::Serves { at_once, time } => {
                 let wire = self.serve(host, at_once, time);
-                in_time(Attempt::Response(Box::new(Response { ttfb: wire, ..response(200) })), wire)
+                in_time(whole(Head { ttfb: wire, ..head(200) }), wire)
             }
             Manner::Rejects { at_once, .. } if self.seen[host].in_flight > at_once => (answered(503), ms(1)),
-            Manner::Rejects { time, .. } => {
-                in_time(Attempt::Response(Box::new(Response { ttfb: time, ..response(200) })), time)
-            }
-            Manner::Lacks(time) => in_time(Attempt::Response(Box::new(Response { ttfb: time, ..response(404) })), time),
+            Manner::Rejects { time, .. } => in_time(whole(Head { ttfb: time, ..head(200) }), time),
+            Manner::Lacks(time) => in_time(whole(Head { ttfb: time, ..head(404) }), time),
             Manner::IsDead(after) => in_time(failed(ErrorKind::ConnectTimeout, Sent::Nothing), after),
             Manner::Hangs => in_time(answered(200), Duration::MAX),
+            Manner::Drips => (failed_within_body(ErrorKind::Timeout), limit),
+            Manner::Breaks => (failed_within_body(ErrorKind::BodyIncomplete), ms(1)),
+            Manner::Garbles => (failed(ErrorKind::Protocol, Sent::Something), ms(1)),
             Manner::Fails => (answered(500), ms(1)),
             Manner::Refuses => (answered(429), ms(1)),
         }
@@ -166,7 +190,7 @@ impl Simulation {
 
     fn end(&mut self, ordinal: u64) {
         let (job, attempt, wire) = self.jobs.remove(&ordinal).expect("it is on the wire");
-        let seen = &mut self.seen[host_of(&job.call.request.url)];
+        let seen = &mut self.seen[server_of(&job.call.request.url)];
         seen.sum_up(self.now);
         seen.in_flight -= 1;
         self.core.complete(job, attempt, wire, self.now);
@@ -174,13 +198,31 @@ impl Simulation {
 
     fn settle(&mut self) {
         while let Some(Done { ticket, record }) = self.core.take_settled() {
-            let seen = &mut self.seen[host_of(&record.url.clone().expect("a line of a host"))];
+            let seen = &mut self.seen[server_of(record.url.as_ref().expect("a line of a host"))];
             seen.last = self.now;
             seen.ok += usize::from(record.outcome == Outcome::Ok);
             *seen.kinds.entry(record.kind().map_or("ok", ErrorKind::name)).or_default() += 1;
             ticket.done();
         }
     }
+}
+
+/// A URL of a server at a port of the host that is called after another server.
+pub fn port_url(host: usize, server: usize) -> String {
+    format!("http://h{host}.test:{}/", usize::from(FIRST_PORT) + server)
+}
+
+/// The server that answers for a URL: that of its query, of its port, or else of its name.
+fn server_of(url: &Url) -> usize {
+    let of_port = url.port().map(|port| usize::from(port - FIRST_PORT));
+    let of_page = url.query().map(|server| server.parse().expect("a number"));
+    of_page.or(of_port).unwrap_or_else(|| host_of(url))
+}
+
+/// What is left of an answer whose body did not come whole.
+fn failed_within_body(kind: ErrorKind) -> Attempt {
+    let failure = Failure::new(kind, "scripted", Sent::Something);
+    Attempt::Failed(Failure { head: Some(Box::new(head(200))), ..failure })
 }
 
 impl Seen {

@@ -106,10 +106,11 @@ fn an_open_circuit_says_when_it_may_be_probed_unless_a_probe_is_under_way() {
     let health = HealthPolicy { failures: 1, cool_down: ms(200), give_up: Duration::from_secs(60) };
     let (mut core, first) = with_lines(Settings { health, ..Settings::default() }, 2);
     core.complete(first, failed(ErrorKind::ConnectRefused, Sent::Nothing), ms(1), ms(1));
-    assert_eq!(why(&core, ms(1)), Some(WaitReason::CircuitOpen { probe_at: Some(ms(201)) }));
+    assert_eq!(why(&core, ms(1)), Some(WaitReason::CircuitOpen { port: 80, probe_at: Some(ms(201)) }));
     let _probe = core.take(ms(201)).expect("a probe");
-    assert_eq!(why(&core, ms(201)), Some(WaitReason::CircuitOpen { probe_at: None }));
-    assert_eq!(core.bottleneck(ms(201)).kind, BottleneckKind::CircuitOpen);
+    assert_eq!(why(&core, ms(201)), Some(WaitReason::CircuitOpen { port: 80, probe_at: None }));
+    let bottleneck = core.bottleneck(ms(201));
+    assert_eq!((bottleneck.kind, bottleneck.port), (BottleneckKind::CircuitOpen, Some(80)));
 }
 
 #[test]
@@ -117,8 +118,9 @@ fn a_robots_txt_and_its_crawl_delay_are_reasons() {
     let (mut core, first) = with_lines(Settings { robots: Some(policy()), ..Settings::default() }, 3);
     assert_eq!((why(&core, ms(0)), core.why_line(1, ms(0))), (Some(WaitReason::Robots), Some(WaitReason::Robots)));
     core.complete(first, crate::items::robots(&format!("{ALL}Crawl-delay: 2\n")), ms(1), ms(1));
-    take(&mut core, "http://a.test/", ms(1));
-    assert!(matches!(why(&core, ms(1)), Some(WaitReason::CrawlDelay { until }) if until > ms(1000)));
+    assert_eq!(why(&core, ms(1)), Some(WaitReason::CrawlDelay { until: ms(2000) }));
+    take(&mut core, "http://a.test/", ms(2000));
+    assert!(matches!(why(&core, ms(2001)), Some(WaitReason::CrawlDelay { until }) if until > ms(3000)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
-use fetchd::item::{Done, Echo, ErrorKind, Outcome, Purpose, Request, Sent, Window};
+use fetchd::item::{Connection, Done, Echo, ErrorKind, Outcome, Purpose, Request, ResponseRules, Sent, Window};
 use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, ReleaseScope, Settings, WaitReason};
 use http::Method;
 
@@ -208,8 +208,13 @@ impl<'a> World<'a> {
         if exchange.reply == Reply::NoMemory && job.call.request.method == Method::POST {
             exchange.reply = Reply::Status(200);
         }
-        if exchange.wire >= job.call.time_limit {
-            exchange = Exchange { reply: Reply::Fails(ErrorKind::Timeout, Sent::Something), wire: job.call.time_limit };
+        // A new connection is not stale.
+        if matches!(exchange.reply, Reply::Fails(_, Sent::Stale)) && job.call.connection == Connection::Close {
+            exchange.reply = Reply::Status(200);
+        }
+        if exchange.wire >= job.call.limits.timeout {
+            exchange =
+                Exchange { reply: Reply::Fails(ErrorKind::Timeout, Sent::Something), wire: job.call.limits.timeout };
         }
         exchange
     }
@@ -275,7 +280,7 @@ impl<'a> World<'a> {
                 ordinal: ticket.ordinal,
                 outcome: record.outcome,
                 kind: record.kind(),
-                status: record.response.as_ref().map(|response| response.status.as_u16()),
+                status: record.received.head().map(|head| head.status.as_u16()),
                 attempts: record.attempts,
             }));
             ticket.done();
@@ -291,6 +296,7 @@ impl<'a> World<'a> {
 fn settings_of(script: &Script) -> Settings {
     let hosts = script.limits.iter().enumerate();
     let rule = |limits: &HostLimits| HostRule {
+        response: ResponseRules::default(),
         concurrency: Some(limits.concurrency),
         max_concurrency: Some(limits.max_concurrency),
         every: Some(limits.every),

@@ -62,10 +62,18 @@ fn any_span() -> impl Strategy<Value = Duration> {
 fn any_host() -> impl Strategy<Value = HostState> {
     let last_error = (prop::sample::select(ErrorKind::ALL.to_vec()), ".*");
     let circuit = (any_span(), any_span(), any_span(), last_error);
-    let circuit =
-        circuit.prop_map(|(tried, probe, remembered, last_error)| OpenCircuit { tried, probe, remembered, last_error });
-    ("[a-z]{1,9}", any_span(), any_span(), option::of(circuit))
-        .prop_map(|(host, paused, closed, unreachable)| HostState { host: host.into(), paused, closed, unreachable })
+    // The ports of which the circuits of version 1 were, as far as it said so.
+    let host = prop_oneof![
+        "[a-z]{1,9}".prop_map(|name| (name, vec![80, 443])),
+        ("[a-z]{1,9}", 1u16..).prop_map(|(name, port)| (format!("{name}:{port}"), vec![port])),
+    ];
+    (host, any_span(), any_span(), option::of(circuit)).prop_map(|((host, ports), paused, closed, circuit)| {
+        let open = |port| {
+            let (tried, probe, remembered, last_error) = circuit.clone()?;
+            Some(OpenCircuit { port, tried, probe, remembered, last_error })
+        };
+        HostState { host: host.into(), paused, closed, unreachable: ports.into_iter().filter_map(open).collect() }
+    })
 }
 
 /// What a checkpoint of version 1 can say.
@@ -139,7 +147,7 @@ fn range_of_1((run, position): &(RangeInclusive<u64>, Option<Position>)) -> Valu
 fn host_of_1(host: &HostState) -> Value {
     let until = |left: Duration| json!({ "time": now() + left, "left": span(left) });
     let mut stored = json!({ "paused": until(host.paused), "closed": until(host.closed) });
-    if let Some(OpenCircuit { tried, probe, remembered, last_error: (kind, message) }) = &host.unreachable {
+    if let Some(OpenCircuit { tried, probe, remembered, last_error: (kind, message), .. }) = host.unreachable.first() {
         let (probe, remembered) = (until(*probe), until(*remembered));
         stored["unreachable"] = json!({ "tried": span(*tried), "probe": probe, "remembered": remembered, "kind": kind.name(), "message": message });
     }
@@ -207,7 +215,7 @@ proptest! {
 
 #[test]
 fn a_known_entry_of_a_host_that_cannot_be_read_is_damage_and_is_named() {
-    for name in ["pause", "closed", "circuit"] {
+    for name in ["pause", "closed", "circuits"] {
         let host = serde_json::from_value::<StoredHostState>(json!({ name: { "until": 7 } }));
         assert!(host.unwrap_err().to_string().contains(&format!("the entry `{name}` of a host")));
     }

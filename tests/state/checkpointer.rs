@@ -25,7 +25,7 @@ impl Tamper for BreaksOnce {
 }
 
 fn paused(host: &str) -> HostState {
-    HostState { host: host.into(), paused: Duration::from_secs(100), closed: Duration::ZERO, unreachable: None }
+    HostState { host: host.into(), paused: Duration::from_secs(100), closed: Duration::ZERO, unreachable: vec![] }
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn hosts_that_could_not_be_written_down_end_the_run_at_the_next_commit() {
         let breaks = Arc::<BreaksOnce>::default();
         let disk: Arc<dyn Disk> = Arc::new(Tampered(Arc::clone(&breaks)));
         let mut checkpointer = Checkpointer::start(DataDir::open(disk, dir.path()).unwrap(), Vec::new());
-        let mut hosts = checkpointer.hosts();
+        let mut hosts = checkpointer.hosts(None);
         breaks.0.store(is_broken, Ordering::Relaxed);
         hosts.save(&[paused("a.test")]);
         let committed = block_on(checkpointer.commit(Vec::new())).map_err(|error| error.to_string());
@@ -57,7 +57,7 @@ fn entries_of_hosts_that_later_versions_wrote_outlast_commits_and_news_of_hosts(
     let newer = r#"{"version":2,"state_id":"a","sources":{},"sinks":{},"hosts":{"a.test":{"quota":{"left":1.50}},"b.test":{"token":[]}}}"#;
     fs::write(dir.path().join("checkpoint.json"), newer).unwrap();
     let mut checkpointer = Checkpointer::start(DataDir::open(Arc::new(RealDisk), dir.path()).unwrap(), Vec::new());
-    let mut hosts = checkpointer.hosts();
+    let mut hosts = checkpointer.hosts(None);
     assert_eq!(hosts.load(), []);
     hosts.save(&[paused("a.test"), paused("c.test")]);
     block_on(checkpointer.commit(Vec::new())).unwrap();

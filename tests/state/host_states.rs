@@ -20,7 +20,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn paused(for_so_long: Duration) -> HostState {
-    HostState { host: "a.test".into(), paused: for_so_long, closed: Duration::ZERO, unreachable: None }
+    HostState { host: "a.test".into(), paused: for_so_long, closed: Duration::ZERO, unreachable: vec![] }
 }
 
 /// What is read at a later moment, after the way through a file.
@@ -32,14 +32,17 @@ fn read(host_states: &[HostState], now: Timestamp) -> Vec<HostState> {
 fn any_trouble() -> impl Strategy<Value = HostState> {
     let length = || (0u64..1000, 0u32..1_000_000_000).prop_map(|(secs, nanos)| Duration::new(secs, nanos));
     let kind = prop::sample::select(ErrorKind::ALL.to_vec());
-    let unreachable = prop::option::of((length(), length(), 1u64..1000, kind, ".*").prop_map(
-        |(tried, probe, remembered, kind, message)| OpenCircuit {
+    let circuit = (length(), length(), 1u64..1000, kind, ".*");
+    let unreachable = prop::collection::btree_map(any::<u16>(), circuit, 0..3).prop_map(|circuits| {
+        let open = |(port, (tried, probe, remembered, kind, message))| OpenCircuit {
+            port,
             tried,
             probe,
             remembered: secs(remembered),
             last_error: (kind, message),
-        },
-    ));
+        };
+        circuits.into_iter().map(open).collect()
+    });
     (1u64..1000, length(), unreachable).prop_map(|(paused, closed, unreachable)| HostState {
         host: "a.test".into(),
         paused: secs(paused),
@@ -70,9 +73,12 @@ fn a_pause_for_ever_ends_after_a_year() {
 #[test]
 fn a_circuit_that_is_not_worth_remembering_any_more_is_forgotten() {
     let last_error = (ErrorKind::Reset, "reset".to_owned());
-    let lost = OpenCircuit { tried: secs(9), probe: secs(5), remembered: secs(60), last_error };
-    let known = [HostState { unreachable: Some(lost), ..paused(secs(70)) }];
+    let lost = OpenCircuit { port: 81, tried: secs(9), probe: secs(5), remembered: secs(60), last_error };
+    let known = [HostState { unreachable: vec![lost], ..paused(secs(70)) }];
     let left = read(&known, at(59));
-    assert_eq!(left[0].unreachable.as_ref().map(|lost| (lost.tried, lost.probe)), Some((secs(9), Duration::ZERO)));
+    assert_eq!(
+        left[0].unreachable.iter().map(|lost| (lost.port, lost.tried, lost.probe)).collect::<Vec<_>>(),
+        [(81, secs(9), Duration::ZERO)]
+    );
     assert_eq!(read(&known, at(60)), [paused(secs(10))]);
 }

@@ -67,6 +67,19 @@ impl Answer {
     }
 }
 
+/// These addresses in the order in which they are tried: the families take turns, and IPv6 begins (RFC 8305, section 4).
+pub(super) fn interleave(addresses: &[IpAddr]) -> Arc<[IpAddr]> {
+    let (v6, v4): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(IpAddr::is_ipv6);
+    let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
+    std::iter::from_fn(|| match (v6.next(), v4.next()) {
+        (None, None) => None,
+        pair => Some([pair.0, pair.1]),
+    })
+    .flatten()
+    .flatten()
+    .collect()
+}
+
 /// What an answer says of a name's addresses of one kind: those of the name at the end of its aliases.
 pub(super) fn read(answer: &DnsResponse, name: &Name, kind: RecordType) -> Answer {
     let Some((owner, alias_ttl)) = follow(&answer.answers, name) else {
@@ -156,6 +169,13 @@ mod tests {
     fn addresses_keep_their_order_and_live_as_long_as_the_first_of_them_to_die() {
         let answers = vec![a("www.test.", 60, 2), a("WWW.test.", 30, 1), a("other.test.", 1, 9)];
         assert_eq!(addresses(answers), (vec![2, 1], 30));
+    }
+
+    #[test]
+    fn families_take_turns_and_each_keeps_its_order() {
+        let parsed = ["192.0.2.2", "192.0.2.1", "::2", "192.0.2.3", "::1"].map(|address| address.parse().unwrap());
+        let shown = interleave(&parsed).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(shown, "::2 192.0.2.2 ::1 192.0.2.1 192.0.2.3");
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! One look-up: a name in, what the hosts file or the name servers say of it out, within `dns.timeout`.
 //!
 //! Hickory's UDP and TCP clients are used, and not its resolver: that one has a cache of its own, asks again after
-//! answers that will not change, and asks several times at once. Here each question is one socket, and nothing runs
-//! that nobody waits for.
+//! answers that will not change, and asks several times at once. Here each question is one socket (two at once, where
+//! both families are asked for), and nothing runs that nobody waits for.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hickory_resolver::Hosts;
+use futures::future::{Either, select};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::tcp::TcpClientStream;
@@ -20,63 +21,68 @@ use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Qu
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::timeout;
 
-use super::answer::{Answer, LookupError, read};
-use super::resolv_conf::ResolvConf;
-use crate::fetch::reachability::is_out_of_sockets;
-use crate::fetch::{DnsConfig, reachability};
+use super::answer::{Answer, LookupError, interleave, read};
+use super::system_files::SystemNames;
+use crate::fetch::reachability::{self, is_out_of_sockets};
 use crate::item::{ErrorKind, Sent};
 
 /// How often a question is asked while nothing comes back, and more often only if there are more servers (RFC 9520,
 /// section 3.1, allows three times).
 const TRIES: usize = 3;
 
+/// How much longer IPv6 addresses are waited for when there are IPv4 addresses (RFC 8305, section 3): some servers never
+/// answer a question that they do not know.
+const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+
 /// Looks names up.
 pub(super) struct Lookup {
-    system: ResolvConf,
-    hosts: Hosts,
+    system: SystemNames,
     /// Which server is asked first: the one that answered last.
     first: AtomicUsize,
     timeout: Duration,
 }
 
 impl Lookup {
-    /// As configured; without name servers in the configuration it takes the system's.
-    pub fn new(config: &DnsConfig) -> Self {
-        Self {
-            system: ResolvConf::of(config.servers.as_deref()),
-            hosts: Hosts::from_system().unwrap_or_default(),
-            first: AtomicUsize::new(0),
-            timeout: config.timeout.map_or(Duration::from_secs(5), |span| span.0),
-        }
+    /// With what the system says of names now.
+    pub fn new(system: SystemNames, timeout: Duration) -> Self {
+        Self { system, first: AtomicUsize::new(0), timeout }
     }
 
-    /// Looks a name up, which has no dot at its end.
+    /// The name for the cache: with a dot at its end it is another one only where search domains complete it without.
+    pub fn key<'a>(&self, name: &'a str) -> &'a str {
+        let bare = without_dot(name);
+        if self.system.resolv_conf.completes(bare.matches('.').count()) { name } else { bare }
+    }
+
+    /// Looks a name up.
     pub async fn look_up(&self, name: &str) -> Answer {
-        // The URL's parser has made it ASCII; read as such, an underscore is a character like any other.
-        let Ok(relative) = Name::from_ascii(name) else {
-            let message = "the name is one that DNS cannot have: it is too long, or has an empty or impossible label";
+        let bare = without_dot(name);
+        // Its labels as they are: hickory's `Name::from_ascii` refuses some that DNS can have (RFC 2181, section 11), such
+        // as `-b` (hickory-proto 0.26.3, src/rr/domain/label.rs).
+        let Ok(mut asked) = Name::from_labels(bare.split('.').map(str::as_bytes)) else {
+            let message = "the name is one that DNS cannot have: it or a label is too long, or a label is empty";
             return Answer::Failed(LookupError::new(ErrorKind::DnsNotFound, message));
         };
-        if let Some(found) = self.known_here(&relative) {
+        asked.set_fqdn(bare != name);
+        if let Some(found) = self.known_here(bare) {
             return found;
         }
-        let searched = timeout(self.timeout, self.search(&relative)).await;
+        let searched = timeout(self.timeout, self.search(&asked)).await;
         searched.unwrap_or_else(|_| Answer::Failed(self.no_answer()))
     }
 
     /// What the hosts file says, and what needs no asking (RFC 6761, sections 6.3 and 6.4; RFC 7686, section 2).
-    fn known_here(&self, name: &Name) -> Option<Answer> {
+    fn known_here(&self, name: &str) -> Option<Answer> {
         const LONG: Duration = Duration::MAX;
-        let listed = |kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
-        if let Some(listed) = listed(RecordType::A).or_else(|| listed(RecordType::AAAA)) {
-            let addresses = listed.answers().iter().filter_map(|record| record.data.ip_addr()).collect();
-            return Some(Answer::Addresses { addresses, ttl: LONG });
+        let listed = self.system.hosts.addresses(name);
+        if !listed.is_empty() {
+            return Some(Answer::Addresses { addresses: interleave(listed), ttl: LONG });
         }
-        match name.iter().next_back()? {
-            b"localhost" => {
+        match name.rsplit('.').next()? {
+            "localhost" => {
                 Some(Answer::Addresses { addresses: Arc::new([IpAddr::V4(Ipv4Addr::LOCALHOST)]), ttl: LONG })
             }
-            b"invalid" | b"onion" => Some(Answer::NoName { ttl: Some(LONG) }),
+            "invalid" | "onion" => Some(Answer::NoName { ttl: Some(LONG) }),
             _ => None,
         }
     }
@@ -85,7 +91,7 @@ impl Lookup {
     /// must not be taken for this one because a server had a bad moment.
     async fn search(&self, name: &Name) -> Answer {
         let mut missing = Answer::NoName { ttl: Some(Duration::MAX) };
-        for candidate in self.system.names(name) {
+        for candidate in self.system.resolv_conf.names(name) {
             missing = match self.addresses(&candidate).await {
                 found @ (Answer::Addresses { .. } | Answer::Failed(_)) => return found,
                 none => neither(&missing, &none),
@@ -94,9 +100,12 @@ impl Lookup {
         missing
     }
 
-    /// Addresses of one family: IPv6 is asked for when there is no IPv4 address, or no way to one, as on a machine that
-    /// has IPv6 alone. When the first question failed, an answer to the other would hide it.
+    /// Addresses of both families. A machine without IPv6 has a use for an IPv6 address only when there is no IPv4
+    /// address, or no way to one, as where IPv6 leads no further than the next network.
     async fn addresses(&self, name: &Name) -> Answer {
+        if reachability::has_ipv6() {
+            return self.both_families(name).await;
+        }
         let v4 = self.ask(name, RecordType::A).await;
         match v4 {
             Answer::NoAddress { .. } => match self.ask(name, RecordType::AAAA).await {
@@ -111,10 +120,27 @@ impl Lookup {
         }
     }
 
+    /// Asks for both families at once (RFC 8305, section 3). One that nobody answers for does not hold up the other.
+    async fn both_families(&self, name: &Name) -> Answer {
+        let (v4, v6) = (pin!(self.ask(name, RecordType::A)), pin!(self.ask(name, RecordType::AAAA)));
+        match select(v4, v6).await {
+            Either::Left((v4 @ Answer::NoName { .. }, _)) => v4,
+            Either::Left((v4 @ Answer::Addresses { .. }, v6)) => match timeout(RESOLUTION_DELAY, v6).await {
+                Ok(v6) => merge(v4, v6),
+                Err(_) => v4,
+            },
+            Either::Left((v4, v6)) => merge(v4, v6.await),
+            Either::Right((v6, v4)) => match timeout(self.timeout / 2, v4).await {
+                Ok(v4) => merge(v4, v6),
+                Err(_) => merge(Answer::Failed(self.no_answer()), v6),
+            },
+        }
+    }
+
     /// Asks the servers one after the other until one knows. Who has answered is not asked again; who has not is,
     /// as long as there are tries.
     async fn ask(&self, name: &Name, kind: RecordType) -> Answer {
-        let servers = &self.system.servers;
+        let servers = &self.system.resolv_conf.servers;
         let tries = servers.len().max(TRIES);
         let limit = self.timeout / u32::try_from(tries).unwrap_or(u32::MAX);
         let turns = (0..servers.len()).cycle().skip(self.first.load(Ordering::Relaxed)).take(tries);
@@ -149,6 +175,25 @@ impl Lookup {
 /// Whether this machine has a way to one of the addresses.
 fn has_way(found: &Answer) -> bool {
     matches!(found, Answer::Addresses { addresses, .. } if addresses.iter().any(|address| reachability::route_to(*address).is_ok()))
+}
+
+/// What two answers say of one name, one for each family.
+fn merge(v4: Answer, v6: Answer) -> Answer {
+    match (v4, v6) {
+        (Answer::Addresses { addresses: v4, ttl }, Answer::Addresses { addresses: v6, ttl: its_ttl }) => {
+            Answer::Addresses { addresses: interleave(&[&*v6, &*v4].concat()), ttl: ttl.min(its_ttl) }
+        }
+        (found @ Answer::Addresses { .. }, _) | (_, found @ Answer::Addresses { .. }) => found,
+        (missing @ Answer::NoName { .. }, _) => missing,
+        // An answer to one question does not hide that the other one failed.
+        (failed @ Answer::Failed(_), _) | (_, failed @ Answer::Failed(_)) => failed,
+        (v4, v6) => neither(&v4, &v6),
+    }
+}
+
+/// A name with a dot at its end is the same one without.
+pub(super) fn without_dot(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 /// Of two names, or kinds of address, neither is there; cached for the shorter TTL of the two.

@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 
 use hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf;
 
 /// The port of name servers.
 const PORT: u16 = 53;
 
-/// What the system, or the operator, says of DNS.
+/// What the system, or the operator, says of DNS. By default there is no server, and only the hosts file answers.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ResolvConf {
     /// In the order in which they are asked.
     pub servers: Vec<SocketAddr>,
@@ -20,19 +22,18 @@ pub(super) struct ResolvConf {
 }
 
 impl ResolvConf {
-    /// These servers, and no search domains; or else all that the system says. Where that names no server, only the
-    /// hosts file answers.
-    pub fn of(servers: Option<&[SocketAddr]>) -> Self {
-        if let Some(servers) = servers {
-            return Self { servers: servers.to_vec(), domains: Vec::new(), dots: 1 };
-        }
-        match system_conf::read_system_conf() {
-            Ok((config, options)) => Self::from_parts(&config, &options),
-            Err(error) => {
-                tracing::warn!(%error, "the system names no DNS servers; set dns.servers to look names up");
-                Self { servers: Vec::new(), domains: Vec::new(), dots: 1 }
-            }
-        }
+    /// These servers, and no search domains.
+    pub fn of_servers(servers: &[SocketAddr]) -> Self {
+        Self { servers: servers.to_vec(), ..Self::default() }
+    }
+
+    /// Reads the text of a resolv.conf.
+    ///
+    /// # Errors
+    /// When it names no server.
+    pub fn parse(text: &[u8]) -> Result<Self, NetError> {
+        let (config, options) = system_conf::parse_resolv_conf(text)?;
+        Ok(Self::from_parts(&config, &options))
     }
 
     fn from_parts(config: &ResolverConfig, options: &ResolverOpts) -> Self {
@@ -47,14 +48,20 @@ impl ResolvConf {
     }
 
     /// The whole names that one may stand for, in the order in which they are tried. With enough dots it stands for
-    /// itself alone: `www.example.com` must never come to mean `www.example.com.corp.example`.
+    /// itself alone: `www.example.com` must never come to mean `www.example.com.corp.example`. So does one with a dot at
+    /// its end.
     pub fn names(&self, name: &Name) -> Vec<Name> {
         let mut whole = name.clone();
         whole.set_fqdn(true);
         let dots = name.iter().count().saturating_sub(1);
-        let domains = self.domains.iter().filter(|_| dots < self.dots);
+        let domains = self.domains.iter().filter(|_| self.completes(dots) && !name.is_fqdn());
         // One that would be too long is none.
         domains.filter_map(|domain| name.clone().append_domain(domain).ok()).chain([whole]).collect()
+    }
+
+    /// Whether a name with so many dots may be short for one in a search domain.
+    pub fn completes(&self, dots: usize) -> bool {
+        dots < self.dots && !self.domains.is_empty()
     }
 }
 
@@ -63,8 +70,7 @@ mod tests {
     use super::*;
 
     fn system(resolv_conf: &str) -> ResolvConf {
-        let (config, options) = system_conf::parse_resolv_conf(resolv_conf).unwrap();
-        ResolvConf::from_parts(&config, &options)
+        ResolvConf::parse(resolv_conf.as_bytes()).unwrap()
     }
 
     fn names(system: &ResolvConf, name: &str) -> Vec<String> {
@@ -76,6 +82,7 @@ mod tests {
         let one = system("nameserver 192.0.2.53\nsearch corp.example eng.corp.example\n");
         assert_eq!(names(&one, "wiki"), ["wiki.corp.example.", "wiki.eng.corp.example.", "wiki."]);
         assert_eq!(names(&one, "www.example.com"), ["www.example.com."]);
+        assert_eq!(names(&one, "wiki."), ["wiki."]);
         let two = system("nameserver 192.0.2.53\nsearch svc.local\noptions ndots:2\n");
         assert_eq!(names(&two, "api.team"), ["api.team.svc.local.", "api.team."]);
         assert_eq!(names(&two, "api.team.example"), ["api.team.example."]);
@@ -90,7 +97,7 @@ mod tests {
     #[test]
     fn servers_are_those_of_the_operator_or_else_the_systems() {
         let there: SocketAddr = "127.0.0.9:5353".parse().unwrap();
-        assert_eq!(ResolvConf::of(Some(&[there])).servers, [there]);
+        assert_eq!(ResolvConf::of_servers(&[there]).servers, [there]);
         let servers = system("nameserver 192.0.2.53\nnameserver 2001:db8::53\n").servers;
         assert_eq!(servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:53".parse().unwrap()]);
     }

@@ -17,17 +17,18 @@ enum Feedback {
 
 impl Feedback {
     fn of(attempt: &Attempt) -> Option<Self> {
-        match attempt {
-            Attempt::Response(response) => match response.status.as_u16() {
+        match (attempt, attempt.head()) {
+            // How long the body takes is a matter of that URL.
+            (_, Some(head)) => match head.status.as_u16() {
                 429 | 503 => Some(Self::Overloaded),
-                200..=499 => Some(Self::Latency(response.ttfb)),
+                200..=499 => Some(Self::Latency(head.ttfb)),
                 _ => None,
             },
-            Attempt::Failed(failure) => match failure.kind {
+            (Attempt::Failed(failure), None) => match failure.kind {
                 ErrorKind::Timeout | ErrorKind::ConnectTimeout => Some(Self::Overloaded),
                 _ => None,
             },
-            Attempt::NoMemory { .. } | Attempt::Canceled => None,
+            (Attempt::Response(_) | Attempt::Redirect(_) | Attempt::NoMemory { .. } | Attempt::Canceled, None) => None,
         }
     }
 }

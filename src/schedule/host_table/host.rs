@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ports::OpenPort;
 use super::queue::HostQueue;
 use crate::item::ErrorKind;
 use crate::schedule::adaptive::AdaptiveLimit;
-use crate::schedule::circuit_breaker::CircuitBreaker;
 use crate::schedule::config::HostLimits;
 use crate::schedule::config::Settings;
 use crate::schedule::decide::too_long;
@@ -24,12 +24,11 @@ use crate::units::Concurrency;
 pub(in crate::schedule) struct Host {
     pub name: Arc<str>,
     pub limits: HostLimits,
-    pub(super) queue: HostQueue,
+    pub queue: HostQueue,
     /// Requests on the wire.
     pub in_flight: u32,
     pub rate_limiter: RateLimiter,
     pub pause: HostPause,
-    pub circuit_breaker: CircuitBreaker,
     pub retries: RetryBudget,
     /// Finds out how many requests at once do it good, if that is not given.
     adaptive: Option<Box<AdaptiveLimit>>,
@@ -58,7 +57,6 @@ impl Host {
             in_flight: 0,
             rate_limiter: RateLimiter::new(limits.every),
             pause: HostPause::default(),
-            circuit_breaker: CircuitBreaker::default(),
             retries: RetryBudget::default(),
             adaptive,
             fastest: None,
@@ -90,43 +88,51 @@ impl Host {
 
     /// What the host's next line waits for, or waited for last; `None` while nothing waits.
     pub fn next_wait(&self) -> Option<WaitReason> {
-        match self.queue.next_due() {
-            Some(due) => Some(self.wait(due)),
-            None => (self.queue.len() > 0).then_some(WaitReason::Robots),
+        match (self.queue.next_due(), self.queue.next_of_held()) {
+            (due, Some((at, port))) if due.is_none_or(|due| at < due) => Some(self.wait_of_held(port, at)),
+            (due, _) => due.map(|due| self.wait(due, None)),
         }
     }
 
-    /// The same for the line of this ordinal, which is due at this time, if it was dispatched before.
-    pub fn wait_of(&self, ordinal: u64, due: Option<Duration>) -> WaitReason {
-        match self.queue.robots_fetch() {
-            Some(_) if !self.queue.fetches_robots(ordinal, due) => WaitReason::Robots,
-            _ => self.wait(due.unwrap_or_default()),
+    /// The same for the line of this ordinal to this port, which is due at this time, if it was dispatched before.
+    pub fn wait_of(&self, ordinal: u64, port: u16, due: Option<Duration>) -> WaitReason {
+        match self.queue.robots_fetch(port) {
+            Some(_) if !self.queue.fetches_robots(ordinal, port, due) => WaitReason::Robots,
+            _ => self.wait(due.unwrap_or_default(), self.queue.open_port(port)),
         }
     }
 
-    /// The limit by which a line that is due at `due` may start last.
-    fn wait(&self, due: Duration) -> WaitReason {
+    /// The same for the next line of a port that is held, which may start at `at` as far as the port is concerned.
+    fn wait_of_held(&self, port: u16, at: Duration) -> WaitReason {
+        match self.queue.open_port(port) {
+            // Only what ends its robots.txt, or a probe, sets a time again.
+            None if at == Duration::MAX => WaitReason::Robots,
+            Some(OpenPort { probe_at: Some(_), .. }) if at == Duration::MAX => WaitReason::Robots,
+            open => self.wait(at, open),
+        }
+    }
+
+    /// The limit by which a line that is due at `due` may start last; `open` is the circuit of its port, if that is open.
+    fn wait(&self, due: Duration, open: Option<OpenPort>) -> WaitReason {
         let (in_flight, limit) = (self.in_flight, self.concurrency());
-        let Some(probe_at) = self.circuit_breaker.next_start().filter(|_| in_flight < limit) else {
-            return match self.circuit_breaker.is_open() {
-                true => WaitReason::CircuitOpen { probe_at: None },
-                false => WaitReason::HostConcurrency { in_flight, limit },
+        let probe_at = open.map_or(Some(Duration::ZERO), |open| open.probe_at);
+        let Some(probe_at) = probe_at.filter(|_| in_flight < limit) else {
+            return match open {
+                Some(OpenPort { port, .. }) => WaitReason::CircuitOpen { port, probe_at: None },
+                None => WaitReason::HostConcurrency { in_flight, limit },
             };
         };
         let (paced, paused) = (self.rate_limiter.next(), self.pause.paused_until);
         let latest = due.max(paced).max(paused).max(probe_at);
+        if let Some(OpenPort { port, .. }) = open.filter(|_| latest == probe_at) {
+            return WaitReason::CircuitOpen { port, probe_at: Some(latest) };
+        }
         match () {
             () if latest == due => WaitReason::Backoff { until: latest },
-            () if latest == probe_at => WaitReason::CircuitOpen { probe_at: Some(latest) },
             () if latest == paused => WaitReason::HostPause { until: latest },
             () if self.rate_limiter.is_slower_than(self.limits.every) => WaitReason::CrawlDelay { until: latest },
             () => WaitReason::HostRate { until: latest },
         }
-    }
-
-    /// Its waiting lines.
-    pub fn queue(&self) -> &HostQueue {
-        &self.queue
     }
 
     /// The line that starts next.
@@ -135,10 +141,9 @@ impl Host {
     }
 
     /// Notes that one of its lines starts, no sooner after the last one than its robots.txt allows.
-    pub fn start(&mut self, ordinal: u64, crawl_delay: Duration, now: Duration) {
-        self.rate_limiter.slow_to(crawl_delay);
-        self.rate_limiter.start(now);
-        self.circuit_breaker.start(ordinal);
+    pub fn start(&mut self, ordinal: u64, port: u16, crawl_delay: Duration, now: Duration) {
+        self.rate_limiter.start(crawl_delay, now);
+        self.queue.start(port, ordinal);
         self.in_flight += 1;
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.note_in_flight(self.in_flight);
@@ -152,21 +157,17 @@ impl Host {
 
     /// Whether nothing of it waits or is under way.
     pub fn is_idle(&self) -> bool {
-        self.waiting() == 0 && self.in_flight == 0 && self.queue.robots_fetch().is_none()
+        self.waiting() == 0 && self.in_flight == 0 && !self.queue.awaits_robots()
     }
 
     /// Why its lines would wait in vain, if they would.
-    pub fn hopeless(&self, settings: &Settings, now: Now) -> Option<(ErrorKind, String)> {
-        if self.pause.closed_until > now.time {
-            return Some(too_long(self.pause.closed_until - now.time));
-        }
-        self.circuit_breaker.gave_up(&settings.health, now)
+    pub fn closed(&self, now: Duration) -> Option<(ErrorKind, String)> {
+        (self.pause.closed_until > now).then(|| too_long(self.pause.closed_until - now))
     }
 
     /// Until when it is in trouble.
     pub fn state_ends(&self, now: Duration) -> StateEnd {
-        let circuit = if self.circuit_breaker.is_open() { self.circuit_breaker.kept_until() } else { Duration::ZERO };
-        StateEnd { pause: self.pause.until(), circuit }.as_of(now)
+        StateEnd { pause: self.pause.until(), circuit: self.queue.open_until() }.as_of(now)
     }
 
     /// What the next run is to know of it.
@@ -175,15 +176,15 @@ impl Host {
             host: Arc::clone(&self.name),
             paused: self.pause.paused_until.saturating_sub(now.time),
             closed: self.pause.closed_until.saturating_sub(now.time),
-            unreachable: self.circuit_breaker.unreachable(&settings.health, now),
+            unreachable: self.queue.unreachable(&settings.health, now),
         }
     }
 
     /// Goes on where a run before left off.
     pub fn restore(&mut self, known: HostState, settings: &Settings, now: Now) {
         self.pause.restore(known.paused, known.closed, now.time);
-        if let Some(unreachable) = known.unreachable {
-            self.circuit_breaker.restore(unreachable, &settings.health, now);
+        for circuit in known.unreachable {
+            self.queue.restore(circuit, &settings.health, now);
         }
     }
 
@@ -196,6 +197,6 @@ impl Host {
     pub fn kept_until(&self, settings: &Settings) -> Duration {
         let pause = self.pause.closed_until.max(self.pause.kept_until(&settings.retry));
         let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.kept_until());
-        pause.max(self.circuit_breaker.kept_until()).max(limit).max(self.pinned_until())
+        pause.max(self.queue.kept_until()).max(limit).max(self.pinned_until())
     }
 }

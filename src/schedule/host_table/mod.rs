@@ -5,6 +5,8 @@
 //! [`HostTable::add`] and [`HostTable::take`] are the only functions that change a host's queue and the index over them.
 
 mod host;
+mod lines;
+mod ports;
 mod queue;
 mod timers;
 mod waiting_index;
@@ -52,9 +54,9 @@ pub(super) struct HostTable {
     max_hosts: usize,
     /// Hosts with a line that may start now, in the order of their turns.
     ring: VecDeque<HostId>,
-    timers: Timers,
+    timers: Timers<HostId>,
     /// Hosts without lines whose place another may have, by the time from which on it may.
-    evictable: Timers,
+    evictable: Timers<HostId>,
     by_waiting: WaitingIndex,
     /// Lines of hosts for which the table has no room yet, by ordinal.
     untracked: BTreeMap<u64, Box<Job>>,
@@ -144,14 +146,14 @@ impl HostTable {
         !self.untracked.is_empty()
     }
 
-    /// The line that fetches a robots.txt holds up the others of its host.
-    pub fn start_robots_fetch(&mut self, id: HostId, line: LineId) {
-        self.hosts[id].queue.set_robots_fetch(Some(line));
+    /// The line that fetches a robots.txt holds up the others of its host and port.
+    pub fn start_robots_fetch(&mut self, id: HostId, port: u16, line: LineId) {
+        self.hosts[id].queue.set_robots_fetch(port, Some(line));
     }
 
     /// The others may start again.
-    pub fn end_robots_fetch(&mut self, id: HostId) {
-        self.hosts[id].queue.set_robots_fetch(None);
+    pub fn end_robots_fetch(&mut self, id: HostId, port: u16) {
+        self.hosts[id].queue.set_robots_fetch(port, None);
         self.unblocked.push(id);
     }
 
@@ -200,8 +202,8 @@ impl HostTable {
 
     /// When the first timer is due, or a place gets free that is waited for.
     pub fn next_wakeup(&self) -> Option<Duration> {
-        let place = self.evictable.next().filter(|_| self.has_untracked());
-        [self.timers.next(), place].into_iter().flatten().min()
+        let place = self.evictable.first().filter(|_| self.has_untracked());
+        [self.timers.first(), place].into_iter().flatten().map(|(at, _)| at).min()
     }
 
     /// Brings the ring, the timers, the host states and the table in line with a host's state.
@@ -219,16 +221,10 @@ impl HostTable {
         if host.is_idle() {
             return self.park_idle(id, settings, now);
         }
-        let wake_at = match ready {
-            // A line that falls due later may be the oldest one, for which a ready host may have to wait.
-            true => host.queue.next_due_after(now),
-            false => {
-                let gives_up_in =
-                    host.circuit_breaker.gives_up_in(&settings.health, clocks).filter(|_| host.waiting() > 0);
-                let gives_up_at = gives_up_in.map(|left| now + left);
-                [next_start, gives_up_at].into_iter().flatten().filter(|at| *at > now).min()
-            }
-        };
+        // A line that falls due later may be the oldest one, for which a ready host may have to wait.
+        let start = if ready { host.queue.next_due_after(now) } else { next_start };
+        let gives_up_at = host.queue.gives_up_at().map(|at| now + at.saturating_sub(clocks.lines));
+        let wake_at = [start, gives_up_at].into_iter().flatten().min();
         self.set_evictable(id, None);
         self.set_timer(id, wake_at.filter(|at| *at > now));
         Reindexed::Tracked

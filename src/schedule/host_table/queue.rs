@@ -1,11 +1,19 @@
-//! The queue of one host: robots.txt requests before retries and redirects that are due, and these before lines that were
-//! not sent yet.
+//! The queue of one host: the lines of all its ports in one order, but for ports that are held. A line of a held port is moved
+//! to its port when it comes to the front, so that it holds up none of the others, and back when the port is free again:
+//! each line moves once for each time that its port is held.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::lines::{Lines, Spot};
+use super::ports::{OpenPort, Ports};
+use crate::hosts::port_of;
+use crate::item::ErrorKind;
+use crate::schedule::HealthPolicy;
+use crate::schedule::circuit_breaker::Contact;
+use crate::schedule::host_state::OpenCircuit;
 use crate::schedule::job::Job;
 use crate::schedule::line_book::LineId;
+use crate::schedule::stall_clock::Now;
 
 /// Which line to take out of a queue.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +21,9 @@ pub(in crate::schedule) enum Pick {
     /// The one that starts next.
     Next(Duration),
     /// The one of this ordinal, which is due at this time, if it was dispatched before.
-    Line { ordinal: u64, due: Option<Duration> },
+    Line { ordinal: u64, port: u16, due: Option<Duration> },
+    /// One of this port, which is held.
+    OfPort(u16),
     /// One after the other, whether it is due or not.
     Any,
 }
@@ -21,104 +31,195 @@ pub(in crate::schedule) enum Pick {
 /// The lines that wait at one host.
 #[derive(Debug, Default)]
 pub(in crate::schedule) struct HostQueue {
-    /// Lines that fetch a robots.txt, by the time they are due, and ordinal.
-    robots: BTreeMap<(Duration, u64), Box<Job>>,
-    /// Retries and hops by the time they are due, and ordinal.
-    again: BTreeMap<(Duration, u64), Box<Job>>,
-    /// Lines that were not sent yet.
-    fresh: VecDeque<Box<Job>>,
-    /// The line that fetches the robots.txt of an origin here; nothing but such lines starts until it is back.
-    robots_fetch: Option<LineId>,
+    /// The first of each kind is never one of a port that is held.
+    lines: Lines,
+    /// Ports that could not be reached of late, or whose robots.txt is being fetched: none, as a rule.
+    ports: Option<Box<Ports>>,
+    turn: Turn,
+}
+
+/// Whose line starts next where both a held port and the other lines have one: probes of many dead ports leave room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Turn {
+    #[default]
+    HeldPort,
+    Lines,
 }
 
 impl HostQueue {
-    pub fn robots_fetch(&self) -> Option<LineId> {
-        self.robots_fetch
-    }
-
-    pub fn set_robots_fetch(&mut self, line: Option<LineId>) {
-        self.robots_fetch = line;
-    }
-
     /// Lines that wait here.
     pub fn len(&self) -> usize {
-        self.fresh.len() + self.again.len() + self.robots.len()
+        self.lines.len() + self.ports.as_ref().map_or(0, |ports| ports.waiting())
     }
 
     /// Adds a line; `due` is when it may start, if it was dispatched before.
     pub(super) fn insert(&mut self, job: Box<Job>, due: Option<Duration>) {
-        let Some(due) = due else { return self.fresh.push_back(job) };
-        let queue = if job.slot.parked.is_some() { &mut self.robots } else { &mut self.again };
-        queue.insert((due, job.ticket.ordinal), job);
+        self.lines.insert(job, due);
+        self.hold_firsts();
     }
 
-    /// When the next line is due, unless all wait for a robots.txt, or there is none.
+    /// When the next line of a port is due that is not held.
     pub fn next_due(&self) -> Option<Duration> {
-        let robots = self.robots.first_key_value().map(|((at, _), _)| *at);
-        let line = match (self.robots_fetch, self.fresh.is_empty()) {
-            (Some(_), _) => None,
-            (None, false) => Some(Duration::ZERO),
-            (None, true) => self.again.first_key_value().map(|((at, _), _)| *at),
-        };
-        [robots, line].into_iter().flatten().min()
+        self.lines.next_due()
+    }
+
+    /// The held port whose next line may start first, and when.
+    pub fn next_of_held(&self) -> Option<(Duration, u16)> {
+        self.ports.as_ref()?.next_start()
     }
 
     /// The line that starts next.
     pub fn front(&self, now: Duration) -> Option<&Job> {
-        let (again, fresh) = match self.robots_fetch {
-            Some(_) => (None, None),
-            None => (due(&self.again, now), self.fresh.front().map(|job| &**job)),
-        };
-        due(&self.robots, now).or(again).map(|(_, job)| job).or(fresh)
+        match self.next(now)? {
+            (None, spot) => self.lines.get(spot),
+            (Some(port), spot) => self.ports.as_ref()?.get(port, spot),
+        }
+    }
+
+    /// The port that is held and the place there of the line that starts next, or its place among the others.
+    fn next(&self, now: Duration) -> Option<(Option<u16>, Spot)> {
+        let line = self.lines.next(now).map(|spot| (None, spot));
+        let held = self.ports.as_ref().and_then(|ports| ports.next(now)).map(|(port, spot)| (Some(port), spot));
+        match self.turn {
+            Turn::HeldPort => held.or(line),
+            Turn::Lines => line.or(held),
+        }
     }
 
     /// Takes a line out.
     pub(super) fn take(&mut self, pick: Pick) -> Option<Box<Job>> {
-        match pick {
-            Pick::Next(now) => self.pop(now),
-            Pick::Line { ordinal, due: None } => {
-                // In order, but for lines that waited for room in the table while others came.
-                let found = self.fresh.binary_search_by_key(&ordinal, |job| job.ticket.ordinal).ok();
-                let place = found.or_else(|| self.fresh.iter().position(|job| job.ticket.ordinal == ordinal));
-                self.fresh.remove(place?)
+        let job = match (pick, &mut self.ports) {
+            (Pick::Next(now), None) => self.lines.next(now).and_then(|spot| self.lines.take(spot)),
+            (Pick::Next(now), Some(_)) => self.take_next(now),
+            (Pick::Line { ordinal, due, .. }, None) => self.lines.take_line(ordinal, due),
+            (Pick::Line { ordinal, port, due }, Some(ports)) => {
+                ports.take_line(port, ordinal, due).or_else(|| self.lines.take_line(ordinal, due))
             }
-            Pick::Line { ordinal, due: Some(at) } => {
-                self.again.remove(&(at, ordinal)).or_else(|| self.robots.remove(&(at, ordinal)))
+            (Pick::OfPort(port), ports) => ports.as_mut().and_then(|ports| ports.take_any(port)),
+            (Pick::Any, ports) => {
+                self.lines.take_any().or_else(|| ports.as_mut().and_then(|ports| ports.take_any(ports.first()?)))
             }
-            Pick::Any => {
-                let again = self.robots.pop_first().or_else(|| self.again.pop_first());
-                again.map(|(_, job)| job).or_else(|| self.fresh.pop_front())
-            }
-        }
+        };
+        self.hold_firsts();
+        job
     }
 
-    fn pop(&mut self, now: Duration) -> Option<Box<Job>> {
-        if let Some((key, _)) = due(&self.robots, now) {
-            return self.robots.remove(&key);
+    fn take_next(&mut self, now: Duration) -> Option<Box<Job>> {
+        let (port, spot) = self.next(now)?;
+        self.turn = if port.is_some() { Turn::Lines } else { Turn::HeldPort };
+        match port {
+            None => self.lines.take(spot),
+            Some(port) => self.ports.as_mut()?.take(port, spot),
         }
-        if self.robots_fetch.is_some() {
-            return None;
-        }
-        match due(&self.again, now) {
-            Some((key, _)) => self.again.remove(&key),
-            None => self.fresh.pop_front(),
-        }
-    }
-
-    /// Whether a line that waits here and is due at this time fetches a robots.txt.
-    pub fn fetches_robots(&self, ordinal: u64, due: Option<Duration>) -> bool {
-        due.is_some_and(|at| self.robots.contains_key(&(at, ordinal)))
     }
 
     /// When the next line falls due that is not due yet.
     pub fn next_due_after(&self, now: Duration) -> Option<Duration> {
-        let next =
-            |queue: &BTreeMap<(Duration, u64), Box<Job>>| queue.range((now, u64::MAX)..).next().map(|(key, _)| key.0);
-        [next(&self.again), next(&self.robots)].into_iter().flatten().min()
+        let held = self.ports.as_ref().and_then(|ports| ports.next_due_after(now));
+        [self.lines.next_due_after(now), held].into_iter().flatten().min()
     }
-}
 
-/// The first line of a queue, if it is due.
-fn due(queue: &BTreeMap<(Duration, u64), Box<Job>>, now: Duration) -> Option<((Duration, u64), &Job)> {
-    queue.first_key_value().filter(|((at, _), _)| *at <= now).map(|(key, job)| (*key, &**job))
+    /// The line that fetches the robots.txt of an origin at this port; no other line of the port starts until it is back.
+    pub fn robots_fetch(&self, port: u16) -> Option<LineId> {
+        self.ports.as_ref()?.robots_fetch(port)
+    }
+
+    /// Whether a robots.txt of any port is being fetched.
+    pub fn awaits_robots(&self) -> bool {
+        self.ports.as_ref().is_some_and(|ports| ports.awaits_robots())
+    }
+
+    pub(super) fn set_robots_fetch(&mut self, port: u16, line: Option<LineId>) {
+        self.ports.get_or_insert_default().set_robots_fetch(port, line);
+        self.follow(port);
+    }
+
+    /// Whether a line that waits here and is due at this time fetches a robots.txt.
+    pub fn fetches_robots(&self, ordinal: u64, port: u16, due: Option<Duration>) -> bool {
+        let held = || self.ports.as_ref().is_some_and(|ports| ports.fetches_robots(port, ordinal, due));
+        self.lines.fetches_robots(ordinal, due) || held()
+    }
+
+    /// A line was refused for the second time: it may be the only one that is, so once, a line that was not sent yet goes
+    /// before those that were.
+    pub fn let_fresh_line_pass(&mut self) {
+        self.lines.let_fresh_line_pass();
+    }
+
+    /// Notes that a line starts at this port.
+    pub fn start(&mut self, port: u16, ordinal: u64) {
+        if let Some(ports) = &mut self.ports {
+            ports.start(port, ordinal);
+        }
+    }
+
+    /// Notes what became of a request to this port.
+    pub fn end(&mut self, port: u16, ordinal: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
+        let may_be_first = matches!(contact, Contact::Failed(..)) && policy.failures > 0;
+        if may_be_first || self.ports.is_some() {
+            self.ports.get_or_insert_default().end(port, ordinal, contact, policy, now);
+            self.follow(port);
+        }
+    }
+
+    /// The circuit of this port, if it is open.
+    pub fn open_port(&self, port: u16) -> Option<OpenPort> {
+        self.ports.as_ref()?.open_port(port)
+    }
+
+    /// When the lines of some port give up waiting for it, on the clock of lines.
+    pub fn gives_up_at(&self) -> Option<Duration> {
+        self.ports.as_ref()?.gives_up_at()
+    }
+
+    /// A port whose lines waited in vain, and their error.
+    pub fn gave_up(&mut self, now: Now) -> Option<(u16, (ErrorKind, String))> {
+        self.ports.as_mut()?.gave_up(now)
+    }
+
+    /// Until when a host without lines keeps its failures.
+    pub fn kept_until(&self) -> Duration {
+        self.ports.as_ref().map_or(Duration::ZERO, |ports| ports.kept_until())
+    }
+
+    /// Until when a circuit of it is worth storing.
+    pub fn open_until(&self) -> Duration {
+        self.ports.as_ref().map_or(Duration::ZERO, |ports| ports.open_until())
+    }
+
+    /// What the next run is to know of its open circuits.
+    pub fn unreachable(&self, policy: &HealthPolicy, now: Now) -> Vec<OpenCircuit> {
+        self.ports.as_ref().map(|ports| ports.unreachable(policy, now)).unwrap_or_default()
+    }
+
+    /// Goes on where a run before left off.
+    pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) {
+        let port = known.port;
+        self.ports.get_or_insert_default().restore(known, policy, now);
+        self.follow(port);
+    }
+
+    /// Brings the queue in line with a change of this port.
+    fn follow(&mut self, port: u16) {
+        let Some(ports) = &mut self.ports else { return };
+        if let Some(lines) = ports.free(port) {
+            self.lines.prepend(lines);
+        }
+        if ports.is_empty() {
+            self.ports = None;
+        }
+        self.hold_firsts();
+    }
+
+    /// Moves lines of held ports from the front to their ports.
+    fn hold_firsts(&mut self) {
+        let Some(ports) = &mut self.ports else { return };
+        let held = |(spot, job): (Spot, &Job)| Some((spot, port_of(&job.call.request.url)));
+        loop {
+            let first = self.lines.firsts().filter_map(held).find(|(_, port)| ports.is_held(*port));
+            let Some((spot, port)) = first else { return };
+            let Some(job) = self.lines.take(spot) else { return };
+            ports.insert(port, job, spot.due());
+        }
+    }
 }

@@ -1,17 +1,15 @@
-//! Times of hosts, at most one for each host; the host itself keeps its own.
+//! Times of hosts, or of ports, at most one for each; each keeps its own.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::schedule::line_book::HostId;
-
 /// The times, in order.
 #[derive(Debug, Default)]
-pub(super) struct Timers(BTreeSet<(Duration, HostId)>);
+pub(super) struct Timers<T>(BTreeSet<(Duration, T)>);
 
-impl Timers {
-    /// Sets the time of a host, in place of the one that it keeps.
-    pub fn set(&mut self, id: HostId, kept: &mut Option<Duration>, new: Option<Duration>) {
+impl<T: Copy + Ord> Timers<T> {
+    /// Sets the time of one, in place of the one that it keeps.
+    pub fn set(&mut self, id: T, kept: &mut Option<Duration>, new: Option<Duration>) {
         let old = std::mem::replace(kept, new);
         if old == new {
             return;
@@ -24,13 +22,23 @@ impl Timers {
         }
     }
 
-    /// The first time.
-    pub fn next(&self) -> Option<Duration> {
-        self.0.first().map(|(at, _)| *at)
+    /// The first time, and whose it is.
+    pub fn first(&self) -> Option<(Duration, T)> {
+        self.0.first().copied()
     }
 
-    /// The host whose time has come first.
-    pub fn due(&self, now: Duration) -> Option<HostId> {
-        self.0.first().filter(|(at, _)| *at <= now).map(|(_, id)| *id)
+    /// The one whose time has come first.
+    pub fn due(&self, now: Duration) -> Option<T> {
+        self.first().filter(|(at, _)| *at <= now).map(|(_, id)| id)
+    }
+
+    /// All whose time has come.
+    pub fn all_due(&self, now: Duration) -> impl Iterator<Item = T> {
+        self.0.iter().take_while(move |(at, _)| *at <= now).map(|(_, id)| *id)
+    }
+
+    /// The first time to come.
+    pub fn after(&self, now: Duration) -> Option<Duration> {
+        self.0.iter().map(|(at, _)| *at).find(|at| *at > now)
     }
 }

@@ -1,14 +1,16 @@
 //! The robots.txt gate: the first line of an origin parks its own request, fetches robots.txt, and takes its request up again.
-//! Meanwhile no other line of its host starts. So the file passes the same queue, limits, retries and deadline as any request.
+//! Meanwhile no other line of its host and port starts. So the file passes the same queue, limits, retries and deadline as any request.
 
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use super::{RobotsFile, RobotsRules};
-use crate::item::{Attempt, CredentialScope, ErrorKind, Purpose, Request, Response, check_url};
+use super::refusal::Refusal;
+use super::rules::RobotsRules;
+use crate::hosts::port_of;
+use crate::item::{Attempt, CredentialScope, ErrorKind, Head, Purpose, Received, Redirect, Request, check_url};
 use crate::schedule::Core;
-use crate::schedule::decide::{Decision, redirect_target};
+use crate::schedule::decide::{Decision, RetryCost};
 use crate::schedule::host_table::Pick;
 use crate::schedule::job::{Job, ParkedRequest, RobotsCheck};
 use crate::schedule::line_book::HostId;
@@ -17,34 +19,39 @@ use crate::schedule::line_book::HostId;
 const MOST_REDIRECTS: u32 = 5;
 
 impl Core {
-    /// Settles the host's next line if its site does not want it to be fetched; says whether it did. That was the host's
-    /// turn, so that many such lines do not hold up the others.
-    pub(in crate::schedule) fn deny_front(&mut self, id: HostId, now: Duration) -> Denial {
+    /// Takes the host's next line out of its turn if its site does not let it be fetched now; says whether it did. That was
+    /// the host's turn, so that many such lines do not hold up the others.
+    pub(in crate::schedule) fn refuse_front(&mut self, id: HostId, now: Duration) -> Denial {
         if self.robots.is_none() {
             return Denial::None;
         }
-        let Some(why) = self.hosts[id].front(now).and_then(|line| self.denial(line, now)) else { return Denial::None };
+        let Some(refusal) = self.hosts[id].front(now).and_then(|line| self.refusal(line, now)) else {
+            return Denial::None;
+        };
         if let Some(job) = self.hosts.take(id, Pick::Next(now)) {
-            self.deny(job, id, why, now);
+            self.refuse(job, id, refusal, now);
         }
         if self.hosts.first_ready() == Some(id) {
             self.hosts.end_turn();
         }
-        Denial::Settled
+        Denial::Refused
     }
 
-    /// Why the line may not be fetched, if it is known that it may not.
-    pub(in crate::schedule) fn denial(&self, line: &Job, now: Duration) -> Option<String> {
+    /// Why the line cannot be fetched now, if it is known that it cannot.
+    pub(in crate::schedule) fn refusal(&self, line: &Job, now: Duration) -> Option<Refusal> {
         let robots = self.robots.as_ref()?;
         if line.slot.parked.is_some() || line.slot.robots_check == RobotsCheck::Allowed {
             return None;
         }
-        robots.denial(&line.call.request.url, now)
+        robots.refusal(&line.call.request.url, now)
     }
 
-    /// Settles a line that was taken out of its queue.
-    pub(in crate::schedule) fn deny(&mut self, job: Box<Job>, id: HostId, why: String, now: Duration) {
-        self.settle(job, None, Some((ErrorKind::RobotsDenied, why)), now);
+    /// Settles a line that was taken out of its queue, or puts it back for later.
+    pub(in crate::schedule) fn refuse(&mut self, job: Box<Job>, id: HostId, refusal: Refusal, now: Duration) {
+        match refusal {
+            Refusal::Settle(kind, why) => self.settle(job, Received::Nothing, Some((kind, why)), now),
+            Refusal::WaitUntil(at) => self.requeue(job, at, now),
+        }
         self.refresh(id, now);
     }
 
@@ -56,7 +63,7 @@ impl Core {
             && job.slot.robots_check == RobotsCheck::Pending
     }
 
-    /// Makes a line that is about to start fetch its origin's robots.txt first; the others of its host wait.
+    /// Makes a line that is about to start fetch its origin's robots.txt first; the others of its host and port wait.
     pub(in crate::schedule) fn fetch_robots_first(&mut self, job: &mut Job, id: HostId) {
         let mut url = job.call.request.url.clone();
         url.set_path("/robots.txt");
@@ -72,7 +79,7 @@ impl Core {
             host: id,
             redirects: 0,
         }));
-        self.hosts.start_robots_fetch(id, job.slot.line);
+        self.hosts.start_robots_fetch(id, port_of(&job.call.request.url), job.slot.line);
     }
 
     /// Takes in what came of a robots.txt; the decision is what it would mean for a line of its own.
@@ -84,32 +91,46 @@ impl Core {
         decision: Decision,
         now: Duration,
     ) {
-        match &attempt {
-            Attempt::Response(response) if response.status.is_success() => {
+        match (&attempt, attempt.head()) {
+            (Attempt::Response(response), _) if response.head.status.is_success() => {
                 let text = response.body.data.clone();
-                self.store_robots(job, RobotsFile::Body(&text), now);
+                self.store_robots(job, &text, now);
             }
-            // A server that fails is asked again as for any other line; in the end its silence is a ban.
-            Attempt::Response(response) if is_server_error(response.status) => {
-                self.carry_out(job, id, attempt, decision, now);
-            }
-            Attempt::Response(response) => match self.redirected(&job, response) {
+            // The status alone says that there is no file, or where it is.
+            (_, Some(head)) if is_elsewhere(head.status) && !is_not_http(&attempt) => match self.redirected(&job, head)
+            {
                 Some(request) => self.redirect_robots(job, request, now),
-                None => self.store_robots(job, RobotsFile::Missing, now),
+                None => self.store_robots(job, b"", now),
             },
-            _ => self.carry_out(job, id, attempt, decision, now),
+            _ => self.fail_robots(job, id, attempt, decision, now),
+        }
+    }
+
+    /// A server that fails is asked again as for any other line. Once the file counts as unavailable, each cool-down has one
+    /// attempt.
+    fn fail_robots(&mut self, job: Box<Job>, id: HostId, attempt: Attempt, decision: Decision, now: Duration) {
+        let site = job.slot.parked.as_ref().map(|parked| &parked.request.url);
+        let is_unavailable = |robots: &RobotsRules| site.is_some_and(|url| robots.is_unavailable(url, now));
+        match decision {
+            Decision::Retry { because, cost, .. }
+                if self.robots.as_ref().is_some_and(is_unavailable)
+                    && (cost == RetryCost::Charged || matches!(attempt, Attempt::Response(_))) =>
+            {
+                self.end(job, attempt, because, now);
+            }
+            decision => self.carry_out(job, id, attempt, decision, now),
         }
     }
 
     /// Where a redirect of the robots.txt leads, unless it is one too many, or one that no line would follow either.
-    fn redirected(&self, job: &Job, response: &Response) -> Option<Request> {
+    fn redirected(&self, job: &Job, head: &Head) -> Option<Request> {
         let parked = job.slot.parked.as_ref().filter(|parked| parked.redirects < MOST_REDIRECTS)?;
-        let url = redirect_target(&job.call.request.url, response)?;
+        let Redirect::To(url) = Redirect::of(head, &job.call.request.url) else { return None };
         let downgraded = parked.request.url.scheme() == "https" && url.scheme() == "http";
         if downgraded || check_url(&url).is_err() {
             return None;
         }
-        Some(Request { url, ..job.call.request.clone() })
+        Some(Request { url: *url, ..job.call.request.clone() })
     }
 
     fn redirect_robots(&mut self, mut job: Box<Job>, request: Request, now: Duration) {
@@ -123,16 +144,39 @@ impl Core {
     }
 
     /// Learns a site's rules, and lets the line that brought them go its own way, before all others of its host.
-    pub(in crate::schedule) fn store_robots(&mut self, mut job: Box<Job>, found: RobotsFile<'_>, now: Duration) {
+    fn store_robots(&mut self, mut job: Box<Job>, file: &[u8], now: Duration) {
+        let host = job.slot.parked.as_ref().map(|parked| parked.host);
         self.unpark(&mut job);
         let Some(robots) = &mut self.robots else { return };
-        robots.store(&job.call.request.url, found, now);
-        if let Some(why) = robots.denial(&job.call.request.url, now) {
-            return self.settle(job, None, Some((ErrorKind::RobotsDenied, why)), now);
+        robots.store(&job.call.request.url, file, now);
+        if let Some(host) = host {
+            // The request for the file was one to the host, too.
+            self.hosts[host].rate_limiter.slow_to(robots.crawl_delay(&job.call.request.url));
         }
-        // Said once, for the rules may have to make room for others before it starts.
-        job.slot.robots_check = RobotsCheck::Allowed;
-        self.requeue(job, now, now);
+        self.go_on(job, now);
+    }
+
+    /// Notes that the file could not be fetched; the line that tried waits for the next attempt like the others.
+    pub(in crate::schedule) fn note_unavailable(&mut self, mut job: Box<Job>, why: String, now: Duration) {
+        self.unpark(&mut job);
+        let Some(robots) = &mut self.robots else { return };
+        robots.store_failure(&job.call.request.url, why, &self.settings.health, now);
+        self.go_on(job, now);
+    }
+
+    /// What becomes of the line that fetched the file.
+    fn go_on(&mut self, mut job: Box<Job>, now: Duration) {
+        match self.refusal(&job, now) {
+            Some(Refusal::Settle(kind, why)) => self.settle(job, Received::Nothing, Some((kind, why)), now),
+            Some(Refusal::WaitUntil(at)) => self.requeue(job, at, now),
+            None => {
+                // Said once, for the rules may have to make room for others before it starts.
+                if !self.needs_robots(&job, now) {
+                    job.slot.robots_check = RobotsCheck::Allowed;
+                }
+                self.requeue(job, now, now);
+            }
+        }
     }
 
     /// Makes the line what it was, whatever came of its robots.txt; the others of its host may start again.
@@ -141,20 +185,48 @@ impl Core {
         (job.call.request, job.call.credential_scope, job.progress.retries, job.slot.reserve) =
             (parked.request, parked.credential_scope, parked.retries, None);
         job.call.purpose = Purpose::Line;
-        self.hosts.end_robots_fetch(parked.host);
+        if job.progress.started.is_none() {
+            // Its own first request is still to come, perhaps after a long Crawl-delay.
+            self.lines.unset_deadline(job.slot.line);
+        }
+        self.hosts.end_robots_fetch(parked.host, port_of(&job.call.request.url));
     }
 }
 
-/// Whether the host's next line was one that may not be fetched.
+/// Whether the host's next line was one that cannot be fetched now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::schedule) enum Denial {
-    /// It was, and is settled.
-    Settled,
+    /// It was, and is settled or waits.
+    Refused,
     /// It was not.
     None,
 }
 
-/// Section 2.3.1.4; and 429, which is no answer to the question.
-fn is_server_error(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+/// Whether an error of a line that fetches a robots.txt says no more than that the file is unavailable. That its own host
+/// cannot be found, reached or trusted is the line's matter, and so is the end of its time once it has begun.
+pub(in crate::schedule) fn is_unavailable(job: &Job, kind: ErrorKind) -> bool {
+    let Some(parked) = &job.slot.parked else { return false };
+    match kind {
+        ErrorKind::Deadline => job.progress.started.is_none(),
+        ErrorKind::HttpStatus
+        | ErrorKind::Reset
+        | ErrorKind::Timeout
+        | ErrorKind::Protocol
+        | ErrorKind::BodyIncomplete
+        | ErrorKind::BodyTooLarge
+        | ErrorKind::Decode
+        | ErrorKind::Panic => true,
+        ErrorKind::Canceled | ErrorKind::RetryAfterTooLong => false,
+        // Whatever is wrong with another host, to which the file was moved, is not wrong with the line's own.
+        _ => parked.redirects > 0,
+    }
+}
+
+/// Sections 2.3.1.2 and 2.3.1.3. A 429 is no answer to the question, like a server's error (section 2.3.1.4).
+fn is_elsewhere(status: StatusCode) -> bool {
+    (status.is_redirection() || status.is_client_error()) && status != StatusCode::TOO_MANY_REQUESTS
+}
+
+fn is_not_http(attempt: &Attempt) -> bool {
+    matches!(attempt, Attempt::Failed(failure) if failure.kind == ErrorKind::Protocol)
 }

@@ -1,9 +1,16 @@
-//! robots.txt (RFC 9309): the rules of each origin (`rules`), and the fetch of the file before an origin's first line (`gate`).
+//! robots.txt (RFC 9309): how a file is read (`parser`, `pattern`), what is known of each site (`rules`, `refusal`, `known`), and the
+//! fetch of the file before a site's first line (`gate`).
 
+mod config;
 mod gate;
+mod known;
+mod parser;
+mod pattern;
+mod refusal;
 mod rules;
 
-pub use rules::{RobotsConfig, RobotsPolicy};
+pub use config::{RobotsConfig, RobotsPolicy};
+pub use known::{KnownRobots, KnownRules};
 
-pub(super) use gate::Denial;
-pub(super) use rules::{RobotsFile, RobotsRules};
+pub(super) use gate::{Denial, is_unavailable};
+pub(super) use rules::RobotsRules;

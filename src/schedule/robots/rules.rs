@@ -1,18 +1,22 @@
-//! The robots.txt rules of origins (RFC 9309), cached for 24 hours.
+//! What is known of the robots.txt of sites (RFC 9309), cached for 24 hours.
 //!
-//! In: an origin's robots.txt, or that there is none. Out: whether a URL may be fetched, and its Crawl-delay. The `gate`
-//! fetches the file.
+//! In: a site's robots.txt, or that there is none, or that it could not be fetched. Out: whether a URL may be fetched, and the
+//! site's Crawl-delay. The `gate` fetches the file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use robotxt::{AccessResult, Agent};
-use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Position, Url};
 
+use super::config::RobotsPolicy;
+use super::known::{KnownRobots, KnownRules};
+use super::parser::Group;
+use super::pattern::Pattern;
+use super::refusal::{Refusal, Unavailable};
 use crate::hosts::origin_of;
-use crate::units::{Size, Span};
+use crate::item::ErrorKind;
+use crate::schedule::HealthPolicy;
 
 /// How long a file is cached (RFC 9309, section 2.4).
 const FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -21,146 +25,129 @@ const FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
 /// while everybody waits; no site that means well needs as many.
 const MOST_WILDCARDS: usize = 2000;
 
-/// How long a server error counts as a ban before the file is asked for again.
-const BANNED_FOR: Duration = Duration::from_secs(60);
-
-/// `[robots]`: whether robots.txt is obeyed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RobotsConfig {
-    /// Whether each site's robots.txt is fetched first, and obeyed.
-    pub enabled: bool,
-    /// The longest Crawl-delay that is honoured; a longer one counts as this.
-    pub max_crawl_delay: Span,
-    /// Memory for the rules of sites.
-    pub cache: Size,
-}
-
-impl Default for RobotsConfig {
-    fn default() -> Self {
-        Self { enabled: false, max_crawl_delay: Span::secs(60), cache: Size::mib(32) }
-    }
-}
-
-/// How robots.txt is obeyed.
-#[derive(Clone, Debug)]
-pub struct RobotsPolicy {
-    /// The name by which files speak of this crawler: the user agent's product token.
-    pub agent: String,
-    /// The longest Crawl-delay that is honoured.
-    pub max_crawl_delay: Duration,
-    /// Bytes of rules in the cache.
-    pub cache: u64,
-}
-
-impl RobotsConfig {
-    /// The policy for a crawler that calls itself `user_agent`; `None` when robots.txt is not obeyed.
-    pub fn policy(&self, user_agent: &str) -> Option<RobotsPolicy> {
-        let token = user_agent.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).next();
-        self.enabled.then(|| RobotsPolicy {
-            agent: token.unwrap_or_default().to_owned(),
-            max_crawl_delay: self.max_crawl_delay.0,
-            cache: self.cache.0,
-        })
-    }
-}
-
-/// What came of fetching a robots.txt.
-#[derive(Debug)]
-pub(in crate::schedule) enum RobotsFile<'a> {
-    /// The file.
-    Body(&'a [u8]),
-    /// There is none, or it is not to be had: everything may be fetched.
-    Missing,
-    /// The server failed, in these words: nothing may be fetched (section 2.3.1.4).
-    Unavailable(String),
-}
-
 /// The rules of sites.
 #[derive(Debug)]
 pub(in crate::schedule) struct RobotsRules {
     policy: RobotsPolicy,
-    sites: HashMap<Arc<str>, SyncPoint>,
+    sites: HashMap<Arc<str>, Site>,
     /// By the number under which they were stored: the first one makes room for others.
     order: BTreeMap<u64, Arc<str>>,
     /// Files stored so far.
     count: u64,
     bytes: u64,
+    /// What was learnt and is not handed out yet for the next run.
+    learnt: Vec<KnownRobots>,
 }
 
 #[derive(Debug)]
-struct SyncPoint {
-    rules: robotxt::Robots,
-    ban: Option<Ban>,
-    stored: Duration,
+struct Site {
+    known: Known,
+    /// How long that counts.
+    until: Duration,
+    /// Counts on: whatever the next file says, the last one asked for this time before it is fetched.
+    crawl_delay: Duration,
     number: u64,
     bytes: u64,
 }
 
-/// Why nothing of a site may be fetched, besides its own rules.
+/// What is known of a site.
 #[derive(Debug)]
-enum Ban {
-    /// The server failed, in these words.
-    Failure(String),
-    /// The rules are too many to be obeyed.
-    Wildcards,
+enum Known {
+    Rules(Group),
+    /// Its rules are too many to be obeyed.
+    TooManyWildcards,
+    Unavailable(Unavailable),
 }
 
 impl RobotsRules {
     pub fn new(policy: RobotsPolicy) -> Self {
-        Self { policy, sites: HashMap::new(), order: BTreeMap::new(), count: 0, bytes: 0 }
+        let (sites, order) = (HashMap::new(), BTreeMap::new());
+        Self { policy, sites, order, count: 0, bytes: 0, learnt: Vec::new() }
     }
 
-    /// Whether the rules of the URL's site are known; otherwise its robots.txt is to be fetched first.
+    /// Whether the URL's robots.txt was fetched, or is not to be fetched again yet.
     pub fn knows(&self, url: &Url, now: Duration) -> bool {
-        self.site(url, now).is_some()
+        self.known(url, now).is_some_and(|known| match known {
+            Known::Rules(_) | Known::TooManyWildcards => true,
+            Known::Unavailable(unavailable) => unavailable.retry_at > now,
+        })
     }
 
-    /// Why the URL may not be fetched, a sentence; `None` when it may, as far as that is known.
-    pub fn denial(&self, url: &Url, now: Duration) -> Option<String> {
-        let site = self.site(url, now).filter(|site| !site.rules.is_url_allowed(url))?;
-        let site_name = origin_of(url);
-        Some(match &site.ban {
-            None => format!("{site_name}/robots.txt does not let `{}` fetch it (robots.enabled)", self.policy.agent),
-            Some(Ban::Failure(why)) => {
-                format!("{site_name}/robots.txt could not be fetched, which counts as a ban: {why}")
+    /// Why the URL cannot be fetched now; `None` when it can, as far as that is known.
+    pub fn refusal(&self, url: &Url, now: Duration) -> Option<Refusal> {
+        let denied =
+            |why| Some(Refusal::Settle(ErrorKind::RobotsDenied, format!("{}/robots.txt {why}", origin_of(url))));
+        match self.known(url, now)? {
+            Known::Rules(group) if group.allows(&url[Position::BeforePath..Position::AfterQuery]) => None,
+            Known::Rules(_) => denied(format!("does not let `{}` fetch it (robots.enabled)", self.policy.agent)),
+            Known::TooManyWildcards => {
+                denied(format!("has more than {MOST_WILDCARDS} wildcards, which counts as a ban"))
             }
-            Some(Ban::Wildcards) => {
-                format!("{site_name}/robots.txt has more than {MOST_WILDCARDS} wildcards, which counts as a ban")
-            }
-        })
+            Known::Unavailable(unavailable) => unavailable.refusal(origin_of(url), now),
+        }
+    }
+
+    /// Whether the URL's robots.txt could not be fetched lately.
+    pub fn is_unavailable(&self, url: &Url, now: Duration) -> bool {
+        matches!(self.known(url, now), Some(Known::Unavailable(_)))
     }
 
     /// How long to wait between two requests to the URL's site.
-    pub fn crawl_delay(&self, url: &Url, now: Duration) -> Duration {
-        let delay = self.site(url, now).and_then(|site| site.rules.crawl_delay()).unwrap_or_default();
-        delay.min(self.policy.max_crawl_delay)
+    pub fn crawl_delay(&self, url: &Url) -> Duration {
+        let site = self.sites.get(origin_of(url));
+        site.map_or(Duration::ZERO, |site| site.crawl_delay.min(self.policy.max_crawl_delay))
     }
 
-    fn site(&self, url: &Url, now: Duration) -> Option<&SyncPoint> {
-        self.sites.get(origin_of(url)).filter(|site| {
-            let fresh_for = if matches!(site.ban, Some(Ban::Failure(_))) { BANNED_FOR } else { FRESH_FOR };
-            now < site.stored + fresh_for
-        })
+    fn known(&self, url: &Url, now: Duration) -> Option<&Known> {
+        self.sites.get(origin_of(url)).filter(|site| now < site.until).map(|site| &site.known)
     }
 
-    /// Learns what came of fetching the robots.txt of the URL's site.
-    pub fn store(&mut self, url: &Url, found: RobotsFile<'_>, now: Duration) {
-        let (access, ban) = match found {
-            RobotsFile::Body(text) => (AccessResult::Successful(text), None),
-            RobotsFile::Missing => (AccessResult::Unavailable, None),
-            RobotsFile::Unavailable(why) => (AccessResult::Unreachable, Some(Ban::Failure(why))),
+    /// Learns the robots.txt of the URL's site. One that is not there says no more than an empty one.
+    pub fn store(&mut self, url: &Url, file: &[u8], now: Duration) {
+        let group = Group::parse(file, &self.policy.agent);
+        let site: Arc<str> = origin_of(url).into();
+        self.learnt.push(KnownRobots {
+            site: Arc::clone(&site),
+            agent: self.policy.agent.clone(),
+            age: Duration::ZERO,
+            crawl_delay: group.crawl_delay,
+            rules: KnownRules::of(&group),
+        });
+        self.insert(site, group.crawl_delay, known_of(group), now + FRESH_FOR);
+    }
+
+    /// Notes that the robots.txt of the URL's site could not be fetched, for this reason.
+    pub fn store_failure(&mut self, url: &Url, why: String, policy: &HealthPolicy, now: Duration) {
+        let since = match self.known(url, now) {
+            Some(Known::Unavailable(unavailable)) => unavailable.since,
+            _ => now,
         };
-        let rules = robotxt::Robots::from_access(access, Agent::Exact(&self.policy.agent));
-        let (rules, ban) = match wildcards(&rules) > MOST_WILDCARDS {
-            true => (robotxt::Robots::disallow_all(), Some(Ban::Wildcards)),
-            false => (rules, ban),
-        };
-        let name: Arc<str> = origin_of(url).into();
-        let bytes = weight(&name, &rules);
+        let unavailable = Unavailable::new(since, why, policy, now);
+        let until = unavailable.kept_until(policy);
+        self.insert(origin_of(url).into(), self.crawl_delay(url), Known::Unavailable(unavailable), until);
+    }
+
+    /// Goes on with what a run before knew of a site.
+    pub fn restore(&mut self, known: KnownRobots, now: Duration) {
+        let KnownRobots { site, agent, age, crawl_delay, rules } = known;
+        if agent != self.policy.agent {
+            return;
+        }
+        // Without its rules the file has to be fetched again, after its Crawl-delay.
+        let fresh_for = if rules.is_some() { FRESH_FOR.saturating_sub(age) } else { Duration::ZERO };
+        self.insert(site, crawl_delay, known_of(rules.unwrap_or_default().into_group(crawl_delay)), now + fresh_for);
+    }
+
+    /// What was learnt of a site since the run began, for the next one, each time that it was.
+    pub fn take_learnt(&mut self) -> Option<KnownRobots> {
+        self.learnt.pop()
+    }
+
+    fn insert(&mut self, name: Arc<str>, crawl_delay: Duration, known: Known, until: Duration) {
+        let bytes = weight(&name, &known);
         self.bytes += bytes;
         self.count += 1;
-        let site = SyncPoint { rules, ban, stored: now, number: self.count, bytes };
+        let site = Site { known, until, crawl_delay, number: self.count, bytes };
         if let Some(old) = self.sites.insert(Arc::clone(&name), site) {
             self.bytes -= old.bytes;
             self.order.remove(&old.number);
@@ -180,26 +167,32 @@ impl RobotsRules {
     }
 }
 
-fn wildcards(rules: &robotxt::Robots) -> usize {
-    rules.rules().iter().map(|rule| memchr::memchr_iter(b'*', rule.pattern().as_bytes()).count()).sum()
+fn known_of(group: Group) -> Known {
+    let wildcards: usize = group.rules().iter().map(Pattern::wildcards).sum();
+    if wildcards > MOST_WILDCARDS { Known::TooManyWildcards } else { Known::Rules(group) }
 }
 
-/// What the rules weigh, roughly.
-fn weight(name: &str, rules: &robotxt::Robots) -> u64 {
+/// What a site weighs, roughly.
+fn weight(name: &str, known: &Known) -> u64 {
     const PER_SITE: usize = 256;
     const PER_RULE: usize = 40;
-    let patterns: usize = rules.rules().iter().map(|rule| rule.pattern().len() + PER_RULE).sum();
-    let sitemaps: usize = rules.sitemaps().iter().map(|url| url.as_str().len() + PER_SITE).sum();
-    (2 * name.len() + PER_SITE + patterns + sitemaps) as u64
+    let more = match known {
+        Known::Rules(group) => group.rules().iter().map(|rule| rule.text().len() + PER_RULE).sum(),
+        Known::TooManyWildcards => 0,
+        Known::Unavailable(unavailable) => unavailable.why.len(),
+    };
+    (2 * name.len() + PER_SITE + more) as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::{HealthConfig, RobotsConfig};
 
     fn store(robots: &mut RobotsRules, site: &str, now: u64) {
         let url = Url::parse(&format!("http://{site}/")).unwrap();
-        robots.store(&url, RobotsFile::Unavailable("500".to_owned()), Duration::from_secs(now));
+        let policy = HealthPolicy::from(&HealthConfig::default());
+        robots.store_failure(&url, "500".to_owned(), &policy, Duration::from_secs(now));
     }
 
     #[test]

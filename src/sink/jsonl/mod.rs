@@ -7,7 +7,7 @@ mod sink;
 
 use std::fs::OpenOptions;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::opened::FileSink;
 use super::stream::StreamSink;
 use super::{BodyFormat, Content, Encoder, OpenedSink, Opening, SinkConfig, Target, Wanted};
 use crate::diagnostics::Section;
-use crate::disk::{Disk, FileId};
+use crate::disk::{Disk, FileId, resolved};
 use crate::error::{AtPath, BoxError};
 use crate::item::Needs;
 use crate::output::{Compress, Files, Fsync, OpenedOutput, OutputSettings};
@@ -65,8 +65,13 @@ impl Jsonl {
 
     /// One file, or several with numbers: a compressed file that goes on growing under its final name would look finished.
     fn files(&self) -> Files {
+        self.files_like(self.path.clone())
+    }
+
+    /// The same at another spelling of its path.
+    fn files_like(&self, path: PathBuf) -> Files {
         let is_one = self.rotate_size.is_none() && self.rotate_every.is_none() && self.compress == Compress::None;
-        if is_one { Files::One(self.path.clone()) } else { Files::numbered(&self.path, self.compress) }
+        if is_one { Files::One(path) } else { Files::numbered(&path, self.compress) }
     }
 }
 
@@ -98,6 +103,10 @@ impl SinkConfig for Jsonl {
 
     fn paths(&self) -> Vec<PathBuf> {
         self.files().to_come()
+    }
+
+    fn will_write_to(&self, path: &Path) -> bool {
+        self.files_like(resolved(&self.path)).may_have(path)
     }
 
     fn has_file(&self, disk: &dyn Disk, file: FileId) -> bool {

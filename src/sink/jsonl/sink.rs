@@ -11,7 +11,7 @@ use super::Rotation;
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Record;
-use crate::output::{Fsync, RotatingFile};
+use crate::output::{FilePlace, Fsync, RotatingFile};
 use crate::sink::writer::{Put, WriterThread};
 use crate::sink::{Encoder, EndReason, Sink};
 
@@ -31,16 +31,19 @@ struct State {
     length: u64,
     /// When it got its first record, or was found with records.
     since: Option<Instant>,
-    /// Someone asked for another one.
+    /// Someone asked for another one, or moved this one away.
     is_asked: bool,
+    /// Records since the last flush.
+    records: u64,
 }
 
 impl JsonlSink {
-    pub fn start(output: RotatingFile, encoder: Encoder, rotation: Rotation) -> io::Result<Box<dyn Sink>> {
+    pub fn start(mut output: RotatingFile, encoder: Encoder, rotation: Rotation) -> io::Result<Box<dyn Sink>> {
+        output.watch()?;
         let length = output.length()?;
         let since = (length > 0).then(Instant::now);
         let (path, fsync) = (output.path().to_owned(), output.fsync());
-        let state = State { length, since, is_asked: false };
+        let state = State { length, since, ..State::default() };
         Ok(Box::new(Self { path, writer: WriterThread::new(output), encoder, fsync, rotation, state }))
     }
 
@@ -56,13 +59,30 @@ impl JsonlSink {
 
     async fn take(&mut self, batch: &[Box<Record>]) -> io::Result<()> {
         self.writer.write(batch, &self.encoder).await?;
-        if self.state.since.is_none() && batch.iter().any(|record| self.encoder.takes(record.outcome)) {
+        let records = batch.iter().filter(|record| self.encoder.takes(record.outcome)).count() as u64;
+        self.state.records += records;
+        if self.state.since.is_none() && records > 0 {
             self.state.since = Some(Instant::now());
         }
         if self.fsync == Fsync::Batch || self.rotation.size.is_some() {
             self.state.length = self.writer.ask(|output| output.end_batch().and_then(|()| output.length())).await?;
         }
         Ok(())
+    }
+
+    /// A file that was moved away is flushed, too: its records are where it is now.
+    async fn flush_records(&mut self) -> io::Result<Mark> {
+        let records = std::mem::take(&mut self.state.records);
+        let flushed = move |output: &mut RotatingFile| {
+            output.count(records);
+            Ok((output.flush()?, output.place()))
+        };
+        let (mark, place) = self.writer.ask(flushed).await?;
+        if place != FilePlace::AtPath && !self.state.is_asked {
+            tracing::warn!("{} was renamed or replaced; going on in a new file", self.path.display());
+            self.state.is_asked = true;
+        }
+        Ok(mark)
     }
 
     async fn go_on(&mut self, end: EndReason) -> io::Result<()> {
@@ -75,7 +95,7 @@ impl JsonlSink {
         };
         let (path, length) = self.writer.ask(switched).await?;
         self.path = path;
-        self.state = State { length, since: (length > 0).then(Instant::now), is_asked: false };
+        self.state = State { length, since: (length > 0).then(Instant::now), ..State::default() };
         Ok(())
     }
 }
@@ -87,7 +107,7 @@ impl Sink for JsonlSink {
 
     fn flush(&mut self) -> BoxFuture<'_, Result<Option<Mark>, BoxError>> {
         async move {
-            let flushed = self.writer.ask(RotatingFile::flush).await;
+            let flushed = self.flush_records().await;
             flushed.map(Some).map_err(|error| cannot("write to", &self.path, &error))
         }
         .boxed()

@@ -50,7 +50,7 @@ struct Host {
 impl From<Checkpoint> for super::Checkpoint {
     fn from(Checkpoint { journal, sources, sinks, hosts, .. }: Checkpoint) -> Self {
         let sources = sources.into_iter().map(|(name, source)| (name, source.into())).collect();
-        let hosts = hosts.into_iter().map(|(name, host)| (name, host.into())).collect();
+        let hosts = hosts.into_iter().map(|(name, host)| (name.clone(), host.of_name(&name))).collect();
         Self { version: VERSION, state_id: journal, sources, sinks, hosts, round: None }
     }
 }
@@ -68,8 +68,14 @@ impl From<LineEnd> for (u64, Position) {
     }
 }
 
-impl From<Host> for StoredHostState {
-    fn from(Host { paused, closed, unreachable }: Host) -> Self {
-        Self { pause: paused, closed, circuit: unreachable, ..Self::default() }
+impl Host {
+    /// The host of this name. Its one circuit becomes that of the port in the name, or else of the default ports of http and
+    /// https: a guess that is wrong costs one probe.
+    fn of_name(self, name: &str) -> StoredHostState {
+        let Self { paused: pause, closed, unreachable } = self;
+        let named = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let ports: &[u16] = named.as_ref().map_or(&[80, 443], std::slice::from_ref);
+        let circuits = ports.iter().filter_map(|port| Some((*port, unreachable.clone()?))).collect();
+        StoredHostState { pause, closed, circuits, ..StoredHostState::default() }
     }
 }

@@ -58,7 +58,7 @@ pub fn messages(query: &Query, say: Say) -> Vec<Vec<u8>> {
         }
         Say::Truncated(say) if query.over == Over::Tcp => messages(query, *say),
         Say::Truncated(_) => vec![message(query, 0x02, NO_DATA, &[], &[])],
-        Say::Silence | Say::Late(..) => Vec::new(),
+        Say::Silence | Say::Late(..) | Say::ByFamily(..) => Vec::new(),
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Say {
     /// Over UDP an empty answer with the truncation bit, over TCP this.
     Truncated(Box<Say>),
     Late(Duration, Box<Say>),
+    /// The first to a question for IPv4 addresses, the second to one for IPv6 addresses.
+    ByFamily(Box<Say>, Box<Say>),
 }
 
 pub const NO_DATA: u8 = 0;
@@ -68,7 +70,17 @@ pub enum Over {
 
 impl Dns {
     pub fn start() -> Self {
-        let (udp, tcp) = sockets();
+        Self::on(sockets())
+    }
+
+    /// At this address, which must be free.
+    pub fn start_at(address: SocketAddr) -> Self {
+        Self::on((std::net::UdpSocket::bind(address).unwrap(), std::net::TcpListener::bind(address).unwrap()))
+    }
+
+    fn on((udp, tcp): (std::net::UdpSocket, std::net::TcpListener)) -> Self {
+        udp.set_nonblocking(true).unwrap();
+        tcp.set_nonblocking(true).unwrap();
         let address = udp.local_addr().unwrap();
         let log = Arc::new(Log::default());
         let stop = in_a_thread(serve(udp, tcp, Arc::clone(&log)));
@@ -94,6 +106,11 @@ impl Dns {
         [A, AAAA].map(|kind| self.queries(name, kind, Over::Udp))
     }
 
+    /// How often a name was looked up: each look-up asks for IPv4 addresses, and for IPv6 ones where the machine has IPv6.
+    pub fn look_ups(&self, name: &str) -> usize {
+        self.queries(name, A, Over::Udp)
+    }
+
     /// How many queries were without an answer at once, at most.
     pub fn most_at_once(&self) -> usize {
         self.log.state.lock().unwrap().most_open
@@ -114,10 +131,7 @@ fn sockets() -> (std::net::UdpSocket, std::net::TcpListener) {
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         Some((std::net::UdpSocket::bind(tcp.local_addr().unwrap()).ok()?, tcp))
     };
-    let (udp, tcp) = (0..100).find_map(|_| pair()).unwrap();
-    udp.set_nonblocking(true).unwrap();
-    tcp.set_nonblocking(true).unwrap();
-    (udp, tcp)
+    (0..100).find_map(|_| pair()).unwrap()
 }
 
 #[derive(Default)]
@@ -147,7 +161,11 @@ impl Log {
         self.changed.notify_all();
         let pattern = || query.name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
         let script = state.scripts.get(&query.name).or_else(|| state.scripts.get(&pattern()?));
-        script.map_or(Say::Nothing(REFUSED, None), |says| says[turn.min(says.len() - 1)].clone())
+        match script.map(|says| says[turn.min(says.len() - 1)].clone()) {
+            Some(Say::ByFamily(v4, v6)) => *if query.kind == A { v4 } else { v6 },
+            Some(say) => say,
+            None => Say::Nothing(REFUSED, None),
+        }
     }
 
     fn end(&self) {

@@ -26,6 +26,8 @@ pub enum Step {
     WaitInLine(Arc<Semaphore>, Duration),
     /// Reads one request and remembers it.
     Read,
+    /// Reads the first bytes of whatever comes.
+    ReadSome,
     /// Reads requests and plays the script of each one's path, until the client leaves.
     Serve,
     /// Sends nothing, until the client leaves.
@@ -90,6 +92,7 @@ impl Connection {
                 Step::Wait(time) => tokio::time::sleep(*time).await,
                 Step::WaitInLine(places, time) => wait_in_line(places, *time).await,
                 Step::Read => return self.read().await,
+                Step::ReadSome => _ = self.wire.read(&mut self.buffer).await?,
                 Step::Serve => return self.serve().await,
                 Step::Stall => return self.stall().await,
                 Step::Repeat(steps) => {

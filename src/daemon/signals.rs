@@ -1,0 +1,113 @@
+//! The signals of a run: those that people and service managers send become [`Control`] messages, and those by which the
+//! system enforces a limit become errors. A signal that was ignored when the process started stays ignored: `nohup`
+//! ignores SIGHUP, and a shell without job control SIGINT in background jobs.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::stream::{Stream, StreamExt, select_all};
+use nix::sys::signal::{self, SigSet};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_stream::wrappers::SignalStream;
+
+use crate::pipeline::Control;
+use crate::resource_limits;
+
+/// Signals, from the start of the process on.
+pub(super) struct Signals {
+    ignored: Ignored,
+    rotations: Option<Signal>,
+    /// Seconds of CPU time after which the run stops.
+    cpu_seconds: Option<u64>,
+}
+
+/// Whether a run was stopped by a limit.
+#[derive(Clone, Default)]
+pub(super) struct CpuLimit(Arc<AtomicBool>);
+
+/// The signals that whoever started the process ignores, as a mask; signal 1 is bit 0.
+struct Ignored(u64);
+
+/// Takes signals that whoever started the process has blocked: a service that cannot be stopped is of no use. To be
+/// called before there is another thread.
+///
+/// # Errors
+/// What the system says.
+pub fn unblock() -> io::Result<()> {
+    let own = [signal::SIGTERM, signal::SIGINT, signal::SIGHUP, signal::SIGUSR1, signal::SIGXFSZ, signal::SIGXCPU];
+    Ok(own.into_iter().collect::<SigSet>().thread_unblock()?)
+}
+
+/// Lets a write beyond the limit of file sizes fail with an error, where SIGXFSZ would end the process without a word.
+/// For the rest of its life, for a handler stays. To be called in a runtime.
+///
+/// # Errors
+/// What the system says.
+pub fn outlive_file_size_limit() -> io::Result<()> {
+    signal(SignalKind::from_raw(signal::SIGXFSZ as i32)).map(drop)
+}
+
+impl Signals {
+    /// Listens to SIGUSR1 from now on: without a listener it would end the process.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn listen() -> io::Result<Self> {
+        let ignored = Ignored::at_start();
+        let rotations = ignored.listen_to(SignalKind::user_defined1())?;
+        Ok(Self { ignored, rotations, cpu_seconds: resource_limits::cpu_seconds() })
+    }
+
+    /// The limit of CPU time, if there is one.
+    pub fn cpu_seconds(&self) -> Option<u64> {
+        self.cpu_seconds
+    }
+
+    /// The requests that signals make: the first SIGTERM, SIGINT or SIGHUP stops the run, and the next one aborts it (a
+    /// terminal that is closed is no reason to lose lines); SIGUSR1 rotates the outputs; SIGXCPU stops the run. Until
+    /// here, all but SIGUSR1 end the process.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn controls(self, limit: CpuLimit) -> io::Result<impl Stream<Item = Control>> {
+        let mut ends = Vec::new();
+        for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+            ends.extend(self.ignored.listen_to(kind)?.map(SignalStream::new));
+        }
+        let mut is_stopping = false;
+        let ends = select_all(ends)
+            .map(move |()| if std::mem::replace(&mut is_stopping, true) { Control::Abort } else { Control::Stop });
+        // It comes again every second.
+        let cpu = self.ignored.listen_to(SignalKind::from_raw(signal::SIGXCPU as i32))?.map(SignalStream::new);
+        let cpu = futures::stream::iter(cpu).flatten().take(1).map(move |()| {
+            limit.0.store(true, Ordering::Relaxed);
+            Control::Stop
+        });
+        let rotations = futures::stream::iter(self.rotations.map(SignalStream::new)).flatten();
+        let rotations = rotations.map(|()| Control::Rotate);
+        Ok(futures::stream::select(futures::stream::select(ends, cpu), rotations))
+    }
+}
+
+impl CpuLimit {
+    /// Whether the run was stopped by it.
+    pub fn is_reached(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Ignored {
+    /// To be called before the first handler. Where there is no `/proc`, none is.
+    fn at_start() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        Self(mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0))
+    }
+
+    fn listen_to(&self, kind: SignalKind) -> io::Result<Option<Signal>> {
+        let bit = u32::try_from(kind.as_raw_value() - 1).unwrap_or_default();
+        if self.0.checked_shr(bit).is_some_and(|mask| mask & 1 == 1) { Ok(None) } else { signal(kind).map(Some) }
+    }
+}

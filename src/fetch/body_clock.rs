@@ -1,0 +1,213 @@
+//! The clock of a body: ends one that comes too slowly, one that outlasts its line's deadline, and the slowest of too
+//! many long ones. In: the bytes as they come. Out: the failure, when there is one. Next: `body`.
+//!
+//! Time is counted in ticks, and a tick that comes late counts once: time in which fetchd did not read, as it was stopped
+//! or had no CPU, is no fault of the server.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::long_bodies::{LongBodies, LongBody};
+use crate::item::{ErrorKind, ResponseLimits};
+use crate::units::{Span, Speed};
+
+/// Ticks over which a speed is measured.
+const TICKS: usize = 30;
+
+/// What all bodies of a run have in common.
+#[derive(Debug)]
+pub(super) struct BodyPace {
+    /// `fetch.speed_time`
+    speed_time: Duration,
+    /// The bodies that take longer than `fetch.timeout`.
+    long_bodies: Arc<LongBodies>,
+}
+
+impl BodyPace {
+    /// The pace of a run with so many requests at once.
+    pub fn new(speed_time: Duration, concurrency: usize) -> Self {
+        Self { speed_time, long_bodies: Arc::new(LongBodies::new(concurrency)) }
+    }
+
+    /// The clock of a body whose head came after this time.
+    pub fn start(&self, limits: &ResponseLimits, ttfb: Duration) -> BodyClock {
+        BodyClock {
+            limits: *limits,
+            speed_time: self.speed_time,
+            elapsed: ttfb,
+            bytes: 0,
+            ticks: 0,
+            bytes_at: [0; TICKS],
+            sleep: None,
+            step: Duration::ZERO,
+            long_bodies: Arc::clone(&self.long_bodies),
+            long: None,
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct BodyClock {
+    limits: ResponseLimits,
+    speed_time: Duration,
+    /// Since the attempt began.
+    elapsed: Duration,
+    /// As they came, before decoding.
+    bytes: u64,
+    ticks: usize,
+    /// How many bytes there were at each of the last ticks.
+    bytes_at: [u64; TICKS],
+    /// Most bodies are there before the first tick, and need no timer.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// How long the sleep is.
+    step: Duration,
+    long_bodies: Arc<LongBodies>,
+    /// The place among the long bodies, once it is one.
+    long: Option<LongBody>,
+}
+
+/// Why a body is not waited for any longer: its row in the table, and a sentence for the record.
+type TooSlow = (ErrorKind, String);
+
+impl BodyClock {
+    /// Counts bytes that came.
+    pub fn count(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// Ready once the body is not to be waited for any longer. To be polled while no bytes are there.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TooSlow> {
+        loop {
+            let step = self.next_step();
+            let sleeping = self.sleep.get_or_insert_with(|| Box::pin(sleep(step)));
+            if self.step.is_zero() {
+                self.step = step;
+            }
+            ready!(sleeping.as_mut().poll(cx));
+            self.elapsed += self.step;
+            if let Some(too_slow) = self.tick() {
+                return Poll::Ready(too_slow);
+            }
+            self.step = self.next_step();
+            if let Some(sleeping) = &mut self.sleep {
+                sleeping.as_mut().reset(Instant::now() + self.step);
+            }
+        }
+    }
+
+    /// Until the next tick, or the deadline if that comes first.
+    fn next_step(&self) -> Duration {
+        let tick = (self.speed_time / TICKS as u32).max(Duration::from_millis(1));
+        tick.min(self.limits.time_left.saturating_sub(self.elapsed)).max(Duration::from_nanos(1))
+    }
+
+    fn tick(&mut self) -> Option<TooSlow> {
+        if self.elapsed >= self.limits.time_left {
+            let message = "the line's deadline passed before the whole body was there (fetch.deadline)".to_owned();
+            return Some((ErrorKind::Deadline, message));
+        }
+        self.ticks += 1;
+        let before = std::mem::replace(&mut self.bytes_at[self.ticks % TICKS], self.bytes);
+        let least = u128::from(self.limits.min_speed) * self.speed_time.as_millis() / 1000;
+        if self.ticks >= TICKS && u128::from(self.bytes - before) < least {
+            let (speed, time) = (Speed(self.limits.min_speed), Span(self.speed_time));
+            let message = format!("the body came more slowly than {speed} over {time} (fetch.min_speed)");
+            return Some((ErrorKind::Timeout, message));
+        }
+        self.tick_long()
+    }
+
+    /// A body that takes longer than the time for a head holds one of the places for such.
+    fn tick_long(&mut self) -> Option<TooSlow> {
+        if self.elapsed < self.limits.timeout {
+            return None;
+        }
+        let speed = u64::try_from(u128::from(self.bytes) * 1000 / self.elapsed.as_millis().max(1)).unwrap_or(u64::MAX);
+        if self.long.get_or_insert_with(|| self.long_bodies.enter(speed)).keep(speed) {
+            return None;
+        }
+        let message = format!(
+            "more than {} bodies took longer than fetch.timeout, half of limits.concurrency, and this one was the slowest",
+            self.long_bodies.most()
+        );
+        Some((ErrorKind::Timeout, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    fn pace(concurrency: usize) -> BodyPace {
+        BodyPace::new(Duration::from_secs(30), concurrency)
+    }
+
+    fn limits(min_speed: u32) -> ResponseLimits {
+        ResponseLimits { timeout: TIMEOUT, time_left: Duration::from_secs(600), min_speed, max_body: 1 << 30 }
+    }
+
+    /// Lets so many bytes come each second until the clock ends the body: when it does, and why.
+    async fn ends(mut clock: BodyClock, bytes: impl Fn(u64) -> usize) -> (u64, ErrorKind, String) {
+        let start = Instant::now();
+        for second in 0.. {
+            let next = sleep(Duration::from_secs(1));
+            tokio::select! {
+                biased;
+                () = next => clock.count(bytes(second)),
+                (kind, why) = poll_fn(|cx| clock.poll(cx)) => return (start.elapsed().as_secs(), kind, why),
+            }
+        }
+        unreachable!("the loop has no end")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_ends_once_it_is_too_slow_over_the_whole_time() {
+        let (at, kind, why) = ends(pace(8).start(&limits(1024), Duration::ZERO), |_| 1000).await;
+        assert_eq!((at, kind), (30, ErrorKind::Timeout), "{why}");
+        assert!(why.contains("1KiB/s over 30s (fetch.min_speed)"), "{why}");
+        let stalls = |second| if second < 100 { 1 << 20 } else { 0 };
+        assert_eq!(ends(pace(8).start(&limits(1024), Duration::ZERO), stalls).await.0, 130);
+        let burst = |second| if second == 0 { 40 << 10 } else { 0 };
+        assert_eq!(
+            ends(pace(8).start(&limits(1024), Duration::ZERO), burst).await.0,
+            31,
+            "the burst counts while it is in the window"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_fast_enough_ends_at_the_deadline_alone() {
+        let (at, kind, _) = ends(pace(8).start(&limits(1024), Duration::from_secs(5)), |_| 1025).await;
+        assert_eq!((at, kind), (595, ErrorKind::Deadline), "the head took five seconds of it");
+        let (at, kind, _) = ends(pace(8).start(&limits(0), Duration::ZERO), |_| 0).await;
+        assert_eq!((at, kind), (600, ErrorKind::Deadline), "no speed is asked for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_long_ones_the_slowest_ends() {
+        let pace = pace(4);
+        let start = |speed: usize| ends(pace.start(&limits(1), Duration::ZERO), move |_| speed);
+        let (a, b, c) = tokio::join!(start(3000), start(1000), start(2000));
+        assert_eq!((a.1, b.1, c.1), (ErrorKind::Deadline, ErrorKind::Timeout, ErrorKind::Deadline));
+        assert!((10..=12).contains(&b.0) && b.2.contains("more than 2 bodies"), "{b:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_read_counts_once() {
+        let mut clock = pace(8).start(&limits(1024), Duration::ZERO);
+        for _ in 0..29 {
+            assert!(poll_fn(|cx| Poll::Ready(clock.poll(cx))).await.is_pending());
+            tokio::time::advance(Duration::from_secs(3600)).await;
+        }
+        assert!(poll_fn(|cx| Poll::Ready(clock.poll(cx))).await.is_pending());
+    }
+}

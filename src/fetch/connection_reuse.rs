@@ -1,0 +1,78 @@
+//! Which requests went over a kept connection. The client does not say. So its connector notes the connection that it opened
+//! for a request (`note_opened`), and the connection of the result is compared with that.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+
+use http::Extensions;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
+use tokio::task_local;
+
+use crate::error::find;
+
+task_local! {
+    /// The connection that was opened for the request of this task.
+    static OPENED: Cell<Option<Ends>>;
+}
+
+/// The connection that a request went over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// None: there was no connection.
+    None,
+    /// One that was opened for this request.
+    New,
+    /// One that was there before: idle until now, or, with HTTP/2, shared.
+    Kept,
+}
+
+/// Sends a request, and says over which connection it went.
+pub(super) async fn execute(
+    client: &reqwest::Client,
+    request: reqwest::Request,
+) -> (reqwest::Result<reqwest::Response>, Carrier) {
+    let sent = async {
+        let result = client.execute(request).await;
+        let used = match &result {
+            Ok(response) => Ends::of(response.extensions()),
+            Err(error) => {
+                find::<legacy::Error>(error).and_then(legacy::Error::connect_info).and_then(Ends::of_connected)
+            }
+        };
+        let carrier = match used {
+            None => Carrier::None,
+            Some(used) if OPENED.with(Cell::get) == Some(used) => Carrier::New,
+            Some(_) => Carrier::Kept,
+        };
+        (result, carrier)
+    };
+    OPENED.scope(Cell::new(None), sent).await
+}
+
+/// Notes a connection that was opened.
+pub(super) fn note_opened<C: Connection>(connection: C) -> C {
+    // A request that meanwhile found a kept connection leaves its own to a task of the client's.
+    let _ = OPENED.try_with(|opened| opened.set(Ends::of_connected(&connection.connected())));
+    connection
+}
+
+/// The addresses of a connection: no two that are open at once have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ends {
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+impl Ends {
+    fn of(extensions: &Extensions) -> Option<Self> {
+        let info = extensions.get::<HttpInfo>()?;
+        Some(Self { local: info.local_addr(), remote: info.remote_addr() })
+    }
+
+    fn of_connected(connected: &Connected) -> Option<Self> {
+        let mut extensions = Extensions::new();
+        connected.get_extras(&mut extensions);
+        Self::of(&extensions)
+    }
+}

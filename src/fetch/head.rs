@@ -1,0 +1,198 @@
+//! The head of a response: what is kept of it, and whether its framing can be trusted.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+
+use super::body::Announced;
+use super::connection_reuse::Carrier;
+use super::decode::Codings;
+use crate::item::{Body, ErrorKind, Failure, Head, Needs, Reservation, RetryAfter, Sent, header_text};
+
+/// Types and codings are short; what is longer is kept out of memory that nobody has counted.
+const LONGEST_TEXT: usize = 1024;
+
+/// What is kept of a head.
+pub(super) fn read_head(
+    method: &Method,
+    response: &reqwest::Response,
+    needs: Needs,
+    carrier: Carrier,
+    ttfb: Duration,
+) -> Head {
+    let (status, headers) = (response.status(), response.headers());
+    let mut head = Head {
+        version: response.version(),
+        ip: response.remote_addr().map(|address| address.ip()),
+        content_type: short_text(headers, header::CONTENT_TYPE),
+        content_encoding: short_text(headers, header::CONTENT_ENCODING)
+            .filter(|_| has_body(method, status) && !can_be_decoded(status, headers)),
+        content_length: content_length(headers),
+        retry_after: retry_after(status, headers),
+        headers: needs.response_headers.then(|| copy(headers)),
+        reused: carrier == Carrier::Kept,
+        ttfb,
+        ..Head::new(status)
+    };
+    if let Some(location) = headers.get(header::LOCATION).filter(|_| status.is_redirection()) {
+        head.set_location(location.as_bytes());
+    }
+    head
+}
+
+/// A 408 with which servers and balancers end an idle connection (RFC 9110, section 15.5.9).
+pub(super) fn is_idle_timeout(response: &reqwest::Response) -> bool {
+    let closes = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+    response.status() == StatusCode::REQUEST_TIMEOUT
+        && response.version() != Version::HTTP_2
+        && response.headers().get(header::CONNECTION).is_some_and(closes)
+}
+
+/// RFC 9112, section 6.3, more strictly than the client: what could be read in two ways is not read at all.
+///
+/// # Errors
+/// `protocol`, with what is wrong.
+pub(super) fn check_framing(response: &reqwest::Response) -> Result<(), Failure> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(failed(ErrorKind::Protocol, "the server switched protocols without being asked"));
+    }
+    if response.version() == Version::HTTP_2 {
+        return Ok(());
+    }
+    let headers = response.headers();
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(first) = codings.next() else { return Ok(()) };
+    if !first.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
+        return Err(failed(ErrorKind::Protocol, "the answer has a transfer coding other than `chunked`"));
+    }
+    if headers.contains_key(header::CONTENT_LENGTH) {
+        return Err(failed(ErrorKind::Protocol, "the answer has both a transfer coding and a content-length"));
+    }
+    Ok(())
+}
+
+/// What the head says of the body.
+pub(super) fn announced(method: &Method, response: &reqwest::Response) -> Announced {
+    let (headers, length) = (response.headers(), content_length(response.headers()));
+    let has_body = has_body(method, response.status());
+    let decodable = has_body && can_be_decoded(response.status(), headers);
+    Announced {
+        codings: match Codings::of(headers) {
+            Codings::Known(codings) if decodable => codings,
+            _ => Vec::new(),
+        },
+        length: length.filter(|_| has_body),
+        until_close: response.version() != Version::HTTP_2
+            && length.is_none()
+            && !headers.contains_key(header::TRANSFER_ENCODING),
+    }
+}
+
+/// A part of an encoded body (RFC 9110, section 15.3.7) cannot be decoded.
+fn can_be_decoded(status: StatusCode, headers: &HeaderMap) -> bool {
+    match Codings::of(headers) {
+        Codings::Known(codings) => codings.is_empty() || status != StatusCode::PARTIAL_CONTENT,
+        Codings::Unknown => false,
+    }
+}
+
+fn short_text(headers: &HeaderMap, name: HeaderName) -> Option<Box<str>> {
+    let text = header_text(headers.get(name)?.as_bytes());
+    (text.len() <= LONGEST_TEXT).then(|| text.into())
+}
+
+fn has_body(method: &Method, status: StatusCode) -> bool {
+    *method != Method::HEAD && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Parses a Retry-After: seconds or a date (RFC 9110, section 10.2.3). Anything else is ignored. The host's pause
+/// (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
+fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<RetryAfter> {
+    /// Longer than any run; it keeps sums of times far from overflow.
+    const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = value.parse().unwrap_or(u64::MAX);
+        return Some(RetryAfter(Duration::from_secs(seconds).min(LONGEST)));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    // Clocks differ: a date is meant by that of its sender, who may say what time it is there.
+    let date = headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let wait = at.duration_since(date.unwrap_or_else(SystemTime::now)).unwrap_or_default();
+    Some(RetryAfter(wait.min(LONGEST)))
+}
+
+/// A copy: a header's bytes are a piece of all that was read with it, and would keep it in memory.
+fn copy(headers: &HeaderMap) -> HeaderMap {
+    let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+    headers.iter().filter_map(|(name, value)| Some((name.clone(), copied(value)?))).collect()
+}
+
+/// What a header map weighs, roughly.
+fn size_of(headers: &HeaderMap) -> usize {
+    const PER_ENTRY: usize = 64;
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PER_ENTRY).sum()
+}
+
+/// What the record of a response holds of the reservation. A short text beside no body is not worth a permit.
+pub(super) fn held(head: &Head, body: Option<&Body>, mut reservation: Reservation) -> Option<Reservation> {
+    let (body, headers) = (body.map_or(0, |body| body.data.len()), head.headers.as_ref().map_or(0, size_of));
+    if body + headers == 0 {
+        return None;
+    }
+    let content_type = head.content_type.as_deref().map_or(0, str::len);
+    reservation.shrink_to((body + headers + content_type) as u64);
+    Some(reservation)
+}
+
+fn failed(kind: ErrorKind, message: impl Into<String>) -> Failure {
+    Failure::new(kind, message, Sent::Something)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(status: u16, value: &str) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+        retry_after(StatusCode::from_u16(status).unwrap(), &headers).map(|RetryAfter(wait)| wait.as_secs())
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(parsed(429, "120"), Some(120));
+        assert_eq!(parsed(503, " 0 "), Some(0));
+        assert_eq!(parsed(429, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(0));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        assert!(matches!(parsed(429, &soon), Some(98..=100)));
+    }
+
+    #[test]
+    fn a_date_is_judged_by_the_clock_of_its_sender() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("Wed, 21 Oct 2015 07:28:00 GMT"));
+        for (date, wait) in
+            [("Wed, 21 Oct 2015 07:27:00 GMT", 60), ("Wed, 21 Oct 2015 07:29:00 GMT", 0), ("yesterday", 0)]
+        {
+            headers.insert(header::DATE, date.parse().unwrap());
+            assert_eq!(retry_after(StatusCode::TOO_MANY_REQUESTS, &headers).map(|wait| wait.0.as_secs()), Some(wait));
+        }
+    }
+
+    #[test]
+    fn garbage_is_no_retry_after_and_huge_is_bounded() {
+        for garbage in ["soon", "-5", "1.5", "", "12 apples"] {
+            assert_eq!(parsed(429, garbage), None, "{garbage}");
+        }
+        assert_eq!(parsed(429, "99999999999999999999999"), Some(10 * 366 * 24 * 3600));
+        assert_eq!(parsed(500, "120"), None);
+    }
+}

@@ -1,0 +1,149 @@
+//! What a line is that is no URL: the mistakes that lists of URLs have, and what to do about each. For messages alone;
+//! nothing of the line is repeated, for it may hold a password.
+
+/// What the text is, and what to do, if it is one of the usual mistakes. It is no URL.
+pub(super) fn advice(text: &str) -> Option<&'static str> {
+    let found = MISTAKES.iter().find(|(is_it, _)| is_it(text));
+    found.map(|(_, advice)| *advice)
+}
+
+/// What bytes are that are not UTF-8, and what to do.
+pub(super) fn advice_for_bytes(line: &[u8]) -> &'static str {
+    if line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff") || line.contains(&0) {
+        UTF_16
+    } else {
+        "the line is not UTF-8; if the list is ISO 8859-1 or Windows-1252, convert it: iconv -f WINDOWS-1252 -t UTF-8"
+    }
+}
+
+const UTF_16: &str =
+    "the line is UTF-16, or another text in which bytes are zero; convert the list to UTF-8: iconv -f UTF-16 -t UTF-8";
+
+/// Whether a text is a mistake of this kind.
+type Test = fn(&str) -> bool;
+
+/// The first that fits counts.
+const MISTAKES: [(Test, &str); 13] = [
+    (|text| text.contains('\0'), UTF_16),
+    (
+        |text| text.starts_with(['\u{feff}', '\u{200b}', '\u{200e}', '\u{2060}']),
+        "the line begins with an invisible character (a byte order mark or a zero-width one, as where files were joined); remove it",
+    ),
+    (
+        |text| text.starts_with('#'),
+        "the line looks like a comment; there is no comment syntax, so remove it: grep -v '^#'",
+    ),
+    (
+        |text| QUOTES.iter().any(|(open, close)| is_enclosed(text, *open, *close)),
+        "the URL is in quotes or brackets; remove them",
+    ),
+    (|text| text.starts_with('['), "the line begins a JSON array; write one URL, or one object, per line: jq -c '.[]'"),
+    (is_windows_path, "the line is a path of Windows; only http and https URLs can be fetched"),
+    (
+        |text| text.starts_with(['/', '~', '.']) && !text.starts_with("//"),
+        "the line is a path, or a URL without its host; write it with http:// or https:// and the host",
+    ),
+    (
+        |text| has_url_after(text, &[',', ';', '\t', '|']),
+        "the line is a row of a table (CSV); write the URL alone on its line",
+    ),
+    (
+        |text| has_url_after(text, &[]),
+        "there is something before the URL; write the URL alone on its line, or an object such as {\"url\": \"https://...\"}",
+    ),
+    (|text| text.contains('\t'), "the line has a tab; if it is a row of a table, write the URL alone on its line"),
+    (|text| text.starts_with("http//") || text.starts_with("https//"), "the colon after http or https is missing"),
+    (
+        |text| is_url(text) && text.contains(char::is_whitespace),
+        "the URL has a space where none can be; write it as %20, or put each URL on a line of its own",
+    ),
+    (
+        |text| text.contains(char::is_whitespace),
+        "the line is several words, and no URL; a URL begins with http:// or https://",
+    ),
+];
+
+const QUOTES: [(char, char); 8] = [
+    ('"', '"'),
+    ('\'', '\''),
+    ('`', '`'),
+    ('<', '>'),
+    ('(', ')'),
+    ('[', ']'),
+    ('\u{201c}', '\u{201d}'),
+    ('\u{ab}', '\u{bb}'),
+];
+
+/// Whether the text begins as a URL, or a name of a web server, does.
+fn is_url(text: &str) -> bool {
+    let begins = |start: &str| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+    begins("http://") || begins("https://") || begins("www.")
+}
+
+/// Also with a comma after it, as in a list of a programming language.
+fn is_enclosed(text: &str, open: char, close: char) -> bool {
+    let inner = text.trim_end_matches([',', ';']).strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    inner.is_some_and(|inner| is_url(inner) && !inner.contains([open, close]))
+}
+
+/// `C:\` or `C:/`, and `\\server`.
+fn is_windows_path(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let has_drive = matches!(bytes, [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
+    has_drive || text.starts_with("\\\\")
+}
+
+/// Whether there is a URL in the text, but not at its start, with one of these before or behind it, if there are any.
+fn has_url_after(text: &str, separators: &[char]) -> bool {
+    let urls = || ["http://", "https://"].iter().filter_map(|start| text.find(start));
+    urls().any(|at| at > 0) && !is_url(text) && (separators.is_empty() || text.contains(separators))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_the_usual_mistakes_has_its_advice() {
+        for (line, says) in [
+            ("h\0t\0t\0p\0", "iconv"),
+            ("\u{feff}http://a.test/", "invisible"),
+            ("# comment", "comment"),
+            ("#http://a.test/", "comment"),
+            ("\"https://a.test/\"", "quotes"),
+            ("'https://a.test/',", "quotes"),
+            ("<https://a.test/>", "quotes"),
+            ("\u{201c}www.a.test\u{201d}", "quotes"),
+            ("[\"https://a.test/\", \"https://b.test/\"]", "JSON array"),
+            ("[", "JSON array"),
+            ("C:\\Users\\me\\list.txt", "Windows"),
+            ("c:/list.txt", "Windows"),
+            ("\\\\server\\share", "Windows"),
+            ("/var/www/index.html", "path"),
+            ("../index.html", "path"),
+            ("1,https://a.test/,200", "table"),
+            ("\"a\",\"https://a.test/\"", "table"),
+            ("name\thttps://a.test/", "table"),
+            ("url: https://a.test/", "before the URL"),
+            ("- https://a.test/", "before the URL"),
+            ("1. https://a.test/", "before the URL"),
+            ("<a href=\"https://a.test/\">", "before the URL"),
+            ("https//a.test/", "colon"),
+            ("https://a.test/a\tb", "tab"),
+            ("https://a b.test/", "%20"),
+            ("not a url", "several words"),
+        ] {
+            assert!(advice(line).is_some_and(|advice| advice.contains(says)), "{line}: {:?}", advice(line));
+        }
+        for line in ["example.com", "www.example.com/a", "localhost:80", "//example.com/", "ftp://a.test/", "word"] {
+            assert_eq!(advice(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_have_the_encoding_that_they_look_like() {
+        assert!(advice_for_bytes(b"\xff\xfeh\0").contains("UTF-16"));
+        assert!(advice_for_bytes(b"\0\xe9").contains("UTF-16"));
+        assert!(advice_for_bytes(b"http://h/caf\xe9").contains("WINDOWS-1252"));
+    }
+}

@@ -1,0 +1,38 @@
+//! What a response may take of time and memory: what `[fetch]`, `[hosts]` and a line say, and what then holds for a call.
+
+use std::time::Duration;
+
+/// What one response may take of time and memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResponseLimits {
+    /// Until its head is there: DNS, connect, TLS, request.
+    pub timeout: Duration,
+    /// Until all of it is there: what is left of the line's deadline.
+    pub time_left: Duration,
+    /// The least bytes per second of its body, over `fetch.speed_time`; 0 for no limit.
+    pub min_speed: u32,
+    /// The longest body, decoded.
+    pub max_body: u64,
+}
+
+/// What a `[hosts]` table or a line says of these limits; what it leaves out is said elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResponseRules {
+    /// See [`ResponseLimits::timeout`].
+    pub timeout: Option<Duration>,
+    /// See [`ResponseLimits::min_speed`].
+    pub min_speed: Option<u32>,
+    /// See [`ResponseLimits::max_body`].
+    pub max_body: Option<u64>,
+}
+
+impl ResponseRules {
+    /// These rules, and of `other` what they leave out.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            timeout: self.timeout.or(other.timeout),
+            min_speed: self.min_speed.or(other.min_speed),
+            max_body: self.max_body.or(other.max_body),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Waiting lines in the order in which they start: robots.txt requests before retries and redirects that are due, and these
+//! before lines that were not sent yet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::schedule::job::Job;
+
+/// When a line is due, and its ordinal.
+type Key = (Duration, u64);
+
+/// The lines that wait at a host, or at a port of it that is held.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Lines that fetch a robots.txt.
+    robots: BTreeMap<Key, Box<Job>>,
+    /// Retries and hops.
+    again: BTreeMap<Key, Box<Job>>,
+    /// Lines that were not sent yet.
+    fresh: VecDeque<Box<Job>>,
+    precedence: Precedence,
+}
+
+/// Which lines start first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Precedence {
+    /// Those that are due again.
+    #[default]
+    Again,
+    /// One that was not sent yet.
+    Fresh,
+}
+
+/// The place of one line among the others.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Spot {
+    Robots(Key),
+    Again(Key),
+    /// The first of those that were not sent yet.
+    Fresh,
+}
+
+impl Spot {
+    /// When the line is due, if it was dispatched before.
+    pub fn due(self) -> Option<Duration> {
+        match self {
+            Self::Robots((due, _)) | Self::Again((due, _)) => Some(due),
+            Self::Fresh => None,
+        }
+    }
+}
+
+impl Lines {
+    pub fn len(&self) -> usize {
+        self.fresh.len() + self.again.len() + self.robots.len()
+    }
+
+    /// Adds a line; `due` is when it may start, if it was dispatched before.
+    pub fn insert(&mut self, job: Box<Job>, due: Option<Duration>) {
+        let Some(due) = due else { return self.fresh.push_back(job) };
+        let queue = if job.slot.parked.is_some() { &mut self.robots } else { &mut self.again };
+        queue.insert((due, job.ticket.ordinal), job);
+    }
+
+    /// Adds lines that came before these.
+    pub fn prepend(&mut self, mut older: Self) {
+        self.robots.append(&mut older.robots);
+        self.again.append(&mut older.again);
+        if older.fresh.is_empty() {
+            return;
+        }
+        // Lines of several ports that were held at the same time come back one port after the other.
+        let last = older.fresh.back().map(|job| job.ticket.ordinal);
+        let in_order = self.fresh.front().is_none_or(|first| last < Some(first.ticket.ordinal));
+        older.fresh.append(&mut self.fresh);
+        self.fresh = older.fresh;
+        if !in_order {
+            self.fresh.make_contiguous().sort_by_key(|job| job.ticket.ordinal);
+        }
+    }
+
+    /// The line that starts next.
+    pub fn next(&self, now: Duration) -> Option<Spot> {
+        let again = || due(&self.again, now).map(Spot::Again);
+        let line = match self.precedence {
+            Precedence::Again => again().or_else(|| self.next_fresh()),
+            Precedence::Fresh => self.next_fresh().or_else(again),
+        };
+        self.next_robots(now).or(line)
+    }
+
+    /// Once, a line that was not sent yet goes before those that are due again.
+    pub fn let_fresh_line_pass(&mut self) {
+        self.precedence = Precedence::Fresh;
+    }
+
+    /// The next of the lines that fetch a robots.txt.
+    pub fn next_robots(&self, now: Duration) -> Option<Spot> {
+        due(&self.robots, now).map(Spot::Robots)
+    }
+
+    /// The line that probes next. Lines that have failed come last, and the one that failed last comes after all others:
+    /// what is wrong may be that one URL.
+    pub fn next_probe(&self, failed_last: u64, now: Duration) -> Option<Spot> {
+        let mut due = self.again.range(..=(now, u64::MAX)).map(|(key, _)| *key);
+        let again = || due.clone().find(|(_, ordinal)| *ordinal != failed_last).or_else(|| due.next()).map(Spot::Again);
+        self.next_robots(now).or_else(|| self.next_fresh()).or_else(again)
+    }
+
+    fn next_fresh(&self) -> Option<Spot> {
+        (!self.fresh.is_empty()).then_some(Spot::Fresh)
+    }
+
+    /// The first line of each kind, whether it is due or not.
+    pub fn firsts(&self) -> impl Iterator<Item = (Spot, &Job)> {
+        let robots = self.robots.first_key_value().map(|(key, job)| (Spot::Robots(*key), &**job));
+        let again = self.again.first_key_value().map(|(key, job)| (Spot::Again(*key), &**job));
+        let fresh = self.fresh.front().map(|job| (Spot::Fresh, &**job));
+        [robots, again, fresh].into_iter().flatten()
+    }
+
+    /// When the next line is due.
+    pub fn next_due(&self) -> Option<Duration> {
+        let again = self.again.first_key_value().map(|((due, _), _)| *due);
+        let line = if self.fresh.is_empty() { again } else { Some(Duration::ZERO) };
+        [self.next_robots_due(), line].into_iter().flatten().min()
+    }
+
+    /// When the next line is due that fetches a robots.txt.
+    pub fn next_robots_due(&self) -> Option<Duration> {
+        self.robots.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// When the next line falls due that is not due yet.
+    pub fn next_due_after(&self, now: Duration) -> Option<Duration> {
+        let next = |queue: &BTreeMap<Key, Box<Job>>| queue.range((now, u64::MAX)..).next().map(|((due, _), _)| *due);
+        [next(&self.again), next(&self.robots)].into_iter().flatten().min()
+    }
+
+    /// Whether the line of this ordinal, due at this time, fetches a robots.txt.
+    pub fn fetches_robots(&self, ordinal: u64, due: Option<Duration>) -> bool {
+        due.is_some_and(|at| self.robots.contains_key(&(at, ordinal)))
+    }
+
+    pub fn get(&self, spot: Spot) -> Option<&Job> {
+        let job = match spot {
+            Spot::Robots(key) => self.robots.get(&key),
+            Spot::Again(key) => self.again.get(&key),
+            Spot::Fresh => self.fresh.front(),
+        };
+        job.map(|job| &**job)
+    }
+
+    pub fn take(&mut self, spot: Spot) -> Option<Box<Job>> {
+        match spot {
+            Spot::Robots(key) => self.robots.remove(&key),
+            Spot::Again(key) => self.again.remove(&key),
+            Spot::Fresh => {
+                self.precedence = Precedence::Again;
+                self.fresh.pop_front()
+            }
+        }
+    }
+
+    /// Takes the line of this ordinal, which is due at this time, if it was dispatched before.
+    pub fn take_line(&mut self, ordinal: u64, due: Option<Duration>) -> Option<Box<Job>> {
+        let Some(due) = due else {
+            // In order, but for lines that waited for room in the table while others came.
+            let found = self.fresh.binary_search_by_key(&ordinal, |job| job.ticket.ordinal).ok();
+            let place = found.or_else(|| self.fresh.iter().position(|job| job.ticket.ordinal == ordinal));
+            return self.fresh.remove(place?);
+        };
+        self.again.remove(&(due, ordinal)).or_else(|| self.robots.remove(&(due, ordinal)))
+    }
+
+    /// Takes one line after the other, whether it is due or not.
+    pub fn take_any(&mut self) -> Option<Box<Job>> {
+        let again = self.robots.pop_first().or_else(|| self.again.pop_first());
+        again.map(|(_, job)| job).or_else(|| self.fresh.pop_front())
+    }
+}
+
+/// The first line of a queue, if it is due.
+fn due(queue: &BTreeMap<Key, Box<Job>>, now: Duration) -> Option<Key> {
+    queue.first_key_value().map(|(key, _)| *key).filter(|(at, _)| *at <= now)
+}

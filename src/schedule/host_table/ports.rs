@@ -1,0 +1,290 @@
+//! The ports of one host that could not be reached of late, or whose robots.txt is being fetched. A port is held while its
+//! circuit is open, and until its robots.txt is there: its lines wait here, and those of other ports go on.
+//!
+//! In: what became of requests to each port, and lines of held ports. Out: which of these may start, and the lines of a port
+//! that is free again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::lines::{Lines, Spot};
+use super::timers::Timers;
+use crate::item::ErrorKind;
+use crate::schedule::HealthPolicy;
+use crate::schedule::circuit_breaker::{CircuitBreaker, Contact};
+use crate::schedule::host_state::OpenCircuit;
+use crate::schedule::job::Job;
+use crate::schedule::line_book::LineId;
+use crate::schedule::stall_clock::Now;
+
+/// Open circuits of one host that are stored, at most.
+const MOST_STORED: usize = 16;
+
+/// With so many ports, those that are worth nothing any more are looked for.
+const FIRST_SWEEP: usize = 16;
+
+/// A port whose circuit is open.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::schedule) struct OpenPort {
+    pub port: u16,
+    /// When the next line may probe it; `None` while a probe is under way.
+    pub probe_at: Option<Duration>,
+}
+
+/// The ports of one host of which there is anything to know.
+#[derive(Debug)]
+pub(super) struct Ports {
+    ports: BTreeMap<u16, Box<Port>>,
+    /// Held ports with lines, by when the next of these may start: never, by itself, is `Duration::MAX`.
+    starts: Timers<u16>,
+    /// Ports with lines that wait for a circuit, by when they give up, on the clock of lines.
+    give_ups: Timers<u16>,
+    /// Lines of all held ports.
+    waiting: usize,
+    /// Ports whose robots.txt is being fetched.
+    robots_fetches: usize,
+    /// Until when a host without lines keeps the failures of all ports.
+    kept_until: Duration,
+    /// The same of ports whose circuit is open.
+    open_until: Duration,
+    /// How many ports there are when the next sweep begins.
+    sweep_at: usize,
+}
+
+/// What is known of one port.
+#[derive(Debug, Default)]
+struct Port {
+    circuit: CircuitBreaker,
+    /// The line that fetches its robots.txt; nothing but such lines starts until it is back.
+    robots_fetch: Option<LineId>,
+    /// Its lines, while it is held.
+    lines: Lines,
+    /// Its time in `starts`.
+    start_at: Option<Duration>,
+    /// Its time in `give_ups`.
+    gives_up_at: Option<Duration>,
+}
+
+impl Port {
+    fn is_held(&self) -> bool {
+        self.circuit.is_open() || self.robots_fetch.is_some()
+    }
+
+    /// When its next line may start, if it has any.
+    fn next_start(&self) -> Option<Duration> {
+        let due = match self.robots_fetch {
+            Some(_) => self.lines.next_robots_due(),
+            None => self.lines.next_due(),
+        };
+        let start = due.and_then(|due| Some(due.max(self.circuit.next_start()?)));
+        (self.lines.len() > 0).then_some(start.unwrap_or(Duration::MAX))
+    }
+
+    /// The line that starts next.
+    fn next(&self, now: Duration) -> Option<Spot> {
+        match (self.robots_fetch, self.circuit.failed_last()) {
+            (Some(_), _) => self.lines.next_robots(now),
+            (None, Some(failed_last)) => self.lines.next_probe(failed_last, now),
+            (None, None) => self.lines.next(now),
+        }
+    }
+
+    /// Whether all that there is to know of it was long ago.
+    fn is_over(&self, now: Duration) -> bool {
+        let is_idle = self.lines.len() == 0 && self.robots_fetch.is_none() && self.circuit.next_start().is_some();
+        is_idle && self.circuit.kept_until() <= now
+    }
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            ports: BTreeMap::new(),
+            starts: Timers::default(),
+            give_ups: Timers::default(),
+            waiting: 0,
+            robots_fetches: 0,
+            kept_until: Duration::ZERO,
+            open_until: Duration::ZERO,
+            sweep_at: FIRST_SWEEP,
+        }
+    }
+}
+
+impl Ports {
+    pub fn is_empty(&self) -> bool {
+        self.ports.is_empty()
+    }
+
+    pub fn is_held(&self, port: u16) -> bool {
+        self.ports.get(&port).is_some_and(|port| port.is_held())
+    }
+
+    /// Lines of all held ports.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// A held port with lines.
+    pub fn first(&self) -> Option<u16> {
+        self.next_start().map(|(_, port)| port)
+    }
+
+    /// The held port whose next line may start first, and when.
+    pub fn next_start(&self) -> Option<(Duration, u16)> {
+        self.starts.first()
+    }
+
+    /// The port of the line that may start now, and its place there.
+    pub fn next(&self, now: Duration) -> Option<(u16, Spot)> {
+        let port = self.starts.due(now)?;
+        Some((port, self.ports.get(&port)?.next(now)?))
+    }
+
+    /// When the next line falls due that is not due yet.
+    pub fn next_due_after(&self, now: Duration) -> Option<Duration> {
+        let ready = self.starts.all_due(now).filter_map(|port| self.ports.get(&port));
+        let due = ready.filter_map(|port| port.lines.next_due_after(now)).min();
+        let start = self.starts.after(now).filter(|at| *at < Duration::MAX);
+        [due, start].into_iter().flatten().min()
+    }
+
+    pub fn get(&self, port: u16, spot: Spot) -> Option<&Job> {
+        self.ports.get(&port)?.lines.get(spot)
+    }
+
+    pub fn insert(&mut self, port: u16, job: Box<Job>, due: Option<Duration>) {
+        self.change(port, |port| port.lines.insert(job, due));
+    }
+
+    pub fn take(&mut self, port: u16, spot: Spot) -> Option<Box<Job>> {
+        self.change(port, |port| port.lines.take(spot))
+    }
+
+    /// Takes the line of this ordinal, if it waits here.
+    pub fn take_line(&mut self, port: u16, ordinal: u64, due: Option<Duration>) -> Option<Box<Job>> {
+        self.is_held(port).then(|| self.change(port, |port| port.lines.take_line(ordinal, due)))?
+    }
+
+    pub fn take_any(&mut self, port: u16) -> Option<Box<Job>> {
+        self.is_held(port).then(|| self.change(port, |port| port.lines.take_any()))?
+    }
+
+    pub fn robots_fetch(&self, port: u16) -> Option<LineId> {
+        self.ports.get(&port)?.robots_fetch
+    }
+
+    pub fn awaits_robots(&self) -> bool {
+        self.robots_fetches > 0
+    }
+
+    pub fn set_robots_fetch(&mut self, port: u16, line: Option<LineId>) {
+        self.change(port, |port| port.robots_fetch = line);
+    }
+
+    pub fn fetches_robots(&self, port: u16, ordinal: u64, due: Option<Duration>) -> bool {
+        self.ports.get(&port).is_some_and(|port| port.lines.fetches_robots(ordinal, due))
+    }
+
+    /// Notes that a line starts.
+    pub fn start(&mut self, port: u16, ordinal: u64) {
+        if self.is_held(port) {
+            self.change(port, |port| port.circuit.start(ordinal));
+        }
+    }
+
+    /// Notes what became of a request.
+    pub fn end(&mut self, port: u16, ordinal: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
+        let failed = matches!(contact, Contact::Failed(..));
+        if failed && self.ports.len() >= self.sweep_at {
+            self.sweep(now.time);
+        }
+        if failed || self.ports.contains_key(&port) {
+            self.change(port, |port| port.circuit.end(ordinal, contact, policy, now));
+        }
+    }
+
+    /// The circuit of this port, if it is open.
+    pub fn open_port(&self, port: u16) -> Option<OpenPort> {
+        let circuit = self.ports.get(&port).map(|port| &port.circuit).filter(|circuit| circuit.is_open())?;
+        Some(OpenPort { port, probe_at: circuit.next_start() })
+    }
+
+    /// When the lines of some port give up, on the clock of lines.
+    pub fn gives_up_at(&self) -> Option<Duration> {
+        self.give_ups.first().map(|(at, _)| at)
+    }
+
+    /// A port whose lines waited in vain, and their error. One that may be probed now is looked at again once it changes.
+    pub fn gave_up(&mut self, now: Now) -> Option<(u16, (ErrorKind, String))> {
+        loop {
+            let number = self.give_ups.due(now.lines)?;
+            let port = self.ports.get_mut(&number)?;
+            let may_probe = port.start_at.is_some_and(|at| at <= now.time);
+            if let Some(error) = port.circuit.gave_up(number, now).filter(|_| !may_probe) {
+                return Some((number, error));
+            }
+            self.give_ups.set(number, &mut port.gives_up_at, None);
+        }
+    }
+
+    pub fn kept_until(&self) -> Duration {
+        self.kept_until
+    }
+
+    pub fn open_until(&self) -> Duration {
+        self.open_until
+    }
+
+    /// What the next run is to know of its open circuits.
+    pub fn unreachable(&self, policy: &HealthPolicy, now: Now) -> Vec<OpenCircuit> {
+        let known = self.ports.iter().filter(|(_, port)| port.circuit.kept_until() > now.time);
+        let open = known.filter_map(|(number, port)| port.circuit.unreachable(*number, policy, now));
+        open.take(MOST_STORED).collect()
+    }
+
+    /// Goes on where a run before left off.
+    pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) {
+        self.change(known.port, |port| port.circuit.restore(known, policy, now));
+    }
+
+    /// The lines of a port that was held and is not any more. A port that is as good as unknown is removed.
+    pub fn free(&mut self, number: u16) -> Option<Lines> {
+        let port = self.ports.get(&number).filter(|port| !port.is_held())?;
+        let is_unknown = port.circuit.kept_until().is_zero();
+        let lines = self.change(number, |port| std::mem::take(&mut port.lines));
+        if is_unknown {
+            self.ports.remove(&number);
+            let circuits = || self.ports.values().map(|port| &port.circuit);
+            self.kept_until = circuits().map(CircuitBreaker::kept_until).max().unwrap_or_default();
+            let open = circuits().filter(|circuit| circuit.is_open());
+            self.open_until = open.map(CircuitBreaker::kept_until).max().unwrap_or_default();
+        }
+        Some(lines)
+    }
+
+    /// Changes a port, and brings all that is said of ports in line with it.
+    fn change<R>(&mut self, number: u16, change: impl FnOnce(&mut Port) -> R) -> R {
+        let port = self.ports.entry(number).or_default();
+        self.waiting -= port.lines.len();
+        self.robots_fetches -= usize::from(port.robots_fetch.is_some());
+        let result = change(port);
+        self.waiting += port.lines.len();
+        self.robots_fetches += usize::from(port.robots_fetch.is_some());
+        let (start, has_lines) = (port.next_start(), port.lines.len() > 0);
+        self.starts.set(number, &mut port.start_at, start);
+        let gives_up = port.circuit.gives_up_at().filter(|_| has_lines);
+        self.give_ups.set(number, &mut port.gives_up_at, gives_up);
+        self.kept_until = self.kept_until.max(port.circuit.kept_until());
+        if port.circuit.is_open() {
+            self.open_until = self.open_until.max(port.circuit.kept_until());
+        }
+        result
+    }
+
+    /// Forgets the ports that are worth nothing any more; it takes twice as many as are left for the next time.
+    fn sweep(&mut self, now: Duration) {
+        self.ports.retain(|_, port| !port.is_over(now));
+        self.sweep_at = FIRST_SWEEP.max(2 * self.ports.len());
+    }
+}
