@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -27,13 +28,15 @@ pub(super) struct Queue {
     later: VecDeque<PendingFile>,
     /// Since when the path names nothing.
     missing: Option<Instant>,
+    /// When the names next to it changed last, if they were read since.
+    names_of: Vec<SystemTime>,
     /// Whether there is something to save.
     is_changed: bool,
 }
 
 impl Queue {
     pub fn new(path: PathBuf, held: usize, left: Vec<Generation>, later: VecDeque<PendingFile>) -> Self {
-        Self { path, held, left, later, missing: None, is_changed: true }
+        Self { path, held, left, later, missing: None, names_of: Vec::new(), is_changed: true }
     }
 
     /// The files that wait.
@@ -71,12 +74,10 @@ impl Queue {
             }
         }
         let Some(status) = Status::at(&self.path)? else {
-            // What was there in between and has another name by now is registered once, before it is deleted.
-            return if self.missing.replace(self.missing.unwrap_or(now)).is_none() {
-                self.register(current.as_deref(), now)
-            } else {
-                Ok(())
-            };
+            self.missing.get_or_insert(now);
+            // What was there in between and has another name by now is registered before it is deleted.
+            let may_be_new = rotation::may_have_changed(&self.path, &mut self.names_of)?;
+            return if may_be_new { self.register(current.as_deref(), now) } else { Ok(()) };
         };
         self.missing = None;
         let current = match (self.later.back_mut(), current) {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::generation::Generation;
 use super::rotated_name::{Direction, Place, RotatedName};
@@ -42,6 +43,9 @@ pub(super) fn open_with_status(path: &Path) -> io::Result<Option<(Arc<dyn DiskFi
 
 /// How often names are looked at that change meanwhile.
 const TRIES: usize = 8;
+
+/// Two changes within this time may have the same time in a file system.
+const COARSE: Duration = Duration::from_secs(3);
 
 pub(super) fn too_fast() -> io::Error {
     io::Error::other("the files next to it are renamed faster than they can be looked at")
@@ -116,9 +120,8 @@ impl Siblings {
 
     fn read(path: &Path, inodes: &[u64]) -> io::Result<Self> {
         let mut all = Vec::new();
-        let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
-        for path in std::iter::once(path).chain(target.as_deref()) {
-            read_directory(path, inodes, &mut all)?;
+        for path in with_target(path) {
+            read_directory(&path, inodes, &mut all)?;
         }
         let here = Status::at(path)?.map(|status| status.id);
         all.retain(|sibling| Some(sibling.status.id) != here);
@@ -190,8 +193,27 @@ impl Siblings {
     }
 }
 
+/// Whether names next to a path may have changed since `before`, which becomes when they changed last. A time that has just
+/// passed does not tell: clocks of file systems are coarse.
+pub(super) fn may_have_changed(path: &Path, before: &mut Vec<SystemTime>) -> io::Result<bool> {
+    let times = with_target(path).into_iter().map(|path| directory(&path).metadata()?.modified());
+    let times = times.collect::<io::Result<Vec<_>>>()?;
+    let is_settled = times.iter().all(|time| time.elapsed().is_ok_and(|elapsed| elapsed > COARSE));
+    Ok(std::mem::replace(before, if is_settled { times.clone() } else { Vec::new() }) != times || !is_settled)
+}
+
+/// A path, and where it is a symbolic link, that of its target.
+fn with_target(path: &Path) -> Vec<PathBuf> {
+    let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    std::iter::once(path.to_owned()).chain(target).collect()
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn read_directory(path: &Path, inodes: &[u64], all: &mut Vec<Sibling>) -> io::Result<()> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = directory(path);
     let Some(own) = path.file_name() else { return Ok(()) };
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
@@ -213,8 +235,6 @@ fn read_directory(path: &Path, inodes: &[u64], all: &mut Vec<Sibling>) -> io::Re
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use super::*;
 
     /// Files that were last written to a second after each other, or all at once; in the order in which they are found.
