@@ -15,6 +15,7 @@ pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
         "fetch.threads" => (1, 1024),
         "fetch.max_redirects" => (0, 100),
         "retry.retries" => (0, 100),
+        "retry.max_waits" => (0, 1000),
         "dns.cache" => (0, 1 << 20),
         "retry.on_status" => (300, 599),
         _ => return None,

@@ -47,6 +47,7 @@ fn bounds(config: &Config, report: &mut Report) {
     within("fetch.threads", config.fetch.threads);
     within("fetch.max_redirects", config.fetch.max_redirects);
     within("retry.retries", config.retry.retries);
+    within("retry.max_waits", config.retry.max_waits);
     within("health.failures", config.health.failures);
     within("dns.cache", config.dns.cache);
     match config.fetch.workers {

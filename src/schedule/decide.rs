@@ -159,7 +159,7 @@ impl AttemptContext<'_> {
         if self.policy.retries == 0 {
             return Decision::Settle(Some(because));
         }
-        if job.progress.waits >= self.policy.max_waits {
+        if u32::from(job.progress.waits) >= self.policy.max_waits {
             let (kind, message) = because;
             let message =
                 format!("{message}; it was not tried again after {} waits (retry.max_waits)", job.progress.waits);
@@ -170,7 +170,7 @@ impl AttemptContext<'_> {
 
     /// One more attempt, unless none is left. Whether the line has the time for it is seen once the host's pause is known.
     fn retry(&self, job: &Job, wait: Duration, cost: RetryCost, because: (ErrorKind, String)) -> Decision {
-        if cost == RetryCost::Charged && job.progress.retries >= self.policy.retries {
+        if cost == RetryCost::Charged && u32::from(job.progress.retries) >= self.policy.retries {
             return Decision::Settle(Some(because));
         }
         Decision::Retry { at: self.now + wait, cost, because }

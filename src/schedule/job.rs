@@ -33,10 +33,10 @@ pub struct Progress {
     pub wire: Duration,
     /// Requests sent, redirects not counted.
     pub attempts: u32,
-    /// Retries charged against `retry.retries`.
-    pub retries: u32,
-    /// Retries charged against `retry.max_waits`.
-    pub waits: u32,
+    /// Retries charged against `retry.retries`, which is at most 100.
+    pub retries: u16,
+    /// Retries charged against `retry.max_waits`, which is at most 1,000.
+    pub waits: u16,
     /// The redirects followed.
     pub hops: Vec<Hop>,
     /// The last thing that went wrong, for lines whose time runs out while they wait.
@@ -71,7 +71,7 @@ pub(super) struct ParkedRequest {
     /// Whether credentials may still travel with it.
     pub credential_scope: CredentialScope,
     /// Its own retries so far.
-    pub retries: u32,
+    pub retries: u16,
     /// Its host, whose other lines wait.
     pub host: HostId,
     /// Redirects of the robots.txt followed so far.

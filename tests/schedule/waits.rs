@@ -70,7 +70,9 @@ proptest! {
                 What::Answered { ordinal, reply, .. } => _ = last.insert(ordinal, reply),
                 What::Started { ordinal, .. } => {
                     let again = last.get(&ordinal);
-                    let allowed = again.is_none_or(|last| matches!(last, Reply::Redirect { .. } | Reply::NoMemory));
+                    let allowed = again.is_none_or(|last| {
+                        matches!(last, Reply::Redirect { .. } | Reply::NoMemory | Reply::Fails(_, Sent::Stale))
+                    });
                     prop_assert!(allowed, "line {} is sent again after {:?}", ordinal, again);
                 }
                 _ => {}
