@@ -1,46 +1,56 @@
 //! Files that are rotated while the reading is behind: every naming scheme, deletions, truncations in place, and kills.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::common::fetchd::Running;
 use crate::scenario::{Scenario, line};
 
-/// Lines of each file.
-const EACH: u64 = 40;
+/// Lines of each file: more than are fetched between two looks at the path.
+const EACH: u64 = 100;
 
 /// One line is fetched after the other, so the reading is behind the writer. Few lines are taken in advance.
 const SLOW: &str = "rotate_wait = '100ms'\n[queue]\ncapacity = 1\nwindow = 2\n[hosts.'*']\nrate = '100/s'\n[state]\ndata_dir = 'state'";
 
-/// Writes files, and lets `rotate` have each away; the last one stays.
-fn write(scenario: &Scenario, files: u64, rotate: impl Fn(u64)) {
-    for file in 0..files {
-        scenario.append("urls", file * EACH + 1..=(file + 1) * EACH);
-        if file + 1 < files {
-            // The reader sees each file, though it has not read it.
-            std::thread::park_timeout(Duration::from_millis(600));
-            rotate(file + 1);
-        }
-    }
+/// Whether the checkpoint has the file at the path, with its present beginning, as the newest generation.
+fn is_registered(scenario: &Scenario) -> bool {
+    let Ok(text) = fs::read(scenario.path("state/checkpoint.json")) else { return false };
+    let checkpoint: Value = serde_json::from_slice(&text).unwrap();
+    let generations = &checkpoint["sources"]["urls"]["position"]["generations"]["urls"];
+    let Some(newest) = generations.as_array().and_then(|generations| generations.last()) else { return false };
+    let content = fs::read(scenario.path("urls")).unwrap();
+    let length = newest["head"]["length"].as_u64().unwrap() as usize;
+    let head = content.get(..length).filter(|head| !head.is_empty());
+    newest["file"]["inode"] == fs::metadata(scenario.path("urls")).unwrap().ino()
+        && head.is_some_and(|head| newest["head"]["sum"] == crc32fast::hash(head))
 }
 
-/// Every line comes once, in order.
-fn comes_in_order(running: &Running, lines: u64) {
-    for n in 1..=lines {
-        assert_eq!(line(&running.record()), (n, n));
-    }
-    running.silence(Duration::from_millis(700));
-}
-
+/// Files are written, and `rotate` has each away as soon as it is registered, though most lines of those before are not read;
+/// the last one stays. Every line comes once, in order.
 fn is_read_in_order_once(rotate: impl Fn(&Scenario, u64)) {
+    const FILES: u64 = 4;
     let scenario = Scenario::new();
     fs::create_dir(scenario.path("elsewhere")).unwrap();
     let running = scenario.follow("['urls']", SLOW);
-    write(&scenario, 4, |file| rotate(&scenario, file));
-    comes_in_order(&running, 4 * EACH);
+    let mut come = 0;
+    let mut comes = || {
+        come += 1;
+        assert_eq!(line(&running.record()), (come, come));
+        come
+    };
+    for file in 1..=FILES {
+        scenario.append("urls", (file - 1) * EACH + 1..=file * EACH);
+        while file < FILES && !is_registered(&scenario) {
+            assert!(comes() < file * EACH, "the reading is not behind");
+        }
+        if file < FILES {
+            rotate(&scenario, file);
+        }
+    }
+    while comes() < FILES * EACH {}
+    running.silence(Duration::from_millis(700));
 }
 
 #[test]
@@ -91,35 +101,36 @@ fn a_file_that_is_rewritten_with_as_many_bytes_between_two_looks_is_read_from_it
     assert_eq!(line(&running.record()), (4, 11));
 }
 
-/// A process that is killed again and again, while files are rotated within its lag.
+/// A process is killed again and again, while files are rotated within its lag.
 fn outlives_kills(rotate: impl Fn(&Scenario, u64)) {
     const KILLS: u64 = 12;
     let scenario = Scenario::new();
     let config = format!("{SLOW}\n[sink.out.jsonl]\npath = 'out.jsonl'");
     let mut random = fastrand::Rng::with_seed(7);
-    let mut next = 1;
-    for file in 1..=KILLS {
+    let mut written = 0;
+    for kill in 1..=KILLS {
+        // Every line that has no record yet is fetched again.
+        let (before, recorded) = (scenario.origin.requests().len() as u64, seqs(&scenario).len() as u64);
         let running = scenario.follow("['urls']", &config);
-        for _ in 0..2 {
-            let lines = random.u64(1..20);
-            scenario.append("urls", next..next + lines);
-            next += lines;
-            std::thread::park_timeout(Duration::from_millis(random.u64(0..400)));
-            rotate(&scenario, 2 * file + random.u64(0..2));
+        let mut pass = |written: u64, most| {
+            let requests = scenario.origin.requests().len() as u64 + random.u64(0..most);
+            scenario.origin.wait_for_requests(requests.min(before + written - recorded) as usize);
+        };
+        for rotation in 0..2 {
+            let lines = 10 + 7 * kill % 13;
+            scenario.append("urls", written + 1..=written + lines);
+            written += lines;
+            pass(written, 20);
+            rotate(&scenario, 2 * kill + rotation);
         }
-        std::thread::park_timeout(Duration::from_millis(random.u64(0..300)));
+        pass(written, 10);
         running.kill();
     }
-    scenario.append("urls", [next]);
-    let mut running = scenario.follow("['urls']", &config);
-    while seqs(&scenario).len() < next as usize {
-        std::thread::park_timeout(Duration::from_millis(50));
-        assert!(scenario.origin.requests().len() < 2 * next as usize, "lines are fetched again and again");
-    }
-    running.signal(Signal::SIGTERM);
-    let ended = running.wait();
+    let config = format!("[source.urls.file]\npaths = ['urls']\n{config}").replace("rotate_wait = '100ms'\n", "");
+    scenario.append("urls", [written + 1]);
+    let ended = scenario.fetchd(&[]).config(&config).run("");
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(seqs(&scenario), (1..=next).map(|n| (n, n)).collect::<Vec<_>>());
+    assert_eq!(seqs(&scenario), (1..=written + 1).map(|n| (n, n)).collect::<Vec<_>>(), "{}", ended.stderr);
 }
 
 /// The records so far, in the order of their numbers.

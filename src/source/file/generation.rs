@@ -37,12 +37,17 @@ pub(super) enum Progress {
     Seen,
     /// Its lines are numbered from this one on.
     Begun(u64),
+    /// Likewise, but it was read to its end, and its file is gone: lines of it that are under way are lost at a kill.
+    Gone(u64),
 }
 
 impl Generation {
     /// The number of its first line.
     pub fn first(&self) -> Option<u64> {
-        if let Progress::Begun(first) = self.progress { Some(first) } else { None }
+        match self.progress {
+            Progress::Begun(first) | Progress::Gone(first) => Some(first),
+            Progress::Earlier | Progress::Seen => None,
+        }
     }
 
     /// Whether a file with its inode still is this generation, which is not open: an inode is used again once its file is
@@ -51,7 +56,8 @@ impl Generation {
     /// # Errors
     /// What the system says.
     pub fn is_still(&self, file: &dyn DiskFile) -> io::Result<bool> {
-        Ok(self.head.is_of(file)? && (self.head.length > 0 || file.length()? == 0))
+        let is_gone = matches!(self.progress, Progress::Gone(_));
+        Ok(!is_gone && self.head.is_of(file)? && (self.head.length > 0 || file.length()? == 0))
     }
 
     /// Whether a file is this generation, by all that is known of its content. A device may get another number when the

@@ -41,7 +41,9 @@ impl Known {
             let is_done = match (generation.progress, next) {
                 // One that was empty until the reading went on to the next has no line.
                 (Progress::Earlier, _) | (Progress::Seen, Some(_)) => true,
-                (Progress::Begun(first), Some(next)) => settled.missing_before(first) == settled.missing_before(next),
+                (Progress::Begun(first) | Progress::Gone(first), Some(next)) => {
+                    settled.missing_before(first) == settled.missing_before(next)
+                }
                 (_, None) => false,
             };
             let furthest = furthest.iter().find(is_here).map(|position| Position::clone(position));
@@ -62,7 +64,8 @@ impl Known {
     /// What the system says.
     pub fn pending(&self, file: Arc<dyn DiskFile>, settled: &DoneRanges) -> io::Result<PendingFile> {
         let begin = self.begin(file.as_ref(), settled)?;
-        let generation = Generation { file: file.id(), ..self.generation.clone() };
+        let progress = self.generation.first().map_or(self.generation.progress, Progress::Begun);
+        let generation = Generation { file: file.id(), progress, ..self.generation.clone() };
         let last = self.next.map(|next| next - 1);
         Ok(PendingFile { generation, file: Some(file), begin, last, since: None })
     }
@@ -107,7 +110,7 @@ fn add(generations: &mut Vec<Generation>, position: &Position) {
     let is_later = |generation: &Generation| match generation.progress {
         Progress::Earlier => false,
         Progress::Seen => true,
-        Progress::Begun(other) => other > first,
+        Progress::Begun(other) | Progress::Gone(other) => other > first,
     };
     let place = generations.iter().position(is_later).unwrap_or(generations.len());
     let (file, progress) = (FileId { device, inode }, Progress::Begun(first));

@@ -10,10 +10,13 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use super::fingerprint::Prefix;
-use super::generation::{Generation, PendingFile};
+use super::generation::{Generation, PendingFile, Progress};
 use super::rotation::{self, Siblings, Status};
 use crate::disk::{DiskFile, FileId};
 use crate::units::counted;
+
+/// How many of the files that were read and are gone are remembered, to report lines of them that a kill loses.
+const GONE: usize = 32;
 
 /// See the module.
 #[derive(Debug)]
@@ -199,7 +202,20 @@ impl Queue {
     fn forget(&mut self, siblings: &Siblings) {
         let here = self.later.back().map(|newest| newest.generation.file);
         let is_there = |file: FileId| Some(file) == here || siblings.get(file).is_some();
-        self.left.retain(|generation| siblings.get(generation.file).is_some());
+        for generation in &mut self.left {
+            if let Progress::Begun(first) = generation.progress
+                && siblings.get(generation.file).is_none()
+            {
+                generation.progress = Progress::Gone(first);
+            }
+        }
+        let is_gone = |generation: &Generation| matches!(generation.progress, Progress::Gone(_));
+        let mut forgotten = self.left.iter().filter(|generation| is_gone(generation)).count().saturating_sub(GONE);
+        self.left.retain(|generation| {
+            let is_forgotten = is_gone(generation) && forgotten > 0;
+            forgotten -= usize::from(is_forgotten);
+            !is_forgotten && (is_gone(generation) || siblings.get(generation.file).is_some())
+        });
         let path = &self.path;
         self.later.retain(|pending| {
             let can_be_read = pending.file.is_some() || is_there(pending.generation.file);

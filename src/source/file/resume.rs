@@ -51,7 +51,8 @@ impl ResumePlan {
         for (known, found) in known.iter().zip(directory.locate(known)?) {
             since = known.generation.modified;
             let Some((file, status)) = found else {
-                left.push(known.generation.clone());
+                let is_over = known.is_done && matches!(known.generation.progress, Progress::Gone(_));
+                left.extend(Some(known.generation.clone()).filter(|_| !is_over));
                 gone.extend(Some(known).filter(|known| !known.is_done));
                 continue;
             };

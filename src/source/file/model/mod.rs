@@ -214,6 +214,8 @@ impl World {
             let is_after = last.is_none_or(|last| last.0 < seq && (last.1 < number || self.lost.contains(&number)));
             assert!(is_after, "out of order: {last:?}, {line:?}");
             self.came.insert(seq, (line.position, number));
+            // A copy that was deleted may have been open.
+            self.unreported.remove(&number);
         }
         step
     }
@@ -224,6 +226,9 @@ impl World {
             if seq % every == 0 {
                 self.settled.insert(seq, position.filter(|_| seq % known == 0));
                 self.done.insert(line, seq);
+            } else {
+                // It is lost again, if it cannot be read again.
+                self.lost.remove(&line);
             }
         }
         for generation in &mut self.files.generations {
