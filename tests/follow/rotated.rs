@@ -96,7 +96,7 @@ fn a_file_that_is_rewritten_with_as_many_bytes_between_two_looks_is_read_from_it
         assert_eq!(line(&running.record()), (n, n));
     }
     let text = fs::read_to_string(scenario.path("urls")).unwrap();
-    fs::write(scenario.path("urls"), text.replace("/ok/", "/ok/1")[..text.len()].to_owned()).unwrap();
+    fs::write(scenario.path("urls"), &text.replace("/ok/", "/ok/1")[..text.len()]).unwrap();
     running.message("urls was truncated; reading from the start");
     assert_eq!(line(&running.record()), (4, 11));
 }

@@ -121,6 +121,9 @@ fn add(generations: &mut Vec<Generation>, position: &Position) {
 /// A file that a generation is now, and its status.
 pub(super) type Found = (Arc<dyn DiskFile>, Status);
 
+/// How the files are found that a generation may be now.
+type Way = fn(&Directory, &Known) -> io::Result<Vec<Found>>;
+
 /// The file at a path, and those next to it.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -160,8 +163,7 @@ impl Directory {
         let mut found: Vec<Option<Found>> = vec![None; known.len()];
         let mut taken = self.done(known)?;
         // What says most of a file first: an inode is used again, and a copy has another one.
-        let ways: [fn(&Self, &Known) -> io::Result<Vec<Found>>; 3] =
-            [Self::same_content, Self::same_inode, Self::same_beginning];
+        let ways: [Way; 3] = [Self::same_content, Self::same_inode, Self::same_beginning];
         for way in ways {
             for (place, known) in known.iter().enumerate().filter(|(_, known)| !known.is_done) {
                 if found[place].is_none() {
