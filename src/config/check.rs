@@ -1,156 +1,29 @@
-//! Cross-table validation: the bounds of numbers, and combinations of keys that contradict each other.
+//! Cross-table validation: combinations of keys that contradict each other. `bounds` has those of numbers alone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::bounds::{MOST_AT_ONCE, bounds_of};
+use super::bounds::{self, MOST_AT_ONCE};
 use super::{Config, files, tls};
 use crate::diagnostics::{Report, Section};
 use crate::disk::resolved;
 use crate::hosts::HostPattern;
-use crate::item::{CHUNK, parse_header};
+use crate::item::parse_header;
 use crate::pipeline::Order;
 use crate::registry::Named;
 use crate::sink::{SinkConfig, Target};
 use crate::source::CheckContext;
-use crate::units::{Concurrency, Secret, Size, Span};
+use crate::units::{Concurrency, Secret};
 
 /// Adds every problem of the whole to the report.
 pub(super) fn check(config: &Config, most_files: u64, report: &mut Report) {
-    bounds(config, report);
-    times(config, report);
-    time_pairs(config, report);
-    memory(config, report);
+    bounds::check(config, report);
     hosts(config, report);
     headers(config, report);
     tls::check(config, report);
     sources(config, report);
     sinks(config, report);
     files::check(config, most_files, report);
-}
-
-fn bounds(config: &Config, report: &mut Report) {
-    let mut within = |key: &str, value: u32| {
-        if let Some((low, high)) = bounds_of(key)
-            && !(low..=high).contains(&value.into())
-        {
-            report.add_at_key(key, format!("`{key}` is {value}; it can be from {low} to {high}"));
-        }
-    };
-    within("queue.capacity", config.queue.capacity);
-    within("queue.window", config.queue.window);
-    match config.limits.concurrency {
-        Concurrency::Fixed(n) => within("limits.concurrency", n),
-        Concurrency::Adaptive => within("limits.max_concurrency", config.limits.max_concurrency),
-    }
-    within("limits.hosts", config.limits.hosts);
-    within("fetch.threads", config.fetch.threads);
-    within("fetch.max_redirects", config.fetch.max_redirects);
-    within("retry.retries", config.retry.retries);
-    within("retry.max_waits", config.retry.max_waits);
-    within("health.failures", config.health.failures);
-    within("dns.cache", config.dns.cache);
-    match config.fetch.workers {
-        // It only follows: the concurrency is what is wrong.
-        Some(workers) if workers == config.limits.permits() => {}
-        workers => within("fetch.workers", workers.unwrap_or(1)),
-    }
-    for status in &config.retry.on_status {
-        within("retry.on_status", (*status).into());
-    }
-    let mut sized = |key: &str, value: Size, most: Size| {
-        if !(Size(1)..=most).contains(&value) {
-            report.add_at_key(key, format!("`{key}` is {value}; it can be from 1 byte to {most}"));
-        }
-    };
-    sized("queue.window_bytes", config.queue.window_bytes, Size::mib(4095));
-    sized("robots.cache", config.robots.cache, Size::mib(1 << 20));
-    for (key, max_body) in config.max_bodies() {
-        sized(&key, max_body, Size(1 << 40));
-    }
-}
-
-fn times(config: &Config, report: &mut Report) {
-    let mut positive = |key: &str, span: Span| {
-        if span.0.is_zero() {
-            report.add_at_key(key, format!("`{key}` is zero, so nothing could be fetched; write for example \"5s\""));
-        }
-    };
-    positive("fetch.timeout", config.fetch.timeout);
-    positive("fetch.speed_time", config.fetch.speed_time);
-    positive("fetch.connect_timeout", config.fetch.connect_timeout);
-    positive("fetch.deadline", config.fetch.deadline);
-    positive("health.cool_down", config.health.cool_down);
-    for (key, timeout) in host_timeouts(config) {
-        positive(&key, timeout);
-    }
-    let (dns, connect) = (config.dns.timeout.unwrap_or(Span::secs(0)), config.fetch.connect_timeout);
-    if dns.0.is_zero() && !connect.0.is_zero() {
-        positive("dns.timeout", dns);
-    }
-    let mut bounded = |key: &str, span: Span| {
-        if span > Span::LONGEST {
-            report.add_at_key(key, format!("`{key}` is {span}; it can be at most a year, `8760h`"));
-        }
-    };
-    bounded("fetch.timeout", config.fetch.timeout);
-    bounded("fetch.speed_time", config.fetch.speed_time);
-    bounded("fetch.connect_timeout", config.fetch.connect_timeout);
-    bounded("fetch.deadline", config.fetch.deadline);
-    for (key, timeout) in host_timeouts(config) {
-        bounded(&key, timeout);
-    }
-    bounded("retry.backoff", config.retry.backoff);
-    bounded("retry.max_backoff", config.retry.max_backoff);
-    bounded("retry.max_retry_after", config.retry.max_retry_after);
-    bounded("health.cool_down", config.health.cool_down);
-    bounded("health.give_up", config.health.give_up);
-    bounded("robots.max_crawl_delay", config.robots.max_crawl_delay);
-    bounded("shutdown.grace", config.shutdown.grace);
-}
-
-/// The time limits of hosts, by their keys.
-fn host_timeouts(config: &Config) -> impl Iterator<Item = (String, Span)> {
-    config.hosts.iter().filter_map(|(pattern, host)| Some((format!("hosts.{pattern}.timeout"), host.timeout?)))
-}
-
-/// Times of which one must not be longer than another.
-fn time_pairs(config: &Config, report: &mut Report) {
-    let (dns, connect) = (config.dns.timeout.unwrap_or(Span::secs(0)), config.fetch.connect_timeout);
-    if dns >= connect && !connect.0.is_zero() {
-        let message = format!(
-            "`dns.timeout` is {dns}, but it must be shorter than `fetch.connect_timeout` ({connect}), of which it is a part; lower it, or leave it out"
-        );
-        report.add_at_keys(&["dns.timeout", "fetch.connect_timeout"], message);
-    }
-    let (first, most) = (config.retry.backoff, config.retry.max_backoff);
-    if first > most {
-        let message = format!(
-            "`retry.backoff` ({first}) is longer than `retry.max_backoff` ({most}); lower it or raise the other"
-        );
-        report.add_at_keys(&["retry.backoff", "retry.max_backoff"], message);
-    }
-}
-
-fn memory(config: &Config, report: &mut Report) {
-    let memory = Size(config.body_memory());
-    let concurrency = config.limits.permits();
-    let for_starts = Size(u64::from(concurrency) * CHUNK);
-    if memory < for_starts {
-        let message = format!(
-            "`limits.body_memory` is {memory}, but {concurrency} requests at once need {for_starts} (64KiB each); raise it, lower `limits.concurrency`, or leave it out"
-        );
-        report.add_at_keys(&["limits.body_memory", "limits.concurrency"], message);
-    }
-    for (key, max_body) in config.max_bodies() {
-        let for_bodies = Size(max_body.0.saturating_mul(2));
-        if memory < for_bodies {
-            let message = format!(
-                "`limits.body_memory` is {memory}, but it must be at least {for_bodies}, twice `{key}`; raise it, lower `{key}`, or leave it out"
-            );
-            report.add_at_keys(&["limits.body_memory", &key], message);
-        }
-    }
 }
 
 fn hosts(config: &Config, report: &mut Report) {

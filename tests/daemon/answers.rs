@@ -13,7 +13,7 @@ const SOON: &str = "retry = { retries = 2, backoff = '1ms' }";
 #[test]
 fn a_retry_after_is_waited_for_and_the_next_answer_counts() {
     let origin = Origin::start();
-    let ended = Fetchd::with(["--retries", "0"]).run(origin.url("/retry-after/429/1"));
+    let ended = Fetchd::with(["--retries", "1"]).run(origin.url("/retry-after/429/1"));
     let record = ended.only_record();
     assert_eq!((&record["outcome"], &record["attempts"]), (&json!("ok"), &json!(2)), "{record:#}");
     let requests = origin.requests();

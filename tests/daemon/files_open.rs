@@ -1,6 +1,7 @@
 //! Files open at once: how many are needed, how many there may be, and what happens when there are no more.
 
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use nix::sys::stat::Mode;
@@ -47,6 +48,8 @@ fn files_open_at_once_do_not_grow_with_the_number_of_hosts() {
     let config = "limits.concurrency = 48\nfetch.idle_connections = 32\noutput.body = 'none'";
     let mut fetchd = Fetchd::local().config(config).start();
     let input: String = (0..HOSTS).map(|n| url_of_host(&server, n) + "\n").collect();
+    // A second handle keeps stdin open, so that the process is there while it is looked at.
+    let stdin = fetchd.stdin.as_ref().unwrap().as_fd().try_clone_to_owned().unwrap();
     let writer = fetchd.write_all(input.into());
     let mut most = 0;
     for n in 1..=HOSTS {
@@ -56,6 +59,7 @@ fn files_open_at_once_do_not_grow_with_the_number_of_hosts() {
         }
     }
     writer.join().unwrap();
+    drop(stdin);
     assert!((32..=48 + 32 + 64).contains(&most), "{most} files were open at once");
 }
 

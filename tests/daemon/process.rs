@@ -194,13 +194,14 @@ fn a_password_is_shown_nowhere() {
 #[test]
 fn an_attempt_that_ran_out_of_time_while_the_process_was_stopped_is_made_again_uncharged() {
     let origin = Origin::start();
-    let url = origin.play_in_turn("/", [vec![Step::Stall], vec![send(ok_with("", b"at last"))]]);
-    let mut fetchd = Fetchd::with(["--timeout", "1s", "--retries", "0"]).start();
+    let failing = "HTTP/1.1 500 Failing\r\ncontent-length: 0\r\n\r\n";
+    let url = origin.play_in_turn("/", [vec![Step::Stall], vec![send(failing)], vec![send(ok_with("", b"at last"))]]);
+    let mut fetchd = Fetchd::with(["--timeout", "1s", "--retries", "1"]).start();
     fetchd.line(&url);
     origin.wait_for_requests(1);
     fetchd.signal(Signal::SIGSTOP);
     fetchd.silence(Duration::from_secs(7));
     fetchd.signal(Signal::SIGCONT);
     let record = fetchd.record();
-    assert_eq!((&record["outcome"], &record["attempts"]), (&json!("ok"), &json!(2)), "{record:#}");
+    assert_eq!((&record["outcome"], &record["attempts"]), (&json!("ok"), &json!(3)), "{record:#}");
 }

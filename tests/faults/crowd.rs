@@ -21,11 +21,11 @@ const BAD_LINES: usize = 1_000;
 
 /// A good host answers so many requests at once, each after that time: that, and not this machine, makes 50 of them take
 /// eight seconds.
-const LIMITS: [&str; 2] = ["--host-concurrency", "4"];
+const LIMITS: [&str; 4] = ["--host-concurrency", "4", "--retries", "0"];
 const GOOD_PATH: &str = "/slow/160";
 
 /// Bad hosts are known to be bad soon enough for a test.
-const CONFIG: &str = "fetch = { timeout = '2s', speed_time = '2s', connect_timeout = '1s', max_body = '1MiB' }\n\
+const CONFIG: &str = "fetch = { timeout = '2s', speed_time = '1s', connect_timeout = '1s', max_body = '1MiB' }\n\
                       health = { cool_down = '1s', give_up = '5s' }\n";
 
 /// Hosts that are no good to anyone, and stay so while this lives.

@@ -230,7 +230,7 @@ fn a_retry_after_in_seconds_or_as_a_date_holds_for_the_whole_host_and_is_not_cha
         let origin = Origin::start();
         let later = send(answer(503, &format!("retry-after: {asked}\r\n"), ""));
         let busy = origin.play_in_turn("/busy", [vec![later], vec![send(ok_with("", b"now"))]]);
-        let args = ["--retries", "0", "--host-concurrency", "1"];
+        let args = ["--retries", "1", "--host-concurrency", "1"];
         let records = provoke(fetchd(args, ""), [busy, origin.url("/ok/1"), origin.url("/ok/2")]);
         assert_eq!(fates(&records), [("ok", "", 2), ("ok", "", 1), ("ok", "", 1)]);
         let requests = origin.requests();

@@ -43,6 +43,9 @@ fn play(origin: &Origin, status: u16, lines: &str) -> Vec<String> {
         .collect()
 }
 
+/// A body that stalls is too slow soon enough for a test.
+const SLOW: &str = "fetch.speed_time = '500ms'\n";
+
 #[test]
 fn a_redirect_is_followed_once_its_head_is_there() {
     let origin = Origin::start();
@@ -79,7 +82,7 @@ fn a_redirect_that_is_not_followed_is_an_answer_like_any_other() {
     let origin = Origin::start();
     let urls = play(&origin, 302, "location: /target\r\n");
     let args = ["--timeout", "500ms", "--retries", "0", "--max-redirects", "0", "--max-body", "1MiB"];
-    let records = provoke(fetchd(args, ""), urls);
+    let records = provoke(fetchd(args, SLOW), urls);
     assert!(records.iter().all(|record| record["outcome"] == "failed" && record["status"] == 302), "{records:#?}");
 }
 
@@ -123,7 +126,7 @@ fn an_answer_that_is_retried_is_retried_by_its_status() {
     for (status, retry_after) in [(503, "retry-after: 0\r\n"), (429, "retry-after: 0\r\n"), (500, "")] {
         let urls = play(&origin, status, retry_after);
         let args = ["--timeout", "500ms", "--retries", "1", "--max-body", "1MiB"];
-        let records = provoke(fetchd(args, ""), urls);
+        let records = provoke(fetchd(args, SLOW), urls);
         for (record, (name, ..)) in records.iter().zip(bodies()) {
             let want: Value = if name == "no chunk" { json!("failed") } else { json!("ok") };
             assert_eq!(record["outcome"], want, "{status} {name} {record:#}");
@@ -137,7 +140,7 @@ fn a_retry_after_is_honoured_whatever_comes_after_the_head() {
     let origin = Origin::start();
     let busy = head(429, "retry-after: 1\r\ncontent-length: 9\r\n");
     let url = origin.play_in_turn("/busy", [vec![busy, Step::Close], vec![send(ok_with("", b"now"))]]);
-    let args = ["--retries", "0", "--host-concurrency", "1"];
+    let args = ["--retries", "1", "--host-concurrency", "1"];
     let records = provoke(fetchd(args, ""), [url, origin.url("/ok/1")]);
     assert_eq!(fates(&records), [("ok", "", 2), ("ok", "", 1)]);
     let requests = origin.requests();
@@ -162,7 +165,7 @@ fn a_robots_txt_that_is_missing_or_elsewhere_is_so_whatever_its_body() {
             origin.play("/rules", [send(ok_with("", b"User-agent: *\nDisallow: /ok/2\n"))]);
             let args = ["--timeout", "500ms", "--retries", "0", "--max-body", "1MiB"];
             let urls = [origin.url("/ok/1"), origin.url("/ok/2")];
-            let ended = fetchd(args, "robots.enabled = true\n").run(urls.join("\n"));
+            let ended = fetchd(args, &format!("{SLOW}robots.enabled = true\n")).run(urls.join("\n"));
             let kinds: Vec<_> = ended.records.iter().map(kind).filter(|kind| !kind.is_empty()).collect();
             let want: &[&str] = if status == 302 { &["robots_denied"] } else { &[] };
             assert_eq!(kinds, want, "{status} {name}: {ended:?}");

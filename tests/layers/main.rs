@@ -233,17 +233,34 @@ fn no_file_is_longer_than_a_reader_can_hold() {
     assert!(too_long.is_empty(), "{too_long:?}");
 }
 
+/// The anchor that a heading gets: lower case, words joined by hyphens, all other characters dropped.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+#[test]
+fn the_contents_of_the_page_on_faults_lead_to_all_of_its_sections() {
+    let text = fs::read_to_string(repository("docs/faults.md")).unwrap();
+    let sections: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).map(anchor).collect();
+    let links: BTreeSet<_> =
+        text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).map(str::to_owned).collect();
+    assert_eq!(links, sections);
+}
+
 /// Paths into the repository that a document names.
 fn files_named(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let words = text.split(|c: char| !is_part(c)).map(|word| word.trim_start_matches("./").trim_end_matches('.'));
-    let ours = ["src/", "tests/", "config/", "benches/"];
+    let ours = ["src/", "tests/", "config/", "benches/", "docs/"];
+    // A page in `docs` links to files above itself.
+    let words = words.map(|word| word.trim_start_matches("../"));
     words.filter(|word| ours.iter().any(|dir| word.starts_with(dir))).map(str::to_owned).collect()
 }
 
 #[test]
 fn the_documents_name_only_files_that_exist() {
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/faults.md"] {
         let Ok(text) = fs::read_to_string(repository(document)) else { continue };
         let gone: Vec<_> = files_named(&text).into_iter().filter(|file| !repository(file).exists()).collect();
         assert!(gone.is_empty(), "{document} names {gone:?}");
@@ -252,9 +269,9 @@ fn the_documents_name_only_files_that_exist() {
 
 #[test]
 fn files_are_found_in_the_prose_of_a_document() {
-    let text = "See [the feed](src/pipeline/feed.rs), `tests/laws.rs`, ./config/fetchd.toml. And https://x/src/y.rs";
+    let text = "See [the feed](src/pipeline/feed.rs), `tests/laws.rs`, ./config/fetchd.toml, ../benches/x. And https://x/src/y.rs";
     assert_eq!(
         files_named(text).into_iter().collect::<Vec<_>>(),
-        ["config/fetchd.toml", "src/pipeline/feed.rs", "tests/laws.rs"]
+        ["benches/x", "config/fetchd.toml", "src/pipeline/feed.rs", "tests/laws.rs"]
     );
 }
