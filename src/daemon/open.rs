@@ -10,14 +10,13 @@ use super::{http, preflight, recover};
 use crate::config::Config;
 use crate::disk::{Disk, OutputPosition, RealDisk};
 use crate::error::{BoxError, Chain, Error};
-use crate::item::DoneRanges;
 use crate::open_files;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
 use crate::sink::{OpenedSink, Opening, SinkConfig, Style};
-use crate::source::{Durability, SavedState, Source, SourceConfig};
-use crate::state::{Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
+use crate::source::{SavedState, Source, SourceConfig};
+use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
 use crate::units::counted;
 
@@ -40,14 +39,9 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     preflight::reject_outputs_that_are_read(config)?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
-        remember_files(config, state);
         recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
     }
-    let mut sources = Vec::new();
-    for source in &config.sources {
-        sources.push(open_source(source, config, state.as_ref())?);
-    }
-    let checkpointer = state.map(|state| checkpointer(config, state, &mut sources));
+    let (sources, checkpointer) = open_sources(config, state)?;
     let robots_log = config.robots.enabled.then_some(config.robots.cache.0);
     let hosts = checkpointer.as_ref().map(|checkpointer| checkpointer.hosts(robots_log));
     let hosts = hosts.map(|hosts| Box::new(hosts) as Box<dyn HostStateStore>);
@@ -129,28 +123,41 @@ fn say_what_is_not_remembered(source: &Named<dyn SourceConfig>, dir: &Path) {
     tracing::info!("{} {why}", dir.display());
 }
 
-/// Notes where files begin of which nothing is known yet: renamed before the next checkpoint, they would not be found.
-fn remember_files(config: &Config, state: &mut DataDir) {
+/// Opens the sources, and starts what writes the checkpoint while the run lasts: they may save their positions from now on.
+fn open_sources(config: &Config, state: Option<DataDir>) -> Result<(Vec<Source>, Option<Checkpointer>), Error> {
+    let Some(state) = state else {
+        let opened = config.sources.iter().map(|source| open_source(source, None));
+        return Ok((opened.collect::<Result<_, _>>()?, None));
+    };
+    let (disk, dir, checkpoint) = (Arc::clone(&state.disk), state.dir.join("journal"), state.checkpoint.clone());
+    let names = config
+        .sources
+        .iter()
+        .map(|source| source.component.is_durable().then(|| source.name.clone().unwrap_or_default()));
+    let checkpointer = Checkpointer::start(state, names.collect());
+    let mut sources = Vec::new();
     for source in &config.sources {
-        let name = source.name.as_deref().unwrap_or_default();
-        let Some(known) = state.checkpoint.sources.get_mut(name) else { continue };
-        for (path, first) in source.component.first_positions() {
-            known.files.entry(path).or_insert_with(|| DoneRanges::before(first));
+        let key = source.name.as_deref().unwrap_or_default();
+        let saved = source.component.is_durable().then(|| SavedState {
+            state_id: Arc::clone(checkpoint.state_id_of(key)),
+            disk: Arc::clone(&disk),
+            dir: dir.join(key),
+            min_free: config.state.min_free.0,
+            position: checkpoint.sources[key].position.clone(),
+            save_position: Box::new(checkpointer.position(key)),
+            files: checkpoint.sources[key].files.clone(),
+        });
+        let mut opened = open_source(source, saved)?;
+        if let Some(trim) = opened.trim.take() {
+            checkpointer.add_trim(key.to_owned(), trim);
         }
+        sources.push(opened);
     }
+    Ok((sources, Some(checkpointer)))
 }
 
-fn open_source(source: &Named<dyn SourceConfig>, config: &Config, state: Option<&DataDir>) -> Result<Source, Error> {
+fn open_source(source: &Named<dyn SourceConfig>, saved: Option<SavedState>) -> Result<Source, Error> {
     let name = source.name.as_deref();
-    let key = name.unwrap_or_default();
-    let saved = state.filter(|_| source.component.is_durable()).map(|state| SavedState {
-        state_id: Arc::clone(state.checkpoint.state_id_of(key)),
-        disk: Arc::clone(&state.disk),
-        dir: state.dir.join("journal").join(key),
-        min_free: config.state.min_free.0,
-        position: state.checkpoint.sources[key].position.clone(),
-        files: state.checkpoint.sources[key].files.clone(),
-    });
     // Who sees no record come would wonder.
     for (path, settled) in saved.iter().flat_map(|saved| &saved.files) {
         if !path.is_empty() && settled.count() > 0 {
@@ -158,15 +165,6 @@ fn open_source(source: &Named<dyn SourceConfig>, config: &Config, state: Option<
         }
     }
     source.component.open(name.map(Into::into), saved).map_err(|error| cannot_open("the source", name, &error))
-}
-
-/// Who keeps the checkpoint while the run lasts.
-fn checkpointer(config: &Config, state: DataDir, sources: &mut [Source]) -> Checkpointer {
-    let names = config.sources.iter().map(|source| source.name.clone().unwrap_or_default());
-    let remembered = names.zip(sources).map(|(name, source)| {
-        (source.durability == Durability::Resumable).then(|| DurableSource { name, trim: source.trim.take() })
-    });
-    Checkpointer::start(state, remembered.collect())
 }
 
 fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {

@@ -111,11 +111,6 @@ impl From<StoredPosition> for (u64, Position) {
 }
 
 impl DoneRanges {
-    /// None is done, and the first begins here.
-    pub fn before(first: Position) -> Self {
-        Self { ranges: BTreeMap::from([(0, Run::new(0, Some((0, first))))]) }
-    }
-
     /// Notes that a line is done; says whether that is news.
     pub fn insert(&mut self, seq: u64, position: Option<Position>) -> bool {
         if self.contains(seq) {
@@ -271,7 +266,8 @@ mod tests {
         fn knowing_where_the_first_line_begins_changes_no_number(
             seqs in proptest::collection::vec(1u64..20, 0..20), known in 1u64..20
         ) {
-            let (mut without, mut with) = (DoneRanges::default(), DoneRanges::before(position(0)));
+            let (mut without, mut with) = (DoneRanges::default(), DoneRanges::default());
+            with.ranges.insert(0, Run::new(0, Some((0, position(0)))));
             for seq in seqs {
                 let end = (seq == known).then(|| position(seq));
                 prop_assert_eq!(with.insert(seq, end.clone()), without.insert(seq, end));

@@ -1,13 +1,15 @@
 //! A line as a source yields it, and what of it is echoed in its record.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::Position;
 use super::redact::{cut_before_password, hide_url, redact};
+use super::{Position, RawJson};
+use crate::error::BoxError;
 
 /// Which line this is: stable over restarts of a durable source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +94,15 @@ pub trait Trim: Send + Sync {
     /// # Errors
     /// When their storage cannot be freed; the run goes on, as only space is lost.
     fn trim(&self, through: u64) -> io::Result<()>;
+}
+
+/// Saves the position of a source at once, apart from the lines that are done.
+pub trait SavePosition: Send + fmt::Debug {
+    /// Replaces the position that a restart gives back to the source. Returns once it is durable.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be written; the run ends.
+    fn save(&mut self, position: RawJson) -> Result<(), BoxError>;
 }
 
 /// What a record repeats of its line.

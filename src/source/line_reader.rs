@@ -20,6 +20,9 @@ pub(super) struct ReadLine {
     pub sum: u32,
 }
 
+/// Bytes before the offset that are compared with the file, at most.
+const LAST: usize = 1 << 10;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct LineReader {
@@ -29,17 +32,48 @@ pub(super) struct LineReader {
     sum: u32,
     /// What was read and is not summed up.
     unsummed: Bytes,
+    /// The last bytes before the offset, once they were loaded or read.
+    last: Vec<u8>,
 }
 
 impl LineReader {
     /// Starts at an offset where a line begins. `sum` is that of the bytes before it.
     pub fn new(file: Arc<dyn DiskFile>, from: u64, sum: u32, max_line: usize) -> Self {
-        Self { file, read: from, splitter: Splitter::starting_at(max_line, from), sum, unsummed: Bytes::new() }
+        Self {
+            file,
+            read: from,
+            splitter: Splitter::starting_at(max_line, from),
+            sum,
+            unsummed: Bytes::new(),
+            last: Vec::new(),
+        }
     }
 
     /// The file.
     pub fn file(&self) -> &Arc<dyn DiskFile> {
         &self.file
+    }
+
+    /// Loads what is before the offset: should the file be truncated, it is known what it had.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn load_last(&mut self) -> io::Result<()> {
+        self.last = before(self.file.as_ref(), self.read)?;
+        Ok(())
+    }
+
+    /// Whether a file still has, or has as well, what was loaded and read of this one last.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_intact_in(&self, file: &dyn DiskFile) -> io::Result<bool> {
+        Ok(file.length()? >= self.read && before(file, self.read)? == self.last)
+    }
+
+    /// Goes on in a copy of the file.
+    pub fn continue_in(&mut self, copy: Arc<dyn DiskFile>) {
+        self.file = copy;
     }
 
     /// How far the file was read.
@@ -90,8 +124,24 @@ impl LineReader {
         buffer.truncate(n);
         buffer.shrink_to_fit();
         self.read += n as u64;
+        self.last.extend_from_slice(&buffer[n.saturating_sub(LAST)..]);
+        self.last.drain(..self.last.len().saturating_sub(LAST));
         Ok(buffer.into())
     }
+}
+
+/// The last bytes of a file before an offset.
+fn before(file: &dyn DiskFile, end: u64) -> io::Result<Vec<u8>> {
+    let start = end.saturating_sub(LAST as u64);
+    let (mut bytes, mut length) = (vec![0; (end - start) as usize], 0);
+    while length < bytes.len() {
+        match file.read_at(&mut bytes[length..], start + length as u64)? {
+            0 => break,
+            n => length += n,
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// The sum of the first so many bytes of a file; `None` if it has fewer.

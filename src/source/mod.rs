@@ -25,7 +25,7 @@ pub use stdin::Stdin;
 use crate::diagnostics::Section;
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Needs, Position, RawJson, ReleaseReceipt, Trim};
+use crate::item::{DoneRanges, Input, Needs, RawJson, ReleaseReceipt, SavePosition, Trim};
 use crate::registry::{Component, Kind, Named};
 use crate::units::Size;
 
@@ -89,8 +89,10 @@ pub struct SavedState {
     pub dir: PathBuf,
     /// Room that is to be left on its disk, in bytes.
     pub min_free: u64,
-    /// The position that the last of its done lines gave for the whole source, as that source wrote it.
+    /// The position that was saved for the whole source, as that source wrote it.
     pub position: Option<RawJson>,
+    /// Saves another one.
+    pub save_position: Box<dyn SavePosition>,
     /// By path, the lines that are done. A source without files has an empty path.
     pub files: BTreeMap<String, DoneRanges>,
 }
@@ -143,12 +145,6 @@ pub trait SourceConfig: Component {
     /// the source is not durable.
     fn why_not_durable(&self, name: &str) -> String {
         format!("does not remember the lines of `{name}`, which cannot be read again")
-    }
-
-    /// By path, where the first lines of its files begin: what a checkpoint stores of files that are new, so that they are
-    /// found under other names, too.
-    fn first_positions(&self) -> Vec<(String, Position)> {
-        Vec::new()
     }
 
     /// Opens it; a durable one with the state of its earlier runs, where there is a data directory.

@@ -2,7 +2,7 @@
 //! and `Checkpoint::save`, which replaces the file.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -11,7 +11,7 @@ use super::host_states::{StoredHostState, keep_unknown};
 use super::{Checkpoint, DataDir};
 use crate::disk::Mark;
 use crate::error::BoxError;
-use crate::item::Trim;
+use crate::item::{RawJson, SavePosition, Trim};
 
 /// What the thread is to write.
 pub(super) enum WriteRequest {
@@ -19,6 +19,17 @@ pub(super) enum WriteRequest {
     /// The states of hosts changed. They are saved apart from commits: a host can be paused long before its line has a
     /// record.
     Hosts,
+    /// The position of a source changed, on which lines will rely that have no record yet.
+    Position(SourcePosition),
+    /// A source has lines to delete once they are done.
+    Trim(String, Arc<dyn Trim>),
+}
+
+/// The position of a source, and where the result goes.
+pub(super) struct SourcePosition {
+    source: String,
+    position: RawJson,
+    tell: SyncSender<Result<(), BoxError>>,
 }
 
 /// A checkpoint, the outputs that it relies on, and where the result goes.
@@ -30,15 +41,22 @@ pub(super) struct Commit {
 
 /// The thread that writes the checkpoint, and nothing else does while the run lasts.
 pub(super) struct CheckpointWriter {
-    pub state: DataDir,
+    state: DataDir,
     /// Sources that keep lines, by name.
-    pub trims: Vec<(String, Arc<dyn Trim>)>,
+    trims: Vec<(String, Arc<dyn Trim>)>,
     /// What was written last.
-    pub last: Checkpoint,
-    pub latest_host_states: LatestHostStates,
+    last: Checkpoint,
+    latest_host_states: LatestHostStates,
+    /// By source, the positions that were saved apart from commits: no commit has them.
+    positions: BTreeMap<String, RawJson>,
 }
 
 impl CheckpointWriter {
+    pub fn new(state: DataDir, latest_host_states: LatestHostStates) -> Self {
+        let last = state.checkpoint.clone();
+        Self { state, trims: Vec::new(), last, latest_host_states, positions: BTreeMap::new() }
+    }
+
     /// Ends with the requests, or with the first of them that could not be written down: nothing can be relied on then.
     pub fn write_down(mut self, requests: &Receiver<WriteRequest>) {
         while let Ok(request) = requests.recv() {
@@ -55,6 +73,16 @@ impl CheckpointWriter {
                         return refuse(requests, error);
                     }
                 }
+                WriteRequest::Position(SourcePosition { source, position, tell }) => {
+                    let written = self.position(source, position);
+                    let failed = written.is_err();
+                    // A source that is closed takes no answer.
+                    let _ = tell.send(written);
+                    if failed {
+                        return;
+                    }
+                }
+                WriteRequest::Trim(source, trim) => self.trims.push((source, trim)),
             }
         }
     }
@@ -62,6 +90,9 @@ impl CheckpointWriter {
     fn commit(&mut self, mut checkpoint: Checkpoint, marks: &[Mark]) -> Result<(), BoxError> {
         checkpoint.hosts = std::mem::take(&mut self.last.hosts);
         self.last = checkpoint;
+        for (source, position) in &self.positions {
+            put_position(&mut self.last, source, position);
+        }
         self.state.save(&self.last, marks)?;
         for (name, trim) in &self.trims {
             let files = self.last.sources.get(name).map(|source| &source.files);
@@ -81,6 +112,19 @@ impl CheckpointWriter {
         keep_unknown(&mut self.last.hosts, before);
         self.state.save(&self.last, &[])
     }
+
+    /// Likewise with a new position of a source.
+    fn position(&mut self, source: String, position: RawJson) -> Result<(), BoxError> {
+        put_position(&mut self.last, &source, &position);
+        self.positions.insert(source, position);
+        self.state.save(&self.last, &[])
+    }
+}
+
+fn put_position(checkpoint: &mut Checkpoint, source: &str, position: &RawJson) {
+    if let Some(source) = checkpoint.sources.get_mut(source) {
+        source.position = Some(position.clone());
+    }
 }
 
 /// Lets the next commit fail with this error.
@@ -91,6 +135,23 @@ fn refuse(requests: &Receiver<WriteRequest>, error: BoxError) {
             let _ = commit.tell.send(Err(error));
             return;
         }
+    }
+}
+
+/// Brings the position of a source to the thread that writes checkpoints, and waits for it.
+#[derive(Debug)]
+pub struct PositionRecorder {
+    pub(super) source: String,
+    pub(super) requests: SyncSender<WriteRequest>,
+}
+
+impl SavePosition for PositionRecorder {
+    fn save(&mut self, position: RawJson) -> Result<(), BoxError> {
+        let (tell, told) = sync_channel(1);
+        let request = SourcePosition { source: self.source.clone(), position, tell };
+        let gone = "the thread that writes checkpoints is gone";
+        self.requests.send(WriteRequest::Position(request)).map_err(|_| gone)?;
+        told.recv().map_err(|_| gone)?
     }
 }
 

@@ -11,18 +11,10 @@ use tokio::sync::oneshot;
 use super::checkpoint_writer::{CheckpointWriter, Commit, LatestHostStates, WriteRequest};
 use super::robots_log::RobotsLog;
 use super::run_marker::RunMarker;
-use super::{Checkpoint, DataDir, HostStateRecorder, Settle};
+use super::{Checkpoint, DataDir, HostStateRecorder, PositionRecorder, Settle};
 use crate::disk::{Disk, DiskFile, Mark};
 use crate::error::BoxError;
 use crate::item::{Receipt, Trim};
-
-/// A durable source as the checkpointer knows it.
-pub struct DurableSource {
-    /// Its name; empty when it has none.
-    pub name: String,
-    /// Its part that keeps lines.
-    pub trim: Option<Arc<dyn Trim>>,
-}
 
 /// See the module.
 pub struct Checkpointer {
@@ -38,23 +30,29 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Starts the thread; it ends with the checkpointer. `sources` has an entry for each source of the run.
-    pub fn start(state: DataDir, sources: Vec<Option<DurableSource>>) -> Self {
-        // A commit, and a request of hosts.
-        let (requests, rx) = sync_channel(2);
+    /// Starts the thread; it ends with the checkpointer and its recorders. `names` has an entry for each source of the run:
+    /// its name where it is durable, empty when it has none.
+    pub fn start(state: DataDir, names: Vec<Option<String>>) -> Self {
+        // A commit, a request of hosts, and of each source a position and what deletes its lines.
+        let (requests, rx) = sync_channel(2 + 2 * names.len());
         let checkpoint = state.checkpoint.clone();
         let (disk, dir) = (Arc::clone(&state.disk), state.dir.clone());
         let (lock, had_checkpoint) = (Arc::clone(&state.lock), state.had_checkpoint);
-        let (names, trims): (Vec<_>, Vec<_>) = sources
-            .into_iter()
-            .map(|source| source.map_or((None, None), |DurableSource { name, trim }| (Some(name), trim)))
-            .unzip();
-        let trims = names.iter().cloned().zip(trims).filter_map(|(name, trim)| name.zip(trim)).collect();
         let latest_host_states = LatestHostStates::default();
-        let writer =
-            CheckpointWriter { state, trims, last: checkpoint.clone(), latest_host_states: latest_host_states.clone() };
+        let writer = CheckpointWriter::new(state, latest_host_states.clone());
         std::thread::spawn(move || writer.write_down(&rx));
         Self { checkpoint, names, latest_host_states, requests, disk, dir, lock, had_checkpoint }
+    }
+
+    /// The part that saves the position of a source.
+    pub fn position(&self, source: &str) -> PositionRecorder {
+        PositionRecorder { source: source.to_owned(), requests: self.requests.clone() }
+    }
+
+    /// After each commit, deletes lines of this source that are done.
+    pub fn add_trim(&self, source: String, trim: Arc<dyn Trim>) {
+        // There is room. A thread that is gone has said why, or will at the next commit.
+        let _ = self.requests.try_send(WriteRequest::Trim(source, trim));
     }
 
     /// The part that remembers hosts, and, if robots.txt is obeyed, with a robots log of so many bytes.
@@ -94,7 +92,7 @@ impl Settle for Checkpointer {
             }
             let (tell, told) = oneshot::channel();
             let request = WriteRequest::Commit(Commit { checkpoint: self.checkpoint.clone(), marks, tell });
-            // There is room: commits come one at a time, and so do requests of hosts.
+            // There is room: commits come one at a time, and so do requests of hosts, and those of each source.
             let gone = "the thread that writes checkpoints is gone";
             self.requests.try_send(request).map_err(|_| gone)?;
             told.await.map_err(|_| gone)?

@@ -19,7 +19,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 pub use checkpoint::{Checkpoint, OpenRound, SourceState};
-pub use checkpointer::{Checkpointer, DurableSource};
+pub use checkpoint_writer::PositionRecorder;
+pub use checkpointer::Checkpointer;
 pub use config::StateConfig;
 pub use data_dir::DataDir;
 pub use host_state_recorder::HostStateRecorder;

@@ -13,4 +13,5 @@ mod common;
 
 mod followed;
 mod resumed;
+mod rotated;
 mod scenario;

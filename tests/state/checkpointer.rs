@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fetchd::disk::{Disk, RealDisk};
-use fetchd::item::{Identity, Line, RawJson, Receipt, Text, Window};
+use fetchd::item::{Identity, Line, RawJson, Receipt, SavePosition, Text, Window};
 use fetchd::schedule::HostState;
-use fetchd::state::{Checkpoint, Checkpointer, DataDir, DurableSource, HostStateStore, Settle, SourceState};
+use fetchd::state::{Checkpoint, Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use futures::executor::block_on;
 
 use crate::tampered::{Tamper, Tampered};
@@ -79,8 +79,7 @@ fn a_source_gets_the_position_back_that_its_last_receipt_with_one_handed_in() {
     let dir = tempfile::tempdir().unwrap();
     let mut state = DataDir::open(Arc::new(RealDisk), dir.path()).unwrap();
     state.checkpoint.sources.insert("pages".into(), SourceState::new("pages"));
-    let source = DurableSource { name: "pages".into(), trim: None };
-    let mut checkpointer = Checkpointer::start(state, vec![Some(source)]);
+    let mut checkpointer = Checkpointer::start(state, vec![Some("pages".into())]);
     let cursor = |page: u64| RawJson::of(&serde_json::json!({ "page": page })).unwrap();
     let done = [receipt(1).with_source_position(cursor(1)), receipt(2).with_source_position(cursor(2)), receipt(3)];
     checkpointer.settle(&done).unwrap();
@@ -88,4 +87,33 @@ fn a_source_gets_the_position_back_that_its_last_receipt_with_one_handed_in() {
     let left = Checkpoint::load(&RealDisk, dir.path()).unwrap().unwrap();
     assert_eq!(left.sources["pages"].position, Some(cursor(2)));
     assert_eq!(left.sources["pages"].files[""].through(), 3);
+}
+
+#[test]
+fn a_position_that_is_saved_apart_is_durable_at_once_and_outlasts_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = DataDir::open(Arc::new(RealDisk), dir.path()).unwrap();
+    state.checkpoint.sources.insert("files".into(), SourceState::new("file"));
+    let mut checkpointer = Checkpointer::start(state, vec![Some("files".into())]);
+    let mut recorder = checkpointer.position("files");
+    let left = || Checkpoint::load(&RealDisk, dir.path()).unwrap().unwrap().sources["files"].position.clone();
+    for n in 1..3 {
+        let position = RawJson::of(&n).unwrap();
+        recorder.save(position.clone()).unwrap();
+        assert_eq!(left(), Some(position.clone()));
+        block_on(checkpointer.commit(Vec::new())).unwrap();
+        assert_eq!(left(), Some(position));
+    }
+}
+
+#[test]
+fn a_position_that_could_not_be_written_is_an_error_at_once_and_at_the_next_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let breaks = Arc::<BreaksOnce>::default();
+    let disk: Arc<dyn Disk> = Arc::new(Tampered(Arc::clone(&breaks)));
+    let mut checkpointer = Checkpointer::start(DataDir::open(disk, dir.path()).unwrap(), Vec::new());
+    breaks.0.store(true, Ordering::Relaxed);
+    let saved = checkpointer.position("files").save(RawJson::of(&1).unwrap());
+    assert!(saved.unwrap_err().to_string().contains("the disk broke"));
+    assert!(block_on(checkpointer.commit(Vec::new())).is_err());
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ::glob::{MatchOptions, Pattern, PatternError};
 
-use super::rotation::Age;
+use super::rotated_name;
 
 /// What is wrong with a path as a pattern.
 pub(super) fn wrong(path: &Path) -> Option<PatternError> {
@@ -53,7 +53,9 @@ fn is_rotated(path: &Path, among: &BTreeSet<PathBuf>) -> bool {
     let Some(name) = path.file_name() else { return false };
     let Some(text) = name.to_str() else { return false };
     let shorter = text.match_indices(['.', '-']).map(|(at, _)| &text[..at]);
-    shorter.filter(|base| Age::of(base.as_ref(), name).is_some()).any(|base| among.contains(&path.with_file_name(base)))
+    shorter
+        .filter(|base| rotated_name::is_rotated(base.as_ref(), name))
+        .any(|base| among.contains(&path.with_file_name(base)))
 }
 
 #[cfg(test)]

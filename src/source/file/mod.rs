@@ -1,14 +1,21 @@
 //! The source `file`: one or more files, read to their ends in the given order, or followed as they grow.
 
+mod current;
 mod fingerprint;
+mod generation;
+mod generation_store;
 mod glob;
+mod known;
+mod opener;
 mod partial_line;
+mod queue;
 mod reader_thread;
 mod resume;
+mod rotated_name;
 mod rotation;
 mod tailer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File as Fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,11 +26,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{CheckContext, Durability, Extent, Inputs, SavedState, Source, SourceConfig, line_stream};
 use crate::diagnostics::Section;
-use crate::disk::FileId;
 use crate::error::{AtPath, BoxError};
-use crate::item::{DoneRanges, FileGeneration, Position};
 use crate::units::{Size, Span};
-use tailer::Tailer;
+use opener::Opener;
+
+/// Lines that are read of a path before the next one's turn, at most.
+const BATCH: usize = 1024;
+
+/// Files that wait and are held open, over all paths.
+const HELD: usize = 32;
 
 /// `[source.NAME.file]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,24 +87,14 @@ impl File {
         Ok(Source { extent: total.map(Extent::new), ..Source::new(lines, Durability::Ephemeral) })
     }
 
+    /// How many files that wait behind the one that is read are held open, of each path.
+    fn held(&self) -> usize {
+        (HELD / self.paths.len().max(1)).max(1)
+    }
+
     /// Whether several files can be meant.
     fn is_labelled(&self) -> bool {
         self.paths.len() > 1 || self.paths.iter().any(|path| glob::is_pattern(path))
-    }
-
-    fn opener(&self, source: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Opener, BoxError> {
-        let rotate_wait = self.rotate_wait.0;
-        Ok(Opener {
-            paths: self.paths.clone(),
-            source,
-            state_id: saved.as_ref().map(|saved| Arc::clone(&saved.state_id)),
-            is_labelled: saved.is_some() || self.is_labelled(),
-            saved: saved.map(|saved| saved.files).unwrap_or_default(),
-            until: if self.follow { Until::Stopped { rotate_wait } } else { Until::End },
-            max_line: usize::try_from(self.max_line.0)?,
-            opened: BTreeSet::new(),
-            failed: BTreeSet::new(),
-        })
     }
 }
 
@@ -136,9 +137,9 @@ impl SourceConfig for File {
         own.find_map(|own| Some((own.clone(), glob::first_meant(own, paths)?)))
     }
 
-    /// Every file is opened at the start, and kept until it is read; a followed one may be open next to its predecessor.
+    /// Every file is opened at the start, and kept until it is read; those that wait behind a followed one are held open, too.
     fn open_files(&self) -> u64 {
-        self.paths.len() as u64 * if self.follow { 2 } else { 1 }
+        self.paths.len() as u64 * if self.follow { 1 + self.held() as u64 } else { 1 }
     }
 
     /// What came out of a pipe is gone when it was read.
@@ -149,16 +150,6 @@ impl SourceConfig for File {
 
     fn why_not_durable(&self, _name: &str) -> String {
         "remembers no lines that come out of a pipe; those of regular files it does".to_owned()
-    }
-
-    fn first_positions(&self) -> Vec<(String, Position)> {
-        let first = |path: PathBuf| {
-            // What cannot be opened is reported when it is opened to be read.
-            let FileId { device, inode } = rotation::open(&path).ok()??.id();
-            let first = Position::start(FileGeneration { device, inode, first: 1, torn: Vec::new() });
-            Some((path.to_string_lossy().into_owned(), first))
-        };
-        self.files().into_iter().filter_map(first).collect()
     }
 
     /// Opens every file before the first line is read. Lines carry the path when there are or may be several, or when
@@ -175,15 +166,15 @@ impl SourceConfig for File {
             return self.open_once(&files, name);
         }
         let durability = if saved.is_some() { Durability::Resumable } else { Durability::Ephemeral };
-        let mut opener = self.opener(name, saved)?;
-        let tailers = files.into_iter().map(|path| opener.open(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut opener = Opener::new(self, name, saved)?;
+        let (tailers, store) = opener.open_all(files)?;
         if self.follow {
-            let lines = reader_thread::round_robin(tailers, move || opener.search());
+            let lines = reader_thread::round_robin(tailers, store, move || opener.search());
             return Ok(Source::new(lines, durability));
         }
         let bytes = tailers.iter().map(|tailer| tailer.bytes().map_err(|error| AtPath::new(tailer.path(), error)));
         let extent = Some(Extent::new(bytes.sum::<Result<_, _>>()?));
-        Ok(Source { extent, ..Source::new(reader_thread::one_after_another(tailers), durability) })
+        Ok(Source { extent, ..Source::new(reader_thread::one_after_another(tailers, store), durability) })
     }
 }
 
@@ -198,6 +189,10 @@ pub(super) struct ReadOptions {
     pub file: Option<Arc<str>>,
     pub until: Until,
     pub max_line: usize,
+    /// How many files that wait are held open.
+    pub held: usize,
+    /// Lines per step, at most.
+    pub batch: usize,
 }
 
 /// How far a path is read.
@@ -207,58 +202,6 @@ pub(super) enum Until {
     End,
     /// For ever. A file that was rotated away is read for this long still.
     Stopped { rotate_wait: Duration },
-}
-
-/// Opens the paths of a source that it reads as files that can be read again.
-struct Opener {
-    paths: Vec<PathBuf>,
-    source: Option<Arc<str>>,
-    state_id: Option<Arc<str>>,
-    is_labelled: bool,
-    /// By path, the lines that are done.
-    saved: BTreeMap<String, DoneRanges>,
-    until: Until,
-    max_line: usize,
-    opened: BTreeSet<PathBuf>,
-    /// What was found and could not be opened.
-    failed: BTreeSet<PathBuf>,
-}
-
-impl Opener {
-    fn open(&mut self, path: PathBuf) -> Result<Tailer, AtPath> {
-        let label = path.to_string_lossy();
-        let options = ReadOptions {
-            state_id: self.state_id.clone(),
-            source: self.source.clone(),
-            file: self.is_labelled.then(|| label.as_ref().into()),
-            until: self.until,
-            max_line: self.max_line,
-            path: path.clone(),
-        };
-        let done = self.saved.get(label.as_ref()).cloned().unwrap_or_default();
-        let tailer = Tailer::open(options, done).map_err(|error| AtPath::new(&path, error))?;
-        self.opened.insert(path);
-        Ok(tailer)
-    }
-
-    /// Opens what patterns have come to match since.
-    fn search(&mut self) -> Vec<Tailer> {
-        let mut new = glob::all(&self.paths);
-        new.retain(|path| !self.opened.contains(path));
-        new.into_iter().filter_map(|path| self.try_to_open(path)).collect()
-    }
-
-    fn try_to_open(&mut self, path: PathBuf) -> Option<Tailer> {
-        match self.open(path.clone()) {
-            Ok(tailer) => Some(tailer),
-            Err(error) => {
-                if self.failed.insert(path) {
-                    tracing::warn!("cannot open {error}; it is tried again");
-                }
-                None
-            }
-        }
-    }
 }
 
 fn open(path: &Path) -> io::Result<Fs> {

@@ -1,6 +1,11 @@
 //! The thread that reads all paths of a source: one after the other, or round robin where they are followed. What it read
 //! waits in a bounded channel until the stream of lines takes it.
 
+use std::cell::Cell;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
@@ -8,12 +13,16 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::generation_store::GenerationStore;
 use super::tailer::{Step, Tailer};
 use crate::error::{AtPath, BoxError};
 use crate::item::Input;
 
 /// How long nothing is looked at when there was nothing new.
 const REST: Duration = Duration::from_millis(200);
+
+/// How often the paths are looked at: a file that comes and is rotated away between two looks is found by its name alone.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How often new files are searched for.
 const SEARCH: Duration = Duration::from_secs(1);
@@ -26,10 +35,13 @@ enum Message {
 }
 
 /// The lines of these paths, read to their ends one after the other.
-pub(super) fn one_after_another(tailers: Vec<Tailer>) -> BoxStream<'static, Result<Input, BoxError>> {
+pub(super) fn one_after_another(
+    tailers: Vec<Tailer>,
+    mut store: GenerationStore,
+) -> BoxStream<'static, Result<Input, BoxError>> {
     read(move |tell| {
         for mut tailer in tailers {
-            while tell.step(&mut tailer)? != Step::End {}
+            while tell.step(std::slice::from_mut(&mut tailer), 0, &mut store)? != Step::End {}
         }
         Ok(())
     })
@@ -38,20 +50,21 @@ pub(super) fn one_after_another(tailers: Vec<Tailer>) -> BoxStream<'static, Resu
 /// The lines of these paths, as they come, and of those that `search` finds later.
 pub(super) fn round_robin(
     mut tailers: Vec<Tailer>,
+    mut store: GenerationStore,
     mut search: impl FnMut() -> Vec<Tailer> + Send + 'static,
 ) -> BoxStream<'static, Result<Input, BoxError>> {
     read(move |tell| {
         let mut search_at = Instant::now() + SEARCH;
         loop {
             let mut is_idle = true;
-            for tailer in &mut tailers {
-                is_idle &= tell.step(tailer)? != Step::Read;
+            for number in 0..tailers.len() {
+                is_idle &= tell.step(&mut tailers, number, &mut store)? != Step::Read;
             }
-            if tell.0.is_closed() {
+            if tell.lines.is_closed() {
                 return Err(Gone);
             }
             if is_idle {
-                std::thread::sleep(REST);
+                thread::sleep(REST);
             }
             if Instant::now() >= search_at {
                 tailers.extend(search());
@@ -64,27 +77,73 @@ pub(super) fn round_robin(
 /// The stream of lines was dropped, or the error was sent.
 struct Gone;
 
-struct Tell(mpsc::Sender<Message>);
+struct Tell {
+    lines: mpsc::Sender<Message>,
+    /// When the paths are looked at next.
+    look_at: Cell<Instant>,
+}
 
 impl Tell {
-    fn step(&self, tailer: &mut Tailer) -> Result<Step, Gone> {
+    /// Reads some lines of one of the paths; meanwhile looks at all of them.
+    fn step(&self, tailers: &mut [Tailer], number: usize, store: &mut GenerationStore) -> Result<Step, Gone> {
         let mut lines = Vec::new();
-        match tailer.step(Instant::now(), &mut lines) {
-            Ok(step) => {
-                if !lines.is_empty() {
-                    self.say(Message::Lines(lines))?;
-                }
-                Ok(step)
-            }
-            Err(error) => {
-                self.say(Message::Failed(format!("cannot read {}", AtPath::new(tailer.path(), error)).into()))?;
-                Err(Gone)
-            }
+        let Some(tailer) = tailers.get_mut(number) else { return Ok(Step::End) };
+        let step = match tailer.step(Instant::now(), &mut lines) {
+            Ok(step) => step,
+            Err(error) => return self.fail(format!("cannot read {}", AtPath::new(tailer.path(), error)).into()),
+        };
+        self.save(store, [tailer])?;
+        if !lines.is_empty() {
+            self.send(Message::Lines(lines), || self.look(tailers, store))?;
         }
+        self.look(tailers, store)?;
+        Ok(step)
     }
 
-    fn say(&self, said: Message) -> Result<(), Gone> {
-        self.0.blocking_send(said).map_err(|_| Gone)
+    /// Registers what has come to the paths, however long lines wait that were read before.
+    fn look(&self, tailers: &mut [Tailer], store: &mut GenerationStore) -> Result<(), Gone> {
+        let now = Instant::now();
+        if now < self.look_at.get() {
+            return Ok(());
+        }
+        self.look_at.set(now + LOOK);
+        tailers.iter_mut().for_each(|tailer| tailer.look(now));
+        self.save(store, tailers)
+    }
+
+    fn save<'a>(
+        &self,
+        store: &mut GenerationStore,
+        tailers: impl IntoIterator<Item = &'a mut Tailer>,
+    ) -> Result<(), Gone> {
+        store.update(tailers).or_else(|error| self.fail(error))
+    }
+
+    fn fail<T>(&self, error: BoxError) -> Result<T, Gone> {
+        self.send(Message::Failed(error), || Ok(()))?;
+        Err(Gone)
+    }
+
+    /// Sends a message; while there is no room for it, does something else now and then.
+    fn send(&self, message: Message, mut meanwhile: impl FnMut() -> Result<(), Gone>) -> Result<(), Gone> {
+        let mut room = pin!(self.lines.reserve());
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        loop {
+            match room.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(room) => return room.map(|room| room.send(message)).map_err(|_| Gone),
+                Poll::Pending => thread::park_timeout(LOOK),
+            }
+            meanwhile()?;
+        }
+    }
+}
+
+/// Wakes the thread when there is room.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -93,10 +152,10 @@ fn read(
     reading: impl FnOnce(&Tell) -> Result<(), Gone> + Send + 'static,
 ) -> BoxStream<'static, Result<Input, BoxError>> {
     let (tx, rx) = mpsc::channel(1);
-    std::thread::spawn(move || {
-        let tell = Tell(tx);
+    thread::spawn(move || {
+        let tell = Tell { lines: tx, look_at: Cell::new(Instant::now()) };
         // Where nobody listens there is nothing to say.
-        let _ = reading(&tell).and_then(|()| tell.say(Message::End));
+        let _ = reading(&tell).and_then(|()| tell.send(Message::End, || Ok(())));
     });
     let batches = stream::try_unfold(rx, |mut rx| async move {
         match rx.recv().await {
@@ -122,7 +181,7 @@ mod tests {
             let _ = &alive;
             Vec::new()
         };
-        let lines = round_robin(Vec::new(), search);
+        let lines = round_robin(Vec::new(), GenerationStore::default(), search);
         assert_eq!(ended.recv_timeout(REST * 2), Err(RecvTimeoutError::Timeout));
         drop(lines);
         assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));

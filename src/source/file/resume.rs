@@ -1,30 +1,21 @@
-//! Where reading resumes, from the lines that are done and the files that exist. Next: `tailer`.
+//! Where reading resumes, from the lines that are done, the generations that are saved, and the files that exist. Next:
+//! `queue` and `tailer`.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
-use tokio::time::Instant;
-
-use super::fingerprint::{KnownGeneration, ResumePoint};
+use super::generation::{Generation, PendingFile, Progress, ResumePoint};
+use super::known::{Directory, Known};
 use super::rotation;
-use crate::disk::DiskFile;
 use crate::item::DoneRanges;
 use crate::units::counted;
-
-/// A file that is to be read.
-#[derive(Debug)]
-pub(super) struct PendingFile {
-    pub file: Arc<dyn DiskFile>,
-    pub begin: ResumePoint,
-    /// Since when it is known to have taken the place of the one before; `None` until it is asked for.
-    pub since: Option<Instant>,
-}
 
 /// What there is to read of a path.
 #[derive(Debug)]
 pub(super) struct ResumePlan {
+    /// Those that are read, or are not to be read, and may still be there.
+    pub left: Vec<Generation>,
     /// From the oldest file to the one at the path.
     pub files: VecDeque<PendingFile>,
     /// The line before all of them.
@@ -38,72 +29,133 @@ impl ResumePlan {
     ///
     /// # Errors
     /// What the system says.
-    pub fn find(path: &Path, settled: &DoneRanges) -> io::Result<Self> {
-        let known = KnownGeneration::all(path, settled)?;
-        let mut files = Vec::new();
-        let mut first = known.len();
-        for (number, id) in known.iter().enumerate().filter_map(|(number, known)| Some((number, known.id()?))) {
-            files = rotation::since(path, id)?;
-            if !files.is_empty() {
-                first = number;
-                break;
+    pub fn find(path: &Path, settled: &DoneRanges, saved: &[Generation]) -> io::Result<Self> {
+        // Names may change while files are looked for.
+        const TRIES: usize = 8;
+        let known = Known::all(saved, settled);
+        let inodes: Vec<u64> = known.iter().map(|known| known.generation.file.inode).collect();
+        let mut directory = Directory::read(path, &inodes)?;
+        for _ in 0..TRIES {
+            let plan = Self::of(path, settled, &known, &directory)?;
+            let before = std::mem::replace(&mut directory, Directory::read(path, &inodes)?);
+            if before.is_as(&directory) {
+                return Ok(plan);
             }
         }
-        if files.is_empty() {
-            files.extend(rotation::open(path)?);
-        }
-        Ok(Self::of(path, settled, &known, first, files))
+        Err(rotation::too_fast())
     }
 
-    /// `files` begin with that of `known[first]`.
-    fn of(
-        path: &Path,
-        settled: &DoneRanges,
-        known: &[KnownGeneration],
-        first: usize,
-        files: Vec<Arc<dyn DiskFile>>,
-    ) -> Self {
-        let is_there = |known: &KnownGeneration| files.iter().any(|file| Some(file.id()) == known.id());
-        let is_gone = |(number, known): &(usize, &KnownGeneration)| *number < first || !is_there(known);
-        let gone: Vec<_> = known.iter().enumerate().filter(is_gone).map(|(number, _)| number).collect();
+    fn of(path: &Path, settled: &DoneRanges, known: &[Known], directory: &Directory) -> io::Result<Self> {
+        let (mut left, mut files, mut gone) = (Vec::new(), VecDeque::<PendingFile>::new(), Vec::new());
+        let mut since = None;
+        for (known, found) in known.iter().zip(directory.locate(known)?) {
+            since = known.generation.modified;
+            let Some((file, status)) = found else {
+                let is_over = known.is_done && matches!(known.generation.progress, Progress::Gone(_));
+                left.extend(Some(known.generation.clone()).filter(|_| !is_over));
+                gone.extend(Some(known).filter(|known| !known.is_done));
+                continue;
+            };
+            since = since.or(Some(status.modified));
+            let mut pending = known.pending(file, settled)?;
+            if directory.here_id() == Some(status.id) {
+                // All others were there before it.
+                pending.generation.modified = Some(status.modified);
+            }
+            if let ResumePoint::After(_, position) = &pending.begin
+                && !files.is_empty()
+            {
+                // Lines of it that are not done may come before: they follow on a file that is still to be read.
+                pending.begin = ResumePoint::Start(position.file.clone());
+            }
+            files.push_back(pending);
+        }
         // The lines of a file that is gone have numbers, too.
-        let least = if gone.is_empty() { 0 } else { settled.last() };
-        let resume_point_of = |file: &Arc<dyn DiskFile>| {
-            let mut found = known[first..].iter().filter_map(|known| known.found.as_ref());
-            let same = found.find(|(id, _)| *id == file.id());
-            same.map_or(ResumePoint::New(least), |(_, begin)| begin.clone())
-        };
-        let mut begins: Vec<_> = files.iter().map(resume_point_of).collect();
-        for begin in begins.iter_mut().skip(1) {
-            // Lines of it that are not done may come before: they follow on a file that is still to be read.
-            if let ResumePoint::After(_, position) = begin {
-                *begin = ResumePoint::Start(Arc::clone(&position.file));
+        let begun = known.iter().filter_map(|known| known.generation.first()).max().unwrap_or(1);
+        let seq = if gone.is_empty() { 0 } else { settled.last().max(begun - 1) };
+        if known.is_empty() {
+            left = earlier(directory)?;
+        }
+        let unseen = unseen(directory, &left, &files, since)?;
+        files.extend(unseen);
+        for pending in &mut files {
+            if let ResumePoint::New(least) = &mut pending.begin {
+                *least = seq;
             }
         }
-        let lost = lost(path, settled, known, &gone);
-        let files =
-            files.into_iter().zip(begins).map(|(file, begin)| PendingFile { file, begin, since: None }).collect();
-        Self { files, seq: least, lost }
+        Ok(Self { left, files, seq, lost: lost(path, settled, &gone) })
     }
 }
 
-/// What is lost with the files that are gone.
-fn lost(path: &Path, settled: &DoneRanges, known: &[KnownGeneration], gone: &[usize]) -> Option<String> {
-    let first_of = |number: usize| known.get(number).map(|known| known.first);
-    let mut lines = 0;
-    let mut is_last_gone = false;
-    for number in gone {
-        let (from, to) = (first_of(*number).unwrap_or(1), first_of(number + 1));
-        is_last_gone |= to.is_none();
-        let to = to.unwrap_or(settled.last() + 1);
-        lines += settled.missing_before(to).saturating_sub(settled.missing_before(from));
+/// The files that were at the path after those that are known, and the one that is there now.
+fn unseen(
+    directory: &Directory,
+    left: &[Generation],
+    files: &VecDeque<PendingFile>,
+    since: Option<i64>,
+) -> io::Result<Vec<PendingFile>> {
+    let Some((here, status)) = &directory.here else {
+        return between(directory, left, files, since);
+    };
+    if files.iter().any(|pending| pending.generation.file == status.id) {
+        return Ok(Vec::new());
     }
+    let mut unseen = between(directory, left, files, since)?;
+    unseen.push(PendingFile::new(here.clone(), Some(status.modified))?);
+    Ok(unseen)
+}
+
+/// The files that were at the path after those that are known, and are not there any more.
+fn between(
+    directory: &Directory,
+    left: &[Generation],
+    files: &VecDeque<PendingFile>,
+    since: Option<i64>,
+) -> io::Result<Vec<PendingFile>> {
+    let open: Vec<_> = files.iter().map(|pending| pending.generation.file).collect();
+    let unseen = directory.siblings.unseen(&open, left, since)?;
+    unseen.into_iter().map(|(file, status)| PendingFile::new(file, Some(status.modified))).collect()
+}
+
+/// The files next to a path that were there before it is followed, and are not read. Only those count that a late writer may
+/// make newer than the file at the path: others are older by the time of their last write.
+fn earlier(directory: &Directory) -> io::Result<Vec<Generation>> {
+    const LATE: i64 = 60_000_000_000;
+    let Some((_, here)) = &directory.here else { return Ok(Vec::new()) };
+    let mut earlier = Vec::new();
+    for sibling in directory.siblings.rotated(|_| true) {
+        if sibling.status.modified < here.modified.saturating_sub(LATE) {
+            continue;
+        }
+        if let Some(file) = sibling.open()? {
+            let PendingFile { generation, .. } = PendingFile::new(file, Some(sibling.status.modified))?;
+            earlier.push(Generation { progress: Progress::Earlier, ..generation });
+        }
+    }
+    Ok(earlier)
+}
+
+/// What is lost with the files that are gone.
+fn lost(path: &Path, settled: &DoneRanges, gone: &[&Known]) -> Option<String> {
+    let (mut lines, mut bytes, mut is_last_gone) = (0, 0, false);
+    for Known { generation, furthest, next, .. } in gone {
+        if let Some(first) = generation.first() {
+            let to = next.unwrap_or(settled.last() + 1);
+            lines += settled.missing_before(to).saturating_sub(settled.missing_before(first));
+            is_last_gone |= next.is_none();
+        }
+        if next.is_none() {
+            bytes += generation.length.saturating_sub(furthest.as_ref().map_or(0, |position| position.end));
+        }
+    }
+    let lines = (lines > 0).then(|| counted(lines, "line"));
+    let bytes = (bytes > 0).then(|| format!("at least {}", counted(bytes, "byte")));
+    let what = lines.into_iter().chain(bytes).collect::<Vec<_>>().join(" and ");
     let path = path.display();
-    let what = counted(lines, "line");
-    match (is_last_gone, lines) {
-        (false, 0) => None,
+    match (is_last_gone, what.as_str()) {
+        (false, "") => None,
         (false, _) => Some(format!("{path}: a file that it named before is gone, and with it {what} not yet done")),
-        (true, 0) => Some(format!(
+        (true, "") => Some(format!(
             "{path}: the file read before is gone or was overwritten; what is there now is read from its start, as new lines"
         )),
         (true, _) => Some(format!(
@@ -116,8 +168,10 @@ fn lost(path: &Path, settled: &DoneRanges, known: &[KnownGeneration], gone: &[us
 mod tests {
     use std::fs;
     use std::path::PathBuf;
+    use std::sync::Arc;
 
     use tempfile::TempDir;
+    use tokio::time::Instant;
 
     use super::super::tailer::{Step, Tailer};
     use super::super::{ReadOptions, Until};
@@ -141,7 +195,7 @@ mod tests {
     }
 
     fn read(path: &Path, first: u64) -> Read {
-        let FileId { device, inode } = rotation::id_at(path).unwrap().unwrap();
+        let FileId { device, inode } = rotation::Status::at(path).unwrap().unwrap().id;
         let generation = Arc::new(FileGeneration { device, inode, first, torn: Vec::new() });
         Read { generation, content: fs::read(path).unwrap() }
     }
@@ -161,11 +215,19 @@ mod tests {
         settled
     }
 
+    /// Nothing is done, and the first line is at the start of this file.
+    fn before(file: &Read) -> DoneRanges {
+        let position =
+            serde_json::json!({ "seq": 0, "file": *file.generation, "end": 0, "fingerprint": { "prefix_sum": 0 } });
+        serde_json::from_value(serde_json::json!([{ "from": 0, "to": 0, "known": position }])).unwrap()
+    }
+
     /// The lines that are not done.
     fn pending(path: &Path, settled: &DoneRanges) -> Vec<Line> {
         let (path, until) = (path.to_owned(), Until::End);
-        let options = ReadOptions { path, state_id: Some("j".into()), source: None, file: None, until, max_line: 100 };
-        let mut tailer = Tailer::open(options, settled.clone()).unwrap();
+        let (state_id, max_line, held) = (Some("j".into()), 100, 2);
+        let options = ReadOptions { path, state_id, source: None, file: None, until, max_line, held, batch: 3 };
+        let mut tailer = Tailer::open(options, settled.clone(), &[]).unwrap();
         let mut inputs = Vec::new();
         while tailer.step(Instant::now(), &mut inputs).unwrap() != Step::End {}
         let line = |input| if let Input::Line(line) = input { Some(line) } else { None };
@@ -179,7 +241,7 @@ mod tests {
 
     /// The lines that are not done, with their numbers, and what is said.
     fn resumed(path: &Path, settled: &DoneRanges) -> (Vec<(u64, String)>, Option<String>) {
-        let lost = ResumePlan::find(path, settled).unwrap().lost;
+        let lost = ResumePlan::find(path, settled, &[]).unwrap().lost;
         (pending(path, settled).iter().map(shown).collect(), lost)
     }
 
@@ -263,8 +325,8 @@ mod tests {
         }
         let done = settled(&[(1, &old, 2), (3, &new, 2)]);
         assert_eq!(resumed(&path, &done), (lines(&[(2, "2"), (4, "4")]), None));
-        let (came, lost) = resumed(&path, &DoneRanges::before(new.position(0)));
-        assert_eq!((came, lost.is_some()), (lines(&[(1, "3"), (2, "4")]), true));
+        let (came, lost) = resumed(&path, &before(&new));
+        assert_eq!((came, lost.is_some()), (lines(&[(3, "3"), (4, "4")]), true));
     }
 
     #[test]

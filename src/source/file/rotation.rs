@@ -1,13 +1,14 @@
-//! Log rotation: the file at a path now, and its rotated predecessors next to it.
+//! Log rotation: the file at a path now, and the files next to it that may have been there before.
 
-use std::cmp::Reverse;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use super::generation::Generation;
+use super::rotated_name::{Direction, Place, RotatedName};
 use crate::disk::{Disk, DiskFile, FileId, Mode, RealDisk};
 
 /// Opens the regular file at a path; `None` when nothing is there.
@@ -25,11 +26,51 @@ pub(super) fn open(path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
     RealDisk.open(path, Mode::Read).map(Some).or_else(absent)
 }
 
-/// Which file is at a path; `None` when nothing is there.
-pub(super) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
-    match path.metadata() {
-        Ok(metadata) => Ok(Some(FileId { device: metadata.dev(), inode: metadata.ino() })),
-        Err(error) => absent(error),
+/// Opens the regular file at a path, with its status; `None` when nothing is there.
+///
+/// # Errors
+/// What the system says, and when the path names other files all the time.
+pub(super) fn open_with_status(path: &Path) -> io::Result<Option<(Arc<dyn DiskFile>, Status)>> {
+    for _ in 0..TRIES {
+        let Some(status) = Status::at(path)? else { return Ok(None) };
+        let Some(file) = open(path)? else { return Ok(None) };
+        if file.id() == status.id {
+            return Ok(Some((file, status)));
+        }
+    }
+    Err(too_fast())
+}
+
+/// How often names are looked at that change meanwhile.
+const TRIES: usize = 8;
+
+/// Two changes within this time may have the same time in a file system.
+const COARSE: Duration = Duration::from_secs(3);
+
+pub(super) fn too_fast() -> io::Error {
+    io::Error::other("the files next to it are renamed faster than they can be looked at")
+}
+
+/// A file as its directory shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    /// Which file it is.
+    pub id: FileId,
+    /// When it was written to last, in nanoseconds since 1970.
+    pub modified: i64,
+    /// How many bytes it has.
+    pub length: u64,
+}
+
+impl Status {
+    /// Of the file at a path; `None` when nothing is there.
+    pub fn at(path: &Path) -> io::Result<Option<Self>> {
+        path.metadata().map(|metadata| Some(Self::of(&metadata))).or_else(absent)
+    }
+
+    fn of(metadata: &fs::Metadata) -> Self {
+        let modified = metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec());
+        Self { id: FileId { device: metadata.dev(), inode: metadata.ino() }, modified, length: metadata.len() }
     }
 }
 
@@ -37,146 +78,221 @@ fn absent<T>(error: io::Error) -> io::Result<Option<T>> {
     if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) }
 }
 
-/// The files next to a path that have this number on their device.
-///
-/// # Errors
-/// What the system says.
-pub(super) fn with_inode(path: &Path, inode: u64) -> io::Result<Vec<Arc<dyn DiskFile>>> {
-    let mut files = Vec::new();
-    for sibling in siblings(path)?.iter().filter(|sibling| sibling.inode == inode) {
-        files.extend(open(&sibling.path)?);
-    }
-    Ok(files)
-}
-
-/// The files that a path stood for, from this one on to the one that it stands for now, as their names tell; without
-/// the last if nothing is at the path. Empty when this one is not there.
-///
-/// # Errors
-/// What the system says.
-pub(super) fn since(path: &Path, id: FileId) -> io::Result<Vec<Arc<dyn DiskFile>>> {
-    // Names may change while they are read: what is seen twice was so.
-    const TRIES: usize = 8;
-    let ids = |files: &[Arc<dyn DiskFile>]| files.iter().map(|file| file.id()).collect::<Vec<_>>();
-    let mut files = since_by_name(path, id)?;
-    for _ in 0..TRIES {
-        let before = std::mem::replace(&mut files, since_by_name(path, id)?);
-        if ids(&before) == ids(&files) && files.first().is_none_or(|oldest| oldest.id() == id) {
-            return Ok(files);
-        }
-    }
-    Err(io::Error::other("the files next to it are renamed faster than they can be looked at"))
-}
-
-fn since_by_name(path: &Path, id: FileId) -> io::Result<Vec<Arc<dyn DiskFile>>> {
-    let now = open(path)?;
-    if now.as_ref().is_some_and(|now| now.id() == id) {
-        return Ok(now.into_iter().collect());
-    }
-    let siblings = siblings(path)?;
-    // A number is one device's: another's file may have it.
-    let has_id = |sibling: &&Sibling| sibling.inode == id.inode && id_at(&sibling.path).is_ok_and(|at| at == Some(id));
-    let Some(oldest) = siblings.iter().find(has_id) else { return Ok(Vec::new()) };
-    let mut newer: Vec<_> = siblings.iter().filter(|sibling| sibling.is_newer_than(oldest)).collect();
-    newer.sort_by(|a, b| a.age.cmp(&b.age));
-    let mut files = Vec::new();
-    for sibling in std::iter::once(oldest).chain(newer) {
-        files.extend(open(&sibling.path)?);
-    }
-    files.extend(now);
-    Ok(files)
-}
-
 /// A file next to a path.
-struct Sibling {
+#[derive(Clone, Debug)]
+pub(super) struct Sibling {
     path: PathBuf,
-    inode: u64,
-    /// When it was rotated away from the path, if its name says that it was.
-    age: Option<Age>,
+    pub status: Status,
+    name: Option<RotatedName>,
 }
 
 impl Sibling {
-    fn is_newer_than(&self, other: &Self) -> bool {
-        match (&self.age, &other.age) {
-            (Some(Age::Numbered(this)), Some(Age::Numbered(other))) => this > other,
-            (Some(Age::Dated(this)), Some(Age::Dated(other))) => this > other,
-            _ => false,
-        }
+    /// Opens it; `None` if its name is another file's by now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(&self) -> io::Result<Option<Arc<dyn DiskFile>>> {
+        Ok(open(&self.path)?.filter(|file| file.id() == self.status.id))
     }
 }
 
-fn siblings(path: &Path) -> io::Result<Vec<Sibling>> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(name) = path.file_name() else { return Ok(Vec::new()) };
-    let mut found = Vec::new();
+/// The files next to a path that may be its earlier generations: those with the name of one, and those with certain inodes,
+/// whatever their names.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Siblings(Vec<Sibling>);
+
+impl Siblings {
+    /// Reads the directory of a path, and where the path is a symbolic link, that of its target.
+    ///
+    /// # Errors
+    /// What the system says, and when names change faster than they can be read.
+    pub fn of(path: &Path, inodes: &[u64]) -> io::Result<Self> {
+        // Names may change while they are read: what is seen twice was so.
+        let mut siblings = Self::read(path, inodes)?;
+        for _ in 0..TRIES {
+            let before = std::mem::replace(&mut siblings, Self::read(path, inodes)?);
+            if before.is_as(&siblings) {
+                return Ok(siblings);
+            }
+        }
+        Err(too_fast())
+    }
+
+    fn read(path: &Path, inodes: &[u64]) -> io::Result<Self> {
+        let mut all = Vec::new();
+        for path in with_target(path) {
+            read_directory(&path, inodes, &mut all)?;
+        }
+        let here = Status::at(path)?.map(|status| status.id);
+        all.retain(|sibling| Some(sibling.status.id) != here);
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Self(all))
+    }
+
+    /// Whether the names and their files are the same.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let names = |siblings: &Self| siblings.0.iter().map(|s| (s.path.clone(), s.status.id)).collect::<Vec<_>>();
+        names(self) == names(other)
+    }
+
+    /// The file with this inode, whatever its name.
+    pub fn with_inode(&self, inode: u64) -> impl Iterator<Item = &Sibling> {
+        self.0.iter().filter(move |sibling| sibling.status.id.inode == inode)
+    }
+
+    /// The file with this identity.
+    pub fn get(&self, id: FileId) -> Option<&Sibling> {
+        self.0.iter().find(|sibling| sibling.status.id == id)
+    }
+
+    /// All with the name of a rotated file, from the one that was written to first to the one that was written to last.
+    /// Of two that were written to at the same time, the name tells.
+    ///
+    /// A name in which the number is before the extension (`in-0001.txt`) is taken for one only where a file that is known
+    /// to be a generation has such a name: it is as likely that of a file of its own.
+    pub fn rotated(&self, is_known: impl Fn(FileId) -> bool) -> Vec<&Sibling> {
+        let infix = |sibling: &Sibling| sibling.name.as_ref().is_some_and(|name| name.place == Place::BeforeExtension);
+        let are_infix = self.0.iter().any(|sibling| infix(sibling) && is_known(sibling.status.id));
+        let named = self.0.iter().filter_map(|sibling| Some((sibling, sibling.name.as_ref()?)));
+        let mut rotated: Vec<_> = named.filter(|(sibling, _)| are_infix || !infix(sibling)).collect();
+        let times: Vec<_> = rotated.iter().map(|(sibling, name)| (*name, sibling.status.modified)).collect();
+        let direction = Direction::of(&times);
+        rotated.sort_by(|(a, a_name), (b, b_name)| {
+            a.status.modified.cmp(&b.status.modified).then_with(|| direction.compare(a_name, b_name))
+        });
+        rotated.into_iter().map(|(sibling, _)| sibling).collect()
+    }
+
+    /// Those that were at the path after all that are known, from the oldest to the newest: their names are those of rotated
+    /// files, and they were written to no earlier than the newest of those that are known. `open` are to be read, `left` are
+    /// not.
+    ///
+    /// # Errors
+    /// What the system says, and when one of them got another name.
+    pub fn unseen(
+        &self,
+        open: &[FileId],
+        left: &[Generation],
+        since: Option<i64>,
+    ) -> io::Result<Vec<(Arc<dyn DiskFile>, Status)>> {
+        let Some(since) = since else { return Ok(Vec::new()) };
+        let is_open = |id: FileId| open.contains(&id);
+        let rotated = self.rotated(|id| is_open(id) || left.iter().any(|generation| generation.file == id));
+        let mut unseen = Vec::new();
+        for sibling in rotated.into_iter().filter(|s| s.status.modified >= since && !is_open(s.status.id)) {
+            let file = sibling.open()?.ok_or_else(too_fast)?;
+            let mut is_left = false;
+            for generation in left.iter().filter(|generation| generation.file == file.id()) {
+                is_left |= generation.is_still(file.as_ref())?;
+            }
+            if !is_left {
+                unseen.push((file, sibling.status));
+            }
+        }
+        Ok(unseen)
+    }
+}
+
+/// Whether names next to a path may have changed since `before`, which becomes when they changed last. A time that has just
+/// passed does not tell: clocks of file systems are coarse.
+pub(super) fn may_have_changed(path: &Path, before: &mut Vec<SystemTime>) -> io::Result<bool> {
+    let times = with_target(path).into_iter().map(|path| directory(&path).metadata()?.modified());
+    let times = times.collect::<io::Result<Vec<_>>>()?;
+    let is_settled = times.iter().all(|time| time.elapsed().is_ok_and(|elapsed| elapsed > COARSE));
+    Ok(std::mem::replace(before, if is_settled { times.clone() } else { Vec::new() }) != times || !is_settled)
+}
+
+/// A path, and where it is a symbolic link, that of its target.
+fn with_target(path: &Path) -> Vec<PathBuf> {
+    let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    std::iter::once(path.to_owned()).chain(target).collect()
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn read_directory(path: &Path, inodes: &[u64], all: &mut Vec<Sibling>) -> io::Result<()> {
+    let dir = directory(path);
+    let Some(own) = path.file_name() else { return Ok(()) };
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        if entry.file_type()?.is_file() && entry.file_name() != name {
-            found.push(Sibling { path: entry.path(), inode: entry.ino(), age: Age::of(name, &entry.file_name()) });
+        let name = RotatedName::of(own, &entry.file_name());
+        if entry.file_name() == own || !(name.is_some() || inodes.contains(&entry.ino())) {
+            continue;
+        }
+        // One that is gone by now is as good as one that was gone before.
+        let Some(metadata) = entry.metadata().map(Some).or_else(absent)?.filter(fs::Metadata::is_file) else {
+            continue;
+        };
+        let status = Status::of(&metadata);
+        if all.iter().all(|sibling: &Sibling| sibling.status.id != status.id) {
+            all.push(Sibling { path: entry.path(), status, name });
         }
     }
-    Ok(found)
-}
-
-/// How long ago a file was rotated away; the older, the less.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Age {
-    /// `urls.txt.1`, `urls.txt.2`: the file is renamed each time, so the highest number is the oldest.
-    Numbered(Reverse<u32>),
-    /// `urls.txt-20261123`: it keeps its name.
-    Dated(String),
-}
-
-impl Age {
-    /// What a name says, if it is that of a file that was rotated away from this one.
-    pub fn of(name: &OsStr, other: &OsStr) -> Option<Self> {
-        const LONGEST_NUMBER: usize = 4;
-        let rest = other.to_str()?.strip_prefix(name.to_str()?)?.strip_prefix(['.', '-'])?;
-        let is_date = |c: char| c.is_ascii_digit() || "-_.:T".contains(c);
-        match rest.parse() {
-            Ok(number) if rest.len() <= LONGEST_NUMBER => Some(Self::Numbered(Reverse(number))),
-            _ if rest.len() > LONGEST_NUMBER && rest.starts_with(|c: char| c.is_ascii_digit()) => {
-                rest.chars().all(is_date).then(|| Self::Dated(rest.to_owned()))
-            }
-            _ => None,
-        }
-    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn contents(files: &[Arc<dyn DiskFile>]) -> Vec<String> {
-        let read = |file: &Arc<dyn DiskFile>| {
-            let mut buffer = [0; 16];
-            let n = file.read_at(&mut buffer, 0).unwrap();
-            String::from_utf8_lossy(&buffer[..n]).into()
-        };
-        files.iter().map(read).collect()
-    }
-
-    fn since_the_file_called(oldest: &str, names: &[&str]) -> Vec<String> {
+    /// Files that were last written to a second after each other, or all at once; in the order in which they are found.
+    fn rotated(names: &[&str], apart: Duration, known: &str) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
-        for name in names {
-            fs::write(dir.path().join(name), name).unwrap();
+        let begin = SystemTime::now();
+        for (name, n) in names.iter().zip(0..) {
+            let file = fs::File::create(dir.path().join(name)).unwrap();
+            file.set_modified(begin + apart * n).unwrap();
         }
-        let id = id_at(&dir.path().join(oldest)).unwrap().unwrap();
-        contents(&since(&dir.path().join("a"), id).unwrap())
+        let path = dir.path().join("a.txt");
+        let known = Status::at(&dir.path().join(known)).unwrap().map(|status| status.id);
+        let siblings = Siblings::of(&path, &[]).unwrap();
+        let name = |sibling: &&Sibling| sibling.path.file_name().unwrap().to_str().unwrap().to_owned();
+        siblings.rotated(|id| Some(id) == known).iter().map(name).collect()
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn rotated_files_come_in_the_order_of_their_last_writes_whatever_their_numbers_say() {
+        for names in [
+            ["a.txt.1", "a.txt.2", "a.txt.10"],
+            ["a.txt.10", "a.txt.2", "a.txt.1"],
+            ["a.txt.2", "a.txt-20261126", "a.txt.1"],
+        ] {
+            assert_eq!(rotated(&names, SECOND, "none"), names);
+        }
     }
 
     #[test]
-    fn files_come_from_the_oldest_to_the_newest_however_they_are_named() {
-        let numbered = ["a", "a.1", "a.2", "a.10", "a.11", "a.1.gz", "b", "b.1", "ab.1", "a-20261101"];
-        assert_eq!(since_the_file_called("a.10", &numbered), ["a.10", "a.2", "a.1", "a"]);
-        let dated = ["a", "a-20261102", "a-20261031", "a-20261101", "a.1"];
-        assert_eq!(since_the_file_called("a-20261101", &dated), ["a-20261101", "a-20261102", "a"]);
-        assert_eq!(since_the_file_called("a", &numbered), ["a"]);
+    fn of_files_that_were_written_to_at_the_same_time_the_names_tell() {
+        let now = Duration::ZERO;
+        assert_eq!(rotated(&["a.txt.1", "a.txt.10", "a.txt.2"], now, "none"), ["a.txt.10", "a.txt.2", "a.txt.1"]);
+        let dated = ["a.txt-20261102", "a.txt-20261031", "a.txt-20261031-2"];
+        assert_eq!(rotated(&dated, now, "none"), ["a.txt-20261031", "a.txt-20261031-2", "a.txt-20261102"]);
+        assert_eq!(rotated(&["a-10.txt", "a-9.txt"], now, "a-9.txt"), ["a-9.txt", "a-10.txt"]);
     }
 
     #[test]
-    fn of_a_name_that_says_nothing_only_the_present_file_comes_after() {
-        assert_eq!(since_the_file_called("old", &["a", "a.1", "old"]), ["old", "a"]);
-        assert_eq!(since_the_file_called("old", &["a.1", "old"]), ["old"]);
+    fn other_names_are_of_other_files() {
+        let names =
+            ["a.txt", "a.txt.1.gz", "a.txt.old", "b.txt.1", "a.txt.1", "a-1.txt", "ab.txt", "a.txt.", "a.txt.x1"];
+        assert_eq!(rotated(&names, SECOND, "none"), ["a.txt.1"]);
+        assert_eq!(rotated(&names, SECOND, "a-1.txt"), ["a.txt.1", "a-1.txt"]);
+    }
+
+    #[test]
+    fn the_rotated_files_of_a_symbolic_link_are_next_to_its_target() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("pod"), dir.path().join("links"));
+        fs::create_dir(&target).unwrap();
+        fs::create_dir(&link).unwrap();
+        for name in ["0.log", "0.log.20261126-101500"] {
+            fs::write(target.join(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink(target.join("0.log"), link.join("urls")).unwrap();
+        let siblings = Siblings::of(&link.join("urls"), &[]).unwrap();
+        assert_eq!(siblings.rotated(|_| false).len(), 1);
     }
 }

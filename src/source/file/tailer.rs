@@ -1,7 +1,6 @@
 //! Tails one path through the files that it names one after the other, and numbers their lines. Pure but for reading: one
 //! step at a time, at a given time. Next: `reader_thread`.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,17 +8,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::fingerprint::ResumePoint;
-use super::resume::{PendingFile, ResumePlan};
+use super::current::Current;
+use super::generation::{Generation, PendingFile};
+use super::partial_line;
+use super::queue::Queue;
+use super::resume::ResumePlan;
 use super::{ReadOptions, Until};
-use super::{partial_line, rotation};
-use crate::disk::FileId;
-use crate::item::{DoneRanges, FileGeneration, Fingerprint, Identity, Input, Line, Position};
-use crate::source::line_reader::{LineReader, ReadLine};
+use crate::item::{DoneRanges, Fingerprint, Identity, Input, Line, Position};
+use crate::source::line_reader::ReadLine;
 use crate::source::splitter::Split;
-
-/// Lines per step, at most.
-const MOST: usize = 1024;
 
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,46 +38,39 @@ pub(super) struct Tailer {
     /// The last line that was counted.
     seq: u64,
     current: Option<Current>,
-    /// The files that come after the current one, up to the one at the path.
-    later: VecDeque<PendingFile>,
-    /// Since when the path names nothing.
-    missing: Option<Instant>,
+    /// The files that were read before the current one, and those that wait for it.
+    queue: Queue,
     /// Why the path could not be looked at the last time.
     complaint: Option<String>,
 }
 
-/// The file being read.
-#[derive(Debug)]
-struct Current {
-    line_reader: LineReader,
-    generation: Arc<FileGeneration>,
-    /// Where its next line begins.
-    at: u64,
-    /// The number of its last line, when the next file's first line has a number already.
-    last: Option<u64>,
-}
-
 impl Tailer {
-    /// Finds what there is to read, after what earlier runs have done.
+    /// Finds what there is to read, after what earlier runs have done. `saved` are the generations that they have seen.
     ///
     /// # Errors
     /// What the system says, and when there is nothing at the path and it is not to be waited for.
-    pub fn open(options: ReadOptions, done: DoneRanges) -> io::Result<Self> {
-        let ResumePlan { files, seq, lost } = ResumePlan::find(&options.path, &done)?;
+    pub fn open(options: ReadOptions, done: DoneRanges, saved: &[Generation]) -> io::Result<Self> {
+        let ResumePlan { left, files, seq, lost } = ResumePlan::find(&options.path, &done, saved)?;
         if files.is_empty() && options.until == Until::End {
             return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such file"));
         }
         if let Some(lost) = lost {
             tracing::warn!("{lost}");
         }
-        let mut tailer = Self { options, done, seq, current: None, later: files, missing: None, complaint: None };
-        tailer.go_on();
+        let queue = Queue::new(options.path.clone(), options.held, left, files);
+        let mut tailer = Self { options, done, seq, current: None, queue, complaint: None };
+        tailer.go_on()?;
         Ok(tailer)
     }
 
     /// The path.
     pub fn path(&self) -> &Path {
         &self.options.path
+    }
+
+    /// The generations of the path, if they are to be saved: before the lines go on that were read since.
+    pub fn changes(&mut self) -> Option<Vec<Generation>> {
+        self.queue.changes(self.current.as_ref().map(|current| &current.saved))
     }
 
     /// How many bytes there are to read for now.
@@ -92,8 +82,8 @@ impl Tailer {
         if let Some(Current { line_reader, .. }) = &self.current {
             bytes += line_reader.file().length()?.saturating_sub(line_reader.offset());
         }
-        for pending in &self.later {
-            bytes += pending.file.length()?;
+        for pending in self.queue.later() {
+            bytes += pending.file.as_ref().map_or(Ok(pending.generation.length), |file| file.length())?;
         }
         Ok(bytes)
     }
@@ -103,29 +93,57 @@ impl Tailer {
     /// # Errors
     /// What the system says.
     pub fn step(&mut self, now: Instant, lines: &mut Vec<Input>) -> io::Result<Step> {
-        if self.read(lines)? {
+        if self.read(now, lines)? {
             return Ok(Step::Read);
         }
         let Until::Stopped { rotate_wait } = self.options.until else {
             return Ok(if self.leave(lines)? { Step::Read } else { Step::End });
         };
-        if !self.look(now, rotate_wait) {
-            return Ok(Step::Idle);
+        match self.try_to_look(now).and_then(|()| self.is_over(now, rotate_wait)) {
+            Ok(is_over) => {
+                self.complaint = None;
+                Ok(if is_over && self.leave(lines)? { Step::Read } else { Step::Idle })
+            }
+            Err(error) => {
+                self.complain(&error);
+                Ok(Step::Idle)
+            }
         }
-        Ok(if self.leave(lines)? { Step::Read } else { Step::Idle })
+    }
+
+    /// Registers what is at the path since the last look, also while the lines read before still wait. Where it cannot be
+    /// told, it is later.
+    pub fn look(&mut self, now: Instant) {
+        if self.options.until != Until::End
+            && let Err(error) = self.try_to_look(now)
+        {
+            self.complain(&error);
+        }
+    }
+
+    fn complain(&mut self, error: &io::Error) {
+        let complaint = Some(error.to_string());
+        if self.complaint != complaint {
+            tracing::warn!("{} cannot be followed for now: {error}", self.options.path.display());
+        }
+        self.complaint = complaint;
+    }
+
+    fn try_to_look(&mut self, now: Instant) -> io::Result<()> {
+        self.check_content(now)?;
+        self.queue.look(self.current.as_mut().map(|current| &mut current.saved), now)
     }
 
     /// Reads some lines of the current file; says whether there were any.
-    fn read(&mut self, lines: &mut Vec<Input>) -> io::Result<bool> {
-        let Some(current) = &mut self.current else { return Ok(false) };
-        let length = current.line_reader.file().length()?;
-        if length < current.line_reader.offset() {
-            self.begin_anew();
-            return Ok(true);
-        }
-        for n in 0..MOST {
+    fn read(&mut self, now: Instant, lines: &mut Vec<Input>) -> io::Result<bool> {
+        self.check_content(now)?;
+        let Some(current) = &self.current else { return Ok(false) };
+        // What was read before it was truncated is still whole.
+        let reader = &current.line_reader;
+        let limit = if current.is_truncated { reader.offset() } else { reader.file().length()? };
+        for n in 0..self.options.batch {
             let Some(current) = &mut self.current else { return Ok(n > 0) };
-            let Some(cut) = current.line_reader.next(length)? else { return Ok(n > 0) };
+            let Some(cut) = current.line_reader.next(limit)? else { return Ok(n > 0) };
             self.take(cut, lines)?;
         }
         Ok(true)
@@ -167,129 +185,61 @@ impl Tailer {
         Ok(())
     }
 
-    /// The file was cut in place.
-    fn begin_anew(&mut self) {
-        let Some(Current { line_reader, .. }) = &self.current else { return };
-        tracing::warn!(
-            "{} became shorter than what was read of it, so it is read from its start again; lines that were written to it before that and not yet read cannot be known",
-            self.options.path.display()
-        );
-        let file = Arc::clone(line_reader.file());
-        self.start(PendingFile { file, begin: ResumePoint::New(0), since: None });
-    }
-
-    /// Whether the current file is to be left. Where it cannot be told, it will be.
-    fn look(&mut self, now: Instant, rotate_wait: Duration) -> bool {
-        let (is_over, complaint) = match self.is_over(now, rotate_wait) {
-            Ok(is_over) => (is_over, None),
-            Err(error) => (false, Some(error.to_string())),
-        };
-        if let Some(complaint) = &complaint
-            && self.complaint.as_ref() != Some(complaint)
-        {
-            tracing::warn!("{} cannot be followed for now: {complaint}", self.options.path.display());
+    /// Registers more of the beginning of the current file, or that it was truncated in place.
+    fn check_content(&mut self, now: Instant) -> io::Result<()> {
+        match &mut self.current {
+            Some(current) => current.check_content(&mut self.queue, &self.options.path, now),
+            None => Ok(()),
         }
-        self.complaint = complaint;
-        is_over
     }
 
+    /// Whether the current file is to be left.
     fn is_over(&mut self, now: Instant, rotate_wait: Duration) -> io::Result<bool> {
-        if !self.is_left(now)? {
-            self.missing = None;
+        let Some(since) = self.queue.replaced_since(now) else { return Ok(false) };
+        let Some(current) = self.current.as_ref().filter(|current| !current.is_truncated) else { return Ok(true) };
+        if now < since + rotate_wait {
             return Ok(false);
         }
-        if self.current.is_some() && now < self.left(now) + rotate_wait {
-            return Ok(false);
-        }
-        if self.later.is_empty() && self.is_nearby()? {
+        if self.queue.later().is_empty() && self.queue.is_nearby(&current.saved)? {
             // Nothing took its place yet, and what will is found by what is known of this one.
-            self.missing = Some(now);
+            self.queue.wait_on(now);
             return Ok(false);
         }
         Ok(true)
     }
 
-    /// Whether the path names another file than the current one, or none. The files since the current one come later.
-    fn is_left(&mut self, now: Instant) -> io::Result<bool> {
-        let path = &self.options.path;
-        let here = rotation::id_at(path)?;
-        let newest = self.later.back().map(|pending| pending.file.id()).or_else(|| self.current_id());
-        if here.is_some() && here == newest {
-            return Ok(!self.later.is_empty());
-        }
-        if here.is_none() {
-            return Ok(true);
-        }
-        let mut files = match newest {
-            Some(newest) => rotation::since(path, newest)?,
-            None => Vec::new(),
-        };
-        if files.is_empty() {
-            files.extend(rotation::open(path)?);
-        }
-        for file in files {
-            let id = file.id();
-            let is_known = self.current_id() == Some(id) || self.later.iter().any(|pending| pending.file.id() == id);
-            if !is_known {
-                self.later.push_back(PendingFile { file, begin: ResumePoint::New(0), since: Some(now) });
-            }
-        }
-        Ok(!self.later.is_empty())
-    }
-
-    /// Since when the path does not name the current file.
-    fn left(&mut self, now: Instant) -> Instant {
-        let known = |pending: &mut PendingFile| *pending.since.get_or_insert(now);
-        let since: Vec<_> = self.later.iter_mut().map(known).collect();
-        since.first().copied().unwrap_or_else(|| *self.missing.get_or_insert(now))
-    }
-
-    /// Whether the current file is still there, under another name.
-    fn is_nearby(&self) -> io::Result<bool> {
-        let Some(id) = self.current_id() else { return Ok(false) };
-        Ok(!rotation::since(&self.options.path, id)?.is_empty())
-    }
-
-    fn current_id(&self) -> Option<FileId> {
-        self.current.as_ref().map(|current| current.line_reader.file().id())
-    }
-
     /// Finishes the current file and goes on to the next; says whether there was anything to do.
     fn leave(&mut self, lines: &mut Vec<Input>) -> io::Result<bool> {
-        let last = self.current.as_mut().and_then(|current| current.line_reader.finish());
-        let was_reading = self.current.is_some();
+        let whole = self.current.as_mut().filter(|current| !current.is_truncated);
+        let last = whole.and_then(|current| current.line_reader.finish());
         if let Some(last) = last {
             self.take(last, lines)?;
         }
-        self.current = None;
-        self.go_on();
+        let left = self.current.take();
+        let was_reading = left.is_some();
+        left.into_iter().for_each(|current| self.queue.leave(current.saved));
+        self.go_on()?;
         Ok(was_reading || self.current.is_some())
     }
 
-    fn go_on(&mut self) {
-        if let Some(pending) = self.later.pop_front() {
-            self.start(pending);
+    fn go_on(&mut self) -> io::Result<()> {
+        if let Some(pending) = self.queue.next()? {
+            self.start(pending)?;
         }
+        Ok(())
     }
 
-    fn start(&mut self, PendingFile { file, begin, .. }: PendingFile) {
-        let FileId { device, inode } = file.id();
-        let (seq, Position { file: generation, end, fingerprint }) = match begin {
-            ResumePoint::After(seq, position) => (seq, position),
-            ResumePoint::Start(generation) => {
-                (generation.first - 1, Position { file: generation, end: 0, fingerprint: Fingerprint::default() })
-            }
-            ResumePoint::New(least) => {
-                let seq = self.seq.max(least);
-                (seq, Position::start(FileGeneration { device, inode, first: seq + 1, torn: Vec::new() }))
-            }
+    fn start(&mut self, pending: PendingFile) -> io::Result<()> {
+        // Lines that are done have their numbers, also where their file was rewritten since.
+        let Some((seq, mut current)) = Current::start(pending, self.seq.max(self.done.last()), self.options.max_line)?
+        else {
+            return Ok(());
         };
-        let last = self.later.front().and_then(|next| match &next.begin {
-            ResumePoint::Start(generation) => Some(generation.first - 1),
-            ResumePoint::After(..) | ResumePoint::New(_) => None,
-        });
         self.seq = seq;
-        let line_reader = LineReader::new(file, end, fingerprint.prefix_sum, self.options.max_line);
-        self.current = Some(Current { line_reader, generation, at: end, last });
+        if current.begin()? {
+            self.queue.note_change();
+        }
+        self.current = Some(current);
+        Ok(())
     }
 }

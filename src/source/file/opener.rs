@@ -1,0 +1,109 @@
+//! Opens the paths of a source as files that can be read again, and those that its patterns come to match. Next: `tailer`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::generation_store::GenerationStore;
+use super::tailer::Tailer;
+use super::{BATCH, File, ReadOptions, Until, glob};
+use crate::error::{AtPath, BoxError};
+use crate::item::DoneRanges;
+use crate::source::SavedState;
+
+/// See the module.
+pub(super) struct Opener {
+    paths: Vec<PathBuf>,
+    source: Option<Arc<str>>,
+    state_id: Option<Arc<str>>,
+    is_labelled: bool,
+    /// By path, the lines that are done.
+    done: BTreeMap<String, DoneRanges>,
+    /// The generations that earlier runs have seen.
+    saved: GenerationStore,
+    until: Until,
+    max_line: usize,
+    /// Files that wait and are held open, of each path.
+    held: usize,
+    opened: BTreeSet<PathBuf>,
+    /// What was found and could not be opened.
+    failed: BTreeSet<PathBuf>,
+}
+
+impl Opener {
+    /// What `config` reads, after what is saved of it.
+    ///
+    /// # Errors
+    /// When what is saved cannot be read, or `max_line` does not fit into memory's address space.
+    pub fn new(config: &File, source: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Self, BoxError> {
+        let state_id = saved.as_ref().map(|saved| Arc::clone(&saved.state_id));
+        let is_labelled = saved.is_some() || config.is_labelled();
+        let rotate_wait = config.rotate_wait.0;
+        let (done, saved) = match saved {
+            Some(saved) => (saved.files, GenerationStore::new(saved.position.as_ref(), saved.save_position)?),
+            None => (BTreeMap::new(), GenerationStore::default()),
+        };
+        Ok(Self {
+            paths: config.paths.clone(),
+            source,
+            state_id,
+            is_labelled,
+            done,
+            saved,
+            until: if config.follow { Until::Stopped { rotate_wait } } else { Until::End },
+            max_line: usize::try_from(config.max_line.0)?,
+            held: config.held(),
+            opened: BTreeSet::new(),
+            failed: BTreeSet::new(),
+        })
+    }
+
+    /// Opens these paths, and registers what is there.
+    ///
+    /// # Errors
+    /// What the system says, and when the checkpoint cannot be written.
+    pub fn open_all(&mut self, paths: Vec<PathBuf>) -> Result<(Vec<Tailer>, GenerationStore), BoxError> {
+        let mut tailers = paths.into_iter().map(|path| self.open(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut store = std::mem::take(&mut self.saved);
+        self.saved = store.unsaved();
+        store.update(&mut tailers)?;
+        Ok((tailers, store))
+    }
+
+    fn open(&mut self, path: PathBuf) -> Result<Tailer, AtPath> {
+        let label = path.to_string_lossy();
+        let options = ReadOptions {
+            state_id: self.state_id.clone(),
+            source: self.source.clone(),
+            file: self.is_labelled.then(|| label.as_ref().into()),
+            until: self.until,
+            max_line: self.max_line,
+            held: self.held,
+            batch: BATCH,
+            path: path.clone(),
+        };
+        let done = self.done.get(label.as_ref()).cloned().unwrap_or_default();
+        let tailer = Tailer::open(options, done, self.saved.get(&path)).map_err(|error| AtPath::new(&path, error))?;
+        self.opened.insert(path);
+        Ok(tailer)
+    }
+
+    /// Opens what patterns have come to match since.
+    pub fn search(&mut self) -> Vec<Tailer> {
+        let mut new = glob::all(&self.paths);
+        new.retain(|path| !self.opened.contains(path));
+        new.into_iter().filter_map(|path| self.try_to_open(path)).collect()
+    }
+
+    fn try_to_open(&mut self, path: PathBuf) -> Option<Tailer> {
+        match self.open(path.clone()) {
+            Ok(tailer) => Some(tailer),
+            Err(error) => {
+                if self.failed.insert(path) {
+                    tracing::warn!("cannot open {error}; it is tried again");
+                }
+                None
+            }
+        }
+    }
+}
