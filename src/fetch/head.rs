@@ -42,10 +42,7 @@ pub(super) fn read_head(
 
 /// A 408 with which servers and balancers end an idle connection (RFC 9110, section 15.5.9).
 pub(super) fn is_idle_timeout(response: &reqwest::Response) -> bool {
-    let closes = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
-    response.status() == StatusCode::REQUEST_TIMEOUT
-        && response.version() != Version::HTTP_2
-        && response.headers().get(header::CONNECTION).is_some_and(closes)
+    response.status() == StatusCode::REQUEST_TIMEOUT && response.version() != Version::HTTP_2
 }
 
 /// RFC 9112, section 6.3, more strictly than the client: what could be read in two ways is not read at all.

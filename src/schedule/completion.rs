@@ -69,6 +69,10 @@ impl Core {
                 if job.slot.parked.is_none() {
                     job.slot.next = Next::Attempt;
                 }
+                if matches!(attempt, Attempt::Failed(_)) {
+                    // What failed on a kept connection may fail on the next one, and be sent twice again.
+                    job.slot.connection = ConnectionChoice::New;
+                }
                 if cost == RetryCost::Wait && job.progress.waits > 1 {
                     self.hosts[id].queue.let_fresh_line_pass();
                 }
@@ -126,10 +130,14 @@ impl Core {
     }
 
     /// Charges one retry to the line and to the budgets. A line that waits for an open circuit keeps its retries for when
-    /// it closes.
+    /// it closes; that is one of its waits.
     fn pay(&mut self, job: &mut Job, id: HostId, now: Duration) -> Result<(), String> {
         let host = &mut self.hosts[id];
         if host.queue.open_port(port_of(&job.call.request.url)).is_some() {
+            if u32::from(job.progress.waits) >= self.settings.retry.max_waits {
+                return Err(format!("it was not tried again after {} waits (retry.max_waits)", job.progress.waits));
+            }
+            job.progress.waits += 1;
             return Ok(());
         }
         if !host.retries.allows(&self.settings.host_budget, now) {

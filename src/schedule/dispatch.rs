@@ -156,10 +156,13 @@ impl Core {
         job
     }
 
-    /// A kept connection may be closed by the time that the request gets there. What must not be sent twice takes none.
+    /// A kept connection may be closed by the time that the request gets there: what must not be sent twice takes none. Nor
+    /// does a request with a body, which an early answer leaves unfinished, in the way of the next one.
     fn connection_for(&mut self, job: &mut Job, now: Duration) -> Connection {
         let choice = std::mem::take(&mut job.slot.connection);
-        if choice == ConnectionChoice::New || !is_idempotent(&job.call.request.method) {
+        let request = &job.call.request;
+        let has_body = request.extra.as_ref().is_some_and(|extra| extra.body.is_some());
+        if choice == ConnectionChoice::New || has_body || !is_idempotent(&request.method) {
             return Connection::Close;
         }
         self.connections.start(origin_of(&job.call.request.url), now)

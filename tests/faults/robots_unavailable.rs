@@ -102,6 +102,18 @@ fn a_server_that_asks_for_a_pause_has_it_before_the_file_is_asked_for_again() {
     assert!(requests[1].at - requests[0].at >= Duration::from_millis(1900));
 }
 
+/// The pause of the host is not one for each of its lines.
+#[test]
+fn lines_of_a_host_that_pauses_again_and_again_fail_together() {
+    let origin = Origin::start();
+    origin.play("/robots.txt", status(503, "retry-after: 1\r\n"));
+    let health = "health = { cool_down = '100ms', give_up = '1500ms' }\nrobots.enabled = true\n";
+    let records = provoke(Fetchd::with(["--retries", "2"]).config(health), lines(&origin));
+    assert_eq!(fates(&records), [UNAVAILABLE].repeat(records.len()), "{records:#?}");
+    let attempts = origin.requests().len();
+    assert!((2..=4).contains(&attempts), "{attempts} requests for the file");
+}
+
 #[test]
 fn another_site_of_the_host_is_fetched_meanwhile() {
     let (broken, fine) = (Origin::start(), Origin::start());

@@ -41,12 +41,14 @@ fn assert_unharmed(records: &[Value]) {
 /// How a server ends a kept connection when another request has come.
 fn ends() -> Vec<(&'static str, Vec<Step>)> {
     let tired = "HTTP/1.1 408 Request Time-out\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let old = "HTTP/1.0 408 Request Time-out\r\ncache-control: no-cache\r\n\r\nlate";
     vec![
         ("unread", vec![Step::ReadSome, Step::Close]),
         ("fin", vec![Step::Read, Step::Close]),
         ("rst", vec![Step::Read, Step::Reset]),
         ("without close_notify", vec![Step::Read, Step::Cut]),
         ("408", vec![Step::Read, send(tired), Step::Close]),
+        ("408 of HTTP/1.0", vec![Step::Read, send(old), Step::Close]),
     ]
 }
 
@@ -94,6 +96,18 @@ fn a_large_request_whose_kept_connection_closes_under_it_goes_out_again() {
         json!({ "url": origin.url(&format!("/{n}")), "method": "PUT", "body": "x".repeat(900_000) }).to_string()
     };
     assert_unharmed(&provoke(fetchd(IN_TURN, ""), (0..6).map(put).collect::<Vec<_>>()));
+}
+
+/// The server answers a request before it has read all of it, and reads no more of that connection.
+#[test]
+fn a_request_whose_body_was_not_wanted_is_in_the_way_of_no_other() {
+    let origin = Origin::start();
+    let refused = "HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n";
+    origin.on_accept([vec![Step::ReadSome, send(refused), Step::Stall], answers_then(2, &[Step::Close])]);
+    let put = json!({ "url": origin.url("/put"), "method": "PUT", "body": "x".repeat(5_000_000) }).to_string();
+    let config = "[source.in.stdin]\nmax_line = '8MiB'\n";
+    let records = provoke(fetchd(IN_TURN, config), [put, origin.url("/1"), origin.url("/2")]);
+    assert_eq!(fates(&records), [("http_error", "http_status", 1), ("ok", "", 1), ("ok", "", 1)], "{records:#?}");
 }
 
 #[test]

@@ -28,6 +28,13 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
+fn walk(dir: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { walk(&path, into) } else { into.push(path) }
+    }
+}
+
 /// The files of a kind, by their paths from the repository.
 fn files_of(seam: &Seam, kind: &str) -> Vec<String> {
     let (alone, dir) = (format!("{}/{kind}.rs", seam.dir), format!("{}/{kind}", seam.dir));
@@ -35,18 +42,13 @@ fn files_of(seam: &Seam, kind: &str) -> Vec<String> {
     if root.join(&alone).exists() {
         return vec![alone];
     }
-    let entries = fs::read_dir(root.join(&dir)).unwrap().map(|entry| entry.unwrap().file_name());
-    entries.map(|name| format!("{dir}/{}", name.to_string_lossy())).collect()
+    let mut files = Vec::new();
+    walk(&root.join(&dir), &mut files);
+    files.iter().map(|file| file.strip_prefix(root).unwrap().to_string_lossy().into_owned()).collect()
 }
 
 /// Every source file outside of a folder.
 fn others(dir: &str) -> Vec<PathBuf> {
-    fn walk(dir: &Path, into: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { walk(&path, into) } else { into.push(path) }
-        }
-    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     walk(&root.join("src"), &mut files);

@@ -106,15 +106,15 @@ impl Core {
         }
     }
 
-    /// A server that fails is asked again as for any other line. Once the file counts as unavailable, each cool-down has one
-    /// attempt.
+    /// A server that fails is asked again as for any other line. Once the file counts as unavailable, as it does at once if
+    /// its host pauses, each cool-down has one attempt.
     fn fail_robots(&mut self, job: Box<Job>, id: HostId, attempt: Attempt, decision: Decision, now: Duration) {
         let site = job.slot.parked.as_ref().map(|parked| &parked.request.url);
         let is_unavailable = |robots: &RobotsRules| site.is_some_and(|url| robots.is_unavailable(url, now));
         match decision {
             Decision::Retry { because, cost, .. }
-                if self.robots.as_ref().is_some_and(is_unavailable)
-                    && (cost == RetryCost::Charged || matches!(attempt, Attempt::Response(_))) =>
+                if (cost == RetryCost::Wait && attempt.head().is_some())
+                    || (cost == RetryCost::Charged && self.robots.as_ref().is_some_and(is_unavailable)) =>
             {
                 self.end(job, attempt, because, now);
             }
@@ -158,9 +158,12 @@ impl Core {
 
     /// Notes that the file could not be fetched; the line that tried waits for the next attempt like the others.
     pub(in crate::schedule) fn note_unavailable(&mut self, mut job: Box<Job>, why: String, now: Duration) {
+        let paused_until = job.slot.parked.as_ref().map(|parked| self.hosts[parked.host].pause.paused_until);
         self.unpark(&mut job);
         let Some(robots) = &mut self.robots else { return };
-        robots.store_failure(&job.call.request.url, why, &self.settings.health, now);
+        // A pause of the host is no cool-down: when it is over, its lines have to be looked at before the next attempt.
+        let from = paused_until.unwrap_or_default().max(now);
+        robots.store_failure(&job.call.request.url, why, &self.settings.health, now, from);
         self.go_on(job, now);
     }
 

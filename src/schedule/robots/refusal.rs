@@ -30,9 +30,9 @@ pub(super) struct Unavailable {
 }
 
 impl Unavailable {
-    /// It could not be fetched now, for this reason, and not since then.
-    pub fn new(since: Duration, why: String, policy: &HealthPolicy, now: Duration) -> Self {
-        Self { since, retry_at: now + policy.cool_down, give_up_at: since + policy.give_up, why }
+    /// It could not be fetched since then, for this reason; the cool-down counts from `from` on.
+    pub fn new(since: Duration, why: String, policy: &HealthPolicy, from: Duration) -> Self {
+        Self { since, retry_at: from + policy.cool_down, give_up_at: since + policy.give_up, why }
     }
 
     /// Until when this is remembered if no line asks; as long as an open circuit is.

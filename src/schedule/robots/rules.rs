@@ -116,13 +116,13 @@ impl RobotsRules {
         self.insert(site, group.crawl_delay, known_of(group), now + FRESH_FOR);
     }
 
-    /// Notes that the robots.txt of the URL's site could not be fetched, for this reason.
-    pub fn store_failure(&mut self, url: &Url, why: String, policy: &HealthPolicy, now: Duration) {
+    /// Notes that the robots.txt of the URL's site could not be fetched, for this reason; the cool-down counts from `from` on.
+    pub fn store_failure(&mut self, url: &Url, why: String, policy: &HealthPolicy, now: Duration, from: Duration) {
         let since = match self.known(url, now) {
             Some(Known::Unavailable(unavailable)) => unavailable.since,
             _ => now,
         };
-        let unavailable = Unavailable::new(since, why, policy, now);
+        let unavailable = Unavailable::new(since, why, policy, from);
         let until = unavailable.kept_until(policy);
         self.insert(origin_of(url).into(), self.crawl_delay(url), Known::Unavailable(unavailable), until);
     }
@@ -192,7 +192,7 @@ mod tests {
     fn store(robots: &mut RobotsRules, site: &str, now: u64) {
         let url = Url::parse(&format!("http://{site}/")).unwrap();
         let policy = HealthPolicy::from(&HealthConfig::default());
-        robots.store_failure(&url, "500".to_owned(), &policy, Duration::from_secs(now));
+        robots.store_failure(&url, "500".to_owned(), &policy, Duration::from_secs(now), Duration::from_secs(now));
     }
 
     #[test]

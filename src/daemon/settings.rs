@@ -1,0 +1,152 @@
+//! From a checked configuration to the settings of the parts: the fetcher's, the pipeline's and the schedule's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config};
+use crate::error::BoxError;
+use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Resolver, Verify};
+use crate::hosts::HostPattern;
+use crate::item::{BodyNeed, CHUNK, ResponseRules};
+use crate::pipeline::{FailFast, Settings};
+use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
+use crate::units::Concurrency;
+
+/// The fetcher of a checked configuration.
+pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
+    let guard = Arc::new(Guard::new(&config.network));
+    let proxy_host = config
+        .fetch
+        .proxy
+        .as_ref()
+        .and_then(|proxy| Url::parse(proxy.expose()).ok())
+        .and_then(|url| url.host_str().map(str::to_owned));
+    if proxy_host.is_some() {
+        tracing::info!(
+            "requests go through a proxy, which resolves their names: only literal addresses are checked here"
+        );
+    }
+    // Half of the back-off is the shortest wait that its jitter leaves.
+    let first_retry = config.retry.backoff.0 / 2;
+    let resolver = Resolver::new(
+        &config.dns,
+        Arc::clone(&guard),
+        proxy_host.as_deref(),
+        first_retry,
+        config.fetch.connect_timeout.0,
+    );
+    let hosts =
+        config.hosts.iter().filter_map(|(text, host)| Some((text.parse::<HostPattern>().ok()?, host.headers.clone())));
+    let settings = HttpSettings {
+        headers: HeaderTable::new(&config.fetch, hosts, &config.headers)?,
+        tls: config.tls.clone(),
+        hosts: host_tls(config),
+        needs: config.needs(),
+        concurrency: config.limits.permits() as usize,
+        idle_per_host: widest_host(config) as usize,
+    };
+    Http::new(&config.fetch, settings, guard, &resolver)
+}
+
+/// What `[hosts]` says of TLS; where certificates are not verified, that is said.
+fn host_tls(config: &Config) -> Vec<(HostPattern, HostTls)> {
+    let insecure: Vec<_> =
+        config.hosts.iter().filter(|(_, host)| host.insecure == Some(true)).map(|(text, _)| text.as_str()).collect();
+    if !insecure.is_empty() {
+        tracing::warn!("the certificates of {} are not verified (hosts.\"NAME\".insecure)", insecure.join(", "));
+    }
+    let of = |host: &HostConfig| HostTls {
+        verify: host.insecure.map(|insecure| if insecure { Verify::No } else { Verify::Yes }),
+        identity: host.client_cert.clone().zip(host.client_key.clone()).map(|(cert, key)| IdentityFiles { cert, key }),
+    };
+    config.hosts.iter().filter_map(|(text, host)| Some((text.parse().ok()?, of(host)))).collect()
+}
+
+/// The most requests at once that some host may have.
+fn widest_host(config: &Config) -> u32 {
+    let widths = config.hosts.values().filter_map(|host| match host.concurrency? {
+        Concurrency::Fixed(n) => Some(n),
+        Concurrency::Adaptive => Some(host.max_concurrency.unwrap_or(ANY_HOST_MAX_CONCURRENCY)),
+    });
+    widths.max().unwrap_or(1)
+}
+
+/// The pipeline's settings for a checked configuration.
+pub(crate) fn settings(config: &Config) -> Settings {
+    let concurrency = config.limits.permits() as usize;
+    Settings {
+        queue: config.queue.capacity as usize,
+        window: config.queue.window as usize,
+        window_bytes: usize::try_from(config.queue.window_bytes.0).unwrap_or(usize::MAX),
+        workers: config.fetch.workers.map_or(concurrency, |workers| workers as usize),
+        concurrency,
+        body_memory: config.body_memory(),
+        largest_body: config.largest_body(),
+        order: config.output.order,
+        fail_fast: if config.output.fail_fast { FailFast::Yes } else { FailFast::No },
+        grace: config.shutdown.grace.0,
+        schedule: schedule_settings(config),
+    }
+}
+
+fn schedule_settings(config: &Config) -> schedule::Settings {
+    let concurrency = config.limits.permits();
+    schedule::Settings {
+        every: config.limits.rate.every(),
+        hosts: config.hosts.iter().filter_map(|(text, host)| Some((text.parse().ok()?, rule(host)))).collect(),
+        responses: config
+            .hosts
+            .iter()
+            .map(|(text, host)| (text, response_rules(host)))
+            .filter(|(_, rules)| *rules != ResponseRules::default())
+            .filter_map(|(text, rules)| Some((text.parse().ok()?, rules)))
+            .collect(),
+        any_host: any_host(config),
+        adaptive: (config.limits.concurrency == Concurrency::Adaptive).then_some(concurrency),
+        max_hosts: config.limits.hosts as usize,
+        retry: RetryPolicy::from(&config.retry),
+        budget: config.retry.budget(),
+        host_budget: config.retry.host_budget(),
+        health: HealthPolicy::from(&config.health),
+        robots: config.robots.policy(&config.fetch.user_agent),
+        timeout: config.fetch.timeout.0,
+        min_speed: config.fetch.min_speed.0,
+        max_body: config.fetch.max_body.0,
+        connect_timeout: config.fetch.connect_timeout.0,
+        deadline: config.fetch.deadline.0,
+        max_redirects: config.fetch.max_redirects,
+        idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,
+        largest_body: if config.needs().body == BodyNeed::Decoded { config.largest_body() } else { CHUNK },
+        seed: fastrand::u64(..),
+    }
+}
+
+/// What one pattern says of the responses of its hosts.
+fn response_rules(host: &HostConfig) -> ResponseRules {
+    ResponseRules {
+        timeout: host.timeout.map(|timeout| timeout.0),
+        min_speed: host.min_speed.map(|speed| speed.0),
+        max_body: host.max_body.map(|size| size.0),
+    }
+}
+
+/// What one pattern says of its hosts.
+fn rule(host: &HostConfig) -> HostRule {
+    HostRule {
+        concurrency: host.concurrency,
+        max_concurrency: host.max_concurrency,
+        every: host.rate.map(crate::units::Rate::every),
+    }
+}
+
+/// The limits of hosts that no pattern but `*` names.
+fn any_host(config: &Config) -> HostLimits {
+    let any = config.hosts.get("*");
+    HostLimits {
+        concurrency: any.and_then(|host| host.concurrency).unwrap_or(ANY_HOST_CONCURRENCY),
+        max_concurrency: any.and_then(|host| host.max_concurrency).unwrap_or(ANY_HOST_MAX_CONCURRENCY),
+        every: Duration::ZERO,
+    }
+}
