@@ -12,7 +12,7 @@ use crate::scenario::{Scenario, line};
 const BATCH: u64 = 1024;
 
 /// Lines of the first file: once two batches were read, the thread waits for room for the third until the first is fetched.
-const FIRST: u64 = 2 * BATCH + 100;
+const FIRST: u64 = 2 * BATCH + 10;
 
 /// Lines of each other file.
 const EACH: u64 = 50;
@@ -44,7 +44,7 @@ fn is_read_in_order_once(rotate: impl Fn(&Scenario, u64)) {
     let scenario = Scenario::new();
     fs::create_dir(scenario.path("elsewhere")).unwrap();
     scenario.append("urls", 1..=FIRST);
-    let running = scenario.follow("['urls']", &slow("500/s"));
+    let running = scenario.follow("['urls']", &slow("250/s"));
     let mut come = 0;
     let mut comes = || {
         come += 1;
