@@ -119,6 +119,16 @@ impl<T> Patterns<T> {
         self.entries.iter().filter(move |(pattern, _)| pattern.matches(name, port)).map(|(_, value)| value)
     }
 
+    /// Whether there is no pattern.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether some pattern names a port. The first is the most specific.
+    pub fn name_ports(&self) -> bool {
+        matches!(self.entries.first(), Some((HostPattern::Port(..), _)))
+    }
+
     /// Whether some pattern makes this port of the host a host of its own.
     pub fn names_port(&self, name: &str, port: u16) -> bool {
         let is_it = |pattern: &HostPattern| matches!(pattern, HostPattern::Port(..)) && pattern.matches(name, port);

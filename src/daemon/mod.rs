@@ -195,6 +195,13 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
     schedule::Settings {
         every: config.limits.rate.every(),
         hosts: config.hosts.iter().filter_map(|(text, host)| Some((text.parse().ok()?, rule(host)))).collect(),
+        responses: config
+            .hosts
+            .iter()
+            .map(|(text, host)| (text, response_rules(host)))
+            .filter(|(_, rules)| *rules != ResponseRules::default())
+            .filter_map(|(text, rules)| Some((text.parse().ok()?, rules)))
+            .collect(),
         any_host: any_host(config),
         adaptive: (config.limits.concurrency == Concurrency::Adaptive).then_some(concurrency),
         max_hosts: config.limits.hosts as usize,
@@ -215,17 +222,21 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
     }
 }
 
+/// What one pattern says of the responses of its hosts.
+fn response_rules(host: &HostConfig) -> ResponseRules {
+    ResponseRules {
+        timeout: host.timeout.map(|timeout| timeout.0),
+        min_speed: host.min_speed.map(|speed| speed.0),
+        max_body: host.max_body.map(|size| size.0),
+    }
+}
+
 /// What one pattern says of its hosts.
 fn rule(host: &HostConfig) -> HostRule {
     HostRule {
         concurrency: host.concurrency,
         max_concurrency: host.max_concurrency,
         every: host.rate.map(crate::units::Rate::every),
-        response: ResponseRules {
-            timeout: host.timeout.map(|timeout| timeout.0),
-            min_speed: host.min_speed.map(|speed| speed.0),
-            max_body: host.max_body.map(|size| size.0),
-        },
     }
 }
 

@@ -26,8 +26,8 @@ impl Core {
         let host = &mut self.hosts[id];
         host.in_flight -= 1;
         host.pause.observe(&attempt, &self.settings.retry, job.slot.sent, chance, now);
-        let (port, contact) = (port_of(&job.call.request.url), Contact::of(&attempt));
-        host.queue.end(port, job.ticket.ordinal, contact, &self.settings.health, clocks);
+        let (url, contact) = (&job.call.request.url, Contact::of(&attempt));
+        host.queue.end(url, job.ticket.ordinal, contact, &self.settings.health, clocks);
         self.adapt(id, &job, &attempt, now);
         let context = AttemptContext {
             policy: &self.settings.retry,

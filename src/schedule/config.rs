@@ -194,8 +194,6 @@ pub struct HostRule {
     pub max_concurrency: Option<u32>,
     /// From one start to the next.
     pub every: Option<Duration>,
-    /// What its responses may take.
-    pub response: ResponseRules,
 }
 
 impl Settings {
@@ -211,10 +209,14 @@ impl Settings {
 
     /// What the response to this request may take: the line's own rules go before those of its host.
     pub fn response_limits(&self, request: &Request, time_left: Duration) -> ResponseLimits {
-        let (name, port) = (host_name(&request.url), port_of(&request.url));
-        let own = request.extra.as_ref().map(|extra| extra.response);
-        let rules = own.into_iter().chain(self.hosts.matching(name, port).map(|rule| rule.response));
-        let ResponseRules { timeout, min_speed, max_body } = rules.fold(ResponseRules::default(), ResponseRules::or);
+        let own = request.extra.as_ref().map(|extra| extra.response).unwrap_or_default();
+        let ResponseRules { timeout, min_speed, max_body } = match self.responses.is_empty() {
+            true => own,
+            false => {
+                let (name, port) = (host_name(&request.url), port_of(&request.url));
+                self.responses.matching(name, port).copied().fold(own, ResponseRules::or)
+            }
+        };
         ResponseLimits {
             timeout: timeout.unwrap_or(self.timeout).min(time_left),
             time_left,
@@ -231,6 +233,8 @@ pub struct Settings {
     pub every: Duration,
     /// Limits by pattern; what one leaves out falls back to the next, key by key.
     pub hosts: Patterns<HostRule>,
+    /// What responses may take, by pattern.
+    pub responses: Patterns<ResponseRules>,
     /// What no pattern says.
     pub any_host: HostLimits,
     /// The most requests at once, when their number is to be found out.
@@ -272,6 +276,7 @@ impl Default for Settings {
         Self {
             every: Duration::ZERO,
             hosts: Patterns::default(),
+            responses: Patterns::default(),
             any_host: HostLimits { concurrency: Concurrency::Fixed(8), max_concurrency: 64, every: Duration::ZERO },
             adaptive: None,
             max_hosts: 100_000,

@@ -14,7 +14,7 @@ use super::job::{ConnectionChoice, Job};
 use super::line_book::{HostId, LineId, Place};
 use super::robots::Denial;
 use super::wait_reason::WaitReason;
-use crate::hosts::{origin_of, port_of};
+use crate::hosts::origin_of;
 use crate::item::{CHUNK, Connection};
 
 /// What the next line needs before it can be taken.
@@ -132,7 +132,7 @@ impl Core {
     fn start(&mut self, mut job: Box<Job>, id: HostId, now: Duration) -> Box<Job> {
         let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url));
         let host = &mut self.hosts[id];
-        host.start(job.ticket.ordinal, port_of(&job.call.request.url), delay.unwrap_or_default(), now);
+        host.start(job.ticket.ordinal, &job.call.request.url, delay.unwrap_or_default(), now);
         if self.lines.due(job.slot.line).is_none() {
             host.retries.note_request(now);
             self.retries.note_request(now);

@@ -212,6 +212,10 @@ impl Core {
 
 /// The name of a URL's host, with its port where that makes it a host of its own.
 fn host_key<'a>(settings: &Settings, url: &'a Url) -> Cow<'a, str> {
-    let (name, port) = (host_name(url), port_of(url));
+    let name = host_name(url);
+    if !settings.hosts.name_ports() {
+        return name.into();
+    }
+    let port = port_of(url);
     if settings.hosts.names_port(name, port) { format!("{name}:{port}").into() } else { name.into() }
 }

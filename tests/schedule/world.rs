@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
-use fetchd::item::{Connection, Done, Echo, ErrorKind, Outcome, Purpose, Request, ResponseRules, Sent, Window};
+use fetchd::item::{Connection, Done, Echo, ErrorKind, Outcome, Purpose, Request, Sent, Window};
 use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, ReleaseScope, Settings, WaitReason};
 use http::Method;
 
@@ -296,7 +296,6 @@ impl<'a> World<'a> {
 fn settings_of(script: &Script) -> Settings {
     let hosts = script.limits.iter().enumerate();
     let rule = |limits: &HostLimits| HostRule {
-        response: ResponseRules::default(),
         concurrency: Some(limits.concurrency),
         max_concurrency: Some(limits.max_concurrency),
         every: Some(limits.every),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use super::ports::OpenPort;
 use super::queue::HostQueue;
 use crate::item::ErrorKind;
@@ -141,9 +143,9 @@ impl Host {
     }
 
     /// Notes that one of its lines starts, no sooner after the last one than its robots.txt allows.
-    pub fn start(&mut self, ordinal: u64, port: u16, crawl_delay: Duration, now: Duration) {
+    pub fn start(&mut self, ordinal: u64, url: &Url, crawl_delay: Duration, now: Duration) {
         self.rate_limiter.start(crawl_delay, now);
-        self.queue.start(port, ordinal);
+        self.queue.start(url, ordinal);
         self.in_flight += 1;
         if let Some(adaptive) = &mut self.adaptive {
             adaptive.note_in_flight(self.in_flight);

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use super::lines::{Lines, Spot};
 use super::ports::{OpenPort, Ports};
 use crate::hosts::port_of;
@@ -146,17 +148,18 @@ impl HostQueue {
         self.lines.let_fresh_line_pass();
     }
 
-    /// Notes that a line starts at this port.
-    pub fn start(&mut self, port: u16, ordinal: u64) {
+    /// Notes that a line starts at the port of this URL.
+    pub fn start(&mut self, url: &Url, ordinal: u64) {
         if let Some(ports) = &mut self.ports {
-            ports.start(port, ordinal);
+            ports.start(port_of(url), ordinal);
         }
     }
 
-    /// Notes what became of a request to this port.
-    pub fn end(&mut self, port: u16, ordinal: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
+    /// Notes what became of a request to the port of this URL.
+    pub fn end(&mut self, url: &Url, ordinal: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
         let may_be_first = matches!(contact, Contact::Failed(..)) && policy.failures > 0;
         if may_be_first || self.ports.is_some() {
+            let port = port_of(url);
             self.ports.get_or_insert_default().end(port, ordinal, contact, policy, now);
             self.follow(port);
         }
