@@ -8,11 +8,21 @@ use serde_json::Value;
 
 use crate::scenario::{Scenario, line};
 
-/// Lines of each file: more than are fetched between two looks at the path.
-const EACH: u64 = 100;
+/// Lines that are read at once.
+const BATCH: u64 = 1024;
 
-/// One line is fetched after the other, so the reading is behind the writer. Few lines are taken in advance.
-const SLOW: &str = "rotate_wait = '100ms'\n[queue]\ncapacity = 1\nwindow = 2\n[hosts.'*']\nrate = '100/s'\n[state]\ndata_dir = 'state'";
+/// Lines of the first file: once two batches were read, the thread waits for room for the third until the first is fetched.
+const FIRST: u64 = 2 * BATCH + 10;
+
+/// Lines of each other file.
+const EACH: u64 = 50;
+
+/// One line is fetched after the other, at this rate, so the reading is behind the writer. Few lines are taken in advance.
+fn slow(rate: &str) -> String {
+    format!(
+        "rotate_wait = '100ms'\n[queue]\ncapacity = 1\nwindow = 2\n[hosts.'*']\nrate = '{rate}'\n[state]\ndata_dir = 'state'"
+    )
+}
 
 /// Whether the checkpoint has the file at the path, with its present beginning, as the newest generation.
 fn is_registered(scenario: &Scenario) -> bool {
@@ -27,29 +37,28 @@ fn is_registered(scenario: &Scenario) -> bool {
         && head.is_some_and(|head| newest["head"]["sum"] == crc32fast::hash(head))
 }
 
-/// Files are written, and `rotate` has each away as soon as it is registered, though most lines of those before are not read;
-/// the last one stays. Every line comes once, in order.
+/// Files are written, and `rotate` has each away as soon as it is registered, while there is no room for lines; the last one
+/// stays. Every line comes once, in order.
 fn is_read_in_order_once(rotate: impl Fn(&Scenario, u64)) {
     const FILES: u64 = 4;
     let scenario = Scenario::new();
     fs::create_dir(scenario.path("elsewhere")).unwrap();
-    let running = scenario.follow("['urls']", SLOW);
+    scenario.append("urls", 1..=FIRST);
+    let running = scenario.follow("['urls']", &slow("250/s"));
     let mut come = 0;
     let mut comes = || {
         come += 1;
         assert_eq!(line(&running.record()), (come, come));
         come
     };
-    for file in 1..=FILES {
-        scenario.append("urls", (file - 1) * EACH + 1..=file * EACH);
-        while file < FILES && !is_registered(&scenario) {
-            assert!(comes() < file * EACH, "the reading is not behind");
+    for file in 1..FILES {
+        while !is_registered(&scenario) {
+            assert!(comes() < BATCH, "the file is registered only once there is room");
         }
-        if file < FILES {
-            rotate(&scenario, file);
-        }
+        rotate(&scenario, file);
+        scenario.append("urls", FIRST + (file - 1) * EACH + 1..=FIRST + file * EACH);
     }
-    while comes() < FILES * EACH {}
+    while comes() < FIRST + (FILES - 1) * EACH {}
     running.silence(Duration::from_millis(700));
 }
 
@@ -105,7 +114,7 @@ fn a_file_that_is_rewritten_with_as_many_bytes_between_two_looks_is_read_from_it
 fn outlives_kills(rotate: impl Fn(&Scenario, u64)) {
     const KILLS: u64 = 12;
     let scenario = Scenario::new();
-    let config = format!("{SLOW}\n[sink.out.jsonl]\npath = 'out.jsonl'");
+    let config = format!("{}\n[sink.out.jsonl]\npath = 'out.jsonl'", slow("100/s"));
     let mut random = fastrand::Rng::with_seed(7);
     let mut written = 0;
     for kill in 1..=KILLS {
