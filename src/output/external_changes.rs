@@ -71,9 +71,8 @@ impl RotatingFile {
         let Some(written) = self.written else { return Ok(()) };
         if self.place() == FilePlace::Deleted {
             self.replace_deleted(written)?;
-        } else if self.active.file.length()? < written.flushed + written.appended {
-            tracing::warn!("{} was truncated; gone with it: {}", self.active.path.display(), written.lost());
-            self.watch()?;
+        } else {
+            self.check_length()?;
         }
         let length = self.active.file.length()?;
         if let Some(written) = &mut self.written {
@@ -81,6 +80,20 @@ impl RotatingFile {
             written.records += std::mem::take(&mut written.unflushed);
         }
         Ok(())
+    }
+
+    /// Cuts a file that was truncated back to its last whole record: nothing may be written behind a torn one.
+    pub(super) fn check_length(&mut self) -> io::Result<()> {
+        let Some(written) = self.written else { return Ok(()) };
+        let ActiveFile { file, path, compress, .. } = &self.active;
+        let length = file.length()?;
+        if length >= written.flushed + written.appended {
+            return Ok(());
+        }
+        let records = counted(written.records + written.unflushed, "record");
+        tracing::warn!(path = %path.display(), "{} was truncated to {length} bytes; up to {records} of this run are gone", path.display());
+        repair(file.as_ref(), *compress, self.reader.as_ref())?;
+        self.watch()
     }
 
     /// Opens the path of a deleted file anew, and copies there what was written since the last flush. Where the directory

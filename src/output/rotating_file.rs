@@ -278,6 +278,7 @@ impl RotatingFile {
     }
 
     fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+        self.check_length()?;
         append_when_room(&self.active.path, self.active.file.as_ref(), frames)?;
         self.count_bytes(frames.len());
         Ok(())

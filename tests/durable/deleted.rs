@@ -244,6 +244,23 @@ fn a_file_that_is_truncated_is_said_and_goes_on() {
 }
 
 #[test]
+fn nothing_is_written_behind_a_record_that_was_cut() {
+    for (keys, path) in [("", "out/results.jsonl"), ("compress = 'gzip'", "out/results-000001.jsonl.gz.part")] {
+        let mut run = Run::start(keys);
+        run.fetch_until_in(path);
+        let length = fs::metadata(run.path(path)).unwrap().len();
+        fs::OpenOptions::new().write(true).open(run.path(path)).unwrap().set_len(length - 5).unwrap();
+        run.fetch(1);
+        let warning = run.fetchd.message("was truncated");
+        assert!(warning.contains("record") && warning.contains("of this run are gone"), "{warning}");
+        run.fetch(1);
+        run.end();
+        let finished = path.trim_end_matches(".part");
+        assert_eq!(run.recorded(&[finished]).last(), Some(&run.lines), "{path}");
+    }
+}
+
+#[test]
 fn a_directory_in_the_place_of_the_file_ends_the_run_with_its_path() {
     let mut run = Run::start("");
     run.fetch_until_in("out/results.jsonl");
