@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::signal::unix::SignalKind;
 
 use super::PATIENCE;
 
@@ -102,6 +104,7 @@ impl Fetchd {
 
     /// Starts it and leaves its stdout to the caller.
     pub fn start_unread(mut self) -> (Running, Option<ChildStdout>) {
+        stop_ignoring_signals();
         let mut child = self.command.spawn().unwrap();
         let stdout = child.stdout.take();
         let running = Running {
@@ -120,6 +123,25 @@ impl Fetchd {
     pub fn run(self, input: impl Into<Vec<u8>>) -> Ended {
         self.start().finish(input)
     }
+}
+
+/// Whoever runs the tests may ignore signals, as `nohup` and background jobs do, and a process passes that on to those that
+/// it starts. A signal that it handles is theirs again.
+fn stop_ignoring_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+        let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        for ignored in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1] {
+            if mask >> (ignored as i32 - 1) & 1 == 1 {
+                // The handler stays for the rest of the process.
+                drop(tokio::signal::unix::signal(SignalKind::from_raw(ignored as i32)).unwrap());
+            }
+        }
+    });
 }
 
 /// A process that was started; dropped, it is killed.
