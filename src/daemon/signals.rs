@@ -27,10 +27,10 @@ pub(super) struct Signals {
 #[derive(Clone, Default)]
 pub(super) struct CpuLimit(Arc<AtomicBool>);
 
-/// The signals that whoever started the process ignores, as a mask; signal 1 is bit 0.
+/// The signals that the process ignored when it started, as a mask; signal 1 is bit 0.
 struct Ignored(u64);
 
-/// Takes signals that whoever started the process has blocked: a service that cannot be stopped is of no use. To be
+/// Unblocks the signals that the parent process has blocked: a service that cannot be stopped is of no use. To be
 /// called before there is another thread.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::long_bodies::{LongBodies, LongBody};
 use crate::item::{ErrorKind, ResponseLimits};
@@ -44,7 +44,6 @@ impl BodyPace {
             ticks: 0,
             bytes_at: [0; TICKS],
             sleep: None,
-            step: Duration::ZERO,
             long_bodies: Arc::clone(&self.long_bodies),
             long: None,
         }
@@ -63,10 +62,8 @@ pub(super) struct BodyClock {
     ticks: usize,
     /// How many bytes there were at each of the last ticks.
     bytes_at: [u64; TICKS],
-    /// Most bodies are there before the first tick, and need no timer.
-    sleep: Option<Pin<Box<Sleep>>>,
-    /// How long the sleep is.
-    step: Duration,
+    /// The time until the next tick, and its length. Most bodies are there before the first tick, and need no timer.
+    sleep: Option<(Duration, Pin<Box<Sleep>>)>,
     long_bodies: Arc<LongBodies>,
     /// The place among the long bodies, once it is one.
     long: Option<LongBody>,
@@ -85,18 +82,12 @@ impl BodyClock {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TooSlow> {
         loop {
             let step = self.next_step();
-            let sleeping = self.sleep.get_or_insert_with(|| Box::pin(sleep(step)));
-            if self.step.is_zero() {
-                self.step = step;
-            }
+            let (step, sleeping) = self.sleep.get_or_insert_with(|| (step, Box::pin(sleep(step))));
             ready!(sleeping.as_mut().poll(cx));
-            self.elapsed += self.step;
+            self.elapsed += *step;
+            self.sleep = None;
             if let Some(too_slow) = self.tick() {
                 return Poll::Ready(too_slow);
-            }
-            self.step = self.next_step();
-            if let Some(sleeping) = &mut self.sleep {
-                sleeping.as_mut().reset(Instant::now() + self.step);
             }
         }
     }
@@ -144,6 +135,8 @@ impl BodyClock {
 mod tests {
     use super::*;
     use std::future::poll_fn;
+
+    use tokio::time::Instant;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -179,7 +179,7 @@ impl Http {
         let is_followed = framing.is_ok() && self.is_followed(call, &head);
         let body = match framing {
             Ok(()) if is_followed => self.body_of_redirect(call, response, &mut reservation, head.ttfb).await,
-            Ok(()) => self.body(call, response, &mut reservation, head.ttfb).await,
+            Ok(()) => self.body(call, response, self.rules_for(call), &mut reservation, head.ttfb).await,
             Err(failure) => Err(Attempt::Failed(failure)),
         };
         head.reservation = held(&head, body.as_ref().ok(), reservation);
@@ -202,12 +202,13 @@ impl Http {
         &self,
         call: &Call,
         response: reqwest::Response,
+        rules: BodyRules,
         reservation: &mut Reservation,
         ttfb: Duration,
     ) -> Result<Body, Attempt> {
         let announced = announced(&call.request.method, &response);
         let clock = self.pace.start(&call.limits, ttfb);
-        receive(Chunks::of(response, clock), &announced, self.rules_for(call), reservation).await
+        receive(Chunks::of(response, clock), &announced, rules, reservation).await
     }
 
     /// The body of a redirect that is followed, if it is short and there.
@@ -221,9 +222,7 @@ impl Http {
         let (most, time) = MOST_OF_REDIRECT;
         let max_body = self.rules.max_body.min(most);
         let rules = BodyRules { max_body, oversize: Oversize::Fail, ..self.rules };
-        let announced = announced(&call.request.method, &response);
-        let clock = self.pace.start(&call.limits, ttfb);
-        let body = receive(Chunks::of(response, clock), &announced, rules, reservation);
+        let body = self.body(call, response, rules, reservation, ttfb);
         let no_body = || failed(ErrorKind::Timeout, format!("no whole body within {} ms", time.as_millis()));
         timeout(time, body).await.unwrap_or_else(|_| Err(no_body()))
     }
