@@ -21,6 +21,12 @@ const HTTP2_WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
 /// Header lines of one head.
 const MOST_HEADERS: usize = 1000;
 
+/// Header lines of one head on a kept connection. The parser takes a table for all of them from the allocator for each head;
+/// beyond 14 KiB that costs more than the rest of parsing. A longer head is requested again ([`Sent::LongHead`]).
+///
+/// [`Sent::LongHead`]: crate::item::Sent::LongHead
+const MOST_HEADERS_KEPT: usize = 400;
+
 /// What `[hosts."PATTERN"]` says of TLS. What it leaves out falls back to the next pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostTls {
@@ -181,8 +187,9 @@ impl<'a> Recipe<'a> {
             }
             Ok::<_, BoxError>(builder)
         };
-        let close = builder()?.pool_max_idle_per_host(0).build()?;
-        let keep = builder()?.pool_max_idle_per_host(self.idle_per_host).build()?;
+        let close = builder()?.pool_max_idle_per_host(0).http1_max_headers(MOST_HEADERS).build()?;
+        let keep = builder()?;
+        let keep = keep.pool_max_idle_per_host(self.idle_per_host).http1_max_headers(MOST_HEADERS_KEPT).build()?;
         Ok(Pair { verify, identity: identity.map(|identity| identity.files.clone()), keep, close })
     }
 
@@ -202,7 +209,6 @@ impl<'a> Recipe<'a> {
             .connector_layer(MapResponseLayer::new(note_opened))
             // As the web sends them (RFC 9112, sections 5.1 and 5.2, and beyond). Where leniency finds a second framing,
             // `check_framing` refuses the answer.
-            .http1_max_headers(MOST_HEADERS)
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_ignore_invalid_headers_in_responses(true)

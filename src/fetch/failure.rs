@@ -12,10 +12,11 @@ use super::dns::LookupError;
 use super::reachability::{self, is_out_of_sockets};
 use crate::error::{Chain, find};
 use crate::hosts::host_name;
-use crate::item::{ErrorKind, Failure, Sent};
+use crate::item::{Call, Connection, ErrorKind, Failure, Sent};
 
 /// What went wrong before the answer's head was there; `proxy` is where the request went instead of to its host.
-pub(super) fn before_answer(error: reqwest::Error, carrier: Carrier, url: &Url, proxy: Option<&str>) -> Failure {
+pub(super) fn before_answer(error: reqwest::Error, carrier: Carrier, call: &Call, proxy: Option<&str>) -> Failure {
+    let url = &call.request.url;
     let error = error.without_url();
     if let Some(unresolved) = find::<LookupError>(&error) {
         let LookupError { kind, message, sent } = unresolved.clone();
@@ -32,7 +33,11 @@ pub(super) fn before_answer(error: reqwest::Error, carrier: Carrier, url: &Url, 
     } else {
         while_asking(&error)
     };
-    let sent = if carrier == Carrier::Kept && closes_kept(&error, kind) { Sent::Stale } else { sent };
+    let sent = match call.connection {
+        _ if carrier == Carrier::Kept && closes_kept(&error, kind) => Sent::Stale,
+        Connection::Keep(_) if has_long_head(&error) => Sent::LongHead,
+        _ => sent,
+    };
     let message = match (find::<rustls::Error>(&error), proxy) {
         (Some(tls), _) => of_tls(tls, host_name(url)),
         (None, Some(proxy)) if error.is_connect() => with_cause(&no_way_through(proxy), &error),
@@ -129,6 +134,10 @@ fn closes_kept(error: &reqwest::Error, kind: ErrorKind) -> bool {
         // TLS may end with an alert.
         None => matches!(kind, ErrorKind::Reset | ErrorKind::TlsFailed),
     }
+}
+
+fn has_long_head(error: &reqwest::Error) -> bool {
+    find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse_too_large)
 }
 
 fn no_way_through(proxy: &str) -> String {

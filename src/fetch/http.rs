@@ -111,7 +111,7 @@ impl Http {
             }
             Ok(response) => response,
             Err(error) => {
-                let failure = before_answer(error, carrier, &call.request.url, self.proxy.as_deref());
+                let failure = before_answer(error, carrier, call, self.proxy.as_deref());
                 self.tell_of_shortage(&failure);
                 return Attempt::Failed(failure);
             }

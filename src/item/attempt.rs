@@ -89,6 +89,8 @@ pub enum Sent {
     /// It went over a kept connection that the server closed without an answer: the server has probably not seen it, and
     /// the line is not charged.
     Stale,
+    /// The response's head has more lines than are received over a kept connection; the line is not charged.
+    LongHead,
     /// No byte of the request was written, or the server has said that it did not act on it.
     Nothing,
     /// Some of the request may have arrived.

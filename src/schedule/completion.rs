@@ -206,7 +206,9 @@ fn of_robots((kind, message): (ErrorKind, String)) -> (ErrorKind, String) {
 fn note_sent(job: &mut Job, attempt: &Attempt) {
     let sent = match attempt {
         Attempt::Response(_) | Attempt::Redirect(_) => true,
-        Attempt::Failed(failure) => !matches!(failure.sent, Sent::Refused | Sent::Starved | Sent::Stale),
+        Attempt::Failed(failure) => {
+            !matches!(failure.sent, Sent::Refused | Sent::Starved | Sent::Stale | Sent::LongHead)
+        }
         Attempt::Canceled => true,
         Attempt::NoMemory { .. } => false,
     };

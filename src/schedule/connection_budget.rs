@@ -116,7 +116,7 @@ impl Reuse {
                     Self::Shared
                 }
                 (Sent::Something, _) => Self::Pooled,
-                (Sent::Refused | Sent::Starved | Sent::Stale | Sent::Nothing, _) => Self::Closed,
+                (Sent::Refused | Sent::Starved | Sent::Stale | Sent::LongHead | Sent::Nothing, _) => Self::Closed,
             },
             Attempt::Canceled => Self::Closed,
         }

@@ -126,7 +126,7 @@ impl AttemptContext<'_> {
             }
             kind => (kind, failure.message.clone()),
         };
-        if failure.sent == Sent::Stale {
+        if matches!(failure.sent, Sent::Stale | Sent::LongHead) {
             return Decision::Resend(because.1);
         }
         if failure.sent == Sent::Starved {

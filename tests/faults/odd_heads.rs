@@ -136,3 +136,37 @@ fn a_head_has_limits_all_the_same() {
     let records = provoke(fetchd([], ""), scripted(&origin, [ok(&lines(999)), ok(&lines(1000)), ok(&lines(5000))]));
     assert_eq!(fates(&records), [("ok", "", 1), ("failed", "protocol", 1), ("failed", "protocol", 1)]);
 }
+
+/// Beyond four hundred lines a head is received over a connection of its own, as one that meets the end of a kept one.
+#[test]
+fn a_long_head_costs_a_second_request_and_no_attempt() {
+    let long = |count: usize| format!("HTTP/1.1 200 OK\r\n{}content-length: 5\r\n\r\nwhole", lines(count));
+    for (count, asked, fate) in [
+        (399, 1, ("ok", "", 1)),
+        (400, 2, ("ok", "", 1)),
+        (999, 2, ("ok", "", 1)),
+        (1000, 2, ("failed", "protocol", 1)),
+    ] {
+        let origin = Origin::start();
+        let url = origin.script("/", long(count));
+        let records = provoke(fetchd(["--retries", "0"], ""), [url]);
+        assert_eq!((fates(&records), origin.requests().len()), (vec![fate], asked), "{count}: {records:#?}");
+    }
+}
+
+#[test]
+fn a_long_head_of_a_redirect_or_a_robots_txt_is_read_and_one_of_a_post_comes_once() {
+    let origin = Origin::start();
+    let page = origin.script("/page", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nwhole");
+    let hop = format!("HTTP/1.1 302 Found\r\n{}location: /page\r\ncontent-length: 0\r\n\r\n", lines(500));
+    let hop = origin.script("/hop", hop);
+    let rules = "User-agent: *\nDisallow: /secret\n";
+    let head = format!("HTTP/1.1 200 OK\r\n{}content-length: {}\r\n\r\n", lines(500), rules.len());
+    origin.script("/robots.txt", head + rules);
+    let post = origin.script("/post", format!("HTTP/1.1 200 OK\r\n{}content-length: 5\r\n\r\nwhole", lines(500)));
+    let post = json!({ "url": post, "method": "POST", "body": "once" }).to_string();
+    let records = provoke(fetchd([], "robots.enabled = true\n"), [hop, page, post, origin.url("/secret")]);
+    let ok = ("ok", "", 1);
+    assert_eq!(fates(&records), [ok, ok, ok, ("rejected", "robots_denied", 0)], "{records:#?}");
+    assert_eq!(["/robots.txt", "/hop", "/post"].map(|path| origin.requests_for(path)), [2, 2, 1]);
+}
