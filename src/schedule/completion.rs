@@ -112,10 +112,7 @@ impl Core {
         }
         let refusal = match cost {
             RetryCost::Charged => self.pay(job, id, now).err()?,
-            RetryCost::Wait => {
-                job.progress.waits += 1;
-                return None;
-            }
+            RetryCost::Wait => self.pay_wait(job).err()?,
             RetryCost::Free => return None,
         };
         Some((because.0, format!("{}; {refusal}", because.1)))
@@ -129,16 +126,22 @@ impl Core {
         }
     }
 
+    /// Charges one wait to the line: a server that always answers with a Retry-After would be asked for as long as the deadline
+    /// is.
+    fn pay_wait(&self, job: &mut Job) -> Result<(), String> {
+        if u32::from(job.progress.waits) >= self.settings.retry.max_waits {
+            return Err(format!("it was not tried again after {} waits (retry.max_waits)", job.progress.waits));
+        }
+        job.progress.waits += 1;
+        Ok(())
+    }
+
     /// Charges one retry to the line and to the budgets. A line that waits for an open circuit keeps its retries for when
     /// it closes; that is one of its waits.
     fn pay(&mut self, job: &mut Job, id: HostId, now: Duration) -> Result<(), String> {
         let host = &mut self.hosts[id];
         if host.queue.open_port(port_of(&job.call.request.url)).is_some() {
-            if u32::from(job.progress.waits) >= self.settings.retry.max_waits {
-                return Err(format!("it was not tried again after {} waits (retry.max_waits)", job.progress.waits));
-            }
-            job.progress.waits += 1;
-            return Ok(());
+            return self.pay_wait(job);
         }
         if !host.retries.allows(&self.settings.host_budget, now) {
             return Err(format!(

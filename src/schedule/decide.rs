@@ -153,17 +153,10 @@ impl AttemptContext<'_> {
         }
     }
 
-    /// One more attempt that is not charged, unless the line is to be sent once, or has waited too often: a server that always
-    /// answers with a Retry-After would be asked for as long as the deadline is.
+    /// One more attempt that is charged as a wait, unless the line is to be sent once.
     fn wait(&self, job: &Job, wait: Duration, because: (ErrorKind, String)) -> Decision {
         if self.policy.retries == 0 {
             return Decision::Settle(Some(because));
-        }
-        if u32::from(job.progress.waits) >= self.policy.max_waits {
-            let (kind, message) = because;
-            let message =
-                format!("{message}; it was not tried again after {} waits (retry.max_waits)", job.progress.waits);
-            return Decision::Settle(Some((kind, message)));
         }
         self.retry(job, wait, RetryCost::Wait, because)
     }
