@@ -498,7 +498,7 @@ fn a_look_up_must_be_shorter_than_the_connect_that_contains_it() {
     assert_eq!(said.len(), 1);
     assert!(said[0].contains("shorter than `fetch.connect_timeout` (10s)"), "{said:#?}");
     let config = check("[fetch]\nconnect_timeout = \"3s\"\n").unwrap();
-    assert_eq!(config.dns.timeout, Some("1500ms".parse().unwrap()));
+    assert_eq!(config.dns.timeout, Some("2400ms".parse().unwrap()));
 }
 
 #[test]

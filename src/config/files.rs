@@ -1,6 +1,7 @@
 //! How many files a configuration can need open at once: requests on the wire, idle connections, its own files, and some
-//! besides. A request has one socket: that of its look-up, then that of its connection. For a moment it can have a second
-//! one, for the other family of addresses; where there is no file for that, it goes on with the first.
+//! besides. A request has one socket: that of its look-up, then that of its connection. It can have a second
+//! one, for the other family of addresses, and more while name servers are silent; where there is no file for that, it
+//! goes on with the first.
 
 use super::Config;
 use super::bounds::bounds_of;

@@ -212,8 +212,9 @@ impl Config {
         let longest = self.max_bodies().map(|(_, max_body)| max_body.0).max().unwrap_or_default();
         let needed = (u64::from(concurrency) * CHUNK).max(longest.saturating_mul(2));
         self.limits.body_memory.get_or_insert(Size(needed.max(Size::mib(256).0)));
-        let shorter = Span(self.fetch.connect_timeout.0 / 2).min(Span::secs(5));
-        self.dns.timeout.get_or_insert(shorter);
+        // The rest is for the connection: to a host that lives, it takes little.
+        let most = Span(self.fetch.connect_timeout.0 * 4 / 5);
+        self.dns.timeout.get_or_insert(most);
         let any = self.hosts.entry("*".to_owned()).or_default();
         any.concurrency.get_or_insert(ANY_HOST_CONCURRENCY);
         any.max_concurrency.get_or_insert(ANY_HOST_MAX_CONCURRENCY);

@@ -44,7 +44,6 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
         tls: config.tls.clone(),
         hosts: host_tls(config),
         needs: config.needs(),
-        concurrency: config.limits.permits() as usize,
         idle_per_host: widest_host(config) as usize,
     };
     Http::new(&config.fetch, settings, guard, &resolver)

@@ -1,5 +1,5 @@
-//! The clock of a body: ends one that comes too slowly, one that outlasts its line's deadline, and the slowest of too
-//! many long ones. In: the bytes as they come. Out: the failure, when there is one. Next: `body`.
+//! The clock of a body: ends one that comes too slowly, one that outlasts its line's deadline, and the slowest of the long
+//! ones when lines wait. In: the bytes as they come. Out: the failure, when there is one. Next: `body`.
 //!
 //! Time is counted in ticks, and a tick that comes late counts once: time in which fetchd did not read, as it was stopped
 //! or had no CPU, is no fault of the server.
@@ -29,9 +29,14 @@ pub(super) struct BodyPace {
 }
 
 impl BodyPace {
-    /// The pace of a run with so many requests at once.
-    pub fn new(speed_time: Duration, concurrency: usize) -> Self {
-        Self { speed_time, long_bodies: Arc::new(LongBodies::new(concurrency)) }
+    /// The pace of a run that measures speeds over this time.
+    pub fn new(speed_time: Duration) -> Self {
+        Self { speed_time, long_bodies: Arc::default() }
+    }
+
+    /// Notes the limit of requests at once while a line waits for one of them to end.
+    pub fn limit_reached(&self, limit: Option<usize>) {
+        self.long_bodies.limit_reached(limit);
     }
 
     /// The clock of a body whose head came after this time.
@@ -69,6 +74,10 @@ pub(super) struct BodyClock {
     long: Option<LongBody>,
 }
 
+/// Why the slowest of the long bodies ended.
+const SLOWEST: &str = "a line waited for a request of limits.concurrency to end, more than half of them were bodies that took \
+                       longer than fetch.timeout, and this one was the slowest";
+
 /// Why a body is not waited for any longer: its row in the table, and a sentence for the record.
 type TooSlow = (ErrorKind, String);
 
@@ -81,6 +90,9 @@ impl BodyClock {
     /// Ready once the body is not to be waited for any longer. To be polled while no bytes are there.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TooSlow> {
         loop {
+            if self.long.as_ref().is_some_and(|long| long.is_lost(cx)) {
+                return Poll::Ready((ErrorKind::Timeout, SLOWEST.to_owned()));
+            }
             let step = self.next_step();
             let (step, sleeping) = self.sleep.get_or_insert_with(|| (step, Box::pin(sleep(step))));
             ready!(sleeping.as_mut().poll(cx));
@@ -111,23 +123,17 @@ impl BodyClock {
             let message = format!("the body came more slowly than {speed} over {time} (fetch.min_speed)");
             return Some((ErrorKind::Timeout, message));
         }
-        self.tick_long()
+        self.tick_long();
+        None
     }
 
     /// A body that takes longer than the time for a head holds one of the places for such.
-    fn tick_long(&mut self) -> Option<TooSlow> {
+    fn tick_long(&mut self) {
         if self.elapsed < self.limits.timeout {
-            return None;
+            return;
         }
         let speed = u64::try_from(u128::from(self.bytes) * 1000 / self.elapsed.as_millis().max(1)).unwrap_or(u64::MAX);
-        if self.long.get_or_insert_with(|| self.long_bodies.enter(speed)).keep(speed) {
-            return None;
-        }
-        let message = format!(
-            "more than {} bodies took longer than fetch.timeout, half of limits.concurrency, and this one was the slowest",
-            self.long_bodies.most()
-        );
-        Some((ErrorKind::Timeout, message))
+        self.long.get_or_insert_with(|| self.long_bodies.enter(speed)).note(speed);
     }
 }
 
@@ -140,8 +146,8 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 
-    fn pace(concurrency: usize) -> BodyPace {
-        BodyPace::new(Duration::from_secs(30), concurrency)
+    fn pace() -> BodyPace {
+        BodyPace::new(Duration::from_secs(30))
     }
 
     fn limits(min_speed: u32) -> ResponseLimits {
@@ -164,14 +170,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_ends_once_it_is_too_slow_over_the_whole_time() {
-        let (at, kind, why) = ends(pace(8).start(&limits(1024), Duration::ZERO), |_| 1000).await;
+        let (at, kind, why) = ends(pace().start(&limits(1024), Duration::ZERO), |_| 1000).await;
         assert_eq!((at, kind), (30, ErrorKind::Timeout), "{why}");
         assert!(why.contains("1KiB/s over 30s (fetch.min_speed)"), "{why}");
         let stalls = |second| if second < 100 { 1 << 20 } else { 0 };
-        assert_eq!(ends(pace(8).start(&limits(1024), Duration::ZERO), stalls).await.0, 130);
+        assert_eq!(ends(pace().start(&limits(1024), Duration::ZERO), stalls).await.0, 130);
         let burst = |second| if second == 0 { 40 << 10 } else { 0 };
         assert_eq!(
-            ends(pace(8).start(&limits(1024), Duration::ZERO), burst).await.0,
+            ends(pace().start(&limits(1024), Duration::ZERO), burst).await.0,
             31,
             "the burst counts while it is in the window"
         );
@@ -179,24 +185,59 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_is_fast_enough_ends_at_the_deadline_alone() {
-        let (at, kind, _) = ends(pace(8).start(&limits(1024), Duration::from_secs(5)), |_| 1025).await;
+        let (at, kind, _) = ends(pace().start(&limits(1024), Duration::from_secs(5)), |_| 1025).await;
         assert_eq!((at, kind), (595, ErrorKind::Deadline), "the head took five seconds of it");
-        let (at, kind, _) = ends(pace(8).start(&limits(0), Duration::ZERO), |_| 0).await;
+        let (at, kind, _) = ends(pace().start(&limits(0), Duration::ZERO), |_| 0).await;
         assert_eq!((at, kind), (600, ErrorKind::Deadline), "no speed is asked for");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_too_many_long_ones_the_slowest_ends() {
-        let pace = pace(4);
+    async fn of_too_many_long_ones_the_slowest_ends_when_a_line_begins_to_wait() {
+        let pace = pace();
         let start = |speed: usize| ends(pace.start(&limits(1), Duration::ZERO), move |_| speed);
-        let (a, b, c) = tokio::join!(start(3000), start(1000), start(2000));
+        let line = async {
+            sleep(Duration::from_millis(99_500)).await;
+            pace.limit_reached(Some(4));
+        };
+        let (a, b, c, ()) = tokio::join!(start(3000), start(1000), start(2000), line);
         assert_eq!((a.1, b.1, c.1), (ErrorKind::Deadline, ErrorKind::Timeout, ErrorKind::Deadline));
-        assert!((10..=12).contains(&b.0) && b.2.contains("more than 2 bodies"), "{b:?}");
+        assert!(b.0 == 100 && b.2 == SLOWEST, "{b:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_not_long_yet_is_not_the_slowest() {
+        let pace = pace();
+        pace.limit_reached(Some(2));
+        let start = |ttfb: u64, speed: usize| ends(pace.start(&limits(1), Duration::from_secs(ttfb)), move |_| speed);
+        let (long, (at, kind, _)) = tokio::join!(start(5, 3000), start(0, 1000));
+        assert_eq!((long.1, kind), (ErrorKind::Deadline, ErrorKind::Timeout));
+        assert_eq!(at, 10, "it has the whole of fetch.timeout");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_loses_its_place_does_not_wait_for_its_next_tick() {
+        const TICK: u64 = 100;
+        let pace = BodyPace::new(Duration::from_secs(TICK * TICKS as u64));
+        pace.limit_reached(Some(2));
+        let start = Instant::now();
+        let mut slow = pace.start(&limits(0), TIMEOUT);
+        let newcomer = async {
+            sleep(Duration::from_secs(TICK / 2)).await;
+            let mut clock = pace.start(&limits(0), TIMEOUT);
+            clock.count(9000);
+            poll_fn(|cx| clock.poll(cx)).await
+        };
+        tokio::select! {
+            biased;
+            (kind, _) = poll_fn(|cx| slow.poll(cx)) => assert_eq!(kind, ErrorKind::Timeout),
+            _ = newcomer => panic!("it is the faster one"),
+        }
+        assert_eq!(start.elapsed().as_secs(), TICK + TICK / 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn time_in_which_nobody_read_counts_once() {
-        let mut clock = pace(8).start(&limits(1024), Duration::ZERO);
+        let mut clock = pace().start(&limits(1024), Duration::ZERO);
         for _ in 0..29 {
             assert!(poll_fn(|cx| Poll::Ready(clock.poll(cx))).await.is_pending());
             tokio::time::advance(Duration::from_secs(3600)).await;

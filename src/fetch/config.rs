@@ -92,7 +92,7 @@ pub struct TlsConfig {
 pub struct DnsConfig {
     /// Name servers; by default the system's.
     pub servers: Option<Vec<SocketAddr>>,
-    /// One look-up; by default 5 s, or half of `fetch.connect_timeout` where that is shorter.
+    /// One look-up; by default four fifths of `fetch.connect_timeout`.
     pub timeout: Option<Span>,
     /// The most names in the cache.
     pub cache: u32,

@@ -43,8 +43,6 @@ pub struct HttpSettings {
     pub hosts: Vec<(HostPattern, HostTls)>,
     /// What of responses is kept.
     pub needs: Needs,
-    /// The most requests at once.
-    pub concurrency: usize,
     /// The most idle connections that one host can have.
     pub idle_per_host: usize,
 }
@@ -74,11 +72,11 @@ impl Http {
         guard: Arc<Guard>,
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
-        let HttpSettings { headers, tls, hosts, needs, concurrency, idle_per_host } = settings;
+        let HttpSettings { headers, tls, hosts, needs, idle_per_host } = settings;
         let clients = Clients::new(&Recipe::new(config, &tls, idle_per_host, resolver)?, hosts)?;
         let proxy = config.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose()?;
         let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
-        let pace = BodyPace::new(config.speed_time.0, concurrency);
+        let pace = BodyPace::new(config.speed_time.0);
         let rules = BodyRules {
             max_body: config.max_body.0,
             oversize: config.oversize,
@@ -231,6 +229,10 @@ impl Http {
 impl Fetch for Http {
     fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt> {
         self.attempt(call, reservation).boxed()
+    }
+
+    fn limit_reached(&self, limit: Option<usize>) {
+        self.pace.limit_reached(limit);
     }
 }
 

@@ -1,21 +1,27 @@
-//! The bodies of a run that take longer than `fetch.timeout`. They hold at most half of `limits.concurrency`: with one more, the
-//! slowest of them ends, so that slow servers cannot hold up the others.
+//! The bodies of a run that take longer than `fetch.timeout`. While a line waits for a request of `limits.concurrency` to
+//! end, they hold at most half of those requests: the slowest ends, so that slow servers cannot hold up the others.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Context;
+
+use futures::task::AtomicWaker;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct LongBodies {
-    most: usize,
+    /// The limit of requests at once while a line waits for one of them to end, and 0 while none does.
+    reached: AtomicUsize,
     places: Mutex<Vec<Arc<Place>>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Place {
     /// Bytes per second.
     speed: AtomicU64,
     is_lost: AtomicBool,
+    /// Of the body, as a line waits for its end.
+    waker: AtomicWaker,
 }
 
 /// The place of one body, until it is dropped.
@@ -26,29 +32,34 @@ pub(super) struct LongBody {
 }
 
 impl LongBodies {
-    /// Places for half of so many requests, one at least.
-    pub fn new(concurrency: usize) -> Self {
-        Self { most: (concurrency / 2).max(1), places: Mutex::default() }
+    /// Notes the limit of requests at once while a line waits for one of them to end.
+    pub fn limit_reached(&self, limit: Option<usize>) {
+        self.reached.store(limit.unwrap_or_default(), Ordering::Relaxed);
     }
 
-    /// How many there can be.
-    pub fn most(&self) -> usize {
-        self.most
-    }
-
-    /// Gives a body of so many bytes per second a place. If there is none left, the slowest loses its own.
+    /// Gives a body of so many bytes per second a place.
     pub fn enter(self: &Arc<Self>, speed: u64) -> LongBody {
-        let place = Arc::new(Place { speed: AtomicU64::new(speed), is_lost: AtomicBool::new(false) });
-        let mut places = self.places();
-        places.push(Arc::clone(&place));
-        if places.len() > self.most
-            && let Some((slowest, _)) =
-                places.iter().enumerate().min_by_key(|(_, place)| place.speed.load(Ordering::Relaxed))
-        {
-            places.swap_remove(slowest).is_lost.store(true, Ordering::Relaxed);
-        }
-        drop(places);
+        let place = Arc::new(Place { speed: AtomicU64::new(speed), ..Place::default() });
+        self.places().push(Arc::clone(&place));
+        self.end_slowest();
         LongBody { place, of: Arc::clone(self) }
+    }
+
+    /// Takes the place of the slowest body, if a line waits and these bodies hold more than half of what it waits for. One
+    /// at a time: that line may be the only one.
+    fn end_slowest(&self) {
+        let reached = self.reached.load(Ordering::Relaxed);
+        if reached == 0 {
+            return;
+        }
+        let places = self.places();
+        if places.len() > half_of(reached)
+            && !places.iter().any(|place| place.is_lost())
+            && let Some(slowest) = places.iter().min_by_key(|place| place.speed.load(Ordering::Relaxed))
+        {
+            slowest.is_lost.store(true, Ordering::Relaxed);
+            slowest.waker.wake();
+        }
     }
 
     fn places(&self) -> MutexGuard<'_, Vec<Arc<Place>>> {
@@ -56,17 +67,38 @@ impl LongBodies {
     }
 }
 
+/// How many of so many requests long bodies may hold, one at least.
+fn half_of(requests: usize) -> usize {
+    (requests / 2).max(1)
+}
+
+impl Place {
+    fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+}
+
 impl LongBody {
-    /// Notes the body's speed; whether it has still its place.
-    pub fn keep(&self, speed: u64) -> bool {
+    /// Notes the body's speed.
+    pub fn note(&self, speed: u64) {
         self.place.speed.store(speed, Ordering::Relaxed);
-        !self.place.is_lost.load(Ordering::Relaxed)
+        self.of.end_slowest();
+    }
+
+    /// Whether it has lost its place; if not, the task is woken once it has.
+    pub fn is_lost(&self, cx: &Context<'_>) -> bool {
+        self.place.waker.register(cx.waker());
+        self.place.is_lost()
     }
 }
 
 impl Drop for LongBody {
     fn drop(&mut self) {
         self.of.places().retain(|place| !Arc::ptr_eq(place, &self.place));
+        if self.place.is_lost() {
+            // The line that waited can start now; should another one wait, the schedule says so again.
+            self.of.limit_reached(None);
+        }
     }
 }
 
@@ -74,22 +106,60 @@ impl Drop for LongBody {
 mod tests {
     use super::*;
 
-    #[test]
-    fn with_one_more_than_there_are_places_for_the_slowest_loses_its_own() {
-        let bodies = Arc::new(LongBodies::new(5));
-        let (slow, fast) = (bodies.enter(10), bodies.enter(30));
-        let middle = bodies.enter(20);
-        assert_eq!((slow.keep(100), fast.keep(30), middle.keep(20)), (false, true, true));
-        let newcomer = bodies.enter(5);
-        assert!(!newcomer.keep(5) && fast.keep(30) && middle.keep(20), "also if it is the one that came");
+    fn is_lost(body: &LongBody) -> bool {
+        body.is_lost(&Context::from_waker(std::task::Waker::noop()))
     }
 
     #[test]
-    fn a_body_that_has_ended_leaves_its_place() {
-        let bodies = Arc::new(LongBodies::new(1));
-        drop(bodies.enter(1));
-        let other = bodies.enter(1);
-        drop(bodies.enter(0));
-        assert!(other.keep(1));
+    fn while_no_line_waits_every_body_keeps_its_place() {
+        let bodies = Arc::new(LongBodies::default());
+        let held = [3, 1, 2].map(|speed| bodies.enter(speed));
+        held[0].note(0);
+        assert!(!held.iter().any(is_lost));
+        bodies.limit_reached(Some(6));
+        held[0].note(0);
+        assert!(!held.iter().any(is_lost), "three are half of six");
+    }
+
+    #[test]
+    fn when_a_line_begins_to_wait_the_slowest_loses_its_place_at_the_next_tick_of_any() {
+        let bodies = Arc::new(LongBodies::default());
+        let (slow, fast, middle) = (bodies.enter(10), bodies.enter(30), bodies.enter(20));
+        slow.note(100);
+        bodies.limit_reached(Some(5));
+        fast.note(30);
+        assert_eq!([&slow, &fast, &middle].map(is_lost), [false, false, true]);
+        drop(middle);
+        bodies.limit_reached(Some(5));
+        let newcomer = bodies.enter(5);
+        assert_eq!([&slow, &fast, &newcomer].map(is_lost), [false, false, true], "also if it is the one that came");
+    }
+
+    #[test]
+    fn one_line_that_waits_ends_one_body() {
+        let bodies = Arc::new(LongBodies::default());
+        let mut held = Vec::from([1, 2, 3, 4].map(|speed| bodies.enter(speed)));
+        let tick = |held: &[LongBody]| {
+            held.iter().for_each(|body| body.note(9));
+            held.iter().filter(|body| is_lost(body)).count()
+        };
+        bodies.limit_reached(Some(4));
+        assert_eq!((tick(&held), tick(&held)), (1, 1), "the line still waits for the first one to end");
+        held.retain(|body| !is_lost(body));
+        assert_eq!(tick(&held), 0, "the line has what it waited for");
+        bodies.limit_reached(Some(4));
+        assert_eq!(tick(&held), 1, "another one waits");
+        held.retain(|body| !is_lost(body));
+        bodies.limit_reached(Some(4));
+        assert_eq!(tick(&held), 0, "two are half of four");
+    }
+
+    #[test]
+    fn one_body_is_never_too_many() {
+        let bodies = Arc::new(LongBodies::default());
+        bodies.limit_reached(Some(1));
+        let body = bodies.enter(0);
+        body.note(0);
+        assert!(!is_lost(&body));
     }
 }

@@ -41,4 +41,8 @@ use crate::item::{Attempt, Call, Reservation};
 pub trait Fetch: Send + Sync {
     /// One attempt at `call.request`; the body it brings lives in `reservation`.
     fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt>;
+
+    /// The limit of requests at once while a line waits for one of them to end, and `None` while none does. An attempt that
+    /// holds one of them for long may end for it.
+    fn limit_reached(&self, _limit: Option<usize>) {}
 }

@@ -206,6 +206,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         releases: parts.releases,
         can_release: release.iter().map(Option::is_some).collect(),
         permits: Arc::new(Semaphore::new(permits)),
+        concurrency: permits,
+        fetch: Arc::clone(&parts.fetch),
         memory: memory_gate::MemoryGate::new(memory, settings.largest_body),
         durable: durable.clone(),
         give_up: levers.give_up.clone(),

@@ -16,6 +16,7 @@ use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
 use super::{Accepted, Clock, Completion, Dispatch};
 use crate::error::BoxError;
+use crate::fetch::Fetch;
 use crate::item::{Done, Outcome, Reservation};
 use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, ReleaseScope, StallReason};
 use crate::state::LastRun;
@@ -35,6 +36,9 @@ pub(super) struct Scheduler {
     /// Per source: whether it takes lines back.
     pub can_release: Vec<bool>,
     pub permits: Arc<Semaphore>,
+    /// How many there are.
+    pub concurrency: usize,
+    pub fetch: Arc<dyn Fetch>,
     pub memory: MemoryGate,
     /// Per source: whether its unfinished lines are left for the next start.
     pub durable: Vec<bool>,
@@ -80,6 +84,8 @@ impl Scheduler {
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
             let wake_at = [core_at, view_at].into_iter().flatten().min();
+            let reached = self.reached_limit(now);
+            self.fetch.limit_reached(reached);
             let event = self.wait(&mut lines, &mut completions, timer.as_mut(), wake_at).await;
             // The status's own timer is no news, or it would go on for ever.
             self.publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= self.clock.now());
@@ -224,6 +230,11 @@ impl Scheduler {
                 return;
             }
         }
+    }
+
+    /// The limit of requests at once, if a line waits for one of them to end, and not for body memory.
+    fn reached_limit(&mut self, now: Duration) -> Option<usize> {
+        if self.memory.is_waiting() { None } else { self.core.reached_limit(self.concurrency, now) }
     }
 
     /// With no memory left, the oldest line goes on credit: what holds the memory may be waiting for it.

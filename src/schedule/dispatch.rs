@@ -58,6 +58,16 @@ impl Core {
         }
     }
 
+    /// The limit of requests at once, an adaptive one or this number of permits, if a line waits for that alone. Call it after
+    /// `take` returned nothing, or permits ran out, at the same `now`.
+    pub fn reached_limit(&mut self, permits: usize, now: Duration) -> Option<usize> {
+        self.next_host(now)?;
+        match self.run_wait() {
+            WaitReason::Concurrency { limit, .. } => Some(limit as usize),
+            wait => wait.is_over(now).then_some(permits),
+        }
+    }
+
     /// What all lines of the run wait for, or waited for last.
     pub(super) fn run_wait(&self) -> WaitReason {
         let stalled = self.clock.reasons().next().map(WaitReason::Stalled);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::common::fetchd::seq;
 use crate::common::origin::{Origin, Script, Step, send};
-use crate::scenario::{fate, fates, fetchd, provoke, seen};
+use crate::scenario::{Fate, fate, fates, fetchd, provoke, seen};
 
 /// The head of a body that only the close ends.
 const OPEN: &str = "HTTP/1.1 200 OK\r\n\r\n";
@@ -103,15 +104,74 @@ fn a_limit_that_is_none_rejects_its_line() {
     assert!(message.contains("limits.body_memory") && message.contains("128MiB"), "{message}");
 }
 
+/// Bodies that take about 2 s, and so outlast this timeout, and how many bytes of them come every 20 ms.
+const LONG: (&str, [usize; 4]) = ("400ms", [200, 100, 300, 400]);
+
+fn long(origin: &Origin) -> [String; 4] {
+    LONG.1.map(|bytes| origin.play(&format!("/{bytes}"), flow(bytes, 100)))
+}
+
+/// With so many requests at once, and the records of these lines in their order.
+fn run_at_once(concurrency: u32, config: &str, lines: impl IntoIterator<Item = String>) -> Vec<Value> {
+    let config = format!("limits.concurrency = {concurrency}\nfetch.speed_time = '600ms'\n{config}");
+    let lines: Vec<_> = lines.into_iter().collect();
+    let mut records = fetchd(["--timeout", LONG.0, "--retries", "0"], &config).run(lines.join("\n")).records;
+    records.sort_by_key(seq);
+    records
+}
+
+const OK: Fate = ("ok", "", 1);
+const SLOW: Fate = ("failed", "timeout", 1);
+
 #[test]
-fn long_bodies_hold_at_most_half_of_the_requests_and_the_slowest_gives_way() {
-    let (origin, config) = (Origin::start(), "limits.concurrency = 4\nfetch.speed_time = '600ms'\n");
-    let speeds = [200, 100, 300, 400];
-    let urls = speeds.map(|bytes| origin.play(&format!("/{bytes}"), flow(bytes, 100)));
-    let records = provoke(fetchd(["--timeout", "400ms", "--retries", "0"], config), urls);
-    let slow = ("failed", "timeout", 1);
-    assert_eq!(fates(&records), [slow, slow, ("ok", "", 1), ("ok", "", 1)], "{records:#?}");
+fn long_bodies_hold_all_requests_while_no_line_waits_for_one() {
+    let origin = Origin::start();
+    let alone = run_at_once(2, "", long(&origin).into_iter().take(2));
+    assert_eq!(fates(&alone), [OK; 2], "two files and nothing else to do: {alone:#?}");
+    let all = run_at_once(4, "", long(&origin));
+    assert_eq!(fates(&all), [OK; 4], "{all:#?}");
+}
+
+#[test]
+fn a_line_that_waits_ends_the_slowest_of_the_long_bodies_and_no_other() {
+    let origin = Origin::start();
+    let records = provoke(
+        fetchd(["--timeout", LONG.0, "--retries", "0"], "limits.concurrency = 4\nfetch.speed_time = '600ms'\n"),
+        long(&origin),
+    );
+    assert_eq!(fates(&records), [OK, SLOW, OK, OK], "the last healthy line waits: {records:#?}");
     let message = records[1]["error"]["message"].as_str().unwrap();
-    assert!(message.contains("more than 2 bodies") && message.contains("the slowest"), "{message}");
+    assert!(message.contains("a line waited") && message.contains("the slowest"), "{message}");
     assert_eq!(seen(&origin).0, 4);
+}
+
+#[test]
+fn while_lines_wait_long_bodies_come_down_to_half_of_the_requests() {
+    let (origin, others) = (Origin::start(), Origin::start_at([127, 0, 0, 99]));
+    let short = |n: usize| others.play(&format!("/{n}"), flow(1, 15));
+    let records = run_at_once(4, "", long(&origin).into_iter().chain((0..8).map(short)));
+    assert_eq!(fates(&records[..4]), [SLOW, SLOW, OK, OK], "{records:#?}");
+    assert_eq!(fates(&records[4..]), [OK; 8], "{records:#?}");
+}
+
+#[test]
+fn lines_that_wait_for_something_else_end_no_body() {
+    let (origin, others) = (Origin::start(), Origin::start_at([127, 0, 0, 99]));
+    let lines = || long(&origin).into_iter().take(3).chain([origin.url("/ok/1")]);
+    let host = run_at_once(4, "hosts.'127.0.0.1'.concurrency = 3\n", lines());
+    assert_eq!(fates(&host), [OK; 4], "a line of their host waits for hosts.concurrency: {host:#?}");
+    let paced = || long(&others).into_iter().take(2).chain([origin.url("/ok/1"), origin.url("/ok/2")]);
+    let rate = run_at_once(3, "hosts.'127.0.0.1'.rate = '1/s'\n", paced());
+    assert_eq!(fates(&rate), [OK; 4], "a line waits for hosts.rate: {rate:#?}");
+}
+
+#[test]
+fn workers_and_threads_do_not_change_which_body_ends() {
+    let (origin, others) = (Origin::start(), Origin::start_at([127, 0, 0, 99]));
+    // Hosts take turns, so the last line waits.
+    let lines = || long(&origin).into_iter().skip(1).take(2).chain([1, 2].map(|n| others.url(&format!("/ok/{n}"))));
+    for config in ["fetch.workers = 2\n", "fetch.workers = 2\nfetch.threads = 2\n"] {
+        let records = run_at_once(64, config, lines());
+        assert_eq!(fates(&records), [SLOW, OK, OK, OK], "with {config}: {records:#?}");
+    }
 }

@@ -1,9 +1,10 @@
 //! One look-up: a name in, what the hosts file or the name servers say of it out, within `dns.timeout`.
 //!
 //! Hickory's UDP and TCP clients are used, and not its resolver: that one has a cache of its own, asks again after
-//! answers that will not change, and asks several times at once. Here each question is one socket (two at once, where
-//! both families are asked for), and nothing runs that nobody waits for.
+//! answers that will not change, and asks several times at once. Here each question is one socket, and a second one is
+//! asked only when the first had no answer for long, or for the other family; nothing runs that nobody waits for.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use futures::stream::{FuturesUnordered, StreamExt};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::tcp::TcpClientStream;
@@ -19,7 +21,7 @@ use hickory_resolver::net::udp::UdpClientStream;
 use hickory_resolver::net::xfer::{DnsHandle, DnsRequestSender, FirstAnswer};
 use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query};
 use hickory_resolver::proto::rr::{Name, RecordType};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{Answer, LookupError, interleave, read};
 use super::system_files::SystemNames;
@@ -30,9 +32,15 @@ use crate::item::{ErrorKind, Sent};
 /// section 3.1, allows three times).
 const TRIES: usize = 3;
 
+/// After this time without an answer the next server is asked, at the latest.
+const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
+
 /// How much longer IPv6 addresses are waited for when there are IPv4 addresses (RFC 8305, section 3): some servers never
 /// answer a question that they do not know.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+
+/// How much longer IPv4 addresses are waited for when there are IPv6 addresses: those may lead nowhere.
+const LONGEST_V4: Duration = Duration::from_millis(2500);
 
 /// Looks names up.
 pub(super) struct Lookup {
@@ -67,8 +75,7 @@ impl Lookup {
         if let Some(found) = self.known_here(bare) {
             return found;
         }
-        let searched = timeout(self.timeout, self.search(&asked)).await;
-        searched.unwrap_or_else(|_| Answer::Failed(self.no_answer()))
+        self.search(&asked, Instant::now() + self.timeout).await
     }
 
     /// What the hosts file says, and what needs no asking (RFC 6761, sections 6.3 and 6.4; RFC 7686, section 2).
@@ -89,10 +96,10 @@ impl Lookup {
 
     /// The first of the names that this one may stand for that has an address. A failure ends the search: another name
     /// must not be taken for this one because a server had a bad moment.
-    async fn search(&self, name: &Name) -> Answer {
+    async fn search(&self, name: &Name, until: Instant) -> Answer {
         let mut missing = Answer::NoName { ttl: Some(Duration::MAX) };
         for candidate in self.system.resolv_conf.names(name) {
-            missing = match self.addresses(&candidate).await {
+            missing = match self.addresses(&candidate, until).await {
                 found @ (Answer::Addresses { .. } | Answer::Failed(_)) => return found,
                 none => neither(&missing, &none),
             };
@@ -102,18 +109,18 @@ impl Lookup {
 
     /// Addresses of both families. A machine without IPv6 has a use for an IPv6 address only when there is no IPv4
     /// address, or no way to one, as where IPv6 leads no further than the next network.
-    async fn addresses(&self, name: &Name) -> Answer {
+    async fn addresses(&self, name: &Name, until: Instant) -> Answer {
         if reachability::has_ipv6() {
-            return self.both_families(name).await;
+            return self.both_families(name, until).await;
         }
-        let v4 = self.ask(name, RecordType::A).await;
+        let v4 = self.ask(name, RecordType::A, until).await;
         match v4 {
-            Answer::NoAddress { .. } => match self.ask(name, RecordType::AAAA).await {
+            Answer::NoAddress { .. } => match self.ask(name, RecordType::AAAA, until).await {
                 none @ Answer::NoAddress { .. } => neither(&v4, &none),
                 v6 => v6,
             },
             Answer::Addresses { .. } if !has_way(&v4) => {
-                let v6 = self.ask(name, RecordType::AAAA).await;
+                let v6 = self.ask(name, RecordType::AAAA, until).await;
                 if has_way(&v6) { v6 } else { v4 }
             }
             _ => v4,
@@ -121,8 +128,8 @@ impl Lookup {
     }
 
     /// Asks for both families at once (RFC 8305, section 3). One that nobody answers for does not hold up the other.
-    async fn both_families(&self, name: &Name) -> Answer {
-        let (v4, v6) = (pin!(self.ask(name, RecordType::A)), pin!(self.ask(name, RecordType::AAAA)));
+    async fn both_families(&self, name: &Name, until: Instant) -> Answer {
+        let (v4, v6) = (pin!(self.ask(name, RecordType::A, until)), pin!(self.ask(name, RecordType::AAAA, until)));
         match select(v4, v6).await {
             Either::Left((v4 @ Answer::NoName { .. }, _)) => v4,
             Either::Left((v4 @ Answer::Addresses { .. }, v6)) => match timeout(RESOLUTION_DELAY, v6).await {
@@ -130,38 +137,62 @@ impl Lookup {
                 Err(_) => v4,
             },
             Either::Left((v4, v6)) => merge(v4, v6.await),
-            Either::Right((v6, v4)) => match timeout(self.timeout / 2, v4).await {
-                Ok(v4) => merge(v4, v6),
-                Err(_) => merge(Answer::Failed(self.no_answer()), v6),
-            },
+            Either::Right((v6 @ Answer::Addresses { .. }, v4)) => {
+                match timeout(LONGEST_V4.min(self.timeout / 2), v4).await {
+                    Ok(v4) => merge(v4, v6),
+                    Err(_) => v6,
+                }
+            }
+            Either::Right((v6, v4)) => merge(v4.await, v6),
         }
     }
 
-    /// Asks the servers one after the other until one knows. Who has answered is not asked again; who has not is,
-    /// as long as there are tries.
-    async fn ask(&self, name: &Name, kind: RecordType) -> Answer {
-        let servers = &self.system.resolv_conf.servers;
-        let tries = servers.len().max(TRIES);
-        let limit = self.timeout / u32::try_from(tries).unwrap_or(u32::MAX);
-        let turns = (0..servers.len()).cycle().skip(self.first.load(Ordering::Relaxed)).take(tries);
-        let mut found =
-            Answer::Failed(LookupError::new(ErrorKind::DnsFailed, "no name server is known; set dns.servers"));
-        for (turn, server) in turns.enumerate() {
-            found = match timeout(limit, query(servers[server], name, kind, limit)).await {
-                Ok(Ok(answer)) => read(&answer, name, kind),
-                Err(_) | Ok(Err(NetError::Timeout)) => Answer::Failed(self.no_answer()),
-                Ok(Err(error)) => Answer::Failed(explain(&error)),
-            };
-            let Answer::Failed(failure) = &found else {
-                self.first.store(server, Ordering::Relaxed);
-                return found;
-            };
-            let all_were_asked = turn + 1 >= servers.len();
-            if failure.sent == Sent::Starved || (failure.kind != ErrorKind::DnsTimeout && all_were_asked) {
-                return found;
+    /// Asks the servers one after the other until one knows, and those that are silent again, as long as there are tries. A
+    /// question stays open while the next ones are asked: the answer of a slow server counts, whichever it answers. A
+    /// server that has failed is not asked again.
+    async fn ask(&self, name: &Name, kind: RecordType, until: Instant) -> Answer {
+        let servers = self.system.resolv_conf.servers.len();
+        if servers == 0 {
+            let message = "no name server is known; set dns.servers";
+            return Answer::Failed(LookupError::new(ErrorKind::DnsFailed, message));
+        }
+        let tries = servers.max(TRIES);
+        let pause = (self.timeout / u32::try_from(tries).unwrap_or(u32::MAX)).min(LONGEST_PAUSE);
+        let mut turns = (0..servers).cycle().skip(self.first.load(Ordering::Relaxed)).take(tries);
+        let (mut open, mut failed, mut failure) = (FuturesUnordered::new(), HashSet::new(), None);
+        while failed.len() < servers {
+            let turn = turns.find(|server| !failed.contains(server));
+            open.extend(turn.map(|server| self.question(server, name, kind, until)));
+            let wait = if turn.is_some() { until.min(Instant::now() + pause) } else { until };
+            match timeout_at(wait, open.next()).await {
+                Err(_) if wait < until => {}
+                Err(_) | Ok(None) => break,
+                Ok(Some((_, Answer::Failed(lack)))) if lack.sent == Sent::Starved => {
+                    if open.is_empty() {
+                        return Answer::Failed(lack);
+                    }
+                }
+                Ok(Some((server, Answer::Failed(its_failure)))) => {
+                    failed.insert(server);
+                    failure = failure.or(Some(its_failure));
+                }
+                Ok(Some((server, found))) => {
+                    self.first.store(server, Ordering::Relaxed);
+                    return found;
+                }
             }
         }
-        found
+        Answer::Failed(failure.unwrap_or_else(|| self.no_answer()))
+    }
+
+    /// One question to one server, and what it says.
+    async fn question(&self, server: usize, name: &Name, kind: RecordType, until: Instant) -> (usize, Answer) {
+        let answer = match query(self.system.resolv_conf.servers[server], name, kind, until).await {
+            Ok(answer) => read(&answer, name, kind),
+            Err(NetError::Timeout) => Answer::Failed(self.no_answer()),
+            Err(error) => Answer::Failed(explain(&error)),
+        };
+        (server, answer)
     }
 
     fn no_answer(&self) -> LookupError {
@@ -211,7 +242,8 @@ fn neither(one: &Answer, other: &Answer) -> Answer {
 }
 
 /// One question to one server: over UDP, and over TCP when the answer does not fit (RFC 7766, section 5).
-async fn query(server: SocketAddr, name: &Name, kind: RecordType, limit: Duration) -> Result<DnsResponse, NetError> {
+async fn query(server: SocketAddr, name: &Name, kind: RecordType, until: Instant) -> Result<DnsResponse, NetError> {
+    let limit = until.saturating_duration_since(Instant::now());
     // Its one task, for TCP, ends with it.
     let runtime = TokioRuntimeProvider::new();
     let mut options = DnsRequestOptions::default();
