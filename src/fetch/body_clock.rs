@@ -4,6 +4,7 @@
 //! Time is counted in ticks, and a tick that comes late counts once: time in which fetchd did not read, as it was stopped
 //! or had no CPU, is no fault of the server.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,8 +47,7 @@ impl BodyPace {
             speed_time: self.speed_time,
             elapsed: ttfb,
             bytes: 0,
-            ticks: 0,
-            bytes_at: [0; TICKS],
+            bytes_at: VecDeque::new(),
             sleep: None,
             long_bodies: Arc::clone(&self.long_bodies),
             long: None,
@@ -64,9 +64,8 @@ pub(super) struct BodyClock {
     elapsed: Duration,
     /// As they came, before decoding.
     bytes: u64,
-    ticks: usize,
-    /// How many bytes there were at each of the last ticks.
-    bytes_at: [u64; TICKS],
+    /// How many bytes there were at the start, and at each of the last ticks; empty before the first one.
+    bytes_at: VecDeque<u64>,
     /// The time until the next tick, and its length. Most bodies are there before the first tick, and need no timer.
     sleep: Option<(Duration, Pin<Box<Sleep>>)>,
     long_bodies: Arc<LongBodies>,
@@ -115,10 +114,15 @@ impl BodyClock {
             let message = "the line's deadline passed before the whole body was there (fetch.deadline)".to_owned();
             return Some((ErrorKind::Deadline, message));
         }
-        self.ticks += 1;
-        let before = std::mem::replace(&mut self.bytes_at[self.ticks % TICKS], self.bytes);
+        if self.bytes_at.is_empty() {
+            self.bytes_at.push_back(0);
+        }
+        self.bytes_at.push_back(self.bytes);
         let least = u128::from(self.limits.min_speed) * self.speed_time.as_millis() / 1000;
-        if self.ticks >= TICKS && u128::from(self.bytes - before) < least {
+        if self.bytes_at.len() > TICKS
+            && let Some(before) = self.bytes_at.pop_front()
+            && u128::from(self.bytes - before) < least
+        {
             let (speed, time) = (Speed(self.limits.min_speed), Span(self.speed_time));
             let message = format!("the body came more slowly than {speed} over {time} (fetch.min_speed)");
             return Some((ErrorKind::Timeout, message));

@@ -220,7 +220,8 @@ impl Http {
         let (most, time) = MOST_OF_REDIRECT;
         let max_body = self.rules.max_body.min(most);
         let rules = BodyRules { max_body, oversize: Oversize::Fail, ..self.rules };
-        let body = self.body(call, response, rules, reservation, ttfb);
+        // In a box of its own: it is rare, and would make every attempt larger.
+        let body = Box::pin(self.body(call, response, rules, reservation, ttfb));
         let no_body = || failed(ErrorKind::Timeout, format!("no whole body within {} ms", time.as_millis()));
         timeout(time, body).await.unwrap_or_else(|_| Err(no_body()))
     }
