@@ -54,6 +54,7 @@ fn curl_reaches(port: u16, addresses: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// curl is no judge here: it waits for refused addresses, too, until almost all of its time is gone.
 #[test]
 fn the_last_of_many_addresses_is_reached_when_those_before_it_refuse() {
     let (origin, dns) = (Origin::start(), Dns::start());
@@ -63,7 +64,6 @@ fn the_last_of_many_addresses_is_reached_when_those_before_it_refuse() {
         let all: Vec<_> = all.iter().map(String::as_str).collect();
         dns.script("a.test", [addresses(0, &all)]);
         assert_eq!(fetch(&origin, &dns, "")["ip"], "127.0.0.1");
-        assert_eq!(curl_reaches(origin.address().port(), &all), "127.0.0.1");
     }
 }
 
