@@ -5,9 +5,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tower::util::MapResponseLayer;
-
-use super::connection_reuse::note_opened;
+use super::connection_reuse::NoteOpened;
 use super::pem::{read_authorities, read_identity};
 use super::{FetchConfig, Resolver, TlsConfig};
 use crate::error::BoxError;
@@ -206,7 +204,7 @@ impl<'a> Recipe<'a> {
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .http2_initial_stream_window_size(of_a_body)
             .http2_initial_connection_window_size(of_a_connection)
-            .connector_layer(MapResponseLayer::new(note_opened))
+            .connector_layer(NoteOpened)
             // As the web sends them (RFC 9112, sections 5.1 and 5.2, and beyond). Where leniency finds a second framing,
             // `check_framing` refuses the answer.
             .http1_allow_spaces_after_header_name_in_responses(true)

@@ -1,13 +1,17 @@
 //! Which requests went over a kept connection. The client does not say. So its connector notes the connection that it opened
-//! for a request (`note_opened`), and the connection of the result is compared with that.
+//! for a request ([`NoteOpened`]), and the connection of the result is compared with that.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::Extensions;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use tokio::task_local;
+use tower::util::{MapResponse, Oneshot};
+use tower::{Layer, Service, ServiceExt};
 
 use crate::error::find;
 
@@ -50,8 +54,46 @@ pub(super) async fn execute(
     OPENED.scope(Cell::new(None), sent).await
 }
 
+/// The layer of a client's connector that notes the connections which it opens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoteOpened;
+
+/// A connector that notes the connections which it opens. It is copied with the client, several times for each request; the
+/// connector itself only for each connection.
+#[derive(Debug)]
+pub(super) struct NotingConnector<S>(Arc<S>);
+
+impl<S> Layer<S> for NoteOpened {
+    type Service = NotingConnector<S>;
+
+    fn layer(&self, connector: S) -> NotingConnector<S> {
+        NotingConnector(Arc::new(connector))
+    }
+}
+
+impl<S> Clone for NotingConnector<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Service<R, Response: Connection> + Clone, R> Service<R> for NotingConnector<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Oneshot<MapResponse<S, fn(S::Response) -> S::Response>, R>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, target: R) -> Self::Future {
+        let note: fn(S::Response) -> S::Response = note_opened;
+        S::clone(&self.0).map_response(note).oneshot(target)
+    }
+}
+
 /// Notes a connection that was opened.
-pub(super) fn note_opened<C: Connection>(connection: C) -> C {
+fn note_opened<C: Connection>(connection: C) -> C {
     // A request that meanwhile found a kept connection leaves its own to a task of the client's.
     let _ = OPENED.try_with(|opened| opened.set(Ends::of_connected(&connection.connected())));
     connection
