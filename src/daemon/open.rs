@@ -45,8 +45,9 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     let robots_log = config.robots.enabled.then_some(config.robots.cache.0);
     let hosts = checkpointer.as_ref().map(|checkpointer| checkpointer.hosts(robots_log));
     let hosts = hosts.map(|hosts| Box::new(hosts) as Box<dyn HostStateStore>);
+    let registry = checkpointer.as_ref().map(Checkpointer::output_files);
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
-    let started: io::Result<Vec<_>> = opened.into_iter().map(OpenedSink::start).collect();
+    let started: io::Result<Vec<_>> = opened.into_iter().map(|sink| sink.start(registry.clone())).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
     Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts, threads: None, releases: None })

@@ -15,6 +15,7 @@ mod broken;
 mod damaged;
 mod deleted;
 mod full;
+mod full_changed;
 mod place;
 mod process;
 mod refused;
