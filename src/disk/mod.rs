@@ -20,7 +20,7 @@ use crate::error::BoxError;
 pub use append::{AppendAttempts, append_all, append_when_room};
 pub use real::RealDisk;
 pub use resolved::resolved;
-pub use retry::{is_full, retry_while_absent, retry_while_full};
+pub use retry::{is_absent, is_full, retry_while_absent, retry_while_full};
 
 /// A file system, as far as it is needed here.
 ///
@@ -30,7 +30,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Opens a regular file.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says, and at once when it is another kind of file.
     fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Gives a file another name, in place of a file that has it.

@@ -9,6 +9,11 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Whether this error says that nothing has the path, as a directory above it is gone, or is none any more.
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 /// Tries until there is room: a full disk heals, and until then everything that comes before it waits.
 ///
 /// # Errors
@@ -25,7 +30,6 @@ pub fn retry_while_full<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>)
 /// # Errors
 /// Any other error, at once.
 pub fn retry_while_absent<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     retry_while(is_absent, attempt, |change| match change {
         Ok(()) => tracing::info!("the directory of {} is there again", place.display()),
         Err(error) => tracing::warn!(%error, "the directory of {} is gone; waiting until it is there", place.display()),

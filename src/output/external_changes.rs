@@ -8,11 +8,13 @@
 use std::io;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use super::deleted_end::DeletedEnd;
 use super::file_names::dir_of;
 use super::repair::repair;
 use super::rotating_file::{ActiveFile, FilePlace, RotatingFile, Written};
-use crate::disk::{AppendAttempts, DiskFile, RegisterOutputFile, SyncPoint, is_full, retry_while_full};
+use crate::disk::{AppendAttempts, DiskFile, RegisterOutputFile, SyncPoint, is_absent, is_full, retry_while_full};
 use crate::units::{Size, counted};
 
 impl Written {
@@ -60,12 +62,12 @@ impl RotatingFile {
         }
     }
 
-    /// Where the active file is. An error but the absence of the file proves nothing.
+    /// Where the active file is. An error proves nothing, but that the path leads nowhere.
     pub fn place(&self) -> FilePlace {
         let ActiveFile { file, path, .. } = &self.active;
         let is_at_path = match self.disk.id_at(path) {
             Ok(id) => id == file.id(),
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+            Err(error) => !is_absent(&error) && Errno::from_io_error(&error) != Some(Errno::LOOP),
         };
         match file.has_name() {
             _ if is_at_path => FilePlace::AtPath,

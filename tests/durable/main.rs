@@ -16,6 +16,7 @@ mod damaged;
 mod deleted;
 mod full;
 mod full_changed;
+mod no_file;
 mod place;
 mod process;
 mod refused;
