@@ -69,7 +69,13 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     drop(progress);
     let end = match ended {
         Ok(end) => end,
-        Err(error) => return failed(&error),
+        Err(error) => {
+            // Links can have led two outputs to one file since the start; the second of them found it locked.
+            if let Err(shared) = preflight::reject_shared_outputs(&config) {
+                tracing::error!("{shared}");
+            }
+            return failed(&error);
+        }
     };
     if !args.quiet {
         report(&config, &logs, &Summary::of(&status, &stats, start.elapsed()));

@@ -66,7 +66,10 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
             Some(Some(positions)) => SavedPosition::Until(positions.clone()),
         };
         let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), saved };
-        let opened = sink.component.open(opening).map_err(|error| cannot_open("the sink", name, &error))?;
+        let opened = sink.component.open(opening).map_err(|error| {
+            let shared = preflight::shared_with(&mut sinks, sink, disk.as_ref());
+            shared.unwrap_or_else(|| cannot_open("the sink", name, &error))
+        })?;
         if let Some(note) = &opened.note {
             tracing::info!("{note}");
         }

@@ -96,7 +96,7 @@ impl ActiveFile {
     pub fn open(disk: &dyn Disk, path: &Path, number: u64, compress: Compress, fsync: Fsync) -> io::Result<Self> {
         let file = retry_while_full(path, || disk.open(path, Mode::Append))?;
         if !file.try_lock()? {
-            return Err(io::Error::other("another process is writing to this file"));
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process is writing to this file"));
         }
         Ok(Self { file: fsync.apply(file), path: path.to_owned(), number, compress })
     }
@@ -226,7 +226,14 @@ impl RotatingFile {
     /// Opens and locks a file to go on in, as soon as its directory is there.
     pub(super) fn open_next(&self, path: &Path, number: u64, compress: Compress) -> io::Result<ActiveFile> {
         let disk = self.disk.as_ref();
-        retry_while_absent(path, || ActiveFile::open_new(disk, path, number, compress, self.fsync))
+        let opened = retry_while_absent(path, || ActiveFile::open_new(disk, path, number, compress, self.fsync));
+        opened.map_err(|error| match error.kind() {
+            // At the start no two sinks have one file.
+            io::ErrorKind::ResourceBusy => {
+                io::Error::other("another process, or another sink, is writing to this file")
+            }
+            _ => error,
+        })
     }
 
     /// Finishes what a killed process could not finish any more. What was in it is remembered by now, as whoever finds a
