@@ -173,7 +173,7 @@ impl RotatingFile {
     fn replace_deleted(&mut self, written: Written) -> io::Result<()> {
         let ActiveFile { path, number, compress, .. } = self.active.clone();
         let lost = written.lost();
-        tracing::warn!(path = %path.display(), "{} was deleted; it is opened anew. Gone with it: {lost}", path.display());
+        tracing::warn!(path = %path.display(), "{} was deleted; what comes now goes to a new file. Gone with it: {lost}", path.display());
         let new = self.open_next(&path, number, compress)?;
         repair(new.file.as_ref(), compress, self.reader.as_ref())?;
         let deleted = std::mem::replace(&mut self.active, new);
