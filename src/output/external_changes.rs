@@ -6,15 +6,19 @@
 //! keeps its records, and the sink goes on in a new one as after a SIGUSR1.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use super::Compress;
 use super::deleted_end::DeletedEnd;
 use super::file_names::dir_of;
 use super::repair::repair;
 use super::rotating_file::{ActiveFile, FilePlace, RotatingFile, Written};
-use crate::disk::{AppendAttempts, DiskFile, RegisterOutputFile, SyncPoint, is_absent, is_full, retry_while_full};
+use crate::disk::{
+    AppendAttempts, DiskFile, RegisterOutputFile, SyncPoint, is_absent, is_full, retry_while_absent, retry_while_full,
+};
 use crate::units::{Size, counted};
 
 impl Written {
@@ -182,6 +186,19 @@ impl RotatingFile {
         self.count(written.unflushed);
         self.sync_names()?;
         self.register()
+    }
+
+    /// Opens and locks a file to go on in, as soon as its directory is there.
+    pub(super) fn open_next(&self, path: &Path, number: u64, compress: Compress) -> io::Result<ActiveFile> {
+        let disk = self.disk.as_ref();
+        let opened = retry_while_absent(path, || ActiveFile::open_new(disk, path, number, compress, self.fsync));
+        opened.map_err(|error| match error.kind() {
+            // At the start no two sinks have one file.
+            io::ErrorKind::ResourceBusy => {
+                io::Error::other("another process, or another sink, is writing to this file")
+            }
+            _ => error,
+        })
     }
 
     /// Registers the active file in the checkpoint.

@@ -11,9 +11,7 @@ use super::file_names::{FileNames, Stage, dir_of};
 use super::repair::repair;
 use super::rewrite::Rewrite;
 use super::{Compress, Files, Fsync, RecordReader};
-use crate::disk::{
-    Disk, DiskFile, Mark, Mode, OutputPosition, RegisterOutputFile, SyncPoint, retry_while_absent, retry_while_full,
-};
+use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, RegisterOutputFile, SyncPoint, retry_while_full};
 
 /// Text that a compressed frame has, about: less compresses worse, and more is lost when a process is killed.
 const FRAME: usize = 1 << 20;
@@ -221,19 +219,6 @@ impl RotatingFile {
         repair(self.active.file.as_ref(), Compress::None, self.reader.as_ref())?;
         self.sync_names()?;
         self.watch()
-    }
-
-    /// Opens and locks a file to go on in, as soon as its directory is there.
-    pub(super) fn open_next(&self, path: &Path, number: u64, compress: Compress) -> io::Result<ActiveFile> {
-        let disk = self.disk.as_ref();
-        let opened = retry_while_absent(path, || ActiveFile::open_new(disk, path, number, compress, self.fsync));
-        opened.map_err(|error| match error.kind() {
-            // At the start no two sinks have one file.
-            io::ErrorKind::ResourceBusy => {
-                io::Error::other("another process, or another sink, is writing to this file")
-            }
-            _ => error,
-        })
     }
 
     /// Finishes what a killed process could not finish any more. What was in it is remembered by now, as whoever finds a

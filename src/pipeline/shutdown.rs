@@ -109,10 +109,7 @@ pub async fn run(
                 (Control::Stop, _) => {}
             },
             () = until(phase.limit()) => match phase {
-                Phase::GivingUp { .. } => {
-                    tracing::warn!("{NOT_WRITTEN} could not be written in time; a data directory lets the next run make good for that");
-                    return finish(&mut group, Ok(()), phase).await;
-                }
+                Phase::GivingUp { .. } => return out_of_time(&mut group, phase).await,
                 _ => {
                     tracing::warn!(unfinished = status.counters().unfinished(), "the grace period is over");
                     phase = Phase::giving_up(End::GaveUp);
@@ -127,6 +124,14 @@ pub async fn run(
 async fn finish(group: &mut Group, joined: Result<(), Error>, phase: Phase) -> Result<End, Error> {
     group.abort().await;
     joined.map(|()| phase.end())
+}
+
+/// The end of a run of which a stage still waits.
+async fn out_of_time(group: &mut Group, phase: Phase) -> Result<End, Error> {
+    tracing::warn!(
+        "{NOT_WRITTEN} could not be written in time; with a data directory the next run fetches again what is missing"
+    );
+    finish(group, Ok(()), phase).await
 }
 
 async fn interrupted(group: &mut Group, status: &Status) -> Result<End, Error> {
