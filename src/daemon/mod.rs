@@ -69,7 +69,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     drop(progress);
     let end = match ended {
         Ok(end) => end,
-        Err(error) => return failed(&error),
+        Err(error) => return failed_amid(&config, &error),
     };
     if !args.quiet {
         report(&config, &logs, &Summary::of(&status, &stats, start.elapsed()));
@@ -94,6 +94,14 @@ fn most_threads(config: &Config) -> usize {
 fn failed(error: &Error) -> u8 {
     tracing::error!("{error}");
     error.exit_code()
+}
+
+/// The same of a run that had begun. Links can have led two outputs to one file since, and the second found it locked.
+fn failed_amid(config: &Config, error: &Error) -> u8 {
+    if let Err(shared) = preflight::reject_shared_outputs(config) {
+        tracing::error!("{shared}");
+    }
+    failed(error)
 }
 
 /// Checks a configuration without doing anything; the number is the exit code.

@@ -45,8 +45,9 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     let robots_log = config.robots.enabled.then_some(config.robots.cache.0);
     let hosts = checkpointer.as_ref().map(|checkpointer| checkpointer.hosts(robots_log));
     let hosts = hosts.map(|hosts| Box::new(hosts) as Box<dyn HostStateStore>);
+    let registry = checkpointer.as_ref().map(Checkpointer::output_files);
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
-    let started: io::Result<Vec<_>> = opened.into_iter().map(OpenedSink::start).collect();
+    let started: io::Result<Vec<_>> = opened.into_iter().map(|sink| sink.start(registry.clone())).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
     Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts, threads: None, releases: None })
@@ -65,7 +66,10 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
             Some(Some(positions)) => SavedPosition::Until(positions.clone()),
         };
         let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), saved };
-        let opened = sink.component.open(opening).map_err(|error| cannot_open("the sink", name, &error))?;
+        let opened = sink.component.open(opening).map_err(|error| {
+            let shared = preflight::shared_with(&mut sinks, sink, disk.as_ref());
+            shared.unwrap_or_else(|| cannot_open("the sink", name, &error))
+        })?;
         if let Some(note) = &opened.note {
             tracing::info!("{note}");
         }

@@ -2,14 +2,14 @@
 //! sinks would write.
 
 use std::collections::HashMap;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use crate::config::Config;
-use crate::disk::FileId;
+use crate::disk::{Disk, FileId, OutputPosition};
 use crate::error::Error;
-use crate::sink::Target;
+use crate::registry::Named;
+use crate::sink::{OpenedSink, SinkConfig, Target};
 
 /// A run whose output is its own input would never end.
 pub(super) fn reject_outputs_that_are_read(config: &Config) -> Result<(), Error> {
@@ -28,17 +28,25 @@ pub(super) fn reject_outputs_that_are_read(config: &Config) -> Result<(), Error>
     Ok(())
 }
 
-/// Two outputs may be one file by links, or when standard output was redirected.
+/// Two outputs may be one file or FIFO by links, or when standard output was redirected.
 pub(super) fn reject_shared_outputs(config: &Config) -> Result<(), Error> {
     let mut taken = HashMap::new();
     for sink in &config.sinks {
         let (Some(path), name) = (file_of(sink.component.target()), sink.label()) else { continue };
         if let Some(first) = id(path).and_then(|id| taken.insert(id, name)) {
-            let why = format!("the sinks `{first}` and `{name}` have the same file; give each its own");
-            return Err(cannot_write(path, why));
+            return Err(shared(path, first, name));
         }
     }
     Ok(())
+}
+
+/// The error of a sink that could not be opened, where its file is that of a sink which was opened before it: by a link that
+/// led nowhere until then, or to a numbered file.
+pub(super) fn shared_with(opened: &mut [OpenedSink], sink: &Named<dyn SinkConfig>, disk: &dyn Disk) -> Option<Error> {
+    let path = file_of(sink.component.target())?;
+    let mut logs = opened.iter_mut().filter_map(OpenedSink::log);
+    let is_shared = |files: &[OutputPosition]| files.iter().any(|file| sink.component.has_file(disk, file.file));
+    logs.find_map(|(first, files)| is_shared(&files).then(|| shared(path, &first, sink.label())))
 }
 
 /// An output that a source would come to read once the output exists, such as a followed pattern that matches it.
@@ -57,13 +65,17 @@ pub(super) fn reject_outputs_that_are_followed(config: &Config) -> Result<(), Er
     Ok(())
 }
 
+fn shared(path: &Path, first: &str, second: &str) -> Error {
+    cannot_write(path, format!("the sinks `{first}` and `{second}` have the same file; give each its own"))
+}
+
 fn cannot_write(path: &Path, why: String) -> Error {
     Error::Open { what: format!("cannot write to {}", path.display()), source: why.into() }
 }
 
-/// The identity of the file at a path, if it is a regular one.
+/// The identity of the file at a path, if it is a regular one or a pipe.
 fn id(path: &Path) -> Option<FileId> {
-    let metadata = path.metadata().ok().filter(Metadata::is_file)?;
+    let metadata = path.metadata().ok().filter(|metadata| metadata.is_file() || metadata.file_type().is_fifo())?;
     Some(FileId { device: metadata.dev(), inode: metadata.ino() })
 }
 

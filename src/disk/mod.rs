@@ -3,21 +3,24 @@
 //! A journal, a checkpoint and an output are right only because of the order in which they write, sync and rename. Each
 //! fsync has a name ([`SyncPoint`]), and `tests/crash/` shows for each that it is needed.
 
+mod append;
 mod real;
 mod resolved;
+mod retry;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::resource_limits::explain;
+use crate::error::BoxError;
 
+pub use append::{AppendAttempts, append_all, append_when_room};
 pub use real::RealDisk;
 pub use resolved::resolved;
+pub use retry::{is_absent, is_full, retry_while_absent, retry_while_full};
 
 /// A file system, as far as it is needed here.
 ///
@@ -27,7 +30,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Opens a regular file.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says, and at once when it is another kind of file.
     fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Gives a file another name, in place of a file that has it.
@@ -92,6 +95,12 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the system says.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Frees the disk space of the first bytes, which are zeros then, where the file system can do that. The length stays.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn free_start(&self, bytes: u64) -> io::Result<()>;
 
     /// Its length in bytes.
     ///
@@ -198,98 +207,12 @@ pub struct Mark {
     pub path: PathBuf,
 }
 
-/// Appends all of it. On an error the file is cut back to what it was, as far as possible.
-///
-/// # Errors
-/// The first that appending meets.
-pub fn append_all(file: &dyn DiskFile, bytes: &[u8], length: u64) -> io::Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let written = match file.append(rest) {
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
-            written => written,
-        };
-        match written {
-            Ok(n) => rest = &rest[n..],
-            Err(error) => {
-                // What cannot be cut now is found torn at the next start.
-                let _ = file.set_len(length);
-                return Err(explain(error));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Appends all of it, as soon as there is room for that.
-///
-/// # Errors
-/// What the system says, other than that there is no room. The file is then what it was, as far as possible.
-pub fn append_when_room(path: &Path, file: &dyn DiskFile, bytes: &[u8]) -> io::Result<()> {
-    let mut whole = None;
-    retry_while_full(path, || {
-        let length = file.length()?;
-        // What the last attempt could not take back must not stay in front of this one.
-        let length = match whole {
-            Some(whole) if whole < length => file.set_len(whole).map(|()| whole)?,
-            _ => length,
-        };
-        whole = Some(length);
-        append_all(file, bytes, length)
-    })
-}
-
-/// Whether this error goes away when there is room again.
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// Tries until there is room: a full disk heals, and until then everything that comes before it waits.
-///
-/// # Errors
-/// Any other error, at once.
-pub fn retry_while_full<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    retry_while(is_full, attempt, |change| match change {
-        Ok(()) => tracing::info!("there is room for {} again", place.display()),
-        Err(error) => tracing::warn!(%error, "no room for {}; waiting until there is", place.display()),
-    })
-}
-
-/// Tries until the directory of a file is there: somebody who removed or unmounted it can bring it back.
-///
-/// # Errors
-/// Any other error, at once.
-pub fn retry_while_absent<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let is_absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    retry_while(is_absent, attempt, |change| match change {
-        Ok(()) => tracing::info!("the directory of {} is there again", place.display()),
-        Err(error) => tracing::warn!(%error, "the directory of {} is gone; waiting until it is there", place.display()),
-    })
-}
-
-/// Tries until an attempt ends without such an error; says when the waiting begins, and when it is over.
-fn retry_while<T>(
-    is_passing: impl Fn(&io::Error) -> bool,
-    mut attempt: impl FnMut() -> io::Result<T>,
-    say: impl Fn(Result<(), &io::Error>),
-) -> io::Result<T> {
-    const EVERY: Duration = Duration::from_secs(1);
-    let mut is_waiting = false;
-    loop {
-        match attempt() {
-            Err(error) if is_passing(&error) => {
-                if !std::mem::replace(&mut is_waiting, true) {
-                    say(Err(&error));
-                }
-                std::thread::sleep(EVERY);
-            }
-            result => {
-                if is_waiting {
-                    say(Ok(()));
-                }
-                return result;
-            }
-        }
-    }
+/// Registers a file of an output in the checkpoint, before the first record is written to it: after a kill its records are
+/// found there.
+pub trait RegisterOutputFile: Send + Sync + fmt::Debug {
+    /// Adds the position to those of the sink. It waits until the checkpoint is written.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be written.
+    fn register(&self, sink: &str, position: OutputPosition) -> Result<(), BoxError>;
 }

@@ -1,10 +1,13 @@
 //! The file system itself.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::io::Errno;
 
 use super::{Disk, DiskFile, FileId, Mode, SyncPoint};
 
@@ -14,11 +17,11 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>> {
-        let file = match mode {
-            Mode::Read => File::open(path)?,
-            Mode::Append => OpenOptions::new().read(true).append(true).create(true).open(path)?,
-        };
-        Ok(Arc::new(Open::new(file)?))
+        // Before it is opened: to open a device can be to act on it.
+        if let Ok(metadata) = path.metadata() {
+            check_is_regular(&metadata)?;
+        }
+        Ok(Arc::new(Open::new(open_at_once(path, mode)?)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -62,6 +65,34 @@ impl Disk for RealDisk {
     }
 }
 
+/// Opens a file. What has become a FIFO since it was looked at is not waited for.
+fn open_at_once(path: &Path, mode: Mode) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    match mode {
+        Mode::Read => options.read(true),
+        Mode::Append => options.read(true).append(true).create(true),
+    };
+    let at_once = options.clone().custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+    match at_once {
+        // Another process has a lease on it (fcntl(2)), which has to be given back first.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => options.open(path),
+        opened => opened,
+    }
+}
+
+/// An error says what else it is.
+fn check_is_regular(metadata: &Metadata) -> io::Result<()> {
+    let is = metadata.file_type();
+    let what = match () {
+        () if is.is_file() => return Ok(()),
+        () if is.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        () if is.is_fifo() => "a FIFO",
+        () if is.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(io::Error::other(format!("it is {what}, not a regular file")))
+}
+
 #[derive(Debug)]
 struct Open {
     file: File,
@@ -71,9 +102,7 @@ struct Open {
 impl Open {
     fn new(file: File) -> io::Result<Self> {
         let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
+        check_is_regular(&metadata)?;
         Ok(Self { id: FileId { device: metadata.dev(), inode: metadata.ino() }, file })
     }
 }
@@ -94,6 +123,16 @@ impl DiskFile for Open {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
+    }
+
+    fn free_start(&self, bytes: u64) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        match fallocate(&self.file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, 0, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            freed => Ok(freed?),
+        }
     }
 
     fn length(&self) -> io::Result<u64> {
@@ -118,5 +157,43 @@ impl DiskFile for Open {
 
     fn has_name(&self) -> io::Result<bool> {
         Ok(self.file.metadata()?.nlink() > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use nix::sys::stat::Mode as Bits;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_regular_file_is_refused_at_once_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        mkfifo(&at("fifo"), Bits::S_IRWXU).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        symlink("/dev/zero", at("device")).unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        symlink("loop", at("loop")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        for (name, said) in [
+            ("fifo", "it is a FIFO"),
+            ("socket", "it is a socket"),
+            ("device", "it is a device"),
+            ("directory", "is a directory"),
+            ("loop", "symbolic links"),
+            ("file/below", "Not a directory"),
+        ] {
+            for mode in [Mode::Read, Mode::Append] {
+                let error = RealDisk.open(&at(name), mode).unwrap_err().to_string();
+                assert!(error.contains(said), "{name} {mode:?}: {error}");
+            }
+        }
+        // One that takes the place of a file between two steps.
+        assert!(Open::new(open_at_once(&at("fifo"), Mode::Read).unwrap()).is_err());
     }
 }

@@ -1,15 +1,24 @@
 //! What other programs do to the file that is written: they delete it, rename it, put another one in its place, truncate it.
-//! It is looked at whenever the output is flushed, which is before each checkpoint.
+//! It is looked at whenever the output is flushed, which is before each checkpoint, and each second while the disk is full.
 //!
 //! The records of a deleted file that were flushed before are gone, and a warning says how many; those since then are
 //! copied to the new file at its path, for the checkpoint is about to call their lines done. A file that was renamed
 //! keeps its records, and the sink goes on in a new one as after a SIGUSR1.
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
+use rustix::io::Errno;
+
+use super::Compress;
+use super::deleted_end::DeletedEnd;
+use super::file_names::dir_of;
 use super::repair::repair;
 use super::rotating_file::{ActiveFile, FilePlace, RotatingFile, Written};
-use crate::disk::{DiskFile, append_when_room};
+use crate::disk::{
+    AppendAttempts, DiskFile, RegisterOutputFile, SyncPoint, is_absent, is_full, retry_while_absent, retry_while_full,
+};
 use crate::units::{Size, counted};
 
 impl Written {
@@ -38,6 +47,11 @@ impl RotatingFile {
         Ok(())
     }
 
+    /// Sets where files are registered to which others lead the output.
+    pub fn register_in(&mut self, registry: Arc<dyn RegisterOutputFile>) {
+        self.registry = Some(registry);
+    }
+
     /// Counts records that were appended.
     pub fn count(&mut self, records: u64) {
         if let Some(written) = &mut self.written {
@@ -52,12 +66,12 @@ impl RotatingFile {
         }
     }
 
-    /// Where the active file is. An error but the absence of the file proves nothing.
+    /// Where the active file is. An error proves nothing, but that the path leads nowhere.
     pub fn place(&self) -> FilePlace {
         let ActiveFile { file, path, .. } = &self.active;
         let is_at_path = match self.disk.id_at(path) {
             Ok(id) => id == file.id(),
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+            Err(error) => !is_absent(&error) && Errno::from_io_error(&error) != Some(Errno::LOOP),
         };
         match file.has_name() {
             _ if is_at_path => FilePlace::AtPath,
@@ -70,7 +84,9 @@ impl RotatingFile {
     pub(super) fn check_file(&mut self) -> io::Result<()> {
         let Some(written) = self.written else { return Ok(()) };
         if self.place() == FilePlace::Deleted {
+            self.free_for_checkpoint(written)?;
             self.replace_deleted(written)?;
+            self.append_when_room(&[])?;
         } else {
             self.check_length()?;
         }
@@ -80,6 +96,14 @@ impl RotatingFile {
             written.records += std::mem::take(&mut written.unflushed);
         }
         Ok(())
+    }
+
+    /// A checkpoint that waits for room would wait for ever for that of the deleted file, and the new one for the checkpoint.
+    /// Else the deleted file is left to programs that still read it.
+    fn free_for_checkpoint(&self, written: Written) -> io::Result<()> {
+        const SCARCE: u64 = 64 << 20;
+        let is_scarce = || self.disk.free(&dir_of(&self.active.path)).is_ok_and(|free| free < SCARCE);
+        if self.registry.is_some() && is_scarce() { self.active.file.free_start(written.flushed) } else { Ok(()) }
     }
 
     /// Cuts a file that was truncated back to its last whole record: nothing may be written behind a torn one.
@@ -96,31 +120,90 @@ impl RotatingFile {
         self.watch()
     }
 
-    /// Opens the path of a deleted file anew, and copies there what was written since the last flush. Where the directory
-    /// is gone as well, it waits for that.
+    /// Appends frames. While there is no room, it looks at the file at each attempt: a deleted one gives its room back, and
+    /// the path can lead to another disk by now.
+    pub(super) fn append_when_room(&mut self, frames: &[u8]) -> io::Result<()> {
+        let mut attempts = AppendAttempts::default();
+        match self.try_append(&mut attempts, frames) {
+            Err(error) if is_full(&error) => {}
+            appended => return appended,
+        }
+        let path = self.active.path.clone();
+        retry_while_full(&path, || {
+            self.follow_path()?;
+            self.try_append(&mut attempts, frames)
+        })
+    }
+
+    fn try_append(&mut self, attempts: &mut AppendAttempts, frames: &[u8]) -> io::Result<()> {
+        while let Some(end) = self.deleted_ends.last_mut() {
+            let copied = end.copy_piece(self.active.file.as_ref())?;
+            if copied == 0 {
+                self.deleted_ends.pop();
+            }
+            self.count_bytes(copied);
+        }
+        attempts.append(self.active.file.as_ref(), frames)?;
+        self.count_bytes(frames.len());
+        Ok(())
+    }
+
+    /// Goes on in the file to which the path leads, between two flushes.
+    fn follow_path(&mut self) -> io::Result<()> {
+        let Some(written) = self.written else { return Ok(()) };
+        match self.place() {
+            FilePlace::Deleted => {
+                self.active.file.free_start(written.flushed)?;
+                self.replace_deleted(written)
+            }
+            FilePlace::Renamed if self.deleted_ends.is_empty() => self.leave_renamed(),
+            // One that was renamed amid the copy gets all of it.
+            FilePlace::Renamed | FilePlace::AtPath => Ok(()),
+        }
+    }
+
+    /// Leaves a file that was renamed. The next checkpoint relies on its records, but syncs the new file alone.
+    fn leave_renamed(&mut self) -> io::Result<()> {
+        let path = self.active.path.display();
+        tracing::warn!(path = %path, "{path} was renamed or replaced; going on in a new file");
+        // A second attempt would prove nothing.
+        self.active.file.sync(SyncPoint::Output).map_err(io::Error::other)?;
+        self.rotate()?;
+        self.register()
+    }
+
+    /// Opens the path of a deleted file anew. What was written since the last flush is to be copied there. Where the
+    /// directory is gone as well, it waits for that.
     fn replace_deleted(&mut self, written: Written) -> io::Result<()> {
-        let ActiveFile { file: deleted, path, number, compress } = self.active.clone();
+        let ActiveFile { path, number, compress, .. } = self.active.clone();
         let lost = written.lost();
-        tracing::warn!(path = %path.display(), "{} was deleted; it is opened anew. Gone with it: {lost}", path.display());
-        self.active = self.open_next(&path, number, compress)?;
-        repair(self.active.file.as_ref(), compress, self.reader.as_ref())?;
+        tracing::warn!(path = %path.display(), "{} was deleted; what comes now goes to a new file. Gone with it: {lost}", path.display());
+        let new = self.open_next(&path, number, compress)?;
+        repair(new.file.as_ref(), compress, self.reader.as_ref())?;
+        let deleted = std::mem::replace(&mut self.active, new);
+        self.deleted_ends.push(DeletedEnd::new(deleted.file, written.flushed));
         self.watch()?;
         self.count(written.unflushed);
-        copy_end(deleted.as_ref(), written.flushed, &self.active)?;
-        self.sync_names()
+        self.sync_names()?;
+        self.register()
     }
-}
 
-/// Copies what a file has from this byte on.
-fn copy_end(from: &dyn DiskFile, mut at: u64, to: &ActiveFile) -> io::Result<()> {
-    const PIECE: usize = 64 << 10;
-    let mut buffer = vec![0; PIECE];
-    loop {
-        let n = from.read_at(&mut buffer, at)?;
-        if n == 0 {
-            return Ok(());
-        }
-        append_when_room(&to.path, to.file.as_ref(), &buffer[..n])?;
-        at += n as u64;
+    /// Opens and locks a file to go on in, as soon as its directory is there.
+    pub(super) fn open_next(&self, path: &Path, number: u64, compress: Compress) -> io::Result<ActiveFile> {
+        let disk = self.disk.as_ref();
+        let opened = retry_while_absent(path, || ActiveFile::open_new(disk, path, number, compress, self.fsync));
+        opened.map_err(|error| match error.kind() {
+            // At the start no two sinks have one file.
+            io::ErrorKind::ResourceBusy => {
+                io::Error::other("another process, or another sink, is writing to this file")
+            }
+            _ => error,
+        })
+    }
+
+    /// Registers the active file in the checkpoint.
+    fn register(&self) -> io::Result<()> {
+        let Some(registry) = &self.registry else { return Ok(()) };
+        registry.register(&self.sink, self.position()?).map_err(io::Error::other)
     }
 }

@@ -47,6 +47,10 @@ impl DiskFile for Unsynced {
         self.0.set_len(len)
     }
 
+    fn free_start(&self, bytes: u64) -> io::Result<()> {
+        self.0.free_start(bytes)
+    }
+
     fn length(&self) -> io::Result<u64> {
         self.0.length()
     }

@@ -4,6 +4,7 @@
 //! Out: files, and marks for the checkpoint. `rotating_file` writes, and `external_changes` notices what others do to the file meanwhile; `open` finds, locks and repairs what earlier runs
 //! left; `tail` reads what lies behind the checkpoint. Next is `sink::recover`, which makes several outputs agree.
 
+mod deleted_end;
 mod external_changes;
 mod file_names;
 mod frames;

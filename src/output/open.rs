@@ -94,6 +94,8 @@ impl OutputSettings {
             unfinished,
             text: Vec::new(),
             written: None,
+            deleted_ends: Vec::new(),
+            registry: None,
         };
         let done = output.sync_names().and_then(|()| tail.go_on(&output));
         done.map_err(|error| at(output.path(), error))?;

@@ -6,13 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::deleted_end::DeletedEnd;
 use super::file_names::{FileNames, Stage, dir_of};
 use super::repair::repair;
 use super::rewrite::Rewrite;
 use super::{Compress, Files, Fsync, RecordReader};
-use crate::disk::{
-    Disk, DiskFile, Mark, Mode, OutputPosition, SyncPoint, append_when_room, retry_while_absent, retry_while_full,
-};
+use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, RegisterOutputFile, SyncPoint, retry_while_full};
 
 /// Text that a compressed frame has, about: less compresses worse, and more is lost when a process is killed.
 const FRAME: usize = 1 << 20;
@@ -35,6 +34,10 @@ pub struct RotatingFile {
     pub(super) text: Vec<u8>,
     /// What this run has written to the active file; nothing before the run begins.
     pub(super) written: Option<Written>,
+    /// Ends of deleted files that are to be in the active file before anything else, the last one first.
+    pub(super) deleted_ends: Vec<DeletedEnd>,
+    /// Where a file is registered to which others led the output; nowhere without a checkpoint.
+    pub(super) registry: Option<Arc<dyn RegisterOutputFile>>,
 }
 
 /// Who needs it that the names of files survive the machine.
@@ -91,7 +94,7 @@ impl ActiveFile {
     pub fn open(disk: &dyn Disk, path: &Path, number: u64, compress: Compress, fsync: Fsync) -> io::Result<Self> {
         let file = retry_while_full(path, || disk.open(path, Mode::Append))?;
         if !file.try_lock()? {
-            return Err(io::Error::other("another process is writing to this file"));
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, "another process is writing to this file"));
         }
         Ok(Self { file: fsync.apply(file), path: path.to_owned(), number, compress })
     }
@@ -140,9 +143,15 @@ impl RotatingFile {
     pub fn flush(&mut self) -> io::Result<Mark> {
         self.end_frame()?;
         self.check_file()?;
-        let ActiveFile { file, number, path, .. } = &self.active;
-        let position = OutputPosition { file: file.id(), number: *number, length: file.length()? };
+        let ActiveFile { file, path, .. } = &self.active;
+        let position = self.position()?;
         Ok(Mark { sink: Arc::clone(&self.sink), position, file: Arc::clone(file), path: path.clone() })
+    }
+
+    /// Where the file ends that is written.
+    pub(super) fn position(&self) -> io::Result<OutputPosition> {
+        let ActiveFile { file, number, .. } = &self.active;
+        Ok(OutputPosition { file: file.id(), number: *number, length: file.length()? })
     }
 
     /// Bytes of the file that is written, and of the records that wait for it.
@@ -212,12 +221,6 @@ impl RotatingFile {
         self.watch()
     }
 
-    /// Opens and locks a file to go on in, as soon as its directory is there.
-    pub(super) fn open_next(&self, path: &Path, number: u64, compress: Compress) -> io::Result<ActiveFile> {
-        let disk = self.disk.as_ref();
-        retry_while_absent(path, || ActiveFile::open_new(disk, path, number, compress, self.fsync))
-    }
-
     /// Finishes what a killed process could not finish any more. What was in it is remembered by now, as whoever finds a
     /// finished file may take it away.
     ///
@@ -279,8 +282,6 @@ impl RotatingFile {
 
     fn write(&mut self, frames: &[u8]) -> io::Result<()> {
         self.check_length()?;
-        append_when_room(&self.active.path, self.active.file.as_ref(), frames)?;
-        self.count_bytes(frames.len());
-        Ok(())
+        self.append_when_room(frames)
     }
 }

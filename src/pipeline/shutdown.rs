@@ -24,6 +24,9 @@ const LAST_RECORDS: Duration = Duration::from_secs(1);
 /// How often the log says what is still waited for.
 const STILL_WAITING: Duration = Duration::from_secs(5);
 
+/// What a run still waits for once all its lines have records. Each says itself why it waits.
+const NOT_WRITTEN: &str = "an output, a journal or a checkpoint";
+
 /// How a run ended, when nothing broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -106,7 +109,7 @@ pub async fn run(
                 (Control::Stop, _) => {}
             },
             () = until(phase.limit()) => match phase {
-                Phase::GivingUp { .. } => return finish(&mut group, Ok(()), phase).await,
+                Phase::GivingUp { .. } => return out_of_time(&mut group, phase).await,
                 _ => {
                     tracing::warn!(unfinished = status.counters().unfinished(), "the grace period is over");
                     phase = Phase::giving_up(End::GaveUp);
@@ -121,6 +124,14 @@ pub async fn run(
 async fn finish(group: &mut Group, joined: Result<(), Error>, phase: Phase) -> Result<End, Error> {
     group.abort().await;
     joined.map(|()| phase.end())
+}
+
+/// The end of a run of which a stage still waits.
+async fn out_of_time(group: &mut Group, phase: Phase) -> Result<End, Error> {
+    tracing::warn!(
+        "{NOT_WRITTEN} could not be written in time; with a data directory the next run fetches again what is missing"
+    );
+    finish(group, Ok(()), phase).await
 }
 
 async fn interrupted(group: &mut Group, status: &Status) -> Result<End, Error> {
@@ -143,12 +154,19 @@ fn reminder() -> Interval {
 
 /// The answer to the first signal.
 fn announce(status: &Status, grace: Duration) {
-    let lines = counted(status.counters().unfinished(), "line");
-    tracing::warn!("finishing {lines}, at most {} s; signal again to stop now", grace.as_secs());
+    let work = match status.counters().unfinished() {
+        0 => "writing what is left to write".to_owned(),
+        unfinished => format!("finishing {}", counted(unfinished, "line")),
+    };
+    tracing::warn!("{work}, at most {} s; signal again to stop now", grace.as_secs());
 }
 
 /// Says what is still waited for.
 fn remind(status: &Status) {
+    if status.counters().unfinished() == 0 {
+        tracing::info!("still waiting: {NOT_WRITTEN} cannot be written");
+        return;
+    }
     let view = status.view();
     let Some(oldest) = &view.oldest else { return };
     let Some(host) = &oldest.host else { return };

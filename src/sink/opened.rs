@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{BodyFormat, Encoder, Sink, Style};
-use crate::disk::{Disk, Mark, OutputPosition};
+use crate::disk::{Disk, Mark, OutputPosition, RegisterOutputFile};
 use crate::output::{RotatingFile, SavedPosition, Tail};
 
 /// What a sink needs to be opened.
@@ -111,16 +111,20 @@ impl OpenedSink {
         self.as_file().map_or(Ok(()), |sink| sink.output.finish_old_files())
     }
 
-    /// Starts it, and finishes old files if that was not done before: without a checkpoint there is no recovery.
+    /// Starts it, and finishes old files if that was not done before: without a checkpoint there is no recovery. With one,
+    /// files to which others lead the output are registered there.
     ///
     /// # Errors
     /// When a file cannot be renamed, or the thread that writes cannot begin.
-    pub fn start(self) -> io::Result<Box<dyn Sink>> {
+    pub fn start(self, registry: Option<Arc<dyn RegisterOutputFile>>) -> io::Result<Box<dyn Sink>> {
         match self.kind {
             Kind::Stream(sink) => Ok(sink),
             Kind::File(sink) => {
                 let FileSink { mut output, encoder, start, .. } = *sink;
                 output.finish_old_files()?;
+                if let Some(registry) = registry {
+                    output.register_in(registry);
+                }
                 start(output, encoder)
             }
         }

@@ -1,7 +1,7 @@
 //! A pipe or device as an output: what was written to it can be neither read again nor taken back.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -43,18 +43,40 @@ impl Sink for StreamSink {
 }
 
 impl Put for Stream {
-    /// Like `Write::write_all`, and waits for a pipe that someone made non-blocking.
-    fn put(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.0.write(bytes) {
+    /// Like `Write::write_all`, and waits for a pipe that someone made non-blocking. In a regular file no part of a record
+    /// stays behind.
+    fn put(&mut self, text: &[u8]) -> io::Result<()> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            match self.0.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => bytes = &bytes[n..],
+                Ok(n) => rest = &rest[n..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None);
                 }
-                Err(error) => return Err(explain(error)),
+                Err(error) => {
+                    // What cannot be cut stays torn, as in a pipe.
+                    let _ = self.cut_torn(&text[..text.len() - rest.len()]);
+                    return Err(explain(error));
+                }
             }
+        }
+        Ok(())
+    }
+}
+
+impl Stream {
+    /// Cuts off the record that the end of this text is a part of, unless another program has written behind it.
+    fn cut_torn(&mut self, written: &[u8]) -> io::Result<()> {
+        let torn = written.len() - memchr::memrchr(b'\n', written).map_or(0, |end| end + 1);
+        let metadata = self.0.metadata()?;
+        let end = self.0.stream_position()?;
+        if torn > 0 && metadata.is_file() && metadata.len() == end {
+            let whole = end - torn as u64;
+            self.0.set_len(whole)?;
+            // Whoever has the file next writes there.
+            self.0.seek(SeekFrom::Start(whole))?;
         }
         Ok(())
     }

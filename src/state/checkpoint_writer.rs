@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::host_states::{StoredHostState, keep_unknown};
 use super::{Checkpoint, DataDir};
-use crate::disk::Mark;
+use crate::disk::{Mark, OutputPosition, RegisterOutputFile};
 use crate::error::BoxError;
 use crate::item::{RawJson, SavePosition, Trim};
 
@@ -21,6 +21,8 @@ pub(super) enum WriteRequest {
     Hosts,
     /// The position of a source changed, on which lines will rely that have no record yet.
     Position(SourcePosition),
+    /// An output goes on in another file, which the last commit does not have.
+    OutputFile(OutputFile),
     /// A source has lines to delete once they are done.
     Trim(String, Arc<dyn Trim>),
 }
@@ -29,6 +31,13 @@ pub(super) enum WriteRequest {
 pub(super) struct SourcePosition {
     source: String,
     position: RawJson,
+    tell: SyncSender<Result<(), BoxError>>,
+}
+
+/// A file of a sink, and where the result goes.
+pub(super) struct OutputFile {
+    sink: String,
+    position: OutputPosition,
     tell: SyncSender<Result<(), BoxError>>,
 }
 
@@ -74,11 +83,12 @@ impl CheckpointWriter {
                     }
                 }
                 WriteRequest::Position(SourcePosition { source, position, tell }) => {
-                    let written = self.position(source, position);
-                    let failed = written.is_err();
-                    // A source that is closed takes no answer.
-                    let _ = tell.send(written);
-                    if failed {
+                    if !answer(&tell, self.position(source, position)) {
+                        return;
+                    }
+                }
+                WriteRequest::OutputFile(OutputFile { sink, position, tell }) => {
+                    if !answer(&tell, self.output_file(sink, position)) {
                         return;
                     }
                 }
@@ -119,6 +129,22 @@ impl CheckpointWriter {
         self.positions.insert(source, position);
         self.state.save(&self.last, &[])
     }
+
+    /// Likewise with one more file of an output. The next commit has the position of that alone.
+    fn output_file(&mut self, sink: String, position: OutputPosition) -> Result<(), BoxError> {
+        let positions = self.last.sinks.entry(sink).or_default();
+        // A deleted file may have had this inode before.
+        positions.retain(|other| other.file != position.file);
+        positions.push(position);
+        self.state.save(&self.last, &[])
+    }
+}
+
+/// Sends the result, and says whether it was written. Who is gone takes no answer.
+fn answer(tell: &SyncSender<Result<(), BoxError>>, written: Result<(), BoxError>) -> bool {
+    let is_written = written.is_ok();
+    let _ = tell.send(written);
+    is_written
 }
 
 fn put_position(checkpoint: &mut Checkpoint, source: &str, position: &RawJson) {
@@ -147,12 +173,34 @@ pub struct PositionRecorder {
 
 impl SavePosition for PositionRecorder {
     fn save(&mut self, position: RawJson) -> Result<(), BoxError> {
-        let (tell, told) = sync_channel(1);
-        let request = SourcePosition { source: self.source.clone(), position, tell };
-        let gone = "the thread that writes checkpoints is gone";
-        self.requests.send(WriteRequest::Position(request)).map_err(|_| gone)?;
-        told.recv().map_err(|_| gone)?
+        let source = self.source.clone();
+        let request = |tell| WriteRequest::Position(SourcePosition { source, position, tell });
+        send(&self.requests, request)
     }
+}
+
+/// Brings files of outputs there likewise.
+#[derive(Debug)]
+pub(super) struct OutputFileRecorder {
+    pub requests: SyncSender<WriteRequest>,
+}
+
+impl RegisterOutputFile for OutputFileRecorder {
+    fn register(&self, sink: &str, position: OutputPosition) -> Result<(), BoxError> {
+        let sink = sink.to_owned();
+        send(&self.requests, |tell| WriteRequest::OutputFile(OutputFile { sink, position, tell }))
+    }
+}
+
+/// Sends a request, and waits for the answer.
+fn send(
+    requests: &SyncSender<WriteRequest>,
+    request: impl FnOnce(SyncSender<Result<(), BoxError>>) -> WriteRequest,
+) -> Result<(), BoxError> {
+    let (tell, told) = sync_channel(1);
+    let gone = "the thread that writes checkpoints is gone";
+    requests.send(request(tell)).map_err(|_| gone)?;
+    told.recv().map_err(|_| gone)?
 }
 
 /// What is to be written down next of hosts. Whoever puts something where nothing was sends a request.

@@ -8,11 +8,11 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::checkpoint_writer::{CheckpointWriter, Commit, LatestHostStates, WriteRequest};
+use super::checkpoint_writer::{CheckpointWriter, Commit, LatestHostStates, OutputFileRecorder, WriteRequest};
 use super::robots_log::RobotsLog;
 use super::run_marker::RunMarker;
 use super::{Checkpoint, DataDir, HostStateRecorder, PositionRecorder, Settle};
-use crate::disk::{Disk, DiskFile, Mark};
+use crate::disk::{Disk, DiskFile, Mark, RegisterOutputFile};
 use crate::error::BoxError;
 use crate::item::{Receipt, Trim};
 
@@ -33,8 +33,8 @@ impl Checkpointer {
     /// Starts the thread; it ends with the checkpointer and its recorders. `names` has an entry for each source of the run:
     /// its name where it is durable, empty when it has none.
     pub fn start(state: DataDir, names: Vec<Option<String>>) -> Self {
-        // A commit, a request of hosts, and of each source a position and what deletes its lines.
-        let (requests, rx) = sync_channel(2 + 2 * names.len());
+        // A commit, a request of hosts, of each source a position and what deletes its lines, and of each output a file.
+        let (requests, rx) = sync_channel(2 + 2 * names.len() + state.checkpoint.sinks.len());
         let checkpoint = state.checkpoint.clone();
         let (disk, dir) = (Arc::clone(&state.disk), state.dir.clone());
         let (lock, had_checkpoint) = (Arc::clone(&state.lock), state.had_checkpoint);
@@ -47,6 +47,11 @@ impl Checkpointer {
     /// The part that saves the position of a source.
     pub fn position(&self, source: &str) -> PositionRecorder {
         PositionRecorder { source: source.to_owned(), requests: self.requests.clone() }
+    }
+
+    /// The part that registers files of outputs.
+    pub fn output_files(&self) -> Arc<dyn RegisterOutputFile> {
+        Arc::new(OutputFileRecorder { requests: self.requests.clone() })
     }
 
     /// After each commit, deletes lines of this source that are done.
@@ -92,7 +97,7 @@ impl Settle for Checkpointer {
             }
             let (tell, told) = oneshot::channel();
             let request = WriteRequest::Commit(Commit { checkpoint: self.checkpoint.clone(), marks, tell });
-            // There is room: commits come one at a time, and so do requests of hosts, and those of each source.
+            // There is room: commits come one at a time, and so do requests of hosts, of each source and of each output.
             let gone = "the thread that writes checkpoints is gone";
             self.requests.try_send(request).map_err(|_| gone)?;
             told.await.map_err(|_| gone)?

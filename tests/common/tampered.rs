@@ -27,6 +27,11 @@ pub trait Tamper: Debug + Send + Sync + 'static {
     fn sync_dir(&self) -> io::Result<()> {
         Ok(())
     }
+
+    /// Bytes that are free, if that is made up.
+    fn free(&self) -> Option<u64> {
+        None
+    }
 }
 
 #[derive(Debug)]
@@ -68,7 +73,7 @@ impl<T: Tamper> Disk for Tampered<T> {
     }
 
     fn free(&self, dir: &Path) -> io::Result<u64> {
-        RealDisk.free(dir)
+        self.0.free().map_or_else(|| RealDisk.free(dir), Ok)
     }
 }
 
@@ -85,6 +90,10 @@ impl<T: Tamper> DiskFile for File<T> {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
+    }
+
+    fn free_start(&self, bytes: u64) -> io::Result<()> {
+        self.0.free_start(bytes)
     }
 
     fn length(&self) -> io::Result<u64> {

@@ -163,6 +163,11 @@ impl DiskFile for Handle {
         Ok(())
     }
 
+    fn free_start(&self, _bytes: u64) -> io::Result<()> {
+        // Only deleted files need it.
+        Ok(())
+    }
+
     fn length(&self) -> io::Result<u64> {
         let machine = self.disk.machine();
         machine.alive()?;

@@ -1,6 +1,7 @@
 //! Input and output files, and everything that must be refused before the first request is sent.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -136,7 +137,7 @@ fn a_file_is_not_read_and_written_in_one_run_whatever_it_is_called() {
     let scenario = Scenario::new();
     let urls = scenario.urls("urls", &["/ok/1"]);
     let before = fs::read_to_string(&urls).unwrap();
-    std::os::unix::fs::symlink("urls", scenario.path("soft")).unwrap();
+    symlink("urls", scenario.path("soft")).unwrap();
     fs::hard_link(&urls, scenario.path("hard")).unwrap();
     for output in ["urls", "./urls", "soft", "hard"] {
         scenario.refused(&["-i", "urls", "-o", output], &["also read as input"]);
@@ -179,6 +180,61 @@ fn two_sinks_do_not_write_to_one_file_whatever_it_is_called() {
         assert_eq!(scenario.origin.accepts(), 0);
     }
     assert_eq!(fs::read(scenario.path("out")).unwrap(), b"");
+}
+
+#[test]
+fn two_sinks_that_meet_at_one_file_by_a_link_that_led_nowhere_are_named() {
+    for (first, second) in [
+        ("'out'", "'link'"),
+        ("'link'", "'out'"),
+        ("'link'", "'chain'"),
+        ("'to-part'", "'o.jsonl'\nrotate_size = '1MiB'"),
+        ("'o.jsonl'\nrotate_size = '1MiB'", "'to-part'"),
+        ("'o.jsonl'\ncompress = 'gzip'", "'to-gzip'"),
+    ] {
+        let scenario = Scenario::new();
+        for (link, to) in [
+            ("link", "out"),
+            ("chain", "link"),
+            ("to-part", "o-000001.jsonl.part"),
+            ("to-gzip", "o-000001.jsonl.gz.part"),
+        ] {
+            symlink(to, scenario.path(link)).unwrap();
+        }
+        let config = format!("[sink.a.jsonl]\npath = {first}\n[sink.b.jsonl]\npath = {second}\n");
+        let ended = Fetchd::local().config(&config).directory(scenario.dir.path()).run(scenario.origin.url("/ok/1"));
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        let said = "the sinks `a` and `b` have the same file; give each its own";
+        assert!(ended.stderr.contains(said), "{first} {second}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("another process"), "{first} {second}: {}", ended.stderr);
+        assert_eq!(scenario.origin.accepts(), 0);
+    }
+}
+
+#[test]
+fn two_sinks_do_not_share_a_pipe() {
+    let scenario = Scenario::new();
+    let config = "[sink.a.stdout]\n[sink.b.jsonl]\npath = '/dev/stdout'\n";
+    let ended = Fetchd::local().config(config).run(scenario.origin.url("/ok/1"));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the sinks `a` and `b`"), "{}", ended.stderr);
+}
+
+#[test]
+fn two_sinks_that_are_led_to_one_file_while_they_write_are_named() {
+    let scenario = Scenario::new();
+    let config = "[sink.a.jsonl]\npath = 'a'\n[sink.b.jsonl]\npath = 'b'\n[sink.seen.stdout]\n";
+    let mut fetchd = Fetchd::local().config(config).directory(scenario.dir.path()).start();
+    fetchd.line(&scenario.origin.url("/ok/1"));
+    fetchd.record();
+    fs::remove_file(scenario.path("b")).unwrap();
+    symlink("a", scenario.path("b")).unwrap();
+    fetchd.line(&scenario.origin.url("/ok/2"));
+    let ended = fetchd.wait();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for said in ["the sinks `a` and `b` have the same file", "another process, or another sink, is writing"] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -39,11 +39,25 @@ fn an_output_that_reaches_the_limit_of_file_sizes_ends_the_run_with_its_path_and
 }
 
 #[test]
-fn a_standard_output_that_reaches_the_limit_of_file_sizes_ends_the_run_with_the_limit() {
+fn a_standard_output_that_reaches_the_limit_of_file_sizes_ends_the_run_with_the_limit_and_a_whole_record() {
+    for redirection in ["> out.jsonl", ">> out.jsonl"] {
+        let (origin, dir) = (Origin::start(), tempfile::tempdir().unwrap());
+        fs::write(dir.path().join("out.jsonl"), "{}\n").unwrap();
+        let script = format!("ulimit -f 8; exec \"$0\" --allow 127.0.0.0/8 {redirection}");
+        let ended = Fetchd::in_shell(&script).directory(dir.path()).run(lines(&origin, 100));
+        says(&ended, &["cannot write to", "ulimit -f"]);
+        assert!(is_jsonl(&dir, "out.jsonl"));
+    }
+}
+
+#[test]
+fn who_writes_to_the_same_standard_output_afterwards_goes_on_behind_the_last_whole_record() {
     let (origin, dir) = (Origin::start(), tempfile::tempdir().unwrap());
-    let script = "ulimit -f 8; exec \"$0\" --allow 127.0.0.0/8 > out.jsonl";
+    let script = "ulimit -f 8; { \"$0\" --allow 127.0.0.0/8; echo '{}'; } > out.jsonl; exit 1";
     let ended = Fetchd::in_shell(script).directory(dir.path()).run(lines(&origin, 100));
-    says(&ended, &["cannot write to", "ulimit -f"]);
+    says(&ended, &["ulimit -f"]);
+    assert!(is_jsonl(&dir, "out.jsonl"));
+    assert!(fs::read_to_string(dir.path().join("out.jsonl")).unwrap().ends_with("}\n{}\n"));
 }
 
 #[test]

@@ -15,31 +15,31 @@ use crate::place::Place;
 use crate::scenario::{Scenario, text};
 
 /// A run without a data directory, whose records go to standard output, too, so that each can be waited for.
-struct Run {
-    scenario: Scenario,
-    origin: Origin,
-    fetchd: Running,
+pub struct Run {
+    pub scenario: Scenario,
+    pub origin: Origin,
+    pub fetchd: Running,
     /// Lines so far.
-    lines: u64,
+    pub lines: u64,
 }
 
 impl Run {
-    fn start(keys: &str) -> Self {
+    pub fn start(keys: &str) -> Self {
         Self::start_in(Scenario::new(), keys)
     }
 
-    fn start_in(scenario: Scenario, keys: &str) -> Self {
+    pub fn start_in(scenario: Scenario, keys: &str) -> Self {
         let config = format!("[sink.seen.stdout]\n[sink.results.jsonl]\npath = 'out/results.jsonl'\n{keys}");
         fs::create_dir_all(scenario.path("out")).unwrap();
         let fetchd = Fetchd::local().directory(scenario.dir.path()).config(&config).start();
         Self { scenario, origin: Origin::start(), fetchd, lines: 0 }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.scenario.path(name)
     }
 
-    fn fetch(&mut self, lines: u64) {
+    pub fn fetch(&mut self, lines: u64) {
         for _ in 0..lines {
             self.lines += 1;
             self.fetchd.line(&self.origin.url("/ok/1"));
@@ -48,7 +48,7 @@ impl Run {
     }
 
     /// Fetches one line after the other until the last record is in this file.
-    fn fetch_until_in(&mut self, name: &str) {
+    pub fn fetch_until_in(&mut self, name: &str) {
         let start = Instant::now();
         loop {
             self.fetch(1);
@@ -64,7 +64,7 @@ impl Run {
         }
     }
 
-    fn end(&mut self) -> Ended {
+    pub fn end(&mut self) -> Ended {
         self.fetchd.stdin = None;
         let ended = self.fetchd.wait();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -72,11 +72,11 @@ impl Run {
     }
 
     /// The records in these files, one file after the other.
-    fn recorded(&self, names: &[&str]) -> Vec<u64> {
+    pub fn recorded(&self, names: &[&str]) -> Vec<u64> {
         names.iter().flat_map(|name| numbers(&self.path(name))).collect()
     }
 
-    fn all(&self) -> Vec<u64> {
+    pub fn all(&self) -> Vec<u64> {
         (1..=self.lines).collect()
     }
 }
@@ -226,7 +226,13 @@ fn a_stop_while_a_directory_is_gone_ends_on_time() {
     run.fetchd.message("the directory of");
     let start = Instant::now();
     run.fetchd.signal(Signal::SIGTERM);
-    assert_eq!(run.fetchd.wait().code, Some(4));
+    let ended = run.fetchd.wait();
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    for said in ["writing what is left to write, at most", "an output, a journal or a checkpoint could not be written"]
+    {
+        assert!(ended.stderr.contains(said), "`{said}` is missing in: {}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("finishing 0"), "{}", ended.stderr);
     assert!(start.elapsed().as_secs() < 4, "{:?}", start.elapsed());
 }
 

@@ -9,6 +9,7 @@ use crate::common::fetchd::{Fetchd, Running, seq};
 use crate::common::origin::Origin;
 use crate::place::{Place, gated};
 use crate::process::until;
+use crate::scenario::seqs;
 use crate::small_disk::{PAGE, SmallDisk, with_a_small_disk};
 
 /// How the disk of a journal becomes full.
@@ -199,6 +200,20 @@ fn a_full_disk_stops_the_run_until_there_is_room_and_every_record_is_there_once(
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains("there is room for"), "{}", ended.stderr);
         assert_eq!(place.recorded(), [1, 2, 3, 4, 5, 6]);
+    });
+}
+
+#[test]
+fn a_standard_output_on_a_full_disk_ends_the_run_with_1_and_a_whole_record() {
+    with_a_small_disk("full::a_standard_output_on_a_full_disk_ends_the_run_with_1_and_a_whole_record", |disk| {
+        let (origin, path) = (Origin::start(), disk.path().join("out"));
+        disk.fill_but(3 * PAGE);
+        let urls: String = (1..=30).map(|n| origin.url(&format!("/bytes/{}\n", 1_000 + n))).collect();
+        let ended = Fetchd::local().stdout(std::fs::File::create(&path).unwrap()).run(urls);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("cannot write to standard output"), "{}", ended.stderr);
+        let there = seqs(&std::fs::read_to_string(&path).unwrap());
+        assert!(!there.is_empty() && there.len() < 30, "{there:?}");
     });
 }
 

@@ -15,6 +15,8 @@ mod broken;
 mod damaged;
 mod deleted;
 mod full;
+mod full_changed;
+mod no_file;
 mod place;
 mod process;
 mod refused;

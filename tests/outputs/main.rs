@@ -7,6 +7,7 @@
 mod agreement;
 mod faulty;
 mod files;
+mod full_disk;
 mod interrupted;
 mod recovery;
 mod scenario;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fetchd::disk::{Disk, RealDisk};
+use fetchd::disk::{Disk, FileId, Mark, Mode, OutputPosition, RealDisk};
 use fetchd::item::{Identity, Line, RawJson, Receipt, SavePosition, Text, Window};
 use fetchd::schedule::HostState;
 use fetchd::state::{Checkpoint, Checkpointer, DataDir, HostStateStore, Settle, SourceState};
@@ -104,6 +104,27 @@ fn a_position_that_is_saved_apart_is_durable_at_once_and_outlasts_commits() {
         block_on(checkpointer.commit(Vec::new())).unwrap();
         assert_eq!(left(), Some(position));
     }
+}
+
+#[test]
+fn a_file_of_an_output_is_durable_at_once_beside_those_before_until_the_next_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = DataDir::open(Arc::new(RealDisk), dir.path()).unwrap();
+    let position = |inode, length| OutputPosition { file: FileId { device: 1, inode }, number: 0, length };
+    state.checkpoint.sinks.insert("all".into(), vec![position(1, 10)]);
+    let mut checkpointer = Checkpointer::start(state, Vec::new());
+    let registry = checkpointer.output_files();
+    let left = || Checkpoint::load(&RealDisk, dir.path()).unwrap().unwrap().sinks["all"].clone();
+    registry.register("all", position(2, 0)).unwrap();
+    assert_eq!(left(), [position(1, 10), position(2, 0)]);
+    checkpointer.hosts(None).save(&[paused("a.test")]);
+    // The first was deleted, and its inode used again.
+    registry.register("all", position(1, 0)).unwrap();
+    assert_eq!(left(), [position(2, 0), position(1, 0)]);
+    let file = RealDisk.open(&dir.path().join("lock"), Mode::Read).unwrap();
+    let mark = Mark { sink: "all".into(), position: position(1, 5), file, path: dir.path().join("all") };
+    block_on(checkpointer.commit(vec![mark])).unwrap();
+    assert_eq!(left(), [position(1, 5)]);
 }
 
 #[test]

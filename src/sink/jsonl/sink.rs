@@ -78,6 +78,7 @@ impl JsonlSink {
             Ok((output.flush()?, output.place()))
         };
         let (mark, place) = self.writer.ask(flushed).await?;
+        self.path.clone_from(&mark.path);
         if place != FilePlace::AtPath && !self.state.is_asked {
             tracing::warn!("{} was renamed or replaced; going on in a new file", self.path.display());
             self.state.is_asked = true;

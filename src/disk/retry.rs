@@ -1,0 +1,63 @@
+//! Waits for what passes: a full disk, a directory that is gone. Each attempt is a second after the one before.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// Whether this error goes away when there is room again.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether this error says that nothing has the path, as a directory above it is gone, or is none any more.
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Tries until there is room: a full disk heals, and until then everything that comes before it waits.
+///
+/// # Errors
+/// Any other error, at once.
+pub fn retry_while_full<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    retry_while(is_full, attempt, |change| match change {
+        Ok(()) => tracing::info!("there is room for {} again", place.display()),
+        Err(error) => tracing::warn!(%error, "no room for {}; waiting until there is", place.display()),
+    })
+}
+
+/// Tries until the directory of a file is there: somebody who removed or unmounted it can bring it back.
+///
+/// # Errors
+/// Any other error, at once.
+pub fn retry_while_absent<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    retry_while(is_absent, attempt, |change| match change {
+        Ok(()) => tracing::info!("the directory of {} is there again", place.display()),
+        Err(error) => tracing::warn!(%error, "the directory of {} is gone; waiting until it is there", place.display()),
+    })
+}
+
+/// Tries until an attempt ends without such an error; says when the waiting begins, and when it is over.
+fn retry_while<T>(
+    is_passing: impl Fn(&io::Error) -> bool,
+    mut attempt: impl FnMut() -> io::Result<T>,
+    say: impl Fn(Result<(), &io::Error>),
+) -> io::Result<T> {
+    const EVERY: Duration = Duration::from_secs(1);
+    let mut is_waiting = false;
+    loop {
+        match attempt() {
+            Err(error) if is_passing(&error) => {
+                if !std::mem::replace(&mut is_waiting, true) {
+                    say(Err(&error));
+                }
+                std::thread::sleep(EVERY);
+            }
+            result => {
+                if is_waiting {
+                    say(Ok(()));
+                }
+                return result;
+            }
+        }
+    }
+}
