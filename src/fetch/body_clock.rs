@@ -120,7 +120,8 @@ impl BodyClock {
         let least = u128::from(self.limits.min_speed) * self.speed_time.as_millis() / 1000;
         if self.ticks >= TICKS && u128::from(self.bytes - before) < least {
             let (speed, time) = (Speed(self.limits.min_speed), Span(self.speed_time));
-            let message = format!("the body came more slowly than {speed} over {time} (fetch.min_speed)");
+            let key = self.limits.set_by.min_speed.key("min_speed");
+            let message = format!("the body came more slowly than {speed} over {time} ({key})");
             return Some((ErrorKind::Timeout, message));
         }
         self.tick_long();
@@ -142,6 +143,8 @@ mod tests {
     use super::*;
     use std::future::poll_fn;
 
+    use crate::item::SetBy;
+
     use tokio::time::Instant;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
@@ -151,7 +154,13 @@ mod tests {
     }
 
     fn limits(min_speed: u32) -> ResponseLimits {
-        ResponseLimits { timeout: TIMEOUT, time_left: Duration::from_secs(600), min_speed, max_body: 1 << 30 }
+        ResponseLimits {
+            timeout: TIMEOUT,
+            time_left: Duration::from_secs(600),
+            min_speed,
+            max_body: 1 << 30,
+            set_by: SetBy::default(),
+        }
     }
 
     /// Lets so many bytes come each second until the clock ends the body: when it does, and why.
