@@ -17,6 +17,25 @@ pub struct ResponseLimits {
     pub set_by: SetBy,
 }
 
+impl ResponseLimits {
+    /// These limits, which are those of `[fetch]`, and instead of them what the line says, or line and host together.
+    pub fn with(self, line: ResponseRules, rules: ResponseRules) -> Self {
+        let timeout = rules.timeout.unwrap_or(self.timeout);
+        let set_by = SetBy {
+            timeout: if timeout > self.time_left { Level::Deadline } else { Level::of(line.timeout, rules.timeout) },
+            min_speed: Level::of(line.min_speed, rules.min_speed),
+            max_body: Level::of(line.max_body, rules.max_body),
+        };
+        Self {
+            timeout: timeout.min(self.time_left),
+            time_left: self.time_left,
+            min_speed: rules.min_speed.unwrap_or(self.min_speed),
+            max_body: rules.max_body.unwrap_or(self.max_body),
+            set_by,
+        }
+    }
+}
+
 /// Where each of the limits is set, for messages that say which key to raise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SetBy {
@@ -44,7 +63,7 @@ pub enum Level {
 
 impl Level {
     /// The level of a limit that a line says, or that line and host together say.
-    pub fn of<T>(line: Option<T>, line_or_host: Option<T>) -> Self {
+    fn of<T>(line: Option<T>, line_or_host: Option<T>) -> Self {
         match (line, line_or_host) {
             (Some(_), _) => Self::Line,
             (None, Some(_)) => Self::Hosts,
