@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use fetchd::cli::{Cli, Command};
-use fetchd::{daemon, demo};
+use fetchd::{daemon, demo, open_files};
 
 /// With it a line takes a fifth less CPU than with the system's, for 3 MiB (`benches/README.md`).
 #[global_allocator]
@@ -14,6 +14,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
+    if let Err(short) = open_files::make_room_for_runtime() {
+        writeln!(io::stderr(), "error: {short}").context("cannot write the error")?;
+        return Ok(ExitCode::from(2));
+    }
     daemon::unblock().context("cannot unblock signals")?;
     block_on(run(cli))?
 }

@@ -13,6 +13,21 @@ use crate::units::counted;
 /// some to spare for connections that are about to close.
 pub const BESIDES: u64 = 64;
 
+/// What the runtime and a configuration need before a run can say what it needs itself.
+const LEAST: u64 = 16;
+
+/// Raises the soft limit as far as the runtime needs it.
+///
+/// # Errors
+/// A sentence, when the hard limit is lower than that.
+pub fn make_room_for_runtime() -> Result<(), String> {
+    let (soft, hard) = Resource::NOFILE.get().unwrap_or((u64::MAX, u64::MAX));
+    if soft >= LEAST || (hard >= LEAST && Resource::NOFILE.set(LEAST, hard).is_ok()) {
+        return Ok(());
+    }
+    Err(format!("fetchd cannot start with fewer than {LEAST} open files; {}", advice()))
+}
+
 /// How many files this process may open.
 pub fn most() -> u64 {
     // A system that cannot say so has no such limit.

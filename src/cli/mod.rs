@@ -214,7 +214,7 @@ impl RunArgs {
     }
 
     fn override_config(&self, written: &mut Written) {
-        let Written { config, report } = written;
+        let Written { config, report, .. } = written;
         if !self.input.is_empty() {
             config.set_input(self.input.clone());
         }

@@ -1,10 +1,10 @@
 //! Cross-table validation: combinations of keys that contradict each other. `bounds` has those of numbers alone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::bounds::{self, MOST_AT_ONCE};
-use super::{Config, files, tls};
+use super::{Config, files, paths, tls};
 use crate::diagnostics::{Report, Section};
 use crate::disk::resolved;
 use crate::hosts::HostPattern;
@@ -12,17 +12,18 @@ use crate::item::parse_header;
 use crate::pipeline::Order;
 use crate::registry::Named;
 use crate::sink::{SinkConfig, Target};
-use crate::source::CheckContext;
+use crate::source::{CheckContext, Inputs};
 use crate::units::{Concurrency, Secret};
 
 /// Adds every problem of the whole to the report.
-pub(super) fn check(config: &Config, most_files: u64, report: &mut Report) {
+pub(super) fn check(config: &Config, file: Option<&Path>, most_files: u64, report: &mut Report) {
     bounds::check(config, report);
     hosts(config, report);
     headers(config, report);
     tls::check(config, report);
     sources(config, report);
     sinks(config, report);
+    paths::check(config, file, report);
     files::check(config, most_files, report);
 }
 
@@ -117,7 +118,8 @@ fn sources(config: &Config, report: &mut Report) {
             report.add_at_key("output.order", message);
         }
     }
-    let stdins: usize = config.sources.iter().map(|source| source.component.inputs().stdin).sum();
+    let stdins_of = |inputs: Inputs| inputs.stdin + inputs.files.iter().filter(|path| paths::is_stdin(path)).count();
+    let stdins: usize = config.sources.iter().map(|source| stdins_of(source.component.inputs())).sum();
     if stdins > 1 {
         report.add_at_key("source", "standard input is read more than once; keep one source or path that reads it");
     }
@@ -134,6 +136,7 @@ fn sinks(config: &Config, report: &mut Report) {
         sink.component.check(&mut Section::new(table.clone(), report));
         let (target, key) = match sink.component.target() {
             Target::Stdout => (PathBuf::from("-"), table),
+            Target::File(path) if paths::is_stdout(path) => (PathBuf::from("-"), format!("{table}.path")),
             Target::File(path) => (resolved(path), format!("{table}.path")),
             Target::Elsewhere => continue,
         };

@@ -7,6 +7,7 @@ mod explain;
 mod files;
 mod keys;
 mod parse;
+mod paths;
 mod prescan;
 mod prune;
 mod read;
@@ -124,6 +125,8 @@ pub struct Written {
     pub config: Config,
     /// What could not.
     pub report: Report,
+    /// The file that it stands in.
+    pub file: Option<PathBuf>,
 }
 
 impl Written {
@@ -158,7 +161,7 @@ impl Written {
     pub fn check(mut self) -> Result<Config, Report> {
         let most_files = open_files::most();
         self.config.fill(most_files);
-        check::check(&self.config, most_files, &mut self.report);
+        check::check(&self.config, self.file.as_deref(), most_files, &mut self.report);
         if self.report.is_empty() { Ok(self.config) } else { Err(self.report) }
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn read(registry: &Registry, path: &Path, text: &str, env: Env<'_>) -
     for problem in reader.problems {
         report.add_unread(problem);
     }
-    Written { config, report }
+    Written { config, report, file: Some(path.to_owned()) }
 }
 
 struct Reader<'r> {

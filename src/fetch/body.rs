@@ -12,12 +12,14 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, ReadBuf};
 use super::Oversize;
 use super::chunks::Chunks;
 use super::decode::{Coding, decoder};
-use crate::item::{Attempt, Body, BodyNeed, CHUNK, ErrorKind, Failure, Reservation, Sent};
+use crate::item::{Attempt, Body, BodyNeed, CHUNK, ErrorKind, Failure, Level, Reservation, Sent};
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyRules {
     pub max_body: u64,
+    /// Where that is set.
+    pub set_by: Level,
     pub oversize: Oversize,
     pub body: BodyNeed,
     pub digest: bool,
@@ -46,7 +48,7 @@ pub(super) async fn receive(
 ) -> Result<Body, Attempt> {
     let plain_length = announced.length.filter(|_| announced.codings.is_empty());
     if rules.oversize == Oversize::Fail && plain_length.is_some_and(|length| length > rules.max_body) {
-        return Err(too_large(rules.max_body));
+        return Err(too_large(rules));
     }
     let mut receiver = Receiver::new(rules, reservation, plain_length);
     if announced.codings.is_empty() {
@@ -63,7 +65,8 @@ pub(super) async fn receive(
 
 async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver<'_>) -> Result<(), Attempt> {
     let left = to.rules.max_body.saturating_add(CHUNK);
-    let mut raw = Raw { chunks, chunk: Bytes::new(), left, ended: false, broken: None };
+    let set_by = to.rules.set_by;
+    let mut raw = Raw { chunks, chunk: Bytes::new(), left, set_by, ended: false, broken: None };
     let decoded = decode_into(&mut raw, announced, to).await;
     match decoded {
         Ok(()) => Ok(()),
@@ -142,7 +145,7 @@ impl<'a> Receiver<'a> {
         let fits = usize::try_from(room).map_or(chunk.len(), |room| chunk.len().min(room));
         let (chunk, surplus) = chunk.split_at(fits);
         if !surplus.is_empty() && self.rules.oversize == Oversize::Fail {
-            return Err(too_large(self.rules.max_body));
+            return Err(too_large(self.rules));
         }
         self.bytes += chunk.len() as u64;
         if let Some(digest) = &mut self.digest {
@@ -182,6 +185,8 @@ struct Raw {
     chunk: Bytes,
     /// How many bytes may still come: no coding makes a body much longer, so more would never decode to what may be had.
     left: u64,
+    /// Where that is set.
+    set_by: Level,
     ended: bool,
     broken: Option<Failure>,
 }
@@ -194,7 +199,8 @@ impl AsyncBufRead for Raw {
                 Some(Ok(chunk)) => match this.left.checked_sub(chunk.len() as u64) {
                     Some(left) => (this.chunk, this.left) = (chunk, left),
                     None => {
-                        let message = "the body is longer than fetch.max_body before decoding; raise it";
+                        let key = this.set_by.key("max_body");
+                        let message = format!("the body is longer than {key} before decoding; raise it");
                         this.broken = Some(Failure::new(ErrorKind::BodyTooLarge, message, Sent::Something));
                         return Poll::Ready(Err(io::Error::other("the body is too long")));
                     }
@@ -227,9 +233,10 @@ impl AsyncRead for Raw {
     }
 }
 
-fn too_large(max_body: u64) -> Attempt {
+fn too_large(BodyRules { max_body, set_by, .. }: BodyRules) -> Attempt {
+    let key = set_by.key("max_body");
     let message =
-        format!("the body is longer than {max_body} bytes; raise fetch.max_body, or set fetch.oversize = \"truncate\"");
+        format!("the body is longer than {max_body} bytes; raise {key}, or set fetch.oversize = \"truncate\"");
     failed(ErrorKind::BodyTooLarge, message)
 }
 

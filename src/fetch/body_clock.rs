@@ -124,7 +124,8 @@ impl BodyClock {
             && u128::from(self.bytes - before) < least
         {
             let (speed, time) = (Speed(self.limits.min_speed), Span(self.speed_time));
-            let message = format!("the body came more slowly than {speed} over {time} (fetch.min_speed)");
+            let key = self.limits.set_by.min_speed.key("min_speed");
+            let message = format!("the body came more slowly than {speed} over {time} ({key})");
             return Some((ErrorKind::Timeout, message));
         }
         self.tick_long();
@@ -146,6 +147,8 @@ mod tests {
     use super::*;
     use std::future::poll_fn;
 
+    use crate::item::SetBy;
+
     use tokio::time::Instant;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
@@ -155,7 +158,13 @@ mod tests {
     }
 
     fn limits(min_speed: u32) -> ResponseLimits {
-        ResponseLimits { timeout: TIMEOUT, time_left: Duration::from_secs(600), min_speed, max_body: 1 << 30 }
+        ResponseLimits {
+            timeout: TIMEOUT,
+            time_left: Duration::from_secs(600),
+            min_speed,
+            max_body: 1 << 30,
+            set_by: SetBy::default(),
+        }
     }
 
     /// Lets so many bytes come each second until the clock ends the body: when it does, and why.

@@ -20,8 +20,8 @@ use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver,
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{
-    Attempt, Body, BodyNeed, CHUNK, Call, ErrorKind, Failure, Head, Needs, Purpose, Redirect, Reservation, Response,
-    Sent,
+    Attempt, Body, BodyNeed, CHUNK, Call, ErrorKind, Failure, Head, Level, Needs, Purpose, Redirect, Reservation,
+    Response, ResponseLimits, Sent,
 };
 use crate::open_files;
 
@@ -79,6 +79,7 @@ impl Http {
         let pace = BodyPace::new(config.speed_time.0);
         let rules = BodyRules {
             max_body: config.max_body.0,
+            set_by: Level::Fetch,
             oversize: config.oversize,
             body: needs.body,
             digest: needs.digest,
@@ -102,7 +103,7 @@ impl Http {
         }
         let start = Instant::now();
         let executed = timeout(call.limits.timeout, execute(self.clients.of(call), self.request(call))).await;
-        let Ok((result, carrier)) = executed else { return no_head(call.limits.timeout) };
+        let Ok((result, carrier)) = executed else { return no_head(&call.limits) };
         let response = match result {
             Ok(response) if carrier == Carrier::Kept && is_idle_timeout(&response) => {
                 return Attempt::Failed(tired_of_waiting());
@@ -143,9 +144,12 @@ impl Http {
     /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
     fn rules_for(&self, call: &Call) -> BodyRules {
         match call.purpose {
-            Purpose::Line => BodyRules { max_body: call.limits.max_body, ..self.rules },
+            Purpose::Line => {
+                BodyRules { max_body: call.limits.max_body, set_by: call.limits.set_by.max_body, ..self.rules }
+            }
             Purpose::RobotsTxt => BodyRules {
                 max_body: MOST_OF_ROBOTS,
+                set_by: Level::Fetch,
                 oversize: Oversize::Truncate,
                 body: BodyNeed::Decoded,
                 digest: false,
@@ -237,8 +241,9 @@ impl Fetch for Http {
     }
 }
 
-fn no_head(timeout: Duration) -> Attempt {
-    failed(ErrorKind::Timeout, format!("no response head within {:.3} s (fetch.timeout)", timeout.as_secs_f64()))
+fn no_head(limits: &ResponseLimits) -> Attempt {
+    let (seconds, key) = (limits.timeout.as_secs_f64(), limits.set_by.timeout.key("timeout"));
+    failed(ErrorKind::Timeout, format!("no response head within {seconds:.3} s ({key})"))
 }
 
 fn failed(kind: ErrorKind, message: String) -> Attempt {

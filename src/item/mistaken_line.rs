@@ -1,10 +1,27 @@
-//! What a line is that is no URL: the mistakes that lists of URLs have, and what to do about each. For messages alone;
-//! nothing of the line is repeated, for it may hold a password.
+//! What a line is that is no URL, or a URL and more: the mistakes that lists of URLs have, and what to do about each.
+//! Nothing of the line is repeated, for it may hold a password.
 
 /// What the text is, and what to do, if it is one of the usual mistakes. It is no URL.
 pub(super) fn advice(text: &str) -> Option<&'static str> {
-    let found = MISTAKES.iter().find(|(is_it, _)| is_it(text));
-    found.map(|(_, advice)| *advice)
+    let found = || MISTAKES.iter().find(|(is_it, _)| is_it(text)).map(|(_, advice)| *advice);
+    Some(text).filter(|text| is_url(text)).and_then(more).or_else(found)
+}
+
+/// What to do, if the text is a URL with a second one, or a comment, after it. A parser takes all of it for one URL, which
+/// nobody meant. Other words stay part of the URL: people write paths with spaces.
+pub(super) fn advice_for_more(text: &str) -> Option<&'static str> {
+    // Almost every URL has no space.
+    if text.is_ascii() && memchr::memchr(b' ', text.as_bytes()).is_none() { None } else { more(text) }
+}
+
+fn more(text: &str) -> Option<&'static str> {
+    if has_second_url(text) {
+        Some(SEVERAL_URLS)
+    } else if text.split(char::is_whitespace).skip(1).any(|word| word.starts_with('#')) {
+        Some("the URL has a space before `#`; remove the comment, or write %20 and %23 if both are part of the path")
+    } else {
+        None
+    }
 }
 
 /// What bytes are that are not UTF-8, and what to do.
@@ -18,6 +35,8 @@ pub(super) fn advice_for_bytes(line: &[u8]) -> &'static str {
 
 const UTF_16: &str =
     "the line is UTF-16, or another text in which bytes are zero; convert the list to UTF-8: iconv -f UTF-16 -t UTF-8";
+
+const SEVERAL_URLS: &str = "the line has more than one URL; put each on its own line";
 
 /// Whether a text is a mistake of this kind.
 type Test = fn(&str) -> bool;
@@ -80,6 +99,16 @@ fn is_url(text: &str) -> bool {
     begins("http://") || begins("https://") || begins("www.")
 }
 
+/// Whether a word after the first begins as a URL does, also in quotes or brackets.
+fn has_second_url(text: &str) -> bool {
+    let opening = QUOTES.map(|(open, _)| open);
+    let begins = |word: &str| {
+        let scheme = word.trim_start_matches(opening).split_once("://").map(|(scheme, _)| scheme);
+        scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    text.split(char::is_whitespace).skip(1).any(begins)
+}
+
 /// Also with a comma after it, as in a list of a programming language.
 fn is_enclosed(text: &str, open: char, close: char) -> bool {
     let inner = text.trim_end_matches([',', ';']).strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
@@ -130,6 +159,8 @@ mod tests {
             ("<a href=\"https://a.test/\">", "before the URL"),
             ("https//a.test/", "colon"),
             ("https://a.test/a\tb", "tab"),
+            ("https://a.test/\thttps://b.test/", "more than one URL"),
+            ("https://a b.test/ https://c.test/", "more than one URL"),
             ("https://a b.test/", "%20"),
             ("not a url", "several words"),
         ] {
@@ -137,6 +168,48 @@ mod tests {
         }
         for line in ["example.com", "www.example.com/a", "localhost:80", "//example.com/", "ftp://a.test/", "word"] {
             assert_eq!(advice(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_url_and_more_has_its_advice_and_a_url_with_spaces_has_none() {
+        for more in [
+            " http://b.test/",
+            "   HTTPS://b.test/",
+            ", http://b.test/",
+            "; http://b.test/",
+            " | http://b.test/",
+            " and http://b.test/",
+            " <http://b.test/>",
+            " (\"http://b.test/\")",
+            " ftp://b.test/",
+            "\u{a0}http://b.test/",
+            "\u{3000}http://b.test/",
+        ] {
+            let advice = advice_for_more(&format!("http://a.test/x{more}"));
+            assert_eq!(advice, Some(SEVERAL_URLS), "{more}");
+        }
+        for comment in [" # note", " #note", "  ## a note", " #1.pdf"] {
+            assert!(
+                advice_for_more(&format!("http://a.test/x{comment}")).is_some_and(|advice| advice.contains("comment"))
+            );
+        }
+        for part in [
+            "",
+            "#fragment",
+            "a file.pdf",
+            " - Title",
+            " \"Title\"",
+            " 200 OK",
+            " www.b.test",
+            "?to=http://b.test/",
+            "/http://b.test/",
+            ",http://b.test/",
+            "?q=see:http://b.test/ there",
+            " ://",
+            "caf\u{e9} au lait",
+        ] {
+            assert_eq!(advice_for_more(&format!("http://a.test/x{part}")), None, "{part}");
         }
     }
 

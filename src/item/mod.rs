@@ -30,6 +30,6 @@ pub use needs::{BodyNeed, Needs};
 pub use record::{Done, Hop, Record, Times};
 pub use redirect::Redirect;
 pub use request::{Extra, Request, parse, parse_header};
-pub use response_limits::{ResponseLimits, ResponseRules};
+pub use response_limits::{Level, ResponseLimits, ResponseRules, SetBy};
 pub use target::check_url;
 pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window};

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -59,17 +60,22 @@ fn parse_bare(text: &str) -> (Echo, Result<Request, Rejection>) {
 struct Object<'a> {
     #[serde(borrow)]
     url: Option<&'a RawValue>,
-    method: Option<String>,
+    #[serde(borrow)]
+    method: Option<&'a RawValue>,
     #[serde(borrow)]
     headers: Option<&'a RawValue>,
     #[serde(borrow)]
     body: Option<&'a RawValue>,
-    body_base64: Option<String>,
+    #[serde(borrow)]
+    body_base64: Option<&'a RawValue>,
     #[serde(borrow)]
     json: Option<&'a RawValue>,
-    timeout: Option<Span>,
-    min_speed: Option<Speed>,
-    max_body: Option<Size>,
+    #[serde(borrow)]
+    timeout: Option<&'a RawValue>,
+    #[serde(borrow)]
+    min_speed: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_body: Option<&'a RawValue>,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -142,7 +148,7 @@ fn request_of(object: &Object<'_>) -> Result<Request, Rejection> {
     let url = object.url.ok_or_else(|| invalid("the JSON line has no `url`".into()))?;
     let url: String = serde_json::from_str(url.get()).map_err(|_| invalid("`url` is not a string".into()))?;
     let url = parse_url(&url)?;
-    let method = method_of(object.method.as_deref()).map_err(invalid)?;
+    let method = method_of(object.method).map_err(invalid)?;
     let mut headers = headers_of(object.headers).map_err(invalid)?;
     let body = body_of(object).map_err(invalid)?;
     if object.json.is_some() {
@@ -155,18 +161,28 @@ fn request_of(object: &Object<'_>) -> Result<Request, Rejection> {
 }
 
 fn response_rules(object: &Object<'_>) -> Result<ResponseRules, String> {
-    if object.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
+    let timeout: Option<Span> = value_of("timeout", object.timeout)?;
+    let min_speed: Option<Speed> = value_of("min_speed", object.min_speed)?;
+    let max_body: Option<Size> = value_of("max_body", object.max_body)?;
+    if timeout.is_some_and(|timeout| timeout.0.is_zero()) {
         return Err("`timeout` is zero, so nothing could be fetched; write for example \"30s\"".to_owned());
     }
     Ok(ResponseRules {
-        timeout: object.timeout.map(|timeout| timeout.0),
-        min_speed: object.min_speed.map(|speed| speed.0),
-        max_body: object.max_body.map(|size| size.0),
+        timeout: timeout.map(|timeout| timeout.0),
+        min_speed: min_speed.map(|speed| speed.0),
+        max_body: max_body.map(|size| size.0),
     })
 }
 
-fn method_of(name: Option<&str>) -> Result<Method, String> {
-    let name = name.unwrap_or("GET");
+/// The value of a key; an error names the key.
+fn value_of<T: DeserializeOwned>(key: &str, raw: Option<&RawValue>) -> Result<Option<T>, String> {
+    let value = raw.map(|raw| serde_json::from_str(raw.get())).transpose();
+    value.map_err(|error| format!("`{key}`: {}", without_place(&error)))
+}
+
+fn method_of(raw: Option<&RawValue>) -> Result<Method, String> {
+    let name: Option<String> = value_of("method", raw)?;
+    let name = name.as_deref().unwrap_or("GET");
     match Method::from_bytes(name.as_bytes()) {
         Ok(Method::CONNECT | Method::TRACE) => Err(format!("the method {name} is not allowed")),
         Ok(method) => Ok(method),
@@ -206,13 +222,14 @@ pub fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)
 
 fn body_of(object: &Object<'_>) -> Result<Option<Bytes>, String> {
     use base64::Engine;
-    match (object.body, &object.body_base64, object.json) {
+    match (object.body, object.body_base64, object.json) {
         (None, None, None) => Ok(None),
         (Some(body), None, None) => {
             let text: String = serde_json::from_str(body.get()).map_err(|_| "`body` is not a string; use `json`")?;
             Ok(Some(text.into()))
         }
-        (None, Some(text), None) => {
+        (None, Some(raw), None) => {
+            let text: String = value_of("body_base64", Some(raw))?.unwrap_or_default();
             let bytes = base64::engine::general_purpose::STANDARD.decode(text);
             bytes.map(|bytes| Some(bytes.into())).map_err(|_| "`body_base64` is not base64".to_owned())
         }

@@ -13,6 +13,73 @@ pub struct ResponseLimits {
     pub min_speed: u32,
     /// The longest body, decoded.
     pub max_body: u64,
+    /// Where they are set.
+    pub set_by: SetBy,
+}
+
+impl ResponseLimits {
+    /// These limits, which are those of `[fetch]`, and instead of them what the line says, or line and host together.
+    pub fn with(self, line: ResponseRules, rules: ResponseRules) -> Self {
+        let timeout = rules.timeout.unwrap_or(self.timeout);
+        let set_by = SetBy {
+            timeout: if timeout > self.time_left { Level::Deadline } else { Level::of(line.timeout, rules.timeout) },
+            min_speed: Level::of(line.min_speed, rules.min_speed),
+            max_body: Level::of(line.max_body, rules.max_body),
+        };
+        Self {
+            timeout: timeout.min(self.time_left),
+            time_left: self.time_left,
+            min_speed: rules.min_speed.unwrap_or(self.min_speed),
+            max_body: rules.max_body.unwrap_or(self.max_body),
+            set_by,
+        }
+    }
+}
+
+/// Where each of the limits is set, for messages that say which key to raise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetBy {
+    /// See [`ResponseLimits::timeout`].
+    pub timeout: Level,
+    /// See [`ResponseLimits::min_speed`].
+    pub min_speed: Level,
+    /// See [`ResponseLimits::max_body`].
+    pub max_body: Level,
+}
+
+/// Where a key is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// In `[fetch]`, or by default.
+    #[default]
+    Fetch,
+    /// In a `[hosts]` table.
+    Hosts,
+    /// In the line.
+    Line,
+    /// It is what is left of the line's deadline.
+    Deadline,
+}
+
+impl Level {
+    /// The level of a limit that a line says, or that line and host together say.
+    fn of<T>(line: Option<T>, line_or_host: Option<T>) -> Self {
+        match (line, line_or_host) {
+            (Some(_), _) => Self::Line,
+            (None, Some(_)) => Self::Hosts,
+            (None, None) => Self::Fetch,
+        }
+    }
+
+    /// The key of this name, as a message calls it.
+    pub fn key(self, name: &str) -> String {
+        match self {
+            Self::Fetch => format!("fetch.{name}"),
+            Self::Hosts => format!("{name} of [hosts]"),
+            Self::Line => format!("{name} of the line"),
+            Self::Deadline => "fetch.deadline".to_owned(),
+        }
+    }
 }
 
 /// What a `[hosts]` table or a line says of these limits; what it leaves out is said elsewhere.

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::mistaken_line::advice;
+use super::mistaken_line::{advice, advice_for_more};
 use super::redact::redact;
 use super::{ErrorKind, Rejection};
 
@@ -27,7 +27,11 @@ fn read_url(text: &str) -> Result<Url, Rejection> {
         Err(rejection) if rejection.kind == ErrorKind::SchemeNotAllowed && looks_bare(text) => {
             Err(Rejection::new(ErrorKind::InvalidUrl, did_you_mean(text)))
         }
-        checked => checked.map(|()| url),
+        Ok(()) => match advice_for_more(text) {
+            Some(advice) => Err(Rejection::new(ErrorKind::InvalidUrl, advice)),
+            None => Ok(url),
+        },
+        Err(rejection) => Err(rejection),
     }
 }
 

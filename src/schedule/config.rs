@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HealthConfig, HealthPolicy, RetryBudgetPolicy, RobotsPolicy};
 use crate::hosts::{Patterns, host_name, port_of};
-use crate::item::{Request, ResponseLimits, ResponseRules};
+use crate::item::{Request, ResponseLimits, ResponseRules, SetBy};
 use crate::units::{Concurrency, Period, Rate, Secret, Share, Size, Span, Speed};
 
 /// `[limits]`: what all hosts together may use.
@@ -210,19 +210,15 @@ impl Settings {
     /// What the response to this request may take: the line's own rules go before those of its host.
     pub fn response_limits(&self, request: &Request, time_left: Duration) -> ResponseLimits {
         let own = request.extra.as_ref().map(|extra| extra.response).unwrap_or_default();
-        let ResponseRules { timeout, min_speed, max_body } = match self.responses.is_empty() {
+        let rules = match self.responses.is_empty() {
             true => own,
             false => {
                 let (name, port) = (host_name(&request.url), port_of(&request.url));
                 self.responses.matching(name, port).copied().fold(own, ResponseRules::or)
             }
         };
-        ResponseLimits {
-            timeout: timeout.unwrap_or(self.timeout).min(time_left),
-            time_left,
-            min_speed: min_speed.unwrap_or(self.min_speed),
-            max_body: max_body.unwrap_or(self.max_body),
-        }
+        let &Self { timeout, min_speed, max_body, .. } = self;
+        ResponseLimits { timeout, time_left, min_speed, max_body, set_by: SetBy::default() }.with(own, rules)
     }
 }
 

@@ -118,7 +118,7 @@ impl Encoder {
 
     /// The response's head, but for its status.
     fn put_head(&self, head: &Head, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
-        line.put("http", if head.version == http::Version::HTTP_2 { "2" } else { "1.1" })?;
+        line.put("http", version(head.version))?;
         line.put_some("ip", head.ip)?;
         line.put_some("headers", head.headers.as_ref().filter(|_| self.content.headers).map(Headers))?;
         line.put_some("content_type", head.content_type.as_deref())?;
@@ -149,6 +149,16 @@ impl Encoder {
     fn timestamp(&self, since_start: Duration) -> jiff::Timestamp {
         let at = jiff::SignedDuration::try_from(since_start).ok().and_then(|span| self.epoch.checked_add(span).ok());
         at.unwrap_or(self.epoch)
+    }
+}
+
+/// The version that the head says; what a client takes for 1.1 is shown as that.
+fn version(version: http::Version) -> &'static str {
+    match version {
+        http::Version::HTTP_2 => "2",
+        http::Version::HTTP_10 => "1.0",
+        http::Version::HTTP_09 => "0.9",
+        _ => "1.1",
     }
 }
 

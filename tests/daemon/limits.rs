@@ -113,3 +113,19 @@ fn threads_that_cannot_be_started_are_an_error_that_names_the_limit() {
         assert!(ended.stderr.contains(part), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn too_few_open_files_for_the_runtime_are_an_error_that_names_the_limit() {
+    for (limit, command) in [(4, ""), (5, "check"), (6, ""), (7, "check"), (8, ""), (9, "man"), (15, "completions bash")]
+    {
+        let ended = Fetchd::in_shell(&format!("ulimit -n {limit}; exec \"$0\" {command}")).run("");
+        assert_eq!((ended.code, ended.records.len()), (Some(2), 0), "{limit}: {}", ended.stderr);
+        for part in [&format!("at most {limit} files"), "ulimit -Hn", "LimitNOFILE="] {
+            assert!(ended.stderr.contains(part), "{limit}: {}", ended.stderr);
+        }
+    }
+    let ended = Fetchd::in_shell("ulimit -n 16; exec \"$0\" completions bash > /dev/null").run("");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let ended = Fetchd::in_shell("ulimit -Sn 5; exec \"$0\" check").run("");
+    assert_eq!(ended.code, Some(0), "the hard limit is what counts: {}", ended.stderr);
+}

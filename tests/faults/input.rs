@@ -80,6 +80,44 @@ fn a_path_is_sent_as_it_is_written_and_a_host_has_no_escaped_delimiters() {
 }
 
 #[test]
+fn several_urls_on_one_line_or_a_comment_after_one_are_refused_and_spaces_in_a_path_are_not() {
+    let origin = Origin::start();
+    let (a, b) = (origin.url("/ok/1"), origin.url("/ok/2"));
+    let several = [" ", "   ", "\t", " \t ", ", ", " | ", "\u{a0}"].map(|between| format!("{a}{between}{b}"));
+    let within_json =
+        [json!({ "url": format!("{a} {b}") }).to_string(), json!({ "url": format!("{a}\n{b}") }).to_string()];
+    let comment = [format!("{a} # note")];
+    let records = provoke(fetchd([], ""), several.iter().chain(&within_json).chain(&comment));
+    let (url, control) = (rejected("invalid_url"), rejected("invalid_char"));
+    assert_eq!(fates(&records), [url, url, control, control, url, url, url, url, control, url], "{records:#?}");
+    for record in &records[..9] {
+        let message = record["error"]["message"].as_str().unwrap();
+        assert!(message.contains("more than one URL") && message.contains("each on its own line"), "{record:#}");
+    }
+    assert!(records[9]["error"]["message"].as_str().unwrap().contains("comment"), "{:#}", records[9]);
+    assert_eq!(seen(&origin), (0, 0));
+
+    let within = ["my file.pdf", "x \"Title\"", "?to=http://b.test/", ",http://b.test/"];
+    let urls = within.map(|path| origin.url(&format!("/echo/{path}")));
+    let records = provoke(fetchd([], ""), urls);
+    assert!(records.iter().all(|record| record["attempts"] == 1), "{records:#?}");
+    let mut targets: Vec<_> = origin.requests().into_iter().map(|request| request.target).collect();
+    targets.sort();
+    assert_eq!(
+        targets,
+        ["/echo/,http://b.test/", "/echo/?to=http://b.test/", "/echo/my%20file.pdf", "/echo/x%20%22Title%22"]
+    );
+}
+
+#[test]
+fn a_password_of_the_second_url_of_a_line_is_shown_nowhere() {
+    let lines = ["http://127.0.0.1:1/ http://u:hunter2@b.test/", "http://u:hunter2@a.test/ http://127.0.0.1:1/"];
+    let records = provoke(fetchd([], ""), lines);
+    assert_eq!(fates(&records), [rejected("invalid_url"), rejected("credentials_in_url")]);
+    assert!(!format!("{records:?}").contains("hunter2"), "{records:#?}");
+}
+
+#[test]
 fn all_spellings_of_a_name_are_one_host() {
     let origin = Origin::start();
     let port = origin.authority().replace("127.0.0.1:", "");

@@ -47,6 +47,7 @@ fn a_head_is_received_as_curl_receives_it() {
     let records = provoke(fetchd([], SHOW_HEADERS), &urls);
     for ((record, url), (name, _, value)) in records.iter().zip(&urls).zip(odd()) {
         assert_eq!((&record["outcome"], &record["body"]), (&json!("ok"), &json!("whole")), "{name} {record:#}");
+        assert_eq!(record["http"], if name == "HTTP/1.0" { "1.0" } else { "1.1" }, "{name} {record:#}");
         assert_eq!(record["headers"].get("x-odd").map(|value| value.as_str().unwrap()), value, "{name}");
         let theirs = curl(url, &[]);
         // curl has limits of its own for heads (100 KB a line), and refuses control characters.

@@ -11,6 +11,13 @@ use crate::scenario::{Fate, fate, fates, fetchd, provoke, seen};
 /// The head of a body that only the close ends.
 const OPEN: &str = "HTTP/1.1 200 OK\r\n\r\n";
 
+/// The head of a gzip member, and a block of it that has no bytes.
+const GZIP: ([u8; 10], [u8; 5]) = ([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3], [0, 0, 0, 0xff, 0xff]);
+
+fn message(record: &Value) -> &str {
+    record["error"]["message"].as_str().unwrap()
+}
+
 /// So many bytes every 20 ms, so many times.
 fn flow(bytes: usize, times: usize) -> Script {
     let pieces = (0..times).flat_map(|_| [Step::Wait(Duration::from_millis(20)), send("x".repeat(bytes))]);
@@ -87,6 +94,44 @@ fn hosts_and_lines_have_limits_of_their_own() {
     let ok = ("ok", "", 1);
     let (late, long) = (("failed", "timeout", 1), ("failed", "body_too_large", 1));
     assert_eq!(fates(&records), [late, ok, ok, long, ok, ok, ok, ok], "{records:#?}");
+    assert!(message(&records[0]).contains("(fetch.timeout)"), "{records:#?}");
+    assert!(message(&records[3]).contains("raise fetch.max_body,"), "{records:#?}");
+}
+
+#[test]
+fn a_message_names_the_key_that_holds() {
+    let (origin, other) = (Origin::start(), Origin::start_at([127, 0, 0, 2]));
+    let line = |url: String, more: &str| format!("{{\"url\": \"{url}\", {more}}}");
+    let late = || vec![Step::Wait(Duration::from_millis(900)), Step::Close];
+    let long = || vec![send(OPEN), send("x".repeat(9000)), Step::Close];
+    let zipped = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n";
+    let raw = || vec![send(zipped), send(GZIP.0), send(GZIP.1.repeat(20_000)), Step::Close];
+    let lines = [
+        other.play("/late", late()),
+        line(origin.play("/late", late()), "\"timeout\": \"200ms\""),
+        other.play("/long", long()),
+        line(origin.play("/long", long()), "\"max_body\": \"4KiB\""),
+        line(origin.play("/raw", raw()), "\"max_body\": \"4KiB\""),
+        other.play("/drips", endless(1)),
+        line(origin.play("/drips", endless(1)), "\"min_speed\": \"2KiB/s\""),
+        line(origin.play("/later", late()), "\"timeout\": \"1h\""),
+    ];
+    let config = "fetch = { speed_time = '300ms', deadline = '700ms' }\n\
+         hosts.'127.0.0.2' = { timeout = '200ms', max_body = '2KiB', min_speed = '1KiB/s' }\n";
+    let records = provoke(fetchd(["--retries", "0"], config), lines);
+    let says = [
+        "(timeout of [hosts])",
+        "(timeout of the line)",
+        "raise max_body of [hosts],",
+        "raise max_body of the line,",
+        "longer than max_body of the line before decoding",
+        "(min_speed of [hosts])",
+        "(min_speed of the line)",
+        "(fetch.deadline)",
+    ];
+    for (record, says) in records.iter().zip(says) {
+        assert!(message(record).contains(says), "{says}: {record:#}");
+    }
 }
 
 #[test]
@@ -97,10 +142,20 @@ fn a_limit_that_is_none_rejects_its_line() {
         r#"{"url": "http://127.0.0.1:1/", "min_speed": "5"}"#,
         r#"{"url": "http://127.0.0.1:1/", "max_body": 5}"#,
         r#"{"url": "http://127.0.0.1:1/", "max_body": "200MiB"}"#,
+        r#"{"url": "http://127.0.0.1:1/", "timeout": 5}"#,
+        r#"{"url": "http://127.0.0.1:1/", "min_speed": true}"#,
+        r#"{"url": "http://127.0.0.1:1/", "method": 1}"#,
+        r#"{"url": "http://127.0.0.1:1/", "body_base64": []}"#,
     ];
     let records = provoke(fetchd([], ""), lines);
-    assert_eq!(fates(&records), [("rejected", "invalid_request", 0); 5], "{records:#?}");
-    let message = records[4]["error"]["message"].as_str().unwrap();
+    assert_eq!(fates(&records), [("rejected", "invalid_request", 0); 9], "{records:#?}");
+    let keys =
+        ["timeout", "timeout", "min_speed", "max_body", "max_body", "timeout", "min_speed", "method", "body_base64"];
+    for (record, key) in records.iter().zip(keys) {
+        assert!(message(record).contains(&format!("`{key}`")), "{record:#}");
+    }
+    assert!(message(&records[0]).contains("is not a duration; write for example"), "{:#}", records[0]);
+    let message = message(&records[4]);
     assert!(message.contains("limits.body_memory") && message.contains("128MiB"), "{message}");
 }
 

@@ -72,6 +72,7 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
             "source::self",
             "source::SourceConfig",
             "source::CheckContext",
+            "source::Inputs",
             "sink::self",
             "sink::SinkConfig",
             "sink::Target",
