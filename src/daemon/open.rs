@@ -33,7 +33,6 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     };
     preflight::reject_outputs_that_are_read(config)?;
     preflight::reject_shared_outputs(config)?;
-    preflight::reject_outputs_that_are_followed(config)?;
     let mut opened = open_sinks(config, &disk, state.as_ref())?;
     // Once more: a pattern may match an output that was created only now.
     preflight::reject_outputs_that_are_read(config)?;

@@ -49,22 +49,6 @@ pub(super) fn shared_with(opened: &mut [OpenedSink], sink: &Named<dyn SinkConfig
     logs.find_map(|(first, files)| is_shared(&files).then(|| shared(path, &first, sink.label())))
 }
 
-/// An output that a source would come to read once the output exists, such as a followed pattern that matches it.
-pub(super) fn reject_outputs_that_are_followed(config: &Config) -> Result<(), Error> {
-    for sink in &config.sinks {
-        let outputs = sink.component.paths();
-        for source in &config.sources {
-            let Some((path, output)) = source.component.would_read(&outputs) else { continue };
-            let why = format!(
-                "{} of a followed source would read it as input; give it a name that does not match, or another directory",
-                path.display()
-            );
-            return Err(cannot_write(output, why));
-        }
-    }
-    Ok(())
-}
-
 fn shared(path: &Path, first: &str, second: &str) -> Error {
     cannot_write(path, format!("the sinks `{first}` and `{second}` have the same file; give each its own"))
 }
