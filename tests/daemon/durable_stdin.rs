@@ -278,7 +278,7 @@ fn lines_whose_journal_is_damaged_have_records_that_say_so() {
     fs::write(place.segment(), bytes).unwrap();
     let (code, said) = place.journal(&["check"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("are lost; the next run gives each a record with the error `journal_damaged`"), "{said}");
+    assert!(said.contains(" lost; the next run gives each a record with the error `journal_damaged`"), "{said}");
     origin.on_accept([vec![]]);
     let ended = place.durable("[fetch]\ntimeout = \"50ms\"\n[retry]\nretries = 0").run("");
     let damaged: Vec<_> = ended.records.iter().filter(|record| kind(record) == "journal_damaged").collect();
