@@ -20,8 +20,11 @@ pub(super) fn check(config: &Config, file: Option<&Path>, report: &mut Report) {
         // Where files are numbered, the path that their names are made of is none.
         let paths = Some(sink.component.paths()).filter(|paths| !paths.is_empty());
         let paths = paths.unwrap_or_else(|| vec![path.to_owned()]);
-        let outputs: Vec<_> = paths.iter().map(|path| resolved(path)).collect();
-        let meets = read.iter().find(|read| outputs.contains(&read.path));
+        let writes_to = |to: &Path| match paths.as_slice() {
+            [only] => resolved(only) == to,
+            _ => sink.component.will_write_to(to),
+        };
+        let meets = read.iter().find(|read| writes_to(&read.path));
         let followed = config.sources.iter().find_map(|source| would_read(source, &paths));
         let (path, Use { what, key: other, .. }) = match (meets, followed) {
             (Some(meets), None) => (path, meets.clone()),
