@@ -14,4 +14,4 @@ pub use stats::Stats;
 pub use summary::Summary;
 
 /// How long the end of a run waits for a stderr that nobody reads.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+const LAST_WORDS: Duration = Duration::from_secs(1);
