@@ -1,7 +1,7 @@
 //! The pipeline: the topology on one screen, and the shutdown.
 //!
 //! ```text
-//!             stop (to the feed)                give_up (to schedule and work)
+//!             stop (to feed and schedule)       give_up (to schedule and work)
 //!              ▼                                 ▼
 //!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
 //!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
@@ -90,7 +90,7 @@ pub struct Settings {
     pub order: Order,
     /// Whether the first record that is not `ok` ends the run.
     pub fail_fast: FailFast,
-    /// How long lines may take to finish after the first signal.
+    /// How long requests, and lines of sources that are not durable, may take after the first signal.
     pub grace: Duration,
     /// The schedule's own settings.
     pub schedule: crate::schedule::Settings,
@@ -155,11 +155,13 @@ impl Clock {
     }
 }
 
-/// The two tokens that end the stages.
+/// The tokens that end the stages.
 #[derive(Clone, Debug, Default)]
 struct Levers {
-    /// Only the feed reacts to it: it accepts no more lines.
+    /// The feed and the schedule react to it: no line is accepted any more, and no request of a durable source starts.
     stop: CancellationToken,
+    /// The schedule cancels it once it has reacted to `stop`: the lines are counted that are left for the next start.
+    stopped: CancellationToken,
     /// The schedule and the workers react to it: unfinished lines are canceled, or left for the next start.
     give_up: CancellationToken,
 }
@@ -176,6 +178,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let (acks, from_acks) = mpsc::channel(16);
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
+    let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
     let (mut lines, mut failures, mut release) = (Vec::new(), Vec::new(), Vec::new());
     for source in parts.sources {
         lines.push(source.lines);
@@ -189,6 +192,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         lines: feed::InTurns::new(lines),
         failures: failures.into_iter().collect(),
         durable: durable.clone(),
+        is_finite,
         window: Window::new(settings.window, settings.window_bytes),
         largest_body: settings.largest_body,
         queue,
@@ -196,8 +200,9 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         status: status.clone(),
         clock,
     };
+    let schedule = crate::schedule::Settings { durable: durable.clone(), ..settings.schedule.clone() };
     let scheduler = scheduler::Scheduler {
-        core: Core::new(settings.schedule.clone()),
+        core: Core::new(schedule),
         queue: from_queue,
         ready,
         completions: from_completions,
@@ -209,8 +214,10 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         concurrency: permits,
         fetch: Arc::clone(&parts.fetch),
         memory: memory_gate::MemoryGate::new(memory, settings.largest_body),
-        durable: durable.clone(),
+        stop: Some(levers.stop.clone()),
+        stopped: levers.stopped.clone(),
         give_up: levers.give_up.clone(),
+        status: status.clone(),
         publisher: status_publisher::StatusPublisher::new(status.clone(), parts.hosts, &clock),
         input_open: true,
         clock,

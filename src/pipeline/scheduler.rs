@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::memory_gate::MemoryGate;
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
-use super::{Accepted, Clock, Completion, Dispatch};
+use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
-use crate::item::{Done, Outcome, Reservation};
+use crate::item::{Done, Reservation};
 use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, ReleaseScope, StallReason};
 use crate::state::LastRun;
 
@@ -40,9 +40,12 @@ pub(super) struct Scheduler {
     pub concurrency: usize,
     pub fetch: Arc<dyn Fetch>,
     pub memory: MemoryGate,
-    /// Per source: whether its unfinished lines are left for the next start.
-    pub durable: Vec<bool>,
+    /// Ends the requests of durable sources; `None` once it has.
+    pub stop: Option<CancellationToken>,
+    /// Cancelled once the lines are counted that this leaves for the next start.
+    pub stopped: CancellationToken,
     pub give_up: CancellationToken,
+    pub status: Status,
     pub publisher: StatusPublisher,
     /// Whether lines can still come.
     pub input_open: bool,
@@ -57,6 +60,7 @@ enum Event {
     Lines,
     InputEnded,
     Memory(Option<Reservation>),
+    Stop,
     GiveUp,
     Release(ReleaseScope),
     ReleasesEnded,
@@ -77,6 +81,7 @@ impl Scheduler {
             if !self.input_open && counts == Counts::default() {
                 let bottleneck = bottleneck(&self.core, &self.memory, self.input_open, now);
                 self.publisher.publish(&mut self.core, bottleneck, now);
+                self.stopped.cancel();
                 return Ok(());
             }
             let bottleneck = |core: &Core| bottleneck(core, &self.memory, self.input_open, now);
@@ -95,6 +100,7 @@ impl Scheduler {
                 Event::Lines => self.take_lines(&mut lines),
                 Event::InputEnded => self.input_open = false,
                 Event::Memory(reservation) => self.memory.keep(reservation),
+                Event::Stop => self.stop(),
                 Event::GiveUp => self.core.give_up(self.clock.now()),
                 Event::Release(scope) => self.release(scope),
                 Event::ReleasesEnded => self.releases = None,
@@ -118,6 +124,7 @@ impl Scheduler {
         self.publisher.save_robots(&mut self.core);
         self.hand_out();
         self.hand_back();
+        self.count_left();
         if self.core.has_settled() {
             self.core.stall(StallReason::Output, now);
         } else {
@@ -141,6 +148,7 @@ impl Scheduler {
         tokio::select! {
             biased;
             () = self.give_up.cancelled(), if !self.core.is_given_up() => Event::GiveUp,
+            () = cancelled(self.stop.as_ref()), if self.stop.is_some() => Event::Stop,
             n = self.completions.recv_many(completions, BATCH), if counts.in_flight > 0 => {
                 if n == 0 { Event::Closed } else { Event::Completions }
             }
@@ -157,6 +165,24 @@ impl Scheduler {
         }
     }
 
+    /// Ends the requests of durable sources, and says so once it is known how many lines that leaves for the next start.
+    fn stop(&mut self) {
+        let now = self.clock.now();
+        self.stop = None;
+        let queued: Vec<_> = std::iter::from_fn(|| self.queue.try_recv().ok()).collect();
+        queued.into_iter().for_each(|line| self.take_line(line, now));
+        self.core.stop(now);
+        self.count_left();
+        let bottleneck = bottleneck(&self.core, &self.memory, self.input_open, now);
+        self.publisher.publish_view(&self.core, bottleneck, now);
+        self.stopped.cancel();
+    }
+
+    fn count_left(&self) {
+        let counted = &self.status.counters().left;
+        counted.add(self.core.left() - counted.get());
+    }
+
     fn take_completions(&mut self, completions: &mut Vec<Completion>) {
         let now = self.clock.now();
         for Completion { job, permit, attempt, wire } in completions.drain(..) {
@@ -167,11 +193,13 @@ impl Scheduler {
 
     fn take_lines(&mut self, lines: &mut Vec<Accepted>) {
         let now = self.clock.now();
-        for line in lines.drain(..) {
-            match line {
-                Accepted::Job(job) => self.core.push(job, now),
-                Accepted::Rejected(done) => self.core.push_settled(done),
-            }
+        lines.drain(..).for_each(|line| self.take_line(line, now));
+    }
+
+    fn take_line(&mut self, line: Accepted, now: Duration) {
+        match line {
+            Accepted::Job(job) => self.core.push(job, now),
+            Accepted::Rejected(done) => self.core.push_settled(done),
         }
     }
 
@@ -185,8 +213,7 @@ impl Scheduler {
                 Err(mpsc::error::TrySendError::Closed(())) => None,
             };
             let Some(done) = self.core.take_settled() else { return };
-            let left_for_next_start = done.record.outcome == Outcome::Canceled && self.durable[done.ticket.source];
-            if let Some(slot) = slot.filter(|_| !left_for_next_start) {
+            if let Some(slot) = slot {
                 slot.send(done);
             }
         }
@@ -256,6 +283,14 @@ fn bottleneck(core: &Core, memory: &MemoryGate, input_open: bool, now: Duration)
     let bottleneck = core.bottleneck(now);
     // When no more lines can come, what is left waits for its servers.
     if bottleneck.kind == BottleneckKind::Input && !input_open { BottleneckKind::Servers.into() } else { bottleneck }
+}
+
+/// Waits until there is such a token and it is cancelled.
+async fn cancelled(token: Option<&CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The next request, or `None` once no more can come.

@@ -39,10 +39,10 @@ impl Core {
             chance,
         };
         let decision = context.decide(&job, &attempt);
-        if self.given_up && (job.slot.parked.is_some() || decision.continues()) {
-            self.settle(job, attempt.into_received(), Some(canceled()), now);
-        } else if job.slot.parked.is_some() {
+        if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
+        } else if self.is_stopped(job.ticket.source) && decision.continues() {
+            self.settle(job, attempt.into_received(), Some(canceled()), now);
         } else {
             self.carry_out(job, id, attempt, decision, now);
         }
@@ -178,7 +178,7 @@ impl Core {
         self.requeue(job, now, now);
     }
 
-    /// Settles a line that is in no queue.
+    /// Settles a line that is in no queue. One of a durable source that was canceled is left for the next start instead.
     pub(super) fn settle(
         &mut self,
         mut job: Box<Job>,
@@ -193,6 +193,9 @@ impl Core {
         };
         self.unpark(&mut job);
         let line = job.slot.line;
+        if self.is_durable(job.ticket.source) && matches!(error, Some((ErrorKind::Canceled, _))) {
+            return self.lines.leave_for_next_start(line);
+        }
         self.lines.settle(line, job.settle(received, error, now));
     }
 }

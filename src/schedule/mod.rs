@@ -26,6 +26,7 @@ mod release;
 mod retry_budget;
 mod robots;
 mod stall_clock;
+mod stop;
 mod tracking;
 mod views;
 mod wait_reason;
@@ -57,6 +58,7 @@ use rate_limiter::RateLimiter;
 use retry_budget::RetryBudget;
 use robots::RobotsRules;
 use stall_clock::StallClock;
+use stop::Phase;
 use tracking::LastRun;
 
 /// The state of the schedule.
@@ -76,7 +78,8 @@ pub struct Core {
     /// The run before, if there was one.
     last_run: Option<LastRun>,
     chance: fastrand::Rng,
-    given_up: bool,
+    /// Which lines get no further request.
+    phase: Phase,
     /// Until when this machine counts as short of open files or ports.
     starved_until: Duration,
 }
@@ -95,7 +98,7 @@ impl Core {
             robots: settings.robots.clone().map(RobotsRules::new),
             last_run: None,
             chance: fastrand::Rng::with_seed(settings.seed),
-            given_up: false,
+            phase: Phase::default(),
             starved_until: Duration::ZERO,
             settings,
         }
@@ -104,7 +107,7 @@ impl Core {
     /// Takes in a line that is to be fetched. Lines come in the order of their ordinals.
     pub fn push(&mut self, mut job: Box<Job>, now: Duration) {
         job.slot.line = self.lines.add(&job.ticket, job.progress.accepted);
-        if self.given_up {
+        if self.is_stopped(job.ticket.source) {
             return self.settle(job, Received::Nothing, Some(canceled()), now);
         }
         self.track(job, Capacity::Bounded, now);
@@ -147,23 +150,7 @@ impl Core {
         self.clock.reasons()
     }
 
-    /// Settles every line that waits as `canceled`, and every further one as it comes.
-    pub fn give_up(&mut self, now: Duration) {
-        self.given_up = true;
-        while let Some(job) = self.hosts.take_untracked(None) {
-            self.settle(job, Received::Nothing, Some(canceled()), now);
-        }
-        self.hosts.clear_ring();
-        let ids: Vec<_> = self.hosts.iter().map(|(id, _)| id).collect();
-        for id in &ids {
-            self.settle_host(*id, &canceled(), now);
-        }
-        for id in ids {
-            self.refresh(id, now);
-        }
-    }
-
-    /// How many lines are where. With those handed out, they are all lines added: none is lost.
+    /// How many lines are where. With those handed out or left, they are all lines added: none is lost.
     pub fn counts(&self) -> Counts {
         self.lines.counts()
     }
@@ -171,11 +158,6 @@ impl Core {
     /// Whether settled lines wait to be handed out.
     pub fn has_settled(&self) -> bool {
         self.lines.has_settled()
-    }
-
-    /// Whether every line is settled as `canceled` from here on.
-    pub fn is_given_up(&self) -> bool {
-        self.given_up
     }
 
     /// Hosts in the table.

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::Core;
 use super::config::Settings;
+use super::decide::canceled;
 use super::host_state::HostState;
 use super::host_table::{Capacity, Pick, Reindexed};
 use super::job::Job;
@@ -60,9 +61,12 @@ impl Core {
     }
 
     /// Puts a line that was dispatched into the queue of its request's host: it goes before fresh lines once it is due.
-    /// There is room for that host: there are never more such hosts than lines in the window.
+    /// There is room for that host: there are never more such hosts than lines in the window. A line that gets no further
+    /// request is canceled.
     pub(super) fn requeue(&mut self, job: Box<Job>, due: Duration, now: Duration) {
-        if let Some(host) = self.host_of(&job.call.request, Capacity::Unbounded, now) {
+        if self.is_stopped(job.ticket.source) {
+            self.settle(job, Received::Nothing, Some(canceled()), now);
+        } else if let Some(host) = self.host_of(&job.call.request, Capacity::Unbounded, now) {
             self.enqueue(job, host, Some(due), now);
         }
     }
@@ -115,7 +119,7 @@ impl Core {
         if host.waiting() > 0
             && let Some(error) = host.closed(now)
         {
-            self.settle_host(id, &error, now);
+            self.settle_all(id, Pick::Any, &error, now);
         }
         while let Some((port, error)) = self.hosts[id].queue.gave_up(clocks) {
             self.settle_all(id, Pick::OfPort(port), &error, now);
@@ -133,11 +137,6 @@ impl Core {
                 None => return self.hosts.add_untracked(job),
             }
         }
-    }
-
-    /// Settles every line that waits at this host.
-    pub(super) fn settle_host(&mut self, id: HostId, error: &(ErrorKind, String), now: Duration) {
-        self.settle_all(id, Pick::Any, error, now);
     }
 
     fn settle_all(&mut self, id: HostId, pick: Pick, error: &(ErrorKind, String), now: Duration) {

@@ -16,7 +16,10 @@ pub struct Summary {
     accepted: u64,
     blank: u64,
     unread: u64,
+    /// Whether there are more of these.
+    unread_at_least: bool,
     released: u64,
+    left: u64,
     unrecorded: u64,
     elapsed: Duration,
     bottleneck: Option<(Bottleneck, f64)>,
@@ -32,7 +35,9 @@ impl Summary {
             accepted: counters.accepted.get(),
             blank: metrics.blank.get(),
             unread: metrics.unread.get(),
+            unread_at_least: metrics.uncounted.get() > 0,
             released: counters.released.get(),
+            left: counters.left.get(),
             unrecorded: counters.unfinished(),
             elapsed,
             bottleneck,
@@ -53,7 +58,9 @@ impl Summary {
             errors = self.errors(),
             blank = self.blank,
             unread = self.unread,
+            unread_at_least = self.unread_at_least.then_some(true),
             released = self.released,
+            left = self.left,
             unrecorded = self.unrecorded,
             elapsed_s = self.elapsed.as_secs_f64(),
             wire_p50_ms = quantile(0.5),
@@ -112,14 +119,15 @@ impl Summary {
     fn write_leftovers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let leftovers = [
             (self.blank, "blank line skipped", "blank lines skipped"),
-            (
-                self.unread,
-                "line was read but not accepted before the stop",
-                "lines were read but not accepted before the stop",
-            ),
+            (self.left, "line waits for the next start", "lines wait for the next start"),
             (self.released, "line was given back to its source", "lines were given back to their sources"),
             (self.unrecorded, "accepted line has no record", "accepted lines have no record"),
         ];
+        if self.unread > 0 {
+            let at_least = if self.unread_at_least { "at least " } else { "" };
+            let verb = if self.unread == 1 { "was" } else { "were" };
+            writeln!(f, "  {at_least}{} {verb} not accepted before the stop", counted(self.unread, "line"))?;
+        }
         for (n, one, many) in leftovers.into_iter().filter(|(n, ..)| *n > 0) {
             writeln!(f, "  {} {}", grouped(n), if n == 1 { one } else { many })?;
         }

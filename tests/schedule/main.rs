@@ -30,6 +30,7 @@ mod robots;
 mod robots_fetch;
 mod robots_rules;
 mod slow;
+mod stop;
 mod views;
 mod waits;
 mod waking;
