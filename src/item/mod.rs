@@ -32,4 +32,4 @@ pub use redirect::Redirect;
 pub use request::{Extra, Request, parse, parse_header};
 pub use response_limits::{Level, ResponseLimits, ResponseRules, SetBy};
 pub use target::check_url;
-pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window};
+pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window, WindowLimit};

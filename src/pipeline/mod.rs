@@ -22,6 +22,7 @@ mod drain;
 mod feed;
 mod group;
 mod memory_gate;
+mod run_limits;
 mod scheduler;
 mod settle;
 mod shutdown;
@@ -46,7 +47,7 @@ pub use status::{BottleneckTimes, Counter, Counters, Metrics, Status, View};
 
 use crate::fetch::Fetch;
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
-use crate::schedule::{Core, Job, ReleaseScope};
+use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
 use crate::sink::Sink;
 use crate::source::{Durability, Source};
 use crate::state::{HostStateStore, Settle};
@@ -188,12 +189,16 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     }
     let memory = BodyMemory::new(settings.body_memory);
 
+    let window = Window::new(settings.window, settings.window_bytes);
+    let key =
+        if settings.workers < settings.concurrency { BottleneckKind::Workers } else { BottleneckKind::Concurrency };
+
     let feed = feed::Feed {
         lines: feed::InTurns::new(lines),
         failures: failures.into_iter().collect(),
         durable: durable.clone(),
         is_finite,
-        window: Window::new(settings.window, settings.window_bytes),
+        window: window.clone(),
         largest_body: settings.largest_body,
         queue,
         stop: levers.stop.clone(),
@@ -219,7 +224,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         give_up: levers.give_up.clone(),
         status: status.clone(),
         publisher: status_publisher::StatusPublisher::new(status.clone(), parts.hosts, &clock),
-        input_open: true,
+        limits: run_limits::RunLimits { window, permits: key, input_open: true, hosts_when_full: None },
         clock,
     };
     let drain = drain::Drain {

@@ -12,13 +12,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::memory_gate::MemoryGate;
+use super::run_limits::RunLimits;
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
 use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
 use crate::item::{Done, Reservation};
-use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, ReleaseScope, StallReason};
+use crate::schedule::{Core, Counts, ReleaseScope, StallReason};
 use crate::state::LastRun;
 
 /// Completions, and queued lines, taken at once.
@@ -47,8 +48,7 @@ pub(super) struct Scheduler {
     pub give_up: CancellationToken,
     pub status: Status,
     pub publisher: StatusPublisher,
-    /// Whether lines can still come.
-    pub input_open: bool,
+    pub limits: RunLimits,
     pub clock: Clock,
 }
 
@@ -78,13 +78,13 @@ impl Scheduler {
             let now = self.clock.now();
             self.send(now);
             let counts = self.core.counts();
-            if !self.input_open && counts == Counts::default() {
-                let bottleneck = bottleneck(&self.core, &self.memory, self.input_open, now);
+            if !self.limits.input_open && counts == Counts::default() {
+                let bottleneck = self.limits.bottleneck(&self.core, &self.memory, now);
                 self.publisher.publish(&mut self.core, bottleneck, now);
                 self.stopped.cancel();
                 return Ok(());
             }
-            let bottleneck = |core: &Core| bottleneck(core, &self.memory, self.input_open, now);
+            let bottleneck = |core: &Core| self.limits.bottleneck(core, &self.memory, now);
             let view_at = self.publisher.look(&mut self.core, bottleneck, now);
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
@@ -98,7 +98,7 @@ impl Scheduler {
                 Event::Closed => return Err("a worker is gone with its job".into()),
                 Event::Completions => self.take_completions(&mut completions),
                 Event::Lines => self.take_lines(&mut lines),
-                Event::InputEnded => self.input_open = false,
+                Event::InputEnded => self.limits.input_open = false,
                 Event::Memory(reservation) => self.memory.keep(reservation),
                 Event::Stop => self.stop(),
                 Event::GiveUp => self.core.give_up(self.clock.now()),
@@ -152,7 +152,7 @@ impl Scheduler {
             n = self.completions.recv_many(completions, BATCH), if counts.in_flight > 0 => {
                 if n == 0 { Event::Closed } else { Event::Completions }
             }
-            n = self.queue.recv_many(lines, BATCH), if self.input_open => {
+            n = self.queue.recv_many(lines, BATCH), if self.limits.input_open => {
                 if n == 0 { Event::InputEnded } else { Event::Lines }
             }
             _ = self.done.reserve(), if counts.outgoing > 0 => Event::Look,
@@ -173,7 +173,7 @@ impl Scheduler {
         queued.into_iter().for_each(|line| self.take_line(line, now));
         self.core.stop(now);
         self.count_left();
-        let bottleneck = bottleneck(&self.core, &self.memory, self.input_open, now);
+        let bottleneck = self.limits.bottleneck(&self.core, &self.memory, now);
         self.publisher.publish_view(&self.core, bottleneck, now);
         self.stopped.cancel();
     }
@@ -270,19 +270,6 @@ impl Scheduler {
         let job = self.core.take_oldest(now)?;
         Some(Dispatch { job, permit, reservation })
     }
-}
-
-/// What holds the run back now.
-fn bottleneck(core: &Core, memory: &MemoryGate, input_open: bool, now: Duration) -> Bottleneck {
-    if core.has_settled() {
-        return BottleneckKind::Sink.into();
-    }
-    if memory.is_waiting() {
-        return BottleneckKind::BodyMemory.into();
-    }
-    let bottleneck = core.bottleneck(now);
-    // When no more lines can come, what is left waits for its servers.
-    if bottleneck.kind == BottleneckKind::Input && !input_open { BottleneckKind::Servers.into() } else { bottleneck }
 }
 
 /// Waits until there is such a token and it is cancelled.

@@ -78,6 +78,8 @@ pub struct Core {
     /// The run before, if there was one.
     last_run: Option<LastRun>,
     chance: fastrand::Rng,
+    /// Hosts that came with a line that was not sent yet; one that comes again counts again.
+    hosts_so_far: u64,
     /// Which lines get no further request.
     phase: Phase,
     /// Until when this machine counts as short of open files or ports.
@@ -98,6 +100,7 @@ impl Core {
             robots: settings.robots.clone().map(RobotsRules::new),
             last_run: None,
             chance: fastrand::Rng::with_seed(settings.seed),
+            hosts_so_far: 0,
             phase: Phase::default(),
             starved_until: Duration::ZERO,
             settings,
@@ -158,6 +161,11 @@ impl Core {
     /// Whether settled lines wait to be handed out.
     pub fn has_settled(&self) -> bool {
         self.lines.has_settled()
+    }
+
+    /// How many times a host came into the table with a line of the input.
+    pub fn hosts_so_far(&self) -> u64 {
+        self.hosts_so_far
     }
 
     /// Hosts in the table.

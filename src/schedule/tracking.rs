@@ -54,7 +54,10 @@ impl Core {
 
     /// Puts a line that was not dispatched yet at the end of its host's queue, if the table has room for the host.
     pub(super) fn track(&mut self, job: Box<Job>, capacity: Capacity, now: Duration) {
-        match self.host_of(&job.call.request, capacity, now) {
+        let hosts = self.hosts.len();
+        let host = self.host_of(&job.call.request, capacity, now);
+        self.hosts_so_far += u64::from(self.hosts.len() > hosts);
+        match host {
             Some(host) => self.enqueue(job, host, None, now),
             None => self.hosts.add_untracked(job),
         }

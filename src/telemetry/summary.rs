@@ -102,7 +102,7 @@ impl fmt::Display for Summary {
             writeln!(f, "  on the wire  p50 {} · p90 {} · p99 {} · max {max}", at(0.5), at(0.9), at(0.99))?;
         }
         if let Some((bottleneck, share)) = &self.bottleneck {
-            writeln!(f, "  {} for {:.0} % of the time", limited_by(bottleneck), share * 100.0)?;
+            writeln!(f, "  {:.0} % of the time {}", share * 100.0, limited_by(bottleneck))?;
         }
         for host in &self.counts.closed {
             writeln!(
@@ -142,12 +142,25 @@ pub(super) fn per_second(rate: f64) -> String {
 
 /// What holds a run back, and the option that would change it.
 pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
-    let Bottleneck { kind, host, port, limit } = bottleneck;
+    let Bottleneck { kind, host, port, pattern, limit, hosts } = bottleneck;
+    // The options set what holds for `*`, and do nothing where a more specific pattern has the key.
+    let key = |key: &str, option: &str| match pattern {
+        Some(pattern) => format!("hosts.\"{pattern}\".{key}"),
+        None => option.to_owned(),
+    };
+    let full = |key: &str| {
+        let (lines, hosts) =
+            (counted(limit.unwrap_or_default().into(), "line"), counted(hosts.unwrap_or_default().into(), "host"));
+        format!("limited by {key}: {lines} of only {hosts}; shuffle the list or raise it")
+    };
     let (host, port, n) = (host.as_deref().unwrap_or_default(), port.unwrap_or_default(), limit.unwrap_or_default());
     match kind {
         BottleneckKind::Input => "limited by the input".to_owned(),
         BottleneckKind::Servers => "limited by the servers' own time".to_owned(),
         BottleneckKind::Concurrency => "limited by concurrency (--max-concurrency)".to_owned(),
+        BottleneckKind::Workers => "limited by fetch.workers".to_owned(),
+        BottleneckKind::Window => full("queue.window"),
+        BottleneckKind::WindowBytes => full("queue.window_bytes"),
         BottleneckKind::Adaptive => {
             "limited by adaptive concurrency (limits.max_concurrency, or slow servers)".to_owned()
         }
@@ -157,11 +170,12 @@ pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
         BottleneckKind::Sink => "limited by the output".to_owned(),
         BottleneckKind::Hosts => "limited by hosts tracked at once (limits.hosts)".to_owned(),
         BottleneckKind::HostConcurrency => {
-            format!("limited by host-concurrency {n} of {host} (--host-concurrency)")
+            format!("limited by host-concurrency {n} of {host} ({})", key("concurrency", "--host-concurrency"))
         }
-        BottleneckKind::HostRate => format!("limited by host-rate of {host} (--host-rate)"),
+        BottleneckKind::HostRate => format!("limited by host-rate of {host} ({})", key("rate", "--host-rate")),
         BottleneckKind::HostAdaptive => {
-            format!("limited by adaptive host-concurrency of {host} (hosts.max_concurrency, or a slow server)")
+            let key = key("max_concurrency", "hosts.max_concurrency");
+            format!("limited by adaptive host-concurrency of {host} ({key}, or a slow server)")
         }
         BottleneckKind::HostPause => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
         BottleneckKind::CircuitOpen => {
