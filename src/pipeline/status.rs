@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::schedule::{Bottleneck, BottleneckKind, Counts, OldestLine};
+use crate::schedule::{Bottleneck, BottleneckKind, Counts, OldestLine, Tail};
 
 /// Written by the stages; read by the progress line and the summary.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +101,8 @@ pub struct View {
     pub oldest: Option<OldestLine>,
     /// What holds the run back now.
     pub bottleneck: Option<Bottleneck>,
+    /// What is left, if no line waits for anything but hosts that cannot be reached.
+    pub tail: Option<Tail>,
     /// What held the run back so far, and for how long.
     pub bottleneck_times: BottleneckTimes,
 }

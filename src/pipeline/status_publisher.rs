@@ -85,6 +85,7 @@ impl StatusPublisher {
         self.status.publish(View {
             counts: core.counts(),
             oldest: core.oldest(now),
+            tail: (self.bottleneck.kind == BottleneckKind::CircuitOpen).then(|| core.tail(now)).flatten(),
             bottleneck: Some(self.bottleneck.clone()),
             bottleneck_times: self.bottleneck_times.clone(),
         });

@@ -45,7 +45,7 @@ pub use release::ReleaseScope;
 pub use retry_budget::RetryBudgetPolicy;
 pub use robots::{KnownRobots, KnownRules, RobotsConfig, RobotsPolicy};
 pub use stall_clock::StallReason;
-pub use views::{HostView, OldestLine};
+pub use views::{HostView, OldestLine, Tail};
 pub use wait_reason::WaitReason;
 
 use crate::item::{Done, Received};

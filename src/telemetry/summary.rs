@@ -56,6 +56,8 @@ impl Summary {
             rejected = outcome(Outcome::Rejected),
             canceled = outcome(Outcome::Canceled),
             errors = self.errors(),
+            statuses = self.statuses(),
+            worst_hosts = self.worst_hosts(),
             blank = self.blank,
             unread = self.unread,
             unread_at_least = self.unread_at_least.then_some(true),
@@ -78,6 +80,21 @@ impl Summary {
         kinds.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
         kinds.iter().map(|(kind, n)| format!("{} {}", kind.name(), grouped(**n))).collect::<Vec<_>>().join(" · ")
     }
+
+    /// The statuses of records that are not `ok`, the most frequent first.
+    fn statuses(&self) -> String {
+        const MOST: usize = 8;
+        let mut statuses: Vec<_> = self.counts.statuses.iter().collect();
+        statuses.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+        let shown = statuses.iter().take(MOST).map(|(status, n)| format!("{status} × {}", grouped(**n)));
+        shown.collect::<Vec<_>>().join(" · ")
+    }
+
+    /// The hosts with the most records that are not `ok`.
+    fn worst_hosts(&self) -> String {
+        let hosts = self.counts.not_ok.first(3);
+        hosts.iter().map(|(host, n)| format!("{host} {}", grouped(*n))).collect::<Vec<_>>().join(" · ")
+    }
 }
 
 impl fmt::Display for Summary {
@@ -95,6 +112,11 @@ impl fmt::Display for Summary {
         }
         if !self.counts.kinds.is_empty() {
             writeln!(f, "  errors       {}", self.errors())?;
+        }
+        for (title, text) in [("statuses", self.statuses()), ("worst hosts", self.worst_hosts())] {
+            if !text.is_empty() {
+                writeln!(f, "  {title:<11}  {text}")?;
+            }
         }
         if !self.counts.wire.is_empty() {
             let at = |q| human(Duration::from_micros(self.counts.wire.value_at_quantile(q)));

@@ -1,7 +1,7 @@
 //! What limited a run, and the key that holds in fact: the summary names it, as the progress line does.
 
 use crate::common::fetchd::Fetchd;
-use crate::common::origin::Origin;
+use crate::common::origin::{Origin, refusing_address};
 
 /// Lines that all ask for this path.
 fn lines(origin: &Origin, path: &str, count: usize) -> String {
@@ -67,4 +67,32 @@ fn a_list_of_one_host_is_not_limited_by_the_window_wherever_its_redirects_lead()
         let named = limited_by(&["--host-concurrency", "1"], "queue.window = 16", lines);
         assert_eq!(named, "limited by host-concurrency 1 of 127.0.0.1 (--host-concurrency)");
     }
+}
+
+#[test]
+fn the_summary_names_the_statuses_and_hosts_of_what_is_not_ok() {
+    let (origin, other) = (Origin::start(), Origin::start_at([127, 0, 0, 2]));
+    let not_ok = lines(&origin, "/status/401", 9) + &lines(&other, "/status/404", 2) + &lines(&origin, "/close", 1);
+    let ended = Fetchd::with(["--retries", "0"]).run(not_ok + &lines(&other, "/ok/1", 20) + "nonsense\n");
+    let summary = ended.summary();
+    assert_eq!(summary["statuses"], "401 × 9 · 404 × 2");
+    assert_eq!(summary["worst_hosts"], "127.0.0.1 10 · 127.0.0.2 2");
+    let text = Fetchd::with(["--log-format", "text"]).run(lines(&origin, "/status/401", 3));
+    assert!(text.stderr.contains("\n  statuses     401 × 3\n  worst hosts  127.0.0.1 3\n"), "{}", text.stderr);
+    let none = Fetchd::with(["--log-format", "text"]).run(lines(&origin, "/ok/1", 3));
+    assert!(!none.stderr.contains("statuses") && !none.stderr.contains("worst"), "{}", none.stderr);
+}
+
+#[test]
+fn progress_says_for_how_long_hosts_that_cannot_be_reached_are_waited_for() {
+    let dead = format!("http://{}", refusing_address());
+    let mut fetchd = Fetchd::with(["--progress", "always", "--give-up", "3s", "--retries", "9"]).start();
+    let input: String = (0..12).map(|n| format!("{dead}/{n}\n")).collect();
+    let producer = fetchd.write_all(input.into());
+    let said = fetchd.message(" for health.give_up, at most ");
+    assert!(said.contains(" · 1 host, 12 lines wait for health.give_up, at most "), "{said}");
+    assert!(["1 s more", "2 s more", "3 s more"].iter().any(|left| said.contains(left)), "{said}");
+    let ended = fetchd.wait();
+    producer.join().unwrap();
+    assert!(ended.records.iter().all(|record| record["error"]["kind"] == "circuit_open"), "{:#?}", ended.records);
 }

@@ -65,7 +65,7 @@ fn a_line_that_would_be_sent_again_is_left_whatever_it_met() {
     let origin = &scenario.origin;
     let cases = [
         origin.url("/status/500"),
-        origin.url("/retry-after/503/60"),
+        origin.url("/retry-after/503/1"),
         origin.url("/close"),
         origin.url("/ok/4"),
         origin.url("/status/404"),
