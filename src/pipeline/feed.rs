@@ -1,7 +1,7 @@
 //! The feed stage: takes lines from all sources in turn into the queue. It accepts a line once the window has room for it,
 //! and it is the only stage that reacts to `stop`.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -64,9 +64,7 @@ impl Feed {
                 (source, Input::Line(line)) => (source, line),
             };
             let ticket = self.window.ticket(room, &line, ordinal, source);
-            // What the schedule leaves for the next start may make room for it.
-            let ticket = stop.run_until_cancelled(ticket).await.flatten().filter(|_| !stop.is_cancelled());
-            let Some(ticket) = ticket else {
+            let Some(ticket) = unless_stopped(&stop, ticket).await else {
                 self.count_unread(source);
                 break;
             };
@@ -160,6 +158,18 @@ impl Feed {
         if self.is_finite[source] || !self.durable[source] {
             self.status.metrics().unread.add(1);
         }
+    }
+}
+
+/// A line's ticket, unless the run stops first: room that comes with a stop is that of lines left for the next start.
+async fn unless_stopped(stop: &CancellationToken, ticket: impl Future<Output = Option<Ticket>>) -> Option<Ticket> {
+    if stop.is_cancelled() {
+        return None;
+    }
+    let mut ticket = pin!(ticket);
+    match ticket.as_mut().now_or_never() {
+        Some(ticket) => ticket,
+        None => stop.run_until_cancelled(ticket).await.flatten().filter(|_| !stop.is_cancelled()),
     }
 }
 

@@ -60,8 +60,8 @@ enum Event {
     Lines,
     InputEnded,
     Memory(Option<Reservation>),
+    /// No request of a durable source, or of any, may start.
     Stop,
-    GiveUp,
     Release(ReleaseScope),
     ReleasesEnded,
     /// A timer, or room in `done` or `acks`.
@@ -101,7 +101,6 @@ impl Scheduler {
                 Event::InputEnded => self.limits.input_open = false,
                 Event::Memory(reservation) => self.memory.keep(reservation),
                 Event::Stop => self.stop(),
-                Event::GiveUp => self.core.give_up(self.clock.now()),
                 Event::Release(scope) => self.release(scope),
                 Event::ReleasesEnded => self.releases = None,
                 Event::Look => {}
@@ -147,8 +146,8 @@ impl Scheduler {
         let counts = self.core.counts();
         tokio::select! {
             biased;
-            () = self.give_up.cancelled(), if !self.core.is_given_up() => Event::GiveUp,
-            () = cancelled(self.stop.as_ref()), if self.stop.is_some() => Event::Stop,
+            // One at a time, for it costs each turn: the stop comes first, as every cause of the other is one.
+            () = self.stop.as_ref().unwrap_or(&self.give_up).cancelled(), if !self.core.is_given_up() => Event::Stop,
             n = self.completions.recv_many(completions, BATCH), if counts.in_flight > 0 => {
                 if n == 0 { Event::Closed } else { Event::Completions }
             }
@@ -165,10 +164,13 @@ impl Scheduler {
         }
     }
 
-    /// Ends the requests of durable sources, and says so once it is known how many lines that leaves for the next start.
+    /// Ends the requests of all sources, or of durable ones, and says so once it is known how many lines that leaves for the next start.
     fn stop(&mut self) {
         let now = self.clock.now();
         self.stop = None;
+        if self.give_up.is_cancelled() {
+            return self.core.give_up(now);
+        }
         let queued: Vec<_> = std::iter::from_fn(|| self.queue.try_recv().ok()).collect();
         queued.into_iter().for_each(|line| self.take_line(line, now));
         self.core.stop(now);
@@ -269,14 +271,6 @@ impl Scheduler {
         let reservation = self.memory.overdraw()?;
         let job = self.core.take_oldest(now)?;
         Some(Dispatch { job, permit, reservation })
-    }
-}
-
-/// Waits until there is such a token and it is cancelled.
-async fn cancelled(token: Option<&CancellationToken>) {
-    match token {
-        Some(token) => token.cancelled().await,
-        None => std::future::pending().await,
     }
 }
 
