@@ -27,7 +27,7 @@ pub use kind::{ErrorKind, Outcome, Rejection, Retry};
 pub use line::{CutInput, Echo, EchoInput, Identity, Input, Line, SavePosition, Text, TooLong, Trim};
 pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use needs::{BodyNeed, Needs};
-pub use record::{Done, Hop, Record, Times};
+pub use record::{Done, Hop, Record, Times, WaitedFor};
 pub use redirect::Redirect;
 pub use request::{Extra, Request, parse, parse_header};
 pub use response_limits::{Level, ResponseLimits, ResponseRules, SetBy};

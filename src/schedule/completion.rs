@@ -11,7 +11,7 @@ use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::HostId;
 use super::robots::is_unavailable;
 use crate::hosts::port_of;
-use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent};
+use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent, WaitedFor};
 
 impl Core {
     /// Judges an attempt that took `wire`.
@@ -77,6 +77,9 @@ impl Core {
                     self.hosts[id].queue.let_fresh_line_pass();
                 }
                 job.progress.last_error = Some(because.1.into());
+                let is_paused = at <= self.hosts[id].pause.paused_until;
+                let reason = if is_paused { WaitedFor::HostPause } else { WaitedFor::Backoff };
+                job.slot.longest_wait.note(reason, at.saturating_sub(now));
                 self.requeue(job, at, now);
             }
             Decision::Resend(why) => {
@@ -222,5 +225,5 @@ fn note_sent(job: &mut Job, attempt: &Attempt) {
         job.progress.attempts += 1;
     }
     let starved = matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved);
-    job.slot.starved = if starved { job.slot.starved + 1 } else { 0 };
+    job.slot.starved = if starved { job.slot.starved.saturating_add(1) } else { 0 };
 }

@@ -30,6 +30,7 @@ mod stop;
 mod tracking;
 mod views;
 mod wait_reason;
+mod waited;
 
 use std::time::Duration;
 
@@ -60,6 +61,7 @@ use robots::RobotsRules;
 use stall_clock::StallClock;
 use stop::Phase;
 use tracking::LastRun;
+use waited::WaitHistory;
 
 /// The state of the schedule.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub struct Core {
     hosts: HostTable,
     lines: LineBook,
     clock: StallClock,
+    /// Since when nothing could start at all.
+    stalls: WaitHistory,
     rate_limiter: RateLimiter,
     retries: RetryBudget,
     /// The limit of the whole run, if it is adaptive.
@@ -93,6 +97,7 @@ impl Core {
             hosts: HostTable::new(settings.max_hosts),
             lines: LineBook::default(),
             clock: StallClock::default(),
+            stalls: WaitHistory::new(Duration::ZERO),
             rate_limiter: RateLimiter::new(settings.every),
             retries: RetryBudget::default(),
             adaptive: settings.adaptive.map(AdaptiveLimit::new),
@@ -141,11 +146,13 @@ impl Core {
     /// No line may start for this reason, until [`Self::resume`]: its time counts against no line. Idempotent.
     pub fn stall(&mut self, reason: StallReason, now: Duration) {
         self.clock.stall(reason, now);
+        self.stalls.note(WaitReason::Stalled(reason).waited_for(), now);
     }
 
     /// The reason does not hold any more.
     pub fn resume(&mut self, reason: StallReason, now: Duration) {
         self.clock.resume(reason, now);
+        self.stalls.note(self.clock.reasons().next().and_then(|reason| WaitReason::Stalled(reason).waited_for()), now);
     }
 
     /// The reasons for which no line may start.

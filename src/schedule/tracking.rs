@@ -15,8 +15,9 @@ use super::job::Job;
 use super::line_book::{HostId, Place};
 use super::rate_limiter::RateLimiter;
 use super::robots::KnownRobots;
+use super::wait_reason::WaitReason;
 use crate::hosts::{host_name, port_of};
-use crate::item::{ErrorKind, Received, Request};
+use crate::item::{ErrorKind, Received, Request, WaitedFor};
 
 /// The end of the run before, after which every host counts as just asked.
 #[derive(Clone, Copy, Debug)]
@@ -127,23 +128,71 @@ impl Core {
         while let Some((port, error)) = self.hosts[id].queue.gave_up(clocks) {
             self.settle_all(id, Pick::OfPort(port), &error, now);
         }
-        if self.hosts.reindex(id, &self.settings, clocks) == Reindexed::Removed {
+        let wait = self.hosts[id].next_wait();
+        if let Some(wait) = wait {
+            self.note_wait(id, wait, now);
+        }
+        let next_start = wait.and_then(WaitReason::until);
+        if self.hosts.reindex(id, next_start, &self.settings, clocks) == Reindexed::Removed {
             self.track_next(now);
+        }
+    }
+
+    /// Notes what the lines of this host wait for from now on; `wait` is the host's own reason.
+    fn note_wait(&mut self, id: HostId, wait: WaitReason, now: Duration) {
+        let reason = if wait.is_over(now) {
+            match self.run_wait() {
+                WaitReason::Rate { until } if until <= now => Some(WaitedFor::Concurrency),
+                run => run.waited_for(),
+            }
+        } else {
+            wait.waited_for()
+        };
+        self.hosts[id].waits.note(reason, now);
+    }
+
+    /// Notes the wait of a line that fails with others: those of a port that cannot be reached, or of a closed host.
+    fn note_failed_wait(&self, job: &mut Job, pick: Pick, now: Duration) {
+        let reason = if matches!(pick, Pick::OfPort(_)) { WaitedFor::Circuit } else { WaitedFor::HostPause };
+        let since = self.lines.due(job.slot.line).unwrap_or(job.progress.accepted);
+        job.slot.longest_wait.note(reason, now.saturating_sub(since));
+    }
+
+    /// Notes what a line waited for that starts at this host now.
+    pub(super) fn note_waited(&self, job: &mut Job, id: HostId, now: Duration) {
+        const SHORT: Duration = Duration::from_millis(1);
+        let since = self.lines.due(job.slot.line).unwrap_or(job.progress.accepted);
+        if now.saturating_sub(since) < SHORT {
+            return;
+        }
+        let stall = self.stalls.longest(since, now);
+        if let Some((reason, time)) = stall {
+            job.slot.longest_wait.note(reason, time);
+        }
+        if let Some((reason, time)) = self.hosts[id].waits.longest(since, now) {
+            // A host that is ready waits for the run, which may have been stalled meanwhile.
+            let stalled = stall.filter(|_| reason == WaitedFor::Concurrency).map(|(_, time)| time);
+            job.slot.longest_wait.note(reason, time.saturating_sub(stalled.unwrap_or_default()));
         }
     }
 
     /// Lets lines into the table that wait for room, as far as there is some.
     fn track_next(&mut self, now: Duration) {
-        while let Some(job) = self.hosts.take_untracked(None) {
+        while let Some(mut job) = self.hosts.take_untracked(None) {
+            let waited = now.saturating_sub(job.progress.accepted);
             match self.host_of(&job.call.request, Capacity::Bounded, now) {
-                Some(host) => self.enqueue(job, host, None, now),
+                Some(host) => {
+                    job.slot.longest_wait.note(WaitedFor::Hosts, waited);
+                    self.enqueue(job, host, None, now);
+                }
                 None => return self.hosts.add_untracked(job),
             }
         }
     }
 
     fn settle_all(&mut self, id: HostId, pick: Pick, error: &(ErrorKind, String), now: Duration) {
-        while let Some(job) = self.hosts.take(id, pick) {
+        while let Some(mut job) = self.hosts.take(id, pick) {
+            self.note_failed_wait(&mut job, pick, now);
             self.settle(job, Received::Nothing, Some(error.clone()), now);
         }
     }

@@ -32,5 +32,6 @@ mod robots_rules;
 mod slow;
 mod stop;
 mod views;
+mod waited_for;
 mod waits;
 mod waking;
