@@ -116,7 +116,19 @@ impl<T> FromIterator<(HostPattern, T)> for Patterns<T> {
 impl<T> Patterns<T> {
     /// The values of all patterns that match, the most specific first.
     pub fn matching<'a>(&'a self, name: &'a str, port: u16) -> impl Iterator<Item = &'a T> + 'a {
-        self.entries.iter().filter(move |(pattern, _)| pattern.matches(name, port)).map(|(_, value)| value)
+        self.entries_matching(name, port).map(|(_, value)| value)
+    }
+
+    /// The same with the patterns.
+    pub fn entries_matching<'a>(
+        &'a self,
+        name: &'a str,
+        port: u16,
+    ) -> impl Iterator<Item = (&'a HostPattern, &'a T)> + 'a {
+        self.entries
+            .iter()
+            .filter(move |(pattern, _)| pattern.matches(name, port))
+            .map(|(pattern, value)| (pattern, value))
     }
 
     /// Whether there is no pattern.

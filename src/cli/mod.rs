@@ -131,6 +131,9 @@ pub struct RunArgs {
     /// Attempts after the first one [default: 2]. Example: --retries 5
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub retries: Option<u32>,
+    /// Time that lines wait for a host that cannot be reached [default: 60s]. Example: --give-up 5s
+    #[arg(long, value_name = "TIME", help_heading = "Limits")]
+    pub give_up: Option<Span>,
     /// Longest body, decoded; a longer one fails [default: 16MiB]. Example: --max-body 1MiB
     #[arg(long, value_name = "SIZE", help_heading = "Limits")]
     pub max_body: Option<Size>,
@@ -230,6 +233,7 @@ impl RunArgs {
         self.override_fetch(&mut config.fetch, &mut flags);
         flags.set_some("--data-dir", "state.data_dir", &mut config.state.data_dir, self.data_dir.clone());
         flags.set("--retries", "retry.retries", &mut config.retry.retries, self.retries);
+        flags.set("--give-up", "health.give_up", &mut config.health.give_up, self.give_up);
         flags.set("--body", "output.body", &mut config.output.body, self.body);
         flags.set("--ordered", "output.order", &mut config.output.order, self.ordered.then_some(Order::Input));
         flags.set("--log-format", "log.format", &mut config.log.format, self.log_format);

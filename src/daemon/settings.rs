@@ -118,6 +118,7 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
         max_redirects: config.fetch.max_redirects,
         idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,
         largest_body: if config.needs().body == BodyNeed::Decoded { config.largest_body() } else { CHUNK },
+        durable: Vec::new(),
         seed: fastrand::u64(..),
     }
 }

@@ -56,6 +56,69 @@ pub struct Times {
     pub elapsed: Duration,
     /// Of that, on the wire.
     pub wire: Duration,
+    /// What it waited for longest, if it waited.
+    pub waited_for: Option<WaitedFor>,
+}
+
+/// What a line can wait for before a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitedFor {
+    /// A sink did not take its records.
+    Output,
+    /// `limits.rate`
+    Rate,
+    /// `limits.concurrency`, or body memory.
+    Concurrency,
+    /// `limits.hosts`
+    Hosts,
+    /// `hosts.rate`
+    HostRate,
+    /// The Crawl-delay of a robots.txt.
+    CrawlDelay,
+    /// `hosts.concurrency`
+    HostConcurrency,
+    /// A Retry-After, or a 429.
+    HostPause,
+    /// A host that cannot be reached.
+    Circuit,
+    /// A robots.txt.
+    Robots,
+    /// The back-off before a retry.
+    Backoff,
+}
+
+impl WaitedFor {
+    /// All of them, by their numbers.
+    pub const ALL: [Self; 11] = [
+        Self::Output,
+        Self::Rate,
+        Self::Concurrency,
+        Self::Hosts,
+        Self::HostRate,
+        Self::CrawlDelay,
+        Self::HostConcurrency,
+        Self::HostPause,
+        Self::Circuit,
+        Self::Robots,
+        Self::Backoff,
+    ];
+
+    /// The word for it in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Rate => "rate",
+            Self::Concurrency => "concurrency",
+            Self::Hosts => "hosts",
+            Self::HostRate => "host_rate",
+            Self::CrawlDelay => "crawl_delay",
+            Self::HostConcurrency => "host_concurrency",
+            Self::HostPause => "host_pause",
+            Self::Circuit => "circuit",
+            Self::Robots => "robots",
+            Self::Backoff => "backoff",
+        }
+    }
 }
 
 impl Record {

@@ -22,6 +22,15 @@ struct Permits {
     max_bytes: usize,
 }
 
+/// What a window can be full of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowLimit {
+    /// `queue.window`
+    Lines,
+    /// `queue.window_bytes`
+    Bytes,
+}
+
 /// Room for one line in the window, and for so many bytes of it; dropped, it is free again.
 #[derive(Debug)]
 pub struct Room {
@@ -51,6 +60,15 @@ impl Window {
         room.bytes = bytes;
         let (id, position) = (line.id.clone(), line.position.clone());
         Some(Ticket { ordinal, source, id, position, _room: room })
+    }
+
+    /// The limit that keeps further lines out, if there is as good as no room.
+    pub fn reached(&self) -> Option<WindowLimit> {
+        let is_reached = |left: &Semaphore, most: usize| left.available_permits() <= most / 16;
+        if is_reached(&self.0.lines, self.0.max_lines) {
+            return Some(WindowLimit::Lines);
+        }
+        is_reached(&self.0.bytes, self.0.max_bytes).then_some(WindowLimit::Bytes)
     }
 
     /// Lines accepted and not done.

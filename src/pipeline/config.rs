@@ -59,7 +59,7 @@ impl Default for OutputConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {
-    /// How long lines may take to finish after the first signal.
+    /// How long requests, and lines of sources that are not durable, may take after the first signal.
     pub grace: Span,
 }
 

@@ -3,7 +3,8 @@
 /// A control message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Accept no more lines, and finish those that were accepted within the grace period.
+    /// Accept no more lines, and start no request of a durable source. What is on the wire, and the accepted lines of other
+    /// sources, finish within the grace period.
     Stop,
     /// Stop at once; lines without a record stay without one.
     Abort,

@@ -119,7 +119,7 @@ impl Drain {
     /// Whether there are accepted lines whose records are to come.
     fn awaits_records(&self) -> bool {
         let counters = self.status.counters();
-        counters.accepted.get() > self.came + counters.released.get()
+        counters.accepted.get() > self.came + counters.released.get() + counters.left.get()
     }
 
     /// Writes what came, or, in the order of the input, what has none before it that is missing.

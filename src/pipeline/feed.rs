@@ -1,13 +1,16 @@
 //! The feed stage: takes lines from all sources in turn into the queue. It accepts a line once the window has room for it,
 //! and it is the only stage that reacts to `stop`.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered, Stream, StreamExt};
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Accepted, Clock, Status};
@@ -16,6 +19,9 @@ use crate::item::{Done, Echo, ErrorKind, Input, Line, Record, Rejection, Request
 use crate::schedule::Job;
 use crate::units::Size;
 
+/// How long what is left of files is counted, at most.
+const COUNT_FOR: Duration = Duration::from_millis(500);
+
 pub(super) struct Feed {
     pub lines: InTurns,
     /// What ends the run, also while there is no room for lines.
@@ -23,6 +29,8 @@ pub(super) struct Feed {
     /// Per source: whether the next start finds its lines again.
     pub durable: Vec<bool>,
     pub window: Window,
+    /// Per source: whether all that there is to read is there already.
+    pub is_finite: Vec<bool>,
     /// The longest body that a line can ask for.
     pub largest_body: u64,
     pub queue: mpsc::Sender<Accepted>,
@@ -56,10 +64,8 @@ impl Feed {
                 (source, Input::Line(line)) => (source, line),
             };
             let ticket = self.window.ticket(room, &line, ordinal, source);
-            let Some(Some(ticket)) = stop.run_until_cancelled(ticket).await else {
-                if !self.durable[source] {
-                    self.status.metrics().unread.add(1);
-                }
+            let Some(ticket) = unless_stopped(&stop, ticket).await else {
+                self.count_unread(source);
                 break;
             };
             ordinal += 1;
@@ -67,7 +73,11 @@ impl Feed {
             self.status.metrics().accepted_bytes.add(line.text.len() as u64 + 1);
             slot.send(self.accept(ticket, line));
         }
-        self.count_unread();
+        self.count_read_ahead();
+        self.lines.keep(&self.is_finite);
+        if timeout(COUNT_FOR, self.count_to_the_end()).await.is_err() {
+            self.status.metrics().uncounted.add(1);
+        }
         Ok(())
     }
 
@@ -116,17 +126,50 @@ impl Feed {
     }
 
     /// Counts what the sources had read already when the run stopped: for their producer it is written.
-    fn count_unread(&mut self) {
+    fn count_read_ahead(&mut self) {
         const MOST: usize = 100_000;
         for _ in 0..MOST {
             match self.lines.next().now_or_never() {
-                Some(Some(Ok((source, Input::Line(_))))) if !self.durable[source] => {
-                    self.status.metrics().unread.add(1);
-                }
+                Some(Some(Ok((source, Input::Line(_))))) => self.count_unread(source),
                 Some(Some(Ok(_))) => {}
                 _ => return,
             }
         }
+    }
+
+    /// Counts what is left of files.
+    async fn count_to_the_end(&mut self) {
+        /// Lines between two turns of others.
+        const AT_ONCE: u32 = 256;
+        let mut count = 0;
+        while let Some(Ok((source, input))) = self.lines.next().await {
+            if let Input::Line(_) = input {
+                self.count_unread(source);
+            }
+            count += 1;
+            if count % AT_ONCE == 0 {
+                yield_now().await;
+            }
+        }
+    }
+
+    /// Counts a line that was read and is not accepted, unless a durable source keeps it elsewhere than in a file.
+    fn count_unread(&self, source: usize) {
+        if self.is_finite[source] || !self.durable[source] {
+            self.status.metrics().unread.add(1);
+        }
+    }
+}
+
+/// A line's ticket, unless the run stops first: room that comes with a stop is that of lines left for the next start.
+async fn unless_stopped(stop: &CancellationToken, ticket: impl Future<Output = Option<Ticket>>) -> Option<Ticket> {
+    if stop.is_cancelled() {
+        return None;
+    }
+    let mut ticket = pin!(ticket);
+    match ticket.as_mut().now_or_never() {
+        Some(ticket) => ticket,
+        None => stop.run_until_cancelled(ticket).await.flatten().filter(|_| !stop.is_cancelled()),
     }
 }
 
@@ -139,6 +182,13 @@ pub(super) struct InTurns {
 impl InTurns {
     pub fn new(sources: Vec<BoxStream<'static, Result<Input, BoxError>>>) -> Self {
         Self { sources: sources.into_iter().map(Some).collect(), next: 0 }
+    }
+
+    /// Ends all sources but these.
+    fn keep(&mut self, which: &[bool]) {
+        for (source, _) in self.sources.iter_mut().zip(which).filter(|(_, keep)| !**keep) {
+            *source = None;
+        }
     }
 }
 

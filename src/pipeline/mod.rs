@@ -1,7 +1,7 @@
 //! The pipeline: the topology on one screen, and the shutdown.
 //!
 //! ```text
-//!             stop (to the feed)                give_up (to schedule and work)
+//!             stop (to feed and schedule)       give_up (to schedule and work)
 //!              ▼                                 ▼
 //!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
 //!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
@@ -22,6 +22,7 @@ mod drain;
 mod feed;
 mod group;
 mod memory_gate;
+mod run_limits;
 mod scheduler;
 mod settle;
 mod shutdown;
@@ -46,7 +47,7 @@ pub use status::{BottleneckTimes, Counter, Counters, Metrics, Status, View};
 
 use crate::fetch::Fetch;
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
-use crate::schedule::{Core, Job, ReleaseScope};
+use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
 use crate::sink::Sink;
 use crate::source::{Durability, Source};
 use crate::state::{HostStateStore, Settle};
@@ -90,7 +91,7 @@ pub struct Settings {
     pub order: Order,
     /// Whether the first record that is not `ok` ends the run.
     pub fail_fast: FailFast,
-    /// How long lines may take to finish after the first signal.
+    /// How long requests, and lines of sources that are not durable, may take after the first signal.
     pub grace: Duration,
     /// The schedule's own settings.
     pub schedule: crate::schedule::Settings,
@@ -155,11 +156,13 @@ impl Clock {
     }
 }
 
-/// The two tokens that end the stages.
+/// The tokens that end the stages.
 #[derive(Clone, Debug, Default)]
 struct Levers {
-    /// Only the feed reacts to it: it accepts no more lines.
+    /// The feed and the schedule react to it: no line is accepted any more, and no request of a durable source starts.
     stop: CancellationToken,
+    /// The schedule cancels it once it has reacted to `stop`: the lines are counted that are left for the next start.
+    stopped: CancellationToken,
     /// The schedule and the workers react to it: unfinished lines are canceled, or left for the next start.
     give_up: CancellationToken,
 }
@@ -176,6 +179,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let (acks, from_acks) = mpsc::channel(16);
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
+    let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
     let (mut lines, mut failures, mut release) = (Vec::new(), Vec::new(), Vec::new());
     for source in parts.sources {
         lines.push(source.lines);
@@ -185,19 +189,25 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     }
     let memory = BodyMemory::new(settings.body_memory);
 
+    let window = Window::new(settings.window, settings.window_bytes);
+    let key =
+        if settings.workers < settings.concurrency { BottleneckKind::Workers } else { BottleneckKind::Concurrency };
+
     let feed = feed::Feed {
         lines: feed::InTurns::new(lines),
         failures: failures.into_iter().collect(),
         durable: durable.clone(),
-        window: Window::new(settings.window, settings.window_bytes),
+        is_finite,
+        window: window.clone(),
         largest_body: settings.largest_body,
         queue,
         stop: levers.stop.clone(),
         status: status.clone(),
         clock,
     };
+    let schedule = crate::schedule::Settings { durable: durable.clone(), ..settings.schedule.clone() };
     let scheduler = scheduler::Scheduler {
-        core: Core::new(settings.schedule.clone()),
+        core: Core::new(schedule),
         queue: from_queue,
         ready,
         completions: from_completions,
@@ -209,10 +219,12 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         concurrency: permits,
         fetch: Arc::clone(&parts.fetch),
         memory: memory_gate::MemoryGate::new(memory, settings.largest_body),
-        durable: durable.clone(),
+        stop: Some(levers.stop.clone()),
+        stopped: levers.stopped.clone(),
         give_up: levers.give_up.clone(),
+        status: status.clone(),
         publisher: status_publisher::StatusPublisher::new(status.clone(), parts.hosts, &clock),
-        input_open: true,
+        limits: run_limits::RunLimits { window, permits: key, input_open: true, hosts_when_full: None },
         clock,
     };
     let drain = drain::Drain {

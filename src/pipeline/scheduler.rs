@@ -12,13 +12,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::memory_gate::MemoryGate;
+use super::run_limits::RunLimits;
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
-use super::{Accepted, Clock, Completion, Dispatch};
+use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
-use crate::item::{Done, Outcome, Reservation};
-use crate::schedule::{Bottleneck, BottleneckKind, Core, Counts, ReleaseScope, StallReason};
+use crate::item::{Done, Reservation};
+use crate::schedule::{Core, Counts, ReleaseScope, StallReason};
 use crate::state::LastRun;
 
 /// Completions, and queued lines, taken at once.
@@ -40,12 +41,14 @@ pub(super) struct Scheduler {
     pub concurrency: usize,
     pub fetch: Arc<dyn Fetch>,
     pub memory: MemoryGate,
-    /// Per source: whether its unfinished lines are left for the next start.
-    pub durable: Vec<bool>,
+    /// Ends the requests of durable sources; `None` once it has.
+    pub stop: Option<CancellationToken>,
+    /// Cancelled once the lines are counted that this leaves for the next start.
+    pub stopped: CancellationToken,
     pub give_up: CancellationToken,
+    pub status: Status,
     pub publisher: StatusPublisher,
-    /// Whether lines can still come.
-    pub input_open: bool,
+    pub limits: RunLimits,
     pub clock: Clock,
 }
 
@@ -57,7 +60,8 @@ enum Event {
     Lines,
     InputEnded,
     Memory(Option<Reservation>),
-    GiveUp,
+    /// No request of a durable source, or of any, may start.
+    Stop,
     Release(ReleaseScope),
     ReleasesEnded,
     /// A timer, or room in `done` or `acks`.
@@ -74,12 +78,13 @@ impl Scheduler {
             let now = self.clock.now();
             self.send(now);
             let counts = self.core.counts();
-            if !self.input_open && counts == Counts::default() {
-                let bottleneck = bottleneck(&self.core, &self.memory, self.input_open, now);
+            if !self.limits.input_open && counts == Counts::default() {
+                let bottleneck = self.limits.bottleneck(&self.core, &self.memory, now);
                 self.publisher.publish(&mut self.core, bottleneck, now);
+                self.stopped.cancel();
                 return Ok(());
             }
-            let bottleneck = |core: &Core| bottleneck(core, &self.memory, self.input_open, now);
+            let bottleneck = |core: &Core| self.limits.bottleneck(core, &self.memory, now);
             let view_at = self.publisher.look(&mut self.core, bottleneck, now);
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
@@ -93,9 +98,9 @@ impl Scheduler {
                 Event::Closed => return Err("a worker is gone with its job".into()),
                 Event::Completions => self.take_completions(&mut completions),
                 Event::Lines => self.take_lines(&mut lines),
-                Event::InputEnded => self.input_open = false,
+                Event::InputEnded => self.limits.input_open = false,
                 Event::Memory(reservation) => self.memory.keep(reservation),
-                Event::GiveUp => self.core.give_up(self.clock.now()),
+                Event::Stop => self.stop(),
                 Event::Release(scope) => self.release(scope),
                 Event::ReleasesEnded => self.releases = None,
                 Event::Look => {}
@@ -118,6 +123,7 @@ impl Scheduler {
         self.publisher.save_robots(&mut self.core);
         self.hand_out();
         self.hand_back();
+        self.count_left();
         if self.core.has_settled() {
             self.core.stall(StallReason::Output, now);
         } else {
@@ -140,11 +146,12 @@ impl Scheduler {
         let counts = self.core.counts();
         tokio::select! {
             biased;
-            () = self.give_up.cancelled(), if !self.core.is_given_up() => Event::GiveUp,
+            // One at a time, for it costs each turn: the stop comes first, as every cause of the other is one.
+            () = self.stop.as_ref().unwrap_or(&self.give_up).cancelled(), if !self.core.is_given_up() => Event::Stop,
             n = self.completions.recv_many(completions, BATCH), if counts.in_flight > 0 => {
                 if n == 0 { Event::Closed } else { Event::Completions }
             }
-            n = self.queue.recv_many(lines, BATCH), if self.input_open => {
+            n = self.queue.recv_many(lines, BATCH), if self.limits.input_open => {
                 if n == 0 { Event::InputEnded } else { Event::Lines }
             }
             _ = self.done.reserve(), if counts.outgoing > 0 => Event::Look,
@@ -157,6 +164,27 @@ impl Scheduler {
         }
     }
 
+    /// Ends the requests of all sources, or of durable ones, and says so once it is known how many lines that leaves for the next start.
+    fn stop(&mut self) {
+        let now = self.clock.now();
+        self.stop = None;
+        if self.give_up.is_cancelled() {
+            return self.core.give_up(now);
+        }
+        let queued: Vec<_> = std::iter::from_fn(|| self.queue.try_recv().ok()).collect();
+        queued.into_iter().for_each(|line| self.take_line(line, now));
+        self.core.stop(now);
+        self.count_left();
+        let bottleneck = self.limits.bottleneck(&self.core, &self.memory, now);
+        self.publisher.publish_view(&self.core, bottleneck, now);
+        self.stopped.cancel();
+    }
+
+    fn count_left(&self) {
+        let counted = &self.status.counters().left;
+        counted.add(self.core.left() - counted.get());
+    }
+
     fn take_completions(&mut self, completions: &mut Vec<Completion>) {
         let now = self.clock.now();
         for Completion { job, permit, attempt, wire } in completions.drain(..) {
@@ -167,11 +195,13 @@ impl Scheduler {
 
     fn take_lines(&mut self, lines: &mut Vec<Accepted>) {
         let now = self.clock.now();
-        for line in lines.drain(..) {
-            match line {
-                Accepted::Job(job) => self.core.push(job, now),
-                Accepted::Rejected(done) => self.core.push_settled(done),
-            }
+        lines.drain(..).for_each(|line| self.take_line(line, now));
+    }
+
+    fn take_line(&mut self, line: Accepted, now: Duration) {
+        match line {
+            Accepted::Job(job) => self.core.push(job, now),
+            Accepted::Rejected(done) => self.core.push_settled(done),
         }
     }
 
@@ -185,8 +215,7 @@ impl Scheduler {
                 Err(mpsc::error::TrySendError::Closed(())) => None,
             };
             let Some(done) = self.core.take_settled() else { return };
-            let left_for_next_start = done.record.outcome == Outcome::Canceled && self.durable[done.ticket.source];
-            if let Some(slot) = slot.filter(|_| !left_for_next_start) {
+            if let Some(slot) = slot {
                 slot.send(done);
             }
         }
@@ -243,19 +272,6 @@ impl Scheduler {
         let job = self.core.take_oldest(now)?;
         Some(Dispatch { job, permit, reservation })
     }
-}
-
-/// What holds the run back now.
-fn bottleneck(core: &Core, memory: &MemoryGate, input_open: bool, now: Duration) -> Bottleneck {
-    if core.has_settled() {
-        return BottleneckKind::Sink.into();
-    }
-    if memory.is_waiting() {
-        return BottleneckKind::BodyMemory.into();
-    }
-    let bottleneck = core.bottleneck(now);
-    // When no more lines can come, what is left waits for its servers.
-    if bottleneck.kind == BottleneckKind::Input && !input_open { BottleneckKind::Servers.into() } else { bottleneck }
 }
 
 /// The next request, or `None` once no more can come.

@@ -3,7 +3,7 @@
 //! | cause | unsettled lines | limit |
 //! |---|---|---|
 //! | end of input | all finish | each line's own |
-//! | first signal | all accepted finish | grace, then give up |
+//! | first signal | of durable sources, requests finish and all else is left for the next start; all others finish | grace, then give up |
 //! | `--fail-fast` | given up | 1 s |
 //! | give up | `canceled` records, or left for the next start | 1 s, then abort |
 //! | second signal, stage error or panic | dropped | now |
@@ -16,6 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_unti
 
 use super::{Control, Group, Levers, Parts, Settings, Status, start};
 use crate::error::Error;
+use crate::schedule::Counts;
 use crate::units::counted;
 
 /// How long records may take to be written once the run was given up.
@@ -42,27 +43,43 @@ pub enum End {
 #[derive(Clone, Copy)]
 enum Phase {
     Running,
-    Draining { until: Instant },
-    GivingUp { until: Instant, end: End },
+    /// It is not known yet which lines are left for the next start.
+    Stopping {
+        until: Instant,
+    },
+    Draining {
+        until: Instant,
+    },
+    GivingUp {
+        until: Instant,
+        end: End,
+    },
 }
 
 impl Phase {
     fn limit(self) -> Option<Instant> {
         match self {
             Self::Running => None,
-            Self::Draining { until } | Self::GivingUp { until, .. } => Some(until),
+            Self::Stopping { until } | Self::Draining { until } | Self::GivingUp { until, .. } => Some(until),
         }
     }
 
     fn end(self) -> End {
         match self {
-            Self::Running | Self::Draining { .. } => End::Finished,
+            Self::Running | Self::Stopping { .. } | Self::Draining { .. } => End::Finished,
             Self::GivingUp { end, .. } => end,
         }
     }
 
-    fn draining(grace: Duration) -> Self {
-        Self::Draining { until: Instant::now() + grace }
+    fn stopping(grace: Duration) -> Self {
+        Self::Stopping { until: Instant::now() + grace }
+    }
+
+    fn announced(self) -> Self {
+        match self {
+            Self::Stopping { until } => Self::Draining { until },
+            phase => phase,
+        }
     }
 
     fn giving_up(end: End) -> Self {
@@ -95,15 +112,18 @@ pub async fn run(
                 levers.stop.cancel();
                 phase = Phase::giving_up(End::FailedFast);
             }
+            () = levers.stopped.cancelled(), if matches!(phase, Phase::Stopping { .. }) => {
+                announce(status, settings.grace);
+                phase = phase.announced();
+            }
             joined = group.join() => return finish(&mut group, joined, phase).await,
             Some(control) = controls.next() => match (control, phase) {
                 (Control::Abort, _) => return interrupted(&mut group, status).await,
                 (Control::Rotate, _) => drop(rotate.try_send(())),
                 (Control::Stop, Phase::Running) => {
                     levers.stop.cancel();
-                    announce(status, settings.grace);
                     reminder.reset();
-                    phase = Phase::draining(settings.grace);
+                    phase = Phase::stopping(settings.grace);
                 }
                 // The shutdown has begun already.
                 (Control::Stop, _) => {}
@@ -154,11 +174,20 @@ fn reminder() -> Interval {
 
 /// The answer to the first signal.
 fn announce(status: &Status, grace: Duration) {
-    let work = match status.counters().unfinished() {
-        0 => "writing what is left to write".to_owned(),
-        unfinished => format!("finishing {}", counted(unfinished, "line")),
+    let (counters, counts) = (status.counters(), status.view().counts);
+    let work = match (counters.unfinished(), counts) {
+        (0, _) => "writing what is left to write".to_owned(),
+        (_, Counts { waiting: 0, in_flight: 1.., .. }) => {
+            format!("finishing {}", counted(counts.in_flight as u64, "request"))
+        }
+        (unfinished, _) => format!("finishing {}", counted(unfinished, "line")),
     };
-    tracing::warn!("{work}, at most {} s; signal again to stop now", grace.as_secs());
+    let left = match counters.left.get() {
+        0 => String::new(),
+        1 => "; 1 line waits for the next start".to_owned(),
+        left => format!("; {} wait for the next start", counted(left, "line")),
+    };
+    tracing::warn!("{work}{left} (at most {} s; signal again to stop now)", grace.as_secs());
 }
 
 /// Says what is still waited for.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::schedule::{Bottleneck, BottleneckKind, Counts, OldestLine};
+use crate::schedule::{Bottleneck, BottleneckKind, Counts, OldestLine, Tail};
 
 /// Written by the stages; read by the progress line and the summary.
 #[derive(Clone, Debug, Default)]
@@ -48,12 +48,14 @@ pub struct Counters {
     pub recorded: Counter,
     /// Lines given back to their source without a record.
     pub released: Counter,
+    /// Lines of durable sources that the end of the run leaves for the next start.
+    pub left: Counter,
 }
 
 impl Counters {
-    /// Lines accepted, and neither recorded nor released.
+    /// Lines accepted, and neither recorded, nor released, nor left for the next start.
     pub fn unfinished(&self) -> u64 {
-        self.accepted.get().saturating_sub(self.recorded.get() + self.released.get())
+        self.accepted.get().saturating_sub(self.recorded.get() + self.released.get() + self.left.get())
     }
 }
 
@@ -64,8 +66,10 @@ pub struct Metrics {
     pub accepted_bytes: Counter,
     /// Blank lines skipped.
     pub blank: Counter,
-    /// Lines read from a source and not accepted when the run stopped.
+    /// Lines not accepted when the run stopped: what is left of files, and what was read of other sources.
     pub unread: Counter,
+    /// Whether the count of these was broken off.
+    pub uncounted: Counter,
     /// Records other than `ok`.
     pub not_ok: Counter,
     /// Records `canceled`.
@@ -97,6 +101,8 @@ pub struct View {
     pub oldest: Option<OldestLine>,
     /// What holds the run back now.
     pub bottleneck: Option<Bottleneck>,
+    /// What is left, if no line waits for anything but hosts that cannot be reached.
+    pub tail: Option<Tail>,
     /// What held the run back so far, and for how long.
     pub bottleneck_times: BottleneckTimes,
 }

@@ -76,7 +76,8 @@ impl StatusPublisher {
         self.hosts.iter_mut().for_each(|hosts| hosts.end());
     }
 
-    fn publish_view(&mut self, core: &Core, bottleneck: Bottleneck, now: Duration) {
+    /// Publishes a view of the schedule now.
+    pub fn publish_view(&mut self, core: &Core, bottleneck: Bottleneck, now: Duration) {
         self.bottleneck_times.note(&self.bottleneck, now - self.since);
         self.since = now;
         self.stale = false;
@@ -84,6 +85,7 @@ impl StatusPublisher {
         self.status.publish(View {
             counts: core.counts(),
             oldest: core.oldest(now),
+            tail: (self.bottleneck.kind == BottleneckKind::CircuitOpen).then(|| core.tail(now)).flatten(),
             bottleneck: Some(self.bottleneck.clone()),
             bottleneck_times: self.bottleneck_times.clone(),
         });

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
+use super::config::{HostRule, Settings};
 use super::host_table::Host;
 use super::wait_reason::WaitReason;
+use crate::hosts::HostPattern;
 use crate::units::Concurrency;
 
 /// What kind of limit holds the run back.
@@ -17,6 +19,8 @@ pub enum BottleneckKind {
     Servers,
     /// `limits.concurrency`
     Concurrency,
+    /// `fetch.workers`
+    Workers,
     /// What an adaptive `limits.concurrency` has come to.
     Adaptive,
     /// This machine has no open files or ports left.
@@ -45,14 +49,19 @@ pub enum BottleneckKind {
     Backoff,
     /// `limits.hosts`
     Hosts,
+    /// `queue.window`: it is full of lines that wait for their hosts.
+    Window,
+    /// `queue.window_bytes`: likewise.
+    WindowBytes,
 }
 
 impl BottleneckKind {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Input,
         Self::Servers,
         Self::Concurrency,
+        Self::Workers,
         Self::Adaptive,
         Self::OpenFiles,
         Self::Rate,
@@ -67,6 +76,8 @@ impl BottleneckKind {
         Self::CrawlDelay,
         Self::Backoff,
         Self::Hosts,
+        Self::Window,
+        Self::WindowBytes,
     ];
 }
 
@@ -79,13 +90,17 @@ pub struct Bottleneck {
     pub host: Option<Arc<str>>,
     /// The port of the host, of [`BottleneckKind::CircuitOpen`].
     pub port: Option<u16>,
-    /// The number that the limit is set to, of [`BottleneckKind::HostConcurrency`].
+    /// The `[hosts]` pattern whose key sets it, if it is that of a host and set for some hosts only.
+    pub pattern: Option<HostPattern>,
+    /// The number that the limit is set to, of [`BottleneckKind::HostConcurrency`]; the lines in the window.
     pub limit: Option<u32>,
+    /// The hosts of these lines.
+    pub hosts: Option<u32>,
 }
 
 impl From<BottleneckKind> for Bottleneck {
     fn from(kind: BottleneckKind) -> Self {
-        Self { kind, host: None, port: None, limit: None }
+        Self { kind, host: None, port: None, pattern: None, limit: None, hosts: None }
     }
 }
 
@@ -103,7 +118,7 @@ impl Core {
         } else if self.hosts.has_untracked() {
             BottleneckKind::Hosts
         } else {
-            let waits = |host: &Host| host.next_wait().map(|wait| of_host(host, wait));
+            let waits = |host: &Host| host.next_wait().map(|wait| of_host(&self.settings, host, wait));
             return self.hosts.by_waiting().next().and_then(waits).unwrap_or(BottleneckKind::Input.into());
         };
         kind.into()
@@ -111,7 +126,7 @@ impl Core {
 }
 
 /// The limit of a host for which its next line waits.
-fn of_host(host: &Host, wait: WaitReason) -> Bottleneck {
+fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
     let (kind, limit) = match (wait, host.limits.concurrency) {
         (WaitReason::HostConcurrency { .. }, Concurrency::Fixed(n)) => (BottleneckKind::HostConcurrency, Some(n)),
         (WaitReason::HostConcurrency { .. }, Concurrency::Adaptive) => (BottleneckKind::HostAdaptive, None),
@@ -126,5 +141,19 @@ fn of_host(host: &Host, wait: WaitReason) -> Bottleneck {
         WaitReason::CircuitOpen { port, .. } => Some(port),
         _ => None,
     };
-    Bottleneck { kind, host: Some(Arc::clone(&host.name)), port, limit }
+    let pattern = match kind {
+        BottleneckKind::HostConcurrency => pattern_of(settings, &host.name, |rule| rule.concurrency.is_some()),
+        BottleneckKind::HostAdaptive => pattern_of(settings, &host.name, |rule| rule.max_concurrency.is_some()),
+        BottleneckKind::HostRate => pattern_of(settings, &host.name, |rule| rule.every.is_some()),
+        _ => None,
+    };
+    Bottleneck { host: Some(Arc::clone(&host.name)), port, pattern, limit, ..kind.into() }
+}
+
+/// The pattern by which a key holds for this host, unless that is `*`, whose keys are options, too.
+fn pattern_of(settings: &Settings, host: &str, sets: fn(&HostRule) -> bool) -> Option<HostPattern> {
+    let with_port = host.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
+    let (name, port) = with_port.unwrap_or((host, 0));
+    let (pattern, _) = settings.hosts.entries_matching(name, port).find(|(_, rule)| sets(rule))?;
+    Some(pattern).filter(|pattern| **pattern != HostPattern::Any).cloned()
 }

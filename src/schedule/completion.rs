@@ -11,7 +11,7 @@ use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::HostId;
 use super::robots::is_unavailable;
 use crate::hosts::port_of;
-use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent};
+use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent, WaitedFor};
 
 impl Core {
     /// Judges an attempt that took `wire`.
@@ -39,10 +39,10 @@ impl Core {
             chance,
         };
         let decision = context.decide(&job, &attempt);
-        if self.given_up && (job.slot.parked.is_some() || decision.continues()) {
-            self.settle(job, attempt.into_received(), Some(canceled()), now);
-        } else if job.slot.parked.is_some() {
+        if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
+        } else if self.is_stopped(job.ticket.source) && decision.continues() {
+            self.settle(job, attempt.into_received(), Some(canceled()), now);
         } else {
             self.carry_out(job, id, attempt, decision, now);
         }
@@ -77,6 +77,9 @@ impl Core {
                     self.hosts[id].queue.let_fresh_line_pass();
                 }
                 job.progress.last_error = Some(because.1.into());
+                let is_paused = at <= self.hosts[id].pause.paused_until;
+                let reason = if is_paused { WaitedFor::HostPause } else { WaitedFor::Backoff };
+                job.slot.longest_wait.note(reason, at.saturating_sub(now));
                 self.requeue(job, at, now);
             }
             Decision::Resend(why) => {
@@ -178,7 +181,7 @@ impl Core {
         self.requeue(job, now, now);
     }
 
-    /// Settles a line that is in no queue.
+    /// Settles a line that is in no queue. One of a durable source that was canceled is left for the next start instead.
     pub(super) fn settle(
         &mut self,
         mut job: Box<Job>,
@@ -193,6 +196,9 @@ impl Core {
         };
         self.unpark(&mut job);
         let line = job.slot.line;
+        if self.is_durable(job.ticket.source) && matches!(error, Some((ErrorKind::Canceled, _))) {
+            return self.lines.leave_for_next_start(line);
+        }
         self.lines.settle(line, job.settle(received, error, now));
     }
 }
@@ -219,5 +225,5 @@ fn note_sent(job: &mut Job, attempt: &Attempt) {
         job.progress.attempts += 1;
     }
     let starved = matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved);
-    job.slot.starved = if starved { job.slot.starved + 1 } else { 0 };
+    job.slot.starved = if starved { job.slot.starved.saturating_add(1) } else { 0 };
 }

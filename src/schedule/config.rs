@@ -263,6 +263,8 @@ pub struct Settings {
     pub idle_connections: usize,
     /// The most body memory that one response can hold: no more than a chunk when no sink wants bodies.
     pub largest_body: u64,
+    /// Per source: whether the next start yields its unfinished lines again. Of the others there are records.
+    pub durable: Vec<bool>,
     /// For the jitter.
     pub seed: u64,
 }
@@ -289,6 +291,7 @@ impl Default for Settings {
             max_redirects: 10,
             idle_connections: 256,
             largest_body: 16 << 20,
+            durable: Vec::new(),
             seed: 0,
         }
     }

@@ -130,7 +130,12 @@ impl AttemptContext<'_> {
             return Decision::Resend(because.1);
         }
         if failure.sent == Sent::Starved {
-            return self.retry(job, self.backoff(job.slot.starved).min(LONGEST_STARVATION), RetryCost::Free, because);
+            return self.retry(
+                job,
+                self.backoff(job.slot.starved.into()).min(LONGEST_STARVATION),
+                RetryCost::Free,
+                because,
+            );
         }
         if failure.head.is_none() && self.overslept(job, failure.kind) && is_idempotent(&job.call.request.method) {
             return self.wait(job, self.backoff(1), because);

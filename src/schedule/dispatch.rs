@@ -140,6 +140,7 @@ impl Core {
 
     /// Moves a line that was taken out of its host's queue onto the wire.
     fn start(&mut self, mut job: Box<Job>, id: HostId, now: Duration) -> Box<Job> {
+        self.note_waited(&mut job, id, now);
         let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url));
         let host = &mut self.hosts[id];
         host.start(job.ticket.ordinal, &job.call.request.url, delay.unwrap_or_default(), now);

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::line_book::{HostId, LineId};
+use super::waited::LongestWait;
 use crate::item::{
     Call, CredentialScope, Done, Echo, ErrorKind, Hop, Outcome, Received, Record, Request, Ticket, Times,
 };
@@ -53,7 +54,9 @@ pub(super) struct Slot {
     /// When the attempt under way, or the last one, started.
     pub sent: Duration,
     /// Attempts in a row for which this machine had no file or port.
-    pub starved: u32,
+    pub starved: u8,
+    /// What the line waited for longest.
+    pub longest_wait: LongestWait,
     /// Body memory to reserve before the next start, when more than the usual chunk.
     pub reserve: Option<NonZeroU64>,
     /// Which connection the next request may take.
@@ -111,6 +114,7 @@ impl Job {
             next: Next::Attempt,
             sent: Duration::ZERO,
             starved: 0,
+            longest_wait: LongestWait::default(),
             reserve: None,
             connection: ConnectionChoice::Any,
             parked: None,
@@ -122,7 +126,7 @@ impl Job {
 
     /// Settles the line.
     pub(super) fn settle(self, received: Received, error: Option<(ErrorKind, String)>, now: Duration) -> Done {
-        let Self { ticket, echo, call: Call { request, .. }, progress, .. } = self;
+        let Self { ticket, echo, call: Call { request, .. }, progress, slot } = self;
         let outcome = match error.as_ref().map_or(Outcome::Ok, |(kind, _)| kind.outcome(progress.attempts)) {
             // An `http_error` is a response that was received whole.
             Outcome::HttpError if received.body().is_none() => Outcome::Failed,
@@ -147,6 +151,7 @@ impl Job {
                 started: progress.started,
                 elapsed: now.saturating_sub(progress.accepted),
                 wire: progress.wire,
+                waited_for: slot.longest_wait.reason(),
             },
             error,
         };

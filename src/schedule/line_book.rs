@@ -72,6 +72,8 @@ pub(super) struct LineBook {
     recorded: u64,
     /// Released lines handed out so far.
     handed_back: u64,
+    /// Lines left for the next start so far.
+    left: u64,
 }
 
 impl LineBook {
@@ -116,6 +118,17 @@ impl LineBook {
     pub fn release(&mut self, id: LineId, ticket: Ticket) {
         self.remove(id);
         self.released.push_back(ticket);
+    }
+
+    /// Removes a line from the book that has no record: the next start finds it again.
+    pub fn leave_for_next_start(&mut self, id: LineId) {
+        self.remove(id);
+        self.left += 1;
+    }
+
+    /// Lines left for the next start so far.
+    pub fn left(&self) -> u64 {
+        self.left
     }
 
     /// A settled line.
@@ -213,12 +226,16 @@ impl LineBook {
         self.in_flight
     }
 
-    /// How many lines are where. Every line accepted was handed out with its record, was handed back, or is in one of
-    /// these places.
+    /// How many lines are where. Every line accepted was handed out with its record, was handed back, was left for the next
+    /// start, or is in one of these places.
     pub fn counts(&self) -> Counts {
         let (outgoing, released) = (self.settled.len(), self.released.len());
         let here = (self.waiting + self.in_flight + outgoing + released) as u64;
-        assert_eq!(self.accepted, self.recorded + self.handed_back + here, "a line is lost in the schedule");
+        assert_eq!(
+            self.accepted,
+            self.recorded + self.handed_back + self.left + here,
+            "a line is lost in the schedule"
+        );
         Counts { waiting: self.waiting, in_flight: self.in_flight, outgoing, released }
     }
 

@@ -26,9 +26,11 @@ mod release;
 mod retry_budget;
 mod robots;
 mod stall_clock;
+mod stop;
 mod tracking;
 mod views;
 mod wait_reason;
+mod waited;
 
 use std::time::Duration;
 
@@ -44,7 +46,7 @@ pub use release::ReleaseScope;
 pub use retry_budget::RetryBudgetPolicy;
 pub use robots::{KnownRobots, KnownRules, RobotsConfig, RobotsPolicy};
 pub use stall_clock::StallReason;
-pub use views::{HostView, OldestLine};
+pub use views::{HostView, OldestLine, Tail};
 pub use wait_reason::WaitReason;
 
 use crate::item::{Done, Received};
@@ -57,7 +59,9 @@ use rate_limiter::RateLimiter;
 use retry_budget::RetryBudget;
 use robots::RobotsRules;
 use stall_clock::StallClock;
+use stop::Phase;
 use tracking::LastRun;
+use waited::WaitHistory;
 
 /// The state of the schedule.
 #[derive(Debug)]
@@ -66,6 +70,8 @@ pub struct Core {
     hosts: HostTable,
     lines: LineBook,
     clock: StallClock,
+    /// Since when nothing could start at all.
+    stalls: WaitHistory,
     rate_limiter: RateLimiter,
     retries: RetryBudget,
     /// The limit of the whole run, if it is adaptive.
@@ -76,7 +82,10 @@ pub struct Core {
     /// The run before, if there was one.
     last_run: Option<LastRun>,
     chance: fastrand::Rng,
-    given_up: bool,
+    /// Hosts that came with a line that was not sent yet; one that comes again counts again.
+    hosts_so_far: u64,
+    /// Which lines get no further request.
+    phase: Phase,
     /// Until when this machine counts as short of open files or ports.
     starved_until: Duration,
 }
@@ -88,6 +97,7 @@ impl Core {
             hosts: HostTable::new(settings.max_hosts),
             lines: LineBook::default(),
             clock: StallClock::default(),
+            stalls: WaitHistory::new(Duration::ZERO),
             rate_limiter: RateLimiter::new(settings.every),
             retries: RetryBudget::default(),
             adaptive: settings.adaptive.map(AdaptiveLimit::new),
@@ -95,7 +105,8 @@ impl Core {
             robots: settings.robots.clone().map(RobotsRules::new),
             last_run: None,
             chance: fastrand::Rng::with_seed(settings.seed),
-            given_up: false,
+            hosts_so_far: 0,
+            phase: Phase::default(),
             starved_until: Duration::ZERO,
             settings,
         }
@@ -104,7 +115,7 @@ impl Core {
     /// Takes in a line that is to be fetched. Lines come in the order of their ordinals.
     pub fn push(&mut self, mut job: Box<Job>, now: Duration) {
         job.slot.line = self.lines.add(&job.ticket, job.progress.accepted);
-        if self.given_up {
+        if self.is_stopped(job.ticket.source) {
             return self.settle(job, Received::Nothing, Some(canceled()), now);
         }
         self.track(job, Capacity::Bounded, now);
@@ -135,11 +146,13 @@ impl Core {
     /// No line may start for this reason, until [`Self::resume`]: its time counts against no line. Idempotent.
     pub fn stall(&mut self, reason: StallReason, now: Duration) {
         self.clock.stall(reason, now);
+        self.stalls.note(WaitReason::Stalled(reason).waited_for(), now);
     }
 
     /// The reason does not hold any more.
     pub fn resume(&mut self, reason: StallReason, now: Duration) {
         self.clock.resume(reason, now);
+        self.stalls.note(self.clock.reasons().next().and_then(|reason| WaitReason::Stalled(reason).waited_for()), now);
     }
 
     /// The reasons for which no line may start.
@@ -147,23 +160,7 @@ impl Core {
         self.clock.reasons()
     }
 
-    /// Settles every line that waits as `canceled`, and every further one as it comes.
-    pub fn give_up(&mut self, now: Duration) {
-        self.given_up = true;
-        while let Some(job) = self.hosts.take_untracked(None) {
-            self.settle(job, Received::Nothing, Some(canceled()), now);
-        }
-        self.hosts.clear_ring();
-        let ids: Vec<_> = self.hosts.iter().map(|(id, _)| id).collect();
-        for id in &ids {
-            self.settle_host(*id, &canceled(), now);
-        }
-        for id in ids {
-            self.refresh(id, now);
-        }
-    }
-
-    /// How many lines are where. With those handed out, they are all lines added: none is lost.
+    /// How many lines are where. With those handed out or left, they are all lines added: none is lost.
     pub fn counts(&self) -> Counts {
         self.lines.counts()
     }
@@ -173,9 +170,9 @@ impl Core {
         self.lines.has_settled()
     }
 
-    /// Whether every line is settled as `canceled` from here on.
-    pub fn is_given_up(&self) -> bool {
-        self.given_up
+    /// How many times a host came into the table with a line of the input.
+    pub fn hosts_so_far(&self) -> u64 {
+        self.hosts_so_far
     }
 
     /// Hosts in the table.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::host_table::Pick;
+use super::job::Job;
 use super::line_book::{LineId, Place};
 use crate::item::Ticket;
 
@@ -47,6 +48,15 @@ impl Core {
         let waits = |line: &LineId| !matches!(self.lines.place_of(*line), Place::OnWire { .. });
         let lines = self.lines.newest_first().filter(|line| self.lines.source(*line) == scope.source());
         let lines: Vec<LineId> = lines.filter(waits).take(scope.most()).collect();
+        let release = |core: &mut Self, mut job: Box<Job>| {
+            core.unpark(&mut job);
+            core.lines.release(job.slot.line, job.ticket);
+        };
+        self.withdraw(lines, release, now);
+    }
+
+    /// Takes lines that wait out of their queues, each for this end.
+    pub(super) fn withdraw(&mut self, lines: Vec<LineId>, end: impl Fn(&mut Self, Box<Job>), now: Duration) {
         let mut hosts = BTreeSet::new();
         for line in lines {
             let ordinal = self.lines.ordinal(line);
@@ -57,9 +67,7 @@ impl Core {
                 }
                 Place::Untracked | Place::OnWire { .. } => self.hosts.take_untracked(Some(ordinal)),
             };
-            let Some(mut job) = job else { continue };
-            self.unpark(&mut job);
-            self.lines.release(line, job.ticket);
+            job.into_iter().for_each(|job| end(self, job));
         }
         for host in hosts {
             self.refresh(host, now);

@@ -8,14 +8,16 @@ use url::Url;
 
 use super::Core;
 use super::config::Settings;
+use super::decide::canceled;
 use super::host_state::HostState;
 use super::host_table::{Capacity, Pick, Reindexed};
 use super::job::Job;
 use super::line_book::{HostId, Place};
 use super::rate_limiter::RateLimiter;
 use super::robots::KnownRobots;
+use super::wait_reason::WaitReason;
 use crate::hosts::{host_name, port_of};
-use crate::item::{ErrorKind, Received, Request};
+use crate::item::{ErrorKind, Received, Request, WaitedFor};
 
 /// The end of the run before, after which every host counts as just asked.
 #[derive(Clone, Copy, Debug)]
@@ -53,16 +55,22 @@ impl Core {
 
     /// Puts a line that was not dispatched yet at the end of its host's queue, if the table has room for the host.
     pub(super) fn track(&mut self, job: Box<Job>, capacity: Capacity, now: Duration) {
-        match self.host_of(&job.call.request, capacity, now) {
+        let hosts = self.hosts.len();
+        let host = self.host_of(&job.call.request, capacity, now);
+        self.hosts_so_far += u64::from(self.hosts.len() > hosts);
+        match host {
             Some(host) => self.enqueue(job, host, None, now),
             None => self.hosts.add_untracked(job),
         }
     }
 
     /// Puts a line that was dispatched into the queue of its request's host: it goes before fresh lines once it is due.
-    /// There is room for that host: there are never more such hosts than lines in the window.
+    /// There is room for that host: there are never more such hosts than lines in the window. A line that gets no further
+    /// request is canceled.
     pub(super) fn requeue(&mut self, job: Box<Job>, due: Duration, now: Duration) {
-        if let Some(host) = self.host_of(&job.call.request, Capacity::Unbounded, now) {
+        if self.is_stopped(job.ticket.source) {
+            self.settle(job, Received::Nothing, Some(canceled()), now);
+        } else if let Some(host) = self.host_of(&job.call.request, Capacity::Unbounded, now) {
             self.enqueue(job, host, Some(due), now);
         }
     }
@@ -115,33 +123,76 @@ impl Core {
         if host.waiting() > 0
             && let Some(error) = host.closed(now)
         {
-            self.settle_host(id, &error, now);
+            self.settle_all(id, Pick::Any, &error, now);
         }
         while let Some((port, error)) = self.hosts[id].queue.gave_up(clocks) {
             self.settle_all(id, Pick::OfPort(port), &error, now);
         }
-        if self.hosts.reindex(id, &self.settings, clocks) == Reindexed::Removed {
+        let wait = self.hosts[id].next_wait();
+        if let Some(wait) = wait {
+            self.note_wait(id, wait, now);
+        }
+        let next_start = wait.and_then(WaitReason::until);
+        if self.hosts.reindex(id, next_start, &self.settings, clocks) == Reindexed::Removed {
             self.track_next(now);
+        }
+    }
+
+    /// Notes what the lines of this host wait for from now on; `wait` is the host's own reason.
+    fn note_wait(&mut self, id: HostId, wait: WaitReason, now: Duration) {
+        let reason = if wait.is_over(now) {
+            match self.run_wait() {
+                WaitReason::Rate { until } if until <= now => Some(WaitedFor::Concurrency),
+                run => run.waited_for(),
+            }
+        } else {
+            wait.waited_for()
+        };
+        self.hosts[id].waits.note(reason, now);
+    }
+
+    /// Notes the wait of a line that fails with others: those of a port that cannot be reached, or of a closed host.
+    fn note_failed_wait(&self, job: &mut Job, pick: Pick, now: Duration) {
+        let reason = if matches!(pick, Pick::OfPort(_)) { WaitedFor::Circuit } else { WaitedFor::HostPause };
+        let since = self.lines.due(job.slot.line).unwrap_or(job.progress.accepted);
+        job.slot.longest_wait.note(reason, now.saturating_sub(since));
+    }
+
+    /// Notes what a line waited for that starts at this host now.
+    pub(super) fn note_waited(&self, job: &mut Job, id: HostId, now: Duration) {
+        const SHORT: Duration = Duration::from_millis(1);
+        let since = self.lines.due(job.slot.line).unwrap_or(job.progress.accepted);
+        if now.saturating_sub(since) < SHORT {
+            return;
+        }
+        let stall = self.stalls.longest(since, now);
+        if let Some((reason, time)) = stall {
+            job.slot.longest_wait.note(reason, time);
+        }
+        if let Some((reason, time)) = self.hosts[id].waits.longest(since, now) {
+            // A host that is ready waits for the run, which may have been stalled meanwhile.
+            let stalled = stall.filter(|_| reason == WaitedFor::Concurrency).map(|(_, time)| time);
+            job.slot.longest_wait.note(reason, time.saturating_sub(stalled.unwrap_or_default()));
         }
     }
 
     /// Lets lines into the table that wait for room, as far as there is some.
     fn track_next(&mut self, now: Duration) {
-        while let Some(job) = self.hosts.take_untracked(None) {
+        while let Some(mut job) = self.hosts.take_untracked(None) {
+            let waited = now.saturating_sub(job.progress.accepted);
             match self.host_of(&job.call.request, Capacity::Bounded, now) {
-                Some(host) => self.enqueue(job, host, None, now),
+                Some(host) => {
+                    job.slot.longest_wait.note(WaitedFor::Hosts, waited);
+                    self.enqueue(job, host, None, now);
+                }
                 None => return self.hosts.add_untracked(job),
             }
         }
     }
 
-    /// Settles every line that waits at this host.
-    pub(super) fn settle_host(&mut self, id: HostId, error: &(ErrorKind, String), now: Duration) {
-        self.settle_all(id, Pick::Any, error, now);
-    }
-
     fn settle_all(&mut self, id: HostId, pick: Pick, error: &(ErrorKind, String), now: Duration) {
-        while let Some(job) = self.hosts.take(id, pick) {
+        while let Some(mut job) = self.hosts.take(id, pick) {
+            self.note_failed_wait(&mut job, pick, now);
             self.settle(job, Received::Nothing, Some(error.clone()), now);
         }
     }

@@ -30,6 +30,17 @@ pub struct OldestLine {
     pub host: Option<HostView>,
 }
 
+/// What is left when all lines that wait are those of hosts that cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The hosts.
+    pub hosts: usize,
+    /// Their lines, those included that probe them.
+    pub lines: usize,
+    /// How long they wait at most until they fail (`health.give_up`).
+    pub at_most: Duration,
+}
+
 impl HostView {
     fn of(host: &Host) -> Self {
         Self { name: Arc::clone(&host.name), waiting: host.waiting(), in_flight: host.in_flight }
@@ -53,6 +64,19 @@ impl Core {
         let host = self.lines.host(line).map(|id| HostView::of(&self.hosts[id]));
         let age = now.saturating_sub(self.lines.accepted(line));
         Some(OldestLine { ordinal: self.lines.ordinal(line), age, host })
+    }
+
+    /// What is left, if all lines that wait are those of hosts that cannot be reached.
+    pub fn tail(&self, now: Duration) -> Option<Tail> {
+        let lines_time = self.clock.read(now).lines;
+        let mut tail = Tail { hosts: 0, lines: 0, at_most: Duration::ZERO };
+        for host in self.hosts.by_waiting() {
+            let at_most = host.queue.all_give_up_at()?.saturating_sub(lines_time);
+            tail.hosts += 1;
+            tail.lines += host.waiting() + host.in_flight as usize;
+            tail.at_most = tail.at_most.max(at_most);
+        }
+        Some(tail).filter(|tail| tail.hosts > 0 && !self.hosts.has_untracked())
     }
 
     /// Why the next line of this host waits; `None` if none does.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::stall_clock::StallReason;
+use crate::item::WaitedFor;
 
 /// What holds a line back, or where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,24 @@ impl WaitReason {
     /// Whether it does not hold any more.
     pub fn is_over(self, now: Duration) -> bool {
         self.until().is_some_and(|at| at <= now)
+    }
+
+    /// What a line waits for by this reason.
+    pub(super) fn waited_for(self) -> Option<WaitedFor> {
+        Some(match self {
+            Self::Ready | Self::OnWire { .. } => return None,
+            Self::Stalled(_) => WaitedFor::Output,
+            Self::HostTable => WaitedFor::Hosts,
+            Self::Rate { .. } => WaitedFor::Rate,
+            Self::Concurrency { .. } => WaitedFor::Concurrency,
+            Self::HostRate { .. } => WaitedFor::HostRate,
+            Self::CrawlDelay { .. } => WaitedFor::CrawlDelay,
+            Self::HostConcurrency { .. } => WaitedFor::HostConcurrency,
+            Self::HostPause { .. } => WaitedFor::HostPause,
+            Self::CircuitOpen { .. } => WaitedFor::Circuit,
+            Self::Robots => WaitedFor::Robots,
+            Self::Backoff { .. } => WaitedFor::Backoff,
+        })
     }
 
     /// Of two reasons the one that ceases to hold last; one without an end before one with.

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::line_breaks::escape_line_breaks;
 use super::{Content, Wanted};
-use crate::item::{Body, EchoInput, Head, Hop, Outcome, Record, Times, compact, header_text};
+use crate::item::{Body, EchoInput, Head, Hop, Outcome, Record, Times, WaitedFor, compact, header_text};
 
 /// RFC 3339 with milliseconds.
 const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
@@ -104,6 +104,7 @@ impl Encoder {
         if record.attempts > 0 {
             self.put_times(&record.times, line)?;
         }
+        line.put_some("waited_for", record.times.waited_for.map(WaitedFor::name))?;
         line.put_some("ttfb_ms", head.map(|head| millis(head.ttfb)))?;
         line.put_some("error", record.error.as_ref().map(|(kind, message)| Error { kind: kind.name(), message }))?;
         let content_type = head.and_then(|head| head.content_type.as_deref());
@@ -348,6 +349,7 @@ mod tests {
                 started: Some(Duration::from_millis(600)),
                 elapsed: Duration::from_micros(20_250),
                 wire: Duration::from_millis(20),
+                waited_for: Some(WaitedFor::HostRate),
             },
             error: Some((ErrorKind::HttpStatus, "not \"there\"".to_owned())),
         }
@@ -358,7 +360,7 @@ mod tests {
         let digest = "a5".repeat(32);
         let head = r#"{"seq":7,"source":"s","file":"f","state_id":"j","round":2,"id":[7],"input":"http://a.t\"","input_bytes":99,"#;
         let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"content_encoding":"x","reused":true,"bytes":6,"#;
-        let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
+        let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"waited_for":"host_rate","ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
         for (style, body) in [
             (BodyFormat::Auto, r#""json":[1,2],"#),
             (BodyFormat::Text, r#""body":"[1, 2]","#),

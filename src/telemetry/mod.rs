@@ -5,6 +5,7 @@ mod progress;
 mod stats;
 mod stderr;
 mod summary;
+mod top_hosts;
 
 use std::time::Duration;
 

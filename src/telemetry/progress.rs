@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{LAST_WORDS, Stats, summary};
 use crate::pipeline::Status;
-use crate::units::grouped;
+use crate::units::{counted, grouped};
 
 /// When there is a progress line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -139,15 +139,25 @@ fn line(status: &Status, stats: &Stats, total_bytes: Option<u64>, elapsed: Durat
     let mut parts = vec![
         format!("{} done", grouped(done)),
         format!("{}/s", summary::per_second(rate.update(elapsed, done))),
-        format!("{} in flight", grouped(view.counts.in_flight as u64)),
+        format!("{} on the wire", grouped(view.counts.in_flight as u64)),
         format!("{} waiting", grouped(view.counts.waiting as u64)),
-        format!("{} failed", grouped(stats.not_ok())),
+        format!("{} not ok", grouped(stats.not_ok())),
     ];
     if let Some(left) = total_bytes.and_then(|total| time_left(status, total, elapsed)) {
         parts.push(format!("{} left", summary::human(left)));
     }
-    parts.extend(view.bottleneck.as_ref().map(summary::limited_by));
+    parts.extend(match &view.tail {
+        Some(tail) => Some(tail_of(tail.hosts, tail.lines, tail.at_most)),
+        None => view.bottleneck.as_ref().map(summary::limited_by),
+    });
     parts.join(" · ")
+}
+
+/// What is left, where it waits for hosts that cannot be reached.
+fn tail_of(hosts: usize, lines: usize, at_most: Duration) -> String {
+    let verb = if lines == 1 { "waits" } else { "wait" };
+    let (hosts, lines) = (counted(hosts as u64, "host"), counted(lines as u64, "line"));
+    format!("{hosts}, {lines} {verb} for health.give_up, at most {} s more", at_most.as_secs_f64().ceil())
 }
 
 /// From the share of the input's bytes that is accepted, and the share of those lines that is recorded.

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use hdrhistogram::Histogram;
 
+use super::top_hosts::TopHosts;
 use crate::error::BoxError;
 use crate::hosts::host_name;
 use crate::item::{ErrorKind, Outcome, Record};
@@ -24,17 +25,21 @@ pub(super) struct RecordCounts {
     pub kinds: BTreeMap<ErrorKind, u64>,
     /// Microseconds on the wire, of lines that had an answer or an error there.
     pub wire: Histogram<u64>,
+    /// The statuses of records that are not `ok`.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Hosts by their records that are not `ok`.
+    pub not_ok: TopHosts,
     /// Hosts whose Retry-After was too long to wait for; the first few of them.
     pub closed: BTreeSet<String>,
 }
 
 impl Default for RecordCounts {
     fn default() -> Self {
-        let (outcomes, kinds, closed) = Default::default();
+        let (outcomes, kinds, statuses, not_ok, closed) = Default::default();
         // Two digits, from a microsecond to a day.
         let wire = Histogram::new_with_max(24 * 3600 * 1_000_000, 2);
         let wire = wire.unwrap_or_else(|_| unreachable!("two digits are within what the crate takes"));
-        Self { outcomes, kinds, wire, closed }
+        Self { outcomes, kinds, wire, statuses, not_ok, closed }
     }
 }
 
@@ -69,6 +74,9 @@ impl RecordCounts {
         if let Some(kind) = record.kind() {
             *self.kinds.entry(kind).or_default() += 1;
         }
+        if record.outcome != Outcome::Ok {
+            self.add_not_ok(record);
+        }
         if record.attempts > 0 {
             let wire = u64::try_from(record.times.wire.as_micros()).unwrap_or(u64::MAX);
             // Unlike `saturating_record`, this lets the histogram grow; a time that no memory could hold is left out.
@@ -79,6 +87,15 @@ impl RecordCounts {
             && let Some(url) = record.final_url.as_ref().or(record.url.as_ref())
         {
             self.closed.insert(host_name(url).to_owned());
+        }
+    }
+
+    fn add_not_ok(&mut self, record: &Record) {
+        if let Some(status) = record.received.head().map(|head| head.status).or(record.hop_status) {
+            *self.statuses.entry(status.as_u16()).or_default() += 1;
+        }
+        if let Some(url) = record.final_url.as_ref().or(record.url.as_ref()) {
+            self.not_ok.add(host_name(url));
         }
     }
 }

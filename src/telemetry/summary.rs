@@ -16,7 +16,10 @@ pub struct Summary {
     accepted: u64,
     blank: u64,
     unread: u64,
+    /// Whether there are more of these.
+    unread_at_least: bool,
     released: u64,
+    left: u64,
     unrecorded: u64,
     elapsed: Duration,
     bottleneck: Option<(Bottleneck, f64)>,
@@ -32,7 +35,9 @@ impl Summary {
             accepted: counters.accepted.get(),
             blank: metrics.blank.get(),
             unread: metrics.unread.get(),
+            unread_at_least: metrics.uncounted.get() > 0,
             released: counters.released.get(),
+            left: counters.left.get(),
             unrecorded: counters.unfinished(),
             elapsed,
             bottleneck,
@@ -51,9 +56,13 @@ impl Summary {
             rejected = outcome(Outcome::Rejected),
             canceled = outcome(Outcome::Canceled),
             errors = self.errors(),
+            statuses = self.statuses(),
+            worst_hosts = self.worst_hosts(),
             blank = self.blank,
             unread = self.unread,
+            unread_at_least = self.unread_at_least.then_some(true),
             released = self.released,
+            left = self.left,
             unrecorded = self.unrecorded,
             elapsed_s = self.elapsed.as_secs_f64(),
             wire_p50_ms = quantile(0.5),
@@ -70,6 +79,21 @@ impl Summary {
         let mut kinds: Vec<_> = self.counts.kinds.iter().collect();
         kinds.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
         kinds.iter().map(|(kind, n)| format!("{} {}", kind.name(), grouped(**n))).collect::<Vec<_>>().join(" · ")
+    }
+
+    /// The statuses of records that are not `ok`, the most frequent first.
+    fn statuses(&self) -> String {
+        const MOST: usize = 8;
+        let mut statuses: Vec<_> = self.counts.statuses.iter().collect();
+        statuses.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+        let shown = statuses.iter().take(MOST).map(|(status, n)| format!("{status} × {}", grouped(**n)));
+        shown.collect::<Vec<_>>().join(" · ")
+    }
+
+    /// The hosts with the most records that are not `ok`.
+    fn worst_hosts(&self) -> String {
+        let hosts = self.counts.not_ok.first(3);
+        hosts.iter().map(|(host, n)| format!("{host} {}", grouped(*n))).collect::<Vec<_>>().join(" · ")
     }
 }
 
@@ -89,13 +113,18 @@ impl fmt::Display for Summary {
         if !self.counts.kinds.is_empty() {
             writeln!(f, "  errors       {}", self.errors())?;
         }
+        for (title, text) in [("statuses", self.statuses()), ("worst hosts", self.worst_hosts())] {
+            if !text.is_empty() {
+                writeln!(f, "  {title:<11}  {text}")?;
+            }
+        }
         if !self.counts.wire.is_empty() {
             let at = |q| human(Duration::from_micros(self.counts.wire.value_at_quantile(q)));
             let max = human(Duration::from_micros(self.counts.wire.max()));
             writeln!(f, "  on the wire  p50 {} · p90 {} · p99 {} · max {max}", at(0.5), at(0.9), at(0.99))?;
         }
         if let Some((bottleneck, share)) = &self.bottleneck {
-            writeln!(f, "  {} for {:.0} % of the time", limited_by(bottleneck), share * 100.0)?;
+            writeln!(f, "  {:.0} % of the time {}", share * 100.0, limited_by(bottleneck))?;
         }
         for host in &self.counts.closed {
             writeln!(
@@ -112,14 +141,15 @@ impl Summary {
     fn write_leftovers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let leftovers = [
             (self.blank, "blank line skipped", "blank lines skipped"),
-            (
-                self.unread,
-                "line was read but not accepted before the stop",
-                "lines were read but not accepted before the stop",
-            ),
+            (self.left, "line waits for the next start", "lines wait for the next start"),
             (self.released, "line was given back to its source", "lines were given back to their sources"),
             (self.unrecorded, "accepted line has no record", "accepted lines have no record"),
         ];
+        if self.unread > 0 {
+            let at_least = if self.unread_at_least { "at least " } else { "" };
+            let verb = if self.unread == 1 { "was" } else { "were" };
+            writeln!(f, "  {at_least}{} {verb} not accepted before the stop", counted(self.unread, "line"))?;
+        }
         for (n, one, many) in leftovers.into_iter().filter(|(n, ..)| *n > 0) {
             writeln!(f, "  {} {}", grouped(n), if n == 1 { one } else { many })?;
         }
@@ -134,12 +164,25 @@ pub(super) fn per_second(rate: f64) -> String {
 
 /// What holds a run back, and the option that would change it.
 pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
-    let Bottleneck { kind, host, port, limit } = bottleneck;
+    let Bottleneck { kind, host, port, pattern, limit, hosts } = bottleneck;
+    // The options set what holds for `*`, and do nothing where a more specific pattern has the key.
+    let key = |key: &str, option: &str| match pattern {
+        Some(pattern) => format!("hosts.\"{pattern}\".{key}"),
+        None => option.to_owned(),
+    };
+    let full = |key: &str| {
+        let (lines, hosts) =
+            (counted(limit.unwrap_or_default().into(), "line"), counted(hosts.unwrap_or_default().into(), "host"));
+        format!("limited by {key}: {lines} of only {hosts}; shuffle the list or raise it")
+    };
     let (host, port, n) = (host.as_deref().unwrap_or_default(), port.unwrap_or_default(), limit.unwrap_or_default());
     match kind {
         BottleneckKind::Input => "limited by the input".to_owned(),
         BottleneckKind::Servers => "limited by the servers' own time".to_owned(),
         BottleneckKind::Concurrency => "limited by concurrency (--max-concurrency)".to_owned(),
+        BottleneckKind::Workers => "limited by fetch.workers".to_owned(),
+        BottleneckKind::Window => full("queue.window"),
+        BottleneckKind::WindowBytes => full("queue.window_bytes"),
         BottleneckKind::Adaptive => {
             "limited by adaptive concurrency (limits.max_concurrency, or slow servers)".to_owned()
         }
@@ -149,11 +192,12 @@ pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
         BottleneckKind::Sink => "limited by the output".to_owned(),
         BottleneckKind::Hosts => "limited by hosts tracked at once (limits.hosts)".to_owned(),
         BottleneckKind::HostConcurrency => {
-            format!("limited by host-concurrency {n} of {host} (--host-concurrency)")
+            format!("limited by host-concurrency {n} of {host} ({})", key("concurrency", "--host-concurrency"))
         }
-        BottleneckKind::HostRate => format!("limited by host-rate of {host} (--host-rate)"),
+        BottleneckKind::HostRate => format!("limited by host-rate of {host} ({})", key("rate", "--host-rate")),
         BottleneckKind::HostAdaptive => {
-            format!("limited by adaptive host-concurrency of {host} (hosts.max_concurrency, or a slow server)")
+            let key = key("max_concurrency", "hosts.max_concurrency");
+            format!("limited by adaptive host-concurrency of {host} ({key}, or a slow server)")
         }
         BottleneckKind::HostPause => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
         BottleneckKind::CircuitOpen => {

@@ -158,7 +158,7 @@ fn whatever_lines_say_their_records_are_those_of_plain_input() {
         let mut records = ended.records;
         records.sort_by_key(seq);
         for record in &mut records {
-            for key in ["state_id", "started", "elapsed_ms", "wait_ms", "ttfb_ms", "reused"] {
+            for key in ["state_id", "started", "elapsed_ms", "wait_ms", "waited_for", "ttfb_ms", "reused"] {
                 record.as_object_mut().unwrap().remove(key);
             }
         }

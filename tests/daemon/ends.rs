@@ -104,7 +104,10 @@ fn sigterm_under_load_finishes_all_that_was_accepted_and_nothing_else() {
     assert_eq!(records.iter().map(seq).collect::<BTreeSet<_>>(), (1..=accepted).collect());
     assert!(records.iter().all(|record| record["outcome"] == "ok"));
     let said = ended.stderr.lines().find(|line| line.contains("finishing ")).expect("the signal is answered");
-    assert!(said.contains(" lines, at most 30 s; signal again to stop now") && !said.contains("finishing 0"), "{said}");
+    assert!(
+        said.contains(" lines (at most 30 s; signal again to stop now)") && !said.contains("finishing 0"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod common;
 
 mod answers;
 mod bodies;
+mod bottleneck;
 mod client_certs;
 mod durable_stdin;
 mod ends;

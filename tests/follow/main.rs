@@ -15,3 +15,4 @@ mod followed;
 mod resumed;
 mod rotated;
 mod scenario;
+mod stopped;

@@ -23,6 +23,16 @@ fn the_same_command_again_fetches_nothing_and_then_only_what_is_new() {
 }
 
 #[test]
+fn a_file_of_more_than_a_kibibyte_is_gone_on_with_as_well() {
+    let scenario = Scenario::new();
+    scenario.append("urls", 1..=100);
+    assert_eq!(lines(&scenario.resume("urls")).len(), 100);
+    assert_eq!(lines(&scenario.resume("urls")), []);
+    scenario.append("urls", 101..=102);
+    assert_eq!(lines(&scenario.resume("urls")), [(101, 101), (102, 102)]);
+}
+
+#[test]
 fn blank_lines_and_a_last_line_without_its_end_are_counted_as_they_were() {
     let scenario = Scenario::new();
     fs::write(

@@ -25,11 +25,12 @@ proptest! {
             let ended: BTreeSet<_> = recorded.union(&released).cloned().collect();
             let left = report.accepted().into_iter().filter(|id| !ended.contains(id));
             let left: Vec<Identity> = left.collect();
-            assert!(left.iter().all(|id| report.is_durable(id) && *end != End::Finished), "{left:?} is lost");
+            let is_stopped = *end != End::Finished || report.was_interrupted();
+            assert!(left.iter().all(|id| report.is_durable(id) && is_stopped), "{left:?} is lost");
             let counters = report.status.counters();
             assert_eq!(counters.released.get(), released.len() as u64);
             assert_eq!(counters.accepted.get(), counters.recorded.get() + counters.released.get() + left.len() as u64);
-            assert_eq!(counters.unfinished(), left.len() as u64);
+            assert_eq!(counters.left.get() + counters.unfinished(), left.len() as u64);
         }
         assert_eq!(report.memory_left, 0, "body memory is kept by nobody");
     }

@@ -251,6 +251,11 @@ impl Report {
         self.events.iter().filter(|(_, event)| asked(event)).count()
     }
 
+    /// Whether a signal came.
+    pub fn was_interrupted(&self) -> bool {
+        self.events.iter().any(|(_, event)| matches!(event, Event::Interrupted { .. }))
+    }
+
     /// Whether the line's source wants to know what is done.
     pub fn is_durable(&self, id: &Identity) -> bool {
         id.source.as_deref().is_some_and(|source| self.durable.contains(source))

@@ -1,8 +1,10 @@
 //! Signals, the grace period, and `--fail-fast`.
 
+use std::collections::BTreeSet;
+
 use fetchd::error::Error;
 use fetchd::item::{ErrorKind, Outcome};
-use fetchd::pipeline::{End, FailFast};
+use fetchd::pipeline::{End, FailFast, Order};
 use fetchd::units::Concurrency;
 use proptest::prelude::*;
 
@@ -23,12 +25,25 @@ proptest! {
     }
 
     #[test]
-    fn with_grace_enough_every_accepted_line_is_finished(mut scenario in any::scenario(), at in any::up_to(secs(10))) {
+    fn with_grace_enough_every_accepted_line_is_finished_or_left_to_its_durable_source(mut scenario in any::scenario(), at in any::up_to(secs(10))) {
         (scenario.settings.grace, scenario.settings.fail_fast) = (secs(3600), FailFast::No);
         let report = on_paused_time(scenario.interrupts([at]).execute());
         assert_eq!(report.end.as_ref().ok(), Some(&End::Finished));
         assert!(report.records().iter().all(|entry| entry.outcome != Outcome::Canceled));
-        assert_eq!(report.records().len(), report.accepted_count());
+        let recorded: BTreeSet<_> = report.records().into_iter().map(|entry| entry.id).collect();
+        let left: Vec<_> = report.accepted().into_iter().filter(|id| !recorded.contains(id)).collect();
+        assert!(left.iter().all(|id| report.is_durable(id)), "{left:?}");
+        assert_eq!(left.len() as u64, report.status.counters().left.get());
+    }
+
+    #[test]
+    fn after_the_first_signal_no_request_of_a_durable_source_starts(scenario in any::scenario(), at in any::up_to(secs(10))) {
+        let report = on_paused_time(scenario.interrupts([at]).execute());
+        let stop = report.events.iter().find(|(_, event)| matches!(event, Event::Interrupted { .. })).map(|(at, _)| *at);
+        // What was handed to a worker at that moment has started.
+        for (at, event) in report.events.iter().filter(|(at, _)| stop.is_some_and(|stop| *at > stop)) {
+            assert!(!matches!(event, Event::Asked(id) if report.is_durable(id)), "at {at:?}: {event:?}");
+        }
     }
 
     #[test]
@@ -75,6 +90,54 @@ fn lines_that_are_not_finished_within_the_grace_are_canceled() {
         assert_eq!((entry.outcome, entry.kind), want, "{entry:?}");
     }
     assert!(report.took >= secs(31) && report.took < secs(32), "it took {:?}", report.took);
+}
+
+/// Lines that take a second each, of which one host takes four at once.
+fn seconds(count: usize) -> SourceScript {
+    SourceScript::of((0..count).map(|_| ok(secs(1)).get()))
+}
+
+#[test]
+fn a_durable_run_ends_with_what_is_on_the_wire() {
+    let scenario = patient(Scenario::of([seconds(40).settling(Settling::Records)])).interrupts([ms(2500)]);
+    let report = on_paused_time(scenario.execute());
+    assert_eq!((report.end.as_ref().ok(), report.took), (Some(&End::Finished), secs(3)));
+    assert_eq!((report.records().len(), report.settled().len()), (12, 12));
+    assert_eq!(report.status.counters().left.get(), 28);
+}
+
+#[test]
+fn other_sources_finish_their_lines_beside_a_durable_one() {
+    let scenario = patient(Scenario::of([seconds(20).settling(Settling::Records), seconds(10)])).interrupts([ms(500)]);
+    let report = on_paused_time(scenario.execute());
+    assert_eq!(report.end.as_ref().ok(), Some(&End::Finished));
+    let of_source =
+        |name: &str| report.records().iter().filter(|entry| entry.id.source.as_deref() == Some(name)).count();
+    assert_eq!((of_source("s0"), of_source("s1")), (2, 10));
+    assert_eq!(report.status.counters().left.get(), 18);
+}
+
+#[test]
+fn a_retry_that_waits_is_left_and_ends_the_run_at_once() {
+    let lines = SourceScript::of([status(503).get(), ok(ms(1)).get()]).settling(Settling::Records);
+    let scenario = patient(Scenario::of([lines])).interrupts([ms(100)]);
+    let scenario = scenario.settings(|settings| settings.schedule.retry.backoff = secs(60));
+    let report = on_paused_time(scenario.execute());
+    assert_eq!((report.end.as_ref().ok(), report.took), (Some(&End::Finished), ms(100)));
+    assert_eq!((report.only_record().id.seq, report.status.counters().left.get()), (2, 1));
+}
+
+#[test]
+fn in_order_a_record_behind_a_line_that_stays_is_written_at_the_end() {
+    let lines = SourceScript::of([status(503).get(), ok(ms(1)).get(), ok(secs(2)).get(), ok(secs(3)).get()]);
+    let scenario = patient(Scenario::of([lines.settling(Settling::Records)])).interrupts([secs(1)]);
+    let scenario = scenario.settings(|settings| {
+        settings.order = Order::Input;
+        settings.schedule.retry.backoff = secs(60);
+    });
+    let report = on_paused_time(scenario.execute());
+    assert_eq!((report.end.as_ref().ok(), report.took), (Some(&End::Finished), secs(3)));
+    assert_eq!(report.records().iter().map(|entry| entry.id.seq).collect::<Vec<_>>(), [2, 3, 4]);
 }
 
 #[test]

@@ -37,7 +37,7 @@ proptest! {
                 What::Started { .. } => (here.waiting, here.in_flight) = (here.waiting - 1, here.in_flight + 1),
                 What::Answered { .. } => (here.waiting, here.in_flight) = (here.waiting + 1, here.in_flight - 1),
                 What::Settled(_) | What::Released(_) => here.waiting -= 1,
-                What::GaveUp | What::Releases(_) => {}
+                What::Stopped | What::GaveUp | What::Releases(_) => {}
                 What::Rests(Rest { counts, in_window, .. }) => {
                     prop_assert_eq!(counts, here);
                     prop_assert_eq!(in_window, here.waiting + here.in_flight);
@@ -89,7 +89,7 @@ proptest! {
                 What::Started { ordinal, .. } => prop_assert!(waiting.remove(&ordinal)),
                 What::Settled(settled) => prop_assert!(waiting.remove(&settled.ordinal)),
                 What::Released(ordinal) => prop_assert!(waiting.remove(&ordinal)),
-                What::Releases(_) | What::GaveUp | What::Rests(_) => {}
+                What::Releases(_) | What::Stopped | What::GaveUp | What::Rests(_) => {}
             }
         }
     }

@@ -30,6 +30,8 @@ mod robots;
 mod robots_fetch;
 mod robots_rules;
 mod slow;
+mod stop;
 mod views;
+mod waited_for;
 mod waits;
 mod waking;

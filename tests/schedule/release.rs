@@ -43,7 +43,7 @@ proptest! {
                     };
                     owed.reverse();
                 }
-                What::Released(_) | What::GaveUp | What::Rests(_) => {}
+                What::Released(_) | What::Stopped | What::GaveUp | What::Rests(_) => {}
             }
         }
     }

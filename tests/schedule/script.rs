@@ -28,6 +28,8 @@ pub struct Script {
     pub permits: usize,
     pub picks: Picks,
     pub lines: Vec<Line>,
+    /// When requests of durable sources end.
+    pub stop: Option<Duration>,
     pub give_up: Option<Duration>,
     /// When lines are released, and which.
     pub releases: Vec<(Duration, ReleaseScope)>,
@@ -119,6 +121,12 @@ impl Script {
         self
     }
 
+    /// With the first of two sources durable, or both.
+    pub fn stopped_at(mut self, at: Option<Duration>, durable: Vec<bool>) -> Self {
+        (self.stop, self.settings.durable) = (at, durable);
+        self
+    }
+
     /// The same without the lines of one host; those that stay keep their turns.
     pub fn without_host(mut self, host: usize) -> Self {
         self.lines.retain(|line| line.host != host);
@@ -153,6 +161,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         permits,
         picks,
         lines,
+        stop: None,
         give_up: None,
         releases: vec![],
     })

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fetchd::item::{ErrorKind, Sent};
-use fetchd::schedule::{BottleneckKind, Core, HealthPolicy, HostLimits, Settings, StallReason, WaitReason};
+use fetchd::schedule::{BottleneckKind, Core, HealthPolicy, HostLimits, Settings, StallReason, Tail, WaitReason};
 use fetchd::units::Concurrency;
 use proptest::prelude::*;
 
@@ -111,6 +111,31 @@ fn an_open_circuit_says_when_it_may_be_probed_unless_a_probe_is_under_way() {
     assert_eq!(why(&core, ms(201)), Some(WaitReason::CircuitOpen { port: 80, probe_at: None }));
     let bottleneck = core.bottleneck(ms(201));
     assert_eq!((bottleneck.kind, bottleneck.port), (BottleneckKind::CircuitOpen, Some(80)));
+}
+
+#[test]
+fn only_lines_of_hosts_that_cannot_be_reached_are_a_tail() {
+    let health = HealthPolicy { failures: 1, cool_down: ms(200), give_up: Duration::from_secs(60) };
+    let mut core = Core::new(Settings { health, ..Settings::default() });
+    assert_eq!(core.tail(ms(0)), None);
+    for (ordinal, at) in [(0, 1), (1, 11)] {
+        core.push(get(ordinal, &format!("http://h{ordinal}.test/")), ms(at));
+        let job = core.take(ms(at)).expect("it starts");
+        core.complete(job, failed(ErrorKind::ConnectRefused, Sent::Nothing), ms(0), ms(at));
+    }
+    core.push(get(2, "http://h1.test/"), ms(100));
+    core.push(get(3, "http://h1.test:81/"), ms(100));
+    assert_eq!(core.tail(ms(100)), None, "another port of the host is fine");
+    let fine = core.take(ms(100)).expect("it starts");
+    let tail = Tail { hosts: 2, lines: 4, at_most: ms(59_911) };
+    assert_eq!(core.tail(ms(100)), Some(tail.clone()), "the line on the wire counts to its host");
+    core.complete(fine, answered(200), ms(1), ms(101));
+    core.stall(StallReason::Output, ms(111));
+    assert_eq!(
+        core.tail(ms(5000)),
+        Some(Tail { lines: 3, at_most: ms(59_900), ..tail }),
+        "a stall counts against no line"
+    );
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub enum What {
     /// These lines are to be released.
     Releases(ReleaseScope),
     Released(u64),
+    /// Durable sources get no more requests.
+    Stopped,
     GaveUp,
     /// Nothing more can be done now.
     Rests(Rest),
@@ -65,6 +67,8 @@ pub struct Rest {
     /// Window permits in use.
     pub in_window: usize,
     pub until: Until,
+    /// Lines left for the next start so far.
+    pub left: u64,
     /// Why the next line of each host waits.
     pub whys: [Option<WaitReason>; HOSTS],
 }
@@ -89,6 +93,7 @@ struct World<'a> {
     window: Window,
     now: Duration,
     arrivals: &'a [Line],
+    stop: Option<Duration>,
     give_up: Option<Duration>,
     releases: &'a [(Duration, ReleaseScope)],
     /// Requests on the wire, by the end of their exchange.
@@ -106,6 +111,7 @@ impl<'a> World<'a> {
             window: Window::new(script.lines.len(), script.lines.len()),
             now: Duration::ZERO,
             arrivals: &script.lines,
+            stop: script.stop,
             give_up: script.give_up,
             releases: &script.releases,
             wire: BTreeMap::new(),
@@ -119,6 +125,7 @@ impl<'a> World<'a> {
             self.end_exchanges();
             self.push_lines();
             self.release_lines();
+            self.stop_if_it_is_time();
             self.give_up_if_it_is_time();
             self.start_lines();
             match self.rest() {
@@ -159,6 +166,14 @@ impl<'a> World<'a> {
             while let Some(ticket) = self.core.take_released() {
                 self.note(What::Released(ticket.release().id.seq - 1));
             }
+            self.hand_out();
+        }
+    }
+
+    fn stop_if_it_is_time(&mut self) {
+        if self.stop.take_if(|at| *at <= self.now).is_some() {
+            self.core.stop(self.now);
+            self.note(What::Stopped);
             self.hand_out();
         }
     }
@@ -232,6 +247,7 @@ impl<'a> World<'a> {
             hosts: self.core.hosts(),
             in_window: self.window.in_use(),
             until,
+            left: self.core.left(),
             whys: std::array::from_fn(|host| self.core.why(&format!("h{host}.test"), self.now)),
         };
         self.note(What::Rests(rest));
@@ -266,7 +282,7 @@ impl<'a> World<'a> {
         let exchange = self.wire.first_key_value().map(|((at, _), _)| *at);
         let arrival = self.arrivals.first().map(|line| line.at);
         let release = self.releases.first().map(|(at, _)| *at);
-        match ([exchange, arrival, release, self.give_up].into_iter().flatten().min(), wakeup) {
+        match ([exchange, arrival, release, self.stop, self.give_up].into_iter().flatten().min(), wakeup) {
             (Some(scripted), Some(wakeup)) if wakeup < scripted => Until::Wakeup(wakeup),
             (Some(scripted), _) => Until::Script(scripted),
             (None, Some(wakeup)) => Until::Wakeup(wakeup),

@@ -19,6 +19,7 @@ use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
 use crate::schedule::stall_clock::Now;
 use crate::schedule::wait_reason::WaitReason;
+use crate::schedule::waited::WaitHistory;
 use crate::units::Concurrency;
 
 /// A host with lines, or with a limit that outlasts them.
@@ -36,6 +37,8 @@ pub(in crate::schedule) struct Host {
     adaptive: Option<Box<AdaptiveLimit>>,
     /// The shortest time to first byte.
     pub fastest: Option<Duration>,
+    /// What its lines wait for, and waited for.
+    pub waits: WaitHistory,
     /// The time of this host's timer, if it has one.
     pub(super) timer: Option<Duration>,
     /// Whether the host stands in the ring of ready hosts.
@@ -47,7 +50,7 @@ pub(in crate::schedule) struct Host {
 }
 
 impl Host {
-    pub fn new(name: Arc<str>, limits: HostLimits) -> Self {
+    pub fn new(name: Arc<str>, limits: HostLimits, now: Duration) -> Self {
         let adaptive = match limits.concurrency {
             Concurrency::Fixed(_) => None,
             Concurrency::Adaptive => Some(Box::new(AdaptiveLimit::new(limits.max_concurrency))),
@@ -62,6 +65,7 @@ impl Host {
             retries: RetryBudget::default(),
             adaptive,
             fastest: None,
+            waits: WaitHistory::new(now),
             timer: None,
             in_ring: false,
             evictable_at: None,

@@ -109,7 +109,7 @@ impl HostTable {
             self.remove(self.evictable.due(now)?, now);
         }
         let name: Arc<str> = name.into();
-        let id = self.hosts.insert(Host::new(Arc::clone(&name), limits));
+        let id = self.hosts.insert(Host::new(Arc::clone(&name), limits, now));
         self.names.insert(name, id);
         Some(id)
     }
@@ -206,13 +206,13 @@ impl HostTable {
         [self.timers.first(), place].into_iter().flatten().map(|(at, _)| at).min()
     }
 
-    /// Brings the ring, the timers, the host states and the table in line with a host's state.
-    pub fn reindex(&mut self, id: HostId, settings: &Settings, clocks: Now) -> Reindexed {
+    /// Brings the ring, the timers, the host states and the table in line with a host's state, and with when the next of its
+    /// lines may start ([`Host::next_start`]).
+    pub fn reindex(&mut self, id: HostId, next_start: Option<Duration>, settings: &Settings, clocks: Now) -> Reindexed {
         let now = clocks.time;
         let host = &mut self.hosts[id];
         let ends = host.state_ends(now);
         self.states.note(id, &mut host.noted, ends, now);
-        let next_start = host.next_start();
         let ready = next_start.is_some_and(|at| at <= now);
         if ready && !host.in_ring {
             host.in_ring = true;

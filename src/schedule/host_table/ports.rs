@@ -215,6 +215,12 @@ impl Ports {
         self.give_ups.first().map(|(at, _)| at)
     }
 
+    /// When the last of the lines give up, on the clock of lines, if the circuits of all their ports are open.
+    pub fn all_give_up_at(&self) -> Option<Duration> {
+        let waiting = self.ports.values().filter(|port| port.lines.len() > 0);
+        waiting.map(|port| port.circuit.gives_up_at()).try_fold(Duration::ZERO, |last, at| Some(last.max(at?)))
+    }
+
     /// A port whose lines waited in vain, and their error. One that may be probed now is looked at again once it changes.
     pub fn gave_up(&mut self, now: Now) -> Option<(u16, (ErrorKind, String))> {
         loop {

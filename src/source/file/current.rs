@@ -62,10 +62,10 @@ impl Current {
     /// What the system says.
     pub fn begin(&mut self) -> io::Result<bool> {
         let Generation { head, progress, .. } = &mut self.saved;
-        if !head.may_grow() {
-            return Ok(false);
+        let before = *head;
+        if head.may_grow() {
+            *head = Prefix::head(self.line_reader.file().as_ref())?;
         }
-        let before = std::mem::replace(head, Prefix::head(self.line_reader.file().as_ref())?);
         let is_new = *progress == Progress::Seen && head.length > 0;
         if is_new {
             *progress = Progress::Begun(self.generation.first);
