@@ -1,6 +1,7 @@
 //! The composition root: from a checked configuration to the parts of a run, its signals, and its exit code. The only
 //! file that knows every module.
 
+mod known_outputs;
 mod open;
 mod preflight;
 mod recovery;

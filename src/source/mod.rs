@@ -136,6 +136,11 @@ pub trait SourceConfig: Component {
         false
     }
 
+    /// Whether all that it reads is there when the run begins, and can be read again: files that are not followed.
+    fn is_batch(&self) -> bool {
+        false
+    }
+
     /// Whether it takes lines back without a record ([`Release`]), which leaves gaps in the order of the input.
     fn releases(&self) -> bool {
         false

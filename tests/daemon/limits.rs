@@ -116,7 +116,8 @@ fn threads_that_cannot_be_started_are_an_error_that_names_the_limit() {
 
 #[test]
 fn too_few_open_files_for_the_runtime_are_an_error_that_names_the_limit() {
-    for (limit, command) in [(4, ""), (5, "check"), (6, ""), (7, "check"), (8, ""), (9, "man"), (15, "completions bash")]
+    for (limit, command) in
+        [(4, ""), (5, "check"), (6, ""), (7, "check"), (8, ""), (9, "man"), (15, "completions bash")]
     {
         let ended = Fetchd::in_shell(&format!("ulimit -n {limit}; exec \"$0\" {command}")).run("");
         assert_eq!((ended.code, ended.records.len()), (Some(2), 0), "{limit}: {}", ended.stderr);

@@ -21,6 +21,7 @@ mod files_open;
 mod headers;
 mod host_states;
 mod http2;
+mod left_records;
 mod limits;
 mod lines;
 mod look_ups;

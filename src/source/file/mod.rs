@@ -148,6 +148,10 @@ impl SourceConfig for File {
         self.paths.iter().all(|path| path != Path::new("-") && can_be_regular(path))
     }
 
+    fn is_batch(&self) -> bool {
+        !self.follow && self.is_durable()
+    }
+
     fn why_not_durable(&self, _name: &str) -> String {
         "remembers no lines that come out of a pipe; those of regular files it does".to_owned()
     }
