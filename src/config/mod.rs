@@ -177,6 +177,15 @@ impl Config {
         self.sinks = vec![sink::writing(path)];
     }
 
+    /// Sources may read from their starts what is not what was read of it before.
+    pub fn read_anew(&mut self) {
+        for source in &mut self.sources {
+            if let Some(component) = source.component.anew() {
+                source.component = component;
+            }
+        }
+    }
+
     /// What all sinks and sources together need of responses.
     pub fn needs(&self) -> Needs {
         let content = self.content();

@@ -29,5 +29,6 @@ mod names;
 mod process;
 mod proxy;
 mod restarts;
+mod rewritten;
 mod signals;
 mod tls;
