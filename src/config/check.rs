@@ -8,7 +8,7 @@ use super::{Config, files, paths, tls};
 use crate::diagnostics::{Report, Section};
 use crate::disk::resolved;
 use crate::hosts::HostPattern;
-use crate::item::parse_header;
+use crate::item::{parse_header, parse_method};
 use crate::pipeline::Order;
 use crate::registry::Named;
 use crate::sink::{SinkConfig, Target};
@@ -20,6 +20,7 @@ pub(super) fn check(config: &Config, file: Option<&Path>, most_files: u64, repor
     bounds::check(config, report);
     hosts(config, report);
     headers(config, report);
+    methods(config, report);
     tls::check(config, report);
     sources(config, report);
     sinks(config, report);
@@ -80,6 +81,13 @@ fn headers(config: &Config, report: &mut Report) {
     }
     if let Some(message) = config.fetch.proxy.as_ref().and_then(|proxy| wrong_proxy(proxy.expose())) {
         report.add_at_key("fetch.proxy", message);
+    }
+}
+
+fn methods(config: &Config, report: &mut Report) {
+    for message in config.retry.methods.iter().filter_map(|name| parse_method(name).err()) {
+        report
+            .add_at_key("retry.methods", format!("`retry.methods`: {message}; write for example [\"GET\", \"POST\"]"));
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Request, ResponseLimits};
+use http::Method;
+
+use super::{Extra, Request, ResponseLimits};
 use crate::hosts::port_of;
 
 /// A request that is ready to be sent.
@@ -33,6 +35,15 @@ impl Call {
             limits: ResponseLimits::default(),
             connection: Connection::Close,
         }
+    }
+
+    /// Whether it may be sent again after the server may have seen it: it has one of these methods, or a key by which the
+    /// server tells that it is the same.
+    pub fn is_repeatable(&self, methods: &[Method]) -> bool {
+        // draft-ietf-httpapi-idempotency-key-header
+        let has_key = |extra: &Extra| extra.headers.contains_key("idempotency-key");
+        let Request { method, extra, .. } = &self.request;
+        methods.contains(method) || self.purpose == Purpose::RobotsTxt || extra.as_deref().is_some_and(has_key)
     }
 }
 

@@ -29,7 +29,7 @@ pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use needs::{BodyNeed, Needs};
 pub use record::{Done, Hop, Record, Times};
 pub use redirect::Redirect;
-pub use request::{Extra, Request, parse, parse_header};
+pub use request::{Extra, Request, parse, parse_header, parse_method};
 pub use response_limits::{Level, ResponseLimits, ResponseRules, SetBy};
 pub use target::check_url;
 pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window};

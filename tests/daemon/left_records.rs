@@ -121,7 +121,8 @@ fn an_output_that_is_there_in_some_way_is_gone_on_with() {
     };
     let taken_away = |job: &Job| fs::remove_file(job.path("a-000001.jsonl")).unwrap();
     let nothing = |_: &Job| {};
-    let cases: [(&str, &dyn Fn(&Job), String); 9] = [
+    type Change<'a> = &'a dyn Fn(&Job);
+    let cases: [(&str, Change<'_>, String); 9] = [
         (ONE, &nothing, ONE.to_owned()),
         (ONE, &nothing, other_names),
         (ONE, &nothing, ONE.replace("'a.jsonl'", "'./a.jsonl'")),

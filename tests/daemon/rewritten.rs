@@ -139,10 +139,8 @@ fn anew_is_a_permission_and_no_command() {
     job.goes_on(&job.run("urls.txt", &["--anew"]), 10);
     job.write("urls.txt", 1..=11);
     job.goes_on(&job.run("urls.txt", &["--anew"]), 11);
-    let config = format!(
-        "[source.urls.file]\npaths = ['urls.txt']\nchanged = 'anew'\n[state]\ndata_dir = 'other'\n[sink.a.jsonl]\npath = 'a'\n"
-    );
-    let run = || Fetchd::local().directory(job.dir.path()).config(&config).run("");
+    let config = "[source.urls.file]\npaths = ['urls.txt']\nchanged = 'anew'\n[state]\ndata_dir = 'other'\n[sink.a.jsonl]\npath = 'a'\n";
+    let run = || Fetchd::local().directory(job.dir.path()).config(config).run("");
     job.goes_on(&run(), 22);
     job.goes_on(&run(), 22);
     job.write("urls.txt", (1..=11).rev());

@@ -68,6 +68,7 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
         &[
             "item::CHUNK",
             "item::parse_header",
+            "item::parse_method",
             "item::Needs",
             "source::self",
             "source::SourceConfig",
