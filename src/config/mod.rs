@@ -3,6 +3,7 @@
 
 mod bounds;
 mod check;
+mod credentials;
 mod explain;
 mod files;
 mod keys;
@@ -19,6 +20,8 @@ use std::ops::BitOr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+pub use credentials::suspicious_headers;
 
 use crate::diagnostics::{Problem, Report};
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};

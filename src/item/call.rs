@@ -16,6 +16,8 @@ pub struct Call {
     pub purpose: Purpose,
     /// Whether credentials may travel with it.
     pub credential_scope: CredentialScope,
+    /// Whether the line's host is that of the first line, whose credentials `-H` has.
+    pub line_host: LineHost,
     /// The port of the line's own URL: a `[hosts]` table that names a port has headers for that port.
     pub own_port: u16,
     /// What its response may take.
@@ -32,6 +34,7 @@ impl Call {
             request,
             purpose: Purpose::Line,
             credential_scope: CredentialScope::OwnHost,
+            line_host: LineHost::First,
             limits: ResponseLimits::default(),
             connection: Connection::Close,
         }
@@ -63,6 +66,15 @@ pub enum CredentialScope {
     OwnHost,
     /// A redirect led elsewhere once; there is no way back.
     OtherHost,
+}
+
+/// The host of a line beside that of the first line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineHost {
+    /// It is the same, or nothing depends on it.
+    First,
+    /// It is another one.
+    Other,
 }
 
 /// How long the client keeps an idle connection; the schedule counts on it.

@@ -221,6 +221,12 @@ fn headers_of(raw: Option<&RawValue>) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
+/// Whether a header, whatever its case, shows who asks, so that no host may have it but the one that it is meant for.
+pub fn is_credential(name: &str) -> bool {
+    const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"];
+    CREDENTIALS.iter().any(|credential| credential.eq_ignore_ascii_case(name))
+}
+
 /// Reads a header that a user gives; those that frame the message or name the connection are not theirs to set.
 ///
 /// # Errors

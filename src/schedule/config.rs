@@ -67,6 +67,8 @@ pub struct HostConfig {
     pub max_body: Option<Size>,
     /// Headers for this host alone.
     pub headers: BTreeMap<String, Secret<String>>,
+    /// Whether every host may have credentials among these headers; for the pattern `*` alone.
+    pub everywhere: bool,
     /// Whether its certificate is not verified.
     pub insecure: Option<bool>,
     /// The certificate, in PEM, that is shown to this host alone.
@@ -130,10 +132,8 @@ impl RetryConfig {
     }
 
     fn policy(&self, floor: Rate) -> RetryBudgetPolicy {
-        match self.budget {
-            Share::Percent(percent) => RetryBudgetPolicy::new(Some(percent), floor.every()),
-            Share::Unlimited => RetryBudgetPolicy::new(None, floor.every()),
-        }
+        let percent = if let Share::Percent(percent) = self.budget { Some(percent) } else { None };
+        RetryBudgetPolicy::new(percent, floor.every())
     }
 }
 

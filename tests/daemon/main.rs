@@ -14,6 +14,7 @@ mod common;
 mod answers;
 mod bodies;
 mod client_certs;
+mod credentials;
 mod durable_stdin;
 mod ends;
 mod files;
