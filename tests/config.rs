@@ -192,7 +192,7 @@ fn every_commented_key_is_valid_once_it_is_live() {
         .collect();
     let config = check_with(&live, |_| Some("t0ken".to_owned())).unwrap();
     assert!(config.fetch.proxy.is_some() && config.dns.servers.is_some() && config.tls.ca_file.is_some());
-    assert_eq!(config.hosts["*"].headers["authorization"].expose(), "Bearer t0ken");
+    assert_eq!(config.hosts["api.internal"].headers["authorization"].expose(), "Bearer t0ken");
     assert!(config.hosts["api.internal"].client_key.is_some());
 }
 

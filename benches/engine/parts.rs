@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
 use fetchd::item::{Attempt, Body, Call, Head, Identity, Input, Line, Record, Reservation, Response, Text};
-use fetchd::pipeline::{End, FailFast, Order, Parts, Settings, Status, run as pipeline};
+use fetchd::pipeline::{End, FailFast, FirstHost, Order, Parts, Settings, Status, run as pipeline};
 use fetchd::schedule::{self, HostLimits};
 use fetchd::sink::{self, Encoder, Sink, Style, Wanted};
 use fetchd::source::{Durability, Source};
@@ -74,6 +74,7 @@ fn settings(load: Load) -> Settings {
         concurrency: CONCURRENCY,
         body_memory: 256 << 20,
         largest_body: 1 << 20,
+        first_host: FirstHost::Unneeded,
         order: Order::Completion,
         fail_fast: FailFast::No,
         grace: Duration::from_secs(30),

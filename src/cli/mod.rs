@@ -97,6 +97,9 @@ pub struct RunArgs {
     /// Remember here what is done, so that the next run goes on [default: none]. Example: --data-dir state
     #[arg(long, value_name = "DIR", help_heading = "Input and output")]
     pub data_dir: Option<PathBuf>,
+    /// Read changed files anew, though lines of them are done [default: off]. Example: --anew
+    #[arg(long, help_heading = "Input and output")]
+    pub anew: bool,
     /// How records show bodies [default: auto]. Example: --body none
     #[arg(long, value_name = "HOW", help_heading = "Input and output")]
     pub body: Option<BodyFormat>,
@@ -223,6 +226,9 @@ impl RunArgs {
         }
         if let Some(output) = &self.output {
             config.set_output(output.clone());
+        }
+        if self.anew {
+            config.read_anew();
         }
         let any_host = config.hosts.entry("*".to_owned()).or_default();
         let mut flags = Flags(report);

@@ -1,25 +1,27 @@
 //! Cross-table validation: combinations of keys that contradict each other. `bounds` has those of numbers alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::bounds::{self, MOST_AT_ONCE};
-use super::{Config, files, paths, tls};
+use super::{Config, credentials, files, paths, tls};
 use crate::diagnostics::{Report, Section};
 use crate::disk::resolved;
 use crate::hosts::HostPattern;
-use crate::item::parse_header;
+use crate::item::{parse_header, parse_method};
 use crate::pipeline::Order;
 use crate::registry::Named;
 use crate::sink::{SinkConfig, Target};
 use crate::source::{CheckContext, Inputs};
-use crate::units::{Concurrency, Secret};
+use crate::units::Concurrency;
 
 /// Adds every problem of the whole to the report.
 pub(super) fn check(config: &Config, file: Option<&Path>, most_files: u64, report: &mut Report) {
     bounds::check(config, report);
     hosts(config, report);
-    headers(config, report);
+    credentials::check(config, report);
+    requests(config, report);
+    methods(config, report);
     tls::check(config, report);
     sources(config, report);
     sinks(config, report);
@@ -53,28 +55,7 @@ fn hosts(config: &Config, report: &mut Report) {
     }
 }
 
-fn headers(config: &Config, report: &mut Report) {
-    const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
-    once_each("fetch.headers", &config.fetch.headers, report);
-    for (name, value) in &config.fetch.headers {
-        let key = format!("fetch.headers.{name}");
-        if CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()) {
-            let message = format!(
-                "`{name}` in `fetch.headers` would go to every host; put it under [hosts.\"example.com\"] as headers = {{ {name} = \"...\" }}"
-            );
-            report.add_at_key(&key, message);
-        } else if let Err(message) = parse_header(name, value.expose()) {
-            report.add_at_key(&key, message);
-        }
-    }
-    for (pattern, host) in &config.hosts {
-        once_each(&format!("hosts.{pattern}.headers"), &host.headers, report);
-        for (name, value) in &host.headers {
-            if let Err(message) = parse_header(name, value.expose()) {
-                report.add_at_key(&format!("hosts.{pattern}.headers.{name}"), message);
-            }
-        }
-    }
+fn requests(config: &Config, report: &mut Report) {
     if let Err(message) = parse_header("user-agent", &config.fetch.user_agent) {
         report.add_at_key("fetch.user_agent", message);
     }
@@ -83,12 +64,10 @@ fn headers(config: &Config, report: &mut Report) {
     }
 }
 
-/// Header names do not differ by case, so which of two would win is not for chance to say.
-fn once_each(table: &str, headers: &BTreeMap<String, Secret<String>>, report: &mut Report) {
-    let mut seen = HashSet::new();
-    for name in headers.keys().filter(|name| !seen.insert(name.to_ascii_lowercase())) {
+fn methods(config: &Config, report: &mut Report) {
+    for message in config.retry.methods.iter().filter_map(|name| parse_method(name).err()) {
         report
-            .add_at_key(&format!("{table}.{name}"), format!("the header `{name}` is given twice; keep one of the two"));
+            .add_at_key("retry.methods", format!("`retry.methods`: {message}; write for example [\"GET\", \"POST\"]"));
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod check;
+mod credentials;
 mod explain;
 mod files;
 mod keys;
@@ -19,6 +20,8 @@ use std::ops::BitOr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+pub use credentials::suspicious_headers;
 
 use crate::diagnostics::{Problem, Report};
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
@@ -175,6 +178,15 @@ impl Config {
     /// One sink that writes to this path replaces all sinks.
     pub fn set_output(&mut self, path: PathBuf) {
         self.sinks = vec![sink::writing(path)];
+    }
+
+    /// Sources may read from their starts what is not what was read of it before.
+    pub fn read_anew(&mut self) {
+        for source in &mut self.sources {
+            if let Some(component) = source.component.anew() {
+                source.component = component;
+            }
+        }
     }
 
     /// What all sinks and sources together need of responses.

@@ -50,6 +50,13 @@ impl<'a> Prescan<'a> {
             DeValue::Table(table) => return self.table(path, visibility, table),
             DeValue::Array(array) => return array.iter_mut().for_each(|item| self.value(path, visibility, item)),
             DeValue::String(text) if text.contains('$') => match expand(text, self.env) {
+                Ok(expanded) if expanded.is_empty() && is_header(path) => {
+                    let message = format!(
+                        "`{}` is {text}, which is empty; set the variable, or leave the header out",
+                        name(path)
+                    );
+                    self.problems.push(Problem::at(span.clone(), message));
+                }
                 Ok(expanded) => {
                     self.expanded.push(span.clone());
                     *text = Cow::Owned(expanded);
@@ -65,6 +72,11 @@ impl<'a> Prescan<'a> {
             self.hidden.push(span);
         }
     }
+}
+
+/// Whether this is the path of a header's value.
+fn is_header(path: &[&str]) -> bool {
+    matches!(path, ["fetch", "headers", _] | ["hosts", _, "headers", _])
 }
 
 /// Whether a report may show a value. What is not known to be harmless is hidden, so that a secret under a misspelled

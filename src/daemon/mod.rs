@@ -1,6 +1,7 @@
 //! The composition root: from a checked configuration to the parts of a run, its signals, and its exit code. The only
 //! file that knows every module.
 
+mod known_outputs;
 mod open;
 mod preflight;
 mod recovery;
@@ -58,7 +59,8 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
     hint(&config);
-    let (status, stats, start) = (Status::default(), Stats::default(), Instant::now());
+    let patterns = config.hosts.keys().filter_map(|pattern| pattern.parse().ok());
+    let (status, stats, start) = (Status::default(), Stats::watching(patterns), Instant::now());
     let parts = match open::open(&config, &stats) {
         Ok(parts) => parts,
         Err(error) => return failed(&error),

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::known_outputs::{positions_of, reject_left_records, remember_paths};
 use super::{http, preflight, recover};
 use crate::config::Config;
-use crate::disk::{Disk, OutputPosition, RealDisk};
+use crate::disk::{Disk, RealDisk};
 use crate::error::{BoxError, Chain, Error};
 use crate::open_files;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
-use crate::sink::{OpenedSink, Opening, SinkConfig, Style};
+use crate::sink::{OpenedSink, Opening, Style};
 use crate::source::{SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -33,11 +34,15 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     };
     preflight::reject_outputs_that_are_read(config)?;
     preflight::reject_shared_outputs(config)?;
+    if let Some(state) = &state {
+        reject_left_records(config, state)?;
+    }
     let mut opened = open_sinks(config, &disk, state.as_ref())?;
     // Once more: a pattern may match an output that was created only now.
     preflight::reject_outputs_that_are_read(config)?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
+        remember_paths(config, &mut state.checkpoint);
         recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
     }
     let (sources, checkpointer) = open_sources(config, state)?;
@@ -58,7 +63,7 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
     let mut sinks = Vec::new();
     for sink in &config.sinks {
         let name = sink.name.as_deref();
-        let known = state.map(|state| positions_of(sink, config, disk.as_ref(), state));
+        let known = state.map(|state| positions_of(sink, config, disk.as_ref(), &state.checkpoint));
         let saved = match known {
             None => SavedPosition::No,
             Some(None) => SavedPosition::New,
@@ -76,23 +81,6 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
     }
     sinks.sort_by_key(OpenedSink::rank);
     Ok(sinks)
-}
-
-/// Up to where the output of a sink is accounted for. One that got another name is known by its file: the records in it
-/// are still the results of their lines.
-fn positions_of<'a>(
-    sink: &Named<dyn SinkConfig>,
-    config: &Config,
-    disk: &dyn Disk,
-    state: &'a DataDir,
-) -> Option<&'a Vec<OutputPosition>> {
-    let known = &state.checkpoint.sinks;
-    let is_name_of = |name: &str| config.sinks.iter().any(|sink| sink.name.as_deref().unwrap_or_default() == name);
-    known.get(sink.name.as_deref().unwrap_or_default()).or_else(|| {
-        let mut others = known.iter().filter(|(name, _)| !is_name_of(name));
-        let is_it = |position: &OutputPosition| sink.component.has_file(disk, position.file);
-        others.find(|(_, positions)| positions.iter().any(is_it)).map(|(_, positions)| positions)
-    })
 }
 
 /// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of

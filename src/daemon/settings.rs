@@ -1,16 +1,19 @@
 //! From a checked configuration to the settings of the parts: the fetcher's, the pipeline's and the schedule's.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
-use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config};
+use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config, suspicious_headers};
 use crate::error::BoxError;
 use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Resolver, Verify};
-use crate::hosts::HostPattern;
-use crate::item::{BodyNeed, CHUNK, ResponseRules};
-use crate::pipeline::{FailFast, Settings};
+use crate::hosts::{HostPattern, host_name};
+use crate::item::{BodyNeed, CHUNK, ResponseRules, is_credential, parse};
+use crate::pipeline::{FailFast, FirstHost, Settings};
 use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
 use crate::units::Concurrency;
 
@@ -27,6 +30,9 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
         tracing::info!(
             "requests go through a proxy, which resolves their names: only literal addresses are checked here"
         );
+    }
+    for warning in suspicious_headers(config) {
+        tracing::warn!("{warning}");
     }
     // Half of the back-off is the shortest wait that its jitter leaves.
     let first_retry = config.retry.backoff.0 / 2;
@@ -83,11 +89,41 @@ pub(crate) fn settings(config: &Config) -> Settings {
         concurrency,
         body_memory: config.body_memory(),
         largest_body: config.largest_body(),
+        first_host: first_host(config),
         order: config.output.order,
         fail_fast: if config.output.fail_fast { FailFast::Yes } else { FailFast::No },
         grace: config.shutdown.grace.0,
         schedule: schedule_settings(config),
     }
+}
+
+/// The host that the credentials of `-H` are for. Files that are read to their ends have the first line still, whichever
+/// run is this.
+fn first_host(config: &Config) -> FirstHost {
+    if !config.headers.keys().any(|name| is_credential(name)) {
+        return FirstHost::Unneeded;
+    }
+    match config.sources.first() {
+        Some(first) if first.component.is_batch() => {
+            let first = first.component.inputs().files.into_iter().next();
+            FirstHost::known(first.and_then(|path| host_of_first_line(&path)))
+        }
+        _ if config.sources.len() == 1 || config.state.data_dir.is_none() => FirstHost::Next,
+        // Which source has a line first differs from run to run.
+        _ => FirstHost::known(None),
+    }
+}
+
+/// The host of the first line of a file that is a request.
+fn host_of_first_line(path: &Path) -> Option<String> {
+    const MOST: u64 = 16 << 20;
+    let lines = BufReader::new(File::open(path).ok()?.take(MOST)).split(b'\n');
+    let request = |(number, line): (usize, Vec<u8>)| {
+        let bom = if number == 0 { "\u{feff}" } else { "" };
+        parse(line.strip_prefix(bom.as_bytes()).unwrap_or(&line).trim_ascii_end()).1.ok()
+    };
+    let request = lines.map_while(Result::ok).enumerate().find_map(request)?;
+    Some(host_name(&request.url).to_owned())
 }
 
 fn schedule_settings(config: &Config) -> schedule::Settings {

@@ -1,5 +1,5 @@
 //! Which headers a request carries. For one name the first wins: the line's own, `-H`, `[hosts]` (most specific first),
-//! `fetch.headers`. The first three belong to the host of the line's own URL.
+//! `fetch.headers`. The first three belong to the host of the line's own URL, and credentials of `-H` to that of the first line.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use super::FetchConfig;
 use super::decode::ACCEPT_ENCODING;
 use crate::hosts::{HostPattern, Patterns, host_name};
-use crate::item::{Call, Connection, CredentialScope, parse_header};
+use crate::item::{Call, Connection, CredentialScope, LineHost, is_credential, parse_header};
 use crate::units::Secret;
 
 /// The configured headers.
@@ -20,6 +20,8 @@ pub struct HeaderTable {
     hosts: Patterns<HeaderMap>,
     /// `-H`
     command_line: HeaderMap,
+    /// The same without credentials.
+    command_line_elsewhere: HeaderMap,
 }
 
 impl HeaderTable {
@@ -38,7 +40,10 @@ impl HeaderTable {
         overlay(&mut everywhere, &read(&fetch.headers)?);
         let hosts = hosts.filter(|(_, headers)| !headers.is_empty());
         let hosts = hosts.map(|(pattern, headers)| Ok((pattern, read(&headers)?))).collect::<Result<_, String>>()?;
-        Ok(Self { everywhere, hosts, command_line: read(command_line)? })
+        let command_line = read(command_line)?;
+        let harmless = command_line.iter().filter(|(name, _)| !is_credential(name.as_str()));
+        let command_line_elsewhere = harmless.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok(Self { everywhere, hosts, command_line, command_line_elsewhere })
     }
 
     /// The headers of this call's request.
@@ -47,7 +52,11 @@ impl HeaderTable {
         if call.credential_scope == CredentialScope::OwnHost {
             let own_host = host_name(&call.request.url);
             let matching: Vec<_> = self.hosts.matching(own_host, call.own_port).collect();
-            for of_pattern in matching.into_iter().rev().chain([&self.command_line]) {
+            let command_line = match call.line_host {
+                LineHost::First => &self.command_line,
+                LineHost::Other => &self.command_line_elsewhere,
+            };
+            for of_pattern in matching.into_iter().rev().chain([command_line]) {
                 overlay(&mut headers, of_pattern);
             }
         }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Request, ResponseLimits};
+use http::Method;
+
+use super::{Extra, Request, ResponseLimits};
 use crate::hosts::port_of;
 
 /// A request that is ready to be sent.
@@ -14,6 +16,8 @@ pub struct Call {
     pub purpose: Purpose,
     /// Whether credentials may travel with it.
     pub credential_scope: CredentialScope,
+    /// Whether the line's host is that of the first line, whose credentials `-H` has.
+    pub line_host: LineHost,
     /// The port of the line's own URL: a `[hosts]` table that names a port has headers for that port.
     pub own_port: u16,
     /// What its response may take.
@@ -30,9 +34,19 @@ impl Call {
             request,
             purpose: Purpose::Line,
             credential_scope: CredentialScope::OwnHost,
+            line_host: LineHost::First,
             limits: ResponseLimits::default(),
             connection: Connection::Close,
         }
+    }
+
+    /// Whether it may be sent again after the server may have seen it: it has one of these methods, or a key by which the
+    /// server tells that it is the same.
+    pub fn is_repeatable(&self, methods: &[Method]) -> bool {
+        // draft-ietf-httpapi-idempotency-key-header
+        let has_key = |extra: &Extra| extra.headers.contains_key("idempotency-key");
+        let Request { method, extra, .. } = &self.request;
+        methods.contains(method) || self.purpose == Purpose::RobotsTxt || extra.as_deref().is_some_and(has_key)
     }
 }
 
@@ -52,6 +66,15 @@ pub enum CredentialScope {
     OwnHost,
     /// A redirect led elsewhere once; there is no way back.
     OtherHost,
+}
+
+/// The host of a line beside that of the first line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineHost {
+    /// It is the same, or nothing depends on it.
+    First,
+    /// It is another one.
+    Other,
 }
 
 /// How long the client keeps an idle connection; the schedule counts on it.

@@ -160,6 +160,11 @@ impl DoneRanges {
         seq.saturating_sub(1) - done.sum::<u64>()
     }
 
+    /// How many lines from this one on are done.
+    pub fn count_from(&self, seq: u64) -> u64 {
+        self.count() - (seq.saturating_sub(1) - self.missing_before(seq))
+    }
+
     /// The last line that is done; 0 when none is.
     pub fn last(&self) -> u64 {
         self.ranges.last_key_value().map_or(0, |(_, run)| run.to)
@@ -231,6 +236,7 @@ mod tests {
                     prop_assert_eq!(settled.contains(seq), model.contains(&seq));
                     let missing = (1..seq).filter(|seq| !model.contains(seq)).count() as u64;
                     prop_assert_eq!(settled.missing_before(seq), missing);
+                    prop_assert_eq!(settled.count_from(seq), model.range(seq..).count() as u64);
                     let run_end = (seq..).take_while(|seq| model.contains(seq)).last();
                     let known = (1..=run_end.unwrap_or(0)).rev().take_while(|seq| model.contains(seq)).find(is_known);
                     prop_assert_eq!(settled.known_from(seq).map(|(seq, _)| *seq), known);

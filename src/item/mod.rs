@@ -20,7 +20,7 @@ mod target;
 mod ticket;
 
 pub use attempt::{Attempt, Body, Failure, Head, Received, Response, RetryAfter, Sent, header_text};
-pub use call::{Call, Connection, CredentialScope, POOL_IDLE_TIMEOUT, Purpose};
+pub use call::{Call, Connection, CredentialScope, LineHost, POOL_IDLE_TIMEOUT, Purpose};
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};
 pub use json::{RawJson, compact};
 pub use kind::{ErrorKind, Outcome, Rejection, Retry};
@@ -29,7 +29,7 @@ pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use needs::{BodyNeed, Needs};
 pub use record::{Done, Hop, Record, Times, WaitedFor};
 pub use redirect::Redirect;
-pub use request::{Extra, Request, parse, parse_header};
+pub use request::{Extra, Request, is_credential, parse, parse_header, parse_method};
 pub use response_limits::{Level, ResponseLimits, ResponseRules, SetBy};
 pub use target::check_url;
 pub use ticket::{Receipt, ReleaseReceipt, Room, Ticket, Window, WindowLimit};

@@ -182,8 +182,27 @@ fn value_of<T: DeserializeOwned>(key: &str, raw: Option<&RawValue>) -> Result<Op
 
 fn method_of(raw: Option<&RawValue>) -> Result<Method, String> {
     let name: Option<String> = value_of("method", raw)?;
-    let name = name.as_deref().unwrap_or("GET");
-    match Method::from_bytes(name.as_bytes()) {
+    name.as_deref().map_or(Ok(Method::GET), parse_method)
+}
+
+/// Reads a method. Those that everybody knows may be written in lower case.
+///
+/// # Errors
+/// A sentence that names the method: it is none, or is never sent.
+pub fn parse_method(name: &str) -> Result<Method, String> {
+    const KNOWN: [Method; 9] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::CONNECT,
+        Method::TRACE,
+    ];
+    let known = KNOWN.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(name));
+    match known.map_or_else(|| Method::from_bytes(name.as_bytes()), Ok) {
         Ok(Method::CONNECT | Method::TRACE) => Err(format!("the method {name} is not allowed")),
         Ok(method) => Ok(method),
         Err(_) => Err(format!("`{}` is not an HTTP method", name.escape_debug())),
@@ -200,6 +219,12 @@ fn headers_of(raw: Option<&RawValue>) -> Result<HeaderMap, String> {
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+/// Whether a header, whatever its case, shows who asks, so that no host may have it but the one that it is meant for.
+pub fn is_credential(name: &str) -> bool {
+    const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"];
+    CREDENTIALS.iter().any(|credential| credential.eq_ignore_ascii_case(name))
 }
 
 /// Reads a header that a user gives; those that frame the message or name the connection are not theirs to set.

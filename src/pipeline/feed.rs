@@ -13,7 +13,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Accepted, Clock, Status};
+use super::{Accepted, Clock, FirstHost, Status};
 use crate::error::BoxError;
 use crate::item::{Done, Echo, ErrorKind, Input, Line, Record, Rejection, Request, Room, Text, Ticket, Window, parse};
 use crate::schedule::Job;
@@ -33,6 +33,7 @@ pub(super) struct Feed {
     pub is_finite: Vec<bool>,
     /// The longest body that a line can ask for.
     pub largest_body: u64,
+    pub first_host: FirstHost,
     pub queue: mpsc::Sender<Accepted>,
     pub stop: CancellationToken,
     pub status: Status,
@@ -87,7 +88,7 @@ impl Feed {
         Some((room, self.queue.clone().reserve_owned().await.ok()?))
     }
 
-    fn accept(&self, ticket: Ticket, line: Line) -> Accepted {
+    fn accept(&mut self, ticket: Ticket, line: Line) -> Accepted {
         let (echo, request) = match &line.text {
             Text::Whole(text) => {
                 let (echo, request) = parse(text);
@@ -103,7 +104,12 @@ impl Feed {
             }
         };
         match request {
-            Ok(request) => Accepted::Job(Job::new(ticket, echo, request, self.clock.now())),
+            Ok(request) => {
+                let line_host = self.first_host.line_host(&line.id, &request);
+                let mut job = Job::new(ticket, echo, request, self.clock.now());
+                job.call.line_host = line_host;
+                Accepted::Job(job)
+            }
             Err(rejection) => {
                 let record = Record::rejected(line.id, echo, rejection);
                 Accepted::Rejected(Done { ticket, record: Box::new(record) })

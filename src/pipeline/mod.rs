@@ -20,6 +20,7 @@ mod config;
 mod control;
 mod drain;
 mod feed;
+mod first_host;
 mod group;
 mod memory_gate;
 mod run_limits;
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
+pub use first_host::FirstHost;
 pub use group::Group;
 pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, Metrics, Status, View};
@@ -87,6 +89,8 @@ pub struct Settings {
     pub body_memory: u64,
     /// The longest body, after decoding, that a line can ask for.
     pub largest_body: u64,
+    /// Whose lines carry the credentials of `-H`.
+    pub first_host: FirstHost,
     /// The order of records.
     pub order: Order,
     /// Whether the first record that is not `ok` ends the run.
@@ -200,6 +204,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         is_finite,
         window: window.clone(),
         largest_body: settings.largest_body,
+        first_host: settings.first_host.clone(),
         queue,
         stop: levers.stop.clone(),
         status: status.clone(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HealthConfig, HealthPolicy, RetryBudgetPolicy, RobotsPolicy};
 use crate::hosts::{Patterns, host_name, port_of};
-use crate::item::{Request, ResponseLimits, ResponseRules, SetBy};
+use crate::item::{Request, ResponseLimits, ResponseRules, SetBy, parse_method};
 use crate::units::{Concurrency, Period, Rate, Secret, Share, Size, Span, Speed};
 
 /// `[limits]`: what all hosts together may use.
@@ -67,6 +67,8 @@ pub struct HostConfig {
     pub max_body: Option<Size>,
     /// Headers for this host alone.
     pub headers: BTreeMap<String, Secret<String>>,
+    /// Whether every host may have credentials among these headers; for the pattern `*` alone.
+    pub everywhere: bool,
     /// Whether its certificate is not verified.
     pub insecure: Option<bool>,
     /// The certificate, in PEM, that is shown to this host alone.
@@ -91,6 +93,8 @@ pub struct RetryConfig {
     pub max_waits: u32,
     /// Statuses that are tried again.
     pub on_status: Vec<u16>,
+    /// Methods that may be sent again after the server may have seen them; by default the idempotent ones (RFC 9110, 9.2.2).
+    pub methods: Vec<String>,
     /// Retries at most, as a share of the requests that are none: per host, and over all.
     pub budget: Share,
     /// Retries over all hosts that may be in any case.
@@ -108,6 +112,7 @@ impl Default for RetryConfig {
             max_retry_after: Span::secs(300),
             max_waits: 10,
             on_status: vec![408, 425, 429, 500, 502, 503, 504],
+            methods: ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].map(str::to_owned).to_vec(),
             budget: Share::Percent(10),
             floor: Rate::Per { count: 100, period: Period::Second },
             host_floor: Rate::Per { count: 10, period: Period::Second },
@@ -127,10 +132,8 @@ impl RetryConfig {
     }
 
     fn policy(&self, floor: Rate) -> RetryBudgetPolicy {
-        match self.budget {
-            Share::Percent(percent) => RetryBudgetPolicy::new(Some(percent), floor.every()),
-            Share::Unlimited => RetryBudgetPolicy::new(None, floor.every()),
-        }
+        let percent = if let Share::Percent(percent) = self.budget { Some(percent) } else { None };
+        RetryBudgetPolicy::new(percent, floor.every())
     }
 }
 
@@ -149,14 +152,15 @@ pub struct RetryPolicy {
     pub max_waits: u32,
     /// Statuses that are tried again.
     pub on_status: Vec<u16>,
+    /// Methods that may be sent again after the server may have seen them.
+    pub methods: Vec<http::Method>,
 }
 
 impl RetryPolicy {
     /// Exponential back-off with equal jitter: the `nth` wait in a row doubles up to the maximum, and is shortened by up to
     /// half at random. `chance` is in 0..1.
     pub fn backoff(&self, nth: u32, chance: f64) -> Duration {
-        let doublings = nth.saturating_sub(1).min(20);
-        let full = self.backoff.saturating_mul(1 << doublings).min(self.max_backoff);
+        let full = self.backoff.saturating_mul(1 << nth.saturating_sub(1).min(20)).min(self.max_backoff);
         full.mul_f64(0.5 + chance / 2.0)
     }
 }
@@ -170,6 +174,7 @@ impl From<&RetryConfig> for RetryPolicy {
             max_retry_after: config.max_retry_after.0,
             max_waits: config.max_waits,
             on_status: config.on_status.clone(),
+            methods: config.methods.iter().filter_map(|name| parse_method(name).ok()).collect(),
         }
     }
 }

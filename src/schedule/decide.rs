@@ -98,16 +98,29 @@ impl AttemptContext<'_> {
             }
         }
         let because = (ErrorKind::HttpStatus, message);
-        if self.asks_for_another(job, head.status) {
-            self.by_status(job, head, because)
-        } else {
-            Decision::Settle(Some(because))
+        match self.asks_for_another(head.status) {
+            true if self.may_repeat(job, head.status) => self.by_status(job, head, because),
+            true => Decision::Settle(Some(self.not_repeated(job, because))),
+            false => Decision::Settle(Some(because)),
         }
     }
 
-    /// Whether the status alone says that the request is to be repeated.
-    fn asks_for_another(&self, job: &Job, status: StatusCode) -> bool {
-        self.policy.on_status.contains(&status.as_u16()) && may_repeat(job, status)
+    /// Whether the status says that another attempt may help.
+    fn asks_for_another(&self, status: StatusCode) -> bool {
+        self.policy.on_status.contains(&status.as_u16())
+    }
+
+    fn may_repeat(&self, job: &Job, status: StatusCode) -> bool {
+        job.call.is_repeatable(&self.policy.methods) || was_not_acted_on(status)
+    }
+
+    /// The error of a line that only its method keeps from another attempt, which its message says.
+    fn not_repeated(&self, job: &Job, (kind, message): (ErrorKind, String)) -> (ErrorKind, String) {
+        if u32::from(job.progress.retries) >= self.policy.retries {
+            return (kind, message);
+        }
+        let method = &job.call.request.method;
+        (kind, format!("{message}; not tried again, as {method} is not in retry.methods"))
     }
 
     fn by_status(&self, job: &Job, head: &Head, because: (ErrorKind, String)) -> Decision {
@@ -137,24 +150,24 @@ impl AttemptContext<'_> {
                 because,
             );
         }
-        if failure.head.is_none() && self.overslept(job, failure.kind) && is_idempotent(&job.call.request.method) {
+        if failure.head.is_none() && self.overslept(job, failure.kind) && job.call.is_repeatable(&self.policy.methods) {
             return self.wait(job, self.backoff(1), because);
         }
         // Its status decides, as its body would not be shown. What is not HTTP has no status to be trusted.
         if let Some(head) = failure.head.as_deref().filter(|_| failure.kind != ErrorKind::Protocol)
-            && self.asks_for_another(job, head.status)
+            && self.asks_for_another(head.status)
+            && self.may_repeat(job, head.status)
         {
             return self.by_status(job, head, because);
         }
-        let again = match because.0.retry() {
-            Retry::Terminal | Retry::ByStatus => false,
-            Retry::BeforeSend => true,
-            Retry::Idempotent => failure.sent == Sent::Nothing || is_idempotent(&job.call.request.method),
-        };
-        if again {
-            self.retry(job, self.backoff(job.progress.attempts), RetryCost::Charged, because)
-        } else {
-            Decision::Settle(Some(because))
+        match because.0.retry() {
+            Retry::Terminal | Retry::ByStatus => Decision::Settle(Some(because)),
+            Retry::Idempotent if failure.sent != Sent::Nothing && !job.call.is_repeatable(&self.policy.methods) => {
+                Decision::Settle(Some(self.not_repeated(job, because)))
+            }
+            Retry::BeforeSend | Retry::Idempotent => {
+                self.retry(job, self.backoff(job.progress.attempts), RetryCost::Charged, because)
+            }
         }
     }
 
@@ -257,18 +270,9 @@ pub(super) fn too_long(wait: Duration) -> (ErrorKind, String) {
     (ErrorKind::RetryAfterTooLong, message)
 }
 
-/// RFC 9110, section 9.2.2; TRACE is never sent.
-pub(super) fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
-}
-
 /// Statuses by which a server says that it did not act on the request.
 fn was_not_acted_on(status: StatusCode) -> bool {
     matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-}
-
-fn may_repeat(job: &Job, status: StatusCode) -> bool {
-    is_idempotent(&job.call.request.method) || was_not_acted_on(status)
 }
 
 /// 303 asks for a GET; 301 and 302 turn a POST into one, as every client does; 307 and 308 keep the method.

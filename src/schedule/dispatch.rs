@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::Core;
 use super::adaptive::AdaptiveLimit;
-use super::decide::is_idempotent;
 use super::host_table::{Capacity, Pick};
 use super::job::{ConnectionChoice, Job};
 use super::line_book::{HostId, LineId, Place};
@@ -173,14 +172,14 @@ impl Core {
         let choice = std::mem::take(&mut job.slot.connection);
         let request = &job.call.request;
         let has_body = request.extra.as_ref().is_some_and(|extra| extra.body.is_some());
-        if choice == ConnectionChoice::New || has_body || !is_idempotent(&request.method) {
+        if choice == ConnectionChoice::New || has_body || !job.call.is_repeatable(&self.settings.retry.methods) {
             return Connection::Close;
         }
         self.connections.start(origin_of(&job.call.request.url), now)
     }
 
     fn need_of(&self, job: &Job, now: Duration) -> Need {
-        let full_at_start = !is_idempotent(&job.call.request.method) && !self.needs_robots(job, now);
+        let full_at_start = !job.call.is_repeatable(&self.settings.retry.methods) && !self.needs_robots(job, now);
         let usual = if full_at_start { self.largest_body(job).max(CHUNK) } else { CHUNK };
         Need { memory: job.slot.reserve.map_or(usual, NonZeroU64::get) }
     }

@@ -136,6 +136,16 @@ pub trait SourceConfig: Component {
         false
     }
 
+    /// Whether all that it reads is there when the run begins, and can be read again: files that are not followed.
+    fn is_batch(&self) -> bool {
+        false
+    }
+
+    /// The same, but with the permission to read from its start what is not what was read of it before.
+    fn anew(&self) -> Option<Arc<dyn SourceConfig>> {
+        None
+    }
+
     /// Whether it takes lines back without a record ([`Release`]), which leaves gaps in the order of the input.
     fn releases(&self) -> bool {
         false

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::top_hosts::TopHosts;
 use crate::error::BoxError;
-use crate::hosts::host_name;
+use crate::hosts::{HostPattern, host_name, port_of};
 use crate::item::{ErrorKind, Outcome, Record};
 use crate::sink::Sink;
 
@@ -31,6 +31,8 @@ pub(super) struct RecordCounts {
     pub not_ok: TopHosts,
     /// Hosts whose Retry-After was too long to wait for; the first few of them.
     pub closed: BTreeSet<String>,
+    /// Patterns of `[hosts]` that no request's host matched so far.
+    pub unmatched: Vec<HostPattern>,
 }
 
 impl Default for RecordCounts {
@@ -39,11 +41,17 @@ impl Default for RecordCounts {
         // Two digits, from a microsecond to a day.
         let wire = Histogram::new_with_max(24 * 3600 * 1_000_000, 2);
         let wire = wire.unwrap_or_else(|_| unreachable!("two digits are within what the crate takes"));
-        Self { outcomes, kinds, wire, statuses, not_ok, closed }
+        Self { outcomes, kinds, wire, statuses, not_ok, closed, unmatched: Vec::new() }
     }
 }
 
 impl Stats {
+    /// Counts that also say which of these patterns no request's host matched.
+    pub fn watching(patterns: impl Iterator<Item = HostPattern>) -> Self {
+        let unmatched = patterns.filter(|pattern| *pattern != HostPattern::Any).collect();
+        Self(Arc::new(Mutex::new(RecordCounts { unmatched, ..RecordCounts::default() })))
+    }
+
     /// A copy of the counts.
     pub(super) fn counts(&self) -> RecordCounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -71,6 +79,7 @@ impl RecordCounts {
     fn add(&mut self, record: &Record) {
         const MOST_CLOSED: usize = 8;
         *self.outcomes.entry(record.outcome).or_default() += 1;
+        self.match_patterns(record);
         if let Some(kind) = record.kind() {
             *self.kinds.entry(kind).or_default() += 1;
         }
@@ -96,6 +105,16 @@ impl RecordCounts {
         }
         if let Some(url) = record.final_url.as_ref().or(record.url.as_ref()) {
             self.not_ok.add(host_name(url));
+        }
+    }
+
+    fn match_patterns(&mut self, record: &Record) {
+        if self.unmatched.is_empty() {
+            return;
+        }
+        let hops = record.hops.iter().map(|hop| &hop.url);
+        for url in record.url.iter().chain(&record.final_url).chain(hops) {
+            self.unmatched.retain(|pattern| !pattern.matches(host_name(url), port_of(url)));
         }
     }
 }

@@ -70,9 +70,16 @@ impl Summary {
             wire_p99_ms = quantile(0.99),
             wire_max_ms = self.counts.wire.max() as f64 / 1000.0,
             closed_hosts = self.counts.closed.iter().cloned().collect::<Vec<_>>().join(" "),
+            unmatched = self.unmatched(),
             limited_by = self.bottleneck.as_ref().map(|(bottleneck, _)| limited_by(bottleneck)),
             "run finished"
         );
+    }
+
+    /// Patterns that were of no use; a run without lines says nothing of them.
+    fn unmatched(&self) -> String {
+        let patterns = self.counts.unmatched.iter().filter(|_| self.accepted > 0);
+        patterns.map(|pattern| format!("hosts.\"{pattern}\"")).collect::<Vec<_>>().join(" ")
     }
 
     fn errors(&self) -> String {
@@ -131,6 +138,9 @@ impl fmt::Display for Summary {
                 f,
                 "  {host} asked for more rest than retry.max_retry_after allows; its lines were settled unsent"
             )?;
+        }
+        if !self.unmatched().is_empty() {
+            writeln!(f, "  no request was for a host of {}", self.unmatched())?;
         }
         self.write_leftovers(f)
     }

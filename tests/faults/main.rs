@@ -28,6 +28,7 @@ mod heads;
 mod health;
 mod http;
 mod input;
+mod methods;
 mod name_servers;
 mod networks;
 mod odd_heads;

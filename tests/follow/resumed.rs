@@ -87,13 +87,13 @@ fn a_file_that_is_gone_or_was_overwritten_is_said_and_what_is_there_is_new() {
     assert_eq!(lines(&scenario.resume("urls")), [(1, 1), (2, 2), (3, 3)]);
     scenario.append("new", 4..=5);
     scenario.rename("new", "urls");
-    let replaced = scenario.resume("urls");
+    let replaced = scenario.resume_anew("urls");
     assert_eq!(lines(&replaced), [(4, 4), (5, 5)]);
     assert!(replaced.stderr.contains("urls: the file read before is gone or was overwritten"), "{}", replaced.stderr);
     assert_eq!(lines(&scenario.resume("urls")), []);
 
     fs::write(scenario.path("urls"), scenario.origin.url("/ok/6")).unwrap();
-    let shorter = scenario.resume("urls");
+    let shorter = scenario.resume_anew("urls");
     assert_eq!(lines(&shorter), [(6, 6)]);
     assert!(shorter.stderr.contains("was overwritten"), "{}", shorter.stderr);
 }
@@ -105,7 +105,7 @@ fn a_file_that_was_overwritten_with_lines_of_the_same_lengths_is_noticed() {
     assert_eq!(lines(&scenario.resume("urls")), [(1, 1), (2, 2), (3, 3)]);
     let text = fs::read_to_string(scenario.path("urls")).unwrap();
     fs::write(scenario.path("urls"), text.replace("/ok/2", "/ok/7")).unwrap();
-    let overwritten = scenario.resume("urls");
+    let overwritten = scenario.resume_anew("urls");
     assert_eq!(lines(&overwritten), [(4, 1), (5, 7), (6, 3)]);
     assert!(overwritten.stderr.contains("was overwritten"), "{}", overwritten.stderr);
     assert_eq!(lines(&scenario.resume("urls")), []);

@@ -52,7 +52,17 @@ impl Scenario {
 
     /// Reads a file to its end, with a memory.
     pub fn resume(&self, name: &str) -> Ended {
-        let ended = self.fetchd(&["-i", name, "--data-dir", "state", "--ordered"]).run("");
+        self.resume_with(&[], name)
+    }
+
+    /// The same, also where it was rewritten.
+    pub fn resume_anew(&self, name: &str) -> Ended {
+        self.resume_with(&["--anew"], name)
+    }
+
+    fn resume_with(&self, args: &[&str], name: &str) -> Ended {
+        let args = [args, &["-i", name, "--data-dir", "state", "--ordered"]].concat();
+        let ended = self.fetchd(&args).run("");
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fetchd::error::Error;
 use fetchd::item::{ErrorKind, Identity, Outcome};
-use fetchd::pipeline::{Control, End, FailFast, Order, Parts, Settings, Status, run};
+use fetchd::pipeline::{Control, End, FailFast, FirstHost, Order, Parts, Settings, Status, run};
 use fetchd::schedule::{self, ReleaseScope};
 use fetchd::sink::Sink;
 use futures::stream::{self, Stream, StreamExt};
@@ -57,6 +57,7 @@ pub fn settings() -> Settings {
         concurrency: 8,
         body_memory: 64 << 20,
         largest_body: 1 << 20,
+        first_host: FirstHost::Unneeded,
         order: Order::Completion,
         fail_fast: FailFast::No,
         grace: secs(30),

@@ -67,7 +67,9 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
         "config",
         &[
             "item::CHUNK",
+            "item::is_credential",
             "item::parse_header",
+            "item::parse_method",
             "item::Needs",
             "source::self",
             "source::SourceConfig",

@@ -220,6 +220,7 @@ fn retry_policy() -> impl Strategy<Value = RetryPolicy> {
         max_backoff: ms(600),
         max_retry_after: MAX_RETRY_AFTER,
         on_status: vec![429, 500, 503],
+        methods: Settings::default().retry.methods,
     })
 }
 

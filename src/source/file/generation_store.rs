@@ -2,11 +2,11 @@
 //! and when the first line of one is numbered, before that line goes on.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::generation::Generation;
+use super::labels;
 use super::tailer::Tailer;
 use crate::error::BoxError;
 use crate::item::{RawJson, SavePosition};
@@ -22,8 +22,11 @@ pub(super) struct GenerationStore {
 /// What the checkpoint has. What a later version added is dropped.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Saved {
-    /// By path, from the oldest to the newest.
+    /// By label, from the oldest to the newest.
     generations: BTreeMap<String, Vec<Generation>>,
+    /// By label, the path without links and detours.
+    #[serde(default)]
+    paths: BTreeMap<String, String>,
 }
 
 impl GenerationStore {
@@ -43,9 +46,14 @@ impl GenerationStore {
         Self { saved: self.saved.clone(), save: None }
     }
 
-    /// The generations of a path, from the oldest to the newest.
-    pub fn get(&self, path: &Path) -> &[Generation] {
-        self.saved.generations.get(path.to_string_lossy().as_ref()).map_or(&[], Vec::as_slice)
+    /// The generations of the path with this label, from the oldest to the newest.
+    pub fn get(&self, label: &str) -> &[Generation] {
+        self.saved.generations.get(label).map_or(&[], Vec::as_slice)
+    }
+
+    /// By label, the path that it stands for.
+    pub fn paths(&self) -> &BTreeMap<String, String> {
+        &self.saved.paths
     }
 
     /// Saves what these have seen since the last time.
@@ -56,8 +64,9 @@ impl GenerationStore {
         let mut is_changed = false;
         for tailer in tailers {
             let Some(generations) = tailer.changes() else { continue };
-            let path = tailer.path().to_string_lossy().into_owned();
-            is_changed |= self.saved.generations.insert(path, generations.clone()) != Some(generations);
+            let (label, path) = (tailer.label().into_owned(), labels::plain(tailer.path()));
+            is_changed |= self.saved.paths.insert(label.clone(), path.clone()) != Some(path);
+            is_changed |= self.saved.generations.insert(label, generations.clone()) != Some(generations);
         }
         match &mut self.save {
             Some(save) if is_changed => save.save(RawJson::of(&self.saved)?),

@@ -6,11 +6,13 @@ mod generation;
 mod generation_store;
 mod glob;
 mod known;
+mod labels;
 mod opener;
 mod partial_line;
 mod queue;
 mod reader_thread;
 mod resume;
+mod rewritten;
 mod rotated_name;
 mod rotation;
 mod tailer;
@@ -26,9 +28,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{CheckContext, Durability, Extent, Inputs, SavedState, Source, SourceConfig, line_stream};
 use crate::diagnostics::Section;
+use crate::disk::resolved;
 use crate::error::{AtPath, BoxError};
 use crate::units::{Size, Span};
 use opener::Opener;
+use rewritten::Changed;
 
 /// Lines that are read of a path before the next one's turn, at most.
 const BATCH: usize = 1024;
@@ -51,6 +55,9 @@ pub struct File {
     /// How long a followed file is still read after it was rotated away: its writer may be late to notice.
     #[serde(default = "default_rotate_wait")]
     pub rotate_wait: Span,
+    /// What becomes of a file that is not followed, and is not what was read of it before.
+    #[serde(default)]
+    pub changed: Changed,
 }
 
 fn default_max_line() -> Size {
@@ -64,12 +71,16 @@ fn default_rotate_wait() -> Span {
 impl File {
     /// The files of `-i`.
     pub fn new(paths: Vec<PathBuf>) -> Self {
-        Self { paths, max_line: default_max_line(), follow: false, rotate_wait: default_rotate_wait() }
+        let (max_line, rotate_wait) = (default_max_line(), default_rotate_wait());
+        Self { paths, max_line, follow: false, rotate_wait, changed: Changed::default() }
     }
 
-    /// The files that its paths stand for now.
+    /// The files that its paths stand for now; those that are not followed each once, whatever leads to them.
     fn files(&self) -> Vec<PathBuf> {
-        glob::all(&self.paths)
+        let mut files = glob::all(&self.paths);
+        let mut seen = BTreeSet::new();
+        files.retain(|path| self.follow || seen.insert(plain(path)));
+        files
     }
 
     /// Without a memory, and to the ends: files may be pipes, too.
@@ -105,7 +116,7 @@ impl SourceConfig for File {
             section.add("paths", "a file source needs at least one path; write for example paths = [\"urls.txt\"]");
         }
         let mut seen = BTreeSet::new();
-        for path in self.paths.iter().filter(|path| !seen.insert(*path)) {
+        for path in self.paths.iter().filter(|path| !seen.insert(plain(path))) {
             // Its lines could not be told apart: a path and a number are their identity.
             let path = path.display();
             section.add("paths", format!("`{path}` is read twice by one source; give each path once"));
@@ -146,6 +157,14 @@ impl SourceConfig for File {
     fn is_durable(&self) -> bool {
         let can_be_regular = |path: &PathBuf| path.metadata().map_or(true, |metadata| metadata.is_file());
         self.paths.iter().all(|path| path != Path::new("-") && can_be_regular(path))
+    }
+
+    fn is_batch(&self) -> bool {
+        !self.follow && self.is_durable()
+    }
+
+    fn anew(&self) -> Option<Arc<dyn SourceConfig>> {
+        Some(Arc::new(Self { changed: Changed::Anew, ..self.clone() }))
     }
 
     fn why_not_durable(&self, _name: &str) -> String {
@@ -199,9 +218,14 @@ pub(super) struct ReadOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Until {
     /// To the end of the file.
-    End,
+    End { changed: Changed },
     /// For ever. A file that was rotated away is read for this long still.
     Stopped { rotate_wait: Duration },
+}
+
+/// One path for all that lead to a file; standard input has its own.
+fn plain(path: &Path) -> PathBuf {
+    if path == Path::new("-") { path.to_owned() } else { resolved(path) }
 }
 
 fn open(path: &Path) -> io::Result<Fs> {

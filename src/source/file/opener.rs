@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::generation_store::GenerationStore;
+use super::labels::Labels;
 use super::tailer::Tailer;
 use super::{BATCH, File, ReadOptions, Until, glob};
 use crate::error::{AtPath, BoxError};
@@ -17,7 +18,8 @@ pub(super) struct Opener {
     source: Option<Arc<str>>,
     state_id: Option<Arc<str>>,
     is_labelled: bool,
-    /// By path, the lines that are done.
+    labels: Labels,
+    /// By label, the lines that are done.
     done: BTreeMap<String, DoneRanges>,
     /// The generations that earlier runs have seen.
     saved: GenerationStore,
@@ -48,9 +50,10 @@ impl Opener {
             source,
             state_id,
             is_labelled,
+            labels: Labels::new(done.keys(), saved.paths()),
             done,
             saved,
-            until: if config.follow { Until::Stopped { rotate_wait } } else { Until::End },
+            until: if config.follow { Until::Stopped { rotate_wait } } else { Until::End { changed: config.changed } },
             max_line: usize::try_from(config.max_line.0)?,
             held: config.held(),
             opened: BTreeSet::new(),
@@ -71,19 +74,19 @@ impl Opener {
     }
 
     fn open(&mut self, path: PathBuf) -> Result<Tailer, AtPath> {
-        let label = path.to_string_lossy();
+        let label = if self.state_id.is_some() { self.labels.of(&path) } else { path.to_string_lossy().into_owned() };
         let options = ReadOptions {
             state_id: self.state_id.clone(),
             source: self.source.clone(),
-            file: self.is_labelled.then(|| label.as_ref().into()),
+            file: self.is_labelled.then(|| label.as_str().into()),
             until: self.until,
             max_line: self.max_line,
             held: self.held,
             batch: BATCH,
             path: path.clone(),
         };
-        let done = self.done.get(label.as_ref()).cloned().unwrap_or_default();
-        let tailer = Tailer::open(options, done, self.saved.get(&path)).map_err(|error| AtPath::new(&path, error))?;
+        let done = self.done.get(&label).cloned().unwrap_or_default();
+        let tailer = Tailer::open(options, done, self.saved.get(&label)).map_err(|error| AtPath::new(&path, error))?;
         self.opened.insert(path);
         Ok(tailer)
     }

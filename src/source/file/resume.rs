@@ -22,6 +22,8 @@ pub(super) struct ResumePlan {
     pub seq: u64,
     /// What cannot be read any more, as a sentence.
     pub lost: Option<String>,
+    /// Lines that are done of the file read last, if it is not there any more: what is there now may have them as well.
+    pub again: u64,
 }
 
 impl ResumePlan {
@@ -83,7 +85,7 @@ impl ResumePlan {
                 *least = seq;
             }
         }
-        Ok(Self { left, files, seq, lost: lost(path, settled, &gone) })
+        Ok(Self { left, files, seq, lost: lost(path, settled, &gone), again: again(settled, &gone) })
     }
 }
 
@@ -135,6 +137,12 @@ fn earlier(directory: &Directory) -> io::Result<Vec<Generation>> {
     Ok(earlier)
 }
 
+/// The lines that are done of the last file, if it is among those that are gone.
+fn again(settled: &DoneRanges, gone: &[&Known]) -> u64 {
+    let last = gone.iter().find(|known| known.next.is_none());
+    last.and_then(|known| known.generation.first()).map_or(0, |first| settled.count_from(first))
+}
+
 /// What is lost with the files that are gone.
 fn lost(path: &Path, settled: &DoneRanges, gone: &[&Known]) -> Option<String> {
     let (mut lines, mut bytes, mut is_last_gone) = (0, 0, false);
@@ -173,6 +181,7 @@ mod tests {
     use tempfile::TempDir;
     use tokio::time::Instant;
 
+    use super::super::rewritten::Changed;
     use super::super::tailer::{Step, Tailer};
     use super::super::{ReadOptions, Until};
     use super::*;
@@ -224,7 +233,7 @@ mod tests {
 
     /// The lines that are not done.
     fn pending(path: &Path, settled: &DoneRanges) -> Vec<Line> {
-        let (path, until) = (path.to_owned(), Until::End);
+        let (path, until) = (path.to_owned(), Until::End { changed: Changed::Anew });
         let (state_id, max_line, held) = (Some("j".into()), 100, 2);
         let options = ReadOptions { path, state_id, source: None, file: None, until, max_line, held, batch: 3 };
         let mut tailer = Tailer::open(options, settled.clone(), &[]).unwrap();

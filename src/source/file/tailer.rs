@@ -1,6 +1,7 @@
 //! Tails one path through the files that it names one after the other, and numbers their lines. Pure but for reading: one
 //! step at a time, at a given time. Next: `reader_thread`.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::generation::{Generation, PendingFile};
 use super::partial_line;
 use super::queue::Queue;
 use super::resume::ResumePlan;
+use super::rewritten::{self, Changed};
 use super::{ReadOptions, Until};
 use crate::item::{DoneRanges, Fingerprint, Identity, Input, Line, Position};
 use crate::source::line_reader::ReadLine;
@@ -50,9 +52,12 @@ impl Tailer {
     /// # Errors
     /// What the system says, and when there is nothing at the path and it is not to be waited for.
     pub fn open(options: ReadOptions, done: DoneRanges, saved: &[Generation]) -> io::Result<Self> {
-        let ResumePlan { left, files, seq, lost } = ResumePlan::find(&options.path, &done, saved)?;
-        if files.is_empty() && options.until == Until::End {
+        let ResumePlan { left, files, seq, lost, again } = ResumePlan::find(&options.path, &done, saved)?;
+        if files.is_empty() && matches!(options.until, Until::End { .. }) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "there is no such file"));
+        }
+        if options.until == (Until::End { changed: Changed::Refuse }) {
+            rewritten::refuse(&files, again, options.max_line)?;
         }
         if let Some(lost) = lost {
             tracing::warn!("{lost}");
@@ -66,6 +71,11 @@ impl Tailer {
     /// The path.
     pub fn path(&self) -> &Path {
         &self.options.path
+    }
+
+    /// What records and the checkpoint call the path.
+    pub fn label(&self) -> Cow<'_, str> {
+        self.options.file.as_deref().map_or_else(|| self.options.path.to_string_lossy(), Cow::Borrowed)
     }
 
     /// The generations of the path, if they are to be saved: before the lines go on that were read since.
@@ -114,7 +124,7 @@ impl Tailer {
     /// Registers what is at the path since the last look, also while the lines read before still wait. Where it cannot be
     /// told, it is later.
     pub fn look(&mut self, now: Instant) {
-        if self.options.until != Until::End
+        if let Until::Stopped { .. } = self.options.until
             && let Err(error) = self.try_to_look(now)
         {
             self.complain(&error);

@@ -30,6 +30,9 @@ pub struct Checkpoint {
     pub sources: BTreeMap<String, SourceState>,
     /// By sink, up to where the files of its output are accounted for; the last of them is the one that it goes on with.
     pub sinks: BTreeMap<String, Vec<OutputPosition>>,
+    /// By sink, the path of its output as it was configured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paths: BTreeMap<String, String>,
     /// By name, the hosts that are paused or cannot be reached.
     #[serde(default)]
     pub hosts: BTreeMap<String, StoredHostState>,
@@ -83,7 +86,8 @@ impl Checkpoint {
         const LETTERS: usize = 8;
         let state_id: String = std::iter::repeat_with(fastrand::alphanumeric).take(LETTERS).collect();
         let (sources, sinks, hosts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { version: VERSION, state_id: state_id.into(), sources, sinks, hosts, round: None }
+        let paths = BTreeMap::new();
+        Self { version: VERSION, state_id: state_id.into(), sources, sinks, paths, hosts, round: None }
     }
 
     /// The name that records of a source's lines carry.

@@ -51,7 +51,8 @@ impl From<Checkpoint> for super::Checkpoint {
     fn from(Checkpoint { journal, sources, sinks, hosts, .. }: Checkpoint) -> Self {
         let sources = sources.into_iter().map(|(name, source)| (name, source.into())).collect();
         let hosts = hosts.into_iter().map(|(name, host)| (name.clone(), host.of_name(&name))).collect();
-        Self { version: VERSION, state_id: journal, sources, sinks, hosts, round: None }
+        let paths = BTreeMap::new();
+        Self { version: VERSION, state_id: journal, sources, sinks, paths, hosts, round: None }
     }
 }
 
