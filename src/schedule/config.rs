@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HealthConfig, HealthPolicy, RetryBudgetPolicy, RobotsPolicy};
+use super::{HealthConfig, HealthPolicy, QuotaPolicy, RetryBudgetPolicy, RobotsPolicy};
 use crate::hosts::{Patterns, host_name, port_of};
 use crate::item::{Request, ResponseLimits, ResponseRules, SetBy};
 use crate::units::{Concurrency, Period, Rate, Secret, Share, Size, Span, Speed};
@@ -59,6 +59,8 @@ pub struct HostConfig {
     pub max_concurrency: Option<u32>,
     /// Starts of requests.
     pub rate: Option<Rate>,
+    /// Whether quotas that its responses tell are obeyed before it refuses a request.
+    pub quota: Option<QuotaPolicy>,
     /// As `fetch.timeout`.
     pub timeout: Option<Span>,
     /// As `fetch.min_speed`.
@@ -183,6 +185,8 @@ pub struct HostLimits {
     pub max_concurrency: u32,
     /// From one start to the next; zero for no limit.
     pub every: Duration,
+    /// Whether its quotas are obeyed.
+    pub quota: QuotaPolicy,
 }
 
 /// What one pattern says of its hosts.
@@ -194,6 +198,8 @@ pub struct HostRule {
     pub max_concurrency: Option<u32>,
     /// From one start to the next.
     pub every: Option<Duration>,
+    /// Whether its quotas are obeyed.
+    pub quota: Option<QuotaPolicy>,
 }
 
 impl Settings {
@@ -204,6 +210,7 @@ impl Settings {
             concurrency: rules().find_map(|rule| rule.concurrency).unwrap_or(self.any_host.concurrency),
             max_concurrency: rules().find_map(|rule| rule.max_concurrency).unwrap_or(self.any_host.max_concurrency),
             every: rules().find_map(|rule| rule.every).unwrap_or(self.any_host.every),
+            quota: rules().find_map(|rule| rule.quota).unwrap_or(self.any_host.quota),
         }
     }
 
@@ -273,7 +280,12 @@ impl Default for Settings {
             every: Duration::ZERO,
             hosts: Patterns::default(),
             responses: Patterns::default(),
-            any_host: HostLimits { concurrency: Concurrency::Fixed(8), max_concurrency: 64, every: Duration::ZERO },
+            any_host: HostLimits {
+                concurrency: Concurrency::Fixed(8),
+                max_concurrency: 64,
+                every: Duration::ZERO,
+                quota: QuotaPolicy::Obey,
+            },
             adaptive: None,
             max_hosts: 100_000,
             retry: RetryPolicy::from(&RetryConfig::default()),

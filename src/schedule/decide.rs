@@ -98,15 +98,19 @@ impl AttemptContext<'_> {
             }
         }
         let because = (ErrorKind::HttpStatus, message);
-        if self.asks_for_another(job, head.status) {
+        if self.asks_for_another(job, head) {
             self.by_status(job, head, because)
         } else {
             Decision::Settle(Some(because))
         }
     }
 
-    /// Whether the status alone says that the request is to be repeated.
-    fn asks_for_another(&self, job: &Job, status: StatusCode) -> bool {
+    /// Whether the head alone says that the request is to be repeated. A 403 that says when is a 429 by another number.
+    fn asks_for_another(&self, job: &Job, head: &Head) -> bool {
+        let status = match head.status {
+            StatusCode::FORBIDDEN if head.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,
+            status => status,
+        };
         self.policy.on_status.contains(&status.as_u16()) && may_repeat(job, status)
     }
 
@@ -137,7 +141,7 @@ impl AttemptContext<'_> {
         }
         // Its status decides, as its body would not be shown. What is not HTTP has no status to be trusted.
         if let Some(head) = failure.head.as_deref().filter(|_| failure.kind != ErrorKind::Protocol)
-            && self.asks_for_another(job, head.status)
+            && self.asks_for_another(job, head)
         {
             return self.by_status(job, head, because);
         }

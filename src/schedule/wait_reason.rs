@@ -53,6 +53,11 @@ pub enum WaitReason {
         /// The end of the pause.
         until: Duration,
     },
+    /// The host's quota has no more requests than are on the wire, or nobody has said yet how many the next one has.
+    Quota {
+        /// When it is reset; `None` while a request on the wire is to say what is left.
+        until: Option<Duration>,
+    },
     /// A port of the host could not be reached, time and again.
     CircuitOpen {
         /// The port.
@@ -79,6 +84,7 @@ impl WaitReason {
             | Self::CrawlDelay { until }
             | Self::HostPause { until }
             | Self::Backoff { until } => Some(until),
+            Self::Quota { until } => until,
             Self::CircuitOpen { probe_at, .. } => probe_at,
             Self::OnWire { .. }
             | Self::Stalled(_)

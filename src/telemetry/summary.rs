@@ -156,6 +156,7 @@ pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
             format!("limited by adaptive host-concurrency of {host} (hosts.max_concurrency, or a slow server)")
         }
         BottleneckKind::HostPause => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
+        BottleneckKind::Quota => format!("limited by the quota of {host} (RateLimit headers; hosts.quota)"),
         BottleneckKind::CircuitOpen => {
             format!("limited by port {port} of {host}, which cannot be reached (health)")
         }

@@ -44,5 +44,6 @@ mod crowd;
 mod cuts;
 mod parses;
 mod ports;
+mod quotas;
 mod rates;
 mod waits;
