@@ -25,6 +25,7 @@ use self::signals::{CpuLimit, Signals};
 use crate::cli::RunArgs;
 use crate::config::{Config, Registry};
 use crate::error::Error;
+use crate::hosts::HostPattern;
 use crate::open_files;
 use crate::pipeline::{self, End, Parts, Status};
 use crate::resource_limits;
@@ -59,8 +60,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
     hint(&config);
-    let patterns = config.hosts.keys().filter_map(|pattern| pattern.parse().ok());
-    let (status, stats, start) = (Status::default(), Stats::watching(patterns), Instant::now());
+    let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
     let parts = match open::open(&config, &stats) {
         Ok(parts) => parts,
         Err(error) => return failed(&error),
@@ -78,6 +78,11 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(&config, dir));
     exit_code(end, &config, &status)
+}
+
+/// The patterns of `[hosts]`.
+fn patterns(config: &Config) -> impl Iterator<Item = HostPattern> {
+    config.hosts.keys().filter_map(|pattern| pattern.parse().ok())
 }
 
 /// Says something while nothing is set up yet, not even a log.

@@ -14,7 +14,7 @@ use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFile
 use crate::hosts::{HostPattern, host_name};
 use crate::item::{BodyNeed, CHUNK, ResponseRules, is_credential, parse};
 use crate::pipeline::{FailFast, FirstHost, Settings};
-use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, RetryPolicy};
+use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, QuotaPolicy, RetryPolicy};
 use crate::units::Concurrency;
 
 /// The fetcher of a checked configuration.
@@ -174,6 +174,7 @@ fn rule(host: &HostConfig) -> HostRule {
         concurrency: host.concurrency,
         max_concurrency: host.max_concurrency,
         every: host.rate.map(crate::units::Rate::every),
+        quota: host.quota,
     }
 }
 
@@ -184,5 +185,6 @@ fn any_host(config: &Config) -> HostLimits {
         concurrency: any.and_then(|host| host.concurrency).unwrap_or(ANY_HOST_CONCURRENCY),
         max_concurrency: any.and_then(|host| host.max_concurrency).unwrap_or(ANY_HOST_MAX_CONCURRENCY),
         every: Duration::ZERO,
+        quota: QuotaPolicy::default(),
     }
 }

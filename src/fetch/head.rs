@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 use super::body::Announced;
 use super::connection_reuse::Carrier;
 use super::decode::Codings;
+use super::quota::{Reading, Scope, date_of, until};
 use crate::item::{Body, ErrorKind, Failure, Head, Needs, Reservation, RetryAfter, Sent, header_text};
 
 /// Types and codings are short; what is longer is kept out of memory that nobody has counted.
@@ -21,6 +22,7 @@ pub(super) fn read_head(
     ttfb: Duration,
 ) -> Head {
     let (status, headers) = (response.status(), response.headers());
+    let quota = Reading::of(headers);
     let mut head = Head {
         version: response.version(),
         ip: response.remote_addr().map(|address| address.ip()),
@@ -28,7 +30,8 @@ pub(super) fn read_head(
         content_encoding: short_text(headers, header::CONTENT_ENCODING)
             .filter(|_| has_body(method, status) && !can_be_decoded(status, headers)),
         content_length: content_length(headers),
-        retry_after: retry_after(status, headers),
+        retry_after: retry_after(status, headers, quota),
+        quota: quota.filter(|reading| reading.scope == Scope::Client).map(|reading| reading.quota),
         headers: needs.response_headers.then(|| copy(headers)),
         reused: carrier == Carrier::Kept,
         ttfb,
@@ -108,21 +111,18 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 
 /// Parses a Retry-After: seconds or a date (RFC 9110, section 10.2.3). Anything else is ignored. The host's pause
 /// (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
-fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<RetryAfter> {
+fn retry_after(status: StatusCode, headers: &HeaderMap, quota: Option<Reading>) -> Option<RetryAfter> {
     /// Longer than any run; it keeps sums of times far from overflow.
     const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
-    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN) {
         return None;
     }
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        let seconds = value.parse().unwrap_or(u64::MAX);
-        return Some(RetryAfter(Duration::from_secs(seconds).min(LONGEST)));
-    }
-    let at = httpdate::parse_http_date(value).ok()?;
     // Clocks differ: a date is meant by that of its sender, who may say what time it is there.
-    let date = headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    let wait = at.duration_since(date.unwrap_or_else(SystemTime::now)).unwrap_or_default();
+    let now = date_of(headers).unwrap_or_else(SystemTime::now);
+    let said = headers.get(header::RETRY_AFTER).and_then(|value| until(value.to_str().ok()?.trim(), now));
+    // A date that has passed is no wait.
+    let said = said.map(|wait| Duration::try_from(wait).unwrap_or_default());
+    let wait = said.or_else(|| quota?.retry_after(status))?;
     Some(RetryAfter(wait.min(LONGEST)))
 }
 
@@ -160,13 +160,17 @@ mod tests {
     fn parsed(status: u16, value: &str) -> Option<u64> {
         let mut headers = HeaderMap::new();
         headers.insert(header::RETRY_AFTER, value.parse().unwrap());
-        retry_after(StatusCode::from_u16(status).unwrap(), &headers).map(|RetryAfter(wait)| wait.as_secs())
+        retry_after(StatusCode::from_u16(status).unwrap(), &headers, None).map(|RetryAfter(wait)| wait.as_secs())
     }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         assert_eq!(parsed(429, "120"), Some(120));
         assert_eq!(parsed(503, " 0 "), Some(0));
+        assert_eq!((parsed(429, "2.5"), parsed(429, "-5")), (Some(2), Some(0)));
+        let later = SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 100;
+        assert!(matches!(parsed(429, &later.to_string()), Some(98..=100)), "a time, where seconds were meant");
+        assert_eq!(parsed(403, "120"), Some(120));
         assert_eq!(parsed(429, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(0));
         let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
         assert!(matches!(parsed(429, &soon), Some(98..=100)));
@@ -180,13 +184,16 @@ mod tests {
             [("Wed, 21 Oct 2015 07:27:00 GMT", 60), ("Wed, 21 Oct 2015 07:29:00 GMT", 0), ("yesterday", 0)]
         {
             headers.insert(header::DATE, date.parse().unwrap());
-            assert_eq!(retry_after(StatusCode::TOO_MANY_REQUESTS, &headers).map(|wait| wait.0.as_secs()), Some(wait));
+            assert_eq!(
+                retry_after(StatusCode::TOO_MANY_REQUESTS, &headers, None).map(|wait| wait.0.as_secs()),
+                Some(wait)
+            );
         }
     }
 
     #[test]
     fn garbage_is_no_retry_after_and_huge_is_bounded() {
-        for garbage in ["soon", "-5", "1.5", "", "12 apples"] {
+        for garbage in ["soon", "", "12 apples"] {
             assert_eq!(parsed(429, garbage), None, "{garbage}");
         }
         assert_eq!(parsed(429, "99999999999999999999999"), Some(10 * 366 * 24 * 3600));

@@ -18,6 +18,7 @@ mod http;
 mod iana_ranges;
 mod long_bodies;
 mod pem;
+mod quota;
 mod reachability;
 
 use futures::future::BoxFuture;

@@ -154,8 +154,10 @@ pub struct Head {
     pub content_length: Option<u64>,
     /// `location`, of a redirect; bytes that no URL has are percent-encoded.
     pub location: Option<Box<str>>,
-    /// `retry-after`, of a 429 or 503.
+    /// How long the client is to wait: `retry-after` of a 429, 503 or 403, or until the quota of a 429 or 403 is reset.
     pub retry_after: Option<RetryAfter>,
+    /// What is left of the client's quota.
+    pub quota: Option<Quota>,
     /// All headers, when records want them.
     pub headers: Option<HeaderMap>,
     /// Whether the request went over a kept connection.
@@ -178,6 +180,7 @@ impl Head {
             content_length: None,
             location: None,
             retry_after: None,
+            quota: None,
             headers: None,
             reused: false,
             ttfb: Duration::ZERO,
@@ -197,6 +200,15 @@ pub fn header_text(value: &[u8]) -> Cow<'_, str> {
 /// A Retry-After that can be honoured (RFC 9110, section 10.2.3): how long from now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryAfter(pub Duration);
+
+/// What is left of a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests.
+    pub remaining: u64,
+    /// From the response to when there are more.
+    pub reset: Duration,
+}
 
 /// A received body, after decoding.
 #[derive(Debug, Default)]

@@ -19,7 +19,7 @@ mod response_limits;
 mod target;
 mod ticket;
 
-pub use attempt::{Attempt, Body, Failure, Head, Received, Response, RetryAfter, Sent, header_text};
+pub use attempt::{Attempt, Body, Failure, Head, Quota, Received, Response, RetryAfter, Sent, header_text};
 pub use call::{Call, Connection, CredentialScope, LineHost, POOL_IDLE_TIMEOUT, Purpose};
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};
 pub use json::{RawJson, compact};

@@ -79,6 +79,8 @@ pub enum WaitedFor {
     HostConcurrency,
     /// A Retry-After, or a 429.
     HostPause,
+    /// The reset of a quota.
+    Quota,
     /// A host that cannot be reached.
     Circuit,
     /// A robots.txt.
@@ -89,7 +91,7 @@ pub enum WaitedFor {
 
 impl WaitedFor {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Output,
         Self::Rate,
         Self::Concurrency,
@@ -98,6 +100,7 @@ impl WaitedFor {
         Self::CrawlDelay,
         Self::HostConcurrency,
         Self::HostPause,
+        Self::Quota,
         Self::Circuit,
         Self::Robots,
         Self::Backoff,
@@ -114,6 +117,7 @@ impl WaitedFor {
             Self::CrawlDelay => "crawl_delay",
             Self::HostConcurrency => "host_concurrency",
             Self::HostPause => "host_pause",
+            Self::Quota => "quota",
             Self::Circuit => "circuit",
             Self::Robots => "robots",
             Self::Backoff => "backoff",

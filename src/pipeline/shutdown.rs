@@ -102,8 +102,7 @@ pub async fn run(
     let (rotate, rotations) = mpsc::channel(1);
     let mut group = start(parts, settings, status, &levers, rotations);
     let mut controls = std::pin::pin!(controls.fuse());
-    let mut phase = Phase::Running;
-    let mut reminder = reminder();
+    let (mut phase, mut reminder) = (Phase::Running, reminder());
     loop {
         tokio::select! {
             biased;

@@ -39,6 +39,8 @@ pub enum BottleneckKind {
     HostRate,
     /// The host asked for a pause, by Retry-After or 429.
     HostPause,
+    /// The host's quota is used up (`RateLimit`).
+    Quota,
     /// A port of the host could not be reached, time and again.
     CircuitOpen,
     /// A line of the host waits for its robots.txt.
@@ -57,7 +59,7 @@ pub enum BottleneckKind {
 
 impl BottleneckKind {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Input,
         Self::Servers,
         Self::Concurrency,
@@ -71,6 +73,7 @@ impl BottleneckKind {
         Self::HostAdaptive,
         Self::HostRate,
         Self::HostPause,
+        Self::Quota,
         Self::CircuitOpen,
         Self::Robots,
         Self::CrawlDelay,
@@ -133,6 +136,7 @@ fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
         (WaitReason::HostRate { .. }, _) => (BottleneckKind::HostRate, None),
         (WaitReason::CrawlDelay { .. }, _) => (BottleneckKind::CrawlDelay, None),
         (WaitReason::HostPause { .. }, _) => (BottleneckKind::HostPause, None),
+        (WaitReason::Quota { .. }, _) => (BottleneckKind::Quota, None),
         (WaitReason::CircuitOpen { .. }, _) => (BottleneckKind::CircuitOpen, None),
         (WaitReason::Robots, _) => (BottleneckKind::Robots, None),
         _ => (BottleneckKind::Backoff, None),

@@ -22,10 +22,13 @@ impl Core {
         job.progress.wire += wire;
         note_sent(&mut job, &attempt);
         let chance = self.chance.f64();
-        let clocks = self.clock.read(now);
+        let clocks = self.clocks(id, now);
         let host = &mut self.hosts[id];
         host.in_flight -= 1;
         host.pause.observe(&attempt, &self.settings.retry, job.slot.sent, chance, now);
+        if let Some(head) = attempt.head() {
+            host.observe_quota(head, &self.settings.retry, now);
+        }
         let (url, contact) = (&job.call.request.url, Contact::of(&attempt));
         host.queue.end(url, job.ticket.ordinal, contact, &self.settings.health, clocks);
         self.adapt(id, &job, &attempt, now);
@@ -33,7 +36,7 @@ impl Core {
             policy: &self.settings.retry,
             max_redirects: self.settings.max_redirects,
             now,
-            overdue: clocks.lines >= self.lines.deadline(job.slot.line),
+            overdue: self.lines.deadline(job.slot.line).is_some_and(|end| clocks.lines >= end),
             wire,
             connect_timeout: self.settings.connect_timeout,
             chance,
@@ -109,7 +112,8 @@ impl Core {
         if closed_until > now {
             return Some(too_long(closed_until - now));
         }
-        if self.clock.read(now).lines + at.saturating_sub(now) >= self.lines.deadline(job.slot.line) {
+        let starts = self.clocks(id, now).lines + at.saturating_sub(now);
+        if self.lines.deadline(job.slot.line).is_some_and(|end| starts >= end) {
             // The wait is longer than the line's time.
             return Some(because.clone());
         }

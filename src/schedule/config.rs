@@ -1,4 +1,4 @@
-//! `[limits]`, `[hosts]`, `[retry]`, and the settings of the schedule made from them.
+//! `[limits]`, `[hosts]`, and the settings of the schedule.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HealthConfig, HealthPolicy, RetryBudgetPolicy, RobotsPolicy};
+use super::{HealthConfig, HealthPolicy, QuotaPolicy, RetryBudgetPolicy, RetryConfig, RetryPolicy, RobotsPolicy};
 use crate::hosts::{Patterns, host_name, port_of};
-use crate::item::{Request, ResponseLimits, ResponseRules, SetBy, parse_method};
-use crate::units::{Concurrency, Period, Rate, Secret, Share, Size, Span, Speed};
+use crate::item::{Request, ResponseLimits, ResponseRules, SetBy};
+use crate::units::{Concurrency, Rate, Secret, Size, Span, Speed};
 
 /// `[limits]`: what all hosts together may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ pub struct HostConfig {
     pub max_concurrency: Option<u32>,
     /// Starts of requests.
     pub rate: Option<Rate>,
+    /// Whether quotas that its responses tell are obeyed before it refuses a request.
+    pub quota: Option<QuotaPolicy>,
     /// As `fetch.timeout`.
     pub timeout: Option<Span>,
     /// As `fetch.min_speed`.
@@ -77,108 +79,6 @@ pub struct HostConfig {
     pub client_key: Option<Secret<PathBuf>>,
 }
 
-/// `[retry]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetryConfig {
-    /// Attempts after the first.
-    pub retries: u32,
-    /// The first wait; it doubles, with jitter.
-    pub backoff: Span,
-    /// The longest wait.
-    pub max_backoff: Span,
-    /// The longest Retry-After that is waited for.
-    pub max_retry_after: Span,
-    /// Times that one line waits because of a Retry-After.
-    pub max_waits: u32,
-    /// Statuses that are tried again.
-    pub on_status: Vec<u16>,
-    /// Methods that may be sent again after the server may have seen them; by default the idempotent ones (RFC 9110, 9.2.2).
-    pub methods: Vec<String>,
-    /// Retries at most, as a share of the requests that are none: per host, and over all.
-    pub budget: Share,
-    /// Retries over all hosts that may be in any case.
-    pub floor: Rate,
-    /// Retries of one host that may be in any case.
-    pub host_floor: Rate,
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self {
-            retries: 2,
-            backoff: Span(Duration::from_millis(500)),
-            max_backoff: Span::secs(60),
-            max_retry_after: Span::secs(300),
-            max_waits: 10,
-            on_status: vec![408, 425, 429, 500, 502, 503, 504],
-            methods: ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].map(str::to_owned).to_vec(),
-            budget: Share::Percent(10),
-            floor: Rate::Per { count: 100, period: Period::Second },
-            host_floor: Rate::Per { count: 10, period: Period::Second },
-        }
-    }
-}
-
-impl RetryConfig {
-    /// What retries over all hosts may be.
-    pub fn budget(&self) -> RetryBudgetPolicy {
-        self.policy(self.floor)
-    }
-
-    /// What retries of one host may be.
-    pub fn host_budget(&self) -> RetryBudgetPolicy {
-        self.policy(self.host_floor)
-    }
-
-    fn policy(&self, floor: Rate) -> RetryBudgetPolicy {
-        let percent = if let Share::Percent(percent) = self.budget { Some(percent) } else { None };
-        RetryBudgetPolicy::new(percent, floor.every())
-    }
-}
-
-/// When and how often an attempt is repeated.
-#[derive(Clone, Debug)]
-pub struct RetryPolicy {
-    /// Charged retries per line.
-    pub retries: u32,
-    /// The first wait.
-    pub backoff: Duration,
-    /// The longest wait.
-    pub max_backoff: Duration,
-    /// The longest Retry-After that is waited for.
-    pub max_retry_after: Duration,
-    /// Waits per line that are not charged.
-    pub max_waits: u32,
-    /// Statuses that are tried again.
-    pub on_status: Vec<u16>,
-    /// Methods that may be sent again after the server may have seen them.
-    pub methods: Vec<http::Method>,
-}
-
-impl RetryPolicy {
-    /// Exponential back-off with equal jitter: the `nth` wait in a row doubles up to the maximum, and is shortened by up to
-    /// half at random. `chance` is in 0..1.
-    pub fn backoff(&self, nth: u32, chance: f64) -> Duration {
-        let full = self.backoff.saturating_mul(1 << nth.saturating_sub(1).min(20)).min(self.max_backoff);
-        full.mul_f64(0.5 + chance / 2.0)
-    }
-}
-
-impl From<&RetryConfig> for RetryPolicy {
-    fn from(config: &RetryConfig) -> Self {
-        Self {
-            retries: config.retries,
-            backoff: config.backoff.0,
-            max_backoff: config.max_backoff.0,
-            max_retry_after: config.max_retry_after.0,
-            max_waits: config.max_waits,
-            on_status: config.on_status.clone(),
-            methods: config.methods.iter().filter_map(|name| parse_method(name).ok()).collect(),
-        }
-    }
-}
-
 /// What one host may be asked to bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostLimits {
@@ -188,6 +88,8 @@ pub struct HostLimits {
     pub max_concurrency: u32,
     /// From one start to the next; zero for no limit.
     pub every: Duration,
+    /// Whether its quotas are obeyed.
+    pub quota: QuotaPolicy,
 }
 
 /// What one pattern says of its hosts.
@@ -199,6 +101,8 @@ pub struct HostRule {
     pub max_concurrency: Option<u32>,
     /// From one start to the next.
     pub every: Option<Duration>,
+    /// Whether its quotas are obeyed.
+    pub quota: Option<QuotaPolicy>,
 }
 
 impl Settings {
@@ -209,6 +113,7 @@ impl Settings {
             concurrency: rules().find_map(|rule| rule.concurrency).unwrap_or(self.any_host.concurrency),
             max_concurrency: rules().find_map(|rule| rule.max_concurrency).unwrap_or(self.any_host.max_concurrency),
             every: rules().find_map(|rule| rule.every).unwrap_or(self.any_host.every),
+            quota: rules().find_map(|rule| rule.quota).unwrap_or(self.any_host.quota),
         }
     }
 
@@ -280,7 +185,12 @@ impl Default for Settings {
             every: Duration::ZERO,
             hosts: Patterns::default(),
             responses: Patterns::default(),
-            any_host: HostLimits { concurrency: Concurrency::Fixed(8), max_concurrency: 64, every: Duration::ZERO },
+            any_host: HostLimits {
+                concurrency: Concurrency::Fixed(8),
+                max_concurrency: 64,
+                every: Duration::ZERO,
+                quota: QuotaPolicy::Obey,
+            },
             adaptive: None,
             max_hosts: 100_000,
             retry: RetryPolicy::from(&RetryConfig::default()),

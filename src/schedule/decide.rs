@@ -3,28 +3,14 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, Method, StatusCode, header};
-use url::Url;
+use http::StatusCode;
 
 use super::RetryPolicy;
 use super::job::Job;
-use crate::hosts::{host_name, port_of};
-use crate::item::{
-    Attempt, CredentialScope, ErrorKind, Extra, Failure, Head, Hop, Redirect, Request, Retry, Sent, check_url,
-};
+use crate::item::{Attempt, CredentialScope, ErrorKind, Failure, Head, Hop, Redirect, Request, Retry, Sent};
 
 /// Files and ports come back soon, and a retry without them sends nothing to any server.
 const LONGEST_STARVATION: Duration = Duration::from_secs(5);
-
-/// Headers that say which representation is meant, and nothing of who asks for it.
-const TRAVELLING: [HeaderName; 6] = [
-    header::ACCEPT,
-    header::ACCEPT_ENCODING,
-    header::ACCEPT_LANGUAGE,
-    header::CONTENT_TYPE,
-    header::IF_RANGE,
-    header::RANGE,
-];
 
 /// The core's word on one attempt.
 #[derive(Debug)]
@@ -98,8 +84,8 @@ impl AttemptContext<'_> {
             }
         }
         let because = (ErrorKind::HttpStatus, message);
-        match self.asks_for_another(head.status) {
-            true if self.may_repeat(job, head.status) => self.by_status(job, head, because),
+        match self.asks_for_another(meant_by(head)) {
+            true if self.may_repeat(job, meant_by(head)) => self.by_status(job, head, because),
             true => Decision::Settle(Some(self.not_repeated(job, because))),
             false => Decision::Settle(Some(because)),
         }
@@ -155,8 +141,8 @@ impl AttemptContext<'_> {
         }
         // Its status decides, as its body would not be shown. What is not HTTP has no status to be trusted.
         if let Some(head) = failure.head.as_deref().filter(|_| failure.kind != ErrorKind::Protocol)
-            && self.asks_for_another(head.status)
-            && self.may_repeat(job, head.status)
+            && self.asks_for_another(meant_by(head))
+            && self.may_repeat(job, meant_by(head))
         {
             return self.by_status(job, head, because);
         }
@@ -203,60 +189,6 @@ impl AttemptContext<'_> {
     fn backoff(&self, nth: u32) -> Duration {
         self.policy.backoff(nth, self.chance)
     }
-
-    fn hop(&self, job: &Job, status: StatusCode, target: Url) -> Decision {
-        let from = &job.call.request;
-        let method = method_after(status, &from.method);
-        if let Some(refusal) = self.refuse(job, &target, &method) {
-            return Decision::Settle(Some(refusal));
-        }
-        let credential_scope =
-            if stays_at_own_host(job, &target) { CredentialScope::OwnHost } else { CredentialScope::OtherHost };
-        let mut extra = from.extra.clone();
-        if let Some(extra) = &mut extra {
-            if credential_scope == CredentialScope::OtherHost {
-                // The line's headers belong to the host of its own URL; elsewhere they may be credentials.
-                extra.headers =
-                    TRAVELLING.iter().filter_map(|name| Some((name.clone(), extra.headers.remove(name)?))).collect();
-            }
-            if method != from.method {
-                without_body(extra);
-            }
-        }
-        let request = Request { method, url: target, extra };
-        let hop = Hop { url: from.url.clone(), method: from.method.clone(), status };
-        Decision::Follow(hop, Box::new(request), credential_scope)
-    }
-
-    fn refuse(&self, job: &Job, target: &Url, method: &Method) -> Option<(ErrorKind, String)> {
-        let from = &job.call.request;
-        if let Err(rejection) = check_url(target) {
-            return Some((rejection.kind, format!("the redirect was refused: {}", rejection.message)));
-        }
-        if from.url.scheme() == "https" && target.scheme() == "http" {
-            return Some((ErrorKind::RedirectDowngrade, format!("the redirect from https to {target} was refused")));
-        }
-        let seen = |url: &Url, its_method: &Method| url == target && its_method == method;
-        if seen(&from.url, &from.method) || job.progress.hops.iter().any(|hop| seen(&hop.url, &hop.method)) {
-            return Some((ErrorKind::RedirectLoop, format!("the redirect leads back to {target}")));
-        }
-        if job.progress.hops.len() >= self.max_redirects as usize {
-            let message =
-                format!("more than {} redirects; raise fetch.max_redirects to follow more", self.max_redirects);
-            return Some((ErrorKind::TooManyRedirects, message));
-        }
-        None
-    }
-}
-
-/// Takes the body away, and what was said of it.
-fn without_body(extra: &mut Extra) {
-    extra.body = None;
-    let about_the_body = |name: &&HeaderName| name.as_str().starts_with("content-");
-    let names: Vec<_> = extra.headers.keys().filter(about_the_body).cloned().collect();
-    for name in names {
-        extra.headers.remove(name);
-    }
 }
 
 /// The error of a line that was not finished when the run was given up.
@@ -270,26 +202,15 @@ pub(super) fn too_long(wait: Duration) -> (ErrorKind, String) {
     (ErrorKind::RetryAfterTooLong, message)
 }
 
-/// Statuses by which a server says that it did not act on the request.
-fn was_not_acted_on(status: StatusCode) -> bool {
-    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
-}
-
-/// 303 asks for a GET; 301 and 302 turn a POST into one, as every client does; 307 and 308 keep the method.
-fn method_after(status: StatusCode, method: &Method) -> Method {
-    match (status.as_u16(), method) {
-        (303, &Method::HEAD) => Method::HEAD,
-        (303, _) | (301 | 302, &Method::POST) => Method::GET,
-        _ => method.clone(),
+/// The status of a head; a 403 that says when to come again is a 429 by another number.
+fn meant_by(head: &Head) -> StatusCode {
+    match head.status {
+        StatusCode::FORBIDDEN if head.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,
+        status => status,
     }
 }
 
-/// The same host and port under the same scheme, or its step from http to https on the default ports.
-fn stays_at_own_host(job: &Job, target: &Url) -> bool {
-    let from = &job.call.request.url;
-    let upgraded =
-        from.scheme() == "http" && target.scheme() == "https" && port_of(from) == 80 && port_of(target) == 443;
-    job.call.credential_scope == CredentialScope::OwnHost
-        && host_name(from) == host_name(target)
-        && (upgraded || (from.scheme() == target.scheme() && port_of(from) == port_of(target)))
+/// Statuses by which a server says that it did not act on the request.
+fn was_not_acted_on(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }

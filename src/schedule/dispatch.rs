@@ -158,7 +158,7 @@ impl Core {
             job.progress.started.get_or_insert(now);
         }
         job.slot.sent = now;
-        let lines_time = self.clock.read(now).lines;
+        let lines_time = self.clocks(id, now).lines;
         let deadline = self.lines.deadline_or_set(job.slot.line, lines_time.saturating_add(self.settings.deadline));
         job.call.limits = self.settings.response_limits(&job.call.request, deadline.saturating_sub(lines_time));
         job.call.connection = self.connection_for(&mut job, now);

@@ -22,9 +22,7 @@ impl HostPause {
     pub fn observe(&mut self, attempt: &Attempt, policy: &RetryPolicy, sent: Duration, chance: f64, now: Duration) {
         let Some(head) = attempt.head() else { return };
         match head.retry_after {
-            Some(wait) if wait.0 > policy.max_retry_after => {
-                self.closed_until = self.closed_until.max(now.saturating_add(wait.0));
-            }
+            Some(wait) if wait.0 > policy.max_retry_after => self.close(now.saturating_add(wait.0)),
             Some(wait) => self.pause(now.saturating_add(wait.0)),
             None if head.status.as_u16() == 429 => self.refused(policy, sent, chance, now),
             None if is_served(head) && sent >= self.paused_until => self.refusals = 0,
@@ -45,10 +43,15 @@ impl HostPause {
         self.paused_until = self.paused_until.max(until);
     }
 
+    /// Lets no line wait until then.
+    pub fn close(&mut self, until: Duration) {
+        self.closed_until = self.closed_until.max(until);
+    }
+
     /// Goes on where a run before left off.
     pub fn restore(&mut self, paused: Duration, closed: Duration, now: Duration) {
         self.pause(now.saturating_add(paused));
-        self.closed_until = self.closed_until.max(now.saturating_add(closed));
+        self.close(now.saturating_add(closed));
     }
 
     /// Until when it wants to be left alone.

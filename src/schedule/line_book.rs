@@ -47,8 +47,10 @@ struct Line {
     source: usize,
     /// When it was accepted, from the start of the run.
     accepted: Duration,
-    /// When its time is over, on the clock of lines; from its first start on.
+    /// When its time is over, on the clock of its host; from its first start on.
     deadline: Option<Duration>,
+    /// Its time in `deadlines`.
+    ends_at: Option<Duration>,
     place: Place,
     older: Option<LineId>,
     newer: Option<LineId>,
@@ -60,7 +62,7 @@ pub(super) struct LineBook {
     lines: Slab<Line>,
     oldest: Option<LineId>,
     newest: Option<LineId>,
-    /// Lines that wait and were on the wire before, by the end of their time.
+    /// Lines that wait and were on the wire before, by the end of their time on the clock of the run.
     deadlines: BTreeSet<(Duration, LineId)>,
     settled: VecDeque<Done>,
     released: VecDeque<Ticket>,
@@ -84,6 +86,7 @@ impl LineBook {
             source: ticket.source,
             accepted,
             deadline: None,
+            ends_at: None,
             place: Place::Untracked,
             older: None,
             newer: None,
@@ -194,21 +197,34 @@ impl LineBook {
         std::iter::successors(self.newest, |id| self.lines[*id].older)
     }
 
-    /// When the line's time is over, on the clock of lines: `deadline`, if none is set yet.
+    /// When the line's time is over, on the clock of its host: `deadline`, if none is set yet.
     pub fn deadline_or_set(&mut self, id: LineId, deadline: Duration) -> Duration {
         *self.lines[id].deadline.get_or_insert(deadline)
     }
 
     /// Takes the line's deadline back: the next one that is set counts.
     pub fn unset_deadline(&mut self, id: LineId) {
-        self.leave(id);
+        self.end_at(id, None);
         self.lines[id].deadline = None;
-        self.enter(id);
     }
 
-    /// When the time of a line is over that was on the wire.
-    pub fn deadline(&self, id: LineId) -> Duration {
-        self.lines[id].deadline.unwrap_or(Duration::MAX)
+    /// Lets the line's time end at another time: it goes to a host with another clock.
+    pub fn move_deadline(&mut self, id: LineId, to: impl FnOnce(Duration) -> Duration) {
+        let line = &mut self.lines[id];
+        line.deadline = line.deadline.map(to);
+    }
+
+    /// Lets the time of a waiting line end then, on the clock of the run; never, while its host's clock stands still.
+    pub fn end_at(&mut self, id: LineId, ends_at: Option<Duration>) {
+        if let Some(was) = std::mem::replace(&mut self.lines[id].ends_at, ends_at) {
+            self.deadlines.remove(&(was, id));
+        }
+        self.deadlines.extend(ends_at.map(|at| (at, id)));
+    }
+
+    /// When the time of a line is over, on the clock of its host, if it was on the wire.
+    pub fn deadline(&self, id: LineId) -> Option<Duration> {
+        self.lines[id].deadline
     }
 
     /// The oldest unsettled line.
@@ -241,23 +257,16 @@ impl LineBook {
 
     fn enter(&mut self, id: LineId) {
         match self.lines[id].place {
-            Place::Untracked | Place::Waiting { due: None, .. } => self.waiting += 1,
-            Place::Waiting { due: Some(_), .. } => {
-                self.waiting += 1;
-                self.deadlines.extend(self.lines[id].deadline.map(|deadline| (deadline, id)));
-            }
+            Place::Untracked | Place::Waiting { .. } => self.waiting += 1,
             Place::OnWire { .. } => self.in_flight += 1,
         }
     }
 
     fn leave(&mut self, id: LineId) {
         match self.lines[id].place {
-            Place::Untracked | Place::Waiting { due: None, .. } => self.waiting -= 1,
-            Place::Waiting { due: Some(_), .. } => {
+            Place::Untracked | Place::Waiting { .. } => {
                 self.waiting -= 1;
-                if let Some(deadline) = self.lines[id].deadline {
-                    self.deadlines.remove(&(deadline, id));
-                }
+                self.end_at(id, None);
             }
             Place::OnWire { .. } => self.in_flight -= 1,
         }
@@ -346,6 +355,7 @@ mod tests {
         book.deadline_or_set(id, Duration::from_secs(1));
         for (place, waiting, deadlines) in [(fresh, 1, 0), (again, 1, 1), (on_wire, 0, 0), (again, 1, 1)] {
             book.place(id, place);
+            book.end_at(id, (place == again).then_some(Duration::from_secs(1)));
             let counts = book.counts();
             assert_eq!((counts.waiting, counts.in_flight, book.deadlines.len()), (waiting, 1 - waiting, deadlines));
         }

@@ -1,5 +1,5 @@
-//! The stall clock: the time that counts against lines. It stands still while nothing may start for a reason that is not
-//! the fault of any host.
+//! The stall clock: the time that counts against lines. It stands still while none of them may start for a reason that is not
+//! the fault of any server. The run has one, and each host has its own, which runs while that of the run does.
 //!
 //! In: when a reason begins to hold, and when it ceases. Out: the readings for deadlines and open circuits.
 
@@ -10,11 +10,13 @@ use std::time::Duration;
 pub enum StallReason {
     /// Records cannot be written.
     Output,
+    /// The quota of a host is used up until it is reset.
+    Quota,
 }
 
 impl StallReason {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Output];
+    pub const ALL: [Self; 2] = [Self::Output, Self::Quota];
 }
 
 /// The readings of both clocks at one moment.
@@ -66,7 +68,12 @@ impl StallClock {
 
     /// Both clocks.
     pub fn read(&self, now: Duration) -> Now {
-        Now { time: now, lines: self.since.unwrap_or(now).min(now).saturating_sub(self.stalled) }
+        Now { time: now, lines: self.lines(now) }
+    }
+
+    /// The time without that of stalls.
+    pub fn lines(&self, now: Duration) -> Duration {
+        self.since.unwrap_or(now).min(now).saturating_sub(self.stalled)
     }
 }
 

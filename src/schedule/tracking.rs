@@ -76,9 +76,13 @@ impl Core {
     }
 
     fn enqueue(&mut self, job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
-        let port = port_of(&job.call.request.url);
-        self.lines.place(job.slot.line, Place::Waiting { host, port, due });
+        let (line, port) = (job.slot.line, port_of(&job.call.request.url));
+        self.change_clock(line, host, now);
+        self.lines.place(line, Place::Waiting { host, port, due });
         self.hosts.add(host, job, due);
+        if due.is_some() {
+            self.watch_deadline(line, host, now);
+        }
         self.refresh(host, now);
     }
 
@@ -117,9 +121,13 @@ impl Core {
     }
 
     fn reindex(&mut self, id: HostId, now: Duration) {
-        let clocks = self.clock.read(now);
         // It may have made room for another in the meantime.
-        let Some(host) = self.hosts.get(id) else { return };
+        if self.hosts.get(id).is_none() {
+            return;
+        }
+        self.follow_quota(id, now);
+        let clocks = self.clocks(id, now);
+        let host = &self.hosts[id];
         if host.waiting() > 0
             && let Some(error) = host.closed(now)
         {
@@ -227,7 +235,8 @@ impl Core {
         for host_state in known {
             // A table without room has none for the others either.
             let Some(id) = self.host_called(&host_state.host, now) else { return };
-            self.hosts[id].restore(host_state, &self.settings, self.clock.read(now));
+            let clocks = self.clocks(id, now);
+            self.hosts[id].restore(host_state, &self.settings, clocks);
             self.refresh(id, now);
         }
     }

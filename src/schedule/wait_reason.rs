@@ -54,6 +54,11 @@ pub enum WaitReason {
         /// The end of the pause.
         until: Duration,
     },
+    /// The host's quota has no more requests than are on the wire, or nobody has said yet how many the next one has.
+    Quota {
+        /// When it is reset; `None` while a request on the wire is to say what is left.
+        until: Option<Duration>,
+    },
     /// A port of the host could not be reached, time and again.
     CircuitOpen {
         /// The port.
@@ -80,6 +85,7 @@ impl WaitReason {
             | Self::CrawlDelay { until }
             | Self::HostPause { until }
             | Self::Backoff { until } => Some(until),
+            Self::Quota { until } => until,
             Self::CircuitOpen { probe_at, .. } => probe_at,
             Self::OnWire { .. }
             | Self::Stalled(_)
@@ -107,6 +113,7 @@ impl WaitReason {
             Self::CrawlDelay { .. } => WaitedFor::CrawlDelay,
             Self::HostConcurrency { .. } => WaitedFor::HostConcurrency,
             Self::HostPause { .. } => WaitedFor::HostPause,
+            Self::Quota { .. } => WaitedFor::Quota,
             Self::CircuitOpen { .. } => WaitedFor::Circuit,
             Self::Robots => WaitedFor::Robots,
             Self::Backoff { .. } => WaitedFor::Backoff,

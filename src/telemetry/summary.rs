@@ -173,6 +173,7 @@ pub(super) fn per_second(rate: f64) -> String {
 }
 
 /// What holds a run back, and the option that would change it.
+#[expect(clippy::too_many_lines, reason = "a table of sentences")]
 pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
     let Bottleneck { kind, host, port, pattern, limit, hosts } = bottleneck;
     // The options set what holds for `*`, and do nothing where a more specific pattern has the key.
@@ -210,6 +211,7 @@ pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
             format!("limited by adaptive host-concurrency of {host} ({key}, or a slow server)")
         }
         BottleneckKind::HostPause => format!("limited by the pause that {host} asked for (Retry-After, 429)"),
+        BottleneckKind::Quota => format!("limited by the quota of {host} (RateLimit headers; hosts.quota)"),
         BottleneckKind::CircuitOpen => {
             format!("limited by port {port} of {host}, which cannot be reached (health)")
         }

@@ -45,5 +45,6 @@ mod crowd;
 mod cuts;
 mod parses;
 mod ports;
+mod quotas;
 mod rates;
 mod waits;

@@ -126,7 +126,12 @@ fn any_settings() -> impl Strategy<Value = Settings> {
 fn any_schedule() -> impl Strategy<Value = schedule::Settings> {
     let every = prop_oneof![3 => Just(Duration::ZERO), 1 => up_to(ms(40))];
     (1u32..5, every, 1usize..6, any::<u64>()).prop_map(|(concurrency, every, max_hosts, seed)| schedule::Settings {
-        any_host: HostLimits { concurrency: Concurrency::Fixed(concurrency), max_concurrency: 64, every },
+        any_host: HostLimits {
+            concurrency: Concurrency::Fixed(concurrency),
+            max_concurrency: 64,
+            every,
+            quota: schedule::QuotaPolicy::Obey,
+        },
         max_hosts,
         seed,
         ..settings().schedule

@@ -12,7 +12,7 @@ use crate::simulation::{Manner, Simulation};
 const PERIOD: Duration = Duration::from_secs(300);
 
 fn settings() -> Settings {
-    let any_host = HostLimits { concurrency: Concurrency::Adaptive, max_concurrency: 64, every: Duration::ZERO };
+    let any_host = HostLimits { concurrency: Concurrency::Adaptive, ..Settings::default().any_host };
     Settings { any_host, ..Settings::default() }
 }
 

@@ -21,6 +21,7 @@ mod health;
 mod host_states;
 mod politeness;
 mod ports;
+mod quotas;
 mod reached_limit;
 mod redirects;
 mod release;

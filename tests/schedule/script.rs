@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fetchd::item::{ErrorKind, Sent};
 use fetchd::schedule::{
-    HealthPolicy, HostLimits, ReleaseScope, RetryBudgetPolicy, RetryPolicy, RobotsPolicy, Settings,
+    HealthPolicy, HostLimits, QuotaPolicy, ReleaseScope, RetryBudgetPolicy, RetryPolicy, RobotsPolicy, Settings,
 };
 use fetchd::units::Concurrency;
 use http::Method;
@@ -249,6 +249,7 @@ fn host_limits() -> impl Strategy<Value = HostLimits> {
         concurrency,
         max_concurrency,
         every,
+        quota: QuotaPolicy::Obey,
     })
 }
 

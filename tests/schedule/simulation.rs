@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use fetchd::item::{Attempt, Done, ErrorKind, Failure, Head, Outcome, Sent};
+use fetchd::item::{Attempt, Done, ErrorKind, Failure, Head, Outcome, Quota, Sent};
 use fetchd::schedule::{Core, Job, Settings};
 
 use url::Url;
@@ -37,6 +37,9 @@ pub enum Manner {
     Fails,
     /// 429 at once, without Retry-After.
     Refuses,
+    /// So many requests per window, each in about so long; 429 for more. It says what is left, and in how many whole seconds,
+    /// rounded this way, there are more.
+    Limits { most: u64, window: Duration, time: Duration, rounding: fn(f64) -> f64 },
 }
 
 /// What was seen of one host.
@@ -59,7 +62,7 @@ pub struct Simulation {
     pub now: Duration,
     manners: Vec<Manner>,
     pub seen: Vec<Seen>,
-    /// When each place of a host is free.
+    /// When each place of a host is free, or the requests of its window arrived.
     places: Vec<Vec<Duration>>,
     wire: BinaryHeap<Reverse<(Duration, u64)>>,
     jobs: BTreeMap<u64, (Box<Job>, Attempt, Duration)>,
@@ -175,6 +178,21 @@ impl Simulation {
             Manner::Garbles => (failed(ErrorKind::Protocol, Sent::Something), ms(1)),
             Manner::Fails => (answered(500), ms(1)),
             Manner::Refuses => (answered(429), ms(1)),
+            Manner::Limits { most, window, time, rounding } => {
+                let wire = time.mul_f64(0.1 + 1.8 * self.chance.f64());
+                let number = self.now.as_nanos() / window.as_nanos();
+                let begin = window * u32::try_from(number).expect("a short test");
+                let arrived = &mut self.places[host];
+                arrived.retain(|at| *at >= begin);
+                arrived.push(self.now);
+                let arrived = arrived.len() as u64;
+                let reset = |left: Duration| Duration::from_secs_f64(rounding(left.as_secs_f64()));
+                // A reset that has passed is none.
+                let reset = (begin + window).checked_sub(self.now + wire).map(reset);
+                let quota = reset.map(|reset| Quota { remaining: most.saturating_sub(arrived), reset });
+                let status = if arrived > most { 429 } else { 200 };
+                in_time(whole(Head { ttfb: wire, quota, ..head(status) }), wire)
+            }
         }
     }
 

@@ -315,6 +315,7 @@ fn settings_of(script: &Script) -> Settings {
         concurrency: Some(limits.concurrency),
         max_concurrency: Some(limits.max_concurrency),
         every: Some(limits.every),
+        quota: None,
     };
     let hosts = hosts.map(|(host, limits)| (HostPattern::Name(format!("h{host}.test")), rule(limits))).collect();
     Settings { hosts, ..script.settings.clone() }

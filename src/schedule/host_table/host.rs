@@ -7,7 +7,8 @@ use url::Url;
 
 use super::ports::OpenPort;
 use super::queue::HostQueue;
-use crate::item::ErrorKind;
+use crate::item::{ErrorKind, Head};
+use crate::schedule::RetryPolicy;
 use crate::schedule::adaptive::AdaptiveLimit;
 use crate::schedule::config::HostLimits;
 use crate::schedule::config::Settings;
@@ -15,9 +16,10 @@ use crate::schedule::decide::too_long;
 use crate::schedule::host_pause::HostPause;
 use crate::schedule::host_state::{HostState, StateEnd};
 use crate::schedule::job::Job;
+use crate::schedule::quota::{HostQuota, QuotaPolicy};
 use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
-use crate::schedule::stall_clock::Now;
+use crate::schedule::stall_clock::{Now, StallClock};
 use crate::schedule::wait_reason::WaitReason;
 use crate::schedule::waited::WaitHistory;
 use crate::units::Concurrency;
@@ -33,6 +35,10 @@ pub(in crate::schedule) struct Host {
     pub rate_limiter: RateLimiter,
     pub pause: HostPause,
     pub retries: RetryBudget,
+    /// What its answers say of a quota, if they do.
+    pub quota: Option<Box<HostQuota>>,
+    /// The time that counts against its lines, if it ever stood still.
+    stalls: Option<Box<StallClock>>,
     /// Finds out how many requests at once do it good, if that is not given.
     adaptive: Option<Box<AdaptiveLimit>>,
     /// The shortest time to first byte.
@@ -63,6 +69,8 @@ impl Host {
             rate_limiter: RateLimiter::new(limits.every),
             pause: HostPause::default(),
             retries: RetryBudget::default(),
+            quota: None,
+            stalls: None,
             adaptive,
             fastest: None,
             waits: WaitHistory::new(now),
@@ -71,6 +79,21 @@ impl Host {
             evictable_at: None,
             noted: StateEnd::default(),
         }
+    }
+
+    /// Both clocks of this host; those of the run are given.
+    pub fn clocks(&self, run: Now) -> Now {
+        Now { lines: self.stalls.as_ref().map_or(run.lines, |clock| clock.lines(run.lines)), ..run }
+    }
+
+    /// Whether the time of its lines stands still.
+    pub fn is_stalled(&self) -> bool {
+        self.stalls.as_ref().is_some_and(|clock| clock.is_stalled())
+    }
+
+    /// Its clock of lines.
+    pub fn stall_clock(&mut self) -> &mut StallClock {
+        self.stalls.get_or_insert_default()
     }
 
     /// Requests on the wire at once, as of now.
@@ -120,6 +143,9 @@ impl Host {
 
     /// The limit by which a line that is due at `due` may start last; `open` is the circuit of its port, if that is open.
     fn wait(&self, due: Duration, open: Option<OpenPort>) -> WaitReason {
+        if let Some(until) = self.quota.as_ref().and_then(|quota| quota.wait(self.in_flight)) {
+            return WaitReason::Quota { until };
+        }
         let (in_flight, limit) = (self.in_flight, self.concurrency());
         let probe_at = open.map_or(Some(Duration::ZERO), |open| open.probe_at);
         let Some(probe_at) = probe_at.filter(|_| in_flight < limit) else {
@@ -138,6 +164,18 @@ impl Host {
             () if latest == paused => WaitReason::HostPause { until: latest },
             () if self.rate_limiter.is_slower_than(self.limits.every) => WaitReason::CrawlDelay { until: latest },
             () => WaitReason::HostRate { until: latest },
+        }
+    }
+
+    /// Obeys what an answer says of a quota. A reset that is too far away closes the host, as a Retry-After does.
+    pub fn observe_quota(&mut self, head: &Head, policy: &RetryPolicy, now: Duration) {
+        if self.limits.quota == QuotaPolicy::Ignore {
+            return;
+        }
+        HostQuota::observe(&mut self.quota, head.quota, now);
+        let until = self.used_up_until();
+        if until > now.saturating_add(policy.max_retry_after) {
+            self.pause.close(until);
         }
     }
 
@@ -173,14 +211,14 @@ impl Host {
 
     /// Until when it is in trouble.
     pub fn state_ends(&self, now: Duration) -> StateEnd {
-        StateEnd { pause: self.pause.until(), circuit: self.queue.open_until() }.as_of(now)
+        StateEnd { pause: self.pause.until().max(self.used_up_until()), circuit: self.queue.open_until() }.as_of(now)
     }
 
     /// What the next run is to know of it.
     pub fn host_state(&self, settings: &Settings, now: Now) -> HostState {
         HostState {
             host: Arc::clone(&self.name),
-            paused: self.pause.paused_until.saturating_sub(now.time),
+            paused: self.pause.paused_until.max(self.used_up_until()).saturating_sub(now.time),
             closed: self.pause.closed_until.saturating_sub(now.time),
             unreachable: self.queue.unreachable(&settings.health, now),
         }
@@ -196,13 +234,19 @@ impl Host {
 
     /// Until when it must stay in the table without lines: another request before then could come too early.
     pub fn pinned_until(&self) -> Duration {
-        self.rate_limiter.full_at().max(self.pause.paused_until)
+        self.rate_limiter.full_at().max(self.pause.paused_until).max(self.used_up_until())
+    }
+
+    /// The end of its quota's window, if that is used up.
+    fn used_up_until(&self) -> Duration {
+        self.quota.as_ref().and_then(|quota| quota.used_up_until()).unwrap_or_default()
     }
 
     /// Until when it is kept without lines.
     pub fn kept_until(&self, settings: &Settings) -> Duration {
         let pause = self.pause.closed_until.max(self.pause.kept_until(&settings.retry));
         let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.kept_until());
-        pause.max(self.queue.kept_until()).max(limit).max(self.pinned_until())
+        let quota = self.quota.as_ref().map_or(Duration::ZERO, |quota| quota.kept_until());
+        pause.max(self.queue.kept_until()).max(limit).max(quota).max(self.pinned_until())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::schedule::job::Job;
+use crate::schedule::line_book::LineId;
 
 /// When a line is due, and its ordinal.
 type Key = (Duration, u64);
@@ -117,6 +118,11 @@ impl Lines {
         let again = self.again.first_key_value().map(|(key, job)| (Spot::Again(*key), &**job));
         let fresh = self.fresh.front().map(|job| (Spot::Fresh, &**job));
         [robots, again, fresh].into_iter().flatten()
+    }
+
+    /// The lines that were dispatched before.
+    pub fn dispatched(&self) -> impl Iterator<Item = LineId> {
+        self.robots.values().chain(self.again.values()).map(|job| job.slot.line)
     }
 
     /// When the next line is due.

@@ -236,9 +236,9 @@ impl HostTable {
     }
 
     /// The states of hosts that outlast the run.
-    pub fn host_states(&mut self, settings: &Settings, clocks: Now) -> Vec<HostState> {
+    pub fn host_states(&mut self, settings: &Settings, run: Now) -> Vec<HostState> {
         let hosts = &self.hosts;
-        self.states.take(clocks.time).map(|id| hosts[id].host_state(settings, clocks)).collect()
+        self.states.take(run.time).map(|id| hosts[id].host_state(settings, hosts[id].clocks(run))).collect()
     }
 
     /// Keeps a host without lines for as long as it must be, and remembers it for as long as nobody needs its place.

@@ -125,6 +125,11 @@ impl Ports {
         self.waiting
     }
 
+    /// The lines of all held ports.
+    pub fn lines(&self) -> impl Iterator<Item = &Lines> {
+        self.ports.values().map(|port| &port.lines)
+    }
+
     /// A held port with lines.
     pub fn first(&self) -> Option<u16> {
         self.next_start().map(|(_, port)| port)

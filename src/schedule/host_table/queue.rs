@@ -60,6 +60,12 @@ impl HostQueue {
         self.hold_firsts();
     }
 
+    /// The lines that were dispatched before.
+    pub fn dispatched(&self) -> Vec<LineId> {
+        let held = self.ports.iter().flat_map(|ports| ports.lines());
+        std::iter::once(&self.lines).chain(held).flat_map(Lines::dispatched).collect()
+    }
+
     /// When the next line of a port is due that is not held.
     pub fn next_due(&self) -> Option<Duration> {
         self.lines.next_due()

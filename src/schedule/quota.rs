@@ -1,0 +1,152 @@
+//! The quota of one host, as its answers tell it: how many requests are left until it is reset. In: what an answer says
+//! ([`Quota`]). Out: what the next request waits for.
+//!
+//! Answers come out of order, so the lowest number of a window counts; and each request on the wire may use up one that
+//! no answer has counted yet.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::item::Quota;
+
+/// The times that answers give for one reset differ by no more than this: they are in whole seconds, and on their way for a
+/// while.
+const TOLERANCE: Duration = Duration::from_secs(2);
+
+/// A reset in whole seconds may come up to one later.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Answers in a row that say nothing, after which there is no quota any more.
+const MOST_SILENT: u32 = 3;
+
+/// `hosts.quota`: what the quotas are for that responses tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuotaPolicy {
+    /// No request is sent that is known to be refused.
+    #[default]
+    Obey,
+    /// Nothing, until a request is refused.
+    Ignore,
+}
+
+/// What is known of a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HostQuota {
+    /// So many requests are left until the reset, of which the first answer and the last one said these times.
+    Left { remaining: u64, first: Duration, resets_at: Duration },
+    /// It was reset. One request alone finds out how many there are now. So many answers since then have not said it.
+    Unknown { silent: u32 },
+}
+
+impl HostQuota {
+    /// Notes what an answer says, and forgets the quota when no answer after a reset says anything: one that was on its way
+    /// when the quota was reset once more tells of the past.
+    pub fn observe(known: &mut Option<Box<Self>>, said: Option<Quota>, now: Duration) {
+        match (known.as_deref_mut(), said) {
+            (Some(known), Some(said)) => known.update(said, now),
+            (None, Some(said)) => *known = Some(Box::new(Self::left(said, now))),
+            (Some(Self::Unknown { silent }), None) if *silent < MOST_SILENT => *silent += 1,
+            (Some(Self::Unknown { .. }), None) => *known = None,
+            (Some(Self::Left { .. }) | None, None) => {}
+        }
+    }
+
+    fn left(said: Quota, now: Duration) -> Self {
+        let resets_at = now.saturating_add(said.reset);
+        Self::Left { remaining: said.remaining, first: resets_at, resets_at }
+    }
+
+    fn update(&mut self, said: Quota, now: Duration) {
+        let at = now.saturating_add(said.reset);
+        match self {
+            // An answer that was on its way for longer than a window says nothing of this one.
+            Self::Left { first, .. } if at + TOLERANCE < *first => {}
+            Self::Left { remaining, first, resets_at } if at <= *first + TOLERANCE => {
+                (*remaining, *resets_at) = (said.remaining.min(*remaining), at.max(*resets_at));
+            }
+            Self::Left { .. } | Self::Unknown { .. } => *self = Self::left(said, now),
+        }
+    }
+
+    /// Notes the time: a reset is a new window.
+    pub fn advance(&mut self, now: Duration) {
+        if self.ends_at().is_some_and(|at| at <= now) {
+            *self = Self::Unknown { silent: 0 };
+        }
+    }
+
+    /// What the next request waits for beside so many on the wire: a time, or the end of one of these.
+    pub fn wait(&self, in_flight: u32) -> Option<Option<Duration>> {
+        match self {
+            Self::Left { remaining, .. } if *remaining > u64::from(in_flight) => None,
+            Self::Left { .. } => Some(self.ends_at()),
+            Self::Unknown { .. } => (in_flight > 0).then_some(None),
+        }
+    }
+
+    /// The end of the window, if no request is left in it.
+    pub fn used_up_until(&self) -> Option<Duration> {
+        matches!(self, Self::Left { remaining: 0, .. }).then(|| self.ends_at())?
+    }
+
+    /// Until when a host without lines keeps it.
+    pub fn kept_until(&self) -> Duration {
+        self.ends_at().unwrap_or_default()
+    }
+
+    fn ends_at(&self) -> Option<Duration> {
+        match self {
+            Self::Left { resets_at, .. } => Some(resets_at.saturating_add(MARGIN)),
+            Self::Unknown { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn observe(quota: &mut Option<Box<HostQuota>>, remaining: u64, reset: u64, now: u64) {
+        HostQuota::observe(quota, Some(Quota { remaining, reset: at(reset) }), at(now));
+    }
+
+    #[test]
+    fn the_lowest_number_of_a_window_counts_and_a_later_reset_is_a_new_one() {
+        let mut quota = None;
+        let left = |remaining, first, last| HostQuota::Left { remaining, first: at(first), resets_at: at(last) };
+        observe(&mut quota, 5, 60, 0);
+        observe(&mut quota, 7, 58, 1);
+        assert_eq!(quota.as_deref(), Some(&left(5, 60, 60)), "out of order");
+        observe(&mut quota, 0, 10, 2);
+        assert_eq!(quota.as_deref(), Some(&left(5, 60, 60)), "of an old window");
+        observe(&mut quota, 3, 60, 1);
+        assert_eq!(quota.as_deref(), Some(&left(3, 60, 61)));
+        assert_eq!(quota.as_deref().unwrap().wait(2), None);
+        assert_eq!(quota.as_deref().unwrap().wait(3), Some(Some(at(62))));
+        observe(&mut quota, 100, 60, 3);
+        assert_eq!(quota.as_deref(), Some(&left(100, 63, 63)));
+    }
+
+    #[test]
+    fn after_the_reset_one_request_finds_out_what_is_left() {
+        let mut quota = None;
+        observe(&mut quota, 0, 10, 0);
+        let known = quota.as_deref_mut().unwrap();
+        assert_eq!((known.used_up_until(), known.wait(0)), (Some(at(11)), Some(Some(at(11)))));
+        known.advance(at(10));
+        assert_eq!(known.wait(0), Some(Some(at(11))));
+        known.advance(at(11));
+        assert_eq!((known.used_up_until(), known.wait(0), known.wait(1)), (None, None, Some(None)));
+        for _ in 0..=MOST_SILENT {
+            assert_eq!(quota.as_deref().unwrap().wait(1), Some(None));
+            HostQuota::observe(&mut quota, None, at(12));
+        }
+        assert_eq!(quota, None, "there is none any more");
+    }
+}
