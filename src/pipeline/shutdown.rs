@@ -75,13 +75,6 @@ impl Phase {
         Self::Stopping { until: Instant::now() + grace }
     }
 
-    fn announced(self) -> Self {
-        match self {
-            Self::Stopping { until } => Self::Draining { until },
-            phase => phase,
-        }
-    }
-
     fn giving_up(end: End) -> Self {
         Self::GivingUp { until: Instant::now() + LAST_RECORDS, end }
     }
@@ -112,8 +105,7 @@ pub async fn run(
                 phase = Phase::giving_up(End::FailedFast);
             }
             () = levers.stopped.cancelled(), if matches!(phase, Phase::Stopping { .. }) => {
-                announce(status, settings.grace);
-                phase = phase.announced();
+                phase = announce(status, settings.grace, phase);
             }
             joined = group.join() => return finish(&mut group, joined, phase).await,
             Some(control) = controls.next() => match (control, phase) {
@@ -171,8 +163,8 @@ fn reminder() -> Interval {
     reminder
 }
 
-/// The answer to the first signal.
-fn announce(status: &Status, grace: Duration) {
+/// Answers the first signal, once it is known which lines are left for the next start.
+fn announce(status: &Status, grace: Duration, phase: Phase) -> Phase {
     let (counters, counts) = (status.counters(), status.view().counts);
     let work = match (counters.unfinished(), counts) {
         (0, _) => "writing what is left to write".to_owned(),
@@ -187,6 +179,10 @@ fn announce(status: &Status, grace: Duration) {
         left => format!("; {} wait for the next start", counted(left, "line")),
     };
     tracing::warn!("{work}{left} (at most {} s; signal again to stop now)", grace.as_secs());
+    match phase {
+        Phase::Stopping { until } => Phase::Draining { until },
+        phase => phase,
+    }
 }
 
 /// Says what is still waited for.
