@@ -59,8 +59,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
     hint(&config);
-    let patterns = config.hosts.keys().filter_map(|pattern| pattern.parse().ok());
-    let (status, stats, start) = (Status::default(), Stats::watching(patterns), Instant::now());
+    let (status, stats, start) = (Status::default(), stats(&config), Instant::now());
     let parts = match open::open(&config, &stats) {
         Ok(parts) => parts,
         Err(error) => return failed(&error),
@@ -78,6 +77,11 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(&config, dir));
     exit_code(end, &config, &status)
+}
+
+/// Counts, also of patterns of `[hosts]` that match nothing.
+fn stats(config: &Config) -> Stats {
+    Stats::watching(config.hosts.keys().filter_map(|pattern| pattern.parse().ok()))
 }
 
 /// Says something while nothing is set up yet, not even a log.
