@@ -96,16 +96,26 @@ impl Report {
             Place::Flag(_) | Place::Unread => None,
         });
         let flags = places().filter_map(|(key, place)| match place {
-            Place::Flag(flag) => Some(format!(" (`{key}` comes from {flag})")),
+            Place::Flag(flag) => Some(format!(
+                " (`{key}` comes from {flag}{})",
+                if *flag == "--set" { format!(" {key}") } else { String::new() }
+            )),
             Place::File(_) | Place::Unread => None,
         });
         let message = message.into() + &flags.collect::<String>();
         self.add(Problem { message, span });
     }
 
-    /// Notes that a flag gives the value of a key, whatever the file says.
+    /// Notes that a flag gives the value of a key, whatever the file says. Two of them are one too many.
     pub fn given_by(&mut self, key: &str, flag: &'static str) {
+        if let Some(Place::Flag(other)) = self.places.get(key) {
+            self.add(Problem::general(format!("`{key}` is given by {other} and by {flag}; keep one")));
+        }
+        let below = format!("{key}.");
         self.places.insert(key.to_owned(), Place::Flag(flag));
+        for (_, place) in self.places.iter_mut().filter(|(place, _)| place.starts_with(&below)) {
+            *place = Place::Flag(flag);
+        }
     }
 
     /// Whether nothing is wrong.

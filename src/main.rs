@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use fetchd::cli::{Cli, Command};
 use fetchd::{daemon, demo, open_files};
 
@@ -13,7 +13,7 @@ use fetchd::{daemon, demo, open_files};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     if let Err(short) = open_files::make_room_for_runtime() {
         writeln!(io::stderr(), "error: {short}").context("cannot write the error")?;
         return Ok(ExitCode::from(2));

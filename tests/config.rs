@@ -655,7 +655,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fetchd.toml");
         fs::write(&path, lines.join("\n")).unwrap();
-        let checked = Written::load(Some(&path), &Registry::default()).and_then(Written::check);
+        let checked = Written::load(Some(&path), &[], &Registry::default()).and_then(Written::check);
         let run = arguments(&["-c", path.to_str().unwrap()]);
         prop_assert_eq!(checked.as_ref().map_err(ToString::to_string), run.as_ref().map_err(ToString::to_string));
         if let Err(report) = run {
@@ -668,7 +668,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fetchd.toml");
         fs::write(&path, [lines.join("\n").as_bytes(), b"\n", &bytes].concat()).unwrap();
-        if let Err(report) = Written::load(Some(&path), &Registry::default()).and_then(Written::check) {
+        if let Err(report) = Written::load(Some(&path), &[], &Registry::default()).and_then(Written::check) {
             prop_assert!(!report.to_string().is_empty());
         }
     }

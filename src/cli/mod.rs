@@ -1,10 +1,11 @@
 //! The command line, and how its flags override the configuration.
 
+mod mistakes;
 mod state;
 
 use std::path::PathBuf;
 
-use clap::{Arg, Args, CommandFactory, Parser, Subcommand};
+use clap::{Arg, Args, Parser, Subcommand};
 
 pub use state::{StateArgs, StateCommand};
 
@@ -36,6 +37,13 @@ pub struct Cli {
     /// The options of `run`.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+impl Cli {
+    /// The arguments of the process; where they are wrong, it ends with the reason.
+    pub fn of_process() -> Self {
+        Self::try_parse().unwrap_or_else(|error| mistakes::explained(error).exit())
+    }
 }
 
 /// The commands.
@@ -88,6 +96,9 @@ pub struct RunArgs {
     /// Read the configuration from this file [default: none]. Example: -c fetchd.toml
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Set a key of the configuration (repeatable) [default: none]. Example: --set retry.backoff=1s
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Read lines from this file (repeatable), `-` is stdin [default: -]. Example: -i urls.txt
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub input: Vec<PathBuf>,
@@ -156,6 +167,9 @@ pub struct RunArgs {
     /// Allow addresses that are not public (repeatable) [default: none]. Example: --allow 127.0.0.0/8
     #[arg(long, value_name = "CIDR", help_heading = "Requests")]
     pub allow: Vec<Network>,
+    /// Obey robots.txt [default: off]. Example: --robots
+    #[arg(long, help_heading = "Requests")]
+    pub robots: bool,
 
     /// Show the progress line on stderr [default: auto]. Example: --progress never
     #[arg(long, value_name = "WHEN", help_heading = "Messages")]
@@ -175,12 +189,6 @@ pub struct RunArgs {
     pub stray: Vec<String>,
 }
 
-fn command_like(stray: &str) -> Option<String> {
-    let commands = Command::augment_subcommands(clap::Command::new("fetchd"));
-    let mut names = commands.get_subcommands().map(|command| command.get_name().to_owned());
-    names.find(|name| strsim::jaro_winkler(name, stray) > 0.85)
-}
-
 impl RunArgs {
     /// The configuration that these arguments stand for, completed and checked.
     ///
@@ -195,28 +203,12 @@ impl RunArgs {
     /// # Errors
     /// Every problem there is.
     pub fn config_with(&self, registry: &Registry) -> Result<Config, Report> {
-        let mut written = Written::load(self.config.as_deref(), registry)?;
-        if let Some(problem) = self.stray_problem() {
-            written.report.add(problem);
+        let mut written = Written::load(self.config.as_deref(), &self.set, registry)?;
+        if let Some(stray) = self.stray.first() {
+            written.report.add(mistakes::stray(stray));
         }
         self.override_config(&mut written);
         written.check()
-    }
-
-    fn stray_problem(&self) -> Option<Problem> {
-        let stray = self.stray.first()?;
-        let message = if Cli::command().find_subcommand(stray).is_some() {
-            format!("the command comes before its options; write: fetchd {stray} [OPTIONS]")
-        } else if stray.contains("://") {
-            format!("URLs are read from the input, not from the command line; write: echo '{stray}' | fetchd")
-        } else if stray == "journal" {
-            "the command `journal` is called `state` now; write: fetchd state".to_owned()
-        } else if let Some(command) = command_like(stray) {
-            format!("there is no command `{stray}`; did you mean `{command}`? (A file is given with -i.)")
-        } else {
-            format!("files are given with -i; write: fetchd -i {stray}")
-        };
-        Some(Problem::general(message))
     }
 
     fn override_config(&self, written: &mut Written) {
@@ -243,10 +235,14 @@ impl RunArgs {
         flags.set("--body", "output.body", &mut config.output.body, self.body);
         flags.set("--ordered", "output.order", &mut config.output.order, self.ordered.then_some(Order::Input));
         flags.set("--log-format", "log.format", &mut config.log.format, self.log_format);
-        config.output.fail |= self.fail;
-        config.output.fail_fast |= self.fail_fast;
-        config.log.level = self.level(config.log.level);
-        config.network.allow.extend_from_slice(&self.allow);
+        flags.set("--fail", "output.fail", &mut config.output.fail, self.fail.then_some(true));
+        flags.set("--fail-fast", "output.fail_fast", &mut config.output.fail_fast, self.fail_fast.then_some(true));
+        flags.set("--robots", "robots.enabled", &mut config.robots.enabled, self.robots.then_some(true));
+        let (flag, is_given) = if self.quiet { ("--quiet", true) } else { ("--verbose", self.verbose > 0) };
+        let level = self.level(config.log.level);
+        flags.set(flag, "log.level", &mut config.log.level, is_given.then_some(level));
+        let allow = [config.network.allow.as_slice(), &self.allow].concat();
+        flags.set("--allow", "network.allow", &mut config.network.allow, (!self.allow.is_empty()).then_some(allow));
         for header in &self.header {
             match read_header(header) {
                 Ok((name, value)) => drop(config.headers.insert(name, Secret::new(value))),

@@ -13,6 +13,7 @@ mod prescan;
 mod prune;
 mod read;
 mod redact;
+mod set;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use credentials::suspicious_headers;
+use set::Assignment;
+pub use set::keys_like;
 
 use crate::diagnostics::{Problem, Report};
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
@@ -133,18 +136,29 @@ pub struct Written {
 }
 
 impl Written {
-    /// Reads a file; without one, everything has its default.
+    /// Reads a file, with what `--set` says laid over it; without one, everything else has its default.
     ///
     /// # Errors
     /// When the file cannot be read at all.
-    pub fn load(path: Option<&Path>, registry: &Registry) -> Result<Self, Report> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let text = std::fs::read_to_string(path).map_err(|error| {
+    pub fn load(path: Option<&Path>, set: &[String], registry: &Registry) -> Result<Self, Report> {
+        let text = path.map_or_else(|| Ok(String::new()), std::fs::read_to_string).map_err(|error| {
             let mut report = Report::default();
-            report.add(Problem::general(format!("cannot read the configuration {}: {error}", path.display())));
+            let path = path.unwrap_or(Path::new("")).display();
+            report.add(Problem::general(format!("cannot read the configuration {path}: {error}")));
             report
         })?;
-        Ok(Self::parse_with(registry, path, &text, |name| std::env::var(name).ok()))
+        let env = |name: &str| std::env::var(name).ok();
+        let mut wrong = Vec::new();
+        let first_problem = |toml: &str| {
+            let report = read::read(registry, Path::new("--set"), toml, &[], &env).report;
+            report.problems().first().map(|problem| problem.message.clone())
+        };
+        let read = |text: &String| Assignment::read(text, first_problem).map_err(|message| wrong.push(message)).ok();
+        let assignments: Vec<_> = set.iter().filter_map(read).collect();
+        let written = read::read(registry, path.unwrap_or(Path::new("")), &text, &assignments, &env);
+        let mut written = Self { file: path.map(Path::to_owned), ..written };
+        wrong.into_iter().for_each(|message| written.report.add(Problem::general(message)));
+        Ok(written)
     }
 
     /// Reads a text as the content of `path`, with `${NAME}` taken from `env`.
@@ -154,7 +168,7 @@ impl Written {
 
     /// The same with these kinds of sources and sinks.
     pub fn parse_with(registry: &Registry, path: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Self {
-        read::read(registry, path, text, &env)
+        read::read(registry, path, text, &[], &env)
     }
 
     /// Completes and checks the whole, for a process that may open as many files as this one.

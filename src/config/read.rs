@@ -16,6 +16,7 @@ use super::parse::{Unparsed, parseable};
 use super::prescan::{Env, Prescan};
 use super::prune::{Pruned, prune};
 use super::redact::{by_line, redact};
+use super::set::{Assignment, overlay};
 use super::{Config, Registry, Written};
 use crate::diagnostics::{Problem, Report};
 use crate::registry::{Kind, Named};
@@ -23,10 +24,15 @@ use crate::schedule::HostConfig;
 
 type Table<'i> = Spanned<DeValue<'i>>;
 
-pub(super) fn read(registry: &Registry, path: &Path, text: &str, env: Env<'_>) -> Written {
+/// Reads a text with assignments laid over it.
+pub(super) fn read(registry: &Registry, path: &Path, text: &str, assignments: &[Assignment], env: Env<'_>) -> Written {
     let keys = Keys::of(registry);
     let (parseable, unparsed) = parseable(text);
     let (mut root, _) = DeTable::parse_recoverable(&parseable);
+    for assignment in assignments {
+        let (over, _) = DeTable::parse_recoverable(&assignment.toml);
+        overlay(root.get_mut(), over.into_inner(), text.len() + 1);
+    }
     let prescan = Prescan::of(root.get_mut(), env, &keys);
     let mut reader = Reader {
         registry,
@@ -46,6 +52,9 @@ pub(super) fn read(registry: &Registry, path: &Path, text: &str, env: Env<'_>) -
     let config = reader.config(root.into_inner());
     let masked = redact(text, &reader.hidden);
     let mut report = Report::on(path.display().to_string(), masked, prescan.places);
+    for assignment in assignments {
+        report.given_by(&assignment.place(), "--set");
+    }
     for Unparsed { span, line, message } in unparsed {
         report.add(Problem::at(span, message));
         report.give_up(&line);

@@ -166,6 +166,6 @@ fn an_input_that_goes_on_is_only_warned_of() {
     fs::remove_file(job.path("c.jsonl")).unwrap();
     let gone = run(&ONE.replace("a.jsonl'", "c.jsonl'"), "/ok/3");
     job.goes_on(&gone);
-    assert!(gone.stderr.contains("is not there any more"), "{}", gone.stderr);
+    assert!(gone.stderr.contains("cannot go on where it was"), "{}", gone.stderr);
     assert_eq!((job.lines("a.jsonl"), job.lines("c.jsonl")), (1, 1));
 }

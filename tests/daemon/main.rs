@@ -32,5 +32,6 @@ mod process;
 mod proxy;
 mod restarts;
 mod rewritten;
+mod set;
 mod signals;
 mod tls;
