@@ -167,7 +167,7 @@ mod tests {
     fn retry_after_is_seconds_or_a_date() {
         assert_eq!(parsed(429, "120"), Some(120));
         assert_eq!(parsed(503, " 0 "), Some(0));
-        assert_eq!((parsed(429, "2.5"), parsed(429, "-5")), (Some(2), Some(0)));
+        assert_eq!(parsed(429, "2.5"), Some(2));
         let later = SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 100;
         assert!(matches!(parsed(429, &later.to_string()), Some(98..=100)), "a time, where seconds were meant");
         assert_eq!(parsed(403, "120"), Some(120));
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn garbage_is_no_retry_after_and_huge_is_bounded() {
-        for garbage in ["soon", "", "12 apples"] {
+        for garbage in ["soon", "-5", "", "12 apples"] {
             assert_eq!(parsed(429, garbage), None, "{garbage}");
         }
         assert_eq!(parsed(429, "99999999999999999999999"), Some(10 * 366 * 24 * 3600));

@@ -146,6 +146,7 @@ pub(super) fn until(value: &str, now: SystemTime) -> Option<SignedDuration> {
     let from_epoch = |seconds| UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?);
     let at = if let Ok(number) = value.parse::<f64>() {
         match number {
+            n if n < 0.0 => return None,
             n if n < SECONDS => return SignedDuration::try_from_secs_f64(n).ok(),
             n if n < MILLISECONDS => from_epoch(n)?,
             n if n < NEVER => from_epoch(n / 1000.0)?,

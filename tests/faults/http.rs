@@ -246,7 +246,7 @@ fn a_retry_after_in_seconds_or_as_a_date_holds_for_the_whole_host_and_is_not_cha
 #[test]
 fn a_retry_after_that_says_nothing_is_a_retry_like_any_other() {
     let origin = Origin::start();
-    let garbage = ["soon", "-1", "1.5", "", "Wed, 99 Oct 2099 07:28:00 GMT"];
+    let garbage = ["soon", "-1", "1,5", "", "Wed, 99 Oct 2099 07:28:00 GMT"];
     let answers = garbage.map(|asked| answer(503, &format!("retry-after: {asked}\r\n"), ""));
     let records = provoke(fetchd([], ""), scripted(&origin, answers));
     assert_eq!(fates(&records), [("http_error", "http_status", 3); 5]);
