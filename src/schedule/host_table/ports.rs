@@ -32,7 +32,7 @@ pub(in crate::schedule) struct OpenPort {
 }
 
 /// The ports of one host of which there is anything to know.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ports {
     ports: BTreeMap<u16, Box<Port>>,
     /// Held ports with lines, by when the next of these may start: never, by itself, is `Duration::MAX`.
@@ -47,7 +47,7 @@ pub(super) struct Ports {
     kept_until: Duration,
     /// The same of ports whose circuit is open.
     open_until: Duration,
-    /// How many ports there are when the next sweep begins.
+    /// How many ports there are when the next sweep begins, [`FIRST_SWEEP`] at least.
     sweep_at: usize,
 }
 
@@ -93,21 +93,6 @@ impl Port {
     fn is_over(&self, now: Duration) -> bool {
         let is_idle = self.lines.len() == 0 && self.robots_fetch.is_none() && self.circuit.next_start().is_some();
         is_idle && self.circuit.kept_until() <= now
-    }
-}
-
-impl Default for Ports {
-    fn default() -> Self {
-        Self {
-            ports: BTreeMap::new(),
-            starts: Timers::default(),
-            give_ups: Timers::default(),
-            waiting: 0,
-            robots_fetches: 0,
-            kept_until: Duration::ZERO,
-            open_until: Duration::ZERO,
-            sweep_at: FIRST_SWEEP,
-        }
     }
 }
 
@@ -201,7 +186,7 @@ impl Ports {
     /// Notes what became of a request.
     pub fn end(&mut self, port: u16, ordinal: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
         let failed = matches!(contact, Contact::Failed(..));
-        if failed && self.ports.len() >= self.sweep_at {
+        if failed && self.ports.len() >= self.sweep_at.max(FIRST_SWEEP) {
             self.sweep(now.time);
         }
         if failed || self.ports.contains_key(&port) {
@@ -296,6 +281,6 @@ impl Ports {
     /// Forgets the ports that are worth nothing any more; it takes twice as many as are left for the next time.
     fn sweep(&mut self, now: Duration) {
         self.ports.retain(|_, port| !port.is_over(now));
-        self.sweep_at = FIRST_SWEEP.max(2 * self.ports.len());
+        self.sweep_at = 2 * self.ports.len();
     }
 }
