@@ -73,6 +73,10 @@ impl StallClock {
 
     /// The time without that of stalls.
     pub fn lines(&self, now: Duration) -> Duration {
+        if self.since.is_none() && self.stalled.is_zero() {
+            // Most never stand still, and they are read several times for each line.
+            return now;
+        }
         self.since.unwrap_or(now).min(now).saturating_sub(self.stalled)
     }
 }

@@ -126,8 +126,8 @@ impl Core {
             return;
         }
         self.follow_quota(id, now);
-        let clocks = self.clocks(id, now);
         let host = &self.hosts[id];
+        let clocks = host.clocks(self.clock.read(now));
         if host.waiting() > 0
             && let Some(error) = host.closed(now)
         {
