@@ -29,7 +29,7 @@ pub(super) struct Reading {
 pub(super) enum Scope {
     /// All of the client's, as far as anybody knows.
     Client,
-    /// Those for one resource or bucket, or those of whoever filled a cache: others may go on.
+    /// Those for one resource or bucket, or those of the client for which a cache was filled: other requests may go on.
     Part,
 }
 

@@ -219,7 +219,7 @@ fn limit_of_host(bottleneck: &Bottleneck) -> String {
         BottleneckKind::HostPause => format!("the pause that {host} asked for (Retry-After, 429)"),
         BottleneckKind::Quota => format!("the quota of {host} (RateLimit headers; hosts.quota)"),
         BottleneckKind::CircuitOpen => format!("port {port} of {host}, which cannot be reached (health)"),
-        BottleneckKind::Robots => format!("the robots.txt of {host}, which is yet to come (robots.enabled)"),
+        BottleneckKind::Robots => format!("the robots.txt of {host}, which is not fetched yet (robots.enabled)"),
         BottleneckKind::CrawlDelay => format!("the Crawl-delay of {host}'s robots.txt (robots.max_crawl_delay)"),
         _ => format!("retries of {host} (retry.backoff)"),
     }
