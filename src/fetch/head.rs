@@ -109,8 +109,8 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Parses a Retry-After: seconds or a date (RFC 9110, section 10.2.3). Anything else is ignored. The host's pause
-/// (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
+/// Parses a Retry-After: seconds or a date (RFC 9110, section 10.2.3), or what else servers write for a reset ([`until`]); without
+/// one, the reset of a used-up quota counts. Anything else is ignored. The host's pause (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
 fn retry_after(status: StatusCode, headers: &HeaderMap, quota: Option<Reading>) -> Option<RetryAfter> {
     /// Longer than any run; it keeps sums of times far from overflow.
     const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);

@@ -14,9 +14,6 @@ use crate::item::Quota;
 /// A window is not longer than that; what says so is something else.
 const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
 
-/// A reset in whole seconds may come up to one later.
-const MARGIN: Duration = Duration::from_secs(1);
-
 /// What a head says of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
@@ -70,7 +67,7 @@ impl Reading {
     /// How long a refused request waits, if the quota was the reason.
     pub fn retry_after(self, status: StatusCode) -> Option<Duration> {
         let is_refused = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN);
-        (is_refused && self.quota.remaining == 0).then(|| self.quota.reset + MARGIN)
+        (is_refused && self.quota.remaining == 0).then(|| self.quota.reset + Quota::MARGIN)
     }
 }
 

@@ -210,6 +210,11 @@ pub struct Quota {
     pub reset: Duration,
 }
 
+impl Quota {
+    /// A reset in whole seconds may come up to one later.
+    pub const MARGIN: Duration = Duration::from_secs(1);
+}
+
 /// A received body, after decoding.
 #[derive(Debug, Default)]
 pub struct Body {

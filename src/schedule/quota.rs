@@ -14,9 +14,6 @@ use crate::item::Quota;
 /// while.
 const TOLERANCE: Duration = Duration::from_secs(2);
 
-/// A reset in whole seconds may come up to one later.
-const MARGIN: Duration = Duration::from_secs(1);
-
 /// Answers in a row that say nothing, after which there is no quota any more.
 const MOST_SILENT: u32 = 3;
 
@@ -98,7 +95,7 @@ impl HostQuota {
 
     fn ends_at(&self) -> Option<Duration> {
         match self {
-            Self::Left { resets_at, .. } => Some(resets_at.saturating_add(MARGIN)),
+            Self::Left { resets_at, .. } => Some(resets_at.saturating_add(Quota::MARGIN)),
             Self::Unknown { .. } => None,
         }
     }

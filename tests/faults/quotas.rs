@@ -90,4 +90,6 @@ fn a_quota_that_is_to_be_ignored_is() {
     let url = origin.play("/api", [send(answer(200, "ratelimit-remaining: 0\r\nratelimit-reset: 60\r\n"))]);
     let config = "[hosts.'127.0.0.1']\nconcurrency = 1\nquota = 'ignore'\n";
     assert_eq!(fates(&provoke(Fetchd::local().config(config), [url.clone(), url])), [("ok", "", 1); 2]);
+    let requests = origin.requests();
+    assert!(requests[1].at - requests[0].at < Duration::from_secs(1), "it waited for the reset");
 }
