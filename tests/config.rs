@@ -217,7 +217,7 @@ fn the_unit_gives_the_daemon_more_time_to_stop_than_its_grace() {
     let stop = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")).unwrap().parse().unwrap();
     assert!(Span::secs(stop) > check(&fifo).unwrap().shutdown.grace);
     assert!(unit.contains("<>/run/fetchd/urls"), "a leaving producer would be the end of the input");
-    assert!(unit.contains("RestartPreventExitStatus=2"));
+    assert!(unit.contains("RestartPreventExitStatus=2 4\n"));
 }
 
 #[test]
@@ -229,7 +229,10 @@ fn six_problems_in_four_tables_are_six_reports_with_their_places() {
         ("bad.toml:2:1", "unknown key `timout` in [fetch]; did you mean `timeout`?"),
         ("bad.toml:3:12", "`fetch.max_body` is \"16 XB\"; write for example `64KiB` or `16MiB`"),
         ("bad.toml:6:1", "unknown key `concurency` in [limits]; did you mean `concurrency`?"),
-        ("bad.toml:7:8", "`limits.rate` is 5; write for example \"5/s\", \"100/min\", \"1000/h\" or \"unlimited\""),
+        (
+            "bad.toml:7:8",
+            "`limits.rate` is 5; write for example \"5/s\", \"0.5/s\", \"20/10s\", \"100/min\", \"1000/h\", \"100/day\" or \"unlimited\"",
+        ),
         ("bad.toml:10:1", "unknown key `backof` in [retry]; did you mean `backoff`?"),
         ("bad.toml:13:9", "`log.level` is \"loud\"; write `error`, `warn`, `info`, `debug` or `trace`"),
     ];

@@ -1,6 +1,7 @@
 //! The composition root: from a checked configuration to the parts of a run, its signals, and its exit code. The only
 //! file that knows every module.
 
+mod closed_hosts;
 mod known_outputs;
 mod open;
 mod preflight;
@@ -76,8 +77,14 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     if !args.quiet {
         report(&config, &logs, &Summary::of(&status, &stats, start.elapsed()));
     }
-    config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(&config, dir));
+    say_what_is_left(&config, &status);
     exit_code(end, &config, &status)
+}
+
+/// Says what this run leaves for others.
+fn say_what_is_left(config: &Config, status: &Status) {
+    config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(config, dir));
+    closed_hosts::say_what_waits(status.closed_hosts());
 }
 
 /// The patterns of `[hosts]`.
@@ -176,7 +183,7 @@ fn report(config: &Config, logs: &Logs, summary: &Summary) {
 fn exit_code(end: End, config: &Config, status: &Status) -> u8 {
     match end {
         End::FailedFast => 3,
-        End::GaveUp => 4,
+        End::GaveUp | End::HostsClosed => 4,
         End::Finished if config.output.fail && status.metrics().not_ok.get() > 0 => 3,
         End::Finished => 0,
     }

@@ -14,7 +14,7 @@ use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFile
 use crate::hosts::{HostPattern, host_name};
 use crate::item::{BodyNeed, CHUNK, ResponseRules, is_credential, parse};
 use crate::pipeline::{FailFast, FirstHost, Settings};
-use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, QuotaPolicy, RetryPolicy};
+use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, LongPause, QuotaPolicy, RetryPolicy};
 use crate::units::Concurrency;
 
 /// The fetcher of a checked configuration.
@@ -181,10 +181,12 @@ fn rule(host: &HostConfig) -> HostRule {
 /// The limits of hosts that no pattern but `*` names.
 fn any_host(config: &Config) -> HostLimits {
     let any = config.hosts.get("*");
+    let ends_by_itself = config.sources.iter().all(|source| source.component.is_batch());
     HostLimits {
         concurrency: any.and_then(|host| host.concurrency).unwrap_or(ANY_HOST_CONCURRENCY),
         max_concurrency: any.and_then(|host| host.max_concurrency).unwrap_or(ANY_HOST_MAX_CONCURRENCY),
         every: Duration::ZERO,
-        quota: QuotaPolicy::default(),
+        quota: QuotaPolicy::Obey,
+        long_pause: if ends_by_itself { LongPause::End } else { LongPause::Wait },
     }
 }

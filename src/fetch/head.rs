@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 use super::body::Announced;
 use super::connection_reuse::Carrier;
 use super::decode::Codings;
-use super::quota::{Reading, Scope, date_of, until};
+use super::quota::{LONGEST, Reading, Scope, date_of, until};
 use crate::item::{Body, ErrorKind, Failure, Head, Needs, Reservation, RetryAfter, Sent, header_text};
 
 /// Types and codings are short; what is longer is kept out of memory that nobody has counted.
@@ -110,10 +110,8 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Parses a Retry-After: seconds or a date (RFC 9110, section 10.2.3), or what else servers write for a reset ([`until`]); without
-/// one, the reset of a used-up quota counts. Anything else is ignored. The host's pause (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
+/// one, the reset of a used-up quota counts. Anything else is ignored, and more than [`LONGEST`] is that. The host's pause (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
 fn retry_after(status: StatusCode, headers: &HeaderMap, quota: Option<Reading>) -> Option<RetryAfter> {
-    /// Longer than any run; it keeps sums of times far from overflow.
-    const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN) {
         return None;
     }
@@ -196,7 +194,7 @@ mod tests {
         for garbage in ["soon", "-5", "", "12 apples"] {
             assert_eq!(parsed(429, garbage), None, "{garbage}");
         }
-        assert_eq!(parsed(429, "99999999999999999999999"), Some(10 * 366 * 24 * 3600));
+        assert_eq!(parsed(429, "99999999999999999999999"), Some(32 * 24 * 3600));
         assert_eq!(parsed(500, "120"), None);
     }
 }

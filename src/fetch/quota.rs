@@ -1,5 +1,6 @@
 //! What the head of a response says of its client's quota: `RateLimit` (draft-ietf-httpapi-ratelimit-headers), the
-//! `RateLimit-Remaining` and `-Reset` of its earlier versions, and the `X-` spellings that came before them.
+//! `RateLimit-Remaining` and `-Reset` of its earlier versions, and the `X-` spellings that came before them. A `RateLimit` without
+//! a reset is reset within its window, which `RateLimit-Policy` has.
 //!
 //! Servers call the same thing by many names and give the same name many meanings, so a reset is read by its value: small
 //! numbers are seconds from now, large ones a time.
@@ -12,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::item::Quota;
 
 /// A window is not longer than that; what says so is something else.
-const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
 
 /// What a head says of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ enum What {
     Reset,
     /// `RateLimit` itself.
     Both,
+    /// `RateLimit-Policy`
+    Policy,
     /// The name of a resource or bucket.
     Name,
 }
@@ -87,6 +90,7 @@ fn field(name: &str, value: &str) -> Option<Field> {
         match word {
             "remaining" => what = Some(What::Remaining),
             "reset" => what = Some(What::Reset),
+            "policy" => what = Some(What::Policy),
             "after" if what == Some(What::Reset) => {}
             "resource" | "bucket" => what = Some(What::Name),
             other => of.push(other),
@@ -102,28 +106,43 @@ fn field(name: &str, value: &str) -> Option<Field> {
 /// The quotas that a field begins: what is left, with the reset that belongs to it.
 fn pairs(field: &Field, all: &[Field], now: SystemTime) -> Vec<Quota> {
     match field.what {
-        What::Both => structured(&field.values, now),
+        What::Both => structured(&field.values, all, now),
         What::Remaining => {
             let reset = all.iter().find(|other| other.what == What::Reset && other.of == field.of);
             let resets = reset.map_or(&[][..], |reset| &reset.values);
             let both = field.values.iter().zip(resets);
             both.filter_map(|(remaining, reset)| quota(remaining, reset, now)).collect()
         }
-        What::Reset | What::Name => Vec::new(),
+        What::Reset | What::Policy | What::Name => Vec::new(),
     }
 }
 
 /// `"default";r=50;t=30` for each quota, or `limit=100, remaining=50, reset=30` for the only one.
-fn structured(values: &[String], now: SystemTime) -> Vec<Quota> {
-    let parameter = |text: &str, names: &[&str]| {
-        text.split(';').find_map(|part| {
-            let (name, value) = part.split_once('=')?;
-            names.contains(&name.trim()).then(|| value.trim().to_owned())
-        })
+fn structured(values: &[String], all: &[Field], now: SystemTime) -> Vec<Quota> {
+    let of = |text: &str| {
+        let reset = parameter(text, &["t", "reset"]).or_else(|| window(name(text), all))?;
+        quota(&parameter(text, &["r", "remaining"])?, &reset, now)
     };
-    let of = |text: &str| quota(&parameter(text, &["r", "remaining"])?, &parameter(text, &["t", "reset"])?, now);
     let each: Vec<_> = values.iter().filter_map(|value| of(value)).collect();
     if each.is_empty() { of(&values.join(";")).into_iter().collect() } else { each }
+}
+
+/// The window of the policy of this name.
+fn window(policy: &str, all: &[Field]) -> Option<String> {
+    let policies = all.iter().filter(|field| field.what == What::Policy).flat_map(|field| &field.values);
+    policies.filter(|value| name(value) == policy).find_map(|value| parameter(value, &["w"]))
+}
+
+/// What an item is called: all before its parameters.
+fn name(item: &str) -> &str {
+    item.split(';').next().unwrap_or_default().trim()
+}
+
+fn parameter(item: &str, names: &[&str]) -> Option<String> {
+    item.split(';').find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        names.contains(&name.trim()).then(|| value.trim().to_owned())
+    })
 }
 
 fn quota(remaining: &str, reset: &str, now: SystemTime) -> Option<Quota> {
@@ -190,6 +209,14 @@ mod tests {
                 "RateLimit, draft 8",
                 vec![("ratelimit", "\"default\";r=50;t=30"), ("ratelimit-policy", "\"default\";q=100;w=60")],
                 whole(50, 30),
+            ),
+            (
+                "RateLimit without a reset",
+                vec![
+                    ("ratelimit", "\"burst\";r=9, \"day\";r=0"),
+                    ("ratelimit-policy", "\"burst\";q=10;w=60, \"day\";q=1000;w=86400"),
+                ],
+                whole(0, 86_400),
             ),
             ("RateLimit, two quotas", vec![("ratelimit", "\"permin\";r=9;t=30, \"perhr\";r=0;t=2500")], whole(0, 2500)),
             ("RateLimit, draft 7", vec![("ratelimit", "limit=100, remaining=50, reset=30")], whole(50, 30)),
@@ -274,6 +301,8 @@ mod tests {
         let past = (EPOCH - 1).to_string();
         for (name, headers) in [
             ("no reset", vec![("x-ratelimit-remaining", "0")]),
+            ("no reset and no policy", vec![("ratelimit", "\"a\";r=0"), ("ratelimit-policy", "\"b\";q=10;w=60")]),
+            ("a policy alone", vec![("ratelimit-policy", "\"b\";q=10;w=60")]),
             ("no remaining", vec![("ratelimit-limit", "100"), ("ratelimit-reset", "30")]),
             ("the reset of another quota", vec![("x-ratelimit-remaining-minute", "0"), ("ratelimit-reset", "30")]),
             ("it has passed", vec![("ratelimit-remaining", "0"), ("ratelimit-reset", &past)]),

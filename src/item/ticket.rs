@@ -5,6 +5,7 @@
 //! back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
@@ -20,6 +21,9 @@ struct Permits {
     bytes: Semaphore,
     max_lines: usize,
     max_bytes: usize,
+    /// Lines that wait for room, before and after they are known.
+    unknown_outside: AtomicUsize,
+    known_outside: AtomicUsize,
 }
 
 /// What a window can be full of.
@@ -44,19 +48,20 @@ impl Window {
         let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
         let (max_lines, max_bytes) = (lines.min(most), bytes.min(most));
         let (lines, bytes) = (Semaphore::new(max_lines), Semaphore::new(max_bytes));
-        Self(Arc::new(Permits { lines, bytes, max_lines, max_bytes }))
+        let (unknown_outside, known_outside) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self(Arc::new(Permits { lines, bytes, max_lines, max_bytes, unknown_outside, known_outside }))
     }
 
     /// Waits for room for one line, before the line is known; `None` never comes while the window is in use.
     pub async fn room(&self) -> Option<Room> {
-        self.0.lines.acquire().await.ok()?.forget();
+        acquire(&self.0.lines, 1, &self.0.unknown_outside).await?;
         Some(Room { window: Arc::clone(&self.0), bytes: 0 })
     }
 
     /// Waits until the line's bytes fit too, and hands out its ticket. A line longer than the window takes all of it.
     pub async fn ticket(&self, mut room: Room, line: &Line, ordinal: u64, source: usize) -> Option<Ticket> {
         let bytes = u32::try_from(line.text.len().min(self.0.max_bytes)).unwrap_or(u32::MAX);
-        self.0.bytes.acquire_many(bytes).await.ok()?.forget();
+        acquire(&self.0.bytes, bytes, &self.0.known_outside).await?;
         room.bytes = bytes;
         let (id, position) = (line.id.clone(), line.position.clone());
         Some(Ticket { ordinal, source, id, position, _room: room })
@@ -75,6 +80,32 @@ impl Window {
     pub fn in_use(&self) -> usize {
         self.0.max_lines - self.0.lines.available_permits()
     }
+
+    /// The lines in it, if it has no room for the next one.
+    pub fn full(&self) -> Option<usize> {
+        let waiting = |outside: &AtomicUsize| outside.load(Ordering::Relaxed);
+        let known = waiting(&self.0.known_outside);
+        // One that is known has its place among the lines already.
+        (waiting(&self.0.unknown_outside) + known > 0).then(|| self.in_use() - known)
+    }
+}
+
+/// Takes permits, and counts itself among those outside while it waits for them.
+async fn acquire(permits: &Semaphore, count: u32, outside: &AtomicUsize) -> Option<()> {
+    struct Outside<'a>(&'a AtomicUsize);
+    impl Drop for Outside<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    if let Ok(permits) = permits.try_acquire_many(count) {
+        permits.forget();
+        return Some(());
+    }
+    outside.fetch_add(1, Ordering::Relaxed);
+    let _outside = Outside(outside);
+    permits.acquire_many(count).await.ok()?.forget();
+    Some(())
 }
 
 impl Drop for Room {

@@ -45,7 +45,7 @@ pub use control::Control;
 pub use first_host::FirstHost;
 pub use group::Group;
 pub use shutdown::{End, run};
-pub use status::{BottleneckTimes, Counter, Counters, Metrics, Status, View};
+pub use status::{BottleneckTimes, Counter, Counters, LeftHost, Metrics, Status, View};
 
 use crate::fetch::Fetch;
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
@@ -163,7 +163,8 @@ impl Clock {
 /// The tokens that end the stages.
 #[derive(Clone, Debug, Default)]
 struct Levers {
-    /// The feed and the schedule react to it: no line is accepted any more, and no request of a durable source starts.
+    /// The feed and the schedule react to it: no line is accepted any more, and no request of a durable source starts. The
+    /// schedule cancels it itself when only lines of closed hosts are left.
     stop: CancellationToken,
     /// The schedule cancels it once it has reacted to `stop`: the lines are counted that are left for the next start.
     stopped: CancellationToken,
@@ -229,7 +230,13 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         give_up: levers.give_up.clone(),
         status: status.clone(),
         publisher: status_publisher::StatusPublisher::new(status.clone(), parts.hosts, &clock),
-        limits: run_limits::RunLimits { window, permits: key, input_open: true, hosts_when_full: None },
+        limits: run_limits::RunLimits {
+            window,
+            permits: key,
+            order: settings.order,
+            input_open: true,
+            hosts_when_full: None,
+        },
         clock,
     };
     let drain = drain::Drain {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::Order;
 use super::memory_gate::MemoryGate;
 use crate::item::{Window, WindowLimit};
 use crate::schedule::{Bottleneck, BottleneckKind, Core};
@@ -14,6 +15,8 @@ pub(super) struct RunLimits {
     pub window: Window,
     /// The key that sets how many requests there may be at once.
     pub permits: BottleneckKind,
+    /// The order of records.
+    pub order: Order,
     /// Whether lines can still come.
     pub input_open: bool,
     /// How many hosts had come when the window was last seen to get full; `None` while it is not.
@@ -38,6 +41,19 @@ impl RunLimits {
             _ if bottleneck.host.is_some() => window.unwrap_or(bottleneck),
             _ => bottleneck,
         }
+    }
+
+    /// Whether no further line can come in before one of those that wait is done.
+    pub fn is_blocked(&self, core: &Core, accepted: u64, now: Duration) -> bool {
+        if !self.input_open {
+            return true;
+        }
+        // In the order of the input, records behind the oldest line wait for it.
+        let held = match (self.order, core.oldest(now)) {
+            (Order::Input, Some(oldest)) => usize::try_from(accepted - oldest.ordinal).unwrap_or(usize::MAX),
+            _ => core.counts().waiting,
+        };
+        self.window.full() == Some(held)
     }
 
     /// The window, if it has been full since before the last host came.

@@ -15,11 +15,11 @@ use super::memory_gate::MemoryGate;
 use super::run_limits::RunLimits;
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
-use super::{Accepted, Clock, Completion, Dispatch, Status};
+use super::{Accepted, Clock, Completion, Dispatch, LeftHost, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
 use crate::item::{Done, Reservation};
-use crate::schedule::{Core, Counts, ReleaseScope, StallReason};
+use crate::schedule::{ClosedHost, Core, Counts, ReleaseScope, StallReason};
 use crate::state::LastRun;
 
 /// Completions, and queued lines, taken at once.
@@ -71,7 +71,7 @@ enum Event {
 impl Scheduler {
     pub async fn run(mut self) -> Result<(), BoxError> {
         let (mut lines, mut completions) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        self.restore(self.clock.now());
+        self.restore();
         let mut timer = Box::pin(sleep_until(Instant::now()));
         loop {
             // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
@@ -88,7 +88,8 @@ impl Scheduler {
             let view_at = self.publisher.look(&mut self.core, bottleneck, now);
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
-            let wake_at = [core_at, view_at].into_iter().flatten().min();
+            let closed_at = self.leave_closed_hosts(now);
+            let wake_at = [core_at, view_at, closed_at].into_iter().flatten().min();
             let reached = self.reached_limit(now);
             self.fetch.limit_reached(reached);
             let event = self.wait(&mut lines, &mut completions, timer.as_mut(), wake_at).await;
@@ -109,12 +110,14 @@ impl Scheduler {
     }
 
     /// Goes on where the run before ended.
-    fn restore(&mut self, now: Duration) {
-        let LastRun { ended_ago, robots } = self.publisher.load_last_run();
+    fn restore(&mut self) {
+        let (LastRun { ended_ago, robots }, hosts) = (self.publisher.load_last_run(), self.publisher.load_hosts());
+        // What is left of a pause was read before this time, so it can only end later.
+        let now = self.clock.now();
         if let Some(ended_ago) = ended_ago {
             self.core.resume_pace(ended_ago, now);
         }
-        self.core.restore(self.publisher.load_hosts(), now);
+        self.core.restore(hosts, now);
         self.core.restore_robots(robots, now);
     }
 
@@ -178,6 +181,22 @@ impl Scheduler {
         let bottleneck = self.limits.bottleneck(&self.core, &self.memory, now);
         self.publisher.publish_view(&self.core, bottleneck, now);
         self.stopped.cancel();
+    }
+
+    /// Ends the run if only lines of closed hosts are left, and no others can come. Else the time to look again, where
+    /// records that are still to be written may make room for others.
+    fn leave_closed_hosts(&mut self, now: Duration) -> Option<Duration> {
+        const LOOK_EVERY: Duration = Duration::from_millis(100);
+        let stop = self.stop.as_ref().filter(|stop| !stop.is_cancelled())?;
+        let closed = self.core.only_closed_hosts(now)?;
+        let accepted = self.status.counters().accepted.get();
+        if !self.limits.is_blocked(&self.core, accepted, now) {
+            return Some(now + LOOK_EVERY);
+        }
+        let left = |ClosedHost { name, lines, until }| LeftHost { name, lines, until: self.clock.instant(until) };
+        self.status.leave_closed_hosts(closed.into_iter().map(left).collect());
+        stop.cancel();
+        None
     }
 
     fn count_left(&self) {

@@ -3,6 +3,7 @@
 //! | cause | unsettled lines | limit |
 //! |---|---|---|
 //! | end of input | all finish | each line's own |
+//! | only lines of closed hosts are left | left for the next start | grace, then give up |
 //! | first signal | of durable sources, requests finish and all else is left for the next start; all others finish | grace, then give up |
 //! | `--fail-fast` | given up | 1 s |
 //! | give up | `canceled` records, or left for the next start | 1 s, then abort |
@@ -35,6 +36,8 @@ pub enum End {
     Finished,
     /// The grace period passed; unfinished lines were given up.
     GaveUp,
+    /// Nothing was left but lines of hosts that are closed for longer than `retry.max_retry_after`.
+    HostsClosed,
     /// The first failure cancelled the rest.
     FailedFast,
 }
@@ -43,12 +46,14 @@ pub enum End {
 #[derive(Clone, Copy)]
 enum Phase {
     Running,
-    /// It is not known yet which lines are left for the next start.
+    /// A signal came. It is not known yet which lines are left for the next start.
     Stopping {
         until: Instant,
     },
+    /// What is under way has until then.
     Draining {
         until: Instant,
+        end: End,
     },
     GivingUp {
         until: Instant,
@@ -60,19 +65,23 @@ impl Phase {
     fn limit(self) -> Option<Instant> {
         match self {
             Self::Running => None,
-            Self::Stopping { until } | Self::Draining { until } | Self::GivingUp { until, .. } => Some(until),
+            Self::Stopping { until } | Self::Draining { until, .. } | Self::GivingUp { until, .. } => Some(until),
         }
     }
 
     fn end(self) -> End {
         match self {
-            Self::Running | Self::Stopping { .. } | Self::Draining { .. } => End::Finished,
-            Self::GivingUp { end, .. } => end,
+            Self::Running | Self::Stopping { .. } => End::Finished,
+            Self::Draining { end, .. } | Self::GivingUp { end, .. } => end,
         }
     }
 
     fn stopping(grace: Duration) -> Self {
         Self::Stopping { until: Instant::now() + grace }
+    }
+
+    fn draining(grace: Duration, end: End) -> Self {
+        Self::Draining { until: Instant::now() + grace, end }
     }
 
     fn giving_up(end: End) -> Self {
@@ -104,6 +113,10 @@ pub async fn run(
                 levers.stop.cancel();
                 phase = Phase::giving_up(End::FailedFast);
             }
+            // The schedule cancelled it, for closed hosts.
+            () = levers.stop.cancelled(), if matches!(phase, Phase::Running) => {
+                phase = Phase::draining(settings.grace, End::HostsClosed);
+            }
             () = levers.stopped.cancelled(), if matches!(phase, Phase::Stopping { .. }) => {
                 phase = announce(status, settings.grace, phase);
             }
@@ -121,15 +134,18 @@ pub async fn run(
             },
             () = until(phase.limit()) => match phase {
                 Phase::GivingUp { .. } => return out_of_time(&mut group, phase).await,
-                _ => {
-                    tracing::warn!(unfinished = status.counters().unfinished(), "the grace period is over");
-                    phase = Phase::giving_up(End::GaveUp);
-                    levers.give_up.cancel();
-                }
+                _ => phase = give_up(&levers, status),
             },
             _ = reminder.tick(), if matches!(phase, Phase::Draining { .. }) => remind(status),
         }
     }
+}
+
+/// The grace period is over.
+fn give_up(levers: &Levers, status: &Status) -> Phase {
+    tracing::warn!(unfinished = status.counters().unfinished(), "the grace period is over");
+    levers.give_up.cancel();
+    Phase::giving_up(End::GaveUp)
 }
 
 async fn finish(group: &mut Group, joined: Result<(), Error>, phase: Phase) -> Result<End, Error> {
@@ -180,7 +196,7 @@ fn announce(status: &Status, grace: Duration, phase: Phase) -> Phase {
     };
     tracing::warn!("{work}{left} (at most {} s; signal again to stop now)", grace.as_secs());
     match phase {
-        Phase::Stopping { until } => Phase::Draining { until },
+        Phase::Stopping { until } => Phase::Draining { until, end: End::Finished },
         phase => phase,
     }
 }

@@ -1,11 +1,12 @@
 //! The status of a run: counters, metrics and the last view of the schedule. Progress and summary read it. Two decisions use
 //! its counters: the shutdown counts unfinished lines, and the drain whether another record is to come.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::schedule::{Bottleneck, BottleneckKind, Counts, OldestLine, Tail};
 
@@ -15,6 +16,18 @@ pub struct Status {
     counters: Arc<Counters>,
     metrics: Arc<Metrics>,
     view: Arc<watch::Sender<View>>,
+    closed_hosts: Arc<OnceLock<Vec<LeftHost>>>,
+}
+
+/// A closed host, whose lines the end of the run leaves for the next start.
+#[derive(Clone, Debug)]
+pub struct LeftHost {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its lines.
+    pub lines: usize,
+    /// When it opens.
+    pub until: Instant,
 }
 
 impl Status {
@@ -31,6 +44,16 @@ impl Status {
     /// What the scheduler last said.
     pub fn view(&self) -> watch::Ref<'_, View> {
         self.view.borrow()
+    }
+
+    /// The hosts for which the run ended, if it did for closed hosts.
+    pub fn closed_hosts(&self) -> &[LeftHost] {
+        self.closed_hosts.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Says that the run ends for these hosts.
+    pub fn leave_closed_hosts(&self, hosts: Vec<LeftHost>) {
+        let _ = self.closed_hosts.set(hosts);
     }
 
     /// The scheduler says how it is.

@@ -37,7 +37,7 @@ pub enum BottleneckKind {
     HostAdaptive,
     /// `hosts.rate` of the host.
     HostRate,
-    /// The host asked for a pause, by Retry-After or 429.
+    /// The host pauses, for a Retry-After or a 429.
     HostPause,
     /// The host's quota is used up (`RateLimit`).
     Quota,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::Core;
 use super::circuit_breaker::Contact;
 use super::connection_budget::Reuse;
-use super::decide::{AttemptContext, Decision, RetryCost, canceled, too_long};
+use super::decide::{AttemptContext, Decision, RetryCost, canceled};
+use super::host_pause::too_long;
 use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::HostId;
 use super::robots::is_unavailable;
@@ -24,6 +25,7 @@ impl Core {
         let chance = self.chance.f64();
         let clocks = self.clocks(id, now);
         let host = &mut self.hosts[id];
+        let was_closed = host.is_closed(now);
         host.in_flight -= 1;
         host.pause.observe(&attempt, &self.settings.retry, job.slot.sent, chance, now);
         if let Some(head) = attempt.head() {
@@ -32,9 +34,11 @@ impl Core {
         let (url, contact) = (&job.call.request.url, Contact::of(&attempt));
         host.queue.end(url, job.ticket.ordinal, contact, &self.settings.health, clocks);
         self.adapt(id, &job, &attempt, now);
+        self.follow_quota(id, now);
         let context = AttemptContext {
             policy: &self.settings.retry,
             max_redirects: self.settings.max_redirects,
+            keeps_place: self.is_durable(job.ticket.source),
             now,
             overdue: self.lines.deadline(job.slot.line).is_some_and(|end| clocks.lines >= end),
             wire,
@@ -48,6 +52,9 @@ impl Core {
             self.settle(job, attempt.into_received(), Some(canceled()), now);
         } else {
             self.carry_out(job, id, attempt, decision, now);
+        }
+        if !was_closed {
+            self.fail_closed(id, now);
         }
         self.refresh(id, now);
     }
@@ -65,7 +72,7 @@ impl Core {
             Decision::Settle(None) => self.settle(job, attempt.into_received(), None, now),
             Decision::Settle(Some(error)) => self.end(job, attempt, error, now),
             Decision::Retry { at, cost, because } => {
-                let at = at.max(self.hosts[id].pause.paused_until);
+                let at = at.max(self.hosts[id].pause.until());
                 if let Some(error) = self.refuse_retry(&mut job, id, at, cost, &because, now) {
                     return self.end(job, attempt, error, now);
                 }
@@ -80,7 +87,7 @@ impl Core {
                     self.hosts[id].queue.let_fresh_line_pass();
                 }
                 job.progress.last_error = Some(because.1.into());
-                let is_paused = at <= self.hosts[id].pause.paused_until;
+                let is_paused = at <= self.hosts[id].pause.until();
                 let reason = if is_paused { WaitedFor::HostPause } else { WaitedFor::Backoff };
                 job.slot.longest_wait.note(reason, at.saturating_sub(now));
                 self.requeue(job, at, now);
@@ -108,11 +115,11 @@ impl Core {
         because: &(ErrorKind, String),
         now: Duration,
     ) -> Option<(ErrorKind, String)> {
-        let closed_until = self.hosts[id].pause.closed_until;
-        if closed_until > now {
-            return Some(too_long(closed_until - now));
+        let host = &self.hosts[id];
+        if host.is_closed(now) && !self.is_durable(job.ticket.source) {
+            return Some(too_long(host.pause.closed_until - now));
         }
-        let starts = self.clocks(id, now).lines + at.saturating_sub(now);
+        let starts = self.clocks(id, now).lines + at.saturating_sub(host.stalled_until().max(now));
         if self.lines.deadline(job.slot.line).is_some_and(|end| starts >= end) {
             // The wait is longer than the line's time.
             return Some(because.clone());

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HealthConfig, HealthPolicy, QuotaPolicy, RetryBudgetPolicy, RetryConfig, RetryPolicy, RobotsPolicy};
+use super::{
+    HealthConfig, HealthPolicy, LongPause, QuotaPolicy, RetryBudgetPolicy, RetryConfig, RetryPolicy, RobotsPolicy,
+};
 use crate::hosts::{Patterns, host_name, port_of};
 use crate::item::{Request, ResponseLimits, ResponseRules, SetBy};
 use crate::units::{Concurrency, Rate, Secret, Size, Span, Speed};
@@ -90,6 +92,8 @@ pub struct HostLimits {
     pub every: Duration,
     /// Whether its quotas are obeyed.
     pub quota: QuotaPolicy,
+    /// Whether the run waits for it while it is closed.
+    pub long_pause: LongPause,
 }
 
 /// What one pattern says of its hosts.
@@ -109,11 +113,17 @@ impl Settings {
     /// The limits of one host.
     pub fn limits_of(&self, name: &str, port: u16) -> HostLimits {
         let rules = || self.hosts.matching(name, port);
+        let quota = rules().find_map(|rule| rule.quota);
         HostLimits {
             concurrency: rules().find_map(|rule| rule.concurrency).unwrap_or(self.any_host.concurrency),
             max_concurrency: rules().find_map(|rule| rule.max_concurrency).unwrap_or(self.any_host.max_concurrency),
             every: rules().find_map(|rule| rule.every).unwrap_or(self.any_host.every),
-            quota: rules().find_map(|rule| rule.quota).unwrap_or(self.any_host.quota),
+            quota: quota.unwrap_or(self.any_host.quota),
+            long_pause: match quota {
+                Some(QuotaPolicy::Obey) => LongPause::End,
+                Some(QuotaPolicy::Wait) => LongPause::Wait,
+                Some(QuotaPolicy::Ignore) | None => self.any_host.long_pause,
+            },
         }
     }
 
@@ -190,6 +200,7 @@ impl Default for Settings {
                 max_concurrency: 64,
                 every: Duration::ZERO,
                 quota: QuotaPolicy::Obey,
+                long_pause: LongPause::Wait,
             },
             adaptive: None,
             max_hosts: 100_000,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::RetryPolicy;
+use super::host_pause::too_long;
 use super::job::Job;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Failure, Head, Hop, Redirect, Request, Retry, Sent};
 
@@ -49,6 +50,8 @@ pub(super) enum RetryCost {
 pub(super) struct AttemptContext<'a> {
     pub policy: &'a RetryPolicy,
     pub max_redirects: u32,
+    /// Whether the line waits however long its host is closed.
+    pub keeps_place: bool,
     pub now: Duration,
     /// Whether the line's time is over.
     pub overdue: bool,
@@ -111,7 +114,9 @@ impl AttemptContext<'_> {
 
     fn by_status(&self, job: &Job, head: &Head, because: (ErrorKind, String)) -> Decision {
         match head.retry_after {
-            Some(wait) if wait.0 > self.policy.max_retry_after => Decision::Settle(Some(too_long(wait.0))),
+            Some(wait) if wait.0 > self.policy.max_retry_after && !self.keeps_place => {
+                Decision::Settle(Some(too_long(wait.0)))
+            }
             // At least the back-off, so that `Retry-After: 0` does not skip it.
             Some(wait) => self.wait(job, wait.0.max(self.policy.backoff), because),
             None => self.retry(job, self.backoff(job.progress.attempts), RetryCost::Charged, because),
@@ -194,12 +199,6 @@ impl AttemptContext<'_> {
 /// The error of a line that was not finished when the run was given up.
 pub(super) fn canceled() -> (ErrorKind, String) {
     (ErrorKind::Canceled, "the run ended before this line was finished".to_owned())
-}
-
-/// The error of a line whose host asked to be left alone for longer than the configuration allows.
-pub(super) fn too_long(wait: Duration) -> (ErrorKind, String) {
-    let message = format!("the host asked for {} s of rest; retry.max_retry_after allows less", wait.as_secs());
-    (ErrorKind::RetryAfterTooLong, message)
 }
 
 /// The status of a head; a 403 that says when to come again is a 429 by another number.

@@ -30,12 +30,13 @@ impl Core {
         self.lines.end_at(line, left.map(|left| run.lines.saturating_add(left)));
     }
 
-    /// Notes a reset of the host's quota. While nothing is left of it, the clock of the host stands still.
+    /// Notes a reset of the host's quota. While nothing is left of it, or the host is closed, its clock stands still.
     pub(super) fn follow_quota(&mut self, id: HostId, now: Duration) {
         let host = &mut self.hosts[id];
-        let Some(quota) = &mut host.quota else { return };
-        quota.advance(now);
-        let holds = if quota.used_up_until().is_some() { Holds::Yes } else { Holds::No };
+        if let Some(quota) = &mut host.quota {
+            quota.advance(now);
+        }
+        let holds = if host.stalled_until() > now { Holds::Yes } else { Holds::No };
         if (holds == Holds::Yes) != host.is_stalled() {
             self.stall_host(id, StallReason::Quota, holds, now);
         }

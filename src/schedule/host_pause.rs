@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::RetryPolicy;
-use crate::item::{Attempt, Head};
+use crate::item::{Attempt, ErrorKind, Head};
 
 /// The pause of one host.
 #[derive(Debug, Default)]
@@ -63,6 +63,13 @@ impl HostPause {
     pub fn kept_until(&self, policy: &RetryPolicy) -> Duration {
         if self.refusals == 0 { Duration::ZERO } else { self.paused_until + policy.max_backoff }
     }
+}
+
+/// The error of a line whose host is closed for so long.
+pub(super) fn too_long(pause: Duration) -> (ErrorKind, String) {
+    let message =
+        format!("the host takes no request for {} s, longer than retry.max_retry_after allows", pause.as_secs());
+    (ErrorKind::RetryAfterTooLong, message)
 }
 
 /// Whether the response shows that the host takes requests again.

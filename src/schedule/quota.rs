@@ -17,15 +17,26 @@ const TOLERANCE: Duration = Duration::from_secs(2);
 /// Answers in a row that say nothing, after which there is no quota any more.
 const MOST_SILENT: u32 = 3;
 
-/// `hosts.quota`: what the quotas are for that responses tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// `hosts.quota`: what the quotas are for that responses tell, and pauses longer than `retry.max_retry_after`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QuotaPolicy {
-    /// No request is sent that is known to be refused.
-    #[default]
+    /// No request is sent that is known to be refused. A run in which only lines are left whose hosts' pauses are longer
+    /// than `retry.max_retry_after` ends; the next one finds them again.
     Obey,
+    /// No request is sent that is known to be refused, and the run goes on until the pauses are over.
+    Wait,
     /// Nothing, until a request is refused.
     Ignore,
+}
+
+/// What becomes of a run in which only lines of closed hosts are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongPause {
+    /// It ends, and leaves them for the next start.
+    End,
+    /// It goes on until the hosts open again.
+    Wait,
 }
 
 /// What is known of a quota.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RetryBudgetPolicy;
 use crate::item::parse_method;
-use crate::units::{Period, Rate, Share, Span};
+use crate::units::{Rate, Share, Span};
 
 /// `[retry]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,8 +45,8 @@ impl Default for RetryConfig {
             on_status: vec![408, 425, 429, 500, 502, 503, 504],
             methods: ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].map(str::to_owned).to_vec(),
             budget: Share::Percent(10),
-            floor: Rate::Per { count: 100, period: Period::Second },
-            host_floor: Rate::Per { count: 10, period: Period::Second },
+            floor: Rate::per_second(100),
+            host_floor: Rate::per_second(10),
         }
     }
 }

@@ -75,7 +75,11 @@ impl Core {
         }
     }
 
-    fn enqueue(&mut self, job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
+    fn enqueue(&mut self, mut job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
+        if let Some(error) = self.hosts[host].closed(now).filter(|_| !self.is_durable(job.ticket.source)) {
+            self.note_failed_wait(&mut job, WaitedFor::HostPause, now);
+            return self.settle(job, Received::Nothing, Some(error), now);
+        }
         let (line, port) = (job.slot.line, port_of(&job.call.request.url));
         self.change_clock(line, host, now);
         self.lines.place(line, Place::Waiting { host, port, due });
@@ -126,15 +130,12 @@ impl Core {
             return;
         }
         self.follow_quota(id, now);
-        let host = &self.hosts[id];
-        let clocks = host.clocks(self.clock.read(now));
-        if host.waiting() > 0
-            && let Some(error) = host.closed(now)
-        {
-            self.settle_all(id, Pick::Any, &error, now);
-        }
+        let clocks = self.clocks(id, now);
         while let Some((port, error)) = self.hosts[id].queue.gave_up(clocks) {
-            self.settle_all(id, Pick::OfPort(port), &error, now);
+            while let Some(mut job) = self.hosts.take(id, Pick::OfPort(port)) {
+                self.note_failed_wait(&mut job, WaitedFor::Circuit, now);
+                self.settle(job, Received::Nothing, Some(error.clone()), now);
+            }
         }
         let wait = self.hosts[id].next_wait();
         if let Some(wait) = wait {
@@ -160,8 +161,7 @@ impl Core {
     }
 
     /// Notes the wait of a line that fails with others: those of a port that cannot be reached, or of a closed host.
-    fn note_failed_wait(&self, job: &mut Job, pick: Pick, now: Duration) {
-        let reason = if matches!(pick, Pick::OfPort(_)) { WaitedFor::Circuit } else { WaitedFor::HostPause };
+    pub(super) fn note_failed_wait(&self, job: &mut Job, reason: WaitedFor, now: Duration) {
         let since = self.lines.due(job.slot.line).unwrap_or(job.progress.accepted);
         job.slot.longest_wait.note(reason, now.saturating_sub(since));
     }
@@ -195,13 +195,6 @@ impl Core {
                 }
                 None => return self.hosts.add_untracked(job),
             }
-        }
-    }
-
-    fn settle_all(&mut self, id: HostId, pick: Pick, error: &(ErrorKind, String), now: Duration) {
-        while let Some(mut job) = self.hosts.take(id, pick) {
-            self.note_failed_wait(&mut job, pick, now);
-            self.settle(job, Received::Nothing, Some(error.clone()), now);
         }
     }
 

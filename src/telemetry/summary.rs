@@ -136,7 +136,7 @@ impl fmt::Display for Summary {
         for host in &self.counts.closed {
             writeln!(
                 f,
-                "  {host} asked for more rest than retry.max_retry_after allows; its lines were settled unsent"
+                "  {host} takes no requests for longer than retry.max_retry_after allows; its lines ended unsent"
             )?;
         }
         if !self.unmatched().is_empty() {
@@ -216,7 +216,7 @@ fn limit_of_host(bottleneck: &Bottleneck) -> String {
             let key = key("max_concurrency", "hosts.max_concurrency");
             format!("adaptive host-concurrency of {host} ({key}, or a slow server)")
         }
-        BottleneckKind::HostPause => format!("the pause that {host} asked for (Retry-After, 429)"),
+        BottleneckKind::HostPause => format!("the pause of {host} (Retry-After, 429)"),
         BottleneckKind::Quota => format!("the quota of {host} (RateLimit headers; hosts.quota)"),
         BottleneckKind::CircuitOpen => format!("port {port} of {host}, which cannot be reached (health)"),
         BottleneckKind::Robots => format!("the robots.txt of {host}, which is not fetched yet (robots.enabled)"),

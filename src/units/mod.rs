@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use numbers::{Concurrency, Share, Size, Speed};
 pub use secret::{SECRET, Secret};
-pub use times::{Period, Rate, Span};
+pub use times::{Rate, Span};
 
 /// A network in CIDR notation, or an address as the network of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ serde_as_text!(
     Span: "a duration in quotes; write for example \"500ms\", \"30s\" or \"10m\"",
     Speed: "a speed in quotes; write for example \"1KiB/s\", or \"0\" for none",
     Size: "a size in quotes; write for example \"64KiB\" or \"16MiB\"",
-    Rate: "a rate in quotes; write for example \"5/s\", \"100/min\", \"1000/h\" or \"unlimited\"",
+    Rate: "a rate in quotes; write for example \"5/s\", \"0.5/s\", \"20/10s\", \"100/min\", \"1000/h\", \"100/day\" or \"unlimited\"",
     Share: "a share in quotes; write for example \"10%\" or \"unlimited\"",
     Network: "a network in quotes; write for example \"127.0.0.0/8\" or \"10.1.2.3\""
 );

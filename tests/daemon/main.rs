@@ -26,6 +26,7 @@ mod http2;
 mod left_records;
 mod limits;
 mod lines;
+mod long_pauses;
 mod look_ups;
 mod names;
 mod process;

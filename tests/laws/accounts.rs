@@ -106,7 +106,7 @@ fn records_are_committed_when_no_more_come_for_a_while() {
     assert!(committed[0].0 < secs(1), "{committed:?}");
 }
 
-fn each_line_is_written_at_most_once_to_each_sink(report: &Report, sinks: usize) {
+pub fn each_line_is_written_at_most_once_to_each_sink(report: &Report, sinks: usize) {
     let accepted: BTreeSet<_> = report.accepted().into_iter().collect();
     for sink in 0..sinks {
         let mut seen = BTreeSet::new();
@@ -118,7 +118,7 @@ fn each_line_is_written_at_most_once_to_each_sink(report: &Report, sinks: usize)
 }
 
 /// A line without a record is one that its source will yield again.
-fn every_line_is_accounted_for(report: &Report, sinks: usize) {
+pub fn every_line_is_accounted_for(report: &Report, sinks: usize) {
     let settled: BTreeSet<_> = report.settled().into_iter().collect();
     for sink in 0..sinks {
         let records: BTreeMap<_, _> =

@@ -131,6 +131,7 @@ fn any_schedule() -> impl Strategy<Value = schedule::Settings> {
             max_concurrency: 64,
             every,
             quota: schedule::QuotaPolicy::Obey,
+            long_pause: schedule::LongPause::Wait,
         },
         max_hosts,
         seed,

@@ -14,6 +14,7 @@
 
 mod any;
 mod log;
+mod long_pauses;
 mod parts;
 mod scenario;
 mod script;

@@ -7,7 +7,7 @@ use fetchd::item::{
     Attempt, Body, Echo, ErrorKind, Failure, Head, Identity, Line, Request, Response, RetryAfter, Sent, Text, Ticket,
     Window,
 };
-use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits, Job, QuotaPolicy};
+use fetchd::schedule::{HealthConfig, HealthPolicy, HostLimits, Job, LongPause, QuotaPolicy};
 use fetchd::units::Concurrency;
 use futures::executor::block_on;
 use http::{Method, StatusCode};
@@ -19,7 +19,13 @@ pub const fn ms(n: u64) -> Duration {
 
 /// A host's limits with a given number of requests at once.
 pub const fn limits(concurrency: u32, every: Duration) -> HostLimits {
-    HostLimits { concurrency: Concurrency::Fixed(concurrency), max_concurrency: 64, every, quota: QuotaPolicy::Obey }
+    HostLimits {
+        concurrency: Concurrency::Fixed(concurrency),
+        max_concurrency: 64,
+        every,
+        quota: QuotaPolicy::Obey,
+        long_pause: LongPause::Wait,
+    }
 }
 
 /// Requests at once, of a host for which their number is given.

@@ -19,6 +19,7 @@ mod deadlines;
 mod fairness;
 mod health;
 mod host_states;
+mod long_pauses;
 mod politeness;
 mod ports;
 mod quotas;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fetchd::item::{ErrorKind, Sent};
 use fetchd::schedule::{
-    HealthPolicy, HostLimits, QuotaPolicy, ReleaseScope, RetryBudgetPolicy, RetryPolicy, RobotsPolicy, Settings,
+    HealthPolicy, HostLimits, LongPause, QuotaPolicy, ReleaseScope, RetryBudgetPolicy, RetryPolicy, RobotsPolicy,
+    Settings,
 };
 use fetchd::units::Concurrency;
 use http::Method;
@@ -250,6 +251,7 @@ fn host_limits() -> impl Strategy<Value = HostLimits> {
         max_concurrency,
         every,
         quota: QuotaPolicy::Obey,
+        long_pause: LongPause::Wait,
     })
 }
 

@@ -12,8 +12,7 @@ use crate::schedule::RetryPolicy;
 use crate::schedule::adaptive::AdaptiveLimit;
 use crate::schedule::config::HostLimits;
 use crate::schedule::config::Settings;
-use crate::schedule::decide::too_long;
-use crate::schedule::host_pause::HostPause;
+use crate::schedule::host_pause::{HostPause, too_long};
 use crate::schedule::host_state::{HostState, StateEnd};
 use crate::schedule::job::Job;
 use crate::schedule::quota::{HostQuota, QuotaPolicy};
@@ -154,7 +153,7 @@ impl Host {
                 None => WaitReason::HostConcurrency { in_flight, limit },
             };
         };
-        let (paced, paused) = (self.rate_limiter.next(), self.pause.paused_until);
+        let (paced, paused) = (self.rate_limiter.next(), self.pause.until());
         let latest = due.max(paced).max(paused).max(probe_at);
         if let Some(OpenPort { port, .. }) = open.filter(|_| latest == probe_at) {
             return WaitReason::CircuitOpen { port, probe_at: Some(latest) };
@@ -204,9 +203,19 @@ impl Host {
         self.waiting() == 0 && self.in_flight == 0 && !self.queue.awaits_robots()
     }
 
+    /// Whether its pause is longer than any that lines of all sources wait for.
+    pub fn is_closed(&self, now: Duration) -> bool {
+        self.pause.closed_until > now
+    }
+
+    /// Until when the time of its lines stands still for what an answer said.
+    pub fn stalled_until(&self) -> Duration {
+        self.pause.closed_until.max(self.used_up_until())
+    }
+
     /// Why its lines would wait in vain, if they would.
     pub fn closed(&self, now: Duration) -> Option<(ErrorKind, String)> {
-        (self.pause.closed_until > now).then(|| too_long(self.pause.closed_until - now))
+        self.is_closed(now).then(|| too_long(self.pause.closed_until - now))
     }
 
     /// Until when it is in trouble.

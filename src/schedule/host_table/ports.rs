@@ -115,11 +115,6 @@ impl Ports {
         self.ports.values().map(|port| &port.lines)
     }
 
-    /// A held port with lines.
-    pub fn first(&self) -> Option<u16> {
-        self.next_start().map(|(_, port)| port)
-    }
-
     /// The held port whose next line may start first, and when.
     pub fn next_start(&self) -> Option<(Duration, u16)> {
         self.starts.first()

@@ -26,8 +26,6 @@ pub(in crate::schedule) enum Pick {
     Line { ordinal: u64, port: u16, due: Option<Duration> },
     /// One of this port, which is held.
     OfPort(u16),
-    /// One after the other, whether it is due or not.
-    Any,
 }
 
 /// The lines that wait at one host.
@@ -104,9 +102,6 @@ impl HostQueue {
                 ports.take_line(port, ordinal, due).or_else(|| self.lines.take_line(ordinal, due))
             }
             (Pick::OfPort(port), ports) => ports.as_mut().and_then(|ports| ports.take_any(port)),
-            (Pick::Any, ports) => {
-                self.lines.take_any().or_else(|| ports.as_mut().and_then(|ports| ports.take_any(ports.first()?)))
-            }
         };
         self.hold_firsts();
         job

@@ -1,0 +1,72 @@
+//! What a run says that ended because only lines of closed hosts were left.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use crate::pipeline::LeftHost;
+use crate::units::counted;
+
+/// Hosts that are named.
+const MOST: usize = 3;
+
+/// Says whose lines wait, and until when.
+pub(super) fn say_what_waits(hosts: &[LeftHost]) {
+    sentences(hosts, Instant::now(), Timestamp::now()).into_iter().for_each(|text| tracing::warn!("{text}"));
+}
+
+fn sentences(hosts: &[LeftHost], now: Instant, time: Timestamp) -> Vec<String> {
+    const WAY_OUT: &str = "; run again then (or set hosts.quota = \"wait\", and the run goes on until then)";
+    let verb = |lines: u64| if lines == 1 { "waits" } else { "wait" };
+    let named = hosts.iter().take(MOST).map(|LeftHost { name, lines, until }| {
+        let lines = *lines as u64;
+        let at = shown(until.saturating_duration_since(now), time);
+        format!("{} of {name} {} until {at}", counted(lines, "line"), verb(lines))
+    });
+    let mut sentences: Vec<_> = named.collect();
+    let others = &hosts[sentences.len()..];
+    if let Some(last) = others.iter().map(|host| host.until).max() {
+        let lines = others.iter().map(|host| host.lines as u64).sum();
+        let (hosts, at) = (counted(others.len() as u64, "more host"), shown(last.saturating_duration_since(now), time));
+        sentences.push(format!("{} of {hosts} {} until {at} at the latest", counted(lines, "line"), verb(lines)));
+    }
+    if let Some(last) = sentences.last_mut() {
+        last.push_str(WAY_OUT);
+    }
+    sentences
+}
+
+/// The time after so long, rounded up: a start before it would send nothing.
+fn shown(wait: Duration, time: Timestamp) -> String {
+    let at = SignedDuration::try_from(wait).ok().and_then(|wait| time.checked_add(wait).ok()).unwrap_or(Timestamp::MAX);
+    let seconds = at.as_second() + i64::from(at.subsec_nanosecond() > 0);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_hosts_are_named_and_the_others_counted() {
+        let now = Instant::now();
+        let time: Timestamp = "2026-11-27T10:00:00.5Z".parse().unwrap();
+        let host =
+            |name: &str, lines, wait| LeftHost { name: name.into(), lines, until: now + Duration::from_secs(wait) };
+        let all = [host("a.test", 1000, 60), host("b.test", 1, 3600), host("c.test", 2, 1), host("d.test", 1, 10)];
+        let way_out = "; run again then (or set hosts.quota = \"wait\", and the run goes on until then)";
+        let a = "1,000 lines of a.test wait until 2026-11-27T10:01:01Z";
+        assert_eq!(sentences(&all[..1], now, time), [format!("{a}{way_out}")]);
+        assert_eq!(
+            sentences(&all, now, time),
+            [
+                a.to_owned(),
+                "1 line of b.test waits until 2026-11-27T11:00:01Z".to_owned(),
+                "2 lines of c.test wait until 2026-11-27T10:00:02Z".to_owned(),
+                format!("1 line of 1 more host waits until 2026-11-27T10:00:11Z at the latest{way_out}"),
+            ]
+        );
+        assert!(sentences(&[], now, time).is_empty());
+    }
+}
