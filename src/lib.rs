@@ -34,4 +34,5 @@ pub mod state;
 // Around it.
 pub mod daemon;
 pub mod demo;
+pub mod results;
 pub mod telemetry;

@@ -29,6 +29,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Run(args)) => daemon::run(&args).await,
         Some(Command::Check { config, file }) => daemon::check(config.or(file).as_deref()),
         Some(Command::State { command }) => daemon::state(&command),
+        Some(Command::Results(args)) => daemon::results(&args),
         Some(Command::Demo) => demo::run().await,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

@@ -1,18 +1,21 @@
 //! The command line, and how its flags override the configuration.
 
+mod flags;
 mod mistakes;
+mod results;
 mod state;
 
 use std::path::PathBuf;
 
 use clap::{Arg, Args, Parser, Subcommand};
 
+use flags::{Flags, read_header};
+pub use results::{By, ResultsArgs};
 pub use state::{StateArgs, StateCommand};
 
 use crate::config::{Config, Registry, Written};
 use crate::diagnostics::{Problem, Report};
 use crate::fetch::FetchConfig;
-use crate::item::parse_header;
 use crate::pipeline::Order;
 use crate::sink::BodyFormat;
 use crate::telemetry::{Format, Level, ProgressMode};
@@ -67,6 +70,9 @@ pub enum Command {
         #[command(subcommand)]
         command: StateCommand,
     },
+    /// Print the newest record of each line, out of record files
+    #[command(mut_args(lay_out))]
+    Results(ResultsArgs),
     /// Take a tour against an embedded server, in less than 20 seconds
     Demo,
     /// Print shell completions
@@ -268,30 +274,4 @@ impl RunArgs {
             (false, _) => Level::Trace,
         }
     }
-}
-
-/// Puts flags over keys, and notes where the values now come from.
-struct Flags<'a>(&'a mut Report);
-
-impl Flags<'_> {
-    fn set<T>(&mut self, flag: &'static str, key: &str, value: &mut T, given: Option<T>) {
-        if let Some(given) = given {
-            *value = given;
-            self.0.given_by(key, flag);
-        }
-    }
-
-    fn set_some<T>(&mut self, flag: &'static str, key: &str, value: &mut Option<T>, given: Option<T>) {
-        self.set(flag, key, value, given.map(Some));
-    }
-}
-
-/// Reads `K: V`. The value is not shown in messages: it may be a token.
-fn read_header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once(':')
-        .ok_or_else(|| "a header of -H has no colon; write for example -H 'accept: application/json'".to_owned())?;
-    let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_owned());
-    parse_header(&name, &value)?;
-    Ok((name, value))
 }

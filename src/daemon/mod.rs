@@ -6,6 +6,7 @@ mod known_outputs;
 mod open;
 mod preflight;
 mod recovery;
+mod results;
 mod settings;
 mod signals;
 mod state;
@@ -18,6 +19,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::time::Instant;
 
 pub use recovery::recover;
+pub use results::results;
 pub(crate) use settings::{http, settings};
 pub use signals::{outlive_file_size_limit, unblock};
 pub use state::state;

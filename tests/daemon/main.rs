@@ -32,6 +32,7 @@ mod names;
 mod process;
 mod proxy;
 mod restarts;
+mod results;
 mod rewritten;
 mod set;
 mod signals;

@@ -17,7 +17,7 @@ const LEAVES: [&str; 8] =
     ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "resource_limits", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 22] = [
+const MAY_KNOW: [(&str, &[&str]); 23] = [
     ("diagnostics", &[]),
     ("registry", &[]),
     ("disk", &[]),
@@ -34,6 +34,7 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
     ("fetch", &["item"]),
     ("output", &["item"]),
     ("sink", &["item", "output"]),
+    ("results", &["item"]),
     (
         "state",
         &[

@@ -1,0 +1,111 @@
+//! The keys of a record that say which line it is of, how that ended, and what it was.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::LineKey;
+use crate::item::Outcome;
+
+/// See the module. A JSON object without `seq` or with no known `outcome` is no record.
+#[derive(Debug, Deserialize)]
+pub struct RecordKeys<'a> {
+    seq: Option<u64>,
+    #[serde(borrow)]
+    source: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    file: Option<Cow<'a, str>>,
+    /// The key of 0.1.
+    #[serde(borrow)]
+    journal: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    state_id: Option<Cow<'a, str>>,
+    /// The round; absent for the first.
+    #[serde(default)]
+    pub round: u32,
+    /// What the line gave as its `id`.
+    #[serde(borrow)]
+    pub id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    input_bytes: Option<IgnoredAny>,
+    #[serde(borrow)]
+    outcome: Option<Cow<'a, str>>,
+    /// The final status.
+    pub status: Option<u16>,
+    #[serde(borrow)]
+    error: Option<ErrorKeys<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ErrorKeys<'a> {
+    #[serde(borrow)]
+    kind: Option<Cow<'a, str>>,
+}
+
+impl<'a> RecordKeys<'a> {
+    /// The keys of a JSON object; none when it is no record.
+    pub(super) fn of(object: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(object).ok().filter(|keys: &Self| keys.seq.is_some() && keys.outcome().is_some())
+    }
+
+    /// How the line ended.
+    pub fn outcome(&self) -> Option<Outcome> {
+        let name = self.outcome.as_deref()?;
+        Outcome::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+
+    /// The kind of the error, if it ended with one.
+    pub fn error_kind(&self) -> Option<&str> {
+        self.error.as_ref()?.kind.as_deref()
+    }
+
+    /// The name of what numbers the line; without it the number says nothing over several runs.
+    pub fn state_id(&self) -> Option<&str> {
+        self.state_id.as_deref().or(self.journal.as_deref())
+    }
+
+    /// Which line it is of.
+    pub fn line(&self) -> LineKey {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        LineKey {
+            source: text(self.source.as_deref()),
+            file: text(self.file.as_deref()),
+            seq: self.seq.unwrap_or_default(),
+            state_id: text(self.state_id()),
+        }
+    }
+
+    /// The line as it was given; nothing where that cannot be repeated, as it was cut or lost.
+    pub fn repeatable_input(&self) -> Option<&'a RawValue> {
+        self.input.filter(|input| self.input_bytes.is_none() && input.get() != "\"\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_says_its_line_and_an_object_without_these_keys_is_none() {
+        let text = br#"{"seq":7,"source":"s","file":"f","journal":"j","round":2,"id":[1],"input":{"url":"x"},"outcome":"http_error","status":401,"error":{"kind":"http_status","message":"m"},"json":{"seq":1}}"#;
+        let keys = RecordKeys::of(text).unwrap();
+        let line = LineKey { source: "s".into(), file: "f".into(), seq: 7, state_id: "j".into() };
+        assert_eq!((keys.line(), keys.round, keys.status), (line, 2, Some(401)));
+        assert_eq!((keys.outcome(), keys.error_kind()), (Some(Outcome::HttpError), Some("http_status")));
+        assert_eq!(keys.repeatable_input().unwrap().get(), r#"{"url":"x"}"#);
+        for none in [r#"{"seq":7}"#, r#"{"outcome":"ok"}"#, r#"{"seq":7,"outcome":"odd"}"#, "{}", r#"{"seq":-1}"#] {
+            assert!(RecordKeys::of(none.as_bytes()).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn an_input_that_was_cut_or_lost_cannot_be_repeated() {
+        for input in [r#""input":"http://a","input_bytes":9000,"#, r#""input":"","#, ""] {
+            let text = format!(r#"{{"seq":1,{input}"outcome":"rejected"}}"#);
+            assert!(RecordKeys::of(text.as_bytes()).unwrap().repeatable_input().is_none(), "{text}");
+        }
+    }
+}
