@@ -3,7 +3,7 @@
 //! | cause | unsettled lines | limit |
 //! |---|---|---|
 //! | end of input | all finish | each line's own |
-//! | only lines of closed hosts are left | left for the next start | grace, then give up |
+//! | only lines of closed hosts are left | left for the next start | none |
 //! | first signal | of durable sources, requests finish and all else is left for the next start; all others finish | grace, then give up |
 //! | `--fail-fast` | given up | 1 s |
 //! | give up | `canceled` records, or left for the next start | 1 s, then abort |
@@ -50,14 +50,11 @@ enum Phase {
     Stopping {
         until: Instant,
     },
-    /// What is under way has until then.
     Draining {
         until: Instant,
-        end: End,
     },
     GivingUp {
         until: Instant,
-        end: End,
     },
 }
 
@@ -65,14 +62,7 @@ impl Phase {
     fn limit(self) -> Option<Instant> {
         match self {
             Self::Running => None,
-            Self::Stopping { until } | Self::Draining { until, .. } | Self::GivingUp { until, .. } => Some(until),
-        }
-    }
-
-    fn end(self) -> End {
-        match self {
-            Self::Running | Self::Stopping { .. } => End::Finished,
-            Self::Draining { end, .. } | Self::GivingUp { end, .. } => end,
+            Self::Stopping { until } | Self::Draining { until } | Self::GivingUp { until } => Some(until),
         }
     }
 
@@ -80,12 +70,8 @@ impl Phase {
         Self::Stopping { until: Instant::now() + grace }
     }
 
-    fn draining(grace: Duration, end: End) -> Self {
-        Self::Draining { until: Instant::now() + grace, end }
-    }
-
-    fn giving_up(end: End) -> Self {
-        Self::GivingUp { until: Instant::now() + LAST_RECORDS, end }
+    fn giving_up() -> Self {
+        Self::GivingUp { until: Instant::now() + LAST_RECORDS }
     }
 }
 
@@ -104,23 +90,23 @@ pub async fn run(
     let (rotate, rotations) = mpsc::channel(1);
     let mut group = start(parts, settings, status, &levers, rotations);
     let mut controls = std::pin::pin!(controls.fuse());
-    let (mut phase, mut reminder) = (Phase::Running, reminder());
+    let (mut phase, mut end, mut reminder) = (Phase::Running, End::Finished, reminder());
     loop {
         tokio::select! {
             biased;
             // The drain cancelled it, by fail-fast. Before the end of the tasks: the failure may be the last record.
             () = levers.give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
                 levers.stop.cancel();
-                phase = Phase::giving_up(End::FailedFast);
+                (phase, end) = (Phase::giving_up(), End::FailedFast);
             }
             // The schedule cancelled it, for closed hosts.
-            () = levers.stop.cancelled(), if matches!(phase, Phase::Running) => {
-                phase = Phase::draining(settings.grace, End::HostsClosed);
+            () = levers.stop.cancelled(), if matches!((phase, end), (Phase::Running, End::Finished)) => {
+                end = End::HostsClosed;
             }
             () = levers.stopped.cancelled(), if matches!(phase, Phase::Stopping { .. }) => {
                 phase = announce(status, settings.grace, phase);
             }
-            joined = group.join() => return finish(&mut group, joined, phase).await,
+            joined = group.join() => return finish(&mut group, joined, end).await,
             Some(control) = controls.next() => match (control, phase) {
                 (Control::Abort, _) => return interrupted(&mut group, status).await,
                 (Control::Rotate, _) => drop(rotate.try_send(())),
@@ -133,8 +119,8 @@ pub async fn run(
                 (Control::Stop, _) => {}
             },
             () = until(phase.limit()) => match phase {
-                Phase::GivingUp { .. } => return out_of_time(&mut group, phase).await,
-                _ => phase = give_up(&levers, status),
+                Phase::GivingUp { .. } => return out_of_time(&mut group, end).await,
+                _ => (phase, end) = (give_up(&levers, status), End::GaveUp),
             },
             _ = reminder.tick(), if matches!(phase, Phase::Draining { .. }) => remind(status),
         }
@@ -145,20 +131,20 @@ pub async fn run(
 fn give_up(levers: &Levers, status: &Status) -> Phase {
     tracing::warn!(unfinished = status.counters().unfinished(), "the grace period is over");
     levers.give_up.cancel();
-    Phase::giving_up(End::GaveUp)
+    Phase::giving_up()
 }
 
-async fn finish(group: &mut Group, joined: Result<(), Error>, phase: Phase) -> Result<End, Error> {
+async fn finish(group: &mut Group, joined: Result<(), Error>, end: End) -> Result<End, Error> {
     group.abort().await;
-    joined.map(|()| phase.end())
+    joined.map(|()| end)
 }
 
 /// The end of a run of which a stage still waits.
-async fn out_of_time(group: &mut Group, phase: Phase) -> Result<End, Error> {
+async fn out_of_time(group: &mut Group, end: End) -> Result<End, Error> {
     tracing::warn!(
         "{NOT_WRITTEN} could not be written in time; with a data directory the next run fetches again what is missing"
     );
-    finish(group, Ok(()), phase).await
+    finish(group, Ok(()), end).await
 }
 
 async fn interrupted(group: &mut Group, status: &Status) -> Result<End, Error> {
@@ -196,7 +182,7 @@ fn announce(status: &Status, grace: Duration, phase: Phase) -> Phase {
     };
     tracing::warn!("{work}{left} (at most {} s; signal again to stop now)", grace.as_secs());
     match phase {
-        Phase::Stopping { until } => Phase::Draining { until, end: End::Finished },
+        Phase::Stopping { until } => Phase::Draining { until },
         phase => phase,
     }
 }

@@ -93,3 +93,20 @@ fn a_quota_that_is_to_be_ignored_is() {
     let requests = origin.requests();
     assert!(requests[1].at - requests[0].at < Duration::from_secs(1), "it waited for the reset");
 }
+
+#[test]
+fn with_no_other_client_no_server_refuses_a_request_whatever_its_clock_says() {
+    // Two resets, each a second late.
+    const LINES: usize = 75;
+    let origins = [[127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]].map(Origin::start_at);
+    let lines = (0..LINES * 3).map(|n| origins[n % 3].url(&format!("/quota/30/4/{}?{n}", n % 3)));
+    let records = provoke(Fetchd::with(["--host-concurrency", "8"]), lines);
+    assert_eq!(fates(&records), vec![("ok", "", 1); LINES * 3]);
+    for origin in &origins {
+        let mut requests = origin.requests();
+        requests.sort_by_key(|request| request.at);
+        assert_eq!(requests.len(), LINES);
+        let overlap = requests.windows(2).filter(|pair| pair[1].at_once > 1).count();
+        assert!(overlap > 0 && origin.most_at_once() <= 8, "they were sent one by one");
+    }
+}

@@ -6,6 +6,7 @@
 
 mod log;
 mod paths;
+mod quota;
 mod script;
 mod wire;
 

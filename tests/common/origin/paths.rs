@@ -6,6 +6,7 @@
 //! | `/status/CODE` | that status |
 //! | `/retry-after/CODE/SECS` | that status with Retry-After the first time, then 200 |
 //! | `/flaky/N` | 500 the first N times, then 200; counted by the whole target |
+//! | `/quota/MOST/SECS/HOURS` | 200 with `x-ratelimit-` headers, and 429 to more than MOST requests in that time, by a clock that is off by HOURS: fast if odd, and slow if even; answers overtake each other |
 //! | `/redirect?to=URL&status=CODE` | a redirect, by default 302 |
 //! | `/slow/MS` | 200 after that time |
 //! | `/hang` | nothing, for as long as the client waits |
@@ -19,12 +20,14 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::log::Request;
+use super::quota::{Clock, Quota};
 use super::script::{Script, Step, send};
 
 #[derive(Default)]
 pub struct Paths {
     /// How often the targets that count were asked for.
     tries: HashMap<String, u32>,
+    quota: Quota,
 }
 
 impl Paths {
@@ -53,6 +56,7 @@ impl Paths {
                 let fails = self.tried(&request.target) <= number();
                 if fails { answer(500, "", b"not yet") } else { answer(200, "", b"at last") }
             }
+            "quota" => return self.quota(number(), number(), number()),
             "redirect" => redirect(&request.target),
             "slow" => {
                 let time = Duration::from_millis(number().into());
@@ -66,6 +70,14 @@ impl Paths {
             _ => answer(404, "", b"no such path"),
         };
         vec![send(answer)]
+    }
+
+    fn quota(&mut self, most: u32, seconds: u32, hours: u32) -> Script {
+        let off = Duration::from_secs(u64::from(hours) * 3600);
+        let clock = if hours % 2 == 1 { Clock::Fast(off) } else { Clock::Slow(off) };
+        let (status, headers) = self.quota.take(most, Duration::from_secs(seconds.into()), clock);
+        let time = Duration::from_millis(u64::from(self.tried("quota") * 29 % 83));
+        vec![Step::Wait(time), send(answer(status, &headers, b"counted"))]
     }
 
     /// How often the target was asked for, this time included.
