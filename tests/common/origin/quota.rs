@@ -1,6 +1,8 @@
 //! A quota as servers have them: so many requests in a window, which begins with the first one after the last window.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 /// See the module.
 #[derive(Default)]
