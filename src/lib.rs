@@ -26,6 +26,7 @@ pub mod fetch;
 pub mod journal;
 pub mod output;
 pub mod pipeline;
+pub mod rounds;
 pub mod schedule;
 pub mod sink;
 pub mod source;

@@ -1,5 +1,6 @@
 //! The command line, and how its flags override the configuration.
 
+mod again;
 mod flags;
 mod mistakes;
 mod results;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, Args, Parser, Subcommand};
 
+pub use again::AgainArgs;
 use flags::{Flags, read_header};
 pub use results::{By, ResultsArgs};
 pub use state::{StateArgs, StateCommand};
@@ -117,6 +119,9 @@ pub struct RunArgs {
     /// Read changed files anew, though lines of them are done [default: off]. Example: --anew
     #[arg(long, help_heading = "Input and output")]
     pub anew: bool,
+    /// Which lines are fetched once more.
+    #[command(flatten)]
+    pub again: AgainArgs,
     /// How records show bodies [default: auto]. Example: --body none
     #[arg(long, value_name = "HOW", help_heading = "Input and output")]
     pub body: Option<BodyFormat>,
@@ -264,6 +269,11 @@ impl RunArgs {
         flags.set("--max-redirects", "fetch.max_redirects", &mut fetch.max_redirects, self.max_redirects);
         flags.set("--user-agent", "fetch.user_agent", &mut fetch.user_agent, self.user_agent.clone());
         flags.set_some("--proxy", "fetch.proxy", &mut fetch.proxy, self.proxy.clone().map(Secret::new));
+    }
+
+    /// Whether the progress line is shown.
+    pub fn progress_mode(&self) -> ProgressMode {
+        if self.quiet { ProgressMode::Never } else { self.progress.unwrap_or_default() }
     }
 
     fn level(&self, configured: Level) -> Level {

@@ -1,12 +1,14 @@
 //! The composition root: from a checked configuration to the parts of a run, its signals, and its exit code. The only
 //! file that knows every module.
 
+mod again;
 mod closed_hosts;
 mod known_outputs;
 mod open;
 mod preflight;
 mod recovery;
 mod results;
+mod round_selection;
 mod settings;
 mod signals;
 mod state;
@@ -20,10 +22,12 @@ use tokio::time::Instant;
 
 pub use recovery::recover;
 pub use results::results;
+pub use round_selection::{Missing, NewRound, begin_round};
 pub(crate) use settings::{http, settings};
 pub use signals::{outlive_file_size_limit, unblock};
 pub use state::state;
 
+use self::open::Opened;
 use self::signals::{CpuLimit, Signals};
 use crate::cli::RunArgs;
 use crate::config::{Config, Registry};
@@ -33,7 +37,7 @@ use crate::open_files;
 use crate::pipeline::{self, End, Parts, Status};
 use crate::resource_limits;
 use crate::source::Source;
-use crate::telemetry::{self, Logs, Progress, ProgressMode, Stats, Summary};
+use crate::telemetry::{self, Logs, Progress, Stats, Summary};
 
 /// Runs as the arguments and the configuration say; the number is the exit code.
 pub async fn run(args: &RunArgs) -> u8 {
@@ -56,16 +60,15 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         say(&format_args!("error: {error}"));
         return 2;
     }
-    let mode = if args.quiet { ProgressMode::Never } else { args.progress.unwrap_or_default() };
-    let line = mode.line();
+    let line = args.progress_mode().line();
     let logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::ProgressLine::bar));
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
-    hint(&config);
+    hint(&config, args);
     let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
-    let parts = match open::open(&config, &stats) {
-        Ok(parts) => parts,
+    let Opened { parts, repeatable } = match open::open(&config, &stats, NewRound::of(&args.again).as_ref()) {
+        Ok(opened) => opened,
         Err(error) => return failed(&error),
     };
     let total = total_bytes(&parts.sources);
@@ -79,6 +82,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     if !args.quiet {
         report(&config, &logs, &Summary::of(&status, &stats, start.elapsed()));
     }
+    again::say_what_repeats(repeatable, &stats);
     say_what_is_left(&config, &status);
     exit_code(end, &config, &status)
 }
@@ -102,8 +106,8 @@ fn say(what: &dyn fmt::Display) {
 /// How many threads a run has, at most, besides the first: those of its sources and sinks, of logs and progress, of the
 /// checkpoint, and of attempts.
 fn most_threads(config: &Config) -> usize {
-    // A durable source has two.
-    2 * config.sources.len() + config.sinks.len() + 3 + config.fetch.threads as usize
+    // A durable source has two, and a round one.
+    2 * config.sources.len() + config.sinks.len() + 4 + config.fetch.threads as usize
 }
 
 /// Reports why a run failed; the number is the exit code.
@@ -165,8 +169,9 @@ fn total_bytes(sources: &[Source]) -> Option<u64> {
 }
 
 /// The first thing that people do is to start the program and wait.
-fn hint(config: &Config) {
-    let reads_stdin = config.sources.iter().any(|source| source.component.inputs().stdin > 0);
+fn hint(config: &Config, args: &RunArgs) {
+    let reads_stdin =
+        args.again.again.is_none() && config.sources.iter().any(|source| source.component.inputs().stdin > 0);
     if reads_stdin && io::stdin().is_terminal() {
         tracing::info!(
             "reading URLs from the terminal, one a line; end with Ctrl-D (or give a file with -i, or pipe them in)"

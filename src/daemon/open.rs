@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::again::{self, Repeatable};
 use super::known_outputs::{positions_of, reject_left_records, remember_paths};
-use super::{http, preflight, recover};
+use super::{NewRound, begin_round, http, preflight, recover};
 use crate::config::Config;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{BoxError, Chain, Error};
@@ -21,20 +22,28 @@ use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
 use crate::units::counted;
 
+/// The parts of a run, and whether a round could repeat what fails in it.
+pub(super) struct Opened {
+    pub parts: Parts,
+    pub repeatable: Repeatable,
+}
+
 /// Opens everything before the first request: the client, the state, sinks, sources.
-pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
+pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>) -> Result<Opened, Error> {
     // First of all: where no file is left, the client makes do without root certificates, and what follows says why.
     let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let mut state = match &config.state.data_dir {
-        Some(dir) => Some(
-            DataDir::open(Arc::clone(&disk), dir).map_err(|error| cannot_open("the data directory", None, &error))?,
-        ),
-        None => None,
-    };
+    let data_dir = config.state.data_dir.as_ref().map(|dir| DataDir::open(Arc::clone(&disk), dir));
+    let mut state = data_dir.transpose().map_err(|error| cannot_open("the data directory", None, &error))?;
+    let of_round = new_round.map(|_| again::sources_of_round(config));
+    let config = of_round.as_ref().unwrap_or(config);
+    if let Some(new) = new_round {
+        again::reject_impossible_round(new, state.as_ref()).map_err(|error| cannot_begin(&error))?;
+    }
     preflight::reject_outputs_that_are_read(config)?;
     preflight::reject_shared_outputs(config)?;
-    if let Some(state) = &state {
+    // A round that is to begin counts the records itself.
+    if let Some(state) = state.as_ref().filter(|state| new_round.is_none() || state.list.is_some()) {
         reject_left_records(config, state)?;
     }
     let mut opened = open_sinks(config, &disk, state.as_ref())?;
@@ -44,7 +53,12 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
         remember_sources(config, state)?;
         remember_paths(config, &mut state.checkpoint);
         recover(state, &mut opened).map_err(|error| cannot_open("the data directory", None, &error))?;
+        if let Some(new) = new_round {
+            let scratch = state.dir.clone();
+            begin_round(new, state, &mut opened, &scratch).map_err(|error| cannot_begin(&error))?;
+        }
     }
+    let repeatable = Repeatable::of(state.as_ref(), &mut opened);
     let (sources, checkpointer) = open_sources(config, state)?;
     let robots_log = config.robots.enabled.then_some(config.robots.cache.0);
     let hosts = checkpointer.as_ref().map(|checkpointer| checkpointer.hosts(robots_log));
@@ -54,7 +68,8 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     let started: io::Result<Vec<_>> = opened.into_iter().map(|sink| sink.start(registry.clone())).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
-    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts, threads: None, releases: None })
+    let parts = Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts, threads: None, releases: None };
+    Ok(Opened { parts, repeatable })
 }
 
 /// Opens the sinks, and puts them in the order in which they are to get records.
@@ -121,10 +136,14 @@ fn open_sources(config: &Config, state: Option<DataDir>) -> Result<(Vec<Source>,
         return Ok((opened.collect::<Result<_, _>>()?, None));
     };
     let (disk, dir, checkpoint) = (Arc::clone(&state.disk), state.dir.join("journal"), state.checkpoint.clone());
-    let names = config
-        .sources
-        .iter()
-        .map(|source| source.component.is_durable().then(|| source.name.clone().unwrap_or_default()));
+    let round = again::open_round(&state).map_err(|error| cannot_open("the open round", None, &error))?;
+    let of_round = round.iter().map(|_| None);
+    let names = of_round.chain(
+        config
+            .sources
+            .iter()
+            .map(|source| source.component.is_durable().then(|| source.name.clone().unwrap_or_default())),
+    );
     let checkpointer = Checkpointer::start(state, names.collect());
     let mut sources = Vec::new();
     for source in &config.sources {
@@ -144,7 +163,7 @@ fn open_sources(config: &Config, state: Option<DataDir>) -> Result<(Vec<Source>,
         }
         sources.push(opened);
     }
-    Ok((sources, Some(checkpointer)))
+    Ok((again::round_first(round, sources), Some(checkpointer)))
 }
 
 fn open_source(source: &Named<dyn SourceConfig>, saved: Option<SavedState>) -> Result<Source, Error> {
@@ -156,6 +175,10 @@ fn open_source(source: &Named<dyn SourceConfig>, saved: Option<SavedState>) -> R
         }
     }
     source.component.open(name.map(Into::into), saved).map_err(|error| cannot_open("the source", name, &error))
+}
+
+fn cannot_begin(source: &BoxError) -> Error {
+    Error::Open { what: "cannot begin a round".to_owned(), source: Chain::of(source).to_string().into() }
 }
 
 fn cannot_open(what: &str, name: Option<&str>, source: &BoxError) -> Error {

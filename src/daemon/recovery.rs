@@ -4,7 +4,6 @@
 //! which every line with a record is done. Sources are opened after that.
 
 use crate::error::BoxError;
-use crate::item::Identity;
 use crate::sink::{self, OpenedSink};
 use crate::state::DataDir;
 use crate::units::counted;
@@ -16,23 +15,23 @@ use crate::units::counted;
 /// When an output or the checkpoint cannot be read or written.
 pub fn recover(state: &mut DataDir, sinks: &mut [OpenedSink]) -> Result<(), BoxError> {
     state.remember_logs(sinks.iter_mut().filter_map(OpenedSink::log))?;
-    let done = sink::recover(sinks, &|id| state.checkpoint.is_pending(id))?;
+    let done = sink::recover(sinks, &|id| state.is_pending(id))?;
     if !done.is_empty() {
         let lines = counted(done.len() as u64, "line");
         tracing::info!("{lines} were done after the last checkpoint, as the outputs say");
     }
-    for Identity { source, file, seq, .. } in done {
-        if let Some(source) = state.checkpoint.sources.get_mut(source.as_deref().unwrap_or_default()) {
-            source.files.entry(file.as_deref().unwrap_or_default().to_owned()).or_default().insert(seq, None);
-        }
+    for id in &done {
+        state.settle(id)?;
     }
+    state.checkpoint.end_finished_round(state.lines_of_round());
     let mut marks = Vec::new();
     for sink in sinks.iter_mut() {
         marks.extend(sink.mark()?);
     }
     // A sink that is not there any more would be asked from its old position on if it came back.
     state.checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), vec![mark.position.clone()])).collect();
-    state.save(&state.checkpoint, &marks)?;
+    let checkpoint = state.checkpoint.clone();
+    state.commit(&checkpoint, &marks)?;
     for sink in sinks {
         sink.finish_old_files()?;
     }

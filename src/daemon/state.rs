@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::disk::RealDisk;
 use crate::error::{BoxError, Chain};
 use crate::item::Text;
-use crate::state::{SourceStatus, WalStatus, count, inspect};
+use crate::state::{RoundStatus, SourceStatus, WalStatus, count, inspect, round};
 use crate::units::{counted, grouped, in_bytes};
 
 /// Runs a command; the number is the exit code.
@@ -32,15 +32,24 @@ pub fn state(command: &StateCommand) -> u8 {
 
 /// How much was accepted, and how much of it is done.
 fn status(place: &StateArgs, json: bool, out: &mut impl Write) -> Result<u8, BoxError> {
-    let sources = count(&RealDisk, &data_dir(place)?)?;
+    let dir = data_dir(place)?;
+    let (sources, round) = (count(&RealDisk, &dir)?, round(&RealDisk, &dir)?);
     if json {
         let sources: serde_json::Map<_, _> =
             sources.into_iter().map(|source| (source.name.clone(), as_json(&source))).collect();
-        writeln!(out, "{}", json!({ "sources": sources }))?;
+        let mut status = json!({ "sources": sources });
+        if let Some(RoundStatus { number, selection, lines, done }) = round {
+            status["round"] = json!({ "number": number, "selection": selection, "lines": lines, "done": done });
+        }
+        writeln!(out, "{status}")?;
         return Ok(0);
     }
     for source in &sources {
         writeln!(out, "{}", as_text(source))?;
+    }
+    if let Some(RoundStatus { number, selection, lines, done }) = round {
+        let (lines, done) = (counted(lines, "line"), grouped(done));
+        writeln!(out, "round {number} is open: {lines} of `{selection}`, of which {done} are done")?;
     }
     Ok(0)
 }
@@ -72,6 +81,9 @@ fn as_text(source: &SourceStatus) -> String {
 /// Says which lines were accepted and are left for the next start.
 pub(super) fn say_what_is_left(config: &Config, dir: &Path) {
     let has = |name: &str| config.sources.iter().any(|source| source.name.as_deref().unwrap_or_default() == name);
+    if let Ok(Some(RoundStatus { number, lines, done, .. })) = round(&RealDisk, dir) {
+        tracing::info!("left for the next start: {} of round {number}", counted(lines - done, "line"));
+    }
     // A run that could not begin has left nothing.
     for source in count(&RealDisk, dir).unwrap_or_default() {
         let (name, pending) = (&source.name, source.pending().unwrap_or(0));

@@ -166,6 +166,10 @@ pub enum SyncPoint {
     RewriteOutput,
     /// That file is removed before anything else is written to the output.
     RewriteRemoved,
+    /// The list of a round is whole before the checkpoint opens the round.
+    RoundList,
+    /// The list of a round has its name before the checkpoint opens the round.
+    RoundName,
     /// The new checkpoint is whole before it replaces the old one.
     CheckpointFile,
     /// The new checkpoint has replaced the old one before what only the old one needs is deleted.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::redact::{cut_before_password, hide_url, redact};
-use super::{Position, RawJson};
+use super::{FileGeneration, Fingerprint, Position, RawJson};
 use crate::error::BoxError;
 
 /// Which line this is: stable over restarts of a durable source.
@@ -22,7 +22,7 @@ pub struct Identity {
     pub file: Option<Arc<str>>,
     /// Counts the non-blank lines of one source and file, from 1.
     pub seq: u64,
-    /// Which repetition of the line this is; 0 for the first time that it is fetched.
+    /// The round in which it is fetched: 0 for the first, whose records do not say it, and 2, 3 and so on for those after it.
     pub round: u32,
 }
 
@@ -42,8 +42,34 @@ pub struct Line {
     pub id: Identity,
     /// Its text.
     pub text: Text,
-    /// Where it ends, if a restart can go on from there.
-    pub position: Option<Position>,
+    /// Where it is, if a restart can go on from there.
+    pub position: Option<LinePosition>,
+}
+
+/// Where a line is of which a source keeps that it is done. It has no more bytes than a [`Position`]: thousands of lines wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinePosition {
+    /// It ends here in a file that can be read again.
+    #[expect(missing_docs, reason = "these are the fields of `Position`")]
+    InFile { file: Arc<FileGeneration>, end: u64, fingerprint: Fingerprint },
+    /// It has this ordinal in the list of its round.
+    InList(u64),
+}
+
+impl LinePosition {
+    /// Where it ends in its file, if it is in one.
+    pub fn in_file(self) -> Option<Position> {
+        match self {
+            Self::InFile { file, end, fingerprint } => Some(Position { file, end, fingerprint }),
+            Self::InList(_) => None,
+        }
+    }
+}
+
+impl From<Position> for LinePosition {
+    fn from(Position { file, end, fingerprint }: Position) -> Self {
+        Self::InFile { file, end, fingerprint }
+    }
 }
 
 /// The text of a line, without its LF.

@@ -24,7 +24,7 @@ pub use call::{Call, Connection, CredentialScope, LineHost, POOL_IDLE_TIMEOUT, P
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};
 pub use json::{RawJson, compact};
 pub use kind::{ErrorKind, Outcome, Rejection, Retry};
-pub use line::{CutInput, Echo, EchoInput, Identity, Input, Line, SavePosition, Text, TooLong, Trim};
+pub use line::{CutInput, Echo, EchoInput, Identity, Input, Line, LinePosition, SavePosition, Text, TooLong, Trim};
 pub use memory::{BodyMemory, CHUNK, Reservation};
 pub use needs::{BodyNeed, Needs};
 pub use record::{Done, Hop, Record, Times, WaitedFor};

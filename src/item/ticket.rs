@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
-use super::{Identity, Line, Position, RawJson};
+use super::{Identity, Line, LinePosition, RawJson};
 
 /// How many lines, and bytes of lines, may be accepted and not yet done.
 #[derive(Clone, Debug)]
@@ -124,8 +124,8 @@ pub struct Ticket {
     pub source: usize,
     /// The line's identity.
     pub id: Identity,
-    /// Where the line ends, if a restart can go on from there.
-    pub position: Option<Position>,
+    /// Where the line is, if a restart can go on from there.
+    pub position: Option<LinePosition>,
     _room: Room,
 }
 
@@ -148,8 +148,8 @@ pub struct Receipt {
     pub source: usize,
     /// The line's identity.
     pub id: Identity,
-    /// Where the line ends, if a restart can go on from there.
-    pub position: Option<Position>,
+    /// Where the line is, if a restart can go on from there.
+    pub position: Option<LinePosition>,
     /// Where the whole source goes on once this line is done, if the line says so.
     pub source_position: Option<RawJson>,
 }
@@ -169,6 +169,6 @@ pub struct ReleaseReceipt {
     pub source: usize,
     /// The line's identity.
     pub id: Identity,
-    /// Where the line ends, if a restart can go on from there.
-    pub position: Option<Position>,
+    /// Where the line is, if a restart can go on from there.
+    pub position: Option<LinePosition>,
 }

@@ -69,6 +69,17 @@ impl Files {
         }
     }
 
+    /// Those that are there, in the order in which they were written.
+    ///
+    /// # Errors
+    /// When their directory cannot be read.
+    pub(super) fn present(&self, disk: &dyn Disk) -> io::Result<Vec<PathBuf>> {
+        match self {
+            Self::One(path) => Ok(vec![path.clone()]),
+            Self::Numbered(names, _) => Ok(names.list(disk)?.into_iter().map(|file| file.path).collect()),
+        }
+    }
+
     /// Whether one of these that have numbers has or will have this path.
     pub fn may_have(&self, path: &Path) -> bool {
         match self {

@@ -177,6 +177,14 @@ impl RotatingFile {
         &self.active.path
     }
 
+    /// Its files that are there, in the order in which they were written.
+    ///
+    /// # Errors
+    /// When their directory cannot be read.
+    pub fn present_files(&self) -> io::Result<Vec<PathBuf>> {
+        self.files.present(self.disk.as_ref())
+    }
+
     /// Goes on in another file. This one was flushed, and a checkpoint relies on that, before.
     ///
     /// # Errors

@@ -42,7 +42,8 @@ impl FirstHost {
         }
         let host = host_name(&request.url);
         if *self == Self::Next {
-            let is_first = id.state_id.is_none() || id.seq == 1;
+            // Which line of a round comes first depends on what failed.
+            let is_first = id.round == 0 && (id.state_id.is_none() || id.seq == 1);
             *self = Self::known(is_first.then(|| host.to_owned()));
         }
         let Self::Known { name, others } = self else { return LineHost::First };

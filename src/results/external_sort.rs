@@ -299,11 +299,14 @@ mod tests {
 
     use super::*;
 
+    /// Keys and what was read of their texts.
+    type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
     /// Of each key the highest rank, and its text.
     type Model = BTreeMap<Vec<u8>, (Rank, Vec<u8>)>;
 
     /// The entries in order, as a sort with this limit has them, and as a map has them.
-    fn sorted(limit: usize, entries: &[(Vec<u8>, u32, Vec<u8>)]) -> (Vec<(Vec<u8>, Vec<u8>)>, Model, usize) {
+    fn sorted(limit: usize, entries: &[(Vec<u8>, u32, Vec<u8>)]) -> (Pairs, Model, usize) {
         let dir = tempfile::tempdir().unwrap();
         let (mut sort, mut model) = (ExternalSort::new(limit, dir.path()), Model::new());
         for (place, (key, round, text)) in (0..).zip(entries) {
@@ -334,10 +337,10 @@ mod tests {
         (found, model, levels)
     }
 
-    fn agree(found: Vec<(Vec<u8>, Vec<u8>)>, model: Model) {
+    fn agree(found: &Pairs, model: Model) {
         let read = |key: &Vec<u8>, text: Vec<u8>| if key.len() % 3 == 2 { text } else { Vec::new() };
-        let model: Vec<_> = model.into_iter().map(|(key, (_, text))| (key.clone(), read(&key, text))).collect();
-        assert_eq!(found, model);
+        let model: Pairs = model.into_iter().map(|(key, (_, text))| (key.clone(), read(&key, text))).collect();
+        assert_eq!(*found, model);
     }
 
     proptest! {
@@ -349,7 +352,7 @@ mod tests {
             ),
         ) {
             let (found, model, _) = sorted(limit, &entries);
-            agree(found, model);
+            agree(&found, model);
         }
     }
 
@@ -361,6 +364,6 @@ mod tests {
         let entries: Vec<_> = (0..40_000).map(entry).collect();
         let (found, model, levels) = sorted(1000, &entries);
         assert!(levels >= 3, "{levels}");
-        agree(found, model);
+        agree(&found, model);
     }
 }

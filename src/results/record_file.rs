@@ -59,6 +59,21 @@ impl<R: BufRead> Decoder<R> {
             Self::Zstd(text) => text.get_mut().get_mut(),
         }
     }
+
+    /// Whether nothing but zeros is left of the file.
+    fn only_zeros_follow(&mut self, name: &str) -> Result<bool, BoxError> {
+        let raw = self.raw();
+        loop {
+            let bytes = raw.fill_buf().map_err(|error| format!("cannot read {name}: {error}"))?;
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            match bytes.len() {
+                0 => return Ok(true),
+                n => raw.consume(n),
+            }
+        }
+    }
 }
 
 impl<R: BufRead> RecordFile<R> {
@@ -88,17 +103,24 @@ impl<R: BufRead> RecordFile<R> {
     /// # Errors
     /// When the file cannot be read, is damaged before its end, or has a line that is no JSON object.
     pub fn read(&mut self) -> Result<Option<FoundRecord<'_>>, BoxError> {
-        while self.read_line()? {
-            let is_object = self.line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(&self.line).is_ok();
-            if is_object {
-                let keys = RecordKeys::of(&self.line);
-                return Ok(Some(FoundRecord { text: &self.line, keys }));
+        loop {
+            if !self.read_line()? {
+                return Ok(None);
             }
             if !self.line.is_empty() {
-                return self.not_a_record().map(|()| None);
+                break;
             }
         }
-        Ok(None)
+        let Self { name, text: decoder, line: text, lines, is_torn } = self;
+        if let Some(keys) = RecordKeys::of_object(text) {
+            return Ok(Some(FoundRecord { text, keys }));
+        }
+        // What a power cut left unwritten reads as zeros.
+        if text.contains(&0) && decoder.only_zeros_follow(name)? {
+            *is_torn = true;
+            return Ok(None);
+        }
+        Err(format!("line {lines} of {name} is no JSON object; give files of records, as fetchd writes them").into())
     }
 
     /// Its name and the number of the present line, for messages.
@@ -135,7 +157,7 @@ impl<R: BufRead> RecordFile<R> {
     fn not_decoded(&mut self, error: &io::Error) -> Result<bool, BoxError> {
         // A disk that cannot be read says so in another way.
         let is_of_decoder = error.raw_os_error().is_none() && !matches!(self.text, Decoder::Plain(_));
-        if is_of_decoder && (error.kind() == io::ErrorKind::UnexpectedEof || self.only_zeros_follow()?) {
+        if is_of_decoder && (error.kind() == io::ErrorKind::UnexpectedEof || self.text.only_zeros_follow(&self.name)?) {
             self.is_torn = true;
             self.line.clear();
             return Ok(false);
@@ -143,31 +165,6 @@ impl<R: BufRead> RecordFile<R> {
         let (name, lines) = (&self.name, self.lines);
         Err(format!("cannot read {name} after line {lines}: {error}; give a copy that is whole, or leave it out")
             .into())
-    }
-
-    /// A line that is no JSON object is a torn end, or the file is another program's.
-    fn not_a_record(&mut self) -> Result<(), BoxError> {
-        // What a power cut left unwritten reads as zeros.
-        if self.line.contains(&0) && self.only_zeros_follow()? {
-            self.is_torn = true;
-            return Ok(());
-        }
-        Err(format!("{} is no JSON object; give files of records, as fetchd writes them", self.place()).into())
-    }
-
-    fn only_zeros_follow(&mut self) -> Result<bool, BoxError> {
-        let Self { text, name, .. } = self;
-        let raw = text.raw();
-        loop {
-            let bytes = raw.fill_buf().map_err(|error| format!("cannot read {name}: {error}"))?;
-            if bytes.iter().any(|byte| *byte != 0) {
-                return Ok(false);
-            }
-            match bytes.len() {
-                0 => return Ok(true),
-                n => raw.consume(n),
-            }
-        }
     }
 }
 

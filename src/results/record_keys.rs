@@ -46,9 +46,19 @@ struct ErrorKeys<'a> {
 }
 
 impl<'a> RecordKeys<'a> {
-    /// The keys of a JSON object; none when it is no record.
-    pub(super) fn of(object: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(object).ok().filter(|keys: &Self| keys.seq.is_some() && keys.outcome().is_some())
+    /// The keys of a JSON object, which are none when it is no record; `None` when the text is no object.
+    pub(super) fn of_object(text: &'a [u8]) -> Option<Option<Self>> {
+        if !text.starts_with(b"{") {
+            return None;
+        }
+        match serde_json::from_slice(text) {
+            Ok(keys) => Some(Some(keys).filter(Self::is_record)),
+            Err(_) => serde_json::from_slice::<IgnoredAny>(text).ok().map(|_| None),
+        }
+    }
+
+    fn is_record(&self) -> bool {
+        self.seq.is_some() && self.outcome().is_some()
     }
 
     /// How the line ended.
@@ -91,21 +101,23 @@ mod tests {
     #[test]
     fn a_record_says_its_line_and_an_object_without_these_keys_is_none() {
         let text = br#"{"seq":7,"source":"s","file":"f","journal":"j","round":2,"id":[1],"input":{"url":"x"},"outcome":"http_error","status":401,"error":{"kind":"http_status","message":"m"},"json":{"seq":1}}"#;
-        let keys = RecordKeys::of(text).unwrap();
+        let keys = RecordKeys::of_object(text).unwrap().unwrap();
         let line = LineKey { source: "s".into(), file: "f".into(), seq: 7, state_id: "j".into() };
         assert_eq!((keys.line(), keys.round, keys.status), (line, 2, Some(401)));
         assert_eq!((keys.outcome(), keys.error_kind()), (Some(Outcome::HttpError), Some("http_status")));
         assert_eq!(keys.repeatable_input().unwrap().get(), r#"{"url":"x"}"#);
         for none in [r#"{"seq":7}"#, r#"{"outcome":"ok"}"#, r#"{"seq":7,"outcome":"odd"}"#, "{}", r#"{"seq":-1}"#] {
-            assert!(RecordKeys::of(none.as_bytes()).is_none(), "{none}");
+            assert!(RecordKeys::of_object(none.as_bytes()).unwrap().is_none(), "{none}");
         }
+        assert!(["", "[7]", "{", "{}x"].iter().all(|text| RecordKeys::of_object(text.as_bytes()).is_none()));
     }
 
     #[test]
     fn an_input_that_was_cut_or_lost_cannot_be_repeated() {
         for input in [r#""input":"http://a","input_bytes":9000,"#, r#""input":"","#, ""] {
             let text = format!(r#"{{"seq":1,{input}"outcome":"rejected"}}"#);
-            assert!(RecordKeys::of(text.as_bytes()).unwrap().repeatable_input().is_none(), "{text}");
+            let keys = RecordKeys::of_object(text.as_bytes()).unwrap().unwrap();
+            assert!(keys.repeatable_input().is_none(), "{text}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! In: outputs with their tails. Out: the lines that are done. Records missing in an output were appended there.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 
 use super::OpenedSink;
 use super::derive::{derive, suffices};
@@ -37,16 +38,19 @@ type AllRecorded = BTreeMap<Identity, Recorded>;
 ///
 /// # Errors
 /// When an output cannot be read or written.
-pub fn recover(sinks: &mut [OpenedSink], is_pending: &dyn Fn(&Identity) -> bool) -> Result<Vec<Identity>, BoxError> {
+pub fn recover(
+    sinks: &mut [OpenedSink],
+    is_pending: &dyn Fn(&Identity) -> io::Result<bool>,
+) -> Result<Vec<Identity>, BoxError> {
     let mut sinks: Vec<&mut FileSink> = sinks.iter_mut().filter_map(OpenedSink::as_file).collect();
-    let mut all = gather(&sinks, is_pending);
+    let mut all = gather(&sinks, is_pending)?;
     let lost: HashSet<&Identity> =
         all.iter().filter(|(_, line)| !can_be_everywhere(line, &sinks)).map(|(id, _)| id).collect();
     if !lost.is_empty() {
         for sink in &mut sinks {
             sink.tail.take_back(&lost, &sink.output)?;
         }
-        all = gather(&sinks, is_pending);
+        all = gather(&sinks, is_pending)?;
     }
     for line in all.values() {
         complete(line, &mut sinks)?;
@@ -58,16 +62,19 @@ pub fn recover(sinks: &mut [OpenedSink], is_pending: &dyn Fn(&Identity) -> bool)
 }
 
 /// The lines that have records, and where these are.
-fn gather(sinks: &[&mut FileSink], is_pending: &dyn Fn(&Identity) -> bool) -> AllRecorded {
+fn gather(sinks: &[&mut FileSink], is_pending: &dyn Fn(&Identity) -> io::Result<bool>) -> io::Result<AllRecorded> {
     let mut all = AllRecorded::new();
     for (output, sink) in sinks.iter().enumerate() {
-        for (number, RecordHead { id, outcome, body }) in sink.tail.records().filter(|(_, head)| is_pending(&head.id)) {
+        for (number, RecordHead { id, outcome, body }) in sink.tail.records() {
+            if !is_pending(id)? {
+                continue;
+            }
             let new = || Recorded { outcome: *outcome, copies: vec![None; sinks.len()] };
             let line = all.entry(id.clone()).or_insert_with(new);
             line.copies[output].get_or_insert(RecordCopy { number, body: *body });
         }
     }
-    all
+    Ok(all)
 }
 
 /// The first output with a record that does for this one, and the record's number there.

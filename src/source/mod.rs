@@ -8,6 +8,7 @@ mod durable;
 mod file;
 mod line_reader;
 mod line_stream;
+mod round;
 mod splitter;
 mod stdin;
 
@@ -20,6 +21,7 @@ use futures::stream::BoxStream;
 use serde::Deserialize;
 
 pub use file::File;
+pub use round::of_round;
 pub use stdin::Stdin;
 
 use crate::diagnostics::Section;

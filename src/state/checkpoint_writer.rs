@@ -103,7 +103,7 @@ impl CheckpointWriter {
         for (source, position) in &self.positions {
             put_position(&mut self.last, source, position);
         }
-        self.state.save(&self.last, marks)?;
+        self.state.commit(&self.last, marks)?;
         for (name, trim) in &self.trims {
             let files = self.last.sources.get(name).map(|source| &source.files);
             let through = files.and_then(|files| files.get("")).map(|settled| settled.through());

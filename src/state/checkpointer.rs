@@ -14,13 +14,15 @@ use super::run_marker::RunMarker;
 use super::{Checkpoint, DataDir, HostStateRecorder, PositionRecorder, Settle};
 use crate::disk::{Disk, DiskFile, Mark, RegisterOutputFile};
 use crate::error::BoxError;
-use crate::item::{Receipt, Trim};
+use crate::item::{LinePosition, Receipt, Trim};
 
 /// See the module.
 pub struct Checkpointer {
     checkpoint: Checkpoint,
     /// The names of durable sources, by their numbers.
     names: Vec<Option<String>>,
+    /// How many lines the open round has.
+    lines_of_round: u64,
     latest_host_states: LatestHostStates,
     requests: SyncSender<WriteRequest>,
     disk: Arc<dyn Disk>,
@@ -31,17 +33,18 @@ pub struct Checkpointer {
 
 impl Checkpointer {
     /// Starts the thread; it ends with the checkpointer and its recorders. `names` has an entry for each source of the run:
-    /// its name where it is durable, empty when it has none.
+    /// its name where it is durable, empty when it has none. The source of an open round has none.
     pub fn start(state: DataDir, names: Vec<Option<String>>) -> Self {
         // A commit, a request of hosts, of each source a position and what deletes its lines, and of each output a file.
         let (requests, rx) = sync_channel(2 + 2 * names.len() + state.checkpoint.sinks.len());
         let checkpoint = state.checkpoint.clone();
         let (disk, dir) = (Arc::clone(&state.disk), state.dir.clone());
+        let lines_of_round = state.lines_of_round();
         let (lock, had_checkpoint) = (Arc::clone(&state.lock), state.had_checkpoint);
         let latest_host_states = LatestHostStates::default();
         let writer = CheckpointWriter::new(state, latest_host_states.clone());
         std::thread::spawn(move || writer.write_down(&rx));
-        Self { checkpoint, names, latest_host_states, requests, disk, dir, lock, had_checkpoint }
+        Self { checkpoint, names, lines_of_round, latest_host_states, requests, disk, dir, lock, had_checkpoint }
     }
 
     /// The part that saves the position of a source.
@@ -75,6 +78,11 @@ impl Checkpointer {
 impl Settle for Checkpointer {
     fn settle(&mut self, done: &[Receipt]) -> Result<(), BoxError> {
         for receipt in done {
+            if let Some(LinePosition::InList(ordinal)) = receipt.position {
+                let round = self.checkpoint.round.as_mut().ok_or("no round is open")?;
+                round.done.insert(ordinal, None);
+                continue;
+            }
             let name = self.names.get(receipt.source).and_then(Option::as_ref).ok_or("a source is not known")?;
             let source = self.checkpoint.sources.get_mut(name).ok_or("a source is not in the checkpoint")?;
             let file = receipt.id.file.as_deref().unwrap_or_default();
@@ -82,7 +90,7 @@ impl Settle for Checkpointer {
                 Some(settled) => settled,
                 None => source.files.entry(file.to_owned()).or_default(),
             };
-            settled.insert(receipt.id.seq, receipt.position.clone());
+            settled.insert(receipt.id.seq, receipt.position.clone().and_then(LinePosition::in_file));
             if let Some(position) = &receipt.source_position {
                 source.position = Some(position.clone());
             }
@@ -92,6 +100,7 @@ impl Settle for Checkpointer {
 
     fn commit(&mut self, marks: Vec<Mark>) -> BoxFuture<'_, Result<(), BoxError>> {
         async move {
+            self.checkpoint.end_finished_round(self.lines_of_round);
             for mark in &marks {
                 self.checkpoint.sinks.insert(mark.sink.to_string(), vec![mark.position.clone()]);
             }

@@ -8,8 +8,8 @@ use super::robots_log;
 use crate::disk::resolved;
 use crate::units::Size;
 
-/// The files of a data directory itself besides the robots log, and the directory of its journals.
-const OWN: [&str; 4] = ["checkpoint.json", "checkpoint.new", "lock", "journal"];
+/// The files of a data directory itself besides the robots log, and the directories of its journals and rounds.
+const OWN: [&str; 5] = ["checkpoint.json", "checkpoint.new", "lock", "journal", "rounds"];
 
 /// `[state]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,7 @@ mod tests {
         assert_eq!(left.len(), 2);
         assert!(left.iter().all(|file| config.has(file)), "{left:?}");
         assert!(config.has(&dir.path().join("journal/urls/00000000000000000001.lines")));
+        assert!(config.has(&dir.path().join("rounds/2")));
         assert!(!config.has(&dir.path().join("results.jsonl")));
     }
 }

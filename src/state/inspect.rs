@@ -4,11 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Checkpoint;
+use super::{Checkpoint, OpenRound};
 use crate::disk::{Disk, DiskFile, Mode, SyncPoint};
 use crate::error::{AtPath, BoxError};
 use crate::item::{DoneRanges, Text};
 use crate::journal::{Scanned, Segment, SegmentScan, SegmentTail, TornTail, segments};
+use crate::rounds::RoundList;
 
 /// A durable source, as its checkpoint and its journal show it.
 #[derive(Debug)]
@@ -50,6 +51,33 @@ impl SourceStatus {
     /// Lines that are accepted and not done, as far as the checkpoint knows.
     pub fn pending(&self) -> Option<u64> {
         self.journal.as_ref().map(|journal| journal.accepted.saturating_sub(self.settled))
+    }
+}
+
+/// A round that is open.
+#[derive(Debug)]
+pub struct RoundStatus {
+    /// Its number.
+    pub number: u32,
+    /// What selected its lines.
+    pub selection: String,
+    /// How many lines it has.
+    pub lines: u64,
+    /// How many of them are done, as the checkpoint knows; the outputs may know of more.
+    pub done: u64,
+}
+
+/// The round that is open, if one is.
+///
+/// # Errors
+/// When the checkpoint, or the list of the round, cannot be read.
+pub fn round(disk: &dyn Disk, dir: &Path) -> Result<Option<RoundStatus>, BoxError> {
+    let Some(OpenRound { number, selection, done }) = load(disk, dir)?.round else { return Ok(None) };
+    match RoundList::open(disk, dir, number) {
+        Ok(list) => Ok(Some(RoundStatus { number, selection, lines: list.lines(), done: done.count() })),
+        // A run has just finished it.
+        Err(_) if load(disk, dir)?.round.is_none_or(|round| round.number != number) => Ok(None),
+        Err(error) => Err(AtPath::new(&dir.join("rounds").join(number.to_string()), error).into()),
     }
 }
 

@@ -25,7 +25,7 @@ pub use config::StateConfig;
 pub use data_dir::DataDir;
 pub use host_state_recorder::HostStateRecorder;
 pub use host_states::{StoredHostState, from_stored, to_stored};
-pub use inspect::{SourceStatus, WalStatus, count, inspect};
+pub use inspect::{RoundStatus, SourceStatus, WalStatus, count, inspect, round};
 
 use crate::disk::Mark;
 use crate::error::BoxError;

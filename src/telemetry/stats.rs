@@ -25,6 +25,8 @@ pub(super) struct RecordCounts {
     pub kinds: BTreeMap<ErrorKind, u64>,
     /// Microseconds on the wire, of lines that had an answer or an error there.
     pub wire: Histogram<u64>,
+    /// Records that are not `ok`, of lines that are remembered.
+    pub remembered_not_ok: BTreeMap<ErrorKind, u64>,
     /// The statuses of records that are not `ok`.
     pub statuses: BTreeMap<u16, u64>,
     /// Hosts by their records that are not `ok`.
@@ -37,11 +39,11 @@ pub(super) struct RecordCounts {
 
 impl Default for RecordCounts {
     fn default() -> Self {
-        let (outcomes, kinds, statuses, not_ok, closed) = Default::default();
+        let (outcomes, kinds, remembered_not_ok, statuses, not_ok, closed) = Default::default();
         // Two digits, from a microsecond to a day.
         let wire = Histogram::new_with_max(24 * 3600 * 1_000_000, 2);
         let wire = wire.unwrap_or_else(|_| unreachable!("two digits are within what the crate takes"));
-        Self { outcomes, kinds, wire, statuses, not_ok, closed, unmatched: Vec::new() }
+        Self { outcomes, kinds, wire, remembered_not_ok, statuses, not_ok, closed, unmatched: Vec::new() }
     }
 }
 
@@ -55,6 +57,11 @@ impl Stats {
     /// A copy of the counts.
     pub(super) fn counts(&self) -> RecordCounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records that are not `ok` by their kinds, of lines that are remembered.
+    pub fn remembered_not_ok(&self) -> BTreeMap<ErrorKind, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remembered_not_ok.clone()
     }
 
     /// Records that are not `ok`.
@@ -100,6 +107,9 @@ impl RecordCounts {
     }
 
     fn add_not_ok(&mut self, record: &Record) {
+        if let Some(kind) = record.kind().filter(|_| record.id.state_id.is_some()) {
+            *self.remembered_not_ok.entry(kind).or_default() += 1;
+        }
         if let Some(status) = record.received.head().map(|head| head.status).or(record.hop_status) {
             *self.statuses.entry(status.as_u16()).or_default() += 1;
         }

@@ -177,7 +177,7 @@ impl Ledger {
     }
 }
 
-fn unpack(name: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
+pub fn unpack(name: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     match name.trim_end_matches(".part").rsplit('.').next() {
         Some("gz") => drop(MultiGzDecoder::new(bytes).read_to_end(&mut text)?),
@@ -209,7 +209,7 @@ fn number(record: &Value) -> u64 {
     record["seq"].as_u64().unwrap_or_default()
 }
 
-fn read(disk: &SimDisk, path: &Path) -> Result<Vec<u8>, BoxError> {
+pub fn read(disk: &SimDisk, path: &Path) -> Result<Vec<u8>, BoxError> {
     let file = disk.open(path, Mode::Read)?;
     let mut bytes = vec![0; usize::try_from(file.length()?)?];
     file.read_at(&mut bytes, 0)?;

@@ -25,3 +25,4 @@ mod world;
 mod counted;
 mod ends;
 mod model;
+mod rounds;

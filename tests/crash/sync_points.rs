@@ -3,7 +3,7 @@
 use fetchd::disk::SyncPoint;
 
 /// All places where something is made to last.
-pub const SITES: [SyncPoint; 14] = [
+pub const SITES: [SyncPoint; 16] = [
     SyncPoint::DataDir,
     SyncPoint::JournalBatch,
     SyncPoint::JournalFound,
@@ -16,6 +16,8 @@ pub const SITES: [SyncPoint; 14] = [
     SyncPoint::RewriteName,
     SyncPoint::RewriteOutput,
     SyncPoint::RewriteRemoved,
+    SyncPoint::RoundList,
+    SyncPoint::RoundName,
     SyncPoint::CheckpointFile,
     SyncPoint::CheckpointName,
 ];
@@ -35,6 +37,8 @@ pub fn name(point: SyncPoint) -> &'static str {
         SyncPoint::RewriteName => "RewriteName",
         SyncPoint::RewriteOutput => "RewriteOutput",
         SyncPoint::RewriteRemoved => "RewriteRemoved",
+        SyncPoint::RoundList => "RoundList",
+        SyncPoint::RoundName => "RoundName",
         SyncPoint::CheckpointFile => "CheckpointFile",
         SyncPoint::CheckpointName => "CheckpointName",
     }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
-use fetchd::daemon;
+use fetchd::daemon::{self, NewRound};
 use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
-use fetchd::item::Trim;
-use fetchd::item::{DoneRanges, Text};
+use fetchd::item::{DoneRanges, Identity, Text, Trim};
 use fetchd::journal::{Batch, ReadBatch, Reader, Writer};
+use fetchd::rounds::ListEntry;
 use fetchd::sink::EndReason;
 use fetchd::state::{Checkpoint, DataDir, SourceState};
 
@@ -44,11 +44,23 @@ pub struct Process {
     life: u64,
     /// Records of the source that is not remembered.
     strays: u64,
+    /// Lines of the open round that are not done, with their ordinals.
+    of_round: VecDeque<(u64, u64)>,
 }
 
 impl Process {
     /// A start, as `daemon::open` does it, up to the source.
     pub fn start(disk: &SimDisk, workload: &Workload, ledger: &mut Ledger) -> Result<Self, BoxError> {
+        Self::start_round(disk, workload, ledger, None)
+    }
+
+    /// The same of a run that begins a round, unless one is open.
+    pub fn start_round(
+        disk: &SimDisk,
+        workload: &Workload,
+        ledger: &mut Ledger,
+        round: Option<&NewRound>,
+    ) -> Result<Self, BoxError> {
         let sim = disk.clone();
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         // A new state gets a random name: the same one each time, as runs are compared.
@@ -59,6 +71,10 @@ impl Process {
         let new = SourceState { files, ..SourceState::new("stdin") };
         state.checkpoint.sources.entry(SOURCE.into()).or_insert(new);
         daemon::recover(&mut state, &mut outputs.0)?;
+        if let Some(round) = round {
+            daemon::begin_round(round, &mut state, &mut outputs.0, &std::env::temp_dir())?;
+        }
+        let of_round = lines_of_round(&state)?;
         let checkpoint = state.checkpoint.clone();
         let settled = checkpoint.sources[SOURCE].files[""].clone();
         let writer = Writer::open(&disk, Path::new(JOURNAL), settled.last(), SEGMENT)?.writer;
@@ -79,6 +95,7 @@ impl Process {
             random,
             life,
             strays: 0,
+            of_round,
         })
     }
 
@@ -154,6 +171,23 @@ impl Process {
         Ok(done)
     }
 
+    /// Whether a round is open.
+    pub fn is_in_round(&self) -> bool {
+        self.checkpoint.round.is_some()
+    }
+
+    /// Fetches the next line of the open round; says whether there was one.
+    pub fn fetch_of_round(&mut self) -> Result<bool, BoxError> {
+        let (Some(round), Some((ordinal, seq))) = (&mut self.checkpoint.round, self.of_round.pop_front()) else {
+            return Ok(false);
+        };
+        let mut record = record(seq, &Text::Whole(text(seq).into()), self.life, &self.checkpoint.state_id);
+        record.id = Identity { round: round.number, ..record.id };
+        round.done.insert(ordinal, None);
+        self.outputs.write(&[Box::new(record)])?;
+        Ok(true)
+    }
+
     fn settle(&mut self, seq: u64) {
         if let Some(source) = self.checkpoint.sources.get_mut(SOURCE) {
             source.files.entry(String::new()).or_default().insert(seq, None);
@@ -161,17 +195,35 @@ impl Process {
     }
 
     /// The outputs go on while a checkpoint is written.
-    fn commit(&mut self, meanwhile: u64) -> Result<(), BoxError> {
+    pub fn commit(&mut self, meanwhile: u64) -> Result<(), BoxError> {
         let marks = self.outputs.marks()?;
+        self.checkpoint.end_finished_round(self.state.lines_of_round());
         remember(&mut self.checkpoint, &marks);
         let checkpoint = self.checkpoint.clone();
         for seq in self.fetch(meanwhile)? {
             self.settle(seq);
         }
-        self.state.save(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
+        self.state.commit(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
         let through = checkpoint.sources.get(SOURCE).and_then(|source| source.files.get("")).map(DoneRanges::through);
         Ok(self.writer.index().trim(through.unwrap_or(0))?)
     }
+}
+
+/// What the source of the open round yields: ordinals and numbers.
+fn lines_of_round(state: &DataDir) -> Result<VecDeque<(u64, u64)>, BoxError> {
+    let mut lines = VecDeque::new();
+    let (Some(list), Some(round)) = (&state.list, &state.checkpoint.round) else { return Ok(lines) };
+    let mut reader = list.read_from(1)?;
+    while let Some(line) = reader.read()? {
+        let entry = ListEntry::of(&line)?;
+        if entry.input.get() != serde_json::to_string(&text(entry.seq))? {
+            return Err(format!("the list has another line: {entry:?}").into());
+        }
+        if !round.done.contains(entry.ordinal) {
+            lines.push_back((entry.ordinal, entry.seq));
+        }
+    }
+    Ok(lines)
 }
 
 fn remember(checkpoint: &mut Checkpoint, marks: &BTreeMap<String, Mark>) {

@@ -11,6 +11,7 @@
 #[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod common;
 
+mod again;
 mod answers;
 mod bodies;
 mod bottleneck;

@@ -1,6 +1,8 @@
 //! Life after `kill -9`: the real binary is killed at random moments, again and again, and no accepted line is lost, nor
 //! recorded twice, in whatever form its outputs are written.
 //!
+//! So it is with rounds (`rounds`): each has one record of each of its lines.
+//!
 //! The driver is what a careful producer would be: after each kill it asks `fetchd state status` what was accepted, and
 //! goes on from there. So the number of a line is known by what it says.
 
@@ -14,14 +16,16 @@ mod common;
 
 mod driver;
 mod outputs;
+mod rounds;
 
 use std::time::Duration;
 
 use common::origin::Origin;
 use driver::Driver;
 use outputs::Form;
+use rounds::Rounds;
 
-/// Kills of one loop; there are four loops.
+/// Kills of one loop; there are eight loops.
 const KILLS: u32 = 25;
 
 /// The most kills of one loop. On a busy machine one kill in fifty hits a write.
@@ -62,6 +66,42 @@ impl Seen {
     fn all(&self) -> bool {
         self.torn > 0 && self.already_written > 0
     }
+}
+
+fn rounds_survive(form: Form) {
+    let origin = Origin::start();
+    let mut rounds = Rounds::new(&origin, form);
+    let mut random = fastrand::Rng::with_seed(form.seed());
+    let mut kills = 0;
+    while kills < KILLS || (kills < MOST_KILLS && !rounds.seen.all()) {
+        kills += 1;
+        rounds.live_for(Duration::from_millis(random.u64(5..2 * form.longest_life())));
+        if random.u8(..6) == 0 {
+            rounds.move_outputs();
+        }
+    }
+    rounds.account();
+    assert!(rounds.seen.all(), "after {kills} kills the loop has not seen what it is for: {:?}", rounds.seen);
+}
+
+#[test]
+fn each_line_of_a_round_is_recorded_once_in_plain_files() {
+    rounds_survive(Form::Plain);
+}
+
+#[test]
+fn each_line_of_a_round_is_recorded_once_in_rotated_files() {
+    rounds_survive(Form::Rotated);
+}
+
+#[test]
+fn each_line_of_a_round_is_recorded_once_in_compressed_files() {
+    rounds_survive(Form::Gzip);
+}
+
+#[test]
+fn each_line_of_a_round_is_recorded_once_in_compressed_and_rotated_files() {
+    rounds_survive(Form::ZstdRotated);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::accounts::{each_line_is_written_at_most_once_to_each_sink, every_line_is_accounted_for};
 use crate::any;
 use crate::scenario::{Report, Scenario, on_paused_time};
-use crate::script::{Exchange, Reply, Settling, SourceEnd, SourceScript, ms, ok, secs};
+use crate::script::{Exchange, Reply, Settling, SinkBehaviour, SourceEnd, SourceScript, ms, ok, secs};
 
 /// Any scenario with pauses that are too long, for which the run ends or does not.
 fn scenario(long_pause: LongPause) -> impl Strategy<Value = Scenario> {
@@ -118,4 +118,23 @@ fn a_run_whose_input_is_open_and_whose_window_has_room_goes_on() {
     let open = durable([closes()]).ending(SourceEnd::StaysOpen);
     let scenario = Scenario::of([open]).settings(|settings| settings.schedule.any_host.long_pause = LongPause::End);
     assert!(on_paused_time(scenario.run_for(secs(1800))).is_err(), "it ended");
+}
+
+#[test]
+fn a_run_goes_on_while_records_are_written_that_make_room_for_other_lines() {
+    for order in [Order::Completion, Order::Input] {
+        let others = (0..40).map(|n| ok(ms(1)).at(1 + n % 3));
+        // In the order of the input, what is behind the closed host's line waits for it.
+        let lines: Vec<_> = match order {
+            Order::Completion => std::iter::once(closes()).chain(others).collect(),
+            Order::Input => others.chain([closes()]).collect(),
+        };
+        let scenario = Scenario::of([durable(lines)]).sinks([SinkBehaviour::Slow(secs(1))]).settings(|settings| {
+            settings.schedule.any_host.long_pause = LongPause::End;
+            (settings.order, settings.window) = (order, 4);
+        });
+        let report = on_paused_time(scenario.execute());
+        assert_eq!(report.end.as_ref().ok(), Some(&End::HostsClosed));
+        assert_eq!(report.records().len(), 40, "{order:?}");
+    }
 }

@@ -17,7 +17,7 @@ const LEAVES: [&str; 8] =
     ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "resource_limits", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 23] = [
+const MAY_KNOW: [(&str, &[&str]); 24] = [
     ("diagnostics", &[]),
     ("registry", &[]),
     ("disk", &[]),
@@ -30,7 +30,8 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
     ("item", &[]),
     ("schedule", &["item"]),
     ("journal", &["item"]),
-    ("source", &["item", "journal"]),
+    ("rounds", &["item"]),
+    ("source", &["item", "journal", "rounds"]),
     ("fetch", &["item"]),
     ("output", &["item"]),
     ("sink", &["item", "output"]),
@@ -40,6 +41,7 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
         &[
             "item",
             "journal",
+            "rounds",
             "schedule::HostState",
             "schedule::KnownRobots",
             "schedule::KnownRules",

@@ -56,7 +56,7 @@ impl Interrupted {
         let mut opened = [scenario.open(&all, until(&of_all)), scenario.open(&bare_sink, until(&position))];
         // The head and the record go to the file beside the output; the record does not come back.
         fails.0.store(2, Ordering::Relaxed);
-        let error = sink::recover(&mut opened, &|id| id.source.as_deref() == Some("urls")).unwrap_err();
+        let error = sink::recover(&mut opened, &|id| Ok(id.source.as_deref() == Some("urls"))).unwrap_err();
         assert_eq!(error.to_string(), "on purpose");
         drop(opened);
         fails.0.store(NEVER, Ordering::Relaxed);

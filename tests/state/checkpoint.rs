@@ -176,7 +176,8 @@ proptest! {
     fn what_is_written_is_read(
         remembered in any_remembered(),
         of_source in (option::of("[a-z]{8}"), option::of(any_json())),
-        round in option::of((1..9u32, any_runs())),
+        round in option::of((2..9u32, "[a-z_0-9,]{1,9}", any_runs())),
+        last_round in prop_oneof![Just(0), any::<u32>()],
     ) {
         let mut checkpoint = remembered.checkpoint();
         for source in checkpoint.sources.values_mut() {
@@ -184,7 +185,8 @@ proptest! {
             source.position = of_source.1.map(|json| serde_json::from_str(json).unwrap());
         }
         let without = |runs: Runs| runs.into_iter().map(|(run, _)| (run, None)).collect();
-        checkpoint.round = round.map(|(number, runs)| OpenRound { number, done: done(&without(runs)) });
+        checkpoint.round = round.map(|(number, selection, runs)| OpenRound { number, selection, done: done(&without(runs)) });
+        checkpoint.last_round = last_round;
         prop_assert_eq!(parse(&text(&checkpoint)), checkpoint);
     }
 
@@ -251,7 +253,7 @@ fn lines_carry_the_state_id_of_their_source_or_else_of_the_data_directory() {
     for (source, own, foreign) in [("plain", &*dir_id, "own-id"), ("own", "own-id", &*dir_id)] {
         assert_eq!(**checkpoint.state_id_of(source), *own);
         assert!(checkpoint.is_pending(&id(source, own, 0)) && !checkpoint.is_pending(&id(source, foreign, 0)));
-        assert!(!checkpoint.is_pending(&id(source, own, 1)), "a record of a later round is no news of the line");
+        assert!(!checkpoint.is_pending(&id(source, own, 2)), "a record of a later round is no news of the line");
     }
     let source = checkpoint.sources.get_mut("plain").unwrap();
     source.files.insert(String::new(), done(&vec![(1..=1, None)]));
@@ -268,16 +270,16 @@ fn refusal(checkpoint: &str) -> String {
 }
 
 #[test]
-fn a_start_is_refused_by_a_later_version_an_open_round_and_damage_which_are_named() {
+fn a_start_is_refused_by_a_later_version_a_round_without_its_list_and_damage_which_are_named() {
     let later = refusal(r#"{"version":3,"whatever":[]}"#);
     assert!(
         later.contains("is of version 3, and this fetchd reads versions up to 2; start the fetchd that wrote it"),
         "{later}"
     );
     let mut checkpoint = Checkpoint::begin();
-    checkpoint.round = Some(OpenRound { number: 4, done: DoneRanges::default() });
+    checkpoint.round = Some(OpenRound { number: 4, selection: "not_ok".into(), done: DoneRanges::default() });
     let open = refusal(&text(&checkpoint));
-    assert!(open.contains("round 4 in") && open.contains("let the fetchd that began it do so"), "{open}");
+    assert!(open.contains("round 4 is open in") && open.contains("rounds/4 cannot be read"), "{open}");
     let present = text(&Checkpoint::begin());
     for damaged in
         ["", "{}", "[]", r#"{"version":0}"#, &present[..present.len() - 1], &present.replace("sinks", "sink")]

@@ -6,5 +6,6 @@ mod checkpoint;
 mod checkpointer;
 mod host_states;
 mod inspect;
+mod rounds;
 #[path = "../common/tampered.rs"]
 mod tampered;

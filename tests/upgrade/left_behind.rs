@@ -87,10 +87,15 @@ impl LeftBehind {
 
     /// The present version with the same configuration, through a proxy that answers every line with 200.
     pub fn start(&self, proxy: &Origin) -> Running {
+        self.start_with(proxy, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(&self, proxy: &Origin, args: &[&str]) -> Running {
         for (host, n) in ["a", "b", "c", "d"].iter().flat_map(|host| (1..=LINES).map(move |n| (host, n))) {
             proxy.play(&format!("http://{host}.test/{n}"), [send(ok_with("", b"at last"))]);
         }
-        Fetchd::bare(["-c", "fetchd.toml", "-x", &proxy.url("")]).directory(self.dir.path()).start()
+        Fetchd::bare(["-c", "fetchd.toml", "-x", &proxy.url("")].iter().chain(args)).directory(self.dir.path()).start()
     }
 
     /// All records of an output, whatever its files are.

@@ -84,6 +84,22 @@ fn the_failures_of_both_versions_are_in_their_output_once() {
 }
 
 #[test]
+fn failures_of_both_versions_are_fetched_again_in_a_round() {
+    let (left, proxy) = (LeftBehind::copy("plain"), Origin::start());
+    assert_eq!(left.start(&proxy).finish("").code, Some(0));
+    let failed = |records: Vec<Value>| -> BTreeSet<u64> {
+        records.iter().filter(|record| record["outcome"] != "ok").map(seq).collect()
+    };
+    let before = left.records("results");
+    assert!(before.iter().any(|record| record.get("journal").is_some() && record["outcome"] != "ok"));
+    let again = left.start_with(&proxy, &["--again", "not_ok"]).finish("");
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    let of_round: BTreeSet<u64> =
+        left.records("results").iter().filter(|record| record["round"] == 2).map(seq).collect();
+    assert_eq!(of_round, failed(before));
+}
+
+#[test]
 fn rotated_outputs_go_on() {
     goes_on("rotated");
 }
@@ -119,15 +135,15 @@ fn hosts_that_were_paused_closed_or_unreachable_are_asked_again() {
 }
 
 #[test]
-fn an_open_round_and_a_later_version_are_refused_and_nothing_is_sent() {
+fn a_round_without_its_list_and_a_later_version_are_refused_and_nothing_is_sent() {
     let (left, proxy) = (LeftBehind::copy("stdin"), Origin::start());
     assert_eq!(left.start(&proxy).finish("").code, Some(0));
     let (mut checkpoint, requests) = (left.checkpoint(), proxy.requests().len());
-    checkpoint["round"] = json!({ "number": 1, "done": [{ "from": 1, "to": 2 }] });
+    checkpoint["round"] = json!({ "number": 2, "selection": "not_ok", "done": [{ "from": 1, "to": 2 }] });
     left.replace_checkpoint(&checkpoint.to_string());
-    assert_eq!(left.state("status").1, Some(0), "it can be looked at");
+    assert_eq!(left.state("status").1, Some(2));
     let open = left.start(&proxy).finish("");
-    assert!(open.code == Some(2) && open.stderr.contains("round 1 in state is not finished"), "{open:?}");
+    assert!(open.code == Some(2) && open.stderr.contains("its list state/rounds/2 cannot be read"), "{open:?}");
     checkpoint["version"] = 3.into();
     left.replace_checkpoint(&checkpoint.to_string());
     assert_eq!(left.state("status").1, Some(2));

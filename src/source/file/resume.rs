@@ -186,7 +186,7 @@ mod tests {
     use super::super::{ReadOptions, Until};
     use super::*;
     use crate::disk::FileId;
-    use crate::item::{FileGeneration, Fingerprint, Input, Line, Position, Text};
+    use crate::item::{FileGeneration, Fingerprint, Input, Line, LinePosition, Position, Text};
 
     fn with_files(files: &[(&str, &str)]) -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -359,7 +359,7 @@ mod tests {
             fs::write(&path, [fs::read(&path).unwrap(), text.into()].concat()).unwrap();
             let came = pending(&path, &settled);
             for line in came.iter().filter(|line| line.id.seq == done) {
-                settled.insert(done, line.position.clone());
+                settled.insert(done, line.position.clone().and_then(LinePosition::in_file));
             }
             came.iter().map(shown).collect::<Vec<_>>()
         };

@@ -188,7 +188,8 @@ impl Tailer {
         }
         let ReadOptions { state_id, source, file, .. } = &self.options;
         let fingerprint = Fingerprint { prefix_sum: sum };
-        let position = state_id.is_some().then(|| Position { file: Arc::clone(&current.generation), end, fingerprint });
+        let position = || Position { file: Arc::clone(&current.generation), end, fingerprint };
+        let position = state_id.is_some().then(|| position().into());
         let (state_id, source, file) = (state_id.clone(), source.clone(), file.clone());
         let id = Identity { state_id, source, file, seq: self.seq, round: 0 };
         lines.push(Input::Line(Line { id, text, position }));

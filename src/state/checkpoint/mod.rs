@@ -39,6 +39,14 @@ pub struct Checkpoint {
     /// The round that has begun and is not finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<OpenRound>,
+    /// The number of the last round that began; 0 where only the first did.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub last_round: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What is remembered of a durable source.
@@ -61,8 +69,10 @@ pub struct SourceState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenRound {
-    /// Its number, from 1.
+    /// Its number, from 2: the first round reads the sources.
     pub number: u32,
+    /// What selected its lines.
+    pub selection: String,
     /// Which lines of the list are done, by their ordinals from 1.
     pub done: DoneRanges,
 }
@@ -87,7 +97,7 @@ impl Checkpoint {
         let state_id: String = std::iter::repeat_with(fastrand::alphanumeric).take(LETTERS).collect();
         let (sources, sinks, hosts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let paths = BTreeMap::new();
-        Self { version: VERSION, state_id: state_id.into(), sources, sinks, paths, hosts, round: None }
+        Self { version: VERSION, state_id: state_id.into(), sources, sinks, paths, hosts, round: None, last_round: 0 }
     }
 
     /// The name that records of a source's lines carry.
@@ -95,12 +105,30 @@ impl Checkpoint {
         self.sources.get(source).and_then(|source| source.state_id.as_ref()).unwrap_or(&self.state_id)
     }
 
-    /// Whether this is a line of a durable source that is not known to be done.
-    pub fn is_pending(&self, id: &Identity) -> bool {
+    /// Whether this is a line of a durable source, by the name that it carries.
+    pub fn has_line(&self, id: &Identity) -> bool {
         let name = id.source.as_deref().unwrap_or_default();
-        let Some(source) = self.sources.get(name).filter(|_| id.round == 0) else { return false };
-        let settled = source.files.get(id.file.as_deref().unwrap_or_default());
-        id.state_id.as_ref() == Some(self.state_id_of(name)) && settled.is_none_or(|settled| !settled.contains(id.seq))
+        self.sources.contains_key(name) && id.state_id.as_ref() == Some(self.state_id_of(name))
+    }
+
+    /// Whether this is a line of a durable source that is not known to be done in the first round.
+    pub fn is_pending(&self, id: &Identity) -> bool {
+        id.round == 0
+            && self.has_line(id)
+            && !self.is_done(id.source.as_deref().unwrap_or_default(), id.file.as_deref().unwrap_or_default(), id.seq)
+    }
+
+    /// Whether a line is done in the first round.
+    pub fn is_done(&self, source: &str, file: &str, seq: u64) -> bool {
+        let done = self.sources.get(source).and_then(|source| source.files.get(file));
+        done.is_some_and(|done| done.contains(seq))
+    }
+
+    /// Ends the open round if this is the number of its lines, and all are done.
+    pub fn end_finished_round(&mut self, lines: u64) {
+        if self.round.as_ref().is_some_and(|round| round.done.through() >= lines) {
+            self.round = None;
+        }
     }
 
     /// Reads a checkpoint of any version up to the present one.

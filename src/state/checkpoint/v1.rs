@@ -52,7 +52,7 @@ impl From<Checkpoint> for super::Checkpoint {
         let sources = sources.into_iter().map(|(name, source)| (name, source.into())).collect();
         let hosts = hosts.into_iter().map(|(name, host)| (name.clone(), host.of_name(&name))).collect();
         let paths = BTreeMap::new();
-        Self { version: VERSION, state_id: journal, sources, sinks, paths, hosts, round: None }
+        Self { version: VERSION, state_id: journal, sources, sinks, paths, hosts, round: None, last_round: 0 }
     }
 }
 

@@ -16,7 +16,7 @@ use self::warnings::Warnings;
 use super::generation::Generation;
 use super::tailer::{Step, Tailer};
 use super::{ReadOptions, Until};
-use crate::item::{DoneRanges, Input, Position, Text};
+use crate::item::{DoneRanges, Input, LinePosition, Position, Text};
 
 const ROTATE_WAIT: Duration = Duration::from_secs(2);
 
@@ -213,7 +213,7 @@ impl World {
             let last = in_order.next().map(|(seq, (_, number))| (*seq, *number));
             let is_after = last.is_none_or(|last| last.0 < seq && (last.1 < number || self.lost.contains(&number)));
             assert!(is_after, "out of order: {last:?}, {line:?}");
-            self.came.insert(seq, (line.position, number));
+            self.came.insert(seq, (line.position.and_then(LinePosition::in_file), number));
             // A copy that was deleted may have been open.
             self.unreported.remove(&number);
         }

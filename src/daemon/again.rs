@@ -1,0 +1,126 @@
+//! `--again`: a run that fetches lines of a round, which it begins or goes on with.
+//!
+//! `round_selection` begins one. Here is what the rest of a run has to know of it: what is read, in which order, and what is
+//! said at its end.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::{FutureExt, ready};
+use futures::stream::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::round_selection::{NewRound, take_every_outcome};
+use crate::config::Config;
+use crate::error::BoxError;
+use crate::sink::OpenedSink;
+use crate::source::{Source, of_round};
+use crate::state::{DataDir, OpenRound};
+use crate::telemetry::Stats;
+use crate::units::{counted, grouped};
+
+/// A run with `--again` reads no standard input, and nothing else that cannot be read again.
+pub(super) fn sources_of_round(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.sources.retain(|source| {
+        let stays = source.component.is_durable() && source.component.inputs().stdin == 0;
+        if !stays && source.name.is_some() {
+            tracing::info!("`{}` is not read in a run with --again", source.label());
+        }
+        stays
+    });
+    config
+}
+
+/// Refuses a round without a memory of what is done, and another selection than that of the open round.
+pub(super) fn reject_impossible_round(new: &NewRound, state: Option<&DataDir>) -> Result<(), BoxError> {
+    let Some(state) = state else {
+        return Err("without a data directory nothing remembers which lines are done; add --data-dir DIR, that of the runs before".into());
+    };
+    let Some(OpenRound { number, selection, done }) = &state.checkpoint.round else { return Ok(()) };
+    if *selection == new.selection.to_string() {
+        return Ok(());
+    }
+    let (dir, left) = (state.dir.display(), counted(state.lines_of_round() - done.count(), "line"));
+    Err(format!(
+        "round {number} in {dir} is open, with {left} of `{selection}` to fetch; finish it first, without --again or with --again {selection}"
+    )
+    .into())
+}
+
+/// The source of the open round, if one is open.
+pub(super) fn open_round(state: &DataDir) -> Result<Option<Source>, BoxError> {
+    let (Some(list), Some(OpenRound { number, selection, done })) = (&state.list, &state.checkpoint.round) else {
+        return Ok(None);
+    };
+    if done.count() > 0 {
+        let (lines, done) = (counted(list.lines(), "line"), grouped(done.count()));
+        tracing::info!("round {number} goes on: of {lines} of `{selection}`, {done} are done");
+    }
+    let checkpoint = &state.checkpoint;
+    let names: BTreeMap<String, Arc<str>> =
+        checkpoint.sources.keys().map(|name| (name.clone(), Arc::clone(checkpoint.state_id_of(name)))).collect();
+    let of_all = Arc::clone(&checkpoint.state_id);
+    let state_id_of = move |source: &str| Arc::clone(names.get(source).unwrap_or(&of_all));
+    Ok(Some(of_round(list, *number, done.clone(), state_id_of)?))
+}
+
+/// The lines of the round come first: the other sources begin once all of them are accepted.
+pub(super) fn round_first(round: Option<Source>, others: Vec<Source>) -> Vec<Source> {
+    let Some(mut round) = round else { return others };
+    let over = CancellationToken::new();
+    let at_end = over.clone().drop_guard();
+    round.lines = round
+        .lines
+        .map(move |line| {
+            let _held = &at_end;
+            line
+        })
+        .boxed();
+    let later = others.into_iter().map(|mut source| {
+        let wait = over.clone().cancelled_owned().into_stream().filter_map(|()| ready(None));
+        source.lines = wait.chain(source.lines).boxed();
+        source
+    });
+    std::iter::once(round).chain(later).collect()
+}
+
+/// Whether a round can repeat what fails in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeatable {
+    /// Nothing remembers its lines.
+    NotRemembered,
+    /// It can.
+    Yes,
+    /// The files of its sinks together do not take every record.
+    LacksRecords,
+}
+
+impl Repeatable {
+    pub fn of(state: Option<&DataDir>, sinks: &mut [OpenedSink]) -> Self {
+        match state {
+            None => Self::NotRemembered,
+            Some(_) if take_every_outcome(sinks) => Self::Yes,
+            Some(_) => Self::LacksRecords,
+        }
+    }
+}
+
+/// Says how many remembered lines were not ok, and what repeats them.
+pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
+    let mut kinds: Vec<_> = stats.remembered_not_ok().into_iter().collect();
+    kinds.sort_by_key(|(_, lines)| Reverse(*lines));
+    let total: u64 = kinds.iter().map(|(_, lines)| lines).sum();
+    let are = if total == 1 { "is" } else { "are" };
+    let kinds: Vec<_> = kinds.iter().map(|(kind, lines)| format!("{} {}", kind.name(), grouped(*lines))).collect();
+    let what = format!("{} {are} not ok ({})", counted(total, "line"), kinds.join(" · "));
+    match repeatable {
+        _ if total == 0 => {}
+        Repeatable::NotRemembered => {}
+        Repeatable::Yes => tracing::info!("{what}; to fetch them once more, run again with --again not_ok"),
+        Repeatable::LacksRecords => tracing::info!(
+            "{what}; --again not_ok could fetch them once more if the files of this run took every record (records = \"all\")"
+        ),
+    }
+}
