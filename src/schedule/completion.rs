@@ -42,6 +42,7 @@ impl Core {
             chance,
         };
         let decision = context.decide(&job, &attempt);
+        let (line, spent, requests) = (job.slot.line, job.progress.wire, job.progress.attempts);
         if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
         } else if self.is_stopped(job.ticket.source) && decision.continues() {
@@ -49,6 +50,7 @@ impl Core {
         } else {
             self.carry_out(job, id, attempt, decision, now);
         }
+        self.note_cost(id, line, spent, requests);
         self.refresh(id, now);
     }
 

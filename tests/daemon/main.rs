@@ -18,6 +18,7 @@ mod client_certs;
 mod credentials;
 mod durable_stdin;
 mod ends;
+mod eta;
 mod files;
 mod files_open;
 mod headers;
