@@ -97,7 +97,7 @@ mod tests {
 
     /// Lines of hosts of which each has its share.
     fn lists() -> impl Strategy<Value = Vec<usize>> {
-        let shares = prop::collection::vec(prop_oneof![3 => 20usize..60, 1 => 200usize..3000], 2..60);
+        let shares = prop::collection::vec(prop_oneof![3 => 40usize..60, 1 => 200usize..3000], 2..60);
         shares.prop_map(|shares| shares.iter().enumerate().flat_map(|(host, n)| vec![host; *n]).collect())
     }
 
