@@ -36,7 +36,6 @@ use crate::hosts::HostPattern;
 use crate::open_files;
 use crate::pipeline::{self, End, Parts, Status};
 use crate::resource_limits;
-use crate::source::Source;
 use crate::telemetry::{self, Logs, Progress, Stats, Summary};
 
 /// Runs as the arguments and the configuration say; the number is the exit code.
@@ -71,8 +70,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         Ok(opened) => opened,
         Err(error) => return failed(&error),
     };
-    let total = total_bytes(&parts.sources);
-    let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone(), total));
+    let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
     let ended = drive(parts, &config, &status, signals).await;
     drop(progress);
     let end = match ended {
@@ -162,10 +160,6 @@ fn threads(number: u32) -> io::Result<Option<Runtime>> {
         return Ok(None);
     }
     runtime::Builder::new_multi_thread().worker_threads(number as usize).enable_all().build().map(Some)
-}
-
-fn total_bytes(sources: &[Source]) -> Option<u64> {
-    sources.iter().map(|source| source.extent.map(|extent| extent.bytes)).sum()
 }
 
 /// The first thing that people do is to start the program and wait.

@@ -1,7 +1,7 @@
 //! From a checked configuration to the settings of the parts: the fetcher's, the pipeline's and the schedule's.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +126,21 @@ fn host_of_first_line(path: &Path) -> Option<String> {
     Some(host_name(&request.url).to_owned())
 }
 
+/// The last line of the input, where that is a request in a file that is read to its end.
+fn last_line(config: &Config) -> Option<Url> {
+    const MOST: u64 = 64 << 10;
+    let [source] = config.sources.as_slice() else { return None };
+    let path = source.component.inputs().files.pop().filter(|_| source.component.is_batch())?;
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok().filter(|metadata| metadata.is_file())?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MOST))).ok()?;
+    let mut text = Vec::new();
+    file.take(MOST).read_to_end(&mut text).ok()?;
+    let mut lines = text.rsplit(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let last = lines.find(|line| !line.is_empty())?;
+    Some(parse(last).1.ok()?.url)
+}
+
 fn schedule_settings(config: &Config) -> schedule::Settings {
     let concurrency = config.limits.permits();
     schedule::Settings {
@@ -140,6 +155,8 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
             .collect(),
         any_host: any_host(config),
         adaptive: (config.limits.concurrency == Concurrency::Adaptive).then_some(concurrency),
+        permits: concurrency,
+        last_line: last_line(config),
         max_hosts: config.limits.hosts as usize,
         retry: RetryPolicy::from(&config.retry),
         budget: config.retry.budget(),

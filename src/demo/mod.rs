@@ -98,7 +98,7 @@ async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::ProgressLi
     let url = |n: u32| format!("http://{}/items/{n}", hosts[n as usize % hosts.len()]);
     let (status, stats, shown) = (Status::default(), Stats::default(), Shown::default());
     let start = Instant::now();
-    let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone(), None));
+    let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
     let sinks: Vec<Box<dyn Sink>> = vec![Box::new(shown.clone()), Box::new(stats.clone())];
     fetch((1..=STREAM).map(url).collect(), &args(None), &status, sinks).await?;
     drop(progress);

@@ -22,6 +22,7 @@ mod drain;
 mod feed;
 mod first_host;
 mod group;
+mod input_ahead;
 mod memory_gate;
 mod run_limits;
 mod scheduler;
@@ -185,6 +186,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
+    let input_bytes = parts.sources.iter().map(|source| source.extent.map(|extent| extent.bytes)).sum();
     let (mut lines, mut failures, mut release) = (Vec::new(), Vec::new(), Vec::new());
     for source in parts.sources {
         lines.push(source.lines);
@@ -211,7 +213,9 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         status: status.clone(),
         clock,
     };
-    let schedule = crate::schedule::Settings { durable: durable.clone(), ..settings.schedule.clone() };
+    let (durable_sources, permits_of_core) = (durable.clone(), u32::try_from(permits).unwrap_or(u32::MAX));
+    let schedule =
+        crate::schedule::Settings { durable: durable_sources, permits: permits_of_core, ..settings.schedule.clone() };
     let scheduler = scheduler::Scheduler {
         core: Core::new(schedule),
         queue: from_queue,
@@ -235,7 +239,9 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
             permits: key,
             order: settings.order,
             input_open: true,
-            hosts_when_full: None,
+            ahead: input_ahead::InputAhead::new(input_bytes),
+            last: None,
+            status: status.clone(),
         },
         clock,
     };

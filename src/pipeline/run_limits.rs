@@ -1,14 +1,15 @@
-//! What holds the run back now: a limit of the pipeline's own, or else what the core names.
+//! What holds the run back now: a limit of the pipeline's own, or else what the core names. And when it ends.
 //!
-//! The window is named while it is full of lines that hosts hold back, and others have come since: with more room, more
+//! The window is named while it is full and the input has lines of one host after those of another: with more room, more
 //! hosts would be under way at once.
 
 use std::time::Duration;
 
-use super::Order;
+use super::input_ahead::{InputAhead, Pace};
 use super::memory_gate::MemoryGate;
+use super::{Order, Status};
 use crate::item::{Window, WindowLimit};
-use crate::schedule::{Bottleneck, BottleneckKind, Core};
+use crate::schedule::{Bottleneck, BottleneckKind, Core, Eta, StallReason};
 
 /// The limits that the core is not given.
 pub(super) struct RunLimits {
@@ -19,15 +20,41 @@ pub(super) struct RunLimits {
     pub order: Order,
     /// Whether lines can still come.
     pub input_open: bool,
-    /// How many hosts had come when the window was last seen to get full; `None` while it is not.
-    pub hosts_when_full: Option<u64>,
+    pub ahead: InputAhead,
+    /// What held the run back when it was last looked at, once the window had been full.
+    pub last: Option<BottleneckKind>,
+    pub status: Status,
+}
+
+/// How the run goes on.
+#[derive(Debug)]
+pub(super) struct Outlook {
+    pub bottleneck: Bottleneck,
+    /// When it ends; `None` while the input has no end.
+    pub eta: Option<Eta>,
 }
 
 impl RunLimits {
+    /// How the run goes on, as of now.
+    pub fn look(&mut self, core: &mut Core, memory: &MemoryGate, now: Duration) -> Outlook {
+        let ahead = self.ahead.look(&self.status, self.pace(), self.held_up(), now);
+        core.expect(ahead.unwrap_or_default());
+        let bottleneck = self.bottleneck(core, memory, now);
+        if self.last.is_some() || self.window.reached().is_some() {
+            self.last = Some(bottleneck.kind);
+        }
+        Outlook { bottleneck, eta: ahead.and_then(|_| core.eta(now)) }
+    }
+
+    /// No more lines can come.
+    pub fn end_input(&mut self) {
+        self.input_open = false;
+        self.ahead.end();
+    }
+
     /// What holds the run back now.
-    pub fn bottleneck(&mut self, core: &Core, memory: &MemoryGate, now: Duration) -> Bottleneck {
-        let window = self.full_window(core);
-        if core.has_settled() {
+    fn bottleneck(&self, core: &Core, memory: &MemoryGate, now: Duration) -> Bottleneck {
+        if core.stalled_by().any(|reason| reason == StallReason::Output) {
             return BottleneckKind::Sink.into();
         }
         if memory.is_waiting() {
@@ -38,7 +65,7 @@ impl RunLimits {
             // When no more lines can come, what is left waits for its servers.
             BottleneckKind::Input if !self.input_open => BottleneckKind::Servers.into(),
             BottleneckKind::Concurrency => self.permits.into(),
-            _ if bottleneck.host.is_some() => window.unwrap_or(bottleneck),
+            _ if bottleneck.host.is_some() => self.full_window(core).unwrap_or(bottleneck),
             _ => bottleneck,
         }
     }
@@ -56,22 +83,37 @@ impl RunLimits {
         self.window.full() == Some(held)
     }
 
-    /// The window, if it has been full since before the last host came.
-    fn full_window(&mut self, core: &Core) -> Option<Bottleneck> {
-        let kind = match self.window.reached().filter(|_| self.input_open) {
-            Some(WindowLimit::Lines) => BottleneckKind::Window,
-            Some(WindowLimit::Bytes) => BottleneckKind::WindowBytes,
-            None => {
-                self.hosts_when_full = None;
-                return None;
-            }
+    /// The window, if it is full of lines behind which those of other hosts wait.
+    fn full_window(&self, core: &Core) -> Option<Bottleneck> {
+        let kind = match self.window.reached().filter(|_| self.input_open && core.is_input_grouped())? {
+            WindowLimit::Lines => BottleneckKind::Window,
+            WindowLimit::Bytes => BottleneckKind::WindowBytes,
         };
-        let when_full = *self.hosts_when_full.get_or_insert(core.hosts_so_far());
-        let (lines, hosts) = (self.window.in_use(), core.hosts_by_waiting().count());
-        (core.hosts_so_far() > when_full).then(|| Bottleneck {
-            limit: u32::try_from(lines).ok(),
-            hosts: u32::try_from(hosts).ok(),
-            ..kind.into()
-        })
+        let (lines, hosts) = (self.window.in_use(), core.waiting_hosts());
+        let (limit, hosts) = (u32::try_from(lines).ok(), u32::try_from(hosts).ok());
+        Some(Bottleneck { limit, hosts, ..kind.into() })
+    }
+
+    /// Whether what was accepted since the last look tells how fast the run is.
+    fn pace(&self) -> Pace {
+        match self.last {
+            None
+            | Some(
+                BottleneckKind::HostPause
+                | BottleneckKind::Quota
+                | BottleneckKind::CircuitOpen
+                | BottleneckKind::Robots
+                | BottleneckKind::Backoff,
+            ) => Pace::Other,
+            Some(_) => Pace::OfRun,
+        }
+    }
+
+    /// Accepted lines that wait for what holds up the input, too.
+    fn held_up(&self) -> usize {
+        match self.last {
+            Some(BottleneckKind::Sink | BottleneckKind::BodyMemory) => self.window.in_use(),
+            _ => 0,
+        }
     }
 }

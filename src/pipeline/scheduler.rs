@@ -79,13 +79,13 @@ impl Scheduler {
             self.send(now);
             let counts = self.core.counts();
             if !self.limits.input_open && counts == Counts::default() {
-                let bottleneck = self.limits.bottleneck(&self.core, &self.memory, now);
-                self.publisher.publish(&mut self.core, bottleneck, now);
+                let outlook = self.limits.look(&mut self.core, &self.memory, now);
+                self.publisher.publish(&mut self.core, outlook, now);
                 self.stopped.cancel();
                 return Ok(());
             }
-            let bottleneck = |core: &Core| self.limits.bottleneck(core, &self.memory, now);
-            let view_at = self.publisher.look(&mut self.core, bottleneck, now);
+            let outlook = |core: &mut Core| self.limits.look(core, &self.memory, now);
+            let view_at = self.publisher.look(&mut self.core, outlook, now);
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
             let closed_at = self.leave_closed_hosts(now);
@@ -99,7 +99,7 @@ impl Scheduler {
                 Event::Closed => return Err("a worker is gone with its job".into()),
                 Event::Completions => self.take_completions(&mut completions),
                 Event::Lines => self.take_lines(&mut lines),
-                Event::InputEnded => self.limits.input_open = false,
+                Event::InputEnded => self.limits.end_input(),
                 Event::Memory(reservation) => self.memory.keep(reservation),
                 Event::Stop => self.stop(),
                 Event::Release(scope) => self.release(scope),
@@ -178,8 +178,8 @@ impl Scheduler {
         queued.into_iter().for_each(|line| self.take_line(line, now));
         self.core.stop(now);
         self.count_left();
-        let bottleneck = self.limits.bottleneck(&self.core, &self.memory, now);
-        self.publisher.publish_view(&self.core, bottleneck, now);
+        let outlook = self.limits.look(&mut self.core, &self.memory, now);
+        self.publisher.publish_view(&self.core, outlook, now);
         self.stopped.cancel();
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::schedule::{Bottleneck, BottleneckKind, Counts, OldestLine, Tail};
+use crate::schedule::{Bottleneck, BottleneckKind, Counts, Eta, OldestLine, Tail};
 
 /// Written by the stages; read by the progress line and the summary.
 #[derive(Clone, Debug, Default)]
@@ -118,16 +118,33 @@ impl Counter {
 /// How the schedule is doing.
 #[derive(Clone, Debug, Default)]
 pub struct View {
+    /// When this was so.
+    pub as_of: Option<Instant>,
     /// How many lines are where.
     pub counts: Counts,
     /// The oldest unsettled line.
     pub oldest: Option<OldestLine>,
+    /// When the run ended, as it looked then; `None` while the input has no end, or nothing is known of what a line takes.
+    pub eta: Option<Eta>,
     /// What holds the run back now.
     pub bottleneck: Option<Bottleneck>,
     /// What is left, if no line waits for anything but hosts that cannot be reached.
     pub tail: Option<Tail>,
     /// What held the run back so far, and for how long.
     pub bottleneck_times: BottleneckTimes,
+}
+
+impl View {
+    /// When the run ends, as of now.
+    pub fn eta(&self) -> Option<Eta> {
+        Some(self.eta?.after(self.as_of?.elapsed()))
+    }
+
+    /// What is left, as of now.
+    pub fn tail(&self) -> Option<Tail> {
+        let tail = self.tail.clone()?;
+        Some(Tail { at_most: tail.at_most.saturating_sub(self.as_of?.elapsed()), ..tail })
+    }
 }
 
 /// Time by kind of bottleneck, and the host that each kind lasted longest for.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::run_limits::Outlook;
 use super::status::BottleneckTimes;
 use super::{Clock, Status, View};
 use crate::schedule::{Bottleneck, BottleneckKind, Core, HostState};
@@ -54,12 +57,13 @@ impl StatusPublisher {
     pub fn look(
         &mut self,
         core: &mut Core,
-        bottleneck: impl FnOnce(&Core) -> Bottleneck,
+        outlook: impl FnOnce(&mut Core) -> Outlook,
         now: Duration,
     ) -> Option<Duration> {
         let view_at = self.since + VIEW_EVERY;
         if self.stale && now >= view_at {
-            self.publish_view(core, bottleneck(core), now);
+            let outlook = outlook(core);
+            self.publish_view(core, outlook, now);
         }
         if now >= self.hosts_from {
             self.save_hosts(core, now);
@@ -70,22 +74,24 @@ impl StatusPublisher {
     }
 
     /// Publishes how it all ended: no request is sent any more.
-    pub fn publish(&mut self, core: &mut Core, bottleneck: Bottleneck, now: Duration) {
-        self.publish_view(core, bottleneck, now);
+    pub fn publish(&mut self, core: &mut Core, outlook: Outlook, now: Duration) {
+        self.publish_view(core, outlook, now);
         self.save_hosts(core, now);
         self.hosts.iter_mut().for_each(|hosts| hosts.end());
     }
 
     /// Publishes a view of the schedule now.
-    pub fn publish_view(&mut self, core: &Core, bottleneck: Bottleneck, now: Duration) {
+    pub fn publish_view(&mut self, core: &Core, outlook: Outlook, now: Duration) {
         self.bottleneck_times.note(&self.bottleneck, now - self.since);
         self.since = now;
         self.stale = false;
-        self.bottleneck = bottleneck;
+        self.bottleneck = outlook.bottleneck;
         self.status.publish(View {
+            as_of: Some(Instant::now()),
             counts: core.counts(),
             oldest: core.oldest(now),
             tail: (self.bottleneck.kind == BottleneckKind::CircuitOpen).then(|| core.tail(now)).flatten(),
+            eta: outlook.eta,
             bottleneck: Some(self.bottleneck.clone()),
             bottleneck_times: self.bottleneck_times.clone(),
         });

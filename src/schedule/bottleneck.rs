@@ -108,23 +108,36 @@ impl From<BottleneckKind> for Bottleneck {
 }
 
 impl Core {
-    /// What keeps the waiting lines from starting: a limit of the whole run, or that of the host with the most of them.
+    /// What the end of the run waits for: a limit of the whole run, or that of the host that is done last.
     pub fn bottleneck(&self, now: Duration) -> Bottleneck {
-        let kind = if self.starved_until > now {
-            BottleneckKind::OpenFiles
-        } else if self.hosts.first_ready().is_some() {
-            match self.run_wait() {
-                WaitReason::Concurrency { .. } => BottleneckKind::Adaptive,
-                WaitReason::Rate { until } if until > now => BottleneckKind::Rate,
-                _ => BottleneckKind::Concurrency,
-            }
-        } else if self.hosts.has_untracked() {
-            BottleneckKind::Hosts
-        } else {
-            let waits = |host: &Host| host.next_wait().map(|wait| of_host(&self.settings, host, wait));
-            return self.hosts.by_waiting().next().and_then(waits).unwrap_or(BottleneckKind::Input.into());
-        };
-        kind.into()
+        if self.starved_until > now {
+            return BottleneckKind::OpenFiles.into();
+        }
+        let longest = self.longest_host(now);
+        if self.hosts.first_ready().is_some() {
+            // Lines could start but for the run. What holds it up is a host all the same, if that takes longer than all lines do.
+            let longer = longest.filter(|(_, seconds)| *seconds > self.run_seconds());
+            let waits = longer.and_then(|(id, _)| self.hosts[id].next_wait().map(|wait| (&self.hosts[id], wait)));
+            let limit = waits.filter(|(_, wait)| !wait.is_over(now));
+            return limit
+                .map_or_else(|| self.limit_of_run(now).into(), |(host, wait)| of_host(&self.settings, host, wait));
+        }
+        if self.hosts.has_untracked() {
+            return BottleneckKind::Hosts.into();
+        }
+        let longest = longest.map(|(id, _)| &self.hosts[id]).filter(|host| host.waiting() > 0);
+        let host = longest.or_else(|| self.hosts.by_waiting().next());
+        let waits = |host: &Host| host.next_wait().map(|wait| of_host(&self.settings, host, wait));
+        host.and_then(waits).unwrap_or(BottleneckKind::Input.into())
+    }
+
+    /// The limit of the run for which hosts wait that have a line that may start.
+    fn limit_of_run(&self, now: Duration) -> BottleneckKind {
+        match self.run_wait() {
+            WaitReason::Concurrency { .. } => BottleneckKind::Adaptive,
+            WaitReason::Rate { until } if until > now => BottleneckKind::Rate,
+            _ => BottleneckKind::Concurrency,
+        }
     }
 }
 

@@ -46,6 +46,7 @@ impl Core {
             chance,
         };
         let decision = context.decide(&job, &attempt);
+        let (line, spent, requests) = (job.slot.line, job.progress.wire, job.progress.attempts);
         if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
         } else if self.is_stopped(job.ticket.source) && decision.continues() {
@@ -56,6 +57,7 @@ impl Core {
         if !was_closed {
             self.fail_closed(id, now);
         }
+        self.note_cost(id, line, spent, requests);
         self.refresh(id, now);
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{
     HealthConfig, HealthPolicy, LongPause, QuotaPolicy, RetryBudgetPolicy, RetryConfig, RetryPolicy, RobotsPolicy,
@@ -155,6 +156,10 @@ pub struct Settings {
     pub any_host: HostLimits,
     /// The most requests at once, when their number is to be found out.
     pub adaptive: Option<u32>,
+    /// Requests at once that the caller has permits for.
+    pub permits: u32,
+    /// The last line of the input, if it is known from the start.
+    pub last_line: Option<Url>,
     /// Hosts tracked at once.
     pub max_hosts: usize,
     /// Retries.
@@ -203,6 +208,8 @@ impl Default for Settings {
                 long_pause: LongPause::Wait,
             },
             adaptive: None,
+            permits: 256,
+            last_line: None,
             max_hosts: 100_000,
             retry: RetryPolicy::from(&RetryConfig::default()),
             budget: RetryConfig::default().budget(),

@@ -165,9 +165,9 @@ impl LineBook {
         }
     }
 
-    /// The host of a line that is not [`Place::Untracked`].
+    /// The host of a line that is unsettled and not [`Place::Untracked`].
     pub fn host(&self, id: LineId) -> Option<HostId> {
-        match self.lines[id].place {
+        match self.lines.get(id)?.place {
             Place::Waiting { host, .. } | Place::OnWire { host, .. } => Some(host),
             Place::Untracked => None,
         }

@@ -8,6 +8,7 @@
 //! gets more than one. Hosts that must wait have one timer each.
 
 mod adaptive;
+mod backlog;
 mod bottleneck;
 mod circuit_breaker;
 mod completion;
@@ -15,14 +16,18 @@ mod config;
 mod connection_budget;
 mod decide;
 mod dispatch;
+mod eta;
 mod health;
 mod host_clock;
 mod host_pause;
 mod host_state;
 mod host_table;
+mod input_order;
 mod job;
 mod line_book;
+mod line_cost;
 mod long_pause;
+mod pauses;
 mod quota;
 mod rate_limiter;
 mod redirects;
@@ -42,6 +47,7 @@ use std::time::Duration;
 pub use bottleneck::{Bottleneck, BottleneckKind};
 pub use config::{HostConfig, HostLimits, HostRule, LimitsConfig, Settings};
 pub use dispatch::Need;
+pub use eta::{Ahead, Eta};
 pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
 pub use job::{Job, Progress};
@@ -62,7 +68,9 @@ use adaptive::AdaptiveLimit;
 use connection_budget::ConnectionBudget;
 use decide::canceled;
 use host_table::{Capacity, HostTable};
+use input_order::InputHosts;
 use line_book::LineBook;
+use line_cost::LineCost;
 use rate_limiter::RateLimiter;
 use retry_budget::RetryBudget;
 use robots::RobotsRules;
@@ -90,8 +98,14 @@ pub struct Core {
     /// The run before, if there was one.
     last_run: Option<LastRun>,
     chance: fastrand::Rng,
-    /// Hosts that came with a line that was not sent yet; one that comes again counts again.
-    hosts_so_far: u64,
+    /// The hosts of the lines that came.
+    input: InputHosts,
+    /// The lines that are yet to come.
+    ahead: Ahead,
+    /// What a line takes of the run.
+    cost: LineCost,
+    /// Seconds on the wire that the lines of all hosts take that can be reached.
+    work: f64,
     /// Which lines get no further request.
     phase: Phase,
     /// Until when this machine counts as short of open files or ports.
@@ -113,7 +127,10 @@ impl Core {
             robots: settings.robots.clone().map(RobotsRules::new),
             last_run: None,
             chance: fastrand::Rng::with_seed(settings.seed),
-            hosts_so_far: 0,
+            input: InputHosts::ending_with(settings.last_host().as_deref()),
+            ahead: Ahead::default(),
+            cost: LineCost::of_run(),
+            work: 0.0,
             phase: Phase::default(),
             starved_until: Duration::ZERO,
             settings,
@@ -178,9 +195,9 @@ impl Core {
         self.lines.has_settled()
     }
 
-    /// How many times a host came into the table with a line of the input.
-    pub fn hosts_so_far(&self) -> u64 {
-        self.hosts_so_far
+    /// Hosts with waiting lines.
+    pub fn waiting_hosts(&self) -> usize {
+        self.hosts.by_waiting().count()
     }
 
     /// Hosts in the table.

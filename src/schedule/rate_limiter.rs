@@ -31,6 +31,11 @@ impl RateLimiter {
         self.due.unwrap_or_default()
     }
 
+    /// From one start to the next.
+    pub fn interval(&self) -> Duration {
+        self.every
+    }
+
     /// From when on a new rate limiter would allow no more than this one: not before its slack is used up.
     pub fn full_at(&self) -> Duration {
         if self.every.is_zero() { self.next() } else { self.due.map_or(Duration::ZERO, |due| due + SLACK) }

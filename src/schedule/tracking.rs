@@ -51,14 +51,13 @@ impl Core {
             Some(LastRun { ended_ago, began }) => RateLimiter::resume(every, ended_ago, began),
             None => RateLimiter::new(every),
         };
+        host.cost = self.cost.of_next_host();
+        host.arrivals.before = self.input.lines();
     }
 
     /// Puts a line that was not dispatched yet at the end of its host's queue, if the table has room for the host.
     pub(super) fn track(&mut self, job: Box<Job>, capacity: Capacity, now: Duration) {
-        let hosts = self.hosts.len();
-        let host = self.host_of(&job.call.request, capacity, now);
-        self.hosts_so_far += u64::from(self.hosts.len() > hosts);
-        match host {
+        match self.host_of(&job.call.request, capacity, now) {
             Some(host) => self.enqueue(job, host, None, now),
             None => self.hosts.add_untracked(job),
         }
@@ -84,8 +83,9 @@ impl Core {
         self.change_clock(line, host, now);
         self.lines.place(line, Place::Waiting { host, port, due });
         self.hosts.add(host, job, due);
-        if due.is_some() {
-            self.watch_deadline(line, host, now);
+        match due {
+            Some(_) => self.watch_deadline(line, host, now),
+            None => self.note_arrival(host),
         }
         self.refresh(host, now);
     }
@@ -141,6 +141,7 @@ impl Core {
         if let Some(wait) = wait {
             self.note_wait(id, wait, now);
         }
+        self.update_backlog(id, wait, clocks);
         let next_start = wait.and_then(WaitReason::until);
         if self.hosts.reindex(id, next_start, &self.settings, clocks) == Reindexed::Removed {
             self.track_next(now);
@@ -260,6 +261,13 @@ impl Core {
         let id = self.hosts.insert(key, limits, Capacity::Bounded, now)?;
         self.pace(id, Duration::ZERO);
         Some(id)
+    }
+}
+
+impl Settings {
+    /// The host of the last line of the input, if that is known.
+    pub(super) fn last_host(&self) -> Option<Cow<'_, str>> {
+        self.last_line.as_ref().map(|url| host_key(self, url))
     }
 }
 

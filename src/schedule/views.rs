@@ -17,6 +17,8 @@ pub struct HostView {
     pub waiting: usize,
     /// Requests on the wire.
     pub in_flight: u32,
+    /// How long both take, by what lines took so far.
+    pub backlog: Duration,
 }
 
 /// The oldest unsettled line.
@@ -41,27 +43,37 @@ pub struct Tail {
     pub at_most: Duration,
 }
 
-impl HostView {
-    fn of(host: &Host) -> Self {
-        Self { name: Arc::clone(&host.name), waiting: host.waiting(), in_flight: host.in_flight }
-    }
-}
-
 impl Core {
     /// The hosts with waiting lines, those with the most first. Takes constant time per host.
-    pub fn hosts_by_waiting(&self) -> impl Iterator<Item = HostView> {
-        self.hosts.by_waiting().map(HostView::of)
+    pub fn hosts_by_waiting(&self, now: Duration) -> impl Iterator<Item = HostView> {
+        self.hosts.by_waiting().map(move |host| self.view_of(host, now))
     }
 
     /// What goes on at the host of this name (with its port where that makes it a host of its own).
-    pub fn host(&self, name: &str) -> Option<HostView> {
-        self.hosts.find(name).map(|id| HostView::of(&self.hosts[id]))
+    pub fn host(&self, name: &str, now: Duration) -> Option<HostView> {
+        self.hosts.find(name).map(|id| self.view_of(&self.hosts[id], now))
+    }
+
+    /// The host that is done last, without what is yet to come, or one that is as good as that. Takes constant time.
+    pub fn last_host(&self, now: Duration) -> Option<HostView> {
+        let longest = self.hosts.backlogs.longest();
+        let held = self.hosts.backlogs.last_held().map(|(_, id)| id);
+        let views = [longest, held].into_iter().flatten().map(|id| self.view_of(&self.hosts[id], now));
+        views.max_by_key(|host| host.backlog)
+    }
+
+    fn view_of(&self, host: &Host, now: Duration) -> HostView {
+        let (waiting, in_flight) = (host.waiting(), host.in_flight);
+        let held = host.held_until(host.next_wait(), host.clocks(self.clock.read(now)));
+        let sends = || Duration::from_secs_f32(host.backlog().min(1e9));
+        let backlog = held.map_or_else(sends, |until| until.saturating_sub(now));
+        HostView { name: Arc::clone(&host.name), waiting, in_flight, backlog }
     }
 
     /// The oldest unsettled line.
     pub fn oldest(&self, now: Duration) -> Option<OldestLine> {
         let line = self.lines.oldest()?;
-        let host = self.lines.host(line).map(|id| HostView::of(&self.hosts[id]));
+        let host = self.lines.host(line).map(|id| self.view_of(&self.hosts[id], now));
         let age = now.saturating_sub(self.lines.accepted(line));
         Some(OldestLine { ordinal: self.lines.ordinal(line), age, host })
     }

@@ -1,7 +1,9 @@
 //! What a run says of itself: logs, the progress line, the closing summary. All of it goes to stderr.
 
+mod limit_name;
 mod log;
 mod progress;
+mod progress_text;
 mod stats;
 mod stderr;
 mod summary;

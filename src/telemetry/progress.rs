@@ -7,9 +7,16 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use super::{LAST_WORDS, Stats, summary};
+use super::limit_name::LimitName;
+use super::progress_text::{Cause, Figures};
+use super::{LAST_WORDS, Stats};
 use crate::pipeline::Status;
-use crate::units::{counted, grouped};
+
+/// Columns of a terminal that does not say how many it has.
+const USUAL_COLUMNS: usize = 80;
+
+/// Columns of the spinner.
+const SPINNER: usize = 2;
 
 /// When there is a progress line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -65,6 +72,17 @@ impl ProgressLine {
         }
     }
 
+    /// How many columns there are now.
+    fn columns(&self) -> usize {
+        match self {
+            Self::Bar(_) => {
+                let size = rustix::termios::tcgetwinsize(io::stderr()).map(|size| usize::from(size.ws_col));
+                size.ok().filter(|columns| *columns > 0).unwrap_or(USUAL_COLUMNS).saturating_sub(SPINNER)
+            }
+            Self::Plain => usize::MAX,
+        }
+    }
+
     fn show(&self, text: String) {
         match self {
             Self::Bar(bar) => {
@@ -85,8 +103,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts. `total_bytes` is the size of the input, when it is known.
-    pub fn start(to: ProgressLine, status: Status, stats: Stats, total_bytes: Option<u64>) -> Self {
+    /// Starts.
+    pub fn start(to: ProgressLine, status: Status, stats: Stats) -> Self {
         let (stop, stopped) = sync_channel(1);
         let (clearing, cleared) = sync_channel(1);
         std::thread::spawn(move || {
@@ -94,7 +112,7 @@ impl Progress {
             let start = Instant::now();
             let mut rate = Rate::default();
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(to.every()) {
-                to.show(line(&status, &stats, total_bytes, start.elapsed(), &mut rate));
+                to.show(figures(&status, &stats, start.elapsed(), &mut rate).text(to.columns()));
             }
             if let ProgressLine::Bar(bar) = to {
                 bar.finish_and_clear();
@@ -133,39 +151,18 @@ impl Rate {
     }
 }
 
-fn line(status: &Status, stats: &Stats, total_bytes: Option<u64>, elapsed: Duration, rate: &mut Rate) -> String {
-    let (counters, view) = (status.counters(), status.view().clone());
-    let done = counters.recorded.get();
-    let mut parts = vec![
-        format!("{} done", grouped(done)),
-        format!("{}/s", summary::per_second(rate.update(elapsed, done))),
-        format!("{} on the wire", grouped(view.counts.in_flight as u64)),
-        format!("{} waiting", grouped(view.counts.waiting as u64)),
-        format!("{} not ok", grouped(stats.not_ok())),
-    ];
-    if let Some(left) = total_bytes.and_then(|total| time_left(status, total, elapsed)) {
-        parts.push(format!("{} left", summary::human(left)));
+fn figures(status: &Status, stats: &Stats, elapsed: Duration, rate: &mut Rate) -> Figures {
+    let (done, view) = (status.counters().recorded.get(), status.view().clone());
+    let tail =
+        view.tail().map(|tail| Cause::Tail(LimitName::of_tail(tail.hosts, tail.lines, tail.at_most.as_secs_f64())));
+    let limit = || view.bottleneck.as_ref().map(|bottleneck| Cause::Limit(LimitName::of(bottleneck)));
+    Figures {
+        done,
+        rate: rate.update(elapsed, done),
+        on_wire: view.counts.in_flight as u64,
+        waiting: view.counts.waiting as u64,
+        not_ok: stats.not_ok(),
+        eta: view.eta(),
+        cause: tail.or_else(limit),
     }
-    parts.extend(match &view.tail {
-        Some(tail) => Some(tail_of(tail.hosts, tail.lines, tail.at_most)),
-        None => view.bottleneck.as_ref().map(summary::limited_by),
-    });
-    parts.join(" · ")
-}
-
-/// What is left, where it waits for hosts that cannot be reached.
-fn tail_of(hosts: usize, lines: usize, at_most: Duration) -> String {
-    let verb = if lines == 1 { "waits" } else { "wait" };
-    let (hosts, lines) = (counted(hosts as u64, "host"), counted(lines as u64, "line"));
-    format!("{hosts}, {lines} {verb} for health.give_up, at most {} s more", at_most.as_secs_f64().ceil())
-}
-
-/// From the share of the input's bytes that is accepted, and the share of those lines that is recorded.
-fn time_left(status: &Status, total_bytes: u64, elapsed: Duration) -> Option<Duration> {
-    let counters = status.counters();
-    let read = status.metrics().accepted_bytes.get() as f64 / total_bytes.max(1) as f64;
-    let recorded = counters.recorded.get() as f64 / counters.accepted.get().max(1) as f64;
-    let share = (read * recorded).min(1.0);
-    let known = share > 0.001 && elapsed > Duration::from_secs(1);
-    known.then(|| elapsed.mul_f64((1.0 - share) / share))
 }

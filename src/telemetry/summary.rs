@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Stats;
+use super::limit_name::LimitName;
 use super::stats::RecordCounts;
 use crate::item::Outcome;
 use crate::pipeline::Status;
-use crate::schedule::{Bottleneck, BottleneckKind};
+use crate::schedule::Bottleneck;
 use crate::units::{counted, grouped};
 
 /// What there is to say of a run.
@@ -173,56 +174,8 @@ pub(super) fn per_second(rate: f64) -> String {
 }
 
 /// What holds a run back, and the key or option that would change it.
-pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
-    let Bottleneck { kind, limit, hosts, .. } = bottleneck;
-    let full = |key: &str| {
-        let lines = counted(limit.unwrap_or_default().into(), "line");
-        let hosts = counted(hosts.unwrap_or_default().into(), "host");
-        format!("{key}: {lines} of only {hosts}; shuffle the list or raise it")
-    };
-    let limit = match kind {
-        BottleneckKind::Input => "the input".to_owned(),
-        BottleneckKind::Servers => "the servers' own time".to_owned(),
-        BottleneckKind::Concurrency => "concurrency (--max-concurrency)".to_owned(),
-        BottleneckKind::Workers => "fetch.workers".to_owned(),
-        BottleneckKind::Window => full("queue.window"),
-        BottleneckKind::WindowBytes => full("queue.window_bytes"),
-        BottleneckKind::Adaptive => "adaptive concurrency (limits.max_concurrency, or slow servers)".to_owned(),
-        BottleneckKind::OpenFiles => "open files or ports (ulimit -Hn)".to_owned(),
-        BottleneckKind::Rate => "rate (--rate)".to_owned(),
-        BottleneckKind::BodyMemory => "body memory (limits.body_memory)".to_owned(),
-        BottleneckKind::Sink => "the output".to_owned(),
-        BottleneckKind::Hosts => "hosts tracked at once (limits.hosts)".to_owned(),
-        _ => limit_of_host(bottleneck),
-    };
-    format!("limited by {limit}")
-}
-
-/// The limit of a host.
-fn limit_of_host(bottleneck: &Bottleneck) -> String {
-    let Bottleneck { kind, host, port, pattern, limit, .. } = bottleneck;
-    let (host, port, n) = (host.as_deref().unwrap_or_default(), port.unwrap_or_default(), limit.unwrap_or_default());
-    // The options set what holds for `*`, and do nothing where a more specific pattern has the key.
-    let key = |key: &str, option: &str| match pattern {
-        Some(pattern) => format!("hosts.\"{pattern}\".{key}"),
-        None => option.to_owned(),
-    };
-    match kind {
-        BottleneckKind::HostConcurrency => {
-            format!("host-concurrency {n} of {host} ({})", key("concurrency", "--host-concurrency"))
-        }
-        BottleneckKind::HostRate => format!("host-rate of {host} ({})", key("rate", "--host-rate")),
-        BottleneckKind::HostAdaptive => {
-            let key = key("max_concurrency", "hosts.max_concurrency");
-            format!("adaptive host-concurrency of {host} ({key}, or a slow server)")
-        }
-        BottleneckKind::HostPause => format!("the pause of {host} (Retry-After, 429)"),
-        BottleneckKind::Quota => format!("the quota of {host} (RateLimit headers; hosts.quota)"),
-        BottleneckKind::CircuitOpen => format!("port {port} of {host}, which cannot be reached (health)"),
-        BottleneckKind::Robots => format!("the robots.txt of {host}, which is not fetched yet (robots.enabled)"),
-        BottleneckKind::CrawlDelay => format!("the Crawl-delay of {host}'s robots.txt (robots.max_crawl_delay)"),
-        _ => format!("retries of {host} (retry.backoff)"),
-    }
+fn limited_by(bottleneck: &Bottleneck) -> String {
+    format!("limited by {}", LimitName::of(bottleneck))
 }
 
 /// A length of time in two or three digits.

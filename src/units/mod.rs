@@ -90,6 +90,32 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
+/// A number in three digits: 16.2k, 1.23M.
+pub fn rounded(n: u64) -> String {
+    let (unit, name) = match n {
+        0..1_000 => return n.to_string(),
+        1_000..1_000_000 => (1e3, "k"),
+        1_000_000..1_000_000_000 => (1e6, "M"),
+        _ => (1e9, "G"),
+    };
+    // Cut and not rounded, so that 999,999 is not 1000k.
+    let number = n as f64 / unit;
+    let digits = if number < 10.0 { 2 } else { usize::from(number < 100.0) };
+    let step = 10f64.powi(digits as i32);
+    format!("{:.digits$}{name}", (number * step).floor() / step)
+}
+
+/// A text in so many columns at most, three at least: what is too much goes out of the middle.
+pub fn shortened(text: &str, columns: usize) -> String {
+    let count = text.chars().count();
+    if count <= columns {
+        return text.to_owned();
+    }
+    let kept = columns.max(3) - 1;
+    let (head, tail) = (kept.div_ceil(2), kept / 2);
+    text.chars().take(head).chain(['…']).chain(text.chars().skip(count - tail)).collect()
+}
+
 /// A number of bytes as people read it: 53.6 KiB.
 pub fn in_bytes(n: u64) -> String {
     bytesize::ByteSize(n).display().iec().to_string()
@@ -134,6 +160,16 @@ mod tests {
     fn numbers_are_grouped_as_people_read_them() {
         let shown: Vec<_> = [0, 999, 1000, 16_210, 1_000_000].into_iter().map(grouped).collect();
         assert_eq!(shown, ["0", "999", "1,000", "16,210", "1,000,000"]);
+    }
+
+    #[test]
+    fn numbers_and_names_are_shortened_where_there_is_little_room() {
+        let numbers = [0, 999, 1000, 16_210, 123_456, 999_999, 1_234_567, 12_000_000, 4_000_000_000];
+        let shown = ["0", "999", "1.00k", "16.2k", "123k", "999k", "1.23M", "12.0M", "4.00G"];
+        assert_eq!(numbers.map(rounded), shown);
+        assert_eq!(shortened("api.example.com", 15), "api.example.com");
+        assert_eq!(shortened("api.example.com", 12), "api.ex…e.com");
+        assert_eq!(shortened("äöüäöü", 4), "äö…ü");
     }
 
     #[test]

@@ -59,6 +59,97 @@ fn a_window_full_of_few_hosts_lines_is_named_while_others_wait_behind_it() {
 }
 
 #[test]
+fn a_window_full_of_long_lines_is_named_by_its_bytes() {
+    let hosts: Vec<Origin> = (2..6).map(|n| Origin::start_at([127, 0, 0, n])).collect();
+    let long = "x".repeat(200);
+    let sorted: String = hosts.iter().map(|origin| lines(origin, &format!("/slow/20/{long}"), 40)).collect();
+    let config = "queue.window_bytes = '4KiB'\nsource.lines.stdin.max_line = '1KiB'";
+    let named = limited_by(&["--host-concurrency", "1"], config, sorted);
+    assert!(named.starts_with("limited by queue.window_bytes: 1"), "{named}");
+    assert!(named.ends_with("; shuffle the list or raise it"), "{named}");
+}
+
+/// Flags and keys.
+type Options = (&'static [&'static str], &'static str);
+
+/// A run that a limit makes long.
+struct Long {
+    lines: String,
+    always: &'static [&'static str],
+    limit: Options,
+    /// What removes it, where that is not the default.
+    cure: Options,
+    /// What removes another limit.
+    other: Options,
+    named: &'static str,
+}
+
+impl Long {
+    /// What the run is limited by with these options, and its seconds.
+    fn run(&self, options: &[Options]) -> (String, f64) {
+        let args = options.iter().flat_map(|(args, _)| args.iter()).chain(self.always);
+        let config: String = options.iter().map(|(_, config)| *config).collect();
+        let summary = Fetchd::with(args).config(&config).run(self.lines.as_str()).summary();
+        (summary["limited_by"].as_str().unwrap().to_owned(), summary["elapsed_s"].as_f64().unwrap())
+    }
+}
+
+/// Runs that are long by one limit.
+fn long_runs(hosts: &[Origin]) -> [Long; 4] {
+    let quick = lines(&hosts[1], "/slow/10", 200);
+    let refuses = refusing_address();
+    let dead: String = (0..10).map(|n| format!("http://{refuses}/{n}\n")).collect();
+    let many: Options = (&["--host-concurrency", "64"], "");
+    [
+        Long {
+            lines: quick.clone() + &lines(&hosts[0], "/ok/1", 15),
+            always: &[],
+            limit: (&[], "hosts.'127.0.0.2'.rate = '5/s'\n"),
+            cure: (&[], ""),
+            other: many,
+            named: "host-rate of 127.0.0.2 (hosts.\"127.0.0.2\".rate)",
+        },
+        Long {
+            lines: dead + &quick,
+            always: &["--retries", "9"],
+            limit: (&["--give-up", "3s"], ""),
+            cure: (&["--give-up", "200ms"], ""),
+            other: many,
+            named: ", which cannot be reached (health)",
+        },
+        Long {
+            lines: hosts.iter().map(|origin| lines(origin, "/slow/20", 40)).collect(),
+            always: &["--host-concurrency", "1"],
+            limit: (&[], "queue.window = 16\n"),
+            cure: (&[], ""),
+            other: (&["--give-up", "1s"], ""),
+            named: "queue.window: ",
+        },
+        Long {
+            lines: lines(&hosts[0], "/slow/20", 60) + &lines(&hosts[1], "/slow/20", 60),
+            always: &[],
+            limit: (&["--max-concurrency", "1"], ""),
+            cure: (&[], ""),
+            other: many,
+            named: "concurrency (--max-concurrency)",
+        },
+    ]
+}
+
+#[test]
+fn without_the_limit_that_is_named_the_run_is_much_shorter_and_without_another_it_is_not() {
+    let hosts: Vec<Origin> = (2..6).map(|n| Origin::start_at([127, 0, 0, n])).collect();
+    for run in long_runs(&hosts) {
+        let (named, long) = run.run(&[run.limit]);
+        assert!(named.contains(run.named), "{named}");
+        let (_, short) = run.run(&[run.cure]);
+        assert!(short < 0.6 * long, "{named}: {short} s without it, {long} s with it");
+        let (_, other) = run.run(&[run.limit, run.other]);
+        assert!(other > 0.8 * long, "{named}: {other} s without another limit, {long} s with both");
+    }
+}
+
+#[test]
 fn a_list_of_one_host_is_not_limited_by_the_window_wherever_its_redirects_lead() {
     let (origin, other) = (Origin::start(), Origin::start_at([127, 0, 0, 2]));
     let redirects: String =

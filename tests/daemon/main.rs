@@ -19,6 +19,7 @@ mod client_certs;
 mod credentials;
 mod durable_stdin;
 mod ends;
+mod eta;
 mod files;
 mod files_open;
 mod headers;

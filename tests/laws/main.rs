@@ -21,11 +21,14 @@ mod script;
 
 mod accounts;
 mod batches;
+mod bottleneck;
 mod breakage;
+mod eta;
 mod host_states;
 mod idle;
 mod memory;
 mod release;
 mod shutdown;
+mod simulated;
 mod stall;
 mod window;

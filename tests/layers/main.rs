@@ -103,7 +103,17 @@ const MAY_KNOW: [(&str, &[&str]); 24] = [
         ],
     ),
     // It wraps the seams and reads the status; nobody but the composition root knows it.
-    ("telemetry", &["item", "sink::Sink", "pipeline::Status", "schedule::Bottleneck", "schedule::BottleneckKind"]),
+    (
+        "telemetry",
+        &[
+            "item",
+            "sink::Sink",
+            "pipeline::Status",
+            "schedule::Bottleneck",
+            "schedule::BottleneckKind",
+            "schedule::Eta",
+        ],
+    ),
     ("lib", &[]),
     ("main", &["cli", "daemon", "demo"]),
 ];

@@ -204,10 +204,10 @@ fn waiting_lines_of_a_dead_port_can_be_looked_at_released_and_overdue_like_any()
     assert_eq!((core.why("a.test", ms(1)), core.why_line(3, ms(1))), (open, open));
     let bottleneck = core.bottleneck(ms(1));
     assert_eq!((bottleneck.kind, bottleneck.port), (BottleneckKind::CircuitOpen, Some(81)));
-    assert_eq!(core.host("a.test").map(|host| host.waiting), Some(5));
+    assert_eq!(core.host("a.test", ms(1)).map(|host| host.waiting), Some(5));
     core.release(ReleaseScope::Newest { source: 1, lines: 1 }, ms(1));
     assert_eq!(core.take_released().map(|ticket| ticket.release().id.seq), Some(4));
-    assert_eq!(core.host("a.test").map(|host| host.waiting), Some(4));
+    assert_eq!(core.host("a.test", ms(1)).map(|host| host.waiting), Some(4));
     assert!(core.take_oldest(ms(1)).is_none());
     let probe = core.take_oldest(secs(5)).expect("the oldest is the probe");
     assert_eq!(probe.ticket.ordinal, 0);

@@ -158,7 +158,7 @@ fn the_bottleneck_is_the_reason_of_the_host_with_the_most_lines() {
         simulation.push(host);
     }
     simulation.play_until(ms(50));
-    let busiest: Vec<_> = simulation.core.hosts_by_waiting().take(2).collect();
+    let busiest: Vec<_> = simulation.core.hosts_by_waiting(simulation.now).take(2).collect();
     assert_eq!(
         busiest.iter().map(|host| (&*host.name, host.waiting)).collect::<Vec<_>>(),
         [("h3.test", 3), ("h2.test", 2)]

@@ -14,7 +14,10 @@ use crate::schedule::config::HostLimits;
 use crate::schedule::config::Settings;
 use crate::schedule::host_pause::{HostPause, too_long};
 use crate::schedule::host_state::{HostState, StateEnd};
+use crate::schedule::input_order::hash_of;
 use crate::schedule::job::Job;
+use crate::schedule::line_cost::LineCost;
+use crate::schedule::pauses::Pauses;
 use crate::schedule::quota::{HostQuota, QuotaPolicy};
 use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
@@ -40,6 +43,13 @@ pub(in crate::schedule) struct Host {
     stalls: Option<Box<StallClock>>,
     /// Finds out how many requests at once do it good, if that is not given.
     adaptive: Option<Box<AdaptiveLimit>>,
+    /// What a line takes of it.
+    pub cost: LineCost,
+    /// Its pauses so far, if there were any.
+    pub pauses: Option<Box<Pauses>>,
+    /// Seconds on the wire that its lines take, as the sum over all hosts has it.
+    pub work: f32,
+    pub arrivals: Arrivals,
     /// The shortest time to first byte.
     pub fastest: Option<Duration>,
     /// What its lines wait for, and waited for.
@@ -54,12 +64,24 @@ pub(in crate::schedule) struct Host {
     pub(super) noted: StateEnd,
 }
 
+/// The lines of the input that came for a host while it was in the table.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::schedule) struct Arrivals {
+    /// Of its name.
+    pub hash: u32,
+    /// How many they are.
+    pub lines: u32,
+    /// Lines of all hosts that came before it entered the table.
+    pub before: u64,
+}
+
 impl Host {
     pub fn new(name: Arc<str>, limits: HostLimits, now: Duration) -> Self {
         let adaptive = match limits.concurrency {
             Concurrency::Fixed(_) => None,
             Concurrency::Adaptive => Some(Box::new(AdaptiveLimit::new(limits.max_concurrency))),
         };
+        let arrivals = Arrivals { hash: hash_of(&name), lines: 0, before: 0 };
         Self {
             name,
             limits,
@@ -71,6 +93,10 @@ impl Host {
             quota: None,
             stalls: None,
             adaptive,
+            cost: LineCost::of_run(),
+            pauses: None,
+            work: 0.0,
+            arrivals,
             fastest: None,
             waits: WaitHistory::new(now),
             timer: None,

@@ -4,6 +4,8 @@
 //! In: lines, and changes of a host's state ([`HostTable::reindex`]). Out: whose turn it is, and when to look again.
 //! [`HostTable::add`] and [`HostTable::take`] are the only functions that change a host's queue and the index over them.
 
+mod backlog_index;
+mod backlogs;
 mod host;
 mod lines;
 mod ports;
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+pub(super) use backlogs::{Backlog, Backlogs};
 pub(super) use host::Host;
 pub(super) use queue::Pick;
 
@@ -58,6 +61,7 @@ pub(super) struct HostTable {
     /// Hosts without lines whose place another may have, by the time from which on it may.
     evictable: Timers<HostId>,
     by_waiting: WaitingIndex,
+    pub backlogs: Backlogs,
     /// Lines of hosts for which the table has no room yet, by ordinal.
     untracked: BTreeMap<u64, Box<Job>>,
     /// Hosts whose lines may start again, as soon as the change under way is done.
@@ -75,6 +79,7 @@ impl HostTable {
             timers: Timers::default(),
             evictable: Timers::default(),
             by_waiting: WaitingIndex::default(),
+            backlogs: Backlogs::default(),
             untracked: BTreeMap::new(),
             unblocked: Vec::new(),
             states: HostStates::default(),

@@ -200,6 +200,11 @@ impl Ports {
         self.give_ups.first().map(|(at, _)| at)
     }
 
+    /// When the lines of the last port give up, on the clock of lines.
+    pub fn last_gives_up_at(&self) -> Option<Duration> {
+        self.give_ups.last().map(|(at, _)| at)
+    }
+
     /// When the last of the lines give up, on the clock of lines, if the circuits of all their ports are open.
     pub fn all_give_up_at(&self) -> Option<Duration> {
         let waiting = self.ports.values().filter(|port| port.lines.len() > 0);

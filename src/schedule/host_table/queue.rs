@@ -181,6 +181,11 @@ impl HostQueue {
         self.ports.as_ref().filter(|_| self.lines.len() == 0)?.all_give_up_at()
     }
 
+    /// When the lines of the last port give up waiting for it, on the clock of lines.
+    pub fn last_gives_up_at(&self) -> Option<Duration> {
+        self.ports.as_ref()?.last_gives_up_at()
+    }
+
     /// A port whose lines waited in vain, and their error.
     pub fn gave_up(&mut self, now: Now) -> Option<(u16, (ErrorKind, String))> {
         self.ports.as_mut()?.gave_up(now)

@@ -27,6 +27,11 @@ impl<T: Copy + Ord> Timers<T> {
         self.0.first().copied()
     }
 
+    /// The last time, and whose it is.
+    pub fn last(&self) -> Option<(Duration, T)> {
+        self.0.last().copied()
+    }
+
     /// The one whose time has come first.
     pub fn due(&self, now: Duration) -> Option<T> {
         self.first().filter(|(at, _)| *at <= now).map(|(_, id)| id)

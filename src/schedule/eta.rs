@@ -1,0 +1,175 @@
+//! When the run ends: the longest of what it still has to do. That is the backlog of one host, or what all lines take
+//! together by a limit of the run, or the rest of the input at the pace at which it is accepted.
+//!
+//! Of an input that comes mixed, each host gets the share of what is yet to come that it had so far. Where lines come host by
+//! host, or all were of one host so far, the hosts of what is yet to come are not known: then only lines that came count, and
+//! what they take is a lower bound.
+
+use std::time::Duration;
+
+use super::Core;
+use super::host_table::Host;
+use super::input_order::InputOrder;
+use super::line_book::HostId;
+use super::wait_reason::WaitReason;
+
+/// How much of a lower bound is left for averages that are too high.
+const CERTAIN: f64 = 7.0 / 8.0;
+
+/// The part of the input that is not accepted yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ahead {
+    /// Its lines, as far as the length of those that came tells; none once the input has ended.
+    pub lines: f64,
+    /// Seconds until all are accepted, at the pace of the last minute.
+    pub seconds: Option<f64>,
+}
+
+/// When the run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eta {
+    /// In about so long.
+    About(Duration),
+    /// In so long or later: what the rest of the input takes is not known.
+    AtLeast(Duration),
+}
+
+impl Eta {
+    /// How long that is.
+    pub fn left(self) -> Duration {
+        let (Self::About(left) | Self::AtLeast(left)) = self;
+        left
+    }
+
+    /// The same some time later.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        match self {
+            Self::About(left) => Self::About(left.saturating_sub(time)),
+            Self::AtLeast(left) => Self::AtLeast(left.saturating_sub(time)),
+        }
+    }
+}
+
+/// Whether the hosts of what is yet to come are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outlook {
+    Known,
+    Unknown,
+}
+
+impl Core {
+    /// Notes how much of the input is not accepted yet.
+    pub fn expect(&mut self, ahead: Ahead) {
+        self.ahead = ahead;
+    }
+
+    /// Whether the input has lines of one host after those of another.
+    pub fn is_input_grouped(&self) -> bool {
+        self.input.order() == InputOrder::Grouped
+    }
+
+    /// When the run ends, as of now, if the input ends as expected; `None` while nothing is known of what its lines take.
+    pub fn eta(&self, now: Duration) -> Option<Eta> {
+        let (eta, counts) = (self.known_eta(now), self.lines.counts());
+        let is_known = !self.cost.is_unknown() || counts.waiting + counts.in_flight == 0;
+        Some(eta).filter(|eta| is_known || !eta.left().is_zero())
+    }
+
+    fn known_eta(&self, now: Duration) -> Eta {
+        let host = self.longest_host(now);
+        if self.outlook() == Outlook::Unknown {
+            let host = host.map_or(0.0, |(id, _)| self.at_least(id, now));
+            let lines = self.lines.counts().waiting as f64 + CERTAIN * self.ahead.lines;
+            return Eta::AtLeast(seconds(host.max(lines * self.settings.every.as_secs_f64())));
+        }
+        let host_seconds = host.map_or(0.0, |(_, seconds)| seconds);
+        let left = host_seconds.max(self.run_seconds()).max(self.ahead.seconds.unwrap_or_default());
+        if host.is_some_and(|(id, _)| waits_for_unknown_quota(&self.hosts[id])) {
+            Eta::AtLeast(seconds(left))
+        } else {
+            Eta::About(seconds(left))
+        }
+    }
+
+    /// The host that is done last, and in how many seconds.
+    pub(super) fn longest_host(&self, now: Duration) -> Option<(HostId, f64)> {
+        let sends = self.hosts.backlogs.longest().map(|id| {
+            let host = &self.hosts[id];
+            (id, f64::from(host.backlog()) + self.later(host))
+        });
+        let held = self.hosts.backlogs.last_held().map(|(end, id)| {
+            let host = &self.hosts[id];
+            // Lines that come to a port that is given up fail, too.
+            let later = if is_unreachable(host) { 0.0 } else { self.later(host) };
+            (id, end.saturating_sub(now).as_secs_f64() + later)
+        });
+        [sends, held].into_iter().flatten().max_by(|(_, one), (_, other)| one.total_cmp(other))
+    }
+
+    /// Seconds that all lines take by the limits of the run.
+    pub(super) fn run_seconds(&self) -> f64 {
+        let (counts, ahead) = (self.lines.counts(), self.foreseen_lines());
+        let at_once = self.adaptive.as_ref().map_or(self.settings.permits, |adaptive| adaptive.limit());
+        let busy = (self.work + ahead * f64::from(self.cost.wire())) / f64::from(at_once.max(1));
+        let lines = (counts.waiting + counts.in_flight) as f64 + ahead;
+        busy.max(lines * f64::from(self.cost.paced(self.settings.every)))
+    }
+
+    /// Seconds that the lines take that are yet to come to this host.
+    fn later(&self, host: &Host) -> f64 {
+        let since = self.input.lines().saturating_sub(host.arrivals.before).max(1);
+        // A host that has just come back into the table had more lines before.
+        let share = (f64::from(host.arrivals.lines) / since as f64).min(self.input.most_of(host.arrivals.hash));
+        self.foreseen_lines() * share * f64::from(host.line_seconds_with_pauses())
+    }
+
+    /// Seconds that this host takes at least for the lines that it has.
+    fn at_least(&self, id: HostId, now: Duration) -> f64 {
+        let host = &self.hosts[id];
+        // Where no line is over yet, nothing but its rate is certain.
+        let interval = host.rate_limiter.interval();
+        let line = if host.cost.is_unknown() { interval.as_secs_f32() } else { host.line_seconds() };
+        let sends = CERTAIN * host.waiting() as f64 * f64::from(line);
+        let held = |(end, _): (Duration, HostId)| end.saturating_sub(now).as_secs_f64();
+        let held = self.hosts.backlogs.last_held().filter(|(_, other)| *other == id).map(held);
+        match (host.next_wait(), held) {
+            // It may be back at the next probe.
+            (Some(wait @ WaitReason::CircuitOpen { .. }), Some(held)) => held.min(until(wait, now) + sends),
+            (Some(wait), Some(_)) => until(wait, now) + sends,
+            _ => sends,
+        }
+    }
+
+    /// Lines that are yet to come, where their hosts are those that came.
+    fn foreseen_lines(&self) -> f64 {
+        if self.outlook() == Outlook::Known { self.ahead.lines } else { 0.0 }
+    }
+
+    fn outlook(&self) -> Outlook {
+        match self.input.order() {
+            _ if self.ahead.lines == 0.0 => Outlook::Known,
+            InputOrder::Mixed => Outlook::Known,
+            InputOrder::Grouped | InputOrder::Unknown => Outlook::Unknown,
+        }
+    }
+}
+
+/// What a quota has once it is reset, nobody says before it is used up again.
+fn waits_for_unknown_quota(host: &Host) -> bool {
+    let is_known = host.pauses.as_ref().is_some_and(|pauses| pauses.are_known());
+    !is_known && matches!(host.next_wait(), Some(WaitReason::Quota { .. }))
+}
+
+fn is_unreachable(host: &Host) -> bool {
+    matches!(host.next_wait(), Some(WaitReason::CircuitOpen { .. }))
+}
+
+fn until(wait: WaitReason, now: Duration) -> f64 {
+    wait.until().unwrap_or_default().saturating_sub(now).as_secs_f64()
+}
+
+/// A number of seconds as a length of time, of a century at most.
+fn seconds(number: f64) -> Duration {
+    Duration::from_secs_f64(number.clamp(0.0, 3.2e9))
+}

@@ -1,0 +1,101 @@
+//! How a bottleneck is called: the limit, its host, and the key or option that would change it.
+
+use std::fmt;
+
+use crate::schedule::{Bottleneck, BottleneckKind};
+use crate::units::{counted, shortened};
+
+/// The name of what holds a run back, in pieces: where there is no room, the host is shortened and the rest left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LimitName {
+    before: String,
+    host: String,
+    after: &'static str,
+    /// The key or option that would change it, and what else there is to say.
+    rest: String,
+}
+
+impl fmt::Display for LimitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, host, after, rest } = self;
+        write!(f, "{before}{host}{after}{rest}")
+    }
+}
+
+impl LimitName {
+    /// Of the limit of a run.
+    fn of_run(name: impl Into<String>, rest: impl Into<String>) -> Self {
+        Self { before: name.into(), rest: rest.into(), ..Self::default() }
+    }
+
+    /// Without the key, and with a host of so many columns at most.
+    pub fn short(&self, host_columns: usize) -> String {
+        format!("{}{}{}", self.before, shortened(&self.host, host_columns), self.after)
+    }
+
+    /// Of the limit of a host no more than the host, in so many columns at most.
+    pub fn host_alone(&self, columns: usize) -> String {
+        if self.host.is_empty() { self.short(0) } else { shortened(&self.host, columns) }
+    }
+
+    /// Of lines that wait for hosts that cannot be reached.
+    pub fn of_tail(hosts: usize, lines: usize, seconds: f64) -> Self {
+        let verb = if lines == 1 { "waits" } else { "wait" };
+        let (hosts, lines) = (counted(hosts as u64, "host"), counted(lines as u64, "line"));
+        let name = format!("{hosts}, {lines} {verb} for health.give_up");
+        Self::of_run(name, format!(", at most {} s more", seconds.ceil()))
+    }
+
+    /// Of a bottleneck.
+    #[expect(clippy::too_many_lines, reason = "a table with a row for each kind")]
+    pub fn of(bottleneck: &Bottleneck) -> Self {
+        let Bottleneck { kind, port, limit, hosts, .. } = bottleneck;
+        let (port, n) = (port.unwrap_or_default(), limit.unwrap_or_default());
+        let full = |key: &str| {
+            let (lines, hosts) = (counted(n.into(), "line"), counted(hosts.unwrap_or_default().into(), "host"));
+            Self::of_run(key, format!(": {lines} of only {hosts}; shuffle the list or raise it"))
+        };
+        let host = |before: &str, after, rest: &str| Self {
+            before: before.to_owned(),
+            host: bottleneck.host.as_deref().unwrap_or_default().to_owned(),
+            after,
+            rest: rest.to_owned(),
+        };
+        // The options set what holds for `*`, and do nothing where a more specific pattern has the key.
+        let key = |key: &str, option: &str| match &bottleneck.pattern {
+            Some(pattern) => format!("hosts.\"{pattern}\".{key}"),
+            None => option.to_owned(),
+        };
+        match kind {
+            BottleneckKind::Input => Self::of_run("the input", ""),
+            BottleneckKind::Servers => Self::of_run("the servers' own time", ""),
+            BottleneckKind::Concurrency => Self::of_run("concurrency", " (--max-concurrency)"),
+            BottleneckKind::Workers => Self::of_run("fetch.workers", ""),
+            BottleneckKind::Window => full("queue.window"),
+            BottleneckKind::WindowBytes => full("queue.window_bytes"),
+            BottleneckKind::Adaptive => {
+                Self::of_run("adaptive concurrency", " (limits.max_concurrency, or slow servers)")
+            }
+            BottleneckKind::OpenFiles => Self::of_run("open files or ports", " (ulimit -Hn)"),
+            BottleneckKind::Rate => Self::of_run("rate", " (--rate)"),
+            BottleneckKind::BodyMemory => Self::of_run("body memory", " (limits.body_memory)"),
+            BottleneckKind::Sink => Self::of_run("the output", ""),
+            BottleneckKind::Hosts => Self::of_run("hosts tracked at once", " (limits.hosts)"),
+            BottleneckKind::HostConcurrency => {
+                let key = key("concurrency", "--host-concurrency");
+                host(&format!("host-concurrency {n} of "), "", &format!(" ({key})"))
+            }
+            BottleneckKind::HostRate => host("host-rate of ", "", &format!(" ({})", key("rate", "--host-rate"))),
+            BottleneckKind::HostAdaptive => {
+                let key = key("max_concurrency", "hosts.max_concurrency");
+                host("adaptive host-concurrency of ", "", &format!(" ({key}, or a slow server)"))
+            }
+            BottleneckKind::HostPause => host("the pause of ", "", " (Retry-After, 429)"),
+            BottleneckKind::Quota => host("the quota of ", "", " (RateLimit headers; hosts.quota)"),
+            BottleneckKind::CircuitOpen => host(&format!("port {port} of "), "", ", which cannot be reached (health)"),
+            BottleneckKind::Robots => host("the robots.txt of ", "", ", which is not fetched yet (robots.enabled)"),
+            BottleneckKind::CrawlDelay => host("the Crawl-delay of ", "", "'s robots.txt (robots.max_crawl_delay)"),
+            BottleneckKind::Backoff => host("retries of ", "", " (retry.backoff)"),
+        }
+    }
+}
