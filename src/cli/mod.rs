@@ -9,7 +9,7 @@ use clap::{Arg, Args, Parser, Subcommand};
 
 pub use state::{StateArgs, StateCommand};
 
-use crate::config::{Config, Registry, Written};
+use crate::config::{Config, Registry, Written, refuse_file_in_flag};
 use crate::diagnostics::{Problem, Report};
 use crate::fetch::FetchConfig;
 use crate::item::parse_header;
@@ -293,5 +293,6 @@ fn read_header(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "a header of -H has no colon; write for example -H 'accept: application/json'".to_owned())?;
     let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_owned());
     parse_header(&name, &value)?;
+    refuse_file_in_flag(&name, &value)?;
     Ok((name, value))
 }

@@ -54,7 +54,8 @@ pub fn open(config: &Config, stats: &Stats) -> Result<Parts, Error> {
     let started: io::Result<Vec<_>> = opened.into_iter().map(|sink| sink.start(registry.clone())).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
-    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts, threads: None, releases: None })
+    let tokens = fetch.tokens();
+    Ok(Parts { sources, fetch: Arc::new(fetch), sinks, settle, tokens, hosts, threads: None, releases: None })
 }
 
 /// Opens the sinks, and puts them in the order in which they are to get records.

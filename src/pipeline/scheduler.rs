@@ -15,6 +15,7 @@ use super::memory_gate::MemoryGate;
 use super::run_limits::RunLimits;
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
+use super::token_reader::{Renewal, TokenDesk};
 use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
@@ -34,6 +35,8 @@ pub(super) struct Scheduler {
     pub acks: mpsc::Sender<Ack>,
     /// Requests to give lines back to their sources, if there may be any.
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
+    /// New tokens, if there may be any.
+    pub tokens: Option<TokenDesk>,
     /// Per source: whether it takes lines back.
     pub can_release: Vec<bool>,
     pub permits: Arc<Semaphore>,
@@ -64,6 +67,7 @@ enum Event {
     Stop,
     Release(ReleaseScope),
     ReleasesEnded,
+    Renewed(Renewal),
     /// A timer, or room in `done` or `acks`.
     Look,
 }
@@ -84,6 +88,9 @@ impl Scheduler {
                 self.stopped.cancel();
                 return Ok(());
             }
+            if let Some(tokens) = &mut self.tokens {
+                tokens.follow(&mut self.core);
+            }
             let bottleneck = |core: &Core| self.limits.bottleneck(core, &self.memory, now);
             let view_at = self.publisher.look(&mut self.core, bottleneck, now);
             // While records wait, a timer of the core has nothing to set going.
@@ -103,6 +110,7 @@ impl Scheduler {
                 Event::Stop => self.stop(),
                 Event::Release(scope) => self.release(scope),
                 Event::ReleasesEnded => self.releases = None,
+                Event::Renewed((file, generation)) => self.core.renew_token(file, generation, self.clock.now()),
                 Event::Look => {}
             }
         }
@@ -159,6 +167,7 @@ impl Scheduler {
             scope = next_of(&mut self.releases), if self.releases.is_some() => {
                 scope.map_or(Event::ReleasesEnded, Event::Release)
             }
+            renewal = next_renewal(&mut self.tokens), if self.tokens.is_some() => Event::Renewed(renewal),
             reservation = self.memory.next(), if self.memory.is_waiting() => Event::Memory(reservation),
             () = timer, if wake_at.is_some() => Event::Look,
         }
@@ -271,6 +280,14 @@ impl Scheduler {
         let reservation = self.memory.overdraw()?;
         let job = self.core.take_oldest(now)?;
         Some(Dispatch { job, permit, reservation })
+    }
+}
+
+/// The next new token.
+async fn next_renewal(tokens: &mut Option<TokenDesk>) -> Renewal {
+    match tokens {
+        Some(tokens) => tokens.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -8,15 +8,16 @@ use super::circuit_breaker::Contact;
 use super::connection_budget::Reuse;
 use super::decide::{AttemptContext, Decision, RetryCost, canceled, too_long};
 use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
-use super::line_book::HostId;
+use super::line_book::{HostId, Place};
 use super::robots::is_unavailable;
+use super::token::Verdict;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent, WaitedFor};
 
 impl Core {
     /// Judges an attempt that took `wire`.
     pub fn complete(&mut self, mut job: Box<Job>, attempt: Attempt, wire: Duration, now: Duration) {
-        let Some(id) = self.lines.host(job.slot.line) else { return };
+        let Place::OnWire { host: id, since: sent } = self.lines.place_of(job.slot.line) else { return };
         let reuse = Reuse::after(&attempt);
         self.connections.end(job.call.connection, reuse, now);
         job.progress.wire += wire;
@@ -25,13 +26,13 @@ impl Core {
         let clocks = self.clocks(id, now);
         let host = &mut self.hosts[id];
         host.in_flight -= 1;
-        host.pause.observe(&attempt, &self.settings.retry, job.slot.sent, chance, now);
+        host.pause.observe(&attempt, &self.settings.retry, sent, chance, now);
         if let Some(head) = attempt.head() {
             host.observe_quota(head, &self.settings.retry, now);
         }
         let (url, contact) = (&job.call.request.url, Contact::of(&attempt));
         host.queue.end(url, job.ticket.ordinal, contact, &self.settings.health, clocks);
-        self.adapt(id, &job, &attempt, now);
+        self.adapt(id, &job, &attempt, sent, now);
         let context = AttemptContext {
             policy: &self.settings.retry,
             max_redirects: self.settings.max_redirects,
@@ -42,10 +43,14 @@ impl Core {
             chance,
         };
         let decision = context.decide(&job, &attempt);
+        let verdict = self.judge_token(&job, id, &attempt, now);
+        let continues = decision.continues() || verdict != Verdict::Decide;
         if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
-        } else if self.is_stopped(job.ticket.source) && decision.continues() {
+        } else if self.is_stopped(job.ticket.source) && continues {
             self.settle(job, attempt.into_received(), Some(canceled()), now);
+        } else if verdict != Verdict::Decide {
+            self.carry_out_token(job, decision, verdict, attempt, now);
         } else {
             self.carry_out(job, id, attempt, decision, now);
         }

@@ -36,7 +36,7 @@ impl Core {
         let Some(quota) = &mut host.quota else { return };
         quota.advance(now);
         let holds = if quota.used_up_until().is_some() { Holds::Yes } else { Holds::No };
-        if (holds == Holds::Yes) != host.is_stalled() {
+        if (holds == Holds::Yes) != host.is_stalled_by(StallReason::Quota) {
             self.stall_host(id, StallReason::Quota, holds, now);
         }
     }

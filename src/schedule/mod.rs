@@ -31,6 +31,9 @@ mod retry_policy;
 mod robots;
 mod stall_clock;
 mod stop;
+mod token;
+mod token_lines;
+mod token_rules;
 mod tracking;
 mod views;
 mod wait_reason;
@@ -52,6 +55,8 @@ pub use retry_budget::RetryBudgetPolicy;
 pub use retry_policy::{RetryConfig, RetryPolicy};
 pub use robots::{KnownRobots, KnownRules, RobotsConfig, RobotsPolicy};
 pub use stall_clock::StallReason;
+pub use token_lines::TokenWait;
+pub use token_rules::{TokenRule, TokenSettings};
 pub use views::{HostView, OldestLine, Tail};
 pub use wait_reason::WaitReason;
 
@@ -66,6 +71,7 @@ use retry_budget::RetryBudget;
 use robots::RobotsRules;
 use stall_clock::StallClock;
 use stop::Phase;
+use token_lines::TokenFiles;
 use tracking::LastRun;
 use waited::WaitHistory;
 
@@ -85,6 +91,8 @@ pub struct Core {
     connections: ConnectionBudget,
     /// The rules of sites, if robots.txt is obeyed.
     robots: Option<RobotsRules>,
+    /// The generations of token files.
+    tokens: TokenFiles,
     /// The run before, if there was one.
     last_run: Option<LastRun>,
     chance: fastrand::Rng,
@@ -109,6 +117,7 @@ impl Core {
             adaptive: settings.adaptive.map(AdaptiveLimit::new),
             connections: ConnectionBudget::new(settings.idle_connections),
             robots: settings.robots.clone().map(RobotsRules::new),
+            tokens: TokenFiles::new(settings.tokens.files.len()),
             last_run: None,
             chance: fastrand::Rng::with_seed(settings.seed),
             hosts_so_far: 0,

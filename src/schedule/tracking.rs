@@ -37,6 +37,7 @@ impl Core {
         }
         let limits = self.settings.limits_of(host_name(&request.url), port_of(&request.url));
         let id = self.hosts.insert(&key, limits, capacity, now)?;
+        self.hosts[id].token = self.settings.token_of(host_name(&request.url), port_of(&request.url));
         let crawl_delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&request.url));
         self.pace(id, crawl_delay.unwrap_or_default());
         Some(id)
@@ -75,7 +76,10 @@ impl Core {
         }
     }
 
-    fn enqueue(&mut self, job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
+    fn enqueue(&mut self, mut job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
+        if self.is_unsent(&mut job, host) {
+            return self.end_without_token(job, host, now);
+        }
         let (line, port) = (job.slot.line, port_of(&job.call.request.url));
         self.change_clock(line, host, now);
         self.lines.place(line, Place::Waiting { host, port, due });
@@ -126,6 +130,7 @@ impl Core {
             return;
         }
         self.follow_quota(id, now);
+        self.follow_token(id, now);
         let host = &self.hosts[id];
         let clocks = host.clocks(self.clock.read(now));
         if host.waiting() > 0
@@ -265,6 +270,7 @@ impl Core {
         }
         let limits = self.settings.limits_of(name, port);
         let id = self.hosts.insert(key, limits, Capacity::Bounded, now)?;
+        self.hosts[id].token = self.settings.token_of(name, port);
         self.pace(id, Duration::ZERO);
         Some(id)
     }

@@ -193,9 +193,16 @@ pub(super) fn limited_by(bottleneck: &Bottleneck) -> String {
         BottleneckKind::BodyMemory => "body memory (limits.body_memory)".to_owned(),
         BottleneckKind::Sink => "the output".to_owned(),
         BottleneckKind::Hosts => "hosts tracked at once (limits.hosts)".to_owned(),
+        BottleneckKind::Token => return waiting_for_token(bottleneck),
         _ => limit_of_host(bottleneck),
     };
     format!("limited by {limit}")
+}
+
+/// What a run waits for that has no limit.
+fn waiting_for_token(bottleneck: &Bottleneck) -> String {
+    let (host, files) = (bottleneck.host.as_deref(), bottleneck.files.as_deref());
+    format!("waiting for a new token of {} ({})", host.unwrap_or_default(), files.unwrap_or_default())
 }
 
 /// The limit of a host.

@@ -35,3 +35,4 @@ mod rewritten;
 mod set;
 mod signals;
 mod tls;
+mod tokens;

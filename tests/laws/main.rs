@@ -27,4 +27,5 @@ mod memory;
 mod release;
 mod shutdown;
 mod stall;
+mod tokens;
 mod window;

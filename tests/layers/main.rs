@@ -58,6 +58,7 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
             "state::HostStateStore",
             "state::LastRun",
             "fetch::Fetch",
+            "fetch::RefreshTokens",
             "sink::Sink",
             "sink::EndReason",
             "sink::BodyFormat",

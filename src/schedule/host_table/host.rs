@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::lines::HELD;
 use super::ports::OpenPort;
 use super::queue::HostQueue;
 use crate::item::{ErrorKind, Head};
@@ -19,7 +20,8 @@ use crate::schedule::job::Job;
 use crate::schedule::quota::{HostQuota, QuotaPolicy};
 use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
-use crate::schedule::stall_clock::{Now, StallClock};
+use crate::schedule::stall_clock::{Now, StallClock, StallReason};
+use crate::schedule::token::HostToken;
 use crate::schedule::wait_reason::WaitReason;
 use crate::schedule::waited::WaitHistory;
 use crate::units::Concurrency;
@@ -37,6 +39,8 @@ pub(in crate::schedule) struct Host {
     pub retries: RetryBudget,
     /// What its answers say of a quota, if they do.
     pub quota: Option<Box<HostQuota>>,
+    /// Its token, if that may have to be replaced.
+    pub token: Option<Box<HostToken>>,
     /// The time that counts against its lines, if it ever stood still.
     stalls: Option<Box<StallClock>>,
     /// Finds out how many requests at once do it good, if that is not given.
@@ -70,6 +74,7 @@ impl Host {
             pause: HostPause::default(),
             retries: RetryBudget::default(),
             quota: None,
+            token: None,
             stalls: None,
             adaptive,
             fastest: None,
@@ -89,6 +94,11 @@ impl Host {
     /// Whether the time of its lines stands still.
     pub fn is_stalled(&self) -> bool {
         self.stalls.as_ref().is_some_and(|clock| clock.is_stalled())
+    }
+
+    /// Whether it does for this reason.
+    pub fn is_stalled_by(&self, reason: StallReason) -> bool {
+        self.stalls.as_ref().is_some_and(|clock| clock.reasons().any(|holds| holds == reason))
     }
 
     /// Its clock of lines.
@@ -117,6 +127,9 @@ impl Host {
 
     /// What the host's next line waits for, or waited for last; `None` while nothing waits.
     pub fn next_wait(&self) -> Option<WaitReason> {
+        if let Some(wait) = self.token_wait().filter(|_| self.waiting() > 0) {
+            return Some(wait);
+        }
         match (self.queue.next_due(), self.queue.next_of_held()) {
             (due, Some((at, port))) if due.is_none_or(|due| at < due) => Some(self.wait_of_held(port, at)),
             (due, _) => due.map(|due| self.wait(due, None)),
@@ -125,10 +138,20 @@ impl Host {
 
     /// The same for the line of this ordinal to this port, which is due at this time, if it was dispatched before.
     pub fn wait_of(&self, ordinal: u64, port: u16, due: Option<Duration>) -> WaitReason {
+        if let Some(wait) = self.token_wait() {
+            return wait;
+        }
         match self.queue.robots_fetch(port) {
+            _ if due == Some(HELD) => WaitReason::Token { until: None },
             Some(_) if !self.queue.fetches_robots(ordinal, port, due) => WaitReason::Robots,
             _ => self.wait(due.unwrap_or_default(), self.queue.open_port(port)),
         }
+    }
+
+    /// The wait of all its lines for its token.
+    fn token_wait(&self) -> Option<WaitReason> {
+        let until = self.token.as_ref()?.wait()?;
+        Some(WaitReason::Token { until })
     }
 
     /// The same for the next line of a port that is held, which may start at `at` as far as the port is concerned.
@@ -247,6 +270,7 @@ impl Host {
         let pause = self.pause.closed_until.max(self.pause.kept_until(&settings.retry));
         let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.kept_until());
         let quota = self.quota.as_ref().map_or(Duration::ZERO, |quota| quota.kept_until());
-        pause.max(self.queue.kept_until()).max(limit).max(quota).max(self.pinned_until())
+        let token = self.token.as_ref().map_or(Duration::ZERO, |token| token.kept_until());
+        pause.max(self.queue.kept_until()).max(limit).max(quota).max(token).max(self.pinned_until())
     }
 }

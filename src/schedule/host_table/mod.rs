@@ -19,6 +19,7 @@ use std::time::Duration;
 use slab::Slab;
 
 pub(super) use host::Host;
+pub(super) use lines::HELD;
 pub(super) use queue::Pick;
 
 use super::config::{HostLimits, Settings};

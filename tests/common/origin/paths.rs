@@ -11,6 +11,7 @@
 //! | `/hang` | nothing, for as long as the client waits |
 //! | `/reset`, `/close` | the connection is reset, or closed, without an answer |
 //! | `/bytes/N` | N bytes |
+//! | `/token/N` | 200, if a header has the token that is good now (`Origin::accept_token`), or 401 |
 //! | `/echo` | the request's method, headers and body as JSON |
 
 use std::collections::HashMap;
@@ -25,6 +26,8 @@ use super::script::{Script, Step, send};
 pub struct Paths {
     /// How often the targets that count were asked for.
     tries: HashMap<String, u32>,
+    /// The token that is good now.
+    pub token: String,
 }
 
 impl Paths {
@@ -52,6 +55,12 @@ impl Paths {
             "flaky" => {
                 let fails = self.tried(&request.target) <= number();
                 if fails { answer(500, "", b"not yet") } else { answer(200, "", b"at last") }
+            }
+            "token" => {
+                let good = [self.token.clone(), format!("Bearer {}", self.token)];
+                let has_token = request.headers.iter().any(|(_, value)| good.contains(value));
+                let (status, body) = if has_token { (200, "welcome") } else { (401, "the token is not good") };
+                answer(status, "", body.as_bytes())
             }
             "redirect" => redirect(&request.target),
             "slow" => {
