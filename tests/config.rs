@@ -200,9 +200,15 @@ fn every_commented_key_is_valid_once_it_is_live() {
 fn every_example_is_valid_and_says_how_to_run_it() {
     let paths = examples();
     assert!(paths.len() >= 4, "{paths:?}");
+    let credentials = tempfile::tempdir().unwrap();
+    fs::write(credentials.path().join("token"), "t0ken\n").unwrap();
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
-        let env = |name: &str| (name == "API_TOKEN").then(|| "t0ken".to_owned());
+        let env = |name: &str| match name {
+            "API_TOKEN" => Some("t0ken".to_owned()),
+            "CREDENTIALS_DIRECTORY" => credentials.path().to_str().map(str::to_owned),
+            _ => None,
+        };
         if let Err(report) = Written::parse(&path, &text, env).check() {
             panic!("{report}");
         }

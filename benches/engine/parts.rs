@@ -59,6 +59,7 @@ fn parts(Load { lines, hosts, .. }: Load) -> Parts {
         fetch: Arc::new(Prompt(Bytes::from_static(b"{\"id\":1,\"name\":\"one\"}"))),
         sinks: vec![Box::new(sink)],
         settle: None,
+        tokens: None,
         hosts: None,
         threads: None,
         releases: None,

@@ -1,5 +1,6 @@
 //! How flags override keys, and what `-H` says.
 
+use crate::config::refuse_file_in_flag;
 use crate::diagnostics::Report;
 use crate::item::parse_header;
 
@@ -26,5 +27,6 @@ pub(super) fn read_header(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "a header of -H has no colon; write for example -H 'accept: application/json'".to_owned())?;
     let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_owned());
     parse_header(&name, &value)?;
+    refuse_file_in_flag(&name, &value)?;
     Ok((name, value))
 }

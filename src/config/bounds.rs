@@ -3,6 +3,7 @@
 use super::Config;
 use crate::diagnostics::Report;
 use crate::item::CHUNK;
+use crate::schedule::HostConfig;
 use crate::units::{Concurrency, Size, Span};
 
 /// As many as there are ports.
@@ -23,6 +24,7 @@ pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
         "retry.max_waits" => (0, 1000),
         "dns.cache" => (0, 1 << 20),
         "retry.on_status" => (300, 599),
+        key if key.starts_with("hosts.") && key.ends_with(".refresh_on") => (400, 599),
         _ => return None,
     })
 }
@@ -61,8 +63,8 @@ fn whole_numbers_and_sizes(config: &Config, report: &mut Report) {
         Some(workers) if workers == config.limits.permits() => {}
         workers => within("fetch.workers", workers.unwrap_or(1)),
     }
-    for status in &config.retry.on_status {
-        within("retry.on_status", (*status).into());
+    for (key, status) in statuses(config) {
+        within(&key, status.into());
     }
     let mut sized = |key: &str, value: Size, most: Size| {
         if !(Size(1)..=most).contains(&value) {
@@ -74,6 +76,16 @@ fn whole_numbers_and_sizes(config: &Config, report: &mut Report) {
     for (key, max_body) in config.max_bodies() {
         sized(&key, max_body, Size(1 << 40));
     }
+}
+
+/// The keys that are lists of statuses.
+fn statuses(config: &Config) -> impl Iterator<Item = (String, u16)> {
+    let of_host = |(pattern, host): (&String, &HostConfig)| {
+        let key = format!("hosts.{pattern}.refresh_on");
+        host.refresh_on.iter().flatten().map(|status| (key.clone(), *status)).collect::<Vec<_>>()
+    };
+    let retried = config.retry.on_status.iter().map(|status| ("retry.on_status".to_owned(), *status));
+    retried.chain(config.hosts.iter().flat_map(of_host))
 }
 
 fn times(config: &Config, report: &mut Report) {
@@ -109,6 +121,7 @@ fn times(config: &Config, report: &mut Report) {
     bounded("retry.backoff", config.retry.backoff);
     bounded("retry.max_backoff", config.retry.max_backoff);
     bounded("retry.max_retry_after", config.retry.max_retry_after);
+    bounded("retry.refresh_wait", config.retry.refresh_wait);
     bounded("health.cool_down", config.health.cool_down);
     bounded("health.give_up", config.health.give_up);
     bounded("robots.max_crawl_delay", config.robots.max_crawl_delay);

@@ -57,6 +57,21 @@ pub fn suspicious_headers(config: &Config) -> Vec<String> {
         .collect()
 }
 
+/// Keys that wait for new tokens where none can come: a warning each.
+pub fn useless_refreshes(config: &Config) -> Vec<String> {
+    if !config.file_values.token_files().is_empty() {
+        return Vec::new();
+    }
+    let patterns = config.hosts.iter().filter(|(_, host)| host.refresh_on.is_some());
+    patterns
+        .map(|(pattern, _)| {
+            format!(
+                "`hosts.\"{pattern}\".refresh_on` changes nothing, as no header of [hosts] has the content of a file; write for example headers = {{ authorization = \"Bearer ${{file:token}}\" }}"
+            )
+        })
+        .collect()
+}
+
 /// Header names do not differ by case, so which of two would win is not for chance to say.
 fn once_each(table: &str, headers: &BTreeMap<String, Secret<String>>, report: &mut Report) {
     let mut seen = HashSet::new();

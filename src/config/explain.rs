@@ -27,6 +27,8 @@ pub(super) enum Origin {
     Element,
     /// The environment, by `${NAME}`.
     Environment,
+    /// Files, by `${file:PATH}`.
+    Contents,
 }
 
 /// What is wrong with a value, and what to write.
@@ -37,6 +39,7 @@ pub(super) fn misfit(misfit: &Misfit<'_>) -> String {
         Origin::File => format!("`{key}`"),
         Origin::Element => format!("an element of `{key}`"),
         Origin::Environment => return format!("the value that the environment gives for `{key}` does not fit; {fix}"),
+        Origin::Contents => return format!("the content of the file that `{key}` names does not fit; {fix}"),
     };
     match shown.and_then(described) {
         Some(value) => format!("{subject} is {value}; {fix}"),

@@ -4,7 +4,9 @@
 mod bounds;
 mod check;
 mod credentials;
+mod expand;
 mod explain;
+mod file_values;
 mod files;
 mod keys;
 mod parse;
@@ -22,7 +24,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use credentials::suspicious_headers;
+pub use credentials::{suspicious_headers, useless_refreshes};
+use expand::Surroundings;
+pub use expand::refuse_file_in_flag;
+pub use file_values::FileValues;
 use set::Assignment;
 pub use set::keys_like;
 
@@ -76,6 +81,9 @@ pub struct Config {
     pub log: LogConfig,
     /// `-H`: headers for the hosts of the lines' own URLs.
     pub headers: BTreeMap<String, Secret<String>>,
+    /// The files that values came from.
+    #[serde(skip)]
+    pub file_values: FileValues,
 }
 
 /// The limits of a host that nothing else is said of.
@@ -104,6 +112,7 @@ impl Default for Config {
             shutdown: ShutdownConfig::default(),
             log: LogConfig::default(),
             headers: BTreeMap::new(),
+            file_values: FileValues::default(),
         }
     }
 }
@@ -150,25 +159,27 @@ impl Written {
         let env = |name: &str| std::env::var(name).ok();
         let mut wrong = Vec::new();
         let first_problem = |toml: &str| {
-            let report = read::read(registry, Path::new("--set"), toml, &[], &env).report;
+            let surroundings = Surroundings::of_flag(&env);
+            let report = read::read(registry, Path::new("--set"), toml, &[], surroundings).report;
             report.problems().first().map(|problem| problem.message.clone())
         };
         let read = |text: &String| Assignment::read(text, first_problem).map_err(|message| wrong.push(message)).ok();
         let assignments: Vec<_> = set.iter().filter_map(read).collect();
-        let written = read::read(registry, path.unwrap_or(Path::new("")), &text, &assignments, &env);
+        let file = path.unwrap_or(Path::new(""));
+        let written = read::read(registry, file, &text, &assignments, Surroundings::of_file(file, &env));
         let mut written = Self { file: path.map(Path::to_owned), ..written };
         wrong.into_iter().for_each(|message| written.report.add(Problem::general(message)));
         Ok(written)
     }
 
-    /// Reads a text as the content of `path`, with `${NAME}` taken from `env`.
+    /// Reads a text as the content of `path`, with `${NAME}` taken from `env`, and `${file:PATH}` from the disk.
     pub fn parse(path: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Self {
         Self::parse_with(&Registry::default(), path, text, env)
     }
 
     /// The same with these kinds of sources and sinks.
     pub fn parse_with(registry: &Registry, path: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Self {
-        read::read(registry, path, text, &[], &env)
+        read::read(registry, path, text, &[], Surroundings::of_file(path, &env))
     }
 
     /// Completes and checks the whole, for a process that may open as many files as this one.

@@ -80,6 +80,9 @@ fn files_read(config: &Config, file: Option<&Path>) -> Vec<Use> {
         let key = input_key(source);
         read.push(used(&path, &key, format!("it is also read as input (`{key}`)")));
     }
+    for (key, path) in config.file_values.all() {
+        read.push(used(path, key, format!("`{key}` takes its content (`${{file:...}}`)")));
+    }
     read.retain(|read| read.path.is_file() || read.path.is_dir() || !read.path.exists());
     read
 }

@@ -1,5 +1,5 @@
 //! One pass over the parsed TOML before it is read into tables: the span of each key, which values are secret, and the
-//! expansion of `${NAME}` from the environment.
+//! expansion of `${NAME}` and `${file:PATH}` (`expand.rs`).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,30 +8,33 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::expand::{Expanded, Surroundings, expand};
+use super::explain::Origin;
+use super::file_values::FileValues;
 use super::keys::{Keys, TABLES, name};
 use crate::diagnostics::Problem;
 
-pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
-
 /// What the walk found.
 pub(super) struct Prescan<'a> {
-    env: Env<'a>,
+    surroundings: Surroundings<'a>,
     keys: &'a Keys,
     /// Where each key's value stands, by the key's path.
     pub places: HashMap<String, Range<usize>>,
     /// Values that no report may show.
     pub hidden: Vec<Range<usize>>,
-    /// Values that came out of the environment.
-    pub expanded: Vec<Range<usize>>,
-    /// What is wrong with `${NAME}`.
+    /// Values that came out of the environment, or out of files.
+    pub expanded: Vec<(Range<usize>, Origin)>,
+    /// The files that values came from.
+    pub files: FileValues,
+    /// What is wrong with `${NAME}` and `${file:PATH}`.
     pub problems: Vec<Problem>,
 }
 
 impl<'a> Prescan<'a> {
     /// Walks the file.
-    pub fn of(root: &mut DeTable<'_>, env: Env<'a>, keys: &'a Keys) -> Self {
+    pub fn of(root: &mut DeTable<'_>, surroundings: Surroundings<'a>, keys: &'a Keys) -> Self {
         let (places, hidden, expanded, problems) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut prescan = Self { env, keys, places, hidden, expanded, problems };
+        let mut prescan = Self { surroundings, keys, places, hidden, expanded, files: FileValues::default(), problems };
         prescan.table(&[], Visibility::Shown, root);
         prescan
     }
@@ -49,21 +52,10 @@ impl<'a> Prescan<'a> {
         match value.get_mut() {
             DeValue::Table(table) => return self.table(path, visibility, table),
             DeValue::Array(array) => return array.iter_mut().for_each(|item| self.value(path, visibility, item)),
-            DeValue::String(text) if text.contains('$') => match expand(text, self.env) {
-                Ok(expanded) if expanded.is_empty() && is_header(path) => {
-                    let message = format!(
-                        "`{}` is {text}, which is empty; set the variable, or leave the header out",
-                        name(path)
-                    );
-                    self.problems.push(Problem::at(span.clone(), message));
-                }
-                Ok(expanded) => {
-                    self.expanded.push(span.clone());
-                    *text = Cow::Owned(expanded);
-                }
+            DeValue::String(text) if text.contains('$') => match expand(text, &self.surroundings) {
+                Ok(expanded) => self.replace(path, span.clone(), text, expanded),
                 Err(message) => {
-                    let message = format!("`{}` {message}", name(path));
-                    self.problems.push(Problem::at(span.clone(), message));
+                    self.problems.push(Problem::at(span.clone(), format!("`{}` {message}", name(path))));
                 }
             },
             _ => {}
@@ -72,6 +64,32 @@ impl<'a> Prescan<'a> {
             self.hidden.push(span);
         }
     }
+
+    /// Puts what came out of the environment and files in the place of what was written.
+    fn replace(&mut self, path: &[&str], span: Range<usize>, text: &mut Cow<'_, str>, expanded: Expanded) {
+        let empty = is_header(path).then(|| what_is_empty(path, text, &expanded)).flatten();
+        if let Some(message) = empty {
+            return self.problems.push(Problem::at(span, format!("`{}` {message}", name(path))));
+        }
+        let origin = if expanded.template.files().next().is_some() { Origin::Contents } else { Origin::Environment };
+        self.expanded.push((span, origin));
+        self.files.note(path, &expanded.template);
+        *text = Cow::Owned(expanded.text);
+    }
+}
+
+/// What is wrong with the value of a header that is empty, if it is; in `[hosts]` a file that may be read again must not be
+/// empty either.
+fn what_is_empty(path: &[&str], text: &str, expanded: &Expanded) -> Option<String> {
+    if let ["hosts", ..] = path
+        && let Some((file, _)) = expanded.template.files().find(|(_, content)| content.is_empty())
+    {
+        return Some(format!("needs the file {}, which is empty; write the token into it", file.display()));
+    }
+    expanded.text.is_empty().then(|| {
+        let fix = if expanded.template.files().next().is_some() { "fill the file" } else { "set the variable" };
+        format!("is {text}, which is empty; {fix}, or leave the header out")
+    })
 }
 
 /// Whether this is the path of a header's value.
@@ -98,40 +116,4 @@ impl Visibility {
         };
         if self == Self::Shown && harmless { Self::Shown } else { Self::Hidden }
     }
-}
-
-/// Replaces `${NAME}` by the environment's value and `$$` by a dollar sign.
-fn expand(text: &str, env: Env<'_>) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(dollar) = rest.find('$') {
-        out.push_str(&rest[..dollar]);
-        rest = &rest[dollar + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-        } else if let Some((name, after)) = variable(rest) {
-            let value = env(name).ok_or_else(|| {
-                format!(
-                    "needs the environment variable `{name}`, which is not set; set it, or write `$$` for a dollar sign"
-                )
-            })?;
-            out.push_str(&value);
-            rest = after;
-        } else {
-            return Err(
-                "has a dollar sign that stands alone; write `${NAME}` for a variable, or `$$` for a dollar sign"
-                    .to_owned(),
-            );
-        }
-    }
-    out.push_str(rest);
-    Ok(out)
-}
-
-/// The name in `{NAME}` and what comes after it.
-fn variable(text: &str) -> Option<(&str, &str)> {
-    let (name, after) = text.strip_prefix('{')?.split_once('}')?;
-    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    (starts && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')).then_some((name, after))
 }

@@ -10,10 +10,11 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::expand::Surroundings;
 use super::explain::{self, Misfit, Origin, misfit, ticked};
 use super::keys::{Keys, TABLES, name, near};
 use super::parse::{Unparsed, parseable};
-use super::prescan::{Env, Prescan};
+use super::prescan::Prescan;
 use super::prune::{Pruned, prune};
 use super::redact::{by_line, redact};
 use super::set::{Assignment, overlay};
@@ -25,7 +26,13 @@ use crate::schedule::HostConfig;
 type Table<'i> = Spanned<DeValue<'i>>;
 
 /// Reads a text with assignments laid over it.
-pub(super) fn read(registry: &Registry, path: &Path, text: &str, assignments: &[Assignment], env: Env<'_>) -> Written {
+pub(super) fn read(
+    registry: &Registry,
+    path: &Path,
+    text: &str,
+    assignments: &[Assignment],
+    surroundings: Surroundings<'_>,
+) -> Written {
     let keys = Keys::of(registry);
     let (parseable, unparsed) = parseable(text);
     let (mut root, _) = DeTable::parse_recoverable(&parseable);
@@ -33,7 +40,7 @@ pub(super) fn read(registry: &Registry, path: &Path, text: &str, assignments: &[
         let (over, _) = DeTable::parse_recoverable(&assignment.toml);
         overlay(root.get_mut(), over.into_inner(), text.len() + 1);
     }
-    let prescan = Prescan::of(root.get_mut(), env, &keys);
+    let prescan = Prescan::of(root.get_mut(), surroundings, &keys);
     let mut reader = Reader {
         registry,
         keys: &keys,
@@ -49,7 +56,7 @@ pub(super) fn read(registry: &Registry, path: &Path, text: &str, assignments: &[
     for problem in prescan.problems {
         reader.add(problem.span.unwrap_or_default(), problem.message);
     }
-    let config = reader.config(root.into_inner());
+    let config = Config { file_values: prescan.files, ..reader.config(root.into_inner()) };
     let masked = redact(text, &reader.hidden);
     let mut report = Report::on(path.display().to_string(), masked, prescan.places);
     for assignment in assignments {
@@ -69,7 +76,7 @@ struct Reader<'r> {
     registry: &'r Registry,
     keys: &'r Keys,
     problems: Vec<Problem>,
-    expanded: Vec<Range<usize>>,
+    expanded: Vec<(Range<usize>, Origin)>,
     hidden: Vec<Range<usize>>,
     unparsed: Vec<Range<usize>>,
 }
@@ -216,11 +223,8 @@ impl Reader<'_> {
             self.add(pruned.key.clone(), explain::unknown_key(self.keys, &table, key, &pruned.value, &valid));
             return near(key, &valid).map(str::to_owned);
         }
-        let origin = match () {
-            () if self.expanded.contains(&pruned.at) => Origin::Environment,
-            () if pruned.is_element => Origin::Element,
-            () => Origin::File,
-        };
+        let expanded = self.expanded.iter().find(|(at, _)| *at == pruned.at).map(|(_, origin)| *origin);
+        let origin = expanded.unwrap_or(if pruned.is_element { Origin::Element } else { Origin::File });
         let key = format!("{place}.{}", name(&path));
         let shown = (!self.hidden.contains(&pruned.at)).then_some(&pruned.value);
         self.add(pruned.at.clone(), misfit(&Misfit { key: &key, shown, origin, message: error.message() }));

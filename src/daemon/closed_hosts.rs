@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::pipeline::LeftHost;
+use crate::pipeline::{LeftHost, LeftUntil};
 use crate::units::counted;
 
 /// Hosts that are named.
@@ -18,18 +18,25 @@ pub(super) fn say_what_waits(hosts: &[LeftHost]) {
 
 fn sentences(hosts: &[LeftHost], now: Instant, time: Timestamp) -> Vec<String> {
     const WAY_OUT: &str = "; run again then (or set hosts.quota = \"wait\", and the run goes on until then)";
-    let verb = |lines: u64| if lines == 1 { "waits" } else { "wait" };
-    let named = hosts.iter().take(MOST).map(|LeftHost { name, lines, until }| {
+    let waits = |lines: u64| if lines == 1 { "waits" } else { "wait" };
+    let named = hosts.iter().take(MOST).map(|LeftHost { name, lines, opens }| {
         let lines = *lines as u64;
-        let at = shown(until.saturating_duration_since(now), time);
-        format!("{} of {name} {} until {at}", counted(lines, "line"), verb(lines))
+        let until = match opens {
+            LeftUntil::Time(at) => format!("until {}", shown(at.saturating_duration_since(now), time)),
+            LeftUntil::Token(files) => format!("for a new token ({files})"),
+        };
+        format!("{} of {name} {} {until}", counted(lines, "line"), waits(lines))
     });
     let mut sentences: Vec<_> = named.collect();
     let others = &hosts[sentences.len()..];
-    if let Some(last) = others.iter().map(|host| host.until).max() {
+    if !others.is_empty() {
         let lines = others.iter().map(|host| host.lines as u64).sum();
-        let (hosts, at) = (counted(others.len() as u64, "more host"), shown(last.saturating_duration_since(now), time));
-        sentences.push(format!("{} of {hosts} {} until {at} at the latest", counted(lines, "line"), verb(lines)));
+        sentences.push(format!(
+            "{} of {} {}, too",
+            counted(lines, "line"),
+            counted(others.len() as u64, "more host"),
+            waits(lines)
+        ));
     }
     if let Some(last) = sentences.last_mut() {
         last.push_str(WAY_OUT);
@@ -52,8 +59,10 @@ mod tests {
     fn the_first_hosts_are_named_and_the_others_counted() {
         let now = Instant::now();
         let time: Timestamp = "2026-11-27T10:00:00.5Z".parse().unwrap();
-        let host =
-            |name: &str, lines, wait| LeftHost { name: name.into(), lines, until: now + Duration::from_secs(wait) };
+        let host = |name: &str, lines, wait| {
+            let opens = LeftUntil::Time(now + Duration::from_secs(wait));
+            LeftHost { name: name.into(), lines, opens }
+        };
         let all = [host("a.test", 1000, 60), host("b.test", 1, 3600), host("c.test", 2, 1), host("d.test", 1, 10)];
         let way_out = "; run again then (or set hosts.quota = \"wait\", and the run goes on until then)";
         let a = "1,000 lines of a.test wait until 2026-11-27T10:01:01Z";
@@ -64,9 +73,12 @@ mod tests {
                 a.to_owned(),
                 "1 line of b.test waits until 2026-11-27T11:00:01Z".to_owned(),
                 "2 lines of c.test wait until 2026-11-27T10:00:02Z".to_owned(),
-                format!("1 line of 1 more host waits until 2026-11-27T10:00:11Z at the latest{way_out}"),
+                format!("1 line of 1 more host waits, too{way_out}"),
             ]
         );
         assert!(sentences(&[], now, time).is_empty());
+        let token = LeftHost { name: "a.test".into(), lines: 7, opens: LeftUntil::Token("token".to_owned()) };
+        let waits = "7 lines of a.test wait for a new token (token)";
+        assert_eq!(sentences(&[token], now, time), [format!("{waits}{way_out}")]);
     }
 }

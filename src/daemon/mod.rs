@@ -104,8 +104,8 @@ fn say(what: &dyn fmt::Display) {
 /// How many threads a run has, at most, besides the first: those of its sources and sinks, of logs and progress, of the
 /// checkpoint, and of attempts.
 fn most_threads(config: &Config) -> usize {
-    // A durable source has two, and a round one.
-    2 * config.sources.len() + config.sinks.len() + 4 + config.fetch.threads as usize
+    // A durable source has two; a round, and token files, have one.
+    2 * config.sources.len() + config.sinks.len() + 5 + config.fetch.threads as usize
 }
 
 /// Reports why a run failed; the number is the exit code.

@@ -68,7 +68,8 @@ pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>)
     let started: io::Result<Vec<_>> = opened.into_iter().map(|sink| sink.start(registry.clone())).collect();
     let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
     sinks.push(Box::new(stats.clone()));
-    let parts = Parts { sources, fetch: Arc::new(fetch), sinks, settle, hosts, threads: None, releases: None };
+    let tokens = fetch.tokens();
+    let parts = Parts { sources, fetch: Arc::new(fetch), sinks, settle, tokens, hosts, threads: None, releases: None };
     Ok(Opened { parts, repeatable })
 }
 

@@ -8,13 +8,17 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config, suspicious_headers};
+use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config, suspicious_headers, useless_refreshes};
 use crate::error::BoxError;
-use crate::fetch::{Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Resolver, Verify};
-use crate::hosts::{HostPattern, host_name};
+use crate::fetch::{
+    ConfiguredHeaders, Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Resolver, Verify,
+};
+use crate::hosts::{HostPattern, Patterns, host_name};
 use crate::item::{BodyNeed, CHUNK, ResponseRules, is_credential, parse};
 use crate::pipeline::{FailFast, FirstHost, Settings};
-use crate::schedule::{self, HealthPolicy, HostConfig, HostLimits, HostRule, LongPause, QuotaPolicy, RetryPolicy};
+use crate::schedule::{
+    self, HealthPolicy, HostConfig, HostLimits, HostRule, LongPause, QuotaPolicy, RetryPolicy, TokenRule, TokenSettings,
+};
 use crate::units::Concurrency;
 
 /// The fetcher of a checked configuration.
@@ -31,7 +35,7 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
             "requests go through a proxy, which resolves their names: only literal addresses are checked here"
         );
     }
-    for warning in suspicious_headers(config) {
+    for warning in suspicious_headers(config).into_iter().chain(useless_refreshes(config)) {
         tracing::warn!("{warning}");
     }
     // Half of the back-off is the shortest wait that its jitter leaves.
@@ -43,10 +47,13 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
         first_retry,
         config.fetch.connect_timeout.0,
     );
-    let hosts =
-        config.hosts.iter().filter_map(|(text, host)| Some((text.parse::<HostPattern>().ok()?, host.headers.clone())));
+    let headers = |(text, host): (&String, &HostConfig)| {
+        let (values, templates) = (host.headers.clone(), config.file_values.headers_of(text));
+        Some(ConfiguredHeaders { pattern: text.parse().ok()?, values, templates })
+    };
+    let hosts = config.hosts.iter().filter_map(headers).collect();
     let settings = HttpSettings {
-        headers: HeaderTable::new(&config.fetch, hosts, &config.headers)?,
+        headers: HeaderTable::new(&config.fetch, hosts, config.file_values.token_files(), &config.headers)?,
         tls: config.tls.clone(),
         hosts: host_tls(config),
         needs: config.needs(),
@@ -153,6 +160,7 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
             .filter(|(_, rules)| *rules != ResponseRules::default())
             .filter_map(|(text, rules)| Some((text.parse().ok()?, rules)))
             .collect(),
+        tokens: tokens(config),
         any_host: any_host(config),
         adaptive: (config.limits.concurrency == Concurrency::Adaptive).then_some(concurrency),
         permits: concurrency,
@@ -172,8 +180,25 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
         idle_connections: config.fetch.idle_connections.unwrap_or(concurrency) as usize,
         largest_body: if config.needs().body == BodyNeed::Decoded { config.largest_body() } else { CHUNK },
         durable: Vec::new(),
+        in_order: false,
         seed: fastrand::u64(..),
     }
+}
+
+/// Tokens that stand in files.
+fn tokens(config: &Config) -> TokenSettings {
+    let files = config.file_values.token_files();
+    let rule = |(text, host): (&String, &HostConfig)| {
+        let templates = config.file_values.headers_of(text);
+        let number = |path: &Path| files.iter().position(|file| file == path);
+        let files_of = |name: &String| -> Vec<usize> {
+            templates.get(name).iter().flat_map(|of| of.files()).filter_map(|(path, _)| number(path)).collect()
+        };
+        let headers = host.headers.keys().filter_map(|name| Some((name.parse().ok()?, files_of(name)))).collect();
+        Some((text.parse().ok()?, TokenRule { refresh_on: host.refresh_on.clone(), headers }))
+    };
+    let rules = if files.is_empty() { Patterns::default() } else { config.hosts.iter().filter_map(rule).collect() };
+    TokenSettings { rules, files: files.iter().map(|file| file.display().to_string()).collect() }
 }
 
 /// What one pattern says of the responses of its hosts.

@@ -123,6 +123,7 @@ async fn fetch(urls: Vec<String>, args: &RunArgs, status: &Status, sinks: Vec<Bo
         fetch: Arc::new(daemon::http(&config)?),
         sinks,
         settle: None,
+        tokens: None,
         hosts: None,
     };
     pipeline::run(parts, &daemon::settings(&config), status, stream::pending()).await?;

@@ -16,12 +16,12 @@ use super::clients::{Clients, Recipe};
 use super::connection_reuse::{Carrier, execute};
 use super::failure::{before_answer, refused_by_proxy, tired_of_waiting};
 use super::head::{announced, check_framing, held, is_idle_timeout, read_head};
-use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, Resolver, TlsConfig};
+use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, RefreshTokens, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{
     Attempt, Body, BodyNeed, CHUNK, Call, ErrorKind, Failure, Head, Level, Needs, Purpose, Redirect, Reservation,
-    Response, ResponseLimits, Sent,
+    Response, ResponseLimits, Sent, TokenGeneration,
 };
 use crate::open_files;
 
@@ -97,12 +97,19 @@ impl Http {
         })
     }
 
+    /// The headers that have the contents of files in them, if there are any.
+    pub fn tokens(&self) -> Option<Arc<dyn RefreshTokens>> {
+        let tokens = self.headers.tokens();
+        tokens.has_files().then(|| Arc::clone(tokens) as Arc<dyn RefreshTokens>)
+    }
+
     async fn attempt(&self, call: &Call, reservation: Reservation) -> Attempt {
         if let Err(forbidden) = self.check_literal(&call.request.url) {
             return Attempt::Failed(forbidden);
         }
         let start = Instant::now();
-        let executed = timeout(call.limits.timeout, execute(self.clients.of(call), self.request(call))).await;
+        let (request, token) = self.request(call);
+        let executed = timeout(call.limits.timeout, execute(self.clients.of(call), request)).await;
         let Ok((result, carrier)) = executed else { return no_head(&call.limits) };
         let response = match result {
             Ok(response) if carrier == Carrier::Kept && is_idle_timeout(&response) => {
@@ -119,6 +126,7 @@ impl Http {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
         let head = read_head(&call.request.method, &response, self.needs, carrier, start.elapsed());
+        let head = Head { token, ..head };
         self.receive(call, response, head, reservation).await
     }
 
@@ -157,16 +165,18 @@ impl Http {
         }
     }
 
-    fn request(&self, call: &Call) -> reqwest::Request {
+    /// The request of a call, and the token that it carries.
+    fn request(&self, call: &Call) -> (reqwest::Request, Option<TokenGeneration>) {
         let mut request = reqwest::Request::new(call.request.method.clone(), call.request.url.clone());
-        *request.headers_mut() = self.headers.of(call);
+        let (headers, token) = self.headers.of(call);
+        *request.headers_mut() = headers;
         let body = call.request.extra.as_ref().and_then(|extra| extra.body.clone());
         if body.is_none() && matches!(call.request.method, Method::POST | Method::PUT | Method::PATCH) {
             // RFC 9110, section 8.6: methods that expect content say that there is none.
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         *request.body_mut() = body.map(Into::into);
-        request
+        (request, token)
     }
 
     /// Receives the body. Whatever becomes of it, what the head says is kept.

@@ -20,6 +20,7 @@ mod long_bodies;
 mod pem;
 mod quota;
 mod reachability;
+mod tokens;
 
 use futures::future::BoxFuture;
 
@@ -27,9 +28,10 @@ pub use clients::{HostTls, IdentityFiles, Verify};
 pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize, TlsConfig};
 pub use dns::Resolver;
 pub use guard::Guard;
-pub use headers::HeaderTable;
+pub use headers::{ConfiguredHeaders, HeaderTable};
 pub use http::{Http, HttpSettings};
 pub use pem::{Unusable, read_authorities, read_identity};
+pub use tokens::{RefreshTokens, Tokens};
 
 use crate::item::{Attempt, Call, Reservation};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 
-use super::{ErrorKind, Reservation};
+use super::{ErrorKind, Reservation, TokenGeneration};
 
 /// What happened on the wire; the schedule judges it.
 #[derive(Debug)]
@@ -160,6 +160,8 @@ pub struct Head {
     pub quota: Option<Quota>,
     /// All headers, when records want them.
     pub headers: Option<HeaderMap>,
+    /// The content of a token file that the request carried, if it carried one.
+    pub token: Option<TokenGeneration>,
     /// Whether the request went over a kept connection.
     pub reused: bool,
     /// From the start of the attempt to the response's first byte.
@@ -182,6 +184,7 @@ impl Head {
             retry_after: None,
             quota: None,
             headers: None,
+            token: None,
             reused: false,
             ttfb: Duration::ZERO,
             reservation: None,

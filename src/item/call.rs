@@ -1,5 +1,6 @@
 //! A call: one request that is ready to be sent, and how its response is received. The scheduler makes it, `fetch` sends it.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::Method;
@@ -75,6 +76,21 @@ pub enum LineHost {
     First,
     /// It is another one.
     Other,
+}
+
+/// One content of the files that a host's token stands in. A later content has a larger number, over all files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TokenGeneration(NonZeroU32);
+
+impl TokenGeneration {
+    /// The content at the start.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
+    /// The one after this.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 /// How long the client keeps an idle connection; the schedule counts on it.

@@ -68,6 +68,7 @@ pub enum ErrorKind {
     TooManyRedirects,
     RedirectDowngrade,
     CircuitOpen,
+    NoToken,
     Panic,
     NotUtf8,
     InvalidChar,
@@ -87,7 +88,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::HttpStatus,
         Self::RetryAfterTooLong,
         Self::DnsNotFound,
@@ -108,6 +109,7 @@ impl ErrorKind {
         Self::TooManyRedirects,
         Self::RedirectDowngrade,
         Self::CircuitOpen,
+        Self::NoToken,
         Self::Panic,
         Self::NotUtf8,
         Self::InvalidChar,
@@ -149,6 +151,7 @@ impl ErrorKind {
             Self::TooManyRedirects => ("too_many_redirects", O::Failed, R::Terminal),
             Self::RedirectDowngrade => ("redirect_downgrade", O::Failed, R::Terminal),
             Self::CircuitOpen => ("circuit_open", O::Failed, R::Terminal),
+            Self::NoToken => ("no_token", O::Failed, R::Terminal),
             Self::Panic => ("panic", O::Failed, R::Terminal),
             Self::NotUtf8 => ("not_utf8", O::Rejected, R::Terminal),
             Self::InvalidChar => ("invalid_char", O::Rejected, R::Terminal),

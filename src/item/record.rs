@@ -81,6 +81,8 @@ pub enum WaitedFor {
     HostPause,
     /// The reset of a quota.
     Quota,
+    /// A new token.
+    Token,
     /// A host that cannot be reached.
     Circuit,
     /// A robots.txt.
@@ -91,7 +93,7 @@ pub enum WaitedFor {
 
 impl WaitedFor {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Output,
         Self::Rate,
         Self::Concurrency,
@@ -101,6 +103,7 @@ impl WaitedFor {
         Self::HostConcurrency,
         Self::HostPause,
         Self::Quota,
+        Self::Token,
         Self::Circuit,
         Self::Robots,
         Self::Backoff,
@@ -118,6 +121,7 @@ impl WaitedFor {
             Self::HostConcurrency => "host_concurrency",
             Self::HostPause => "host_pause",
             Self::Quota => "quota",
+            Self::Token => "token",
             Self::Circuit => "circuit",
             Self::Robots => "robots",
             Self::Backoff => "backoff",

@@ -16,6 +16,7 @@
 //! settle waits for nobody above it, so there is no cycle. Sends that cannot wait: schedule → ready (as many places as
 //! permits) and work → completions (as many places as workers).
 
+mod closed_hosts;
 mod config;
 mod control;
 mod drain;
@@ -30,6 +31,7 @@ mod settle;
 mod shutdown;
 mod status;
 mod status_publisher;
+mod token_reader;
 mod work;
 
 use std::sync::Arc;
@@ -46,9 +48,9 @@ pub use control::Control;
 pub use first_host::FirstHost;
 pub use group::Group;
 pub use shutdown::{End, run};
-pub use status::{BottleneckTimes, Counter, Counters, LeftHost, Metrics, Status, View};
+pub use status::{BottleneckTimes, Counter, Counters, LeftHost, LeftUntil, Metrics, Status, View};
 
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, RefreshTokens};
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
 use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
 use crate::sink::Sink;
@@ -65,6 +67,8 @@ pub struct Parts {
     pub sinks: Vec<Box<dyn Sink>>,
     /// What saves which lines are done, in a durable run.
     pub settle: Option<Box<dyn Settle>>,
+    /// Reads the files of tokens again, if there are any.
+    pub tokens: Option<Arc<dyn RefreshTokens>>,
     /// Where the states of hosts are saved, in a durable run.
     pub hosts: Option<Box<dyn HostStateStore>>,
     /// The threads that attempts are made in, if not in that of all the rest.
@@ -195,6 +199,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         release.push(source.release.filter(|_| settings.order == Order::Completion));
     }
     let memory = BodyMemory::new(settings.body_memory);
+    let (token_desk, token_reader) = parts.tokens.map(token_reader::token_reader).unzip();
 
     let window = Window::new(settings.window, settings.window_bytes);
     let key =
@@ -213,9 +218,12 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         status: status.clone(),
         clock,
     };
-    let (durable_sources, permits_of_core) = (durable.clone(), u32::try_from(permits).unwrap_or(u32::MAX));
-    let schedule =
-        crate::schedule::Settings { durable: durable_sources, permits: permits_of_core, ..settings.schedule.clone() };
+    let schedule = crate::schedule::Settings {
+        durable: durable.clone(),
+        permits: u32::try_from(permits).unwrap_or(u32::MAX),
+        in_order: settings.order == Order::Input,
+        ..settings.schedule.clone()
+    };
     let scheduler = scheduler::Scheduler {
         core: Core::new(schedule),
         queue: from_queue,
@@ -224,6 +232,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         done,
         acks: acks.clone(),
         releases: parts.releases,
+        tokens: token_desk,
         can_release: release.iter().map(Option::is_some).collect(),
         permits: Arc::new(Semaphore::new(permits)),
         concurrency: permits,
@@ -269,6 +278,9 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
             Some(threads) => group.spawn_on(threads, "work", work),
             None => group.spawn("work", work),
         }
+    }
+    if let Some(reader) = token_reader {
+        group.spawn_service("tokens", reader.run());
     }
     group.spawn("drain", drain.run());
     group.spawn("settle", settle::settle(from_acks, parts.settle, durable, release, status.clone()));

@@ -70,19 +70,6 @@ impl RunLimits {
         }
     }
 
-    /// Whether no further line can come in before one of those that wait is done.
-    pub fn is_blocked(&self, core: &Core, accepted: u64, now: Duration) -> bool {
-        if !self.input_open {
-            return true;
-        }
-        // In the order of the input, records behind the oldest line wait for it.
-        let held = match (self.order, core.oldest(now)) {
-            (Order::Input, Some(oldest)) => usize::try_from(accepted - oldest.ordinal).unwrap_or(usize::MAX),
-            _ => core.counts().waiting,
-        };
-        self.window.full() == Some(held)
-    }
-
     /// The window, if it is full of lines behind which those of other hosts wait.
     fn full_window(&self, core: &Core) -> Option<Bottleneck> {
         let kind = match self.window.reached().filter(|_| self.input_open && core.is_input_grouped())? {
@@ -101,6 +88,7 @@ impl RunLimits {
             | Some(
                 BottleneckKind::HostPause
                 | BottleneckKind::Quota
+                | BottleneckKind::Token
                 | BottleneckKind::CircuitOpen
                 | BottleneckKind::Robots
                 | BottleneckKind::Backoff,

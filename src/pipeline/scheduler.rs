@@ -15,11 +15,12 @@ use super::memory_gate::MemoryGate;
 use super::run_limits::RunLimits;
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
-use super::{Accepted, Clock, Completion, Dispatch, LeftHost, Status};
+use super::token_reader::{Renewal, TokenDesk};
+use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
 use crate::item::{Done, Reservation};
-use crate::schedule::{ClosedHost, Core, Counts, ReleaseScope, StallReason};
+use crate::schedule::{Core, Counts, ReleaseScope, StallReason};
 use crate::state::LastRun;
 
 /// Completions, and queued lines, taken at once.
@@ -34,6 +35,8 @@ pub(super) struct Scheduler {
     pub acks: mpsc::Sender<Ack>,
     /// Requests to give lines back to their sources, if there may be any.
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
+    /// New tokens, if there may be any.
+    pub tokens: Option<TokenDesk>,
     /// Per source: whether it takes lines back.
     pub can_release: Vec<bool>,
     pub permits: Arc<Semaphore>,
@@ -64,6 +67,7 @@ enum Event {
     Stop,
     Release(ReleaseScope),
     ReleasesEnded,
+    Renewed(Renewal),
     /// A timer, or room in `done` or `acks`.
     Look,
 }
@@ -83,6 +87,9 @@ impl Scheduler {
                 self.publisher.publish(&mut self.core, outlook, now);
                 self.stopped.cancel();
                 return Ok(());
+            }
+            if let Some(tokens) = &mut self.tokens {
+                tokens.follow(&mut self.core);
             }
             let outlook = |core: &mut Core| self.limits.look(core, &self.memory, now);
             let view_at = self.publisher.look(&mut self.core, outlook, now);
@@ -104,6 +111,7 @@ impl Scheduler {
                 Event::Stop => self.stop(),
                 Event::Release(scope) => self.release(scope),
                 Event::ReleasesEnded => self.releases = None,
+                Event::Renewed((file, generation)) => self.core.renew_token(file, generation, self.clock.now()),
                 Event::Look => {}
             }
         }
@@ -162,6 +170,7 @@ impl Scheduler {
             scope = next_of(&mut self.releases), if self.releases.is_some() => {
                 scope.map_or(Event::ReleasesEnded, Event::Release)
             }
+            renewal = next_renewal(&mut self.tokens), if self.tokens.is_some() => Event::Renewed(renewal),
             reservation = self.memory.next(), if self.memory.is_waiting() => Event::Memory(reservation),
             () = timer, if wake_at.is_some() => Event::Look,
         }
@@ -181,22 +190,6 @@ impl Scheduler {
         let outlook = self.limits.look(&mut self.core, &self.memory, now);
         self.publisher.publish_view(&self.core, outlook, now);
         self.stopped.cancel();
-    }
-
-    /// Ends the run if only lines of closed hosts are left, and no others can come. Else the time to look again, where
-    /// records that are still to be written may make room for others.
-    fn leave_closed_hosts(&mut self, now: Duration) -> Option<Duration> {
-        const LOOK_EVERY: Duration = Duration::from_millis(100);
-        let stop = self.stop.as_ref().filter(|stop| !stop.is_cancelled())?;
-        let closed = self.core.only_closed_hosts(now)?;
-        let accepted = self.status.counters().accepted.get();
-        if !self.limits.is_blocked(&self.core, accepted, now) {
-            return Some(now + LOOK_EVERY);
-        }
-        let left = |ClosedHost { name, lines, until }| LeftHost { name, lines, until: self.clock.instant(until) };
-        self.status.leave_closed_hosts(closed.into_iter().map(left).collect());
-        stop.cancel();
-        None
     }
 
     fn count_left(&self) {
@@ -290,6 +283,14 @@ impl Scheduler {
         let reservation = self.memory.overdraw()?;
         let job = self.core.take_oldest(now)?;
         Some(Dispatch { job, permit, reservation })
+    }
+}
+
+/// The next new token.
+async fn next_renewal(tokens: &mut Option<TokenDesk>) -> Renewal {
+    match tokens {
+        Some(tokens) => tokens.next().await,
+        None => std::future::pending().await,
     }
 }
 

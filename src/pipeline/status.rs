@@ -27,7 +27,16 @@ pub struct LeftHost {
     /// Its lines.
     pub lines: usize,
     /// When it opens.
-    pub until: Instant,
+    pub opens: LeftUntil,
+}
+
+/// When a closed host opens.
+#[derive(Clone, Debug)]
+pub enum LeftUntil {
+    /// Then.
+    Time(Instant),
+    /// When a new token stands in these files.
+    Token(String),
 }
 
 impl Status {

@@ -76,7 +76,7 @@ impl Host {
     pub fn held_until(&self, wait: Option<WaitReason>, now: Now) -> Option<Duration> {
         let until = match wait? {
             WaitReason::HostPause { until } | WaitReason::Backoff { until } => until,
-            WaitReason::Quota { until } => until?,
+            WaitReason::Quota { until } | WaitReason::Token { until } => until?,
             WaitReason::CircuitOpen { .. } => {
                 let left = self.queue.last_gives_up_at()?.saturating_sub(now.lines);
                 return Some(now.time.saturating_add(left));

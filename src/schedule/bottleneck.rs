@@ -41,6 +41,8 @@ pub enum BottleneckKind {
     HostPause,
     /// The host's quota is used up (`RateLimit`).
     Quota,
+    /// The host's token was refused (`hosts.refresh_on`), and a new one is waited for.
+    Token,
     /// A port of the host could not be reached, time and again.
     CircuitOpen,
     /// A line of the host waits for its robots.txt.
@@ -59,7 +61,7 @@ pub enum BottleneckKind {
 
 impl BottleneckKind {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Input,
         Self::Servers,
         Self::Concurrency,
@@ -74,6 +76,7 @@ impl BottleneckKind {
         Self::HostRate,
         Self::HostPause,
         Self::Quota,
+        Self::Token,
         Self::CircuitOpen,
         Self::Robots,
         Self::CrawlDelay,
@@ -93,6 +96,8 @@ pub struct Bottleneck {
     pub host: Option<Arc<str>>,
     /// The port of the host, of [`BottleneckKind::CircuitOpen`].
     pub port: Option<u16>,
+    /// The files that a new token can come from, of [`BottleneckKind::Token`].
+    pub files: Option<Arc<str>>,
     /// The `[hosts]` pattern whose key sets it, if it is that of a host and set for some hosts only.
     pub pattern: Option<HostPattern>,
     /// The number that the limit is set to, of [`BottleneckKind::HostConcurrency`]; the lines in the window.
@@ -103,7 +108,7 @@ pub struct Bottleneck {
 
 impl From<BottleneckKind> for Bottleneck {
     fn from(kind: BottleneckKind) -> Self {
-        Self { kind, host: None, port: None, pattern: None, limit: None, hosts: None }
+        Self { kind, host: None, port: None, files: None, pattern: None, limit: None, hosts: None }
     }
 }
 
@@ -150,6 +155,7 @@ fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
         (WaitReason::CrawlDelay { .. }, _) => (BottleneckKind::CrawlDelay, None),
         (WaitReason::HostPause { .. }, _) => (BottleneckKind::HostPause, None),
         (WaitReason::Quota { .. }, _) => (BottleneckKind::Quota, None),
+        (WaitReason::Token { .. }, _) => (BottleneckKind::Token, None),
         (WaitReason::CircuitOpen { .. }, _) => (BottleneckKind::CircuitOpen, None),
         (WaitReason::Robots, _) => (BottleneckKind::Robots, None),
         _ => (BottleneckKind::Backoff, None),
@@ -164,7 +170,9 @@ fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
         BottleneckKind::HostRate => pattern_of(settings, &host.name, |rule| rule.every.is_some()),
         _ => None,
     };
-    Bottleneck { host: Some(Arc::clone(&host.name)), port, pattern, limit, ..kind.into() }
+    let token = host.token.as_ref().filter(|_| kind == BottleneckKind::Token);
+    let files = token.map(|token| settings.tokens.names(&token.policy.files).into());
+    Bottleneck { host: Some(Arc::clone(&host.name)), port, files, pattern, limit, ..kind.into() }
 }
 
 /// The pattern by which a key holds for this host, unless that is `*`, whose keys are options, too.

@@ -9,15 +9,16 @@ use super::connection_budget::Reuse;
 use super::decide::{AttemptContext, Decision, RetryCost, canceled};
 use super::host_pause::too_long;
 use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
-use super::line_book::HostId;
+use super::line_book::{HostId, Place};
 use super::robots::is_unavailable;
+use super::token::Verdict;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent, WaitedFor};
 
 impl Core {
     /// Judges an attempt that took `wire`.
     pub fn complete(&mut self, mut job: Box<Job>, attempt: Attempt, wire: Duration, now: Duration) {
-        let Some(id) = self.lines.host(job.slot.line) else { return };
+        let Place::OnWire { host: id, since: sent } = self.lines.place_of(job.slot.line) else { return };
         let reuse = Reuse::after(&attempt);
         self.connections.end(job.call.connection, reuse, now);
         job.progress.wire += wire;
@@ -27,13 +28,13 @@ impl Core {
         let host = &mut self.hosts[id];
         let was_closed = host.is_closed(now);
         host.in_flight -= 1;
-        host.pause.observe(&attempt, &self.settings.retry, job.slot.sent, chance, now);
+        host.pause.observe(&attempt, &self.settings.retry, sent, chance, now);
         if let Some(head) = attempt.head() {
             host.observe_quota(head, &self.settings.retry, now);
         }
         let (url, contact) = (&job.call.request.url, Contact::of(&attempt));
         host.queue.end(url, job.ticket.ordinal, contact, &self.settings.health, clocks);
-        self.adapt(id, &job, &attempt, now);
+        self.adapt(id, &job, &attempt, sent, now);
         self.follow_quota(id, now);
         let context = AttemptContext {
             policy: &self.settings.retry,
@@ -47,18 +48,28 @@ impl Core {
         };
         let decision = context.decide(&job, &attempt);
         let (line, spent, requests) = (job.slot.line, job.progress.wire, job.progress.attempts);
-        if job.slot.parked.is_some() {
-            self.complete_robots(job, id, attempt, decision, now);
-        } else if self.is_stopped(job.ticket.source) && decision.continues() {
-            self.settle(job, attempt.into_received(), Some(canceled()), now);
-        } else {
-            self.carry_out(job, id, attempt, decision, now);
-        }
+        self.conclude(job, id, attempt, decision, now);
         if !was_closed {
             self.fail_closed(id, now);
         }
         self.note_cost(id, line, spent, requests);
         self.refresh(id, now);
+    }
+
+    /// Goes on with a line as was decided, unless its attempt was for a robots.txt, says something of its host's token, or
+    /// was the last before a stop.
+    fn conclude(&mut self, job: Box<Job>, id: HostId, attempt: Attempt, decision: Decision, now: Duration) {
+        let verdict = self.judge_token(&job, id, &attempt, now);
+        let continues = decision.continues() || verdict != Verdict::Decide;
+        if job.slot.parked.is_some() {
+            self.complete_robots(job, id, attempt, decision, now);
+        } else if self.is_stopped(job.ticket.source) && continues {
+            self.settle(job, attempt.into_received(), Some(canceled()), now);
+        } else if verdict != Verdict::Decide {
+            self.carry_out_token(job, decision, verdict, attempt, now);
+        } else {
+            self.carry_out(job, id, attempt, decision, now);
+        }
     }
 
     /// Carries out what was decided on an attempt at this host.

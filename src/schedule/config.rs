@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::token::HostToken;
+use super::token_rules::{TokenPolicy, TokenSettings};
 use super::{
     HealthConfig, HealthPolicy, LongPause, QuotaPolicy, RetryBudgetPolicy, RetryConfig, RetryPolicy, RobotsPolicy,
 };
@@ -64,6 +66,8 @@ pub struct HostConfig {
     pub rate: Option<Rate>,
     /// Whether quotas that its responses tell are obeyed before it refuses a request.
     pub quota: Option<QuotaPolicy>,
+    /// Statuses that say that the token, which stands in a file, must be replaced.
+    pub refresh_on: Option<Vec<u16>>,
     /// As `fetch.timeout`.
     pub timeout: Option<Span>,
     /// As `fetch.min_speed`.
@@ -128,6 +132,12 @@ impl Settings {
         }
     }
 
+    /// The token of one host.
+    pub(super) fn token_of(&self, name: &str, port: u16) -> Option<Box<HostToken>> {
+        let policy = TokenPolicy::of(self.tokens.rules.matching(name, port), self.retry.refresh_wait)?;
+        Some(Box::new(HostToken::new(policy)))
+    }
+
     /// What the response to this request may take: the line's own rules go before those of its host.
     pub fn response_limits(&self, request: &Request, time_left: Duration) -> ResponseLimits {
         let own = request.extra.as_ref().map(|extra| extra.response).unwrap_or_default();
@@ -152,6 +162,8 @@ pub struct Settings {
     pub hosts: Patterns<HostRule>,
     /// What responses may take, by pattern.
     pub responses: Patterns<ResponseRules>,
+    /// Tokens that stand in files.
+    pub tokens: TokenSettings,
     /// What no pattern says.
     pub any_host: HostLimits,
     /// The most requests at once, when their number is to be found out.
@@ -190,6 +202,8 @@ pub struct Settings {
     pub largest_body: u64,
     /// Per source: whether the next start yields its unfinished lines again. Of the others there are records.
     pub durable: Vec<bool>,
+    /// Whether records have the order of the input, so that no line can be left out of it before the end of the run.
+    pub in_order: bool,
     /// For the jitter.
     pub seed: u64,
 }
@@ -200,6 +214,7 @@ impl Default for Settings {
             every: Duration::ZERO,
             hosts: Patterns::default(),
             responses: Patterns::default(),
+            tokens: TokenSettings::default(),
             any_host: HostLimits {
                 concurrency: Concurrency::Fixed(8),
                 max_concurrency: 64,
@@ -225,6 +240,7 @@ impl Default for Settings {
             idle_connections: 256,
             largest_body: 16 << 20,
             durable: Vec::new(),
+            in_order: false,
             seed: 0,
         }
     }

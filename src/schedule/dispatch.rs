@@ -49,6 +49,7 @@ impl Core {
         self.advance(now);
         loop {
             self.track_oldest(now);
+            self.let_oldest_go(now);
             let (job, id) = self.pick_oldest(now)?;
             match self.refusal(&job, now) {
                 Some(refusal) => self.refuse(job, id, refusal, now),
@@ -157,7 +158,7 @@ impl Core {
         } else if job.slot.parked.is_none() {
             job.progress.started.get_or_insert(now);
         }
-        job.slot.sent = now;
+        self.note_token(&job, id, now);
         let lines_time = self.clocks(id, now).lines;
         let deadline = self.lines.deadline_or_set(job.slot.line, lines_time.saturating_add(self.settings.deadline));
         job.call.limits = self.settings.response_limits(&job.call.request, deadline.saturating_sub(lines_time));

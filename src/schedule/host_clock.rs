@@ -37,7 +37,7 @@ impl Core {
             quota.advance(now);
         }
         let holds = if host.stalled_until() > now { Holds::Yes } else { Holds::No };
-        if (holds == Holds::Yes) != host.is_stalled() {
+        if (holds == Holds::Yes) != host.is_stalled_by(StallReason::Quota) {
             self.stall_host(id, StallReason::Quota, holds, now);
         }
     }

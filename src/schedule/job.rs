@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::line_book::{HostId, LineId};
+use super::token::LineToken;
 use super::waited::LongestWait;
 use crate::item::{
     Call, CredentialScope, Done, Echo, ErrorKind, Hop, Outcome, Received, Record, Request, Ticket, Times,
@@ -51,8 +52,6 @@ pub(super) struct Slot {
     pub line: LineId,
     /// What the next request is to the line.
     pub next: Next,
-    /// When the attempt under way, or the last one, started.
-    pub sent: Duration,
     /// Attempts in a row for which this machine had no file or port.
     pub starved: u8,
     /// What the line waited for longest.
@@ -65,6 +64,8 @@ pub(super) struct Slot {
     pub parked: Option<Box<ParkedRequest>>,
     /// Whether its site's robots.txt was asked.
     pub robots_check: RobotsCheck,
+    /// What it has been through for the sake of tokens, if anything.
+    pub token: Option<Box<LineToken>>,
 }
 
 /// A line's own request, parked while the robots.txt of its origin is fetched.
@@ -112,13 +113,13 @@ impl Job {
         let slot = Slot {
             line: 0,
             next: Next::Attempt,
-            sent: Duration::ZERO,
             starved: 0,
             longest_wait: LongestWait::default(),
             reserve: None,
             connection: ConnectionChoice::Any,
             parked: None,
             robots_check: RobotsCheck::Pending,
+            token: None,
         };
         let progress = Progress { accepted, ..Progress::default() };
         Box::new(Self { ticket, echo, call: Call::new(request), progress, slot })

@@ -1,6 +1,8 @@
 //! Pauses of a host that are longer than `retry.max_retry_after`: the host is closed until their end. Lines of durable sources keep
 //! their places, and their time stands still; lines of other sources end, for nobody would keep them.
 //!
+//! A host whose token is refused, and that waited for another one in vain, is closed like that until it has one (`token.rs`).
+//!
 //! A run in which only lines of closed hosts are left can end, as the next one finds them again ([`Core::only_closed_hosts`]).
 
 use std::sync::Arc;
@@ -13,15 +15,24 @@ use super::line_book::{Counts, HostId, LineId, Place};
 use super::quota::LongPause;
 use crate::item::{Received, WaitedFor};
 
-/// A closed host.
+/// A closed host, or one that has no token any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedHost {
     /// Its name.
     pub name: Arc<str>,
     /// Its lines, which keep their places.
     pub lines: usize,
-    /// When it opens, on the clock of the run.
-    pub until: Duration,
+    /// When it opens.
+    pub opens: Opening,
+}
+
+/// When a closed host opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Then, on the clock of the run.
+    At(Duration),
+    /// When a new token stands in these files.
+    WithToken(String),
 }
 
 impl Core {
@@ -33,9 +44,13 @@ impl Core {
             return None;
         }
         let closed = |host: &Host| {
-            let is_left = host.is_closed(now) && host.limits.long_pause == LongPause::End;
-            let (name, lines, until) = (Arc::clone(&host.name), host.waiting(), host.pause.closed_until);
-            is_left.then_some(ClosedHost { name, lines, until })
+            let opens = match () {
+                () if host.limits.long_pause == LongPause::Wait => return None,
+                () if host.lacks_token() => Opening::WithToken(self.token_files(host)),
+                () if host.is_closed(now) => Opening::At(host.pause.closed_until),
+                () => return None,
+            };
+            Some(ClosedHost { name: Arc::clone(&host.name), lines: host.waiting(), opens })
         };
         self.hosts.by_waiting().map(closed).collect()
     }

@@ -37,6 +37,9 @@ mod retry_policy;
 mod robots;
 mod stall_clock;
 mod stop;
+mod token;
+mod token_lines;
+mod token_rules;
 mod tracking;
 mod views;
 mod wait_reason;
@@ -52,7 +55,7 @@ pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
 pub use job::{Job, Progress};
 pub use line_book::Counts;
-pub use long_pause::ClosedHost;
+pub use long_pause::{ClosedHost, Opening};
 pub use quota::{LongPause, QuotaPolicy};
 pub use rate_limiter::SLACK;
 pub use release::ReleaseScope;
@@ -60,6 +63,8 @@ pub use retry_budget::RetryBudgetPolicy;
 pub use retry_policy::{RetryConfig, RetryPolicy};
 pub use robots::{KnownRobots, KnownRules, RobotsConfig, RobotsPolicy};
 pub use stall_clock::StallReason;
+pub use token_lines::TokenWait;
+pub use token_rules::{TokenRule, TokenSettings};
 pub use views::{HostView, OldestLine, Tail};
 pub use wait_reason::WaitReason;
 
@@ -76,6 +81,7 @@ use retry_budget::RetryBudget;
 use robots::RobotsRules;
 use stall_clock::StallClock;
 use stop::Phase;
+use token_lines::TokenFiles;
 use tracking::LastRun;
 use waited::WaitHistory;
 
@@ -95,6 +101,8 @@ pub struct Core {
     connections: ConnectionBudget,
     /// The rules of sites, if robots.txt is obeyed.
     robots: Option<RobotsRules>,
+    /// The generations of token files.
+    tokens: TokenFiles,
     /// The run before, if there was one.
     last_run: Option<LastRun>,
     chance: fastrand::Rng,
@@ -125,6 +133,7 @@ impl Core {
             adaptive: settings.adaptive.map(AdaptiveLimit::new),
             connections: ConnectionBudget::new(settings.idle_connections),
             robots: settings.robots.clone().map(RobotsRules::new),
+            tokens: TokenFiles::new(settings.tokens.files.len()),
             last_run: None,
             chance: fastrand::Rng::with_seed(settings.seed),
             input: InputHosts::ending_with(settings.last_host().as_deref()),

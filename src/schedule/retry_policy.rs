@@ -22,6 +22,8 @@ pub struct RetryConfig {
     pub max_retry_after: Span,
     /// Times that one line waits because of a Retry-After.
     pub max_waits: u32,
+    /// How long a new token is waited for.
+    pub refresh_wait: Span,
     /// Statuses that are tried again.
     pub on_status: Vec<u16>,
     /// Methods that may be sent again after the server may have seen them; by default the idempotent ones (RFC 9110, 9.2.2).
@@ -42,6 +44,7 @@ impl Default for RetryConfig {
             max_backoff: Span::secs(60),
             max_retry_after: Span::secs(300),
             max_waits: 10,
+            refresh_wait: Span::secs(600),
             on_status: vec![408, 425, 429, 500, 502, 503, 504],
             methods: ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].map(str::to_owned).to_vec(),
             budget: Share::Percent(10),
@@ -81,6 +84,8 @@ pub struct RetryPolicy {
     pub max_retry_after: Duration,
     /// Waits per line that are not charged.
     pub max_waits: u32,
+    /// How long a new token is waited for.
+    pub refresh_wait: Duration,
     /// Statuses that are tried again.
     pub on_status: Vec<u16>,
     /// Methods that may be sent again after the server may have seen them.
@@ -104,6 +109,7 @@ impl From<&RetryConfig> for RetryPolicy {
             max_backoff: config.max_backoff.0,
             max_retry_after: config.max_retry_after.0,
             max_waits: config.max_waits,
+            refresh_wait: config.refresh_wait.0,
             on_status: config.on_status.clone(),
             methods: config.methods.iter().filter_map(|name| parse_method(name).ok()).collect(),
         }

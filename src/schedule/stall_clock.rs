@@ -12,11 +12,13 @@ pub enum StallReason {
     Output,
     /// The quota of a host is used up until it is reset.
     Quota,
+    /// The token of a host is refused, and there is no other yet.
+    Token,
 }
 
 impl StallReason {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Output, Self::Quota];
+    pub const ALL: [Self; 3] = [Self::Output, Self::Quota, Self::Token];
 }
 
 /// The readings of both clocks at one moment.

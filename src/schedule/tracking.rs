@@ -37,6 +37,7 @@ impl Core {
         }
         let limits = self.settings.limits_of(host_name(&request.url), port_of(&request.url));
         let id = self.hosts.insert(&key, limits, capacity, now)?;
+        self.hosts[id].token = self.settings.token_of(host_name(&request.url), port_of(&request.url));
         let crawl_delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&request.url));
         self.pace(id, crawl_delay.unwrap_or_default());
         Some(id)
@@ -79,6 +80,7 @@ impl Core {
             self.note_failed_wait(&mut job, WaitedFor::HostPause, now);
             return self.settle(job, Received::Nothing, Some(error), now);
         }
+        let Some((job, due)) = self.keep_or_end(job, host, due, now) else { return };
         let (line, port) = (job.slot.line, port_of(&job.call.request.url));
         self.change_clock(line, host, now);
         self.lines.place(line, Place::Waiting { host, port, due });
@@ -130,6 +132,7 @@ impl Core {
             return;
         }
         self.follow_quota(id, now);
+        self.follow_token(id, now);
         let clocks = self.clocks(id, now);
         while let Some((port, error)) = self.hosts[id].queue.gave_up(clocks) {
             while let Some(mut job) = self.hosts.take(id, Pick::OfPort(port)) {
@@ -259,6 +262,7 @@ impl Core {
         }
         let limits = self.settings.limits_of(name, port);
         let id = self.hosts.insert(key, limits, Capacity::Bounded, now)?;
+        self.hosts[id].token = self.settings.token_of(name, port);
         self.pace(id, Duration::ZERO);
         Some(id)
     }

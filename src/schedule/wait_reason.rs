@@ -59,6 +59,11 @@ pub enum WaitReason {
         /// When it is reset; `None` while a request on the wire is to say what is left.
         until: Option<Duration>,
     },
+    /// The host's token was refused.
+    Token {
+        /// Until when a new one is waited for; `None` while a request on the wire is to say whether it is the token.
+        until: Option<Duration>,
+    },
     /// A port of the host could not be reached, time and again.
     CircuitOpen {
         /// The port.
@@ -85,7 +90,7 @@ impl WaitReason {
             | Self::CrawlDelay { until }
             | Self::HostPause { until }
             | Self::Backoff { until } => Some(until),
-            Self::Quota { until } => until,
+            Self::Quota { until } | Self::Token { until } => until,
             Self::CircuitOpen { probe_at, .. } => probe_at,
             Self::OnWire { .. }
             | Self::Stalled(_)
@@ -114,6 +119,7 @@ impl WaitReason {
             Self::HostConcurrency { .. } => WaitedFor::HostConcurrency,
             Self::HostPause { .. } => WaitedFor::HostPause,
             Self::Quota { .. } => WaitedFor::Quota,
+            Self::Token { .. } => WaitedFor::Token,
             Self::CircuitOpen { .. } => WaitedFor::Circuit,
             Self::Robots => WaitedFor::Robots,
             Self::Backoff { .. } => WaitedFor::Backoff,

@@ -46,7 +46,7 @@ impl LimitName {
         Self::of_run(name, format!(", at most {} s more", seconds.ceil()))
     }
 
-    /// Of a bottleneck.
+    /// Of a bottleneck. That of a token is a statement of its own.
     #[expect(clippy::too_many_lines, reason = "a table with a row for each kind")]
     pub fn of(bottleneck: &Bottleneck) -> Self {
         let Bottleneck { kind, port, limit, hosts, .. } = bottleneck;
@@ -95,6 +95,10 @@ impl LimitName {
             BottleneckKind::CircuitOpen => host(&format!("port {port} of "), "", ", which cannot be reached (health)"),
             BottleneckKind::Robots => host("the robots.txt of ", "", ", which is not fetched yet (robots.enabled)"),
             BottleneckKind::CrawlDelay => host("the Crawl-delay of ", "", "'s robots.txt (robots.max_crawl_delay)"),
+            BottleneckKind::Token => {
+                let files = bottleneck.files.as_deref().unwrap_or_default();
+                host("waiting for a new token of ", "", &format!(" ({files})"))
+            }
             BottleneckKind::Backoff => host("retries of ", "", " (retry.backoff)"),
         }
     }

@@ -155,7 +155,7 @@ fn figures(status: &Status, stats: &Stats, elapsed: Duration, rate: &mut Rate) -
     let (done, view) = (status.counters().recorded.get(), status.view().clone());
     let tail =
         view.tail().map(|tail| Cause::Tail(LimitName::of_tail(tail.hosts, tail.lines, tail.at_most.as_secs_f64())));
-    let limit = || view.bottleneck.as_ref().map(|bottleneck| Cause::Limit(LimitName::of(bottleneck)));
+    let limit = || view.bottleneck.as_ref().map(Cause::of);
     Figures {
         done,
         rate: rate.update(elapsed, done),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::limit_name::LimitName;
 use super::summary::{human, per_second};
-use crate::schedule::Eta;
+use crate::schedule::{Bottleneck, BottleneckKind, Eta};
 use crate::units::{grouped, rounded};
 
 /// What there is to say.
@@ -29,6 +29,13 @@ pub(super) enum Cause {
     Limit(LimitName),
     /// A statement of its own.
     Tail(LimitName),
+}
+
+impl Cause {
+    pub fn of(bottleneck: &Bottleneck) -> Self {
+        let name = LimitName::of(bottleneck);
+        if bottleneck.kind == BottleneckKind::Token { Self::Tail(name) } else { Self::Limit(name) }
+    }
 }
 
 /// How much is said; each says less than the one before.

@@ -8,7 +8,7 @@ use super::limit_name::LimitName;
 use super::stats::RecordCounts;
 use crate::item::Outcome;
 use crate::pipeline::Status;
-use crate::schedule::Bottleneck;
+use crate::schedule::{Bottleneck, BottleneckKind};
 use crate::units::{counted, grouped};
 
 /// What there is to say of a run.
@@ -175,7 +175,11 @@ pub(super) fn per_second(rate: f64) -> String {
 
 /// What holds a run back, and the key or option that would change it.
 fn limited_by(bottleneck: &Bottleneck) -> String {
-    format!("limited by {}", LimitName::of(bottleneck))
+    let name = LimitName::of(bottleneck);
+    match bottleneck.kind {
+        BottleneckKind::Token => name.to_string(),
+        _ => format!("limited by {name}"),
+    }
 }
 
 /// A length of time in two or three digits.

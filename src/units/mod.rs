@@ -4,6 +4,7 @@
 
 mod numbers;
 mod secret;
+mod template;
 mod times;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use numbers::{Concurrency, Share, Size, Speed};
 pub use secret::{SECRET, Secret};
+pub use template::{Template, read_content};
 pub use times::{Rate, Span};
 
 /// A network in CIDR notation, or an address as the network of itself.

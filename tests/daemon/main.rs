@@ -39,3 +39,4 @@ mod rewritten;
 mod set;
 mod signals;
 mod tls;
+mod tokens;

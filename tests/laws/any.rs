@@ -22,6 +22,7 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
         interrupts: Vec::new(),
         rotations: Vec::new(),
         releases: Vec::new(),
+        renewals: Vec::new(),
         settings,
     })
 }
@@ -50,6 +51,32 @@ pub fn scenario_with_releases() -> impl Strategy<Value = Scenario> {
         |(scenario, mut releases)| {
             releases.sort_by_key(|(at, _)| *at);
             scenario.settings(|settings| settings.order = Order::Completion).releases(releases)
+        },
+    )
+}
+
+/// Any scenario with signals, in which every host wants a token, and now and then another one.
+pub fn scenario_with_tokens() -> impl Strategy<Value = Scenario> {
+    let renewals = prop::collection::vec(up_to(secs(60)), 0..4);
+    let wait = prop_oneof![up_to(secs(30)), Just(secs(600))];
+    (interrupted_scenario(), renewals, wait, prop::collection::vec(0usize..5, 90)).prop_map(
+        |(mut scenario, mut renewals, wait, wanted)| {
+            renewals.sort();
+            let arrivals = scenario.sources.iter_mut().flat_map(|source| &mut source.arrivals);
+            let steps = arrivals.filter_map(|arrival| match &mut arrival.line {
+                Said::Get(exchange) | Said::Post(exchange) => exchange.steps.last_mut(),
+                _ => None,
+            });
+            for (step, good_from) in steps.zip(wanted) {
+                if let Reply::Response { status: 200, body } = step.reply {
+                    step.reply = Reply::Token { good_from, body };
+                }
+            }
+            scenario.tokens(renewals).settings(|settings| {
+                settings.schedule.retry.refresh_wait = wait;
+                // A run that waits for a token that never comes has no end.
+                settings.schedule.any_host.long_pause = schedule::LongPause::End;
+            })
         },
     )
 }

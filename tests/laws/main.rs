@@ -31,4 +31,5 @@ mod release;
 mod shutdown;
 mod simulated;
 mod stall;
+mod tokens;
 mod window;

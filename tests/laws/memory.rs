@@ -35,7 +35,7 @@ fn assert_memory_is_kept(scenario: &Scenario, report: &Report) {
 }
 
 /// Budgets as small as `check` allows, and lines that end well if only they get their memory.
-fn scenario_of_bodies() -> impl Strategy<Value = Scenario> {
+pub fn scenario_of_bodies() -> impl Strategy<Value = Scenario> {
     let limits = (1usize..5, 1u32..5, 1usize..4);
     (1u64..6, 0u64..4, limits, 1u64..4000).prop_flat_map(|(chunks, spare, (concurrency, per_host, max_hosts), slow)| {
         let max_body = chunks * CHUNK - 1024;

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetchd::disk::Mark;
 use fetchd::error::BoxError;
-use fetchd::fetch::Fetch;
+use fetchd::fetch::{Fetch, RefreshTokens};
 use fetchd::item::{
-    Attempt, Body, Call, ErrorKind, Failure, Head, Identity, Input, Line, Receipt, Record, ReleaseReceipt, Reservation,
-    Response, RetryAfter, Sent, Text,
+    Attempt, Body, Call, CredentialScope, ErrorKind, Failure, Head, Identity, Input, Line, Receipt, Record,
+    ReleaseReceipt, Reservation, Response, RetryAfter, Sent, Text, TokenGeneration,
 };
 use fetchd::schedule::HostState;
 use fetchd::sink::{self, Sink};
@@ -20,7 +20,7 @@ use fetchd::state::{HostStateStore, Settle};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use http::StatusCode;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::log::{Event, Ledger, Log, Watched};
@@ -175,8 +175,35 @@ impl HostStateStore for FakeHosts {
     }
 }
 
+/// A file with a token, which is another at some times.
+pub struct FakeTokens {
+    start: Instant,
+    renewals: Vec<Duration>,
+    /// How often it had been renewed when it was last read: what requests carry.
+    known: Mutex<usize>,
+}
+
+impl FakeTokens {
+    pub fn new(renewals: Vec<Duration>) -> Self {
+        Self { start: Instant::now(), renewals, known: Mutex::new(0) }
+    }
+
+    fn generation(number: usize) -> TokenGeneration {
+        (0..number).fold(TokenGeneration::FIRST, |generation, _| generation.next())
+    }
+}
+
+impl RefreshTokens for FakeTokens {
+    fn refresh(&self, _file: usize) -> BoxFuture<'_, Option<TokenGeneration>> {
+        let in_file = self.renewals.iter().filter(|at| **at <= self.start.elapsed()).count();
+        let before = std::mem::replace(&mut *self.known.lock().unwrap(), in_file);
+        ready((in_file > before).then(|| Self::generation(in_file))).boxed()
+    }
+}
+
 pub struct Network {
     pub exchanges: Exchanges,
+    pub tokens: Arc<FakeTokens>,
     pub memory: Ledger,
     pub log: Log,
 }
@@ -187,16 +214,15 @@ impl Fetch for Network {
         self.log.note(Event::Asked(id.clone()));
         let reservation = self.memory.watch(reservation);
         let (Step { after, reply }, sent) = self.exchanges.send(&id);
+        let token = *self.tokens.known.lock().unwrap();
         let attempt = async move {
             pause(after).await;
             match reply {
-                Reply::Response { status, body } => {
-                    let attempt = receive(reservation, body, head(status)).await;
-                    if matches!(attempt, Attempt::NoMemory { .. }) {
-                        self.exchanges.take_back(&id);
-                    }
-                    attempt
+                Reply::Token { good_from, body } => {
+                    let head = judge_token(call, token, good_from);
+                    self.receive(&id, reservation, body, head).await
                 }
+                Reply::Response { status, body } => self.receive(&id, reservation, body, head(status)).await,
                 Reply::AskForRest(wait) => {
                     whole(Head { retry_after: Some(RetryAfter(wait)), ..head(429) }, Body::default())
                 }
@@ -214,6 +240,25 @@ impl Fetch for Network {
         let timed_out = |_| Attempt::Failed(Failure::new(ErrorKind::Timeout, "too slow", Sent::Something));
         timeout(call.limits.timeout, attempt).map(move |in_time| in_time.unwrap_or_else(timed_out)).boxed()
     }
+}
+
+impl Network {
+    /// The body of a response, unless there is no memory for it: then the request starts over.
+    async fn receive(&self, id: &Identity, reservation: Watched, bytes: u64, head: Head) -> Attempt {
+        let attempt = receive(reservation, bytes, head).await;
+        if matches!(attempt, Attempt::NoMemory { .. }) {
+            self.exchanges.take_back(id);
+        }
+        attempt
+    }
+}
+
+/// The head of a response to the token of this number, where only those from another number on are good.
+fn judge_token(call: &Call, token: usize, good_from: usize) -> Head {
+    let carries = call.credential_scope == CredentialScope::OwnHost;
+    let is_good = good_from == 0 || carries && token >= good_from;
+    let generation = carries.then(|| FakeTokens::generation(token));
+    Head { token: generation, ..head(if is_good { 200 } else { 401 }) }
 }
 
 /// The body comes in pieces, so that bodies of several attempts grow side by side.

@@ -9,14 +9,15 @@ use std::time::Duration;
 use fetchd::error::Error;
 use fetchd::item::{ErrorKind, Identity, Outcome};
 use fetchd::pipeline::{Control, End, FailFast, FirstHost, Order, Parts, Settings, Status, run};
-use fetchd::schedule::{self, ReleaseScope};
+use fetchd::schedule::{self, ReleaseScope, TokenRule, TokenSettings};
 use fetchd::sink::Sink;
 use futures::stream::{self, Stream, StreamExt};
+use http::header::AUTHORIZATION;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::log::{Entry, Event, Ledger, Log};
-use crate::parts::{Exchanges, FakeHosts, FakeSettle, FakeSink, Network, source};
+use crate::parts::{Exchanges, FakeHosts, FakeSettle, FakeSink, FakeTokens, Network, source};
 use crate::script::{Settling, SinkBehaviour, SourceScript, secs};
 
 /// Longer than anything a scenario may take: a run that is not over by then is stuck.
@@ -32,6 +33,8 @@ pub struct Scenario {
     pub rotations: Vec<Duration>,
     /// When lines are released, and which: sources that keep something take them back.
     pub releases: Vec<(Duration, ReleaseScope)>,
+    /// When the file of the token has another content.
+    pub renewals: Vec<Duration>,
     pub settings: Settings,
 }
 
@@ -78,6 +81,7 @@ impl Scenario {
             interrupts: Vec::new(),
             rotations: Vec::new(),
             releases: Vec::new(),
+            renewals: Vec::new(),
             settings: settings(),
         }
     }
@@ -92,6 +96,14 @@ impl Scenario {
 
     pub fn releases(self, releases: impl IntoIterator<Item = (Duration, ReleaseScope)>) -> Self {
         Self { releases: releases.into_iter().collect(), ..self }
+    }
+
+    /// Requests carry a token, of which there is another at each of these times; a 401 asks for it.
+    pub fn tokens(mut self, renewals: impl IntoIterator<Item = Duration>) -> Self {
+        self.renewals = renewals.into_iter().collect();
+        let rule = TokenRule { refresh_on: Some(vec![401]), headers: vec![(AUTHORIZATION, vec![0])] };
+        let rules = [("*".parse().unwrap(), rule)].into_iter().collect();
+        self.settings(|settings| settings.schedule.tokens = TokenSettings { rules, files: vec!["token".to_owned()] })
     }
 
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -132,6 +144,7 @@ impl Scenario {
 
     pub fn parts(&self, log: &Log, memory: &Ledger) -> Parts {
         let exchanges = Exchanges::default();
+        let tokens = Arc::new(FakeTokens::new(self.renewals.clone()));
         let sources = self.sources.iter().enumerate();
         let sink = |(number, behaviour): (usize, &SinkBehaviour)| {
             Box::new(FakeSink { number, behaviour: *behaviour, written: 0, log: log.clone() }) as Box<dyn Sink>
@@ -141,11 +154,17 @@ impl Scenario {
             releases: None,
             sources: sources.map(|(n, script)| source(&name(n), script.clone(), &exchanges, log)).collect(),
             sinks: self.sinks.iter().enumerate().map(sink).collect(),
-            fetch: Arc::new(Network { exchanges, memory: memory.clone(), log: log.clone() }),
+            fetch: Arc::new(Network {
+                exchanges,
+                tokens: Arc::clone(&tokens),
+                memory: memory.clone(),
+                log: log.clone(),
+            }),
             settle: Some(Box::new(FakeSettle {
                 settlings: self.sources.iter().map(|script| script.settling).collect(),
                 log: log.clone(),
             })),
+            tokens: Some(tokens),
             hosts: Some(Box::new(FakeHosts(log.clone()))),
         }
     }

@@ -47,6 +47,11 @@ pub enum Reply {
         status: u16,
         body: u64,
     },
+    /// 200 to the token of this number and to later ones, or to any request if that is 0; 401 to others.
+    Token {
+        good_from: usize,
+        body: u64,
+    },
     /// 429 with Retry-After.
     AskForRest(Duration),
     RedirectTo(u8),

@@ -133,6 +133,7 @@ impl Mix {
             fetch: Arc::new(Hosts::of(self)),
             sinks: vec![Box::new(Nowhere)],
             settle: None,
+            tokens: None,
             hosts: None,
             threads: None,
             releases: None,

@@ -61,6 +61,7 @@ const MAY_KNOW: [(&str, &[&str]); 24] = [
             "state::HostStateStore",
             "state::LastRun",
             "fetch::Fetch",
+            "fetch::RefreshTokens",
             "sink::Sink",
             "sink::EndReason",
             "sink::BodyFormat",

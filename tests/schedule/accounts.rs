@@ -8,7 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::items::{answered_later, get, ms};
-use crate::script::{obedience, scripts, scripts_with_releases, some_ms};
+use crate::script::{obedience, renewals, scripts, scripts_with_releases, some_ms};
 use crate::world::{Event, Rest, Until, What, play};
 
 proptest! {
@@ -16,9 +16,10 @@ proptest! {
 
     #[test]
     fn every_line_is_settled_or_released_exactly_once_whatever_happens(
-        script in scripts_with_releases(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)), robots in obedience()
+        script in scripts_with_releases(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)),
+        robots in obedience(), renewals in renewals(),
     ) {
-        let script = script.with_max_hosts(max_hosts).given_up_at(give_up).obeying_robots(robots);
+        let script = script.with_max_hosts(max_hosts).given_up_at(give_up).obeying_robots(robots).with_tokens(renewals);
         let mut ended: Vec<u64> = play(&script).iter().filter_map(ended).collect();
         ended.sort_unstable();
         let all: Vec<u64> = script.lines.iter().map(|line| line.ordinal).collect();
@@ -27,9 +28,10 @@ proptest! {
 
     #[test]
     fn the_counts_say_where_every_line_is(
-        script in scripts_with_releases(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)), robots in obedience()
+        script in scripts_with_releases(), max_hosts in 1usize..6, give_up in option::of(some_ms(0..2000)),
+        robots in obedience(), renewals in renewals(),
     ) {
-        let script = script.with_max_hosts(max_hosts).given_up_at(give_up).obeying_robots(robots);
+        let script = script.with_max_hosts(max_hosts).given_up_at(give_up).obeying_robots(robots).with_tokens(renewals);
         let mut here = Counts::default();
         for event in play(&script) {
             match event.what {
@@ -73,17 +75,18 @@ proptest! {
 
     #[test]
     fn every_host_is_forgotten_in_the_end(
-        script in scripts_with_releases(), give_up in option::of(some_ms(0..600)), robots in obedience()
+        script in scripts_with_releases(), give_up in option::of(some_ms(0..600)), robots in obedience(),
+        renewals in renewals(),
     ) {
-        let history = play(&script.given_up_at(give_up).obeying_robots(robots));
+        let history = play(&script.given_up_at(give_up).obeying_robots(robots).with_tokens(renewals));
         let last = history.last().map(|event| &event.what);
         prop_assert!(matches!(last, Some(What::Rests(Rest { hosts: 0, until: Until::End, .. }))), "{last:?}");
     }
 
     #[test]
-    fn a_line_starts_only_while_it_waits(script in scripts_with_releases()) {
+    fn a_line_starts_only_while_it_waits(script in scripts_with_releases(), renewals in renewals()) {
         let mut waiting = BTreeSet::new();
-        for event in play(&script) {
+        for event in play(&script.with_tokens(renewals)) {
             match event.what {
                 What::Pushed { ordinal, .. } | What::Answered { ordinal, .. } => prop_assert!(waiting.insert(ordinal)),
                 What::Started { ordinal, .. } => prop_assert!(waiting.remove(&ordinal)),

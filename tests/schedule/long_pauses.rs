@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fetchd::item::{Attempt, ErrorKind, Head, Quota, Received};
-use fetchd::schedule::{ClosedHost, Core, HostLimits, LongPause, Settings, WaitReason};
+use fetchd::schedule::{ClosedHost, Core, HostLimits, LongPause, Opening, Settings, WaitReason};
 use proptest::prelude::*;
 
 use crate::items::{answered, answered_later, get, head, limits, ms, redirected, source_of, whole};
@@ -35,7 +35,7 @@ fn kinds(core: &mut Core) -> Vec<(u64, Option<ErrorKind>)> {
 }
 
 fn closed(lines: usize, until: Duration) -> Option<Vec<ClosedHost>> {
-    Some(vec![ClosedHost { name: "a.test".into(), lines, until }])
+    Some(vec![ClosedHost { name: "a.test".into(), lines, opens: Opening::At(until) }])
 }
 
 /// Two ways of closing a host: on the refused line itself, and by what another answer says.

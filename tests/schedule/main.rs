@@ -33,6 +33,7 @@ mod robots_fetch;
 mod robots_rules;
 mod slow;
 mod stop;
+mod tokens;
 mod views;
 mod waited_for;
 mod waits;

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::items::{answered, failed, get, limits, ms, robots, source_of};
 use crate::robots::{ALL, core as core_with_robots, take};
-use crate::script::{obedience, scripts_with_releases};
+use crate::script::{obedience, renewals, scripts_with_releases};
 use crate::world::{Event, What, play};
 
 proptest! {
@@ -17,9 +17,9 @@ proptest! {
 
     #[test]
     fn what_is_released_is_what_waits_of_its_source_and_the_newest_of_that(
-        script in scripts_with_releases(), max_hosts in 1usize..6, robots in obedience()
+        script in scripts_with_releases(), max_hosts in 1usize..6, robots in obedience(), renewals in renewals()
     ) {
-        let history = play(&script.with_max_hosts(max_hosts).obeying_robots(robots));
+        let history = play(&script.with_max_hosts(max_hosts).obeying_robots(robots).with_tokens(renewals));
         let mut waiting = BTreeSet::new();
         let mut owed: Vec<u64> = Vec::new();
         for Event { what, .. } in &history {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetchd::item::{Attempt, ErrorKind, Sent};
+use fetchd::item::{Attempt, ErrorKind, Sent, TokenGeneration};
 
 use crate::items::{answered, answered_later, failed, redirected, robots, url_of};
 
@@ -25,6 +25,17 @@ impl Reply {
             Self::Fails(kind, sent) => failed(*kind, *sent),
             Self::NoMemory => Attempt::NoMemory { need: 1 << 20 },
             Self::Canceled => Attempt::Canceled,
+        }
+    }
+
+    /// The same to a request that carried this token.
+    pub fn attempt_with(&self, token: Option<TokenGeneration>) -> Attempt {
+        match self.attempt() {
+            Attempt::Response(mut response) => {
+                response.head.token = token;
+                Attempt::Response(response)
+            }
+            other => other,
         }
     }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use fetchd::item::{ErrorKind, Sent};
 use fetchd::schedule::{
     HealthPolicy, HostLimits, LongPause, QuotaPolicy, ReleaseScope, RetryBudgetPolicy, RetryPolicy, RobotsPolicy,
-    Settings,
+    Settings, TokenRule, TokenSettings,
 };
 use fetchd::units::Concurrency;
 use http::Method;
+use http::header::AUTHORIZATION;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -34,6 +35,8 @@ pub struct Script {
     pub give_up: Option<Duration>,
     /// When lines are released, and which.
     pub releases: Vec<(Duration, ReleaseScope)>,
+    /// When the token of all hosts is renewed, if they have one.
+    pub renewals: Option<Vec<Duration>>,
 }
 
 /// How the driver takes lines.
@@ -117,6 +120,20 @@ impl Script {
         self
     }
 
+    /// Requests carry a token that is renewed at these times, and what was to be 404 refuses it.
+    pub fn with_tokens(mut self, renewals: Option<Vec<Duration>>) -> Self {
+        self.renewals = renewals;
+        let Some(renewals) = &self.renewals else { return self };
+        self.settings.in_order = renewals.len() % 2 == 1;
+        let rule = TokenRule { refresh_on: Some(vec![401]), headers: vec![(AUTHORIZATION, vec![0])] };
+        let rules = [("*".parse().expect("a pattern"), rule)].into_iter().collect();
+        self.settings.tokens = TokenSettings { rules, files: vec!["token".to_owned()] };
+        self.with_replies(|reply| match reply {
+            Reply::Status(404) => Reply::Status(401),
+            other => other,
+        })
+    }
+
     pub fn given_up_at(mut self, at: Option<Duration>) -> Self {
         self.give_up = at;
         self
@@ -165,6 +182,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         stop: None,
         give_up: None,
         releases: vec![],
+        renewals: None,
     })
 }
 
@@ -179,6 +197,15 @@ pub fn scripts_with_releases() -> impl Strategy<Value = Script> {
         releases.sort_by_key(|(at, _)| *at);
         Script { releases, ..script }
     })
+}
+
+/// When a token is renewed, or that there is none.
+pub fn renewals() -> impl Strategy<Value = Option<Vec<Duration>>> {
+    let times = vec(some_ms(0..2_500), 0..4).prop_map(|mut times| {
+        times.sort();
+        Some(times)
+    });
+    prop_oneof![1 => Just(None), 3 => times]
 }
 
 /// Lines of one host that come about as fast as its rate allows, so that it has none in between.
@@ -220,6 +247,7 @@ fn retry_policy() -> impl Strategy<Value = RetryPolicy> {
         backoff,
         max_backoff: ms(600),
         max_retry_after: MAX_RETRY_AFTER,
+        refresh_wait: ms(1000),
         on_status: vec![429, 500, 503],
         methods: Settings::default().retry.methods,
     })
@@ -280,7 +308,7 @@ fn exchange() -> impl Strategy<Value = Exchange> {
 fn reply() -> impl Strategy<Value = Reply> {
     let too_long = MAX_RETRY_AFTER.as_millis() as u64 + 1;
     prop_oneof![
-        6 => select(vec![200, 404, 429, 500, 500, 503]).prop_map(Reply::Status),
+        6 => select(vec![200, 404, 404, 429, 500, 500, 503]).prop_map(Reply::Status),
         3 => (select(vec![429, 503]), some_ms(0..too_long)).prop_map(|(status, wait)| Reply::RetryAfter(status, wait)),
         1 => (select(vec![429, 503]), some_ms(too_long..2000)).prop_map(|(status, wait)| Reply::RetryAfter(status, wait)),
         3 => (select(vec![301, 302, 303, 307, 308]), 0..HOSTS, 0u8..3)

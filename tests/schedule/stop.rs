@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::items::{answered, answered_later, failed, get, limits, ms, redirected, robots, source_of};
 use crate::robots::{ALL, policy, settled, take};
-use crate::script::{obedience, scripts, some_ms};
+use crate::script::{obedience, renewals, scripts, some_ms};
 use crate::world::{Event, What, play};
 
 proptest! {
@@ -54,9 +54,10 @@ proptest! {
 
     #[test]
     fn what_is_canceled_of_a_durable_source_has_no_record(
-        script in scripts(), durable in durable(), stop in option::of(some_ms(0..600)), give_up in some_ms(0..900)
+        script in scripts(), durable in durable(), stop in option::of(some_ms(0..600)), give_up in some_ms(0..900),
+        renewals in renewals(),
     ) {
-        let script = script.stopped_at(stop, durable.clone()).given_up_at(Some(give_up));
+        let script = script.stopped_at(stop, durable.clone()).given_up_at(Some(give_up)).with_tokens(renewals);
         let mut ended = 0;
         for Event { what, .. } in play(&script) {
             match what {

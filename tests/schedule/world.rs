@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fetchd::hosts::HostPattern;
-use fetchd::item::{Connection, Done, Echo, ErrorKind, Outcome, Purpose, Request, Sent, Window};
+use fetchd::item::{
+    Connection, CredentialScope, Done, Echo, ErrorKind, Outcome, Purpose, Request, Sent, TokenGeneration, Window,
+};
 use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, ReleaseScope, Settings, WaitReason};
 use http::Method;
 
@@ -96,8 +98,11 @@ struct World<'a> {
     stop: Option<Duration>,
     give_up: Option<Duration>,
     releases: &'a [(Duration, ReleaseScope)],
+    renewals: &'a [Duration],
+    /// What requests carry, if they carry any.
+    token: TokenGeneration,
     /// Requests on the wire, by the end of their exchange.
-    wire: BTreeMap<(Duration, u64), (Box<Job>, Exchange)>,
+    wire: BTreeMap<(Duration, u64), (Box<Job>, Exchange, TokenGeneration)>,
     /// How many exchanges each line has had.
     had: BTreeMap<u64, usize>,
     history: Vec<Event>,
@@ -114,6 +119,8 @@ impl<'a> World<'a> {
             stop: script.stop,
             give_up: script.give_up,
             releases: &script.releases,
+            renewals: script.renewals.as_deref().unwrap_or_default(),
+            token: TokenGeneration::FIRST,
             wire: BTreeMap::new(),
             had: BTreeMap::new(),
             history: Vec::new(),
@@ -123,6 +130,7 @@ impl<'a> World<'a> {
     fn play(mut self) -> Vec<Event> {
         loop {
             self.end_exchanges();
+            self.renew_tokens();
             self.push_lines();
             self.release_lines();
             self.stop_if_it_is_time();
@@ -137,11 +145,12 @@ impl<'a> World<'a> {
 
     fn end_exchanges(&mut self) {
         while let Some(entry) = self.wire.first_entry().filter(|entry| entry.key().0 <= self.now) {
-            let ((_, ordinal), (job, exchange)) = entry.remove_entry();
+            let ((_, ordinal), (job, exchange, token)) = entry.remove_entry();
             let host = host_of(&job.call.request.url);
             self.note(What::Answered { ordinal, host, reply: exchange.reply.clone() });
+            let carries = self.script.renewals.is_some() && job.call.credential_scope == CredentialScope::OwnHost;
             let attempt = match job.call.purpose {
-                Purpose::Line => exchange.reply.attempt(),
+                Purpose::Line => exchange.reply.attempt_with(carries.then_some(token)),
                 Purpose::RobotsTxt => exchange.reply.attempt_at_robots(),
             };
             self.core.complete(job, attempt, exchange.wire, self.now);
@@ -154,6 +163,15 @@ impl<'a> World<'a> {
             self.arrivals = later;
             self.note(What::Pushed { ordinal: line.ordinal, host: line.host });
             self.core.push(job_of(line, &self.window), self.now);
+            self.hand_out();
+        }
+    }
+
+    fn renew_tokens(&mut self) {
+        while let Some((_, later)) = self.renewals.split_first().filter(|(at, _)| **at <= self.now) {
+            self.renewals = later;
+            self.token = self.token.next();
+            self.core.renew_token(0, self.token, self.now);
             self.hand_out();
         }
     }
@@ -186,11 +204,11 @@ impl<'a> World<'a> {
         self.core.give_up(self.now);
         self.note(What::GaveUp);
         self.hand_out();
-        for ((_, ordinal), (job, mut exchange)) in std::mem::take(&mut self.wire) {
+        for ((_, ordinal), (job, mut exchange, token)) in std::mem::take(&mut self.wire) {
             if ordinal % 2 == 0 {
                 exchange.reply = Reply::Canceled;
             }
-            self.wire.insert((self.now, ordinal), (job, exchange));
+            self.wire.insert((self.now, ordinal), (job, exchange, token));
         }
         self.end_exchanges();
     }
@@ -207,7 +225,7 @@ impl<'a> World<'a> {
             let path = job.call.request.url.path().to_owned();
             self.note(What::Started { ordinal, host, method: job.call.request.method.clone(), path });
             let exchange = self.exchange(&job);
-            self.wire.insert((self.now + exchange.wire, ordinal), (job, exchange));
+            self.wire.insert((self.now + exchange.wire, ordinal), (job, exchange, self.token));
         }
     }
 
@@ -293,7 +311,8 @@ impl<'a> World<'a> {
         let exchange = self.wire.first_key_value().map(|((at, _), _)| *at);
         let arrival = self.arrivals.first().map(|line| line.at);
         let release = self.releases.first().map(|(at, _)| *at);
-        match ([exchange, arrival, release, self.stop, self.give_up].into_iter().flatten().min(), wakeup) {
+        let renewal = self.renewals.first().copied();
+        match ([exchange, arrival, release, renewal, self.stop, self.give_up].into_iter().flatten().min(), wakeup) {
             (Some(scripted), Some(wakeup)) if wakeup < scripted => Until::Wakeup(wakeup),
             (Some(scripted), _) => Until::Script(scripted),
             (None, Some(wakeup)) => Until::Wakeup(wakeup),

@@ -34,10 +34,17 @@ impl Feedback {
 }
 
 impl Core {
-    /// Adjusts the adaptive limits by the result of the job's attempt.
-    pub(in crate::schedule) fn adapt(&mut self, id: HostId, job: &Job, attempt: &Attempt, now: Duration) {
+    /// Adjusts the adaptive limits by the result of the job's attempt, which was sent then.
+    pub(in crate::schedule) fn adapt(
+        &mut self,
+        id: HostId,
+        job: &Job,
+        attempt: &Attempt,
+        sent: Duration,
+        now: Duration,
+    ) {
         if matches!(attempt, Attempt::Failed(failure) if failure.sent == Sent::Starved) {
-            return self.starve(job, now);
+            return self.starve(sent, now);
         }
         let Some(feedback) = Feedback::of(attempt) else { return };
         if job.slot.parked.is_some() && matches!(feedback, Feedback::Latency(_)) {
@@ -46,8 +53,8 @@ impl Core {
         }
         let host = &mut self.hosts[id];
         match (host.adaptive(), &feedback) {
-            (Some(adaptive), Feedback::Latency(ttfb)) => adaptive.answered(job.slot.sent, *ttfb, now),
-            (Some(adaptive), Feedback::Overloaded) => adaptive.overloaded(job.slot.sent, now),
+            (Some(adaptive), Feedback::Latency(ttfb)) => adaptive.answered(sent, *ttfb, now),
+            (Some(adaptive), Feedback::Overloaded) => adaptive.overloaded(sent, now),
             (None, _) => {}
         }
         // Over all hosts it is the slowing down that counts, for each has a time of its own; one in trouble is its own
@@ -57,17 +64,17 @@ impl Core {
             // many hosts would never adjust anything.
             let fastest = host.fastest.unwrap_or(ttfb);
             let slower = ttfb.as_secs_f64().max(1e-6) / fastest.as_secs_f64().max(1e-6);
-            adaptive.answered(job.slot.sent, Duration::from_secs_f64(slower.min(1e6)), now);
+            adaptive.answered(sent, Duration::from_secs_f64(slower.min(1e6)), now);
             host.fastest = Some(fastest.min(ttfb));
         }
     }
 
     /// This machine has no file or port left: fewer requests at once may be what it can do.
-    fn starve(&mut self, job: &Job, now: Duration) {
+    fn starve(&mut self, sent: Duration, now: Duration) {
         const SHOWN_FOR: Duration = Duration::from_secs(1);
         self.starved_until = now + SHOWN_FOR;
         if let Some(adaptive) = &mut self.adaptive {
-            adaptive.overloaded(job.slot.sent, now);
+            adaptive.overloaded(sent, now);
         }
     }
 }

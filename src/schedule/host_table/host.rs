@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::lines::HELD;
 use super::ports::OpenPort;
 use super::queue::HostQueue;
 use crate::item::{ErrorKind, Head};
 use crate::schedule::RetryPolicy;
 use crate::schedule::adaptive::AdaptiveLimit;
 use crate::schedule::config::HostLimits;
-use crate::schedule::config::Settings;
 use crate::schedule::host_pause::{HostPause, too_long};
-use crate::schedule::host_state::{HostState, StateEnd};
+use crate::schedule::host_state::StateEnd;
 use crate::schedule::input_order::hash_of;
 use crate::schedule::job::Job;
 use crate::schedule::line_cost::LineCost;
@@ -21,7 +21,8 @@ use crate::schedule::pauses::Pauses;
 use crate::schedule::quota::{HostQuota, QuotaPolicy};
 use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
-use crate::schedule::stall_clock::{Now, StallClock};
+use crate::schedule::stall_clock::{Now, StallClock, StallReason};
+use crate::schedule::token::HostToken;
 use crate::schedule::wait_reason::WaitReason;
 use crate::schedule::waited::WaitHistory;
 use crate::units::Concurrency;
@@ -39,10 +40,12 @@ pub(in crate::schedule) struct Host {
     pub retries: RetryBudget,
     /// What its answers say of a quota, if they do.
     pub quota: Option<Box<HostQuota>>,
+    /// Its token, if that may have to be replaced.
+    pub token: Option<Box<HostToken>>,
     /// The time that counts against its lines, if it ever stood still.
     stalls: Option<Box<StallClock>>,
     /// Finds out how many requests at once do it good, if that is not given.
-    adaptive: Option<Box<AdaptiveLimit>>,
+    pub(super) adaptive: Option<Box<AdaptiveLimit>>,
     /// What a line takes of it.
     pub cost: LineCost,
     /// Its pauses so far, if there were any.
@@ -91,6 +94,7 @@ impl Host {
             pause: HostPause::default(),
             retries: RetryBudget::default(),
             quota: None,
+            token: None,
             stalls: None,
             adaptive,
             cost: LineCost::of_run(),
@@ -114,6 +118,11 @@ impl Host {
     /// Whether the time of its lines stands still.
     pub fn is_stalled(&self) -> bool {
         self.stalls.as_ref().is_some_and(|clock| clock.is_stalled())
+    }
+
+    /// Whether it does for this reason.
+    pub fn is_stalled_by(&self, reason: StallReason) -> bool {
+        self.stalls.as_ref().is_some_and(|clock| clock.reasons().any(|holds| holds == reason))
     }
 
     /// Its clock of lines.
@@ -142,6 +151,9 @@ impl Host {
 
     /// What the host's next line waits for, or waited for last; `None` while nothing waits.
     pub fn next_wait(&self) -> Option<WaitReason> {
+        if let Some(wait) = self.token_wait().filter(|_| self.waiting() > 0) {
+            return Some(wait);
+        }
         match (self.queue.next_due(), self.queue.next_of_held()) {
             (due, Some((at, port))) if due.is_none_or(|due| at < due) => Some(self.wait_of_held(port, at)),
             (due, _) => due.map(|due| self.wait(due, None)),
@@ -150,10 +162,23 @@ impl Host {
 
     /// The same for the line of this ordinal to this port, which is due at this time, if it was dispatched before.
     pub fn wait_of(&self, ordinal: u64, port: u16, due: Option<Duration>) -> WaitReason {
+        if let Some(wait) = self.token_wait() {
+            return wait;
+        }
         match self.queue.robots_fetch(port) {
+            _ if due == Some(HELD) => WaitReason::Token { until: None },
             Some(_) if !self.queue.fetches_robots(ordinal, port, due) => WaitReason::Robots,
             _ => self.wait(due.unwrap_or_default(), self.queue.open_port(port)),
         }
+    }
+
+    /// The wait of all its lines for its token.
+    fn token_wait(&self) -> Option<WaitReason> {
+        if self.lacks_token() {
+            return Some(WaitReason::Token { until: None });
+        }
+        let until = self.token.as_ref()?.wait()?;
+        Some(WaitReason::Token { until })
     }
 
     /// The same for the next line of a port that is held, which may start at `at` as far as the port is concerned.
@@ -229,6 +254,11 @@ impl Host {
         self.waiting() == 0 && self.in_flight == 0 && !self.queue.awaits_robots()
     }
 
+    /// Whether only lines are left here that keep their places until there is another token.
+    pub fn lacks_token(&self) -> bool {
+        self.waiting() > 0 && self.token.as_ref().is_some_and(|token| token.is_spent()) && !self.queue.has_others()
+    }
+
     /// Whether its pause is longer than any that lines of all sources wait for.
     pub fn is_closed(&self, now: Duration) -> bool {
         self.pause.closed_until > now
@@ -242,46 +272,5 @@ impl Host {
     /// Why its lines would wait in vain, if they would.
     pub fn closed(&self, now: Duration) -> Option<(ErrorKind, String)> {
         self.is_closed(now).then(|| too_long(self.pause.closed_until - now))
-    }
-
-    /// Until when it is in trouble.
-    pub fn state_ends(&self, now: Duration) -> StateEnd {
-        StateEnd { pause: self.pause.until().max(self.used_up_until()), circuit: self.queue.open_until() }.as_of(now)
-    }
-
-    /// What the next run is to know of it.
-    pub fn host_state(&self, settings: &Settings, now: Now) -> HostState {
-        HostState {
-            host: Arc::clone(&self.name),
-            paused: self.pause.paused_until.max(self.used_up_until()).saturating_sub(now.time),
-            closed: self.pause.closed_until.saturating_sub(now.time),
-            unreachable: self.queue.unreachable(&settings.health, now),
-        }
-    }
-
-    /// Goes on where a run before left off.
-    pub fn restore(&mut self, known: HostState, settings: &Settings, now: Now) {
-        self.pause.restore(known.paused, known.closed, now.time);
-        for circuit in known.unreachable {
-            self.queue.restore(circuit, &settings.health, now);
-        }
-    }
-
-    /// Until when it must stay in the table without lines: another request before then could come too early.
-    pub fn pinned_until(&self) -> Duration {
-        self.rate_limiter.full_at().max(self.pause.paused_until).max(self.used_up_until())
-    }
-
-    /// The end of its quota's window, if that is used up.
-    fn used_up_until(&self) -> Duration {
-        self.quota.as_ref().and_then(|quota| quota.used_up_until()).unwrap_or_default()
-    }
-
-    /// Until when it is kept without lines.
-    pub fn kept_until(&self, settings: &Settings) -> Duration {
-        let pause = self.pause.closed_until.max(self.pause.kept_until(&settings.retry));
-        let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.kept_until());
-        let quota = self.quota.as_ref().map_or(Duration::ZERO, |quota| quota.kept_until());
-        pause.max(self.queue.kept_until()).max(limit).max(quota).max(self.pinned_until())
     }
 }

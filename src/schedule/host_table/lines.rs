@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::schedule::job::Job;
 use crate::schedule::line_book::LineId;
 
+/// When a line is due that is held until its host's token is known.
+pub const HELD: Duration = Duration::MAX;
+
 /// When a line is due, and its ordinal.
 type Key = (Duration, u64);
 
@@ -125,9 +128,24 @@ impl Lines {
         self.robots.values().chain(self.again.values()).map(|job| job.slot.line)
     }
 
+    /// The lines that are held.
+    pub fn held(&self) -> impl Iterator<Item = LineId> {
+        self.again.range((HELD, 0)..).map(|(_, job)| job.slot.line)
+    }
+
+    /// Whether there are others.
+    pub fn has_others(&self) -> bool {
+        self.next_due().is_some()
+    }
+
+    /// All lines.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.robots.values().chain(self.again.values()).chain(&self.fresh).map(|job| &**job)
+    }
+
     /// When the next line is due.
     pub fn next_due(&self) -> Option<Duration> {
-        let again = self.again.first_key_value().map(|((due, _), _)| *due);
+        let again = self.again.first_key_value().map(|((due, _), _)| *due).filter(|due| *due < HELD);
         let line = if self.fresh.is_empty() { again } else { Some(Duration::ZERO) };
         [self.next_robots_due(), line].into_iter().flatten().min()
     }
@@ -140,7 +158,7 @@ impl Lines {
     /// When the next line falls due that is not due yet.
     pub fn next_due_after(&self, now: Duration) -> Option<Duration> {
         let next = |queue: &BTreeMap<Key, Box<Job>>| queue.range((now, u64::MAX)..).next().map(|((due, _), _)| *due);
-        [next(&self.again), next(&self.robots)].into_iter().flatten().min()
+        [next(&self.again), next(&self.robots)].into_iter().flatten().filter(|due| *due < HELD).min()
     }
 
     /// Whether the line of this ordinal, due at this time, fetches a robots.txt.

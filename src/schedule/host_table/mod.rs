@@ -8,6 +8,7 @@ mod backlog_index;
 mod backlogs;
 mod host;
 mod lines;
+mod outlasting;
 mod ports;
 mod queue;
 mod timers;
@@ -22,6 +23,7 @@ use slab::Slab;
 
 pub(super) use backlogs::{Backlog, Backlogs};
 pub(super) use host::Host;
+pub(super) use lines::HELD;
 pub(super) use queue::Pick;
 
 use super::config::{HostLimits, Settings};

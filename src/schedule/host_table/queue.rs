@@ -60,8 +60,28 @@ impl HostQueue {
 
     /// The lines that were dispatched before.
     pub fn dispatched(&self) -> Vec<LineId> {
+        self.all().flat_map(Lines::dispatched).collect()
+    }
+
+    /// The lines that are held until the host's token is known.
+    pub fn held(&self) -> Vec<LineId> {
+        self.all().flat_map(Lines::held).collect()
+    }
+
+    /// Whether there are others.
+    pub fn has_others(&self) -> bool {
+        self.all().any(Lines::has_others)
+    }
+
+    /// All lines.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.all().flat_map(Lines::jobs)
+    }
+
+    /// The lines of no held port, and those of each.
+    fn all(&self) -> impl Iterator<Item = &Lines> {
         let held = self.ports.iter().flat_map(|ports| ports.lines());
-        std::iter::once(&self.lines).chain(held).flat_map(Lines::dispatched).collect()
+        std::iter::once(&self.lines).chain(held)
     }
 
     /// When the next line of a port is due that is not held.

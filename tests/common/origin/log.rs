@@ -108,6 +108,10 @@ impl Log {
         self.state().of_accepts = scripts.into_iter().collect();
     }
 
+    pub fn accept_token(&self, token: &str) {
+        self.state().paths.token = token.to_owned();
+    }
+
     /// Counts a connection, and says what is to be played on it.
     pub fn accept(&self) -> Script {
         let mut state = self.state();

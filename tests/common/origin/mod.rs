@@ -114,6 +114,11 @@ impl Origin {
         self.url(path)
     }
 
+    /// From now on this token is good for `/token/N`, and no other.
+    pub fn accept_token(&self, token: &str) {
+        self.log.accept_token(token);
+    }
+
     /// Plays the first script on the next connection, and so on; the last one stays.
     pub fn on_accept(&self, scripts: impl IntoIterator<Item = Script>) {
         self.log.script_accepts(scripts);

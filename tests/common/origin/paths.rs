@@ -12,6 +12,7 @@
 //! | `/hang` | nothing, for as long as the client waits |
 //! | `/reset`, `/close` | the connection is reset, or closed, without an answer |
 //! | `/bytes/N` | N bytes |
+//! | `/token/N` | 200, if a header has the token that is good now (`Origin::accept_token`), or 401 |
 //! | `/echo` | the request's method, headers and body as JSON |
 
 use std::collections::HashMap;
@@ -28,6 +29,8 @@ pub struct Paths {
     /// How often the targets that count were asked for.
     tries: HashMap<String, u32>,
     quota: Quota,
+    /// The token that is good now.
+    pub token: String,
 }
 
 impl Paths {
@@ -57,6 +60,12 @@ impl Paths {
                 if fails { answer(500, "", b"not yet") } else { answer(200, "", b"at last") }
             }
             "quota" => return self.quota(number(), number(), number()),
+            "token" => {
+                let good = [self.token.clone(), format!("Bearer {}", self.token)];
+                let has_token = request.headers.iter().any(|(_, value)| good.contains(value));
+                let (status, body) = if has_token { (200, "welcome") } else { (401, "the token is not good") };
+                answer(status, "", body.as_bytes())
+            }
             "redirect" => redirect(&request.target),
             "slow" => {
                 let time = Duration::from_millis(number().into());

@@ -1,0 +1,231 @@
+//! Token files: headers of `[hosts]` whose values have the contents of files in them (`${file:PATH}`), as they are now.
+//!
+//! In: templates at the start, and requests to read a file once more ([`RefreshTokens`]). Out: the headers with the number
+//! of their generation, read together under one lock, so that an attempt knows what it carries.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::HeaderMap;
+use tokio::sync::oneshot;
+
+use crate::item::{TokenGeneration, parse_header};
+use crate::units::{Secret, Template, read_content};
+
+/// Reads the files of tokens again.
+pub trait RefreshTokens: Send + Sync {
+    /// Reads the file of this number. Requests that start afterwards carry what it holds. Returns the number of that
+    /// generation; `None` if the content is no other, is empty, or cannot be sent.
+    fn refresh(&self, file: usize) -> BoxFuture<'_, Option<TokenGeneration>>;
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    files: Vec<PathBuf>,
+    /// By pattern.
+    templates: Vec<BTreeMap<String, Template>>,
+    state: RwLock<State>,
+    /// To the thread that reads, once there is one.
+    reader: Mutex<Option<SyncSender<ReadRequest>>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By file.
+    contents: Vec<Content>,
+    /// By pattern.
+    headers: Vec<TokenHeaders>,
+}
+
+/// What a file held when it was last found to hold a token.
+#[derive(Clone, Debug)]
+struct Content {
+    text: Secret<String>,
+    generation: TokenGeneration,
+}
+
+/// The headers of one pattern as they are sent now.
+#[derive(Clone, Debug)]
+pub(super) struct TokenHeaders {
+    pub headers: HeaderMap,
+    /// The newest content in them.
+    pub generation: TokenGeneration,
+}
+
+/// A file to be read, and who waits for it.
+type ReadRequest = (PathBuf, oneshot::Sender<Option<String>>);
+
+impl Tokens {
+    /// The headers of these patterns as of the start. Files go by their numbers in this list.
+    ///
+    /// # Errors
+    /// The first header that is none; a checked configuration has no such header.
+    pub fn new(files: Vec<PathBuf>, templates: Vec<BTreeMap<String, Template>>) -> Result<Self, String> {
+        let first = |file: &PathBuf| {
+            let all = templates.iter().flat_map(BTreeMap::values).flat_map(Template::files);
+            let text = all.filter(|(path, _)| path == file).map(|(_, content)| content).next().unwrap_or_default();
+            Content { text: Secret::new(text.to_owned()), generation: TokenGeneration::FIRST }
+        };
+        let contents: Vec<_> = files.iter().map(first).collect();
+        let headers = templates.iter().map(|of_pattern| rendered(of_pattern, &files, &contents));
+        let headers = headers.collect::<Result<_, String>>()?;
+        let state = RwLock::new(State { contents, headers });
+        Ok(Self { files, templates, state, reader: Mutex::default() })
+    }
+
+    /// Whether there is a file that could be read again.
+    pub fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// The headers of the pattern of this number.
+    pub(super) fn headers_of(&self, pattern: usize) -> Option<TokenHeaders> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).headers.get(pattern).cloned()
+    }
+
+    /// Takes in what a file holds now: all headers that have it change at once, if each of them can be sent.
+    fn renew(&self, file: usize, text: String) -> Option<TokenGeneration> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let known = state.contents.get(file)?;
+        if text.is_empty() || *known.text.expose() == text {
+            return None;
+        }
+        let newest = state.contents.iter().map(|content| content.generation).max();
+        let generation = newest.map_or(TokenGeneration::FIRST, TokenGeneration::next);
+        let mut contents = state.contents.clone();
+        contents[file] = Content { text: Secret::new(text), generation };
+        let headers = self.templates.iter().map(|of_pattern| rendered(of_pattern, &self.files, &contents));
+        let headers = headers.collect::<Result<Vec<_>, String>>().ok()?;
+        *state = State { contents, headers };
+        Some(generation)
+    }
+
+    /// Has a file read by the thread for that, which is started for the first: a disk may take its time.
+    async fn read(&self, file: usize) -> Option<String> {
+        let (answer, answered) = oneshot::channel();
+        let request = (self.files.get(file)?.clone(), answer);
+        {
+            let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            if reader.is_none() {
+                *reader = start_reader();
+            }
+            // Full while a file is being read that nobody waits for any more.
+            reader.as_ref()?.try_send(request).ok()?;
+        }
+        answered.await.ok()?
+    }
+}
+
+impl RefreshTokens for Tokens {
+    fn refresh(&self, file: usize) -> BoxFuture<'_, Option<TokenGeneration>> {
+        async move { self.renew(file, self.read(file).await?) }.boxed()
+    }
+}
+
+/// A thread that reads files until nobody can ask it any more.
+fn start_reader() -> Option<SyncSender<ReadRequest>> {
+    let (requests, from_requests): (_, Receiver<ReadRequest>) = sync_channel(1);
+    let read = move || {
+        for (path, answer) in from_requests {
+            // Who asked may have left.
+            let _ = answer.send(read_content(&path).ok());
+        }
+    };
+    std::thread::Builder::new().name("tokens".to_owned()).spawn(read).ok().map(|_| requests)
+}
+
+/// The headers of a pattern with these contents of its files.
+fn rendered(
+    templates: &BTreeMap<String, Template>,
+    files: &[PathBuf],
+    contents: &[Content],
+) -> Result<TokenHeaders, String> {
+    let content_of = |path: &Path| {
+        let number = files.iter().position(|file| file == path)?;
+        contents.get(number)
+    };
+    let (mut headers, mut generation) = (HeaderMap::new(), TokenGeneration::FIRST);
+    for (name, template) in templates {
+        let text = template.render(|path| content_of(path).map(|content| content.text.expose().as_str()));
+        let (name, mut value) = parse_header(name, &text)?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        let newest = template.files().filter_map(|(path, _)| content_of(path)).map(|content| content.generation).max();
+        generation = newest.unwrap_or(generation).max(generation);
+    }
+    Ok(TokenHeaders { headers, generation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(prefix: &str, file: &str, content: &str) -> Template {
+        let mut template = Template::default();
+        template.push_text(prefix);
+        template.push_file(file.into(), content.to_owned());
+        template
+    }
+
+    fn tokens() -> Tokens {
+        let one = BTreeMap::from([("authorization".to_owned(), template("Bearer ", "a", "1"))]);
+        let two = BTreeMap::from([
+            ("x-api-key".to_owned(), template("", "a", "1")),
+            ("x-other".to_owned(), template("", "b", "2")),
+        ]);
+        Tokens::new(vec!["a".into(), "b".into()], vec![one, two]).unwrap()
+    }
+
+    fn sent(tokens: &Tokens, pattern: usize, name: &str) -> String {
+        tokens.headers_of(pattern).unwrap().headers[name].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn one_content_is_one_generation_for_all_that_have_it() {
+        let tokens = tokens();
+        let second = TokenGeneration::FIRST.next();
+        assert_eq!(tokens.renew(0, "new".to_owned()), Some(second));
+        assert_eq!(
+            (sent(&tokens, 0, "authorization"), sent(&tokens, 1, "x-api-key")),
+            ("Bearer new".into(), "new".into())
+        );
+        assert_eq!(tokens.renew(1, "other".to_owned()), Some(second.next()));
+        let generations = [0, 1].map(|pattern| tokens.headers_of(pattern).unwrap().generation);
+        assert_eq!(generations, [second, second.next()]);
+        assert_eq!(
+            tokens.renew(0, "1".to_owned()),
+            Some(second.next().next()),
+            "one that was there before is new again"
+        );
+    }
+
+    #[test]
+    fn what_is_the_same_or_empty_or_no_header_is_no_generation() {
+        let tokens = tokens();
+        for text in ["1", "", "a\nb", "a\u{0}"] {
+            assert_eq!(tokens.renew(0, text.to_owned()), None, "{text:?}");
+        }
+        assert_eq!(tokens.renew(9, "new".to_owned()), None);
+        assert_eq!(sent(&tokens, 0, "authorization"), "Bearer 1");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_by_the_thread_each_time_it_is_asked_for() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        let header = BTreeMap::from([("x-key".to_owned(), template("", path.to_str().unwrap(), "1"))]);
+        let tokens = Tokens::new(vec![path.clone()], vec![header]).unwrap();
+        for (content, is_new) in [("1\n", false), ("2\n", true), ("", false), ("3", true)] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(tokens.refresh(0).await.is_some(), is_new, "{content:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(tokens.refresh(0).await, None);
+        assert_eq!(sent(&tokens, 0, "x-key"), "3");
+    }
+}

@@ -1,0 +1,53 @@
+//! What of a host outlasts its lines: until when it is kept, and what the next run is to know of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::host::Host;
+use crate::schedule::config::Settings;
+use crate::schedule::host_state::{HostState, StateEnd};
+use crate::schedule::stall_clock::Now;
+
+impl Host {
+    /// Until when it is in trouble.
+    pub fn state_ends(&self, now: Duration) -> StateEnd {
+        StateEnd { pause: self.pause.until().max(self.used_up_until()), circuit: self.queue.open_until() }.as_of(now)
+    }
+
+    /// What the next run is to know of it.
+    pub fn host_state(&self, settings: &Settings, now: Now) -> HostState {
+        HostState {
+            host: Arc::clone(&self.name),
+            paused: self.pause.paused_until.max(self.used_up_until()).saturating_sub(now.time),
+            closed: self.pause.closed_until.saturating_sub(now.time),
+            unreachable: self.queue.unreachable(&settings.health, now),
+        }
+    }
+
+    /// Goes on where a run before left off.
+    pub fn restore(&mut self, known: HostState, settings: &Settings, now: Now) {
+        self.pause.restore(known.paused, known.closed, now.time);
+        for circuit in known.unreachable {
+            self.queue.restore(circuit, &settings.health, now);
+        }
+    }
+
+    /// Until when it must stay in the table without lines: another request before then could come too early.
+    pub fn pinned_until(&self) -> Duration {
+        self.rate_limiter.full_at().max(self.pause.paused_until).max(self.used_up_until())
+    }
+
+    /// The end of its quota's window, if that is used up.
+    pub(super) fn used_up_until(&self) -> Duration {
+        self.quota.as_ref().and_then(|quota| quota.used_up_until()).unwrap_or_default()
+    }
+
+    /// Until when it is kept without lines.
+    pub fn kept_until(&self, settings: &Settings) -> Duration {
+        let pause = self.pause.closed_until.max(self.pause.kept_until(&settings.retry));
+        let limit = self.adaptive.as_ref().map_or(Duration::ZERO, |adaptive| adaptive.kept_until());
+        let quota = self.quota.as_ref().map_or(Duration::ZERO, |quota| quota.kept_until());
+        let token = self.token.as_ref().map_or(Duration::ZERO, |token| token.kept_until());
+        pause.max(self.queue.kept_until()).max(limit).max(quota).max(token).max(self.pinned_until())
+    }
+}

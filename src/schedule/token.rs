@@ -1,0 +1,420 @@
+//! The token of one host, as its answers show it: whether it is good, refused, or waited for. A state machine without tasks
+//! and clocks. In: what was answered to which line ([`HostToken::judge`]), and the time ([`HostToken::advance`]). Out: what
+//! becomes of that line, of those that are held, and of those that wait.
+//!
+//! A *generation* is one content of the files that the host's token stands in. A status of `hosts.refresh_on` to a request that
+//! carried the present generation *refuses* it; any other answer *accepts* it, but a 429 or 5xx, which may come from
+//! something in front of the host. Refusals of an older generation say nothing: the line is sent again at once.
+//!
+//! | state | what is known | lines that carry the token | refused | accepted | without other lines | new generation | `retry.refresh_wait` is over |
+//! |---|---|---|---|---|---|---|---|
+//! | `Trusted` | nothing against it | start | → `Doubted`; the line is held with its answer | – | – | – | – |
+//! | `Doubted` | one line was refused: is it the token, or that line? | one starts, the probe | of the probe → `Refused`; any line is held, with its answer | of the probe → `Trusted`: the answers held are the records, but of lines that were refused after it started | the host waits | → `Trusted`: held lines are sent again | → `Alone`: held lines are sent a last time |
+//! | `Refused` | two lines were refused | wait | the line is held without its answer | – | – | → `Trusted`: held lines are sent again | → `Spent`: held lines are sent a last time |
+//! | `Alone` | one line was refused, and there was no other for as long | start | the answer is the record; of a line that was not held → `Spent` | → `Trusted` | – | → `Trusted` | – |
+//! | `Spent` | it was waited for in vain | end with `no_token`, or are left for the next start | the answer is the record | of a line sent a last time → `Trusted` | – | → `Trusted` | – |
+//!
+//! While the host waits (`Refused`, or `Doubted` without other lines), its clock stands still. A line is sent again for at most
+//! [`MOST_RESENDS`] new generations; then a refusal is its record.
+
+use std::time::Duration;
+
+use super::token_rules::{Said, TokenPolicy};
+use crate::item::{Attempt, ErrorKind, TokenGeneration};
+
+/// How often a line is sent again for a new generation.
+pub const MOST_RESENDS: u8 = 2;
+
+/// How long the state of a host without lines is kept, if nobody needs its place.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// The token of one host.
+#[derive(Debug)]
+pub(super) struct HostToken {
+    /// Where it stands, and what says that it is refused.
+    pub policy: TokenPolicy,
+    /// The newest generation that a request carried.
+    seen: TokenGeneration,
+    state: State,
+    /// Since when that is the state.
+    since: Duration,
+}
+
+/// See the table of the module. All but `Trusted` are about the generation that was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Trusted,
+    Doubted {
+        generation: TokenGeneration,
+        /// The ordinal of the line that is on the wire to find out, and when it started.
+        probe: Option<(u64, Duration)>,
+        /// When a line was refused last.
+        refused_at: Duration,
+        /// Since when there is no line that could.
+        lonely_since: Option<Duration>,
+    },
+    Refused {
+        generation: TokenGeneration,
+    },
+    Alone {
+        generation: TokenGeneration,
+    },
+    Spent {
+        generation: TokenGeneration,
+    },
+}
+
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Its answer is decided on as any other.
+    Decide,
+    /// It is sent again at once, for it carried an older generation.
+    Resend,
+    /// It is held with its answer, if that is small.
+    Hold,
+    /// It is held without its answer: it will be sent again.
+    HoldWithoutAnswer,
+}
+
+/// What becomes of the lines that are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The token was good then: the answers of lines that were held by then are their records.
+    Accepted { at: Duration },
+    /// It is refused: they lose their answers, for they will be sent again.
+    Refused,
+    /// There is another token: they are sent again.
+    Renewed,
+    /// There is none: they are sent a last time. The others start as before.
+    Alone,
+    /// There is none: they are sent a last time, and no other line is.
+    Spent,
+}
+
+/// What a line has been through for the sake of tokens.
+#[derive(Debug, Default)]
+pub(super) struct LineToken {
+    /// How often it was sent again for a new generation.
+    pub resent: u8,
+    /// Whether it is sent a last time.
+    pub is_last: bool,
+    /// Since when it is held, if it is.
+    pub held_since: Option<Duration>,
+    /// Whether it was not refused, and keeps its place until there is another token.
+    pub is_kept: bool,
+    /// The answer to it with the error of its record, while it is held.
+    pub answer: Option<(Attempt, (ErrorKind, String))>,
+}
+
+impl HostToken {
+    /// A token that is trusted.
+    pub fn new(policy: TokenPolicy) -> Self {
+        Self { policy, seen: TokenGeneration::FIRST, state: State::Trusted, since: Duration::ZERO }
+    }
+
+    /// Whether nothing is known against it.
+    pub fn is_trusted(&self) -> bool {
+        self.state == State::Trusted
+    }
+
+    /// Whether no line but those sent a last time may have it.
+    pub fn is_spent(&self) -> bool {
+        matches!(self.state, State::Spent { .. })
+    }
+
+    fn is_alone(&self) -> bool {
+        matches!(self.state, State::Alone { .. })
+    }
+
+    /// Whether the host waits for another one.
+    pub fn is_waited_for(&self) -> bool {
+        matches!(self.state, State::Refused { .. } | State::Doubted { lonely_since: Some(_), .. })
+    }
+
+    /// Notes that a line with this ordinal starts, and carries it. One that is sent a last time is no probe: it was refused.
+    pub fn start(&mut self, ordinal: u64, line: Option<&LineToken>, now: Duration) {
+        if let State::Doubted { probe, .. } = &mut self.state
+            && !line.is_some_and(|line| line.is_last)
+        {
+            probe.get_or_insert((ordinal, now));
+        }
+    }
+
+    /// What the lines of the host wait for, if they do: the end of a probe, or a token until then.
+    pub fn wait(&self) -> Option<Option<Duration>> {
+        match self.state {
+            State::Doubted { probe: Some(_), .. } => Some(None),
+            State::Doubted { lonely_since: Some(since), .. } => {
+                Some(Some(since.saturating_add(self.policy.refresh_wait)))
+            }
+            State::Refused { .. } => Some(Some(self.since.saturating_add(self.policy.refresh_wait))),
+            State::Trusted | State::Doubted { .. } | State::Alone { .. } | State::Spent { .. } => None,
+        }
+    }
+
+    /// Until when a host without lines keeps it.
+    pub fn kept_until(&self) -> Duration {
+        if self.is_trusted() { Duration::ZERO } else { self.since.saturating_add(KEPT) }
+    }
+
+    /// Decides on the answer to a line of this ordinal, or on the end of an attempt without one, which carried nothing. `in_files`
+    /// is the newest generation of its files.
+    pub fn judge(
+        &mut self,
+        ordinal: u64,
+        line: Option<&LineToken>,
+        answer: Option<(TokenGeneration, Said)>,
+        in_files: TokenGeneration,
+        now: Duration,
+    ) -> (Verdict, Option<Change>) {
+        let probe = match &mut self.state {
+            State::Doubted { probe, .. } => probe.take_if(|(probe, _)| *probe == ordinal).map(|(_, started)| started),
+            _ => None,
+        };
+        let Some((carried, said)) = answer else { return (Verdict::Decide, None) };
+        self.seen = self.seen.max(carried);
+        let renewed = self.renew(in_files, now);
+        let (is_last, resent) = line.map_or((false, 0), |line| (line.is_last, line.resent));
+        let may_resend = !is_last && resent < MOST_RESENDS;
+        let (verdict, change) = match said {
+            Said::Nothing => (Verdict::Decide, None),
+            _ if carried < self.present(in_files) => {
+                (if said == Said::Refused && may_resend { Verdict::Resend } else { Verdict::Decide }, None)
+            }
+            Said::Accepted => (Verdict::Decide, self.accepted(probe, is_last, now)),
+            // That it is refused once more is known, and says nothing new of the token.
+            Said::Refused if !may_resend && !self.is_alone() => (Verdict::Decide, None),
+            Said::Refused => self.refused(carried, probe, is_last, now),
+        };
+        (verdict, renewed.or(change))
+    }
+
+    /// Notes the time, and whether the host has lines that are not held.
+    pub fn advance(&mut self, in_files: TokenGeneration, others: Others, now: Duration) -> Option<Change> {
+        if let Some(change) = self.renew(in_files, now) {
+            return Some(change);
+        }
+        if let State::Doubted { probe: None, lonely_since, .. } = &mut self.state {
+            *lonely_since = (others == Others::None).then(|| lonely_since.unwrap_or(now));
+        }
+        let is_over = self.wait().flatten().is_some_and(|at| at <= now);
+        match self.state {
+            State::Doubted { generation, .. } if is_over => self.enter(State::Alone { generation }, now),
+            State::Refused { generation } if is_over => self.enter(State::Spent { generation }, now),
+            _ => return None,
+        }
+        Some(if self.is_spent() { Change::Spent } else { Change::Alone })
+    }
+
+    /// The newest generation that is known.
+    fn present(&self, in_files: TokenGeneration) -> TokenGeneration {
+        self.seen.max(in_files)
+    }
+
+    /// Forgets what was said of a generation that is not the present one.
+    fn renew(&mut self, in_files: TokenGeneration, now: Duration) -> Option<Change> {
+        let generation = match self.state {
+            State::Trusted => return None,
+            State::Doubted { generation, .. }
+            | State::Refused { generation }
+            | State::Alone { generation }
+            | State::Spent { generation } => generation,
+        };
+        (generation < self.present(in_files)).then(|| {
+            self.enter(State::Trusted, now);
+            Change::Renewed
+        })
+    }
+
+    /// `probe` is when the line started, if it was the probe.
+    fn accepted(&mut self, probe: Option<Duration>, is_last: bool, now: Duration) -> Option<Change> {
+        let at = match self.state {
+            State::Trusted | State::Refused { .. } => return None,
+            // Others started before the refusal, perhaps while the token was good still.
+            State::Doubted { refused_at, .. } => {
+                let started = probe?;
+                if refused_at > started {
+                    // Of a line that was refused since, it says nothing: another finds out.
+                    return Some(Change::Accepted { at: started });
+                }
+                started
+            }
+            State::Spent { .. } if !is_last => return None,
+            State::Alone { .. } | State::Spent { .. } => now,
+        };
+        self.enter(State::Trusted, now);
+        Some(Change::Accepted { at })
+    }
+
+    fn refused(
+        &mut self,
+        generation: TokenGeneration,
+        probe: Option<Duration>,
+        is_last: bool,
+        now: Duration,
+    ) -> (Verdict, Option<Change>) {
+        match &mut self.state {
+            State::Trusted => {
+                let doubted = State::Doubted { generation, probe: None, refused_at: now, lonely_since: None };
+                self.enter(doubted, now);
+                (Verdict::Hold, None)
+            }
+            State::Doubted { .. } if probe.is_some() => {
+                self.enter(State::Refused { generation }, now);
+                (Verdict::HoldWithoutAnswer, Some(Change::Refused))
+            }
+            State::Doubted { refused_at, .. } => {
+                *refused_at = now;
+                (Verdict::Hold, None)
+            }
+            State::Refused { .. } => (Verdict::HoldWithoutAnswer, None),
+            State::Alone { .. } if !is_last => {
+                self.enter(State::Spent { generation }, now);
+                (Verdict::Decide, Some(Change::Spent))
+            }
+            State::Alone { .. } | State::Spent { .. } => (Verdict::Decide, None),
+        }
+    }
+
+    fn enter(&mut self, state: State, now: Duration) {
+        (self.state, self.since) = (state, now);
+    }
+}
+
+/// Whether a host has lines that are not held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    Some,
+    None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token_rules::TokenRule;
+    use super::*;
+
+    const FIRST: TokenGeneration = TokenGeneration::FIRST;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A token that is waited for ten seconds.
+    fn token() -> HostToken {
+        let rule = TokenRule { refresh_on: Some(vec![401]), headers: vec![(http::header::AUTHORIZATION, vec![0])] };
+        HostToken::new(TokenPolicy::of([&rule].into_iter(), at(10)).unwrap())
+    }
+
+    /// A line is answered at this second.
+    fn answered(token: &mut HostToken, ordinal: u64, said: Said, second: u64) -> (Verdict, Option<Change>) {
+        token.judge(ordinal, None, Some((FIRST, said)), FIRST, at(second))
+    }
+
+    /// A token of which one line was refused, and then the probe, which is line 1.
+    fn refused() -> HostToken {
+        let mut token = token();
+        assert_eq!(answered(&mut token, 0, Said::Refused, 0), (Verdict::Hold, None));
+        token.start(1, None, at(0));
+        let verdict = answered(&mut token, 1, Said::Refused, 0);
+        assert_eq!(verdict, (Verdict::HoldWithoutAnswer, Some(Change::Refused)));
+        token
+    }
+
+    #[test]
+    fn only_a_probe_says_that_the_token_is_good_or_not() {
+        let mut token = token();
+        answered(&mut token, 0, Said::Refused, 0);
+        assert_eq!(token.wait(), None, "one may start");
+        token.start(1, None, at(0));
+        assert_eq!(token.wait(), Some(None));
+        // These were on the wire when the first was refused.
+        assert_eq!(answered(&mut token, 2, Said::Accepted, 1), (Verdict::Decide, None));
+        assert_eq!(answered(&mut token, 3, Said::Refused, 1), (Verdict::Hold, None));
+        assert_eq!(token.wait(), Some(None));
+        // The probe has no answer, or one that says nothing: another goes.
+        assert_eq!(token.judge(1, None, None, FIRST, at(1)), (Verdict::Decide, None));
+        assert_eq!(token.wait(), None);
+        token.start(4, None, at(1));
+        assert_eq!(answered(&mut token, 4, Said::Nothing, 1), (Verdict::Decide, None));
+        token.start(5, None, at(1));
+        assert_eq!(answered(&mut token, 5, Said::Accepted, 2), (Verdict::Decide, Some(Change::Accepted { at: at(1) })));
+        assert!(token.is_trusted());
+    }
+
+    #[test]
+    fn a_probe_says_nothing_of_lines_that_were_refused_after_it_started() {
+        let mut token = token();
+        answered(&mut token, 0, Said::Refused, 0);
+        token.start(1, None, at(1));
+        answered(&mut token, 2, Said::Refused, 2);
+        assert_eq!(answered(&mut token, 1, Said::Accepted, 3).1, Some(Change::Accepted { at: at(1) }));
+        assert!(!token.is_trusted() && token.wait().is_none(), "another may start");
+        token.start(3, None, at(3));
+        assert_eq!(answered(&mut token, 3, Said::Accepted, 4).1, Some(Change::Accepted { at: at(3) }));
+        assert!(token.is_trusted());
+    }
+
+    #[test]
+    fn a_line_that_is_sent_a_last_time_is_no_probe_and_starts_no_doubt() {
+        let last = LineToken { is_last: true, ..LineToken::default() };
+        let mut token = token();
+        let refused = |token: &mut HostToken| token.judge(0, Some(&last), Some((FIRST, Said::Refused)), FIRST, at(0));
+        assert_eq!(refused(&mut token), (Verdict::Decide, None));
+        assert!(token.is_trusted());
+        answered(&mut token, 1, Said::Refused, 0);
+        token.start(0, Some(&last), at(0));
+        assert_eq!(token.wait(), None);
+        assert_eq!(refused(&mut token), (Verdict::Decide, None));
+    }
+
+    #[test]
+    fn the_wait_for_a_token_ends_and_what_was_accepted_ends_it_too() {
+        let mut token = refused();
+        assert_eq!((token.wait(), token.is_waited_for()), (Some(Some(at(10))), true));
+        assert_eq!(token.advance(FIRST, Others::Some, at(9)), None);
+        assert_eq!(token.advance(FIRST, Others::Some, at(10)), Some(Change::Spent));
+        assert!(token.is_spent() && token.wait().is_none());
+        assert_eq!(answered(&mut token, 2, Said::Accepted, 11), (Verdict::Decide, None), "it started before");
+        let last = LineToken { is_last: true, ..LineToken::default() };
+        let verdict = token.judge(0, Some(&last), Some((FIRST, Said::Accepted)), FIRST, at(11));
+        assert_eq!(verdict, (Verdict::Decide, Some(Change::Accepted { at: at(11) })));
+        assert!(token.is_trusted());
+    }
+
+    #[test]
+    fn another_content_ends_every_doubt() {
+        let spent = || {
+            let mut token = refused();
+            token.advance(FIRST, Others::Some, at(10));
+            token
+        };
+        let mut doubted = token();
+        answered(&mut doubted, 0, Said::Refused, 0);
+        for mut token in [doubted, refused(), spent()] {
+            assert_eq!(token.advance(FIRST, Others::Some, at(1)), None);
+            assert_eq!(token.advance(FIRST.next(), Others::Some, at(1)), Some(Change::Renewed));
+            assert!(token.is_trusted());
+            // What carried the old one is sent again, twice at most.
+            for (resent, verdict) in [(0, Verdict::Resend), (1, Verdict::Resend), (2, Verdict::Decide)] {
+                let line = LineToken { resent, ..LineToken::default() };
+                let judged = token.judge(7, Some(&line), Some((FIRST, Said::Refused)), FIRST.next(), at(1));
+                assert_eq!(judged, (verdict, None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_alone_says_nothing_of_the_token_that_holds_for_others() {
+        let mut token = token();
+        answered(&mut token, 0, Said::Refused, 0);
+        assert_eq!(token.advance(FIRST, Others::None, at(1)), None);
+        assert_eq!((token.wait(), token.is_waited_for()), (Some(Some(at(11))), true));
+        assert_eq!(token.advance(FIRST, Others::Some, at(2)), None, "another came");
+        assert_eq!((token.wait(), token.is_waited_for()), (None, false));
+        token.advance(FIRST, Others::None, at(3));
+        assert_eq!(token.advance(FIRST, Others::None, at(13)), Some(Change::Alone));
+        assert_eq!((token.wait(), token.is_spent()), (None, false));
+        assert_eq!(answered(&mut token, 1, Said::Refused, 14), (Verdict::Decide, Some(Change::Spent)));
+    }
+}

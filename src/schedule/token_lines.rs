@@ -1,0 +1,313 @@
+//! The lines of hosts that have a token (`token.rs`): which of them are held, sent again, or end without one. A line that is
+//! held stands in its host's queue like one whose back-off has no end ([`HELD`]).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Core;
+use super::decide::Decision;
+use super::host_clock::Holds;
+use super::host_table::{HELD, Host, Pick};
+use super::job::{Job, Next};
+use super::line_book::{HostId, LineId, Place};
+use super::stall_clock::StallReason;
+use super::token::{Change, LineToken, Others, Verdict};
+use crate::hosts::port_of;
+use crate::item::{Attempt, Body, CredentialScope, ErrorKind, Head, Received, Response, TokenGeneration, WaitedFor};
+
+/// Bytes of an answer that is kept while it is found out whether the token or the line was refused. It is a copy that holds no
+/// body memory, and there are never more of them than requests on the wire at once.
+const MOST_KEPT: usize = 4 << 10;
+
+/// The generations of all token files, and the hosts that want them read again.
+#[derive(Debug, Default)]
+pub(super) struct TokenFiles {
+    /// By the number of the file.
+    generations: Vec<TokenGeneration>,
+    /// Hosts whose token is not trusted, and perhaps some that are gone, or have become others.
+    hosts: BTreeSet<HostId>,
+}
+
+impl TokenFiles {
+    /// Of so many files, as they were at the start.
+    pub fn new(files: usize) -> Self {
+        Self { generations: vec![TokenGeneration::FIRST; files], hosts: BTreeSet::new() }
+    }
+
+    /// The newest generation of these files.
+    fn newest(&self, files: &[usize]) -> TokenGeneration {
+        let of_files = files.iter().filter_map(|file| self.generations.get(*file)).copied();
+        of_files.max().unwrap_or(TokenGeneration::FIRST)
+    }
+}
+
+/// A host that waits for a new token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenWait {
+    /// Its name.
+    pub host: std::sync::Arc<str>,
+    /// The files that the token can come from.
+    pub files: String,
+}
+
+impl Core {
+    /// Notes that a file has new content.
+    pub fn renew_token(&mut self, file: usize, generation: TokenGeneration, now: Duration) {
+        let Some(known) = self.tokens.generations.get_mut(file) else { return };
+        *known = generation.max(*known);
+        for id in self.tokens.hosts.clone() {
+            self.refresh(id, now);
+        }
+    }
+
+    /// The files that hosts want to be read again.
+    pub fn token_files_wanted(&mut self) -> BTreeSet<usize> {
+        let hosts = &self.hosts;
+        let untrusted = |id: HostId| hosts.get(id)?.token.as_ref().filter(|token| !token.is_trusted());
+        self.tokens.hosts.retain(|id| untrusted(*id).is_some());
+        self.tokens
+            .hosts
+            .iter()
+            .filter_map(|id| untrusted(*id))
+            .flat_map(|token| &token.policy.files)
+            .copied()
+            .collect()
+    }
+
+    /// The hosts that wait for a new token.
+    pub fn token_waits(&self) -> Vec<TokenWait> {
+        let hosts = self.tokens.hosts.iter().filter_map(|id| self.hosts.get(*id));
+        let waiting = hosts.filter_map(|host| Some((host, host.token.as_ref().filter(|token| token.is_waited_for())?)));
+        waiting
+            .map(|(host, token)| TokenWait {
+                host: host.name.clone(),
+                files: self.settings.tokens.names(&token.policy.files),
+            })
+            .collect()
+    }
+
+    /// Whether the request of this line carries the token of this host.
+    pub(super) fn carries_token(&self, job: &Job, id: HostId) -> bool {
+        let own = job.call.request.extra.as_ref().map(|extra| &extra.headers);
+        let token = self.hosts[id].token.as_ref().filter(|_| job.slot.parked.is_none());
+        token.is_some_and(|token| job.call.credential_scope == CredentialScope::OwnHost && token.policy.goes_with(own))
+    }
+
+    /// Notes that a line starts that may carry the token of its host.
+    pub(super) fn note_token(&mut self, job: &Job, id: HostId, now: Duration) {
+        if self.hosts[id].token.as_ref().is_some_and(|token| !token.is_trusted())
+            && self.carries_token(job, id)
+            && let Some(token) = &mut self.hosts[id].token
+        {
+            token.start(job.ticket.ordinal, job.slot.token.as_deref(), now);
+        }
+    }
+
+    /// What an attempt means for the token of its host, and for the line because of that.
+    pub(super) fn judge_token(&mut self, job: &Job, id: HostId, attempt: &Attempt, now: Duration) -> Verdict {
+        let host = &mut self.hosts[id];
+        let Some(token) = &mut host.token else { return Verdict::Decide };
+        let answer = attempt.head().and_then(|head| Some((head.token?, token.policy.said(head.status))));
+        let in_files = self.tokens.newest(&token.policy.files);
+        let line = job.slot.token.as_deref();
+        let (verdict, change) = token.judge(job.ticket.ordinal, line, answer, in_files, now);
+        if !token.is_trusted() {
+            self.tokens.hosts.insert(id);
+        }
+        if let Some(change) = change {
+            self.change_held(id, change, now);
+        }
+        verdict
+    }
+
+    /// Carries out what the token of a host means for a line whose attempt is over; `decision` is what the answer would mean
+    /// otherwise.
+    pub(super) fn carry_out_token(
+        &mut self,
+        mut job: Box<Job>,
+        decision: Decision,
+        verdict: Verdict,
+        attempt: Attempt,
+        now: Duration,
+    ) {
+        job.slot.next = Next::Attempt;
+        let mut line = job.slot.token.take().unwrap_or_default();
+        let error = if let Decision::Settle(error) = decision { error } else { None };
+        job.progress.last_error = error.as_ref().map(|(_, message)| message.as_str().into());
+        let due = if verdict == Verdict::Resend {
+            line.resent += 1;
+            now
+        } else {
+            line.held_since = Some(now);
+            line.answer = error.filter(|_| verdict == Verdict::Hold).and_then(|error| Some((small(attempt)?, error)));
+            HELD
+        };
+        job.slot.token = Some(line);
+        self.requeue(job, due, now);
+    }
+
+    /// Lets the state of a host's token follow the time, its files and its lines.
+    pub(super) fn follow_token(&mut self, id: HostId, now: Duration) {
+        let host = &mut self.hosts[id];
+        let is_stalled = host.is_stalled_by(StallReason::Token);
+        let Some(token) = host.token.as_mut().filter(|token| is_stalled || !token.is_trusted()) else { return };
+        let others = if host.queue.has_others() { Others::Some } else { Others::None };
+        let in_files = self.tokens.newest(&token.policy.files);
+        let change = token.advance(in_files, others, now);
+        let is_waited_for = token.is_waited_for();
+        let holds = if is_waited_for || host.lacks_token() { Holds::Yes } else { Holds::No };
+        // First, so that lines which go on have their time again.
+        if (holds == Holds::Yes) != is_stalled {
+            self.stall_host(id, StallReason::Token, holds, now);
+        }
+        if let Some(change) = change {
+            self.change_held(id, change, now);
+        }
+    }
+
+    /// Lets the lines of a host that are held follow a change of its token, and ends those that cannot have one.
+    fn change_held(&mut self, id: HostId, change: Change, now: Duration) {
+        for line in self.hosts[id].queue.held() {
+            let Some(job) = self.take_waiting(line) else { continue };
+            self.change_line(job, id, change, now);
+        }
+        if change == Change::Spent {
+            let of_token = |job: &&Job| self.carries_token(job, id);
+            let lines: Vec<LineId> = self.hosts[id].queue.jobs().filter(of_token).map(|job| job.slot.line).collect();
+            for line in lines {
+                let due = self.lines.due(line);
+                let Some(job) = self.take_waiting(line) else { continue };
+                self.put_back_or_end(job, id, due, now);
+            }
+        }
+    }
+
+    fn change_line(&mut self, mut job: Box<Job>, id: HostId, change: Change, now: Duration) {
+        let Some(line) = &mut job.slot.token else { return };
+        if matches!(change, Change::Accepted { at } if line.held_since > Some(at)) {
+            return self.put_back(job, id, Some(HELD), now);
+        }
+        let answer = line.answer.take();
+        if change == Change::Refused {
+            return self.put_back(job, id, Some(HELD), now);
+        }
+        let waited = line.held_since.take().map(|since| now.saturating_sub(since));
+        let is_kept = line.is_kept;
+        job.slot.longest_wait.note(WaitedFor::Token, waited.unwrap_or_default());
+        if is_kept {
+            job.slot.token = None;
+            let due = job.progress.started.map(|_| now);
+            return self.put_back(job, id, due, now);
+        }
+        match (change, answer) {
+            (Change::Accepted { .. }, Some((attempt, error))) => {
+                return self.settle(job, attempt.into_received(), Some(error), now);
+            }
+            (Change::Renewed, _) => line.resent += 1,
+            _ => line.is_last = true,
+        }
+        self.put_back(job, id, Some(now), now);
+    }
+
+    /// Lets the oldest line go that is held while another is to find out whether its host's token is good: where records have the order of
+    /// the input, all memory may be held by lines that wait for this one, and the other has none to start with. Its answer is
+    /// its record.
+    pub(super) fn let_oldest_go(&mut self, now: Duration) {
+        while let Some(line) = self.lines.oldest().filter(|_| self.settings.in_order)
+            && let Place::Waiting { host: id, due: Some(HELD), .. } = self.lines.place_of(line)
+            && self.hosts[id].token.as_ref().is_some_and(|token| token.wait().is_none())
+            && let Some(job) = self.take_waiting(line)
+        {
+            self.change_line(job, id, Change::Accepted { at: now }, now);
+            self.refresh(id, now);
+        }
+    }
+
+    /// Puts a line back that a host without a token has, unless it is not to be sent, and ends.
+    fn put_back_or_end(&mut self, job: Box<Job>, id: HostId, due: Option<Duration>, now: Duration) {
+        if let Some((job, due)) = self.keep_or_end(job, id, due, now) {
+            self.put_back(job, id, due, now);
+        }
+    }
+
+    /// Decides what becomes of a line that comes to a host, where that has no token any more: one of a durable source keeps its
+    /// place until there is another one, and others fail. A line that was refused before is sent a last time.
+    pub(super) fn keep_or_end(
+        &mut self,
+        mut job: Box<Job>,
+        id: HostId,
+        due: Option<Duration>,
+        now: Duration,
+    ) -> Option<(Box<Job>, Option<Duration>)> {
+        if !self.is_unsent(&mut job, id) {
+            return Some((job, due));
+        }
+        if self.is_durable(job.ticket.source) {
+            job.slot.token = Some(Box::new(LineToken { held_since: Some(now), is_kept: true, ..LineToken::default() }));
+            return Some((job, Some(HELD)));
+        }
+        let error = self.no_token(id);
+        self.settle(job, Received::Nothing, Some(error), now);
+        None
+    }
+
+    /// Whether a line is not to be sent, as its host has no token. One that was refused before is sent a last time.
+    fn is_unsent(&self, job: &mut Job, id: HostId) -> bool {
+        if !self.hosts[id].token.as_ref().is_some_and(|token| token.is_spent()) || !self.carries_token(job, id) {
+            return false;
+        }
+        match &mut job.slot.token {
+            Some(line) => {
+                line.is_last = true;
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// The error of a line whose host has no token.
+    fn no_token(&self, id: HostId) -> (ErrorKind, String) {
+        let host = &self.hosts[id];
+        let message = format!(
+            "{} refused its token, and no new one came within {} s (retry.refresh_wait) from {}",
+            host.name,
+            self.settings.retry.refresh_wait.as_secs_f64(),
+            self.token_files(host)
+        );
+        (ErrorKind::NoToken, message)
+    }
+
+    /// The files that the token of a host can come from.
+    pub(super) fn token_files(&self, host: &Host) -> String {
+        host.token.as_ref().map(|token| self.settings.tokens.names(&token.policy.files)).unwrap_or_default()
+    }
+
+    /// Takes a line out of its host's queue.
+    fn take_waiting(&mut self, line: LineId) -> Option<Box<Job>> {
+        let Place::Waiting { host, port, due } = self.lines.place_of(line) else { return None };
+        self.hosts.take(host, Pick::Line { ordinal: self.lines.ordinal(line), port, due })
+    }
+
+    fn put_back(&mut self, job: Box<Job>, id: HostId, due: Option<Duration>, now: Duration) {
+        let (line, port) = (job.slot.line, port_of(&job.call.request.url));
+        self.lines.place(line, Place::Waiting { host: id, port, due });
+        self.hosts.add(id, job, due);
+        if due.is_some() {
+            self.watch_deadline(line, id, now);
+        }
+    }
+}
+
+/// The answer as a copy of a few bytes that holds no body memory; `None` if it has more.
+fn small(attempt: Attempt) -> Option<Attempt> {
+    let Attempt::Response(response) = attempt else { return None };
+    let Response { body, head } = *response;
+    let fields = head.headers.iter().flatten().map(|(_, value)| 64 + value.len());
+    if body.data.len() + fields.sum::<usize>() > MOST_KEPT {
+        return None;
+    }
+    let body = Body { data: Bytes::copy_from_slice(&body.data), ..body };
+    Some(Attempt::Response(Box::new(Response { body, head: Head { reservation: None, ..head } })))
+}
