@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fetchd::pipeline::Settings;
 use fetchd::schedule::{Bottleneck, BottleneckKind, HostRule, QuotaPolicy};
 
 use crate::script::{ms, secs};
@@ -150,6 +151,18 @@ fn of_a_sorted_list_the_limit_that_is_named_costs_the_run_most() {
         assert_named(what, &mix);
         let window = mix.settings.window.min(150);
         assert_named(what, &mix.settings(|settings| settings.window = window));
+    }
+}
+
+#[test]
+fn a_small_window_is_named_while_it_keeps_hosts_waiting_that_are_slow_alike() {
+    for small in
+        [|settings: &mut Settings| settings.window = 60, |settings: &mut Settings| settings.window_bytes = 1260]
+    {
+        let alike = vec![host(Manner::Serves(ms(1000)), 100).at_once(4); 8];
+        let seen = Mix::of(alike, ListOrder::Sorted).settings(small).run();
+        let named = seen.bottlenecks.most().unwrap().0;
+        assert!(matches!(named.kind, BottleneckKind::Window | BottleneckKind::WindowBytes), "{named:?}");
     }
 }
 
