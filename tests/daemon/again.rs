@@ -372,6 +372,10 @@ fn the_sentence_at_the_end_counts_kinds_and_says_when_nothing_can_repeat_them() 
     assert!(ended.stderr.contains(sentence) && ended.stderr.contains("took every record"), "{}", ended.stderr);
     let unremembered = Fetchd::with(["-i", "urls.txt"]).directory(job.dir.path()).run("");
     assert!(!unremembered.stderr.contains("--again"), "{}", unremembered.stderr);
+    let one = Job::new();
+    one.write("urls.txt", &one.lines(1, 1));
+    let sentence = "1 line is not ok (http_status 1); to fetch it once more, run again with --again not_ok";
+    assert!(one.goes(&[&FILES]).stderr.contains(sentence));
     let good = Job::new();
     good.write("urls.txt", &good.lines(0, 3));
     assert!(!good.goes(&[&FILES]).stderr.contains("--again"));
