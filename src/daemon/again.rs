@@ -112,15 +112,15 @@ pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
     let mut kinds: Vec<_> = stats.remembered_not_ok().into_iter().collect();
     kinds.sort_by_key(|(_, lines)| Reverse(*lines));
     let total: u64 = kinds.iter().map(|(_, lines)| lines).sum();
-    let are = if total == 1 { "is" } else { "are" };
+    let (are, them) = if total == 1 { ("is", "it") } else { ("are", "them") };
     let kinds: Vec<_> = kinds.iter().map(|(kind, lines)| format!("{} {}", kind.name(), grouped(*lines))).collect();
     let what = format!("{} {are} not ok ({})", counted(total, "line"), kinds.join(" · "));
     match repeatable {
         _ if total == 0 => {}
         Repeatable::NotRemembered => {}
-        Repeatable::Yes => tracing::info!("{what}; to fetch them once more, run again with --again not_ok"),
+        Repeatable::Yes => tracing::info!("{what}; to fetch {them} once more, run again with --again not_ok"),
         Repeatable::LacksRecords => tracing::info!(
-            "{what}; --again not_ok could fetch them once more if the files of this run took every record (records = \"all\")"
+            "{what}; --again not_ok could fetch {them} once more if the files of this run took every record (records = \"all\")"
         ),
     }
 }

@@ -99,12 +99,10 @@ impl ExternalSort {
         self.bytes.len() + self.entries.len() * Self::PER_ENTRY
     }
 
-    /// Grows by half at a time, and not beyond the limit unless one entry is larger.
+    /// Takes all the room at once: a page that was never written to takes no memory, and growing would take it twice.
     fn make_room(&mut self, size: usize) {
-        let (length, room) = (self.bytes.len(), self.bytes.capacity());
-        if length + size > room {
-            let most = (room + room / 2).max(PIECE).min(self.limit);
-            self.bytes.reserve_exact((length + size).max(most) - length);
+        if self.bytes.len() + size > self.bytes.capacity() {
+            self.bytes.reserve_exact(self.limit.max(size) - self.bytes.len());
         }
     }
 
@@ -125,6 +123,7 @@ impl ExternalSort {
         }
         self.entries.clear();
         self.bytes.clear();
+        self.bytes.shrink_to(self.limit);
         self.add(run.finish()?)
     }
 
@@ -313,7 +312,7 @@ mod tests {
             let rank = Rank { round: *round, place };
             sort.push(key, rank, text).unwrap();
             let alone = key.len() + text.len() + ExternalSort::PER_ENTRY;
-            assert!(sort.held() <= limit.max(alone) && sort.bytes.capacity() <= limit.max(PIECE).max(alone));
+            assert!(sort.held() <= limit.max(alone) && sort.bytes.capacity() <= limit.max(alone));
             let newest = model.entry(key.clone()).or_insert((rank, text.clone()));
             if newest.0 < rank {
                 *newest = (rank, text.clone());
@@ -359,9 +358,11 @@ mod tests {
     #[test]
     fn many_runs_are_merged_over_several_levels_and_the_limit_holds() {
         let mut random = fastrand::Rng::with_seed(7);
-        let entry =
-            |_| (random.u32(..4000).to_be_bytes()[..2 + random.usize(..3)].to_vec(), random.u32(..5), vec![7; 20]);
-        let entries: Vec<_> = (0..40_000).map(entry).collect();
+        let entry = |n: u32| {
+            let key = random.u32(..4000).to_be_bytes()[..2 + random.usize(..3)].to_vec();
+            (key, random.u32(..5), n.to_be_bytes().repeat(5))
+        };
+        let entries: Vec<_> = (0..12_000).map(entry).collect();
         let (found, model, levels) = sorted(1000, &entries);
         assert!(levels >= 3, "{levels}");
         agree(&found, model);

@@ -106,7 +106,9 @@ mod tests {
     /// How a record can end: its outcome, status and error kind.
     fn any_end() -> impl Strategy<Value = (Outcome, Option<u16>, Option<ErrorKind>)> {
         let kind = prop::option::of(prop::sample::select(ErrorKind::ALL.to_vec()));
-        (prop::sample::select(Outcome::ALL.to_vec()), prop::option::of(100u16..600), kind)
+        (kind, 0u32..2, prop::option::of(100u16..600)).prop_map(|(kind, attempts, status)| {
+            (kind.map_or(Outcome::Ok, |kind| kind.outcome(attempts)), status, kind)
+        })
     }
 
     fn any_word() -> impl Strategy<Value = String> {

@@ -207,7 +207,9 @@ fn a_round_is_finished_by_the_next_start_whatever_it_is_for() {
     (1..=3).for_each(|n| drop(mends(n)));
     job.write("urls.txt", &[lines, vec![job.origin.url("/ok/9"), job.origin.url("/status/404")]].concat());
     let sent = job.origin.requests().len();
-    job.goes(&[&FILES, &["--max-concurrency", "1"]]);
+    // One line after the other, so that their order is seen.
+    let narrow = ["--max-concurrency", "1", "--set", "queue.window=1", "--set", "queue.capacity=1"];
+    job.goes(&[&FILES, &narrow]);
     let paths: Vec<_> = job.origin.requests()[sent..].iter().map(|request| request.path().to_owned()).collect();
     assert_eq!(&paths[paths.len() - 2..], ["/ok/9", "/status/404"], "the round comes first: {paths:?}");
     let rounds = job.rounds();
@@ -370,6 +372,10 @@ fn the_sentence_at_the_end_counts_kinds_and_says_when_nothing_can_repeat_them() 
     assert!(ended.stderr.contains(sentence) && ended.stderr.contains("took every record"), "{}", ended.stderr);
     let unremembered = Fetchd::with(["-i", "urls.txt"]).directory(job.dir.path()).run("");
     assert!(!unremembered.stderr.contains("--again"), "{}", unremembered.stderr);
+    let one = Job::new();
+    one.write("urls.txt", &one.lines(1, 1));
+    let sentence = "1 line is not ok (http_status 1); to fetch it once more, run again with --again not_ok";
+    assert!(one.goes(&[&FILES]).stderr.contains(sentence));
     let good = Job::new();
     good.write("urls.txt", &good.lines(0, 3));
     assert!(!good.goes(&[&FILES]).stderr.contains("--again"));

@@ -28,6 +28,8 @@ pub struct Seen {
     selecting: u32,
     /// A round was open, and not finished.
     open: u32,
+    /// Of these, one had records that the checkpoint did not know of.
+    written: u32,
     /// A round was finished.
     finished: u32,
     /// A round began whose records were in files that had been moved away.
@@ -36,7 +38,7 @@ pub struct Seen {
 
 impl Seen {
     pub fn all(&self) -> bool {
-        self.selecting > 0 && self.open > 1 && self.finished > 2 && self.moved > 0
+        self.selecting > 0 && self.open > 1 && self.written > 0 && self.finished > 2 && self.moved > 0
     }
 }
 
@@ -64,7 +66,7 @@ impl Rounds {
         let sink = |name: &str, more: &str| format!("[sink.{name}.jsonl]\npath = \"{name}.jsonl\"\n{more}\n{keys}\n");
         let (ok, bad) = (sink("ok", "records = \"ok\""), sink("bad", "records = \"not_ok\"\nbody = \"none\""));
         let toml = format!(
-            "network.allow = [\"127.0.0.0/8\"]\nstate.data_dir = \"state\"\nretry.retries = 0\nhosts.\"*\".concurrency = 16\n[source.urls.file]\npaths = [\"urls.txt\"]\n{ok}{bad}"
+            "network.allow = [\"127.0.0.0/8\"]\nstate.data_dir = \"state\"\nretry.retries = 0\nhosts.\"*\".concurrency = 2\n[source.urls.file]\npaths = [\"urls.txt\"]\n{ok}{bad}"
         );
         fs::write(this.path("fetchd.toml"), toml).unwrap();
         assert!(this.start(None).wait().unwrap().success());
@@ -105,14 +107,23 @@ impl Rounds {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(ended.is_none_or(|status| status.success()), "{ended:?}");
-        let has_begun = ended.is_some() || self.open_round().is_some();
+        let round = self.open_round();
+        let has_begun = ended.is_some() || round.is_some();
         self.seen.finished += u32::from(ended.is_some());
         self.seen.open += u32::from(ended.is_none() && has_begun);
+        self.seen.written +=
+            u32::from(round.is_some_and(|round| self.written(&round["number"]) > round["done"].as_u64()));
         // What is written first after the recovery is the checkpoint that opens the round.
         self.seen.selecting += u32::from(!was_open && !has_begun && self.checkpoint() != before);
         if has_begun {
             self.seen.moved += u32::from(std::mem::take(&mut self.has_just_moved));
         }
+    }
+
+    /// How many records of a round are in the outputs.
+    fn written(&self, round: &Value) -> Option<u64> {
+        let records = SINKS.into_iter().flat_map(|sink| Read::files(self.dir.path(), sink).records());
+        Some(records.filter(|record| record["round"] == *round).count() as u64)
     }
 
     /// Which file the checkpoint is: it is replaced each time that it is written.
