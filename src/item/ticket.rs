@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::{Identity, Line, LinePosition, RawJson};
 
@@ -24,6 +24,8 @@ struct Permits {
     /// Lines that wait for room, before and after they are known.
     unknown_outside: AtomicUsize,
     known_outside: AtomicUsize,
+    /// Woken by each of them.
+    full: Notify,
 }
 
 /// What a window can be full of.
@@ -49,19 +51,27 @@ impl Window {
         let (max_lines, max_bytes) = (lines.min(most), bytes.min(most));
         let (lines, bytes) = (Semaphore::new(max_lines), Semaphore::new(max_bytes));
         let (unknown_outside, known_outside) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(Permits { lines, bytes, max_lines, max_bytes, unknown_outside, known_outside }))
+        Self(Arc::new(Permits {
+            lines,
+            bytes,
+            max_lines,
+            max_bytes,
+            unknown_outside,
+            known_outside,
+            full: Notify::new(),
+        }))
     }
 
     /// Waits for room for one line, before the line is known; `None` never comes while the window is in use.
     pub async fn room(&self) -> Option<Room> {
-        acquire(&self.0.lines, 1, &self.0.unknown_outside).await?;
+        self.0.acquire(&self.0.lines, 1, &self.0.unknown_outside).await?;
         Some(Room { window: Arc::clone(&self.0), bytes: 0 })
     }
 
     /// Waits until the line's bytes fit too, and hands out its ticket. A line longer than the window takes all of it.
     pub async fn ticket(&self, mut room: Room, line: &Line, ordinal: u64, source: usize) -> Option<Ticket> {
         let bytes = u32::try_from(line.text.len().min(self.0.max_bytes)).unwrap_or(u32::MAX);
-        acquire(&self.0.bytes, bytes, &self.0.known_outside).await?;
+        self.0.acquire(&self.0.bytes, bytes, &self.0.known_outside).await?;
         room.bytes = bytes;
         let (id, position) = (line.id.clone(), line.position.clone());
         Some(Ticket { ordinal, source, id, position, _room: room })
@@ -81,6 +91,11 @@ impl Window {
         self.0.max_lines - self.0.lines.available_permits()
     }
 
+    /// Waits until a line comes for which it has no room; returns at once if one came since the last time.
+    pub async fn gets_full(&self) {
+        self.0.full.notified().await;
+    }
+
     /// The lines in it, if it has no room for the next one.
     pub fn full(&self) -> Option<usize> {
         let waiting = |outside: &AtomicUsize| outside.load(Ordering::Relaxed);
@@ -90,22 +105,25 @@ impl Window {
     }
 }
 
-/// Takes permits, and counts itself among those outside while it waits for them.
-async fn acquire(permits: &Semaphore, count: u32, outside: &AtomicUsize) -> Option<()> {
-    struct Outside<'a>(&'a AtomicUsize);
-    impl Drop for Outside<'_> {
-        fn drop(&mut self) {
-            self.0.fetch_sub(1, Ordering::Relaxed);
+impl Permits {
+    /// Takes permits, and counts itself among those outside while it waits for them.
+    async fn acquire(&self, permits: &Semaphore, count: u32, outside: &AtomicUsize) -> Option<()> {
+        struct Outside<'a>(&'a AtomicUsize);
+        impl Drop for Outside<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
         }
+        if let Ok(permits) = permits.try_acquire_many(count) {
+            permits.forget();
+            return Some(());
+        }
+        outside.fetch_add(1, Ordering::Relaxed);
+        let _outside = Outside(outside);
+        self.full.notify_one();
+        permits.acquire_many(count).await.ok()?.forget();
+        Some(())
     }
-    if let Ok(permits) = permits.try_acquire_many(count) {
-        permits.forget();
-        return Some(());
-    }
-    outside.fetch_add(1, Ordering::Relaxed);
-    let _outside = Outside(outside);
-    permits.acquire_many(count).await.ok()?.forget();
-    Some(())
 }
 
 impl Drop for Room {

@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use super::run_limits::RunLimits;
+use super::run_limits::{LookAgain, RunLimits};
 use super::scheduler::Scheduler;
 use super::{LeftHost, LeftUntil, Order};
 use crate::schedule::{ClosedHost, Core, Opening};
 
 impl Scheduler {
-    /// Ends the run if only lines of closed hosts are left, and no others can come. Else the time to look again, where
-    /// records that are still to be written may make room for others.
-    pub(super) fn leave_closed_hosts(&mut self, now: Duration) -> Option<Duration> {
-        const LOOK_EVERY: Duration = Duration::from_millis(100);
-        let stop = self.stop.as_ref().filter(|stop| !stop.is_cancelled())?;
-        let closed = self.core.only_closed_hosts(now)?;
+    /// Ends the run if only lines of closed hosts are left, and no others can come. Else when to look again.
+    pub(super) fn leave_closed_hosts(&mut self, now: Duration) -> LookAgain {
+        /// Records that are written make room for lines, and say nothing to the schedule.
+        const WRITING: Duration = Duration::from_millis(100);
+        let Some(stop) = self.stop.as_ref().filter(|stop| !stop.is_cancelled()) else { return LookAgain::Never };
+        let Some(closed) = self.core.only_closed_hosts(now) else { return LookAgain::Never };
         let accepted = self.status.counters().accepted.get();
-        if !self.limits.is_blocked(&self.core, accepted, now) {
-            return Some(now + LOOK_EVERY);
+        match self.limits.intake(&self.core, accepted, now) {
+            Intake::Open => return LookAgain::WhenFull,
+            Intake::Writing => return LookAgain::At(now + WRITING),
+            Intake::Ended => {}
         }
         let left = |ClosedHost { name, lines, opens }| {
             let opens = match opens {
@@ -27,21 +29,31 @@ impl Scheduler {
         };
         self.status.leave_closed_hosts(closed.into_iter().map(left).collect());
         stop.cancel();
-        None
+        LookAgain::Never
     }
 }
 
+/// Whether lines can come while those wait that do now.
+enum Intake {
+    /// They can.
+    Open,
+    /// Once records are written that are in their place.
+    Writing,
+    /// No more.
+    Ended,
+}
+
 impl RunLimits {
-    /// Whether no further line can come in before one of those that wait is done.
-    pub fn is_blocked(&self, core: &Core, accepted: u64, now: Duration) -> bool {
+    fn intake(&self, core: &Core, accepted: u64, now: Duration) -> Intake {
         if !self.input_open {
-            return true;
+            return Intake::Ended;
         }
+        let Some(lines) = self.window.full() else { return Intake::Open };
         // In the order of the input, records behind the oldest line wait for it.
         let held = match (self.order, core.oldest(now)) {
             (Order::Input, Some(oldest)) => usize::try_from(accepted - oldest.ordinal).unwrap_or(usize::MAX),
             _ => core.counts().waiting,
         };
-        self.window.full() == Some(held)
+        if lines == held { Intake::Ended } else { Intake::Writing }
     }
 }

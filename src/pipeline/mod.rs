@@ -25,6 +25,7 @@ mod first_host;
 mod group;
 mod input_ahead;
 mod memory_gate;
+mod releases;
 mod run_limits;
 mod scheduler;
 mod settle;

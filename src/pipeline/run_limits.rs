@@ -34,6 +34,21 @@ pub(super) struct Outlook {
     pub eta: Option<Eta>,
 }
 
+/// When to look again whether only lines of closed hosts are left, besides when something happens in the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LookAgain {
+    Never,
+    /// When the window has no room for a line.
+    WhenFull,
+    At(Duration),
+}
+
+impl LookAgain {
+    pub fn at(self) -> Option<Duration> {
+        if let Self::At(at) = self { Some(at) } else { None }
+    }
+}
+
 impl RunLimits {
     /// How the run goes on, as of now.
     pub fn look(&mut self, core: &mut Core, memory: &MemoryGate, now: Duration) -> Outlook {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::memory_gate::MemoryGate;
-use super::run_limits::RunLimits;
+use super::run_limits::{LookAgain, RunLimits};
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
 use super::token_reader::{Renewal, TokenDesk};
@@ -95,11 +95,11 @@ impl Scheduler {
             let view_at = self.publisher.look(&mut self.core, outlook, now);
             // While records wait, a timer of the core has nothing to set going.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
-            let closed_at = self.leave_closed_hosts(now);
-            let wake_at = [core_at, view_at, closed_at].into_iter().flatten().min();
+            let look_again = self.leave_closed_hosts(now);
+            let wake_at = [core_at, view_at, look_again.at()].into_iter().flatten().min();
             let reached = self.reached_limit(now);
             self.fetch.limit_reached(reached);
-            let event = self.wait(&mut lines, &mut completions, timer.as_mut(), wake_at).await;
+            let event = self.wait(&mut lines, &mut completions, timer.as_mut(), wake_at, look_again).await;
             // The status's own timer is no news, or it would go on for ever.
             self.publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= self.clock.now());
             match event {
@@ -150,6 +150,7 @@ impl Scheduler {
         completions: &mut Vec<Completion>,
         mut timer: Pin<&mut Sleep>,
         wake_at: Option<Duration>,
+        look_again: LookAgain,
     ) -> Event {
         if let Some(at) = wake_at {
             timer.as_mut().reset(self.clock.instant(at));
@@ -173,6 +174,7 @@ impl Scheduler {
             renewal = next_renewal(&mut self.tokens), if self.tokens.is_some() => Event::Renewed(renewal),
             reservation = self.memory.next(), if self.memory.is_waiting() => Event::Memory(reservation),
             () = timer, if wake_at.is_some() => Event::Look,
+            () = self.limits.window.gets_full(), if look_again == LookAgain::WhenFull => Event::Look,
         }
     }
 
@@ -230,29 +232,6 @@ impl Scheduler {
             if let Some(slot) = slot {
                 slot.send(done);
             }
-        }
-    }
-
-    /// Releases lines of a source that takes them back; no other source has lines released.
-    fn release(&mut self, scope: ReleaseScope) {
-        if self.can_release.get(scope.source()) == Some(&true) {
-            self.core.release(scope, self.clock.now());
-        }
-    }
-
-    /// Sends released lines to the settle stage, if there is room.
-    fn hand_back(&mut self) {
-        if self.core.counts().released == 0 {
-            return;
-        }
-        let slot = match self.acks.try_reserve() {
-            Err(mpsc::error::TrySendError::Full(())) => return,
-            slot => slot.ok(),
-        };
-        let released = std::iter::from_fn(|| self.core.take_released()).collect();
-        // Without a slot the settle stage has ended: the run is shutting down.
-        if let Some(slot) = slot {
-            slot.send(Ack::Released(released));
         }
     }
 

@@ -132,7 +132,7 @@ impl Core {
         if host.is_closed(now) && !self.is_durable(job.ticket.source) {
             return Some(too_long(host.pause.closed_until - now));
         }
-        let starts = self.clocks(id, now).lines + at.saturating_sub(host.stalled_until().max(now));
+        let starts = self.clocks(id, now).lines + at.saturating_sub(self.stalled_until(id).max(now));
         if self.lines.deadline(job.slot.line).is_some_and(|end| starts >= end) {
             // The wait is longer than the line's time.
             return Some(because.clone());

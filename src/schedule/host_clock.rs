@@ -30,14 +30,22 @@ impl Core {
         self.lines.end_at(line, left.map(|left| run.lines.saturating_add(left)));
     }
 
+    /// Until when the time of this host's lines stands still for what an answer said.
+    pub(super) fn stalled_until(&self, id: HostId) -> Duration {
+        let host = &self.hosts[id];
+        // Only lines of durable sources wait for a host that is closed.
+        let closed = if self.settings.durable.contains(&true) { host.pause.closed_until } else { Duration::ZERO };
+        closed.max(host.used_up_until())
+    }
+
     /// Notes a reset of the host's quota. While nothing is left of it, or the host is closed, its clock stands still.
     pub(super) fn follow_quota(&mut self, id: HostId, now: Duration) {
         let host = &mut self.hosts[id];
         if let Some(quota) = &mut host.quota {
             quota.advance(now);
         }
-        let holds = if host.stalled_until() > now { Holds::Yes } else { Holds::No };
-        if (holds == Holds::Yes) != host.is_stalled_by(StallReason::Quota) {
+        let holds = if self.stalled_until(id) > now { Holds::Yes } else { Holds::No };
+        if (holds == Holds::Yes) != self.hosts[id].is_stalled_by(StallReason::Quota) {
             self.stall_host(id, StallReason::Quota, holds, now);
         }
     }

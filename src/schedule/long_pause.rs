@@ -40,7 +40,8 @@ impl Core {
     /// waited for.
     pub fn only_closed_hosts(&self, now: Duration) -> Option<Vec<ClosedHost>> {
         let Counts { waiting: 1.., in_flight: 0, outgoing: 0, released: 0 } = self.counts() else { return None };
-        if self.hosts.has_untracked() {
+        // Lines without room in the table wait for these, unless a host without lines makes room for them.
+        if self.hosts.has_untracked() && self.hosts.len() > self.waiting_hosts() {
             return None;
         }
         let closed = |host: &Host| {

@@ -18,6 +18,7 @@ mod decide;
 mod dispatch;
 mod eta;
 mod health;
+mod held_answer;
 mod host_clock;
 mod host_pause;
 mod host_state;

@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::Core;
 use super::decide::Decision;
+use super::held_answer::small;
 use super::host_clock::Holds;
 use super::host_table::{HELD, Host, Pick};
 use super::job::{Job, Next};
@@ -15,11 +14,7 @@ use super::line_book::{HostId, LineId, Place};
 use super::stall_clock::StallReason;
 use super::token::{Change, LineToken, Others, Verdict};
 use crate::hosts::port_of;
-use crate::item::{Attempt, Body, CredentialScope, ErrorKind, Head, Received, Response, TokenGeneration, WaitedFor};
-
-/// Bytes of an answer that is kept while it is found out whether the token or the line was refused. It is a copy that holds no
-/// body memory, and there are never more of them than requests on the wire at once.
-const MOST_KEPT: usize = 4 << 10;
+use crate::item::{Attempt, CredentialScope, ErrorKind, Received, TokenGeneration, WaitedFor};
 
 /// The generations of all token files, and the hosts that want them read again.
 #[derive(Debug, Default)]
@@ -298,16 +293,4 @@ impl Core {
             self.watch_deadline(line, id, now);
         }
     }
-}
-
-/// The answer as a copy of a few bytes that holds no body memory; `None` if it has more.
-fn small(attempt: Attempt) -> Option<Attempt> {
-    let Attempt::Response(response) = attempt else { return None };
-    let Response { body, head } = *response;
-    let fields = head.headers.iter().flatten().map(|(_, value)| 64 + value.len());
-    if body.data.len() + fields.sum::<usize>() > MOST_KEPT {
-        return None;
-    }
-    let body = Body { data: Bytes::copy_from_slice(&body.data), ..body };
-    Some(Attempt::Response(Box::new(Response { body, head: Head { reservation: None, ..head } })))
 }

@@ -35,7 +35,8 @@ proptest! {
         let waits: usize = report.status.closed_hosts().iter().map(|host| host.lines).sum();
         match report.end {
             Ok(End::Finished) => prop_assert_eq!((left, waits), (0, 0)),
-            Ok(End::HostsClosed) => prop_assert!(left > 0 && waits as u64 == left, "{} of {}", waits, left),
+            // Hosts without room in the table are not known to be closed.
+            Ok(End::HostsClosed) => prop_assert!(waits > 0 && waits as u64 <= left, "{} of {}", waits, left),
             Ok(end) => prop_assert!(false, "{:?}", end),
             Err(_) => {}
         }

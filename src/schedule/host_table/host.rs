@@ -264,11 +264,6 @@ impl Host {
         self.pause.closed_until > now
     }
 
-    /// Until when the time of its lines stands still for what an answer said.
-    pub fn stalled_until(&self) -> Duration {
-        self.pause.closed_until.max(self.used_up_until())
-    }
-
     /// Why its lines would wait in vain, if they would.
     pub fn closed(&self, now: Duration) -> Option<(ErrorKind, String)> {
         self.is_closed(now).then(|| too_long(self.pause.closed_until - now))

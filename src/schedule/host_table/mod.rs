@@ -52,7 +52,7 @@ pub(super) enum Reindexed {
 }
 
 /// All tracked hosts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct HostTable {
     hosts: Slab<Host>,
     names: HashMap<Arc<str>, HostId>,
@@ -73,19 +73,7 @@ pub(super) struct HostTable {
 
 impl HostTable {
     pub fn new(max_hosts: usize) -> Self {
-        Self {
-            hosts: Slab::new(),
-            names: HashMap::new(),
-            max_hosts,
-            ring: VecDeque::new(),
-            timers: Timers::default(),
-            evictable: Timers::default(),
-            by_waiting: WaitingIndex::default(),
-            backlogs: Backlogs::default(),
-            untracked: BTreeMap::new(),
-            unblocked: Vec::new(),
-            states: HostStates::default(),
-        }
+        Self { max_hosts, ..Self::default() }
     }
 
     pub fn len(&self) -> usize {

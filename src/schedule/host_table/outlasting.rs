@@ -38,7 +38,7 @@ impl Host {
     }
 
     /// The end of its quota's window, if that is used up.
-    pub(super) fn used_up_until(&self) -> Duration {
+    pub fn used_up_until(&self) -> Duration {
         self.quota.as_ref().and_then(|quota| quota.used_up_until()).unwrap_or_default()
     }
 
