@@ -17,7 +17,10 @@ pub(super) fn say_what_waits(hosts: &[LeftHost]) {
 }
 
 fn sentences(hosts: &[LeftHost], now: Instant, time: Timestamp) -> Vec<String> {
-    const WAY_OUT: &str = "; run again then (or set hosts.quota = \"wait\", and the run goes on until then)";
+    let then = match hosts.iter().all(|host| matches!(host.opens, LeftUntil::Token(_))) {
+        true => "when it is there",
+        false => "then",
+    };
     let waits = |lines: u64| if lines == 1 { "waits" } else { "wait" };
     let named = hosts.iter().take(MOST).map(|LeftHost { name, lines, opens }| {
         let lines = *lines as u64;
@@ -39,7 +42,7 @@ fn sentences(hosts: &[LeftHost], now: Instant, time: Timestamp) -> Vec<String> {
         ));
     }
     if let Some(last) = sentences.last_mut() {
-        last.push_str(WAY_OUT);
+        last.push_str(&format!("; run again {then} (or set hosts.quota = \"wait\", and the run goes on until then)"));
     }
     sentences
 }
@@ -79,6 +82,7 @@ mod tests {
         assert!(sentences(&[], now, time).is_empty());
         let token = LeftHost { name: "a.test".into(), lines: 7, opens: LeftUntil::Token("token".to_owned()) };
         let waits = "7 lines of a.test wait for a new token (token)";
+        let way_out = "; run again when it is there (or set hosts.quota = \"wait\", and the run goes on until then)";
         assert_eq!(sentences(&[token], now, time), [format!("{waits}{way_out}")]);
     }
 }

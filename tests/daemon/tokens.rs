@@ -255,7 +255,7 @@ fn lines_of_a_file_that_no_token_came_for_are_left_for_the_next_start() {
     let answered = records(&api.path("results.jsonl")).len();
     assert!((1..=5).contains(&answered), "{answered}: {}", ended.stderr);
     assert_eq!((ended.code, &ended.summary()["left"]), (Some(4), &json!(20 - answered)), "{}", ended.stderr);
-    let sentence = format!("of 127.0.0.1 wait for a new token ({}); run again then", api.token().display());
+    let sentence = format!("of 127.0.0.1 wait for a new token ({}); run again when it is there", api.token().display());
     assert!(ended.stderr.contains(&sentence), "{}", ended.stderr);
     rename(&api.token(), NEW);
     let ended = durable(&api, 20, "").run("");
