@@ -41,6 +41,10 @@ impl Core {
     /// Notes a reset of the host's quota. While nothing is left of it, or the host is closed, its clock stands still.
     pub(super) fn follow_quota(&mut self, id: HostId, now: Duration) {
         let host = &mut self.hosts[id];
+        // Most hosts tell no quota and never close.
+        if !host.may_stall() {
+            return;
+        }
         if let Some(quota) = &mut host.quota {
             quota.advance(now);
         }

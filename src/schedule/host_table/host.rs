@@ -120,6 +120,11 @@ impl Host {
         self.stalls.as_ref().is_some_and(|clock| clock.is_stalled())
     }
 
+    /// Whether it ever did, or may for what an answer said.
+    pub fn may_stall(&self) -> bool {
+        self.stalls.is_some() || self.quota.is_some() || !self.pause.closed_until.is_zero()
+    }
+
     /// Whether it does for this reason.
     pub fn is_stalled_by(&self, reason: StallReason) -> bool {
         self.stalls.as_ref().is_some_and(|clock| clock.reasons().any(|holds| holds == reason))
