@@ -1,8 +1,8 @@
 //! When the run ends: the longest of what it still has to do. That is the backlog of one host, or what all lines take
 //! together by a limit of the run, or the rest of the input at the pace at which it is accepted.
 //!
-//! Of an input that comes mixed, each host gets the share of what is yet to come that it had so far. Where lines come host by
-//! host, or all were of one host so far, the hosts of what is yet to come are not known: then only lines that came count, and
+//! Of an input that comes mixed, each host gets the share of what is not read yet that it had so far. Where lines come host by
+//! host, or all were of one host so far, the hosts of what is not read yet are not known: then only lines that came count, and
 //! what they take is a lower bound.
 
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl Eta {
     }
 }
 
-/// Whether the hosts of what is yet to come are known.
+/// Whether the hosts of what is not read yet are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outlook {
     Known,

@@ -1,4 +1,4 @@
-//! Whether lines come mixed or host by host, as in a sorted list. Of a mixed list, what is yet to come is like what came; of
+//! Whether lines come mixed or host by host, as in a sorted list. Of a mixed list, what is not read yet is like what came; of
 //! one that is sorted, it belongs to other hosts.
 //!
 //! In a shuffled list a line has the host of the line before it as often as that of any other line before it. In a sorted

@@ -54,7 +54,7 @@ impl Core {
         self.hosts.find(name).map(|id| self.view_of(&self.hosts[id], now))
     }
 
-    /// The host that is done last, without what is yet to come, or one that is as good as that. Takes constant time.
+    /// The host that is done last, without what is not read yet, or one that is as good as that. Takes constant time.
     pub fn last_host(&self, now: Duration) -> Option<HostView> {
         let longest = self.hosts.backlogs.longest();
         let held = self.hosts.backlogs.last_held().map(|(_, id)| id);
