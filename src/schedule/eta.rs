@@ -116,7 +116,7 @@ impl Core {
         busy.max(lines * f64::from(self.cost.paced(self.settings.every)))
     }
 
-    /// Seconds that the lines take that are yet to come to this host.
+    /// Seconds that the lines of this host take that are not read yet.
     fn later(&self, host: &Host) -> f64 {
         let since = self.input.lines().saturating_sub(host.arrivals.before).max(1);
         // A host that has just come back into the table had more lines before.
@@ -141,7 +141,7 @@ impl Core {
         }
     }
 
-    /// Lines that are yet to come, where their hosts are those that came.
+    /// Lines that are not read yet, where their hosts are those that came.
     fn foreseen_lines(&self) -> f64 {
         if self.outlook() == Outlook::Known { self.ahead.lines } else { 0.0 }
     }

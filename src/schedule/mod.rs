@@ -109,7 +109,7 @@ pub struct Core {
     chance: fastrand::Rng,
     /// The hosts of the lines that came.
     input: InputHosts,
-    /// The lines that are yet to come.
+    /// The lines that are not read yet.
     ahead: Ahead,
     /// What a line takes of the run.
     cost: LineCost,

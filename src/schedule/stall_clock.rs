@@ -10,7 +10,7 @@ use std::time::Duration;
 pub enum StallReason {
     /// Records cannot be written.
     Output,
-    /// The quota of a host is used up until it is reset.
+    /// The quota of a host is used up until it is reset, or the host is closed.
     Quota,
     /// The token of a host is refused, and there is no other yet.
     Token,

@@ -12,7 +12,7 @@
 //! | `Doubted` | one line was refused: is it the token, or that line? | one starts, the probe | of the probe → `Refused`; any line is held, with its answer | of the probe → `Trusted`: the answers held are the records, but of lines that were refused after it started | the host waits | → `Trusted`: held lines are sent again | → `Alone`: held lines are sent a last time |
 //! | `Refused` | two lines were refused | wait | the line is held without its answer | – | – | → `Trusted`: held lines are sent again | → `Spent`: held lines are sent a last time |
 //! | `Alone` | one line was refused, and there was no other for as long | start | the answer is the record; of a line that was not held → `Spent` | → `Trusted` | – | → `Trusted` | – |
-//! | `Spent` | it was waited for in vain | end with `no_token`, or are left for the next start | the answer is the record | of a line sent a last time → `Trusted` | – | → `Trusted` | – |
+//! | `Spent` | it was waited for in vain | end with `no_token`; those of durable sources keep their places (`long_pause.rs`) | the answer is the record | of a line sent a last time → `Trusted` | – | → `Trusted` | – |
 //!
 //! While the host waits (`Refused`, or `Doubted` without other lines), its clock stands still. A line is sent again for at most
 //! [`MOST_RESENDS`] new generations; then a refusal is its record.
