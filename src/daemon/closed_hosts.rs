@@ -2,31 +2,32 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
-
-use crate::pipeline::{LeftHost, LeftUntil};
+use crate::pipeline::LeftHosts;
+use crate::schedule::{ClosedHost, Opening};
 use crate::units::counted;
+use jiff::{SignedDuration, Timestamp};
 
 /// Hosts that are named.
 const MOST: usize = 3;
 
 /// Says whose lines wait, and until when.
-pub(super) fn say_what_waits(hosts: &[LeftHost]) {
-    sentences(hosts, Instant::now(), Timestamp::now()).into_iter().for_each(|text| tracing::warn!("{text}"));
+pub(super) fn say_what_waits(left: &LeftHosts) {
+    sentences(&left.hosts, left.clock.elapsed(), Timestamp::now())
+        .into_iter()
+        .for_each(|text| tracing::warn!("{text}"));
 }
 
-fn sentences(hosts: &[LeftHost], now: Instant, time: Timestamp) -> Vec<String> {
-    let then = match hosts.iter().all(|host| matches!(host.opens, LeftUntil::Token(_))) {
+fn sentences(hosts: &[ClosedHost], now: Duration, time: Timestamp) -> Vec<String> {
+    let then = match hosts.iter().all(|host| matches!(host.opens, Opening::WithToken(_))) {
         true => "when it is there",
         false => "then",
     };
     let waits = |lines: u64| if lines == 1 { "waits" } else { "wait" };
-    let named = hosts.iter().take(MOST).map(|LeftHost { name, lines, opens }| {
+    let named = hosts.iter().take(MOST).map(|ClosedHost { name, lines, opens }| {
         let lines = *lines as u64;
         let until = match opens {
-            LeftUntil::Time(at) => format!("until {}", shown(at.saturating_duration_since(now), time)),
-            LeftUntil::Token(files) => format!("for a new token ({files})"),
+            Opening::At(at) => format!("until {}", shown(at.saturating_sub(now), time)),
+            Opening::WithToken(files) => format!("for a new token ({files})"),
         };
         format!("{} of {name} {} {until}", counted(lines, "line"), waits(lines))
     });
@@ -60,11 +61,11 @@ mod tests {
 
     #[test]
     fn the_first_hosts_are_named_and_the_others_counted() {
-        let now = Instant::now();
+        let now = Duration::from_secs(5);
         let time: Timestamp = "2026-11-27T10:00:00.5Z".parse().unwrap();
         let host = |name: &str, lines, wait| {
-            let opens = LeftUntil::Time(now + Duration::from_secs(wait));
-            LeftHost { name: name.into(), lines, opens }
+            let opens = Opening::At(now + Duration::from_secs(wait));
+            ClosedHost { name: name.into(), lines, opens }
         };
         let all = [host("a.test", 1000, 60), host("b.test", 1, 3600), host("c.test", 2, 1), host("d.test", 1, 10)];
         let way_out = "; run again then (or set hosts.quota = \"wait\", and the run goes on until then)";
@@ -80,7 +81,7 @@ mod tests {
             ]
         );
         assert!(sentences(&[], now, time).is_empty());
-        let token = LeftHost { name: "a.test".into(), lines: 7, opens: LeftUntil::Token("token".to_owned()) };
+        let token = ClosedHost { name: "a.test".into(), lines: 7, opens: Opening::WithToken("token".to_owned()) };
         let waits = "7 lines of a.test wait for a new token (token)";
         let way_out = "; run again when it is there (or set hosts.quota = \"wait\", and the run goes on until then)";
         assert_eq!(sentences(&[token], now, time), [format!("{waits}{way_out}")]);

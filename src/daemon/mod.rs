@@ -88,7 +88,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
 /// Says what this run leaves for others.
 fn say_what_is_left(config: &Config, status: &Status) {
     config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(config, dir));
-    closed_hosts::say_what_waits(status.closed_hosts());
+    status.closed_hosts().into_iter().for_each(closed_hosts::say_what_waits);
 }
 
 /// The patterns of `[hosts]`.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::run_limits::{LookAgain, RunLimits};
 use super::scheduler::Scheduler;
-use super::{LeftHost, LeftUntil, Order};
-use crate::schedule::{ClosedHost, Core, Opening};
+use super::{LeftHosts, Order};
+use crate::schedule::Core;
 
 impl Scheduler {
     /// Ends the run if only lines of closed hosts are left, and no others can come. Else when to look again.
@@ -13,21 +13,14 @@ impl Scheduler {
         /// Records that are written make room for lines, and say nothing to the schedule.
         const WRITING: Duration = Duration::from_millis(100);
         let Some(stop) = self.stop.as_ref().filter(|stop| !stop.is_cancelled()) else { return LookAgain::Never };
-        let Some(closed) = self.core.only_closed_hosts(now) else { return LookAgain::Never };
+        let Some(hosts) = self.core.only_closed_hosts(now) else { return LookAgain::Never };
         let accepted = self.status.counters().accepted.get();
         match self.limits.intake(&self.core, accepted, now) {
             Intake::Open => return LookAgain::WhenFull,
             Intake::Writing => return LookAgain::At(now + WRITING),
             Intake::Ended => {}
         }
-        let left = |ClosedHost { name, lines, opens }| {
-            let opens = match opens {
-                Opening::At(at) => LeftUntil::Time(self.clock.instant(at)),
-                Opening::WithToken(files) => LeftUntil::Token(files),
-            };
-            LeftHost { name, lines, opens }
-        };
-        self.status.leave_closed_hosts(closed.into_iter().map(left).collect());
+        self.status.leave_closed_hosts(LeftHosts { hosts, clock: self.clock.instant(Duration::ZERO) });
         stop.cancel();
         LookAgain::Never
     }

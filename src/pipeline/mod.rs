@@ -49,7 +49,7 @@ pub use control::Control;
 pub use first_host::FirstHost;
 pub use group::Group;
 pub use shutdown::{End, run};
-pub use status::{BottleneckTimes, Counter, Counters, LeftHost, LeftUntil, Metrics, Status, View};
+pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status, View};
 
 use crate::fetch::{Fetch, RefreshTokens};
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};

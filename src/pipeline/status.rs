@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::schedule::{Bottleneck, BottleneckKind, Counts, Eta, OldestLine, Tail};
+use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail};
 
 /// Written by the stages; read by the progress line and the summary.
 #[derive(Clone, Debug, Default)]
@@ -16,27 +16,16 @@ pub struct Status {
     counters: Arc<Counters>,
     metrics: Arc<Metrics>,
     view: Arc<watch::Sender<View>>,
-    closed_hosts: Arc<OnceLock<Vec<LeftHost>>>,
+    closed_hosts: Arc<OnceLock<LeftHosts>>,
 }
 
-/// A closed host, whose lines the end of the run leaves for the next start.
+/// The closed hosts for which a run ended.
 #[derive(Clone, Debug)]
-pub struct LeftHost {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Its lines.
-    pub lines: usize,
-    /// When it opens.
-    pub opens: LeftUntil,
-}
-
-/// When a closed host opens.
-#[derive(Clone, Debug)]
-pub enum LeftUntil {
-    /// Then.
-    Time(Instant),
-    /// When a new token stands in these files.
-    Token(String),
+pub struct LeftHosts {
+    /// The hosts, with their lines.
+    pub hosts: Vec<ClosedHost>,
+    /// The start of the clock on which they open.
+    pub clock: Instant,
 }
 
 impl Status {
@@ -56,12 +45,12 @@ impl Status {
     }
 
     /// The hosts for which the run ended, if it did for closed hosts.
-    pub fn closed_hosts(&self) -> &[LeftHost] {
-        self.closed_hosts.get().map(Vec::as_slice).unwrap_or_default()
+    pub fn closed_hosts(&self) -> Option<&LeftHosts> {
+        self.closed_hosts.get()
     }
 
     /// Says that the run ends for these hosts.
-    pub fn leave_closed_hosts(&self, hosts: Vec<LeftHost>) {
+    pub fn leave_closed_hosts(&self, hosts: LeftHosts) {
         let _ = self.closed_hosts.set(hosts);
     }
 
