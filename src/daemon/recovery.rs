@@ -20,8 +20,8 @@ pub fn recover(state: &mut DataDir, sinks: &mut [OpenedSink]) -> Result<(), BoxE
         let lines = counted(done.len() as u64, "line");
         tracing::info!("{lines} were done after the last checkpoint, as the outputs say");
     }
-    for id in &done {
-        state.settle(id)?;
+    for line in done {
+        state.settle(&line.id, line.page)?;
     }
     state.checkpoint.end_finished_round(state.lines_of_round());
     let mut marks = Vec::new();

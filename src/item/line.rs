@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::redact::{cut_before_password, hide_url, redact};
-use super::{FileGeneration, Fingerprint, Position, RawJson};
+use super::{AnswerSlot, FileGeneration, Fingerprint, Position, RawJson};
 use crate::error::BoxError;
 
 /// Which line this is: stable over restarts of a durable source.
@@ -46,7 +46,7 @@ pub struct Line {
     pub position: Option<LinePosition>,
 }
 
-/// Where a line is of which a source keeps that it is done. It has no more bytes than a [`Position`]: thousands of lines wait.
+/// Where a source goes on once a line is done. It has no more bytes than a [`Position`]: thousands of lines wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinePosition {
     /// It ends here in a file that can be read again.
@@ -54,6 +54,8 @@ pub enum LinePosition {
     InFile { file: Arc<FileGeneration>, end: u64, fingerprint: Fingerprint },
     /// It has this ordinal in the list of its round.
     InList(u64),
+    /// Its source reads the answer, and goes on from what it finds there.
+    Answer(Arc<AnswerSlot>),
 }
 
 impl LinePosition {
@@ -61,7 +63,7 @@ impl LinePosition {
     pub fn in_file(self) -> Option<Position> {
         match self {
             Self::InFile { file, end, fingerprint } => Some(Position { file, end, fingerprint }),
-            Self::InList(_) => None,
+            Self::InList(_) | Self::Answer(_) => None,
         }
     }
 }

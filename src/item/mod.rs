@@ -2,6 +2,7 @@
 //!
 //! One URL is one [`Ticket`] from acceptance to settlement; everything else here is what is known about it so far.
 
+mod answer;
 mod attempt;
 mod call;
 mod done_ranges;
@@ -19,6 +20,7 @@ mod response_limits;
 mod target;
 mod ticket;
 
+pub use answer::{AnswerReceiver, AnswerSlot, NoAnswer, ReaderGone, answer_slot};
 pub use attempt::{Attempt, Body, Failure, Head, Quota, Received, Response, RetryAfter, Sent, header_text};
 pub use call::{Call, Connection, CredentialScope, LineHost, POOL_IDLE_TIMEOUT, Purpose, TokenGeneration};
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::{Echo, ErrorKind, Identity, Outcome, Received, Rejection, Ticket};
+use super::{Echo, ErrorKind, Identity, Outcome, RawJson, Received, Rejection, Ticket};
 
 /// The one result of one line.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct Record {
     pub times: Times,
     /// What went wrong.
     pub error: Option<(ErrorKind, String)>,
+    /// What the line's source read in the answer, if it reads answers: also where it goes on from there.
+    pub page: Option<RawJson>,
 }
 
 /// A redirect that was followed.
@@ -145,6 +147,7 @@ impl Record {
             hops: Vec::new(),
             times: Times::default(),
             error: Some((rejection.kind, rejection.message)),
+            page: None,
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, Semaphore};
 
-use super::{Identity, Line, LinePosition, RawJson};
+use super::{AnswerSlot, Identity, Line, LinePosition, RawJson};
 
 /// How many lines, and bytes of lines, may be accepted and not yet done.
 #[derive(Clone, Debug)]
@@ -150,7 +150,16 @@ pub struct Ticket {
 impl Ticket {
     /// Says that every sink has taken the line's record.
     pub fn done(self) -> Receipt {
-        Receipt { source: self.source, id: self.id, position: self.position, source_position: None }
+        let source_position = self.answer_slot().and_then(|slot| slot.position().cloned());
+        Receipt { source: self.source, id: self.id, position: self.position, source_position }
+    }
+
+    /// The place that the line's source reserved for its answer, if it reads answers.
+    pub fn answer_slot(&self) -> Option<&Arc<AnswerSlot>> {
+        match &self.position {
+            Some(LinePosition::Answer(slot)) => Some(slot),
+            _ => None,
+        }
     }
 
     /// Gives the line back to its source: it has no record here.

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use crate::disk::DiskFile;
-use crate::item::{Identity, Outcome};
+use crate::item::{Identity, Outcome, RawJson};
 
 /// Reads the records of a sink back from its output.
 pub trait RecordReader: fmt::Debug + Send + Sync {
@@ -39,6 +39,8 @@ pub struct RecordHead {
     pub outcome: Outcome,
     /// Whether it shows the body of the response.
     pub body: BodyShown,
+    /// Where its source goes on, if that reads answers.
+    pub page: Option<RawJson>,
 }
 
 /// Whether a record shows the body of its response.

@@ -16,6 +16,7 @@
 //! settle waits for nobody above it, so there is no cycle. Sends that cannot wait: schedule → ready (as many places as
 //! permits) and work → completions (as many places as workers).
 
+mod answers;
 mod closed_hosts;
 mod config;
 mod control;
@@ -38,6 +39,8 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -51,6 +54,7 @@ pub use group::Group;
 pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status, View};
 
+use crate::error::BoxError;
 use crate::fetch::{Fetch, RefreshTokens};
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
 use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
@@ -149,6 +153,9 @@ struct Completion {
     wire: Duration,
 }
 
+/// A stage, as the group runs it.
+type Stage = BoxFuture<'static, Result<(), BoxError>>;
+
 /// Time since the start of the run, on Tokio's clock.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -178,6 +185,12 @@ struct Levers {
     give_up: CancellationToken,
 }
 
+/// The stage that lets sources read answers, between the schedule and this channel, and the channel to it.
+fn answers_between(done: mpsc::Sender<Done>) -> (mpsc::Sender<Done>, Option<Stage>) {
+    let (settled, from_settled) = mpsc::channel(256);
+    (settled, Some(answers::answers(from_settled, done).boxed()))
+}
+
 /// Starts every stage, and wires them up.
 #[expect(clippy::too_many_lines, reason = "the topology stays on one screen")]
 fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, rotate: mpsc::Receiver<()>) -> Group {
@@ -187,6 +200,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let (ready, from_ready) = async_channel::bounded(permits);
     let (completions, from_completions) = mpsc::channel(settings.workers);
     let (done, from_done) = mpsc::channel(256);
+    let reads_answers = parts.sources.iter().any(|source| source.reads_answers);
+    let (done, answers) = if reads_answers { answers_between(done) } else { (done, None) };
     let (acks, from_acks) = mpsc::channel(16);
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
@@ -282,6 +297,9 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     }
     if let Some(reader) = token_reader {
         group.spawn_service("tokens", reader.run());
+    }
+    if let Some(answers) = answers {
+        group.spawn("answers", answers);
     }
     group.spawn("drain", drain.run());
     group.spawn("settle", settle::settle(from_acks, parts.settle, durable, release, status.clone()));

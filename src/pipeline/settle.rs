@@ -33,7 +33,7 @@ pub(super) async fn settle(
     while let Some(ack) = acks.recv().await {
         match (ack, &mut settle) {
             (Ack::Written(tickets), settle) => {
-                let tickets = tickets.into_iter().filter(|ticket| durable[ticket.source]);
+                let tickets = tickets.into_iter().inspect(say_written).filter(|ticket| durable[ticket.source]);
                 let done: Vec<Receipt> = tickets.map(Ticket::done).collect();
                 if let Some(settle) = settle.as_mut().filter(|_| !done.is_empty()) {
                     settle.settle(&done)?;
@@ -58,6 +58,13 @@ pub(super) async fn settle(
         }
     }
     Ok(())
+}
+
+/// Lets a source go on that reads answers. What it yields next is settled after this line.
+fn say_written(ticket: &Ticket) {
+    if let Some(slot) = ticket.answer_slot() {
+        slot.say_written();
+    }
 }
 
 /// Released lines by the number of their source.

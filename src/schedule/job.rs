@@ -155,6 +155,7 @@ impl Job {
                 waited_for: slot.longest_wait.reason(),
             },
             error,
+            page: None,
         };
         Done { ticket, record: Box::new(record) }
     }

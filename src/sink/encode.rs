@@ -107,6 +107,7 @@ impl Encoder {
         line.put_some("waited_for", record.times.waited_for.map(WaitedFor::name))?;
         line.put_some("ttfb_ms", head.map(|head| millis(head.ttfb)))?;
         line.put_some("error", record.error.as_ref().map(|(kind, message)| Error { kind: kind.name(), message }))?;
+        line.put_some("page", record.page.as_ref())?;
         let content_type = head.and_then(|head| head.content_type.as_deref());
         match body.map_or(Shown::Nothing, |body| shown(&body.data, content_type, self.content.body)) {
             Shown::Nothing => {}
@@ -301,7 +302,7 @@ mod tests {
     use http::{HeaderValue, Method, StatusCode, header};
 
     use super::*;
-    use crate::item::{Echo, ErrorKind, Identity, Received, Rejection, Response};
+    use crate::item::{Echo, ErrorKind, Identity, RawJson, Received, Rejection, Response};
 
     const EPOCH: &str = "2026-05-04T03:02:01.5Z";
 
@@ -352,6 +353,7 @@ mod tests {
                 waited_for: Some(WaitedFor::HostRate),
             },
             error: Some((ErrorKind::HttpStatus, "not \"there\"".to_owned())),
+            page: RawJson::of(&["p"]).ok(),
         }
     }
 
@@ -360,7 +362,7 @@ mod tests {
         let digest = "a5".repeat(32);
         let head = r#"{"seq":7,"source":"s","file":"f","state_id":"j","round":2,"id":[7],"input":"http://a.t\"","input_bytes":99,"#;
         let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"content_encoding":"x","reused":true,"bytes":6,"#;
-        let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"waited_for":"host_rate","ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"#;
+        let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"waited_for":"host_rate","ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"page":["p"],"#;
         for (style, body) in [
             (BodyFormat::Auto, r#""json":[1,2],"#),
             (BodyFormat::Text, r#""body":"[1, 2]","#),

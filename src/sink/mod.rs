@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use encode::{BodyFormat, Encoder, Style};
 pub use jsonl::Jsonl;
 pub use opened::{OpenedSink, Opening};
-pub use recover::recover;
+pub use recover::{RecoveredLine, recover};
 pub use stdout::Stdout;
 
 use crate::diagnostics::Section;

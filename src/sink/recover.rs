@@ -9,12 +9,13 @@ use super::OpenedSink;
 use super::derive::{derive, suffices};
 use super::opened::FileSink;
 use crate::error::BoxError;
-use crate::item::{Identity, Outcome};
+use crate::item::{Identity, Outcome, RawJson};
 use crate::output::{BodyShown, RecordHead};
 
 /// A line that has a record.
 struct Recorded {
     outcome: Outcome,
+    page: Option<RawJson>,
     /// By output, its record there.
     copies: Vec<Option<RecordCopy>>,
 }
@@ -27,6 +28,18 @@ struct RecordCopy {
     body: BodyShown,
 }
 
+/// A line that is done, as the outputs say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredLine {
+    /// The line.
+    pub id: Identity,
+    /// Where its source goes on, if that reads answers.
+    pub page: Option<RawJson>,
+}
+
+/// Says whether a line is one of a durable source that the checkpoint does not call done.
+type IsPending<'a> = &'a dyn Fn(&Identity) -> io::Result<bool>;
+
 type AllRecorded = BTreeMap<Identity, Recorded>;
 
 /// Makes the outputs agree on which lines are done, and returns these. `is_pending` says whether a line is one of a durable
@@ -34,18 +47,17 @@ type AllRecorded = BTreeMap<Identity, Recorded>;
 ///
 /// A record that an output wants and lacks is copied from one that shows bodies the same way, or made of any other by
 /// leaving the body out. Where no output has such a record, the line is not done: its records are taken back, and it is
-/// fetched again.
+/// fetched again. So are the pages behind one that no output has, as each page says where the next one is.
 ///
 /// # Errors
 /// When an output cannot be read or written.
 pub fn recover(
     sinks: &mut [OpenedSink],
-    is_pending: &dyn Fn(&Identity) -> io::Result<bool>,
-) -> Result<Vec<Identity>, BoxError> {
+    is_pending: IsPending<'_>,
+) -> Result<Vec<RecoveredLine>, BoxError> {
     let mut sinks: Vec<&mut FileSink> = sinks.iter_mut().filter_map(OpenedSink::as_file).collect();
     let mut all = gather(&sinks, is_pending)?;
-    let lost: HashSet<&Identity> =
-        all.iter().filter(|(_, line)| !can_be_everywhere(line, &sinks)).map(|(id, _)| id).collect();
+    let lost = lost(&all, &sinks, is_pending)?;
     if !lost.is_empty() {
         for sink in &mut sinks {
             sink.tail.take_back(&lost, &sink.output)?;
@@ -58,23 +70,44 @@ pub fn recover(
     for sink in sinks {
         sink.output.flush()?;
     }
-    Ok(all.into_keys().collect())
+    Ok(all.into_iter().map(|(id, line)| RecoveredLine { id, page: line.page }).collect())
 }
 
 /// The lines that have records, and where these are.
-fn gather(sinks: &[&mut FileSink], is_pending: &dyn Fn(&Identity) -> io::Result<bool>) -> io::Result<AllRecorded> {
+fn gather(sinks: &[&mut FileSink], is_pending: IsPending<'_>) -> io::Result<AllRecorded> {
     let mut all = AllRecorded::new();
     for (output, sink) in sinks.iter().enumerate() {
-        for (number, RecordHead { id, outcome, body }) in sink.tail.records() {
+        for (number, RecordHead { id, outcome, body, page }) in sink.tail.records() {
             if !is_pending(id)? {
                 continue;
             }
-            let new = || Recorded { outcome: *outcome, copies: vec![None; sinks.len()] };
+            let new = || Recorded { outcome: *outcome, page: page.clone(), copies: vec![None; sinks.len()] };
             let line = all.entry(id.clone()).or_insert_with(new);
             line.copies[output].get_or_insert(RecordCopy { number, body: *body });
         }
     }
     Ok(all)
+}
+
+/// The lines that are not done although they have records.
+fn lost<'a>(
+    all: &'a AllRecorded,
+    sinks: &[&mut FileSink],
+    is_pending: IsPending<'_>,
+) -> io::Result<HashSet<&'a Identity>> {
+    let mut lost = HashSet::new();
+    // Lines of one source come in the order of their numbers.
+    for (id, line) in all {
+        let is_lost = !can_be_everywhere(line, sinks) || line.page.is_some() && {
+            let before = Identity { seq: id.seq.saturating_sub(1), ..id.clone() };
+            let is_done = all.contains_key(&before) && !lost.contains(&before);
+            !is_done && before.seq > 0 && is_pending(&before)?
+        };
+        if is_lost {
+            lost.insert(id);
+        }
+    }
+    Ok(lost)
 }
 
 /// The first output with a record that does for this one, and the record's number there.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Checkpoint, OpenRound};
 use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, SyncPoint, retry_while_full};
 use crate::error::{AtPath, BoxError};
-use crate::item::{DoneRanges, Identity};
+use crate::item::{DoneRanges, Identity, RawJson};
 use crate::rounds::{RoundList, Selection, remove_other_lists};
 
 /// A data directory that cannot be used.
@@ -71,11 +71,11 @@ impl DataDir {
         Ok(self.checkpoint.has_line(id) && self.ordinal(id)?.is_some_and(is_open))
     }
 
-    /// Notes that a line is done which was pending.
+    /// Notes that a line is done which was pending; `page` is where its source goes on, if that reads answers.
     ///
     /// # Errors
     /// When the list of the round cannot be read.
-    pub fn settle(&mut self, id: &Identity) -> io::Result<()> {
+    pub fn settle(&mut self, id: &Identity, page: Option<RawJson>) -> io::Result<()> {
         if id.round > 0 {
             let ordinal = self.ordinal(id)?;
             if let (Some(ordinal), Some(round)) = (ordinal, &mut self.checkpoint.round) {
@@ -83,6 +83,7 @@ impl DataDir {
             }
         } else if let Some(source) = self.checkpoint.sources.get_mut(id.source.as_deref().unwrap_or_default()) {
             source.files.entry(id.file.as_deref().unwrap_or_default().to_owned()).or_default().insert(id.seq, None);
+            source.position = page.or(source.position.take());
         }
         Ok(())
     }

@@ -47,6 +47,7 @@ pub fn record(seq: u64, line: &Text, life: u64, state_id: &Arc<str>) -> Record {
         hops: Vec::new(),
         times: fetchd::item::Times::default(),
         error: (!is_ok).then(|| (ErrorKind::HttpStatus, "not found".into())),
+        page: None,
     }
 }
 

@@ -113,7 +113,7 @@ pub fn flush(opened: &mut OpenedSink) -> OutputPosition {
 /// order.
 pub fn recover(sinks: &mut [OpenedSink]) -> Vec<u64> {
     let is_pending = |id: &Identity| Ok(id.source.as_deref() == Some("urls"));
-    let done = sink::recover(sinks, &is_pending).unwrap().iter().map(|id| id.seq).collect();
+    let done = sink::recover(sinks, &is_pending).unwrap().iter().map(|line| line.id.seq).collect();
     for (output, _) in sinks.iter_mut().filter_map(OpenedSink::core) {
         output.finish_old_files().unwrap();
     }

@@ -68,7 +68,7 @@ fn a_round_ends_with_its_last_line_and_its_list_goes_after_that() {
     let mut state = with_round(dir.path());
     for (done, seq) in (1..).zip([4, 2, 10, 6, 8]) {
         let (line, first) = (id(&state, seq, 3), id(&state, seq, 0));
-        state.settle(&line).unwrap();
+        state.settle(&line, None).unwrap();
         assert!(!is_pending(&state, &line) && is_pending(&state, &first), "the first round is another matter");
         state.checkpoint.end_finished_round(state.lines_of_round());
         let checkpoint = state.checkpoint.clone();

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::disk::DiskFile;
-use crate::item::{Identity, Outcome};
+use crate::item::{Identity, Outcome, RawJson};
 use crate::output::{BodyShown, Cursor, Examined, FileEnd, Parsed, RecordHead, RecordReader};
 
 /// The reader of outputs that are JSON lines.
@@ -91,6 +91,7 @@ struct Keys<'a> {
     round: u32,
     #[serde(borrow)]
     outcome: Option<Cow<'a, str>>,
+    page: Option<RawJson>,
     #[serde(default, deserialize_with = "there")]
     bytes: bool,
     #[serde(default, deserialize_with = "there")]
@@ -118,7 +119,7 @@ impl Keys<'_> {
         let [state_id, source, file] =
             [self.state_id.or(self.journal), self.source, self.file].map(|text| text.map(Into::into));
         let id = Identity { state_id, source, file, seq: self.seq?, round: self.round };
-        Some(RecordHead { id, outcome, body })
+        Some(RecordHead { id, outcome, body, page: self.page })
     }
 }
 
