@@ -8,7 +8,6 @@
 use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use futures::executor::block_on;
 use tokio::sync::oneshot;
 
 use super::{RawJson, Record};
@@ -45,11 +44,8 @@ pub struct ReaderGone;
 pub fn answer_slot() -> (AnswerSlot, AnswerReceiver) {
     let (record, records) = oneshot::channel();
     let (written, all_written) = oneshot::channel();
-    let slot = AnswerSlot {
-        record: Mutex::new(Some(record)),
-        position: OnceLock::new(),
-        written: Mutex::new(Some(written)),
-    };
+    let slot =
+        AnswerSlot { record: Mutex::new(Some(record)), position: OnceLock::new(), written: Mutex::new(Some(written)) };
     (slot, AnswerReceiver { record: records, written: all_written })
 }
 
@@ -105,30 +101,34 @@ impl fmt::Debug for AnswerSlot {
 }
 
 impl AnswerReceiver {
-    /// Blocks this thread until the line is settled, and lets `read` complete its record: set `page`, and `outcome` and
-    /// `error` where the answer is not what it should be. Returns what `read` does. The record goes to the sinks then.
+    /// Waits until the line is settled, and lets `read` complete its record: set `page`, and `outcome` and `error` where the
+    /// answer is not what it should be. Returns what `read` does. The record goes to the sinks then.
+    ///
+    /// To read an answer takes time: a source waits for this in a thread of its own.
     ///
     /// # Errors
     /// When the line is not settled in this run.
-    pub fn read<T>(&mut self, read: impl FnOnce(&mut Record) -> T) -> Result<T, NoAnswer> {
-        let (mut record, back) = block_on(&mut self.record).map_err(|_| NoAnswer)?;
+    pub async fn read<T>(&mut self, read: impl FnOnce(&mut Record) -> T) -> Result<T, NoAnswer> {
+        let (mut record, back) = (&mut self.record).await.map_err(|_| NoAnswer)?;
         let result = read(&mut record);
         // The pipeline may have ended meanwhile.
         let _ = back.send(record);
         Ok(result)
     }
 
-    /// Blocks this thread until every sink has taken the record.
+    /// Waits until every sink has taken the record.
     ///
     /// # Errors
     /// When the run ended before.
-    pub fn wait_written(self) -> Result<(), NoAnswer> {
-        self.written.blocking_recv().map_err(|_| NoAnswer)
+    pub async fn written(self) -> Result<(), NoAnswer> {
+        self.written.await.map_err(|_| NoAnswer)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
     use crate::item::{Echo, ErrorKind, Identity, Rejection};
 
@@ -145,18 +145,17 @@ mod tests {
     #[tokio::test]
     async fn a_record_goes_to_its_source_and_comes_back_with_the_position() {
         let (slot, mut receiver) = answer_slot();
-        let source = std::thread::spawn(move || {
-            let read = receiver.read(|record| {
-                record.page = Some(page());
-                record.id.seq
-            });
-            (read, receiver.wait_written())
-        });
         assert_eq!(slot.position(), None);
-        let record = slot.read(record()).await.unwrap();
-        assert_eq!((record.page.as_ref(), slot.position()), (Some(&page()), Some(&page())));
+        let read = receiver.read(|record| {
+            record.page = Some(page());
+            record.id.seq
+        });
+        let (record, seq) = tokio::join!(slot.read(record()), read);
+        assert_eq!((record.unwrap().page.as_ref(), slot.position(), seq), (Some(&page()), Some(&page()), Ok(1)));
+        let mut written = Box::pin(receiver.written());
+        assert!((&mut written).now_or_never().is_none(), "no sink has it yet");
         slot.say_written();
-        assert_eq!(source.join().unwrap(), (Ok(1), Ok(())));
+        assert_eq!(written.await, Ok(()));
     }
 
     #[tokio::test]
@@ -170,19 +169,19 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_goes_with_a_record_is_an_error() {
         let (slot, mut receiver) = answer_slot();
-        let source = std::thread::spawn(move || {
-            let (record, back) = block_on(&mut receiver.record).unwrap();
-            drop((record, back));
-        });
-        assert_eq!(slot.read(record()).await.unwrap_err(), ReaderGone);
-        source.join().unwrap();
+        let reader = async move {
+            let handover = (&mut receiver.record).await.unwrap();
+            drop(handover);
+        };
+        let (read, ()) = tokio::join!(slot.read(record()), reader);
+        assert_eq!(read.unwrap_err(), ReaderGone);
     }
 
-    #[test]
-    fn a_dropped_slot_ends_the_wait() {
+    #[tokio::test]
+    async fn a_dropped_slot_ends_the_wait() {
         let (slot, mut receiver) = answer_slot();
         drop(slot);
-        assert_eq!(receiver.read(|_| ()), Err(NoAnswer));
-        assert_eq!(receiver.wait_written(), Err(NoAnswer));
+        assert_eq!(receiver.read(|_| ()).await, Err(NoAnswer));
+        assert_eq!(receiver.written().await, Err(NoAnswer));
     }
 }

@@ -51,10 +51,7 @@ type AllRecorded = BTreeMap<Identity, Recorded>;
 ///
 /// # Errors
 /// When an output cannot be read or written.
-pub fn recover(
-    sinks: &mut [OpenedSink],
-    is_pending: IsPending<'_>,
-) -> Result<Vec<RecoveredLine>, BoxError> {
+pub fn recover(sinks: &mut [OpenedSink], is_pending: IsPending<'_>) -> Result<Vec<RecoveredLine>, BoxError> {
     let mut sinks: Vec<&mut FileSink> = sinks.iter_mut().filter_map(OpenedSink::as_file).collect();
     let mut all = gather(&sinks, is_pending)?;
     let lost = lost(&all, &sinks, is_pending)?;
@@ -98,11 +95,12 @@ fn lost<'a>(
     let mut lost = HashSet::new();
     // Lines of one source come in the order of their numbers.
     for (id, line) in all {
-        let is_lost = !can_be_everywhere(line, sinks) || line.page.is_some() && {
-            let before = Identity { seq: id.seq.saturating_sub(1), ..id.clone() };
-            let is_done = all.contains_key(&before) && !lost.contains(&before);
-            !is_done && before.seq > 0 && is_pending(&before)?
-        };
+        let is_lost = !can_be_everywhere(line, sinks)
+            || line.page.is_some() && {
+                let before = Identity { seq: id.seq.saturating_sub(1), ..id.clone() };
+                let is_done = all.contains_key(&before) && !lost.contains(&before);
+                !is_done && before.seq > 0 && is_pending(&before)?
+            };
         if is_lost {
             lost.insert(id);
         }

@@ -9,7 +9,9 @@ use fetchd::units::Concurrency;
 use proptest::prelude::*;
 
 use crate::scenario::{Scenario, settings};
-use crate::script::{Arrival, Exchange, Reply, Said, Settling, SinkBehaviour, SourceEnd, SourceScript, Step, ms, secs};
+use crate::script::{
+    Answers, Arrival, Exchange, Reply, Said, Settling, SinkBehaviour, SourceEnd, SourceScript, Step, ms, secs,
+};
 
 const HOSTS: u8 = 4;
 
@@ -87,6 +89,18 @@ pub fn script() -> impl Strategy<Value = SourceScript> {
         arrivals,
         ending: SourceEnd::Ends,
         settling,
+        answers: Answers::Ignored,
+    })
+}
+
+/// Any scenario with signals in which some sources read answers.
+pub fn scenario_with_answers() -> impl Strategy<Value = Scenario> {
+    let answers = prop_oneof![1 => Just(Answers::Ignored), 3 => up_to(secs(9)).prop_map(Answers::Read)];
+    (interrupted_scenario(), prop::collection::vec(answers, 3)).prop_map(|(mut scenario, answers)| {
+        for (source, answers) in scenario.sources.iter_mut().zip(answers) {
+            source.answers = answers;
+        }
+        scenario
     })
 }
 

@@ -21,6 +21,10 @@ pub enum Event {
     },
     /// A source was told that this line is done.
     Settled(Identity),
+    /// Where the line's source goes on then, if it reads answers.
+    Position(Identity, Option<u64>),
+    /// A source has read the answer to this line.
+    AnswerRead(Identity),
     /// A source took this line back.
     Released(Identity),
     /// All that was written so far is to last.
@@ -46,6 +50,7 @@ pub struct Entry {
     pub kind: Option<ErrorKind>,
     pub attempts: u32,
     pub hops: usize,
+    pub page: Option<u64>,
 }
 
 impl From<&Record> for Entry {
@@ -56,6 +61,7 @@ impl From<&Record> for Entry {
             kind: record.kind(),
             attempts: record.attempts,
             hops: record.hops.len(),
+            page: record.page.as_ref().map(|page| page.read().unwrap()),
         }
     }
 }

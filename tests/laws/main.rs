@@ -20,6 +20,7 @@ mod scenario;
 mod script;
 
 mod accounts;
+mod answers;
 mod batches;
 mod bottleneck;
 mod breakage;

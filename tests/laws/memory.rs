@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::any;
 use crate::scenario::{Report, Scenario, on_paused_time};
 use crate::script::{
-    Arrival, Exchange, Reply, Said, Settling, SinkBehaviour, SourceEnd, SourceScript, ms, ok, secs, with_body,
+    Answers, Arrival, Exchange, Reply, Said, Settling, SinkBehaviour, SourceEnd, SourceScript, ms, ok, secs, with_body,
 };
 
 proptest! {
@@ -60,6 +60,7 @@ fn bodies(max_body: u64, slow: Duration) -> impl Strategy<Value = SourceScript> 
         arrivals,
         ending: SourceEnd::Ends,
         settling: Settling::Absent,
+        answers: Answers::Ignored,
     })
 }
 

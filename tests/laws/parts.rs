@@ -10,8 +10,9 @@ use fetchd::disk::Mark;
 use fetchd::error::BoxError;
 use fetchd::fetch::{Fetch, RefreshTokens};
 use fetchd::item::{
-    Attempt, Body, Call, CredentialScope, ErrorKind, Failure, Head, Identity, Input, Line, Receipt, Record,
-    ReleaseReceipt, Reservation, Response, RetryAfter, Sent, Text, TokenGeneration,
+    AnswerReceiver, Attempt, Body, Call, CredentialScope, ErrorKind, Failure, Head, Identity, Input, Line,
+    LinePosition, NoAnswer, RawJson, Receipt, Record, ReleaseReceipt, Reservation, Response, RetryAfter, Sent, Text,
+    TokenGeneration, answer_slot,
 };
 use fetchd::schedule::HostState;
 use fetchd::sink::{self, Sink};
@@ -20,11 +21,14 @@ use fetchd::state::{HostStateStore, Settle};
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use http::StatusCode;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::log::{Event, Ledger, Log, Watched};
-use crate::script::{Arrival, Exchange, Reply, Said, Settling, SinkBehaviour, SourceEnd, SourceScript, Step, ms};
+use crate::script::{
+    Answers, Arrival, Exchange, Reply, Said, Settling, SinkBehaviour, SourceEnd, SourceScript, Step, ms,
+};
 
 /// What each line's requests will meet: the source writes it, the network reads it.
 #[derive(Clone, Debug, Default)]
@@ -57,17 +61,56 @@ fn line_of(url: &Url) -> Identity {
 }
 
 pub fn source(name: &str, script: SourceScript, exchanges: &Exchanges, log: &Log) -> Source {
-    let SourceScript { arrivals, ending, settling } = script;
+    let SourceScript { arrivals, ending, settling, answers } = script;
     let mut reader = Reader { name: name.into(), seq: 0, exchanges: exchanges.clone(), log: log.clone() };
     let arrivals = match ending {
         SourceEnd::Repeats => stream::iter(arrivals.into_iter().cycle()).boxed(),
         _ => stream::iter(arrivals).boxed(),
     };
     let lines = arrivals.then(move |arrival| reader.read(arrival)).map(Ok).chain(last_words(ending)).boxed();
+    let lines = match answers {
+        Answers::Ignored => lines,
+        answers => one_by_one(lines, answers, log),
+    };
     let durability = if settling == Settling::Absent { Durability::Ephemeral } else { Durability::Resumable };
     let takes_back = durability == Durability::Resumable;
     let release = takes_back.then(|| Box::new(FakeRelease(log.clone())) as Box<dyn Release>);
-    Source { release, ..Source::new(lines, durability) }
+    Source { release, reads_answers: answers != Answers::Ignored, ..Source::new(lines, durability) }
+}
+
+type Lines = BoxStream<'static, Result<Input, BoxError>>;
+
+/// Yields a line once every sink has the record of the one before, whose answer is read by a task beside the stages.
+#[expect(clippy::disallowed_methods, reason = "a source has a thread of its own, which paused time does not wait for")]
+fn one_by_one(lines: Lines, answers: Answers, log: &Log) -> Lines {
+    let before: Option<JoinHandle<Result<(), NoAnswer>>> = None;
+    let walk = stream::unfold((lines, before, log.clone()), move |(mut lines, before, log)| async move {
+        if let Some(before) = before
+            && before.await.unwrap().is_err()
+        {
+            return None;
+        }
+        let mut next = lines.next().await?;
+        let mut reading = None;
+        if let Ok(Input::Line(line)) = &mut next {
+            let (slot, receiver) = answer_slot();
+            line.position = Some(LinePosition::Answer(Arc::new(slot)));
+            reading = Some(tokio::spawn(read_answer(receiver, answers, log.clone())));
+        }
+        Some((next, (lines, reading, log)))
+    });
+    walk.boxed()
+}
+
+async fn read_answer(mut receiver: AnswerReceiver, answers: Answers, log: Log) -> Result<(), NoAnswer> {
+    let Answers::Read(busy) = answers else { return receiver.read(|_| panic!("the reader is lost")).await };
+    pause(busy).await;
+    let id = receiver.read(|record| {
+        record.page = RawJson::of(&record.id.seq).ok();
+        record.id.clone()
+    });
+    log.note(Event::AnswerRead(id.await?));
+    receiver.written().await
 }
 
 /// Takes lines back.
@@ -150,7 +193,11 @@ impl Settle for FakeSettle {
                 Settling::Absent => panic!("a line is settled that nobody asked for"),
                 Settling::Fails => return Err("the source forgot".into()),
                 Settling::Panics => panic!("the source lost its mind"),
-                Settling::Records => self.log.note(Event::Settled(receipt.id.clone())),
+                Settling::Records => {
+                    self.log.note(Event::Settled(receipt.id.clone()));
+                    let position = receipt.source_position.as_ref().map(|position| position.read().unwrap());
+                    self.log.note(Event::Position(receipt.id.clone(), position));
+                }
             }
         }
         Ok(())

@@ -10,6 +10,18 @@ pub struct SourceScript {
     pub arrivals: Vec<Arrival>,
     pub ending: SourceEnd,
     pub settling: Settling,
+    pub answers: Answers,
+}
+
+/// What a source makes of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// Nothing.
+    Ignored,
+    /// It reads each for so long, and yields the next line when every sink has the record.
+    Read(Duration),
+    /// It is gone with the record in its hands.
+    Lost,
 }
 
 /// One input, so long after the one before it.
@@ -115,7 +127,7 @@ pub const fn secs(n: u64) -> Duration {
 impl SourceScript {
     pub fn of(lines: impl IntoIterator<Item = Said>) -> Self {
         let arrivals = lines.into_iter().map(|line| Arrival { after: Duration::ZERO, line }).collect();
-        Self { arrivals, ending: SourceEnd::Ends, settling: Settling::Absent }
+        Self { arrivals, ending: SourceEnd::Ends, settling: Settling::Absent, answers: Answers::Ignored }
     }
 
     pub fn ending(self, ending: SourceEnd) -> Self {
@@ -124,6 +136,10 @@ impl SourceScript {
 
     pub fn settling(self, settling: Settling) -> Self {
         Self { settling, ..self }
+    }
+
+    pub fn answers(self, answers: Answers) -> Self {
+        Self { answers, ..self }
     }
 
     /// The same inputs, each so long after the one before it.
