@@ -1,106 +1,66 @@
-//! Answers that go back to their source: a source that reads answers puts a slot into the line that it yields, and keeps the
-//! other end.
+//! Answers that go back to their source, where that goes on from what they say: a paginated API.
 //!
-//! `pipeline::answers` hands the settled record over before any sink has it; the source reads it in a thread of its own, and
-//! returns it with its `page`, which is also the source's position once the line is done. `pipeline::settle` says when every
-//! sink has taken the record. A slot that is dropped ends the wait of its source: the line was left for the next start.
+//! `pipeline::answers` hands each settled record of the source over before any sink has it. The source reads it in a thread
+//! of its own, and returns it with its `page`, which is also the source's position once the line is done.
+//! `pipeline::settle` says when every sink has the record. The source has one line under way at a time.
 
-use std::fmt;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use tokio::sync::{mpsc, oneshot};
 
-use tokio::sync::oneshot;
-
-use super::{RawJson, Record};
+use super::Record;
 
 /// The record that a source is to read, and where it goes then.
 type Handover = (Box<Record>, oneshot::Sender<Box<Record>>);
 
-/// The pipeline's end: the place that a source reserved for the answer to one of its lines.
-pub struct AnswerSlot {
-    record: Mutex<Option<oneshot::Sender<Handover>>>,
-    /// Where the source goes on once the line is done.
-    position: OnceLock<RawJson>,
-    written: Mutex<Option<oneshot::Sender<()>>>,
+/// The pipeline's end.
+#[derive(Clone, Debug)]
+pub struct AnswerDesk {
+    records: mpsc::Sender<Handover>,
+    written: mpsc::Sender<()>,
 }
 
-/// The source's end of a slot.
+/// The source's end.
 #[derive(Debug)]
-pub struct AnswerReceiver {
-    record: oneshot::Receiver<Handover>,
-    written: oneshot::Receiver<()>,
+pub struct AnswerReader {
+    records: mpsc::Receiver<Handover>,
+    written: mpsc::Receiver<()>,
 }
 
-/// Why a source does not get its answer: the line has none, as the run is over or the line was left for the next start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the line has no answer in this run")]
+/// The line has no answer in this run: it was left for the next start, or the run is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoAnswer;
 
-/// Why a record does not come back: the thread that was reading it is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the reader of a source's answers is gone")]
+/// The source ended with a record in its hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReaderGone;
 
-/// Both ends of a slot for one line.
-pub fn answer_slot() -> (AnswerSlot, AnswerReceiver) {
-    let (record, records) = oneshot::channel();
-    let (written, all_written) = oneshot::channel();
-    let slot =
-        AnswerSlot { record: Mutex::new(Some(record)), position: OnceLock::new(), written: Mutex::new(Some(written)) };
-    (slot, AnswerReceiver { record: records, written: all_written })
+/// Both ends for a source that reads answers.
+pub fn answers() -> (AnswerDesk, AnswerReader) {
+    // One line is under way.
+    let (to_records, records) = mpsc::channel(1);
+    let (to_written, written) = mpsc::channel(1);
+    (AnswerDesk { records: to_records, written: to_written }, AnswerReader { records, written })
 }
 
-impl AnswerSlot {
-    /// Lets the source read the record, and returns it as the source leaves it. A source that ended before needs no answers:
-    /// then the record comes back as it is.
+impl AnswerDesk {
+    /// Lets the source read the record, and returns it as the source leaves it. Where the source has ended, that is as it was.
     ///
     /// # Errors
-    /// When the source ended with the record in its hands.
+    /// When the source ends with the record in its hands.
     pub async fn read(&self, record: Box<Record>) -> Result<Box<Record>, ReaderGone> {
         let (back, returned) = oneshot::channel();
-        let Some(handover) = take(&self.record) else { return Ok(record) };
-        if let Err((record, _)) = handover.send((record, back)) {
-            return Ok(record);
+        match self.records.send((record, back)).await {
+            Ok(()) => returned.await.map_err(|_| ReaderGone),
+            Err(mpsc::error::SendError((record, _))) => Ok(record),
         }
-        let record = returned.await.map_err(|_| ReaderGone)?;
-        if let Some(page) = &record.page {
-            // Set once: there is one handover.
-            let _ = self.position.set(page.clone());
-        }
-        Ok(record)
     }
 
-    /// Where the source goes on once the line is done.
-    pub fn position(&self) -> Option<&RawJson> {
-        self.position.get()
-    }
-
-    /// Says that every sink has taken the record. Does not wait, and a source that is gone is no error.
+    /// Says that every sink has taken the record that was read last. Does not wait, and a source that is gone is no error.
     pub fn say_written(&self) {
-        if let Some(written) = take(&self.written) {
-            let _ = written.send(());
-        }
+        let _ = self.written.try_send(());
     }
 }
 
-fn take<T>(place: &Mutex<Option<T>>) -> Option<T> {
-    place.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-impl PartialEq for AnswerSlot {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other)
-    }
-}
-
-impl Eq for AnswerSlot {}
-
-impl fmt::Debug for AnswerSlot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnswerSlot").field("position", &self.position).finish_non_exhaustive()
-    }
-}
-
-impl AnswerReceiver {
+impl AnswerReader {
     /// Waits until the line is settled, and lets `read` complete its record: set `page`, and `outcome` and `error` where the
     /// answer is not what it should be. Returns what `read` does. The record goes to the sinks then.
     ///
@@ -109,19 +69,19 @@ impl AnswerReceiver {
     /// # Errors
     /// When the line is not settled in this run.
     pub async fn read<T>(&mut self, read: impl FnOnce(&mut Record) -> T) -> Result<T, NoAnswer> {
-        let (mut record, back) = (&mut self.record).await.map_err(|_| NoAnswer)?;
+        let (mut record, back) = self.records.recv().await.ok_or(NoAnswer)?;
         let result = read(&mut record);
         // The pipeline may have ended meanwhile.
         let _ = back.send(record);
         Ok(result)
     }
 
-    /// Waits until every sink has taken the record.
+    /// Waits until every sink has taken the record that was read last.
     ///
     /// # Errors
     /// When the run ended before.
-    pub async fn written(self) -> Result<(), NoAnswer> {
-        self.written.await.map_err(|_| NoAnswer)
+    pub async fn written(&mut self) -> Result<(), NoAnswer> {
+        self.written.recv().await.ok_or(NoAnswer)
     }
 }
 
@@ -130,7 +90,7 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::item::{Echo, ErrorKind, Identity, Rejection};
+    use crate::item::{Echo, ErrorKind, Identity, RawJson, Rejection};
 
     fn record() -> Box<Record> {
         let rejection = Rejection { kind: ErrorKind::InvalidUrl, message: String::new() };
@@ -138,50 +98,40 @@ mod tests {
         Box::new(Record::rejected(id, Echo::text("x"), rejection))
     }
 
-    fn page() -> RawJson {
-        RawJson::of(&1).unwrap()
-    }
-
     #[tokio::test]
-    async fn a_record_goes_to_its_source_and_comes_back_with_the_position() {
-        let (slot, mut receiver) = answer_slot();
-        assert_eq!(slot.position(), None);
-        let read = receiver.read(|record| {
-            record.page = Some(page());
+    async fn a_record_goes_to_its_source_and_comes_back() {
+        let (desk, mut reader) = answers();
+        let read = reader.read(|record| {
+            record.page = RawJson::of(&1).ok();
             record.id.seq
         });
-        let (record, seq) = tokio::join!(slot.read(record()), read);
-        assert_eq!((record.unwrap().page.as_ref(), slot.position(), seq), (Some(&page()), Some(&page()), Ok(1)));
-        let mut written = Box::pin(receiver.written());
-        assert!((&mut written).now_or_never().is_none(), "no sink has it yet");
-        slot.say_written();
-        assert_eq!(written.await, Ok(()));
+        let (record, seq) = tokio::join!(desk.read(record()), read);
+        assert_eq!((record.unwrap().page, seq), (RawJson::of(&1).ok(), Ok(1)));
+        assert_eq!(reader.written().now_or_never(), None, "no sink has it yet");
+        desk.say_written();
+        assert_eq!(reader.written().now_or_never(), Some(Ok(())));
     }
 
     #[tokio::test]
     async fn a_source_that_is_gone_holds_nothing_up() {
-        let (slot, receiver) = answer_slot();
-        drop(receiver);
-        assert!(slot.read(record()).await.unwrap().page.is_none());
-        slot.say_written();
+        let (desk, reader) = answers();
+        drop(reader);
+        assert!(desk.read(record()).await.unwrap().page.is_none());
+        desk.say_written();
     }
 
     #[tokio::test]
     async fn a_source_that_goes_with_a_record_is_an_error() {
-        let (slot, mut receiver) = answer_slot();
-        let reader = async move {
-            let handover = (&mut receiver.record).await.unwrap();
-            drop(handover);
-        };
-        let (read, ()) = tokio::join!(slot.read(record()), reader);
+        let (desk, mut reader) = answers();
+        let (read, ()) = tokio::join!(desk.read(record()), async move { drop(reader.records.recv().await) });
         assert_eq!(read.unwrap_err(), ReaderGone);
     }
 
     #[tokio::test]
-    async fn a_dropped_slot_ends_the_wait() {
-        let (slot, mut receiver) = answer_slot();
-        drop(slot);
-        assert_eq!(receiver.read(|_| ()).await, Err(NoAnswer));
-        assert_eq!(receiver.written().await, Err(NoAnswer));
+    async fn the_end_of_the_run_ends_the_wait() {
+        let (desk, mut reader) = answers();
+        drop(desk);
+        assert_eq!(reader.read(|_| ()).await, Err(NoAnswer));
+        assert_eq!(reader.written().await, Err(NoAnswer));
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::redact::{cut_before_password, hide_url, redact};
-use super::{AnswerSlot, FileGeneration, Fingerprint, Position, RawJson};
+use super::{FileGeneration, Fingerprint, Position, RawJson};
 use crate::error::BoxError;
 
 /// Which line this is: stable over restarts of a durable source.
@@ -54,8 +54,8 @@ pub enum LinePosition {
     InFile { file: Arc<FileGeneration>, end: u64, fingerprint: Fingerprint },
     /// It has this ordinal in the list of its round.
     InList(u64),
-    /// Its source reads the answer, and goes on from what it finds there.
-    Answer(Arc<AnswerSlot>),
+    /// Its source has read the answer, and goes on from what it found.
+    Page(RawJson),
 }
 
 impl LinePosition {
@@ -63,7 +63,7 @@ impl LinePosition {
     pub fn in_file(self) -> Option<Position> {
         match self {
             Self::InFile { file, end, fingerprint } => Some(Position { file, end, fingerprint }),
-            Self::InList(_) | Self::Answer(_) => None,
+            Self::InList(_) | Self::Page(_) => None,
         }
     }
 }

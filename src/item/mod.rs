@@ -20,7 +20,7 @@ mod response_limits;
 mod target;
 mod ticket;
 
-pub use answer::{AnswerReceiver, AnswerSlot, NoAnswer, ReaderGone, answer_slot};
+pub use answer::{AnswerDesk, AnswerReader, NoAnswer, ReaderGone, answers};
 pub use attempt::{Attempt, Body, Failure, Head, Quota, Received, Response, RetryAfter, Sent, header_text};
 pub use call::{Call, Connection, CredentialScope, LineHost, POOL_IDLE_TIMEOUT, Purpose, TokenGeneration};
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};

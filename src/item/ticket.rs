@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, Semaphore};
 
-use super::{AnswerSlot, Identity, Line, LinePosition, RawJson};
+use super::{Identity, Line, LinePosition};
 
 /// How many lines, and bytes of lines, may be accepted and not yet done.
 #[derive(Clone, Debug)]
@@ -150,16 +150,7 @@ pub struct Ticket {
 impl Ticket {
     /// Says that every sink has taken the line's record.
     pub fn done(self) -> Receipt {
-        let source_position = self.answer_slot().and_then(|slot| slot.position().cloned());
-        Receipt { source: self.source, id: self.id, position: self.position, source_position }
-    }
-
-    /// The place that the line's source reserved for its answer, if it reads answers.
-    pub fn answer_slot(&self) -> Option<&Arc<AnswerSlot>> {
-        match &self.position {
-            Some(LinePosition::Answer(slot)) => Some(slot),
-            _ => None,
-        }
+        Receipt { source: self.source, id: self.id, position: self.position }
     }
 
     /// Gives the line back to its source: it has no record here.
@@ -177,16 +168,6 @@ pub struct Receipt {
     pub id: Identity,
     /// Where the line is, if a restart can go on from there.
     pub position: Option<LinePosition>,
-    /// Where the whole source goes on once this line is done, if the line says so.
-    pub source_position: Option<RawJson>,
-}
-
-impl Receipt {
-    /// With this as the position of the whole source: a restart gives it back to the source.
-    #[must_use]
-    pub fn with_source_position(self, position: RawJson) -> Self {
-        Self { source_position: Some(position), ..self }
-    }
 }
 
 /// Proof that a line goes back to its source without a record; only a ticket yields it.

@@ -1,43 +1,59 @@
-//! The answers stage: hands settled records of lines to their sources where these read answers, and all others on at once.
-//! It is there only in a run with such a source. Next: `drain`.
-
-use std::sync::Arc;
+//! The answers stage: hands settled records to their sources where these read answers, and all others on at once. It is
+//! there only in a run with such a source. Next: `drain`.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use crate::error::BoxError;
-use crate::item::{AnswerSlot, Done, ReaderGone};
+use crate::item::{AnswerDesk, Done, LinePosition, ReaderGone};
 
-/// Ends with its input; the sources that are reading then are waited for. As each has one line under way, no more than there
-/// are sources are held here.
-pub(super) async fn answers(mut settled: mpsc::Receiver<Done>, done: mpsc::Sender<Done>) -> Result<(), BoxError> {
-    let mut being_read = FuturesUnordered::new();
-    loop {
-        let next = tokio::select! {
-            biased;
-            Some(read) = being_read.next() => read?,
-            came = settled.recv() => match came {
-                None => break,
-                Some(came) => match came.ticket.answer_slot().cloned() {
-                    None => came,
-                    Some(slot) => {
-                        being_read.push(read(slot, came));
-                        continue;
-                    }
-                },
-            },
-        };
-        // A closed channel is a consequence of the end, never its cause.
-        let _ = done.send(next).await;
-    }
-    while let Some(read) = being_read.next().await {
-        let _ = done.send(read?).await;
-    }
-    Ok(())
+pub(super) struct Answers {
+    /// Per source: where its records are read.
+    pub desks: Vec<Option<AnswerDesk>>,
+    pub settled: mpsc::Receiver<Done>,
+    pub done: mpsc::Sender<Done>,
 }
 
-async fn read(slot: Arc<AnswerSlot>, Done { ticket, record }: Done) -> Result<Done, ReaderGone> {
-    Ok(Done { ticket, record: slot.read(record).await? })
+impl Answers {
+    /// The stage in front of this channel, and the channel to the stage.
+    pub fn before(done: mpsc::Sender<Done>, desks: Vec<Option<AnswerDesk>>) -> (Self, mpsc::Sender<Done>) {
+        let (to_settled, settled) = mpsc::channel(done.max_capacity());
+        (Self { desks, settled, done }, to_settled)
+    }
+
+    /// Ends with its input, once the sources have read what they are reading. As each has one line under way, no more than
+    /// there are sources are held here.
+    pub async fn run(mut self) -> Result<(), BoxError> {
+        let mut being_read = FuturesUnordered::new();
+        loop {
+            let done = tokio::select! {
+                biased;
+                Some(read) = being_read.next() => read?,
+                settled = self.settled.recv() => match settled {
+                    None => break,
+                    Some(settled) => match self.desks[settled.ticket.source].clone() {
+                        None => settled,
+                        Some(desk) => {
+                            being_read.push(read(desk, settled));
+                            continue;
+                        }
+                    },
+                },
+            };
+            // A closed channel is a consequence of the end, never its cause.
+            let _ = self.done.send(done).await;
+        }
+        while let Some(read) = being_read.next().await {
+            let _ = self.done.send(read?).await;
+        }
+        Ok(())
+    }
+}
+
+async fn read(desk: AnswerDesk, Done { mut ticket, record }: Done) -> Result<Done, BoxError> {
+    let gone = |ReaderGone| "the thread in which a source reads answers is gone";
+    let record = desk.read(record).await.map_err(gone)?;
+    ticket.position = record.page.clone().map(LinePosition::Page);
+    Ok(Done { ticket, record })
 }

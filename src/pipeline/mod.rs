@@ -39,8 +39,6 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -54,7 +52,6 @@ pub use group::Group;
 pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status, View};
 
-use crate::error::BoxError;
 use crate::fetch::{Fetch, RefreshTokens};
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
 use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
@@ -153,9 +150,6 @@ struct Completion {
     wire: Duration,
 }
 
-/// A stage, as the group runs it.
-type Stage = BoxFuture<'static, Result<(), BoxError>>;
-
 /// Time since the start of the run, on Tokio's clock.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
@@ -185,12 +179,6 @@ struct Levers {
     give_up: CancellationToken,
 }
 
-/// The stage that lets sources read answers, between the schedule and this channel, and the channel to it.
-fn answers_between(done: mpsc::Sender<Done>) -> (mpsc::Sender<Done>, Option<Stage>) {
-    let (settled, from_settled) = mpsc::channel(256);
-    (settled, Some(answers::answers(from_settled, done).boxed()))
-}
-
 /// Starts every stage, and wires them up.
 #[expect(clippy::too_many_lines, reason = "the topology stays on one screen")]
 fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, rotate: mpsc::Receiver<()>) -> Group {
@@ -199,20 +187,25 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let (queue, from_queue) = mpsc::channel(settings.queue);
     let (ready, from_ready) = async_channel::bounded(permits);
     let (completions, from_completions) = mpsc::channel(settings.workers);
-    let (done, from_done) = mpsc::channel(256);
-    let reads_answers = parts.sources.iter().any(|source| source.reads_answers);
-    let (done, answers) = if reads_answers { answers_between(done) } else { (done, None) };
+    let (mut done, from_done) = mpsc::channel(256);
     let (acks, from_acks) = mpsc::channel(16);
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
     let input_bytes = parts.sources.iter().map(|source| source.extent.map(|extent| extent.bytes)).sum();
     let (mut lines, mut failures, mut release) = (Vec::new(), Vec::new(), Vec::new());
+    let mut desks = Vec::new();
     for source in parts.sources {
+        desks.push(source.answers);
         lines.push(source.lines);
         failures.extend(source.failure);
         // A line that goes back would be waited for by all that follow it.
         release.push(source.release.filter(|_| settings.order == Order::Completion));
+    }
+    let mut answers = None;
+    if desks.iter().any(Option::is_some) {
+        let (stage, settled) = answers::Answers::before(done, desks.clone());
+        (answers, done) = (Some(stage), settled);
     }
     let memory = BodyMemory::new(settings.body_memory);
     let (token_desk, token_reader) = parts.tokens.map(token_reader::token_reader).unzip();
@@ -299,9 +292,9 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         group.spawn_service("tokens", reader.run());
     }
     if let Some(answers) = answers {
-        group.spawn("answers", answers);
+        group.spawn("answers", answers.run());
     }
     group.spawn("drain", drain.run());
-    group.spawn("settle", settle::settle(from_acks, parts.settle, durable, release, status.clone()));
+    group.spawn("settle", settle::settle(from_acks, parts.settle, durable, release, desks, status.clone()));
     group
 }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Status;
 use crate::disk::Mark;
 use crate::error::BoxError;
-use crate::item::{Receipt, ReleaseReceipt, Ticket};
+use crate::item::{AnswerDesk, Receipt, ReleaseReceipt, Ticket};
 use crate::source::Release;
 use crate::state::Settle;
 
@@ -22,17 +22,21 @@ pub(super) enum Ack {
     Released(Vec<Ticket>),
 }
 
-/// `durable` says for each source whether the checkpoint records its lines; `release` has what takes its lines back.
+/// `durable` says for each source whether the checkpoint records its lines; `release` has what takes its lines back, and
+/// `desks` what waits for its records.
 pub(super) async fn settle(
     mut acks: mpsc::Receiver<Ack>,
     mut settle: Option<Box<dyn Settle>>,
     durable: Vec<bool>,
     mut release: Vec<Option<Box<dyn Release>>>,
+    desks: Vec<Option<AnswerDesk>>,
     status: Status,
 ) -> Result<(), BoxError> {
     while let Some(ack) = acks.recv().await {
         match (ack, &mut settle) {
             (Ack::Written(tickets), settle) => {
+                // What the source yields next is settled after this line.
+                let say_written = |ticket: &Ticket| desks[ticket.source].iter().for_each(AnswerDesk::say_written);
                 let tickets = tickets.into_iter().inspect(say_written).filter(|ticket| durable[ticket.source]);
                 let done: Vec<Receipt> = tickets.map(Ticket::done).collect();
                 if let Some(settle) = settle.as_mut().filter(|_| !done.is_empty()) {
@@ -58,13 +62,6 @@ pub(super) async fn settle(
         }
     }
     Ok(())
-}
-
-/// Lets a source go on that reads answers. What it yields next is settled after this line.
-fn say_written(ticket: &Ticket) {
-    if let Some(slot) = ticket.answer_slot() {
-        slot.say_written();
-    }
 }
 
 /// Released lines by the number of their source.

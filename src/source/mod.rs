@@ -27,7 +27,7 @@ pub use stdin::Stdin;
 use crate::diagnostics::Section;
 use crate::disk::Disk;
 use crate::error::BoxError;
-use crate::item::{DoneRanges, Input, Needs, RawJson, ReleaseReceipt, SavePosition, Trim};
+use crate::item::{AnswerDesk, DoneRanges, Input, Needs, RawJson, ReleaseReceipt, SavePosition, Trim};
 use crate::registry::{Component, Kind, Named};
 use crate::units::Size;
 
@@ -49,8 +49,8 @@ pub struct Source {
     /// Takes lines back, where the source can. A line that goes back leaves a gap, so such a source excludes records in
     /// the order of the input.
     pub release: Option<Box<dyn Release>>,
-    /// Whether its lines have an [`AnswerSlot`](crate::item::AnswerSlot): it reads each answer before the record is written.
-    pub reads_answers: bool,
+    /// Where it reads the answer to each line before the record is written, if it does.
+    pub answers: Option<AnswerDesk>,
 }
 
 /// The size of an input whose size is known, in bytes.
@@ -69,7 +69,7 @@ impl Extent {
 impl Source {
     /// A source that has no more to it than its lines.
     pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
-        Self { lines, durability, trim: None, failure: None, extent: None, release: None, reads_answers: false }
+        Self { lines, durability, trim: None, failure: None, extent: None, release: None, answers: None }
     }
 }
 

@@ -91,8 +91,8 @@ impl Settle for Checkpointer {
                 None => source.files.entry(file.to_owned()).or_default(),
             };
             settled.insert(receipt.id.seq, receipt.position.clone().and_then(LinePosition::in_file));
-            if let Some(position) = &receipt.source_position {
-                source.position = Some(position.clone());
+            if let Some(LinePosition::Page(page)) = &receipt.position {
+                source.position = Some(page.clone());
             }
         }
         Ok(())

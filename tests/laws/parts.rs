@@ -10,9 +10,9 @@ use fetchd::disk::Mark;
 use fetchd::error::BoxError;
 use fetchd::fetch::{Fetch, RefreshTokens};
 use fetchd::item::{
-    AnswerReceiver, Attempt, Body, Call, CredentialScope, ErrorKind, Failure, Head, Identity, Input, Line,
+    AnswerDesk, AnswerReader, Attempt, Body, Call, CredentialScope, ErrorKind, Failure, Head, Identity, Input, Line,
     LinePosition, NoAnswer, RawJson, Receipt, Record, ReleaseReceipt, Reservation, Response, RetryAfter, Sent, Text,
-    TokenGeneration, answer_slot,
+    TokenGeneration,
 };
 use fetchd::schedule::HostState;
 use fetchd::sink::{self, Sink};
@@ -68,49 +68,47 @@ pub fn source(name: &str, script: SourceScript, exchanges: &Exchanges, log: &Log
         _ => stream::iter(arrivals).boxed(),
     };
     let lines = arrivals.then(move |arrival| reader.read(arrival)).map(Ok).chain(last_words(ending)).boxed();
-    let lines = match answers {
-        Answers::Ignored => lines,
-        answers => one_by_one(lines, answers, log),
+    let (lines, desk) = match answers {
+        Answers::Ignored => (lines, None),
+        answers => {
+            let (lines, desk) = one_by_one(lines, answers, log);
+            (lines, Some(desk))
+        }
     };
     let durability = if settling == Settling::Absent { Durability::Ephemeral } else { Durability::Resumable };
     let takes_back = durability == Durability::Resumable;
     let release = takes_back.then(|| Box::new(FakeRelease(log.clone())) as Box<dyn Release>);
-    Source { release, reads_answers: answers != Answers::Ignored, ..Source::new(lines, durability) }
+    Source { release, answers: desk, ..Source::new(lines, durability) }
 }
 
 type Lines = BoxStream<'static, Result<Input, BoxError>>;
 
 /// Yields a line once every sink has the record of the one before, whose answer is read by a task beside the stages.
-#[expect(clippy::disallowed_methods, reason = "a source has a thread of its own, which paused time does not wait for")]
-fn one_by_one(lines: Lines, answers: Answers, log: &Log) -> Lines {
-    let before: Option<JoinHandle<Result<(), NoAnswer>>> = None;
-    let walk = stream::unfold((lines, before, log.clone()), move |(mut lines, before, log)| async move {
-        if let Some(before) = before
-            && before.await.unwrap().is_err()
-        {
-            return None;
-        }
-        let mut next = lines.next().await?;
-        let mut reading = None;
-        if let Ok(Input::Line(line)) = &mut next {
-            let (slot, receiver) = answer_slot();
-            line.position = Some(LinePosition::Answer(Arc::new(slot)));
-            reading = Some(tokio::spawn(read_answer(receiver, answers, log.clone())));
-        }
-        Some((next, (lines, reading, log)))
+#[expect(clippy::disallowed_methods, reason = "a source has a thread for this, which paused time would not wait for")]
+fn one_by_one(lines: Lines, answers: Answers, log: &Log) -> (Lines, AnswerDesk) {
+    let (desk, reader) = fetchd::item::answers();
+    let first: JoinHandle<Result<AnswerReader, NoAnswer>> = tokio::spawn(async { Ok(reader) });
+    let walk = stream::unfold((lines, first, log.clone()), move |(mut lines, before, log)| async move {
+        let reader = before.await.unwrap().ok()?;
+        let next = lines.next().await?;
+        let is_line = matches!(next, Ok(Input::Line(_)));
+        let reading = log.clone();
+        let reading = async move { if is_line { read_answer(reader, answers, reading).await } else { Ok(reader) } };
+        Some((next, (lines, tokio::spawn(reading), log)))
     });
-    walk.boxed()
+    (walk.boxed(), desk)
 }
 
-async fn read_answer(mut receiver: AnswerReceiver, answers: Answers, log: Log) -> Result<(), NoAnswer> {
-    let Answers::Read(busy) = answers else { return receiver.read(|_| panic!("the reader is lost")).await };
+async fn read_answer(mut reader: AnswerReader, answers: Answers, log: Log) -> Result<AnswerReader, NoAnswer> {
+    let Answers::Read(busy) = answers else { return reader.read(|_| panic!("the reader is lost")).await };
     pause(busy).await;
-    let id = receiver.read(|record| {
+    let id = reader.read(|record| {
         record.page = RawJson::of(&record.id.seq).ok();
         record.id.clone()
     });
     log.note(Event::AnswerRead(id.await?));
-    receiver.written().await
+    reader.written().await?;
+    Ok(reader)
 }
 
 /// Takes lines back.
@@ -195,7 +193,10 @@ impl Settle for FakeSettle {
                 Settling::Panics => panic!("the source lost its mind"),
                 Settling::Records => {
                     self.log.note(Event::Settled(receipt.id.clone()));
-                    let position = receipt.source_position.as_ref().map(|position| position.read().unwrap());
+                    let position = match &receipt.position {
+                        Some(LinePosition::Page(page)) => Some(page.read().unwrap()),
+                        _ => None,
+                    };
                     self.log.note(Event::Position(receipt.id.clone(), position));
                 }
             }

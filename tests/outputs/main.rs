@@ -9,6 +9,7 @@ mod faulty;
 mod files;
 mod full_disk;
 mod interrupted;
+mod pages;
 mod recovery;
 mod scenario;
 mod taken_back;

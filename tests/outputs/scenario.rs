@@ -9,7 +9,7 @@ use fetchd::disk::{Disk, OutputPosition, RealDisk};
 use fetchd::error::BoxError;
 use fetchd::item::Identity;
 use fetchd::output::SavedPosition;
-use fetchd::sink::{self, BodyFormat, Content, Jsonl, OpenedSink, Opening, SinkConfig, Style};
+use fetchd::sink::{self, BodyFormat, Content, Jsonl, OpenedSink, Opening, RecoveredLine, SinkConfig, Style};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -96,6 +96,11 @@ pub fn record(seq: u64) -> String {
     )
 }
 
+/// The record of a page: its source goes on from what it found there.
+pub fn page(seq: u64) -> String {
+    record(seq).replace(",\"body\"", &format!(",\"page\":{{\"number\":{seq}}},\"body\""))
+}
+
 /// The same as one has it that does not.
 pub fn bare(seq: u64) -> String {
     record(seq).replace(&format!(",\"body\":\"b-{seq}\""), "")
@@ -112,8 +117,13 @@ pub fn flush(opened: &mut OpenedSink) -> OutputPosition {
 /// Recovers as a start does, with every line of the source pending; the numbers of those that are done come back in
 /// order.
 pub fn recover(sinks: &mut [OpenedSink]) -> Vec<u64> {
-    let is_pending = |id: &Identity| Ok(id.source.as_deref() == Some("urls"));
-    let done = sink::recover(sinks, &is_pending).unwrap().iter().map(|line| line.id.seq).collect();
+    recover_behind(sinks, 0).iter().map(|line| line.id.seq).collect()
+}
+
+/// The same with only those lines of the source pending that come after this one.
+pub fn recover_behind(sinks: &mut [OpenedSink], last: u64) -> Vec<RecoveredLine> {
+    let is_pending = |id: &Identity| Ok(id.source.as_deref() == Some("urls") && id.seq > last);
+    let done = sink::recover(sinks, &is_pending).unwrap();
     for (output, _) in sinks.iter_mut().filter_map(OpenedSink::core) {
         output.finish_old_files().unwrap();
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fetchd::disk::{Disk, FileId, Mark, Mode, OutputPosition, RealDisk};
-use fetchd::item::{Identity, Line, RawJson, Receipt, SavePosition, Text, Window};
+use fetchd::item::{Identity, Line, LinePosition, RawJson, Receipt, SavePosition, Text, Window};
 use fetchd::schedule::HostState;
 use fetchd::state::{Checkpoint, Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use futures::executor::block_on;
@@ -81,12 +81,25 @@ fn a_source_gets_the_position_back_that_its_last_receipt_with_one_handed_in() {
     state.checkpoint.sources.insert("pages".into(), SourceState::new("pages"));
     let mut checkpointer = Checkpointer::start(state, vec![Some("pages".into())]);
     let cursor = |page: u64| RawJson::of(&serde_json::json!({ "page": page })).unwrap();
-    let done = [receipt(1).with_source_position(cursor(1)), receipt(2).with_source_position(cursor(2)), receipt(3)];
+    let read = |seq: u64| Receipt { position: Some(LinePosition::Page(cursor(seq))), ..receipt(seq) };
+    let done = [read(1), read(2), receipt(3)];
     checkpointer.settle(&done).unwrap();
     block_on(checkpointer.commit(Vec::new())).unwrap();
     let left = Checkpoint::load(&RealDisk, dir.path()).unwrap().unwrap();
     assert_eq!(left.sources["pages"].position, Some(cursor(2)));
     assert_eq!(left.sources["pages"].files[""].through(), 3);
+}
+
+#[test]
+fn a_page_that_recovery_found_is_the_position_of_its_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = DataDir::open(Arc::new(RealDisk), dir.path()).unwrap();
+    state.checkpoint.sources.insert("pages".into(), SourceState::new("pages"));
+    let page = RawJson::of(&serde_json::json!({ "number": 1 })).unwrap();
+    state.settle(&receipt(1).id, Some(page.clone())).unwrap();
+    state.settle(&receipt(2).id, None).unwrap();
+    let source = &state.checkpoint.sources["pages"];
+    assert_eq!((source.position.as_ref(), source.files[""].through()), (Some(&page), 2));
 }
 
 #[test]
