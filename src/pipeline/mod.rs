@@ -56,7 +56,7 @@ pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status,
 
 use crate::error::BoxError;
 use crate::fetch::{Fetch, RefreshTokens};
-use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
+use crate::item::{Attempt, BodyMemory, Done, Reservation, Revalidation, Window};
 use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
 use crate::sink::Sink;
 use crate::source::{Durability, Source};
@@ -99,6 +99,8 @@ pub struct Settings {
     pub body_memory: u64,
     /// The longest body, after decoding, that a line can ask for.
     pub largest_body: u64,
+    /// Whether lines that are records are fetched only if they changed.
+    pub revalidation: Revalidation,
     /// Whose lines carry the credentials of `-H`.
     pub first_host: FirstHost,
     /// The order of records.
@@ -228,6 +230,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         is_finite,
         window: window.clone(),
         largest_body: settings.largest_body,
+        revalidation: settings.revalidation,
         first_host: settings.first_host.clone(),
         queue,
         stop: levers.stop.clone(),
