@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetchd::error::BoxError;
 use fetchd::fetch::Fetch;
-use fetchd::item::{Attempt, Body, Call, Head, Identity, Input, Line, Record, Reservation, Response, Text};
+use fetchd::item::{
+    Attempt, Body, Call, Head, Identity, Input, Line, Record, Reservation, Response, Revalidation, Text,
+};
 use fetchd::pipeline::{End, FailFast, FirstHost, Order, Parts, Settings, Status, run as pipeline};
 use fetchd::schedule::{self, HostLimits};
 use fetchd::sink::{self, Encoder, Sink, Style, Wanted};
@@ -75,6 +77,7 @@ fn settings(load: Load) -> Settings {
         concurrency: CONCURRENCY,
         body_memory: 256 << 20,
         largest_body: 1 << 20,
+        revalidation: Revalidation::Off,
         first_host: FirstHost::Unneeded,
         order: Order::Completion,
         fail_fast: FailFast::No,

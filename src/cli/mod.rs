@@ -178,6 +178,9 @@ pub struct RunArgs {
     /// Allow addresses that are not public (repeatable) [default: none]. Example: --allow 127.0.0.0/8
     #[arg(long, value_name = "CIDR", help_heading = "Requests")]
     pub allow: Vec<Network>,
+    /// Fetch lines that are records only if they changed [default: off]. Example: --revalidate -i day1.jsonl
+    #[arg(long, help_heading = "Requests")]
+    pub revalidate: bool,
     /// Obey robots.txt [default: off]. Example: --robots
     #[arg(long, help_heading = "Requests")]
     pub robots: bool,
@@ -267,6 +270,7 @@ impl RunArgs {
         flags.set("--connect-timeout", "fetch.connect_timeout", &mut fetch.connect_timeout, self.connect_timeout);
         flags.set("--max-body", "fetch.max_body", &mut fetch.max_body, self.max_body);
         flags.set("--max-redirects", "fetch.max_redirects", &mut fetch.max_redirects, self.max_redirects);
+        flags.set("--revalidate", "fetch.revalidate", &mut fetch.revalidate, self.revalidate.then_some(true));
         flags.set("--user-agent", "fetch.user_agent", &mut fetch.user_agent, self.user_agent.clone());
         flags.set_some("--proxy", "fetch.proxy", &mut fetch.proxy, self.proxy.clone().map(Secret::new));
     }

@@ -14,7 +14,7 @@ use crate::fetch::{
     ConfiguredHeaders, Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Resolver, Verify,
 };
 use crate::hosts::{HostPattern, Patterns, host_name};
-use crate::item::{BodyNeed, CHUNK, ResponseRules, is_credential, parse};
+use crate::item::{BodyNeed, CHUNK, ResponseRules, Revalidation, is_credential, parse};
 use crate::pipeline::{FailFast, FirstHost, Settings};
 use crate::schedule::{
     self, HealthPolicy, HostConfig, HostLimits, HostRule, LongPause, QuotaPolicy, RetryPolicy, TokenRule, TokenSettings,
@@ -96,6 +96,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
         concurrency,
         body_memory: config.body_memory(),
         largest_body: config.largest_body(),
+        revalidation: if config.fetch.revalidate { Revalidation::On } else { Revalidation::Off },
         first_host: first_host(config),
         order: config.output.order,
         fail_fast: if config.output.fail_fast { FailFast::Yes } else { FailFast::No },

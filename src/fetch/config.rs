@@ -35,6 +35,8 @@ pub struct FetchConfig {
     /// Connections kept open for reuse over all hosts; by default as many as `limits.concurrency`, or fewer where no more
     /// files can be open.
     pub idle_connections: Option<u32>,
+    /// Whether lines that are fetchd records are fetched only if they changed.
+    pub revalidate: bool,
     /// `user-agent`; `{version}` is replaced.
     pub user_agent: String,
     /// Headers sent everywhere.
@@ -59,6 +61,7 @@ impl Default for FetchConfig {
             oversize: Oversize::Fail,
             max_redirects: 10,
             idle_connections: None,
+            revalidate: false,
             user_agent: "fetchd/{version}".to_owned(),
             headers: BTreeMap::new(),
             http2: false,

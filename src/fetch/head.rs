@@ -10,7 +10,7 @@ use super::decode::Codings;
 use super::quota::{LONGEST, Reading, Scope, date_of, until};
 use crate::item::{Body, ErrorKind, Failure, Head, Needs, Reservation, RetryAfter, Sent, header_text};
 
-/// Types and codings are short; what is longer is kept out of memory that nobody has counted.
+/// Types, codings and validators are short; what is longer is kept out of memory that nobody has counted.
 const LONGEST_TEXT: usize = 1024;
 
 /// What is kept of a head.
@@ -29,6 +29,8 @@ pub(super) fn read_head(
         content_type: short_text(headers, header::CONTENT_TYPE),
         content_encoding: short_text(headers, header::CONTENT_ENCODING)
             .filter(|_| has_body(method, status) && !can_be_decoded(status, headers)),
+        etag: etag(headers),
+        last_modified: short_text(headers, header::LAST_MODIFIED),
         content_length: content_length(headers),
         retry_after: retry_after(status, headers, quota),
         quota: quota.filter(|reading| reading.scope == Scope::Client).map(|reading| reading.quota),
@@ -101,6 +103,13 @@ fn short_text(headers: &HeaderMap, name: HeaderName) -> Option<Box<str>> {
     (text.len() <= LONGEST_TEXT).then(|| text.into())
 }
 
+/// The ETag. With several that differ, none of them says which is meant.
+fn etag(headers: &HeaderMap) -> Option<Box<str>> {
+    let mut values = headers.get_all(header::ETAG).iter();
+    let first = values.next()?;
+    values.all(|value| value == first).then(|| short_text(headers, header::ETAG))?
+}
+
 fn has_body(method: &Method, status: StatusCode) -> bool {
     *method != Method::HEAD && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
@@ -142,8 +151,9 @@ pub(super) fn held(head: &Head, body: Option<&Body>, mut reservation: Reservatio
     if body + headers == 0 {
         return None;
     }
-    let content_type = head.content_type.as_deref().map_or(0, str::len);
-    reservation.shrink_to((body + headers + content_type) as u64);
+    let texts = [&head.content_type, &head.etag, &head.last_modified].into_iter().flatten();
+    let texts: usize = texts.map(|text| text.len()).sum();
+    reservation.shrink_to((body + headers + texts) as u64);
     Some(reservation)
 }
 

@@ -110,6 +110,9 @@ impl HeaderTable {
             overlay(&mut headers, &extra.headers);
             carried.lose(&extra.headers);
         }
+        if let Some(stored) = call.request.condition() {
+            stored.put_validators(&mut headers);
+        }
         // A range is one of the body as it is: of an encoded one, a part could not be decoded.
         let codings = if headers.contains_key(header::RANGE) { "identity" } else { ACCEPT_ENCODING };
         headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static(codings));
@@ -158,7 +161,7 @@ fn overlay(headers: &mut HeaderMap, over: &HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{Extra, Request, ResponseRules};
+    use crate::item::{Extra, Request};
     use http::Method;
 
     fn template(file: &str) -> Template {
@@ -184,7 +187,7 @@ mod tests {
     fn call(url: &str, own: Option<(&'static str, &'static str)>) -> Call {
         let extra = own.map(|(name, value)| {
             let headers = [(name.parse().unwrap(), HeaderValue::from_static(value))].into_iter().collect();
-            Box::new(Extra { headers, body: None, response: ResponseRules::default() })
+            Box::new(Extra { headers, ..Extra::default() })
         });
         Call::new(Request { method: Method::GET, url: url.parse().unwrap(), extra })
     }

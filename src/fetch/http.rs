@@ -152,9 +152,12 @@ impl Http {
     /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
     fn rules_for(&self, call: &Call) -> BodyRules {
         match call.purpose {
-            Purpose::Line => {
-                BodyRules { max_body: call.limits.max_body, set_by: call.limits.set_by.max_body, ..self.rules }
-            }
+            Purpose::Line => BodyRules {
+                max_body: call.limits.max_body,
+                set_by: call.limits.set_by.max_body,
+                digest: self.rules.digest || call.request.digest_to_compare().is_some(),
+                ..self.rules
+            },
             Purpose::RobotsTxt => BodyRules {
                 max_body: MOST_OF_ROBOTS,
                 set_by: Level::Fetch,

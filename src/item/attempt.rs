@@ -150,6 +150,10 @@ pub struct Head {
     pub content_type: Option<Box<str>>,
     /// `content-encoding`, when the body stays as it was sent because of it.
     pub content_encoding: Option<Box<str>>,
+    /// `etag` as sent, if there is one and no other.
+    pub etag: Option<Box<str>>,
+    /// `last-modified` as sent.
+    pub last_modified: Option<Box<str>>,
     /// `content-length` as sent.
     pub content_length: Option<u64>,
     /// `location`, of a redirect; bytes that no URL has are percent-encoded.
@@ -179,6 +183,8 @@ impl Head {
             ip: None,
             content_type: None,
             content_encoding: None,
+            etag: None,
+            last_modified: None,
             content_length: None,
             location: None,
             retry_after: None,

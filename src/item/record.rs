@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::{Echo, ErrorKind, Identity, Outcome, RawJson, Received, Rejection, Ticket};
+use super::{Echo, ErrorKind, Freshness, Identity, Outcome, RawJson, Received, Rejection, Ticket};
 
 /// The one result of one line.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub struct Record {
     pub outcome: Outcome,
     /// What was received of the final response.
     pub received: Received,
+    /// Whether that changed since the response that the line is the record of.
+    pub freshness: Freshness,
     /// The status to show when nothing was received: that of the last hop.
     pub hop_status: Option<StatusCode>,
     /// Requests sent, redirects not counted.
@@ -142,6 +144,7 @@ impl Record {
             method: Method::GET,
             outcome: rejection.kind.outcome(0),
             received: Received::Nothing,
+            freshness: Freshness::Unknown,
             hop_status: None,
             attempts: 0,
             hops: Vec::new(),

@@ -11,7 +11,7 @@ use super::line::{Echo, EchoInput};
 use super::mistaken_line::advice_for_bytes;
 use super::redact::{redact, redact_json};
 use super::target::parse_url;
-use super::{ErrorKind, Rejection, ResponseRules, compact};
+use super::{ErrorKind, Rejection, ResponseRules, StoredResponse, compact};
 use crate::units::{Size, Span, Speed};
 
 /// What is asked of a host.
@@ -25,8 +25,8 @@ pub struct Request {
     pub extra: Option<Box<Extra>>,
 }
 
-/// What a JSON line can say of its request besides method and URL.
-#[derive(Clone, Debug)]
+/// What a line can say of its request besides method and URL.
+#[derive(Clone, Debug, Default)]
 pub struct Extra {
     /// The line's own headers.
     pub headers: HeaderMap,
@@ -34,6 +34,8 @@ pub struct Extra {
     pub body: Option<Bytes>,
     /// What its response may take.
     pub response: ResponseRules,
+    /// The response that the line is the record of, if that is to be revalidated.
+    pub stored: Option<Box<StoredResponse>>,
 }
 
 /// Reads one line. The echo comes back either way: it is what the record repeats.
@@ -156,7 +158,7 @@ fn request_of(object: &Object<'_>) -> Result<Request, Rejection> {
     }
     let response = response_rules(object).map_err(invalid)?;
     let says_more = !headers.is_empty() || body.is_some() || response != ResponseRules::default();
-    let extra = says_more.then(|| Box::new(Extra { headers, body, response }));
+    let extra = says_more.then(|| Box::new(Extra { headers, body, response, stored: None }));
     Ok(Request { method, url, extra })
 }
 

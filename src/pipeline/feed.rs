@@ -15,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Accepted, Clock, FirstHost, Status};
 use crate::error::BoxError;
-use crate::item::{Done, Echo, ErrorKind, Input, Line, Record, Rejection, Request, Room, Text, Ticket, Window, parse};
+use crate::item::{
+    Done, Echo, ErrorKind, Input, Line, Record, Rejection, Request, Revalidation, Room, StoredResponse, Text, Ticket,
+    Window, parse,
+};
 use crate::schedule::Job;
 use crate::units::Size;
 
@@ -33,6 +36,7 @@ pub(super) struct Feed {
     pub is_finite: Vec<bool>,
     /// The longest body that a line can ask for.
     pub largest_body: u64,
+    pub revalidation: Revalidation,
     pub first_host: FirstHost,
     pub queue: mpsc::Sender<Accepted>,
     pub stop: CancellationToken,
@@ -92,7 +96,8 @@ impl Feed {
         let (echo, request) = match &line.text {
             Text::Whole(text) => {
                 let (echo, request) = parse(text);
-                (echo, request.and_then(|request| self.check_size(request)))
+                let request = request.and_then(|request| self.check_size(request));
+                (echo, request.map(|request| self.revalidate(request, text)))
             }
             Text::TooLong(long) => {
                 let message = format!("the line has {} bytes, more than the source's max_line", long.bytes);
@@ -115,6 +120,16 @@ impl Feed {
                 Accepted::Rejected(Done { ticket, record: Box::new(record) })
             }
         }
+    }
+
+    /// Makes the request of a line that is a record ask for what changed, where that is wanted.
+    fn revalidate(&self, mut request: Request, line: &[u8]) -> Request {
+        if self.revalidation == Revalidation::On
+            && let Some(stored) = StoredResponse::of_line(line)
+        {
+            request.revalidate(stored);
+        }
+        request
     }
 
     /// Refuses a line that asks for more memory than one line can have.

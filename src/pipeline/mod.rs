@@ -53,7 +53,7 @@ pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status, View};
 
 use crate::fetch::{Fetch, RefreshTokens};
-use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
+use crate::item::{Attempt, BodyMemory, Done, Reservation, Revalidation, Window};
 use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
 use crate::sink::Sink;
 use crate::source::{Durability, Source};
@@ -96,6 +96,8 @@ pub struct Settings {
     pub body_memory: u64,
     /// The longest body, after decoding, that a line can ask for.
     pub largest_body: u64,
+    /// Whether lines that are records are fetched only if they changed.
+    pub revalidation: Revalidation,
     /// Whose lines carry the credentials of `-H`.
     pub first_host: FirstHost,
     /// The order of records.
@@ -221,6 +223,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         is_finite,
         window: window.clone(),
         largest_body: settings.largest_body,
+        revalidation: settings.revalidation,
         first_host: settings.first_host.clone(),
         queue,
         stop: levers.stop.clone(),

@@ -75,7 +75,7 @@ impl AttemptContext<'_> {
     }
 
     fn answer(&self, job: &Job, head: &Head) -> Decision {
-        if head.status.is_success() {
+        if head.status.is_success() || head.confirms(&job.call.request) {
             return Decision::Settle(None);
         }
         let mut message = format!("the server answered {}", head.status);

@@ -7,7 +7,7 @@ use super::line_book::{HostId, LineId};
 use super::token::LineToken;
 use super::waited::LongestWait;
 use crate::item::{
-    Call, CredentialScope, Done, Echo, ErrorKind, Hop, Outcome, Received, Record, Request, Ticket, Times,
+    Call, CredentialScope, Done, Echo, ErrorKind, Freshness, Hop, Outcome, Received, Record, Request, Ticket, Times,
 };
 
 /// One line on its way.
@@ -133,6 +133,10 @@ impl Job {
             Outcome::HttpError if received.body().is_none() => Outcome::Failed,
             outcome => outcome,
         };
+        let (freshness, received) = match outcome {
+            Outcome::Ok => Freshness::of(&request, received),
+            _ => (Freshness::Unknown, received),
+        };
         let (method, url, final_url) = match progress.hops.first() {
             Some(own) => (own.method.clone(), own.url.clone(), Some(request.url)),
             None => (request.method, request.url, None),
@@ -146,6 +150,7 @@ impl Job {
             outcome,
             hop_status: progress.hops.last().map(|hop| hop.status),
             received,
+            freshness,
             attempts: progress.attempts,
             hops: progress.hops,
             times: Times {

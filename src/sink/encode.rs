@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::json_writer::JsonWriter;
 use super::line_breaks::escape_line_breaks;
 use super::{Content, Wanted};
-use crate::item::{Body, EchoInput, Head, Hop, Outcome, Record, Times, WaitedFor, compact, header_text};
+use crate::item::{EchoInput, Freshness, Head, Hop, Outcome, Record, Times, WaitedFor, compact, header_text};
 
 /// RFC 3339 with milliseconds.
 const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
@@ -94,9 +95,7 @@ impl Encoder {
         if let Some(head) = head {
             self.put_head(head, line)?;
         }
-        if let Some(body) = body {
-            self.put_size(body, line)?;
-        }
+        self.put_size(record, line)?;
         line.put_some("attempts", Some(record.attempts).filter(|attempts| *attempts > 0))?;
         if !record.hops.is_empty() {
             line.put("hops", &record.hops.iter().map(Redirect::of).collect::<Vec<_>>())?;
@@ -126,14 +125,23 @@ impl Encoder {
         line.put_some("content_type", head.content_type.as_deref())?;
         line.put_some("content_length", head.content_length)?;
         line.put_some("content_encoding", head.content_encoding.as_deref())?;
+        line.put_some("etag", head.etag.as_deref())?;
+        line.put_some("last_modified", head.last_modified.as_deref())?;
         line.put_some("reused", head.reused.then_some(true))
     }
 
-    /// What a body comes to, whether it is shown or not.
-    fn put_size(&self, body: &Body, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
-        line.put("bytes", &body.bytes)?;
-        line.put_some("sha256", body.sha256.as_ref().filter(|_| self.content.digest).map(|digest| hex(digest)))?;
-        line.put_some("truncated", body.truncated.then_some("length"))
+    /// What a body comes to, whether it is shown or not, and whether it changed.
+    fn put_size(&self, record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
+        let (body, freshness) = (record.received.body(), record.freshness);
+        let sha256 = match freshness {
+            Freshness::Unchanged { sha256 } => sha256,
+            Freshness::Unknown if !self.content.digest => None,
+            Freshness::Unknown | Freshness::Changed => body.and_then(|body| body.sha256),
+        };
+        line.put_some("bytes", body.map(|body| body.bytes))?;
+        line.put_some("sha256", sha256.map(|digest| hex(&digest)))?;
+        line.put_some("truncated", body.filter(|body| body.truncated).map(|_| "length"))?;
+        line.put_some("unchanged", freshness.is_unchanged().then_some(true))
     }
 
     fn put_times(&self, times: &Times, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
@@ -259,50 +267,12 @@ impl Serialize for Headers<'_> {
     }
 }
 
-/// One JSON object that is written key by key to the end of a buffer.
-struct JsonWriter<'a> {
-    out: &'a mut Vec<u8>,
-    /// What goes before the next key.
-    before: u8,
-}
-
-impl<'a> JsonWriter<'a> {
-    /// Begins one.
-    fn begin(out: &'a mut Vec<u8>) -> Self {
-        Self { out, before: b'{' }
-    }
-
-    /// Writes a key that needs no escapes; its value, as JSON, is to be written next.
-    fn key(&mut self, key: &'static str) -> &mut Vec<u8> {
-        self.out.extend([self.before, b'"']);
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
-        self.before = b',';
-        self.out
-    }
-
-    /// Writes a key and its value.
-    fn put<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> serde_json::Result<()> {
-        serde_json::to_writer(self.key(key), value)
-    }
-
-    /// The same for a value that may be missing: then its key is, too.
-    fn put_some<T: Serialize>(&mut self, key: &'static str, value: Option<T>) -> serde_json::Result<()> {
-        value.map_or(Ok(()), |value| self.put(key, &value))
-    }
-
-    /// Ends the object, which has a key at least.
-    fn end(self) {
-        self.out.push(b'}');
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderValue, Method, StatusCode, header};
 
     use super::*;
-    use crate::item::{Echo, ErrorKind, Identity, RawJson, Received, Rejection, Response};
+    use crate::item::{Body, Echo, ErrorKind, Identity, RawJson, Received, Rejection, Response};
 
     const EPOCH: &str = "2026-05-04T03:02:01.5Z";
 
@@ -329,6 +299,8 @@ mod tests {
             content_type: Some("application/json".into()),
             content_length: Some(9),
             content_encoding: Some("x".into()),
+            etag: Some("W/\"é\"".into()),
+            last_modified: Some("d".into()),
             reused: true,
             headers: Some(headers),
             ttfb: Duration::from_micros(1_500),
@@ -343,6 +315,7 @@ mod tests {
             method: Method::POST,
             outcome: Outcome::HttpError,
             received: Received::Response(Box::new(Response { head, body })),
+            freshness: Freshness::Unchanged { sha256: Some([0xa5; 32]) },
             hop_status: None,
             attempts: 2,
             hops: vec![Hop { url: "http://a.test/".parse().unwrap(), method: Method::POST, status: StatusCode::FOUND }],
@@ -361,8 +334,8 @@ mod tests {
     fn keys_come_in_the_order_that_is_promised() {
         let digest = "a5".repeat(32);
         let head = r#"{"seq":7,"source":"s","file":"f","state_id":"j","round":2,"id":[7],"input":"http://a.t\"","input_bytes":99,"#;
-        let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"content_encoding":"x","reused":true,"bytes":6,"#;
-        let times = r#""truncated":"length","attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"waited_for":"host_rate","ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"page":["p"],"#;
+        let response = r#""url":"http://a.test/","final_url":"http://b.test/","method":"POST","outcome":"http_error","status":404,"http":"1.1","ip":"192.0.2.1","headers":{"via":["a","b"]},"content_type":"application/json","content_length":9,"content_encoding":"x","etag":"W/\"é\"","last_modified":"d","reused":true,"bytes":6,"#;
+        let times = r#""truncated":"length","unchanged":true,"attempts":2,"hops":[{"url":"http://a.test/","status":302}],"started":"2026-05-04T03:02:02.100Z","elapsed_ms":20.25,"wait_ms":0.25,"waited_for":"host_rate","ttfb_ms":1.5,"error":{"kind":"http_status","message":"not \"there\""},"page":["p"],"#;
         for (style, body) in [
             (BodyFormat::Auto, r#""json":[1,2],"#),
             (BodyFormat::Text, r#""body":"[1, 2]","#),

@@ -2,6 +2,7 @@
 
 mod derive;
 mod encode;
+mod json_writer;
 mod jsonl;
 mod line_breaks;
 mod opened;

@@ -22,6 +22,8 @@ pub struct Stats(Arc<Mutex<RecordCounts>>);
 #[derive(Clone)]
 pub(super) struct RecordCounts {
     pub outcomes: BTreeMap<Outcome, u64>,
+    /// Records that are `ok` and did not change since their lines' own records.
+    pub unchanged: u64,
     pub kinds: BTreeMap<ErrorKind, u64>,
     /// Microseconds on the wire, of lines that had an answer or an error there.
     pub wire: Histogram<u64>,
@@ -43,7 +45,7 @@ impl Default for RecordCounts {
         // Two digits, from a microsecond to a day.
         let wire = Histogram::new_with_max(24 * 3600 * 1_000_000, 2);
         let wire = wire.unwrap_or_else(|_| unreachable!("two digits are within what the crate takes"));
-        Self { outcomes, kinds, wire, remembered_not_ok, statuses, not_ok, closed, unmatched: Vec::new() }
+        Self { outcomes, unchanged: 0, kinds, wire, remembered_not_ok, statuses, not_ok, closed, unmatched: Vec::new() }
     }
 }
 
@@ -86,6 +88,7 @@ impl RecordCounts {
     fn add(&mut self, record: &Record) {
         const MOST_CLOSED: usize = 8;
         *self.outcomes.entry(record.outcome).or_default() += 1;
+        self.unchanged += u64::from(record.freshness.is_unchanged());
         self.match_patterns(record);
         if let Some(kind) = record.kind() {
             *self.kinds.entry(kind).or_default() += 1;

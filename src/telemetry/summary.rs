@@ -52,6 +52,7 @@ impl Summary {
         tracing::info!(
             lines = self.accepted,
             ok = outcome(Outcome::Ok),
+            unchanged = Some(self.counts.unchanged).filter(|n| *n > 0),
             http_error = outcome(Outcome::HttpError),
             failed = outcome(Outcome::Failed),
             rejected = outcome(Outcome::Rejected),
@@ -83,6 +84,17 @@ impl Summary {
         patterns.map(|pattern| format!("hosts.\"{pattern}\"")).collect::<Vec<_>>().join(" ")
     }
 
+    fn outcomes(&self) -> String {
+        let shown = Outcome::ALL.iter().filter_map(|outcome| {
+            let n = grouped(*self.counts.outcomes.get(outcome)?);
+            Some(match (outcome, self.counts.unchanged) {
+                (Outcome::Ok, 1..) => format!("ok {n} ({} unchanged)", grouped(self.counts.unchanged)),
+                _ => format!("{} {n}", outcome.name()),
+            })
+        });
+        shown.collect::<Vec<_>>().join(" · ")
+    }
+
     fn errors(&self) -> String {
         let mut kinds: Vec<_> = self.counts.kinds.iter().collect();
         kinds.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
@@ -110,11 +122,7 @@ impl fmt::Display for Summary {
         let rate = self.accepted as f64 / self.elapsed.as_secs_f64().max(0.001);
         let lines = counted(self.accepted, "line");
         writeln!(f, "{lines} in {} ({}/s)", human(self.elapsed), per_second(rate))?;
-        let outcomes = Outcome::ALL.iter().filter_map(|outcome| {
-            let n = self.counts.outcomes.get(outcome)?;
-            Some(format!("{} {}", outcome.name(), grouped(*n)))
-        });
-        let outcomes = outcomes.collect::<Vec<_>>().join(" · ");
+        let outcomes = self.outcomes();
         if !outcomes.is_empty() {
             writeln!(f, "  outcomes     {outcomes}")?;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fetchd::item::{
-    Body, Echo, ErrorKind, Head, Identity, Outcome, Received, Record, Rejection, Response, Text, parse,
+    Body, Echo, ErrorKind, Freshness, Head, Identity, Outcome, Received, Record, Rejection, Response, Text, parse,
 };
 use http::{Method, StatusCode};
 
@@ -42,6 +42,7 @@ pub fn record(seq: u64, line: &Text, life: u64, state_id: &Arc<str>) -> Record {
             seq,
             if is_ok { StatusCode::OK } else { StatusCode::NOT_FOUND },
         ))),
+        freshness: Freshness::Unknown,
         hop_status: None,
         attempts: 1,
         hops: Vec::new(),

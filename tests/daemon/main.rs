@@ -22,6 +22,7 @@ mod ends;
 mod eta;
 mod files;
 mod files_open;
+mod freshness;
 mod headers;
 mod host_states;
 mod http2;

@@ -38,6 +38,7 @@ mod robots;
 mod robots_unavailable;
 mod stale;
 mod unread;
+mod validators;
 mod values;
 
 mod conservation;

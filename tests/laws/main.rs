@@ -25,6 +25,7 @@ mod batches;
 mod bottleneck;
 mod breakage;
 mod eta;
+mod freshness;
 mod host_states;
 mod idle;
 mod memory;

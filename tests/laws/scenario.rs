@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fetchd::error::Error;
-use fetchd::item::{ErrorKind, Identity, Outcome};
+use fetchd::item::{ErrorKind, Identity, Outcome, Revalidation};
 use fetchd::pipeline::{Control, End, FailFast, FirstHost, Order, Parts, Settings, Status, run};
 use fetchd::schedule::{self, ReleaseScope, TokenRule, TokenSettings};
 use fetchd::sink::Sink;
@@ -60,6 +60,7 @@ pub fn settings() -> Settings {
         concurrency: 8,
         body_memory: 64 << 20,
         largest_body: 1 << 20,
+        revalidation: Revalidation::Off,
         first_host: FirstHost::Unneeded,
         order: Order::Completion,
         fail_fast: FailFast::No,

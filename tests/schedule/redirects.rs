@@ -1,6 +1,6 @@
 //! What travels to where a redirect leads, and which redirects are not followed.
 
-use fetchd::item::{CredentialScope, Done, ErrorKind, Extra, Outcome, Request, ResponseRules};
+use fetchd::item::{CredentialScope, Done, ErrorKind, Extra, Outcome, Request};
 use fetchd::schedule::{Core, Job, Settings};
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -15,7 +15,7 @@ fn full(method: Method, url: &str) -> Request {
     headers.insert(header::AUTHORIZATION, SECRET);
     headers.insert("x-of-the-line", HeaderValue::from_static("1"));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    request.extra = Some(Box::new(Extra { headers, body: Some("body".into()), response: ResponseRules::default() }));
+    request.extra = Some(Box::new(Extra { headers, body: Some("body".into()), ..Extra::default() }));
     request
 }
 

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fetchd::item::{
-    Attempt, Body, ErrorKind, Extra, Head, Outcome, Response, ResponseRules, Sent, TokenGeneration, WaitedFor,
-};
+use fetchd::item::{Attempt, Body, ErrorKind, Extra, Head, Outcome, Response, Sent, TokenGeneration, WaitedFor};
 use fetchd::schedule::{
     BottleneckKind, ClosedHost, Core, Counts, HostLimits, Job, LongPause, Opening, RetryPolicy, Settings, TokenRule,
     TokenSettings, WaitReason,
@@ -532,7 +530,7 @@ fn what_carries_no_token_says_nothing_of_it_and_is_no_probe() {
     let mut core = Core::new(settings(4));
     let mut own = request(Method::GET, A);
     let headers: HeaderMap = [(http::header::AUTHORIZATION, "mine".parse().expect("a value"))].into_iter().collect();
-    own.extra = Some(Box::new(Extra { headers, body: None, response: ResponseRules::default() }));
+    own.extra = Some(Box::new(Extra { headers, ..Extra::default() }));
     core.push(job(0, own.clone()), ms(0));
     let sent = core.take(ms(0)).expect("it starts");
     core.complete(sent, crate::items::answered(401), ms(1), ms(1));

@@ -112,6 +112,10 @@ impl Log {
         self.state().paths.token = token.to_owned();
     }
 
+    pub fn change(&self, target: &str) {
+        self.state().paths.versions.change(target);
+    }
+
     /// Counts a connection, and says what is to be played on it.
     pub fn accept(&self) -> Script {
         let mut state = self.state();

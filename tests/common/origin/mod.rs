@@ -8,6 +8,7 @@ mod log;
 mod paths;
 mod quota;
 mod script;
+mod versions;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
@@ -117,6 +118,11 @@ impl Origin {
     /// From now on this token is good for `/token/N`, and no other.
     pub fn accept_token(&self, token: &str) {
         self.log.accept_token(token);
+    }
+
+    /// From now on there is another version of the page at `/versions/KIND/N`.
+    pub fn change(&self, path: &str) {
+        self.log.change(path);
     }
 
     /// Plays the first script on the next connection, and so on; the last one stays.

@@ -13,6 +13,7 @@
 //! | `/reset`, `/close` | the connection is reset, or closed, without an answer |
 //! | `/bytes/N` | N bytes |
 //! | `/token/N` | 200, if a header has the token that is good now (`Origin::accept_token`), or 401 |
+//! | `/versions/KIND/N` | the present version of the page (`Origin::change`), with validators of this kind, or 304 |
 //! | `/echo` | the request's method, headers and body as JSON |
 
 use std::collections::HashMap;
@@ -23,12 +24,14 @@ use serde_json::{Map, Value, json};
 use super::log::Request;
 use super::quota::{Clock, Quota};
 use super::script::{Script, Step, send};
+use super::versions::Versions;
 
 #[derive(Default)]
 pub struct Paths {
     /// How often the targets that count were asked for.
     tries: HashMap<String, u32>,
     quota: Quota,
+    pub versions: Versions,
     /// The token that is good now.
     pub token: String,
 }
@@ -46,6 +49,10 @@ impl Paths {
     fn script_of_get(&mut self, request: &Request) -> Script {
         let mut parts = request.path().trim_start_matches('/').split('/');
         let kind = parts.next().unwrap_or_default();
+        if kind == "versions" {
+            let (status, headers, body) = self.versions.answer(parts.next().unwrap_or_default(), request);
+            return vec![send(answer(status, &headers, body.as_bytes()))];
+        }
         let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok()).unwrap_or_default();
         let answer = match kind {
             "ok" => json_answer(&json!({ "n": number() })),
