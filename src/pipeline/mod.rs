@@ -29,6 +29,7 @@ mod memory_gate;
 mod releases;
 mod run_limits;
 mod scheduler;
+mod settings;
 mod settle;
 mod shutdown;
 mod status;
@@ -39,7 +40,6 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
@@ -49,11 +49,12 @@ pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
 pub use first_host::FirstHost;
 pub use group::Group;
+pub use settings::{FailFast, Order, Settings};
 pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status, View};
 
 use crate::fetch::{Fetch, RefreshTokens};
-use crate::item::{Attempt, BodyMemory, Done, Reservation, Revalidation, Window};
+use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
 use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
 use crate::sink::Sink;
 use crate::source::{Durability, Source};
@@ -77,56 +78,6 @@ pub struct Parts {
     pub threads: Option<Handle>,
     /// Requests to give lines back to their sources, if there may be any.
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
-}
-
-/// The limits of a run.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Lines handed over but not yet seen by the scheduler.
-    pub queue: usize,
-    /// Lines accepted and not yet done.
-    pub window: usize,
-    /// Bytes of those lines.
-    pub window_bytes: usize,
-    /// Fetch tasks; fewer than `concurrency` hold it down.
-    pub workers: usize,
-    /// Requests on the wire at once.
-    pub concurrency: usize,
-    /// Bytes of bodies held at once.
-    pub body_memory: u64,
-    /// The longest body, after decoding, that a line can ask for.
-    pub largest_body: u64,
-    /// Whether lines that are records are fetched only if they changed.
-    pub revalidation: Revalidation,
-    /// Whose lines carry the credentials of `-H`.
-    pub first_host: FirstHost,
-    /// The order of records.
-    pub order: Order,
-    /// Whether the first record that is not `ok` ends the run.
-    pub fail_fast: FailFast,
-    /// How long requests, and lines of sources that are not durable, may take after the first signal.
-    pub grace: Duration,
-    /// The schedule's own settings.
-    pub schedule: crate::schedule::Settings,
-}
-
-/// The order of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Order {
-    /// As lines are settled.
-    Completion,
-    /// As lines were accepted, over all sources.
-    Input,
-}
-
-/// Whether the first record that is not `ok` ends the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailFast {
-    /// It does.
-    Yes,
-    /// It does not.
-    No,
 }
 
 /// What the queue carries.
