@@ -28,6 +28,7 @@ pub mod output;
 pub mod pipeline;
 pub mod rounds;
 pub mod schedule;
+pub mod ship;
 pub mod sink;
 pub mod source;
 pub mod state;

@@ -113,6 +113,9 @@ fn sinks(config: &Config, report: &mut Report) {
     for sink in &config.sinks {
         let (name, table) = (sink.label(), format!("sink.{}.{}", sink.label(), sink.kind));
         sink.component.check(&mut Section::new(table.clone(), report));
+        if sink.component.ships() {
+            staging(config, sink, &table, report);
+        }
         let (target, key) = match sink.component.target() {
             Target::Stdout => (PathBuf::from("-"), table),
             Target::File(path) if paths::is_stdout(path) => (PathBuf::from("-"), format!("{table}.path")),
@@ -130,6 +133,23 @@ fn sinks(config: &Config, report: &mut Report) {
         }
     }
     future_files(config, report);
+}
+
+/// What a sink needs whose records wait in the data directory.
+fn staging(config: &Config, sink: &Named<dyn SinkConfig>, table: &str, report: &mut Report) {
+    if config.state.data_dir.is_none() {
+        let message = format!(
+            "[{table}] needs a data directory, where records wait until they have arrived; add state.data_dir (or --data-dir DIR)"
+        );
+        report.add_at_key(table, message);
+    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !sink.label().chars().all(is_plain) {
+        let message = format!(
+            "the name of [{table}] stands in names of files and messages, so it can have letters, digits, `-` and `_` only; give it such a name"
+        );
+        report.add_at_key(table, message);
+    }
 }
 
 /// The numbered files of a sink that rotates can have the path of another sink's file.

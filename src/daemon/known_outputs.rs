@@ -93,6 +93,10 @@ fn left(name: &str, positions: &[OutputPosition], config: &Config, state: &DataD
         let now = config.sinks.first().filter(|_| is_replaced)?;
         return Some(Left::Elsewhere { now: shown(now), before: before.cloned() });
     };
+    if sink.component.ships() {
+        // What has arrived is where it belongs, and all else is in the data directory.
+        return None;
+    }
     let elsewhere = || Some(Left::Elsewhere { now: shown(sink), before: before.cloned() });
     let Some(path) = file_of(sink).filter(|path| path.metadata().map_or(true, |metadata| metadata.is_file())) else {
         return elsewhere();

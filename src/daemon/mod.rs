@@ -11,6 +11,7 @@ mod results;
 mod round_selection;
 mod settings;
 mod signals;
+mod staged;
 mod state;
 
 use std::fmt;
@@ -104,8 +105,9 @@ fn say(what: &dyn fmt::Display) {
 /// How many threads a run has, at most, besides the first: those of its sources and sinks, of logs and progress, of the
 /// checkpoint, and of attempts.
 fn most_threads(config: &Config) -> usize {
-    // A durable source has two; a round, and token files, have one.
-    2 * config.sources.len() + config.sinks.len() + 5 + config.fetch.threads as usize
+    // A durable source has two, and so has a sink that ships; a round, and token files, have one.
+    let shippers = config.sinks.iter().filter(|sink| sink.component.ships()).count();
+    2 * config.sources.len() + config.sinks.len() + shippers + 5 + config.fetch.threads as usize
 }
 
 /// Reports why a run failed; the number is the exit code.
@@ -184,7 +186,7 @@ fn report(config: &Config, logs: &Logs, summary: &Summary) {
 fn exit_code(end: End, config: &Config, status: &Status) -> u8 {
     match end {
         End::FailedFast => 3,
-        End::GaveUp | End::HostsClosed => 4,
+        End::GaveUp | End::HostsClosed | End::Unshipped => 4,
         End::Finished if config.output.fail && status.metrics().not_ok.get() > 0 => 3,
         End::Finished => 0,
     }

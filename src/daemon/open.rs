@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::again::{self, Repeatable};
 use super::known_outputs::{positions_of, reject_left_records, remember_paths};
-use super::{NewRound, begin_round, http, preflight, recover};
+use super::{NewRound, begin_round, http, preflight, recover, staged};
 use crate::config::Config;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{BoxError, Chain, Error};
@@ -16,7 +16,7 @@ use crate::open_files;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
-use crate::sink::{OpenedSink, Opening, Style};
+use crate::sink::{OpenedSink, Opening, StartedSink, Style};
 use crate::source::{SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -42,6 +42,9 @@ pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>)
     }
     preflight::reject_outputs_that_are_read(config)?;
     preflight::reject_shared_outputs(config)?;
+    if let Some(state) = &state {
+        staged::reject_orphans(config, disk.as_ref(), &state.dir)?;
+    }
     // A round that is to begin counts the records itself.
     if let Some(state) = state.as_ref().filter(|state| new_round.is_none() || state.list.is_some()) {
         reject_left_records(config, state)?;
@@ -66,10 +69,12 @@ pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>)
     let registry = checkpointer.as_ref().map(Checkpointer::output_files);
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
     let started: io::Result<Vec<_>> = opened.into_iter().map(|sink| sink.start(registry.clone())).collect();
-    let mut sinks = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
+    let started = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
+    let (mut sinks, shippers): (Vec<_>, Vec<_>) =
+        started.into_iter().map(|StartedSink { sink, shipper }| (sink, shipper)).unzip();
     sinks.push(Box::new(stats.clone()));
-    let tokens = fetch.tokens();
-    let parts = Parts { sources, fetch: Arc::new(fetch), sinks, settle, tokens, hosts, threads: None, releases: None };
+    let (tokens, fetch, shippers) = (fetch.tokens(), Arc::new(fetch), shippers.into_iter().flatten().collect());
+    let parts = Parts { sources, fetch, sinks, settle, tokens, hosts, threads: None, releases: None, shippers };
     Ok(Opened { parts, repeatable })
 }
 
@@ -85,7 +90,8 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
             Some(None) => SavedPosition::New,
             Some(Some(positions)) => SavedPosition::Until(positions.clone()),
         };
-        let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), saved };
+        let shipping = state.filter(|_| sink.component.ships()).map(|state| staged::shipping(config, state));
+        let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), saved, shipping };
         let opened = sink.component.open(opening).map_err(|error| {
             let shared = preflight::shared_with(&mut sinks, sink, disk.as_ref());
             shared.unwrap_or_else(|| cannot_open("the sink", name, &error))

@@ -64,7 +64,7 @@ pub fn begin_round(
     }
     reject_lacking_outputs(sinks)?;
     let mut files = Vec::new();
-    for (output, _) in sinks.iter_mut().filter_map(OpenedSink::core) {
+    for (output, _) in sinks.iter_mut().filter_map(OpenedSink::kept_core) {
         files.extend(output.present_files()?);
     }
     files.extend_from_slice(&new.from);
@@ -106,11 +106,13 @@ fn reject_lacking_outputs(sinks: &mut [OpenedSink]) -> Result<(), BoxError> {
 
 /// Whether the files of the sinks together take records of every outcome.
 pub(super) fn take_every_outcome(sinks: &mut [OpenedSink]) -> bool {
-    let taken: Vec<bool> =
-        sinks.iter_mut().filter_map(OpenedSink::core).fold(vec![false; Outcome::ALL.len()], |taken, (_, encoder)| {
+    let taken: Vec<bool> = sinks.iter_mut().filter_map(OpenedSink::kept_core).fold(
+        vec![false; Outcome::ALL.len()],
+        |taken, (_, encoder)| {
             let all = taken.into_iter().zip(Outcome::ALL);
             all.map(|(is_taken, outcome)| is_taken || encoder.takes(outcome)).collect()
-        });
+        },
+    );
     taken.into_iter().all(|is_taken| is_taken)
 }
 

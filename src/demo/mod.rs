@@ -119,6 +119,7 @@ async fn fetch(urls: Vec<String>, args: &RunArgs, status: &Status, sinks: Vec<Bo
     let parts = Parts {
         threads: None,
         releases: None,
+        shippers: Vec::new(),
         sources: vec![source(urls)],
         fetch: Arc::new(daemon::http(&config)?),
         sinks,

@@ -7,6 +7,7 @@ mod append;
 mod real;
 mod resolved;
 mod retry;
+mod thread;
 
 use std::fmt;
 use std::io;
@@ -21,6 +22,7 @@ pub use append::{AppendAttempts, append_all, append_when_room};
 pub use real::RealDisk;
 pub use resolved::resolved;
 pub use retry::{is_absent, is_full, retry_while_absent, retry_while_full};
+pub use thread::DiskThread;
 
 /// A file system, as far as it is needed here.
 ///

@@ -191,6 +191,14 @@ impl<'a> Recipe<'a> {
         Ok(Pair { verify, identity: identity.map(|identity| identity.files.clone()), keep, close })
     }
 
+    /// A client for one remote end.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn remote_end(&self) -> Result<reqwest::Client, BoxError> {
+        Ok(self.builder()?.pool_max_idle_per_host(self.idle_per_host).http1_max_headers(MOST_HEADERS_KEPT).build()?)
+    }
+
     fn builder(&self) -> Result<reqwest::ClientBuilder, BoxError> {
         let (of_a_body, of_a_connection) = HTTP2_WINDOWS;
         let mut builder = reqwest::Client::builder()

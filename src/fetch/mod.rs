@@ -20,6 +20,7 @@ mod long_bodies;
 mod pem;
 mod quota;
 mod reachability;
+mod remote_end;
 mod tokens;
 
 use futures::future::BoxFuture;
@@ -31,6 +32,7 @@ pub use guard::Guard;
 pub use headers::{ConfiguredHeaders, HeaderTable};
 pub use http::{Http, HttpSettings};
 pub use pem::{Unusable, read_authorities, read_identity};
+pub use remote_end::RemoteEnds;
 pub use tokens::{RefreshTokens, Tokens};
 
 use crate::item::{Attempt, Call, Reservation};

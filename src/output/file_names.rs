@@ -80,6 +80,16 @@ impl Files {
         }
     }
 
+    /// Those with numbers that are there and finished, in their order, each with its number.
+    ///
+    /// # Errors
+    /// When their directory cannot be read.
+    pub fn finished(&self, disk: &dyn Disk) -> io::Result<Vec<(u64, PathBuf)>> {
+        let Self::Numbered(names, _) = self else { return Ok(Vec::new()) };
+        let finished = names.list(disk)?.into_iter().filter(|file| file.stage == Stage::Finished);
+        Ok(finished.map(|file| (file.number, file.path)).collect())
+    }
+
     /// Whether one of these that have numbers has or will have this path.
     pub fn may_have(&self, path: &Path) -> bool {
         match self {

@@ -8,28 +8,29 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::error::{BoxError, Error, panic_message};
 
-/// The named tasks of one run: stages, which come to an end, and services, which run for as long as there are stages.
+/// The named tasks of one run: stages, which come to an end; shippers, which end some time after them; and services, which run
+/// for as long as there are others.
 #[derive(Default)]
 pub struct Group {
     tasks: JoinSet<Result<(), BoxError>>,
     names: HashMap<Id, (&'static str, Role)>,
-    /// Stages that have not ended.
+    /// Stages, and shippers, that have not ended.
     stages: usize,
+    shippers: usize,
 }
 
 /// What a task is to the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Stage,
+    Shipper,
     Service,
 }
 
 impl Group {
     /// Starts a stage under a name.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where tasks are spawned")]
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<(), BoxError>> + Send + 'static) {
-        let id = self.tasks.spawn(task).id();
-        self.add(id, name, Role::Stage);
+        self.spawn_as(Role::Stage, name, task);
     }
 
     /// Starts a stage under a name, in these threads.
@@ -43,20 +44,42 @@ impl Group {
         self.add(id, name, Role::Stage);
     }
 
-    /// Starts a service under a name: it is cancelled once all stages have ended.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where tasks are spawned")]
+    /// Starts a shipper under a name: once all stages have ended, it is waited for with [`Group::join_shippers`].
+    pub fn spawn_shipper(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), BoxError>> + Send + 'static,
+    ) {
+        self.spawn_as(Role::Shipper, name, task);
+    }
+
+    /// Starts a service under a name: it is cancelled once all others have ended.
     pub fn spawn_service(
         &mut self,
         name: &'static str,
         task: impl Future<Output = Result<(), BoxError>> + Send + 'static,
     ) {
+        self.spawn_as(Role::Service, name, task);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where tasks are spawned")]
+    fn spawn_as(
+        &mut self,
+        role: Role,
+        name: &'static str,
+        task: impl Future<Output = Result<(), BoxError>> + Send + 'static,
+    ) {
         let id = self.tasks.spawn(task).id();
-        self.add(id, name, Role::Service);
+        self.add(id, name, role);
     }
 
     fn add(&mut self, id: Id, name: &'static str, role: Role) {
-        self.stages += usize::from(role == Role::Stage);
         self.names.insert(id, (name, role));
+        match role {
+            Role::Stage => self.stages += 1,
+            Role::Shipper => self.shippers += 1,
+            Role::Service => {}
+        }
     }
 
     /// Waits until every stage has ended well, or for the first task that has not. May be dropped and called again.
@@ -64,17 +87,35 @@ impl Group {
     /// # Errors
     /// The first error or panic, with the name of its task.
     pub async fn join(&mut self) -> Result<(), Error> {
-        while self.stages > 0
-            && let Some(ended) = self.tasks.join_next_with_id().await
-        {
-            match ended {
-                Ok((id, Ok(()))) => {
-                    let (_, role) = self.names.remove(&id).unwrap_or(("", Role::Stage));
-                    self.stages -= usize::from(role == Role::Stage);
-                }
-                Ok((id, Err(source))) => return Err(Error::Stage { name: self.name(id), source }),
-                Err(error) => return Err(self.broken(error)),
-            }
+        while self.stages > 0 {
+            self.join_next().await?;
+        }
+        Ok(())
+    }
+
+    /// The same for the shippers.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn join_shippers(&mut self) -> Result<(), Error> {
+        while self.shippers > 0 {
+            self.join_next().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of a task.
+    async fn join_next(&mut self) -> Result<(), Error> {
+        let (id, result) = match self.tasks.join_next_with_id().await {
+            Some(Ok(ended)) => ended,
+            Some(Err(error)) => return Err(self.broken(error)),
+            None => return Ok(()),
+        };
+        result.map_err(|source| Error::Stage { name: self.name(id), source })?;
+        match self.names.remove(&id) {
+            Some((_, Role::Stage)) => self.stages -= 1,
+            Some((_, Role::Shipper)) => self.shippers -= 1,
+            Some((_, Role::Service)) | None => {}
         }
         Ok(())
     }
@@ -83,7 +124,7 @@ impl Group {
     pub async fn abort(&mut self) {
         self.tasks.shutdown().await;
         self.names.clear();
-        self.stages = 0;
+        (self.stages, self.shippers) = (0, 0);
     }
 
     fn broken(&self, error: JoinError) -> Error {

@@ -56,6 +56,7 @@ pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status,
 use crate::fetch::{Fetch, RefreshTokens};
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
 use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
+use crate::ship::Shipper;
 use crate::sink::Sink;
 use crate::source::{Durability, Source};
 use crate::state::{HostStateStore, Settle};
@@ -78,6 +79,8 @@ pub struct Parts {
     pub threads: Option<Handle>,
     /// Requests to give lines back to their sources, if there may be any.
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
+    /// What ships the records of sinks to remote places.
+    pub shippers: Vec<Shipper>,
 }
 
 /// What the queue carries.
@@ -250,5 +253,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     }
     group.spawn("drain", drain.run());
     group.spawn("settle", settle::settle(from_acks, parts.settle, durable, release, desks, status.clone()));
+    for shipper in parts.shippers {
+        group.spawn_shipper("ship", shipper.run());
+    }
     group
 }

@@ -2,9 +2,9 @@
 //!
 //! | cause | unsettled lines | limit |
 //! |---|---|---|
-//! | end of input | all finish | each line's own |
-//! | only lines of closed hosts are left | left for the next start | none |
-//! | first signal | of durable sources, requests finish and all else is left for the next start; all others finish | grace, then give up |
+//! | end of input | all finish; then shippers ship what is left | each line's own; none for shippers |
+//! | only lines of closed hosts are left | left for the next start; then as above | none |
+//! | first signal | of durable sources, requests finish and all else is left for the next start; all others finish; then shippers have the rest of the time, and what is not shipped is left | grace, then give up |
 //! | `--fail-fast` | given up | 1 s |
 //! | give up | `canceled` records, or left for the next start | 1 s, then abort |
 //! | second signal, stage error or panic | dropped | now |
@@ -18,7 +18,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_unti
 use super::{Control, Group, Levers, Parts, Settings, Status, start};
 use crate::error::Error;
 use crate::schedule::Counts;
-use crate::units::counted;
+use crate::ship::Backlog;
+use crate::units::{counted, in_bytes};
 
 /// How long records may take to be written once the run was given up.
 const LAST_RECORDS: Duration = Duration::from_secs(1);
@@ -40,6 +41,8 @@ pub enum End {
     HostsClosed,
     /// The first failure cancelled the rest.
     FailedFast,
+    /// The grace period passed with records that were not shipped.
+    Unshipped,
 }
 
 /// How far the shutdown has come.
@@ -88,68 +91,155 @@ pub async fn run(
     let levers = Levers::default();
     // A request that the drain has not seen yet stands for all that follow.
     let (rotate, rotations) = mpsc::channel(1);
-    let mut group = start(parts, settings, status, &levers, rotations);
+    let backlogs: Vec<Backlog> = parts.shippers.iter().map(|shipper| shipper.backlog().clone()).collect();
+    status.watch_backlogs(backlogs.clone());
+    let group = start(parts, settings, status, &levers, rotations);
+    let (phase, end, reminder) = (Phase::Running, End::Finished, reminder());
+    let mut run = Run { group, levers, backlogs, rotate, grace: settings.grace, status, phase, end, reminder };
     let mut controls = std::pin::pin!(controls.fuse());
-    let (mut phase, mut end, mut reminder) = (Phase::Running, End::Finished, reminder());
-    loop {
-        tokio::select! {
-            biased;
-            // The drain cancelled it, by fail-fast. Before the end of the tasks: the failure may be the last record.
-            () = levers.give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
-                levers.stop.cancel();
-                (phase, end) = (Phase::giving_up(), End::FailedFast);
-            }
-            // The schedule cancelled it, for closed hosts.
-            () = levers.stop.cancelled(), if matches!((phase, end), (Phase::Running, End::Finished)) => {
-                end = End::HostsClosed;
-            }
-            () = levers.stopped.cancelled(), if matches!(phase, Phase::Stopping { .. }) => {
-                phase = announce(status, settings.grace, phase);
-            }
-            joined = group.join() => return finish(&mut group, joined, end).await,
-            Some(control) = controls.next() => match (control, phase) {
-                (Control::Abort, _) => return interrupted(&mut group, status).await,
-                (Control::Rotate, _) => drop(rotate.try_send(())),
-                (Control::Stop, Phase::Running) => {
-                    levers.stop.cancel();
-                    reminder.reset();
-                    phase = Phase::stopping(settings.grace);
+    let ended = match run.stages(&mut controls).await {
+        Ok(Stages::Ended) => run.shippers(&mut controls).await,
+        Ok(Stages::OutOfTime) => Ok(()),
+        Err(error) => Err(error),
+    };
+    run.group.abort().await;
+    ended.map(|()| run.end)
+}
+
+/// A run and how far its shutdown has come.
+struct Run<'a> {
+    group: Group,
+    levers: Levers,
+    backlogs: Vec<Backlog>,
+    rotate: mpsc::Sender<()>,
+    grace: Duration,
+    status: &'a Status,
+    phase: Phase,
+    end: End,
+    reminder: Interval,
+}
+
+/// What became of the stages.
+enum Stages {
+    Ended,
+    /// One still waits, and its time is over.
+    OutOfTime,
+}
+
+impl Run<'_> {
+    /// Waits for the end of all stages.
+    async fn stages(&mut self, controls: &mut (impl Stream<Item = Control> + Unpin)) -> Result<Stages, Error> {
+        loop {
+            let phase = self.phase;
+            tokio::select! {
+                biased;
+                // The drain cancelled it, by fail-fast. Before the end of the tasks: the failure may be the last record.
+                () = self.levers.give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
+                    self.stop();
+                    (self.phase, self.end) = (Phase::giving_up(), End::FailedFast);
                 }
-                // The shutdown has begun already.
-                (Control::Stop, _) => {}
-            },
-            () = until(phase.limit()) => match phase {
-                Phase::GivingUp { .. } => return out_of_time(&mut group, end).await,
-                _ => (phase, end) = (give_up(&levers, status), End::GaveUp),
-            },
-            _ = reminder.tick(), if matches!(phase, Phase::Draining { .. }) => remind(status),
+                // The schedule cancelled it, for closed hosts.
+                () = self.levers.stop.cancelled(), if matches!((phase, self.end), (Phase::Running, End::Finished)) => {
+                    self.end = End::HostsClosed;
+                }
+                () = self.levers.stopped.cancelled(), if matches!(phase, Phase::Stopping { .. }) => {
+                    self.phase = announce(self.status, self.grace, phase);
+                }
+                joined = self.group.join() => return joined.map(|()| Stages::Ended),
+                Some(control) = controls.next() => self.obey(control)?,
+                () = until(phase.limit()) => match phase {
+                    Phase::GivingUp { .. } => return Ok(self.out_of_time()),
+                    _ => self.give_up(),
+                },
+                _ = self.reminder.tick(), if matches!(phase, Phase::Draining { .. }) => remind(self.status),
+            }
         }
     }
-}
 
-/// The grace period is over.
-fn give_up(levers: &Levers, status: &Status) -> Phase {
-    tracing::warn!(unfinished = status.counters().unfinished(), "the grace period is over");
-    levers.give_up.cancel();
-    Phase::giving_up()
-}
+    /// Waits for the shippers, once all stages have ended: after a signal, or when the run was given up, for what is left of its
+    /// time.
+    async fn shippers(&mut self, controls: &mut (impl Stream<Item = Control> + Unpin)) -> Result<(), Error> {
+        loop {
+            tokio::select! {
+                biased;
+                joined = self.group.join_shippers() => return joined,
+                Some(control) = controls.next() => {
+                    self.obey(control)?;
+                    self.announce_shipping();
+                }
+                () = until(self.phase.limit()) => {
+                    if self.end == End::Finished {
+                        self.end = End::Unshipped;
+                    }
+                    return Ok(());
+                }
+                _ = self.reminder.tick() => self.say_unshipped("still shipping"),
+            }
+        }
+    }
 
-async fn finish(group: &mut Group, joined: Result<(), Error>, end: End) -> Result<End, Error> {
-    group.abort().await;
-    joined.map(|()| end)
-}
+    fn obey(&mut self, control: Control) -> Result<(), Error> {
+        match (control, self.phase) {
+            (Control::Abort, _) => {
+                self.say_unshipped("left for the next start");
+                return Err(Error::Interrupted { unfinished: self.status.counters().unfinished() });
+            }
+            (Control::Rotate, _) => drop(self.rotate.try_send(())),
+            (Control::Stop, Phase::Running) => {
+                self.stop();
+                self.reminder.reset();
+                self.phase = Phase::stopping(self.grace);
+            }
+            // The shutdown has begun already.
+            (Control::Stop, _) => {}
+        }
+        Ok(())
+    }
 
-/// The end of a run of which a stage still waits.
-async fn out_of_time(group: &mut Group, end: End) -> Result<End, Error> {
-    tracing::warn!(
-        "{NOT_WRITTEN} could not be written in time; with a data directory the next run fetches again what is missing"
-    );
-    finish(group, Ok(()), end).await
-}
+    /// Accepts no more lines. What is under way is to be written without waiting for remote places.
+    fn stop(&self) {
+        self.levers.stop.cancel();
+        self.backlogs.iter().for_each(Backlog::lift_limit);
+    }
 
-async fn interrupted(group: &mut Group, status: &Status) -> Result<End, Error> {
-    group.abort().await;
-    Err(Error::Interrupted { unfinished: status.counters().unfinished() })
+    /// The grace period is over.
+    fn give_up(&mut self) {
+        tracing::warn!(unfinished = self.status.counters().unfinished(), "the grace period is over");
+        self.levers.give_up.cancel();
+        (self.phase, self.end) = (Phase::giving_up(), End::GaveUp);
+    }
+
+    /// The end of a run of which a stage still waits.
+    fn out_of_time(&self) -> Stages {
+        tracing::warn!(
+            "{NOT_WRITTEN} could not be written in time; with a data directory the next run fetches again what is missing"
+        );
+        Stages::OutOfTime
+    }
+
+    /// Answers the first signal, where it comes once all stages have ended.
+    fn announce_shipping(&mut self) {
+        if let Phase::Stopping { until } = self.phase {
+            self.phase = Phase::Draining { until };
+            let grace = self.grace.as_secs();
+            tracing::warn!("shipping what is left (at most {grace} s; signal again to stop now)");
+        }
+    }
+
+    /// Says what has not been shipped.
+    fn say_unshipped(&self, how: &str) {
+        for backlog in self.backlogs.iter().filter(|backlog| backlog.lag().segments > 0) {
+            let (sink, lag) = (backlog.sink(), backlog.lag());
+            let segments = counted(lag.segments, "segment");
+            tracing::info!(
+                sink,
+                segments = lag.segments,
+                bytes = lag.bytes,
+                "{how}: {segments} of `{sink}` ({})",
+                in_bytes(lag.bytes)
+            );
+        }
+    }
 }
 
 async fn until(limit: Option<Instant>) {

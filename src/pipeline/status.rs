@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail};
+use crate::ship::Backlog;
 
 /// Written by the stages; read by the progress line and the summary.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,7 @@ pub struct Status {
     metrics: Arc<Metrics>,
     view: Arc<watch::Sender<View>>,
     closed_hosts: Arc<OnceLock<LeftHosts>>,
+    backlogs: Arc<OnceLock<Vec<Backlog>>>,
 }
 
 /// The closed hosts for which a run ended.
@@ -52,6 +54,16 @@ impl Status {
     /// Says that the run ends for these hosts.
     pub fn leave_closed_hosts(&self, hosts: LeftHosts) {
         let _ = self.closed_hosts.set(hosts);
+    }
+
+    /// What the sinks have not shipped.
+    pub fn backlogs(&self) -> &[Backlog] {
+        self.backlogs.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// The run has these sinks that ship.
+    pub(super) fn watch_backlogs(&self, backlogs: Vec<Backlog>) {
+        let _ = self.backlogs.set(backlogs);
     }
 
     /// The scheduler says how it is.

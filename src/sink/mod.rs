@@ -2,13 +2,17 @@
 
 mod derive;
 mod encode;
+mod json_lines;
 mod json_writer;
 mod jsonl;
 mod line_breaks;
 mod opened;
 mod recover;
+mod rotating;
+mod staging;
 mod stdout;
 mod stream;
+mod webhook;
 mod writer;
 
 use std::future::{pending, ready};
@@ -21,9 +25,10 @@ use serde::{Deserialize, Serialize};
 
 pub use encode::{BodyFormat, Encoder, Style};
 pub use jsonl::Jsonl;
-pub use opened::{OpenedSink, Opening};
+pub use opened::{OpenedSink, Opening, RemoteClients, Shipping, StartedSink};
 pub use recover::{RecoveredLine, recover};
 pub use stdout::Stdout;
+pub use webhook::Webhook;
 
 use crate::diagnostics::Section;
 use crate::disk::{Disk, FileId, Mark};
@@ -114,6 +119,12 @@ pub trait SinkConfig: Component {
         false
     }
 
+    /// Whether its records wait in the data directory until they have arrived elsewhere: then it needs one, and its name stands
+    /// in names of files.
+    fn ships(&self) -> bool {
+        false
+    }
+
     /// Files and sockets that it can have open at once.
     fn open_files(&self) -> u64 {
         1
@@ -133,6 +144,7 @@ pub trait SinkConfig: Component {
 pub const KINDS: &[Kind<dyn SinkConfig>] = &[
     Kind::new::<Stdout>("stdout", |table| Ok(Arc::new(Stdout::deserialize(table)?))),
     Kind::new::<Jsonl>("jsonl", |table| Ok(Arc::new(Jsonl::deserialize(table)?))),
+    Kind::new::<Webhook>("webhook", |table| Ok(Arc::new(Webhook::deserialize(table)?))),
 ];
 
 /// Where a sink writes.

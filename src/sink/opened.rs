@@ -1,11 +1,17 @@
 //! A sink between being opened and being started: what earlier runs left in it is read, and completed, in between.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use url::Url;
 
 use super::{BodyFormat, Encoder, Sink, Style};
 use crate::disk::{Disk, Mark, OutputPosition, RegisterOutputFile};
+use crate::error::BoxError;
 use crate::output::{RotatingFile, SavedPosition, Tail};
+use crate::ship::Shipper;
+use crate::units::Secret;
 
 /// What a sink needs to be opened.
 pub struct Opening {
@@ -17,6 +23,28 @@ pub struct Opening {
     pub disk: Arc<dyn Disk>,
     /// What is remembered of its output.
     pub saved: SavedPosition,
+    /// What a sink needs that ships its records; nothing without a data directory.
+    pub shipping: Option<Shipping>,
+}
+
+/// What a sink needs that ships its records to a remote place.
+#[derive(Clone)]
+pub struct Shipping {
+    /// Where they wait.
+    pub data_dir: PathBuf,
+    /// The name of the data directory.
+    pub state_id: Arc<str>,
+    /// Makes its client.
+    pub clients: Arc<dyn RemoteClients>,
+}
+
+/// Makes HTTP clients for remote places that the configuration names.
+pub trait RemoteClients: Send + Sync {
+    /// A client for this URL alone, through this proxy if there is one. It follows no redirect.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    fn client(&self, url: &Url, proxy: Option<&Secret<String>>) -> Result<reqwest::Client, BoxError>;
 }
 
 /// An open sink, and what there is to say about it.
@@ -41,10 +69,34 @@ pub(super) struct FileSink {
     pub tail: Tail,
     pub encoder: Encoder,
     pub start: Start,
+    pub lifetime: Lifetime,
+}
+
+/// How long the records of an output stay there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lifetime {
+    /// Until somebody takes them.
+    Kept,
+    /// Until they have arrived elsewhere.
+    UntilShipped,
 }
 
 /// Starts the thread that writes.
-pub(super) type Start = Box<dyn FnOnce(RotatingFile, Encoder) -> io::Result<Box<dyn Sink>> + Send>;
+pub(super) type Start = Box<dyn FnOnce(RotatingFile, Encoder) -> io::Result<StartedSink> + Send>;
+
+/// A sink that takes records, and the service that ships them, where they go to a remote place.
+pub struct StartedSink {
+    /// Takes records.
+    pub sink: Box<dyn Sink>,
+    /// Ships them.
+    pub shipper: Option<Shipper>,
+}
+
+impl<S: Sink + 'static> From<S> for StartedSink {
+    fn from(sink: S) -> Self {
+        Self { sink: Box::new(sink), shipper: None }
+    }
+}
 
 /// The order in which sinks get records, so that a kill costs as little as possible: what cannot be read again comes first,
 /// and then what shows bodies, as the records of those that do not can be made of its.
@@ -89,6 +141,12 @@ impl OpenedSink {
         self.as_file().map(|sink| (&mut sink.output, &sink.encoder))
     }
 
+    /// The same, where its records stay.
+    pub fn kept_core(&mut self) -> Option<(&mut RotatingFile, &Encoder)> {
+        let kept = self.as_file().filter(|sink| sink.lifetime == Lifetime::Kept);
+        kept.map(|sink| (&mut sink.output, &sink.encoder))
+    }
+
     /// From where on its output is the log of what was done after the last checkpoint, by its name; nothing where that
     /// cannot be read again.
     pub fn log(&mut self) -> Option<(Arc<str>, Vec<OutputPosition>)> {
@@ -116,9 +174,9 @@ impl OpenedSink {
     ///
     /// # Errors
     /// When a file cannot be renamed, or the thread that writes cannot begin.
-    pub fn start(self, registry: Option<Arc<dyn RegisterOutputFile>>) -> io::Result<Box<dyn Sink>> {
+    pub fn start(self, registry: Option<Arc<dyn RegisterOutputFile>>) -> io::Result<StartedSink> {
         match self.kind {
-            Kind::Stream(sink) => Ok(sink),
+            Kind::Stream(sink) => Ok(StartedSink { sink, shipper: None }),
             Kind::File(sink) => {
                 let FileSink { mut output, encoder, start, .. } = *sink;
                 output.finish_old_files()?;

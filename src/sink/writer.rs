@@ -2,11 +2,9 @@
 //! nothing else.
 
 use std::io;
-use std::sync::mpsc::{SyncSender, sync_channel};
-
-use tokio::sync::oneshot;
 
 use super::Encoder;
+use crate::disk::DiskThread;
 use crate::item::Record;
 
 /// An output, as its thread owns it.
@@ -15,27 +13,18 @@ pub(super) trait Put: Send + 'static {
     fn put(&mut self, text: &[u8]) -> io::Result<()>;
 }
 
-/// The thread's next work on its output; it answers the requester.
-type Task<T> = Box<dyn FnOnce(&mut T) + Send>;
-
 /// The thread's end in the pipeline.
 #[derive(Debug)]
 pub(super) struct WriterThread<T> {
-    tasks: SyncSender<Task<T>>,
+    thread: DiskThread<T>,
     /// The buffer to fill.
     buffer: Vec<u8>,
 }
 
 impl<T: Put> WriterThread<T> {
     /// Starts the thread; it ends with the writer.
-    pub fn new(mut output: T) -> Self {
-        let (tasks, rx) = sync_channel::<Task<T>>(1);
-        std::thread::spawn(move || {
-            while let Ok(task) = rx.recv() {
-                task(&mut output);
-            }
-        });
-        Self { tasks, buffer: Vec::new() }
+    pub fn new(output: T) -> Self {
+        Self { thread: DiskThread::start(output), buffer: Vec::new() }
     }
 
     /// Lets the thread do something with its output.
@@ -46,12 +35,7 @@ impl<T: Put> WriterThread<T> {
         &self,
         task: impl FnOnce(&mut T) -> io::Result<R> + Send + 'static,
     ) -> io::Result<R> {
-        let gone = || io::Error::other("its writer thread is gone");
-        let (answer, answered) = oneshot::channel();
-        let task: Task<T> = Box::new(move |output| drop(answer.send(task(output))));
-        // There is room: tasks come one at a time.
-        self.tasks.try_send(task).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.thread.ask(task).await
     }
 
     /// Writes a batch, in pieces: control characters make text six times as long, so a whole batch of large bodies would

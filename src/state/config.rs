@@ -8,8 +8,9 @@ use super::robots_log;
 use crate::disk::resolved;
 use crate::units::Size;
 
-/// The files of a data directory itself besides the robots log, and the directories of its journals and rounds.
-const OWN: [&str; 5] = ["checkpoint.json", "checkpoint.new", "lock", "journal", "rounds"];
+/// The files of a data directory itself besides the robots log, and the directories of its journals, rounds, records that are to
+/// be shipped, and dead letters.
+const OWN: [&str; 7] = ["checkpoint.json", "checkpoint.new", "lock", "journal", "rounds", "staging", "dead"];
 
 /// `[state]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,8 @@ mod tests {
         assert!(left.iter().all(|file| config.has(file)), "{left:?}");
         assert!(config.has(&dir.path().join("journal/urls/00000000000000000001.lines")));
         assert!(config.has(&dir.path().join("rounds/2")));
+        assert!(config.has(&dir.path().join("staging/hook-000001.jsonl")));
+        assert!(config.has(&dir.path().join("dead/hook.dead.jsonl")));
         assert!(!config.has(&dir.path().join("results.jsonl")));
     }
 }

@@ -9,7 +9,8 @@ use super::stats::RecordCounts;
 use crate::item::Outcome;
 use crate::pipeline::Status;
 use crate::schedule::{Bottleneck, BottleneckKind};
-use crate::units::{counted, grouped};
+use crate::ship::Backlog;
+use crate::units::{counted, grouped, in_bytes};
 
 /// What there is to say of a run.
 pub struct Summary {
@@ -24,6 +25,16 @@ pub struct Summary {
     unrecorded: u64,
     elapsed: Duration,
     bottleneck: Option<(Bottleneck, f64)>,
+    unshipped: Vec<Unshipped>,
+}
+
+/// What a sink that ships leaves behind.
+struct Unshipped {
+    sink: String,
+    segments: u64,
+    bytes: u64,
+    /// Records that its remote place refused.
+    dead_letters: u64,
 }
 
 impl Summary {
@@ -42,6 +53,7 @@ impl Summary {
             unrecorded: counters.unfinished(),
             elapsed,
             bottleneck,
+            unshipped: unshipped(status),
         }
     }
 
@@ -73,9 +85,18 @@ impl Summary {
             wire_max_ms = self.counts.wire.max() as f64 / 1000.0,
             closed_hosts = self.counts.closed.iter().cloned().collect::<Vec<_>>().join(" "),
             unmatched = self.unmatched(),
+            unshipped_segments = self.sum_of_unshipped(|unshipped| unshipped.segments),
+            unshipped_bytes = self.sum_of_unshipped(|unshipped| unshipped.bytes),
+            dead_letters = self.sum_of_unshipped(|unshipped| unshipped.dead_letters),
             limited_by = self.bottleneck.as_ref().map(|(bottleneck, _)| limited_by(bottleneck)),
             "run finished"
         );
+    }
+
+    /// Nothing where no sink ships.
+    fn sum_of_unshipped(&self, number: impl Fn(&Unshipped) -> u64) -> Option<u64> {
+        let is_shipped = !self.unshipped.is_empty();
+        is_shipped.then(|| self.unshipped.iter().map(number).sum())
     }
 
     /// Patterns that were of no use; a run without lines says nothing of them.
@@ -172,8 +193,29 @@ impl Summary {
         for (n, one, many) in leftovers.into_iter().filter(|(n, ..)| *n > 0) {
             writeln!(f, "  {} {}", grouped(n), if n == 1 { one } else { many })?;
         }
+        for Unshipped { sink, segments, bytes, dead_letters } in &self.unshipped {
+            if *segments > 0 {
+                let segments = counted(*segments, "segment");
+                writeln!(f, "  {segments} of `{sink}` ({}) to be shipped by the next start", in_bytes(*bytes))?;
+            }
+            if *dead_letters > 0 {
+                let records = counted(*dead_letters, "record");
+                writeln!(
+                    f,
+                    "  {records} of `{sink}` refused, and kept in dead/{sink}.dead.jsonl of the data directory"
+                )?;
+            }
+        }
         Ok(())
     }
+}
+
+fn unshipped(status: &Status) -> Vec<Unshipped> {
+    let of = |backlog: &Backlog| {
+        let (sink, lag, dead_letters) = (backlog.sink().to_owned(), backlog.lag(), backlog.dead_letters());
+        Unshipped { sink, segments: lag.segments, bytes: lag.bytes, dead_letters }
+    };
+    status.backlogs().iter().map(of).collect()
 }
 
 /// A rate in at least two digits.

@@ -153,6 +153,7 @@ impl Scenario {
         Parts {
             threads: None,
             releases: None,
+            shippers: Vec::new(),
             sources: sources.map(|(n, script)| source(&name(n), script.clone(), &exchanges, log)).collect(),
             sinks: self.sinks.iter().enumerate().map(sink).collect(),
             fetch: Arc::new(Network {

@@ -137,6 +137,7 @@ impl Mix {
             hosts: None,
             threads: None,
             releases: None,
+            shippers: Vec::new(),
         };
         let (status, start) = (Status::default(), Instant::now());
         let mut ended = std::pin::pin!(run(parts, &settings, &status, stream::pending()));

@@ -1,21 +1,30 @@
-//! The jsonl sink while the run lasts: encodes batches, and reports when its file is due for rotation.
+//! The sink on an output while the run lasts: encodes batches, and reports when its file is due for rotation.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
-use super::Rotation;
+use super::writer::{Put, WriterThread};
+use super::{Encoder, EndReason, Sink};
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Record;
 use crate::output::{FilePlace, Fsync, RotatingFile};
-use crate::sink::writer::{Put, WriterThread};
-use crate::sink::{Encoder, EndReason, Sink};
 
-pub(super) struct JsonlSink {
+/// When a file is finished.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rotation {
+    /// Once it has so many bytes.
+    pub size: Option<u64>,
+    /// So long after its first record.
+    pub every: Option<Duration>,
+}
+
+pub(super) struct RotatingSink {
     path: PathBuf,
     writer: WriterThread<RotatingFile>,
     encoder: Encoder,
@@ -37,14 +46,14 @@ struct State {
     records: u64,
 }
 
-impl JsonlSink {
-    pub fn start(mut output: RotatingFile, encoder: Encoder, rotation: Rotation) -> io::Result<Box<dyn Sink>> {
+impl RotatingSink {
+    pub fn start(mut output: RotatingFile, encoder: Encoder, rotation: Rotation) -> io::Result<Self> {
         output.watch()?;
         let length = output.length()?;
         let since = (length > 0).then(Instant::now);
         let (path, fsync) = (output.path().to_owned(), output.fsync());
         let state = State { length, since, ..State::default() };
-        Ok(Box::new(Self { path, writer: WriterThread::new(output), encoder, fsync, rotation, state }))
+        Ok(Self { path, writer: WriterThread::new(output), encoder, fsync, rotation, state })
     }
 
     /// When the file will have been written for long enough.
@@ -86,22 +95,33 @@ impl JsonlSink {
         Ok(mark)
     }
 
-    async fn go_on(&mut self, end: EndReason) -> io::Result<()> {
+    /// Ends the present file, where that is due, and returns the length of a file that has its final name by now.
+    pub async fn end(&mut self, end: EndReason) -> Result<Option<u64>, BoxError> {
+        // It may be another sink that is due.
+        if end == EndReason::Rotation && !self.is_due() {
+            return Ok(None);
+        }
+        self.go_on(end).await.map_err(|error| cannot("finish", &self.path, &error))
+    }
+
+    async fn go_on(&mut self, end: EndReason) -> io::Result<Option<u64>> {
         let switched = move |output: &mut RotatingFile| {
+            let before = output.length()?;
             let length = match end {
                 EndReason::Rotation => output.rotate().and_then(|()| output.length())?,
                 EndReason::Shutdown => output.finish().map(|()| 0)?,
             };
-            Ok((output.path().to_owned(), length))
+            Ok((output.path().to_owned(), before, length))
         };
-        let (path, length) = self.writer.ask(switched).await?;
+        let (path, before, length) = self.writer.ask(switched).await?;
         self.path = path;
         self.state = State { length, since: (length > 0).then(Instant::now), ..State::default() };
-        Ok(())
+        // A file without records gets no final name.
+        Ok(Some(before).filter(|before| *before > 0))
     }
 }
 
-impl Sink for JsonlSink {
+impl Sink for RotatingSink {
     fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         async move { self.take(batch).await.map_err(|error| cannot("write to", &self.path, &error)) }.boxed()
     }
@@ -132,14 +152,7 @@ impl Sink for JsonlSink {
     }
 
     fn end_file(&mut self, end: EndReason) -> BoxFuture<'_, Result<(), BoxError>> {
-        async move {
-            // It may be another sink that is due.
-            if end == EndReason::Rotation && !self.is_due() {
-                return Ok(());
-            }
-            self.go_on(end).await.map_err(|error| cannot("finish", &self.path, &error))
-        }
-        .boxed()
+        async move { self.end(end).await.map(drop) }.boxed()
     }
 }
 

@@ -1,21 +1,15 @@
 //! The sink `jsonl`: records as JSON lines, in an output that is locked while the run lasts.
-//!
-//! `reader` reads them back after a restart; `sink` is the [`Sink`](super::Sink) around the output.
-
-mod reader;
-mod sink;
 
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::reader::JsonLines;
-use self::sink::JsonlSink;
-use super::opened::FileSink;
+use super::json_lines::JsonLines;
+use super::opened::{FileSink, Lifetime};
+use super::rotating::{RotatingSink, Rotation};
 use super::stream::StreamSink;
 use super::{BodyFormat, Content, Encoder, OpenedSink, Opening, SinkConfig, Target, Wanted};
 use crate::diagnostics::Section;
@@ -46,13 +40,6 @@ pub struct Jsonl {
     /// When records are made to last.
     #[serde(default)]
     pub fsync: Fsync,
-}
-
-/// When a file is finished.
-#[derive(Clone, Copy, Debug)]
-struct Rotation {
-    size: Option<u64>,
-    every: Option<Duration>,
 }
 
 impl Jsonl {
@@ -135,8 +122,9 @@ impl SinkConfig for Jsonl {
         let settings = OutputSettings { sink: name, path, files, fsync, disk, saved, reader: Arc::new(JsonLines) };
         let OpenedOutput { output, tail, note } = settings.open()?;
         let rotation = Rotation { size: self.rotate_size.map(|size| size.0), every: self.rotate_every.map(|s| s.0) };
-        let start = Box::new(move |output, encoder| JsonlSink::start(output, encoder, rotation));
-        Ok(OpenedSink::file(FileSink { output, tail, encoder, start }, note))
+        let start = Box::new(move |output, encoder| Ok(RotatingSink::start(output, encoder, rotation)?.into()));
+        let lifetime = Lifetime::Kept;
+        Ok(OpenedSink::file(FileSink { output, tail, encoder, start, lifetime }, note))
     }
 }
 

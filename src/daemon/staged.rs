@@ -1,0 +1,50 @@
+//! Sinks that ship: what they are opened with, and whether a start would leave records of such a sink behind.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::config::Config;
+use crate::disk::Disk;
+use crate::error::{AtPath, BoxError, Error};
+use crate::fetch::{Guard, RemoteEnds};
+use crate::ship::{Orphan, orphans};
+use crate::sink::{RemoteClients, Shipping};
+use crate::state::DataDir;
+use crate::units::{Secret, counted};
+
+/// What sinks that ship are opened with.
+pub(super) fn shipping(config: &Config, state: &DataDir) -> Shipping {
+    let clients = RemoteEnds {
+        fetch: config.fetch.clone(),
+        tls: config.tls.clone(),
+        dns: config.dns.clone(),
+        guard: Arc::new(Guard::new(&config.network)),
+    };
+    let state_id = Arc::clone(&state.checkpoint.state_id);
+    Shipping { data_dir: state.dir.clone(), state_id, clients: Arc::new(clients) }
+}
+
+impl RemoteClients for RemoteEnds {
+    fn client(&self, url: &Url, proxy: Option<&Secret<String>>) -> Result<reqwest::Client, BoxError> {
+        RemoteEnds::client(self, url, proxy)
+    }
+}
+
+/// Refuses a start whose data directory has records that wait for a sink which the run does not have: they would wait for ever.
+pub(super) fn reject_orphans(config: &Config, disk: &dyn Disk, data_dir: &Path) -> Result<(), Error> {
+    let ships = config.sinks.iter().filter(|sink| sink.component.ships());
+    let sinks: Vec<&str> = ships.map(|sink| sink.label()).collect();
+    let what = || "cannot leave records behind that are to be shipped".to_owned();
+    let found = orphans(disk, data_dir, &sinks)
+        .map_err(|error| Error::Open { what: what(), source: AtPath::new(data_dir, error).into() })?;
+    let Some(Orphan { sink, segments, path }) = found.into_iter().next() else { return Ok(()) };
+    let (segments, dir) = (counted(segments, "segment"), data_dir.join("staging"));
+    let source = format!(
+        "{} is one of {segments} of `{sink}`, and the run has no such sink that ships; configure [sink.{sink}.webhook] again, or, if nobody needs these records, delete {}/{sink}-*",
+        path.display(),
+        dir.display()
+    );
+    Err(Error::Open { what: what(), source: source.into() })
+}

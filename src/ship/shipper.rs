@@ -1,0 +1,135 @@
+//! The service that ships the records of one sink: it has messages delivered one after the other, and waits where that fails.
+//! It ends when the sink is gone and everything has arrived; at the end of a run it may be dropped before.
+
+use tokio::time::sleep;
+
+use super::backlog::Changes;
+use super::said::Said;
+use super::{Backlog, Deliver, Delivery, Message, Settled, Staged, backoff};
+use crate::error::BoxError;
+use crate::units::{counted, in_bytes};
+
+/// Segments that wait while the remote place keeps up. A second makes one.
+const KEEPS_UP: u64 = 10;
+
+/// See the module.
+pub struct Shipper {
+    backlog: Backlog,
+    staged: Box<dyn Staged>,
+    deliver: Box<dyn Deliver>,
+    /// When something was said of failures, of refused records, and of a backlog that grows.
+    said: Messages,
+}
+
+#[derive(Default)]
+struct Messages {
+    failing: Said,
+    refused: Said,
+    behind: Said,
+}
+
+impl Shipper {
+    /// Ships what is staged.
+    pub fn new(backlog: Backlog, staged: Box<dyn Staged>, deliver: Box<dyn Deliver>) -> Self {
+        Self { backlog, staged, deliver, said: Messages::default() }
+    }
+
+    /// What waits.
+    pub fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
+    /// Ships until the sink is gone and all has arrived.
+    ///
+    /// # Errors
+    /// When a segment cannot be read or deleted, or a dead letter not be written.
+    pub async fn run(mut self) -> Result<(), BoxError> {
+        let mut changes = self.backlog.changes();
+        while let Some(message) = self.next(&mut changes).await? {
+            let settled = self.deliver(&message).await;
+            if let Settled::Buried(reason) = &settled {
+                self.say_refused(&message, reason);
+            }
+            if let Some(length) = self.staged.settle(settled).await? {
+                self.backlog.remove(length);
+                self.say_behind();
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message, which may be yet to come; `None` once none can.
+    async fn next(&mut self, changes: &mut Changes) -> Result<Option<Message>, BoxError> {
+        loop {
+            // Before the look: what was added before the sink went is seen by it.
+            let may_grow = self.backlog.may_grow();
+            let message = self.staged.first().await?;
+            if message.is_some() || !may_grow {
+                return Ok(message);
+            }
+            changes.next().await;
+        }
+    }
+
+    /// Has a message delivered, for as long as it takes.
+    async fn deliver(&mut self, message: &Message) -> Settled {
+        let mut failures = 0;
+        loop {
+            let (reason, retry_after, is_blocked) = match self.deliver.deliver(message).await {
+                Delivery::Arrived => {
+                    self.say_recovered();
+                    return Settled::Arrived;
+                }
+                Delivery::Refused { .. } if message.records > 1 => return Settled::Split,
+                Delivery::Refused { reason } => return Settled::Buried(reason),
+                Delivery::Failed { reason, retry_after } => (reason, retry_after, false),
+                Delivery::Blocked { reason } => (reason, None, true),
+            };
+            failures += 1;
+            // One failure is nothing: a kept connection can just have been closed.
+            if is_blocked || failures > 1 {
+                self.say_failing(&reason);
+            }
+            sleep(backoff(failures, retry_after, fastrand::f64())).await;
+        }
+    }
+
+    fn say_failing(&mut self, reason: &str) {
+        if self.said.failing.is_due() {
+            let sink = self.backlog.sink();
+            tracing::warn!(sink, "`{sink}` cannot deliver: {reason}; trying again ({})", self.waits());
+        }
+    }
+
+    fn say_recovered(&mut self) {
+        if self.said.failing.take() {
+            let sink = self.backlog.sink();
+            tracing::info!(sink, "`{sink}` delivers again ({})", self.waits());
+        }
+    }
+
+    fn say_refused(&mut self, message: &Message, reason: &str) {
+        self.backlog.count_dead_letter();
+        if self.said.refused.is_due() {
+            let (sink, id) = (self.backlog.sink(), message.id.as_str());
+            let refused = counted(self.backlog.dead_letters(), "record");
+            tracing::warn!(
+                sink,
+                id,
+                "the receiver of `{sink}` refuses a record: {reason}; such records ({refused} so far) are kept in dead/{sink}.dead.jsonl of the data directory"
+            );
+        }
+    }
+
+    fn say_behind(&mut self) {
+        if self.backlog.lag().segments > KEEPS_UP && self.said.behind.is_due() {
+            let sink = self.backlog.sink();
+            tracing::info!(sink, "`{sink}` is slower than the run ({})", self.waits());
+        }
+    }
+
+    fn waits(&self) -> String {
+        let lag = self.backlog.lag();
+        format!("{} of {} to be shipped", counted(lag.segments, "segment"), in_bytes(lag.bytes))
+    }
+}

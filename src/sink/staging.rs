@@ -1,0 +1,113 @@
+//! The staging output of a sink that ships: records wait in the data directory until they have arrived elsewhere. It is an
+//! output like any other, with its marks and its recovery, in files of a second or a MiB.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::json_lines::JsonLines;
+use super::opened::{FileSink, Lifetime, StartedSink};
+use super::rotating::{RotatingSink, Rotation};
+use super::{Encoder, EndReason, OpenedSink, Opening, Sink};
+use crate::disk::{DiskThread, Mark, SyncPoint};
+use crate::error::{AtPath, BoxError};
+use crate::item::Record;
+use crate::output::{Fsync, OpenedOutput, OutputSettings};
+use crate::ship::{Backlog, Deliver, Segments, Shipper, StagingPlace, Writing};
+use crate::units::{Size, counted, in_bytes};
+
+/// When a segment is finished.
+const ROTATION: Rotation = Rotation { size: Some(1 << 20), every: Some(Duration::from_secs(1)) };
+
+/// Opens the staging output of a sink. It makes the sink wait once it has `most` bytes that have not arrived.
+pub(super) fn open(
+    opening: Opening,
+    encoder: Encoder,
+    most: Size,
+    deliver: Box<dyn Deliver>,
+) -> Result<OpenedSink, BoxError> {
+    let Opening { name, disk, saved, shipping, .. } = opening;
+    let shipping =
+        shipping.ok_or("its records wait in a data directory until they have arrived; add state.data_dir")?;
+    let place = StagingPlace::of(&shipping.data_dir, &name);
+    disk.create_dir(&place.dir)
+        .and_then(|()| disk.sync_dir(&shipping.data_dir, SyncPoint::OutputName))
+        .map_err(|error| AtPath::new(&place.dir, error))?;
+    let segments = Segments::new(Arc::clone(&disk), &place, Arc::clone(&name), &shipping.state_id, Arc::new(JsonLines));
+    let settings = OutputSettings {
+        sink: Arc::clone(&name),
+        path: place.path.clone(),
+        files: place.files(),
+        fsync: Fsync::Commit,
+        disk,
+        saved,
+        reader: Arc::new(JsonLines),
+    };
+    let OpenedOutput { output, tail, .. } = settings.open()?;
+    let start = Box::new(move |output, encoder| {
+        let (backlog, found) = (Backlog::new(name, most.0), segments.lag()?);
+        if found.segments > 0 {
+            let (sink, found) = (backlog.sink(), (counted(found.segments, "segment"), in_bytes(found.bytes)));
+            tracing::info!(sink, "`{sink}` ships what earlier runs left: {} ({})", found.0, found.1);
+        }
+        let inner = RotatingSink::start(output, encoder, ROTATION)?;
+        let sink = StagingSink { inner, writing: backlog.begin(found) };
+        let shipper = Shipper::new(backlog, Box::new(DiskThread::start(segments)), deliver);
+        Ok(StartedSink { sink: Box::new(sink), shipper: Some(shipper) })
+    });
+    let lifetime = Lifetime::UntilShipped;
+    Ok(OpenedSink::file(FileSink { output, tail, encoder, start, lifetime }, None))
+}
+
+/// The sink while the run lasts.
+struct StagingSink {
+    inner: RotatingSink,
+    writing: Writing,
+}
+
+impl StagingSink {
+    /// Waits while too much has not arrived.
+    async fn wait_for_room(&self) {
+        if self.writing.has_room() {
+            return;
+        }
+        let (sink, most) = (self.writing.backlog().sink(), in_bytes(self.writing.backlog().most()));
+        tracing::warn!(sink, "{most} of `{sink}` have not arrived; the run waits until some have (staging_max)");
+        self.writing.room().await;
+        tracing::info!(sink, "there is room for records of `{sink}` again");
+    }
+}
+
+impl Sink for StagingSink {
+    fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
+        async move {
+            self.wait_for_room().await;
+            self.inner.write(batch).await
+        }
+        .boxed()
+    }
+
+    fn flush(&mut self) -> BoxFuture<'_, Result<Option<Mark>, BoxError>> {
+        self.inner.flush()
+    }
+
+    fn due(&mut self) -> BoxFuture<'_, ()> {
+        self.inner.due()
+    }
+
+    fn request_rotation(&mut self) {
+        self.inner.request_rotation();
+    }
+
+    fn end_file(&mut self, end: EndReason) -> BoxFuture<'_, Result<(), BoxError>> {
+        async move {
+            if let Some(length) = self.inner.end(end).await? {
+                self.writing.add(length);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,79 @@
+//! One delivery: a signed POST of a message, and what came back.
+
+use std::time::{Duration, SystemTime};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use url::Url;
+
+use super::answer::{Answer, retry_after, shown};
+use super::signature::SigningKeys;
+use crate::error::{BoxError, Chain};
+use crate::ship::{Deliver, Delivery, Message};
+
+/// Bytes of an answer that are read, about: enough to show, and to use the connection again.
+const READ: usize = 4096;
+
+/// Delivers to one receiver.
+pub(super) struct Receiver {
+    pub client: reqwest::Client,
+    pub url: Url,
+    pub keys: SigningKeys,
+    /// Besides those of each message.
+    pub headers: HeaderMap,
+    /// For one delivery.
+    pub timeout: Duration,
+}
+
+impl Receiver {
+    async fn send(&self, message: &Message) -> reqwest::Result<Answer> {
+        let mut response = self.client.execute(self.request(message)).await?;
+        let (status, retry_after) = (response.status(), retry_after(response.headers(), SystemTime::now()));
+        let mut text = Vec::new();
+        // The status is the answer, whatever becomes of its body.
+        while text.len() < READ
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            text.extend_from_slice(&chunk);
+        }
+        text.truncate(READ);
+        Ok(Answer { status, retry_after, text: shown(&text) })
+    }
+
+    fn request(&self, message: &Message) -> reqwest::Request {
+        let timestamp = Timestamp::now().as_second();
+        let signature = self.keys.sign(&message.id, timestamp, &message.text);
+        let mut request = reqwest::Request::new(http::Method::POST, self.url.clone());
+        let headers = request.headers_mut();
+        headers.extend(self.headers.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        headers.insert("webhook-timestamp", timestamp.into());
+        for (name, text) in [("webhook-id", message.id.as_str()), ("webhook-signature", signature.as_str())] {
+            // Both are of letters, digits and a few signs.
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        }
+        *request.body_mut() = Some(message.text.clone().into());
+        request
+    }
+}
+
+impl Deliver for Receiver {
+    fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Delivery> {
+        async move {
+            let reason = match tokio::time::timeout(self.timeout, self.send(message)).await {
+                Ok(Ok(answer)) => return answer.delivery(),
+                Ok(Err(error)) => {
+                    let error: BoxError = error.without_url().into();
+                    format!("the receiver cannot be reached: {}", Chain::of(&error))
+                }
+                Err(_) => format!("the receiver has not answered within {} s (timeout)", self.timeout.as_secs_f64()),
+            };
+            Delivery::Failed { reason, retry_after: None }
+        }
+        .boxed()
+    }
+}
