@@ -57,6 +57,13 @@ fn examples() -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect()
 }
 
+const HOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A configuration with this webhook, and a data directory.
+fn webhook(name: &str, keys: &str) -> String {
+    format!("[source.in.stdin]\n[state]\ndata_dir = \"state\"\n[sink.{name}.webhook]\n{keys}\n")
+}
+
 fn unnamed(mut config: Config) -> Config {
     config.sources.iter_mut().for_each(|source| source.name = None);
     config.sinks.iter_mut().for_each(|sink| sink.name = None);
@@ -202,6 +209,7 @@ fn every_example_is_valid_and_says_how_to_run_it() {
     assert!(paths.len() >= 4, "{paths:?}");
     let credentials = tempfile::tempdir().unwrap();
     fs::write(credentials.path().join("token"), "t0ken\n").unwrap();
+    fs::write(credentials.path().join("hook-secret"), format!("{HOOK_SECRET}\n")).unwrap();
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
         let env = |name: &str| match name {
@@ -464,6 +472,38 @@ fn no_slip_of_the_finger_brings_a_secret_into_a_report() {
             assert!(!shown.contains("s3cret"), "{slip:?} at {at} of\n{slipped}\n{shown}");
         }
     }
+}
+
+#[test]
+fn a_webhook_says_what_is_wrong_with_it_and_shows_no_secret() {
+    let (url, secret) = ("url = \"https://hooks.example.com/s3cret-path\"", format!("secret = \"{HOOK_SECRET}\""));
+    check(&webhook("hook", &format!("{url}\n{secret}"))).unwrap();
+    let keys = "proxy = \"http://me:s3cret@proxy:3128\"\ntimeout = \"5m\"\nstaging_max = \"1GiB\"\nheaders = { x-key = \"s3cret\" }";
+    check(&webhook("a-b_1", &format!("{url}\n{secret}\n{keys}"))).unwrap();
+    for (keys, said) in [
+        (format!("url = \"s3cret\"\n{secret}"), "is no URL of a receiver"),
+        (format!("url = \"ftp://a.test/s3cret\"\n{secret}"), "is no URL of a receiver"),
+        (format!("url = \"https://me:s3cret@a.test/\"\n{secret}"), "has credentials in it"),
+        (format!("{url}\nsecret = \"s3cret\""), "begins with `whsec_`"),
+        (format!("{url}\nsecret = \"whsec_s3cret\""), "not base64"),
+        (format!("{url}\nsecret = \"whsec_c2VjcmV0\""), "24 to 64 bytes"),
+        (format!("{url}\nsecret = \" \""), "`secret` is empty"),
+        (format!("{url}\n{secret}\nheaders = {{ webhook-id = \"s3cret\" }}"), "is set by fetchd"),
+        (format!("{url}\n{secret}\nheaders = {{ Content-Type = \"s3cret\" }}"), "is set by fetchd"),
+        (format!("{url}\n{secret}\nheaders = {{ x = \"s3cret\\n\" }}"), "control character"),
+        (format!("{url}\n{secret}\nstaging_max = \"1KiB\""), "`staging_max` is less than one segment"),
+        (format!("{url}\n{secret}\ntimeout = \"1h\""), "it can be from 1s to 10m"),
+        (format!("{url}\n{secret}\nproxy = \"s3cret\""), "`proxy` is not a proxy"),
+        (secret.clone(), "needs the key `url`"),
+        (url.to_owned(), "needs the key `secret`"),
+    ] {
+        let shown = report(&webhook("hook", &keys));
+        assert!(shown.contains(said) && !shown.contains("s3cret") && !shown.contains("whsec_M"), "{keys}\n{shown}");
+    }
+    let whole = format!("{url}\n{secret}");
+    assert!(report(&webhook("\"a/b\"", &whole)).contains("letters, digits, `-` and `_` only"));
+    let without = webhook("hook", &whole).replace("[state]\ndata_dir = \"state\"\n", "");
+    assert!(report(&without).contains("[sink.hook.webhook] needs a data directory"), "{}", report(&without));
 }
 
 #[test]

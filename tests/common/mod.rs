@@ -12,6 +12,7 @@ pub mod namespace;
 pub mod origin;
 pub mod pipe;
 pub mod proxy;
+pub mod receiver;
 pub mod trust;
 
 use std::time::Duration;

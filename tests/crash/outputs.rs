@@ -39,6 +39,7 @@ impl Outputs {
                     .sinks
                     .get(name)
                     .map_or(SavedPosition::New, |positions| SavedPosition::Until(positions.clone())),
+                shipping: None,
             };
             outputs.push(jsonl.open(opening)?);
         }

@@ -41,3 +41,4 @@ mod set;
 mod signals;
 mod tls;
 mod tokens;
+mod webhook;

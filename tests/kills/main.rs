@@ -1,7 +1,8 @@
 //! Life after `kill -9`: the real binary is killed at random moments, again and again, and no accepted line is lost, nor
 //! recorded twice, in whatever form its outputs are written.
 //!
-//! So it is with rounds (`rounds`): each has one record of each of its lines.
+//! So it is with rounds (`rounds`): each has one record of each of its lines. What a webhook ships (`webhook`) arrives at least
+//! once, and each time under the same id.
 //!
 //! The driver is what a careful producer would be: after each kill it asks `fetchd state status` what was accepted, and
 //! goes on from there. So the number of a line is known by what it says.
@@ -17,6 +18,7 @@ mod common;
 mod driver;
 mod outputs;
 mod rounds;
+mod webhook;
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use common::origin::Origin;
 use driver::Driver;
 use outputs::Form;
 use rounds::Rounds;
+use webhook::{Hits, Shipping};
 
 /// Kills of one loop; there are eight loops.
 const KILLS: u32 = 25;
@@ -122,4 +125,19 @@ fn every_accepted_line_is_recorded_once_in_compressed_files() {
 #[test]
 fn every_accepted_line_is_recorded_once_in_compressed_and_rotated_files() {
     survives(Form::ZstdRotated);
+}
+
+/// Kills of the loop that ships. A segment takes a second, so lives are longer there.
+const SHIPPING_KILLS: u32 = 40;
+
+#[test]
+fn every_accepted_line_arrives_at_a_webhook_and_repeats_have_the_same_id() {
+    let origin = Origin::start();
+    let mut shipping = Shipping::new(&origin, 7);
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..SHIPPING_KILLS {
+        shipping.live_for(Duration::from_millis(random.u64(100..2500)), random.u64(0..MOST_LINES));
+    }
+    let Hits { repeats, segments_left } = shipping.finish();
+    assert!(repeats > 0 && segments_left > 0, "{repeats} messages came again, and {segments_left} at the end");
 }

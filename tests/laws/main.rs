@@ -30,6 +30,7 @@ mod host_states;
 mod idle;
 mod memory;
 mod release;
+mod shipping;
 mod shutdown;
 mod simulated;
 mod stall;

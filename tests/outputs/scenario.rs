@@ -45,7 +45,7 @@ impl Scenario {
             epoch: jiff::Timestamp::UNIX_EPOCH,
         };
         let (name, disk) = (jsonl.path.to_string_lossy().into(), Arc::clone(&self.disk));
-        jsonl.open(Opening { name, style, disk, saved })
+        jsonl.open(Opening { name, style, disk, saved, shipping: None })
     }
 
     pub fn open(&self, jsonl: &Jsonl, saved: SavedPosition) -> OpenedSink {
