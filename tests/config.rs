@@ -307,7 +307,7 @@ fn a_missing_kind_is_told_where_it_goes() {
         [
             "`source.urls` has no kind; write its table as [source.urls.stdin]; there are `stdin` and `file`",
             "`source.file` has no kind; write its table as [source.file.file]; there are `stdin` and `file`",
-            "`sink.stdout` has no kind; write its table as [sink.stdout.stdout]; there are `stdout` and `jsonl`",
+            "`sink.stdout` has no kind; write its table as [sink.stdout.stdout]; there are `stdout`, `jsonl` and `webhook`",
         ]
     );
 }

@@ -109,6 +109,11 @@ impl Receiver {
         posts
     }
 
+    /// How many messages have come.
+    pub fn count(&self) -> usize {
+        self.state.lock().posts.len()
+    }
+
     /// Waits until so many messages have come.
     pub fn wait_for_posts(&self, n: usize) {
         let waited = self.state.changed.wait_timeout_while(self.state.lock(), PATIENCE, |seen| seen.posts.len() < n);

@@ -2,8 +2,8 @@
 //! the same id and the same bytes each time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Write;
+use std::fs::{self, DirEntry};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -12,18 +12,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::common::origin::Origin;
 use crate::common::receiver::{Receiver, Reply};
 
 /// A run whose records go to a receiver that fails now and then.
 pub struct Shipping {
-    _dir: TempDir,
+    dir: TempDir,
     config: PathBuf,
     address: String,
     receiver: Receiver,
     /// Lines that were accepted, by the journal's own account.
     accepted: u64,
+    pub hits: Hits,
 }
 
 /// What the kills have hit.
@@ -31,8 +33,14 @@ pub struct Shipping {
 pub struct Hits {
     /// A message came again.
     pub repeats: usize,
-    /// Segments that an earlier run had left.
-    pub segments_left: usize,
+    /// Records were left that had not arrived.
+    pub left: usize,
+}
+
+impl Hits {
+    pub fn all(&self) -> bool {
+        self.repeats > 0 && self.left > 0
+    }
 }
 
 impl Shipping {
@@ -53,7 +61,7 @@ impl Shipping {
              [network]\nallow = [\"127.0.0.0/8\"]\n[hosts.\"*\"]\nconcurrency = 64\n{sink}"
         );
         fs::write(&config, toml).unwrap();
-        Self { _dir: dir, config, address: origin.authority(), receiver, accepted: 0 }
+        Self { dir, config, address: origin.authority(), receiver, accepted: 0, hits: Hits::default() }
     }
 
     fn start(&self) -> Child {
@@ -77,10 +85,27 @@ impl Shipping {
                 stdin
             });
             assert_eq!(has_failed.recv_timeout(time), Err(RecvTimeoutError::Timeout), "it ended before it was killed");
+            self.wait_for_a_message();
             child.kill().unwrap();
         });
         child.wait().unwrap();
         self.accepted = self.status()["accepted"].as_u64().unwrap_or(self.accepted);
+    }
+
+    /// Waits until a message comes, so that the kill has a chance to hit it before its segment goes, but not for long.
+    fn wait_for_a_message(&self) {
+        const MOST: Duration = Duration::from_millis(200);
+        let (begin, before) = (Instant::now(), self.receiver.count());
+        while begin.elapsed() < MOST && self.receiver.count() == before {}
+    }
+
+    /// What came of the kills so far.
+    pub fn look(&mut self) {
+        let staging = fs::read_dir(self.dir.path().join("state/staging"));
+        let length = |file: io::Result<DirEntry>| file.unwrap().metadata().unwrap().len();
+        self.hits.left += usize::from(staging.is_ok_and(|mut files| files.any(|file| length(file) > 0)));
+        let taken = self.receiver.posts().iter().filter(|post| post.is_taken).count();
+        self.hits.repeats = taken - self.receiver.taken().len();
     }
 
     /// The source's account by `fetchd state status`; nothing when it was killed before there was any.
@@ -94,17 +119,13 @@ impl Shipping {
         status["sources"]["urls"].clone()
     }
 
-    /// Lets a last process finish what was accepted, and says what came of all.
-    pub fn finish(&self) -> Hits {
-        let before = self.receiver.posts().len();
+    /// Lets a last process finish what was accepted.
+    pub fn finish(&self) {
         let mut child = self.start();
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
         assert_eq!(self.status()["pending"].as_u64(), Some(0));
         self.account();
-        let posts = self.receiver.posts();
-        let taken = posts.iter().filter(|post| post.is_taken).count();
-        Hits { repeats: taken - self.receiver.taken().len(), segments_left: posts.len() - before }
     }
 
     /// Every accepted line arrived, under one id.

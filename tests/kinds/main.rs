@@ -89,7 +89,10 @@ fn the_configuration_treats_a_new_kind_as_its_own() {
     }
     assert!(!report.contains("s3cret"), "{report}");
     let kinds = problems("[source.pages.counts]\nto = 3\n[sink.x.nothing]\n");
-    assert!(kinds.contains("did you mean `count`?") && kinds.contains("`stdout`, `jsonl` and `tab`"), "{kinds}");
+    assert!(
+        kinds.contains("did you mean `count`?") && kinds.contains("`stdout`, `jsonl`, `webhook` and `tab`"),
+        "{kinds}"
+    );
     let source = "[source.pages.count]\nurl = \"http://a.test/{}\"\nto = 3\nreleases = true\n";
     assert_eq!(problems(&format!("{source}{table}")), "");
     let ordered = problems(&format!("{source}{table}[output]\norder = \"input\"\n"));
