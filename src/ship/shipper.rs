@@ -1,6 +1,8 @@
 //! The service that ships the records of one sink: it has messages delivered one after the other, and waits where that fails.
 //! It ends when the sink is gone and everything has arrived; at the end of a run it may be dropped before.
 
+use std::time::Duration;
+
 use tokio::time::sleep;
 
 use super::backlog::Changes;
@@ -86,18 +88,23 @@ impl Shipper {
                 Delivery::Blocked { reason } => (reason, None, true),
             };
             failures += 1;
+            let wait = backoff(failures, retry_after, fastrand::f64());
             // One failure is nothing: a kept connection can just have been closed.
-            if is_blocked || failures > 1 {
-                self.say_failing(&reason);
+            if is_blocked || retry_after.is_some() || failures > 1 {
+                self.say_failing(&reason, wait);
             }
-            sleep(backoff(failures, retry_after, fastrand::f64())).await;
+            sleep(wait).await;
         }
     }
 
-    fn say_failing(&mut self, reason: &str) {
+    fn say_failing(&mut self, reason: &str, wait: Duration) {
         if self.said.failing.is_due() {
-            let sink = self.backlog.sink();
-            tracing::warn!(sink, "`{sink}` cannot deliver: {reason}; trying again ({})", self.waits());
+            let (sink, seconds) = (self.backlog.sink(), wait.as_secs_f64());
+            tracing::warn!(
+                sink,
+                "`{sink}` cannot deliver: {reason}; trying again in {seconds:.1} s ({})",
+                self.waits()
+            );
         }
     }
 

@@ -89,6 +89,10 @@ impl Receiver {
         self.state.lock().manner = Arc::new(move |_| reply.clone());
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn port(&self) -> u16 {
         self.address.port()
     }

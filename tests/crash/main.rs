@@ -23,6 +23,7 @@ mod workload;
 mod world;
 
 mod counted;
+mod dead_letters;
 mod ends;
 mod model;
 mod rounds;

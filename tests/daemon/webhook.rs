@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use crate::common::PATIENCE;
 use crate::common::fetchd::{Ended, Fetchd, Running, kind, seq};
 use crate::common::origin::{Origin, ok_with, refusing_address, send};
+use crate::common::proxy::{Proxy, Then};
 use crate::common::receiver::{Post, Receiver, Reply, SECRET};
+use crate::common::trust::Trust;
 
 /// A place for a list, its state and its outputs.
 struct Place {
@@ -396,6 +398,40 @@ fn headers_are_sent_and_no_secret_is_ever_shown() {
         ("/in?key=s3cr3t-key", &"Bearer s3cr3t-token".parse().unwrap())
     );
     assert!(post.headers["user-agent"].to_str().unwrap().starts_with("fetchd/"));
+}
+
+#[test]
+fn a_receiver_behind_tls_is_verified_by_the_authorities_of_the_run() {
+    let (place, trust) = (Place::with_lines(5), Trust::new());
+    let receiver = Origin::start_tls([127, 0, 0, 1], trust.identity().server());
+    receiver.script("/in", ok_with("", b""));
+    let sink = format!("[sink.hook.webhook]\nurl = \"{}\"\nsecret = \"{SECRET}\"\n", receiver.url("/in"));
+    let mut running = place.fetchd(&sink).start();
+    assert!(running.message("cannot deliver").contains("certificate"));
+    running.signal(Signal::SIGTERM);
+    assert_eq!((running.wait().code, receiver.requests_for("/in")), (Some(4), 0));
+    let (list, state) = (place.path("urls.txt"), place.path("state"));
+    let tables = format!("[source.urls.file]\npaths = [{list:?}]\n[state]\ndata_dir = {state:?}\n{sink}");
+    let ended = trust.fetchd(&tables).run("");
+    assert_eq!((ended.code, receiver.requests_for("/in")), (Some(0), 1), "{}", ended.stderr);
+}
+
+#[test]
+fn deliveries_go_through_their_own_proxy_and_not_through_that_of_fetched_hosts() {
+    let (place, receiver) = (Place::with_lines(5), Receiver::start(Reply::Status(200)));
+    let proxy = Proxy::socks5(Then::Tunnel(receiver.address()));
+    let sink = format!(
+        "[sink.hook.webhook]\nurl = \"http://hooks.example/in\"\nsecret = \"{SECRET}\"\nproxy = \"{}\"\n",
+        proxy.url("me:s3cret@")
+    );
+    assert_eq!(place.run(&sink).code, Some(0));
+    assert_eq!((seqs(&receiver.records()), proxy.seen()), (all(5), vec!["me:s3cret@hooks.example:80".to_owned()]));
+    let place = Place::with_lines(5);
+    let fetched = Proxy::socks5(Then::Tunnel(place.origin.address()));
+    let fetch = format!("[fetch]\nproxy = \"{}\"\n", fetched.url(""));
+    let ended = place.run(&(receiver.sink("hook", "") + &fetch));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(fetched.seen().iter().all(|asked| !asked.ends_with(&receiver.port().to_string())), "{:?}", fetched.seen());
 }
 
 #[test]

@@ -17,7 +17,7 @@ const LEAVES: [&str; 8] =
     ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "resource_limits", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 24] = [
+const MAY_KNOW: [(&str, &[&str]); 25] = [
     ("diagnostics", &[]),
     ("registry", &[]),
     ("disk", &[]),
@@ -34,7 +34,8 @@ const MAY_KNOW: [(&str, &[&str]); 24] = [
     ("source", &["item", "journal", "rounds"]),
     ("fetch", &["item"]),
     ("output", &["item"]),
-    ("sink", &["item", "output"]),
+    ("ship", &["output"]),
+    ("sink", &["item", "output", "ship"]),
     ("results", &["item"]),
     (
         "state",
@@ -62,6 +63,8 @@ const MAY_KNOW: [(&str, &[&str]); 24] = [
             "state::LastRun",
             "fetch::Fetch",
             "fetch::RefreshTokens",
+            "ship::Shipper",
+            "ship::Backlog",
             "sink::Sink",
             "sink::EndReason",
             "sink::BodyFormat",
@@ -110,6 +113,7 @@ const MAY_KNOW: [(&str, &[&str]); 24] = [
             "item",
             "sink::Sink",
             "pipeline::Status",
+            "ship::Backlog",
             "schedule::Bottleneck",
             "schedule::BottleneckKind",
             "schedule::Eta",

@@ -4,29 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fetchd::disk::{DiskFile, RealDisk};
-use fetchd::output::{Examined, FileEnd, Parsed, RecordReader};
+use fetchd::disk::RealDisk;
 use fetchd::ship::{Lag, Message, Segments, Settled, StagingPlace};
+use fetchd::sink::JsonLines;
 use proptest::prelude::*;
 use tempfile::TempDir;
-
-/// Believes that every file ends with a whole record.
-#[derive(Debug)]
-struct Whole;
-
-impl RecordReader for Whole {
-    fn parse(&self, _text: &[u8]) -> Parsed {
-        Parsed::Foreign
-    }
-
-    fn examine(&self, _file: &dyn DiskFile) -> io::Result<Examined> {
-        Ok(Examined { records: 0, end: FileEnd::Whole })
-    }
-}
 
 struct Place {
     dir: TempDir,
@@ -49,7 +34,7 @@ impl Place {
 
     fn open(&self) -> Segments {
         let place = StagingPlace::of(self.dir.path(), "hook");
-        Segments::new(Arc::new(RealDisk), &place, "hook".into(), "state", Arc::new(Whole))
+        Segments::new(Arc::new(RealDisk), &place, "hook".into(), "state", Arc::new(JsonLines))
     }
 
     fn dead_letters(&self) -> Vec<serde_json::Value> {

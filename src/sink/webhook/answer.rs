@@ -49,12 +49,13 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
 }
 
-/// The beginning of a body, in one line that can be logged.
+/// The beginning of a body, in one line that can be logged: without what a terminal would act on.
 pub(super) fn shown(body: &[u8]) -> String {
     const LONGEST: usize = 200;
     let text = String::from_utf8_lossy(body);
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ").chars().take(LONGEST).collect()
+    let is_visible = |c: &char| !c.is_control() && (c.is_ascii() || c.escape_debug().count() == 1);
+    let words = text.split_whitespace().map(|word| word.chars().filter(is_visible).collect::<String>());
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_a_receiver_says_is_shown_in_one_short_line() {
-        assert_eq!(shown(b"<h1>\n no\x1b[31m\t way</h1> "), "<h1> no [31m way</h1>");
+        assert_eq!(shown("<h1>\n no\x1b[31m\t\u{202e} \"way\"</h1> ".as_bytes()), "<h1> no[31m \"way\"</h1>");
         assert_eq!(shown(&[b'x'; 1000]).len(), 200);
         assert_eq!(shown(b"\xff"), "\u{fffd}");
     }

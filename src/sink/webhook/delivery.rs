@@ -6,6 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use jiff::Timestamp;
+use tokio::time::timeout;
 use url::Url;
 
 use super::answer::{Answer, retry_after, shown};
@@ -15,6 +16,9 @@ use crate::ship::{Deliver, Delivery, Message};
 
 /// Bytes of an answer that are read, about: enough to show, and to use the connection again.
 const READ: usize = 4096;
+
+/// How long these bytes may take.
+const BODY: Duration = Duration::from_secs(5);
 
 /// Delivers to one receiver.
 pub(super) struct Receiver {
@@ -28,17 +32,23 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    async fn send(&self, message: &Message) -> reqwest::Result<Answer> {
-        let mut response = self.client.execute(self.request(message)).await?;
+    /// Sends a message, and says why there is no answer if there is none.
+    async fn send(&self, message: &Message) -> Result<Answer, String> {
+        let sent = timeout(self.timeout, self.client.execute(self.request(message))).await;
+        let mut response = match sent {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                let error: BoxError = error.without_url().into();
+                return Err(format!("the receiver cannot be reached: {}", Chain::of(&error)));
+            }
+            Err(_) => {
+                let seconds = self.timeout.as_secs_f64();
+                return Err(format!("the receiver has not answered within {seconds} s (timeout)"));
+            }
+        };
         let (status, retry_after) = (response.status(), retry_after(response.headers(), SystemTime::now()));
-        let mut text = Vec::new();
         // The status is the answer, whatever becomes of its body.
-        while text.len() < READ
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            text.extend_from_slice(&chunk);
-        }
-        text.truncate(READ);
+        let text = timeout(BODY, beginning(&mut response)).await.unwrap_or_default();
         Ok(Answer { status, retry_after, text: shown(&text) })
     }
 
@@ -61,18 +71,23 @@ impl Receiver {
     }
 }
 
+/// The beginning of a body.
+async fn beginning(response: &mut reqwest::Response) -> Vec<u8> {
+    let mut text = Vec::new();
+    while text.len() < READ
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        text.extend_from_slice(&chunk);
+    }
+    text.truncate(READ);
+    text
+}
+
 impl Deliver for Receiver {
     fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Delivery> {
         async move {
-            let reason = match tokio::time::timeout(self.timeout, self.send(message)).await {
-                Ok(Ok(answer)) => return answer.delivery(),
-                Ok(Err(error)) => {
-                    let error: BoxError = error.without_url().into();
-                    format!("the receiver cannot be reached: {}", Chain::of(&error))
-                }
-                Err(_) => format!("the receiver has not answered within {} s (timeout)", self.timeout.as_secs_f64()),
-            };
-            Delivery::Failed { reason, retry_after: None }
+            let answer = self.send(message).await;
+            answer.map_or_else(|reason| Delivery::Failed { reason, retry_after: None }, Answer::delivery)
         }
         .boxed()
     }
