@@ -91,9 +91,11 @@ fn left(name: &str, positions: &[OutputPosition], config: &Config, state: &DataD
         // Beside sinks that were there before it was taken out, or is a new one.
         let is_replaced = state.checkpoint.sinks.keys().all(|known| named(config, known).is_none());
         let now = config.sinks.first().filter(|_| is_replaced)?;
-        return Some(Left::Elsewhere { now: shown(now), before: before.cloned() });
+        let by_name = || (!name.is_empty()).then(|| format!("the sink `{name}`"));
+        return Some(Left::Elsewhere { now: shown(now), before: before.cloned().or_else(by_name) });
     };
-    if sink.component.ships() {
+    // A sink that ships has no path.
+    if sink.component.ships() && before.is_none() {
         // What has arrived is where it belongs, and all else is in the data directory.
         return None;
     }

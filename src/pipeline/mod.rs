@@ -10,7 +10,8 @@
 //!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink has written
 //! ```
 //!
-//! The drain cancels `give_up`, too, on fail-fast. Released lines take a short cut: schedule → acks.
+//! Beside the stages stand shippers: each delivers what a sink has put aside for a remote place, and outlasts the stages. The
+//! drain cancels `give_up`, too, on fail-fast. Released lines take a short cut: schedule → acks.
 //!
 //! Sends that may wait: feed → queue, schedule → done, drain and schedule → acks; each leads one stage nearer to the sinks, and
 //! settle waits for nobody above it, so there is no cycle. Sends that cannot wait: schedule → ready (as many places as

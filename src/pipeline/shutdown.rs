@@ -159,6 +159,8 @@ impl Run<'_> {
     /// Waits for the shippers, once all stages have ended: after a signal, or when the run was given up, for what is left of its
     /// time.
     async fn shippers(&mut self, controls: &mut (impl Stream<Item = Control> + Unpin)) -> Result<(), Error> {
+        self.announce_shipping();
+        self.reminder.reset();
         loop {
             tokio::select! {
                 biased;
@@ -217,7 +219,7 @@ impl Run<'_> {
         Stages::OutOfTime
     }
 
-    /// Answers the first signal, where it comes once all stages have ended.
+    /// Answers the first signal, where all stages have ended before that was done.
     fn announce_shipping(&mut self) {
         if let Phase::Stopping { until } = self.phase {
             self.phase = Phase::Draining { until };

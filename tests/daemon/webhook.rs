@@ -355,6 +355,22 @@ fn a_start_without_the_sink_of_segments_is_refused_with_both_ways_out() {
 }
 
 #[test]
+fn a_batch_whose_records_are_elsewhere_is_not_taken_for_one_that_is_done() {
+    let (place, receiver) = (Place::with_lines(10), Receiver::start(Reply::Status(200)));
+    let results = place.path("all.jsonl");
+    let file = format!("[sink.all.jsonl]\npath = {results:?}\n");
+    assert_eq!(place.run(&file).code, Some(0));
+    let ended = place.run(&receiver.sink("all", ""));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("all.jsonl"), "{}", ended.stderr);
+    let place = Place::with_lines(10);
+    assert_eq!(place.run(&receiver.sink("hook", "")).code, Some(0));
+    let ended = place.run(&file);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the sink `hook`"), "{}", ended.stderr);
+}
+
+#[test]
 fn segments_that_nobody_needs_can_be_deleted() {
     let (place, receiver) = (Place::with_lines(10), Receiver::start(Reply::Status(200)));
     leave_segments(&place);

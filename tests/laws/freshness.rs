@@ -230,6 +230,7 @@ impl Week {
             hosts: None,
             threads: None,
             releases: None,
+            shippers: Vec::new(),
         };
         let settings = Settings { revalidation: Revalidation::On, ..settings() };
         run(parts, &settings, &Status::default(), stream::pending()).await.unwrap();
