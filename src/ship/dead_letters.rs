@@ -1,17 +1,21 @@
 //! Dead letters: records that a remote place refuses for what is in them. Each is kept as it is, with the reason, in a file that
 //! is synced before its segment can go. The file is for people: they may read it, move it away or delete it at any time.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 use super::Message;
-use crate::disk::{Disk, SyncPoint};
+use crate::disk::{Disk, DiskFile, SyncPoint};
 use crate::error::BoxError;
-use crate::output::{FilePlace, Files, Fsync, OutputSettings, RecordReader, RotatingFile, SavedPosition};
+use crate::output::{
+    Cursor, Examined, FileEnd, FilePlace, Files, Fsync, OutputSettings, Parsed, RecordReader, RotatingFile,
+    SavedPosition,
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -19,8 +23,6 @@ pub(super) struct DeadLetters {
     pub disk: Arc<dyn Disk>,
     pub sink: Arc<str>,
     pub path: PathBuf,
-    /// Reads the end of a file that an earlier run left.
-    pub reader: Arc<dyn RecordReader>,
     /// The file, once there was something to keep.
     pub file: Option<RotatingFile>,
 }
@@ -62,9 +64,48 @@ impl DeadLetters {
             disk: Arc::clone(&self.disk),
             // Its name is to last, too.
             saved: SavedPosition::New,
-            reader: Arc::clone(&self.reader),
+            reader: Arc::new(Letters),
         };
         Ok(settings.open()?.output)
+    }
+}
+
+/// The end of the file: each line is synced before the next one is written, so a crash can have torn only the last.
+#[derive(Debug)]
+struct Letters;
+
+impl RecordReader for Letters {
+    /// Nothing is remembered of the file, so none of it is read back.
+    fn parse(&self, _text: &[u8]) -> Parsed {
+        Parsed::Foreign
+    }
+
+    fn examine(&self, file: &dyn DiskFile) -> io::Result<Examined> {
+        let (start, line) = last_line(file)?;
+        let is_whole = line.is_empty() || serde_json::from_slice::<IgnoredAny>(&line).is_ok();
+        let end = match line.last() {
+            _ if !is_whole => FileEnd::Torn(start),
+            None | Some(b'\n') => FileEnd::Whole,
+            Some(_) => FileEnd::Lacks(b"\n"),
+        };
+        Ok(Examined { records: 0, end })
+    }
+}
+
+/// The last line of a file, with its LF if it has one, and where it begins.
+fn last_line(file: &dyn DiskFile) -> io::Result<(u64, Vec<u8>)> {
+    const PIECE: u64 = 64 << 10;
+    let length = file.length()?;
+    let mut size = PIECE.min(length);
+    loop {
+        let (from, mut tail) = (length - size, Vec::new());
+        Cursor::new(file, from).read_to_end(&mut tail)?;
+        let before = &tail[..tail.len().saturating_sub(1)];
+        match memchr::memrchr(b'\n', before) {
+            Some(end) => return Ok((from + end as u64 + 1, tail.split_off(end + 1))),
+            None if from == 0 => return Ok((0, tail)),
+            None => size = (size * 2).min(length),
+        }
     }
 }
 

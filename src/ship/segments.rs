@@ -17,7 +17,7 @@ use super::dead_letters::DeadLetters;
 use super::{Lag, Message, Settled, Staged, StagingPlace};
 use crate::disk::{Disk, DiskFile, DiskThread, Mode};
 use crate::error::AtPath;
-use crate::output::{Files, RecordReader};
+use crate::output::Files;
 
 /// Bytes of a message, at most, unless its only record is longer: what servers take by default.
 const MESSAGE: usize = 1 << 20;
@@ -65,16 +65,10 @@ enum Cut {
 
 impl Segments {
     /// The segments of a sink at a place. `state_id` names the data directory.
-    pub fn new(
-        disk: Arc<dyn Disk>,
-        place: &StagingPlace,
-        sink: Arc<str>,
-        state_id: &str,
-        reader: Arc<dyn RecordReader>,
-    ) -> Self {
+    pub fn new(disk: Arc<dyn Disk>, place: &StagingPlace, sink: Arc<str>, state_id: &str) -> Self {
         let (files, prefix) = (place.files(), format!("{state_id}-{sink}"));
         let path = place.dead_letters.clone();
-        let dead_letters = DeadLetters { disk: Arc::clone(&disk), sink, path, reader, file: None };
+        let dead_letters = DeadLetters { disk: Arc::clone(&disk), sink, path, file: None };
         Self { disk, files, prefix, waiting: VecDeque::new(), current: None, dead_letters }
     }
 

@@ -12,7 +12,7 @@ use crate::output::{BodyShown, Cursor, Examined, FileEnd, Parsed, RecordHead, Re
 
 /// The reader of outputs that are JSON lines.
 #[derive(Clone, Copy, Debug)]
-pub struct JsonLines;
+pub(super) struct JsonLines;
 
 impl RecordReader for JsonLines {
     fn parse(&self, text: &[u8]) -> Parsed {

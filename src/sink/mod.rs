@@ -24,7 +24,6 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 pub use encode::{BodyFormat, Encoder, Style};
-pub use json_lines::JsonLines;
 pub use jsonl::Jsonl;
 pub use opened::{OpenedSink, Opening, RemoteClients, Shipping, StartedSink};
 pub use recover::{RecoveredLine, recover};

@@ -35,7 +35,7 @@ pub(super) fn open(
     disk.create_dir(&place.dir)
         .and_then(|()| disk.sync_dir(&shipping.data_dir, SyncPoint::OutputName))
         .map_err(|error| AtPath::new(&place.dir, error))?;
-    let segments = Segments::new(Arc::clone(&disk), &place, Arc::clone(&name), &shipping.state_id, Arc::new(JsonLines));
+    let segments = Segments::new(Arc::clone(&disk), &place, Arc::clone(&name), &shipping.state_id);
     let settings = OutputSettings {
         sink: Arc::clone(&name),
         path: place.path.clone(),

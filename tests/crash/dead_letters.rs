@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use fetchd::disk::{Disk, Mode, SyncPoint};
 use fetchd::ship::{Segments, Settled, StagingPlace};
-use fetchd::sink::JsonLines;
 
 use super::cut::cuts;
 use super::disk::SimDisk;
@@ -34,7 +33,7 @@ fn machine() -> Machine {
 /// Ships to a remote place that refuses all.
 fn ship(disk: &SimDisk) -> io::Result<()> {
     let place = StagingPlace::of(Path::new("/d"), "hook");
-    let mut segments = Segments::new(Arc::new(disk.clone()), &place, "hook".into(), "state", Arc::new(JsonLines));
+    let mut segments = Segments::new(Arc::new(disk.clone()), &place, "hook".into(), "state");
     while let Some(message) = segments.first_message()? {
         let settled = if message.records > 1 { Settled::Split } else { Settled::Buried("bad".to_owned()) };
         segments.settle_message(&settled)?;
@@ -70,12 +69,13 @@ fn ends(fault: Fault) -> Vec<SimDisk> {
             let disk = SimDisk::boot(machine());
             disk.machine().fault = fault;
             disk.machine().dies_at = Some((at, part));
-            if ship(&disk).is_ok() {
-                return ends;
-            }
+            let is_over = ship(&disk).is_ok();
             let died = disk.machine().clone();
             ends.push(SimDisk::boot(died.killed()));
             ends.extend(cuts(&died, at).into_iter().map(|cut| SimDisk::boot(died.cut(&cut))));
+            if is_over {
+                return ends;
+            }
         }
     }
     ends

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use fetchd::disk::RealDisk;
 use fetchd::ship::{Lag, Message, Segments, Settled, StagingPlace};
-use fetchd::sink::JsonLines;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -34,7 +33,7 @@ impl Place {
 
     fn open(&self) -> Segments {
         let place = StagingPlace::of(self.dir.path(), "hook");
-        Segments::new(Arc::new(RealDisk), &place, "hook".into(), "state", Arc::new(JsonLines))
+        Segments::new(Arc::new(RealDisk), &place, "hook".into(), "state")
     }
 
     fn dead_letters(&self) -> Vec<serde_json::Value> {
