@@ -67,7 +67,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     hint(&config, args);
     let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
-    let Opened { parts, repeatable } = match open::open(&config, &stats, NewRound::of(&args.again).as_ref()) {
+    let Opened { parts, repeatable } = match open::open(&config, &stats, NewRound::of(&args.again, &config).as_ref()) {
         Ok(opened) => opened,
         Err(error) => return failed(&error),
     };

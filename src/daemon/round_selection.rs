@@ -2,7 +2,7 @@
 //!
 //! In: the recovered data directory and outputs. Out: a list that lasts, and a checkpoint that opens the round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::cli::AgainArgs;
+use crate::config::Config;
 use crate::disk::{Disk, DiskFile, Mode};
 use crate::error::{AtPath, BoxError};
 use crate::item::Outcome;
@@ -29,6 +30,8 @@ pub struct NewRound {
     pub from: Vec<PathBuf>,
     /// What becomes of lines that are done and have no record.
     pub missing: Missing,
+    /// Sources whose lines no round repeats, so that none of them is missed.
+    pub passed_over: BTreeSet<String>,
 }
 
 /// What becomes of lines that are done and have no record.
@@ -42,9 +45,11 @@ pub enum Missing {
 
 impl NewRound {
     /// What the arguments ask for.
-    pub(super) fn of(args: &AgainArgs) -> Option<Self> {
+    pub(super) fn of(args: &AgainArgs, config: &Config) -> Option<Self> {
         let missing = if args.partial { Missing::LeftOut } else { Missing::Refused };
-        Some(Self { selection: args.again.clone()?, from: args.from.clone(), missing })
+        let sources = config.sources.iter().filter(|source| !source.component.is_repeated());
+        let passed_over = sources.map(|source| source.label().to_owned()).collect();
+        Some(Self { selection: args.again.clone()?, from: args.from.clone(), missing, passed_over })
     }
 }
 
@@ -75,7 +80,7 @@ pub fn begin_round(
     let at = |error: io::Error| format!("cannot write the list of round {number} in {}: {error}", dir.display());
     let mut list = ListWriter::begin(disk.as_ref(), &dir, number).map_err(at)?;
     let found = records.select(&state.checkpoint, &mut list)?;
-    if let Some(why) = found.missing(&state.checkpoint) {
+    if let Some(why) = found.missing(&state.checkpoint, &new.passed_over) {
         if new.missing == Missing::Refused {
             list.abandon().map_err(at)?;
             let dir = state.dir.display();
@@ -182,7 +187,8 @@ fn is_remembered(checkpoint: &Checkpoint, line: &LineKey) -> bool {
 }
 
 fn meaning(selection: &Selection, keys: &RecordKeys<'_>) -> Vec<u8> {
-    let is_selected = keys.outcome().is_some_and(|outcome| selection.takes(outcome, keys.status, keys.error_kind()));
+    let is_taken = |outcome| selection.takes(outcome, keys.status, keys.error_kind());
+    let is_selected = !keys.is_page() && keys.outcome().is_some_and(is_taken);
     match (is_selected, keys.repeatable_input()) {
         (false, _) => vec![NOT_SELECTED],
         (true, None) => vec![CANNOT_BE_REPEATED],
@@ -201,10 +207,10 @@ struct Found {
 
 impl Found {
     /// How many lines that are done have no record, by file; nothing where all have one.
-    fn missing(&self, checkpoint: &Checkpoint) -> Option<String> {
+    fn missing(&self, checkpoint: &Checkpoint, passed_over: &BTreeSet<String>) -> Option<String> {
         const MOST: usize = 5;
         let mut missing = Vec::new();
-        for (source, state) in &checkpoint.sources {
+        for (source, state) in checkpoint.sources.iter().filter(|(source, _)| !passed_over.contains(*source)) {
             for (file, done) in &state.files {
                 let found = self.lines.get(&(source.clone(), file.clone())).copied().unwrap_or(0);
                 let of = if file.is_empty() { source } else { file };

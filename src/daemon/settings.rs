@@ -111,6 +111,9 @@ fn first_host(config: &Config) -> FirstHost {
     if !config.headers.keys().any(|name| is_credential(name)) {
         return FirstHost::Unneeded;
     }
+    if let Some(url) = config.sources.first().and_then(|first| first.component.first_url()) {
+        return FirstHost::known(Some(host_name(&url).to_owned()));
+    }
     match config.sources.first() {
         Some(first) if first.component.is_batch() => {
             let first = first.component.inputs().files.into_iter().next();

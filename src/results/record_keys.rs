@@ -35,6 +35,7 @@ pub struct RecordKeys<'a> {
     outcome: Option<Cow<'a, str>>,
     /// The final status.
     pub status: Option<u16>,
+    page: Option<IgnoredAny>,
     #[serde(borrow)]
     error: Option<ErrorKeys<'a>>,
 }
@@ -70,6 +71,11 @@ impl<'a> RecordKeys<'a> {
     /// The kind of the error, if it ended with one.
     pub fn error_kind(&self) -> Option<&str> {
         self.error.as_ref()?.kind.as_deref()
+    }
+
+    /// Whether the line's source went on from its answer. Its source alone decides what is asked for again.
+    pub fn is_page(&self) -> bool {
+        self.page.is_some()
     }
 
     /// The name of what numbers the line; without it the number says nothing over several runs.

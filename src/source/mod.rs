@@ -19,6 +19,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::Deserialize;
+use url::Url;
 
 pub use file::File;
 pub use round::of_round;
@@ -145,9 +146,19 @@ pub trait SourceConfig: Component {
         false
     }
 
+    /// The URL of its first line, where that is known before a line is read.
+    fn first_url(&self) -> Option<Url> {
+        None
+    }
+
     /// The same, but with the permission to read from its start what is not what was read of it before.
     fn anew(&self) -> Option<Arc<dyn SourceConfig>> {
         None
+    }
+
+    /// Whether a round can fetch its lines once more (`--again`). One that goes on from answers asks again by itself.
+    fn is_repeated(&self) -> bool {
+        true
     }
 
     /// Whether it takes lines back without a record ([`Release`]), which leaves gaps in the order of the input.

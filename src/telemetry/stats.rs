@@ -27,7 +27,7 @@ pub(super) struct RecordCounts {
     pub kinds: BTreeMap<ErrorKind, u64>,
     /// Microseconds on the wire, of lines that had an answer or an error there.
     pub wire: Histogram<u64>,
-    /// Records that are not `ok`, of lines that are remembered.
+    /// Records that are not `ok`, of lines that are remembered and that a round could repeat.
     pub remembered_not_ok: BTreeMap<ErrorKind, u64>,
     /// The statuses of records that are not `ok`.
     pub statuses: BTreeMap<u16, u64>,
@@ -110,7 +110,7 @@ impl RecordCounts {
     }
 
     fn add_not_ok(&mut self, record: &Record) {
-        if let Some(kind) = record.kind().filter(|_| record.id.state_id.is_some()) {
+        if let Some(kind) = record.kind().filter(|_| record.id.state_id.is_some() && record.page.is_none()) {
             *self.remembered_not_ok.entry(kind).or_default() += 1;
         }
         if let Some(status) = record.received.head().map(|head| head.status).or(record.hop_status) {

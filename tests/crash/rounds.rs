@@ -32,7 +32,12 @@ struct Told {
 }
 
 fn not_ok() -> NewRound {
-    NewRound { selection: "not_ok".parse().expect("it is one"), from: Vec::new(), missing: Missing::Refused }
+    NewRound {
+        selection: "not_ok".parse().expect("it is one"),
+        from: Vec::new(),
+        missing: Missing::Refused,
+        passed_over: Default::default(),
+    }
 }
 
 fn workload(seed: u64, layout: Layout) -> Workload {
