@@ -286,7 +286,7 @@ fn an_unknown_kind_names_those_there_are() {
     assert_eq!(
         sentences("[source.urls.kafka]\n[sink.out.jsnl]\npath = \"x\"\n"),
         [
-            "unknown kind of source `kafka`; there are `stdin` and `file`",
+            "unknown kind of source `kafka`; there are `stdin`, `file` and `pages`",
             "unknown kind of sink `jsnl`; did you mean `jsonl`?"
         ]
     );
@@ -305,8 +305,8 @@ fn a_missing_kind_is_told_where_it_goes() {
     assert_eq!(
         sentences("[source.urls]\n[source.file]\npaths = [\"x\"]\n[sink.stdout]\n"),
         [
-            "`source.urls` has no kind; write its table as [source.urls.stdin]; there are `stdin` and `file`",
-            "`source.file` has no kind; write its table as [source.file.file]; there are `stdin` and `file`",
+            "`source.urls` has no kind; write its table as [source.urls.stdin]; there are `stdin`, `file` and `pages`",
+            "`source.file` has no kind; write its table as [source.file.file]; there are `stdin`, `file` and `pages`",
             "`sink.stdout` has no kind; write its table as [sink.stdout.stdout]; there are `stdout`, `jsonl` and `webhook`",
         ]
     );

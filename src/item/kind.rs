@@ -69,6 +69,10 @@ pub enum ErrorKind {
     RedirectDowngrade,
     CircuitOpen,
     NoToken,
+    PageUnreadable,
+    PageLoop,
+    PageLimit,
+    PageOrigin,
     Panic,
     NotUtf8,
     InvalidChar,
@@ -88,7 +92,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 40] = [
         Self::HttpStatus,
         Self::RetryAfterTooLong,
         Self::DnsNotFound,
@@ -110,6 +114,10 @@ impl ErrorKind {
         Self::RedirectDowngrade,
         Self::CircuitOpen,
         Self::NoToken,
+        Self::PageUnreadable,
+        Self::PageLoop,
+        Self::PageLimit,
+        Self::PageOrigin,
         Self::Panic,
         Self::NotUtf8,
         Self::InvalidChar,
@@ -128,6 +136,7 @@ impl ErrorKind {
     ];
 
     /// The table.
+    #[expect(clippy::too_many_lines, reason = "each kind has its row")]
     const fn row(self) -> (&'static str, Outcome, Retry) {
         use {Outcome as O, Retry as R};
         match self {
@@ -152,6 +161,10 @@ impl ErrorKind {
             Self::RedirectDowngrade => ("redirect_downgrade", O::Failed, R::Terminal),
             Self::CircuitOpen => ("circuit_open", O::Failed, R::Terminal),
             Self::NoToken => ("no_token", O::Failed, R::Terminal),
+            Self::PageUnreadable => ("page_unreadable", O::Failed, R::Terminal),
+            Self::PageLoop => ("page_loop", O::Failed, R::Terminal),
+            Self::PageLimit => ("page_limit", O::Failed, R::Terminal),
+            Self::PageOrigin => ("page_origin", O::Failed, R::Terminal),
             Self::Panic => ("panic", O::Failed, R::Terminal),
             Self::NotUtf8 => ("not_utf8", O::Rejected, R::Terminal),
             Self::InvalidChar => ("invalid_char", O::Rejected, R::Terminal),

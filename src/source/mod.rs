@@ -8,6 +8,7 @@ mod durable;
 mod file;
 mod line_reader;
 mod line_stream;
+mod pages;
 mod round;
 mod splitter;
 mod stdin;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use url::Url;
 
 pub use file::File;
+pub use pages::Pages;
 pub use round::of_round;
 pub use stdin::Stdin;
 
@@ -183,6 +185,7 @@ pub trait SourceConfig: Component {
 pub const KINDS: &[Kind<dyn SourceConfig>] = &[
     Kind::new::<Stdin>("stdin", |table| Ok(Arc::new(Stdin::deserialize(table)?))),
     Kind::new::<File>("file", |table| Ok(Arc::new(File::deserialize(table)?))),
+    Kind::new::<Pages>("pages", |table| Ok(Arc::new(Pages::deserialize(table)?))),
 ];
 
 /// What the check of a source can depend on besides its own table.

@@ -32,6 +32,7 @@ mod lines;
 mod long_pauses;
 mod look_ups;
 mod names;
+mod pages;
 mod process;
 mod proxy;
 mod restarts;

@@ -1,8 +1,9 @@
 //! Life after `kill -9`: the real binary is killed at random moments, again and again, and no accepted line is lost, nor
 //! recorded twice, in whatever form its outputs are written.
 //!
-//! So it is with rounds (`rounds`): each has one record of each of its lines. What a webhook ships (`webhook`) arrives at least
-//! once, and each time under the same id.
+//! So it is with rounds (`rounds`): each has one record of each of its lines; and with a walk over pages (`pages`), which needs
+//! the answer to one line for the next one. What a webhook ships (`webhook`) arrives at least once, and each time under the
+//! same id.
 //!
 //! The driver is what a careful producer would be: after each kill it asks `fetchd state status` what was accepted, and
 //! goes on from there. So the number of a line is known by what it says.
@@ -17,6 +18,7 @@ mod common;
 
 mod driver;
 mod outputs;
+mod pages;
 mod rounds;
 mod webhook;
 
@@ -25,10 +27,11 @@ use std::time::Duration;
 use common::origin::Origin;
 use driver::Driver;
 use outputs::Form;
+use pages::Pages;
 use rounds::Rounds;
 use webhook::Shipping;
 
-/// Kills of one loop; there are eight loops.
+/// Kills of one loop; there are twelve loops.
 const KILLS: u32 = 25;
 
 /// The most kills of one loop. On a busy machine one kill in fifty hits a write.
@@ -85,6 +88,39 @@ fn rounds_survive(form: Form) {
     }
     rounds.account();
     assert!(rounds.seen.all(), "after {kills} kills the loop has not seen what it is for: {:?}", rounds.seen);
+}
+
+fn a_walk_survives(form: Form) {
+    let origin = Origin::start();
+    let mut pages = Pages::new(&origin, form);
+    let mut random = fastrand::Rng::with_seed(form.seed());
+    let mut kills = 0;
+    while kills < KILLS || (kills < MOST_KILLS && !pages.seen.all()) {
+        kills += 1;
+        pages.live_for(Duration::from_millis(random.u64(..60)));
+    }
+    pages.account();
+    assert!(pages.seen.all(), "after {kills} kills the loop has not seen what it is for: {:?}", pages.seen);
+}
+
+#[test]
+fn every_page_of_a_walk_is_recorded_once_in_plain_files() {
+    a_walk_survives(Form::Plain);
+}
+
+#[test]
+fn every_page_of_a_walk_is_recorded_once_in_rotated_files() {
+    a_walk_survives(Form::Rotated);
+}
+
+#[test]
+fn every_page_of_a_walk_is_recorded_once_in_compressed_files() {
+    a_walk_survives(Form::Gzip);
+}
+
+#[test]
+fn every_page_of_a_walk_is_recorded_once_in_compressed_and_rotated_files() {
+    a_walk_survives(Form::ZstdRotated);
 }
 
 #[test]

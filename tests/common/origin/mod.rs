@@ -4,6 +4,7 @@
 //! with the script that the test gave for it, or else as the table in `paths.rs` says. Every accept and every request is
 //! remembered.
 
+mod items;
 mod log;
 mod paths;
 mod quota;

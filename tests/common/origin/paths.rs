@@ -14,6 +14,7 @@
 //! | `/bytes/N` | N bytes |
 //! | `/token/N` | 200, if a header has the token that is good now (`Origin::accept_token`), or 401 |
 //! | `/versions/KIND/N` | the present version of the page (`Origin::change`), with validators of this kind, or 304 |
+//! | `/items/PAGES/SIZE` | a page of items, by the queries that `items.rs` names |
 //! | `/echo` | the request's method, headers and body as JSON |
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::items;
 use super::log::Request;
 use super::quota::{Clock, Quota};
 use super::script::{Script, Step, send};
@@ -82,6 +84,7 @@ impl Paths {
             "reset" => return vec![Step::Reset],
             "close" => return vec![Step::Close],
             "bytes" => answer(200, "", &vec![b'x'; number() as usize]),
+            "items" => items::page(request, number().into(), number().into()),
             "echo" => json_answer(&echo(request)),
             _ => answer(404, "", b"no such path"),
         };

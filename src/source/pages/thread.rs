@@ -1,0 +1,146 @@
+//! The thread of a source: asks for a page, reads its answer, and asks for the next one once every sink has the record.
+//!
+//! It waits for answers and for nothing else. Where a page is to come later, the stream of lines waits: it is dropped at a
+//! stop, and the thread ends with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, future};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::entry::PageEntry;
+use super::reader::{self, Unread};
+use super::walk::{Ask, Walk, backoff};
+use crate::error::BoxError;
+use crate::item::{AnswerReader, ErrorKind, Identity, Input, Line, NoAnswer, Outcome, RawJson, Received, Record, Text};
+
+/// What the thread says. That it falls silent is an error.
+enum Message {
+    /// A line, and how long it has time.
+    Line(Line, Duration),
+    /// There are no more pages.
+    End,
+    /// The line has no answer in this run, which is about to end.
+    Left,
+}
+
+/// The thread, before it starts.
+pub(super) struct Asker {
+    pub walk: Walk,
+    /// Of the line before the first one.
+    pub id: Identity,
+    /// The source, for messages.
+    pub name: Arc<str>,
+}
+
+impl Asker {
+    /// Starts the thread. It ends with its walks, or soon after the stream is dropped.
+    pub fn start(self, answers: AnswerReader) -> BoxStream<'static, Result<Input, BoxError>> {
+        let (tx, rx) = mpsc::channel(1);
+        std::thread::spawn(move || {
+            let last = match block_on(self.walk_on(&tx, answers)) {
+                Ok(()) => Message::End,
+                Err(NoAnswer) => Message::Left,
+            };
+            // Where nobody listens there is nothing to say.
+            let _ = tx.blocking_send(last);
+        });
+        lines(rx).boxed()
+    }
+
+    /// Asks for page after page, until there are no more.
+    async fn walk_on(mut self, lines: &mpsc::Sender<Message>, mut answers: AnswerReader) -> Result<(), NoAnswer> {
+        while let Some(ask) = self.walk.ask(Timestamp::now()) {
+            self.id.seq += 1;
+            let text = Text::Whole(ask.url.as_str().to_owned().into());
+            let line = Line { id: self.id.clone(), text, position: None };
+            lines.send(Message::Line(line, ask.after)).await.map_err(|_| NoAnswer)?;
+            answers.read(|record| self.read(&ask, record)).await?;
+            answers.written().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads an answer, and completes its record.
+    fn read(&mut self, ask: &Ask, record: &mut Record) {
+        let flaw = match reader::read(self.walk.plan(), record) {
+            Ok(page) => self.walk.read(ask, page),
+            Err(unread) => {
+                self.walk.failed(ask);
+                match unread {
+                    Unread::Failed => None,
+                    Unread::Flawed(flaw) => Some(flaw),
+                }
+            }
+        };
+        if let Some((kind, message)) = flaw {
+            if kind == ErrorKind::BodyTooLarge {
+                leave_body_out(&mut record.received);
+            }
+            record.outcome = kind.outcome(record.attempts);
+            record.error = Some((kind, message));
+        }
+        if let Some(entry) = self.walk.last() {
+            self.tell(entry, record);
+            // An entry has nothing that JSON does not have.
+            record.page = RawJson::of(entry).ok();
+        }
+    }
+
+    /// Says what becomes of the walk where somebody may have to know.
+    fn tell(&self, entry: &PageEntry, record: &Record) {
+        let (name, walk, number) = (&*self.name, entry.walk, entry.number);
+        let kind = record.kind().map(ErrorKind::name);
+        match (kind, entry.failures) {
+            _ if record.outcome == Outcome::Canceled => {}
+            (Some(kind), Some(failures)) => {
+                let seconds = backoff(failures).as_secs();
+                let message =
+                    format!("page {number} of `{name}` failed ({kind}); it is asked for again in {seconds} s");
+                tracing::warn!(source = name, walk, number, failures, kind, "{message}");
+            }
+            (Some(kind), None) => {
+                tracing::warn!(
+                    source = name,
+                    walk,
+                    number,
+                    kind,
+                    "walk {walk} of `{name}` is cut off at page {number} ({kind})"
+                );
+            }
+            (None, _) if entry.next.is_none() => {
+                tracing::info!(source = name, walk, number, "walk {walk} of `{name}` has ended with page {number}");
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+/// The lines, each when it is time.
+fn lines(messages: mpsc::Receiver<Message>) -> impl stream::Stream<Item = Result<Input, BoxError>> {
+    stream::try_unfold(messages, |mut messages| async move {
+        match messages.recv().await {
+            Some(Message::Line(line, after)) => {
+                if !after.is_zero() {
+                    tokio::time::sleep(after).await;
+                }
+                Ok(Some((Input::Line(line), messages)))
+            }
+            Some(Message::End) => Ok(None),
+            Some(Message::Left) => future::pending().await,
+            None => Err("the thread that walks from page to page has ended before its walk".into()),
+        }
+    })
+}
+
+/// What is too long to be read is not passed on either, as where the client gives up a body.
+fn leave_body_out(received: &mut Received) {
+    *received = match std::mem::take(received) {
+        Received::Response(response) => Received::Head(Box::new(response.head)),
+        other => other,
+    };
+}
