@@ -1,8 +1,9 @@
 //! The tour: an async tutorial's exercise as fetchd does it, against an embedded server, with timings.
 //!
 //! Ten simulated users one after another, all at once, three at a time; then a stream of 1,000 URLs over 20 hosts with
-//! the faults of real servers. Every part goes through `pipeline::run` as `fetchd` itself does, with other limits.
+//! the faults of real servers; then a paginated API, page by page. Every part goes through `pipeline::run` as `fetchd` itself does, with other limits.
 
+mod pages;
 mod server;
 
 use std::io::{self, IsTerminal, Write};
@@ -16,14 +17,15 @@ use futures::{FutureExt, StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::cli::RunArgs;
+use crate::config::Config;
 use crate::daemon;
 use crate::error::BoxError;
 use crate::item::{Identity, Input, Line, Outcome, Record, Text};
 use crate::pipeline::{self, Parts, Status};
 use crate::sink::{BodyFormat, Content, Encoder, Sink, Style, Wanted};
 use crate::source::{Durability, Source};
-use crate::telemetry::{self, Progress, ProgressMode, Stats, Summary};
-use server::{HOSTS, Server, USER_DELAY};
+use crate::telemetry::{self, Level, Progress, ProgressMode, Stats, Summary};
+use server::{HOSTS, PAGES, Server, USER_DELAY};
 
 /// URLs in the last part.
 const STREAM: u32 = 1000;
@@ -43,7 +45,9 @@ pub async fn run() -> u8 {
 async fn tour() -> Result<(), BoxError> {
     let line = ProgressMode::Auto.line();
     let args = args(None);
-    let config = args.config().map_err(|report| report.to_string())?;
+    let mut config = args.config().map_err(|report| report.to_string())?;
+    // What there is to say, the tour says.
+    config.log.level = Level::Warn;
     let _logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::ProgressLine::bar));
     let server = Server::start().await?;
     say(&format!(
@@ -61,6 +65,11 @@ async fn tour() -> Result<(), BoxError> {
         ))
     ))?;
     stream_of_urls(&server.hosts, line).await?;
+    say(&format!(
+        "\n{}\nThe header of a page says where the next one is. One page answers 429 once, and is waited for.\n",
+        bold(&format!("Then an API with {PAGES} pages, as an async generator would walk it"))
+    ))?;
+    pages::walk(server.hosts[0]).await?;
     say(&format!(
         "\nNow with your own URLs:\n  {}\n  {}\n",
         bold("cat urls.txt | fetchd > results.jsonl"),
@@ -116,18 +125,27 @@ async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::ProgressLi
 /// One run, as `fetchd` with these arguments would do it.
 async fn fetch(urls: Vec<String>, args: &RunArgs, status: &Status, sinks: Vec<Box<dyn Sink>>) -> Result<(), BoxError> {
     let config = args.config().map_err(|report| report.to_string())?;
+    run_with(&config, vec![source(urls)], status, sinks).await
+}
+
+async fn run_with(
+    config: &Config,
+    sources: Vec<Source>,
+    status: &Status,
+    sinks: Vec<Box<dyn Sink>>,
+) -> Result<(), BoxError> {
     let parts = Parts {
         threads: None,
         releases: None,
         shippers: Vec::new(),
-        sources: vec![source(urls)],
-        fetch: Arc::new(daemon::http(&config)?),
+        sources,
+        fetch: Arc::new(daemon::http(config)?),
         sinks,
         settle: None,
         tokens: None,
         hosts: None,
     };
-    pipeline::run(parts, &daemon::settings(&config), status, stream::pending()).await?;
+    pipeline::run(parts, &daemon::settings(config), status, stream::pending()).await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The embedded API of the tour: simulated users on 20 loopback hosts, with the faults of real servers.
+//! The embedded API of the tour: simulated users on 20 loopback hosts, with the faults of real servers, and pages of issues.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -21,6 +21,12 @@ pub(super) const HOSTS: u8 = 20;
 
 /// How long a user takes in the first three parts of the tour.
 pub(super) const USER_DELAY: Duration = Duration::from_millis(300);
+
+/// How many pages of issues there are.
+pub(super) const PAGES: u32 = 12;
+
+/// The page that answers 429 the first time.
+const BUSY_PAGE: u32 = 7;
 
 /// Which requests came before: some faults happen once per URL.
 type Seen = Arc<Mutex<HashSet<String>>>;
@@ -61,6 +67,10 @@ async fn answer(request: Request<Incoming>, host: u8, seen: Seen) -> Result<Resp
     let (kind, n) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
     let n: u32 = n.parse().unwrap_or_default();
     let first_time = || seen.lock().unwrap_or_else(PoisonError::into_inner).insert(format!("{host}{path}"));
+    if kind == "issues" {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        return Ok(if n == BUSY_PAGE && first_time() { busy() } else { issues(n) });
+    }
     if kind == "users" {
         tokio::time::sleep(USER_DELAY).await;
         return Ok(user(n));
@@ -80,6 +90,22 @@ fn user(n: u32) -> Response<Full<Bytes>> {
     let body = format!("{{\n  \"id\": {n},\n  \"name\": \"user {n}\",\n  \"karma\": {}\n}}\n", n * 7919 % 1000);
     let mut response = Response::new(Full::new(Bytes::from(body)));
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A page of 25 issues, with the link to the next one.
+fn issues(page: u32) -> Response<Full<Bytes>> {
+    let issue = |n: u32| format!("{{\"id\":{n},\"title\":\"issue {n}\"}}");
+    let issues: Vec<_> = (1..=25).map(|n| issue(page.saturating_sub(1) * 25 + n)).collect();
+    let mut response = Response::new(Full::new(Bytes::from(format!("[{}]", issues.join(",")))));
+    let link = format!("</issues/{}>; rel=\"next\"", page + 1);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    if let Ok(link) = header::HeaderValue::from_str(&link)
+        && page < PAGES
+    {
+        headers.insert(header::LINK, link);
+    }
     response
 }
 
