@@ -13,8 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fetchd::disk::{Disk, RealDisk};
 use fetchd::item::Text;
-use fetchd::item::Trim;
-use fetchd::journal::{Batch, Damaged, OpenedJournal, ReadBatch, Reader, Writer};
+use fetchd::journal::{Batch, BatchKey, Damaged, OpenedJournal, ReadBatch, Reader, Writer};
 use proptest::prelude::*;
 use tampered::{Tamper, Tampered};
 
@@ -92,7 +91,7 @@ proptest! {
                 }
                 Event::Trim(percent) => {
                     through = through.max(last * percent / 100);
-                    writer.index().trim(through).unwrap();
+                    writer.index().trim_through(through).unwrap();
                 }
                 Event::Restart => {
                     let opened = open(dir.path(), through);
@@ -103,7 +102,7 @@ proptest! {
             prop_assert_eq!(writer.index().next(), last + 1);
             prop_assert_eq!(lines(&writer, through + 1), whole(through + 1..=last));
         }
-        writer.index().trim(last).unwrap();
+        writer.index().trim_through(last).unwrap();
         prop_assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "only the segment that is written to is left");
     }
 }
@@ -209,9 +208,144 @@ fn segments_of_no_size_have_a_batch_each() {
     let mut writer = Writer::open(&disk, dir.path(), 0, 0).unwrap().writer;
     for seq in 1..=3 {
         writer.append(&batch(&[url(seq)])).unwrap();
-        writer.index().trim(seq - 1).unwrap();
+        writer.index().trim_through(seq - 1).unwrap();
         assert_eq!(lines(&writer, seq), whole([seq]));
     }
+}
+
+/// A batch of one line, with a key.
+fn keyed(seq: u64) -> Batch {
+    let mut batch = batch(&[url(seq)]);
+    batch.set_key(key(seq));
+    batch
+}
+
+fn key(seq: u64) -> BatchKey {
+    BatchKey { key: format!("key-{seq}").into(), digest: [seq as u8; 32], at: 1_800_000_000 }
+}
+
+/// Whether the keys of these lines, and of no others up to 40, are known.
+fn has_keys(writer: &Writer, seqs: impl IntoIterator<Item = u64>) -> bool {
+    let known = (1..=40).filter(|seq| {
+        let known = writer.keys().find(&key(*seq).key, key(*seq).at);
+        assert!(known.is_none_or(|known| (&known.key, &known.lines) == (&key(*seq), &(*seq..=*seq))));
+        known.is_some()
+    });
+    known.eq(seqs)
+}
+
+#[test]
+fn keys_are_known_after_a_restart_whatever_segments_are_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = open(dir.path(), 0).writer;
+    for seq in (1..=30).step_by(3) {
+        writer.append_group(&[keyed(seq), keyed(seq + 1), keyed(seq + 2)]).unwrap();
+        assert!(has_keys(&writer, 1..seq + 3));
+    }
+    assert!(has_keys(&open(dir.path(), 0).writer, 1..=30));
+    writer.index().trim_through(29).unwrap();
+    assert_eq!(RealDisk.list(dir.path()).unwrap().len(), 2, "the last segment and the keys");
+    assert!(has_keys(&open(dir.path(), 29).writer, 1..=30));
+    // Whoever deletes all segments has to send their lines again, but for those that are done.
+    for path in RealDisk.list(dir.path()).unwrap().iter().filter(|path| path.extension().is_some()) {
+        fs::remove_file(path).unwrap();
+    }
+    assert!(has_keys(&open(dir.path(), 20).writer, 1..=20));
+}
+
+/// Three batches of one line each, made to last by one sync; before and after them one of its own.
+fn a_group(dir: &Path, has_successor: bool) -> (PathBuf, Vec<u8>) {
+    let mut writer = Writer::open(&(Arc::new(RealDisk) as Arc<dyn Disk>), dir, 0, 1 << 20).unwrap().writer;
+    writer.append(&keyed(1)).unwrap();
+    writer.append_group(&[keyed(2), Batch::default(), keyed(3), keyed(4)]).unwrap();
+    if has_successor {
+        writer.append(&keyed(5)).unwrap();
+    }
+    let path = RealDisk.list(dir).unwrap().swap_remove(0);
+    let bytes = fs::read(&path).unwrap();
+    (path, bytes)
+}
+
+/// Where each batch begins, and where the last one ends.
+fn starts(bytes: &[u8]) -> Vec<usize> {
+    memchr::memmem::find_iter(bytes, b"\t#").chain([bytes.len()]).collect()
+}
+
+#[test]
+fn a_group_that_is_cut_at_any_byte_has_its_whole_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, bytes) = a_group(dir.path(), false);
+    let starts = starts(&bytes);
+    for cut in 0..bytes.len() {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let opened = open(dir.path(), 0);
+        let kept = starts[1..].iter().filter(|end| **end <= cut).count() as u64;
+        assert_eq!(lines(&opened.writer, 1), whole(1..=kept), "cut at {cut}");
+        assert!(has_keys(&opened.writer, 1..=kept) && opened.torn.damaged.is_none(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_is_whole_behind_damage_in_the_last_group_may_never_have_been_synced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, bytes) = a_group(dir.path(), false);
+    let starts = starts(&bytes);
+    let damaged = |place: usize, known: u64| {
+        let mut bytes = bytes.clone();
+        bytes[place] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        open(dir.path(), known)
+    };
+    for batch in 1..3 {
+        for place in starts[batch]..starts[batch + 1] {
+            let kept = batch as u64;
+            let OpenedJournal { writer, torn, .. } = damaged(place, 0);
+            assert_eq!(lines(&writer, 1), whole(1..=kept), "byte {place}");
+            assert!(has_keys(&writer, 1..=kept), "byte {place}");
+            assert_eq!(torn.damaged.map(|lines| lines.first), Some(kept + 1), "byte {place}: its producer is told");
+            // Nobody can have a line of it that was not accepted.
+            let expected = whole(1..=4).into_iter().map(|(seq, text)| (seq, text.filter(|_| seq != kept + 1)));
+            assert_eq!(lines(&damaged(place, 2).writer, 1), expected.collect::<Vec<_>>(), "byte {place}");
+        }
+    }
+}
+
+#[test]
+fn damage_in_a_group_that_another_one_follows_costs_its_own_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, bytes) = a_group(dir.path(), true);
+    let starts = starts(&bytes);
+    for batch in 1..4 {
+        let mut damaged = bytes.clone();
+        damaged[starts[batch + 1] - 2] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        let OpenedJournal { writer, torn, .. } = open(dir.path(), 0);
+        let lost = batch as u64 + 1;
+        let expected: Vec<_> =
+            whole(1..=5).into_iter().map(|(seq, text)| (seq, text.filter(|_| seq != lost))).collect();
+        assert_eq!(lines(&writer, 1), expected);
+        assert_eq!(torn.bytes, 0);
+        assert!(has_keys(&writer, (1..=5).filter(|seq| *seq != lost)));
+    }
+}
+
+#[test]
+fn a_large_batch_is_read_in_pieces() {
+    const LINES: u64 = 100_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = open(dir.path(), 0).writer;
+    writer.append(&batch(&(1..=LINES).map(|seq| seq.to_string()).collect::<Vec<_>>())).unwrap();
+    let mut reader = Reader::new(Arc::clone(writer.index()), 5);
+    let mut next = 5;
+    while let ReadBatch::Lines(lines) = reader.take().unwrap() {
+        assert!(lines.len() <= 40_000, "{} at once", lines.len());
+        for (seq, text) in lines {
+            assert!(seq == next && matches!(text, Text::Whole(text) if text == seq.to_string()));
+            next += 1;
+        }
+        assert_eq!(reader.next_seq(), next);
+    }
+    assert_eq!(next, LINES + 1);
 }
 
 #[test]

@@ -152,6 +152,11 @@ pub enum SyncPoint {
     JournalFound,
     /// A segment has its name, so that the lines in it are found.
     JournalName,
+    /// The idempotency keys of a segment are in the file of keys before the segment has a successor: only the last is looked at
+    /// for keys, and the others may be deleted.
+    KeysFile,
+    /// That file has replaced the one before it by then.
+    KeysName,
     /// What the checkpoint calls done is in the outputs.
     Output,
     /// An output has its name, so that what is in it is found.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::redact::{cut_before_password, hide_url, redact};
-use super::{FileGeneration, Fingerprint, Position, RawJson};
+use super::{DoneRanges, FileGeneration, Fingerprint, Position, RawJson};
 use crate::error::BoxError;
 
 /// Which line this is: stable over restarts of a durable source.
@@ -117,11 +117,11 @@ impl Text {
 
 /// Deletes lines that no restart will need.
 pub trait Trim: Send + Sync {
-    /// All lines up to this one are done, and the checkpoint says so.
+    /// These lines are done, and the checkpoint says so.
     ///
     /// # Errors
     /// When their storage cannot be freed; the run goes on, as only space is lost.
-    fn trim(&self, through: u64) -> io::Result<()>;
+    fn trim(&self, done: &DoneRanges) -> io::Result<()>;
 }
 
 /// Saves the position of a source at once, apart from the lines that are done.

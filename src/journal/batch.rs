@@ -2,15 +2,20 @@
 //!
 //! ```text
 //! TAB # checksum SP first-number SP lines SP bytes *(SP word [= value]) LF
-//!                                  the head; the checksum is of all that follows it. Words are for later versions
+//!                                  the head; the checksum is of all that follows it
 //! http://example.com/ LF           a line
 //! TAB ! length SP beginning LF     a line that was too long
 //! ```
+//!
+//! The words of a head: `group=N`, the first number of a group of batches that one sync made to last, in all of them but
+//! the first; `key`, `digest` and `at`, the idempotency key of the batch (`keys`). Others are for later versions.
 
+use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
+use super::keys::{BatchKey, KeyWords};
 use crate::item::Text;
 
 /// What a head begins with; no accepted line begins with a tab.
@@ -19,7 +24,7 @@ pub(super) const HEAD: &[u8] = b"\t#";
 /// What stands for a line that was too long.
 const TOO_LONG: &[u8] = b"\t!";
 
-/// The longest head there can be: 80 bytes without words.
+/// The longest head there can be: 80 bytes without words, and up to 110 besides the key with all words of this version.
 pub(super) const LONGEST_HEAD: usize = 512;
 
 /// Lines that are accepted together.
@@ -27,9 +32,20 @@ pub(super) const LONGEST_HEAD: usize = 512;
 pub struct Batch {
     lines: u64,
     body: Vec<u8>,
+    key: Option<BatchKey>,
 }
 
 impl Batch {
+    /// Gives it the key by which its producer can repeat it.
+    pub fn set_key(&mut self, key: BatchKey) {
+        self.key = Some(key);
+    }
+
+    /// Its key, if it has one.
+    pub fn key(&self) -> Option<&BatchKey> {
+        self.key.as_ref()
+    }
+
     /// Adds a line.
     pub fn push(&mut self, text: &Text) {
         match text {
@@ -56,13 +72,22 @@ impl Batch {
         self.body.len()
     }
 
-    /// The batch as it is written, when its first line has this number.
-    pub(super) fn encode(&self, first: u64) -> Vec<u8> {
-        let head = format!(" {first} {} {}\n", self.lines, self.body.len());
+    /// Adds the batch to `bytes` as it is written, when its first line has the number `first`, and that of its group the
+    /// number `group`.
+    pub(super) fn encode(&self, first: u64, group: u64, bytes: &mut Vec<u8>) {
+        let mut head = format!(" {first} {} {}", self.lines, self.body.len());
+        if group < first {
+            // A string takes whatever is written to it.
+            let _ = write!(head, " group={group}");
+        }
+        if let Some(key) = &self.key {
+            let _ = write!(head, " {key}");
+        }
+        head.push('\n');
         let checksum = checksum(head.as_bytes(), &self.body);
-        let mut bytes = format!("\t#{checksum:08x}{head}").into_bytes();
+        bytes.extend_from_slice(format!("\t#{checksum:08x}").as_bytes());
+        bytes.extend_from_slice(head.as_bytes());
         bytes.extend_from_slice(&self.body);
-        bytes
     }
 }
 
@@ -78,6 +103,10 @@ pub(super) struct Head {
     pub bytes: u64,
     /// How many bytes the head has itself.
     pub length: usize,
+    /// The first number of the group that was synced together.
+    pub group: u64,
+    /// The batch's key.
+    pub key: Option<BatchKey>,
 }
 
 impl Head {
@@ -87,15 +116,36 @@ impl Head {
         let text = std::str::from_utf8(bytes[..end].strip_prefix(HEAD)?).ok()?;
         let mut words = text.split(' ');
         let checksum = words.next().filter(|word| word.len() == 8 && word.bytes().all(is_digit))?;
-        let head = Self {
+        let first = words.next()?.parse().ok()?;
+        let mut head = Self {
             checksum: u32::from_str_radix(checksum, 16).ok()?,
-            first: words.next()?.parse().ok()?,
+            first,
             lines: words.next()?.parse().ok()?,
             bytes: words.next()?.parse().ok()?,
             length: end + 1,
+            group: first,
+            key: None,
         };
-        let is_sound = words.all(is_word) && head.lines > 0 && head.lines <= head.bytes && head.first > 0;
+        head.read_words(words)?;
+        let is_sound = head.lines > 0 && head.lines <= head.bytes && head.first > 0;
         (is_sound && head.first.checked_add(head.lines).is_some()).then_some(head)
+    }
+
+    /// Takes the words that this version knows; `None` where one of them all is no word.
+    fn read_words<'a>(&mut self, words: impl Iterator<Item = &'a str>) -> Option<()> {
+        let mut key = KeyWords::default();
+        for word in words {
+            if !is_word(word) {
+                return None;
+            }
+            match word.split_once('=') {
+                Some(("group", first)) => self.group = first.parse().ok()?,
+                Some((name, value)) => key.take(name, value),
+                None => {}
+            }
+        }
+        self.key = key.finish();
+        Some(())
     }
 
     /// The numbers of the lines.
@@ -116,14 +166,27 @@ impl Head {
     }
 
     /// The lines of a batch that matches, with their numbers.
-    pub fn lines_of(&self, bytes: &Bytes) -> impl Iterator<Item = (u64, Text)> + use<> {
-        let mut rest = bytes.slice(self.length..);
-        self.seqs().map(move |seq| {
-            let end = memchr::memchr(b'\n', &rest).unwrap_or(rest.len());
-            let mut line = rest.split_to((end + 1).min(rest.len()));
-            line.truncate(end);
-            (seq, text(line))
-        })
+    pub fn lines_of(&self, bytes: &Bytes) -> BatchLines {
+        BatchLines { seqs: self.seqs(), rest: bytes.slice(self.length..) }
+    }
+}
+
+/// The lines of a batch, with their numbers.
+#[derive(Debug)]
+pub struct BatchLines {
+    seqs: RangeInclusive<u64>,
+    rest: Bytes,
+}
+
+impl Iterator for BatchLines {
+    type Item = (u64, Text);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let seq = self.seqs.next()?;
+        let end = memchr::memchr(b'\n', &self.rest).unwrap_or(self.rest.len());
+        let mut line = self.rest.split_to((end + 1).min(self.rest.len()));
+        line.truncate(end);
+        Some((seq, text(line)))
     }
 }
 
@@ -132,7 +195,7 @@ fn is_digit(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// Whether this is a word of a later version, `word` or `word=value`. The alphabet of its name is small: a line that a damaged
+/// Whether this is a word, `word` or `word=value`, be it of a later version. The alphabet of its name is small: a line that a damaged
 /// LF joins to the head is then still seen as damage, and not as a head that was cut short.
 fn is_word(word: &str) -> bool {
     let (name, value) = word.split_once('=').unwrap_or((word, "-"));
@@ -179,12 +242,24 @@ mod tests {
         format!("{text:?}")
     }
 
+    /// A batch that is a group of its own.
+    fn encode(batch: &Batch, first: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        batch.encode(first, first, &mut bytes);
+        bytes
+    }
+
+    /// The longest key there can be.
+    fn longest_key() -> BatchKey {
+        BatchKey { key: "~".repeat(BatchKey::LONGEST).into(), digest: [0xa5; 32], at: u64::MAX }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(first in 1..u64::MAX / 2, texts in proptest::collection::vec(any_text(), 1..20)) {
             let mut batch = Batch::default();
             texts.iter().for_each(|text| batch.push(text));
-            let bytes = Bytes::from(batch.encode(first));
+            let bytes = Bytes::from(encode(&batch, first));
             let head = Head::read(&bytes).unwrap();
             prop_assert!(head.matches(&bytes));
             let read: Vec<_> = head.lines_of(&bytes).collect();
@@ -207,18 +282,48 @@ mod tests {
         let mut batch = Batch::default();
         batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
         let read = |words: &str| {
-            let bytes = Bytes::from(with_words(&batch.encode(7), words));
+            let bytes = Bytes::from(with_words(&encode(&batch, 7), words));
             let head = Head::read(&bytes).filter(|head| head.matches(&bytes) && head.whole() == bytes.len() as u64)?;
             head.lines_of(&bytes).map(|(seq, text)| (seq, show(&text))).next()
         };
         let plain = read("");
         assert!(plain.is_some());
-        let longest = format!(" k={}", "v".repeat(LONGEST_HEAD - 3 - batch.encode(7).len() + batch.bytes()));
+        let longest = format!(" k={}", "v".repeat(LONGEST_HEAD - 3 - encode(&batch, 7).len() + batch.bytes()));
         for words in [" sealed", " key=00ff:/=", " a b=c d_1-2", &longest] {
             assert_eq!(read(words), plain, "{words}");
         }
         for words in [" ", "  a", " =", " k=", " A", " a ", " a\tb", " é", " http://a.test/", &format!("{longest}v")] {
             assert_eq!(read(words), None, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_head_has_room_for_all_that_is_said_in_it() {
+        let mut batch = Batch::default();
+        batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
+        batch.set_key(longest_key());
+        let (first, mut bytes) = (u64::MAX - 2, Vec::new());
+        batch.encode(first, first - 1, &mut bytes);
+        let head = Head::read(&bytes).unwrap();
+        assert_eq!((head.group, head.key.as_ref()), (first - 1, Some(&longest_key())));
+        assert!(head.matches(&bytes) && head.length + 2 * 19 <= LONGEST_HEAD, "{}", head.length);
+    }
+
+    #[test]
+    fn a_key_without_all_of_its_words_is_none() {
+        let mut batch = Batch::default();
+        batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
+        let digest = "0".repeat(64);
+        for (words, has_key) in [
+            (format!(" key=k digest={digest} at=1"), true),
+            (format!(" at=1 other key=k digest={digest}"), true),
+            (format!(" key=k digest={digest}"), false),
+            (format!(" key=k digest={}0 at=1", &digest[2..]), false),
+            (format!(" key=k digest={digest} at=x"), false),
+            (" key=k".to_owned(), false),
+        ] {
+            let head = Head::read(&with_words(&encode(&batch, 7), &words)).unwrap();
+            assert_eq!(head.key.is_some(), has_key, "{words}");
         }
     }
 
@@ -229,7 +334,14 @@ mod tests {
             let mut batch = Batch::default();
             batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
             batch.push(&Text::too_long(Bytes::from_static(b"http://b.test/2"), 5000));
-            let written = if first % 2 == 0 { batch.encode(first) } else { with_words(&batch.encode(first), " a b=c") };
+            let written = match first % 3 {
+                0 => encode(&batch, first),
+                1 => with_words(&encode(&batch, first), " a b=c"),
+                _ => {
+                    batch.set_key(BatchKey { key: "a-key".into(), ..longest_key() });
+                    encode(&batch, first)
+                }
+            };
             let is_whole = |bytes: &[u8]| {
                 Head::read(bytes)
                     .is_some_and(|head| head.length as u64 + head.bytes == bytes.len() as u64 && head.matches(bytes))

@@ -1,4 +1,5 @@
-//! The journal of a durable stdin: a write-ahead log of its accepted lines, in plain files of lines, until they are done.
+//! The journal of a durable stdin, or of a source `http`: a write-ahead log of its accepted lines, in plain files of lines,
+//! until they are done.
 //!
 //! Lines come in batches. A batch is a head (number of lines, first sequence number, checksum) and then the lines as they
 //! were accepted. A head begins with a tab, which no line does, so `grep -v $'^\t'` shows the lines. Batches fill segments,
@@ -6,6 +7,7 @@
 //! [`SegmentIndex`]; a segment is deleted once the checkpoint calls all of its lines done.
 
 mod batch;
+mod keys;
 mod reader;
 mod scan;
 mod segment_index;
@@ -13,7 +15,8 @@ mod segments;
 mod tail_recovery;
 mod writer;
 
-pub use batch::Batch;
+pub use batch::{Batch, BatchLines};
+pub use keys::{BatchKey, KeyTable, KeyedBatch};
 pub use reader::{ReadBatch, Reader};
 pub use scan::{Scanned, SegmentScan, ValidBatch};
 pub use segment_index::{SegmentIndex, WriterState};

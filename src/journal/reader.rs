@@ -1,16 +1,20 @@
-//! Reads a journal behind its writer. The lines of a damaged batch come out as lost, so that each has its record.
+//! Reads a journal behind its writer, in pieces of bounded size. The lines of a damaged batch come out as lost, so that each has
+//! its record.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use super::scan::ValidBatch;
-use super::{Scanned, Segment, SegmentIndex, SegmentScan};
+use super::{BatchLines, Scanned, Segment, SegmentIndex, SegmentScan};
 use crate::disk::Mode;
 use crate::item::Text;
 
 /// Lost lines handed out at once.
 const MOST_LOST: u64 = 1024;
+
+/// Lines handed out at once: a line that waits has more bytes than a short one in its batch.
+const MOST_LINES: usize = 32 << 10;
 
 /// A place in a journal.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct Reader {
     at: Option<At>,
     /// A batch that was read before its turn came.
     ahead: Option<ValidBatch>,
+    /// What is left of a batch whose turn it is.
+    rest: Option<BatchLines>,
 }
 
 /// A place in a segment.
@@ -44,7 +50,7 @@ pub enum ReadBatch {
 impl Reader {
     /// Begins with the line of this number.
     pub fn new(index: Arc<SegmentIndex>, next: u64) -> Self {
-        Self { index, next, at: None, ahead: None }
+        Self { index, next, at: None, ahead: None, rest: None }
     }
 
     /// The number of the next line.
@@ -52,7 +58,7 @@ impl Reader {
         self.next
     }
 
-    /// Reads the lines of the next batch.
+    /// Reads the lines of the next batch, or some of them if there are many.
     ///
     /// # Errors
     /// What the system says.
@@ -62,16 +68,16 @@ impl Reader {
             if self.next >= until {
                 return Ok(ReadBatch::UpToDate);
             }
+            if let Some(lines) = self.piece() {
+                return Ok(ReadBatch::Lines(lines));
+            }
             let ahead = match self.ahead.take() {
                 None => self.next_batch()?,
                 ahead => ahead,
             };
             match ahead {
                 Some(batch) if batch.last() < self.next => {}
-                Some(batch) if batch.first() <= self.next => {
-                    let from = std::mem::replace(&mut self.next, batch.last() + 1);
-                    return Ok(ReadBatch::Lines(batch.lines().filter(|(seq, _)| *seq >= from).collect()));
-                }
+                Some(batch) if batch.first() <= self.next => self.rest = Some(batch.lines()),
                 ahead => {
                     let end = ahead.as_ref().map_or(until, ValidBatch::first).min(self.next + MOST_LOST);
                     self.ahead = ahead;
@@ -79,6 +85,17 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// The next lines of the batch whose turn it is.
+    fn piece(&mut self) -> Option<Vec<(u64, Text)>> {
+        let next = self.next;
+        let lines: Vec<_> = self.rest.as_mut()?.filter(|(seq, _)| *seq >= next).take(MOST_LINES).collect();
+        match lines.last() {
+            Some((last, _)) => self.next = last + 1,
+            None => self.rest = None,
+        }
+        Some(lines).filter(|lines| !lines.is_empty())
     }
 
     fn lost_before(&mut self, end: u64) -> Vec<(u64, Text)> {

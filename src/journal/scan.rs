@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::batch::{HEAD, Head};
+use super::batch::{BatchLines, HEAD, Head};
+use super::keys::KeyedBatch;
+use super::segments::read;
 use crate::disk::DiskFile;
-use crate::item::Text;
 
 /// Bytes read to find a head.
 const PIECE: u64 = 64 << 10;
@@ -48,8 +49,18 @@ impl ValidBatch {
         *self.head.seqs().end()
     }
 
+    /// The first number of the group that was synced together with it.
+    pub(super) fn group(&self) -> u64 {
+        self.head.group
+    }
+
+    /// Itself as a batch with a key, if it has one.
+    pub(super) fn keyed(&self) -> Option<KeyedBatch> {
+        Some(KeyedBatch { key: self.head.key.clone()?, lines: self.head.seqs() })
+    }
+
     /// Its lines with their numbers.
-    pub fn lines(&self) -> impl Iterator<Item = (u64, Text)> + use<> {
+    pub fn lines(&self) -> BatchLines {
         self.head.lines_of(&self.bytes)
     }
 }
@@ -130,18 +141,4 @@ impl SegmentScan {
     fn read(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         read(self.file.as_ref(), offset, length)
     }
-}
-
-/// Reads so many bytes, or up to the end of the file.
-pub(super) fn read(file: &dyn DiskFile, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], offset + filled as u64)? {
-            0 => break,
-            n => filled += n,
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
 }

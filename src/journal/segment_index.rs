@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Segment;
 use crate::disk::Disk;
-use crate::item::Trim;
+use crate::item::{DoneRanges, Trim};
 
 /// See the module. There is always a segment, the last one, that is being written.
 #[derive(Debug)]
@@ -86,6 +86,15 @@ impl SegmentIndex {
         self.change(|state| state.state = ended.map_or_else(WriterState::Broken, |()| WriterState::Ended));
     }
 
+    /// Removes the segments whose lines are all done, as all up to this one are, but never the last: the numbers go on from it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn trim_through(&self, through: u64) -> io::Result<()> {
+        self.change(|state| state.done_through = state.done_through.max(through));
+        self.clear_up()
+    }
+
     /// Removes the segments of which it is known that all their lines are done.
     pub(super) fn clear_up(&self) -> io::Result<()> {
         loop {
@@ -140,9 +149,7 @@ impl SegmentIndex {
 }
 
 impl Trim for SegmentIndex {
-    /// Removes the segments whose lines are all done, but never the last: the numbers go on from it.
-    fn trim(&self, through: u64) -> io::Result<()> {
-        self.change(|state| state.done_through = state.done_through.max(through));
-        self.clear_up()
+    fn trim(&self, done: &DoneRanges) -> io::Result<()> {
+        self.trim_through(done.through())
     }
 }

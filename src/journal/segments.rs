@@ -1,9 +1,9 @@
-//! The segment files of a journal, and their names.
+//! The segment files of a journal, their names, and how a part of one is read.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 
 /// A file of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,4 +35,18 @@ impl Segment {
 /// What the system says.
 pub fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<Segment>> {
     Ok(disk.list(dir)?.into_iter().filter_map(Segment::of).collect())
+}
+
+/// Reads so many bytes, or up to the end of the file.
+pub(super) fn read(file: &dyn DiskFile, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }

@@ -5,7 +5,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::batch::{HEAD, Head, LONGEST_HEAD};
-use super::scan::read;
+use super::keys::KeyedBatch;
+use super::scan::ValidBatch;
+use super::segments::read;
 use super::{Scanned, SegmentScan};
 use crate::disk::DiskFile;
 use crate::units::counted;
@@ -19,6 +21,8 @@ pub struct SegmentTail {
     pub next: u64,
     /// What comes after that.
     pub torn: TornTail,
+    /// The batches up to there that have keys.
+    pub(super) keys: Vec<KeyedBatch>,
 }
 
 /// What comes after the last whole batch.
@@ -56,22 +60,50 @@ impl fmt::Display for Damaged {
 }
 
 impl SegmentTail {
-    /// That of a segment that begins with line `first`.
+    /// That of a segment that begins with line `first`, when lines up to `known` are known to have been accepted.
     ///
     /// # Errors
     /// What the system says.
-    pub fn of(file: &Arc<dyn DiskFile>, first: u64) -> io::Result<Self> {
+    pub fn of(file: &Arc<dyn DiskFile>, first: u64, known: u64) -> io::Result<Self> {
         let length = file.length()?;
         let mut scan = SegmentScan::new(Arc::clone(file));
-        let (mut end, mut next) = (0, first);
+        let (mut end, mut next, mut keys) = (0, first, Vec::new());
+        let mut groups = Groups { known, after_damage: false, in_doubt: None };
         loop {
             match scan.next(length)? {
-                Scanned::Batch(batch) => (end, next) = (scan.offset(), batch.last() + 1),
-                Scanned::Damage(_) => {}
+                Scanned::Batch(batch) => {
+                    keys.extend(batch.keyed());
+                    if groups.is_accepted(&batch) {
+                        (end, next) = (scan.offset(), batch.last() + 1);
+                    }
+                }
+                Scanned::Damage(_) => groups.after_damage = true,
                 Scanned::End => break,
             }
         }
-        Ok(Self { end, next, torn: TornTail::between(file.as_ref(), end, length, next)? })
+        keys.retain(|batch| *batch.lines.end() < next);
+        Ok(Self { end, next, torn: TornTail::between(file.as_ref(), end, length, next)?, keys })
+    }
+}
+
+/// Which groups of batches were synced. A crash may leave any part of the last one: where a batch is whole and one before it in
+/// its group is not, neither may have been accepted. If another group follows, or lines of it are known, they were.
+struct Groups {
+    known: u64,
+    /// Damaged bytes came right before.
+    after_damage: bool,
+    /// The group that may never have been synced, by its first number.
+    in_doubt: Option<u64>,
+}
+
+impl Groups {
+    /// Takes the next batch that is whole, and says whether all up to it was accepted.
+    fn is_accepted(&mut self, batch: &ValidBatch) -> bool {
+        let group = batch.group();
+        let is_damaged = std::mem::take(&mut self.after_damage) && group < batch.first();
+        let is_in_doubt = (is_damaged || self.in_doubt == Some(group)) && group > self.known;
+        self.in_doubt = is_in_doubt.then_some(group);
+        !is_in_doubt
     }
 }
 

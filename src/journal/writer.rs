@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Batch, Segment, SegmentIndex, SegmentTail, TornTail, segments};
+use super::{Batch, KeyTable, KeyedBatch, Segment, SegmentIndex, SegmentTail, TornTail, segments};
 use crate::disk::{Disk, DiskFile, Mode, SyncPoint, append_all};
 
 /// The end of a journal that is written to.
@@ -17,6 +17,8 @@ pub struct Writer {
     /// How long a segment may grow.
     most: u64,
     is_torn: bool,
+    /// The keys of batches, of all segments.
+    keys: KeyTable,
 }
 
 /// A journal that was opened, and what was found.
@@ -51,7 +53,7 @@ impl Writer {
         }
         let Some(last) = segments.last_mut() else { return Err(io::Error::other("no segment")) };
         let file = disk.open(&last.path, Mode::Append)?;
-        let SegmentTail { end, torn, next } = SegmentTail::of(&file, last.first)?;
+        let SegmentTail { end, torn, next, keys: of_last } = SegmentTail::of(&file, last.first, known)?;
         if torn.bytes > 0 {
             file.set_len(end)?;
         }
@@ -62,9 +64,15 @@ impl Writer {
             file.sync(SyncPoint::JournalFound)?;
             disk.sync_dir(dir, SyncPoint::JournalFound)?;
         }
+        let mut keys = KeyTable::load(disk.as_ref(), dir)?;
+        if found == 0 {
+            // Whoever deleted the segments has to send their lines again.
+            keys.forget_after(known);
+        }
+        of_last.into_iter().for_each(|batch| keys.insert(batch));
         let index = SegmentIndex::new(Arc::clone(disk), dir.to_owned(), segments, next.max(known + 1));
         Ok(OpenedJournal {
-            writer: Self { index, file, length: end, most, is_torn: false },
+            writer: Self { index, file, length: end, most, is_torn: false, keys },
             torn: torn.after(known),
             segments: found,
         })
@@ -75,13 +83,26 @@ impl Writer {
         &self.index
     }
 
+    /// The keys of the batches that were accepted.
+    pub fn keys(&self) -> &KeyTable {
+        &self.keys
+    }
+
     /// Accepts the lines of a batch: they are numbered, and last.
     ///
     /// # Errors
     /// What the system says; nothing of the batch is accepted then. It may be tried again if the disk was full, and must
     /// not be after any other error.
     pub fn append(&mut self, batch: &Batch) -> io::Result<()> {
-        if batch.lines() == 0 {
+        self.append_group(std::slice::from_ref(batch))
+    }
+
+    /// The same with several batches, by one sync. A crash before that may leave the first of them, each whole.
+    ///
+    /// # Errors
+    /// The same, of all batches.
+    pub fn append_group(&mut self, batches: &[Batch]) -> io::Result<()> {
+        if batches.iter().all(|batch| batch.lines() == 0) {
             return Ok(());
         }
         let first = self.index.next();
@@ -92,7 +113,7 @@ impl Writer {
             self.file.set_len(self.length)?;
             self.is_torn = false;
         }
-        let bytes = batch.encode(first);
+        let (bytes, next, keyed) = encode(batches, first);
         self.is_torn = true;
         append_all(self.file.as_ref(), &bytes, self.length)?;
         if let Err(error) = self.file.sync(SyncPoint::JournalBatch) {
@@ -102,8 +123,9 @@ impl Writer {
         }
         self.is_torn = false;
         self.length += bytes.len() as u64;
+        keyed.into_iter().for_each(|batch| self.keys.insert(batch));
         self.index.change(|state| {
-            state.next = first + batch.lines();
+            state.next = next;
             if let Some(last) = state.segments.back_mut() {
                 last.length = self.length;
             }
@@ -123,6 +145,7 @@ impl Writer {
     }
 
     fn begin_segment(&mut self, first: u64) -> io::Result<()> {
+        self.keys.save(self.index.disk.as_ref(), &self.index.dir)?;
         let segment = Segment::new(&self.index.dir, first);
         let file = self.index.disk.open(&segment.path, Mode::Append)?;
         // An attempt that failed before may have left something there.
@@ -138,4 +161,16 @@ impl Writer {
         self.index.change(|state| state.segments.push_back(segment));
         Ok(())
     }
+}
+
+/// The batches as they are written, the number after their lines, and those that have keys.
+fn encode(batches: &[Batch], first: u64) -> (Vec<u8>, u64, Vec<KeyedBatch>) {
+    let (mut bytes, mut next, mut keyed) = (Vec::new(), first, Vec::new());
+    for batch in batches.iter().filter(|batch| batch.lines() > 0) {
+        batch.encode(next, first, &mut bytes);
+        let lines = next..=next + batch.lines() - 1;
+        next = lines.end() + 1;
+        keyed.extend(batch.key().map(|key| KeyedBatch { key: key.clone(), lines }));
+    }
+    (bytes, next, keyed)
 }

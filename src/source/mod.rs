@@ -6,9 +6,11 @@
 mod chunk_reader;
 mod durable;
 mod file;
+mod intake;
 mod line_reader;
 mod line_stream;
 mod pages;
+mod read_back;
 mod round;
 mod splitter;
 mod stdin;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::durable::{self, Bounds};
-use super::{CheckContext, Durability, Inputs, SavedState, Source, SourceConfig, line_stream};
+use super::intake::Bounds;
+use super::{CheckContext, Durability, Inputs, SavedState, Source, SourceConfig, durable, line_stream};
 use crate::diagnostics::Section;
 use crate::error::BoxError;
 use crate::units::Size;
@@ -56,8 +56,8 @@ impl SourceConfig for Stdin {
 
     fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError> {
         if let Some(saved) = saved {
-            let (max_line, max_journal) = (self.max_line.0, self.max_journal.0);
-            return durable::open(Bounds { max_line, max_journal, min_free: saved.min_free }, name, &saved);
+            let bounds = Bounds { max_journal: self.max_journal.0, min_free: saved.min_free };
+            return durable::open(self.max_line.0, bounds, name, &saved);
         }
         let lines = line_stream::of(vec![(None, line_stream::standard_input()?)], name, self.max_line.0)?;
         Ok(Source::new(lines, Durability::Ephemeral))

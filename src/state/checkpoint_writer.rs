@@ -106,8 +106,8 @@ impl CheckpointWriter {
         self.state.commit(&self.last, marks)?;
         for (name, trim) in &self.trims {
             let files = self.last.sources.get(name).map(|source| &source.files);
-            let through = files.and_then(|files| files.get("")).map(|settled| settled.through());
-            if let Err(error) = trim.trim(through.unwrap_or(0)) {
+            let Some(done) = files.and_then(|files| files.get("")) else { continue };
+            if let Err(error) = trim.trim(done) {
                 tracing::warn!(%error, source = name.as_str(), "lines that are done could not be deleted");
             }
         }

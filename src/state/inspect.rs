@@ -124,7 +124,8 @@ fn look(
     let mut all = Vec::new();
     for (name, source) in load(disk, dir)?.sources {
         let (settled, journal) = match source.kind.as_str() {
-            "stdin" => {
+            // The kinds that keep their lines in a journal.
+            "stdin" | "http" => {
                 let known = source.files.get("").map_or(0, DoneRanges::last);
                 let of_name = dir.join("journal").join(&name);
                 let (journal, settled) = journal(&LiveState { disk, state: dir, name: &name, dir: of_name, known })?;
@@ -185,7 +186,7 @@ fn count_wal(live: &LiveState<'_>) -> Result<(WalStatus, DoneRanges), BoxError> 
         let accepted = || -> io::Result<u64> {
             // A producer goes on from what is counted here, so that must last. Its name did so before it had lines.
             file.sync(SyncPoint::JournalFound)?;
-            Ok(SegmentTail::of(&file, last.first)?.next - 1)
+            Ok(SegmentTail::of(&file, last.first, live.known)?.next - 1)
         };
         journal.accepted = accepted().map_err(|error| live.at(error))?;
     }
@@ -210,11 +211,17 @@ fn inspect_wal(
     let settled = live.settled()?;
     let journal = WalStatus { segments: segments.len(), ..WalStatus::default() };
     let mut inspect = WalInspection { next: settled.through() + 1, journal, settled };
+    let last = segments.last().map(|last| last.first);
     for segment in &segments {
-        match live.open(segment)? {
-            Some(file) => inspect.read(segment, &file, &mut pending).map_err(|error| live.at(error))?,
-            None => inspect.settled = live.settled()?,
-        }
+        let Some(file) = live.open(segment)? else {
+            inspect.settled = live.settled()?;
+            continue;
+        };
+        let read = match last == Some(segment.first) {
+            true => inspect.read_last(segment, &file, &mut pending),
+            false => file.length().and_then(|end| inspect.read(segment, &file, end, &mut pending)),
+        };
+        read.map_err(|error| live.at(error))?;
     }
     inspect.lose_before(live.known + 1);
     let WalInspection { mut journal, settled, next } = inspect;
@@ -223,36 +230,45 @@ fn inspect_wal(
 }
 
 impl WalInspection {
+    /// Reads a segment up to `end`.
     fn read(
         &mut self,
         segment: &Segment,
         file: &Arc<dyn DiskFile>,
+        end: u64,
         pending: &mut impl FnMut(u64, &Text) -> io::Result<()>,
     ) -> io::Result<()> {
         // Its name says that all before it were accepted, also when nothing is left of them.
         self.lose_before(segment.first);
-        let length = file.length()?;
+        self.journal.bytes += file.length()?;
         let mut scan = SegmentScan::new(Arc::clone(file));
-        // Up to where its batches are whole, and the number after their lines.
-        let (mut end, mut after) = (0, segment.first);
-        self.journal.bytes += length;
         loop {
-            match scan.next(length)? {
+            match scan.next(end)? {
                 Scanned::Batch(batch) => {
                     self.lose_before(batch.first());
                     let is_open = |seq: u64| seq >= self.next && !self.settled.contains(seq);
                     for (seq, text) in batch.lines().filter(|(seq, _)| is_open(*seq)) {
                         pending(seq, &text)?;
                     }
-                    (end, after) = (scan.offset(), batch.last() + 1);
-                    self.next = self.next.max(after);
+                    self.next = self.next.max(batch.last() + 1);
                 }
                 Scanned::Damage(_) => {}
-                Scanned::End => break,
+                Scanned::End => return Ok(()),
             }
         }
-        self.journal.torn = TornTail::between(file.as_ref(), end, length, after)?.after(self.settled.last());
-        Ok(())
+    }
+
+    /// Reads the last segment, without what the next run cuts off.
+    fn read_last(
+        &mut self,
+        segment: &Segment,
+        file: &Arc<dyn DiskFile>,
+        pending: &mut impl FnMut(u64, &Text) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let known = self.settled.last();
+        let SegmentTail { end, torn, .. } = SegmentTail::of(file, segment.first, known)?;
+        self.journal.torn = torn.after(known);
+        self.read(segment, file, end, pending)
     }
 
     /// Lines before this one that were not seen are lost, unless they are done.

@@ -14,6 +14,7 @@
 mod cut;
 mod disk;
 mod explore;
+mod keys;
 mod ledger;
 mod lines;
 mod machine;

@@ -3,11 +3,13 @@
 use fetchd::disk::SyncPoint;
 
 /// All places where something is made to last.
-pub const SITES: [SyncPoint; 16] = [
+pub const SITES: [SyncPoint; 18] = [
     SyncPoint::DataDir,
     SyncPoint::JournalBatch,
     SyncPoint::JournalFound,
     SyncPoint::JournalName,
+    SyncPoint::KeysFile,
+    SyncPoint::KeysName,
     SyncPoint::Output,
     SyncPoint::OutputName,
     SyncPoint::OutputFound,
@@ -29,6 +31,8 @@ pub fn name(point: SyncPoint) -> &'static str {
         SyncPoint::JournalBatch => "JournalBatch",
         SyncPoint::JournalFound => "JournalFound",
         SyncPoint::JournalName => "JournalName",
+        SyncPoint::KeysFile => "KeysFile",
+        SyncPoint::KeysName => "KeysName",
         SyncPoint::Output => "Output",
         SyncPoint::OutputName => "OutputName",
         SyncPoint::OutputFound => "OutputFound",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fetchd::daemon::{self, NewRound};
 use fetchd::disk::{Disk, Mark};
 use fetchd::error::BoxError;
-use fetchd::item::{DoneRanges, Identity, Text, Trim};
+use fetchd::item::{DoneRanges, Identity, Text};
 use fetchd::journal::{Batch, ReadBatch, Reader, Writer};
 use fetchd::rounds::ListEntry;
 use fetchd::sink::EndReason;
@@ -205,7 +205,7 @@ impl Process {
         }
         self.state.commit(&checkpoint, &marks.into_values().collect::<Vec<_>>())?;
         let through = checkpoint.sources.get(SOURCE).and_then(|source| source.files.get("")).map(DoneRanges::through);
-        Ok(self.writer.index().trim(through.unwrap_or(0))?)
+        Ok(self.writer.index().trim_through(through.unwrap_or(0))?)
     }
 }
 

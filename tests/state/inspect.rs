@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use fetchd::disk::{Disk, RealDisk};
-use fetchd::item::Trim;
 use fetchd::item::{DoneRanges, Text};
 use fetchd::journal::{Batch, TornTail, Writer};
 use fetchd::state::{Checkpoint, DataDir, SourceState, SourceStatus, count, inspect};
@@ -66,7 +65,7 @@ impl Run {
         }
         self.state.save(&self.checkpoint, &[]).unwrap();
         let through = self.settled().through();
-        self.writer.index().trim(through).unwrap();
+        self.writer.index().trim_through(through).unwrap();
     }
 }
 

@@ -1,0 +1,192 @@
+//! Batch intake: takes batches of lines into the journal of a durable source, each as a whole. What is taken lasts.
+//!
+//! In: batches, from the one thread that has the intake. Out: `read_back`, which yields their lines. Where the journal or its
+//! disk has no room, a producer that can be held up waits for it ([`Intake::take_when_room`]); another one is refused at once
+//! ([`Intake::take_now`]).
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::SavedState;
+use crate::disk::{is_full, retry_while_full};
+use crate::error::BoxError;
+use crate::item::DoneRanges;
+use crate::journal::{Batch, KeyTable, OpenedJournal, SegmentIndex, Writer};
+use crate::units::{counted, in_bytes};
+
+/// What holds a journal down.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Bytes of the journal.
+    pub max_journal: u64,
+    /// Bytes to be left free on its disk.
+    pub min_free: u64,
+}
+
+/// The end of a journal that takes lines.
+pub(super) struct Intake {
+    writer: Writer,
+    bounds: Bounds,
+    stop: CancellationToken,
+}
+
+/// Why batches were not taken.
+#[derive(Debug)]
+pub(super) enum NotTaken {
+    /// There is no room for now: a clause that says where.
+    Full(String),
+    /// The journal cannot be written any more: a clause that says why. No further batch may be tried.
+    Broken(String),
+}
+
+impl Intake {
+    /// Opens the journal of a source.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(bounds: Bounds, saved: &SavedState) -> Result<Self, BoxError> {
+        /// Segments are removed as a whole, so a journal must have several.
+        const SEGMENT: u64 = 64 << 20;
+        let at = |error: io::Error| format!("the journal in {}: {error}", saved.dir.display());
+        let settled = saved.files.get("").cloned().unwrap_or_default();
+        let segment = SEGMENT.min(bounds.max_journal / 4);
+        let opened = Writer::open(&saved.disk, &saved.dir, settled.last(), segment).map_err(at)?;
+        announce(&opened, &settled);
+        // What is done may leave no room for more, and without more nobody says again that it is done.
+        opened.writer.index().trim_through(settled.through()).map_err(at)?;
+        Ok(Self { writer: opened.writer, bounds, stop: CancellationToken::new() })
+    }
+
+    /// The segments, which the end that is read shares.
+    pub fn index(&self) -> &Arc<SegmentIndex> {
+        self.writer.index()
+    }
+
+    /// Cancelled once nobody reads the lines any more: no further batch is to be begun.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// The keys of the batches that were taken.
+    pub fn keys(&self) -> &KeyTable {
+        self.writer.keys()
+    }
+
+    /// Takes a batch as soon as there is room for it, or at once after a stop: its producer has handed it over.
+    ///
+    /// # Errors
+    /// A clause that says why the journal cannot be written.
+    pub fn take_when_room(&mut self, batch: &Batch) -> Result<(), String> {
+        self.wait_for_room(batch.bytes() as u64)
+            .and_then(|()| {
+                let dir = self.index().dir().to_owned();
+                retry_while_full(&dir, || self.writer.append(batch))
+            })
+            .map_err(|error| self.broken(&error))
+    }
+
+    /// Takes batches by one sync, if there is room for all of them. Each is whole or not there, whatever happens.
+    ///
+    /// # Errors
+    /// Why none of them was taken.
+    pub fn take_now(&mut self, batches: &[Batch]) -> Result<(), NotTaken> {
+        let bytes = batches.iter().map(|batch| batch.bytes() as u64).sum();
+        match self.make_room(bytes) {
+            Ok(None) => {}
+            Ok(Some(lack)) => return Err(NotTaken::Full(lack)),
+            Err(error) => return Err(self.not_taken(&error)),
+        }
+        self.writer.append_group(batches).map_err(|error| self.not_taken(&error))
+    }
+
+    /// Says to all who read the lines that no more come; after a failure also to the run, at once: the lines before may take long
+    /// to be done, and their results may be on the same disk.
+    pub fn end(self, ended: Result<(), String>, failed: oneshot::Sender<String>) {
+        if let Err(why) = &ended {
+            let _ = failed.send(why.clone());
+        }
+        self.index().end(ended);
+    }
+
+    /// Waits until the journal and its disk have room for so many bytes, or the intake is stopped.
+    fn wait_for_room(&mut self, bytes: u64) -> io::Result<()> {
+        const LOOK_EVERY: Duration = Duration::from_secs(1);
+        let mut is_waiting = false;
+        while !self.stop.is_cancelled()
+            && let Some(why) = self.lack_of_room(bytes)?
+        {
+            if !std::mem::replace(&mut is_waiting, true) {
+                tracing::warn!("no more lines are read for now: {why}");
+                let dir = self.index().dir().to_owned();
+                retry_while_full(&dir, || self.writer.roll())?;
+            }
+            self.index().wait(&self.stop, LOOK_EVERY);
+        }
+        if is_waiting && !self.stop.is_cancelled() {
+            tracing::info!("lines are read again");
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is done where that gives room for so many bytes; says what is lacking all the same.
+    fn make_room(&mut self, bytes: u64) -> io::Result<Option<String>> {
+        let Some(lack) = self.lack_of_room(bytes)? else { return Ok(None) };
+        match self.writer.roll() {
+            // Another segment needs room itself.
+            Err(error) if is_full(&error) => Ok(Some(lack)),
+            rolled => rolled.and_then(|()| self.lack_of_room(bytes)),
+        }
+    }
+
+    fn lack_of_room(&self, bytes: u64) -> io::Result<Option<String>> {
+        let Bounds { max_journal, min_free, .. } = self.bounds;
+        let index = self.index();
+        let (held, free, dir) = (index.bytes(), index.free()?, index.dir().display());
+        // A single batch is let in, or a line larger than the journal may be would wait for ever.
+        if held > 0 && held + bytes > max_journal {
+            let (held, most) = (in_bytes(held), in_bytes(max_journal));
+            return Ok(Some(format!("the journal in {dir} has {held}, and max_journal is {most}")));
+        }
+        let (left, least) = (in_bytes(free), in_bytes(min_free));
+        let is_low = free < min_free + bytes;
+        Ok(is_low.then(|| format!("the disk of {dir} has {left} left, and state.min_free is {least}")))
+    }
+
+    fn not_taken(&self, error: &io::Error) -> NotTaken {
+        match is_full(error) {
+            true => {
+                NotTaken::Full(format!("there is no room for the journal in {}: {error}", self.index().dir().display()))
+            }
+            false => NotTaken::Broken(self.broken(error)),
+        }
+    }
+
+    fn broken(&self, error: &io::Error) -> String {
+        format!("cannot write the journal in {}: {error}", self.index().dir().display())
+    }
+}
+
+/// Says what earlier runs have left.
+fn announce(opened: &OpenedJournal, settled: &DoneRanges) {
+    let OpenedJournal { writer, torn, segments } = opened;
+    let (index, last) = (writer.index(), settled.last());
+    let (dir, bytes) = (index.dir().display(), counted(torn.bytes, "byte"));
+    if *segments == 0 && last > 0 {
+        tracing::warn!("the journal in {dir} is gone; lines accepted after line {last} are lost: send them again");
+    }
+    match torn.damaged {
+        Some(lines) => tracing::warn!("the end of the journal in {dir} is damaged, and was cut off ({bytes}); {lines}"),
+        None if torn.bytes > 0 => {
+            tracing::warn!("the journal in {dir} ended in {bytes} that were never accepted; they were cut off");
+        }
+        None => {}
+    }
+    let pending = index.next() - 1 - settled.count();
+    if pending > 0 {
+        tracing::info!("going on with {} of earlier runs", counted(pending, "accepted line"));
+    }
+}
