@@ -286,7 +286,7 @@ fn an_unknown_kind_names_those_there_are() {
     assert_eq!(
         sentences("[source.urls.kafka]\n[sink.out.jsnl]\npath = \"x\"\n"),
         [
-            "unknown kind of source `kafka`; there are `stdin`, `file` and `pages`",
+            "unknown kind of source `kafka`; there are `stdin`, `file`, `pages` and `http`",
             "unknown kind of sink `jsnl`; did you mean `jsonl`?"
         ]
     );
@@ -305,8 +305,8 @@ fn a_missing_kind_is_told_where_it_goes() {
     assert_eq!(
         sentences("[source.urls]\n[source.file]\npaths = [\"x\"]\n[sink.stdout]\n"),
         [
-            "`source.urls` has no kind; write its table as [source.urls.stdin]; there are `stdin`, `file` and `pages`",
-            "`source.file` has no kind; write its table as [source.file.file]; there are `stdin`, `file` and `pages`",
+            "`source.urls` has no kind; write its table as [source.urls.stdin]; there are `stdin`, `file`, `pages` and `http`",
+            "`source.file` has no kind; write its table as [source.file.file]; there are `stdin`, `file`, `pages` and `http`",
             "`sink.stdout` has no kind; write its table as [sink.stdout.stdout]; there are `stdout`, `jsonl` and `webhook`",
         ]
     );
@@ -745,4 +745,55 @@ fn a_file_that_is_rotated_has_room_and_time_for_a_record() {
     }
     let right = "rotate_size = \"1KiB\"\nrotate_every = \"1s\"\ncompress = \"zstd\"\nfsync = \"batch\"";
     assert!(check(&format!("[sink.a.jsonl]\npath = \"x\"\n{right}\n")).is_ok());
+}
+
+#[test]
+fn what_is_wrong_with_a_source_http_is_said_with_the_fix() {
+    let state = "[state]\ndata_dir = \"/var/lib/fetchd\"\n";
+    let text = |table: &str| format!("[source.in.http]\n{table}\n{state}");
+    for right in [
+        "socket = \"/run/fetchd/in.sock\"",
+        "socket = \"in.sock\"\ntoken = \"t\"",
+        "listen = \"127.0.0.1:8099\"\ntoken = \"t\"",
+        "listen = \"[::1]:0\"\ntoken = \"t\"",
+    ] {
+        assert!(check(&text(right)).is_ok(), "{right}");
+    }
+    for (wrong, says) in [
+        ("", "needs a place to listen at; write for example socket = \"/run/fetchd/in.sock\""),
+        ("socket = \"a\"\nlisten = \"127.0.0.1:1\"\ntoken = \"t\"", "`socket` and `listen` are both given"),
+        ("socket = \"\"", "`socket` is not the path of a file"),
+        (&format!("socket = \"/{}\"", "s".repeat(107)), "can have 107 bytes, and `socket` has 108"),
+        ("listen = \"localhost:80\"\ntoken = \"t\"", "is `localhost:80`, which is no address with a port"),
+        ("listen = \"0.0.0.0:80\"\ntoken = \"t\"", "other machines can reach `listen` at 0.0.0.0:80"),
+        ("listen = \"[::]:80\"\ntoken = \"t\"", "write for example \"127.0.0.1:80\", with a proxy in front"),
+        ("listen = \"127.0.0.1:80\"", "needs a token; write for example token = \"${file:token}\""),
+        ("socket = \"a\"\ntoken = \"\"", "`token` is empty"),
+        ("socket = \"a\"\nmax_journal = \"0\"", "`max_journal` is 0"),
+        ("socket = \"a\"\nmax_line = \"0\"", "`max_line` is 0"),
+        ("socket = \"a\"\nmax_connections = 0", "`max_connections` is 0; it can be from 1 to 10000"),
+        ("socket = \"a\"\ntimeout = \"0s\"", "`timeout` is 0"),
+    ] {
+        let said = sentences(&text(wrong));
+        assert!(said.len() == 1 && said[0].contains(says), "{wrong}: {said:?}");
+    }
+    let said = sentences("[source.in.http]\nsocket = \"a\"");
+    assert!(said.len() == 1 && said[0].contains("a journal, which needs a place"), "{said:?}");
+}
+
+#[test]
+fn two_sources_do_not_listen_at_one_place() {
+    let state = "[state]\ndata_dir = \"/var/lib/fetchd\"\n";
+    let said = sentences(&format!("[source.a.http]\nsocket = \"s\"\n[source.b.http]\nsocket = \"s\"\n{state}"));
+    assert_eq!(said, ["the sources `a` and `b` both listen at s; give each its own"]);
+}
+
+#[test]
+fn the_token_of_a_source_is_never_shown() {
+    let text = "[source.in.http]\nlisten = \"127.0.0.1:1\"\ntoken = \"s3cr3t\"\nmax_line = 5\n";
+    assert!(!report(text).contains("s3cr3t"), "{}", report(text));
+    let state = "[state]\ndata_dir = \"/var/lib/fetchd\"\n";
+    let config = check(&text.replace("max_line = 5\n", state)).unwrap();
+    let shown = format!("{config:?} {}", serde_json::to_string(&config).unwrap());
+    assert!(shown.contains("***") && !shown.contains("s3cr3t"), "{shown}");
 }

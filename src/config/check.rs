@@ -86,10 +86,18 @@ fn sources(config: &Config, report: &mut Report) {
     if config.sources.is_empty() && report.is_empty() {
         report.add_at_key("source", "there is no source; write for example [source.urls.stdin]");
     }
+    let mut taken = HashMap::new();
     let context = CheckContext { window_bytes: config.queue.window_bytes, data_dir: config.state.data_dir.as_deref() };
     for source in &config.sources {
         let table = format!("source.{}.{}", source.label(), source.kind);
         source.component.check(&context, &mut Section::new(table.clone(), report));
+        if let Some(place) = source.component.listens_at()
+            && let Some(first) = taken.insert(place.clone(), source.label())
+        {
+            let message =
+                format!("the sources `{first}` and `{}` both listen at {place}; give each its own", source.label());
+            report.add_at_keys(&[&format!("{table}.socket"), &format!("{table}.listen")], message);
+        }
         if config.output.order == Order::Input && source.component.releases() {
             let message = format!(
                 "[{table}] can take lines back without a record, so records cannot have the order of the input; leave `output.order` at \"completion\""

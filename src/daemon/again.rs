@@ -20,11 +20,12 @@ use crate::state::{DataDir, OpenRound};
 use crate::telemetry::Stats;
 use crate::units::{counted, grouped};
 
-/// A run with `--again` reads no standard input, and nothing else that cannot be read again.
+/// A run with `--again` reads no standard input, listens to no producers, and reads nothing else that cannot be read again.
 pub(super) fn sources_of_round(config: &Config) -> Config {
     let mut config = config.clone();
     config.sources.retain(|source| {
-        let stays = source.component.is_durable() && source.component.inputs().stdin == 0;
+        let (reads_stdin, listens) = (source.component.inputs().stdin > 0, source.component.listens_at().is_some());
+        let stays = source.component.is_durable() && !reads_stdin && !listens;
         if !stays && source.name.is_some() {
             tracing::info!("`{}` is not read in a run with --again", source.label());
         }

@@ -105,9 +105,9 @@ fn say(what: &dyn fmt::Display) {
 /// How many threads a run has, at most, besides the first: those of its sources and sinks, of logs and progress, of the
 /// checkpoint, and of attempts.
 fn most_threads(config: &Config) -> usize {
-    // A durable source has two, and so has a sink that ships; a round, and token files, have one.
+    // A durable source has three, and a sink that ships has two; a round, and token files, have one.
     let shippers = config.sinks.iter().filter(|sink| sink.component.ships()).count();
-    2 * config.sources.len() + config.sinks.len() + shippers + 5 + config.fetch.threads as usize
+    3 * config.sources.len() + config.sinks.len() + shippers + 5 + config.fetch.threads as usize
 }
 
 /// Reports why a run failed; the number is the exit code.

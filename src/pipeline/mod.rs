@@ -150,12 +150,13 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
     let input_bytes = parts.sources.iter().map(|source| source.extent.map(|extent| extent.bytes)).sum();
-    let (mut lines, mut failures, mut release) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut lines, mut failures, mut services, mut release) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut desks = Vec::new();
     for source in parts.sources {
         desks.push(source.answers);
         lines.push(source.lines);
         failures.extend(source.failure);
+        services.extend(source.service);
         // A line that goes back would be waited for by all that follow it.
         release.push(source.release.filter(|_| settings.order == Order::Completion));
     }
@@ -237,6 +238,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
 
     let mut group = Group::default();
     group.spawn("feed", feed.run());
+    services.into_iter().for_each(|service| group.spawn("source", service));
     group.spawn("schedule", scheduler.run());
     for _ in 0..settings.workers {
         let (fetch, ready, completions) = (Arc::clone(&parts.fetch), from_ready.clone(), completions.clone());

@@ -6,6 +6,7 @@
 mod chunk_reader;
 mod durable;
 mod file;
+mod http;
 mod intake;
 mod line_reader;
 mod line_stream;
@@ -24,10 +25,11 @@ use futures::stream::BoxStream;
 use serde::Deserialize;
 use url::Url;
 
-pub use file::File;
-pub use pages::Pages;
-pub use round::of_round;
-pub use stdin::Stdin;
+pub use self::file::File;
+pub use self::http::Http;
+pub use self::pages::Pages;
+pub use self::round::of_round;
+pub use self::stdin::Stdin;
 
 use crate::diagnostics::Section;
 use crate::disk::Disk;
@@ -49,6 +51,9 @@ pub struct Source {
     pub trim: Option<Arc<dyn Trim>>,
     /// Resolves with the error when the source fails while nobody polls its lines; the run ends at once.
     pub failure: Option<BoxFuture<'static, BoxError>>,
+    /// What serves its producers, where they come to it: a stage of the run, which the end of the run waits for. It ends soon after
+    /// the lines are dropped.
+    pub service: Option<BoxFuture<'static, Result<(), BoxError>>>,
     /// How much there is to read, when that is known.
     pub extent: Option<Extent>,
     /// Takes lines back, where the source can. A line that goes back leaves a gap, so such a source excludes records in
@@ -74,7 +79,7 @@ impl Extent {
 impl Source {
     /// A source that has no more to it than its lines.
     pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
-        Self { lines, durability, trim: None, failure: None, extent: None, release: None, answers: None }
+        Self { lines, durability, trim: None, failure: None, service: None, extent: None, release: None, answers: None }
     }
 }
 
@@ -127,6 +132,11 @@ pub trait SourceConfig: Component {
     /// The first of these paths that the source would come to read while it runs (an output that its glob matches), with
     /// the configured path or pattern that matches it.
     fn would_read<'a>(&self, _paths: &'a [PathBuf]) -> Option<(PathBuf, &'a Path)> {
+        None
+    }
+
+    /// Where producers connect to it, as it was configured.
+    fn listens_at(&self) -> Option<String> {
         None
     }
 
@@ -188,6 +198,7 @@ pub const KINDS: &[Kind<dyn SourceConfig>] = &[
     Kind::new::<Stdin>("stdin", |table| Ok(Arc::new(Stdin::deserialize(table)?))),
     Kind::new::<File>("file", |table| Ok(Arc::new(File::deserialize(table)?))),
     Kind::new::<Pages>("pages", |table| Ok(Arc::new(Pages::deserialize(table)?))),
+    Kind::new::<Http>("http", |table| Ok(Arc::new(Http::deserialize(table)?))),
 ];
 
 /// What the check of a source can depend on besides its own table.

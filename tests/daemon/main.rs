@@ -35,6 +35,7 @@ mod names;
 mod pages;
 mod process;
 mod proxy;
+mod push;
 mod restarts;
 mod results;
 mod rewritten;

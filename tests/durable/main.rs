@@ -19,6 +19,7 @@ mod full_changed;
 mod no_file;
 mod place;
 mod process;
+mod pushed;
 mod refused;
 mod renamed;
 #[path = "../outputs/scenario.rs"]

@@ -3,7 +3,7 @@
 //!
 //! So it is with rounds (`rounds`): each has one record of each of its lines; and with a walk over pages (`pages`), which needs
 //! the answer to one line for the next one. What a webhook ships (`webhook`) arrives at least once, and each time under the
-//! same id.
+//! same id. Lines that are pushed (`push`) have the numbers that their producers were told.
 //!
 //! The driver is what a careful producer would be: after each kill it asks `fetchd state status` what was accepted, and
 //! goes on from there. So the number of a line is known by what it says.
@@ -19,6 +19,7 @@ mod common;
 mod driver;
 mod outputs;
 mod pages;
+mod push;
 mod rounds;
 mod webhook;
 
@@ -28,10 +29,11 @@ use common::origin::Origin;
 use driver::Driver;
 use outputs::Form;
 use pages::Pages;
+use push::Push;
 use rounds::Rounds;
 use webhook::Shipping;
 
-/// Kills of one loop; there are twelve loops.
+/// Kills of one loop; there are thirteen loops.
 const KILLS: u32 = 25;
 
 /// The most kills of one loop. On a busy machine one kill in fifty hits a write.
@@ -141,6 +143,20 @@ fn each_line_of_a_round_is_recorded_once_in_compressed_files() {
 #[test]
 fn each_line_of_a_round_is_recorded_once_in_compressed_and_rotated_files() {
     rounds_survive(Form::ZstdRotated);
+}
+
+#[test]
+fn every_line_that_is_pushed_with_a_key_is_recorded_once_with_the_number_that_was_answered() {
+    const OF_PUSH: u32 = 40;
+    let origin = Origin::start();
+    let (mut push, mut seen, mut kills) = (Push::new(&origin), push::Seen::default(), 0);
+    while kills < OF_PUSH || (kills < MOST_KILLS && !seen.all()) {
+        let time = push.time();
+        push.live_for(time, &mut seen);
+        kills += 1;
+    }
+    push.account();
+    assert!(seen.all(), "after {kills} kills the loop has not seen what it is for: {seen:?}");
 }
 
 #[test]

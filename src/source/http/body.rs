@@ -1,0 +1,79 @@
+//! Receives the body of a request, with bounded memory and within a time.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::EXPECT;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
+
+use super::answers::Refusal;
+use super::memory::{BodyMemory, Held, MOST_BYTES, PIECE};
+
+/// What encoding may add where it saves nothing.
+const MOST_OVERHEAD: usize = 64 << 10;
+
+/// A body as it was sent, in pieces, with the memory that it has.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    pub pieces: Vec<Bytes>,
+    pub held: Held,
+}
+
+/// The body of a request that is being answered.
+pub(super) struct RequestBody {
+    incoming: Incoming,
+    /// Its producer sends it once it has leave to (`Expect: 100-continue`), which the first look at it gives.
+    awaits_leave: bool,
+}
+
+impl RequestBody {
+    pub fn new(incoming: Incoming, headers: &HeaderMap) -> Self {
+        Self { incoming, awaits_leave: headers.contains_key(EXPECT) }
+    }
+
+    /// Receives all of it by a point in time.
+    ///
+    /// # Errors
+    /// It is too large, came too slowly, was cut short, or there was no memory for it in that time.
+    pub async fn receive(&mut self, memory: &BodyMemory, until: Instant) -> Result<Received, Refusal> {
+        let mut received = Received::default();
+        let (mut piece, mut bytes) = (Vec::new(), 0);
+        if is_too_large(self.incoming.size_hint().lower()) {
+            return Err(Refusal::TooLarge);
+        }
+        self.awaits_leave = false;
+        while let Some(frame) = timeout_at(until, self.incoming.frame()).await.map_err(|_| Refusal::TooSlow)? {
+            let frame = frame.map_err(|error| Refusal::CutShort(error.to_string()))?;
+            // Trailers say nothing here.
+            let Ok(data) = frame.into_data() else { continue };
+            bytes += data.len();
+            if is_too_large(bytes as u64) {
+                return Err(Refusal::TooLarge);
+            }
+            timeout_at(until, memory.grow(&mut received.held, data.len())).await.map_err(|_| Refusal::Busy)?;
+            // Copied, for a producer may send it byte by byte, each with a buffer of its own behind it.
+            piece.extend_from_slice(&data);
+            if piece.len() >= PIECE {
+                received.pieces.push(std::mem::take(&mut piece).into());
+            }
+        }
+        if !piece.is_empty() {
+            received.pieces.push(piece.into());
+        }
+        Ok(received)
+    }
+
+    /// Reads on for a moment and drops what comes, so that a producer that is still sending gets to read the answer: a
+    /// connection that is closed while bytes come is reset.
+    pub async fn discard(&mut self) {
+        const MOMENT: Duration = Duration::from_secs(1);
+        if !self.awaits_leave {
+            let _ = timeout(MOMENT, async { while let Some(Ok(_)) = self.incoming.frame().await {} }).await;
+        }
+    }
+}
+
+fn is_too_large(bytes: u64) -> bool {
+    bytes > (MOST_BYTES + MOST_OVERHEAD) as u64
+}

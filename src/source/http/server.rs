@@ -1,0 +1,37 @@
+//! The stage that serves producers until the source is stopped.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::connections::Connections;
+use super::endpoint::Endpoint;
+use super::listener::{Bound, Listener};
+use crate::error::BoxError;
+
+/// Serves a listener, with at most so many connections, until `stop` is cancelled. What is being accepted then is still answered.
+///
+/// # Errors
+/// When the listener cannot be served.
+pub(super) async fn serve(
+    bound: Bound,
+    endpoint: Arc<Endpoint>,
+    most: usize,
+    stop: CancellationToken,
+) -> Result<(), BoxError> {
+    let listener = Listener::new(bound)?;
+    let mut connections = Connections::new(most);
+    loop {
+        let has_room = connections.has_room();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            () = connections.next_change() => {}
+            stream = listener.accept(), if has_room => connections.add(stream, &endpoint),
+        }
+    }
+    // The socket goes before the last answer, so that no producer connects in vain.
+    drop(listener);
+    connections.close().await;
+    Ok(())
+}
