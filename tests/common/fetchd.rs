@@ -215,6 +215,12 @@ impl Running {
         kill(self.pid, signal).unwrap();
     }
 
+    /// Lets time pass, in which it may not end.
+    pub fn lives_for(&self, time: Duration) {
+        let ended = self.exit.recv_timeout(time);
+        assert_eq!(ended, Err(RecvTimeoutError::Timeout), "it ended by itself");
+    }
+
     /// Kills it, and waits until it is gone with its locks; what it has written last may be torn.
     pub fn kill(mut self) {
         self.signal(Signal::SIGKILL);
