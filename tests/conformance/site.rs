@@ -16,7 +16,7 @@ use crate::common::fetchd::Fetchd;
 use crate::common::origin::{Origin, Step, ok_with, refusing_address, send};
 
 /// What holds in every case: lines fail at once, and a stop takes no longer than this.
-const KEYS: &str = "[retry]\nretries = 0\n[health]\nenabled = false\n[shutdown]\ngrace = '300ms'\n";
+const KEYS: &str = "[retry]\nretries = 0\n[health]\nenabled = false\n[shutdown]\ngrace = '1s'\n";
 
 /// The data directory of a case.
 const STATE: &str = "[state]\ndata_dir = 'state'\nmin_free = '1'\n";

@@ -143,7 +143,8 @@ pub fn outcomes(row: &Row, _test: &str) {
     trial.wait_for(17);
     let canceled = trial.feed_gated(&mut running);
     trial.stop(running);
-    trial.account();
+    // What is left of the way to a remote end is for the next start.
+    trial.finish();
     for record in trial.consumer.received() {
         let n = record["seq"].as_u64().unwrap();
         let outcome = if n == canceled {
@@ -253,7 +254,7 @@ pub fn stalled(row: &Row, _test: &str) {
     let keys = "[limits]\nconcurrency = 8\nbody_memory = '8MiB'\n[fetch]\nmax_body = '1MiB'\n[queue]\nwindow = 64\ncapacity = 16\n";
     let fetchd = trial.site.fetchd(&format!("{keys}{}", trial.tables()));
     let mut running = trial.start_as(fetchd);
-    let line = trial.site.origin.url("/bytes/30000");
+    let line = trial.site.origin.url(&format!("/bytes/30000?{}", "x".repeat(500)));
     let taken = fill(running.stdin.as_mut().unwrap(), format!("{line}\n").as_bytes(), MOST);
     assert!(taken < MOST, "the producer was never held up");
     assert_little_memory(&running);
@@ -333,19 +334,19 @@ pub fn reconfigured(row: &Row, _test: &str) {
     trial.wait_for(4);
     let gated = trial.feed_gated(&mut running);
     trial.stop(running);
+    trial.site.open(gated);
 
     let more = "[sink.more.jsonl]\npath = 'more.jsonl'\n";
-    for tables in [format!("{}{more}", trial.tables()), format!("{DURABLE}{}", trial.consumer.table("renamed"))] {
-        let before = trial.received();
+    let renamed = format!("{DURABLE}{}", trial.consumer.table("renamed"));
+    for (tables, records) in [(format!("{}{more}", trial.tables()), 8), (renamed, 11)] {
         let fetchd = trial.site.fetchd(&tables);
         let mut running = trial.start_as(fetchd);
         trial.feed(&mut running, 3);
-        trial.wait_for(before + 3);
+        trial.wait_for(records);
         trial.stop(running);
     }
     let more = std::fs::read_to_string(trial.site.path("more.jsonl")).unwrap();
-    assert_eq!(more.lines().count(), 3, "{more}");
-    trial.site.open(gated);
+    assert_eq!(more.lines().count(), 4, "that of the line that was left, and three");
     trial.finish();
 }
 
