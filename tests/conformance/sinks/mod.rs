@@ -2,6 +2,7 @@
 
 mod cases;
 mod consumers;
+mod posted;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use crate::site::Delivery;
 use consumers::{Files, Form, Stdout};
+use posted::Posted;
 
 /// Whoever takes the records of a sink.
 pub trait Consumer {
@@ -117,6 +119,8 @@ pub enum Because {
     IsNoFile,
     /// It writes to a file, which takes records at once as long as its disk has room: `FullDisk` is how it stalls.
     StallsOnlyWithItsDisk,
+    /// Its records wait in the data directory for their consumer, on the disk of the journal and the checkpoint.
+    IsStaged,
     /// Its consumer is on this machine.
     IsLocal,
 }
@@ -127,6 +131,7 @@ impl Because {
         match self {
             Self::IsNoFile => !matches!(target, Target::File(_)),
             Self::StallsOnlyWithItsDisk => matches!(target, Target::File(_)),
+            Self::IsStaged => target == Target::Elsewhere,
             Self::IsLocal => target != Target::Elsewhere,
         }
     }
@@ -181,6 +186,18 @@ const ROTATED: Row = jsonl(|dir| Box::new(Files::new(dir, Form::Rotated)));
 const GZIP: Row = jsonl(|dir| Box::new(Files::new(dir, Form::Gzip)));
 const ZSTD: Row = jsonl(|dir| Box::new(Files::new(dir, Form::ZstdRotated)));
 
+const WEBHOOK: Row = Row {
+    kind: "webhook",
+    consumer: |_| Box::new(Posted::start()),
+    delivery: Delivery::AtLeastOnce,
+    excused: &[
+        (Case::FullDisk, Because::IsStaged),
+        (Case::TornEnd, Because::IsNoFile),
+        (Case::ForeignBytes, Because::IsNoFile),
+        (Case::Lock, Because::IsNoFile),
+    ],
+};
+
 /// A test of each case for each row.
 macro_rules! suites {
     ($($row:ident: $its:ident;)*) => {
@@ -219,6 +236,7 @@ suites! {
     jsonl_rotated: ROTATED;
     jsonl_gzip: GZIP;
     jsonl_zstd_rotated: ZSTD;
+    webhook: WEBHOOK;
 }
 
 #[test]
