@@ -66,9 +66,13 @@ impl Site {
 
     /// A line whose answer waits until its gate is open.
     pub fn gated(&self, n: u64) -> String {
+        self.gated_with(n, &json!({ "n": n }))
+    }
+
+    /// The same with this answer.
+    pub fn gated_with(&self, n: u64, answer: &Value) -> String {
         let gate = Arc::clone(self.gates.lock().unwrap().entry(n).or_insert_with(|| Arc::new(Semaphore::new(0))));
-        let body = format!("{{\"n\":{n}}}");
-        let answer = ok_with("content-type: application/json\r\n", body.as_bytes());
+        let answer = ok_with("content-type: application/json\r\n", answer.to_string().as_bytes());
         self.origin.play(&format!("/gated/{n}"), [Step::WaitInLine(gate, Duration::ZERO), send(answer)])
     }
 

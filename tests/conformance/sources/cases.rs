@@ -31,7 +31,7 @@ impl Trial {
     /// With so many lines whose gates are closed.
     fn new(row: &Row, lines: u64) -> Self {
         let site = Site::new();
-        let producer = (row.producer)(site.dir());
+        let producer = (row.producer)(&site);
         let is_durable = row.config().sources[0].component.is_durable();
         let mut trial = Self { site, producer, is_durable, keys: "", lines: Vec::new() };
         trial.extend(lines);
@@ -40,7 +40,12 @@ impl Trial {
 
     fn extend(&mut self, lines: u64) {
         let next = self.lines.len() as u64 + 1;
-        self.lines.extend((next..next + lines).map(|n| self.site.gated(n) + "\n"));
+        let line = |n| {
+            let following = (n + 1 < next + lines).then(|| self.site.origin.url(&format!("/gated/{}", n + 1)));
+            self.site.gated_with(n, &self.producer.answer(n, following)) + "\n"
+        };
+        let lines: Vec<_> = (next..next + lines).map(line).collect();
+        self.lines.extend(lines);
     }
 
     /// Answers requests of these lines.

@@ -9,13 +9,21 @@ use std::path::Path;
 use fetchd::config::{Config, Written};
 use fetchd::source::{KINDS, SourceConfig};
 
+use serde_json::{Value, json};
+
 use crate::common::fetchd::{Ended, Running};
-use producers::{Batch, Followed, Pipe};
+use crate::site::Site;
+use producers::{Batch, Followed, Pipe, Walk};
 
 /// Whoever gives a source its lines.
 pub trait Producer {
     /// The source's table, whose name is `in`.
     fn table(&self) -> String;
+
+    /// What the answer to a line is, and where the next one is, for a source that reads answers.
+    fn answer(&self, n: u64, _next: Option<String>) -> Value {
+        json!({ "n": n })
+    }
 
     /// All lines of the case as they are known by now, before a process starts.
     fn before(&mut self, _all: &[u8]) {}
@@ -55,8 +63,8 @@ pub enum Absent {
 pub struct Row {
     /// Its name in the registry.
     pub kind: &'static str,
-    /// Its producer, whose files, if it has any, are in this directory.
-    pub producer: fn(&Path) -> Box<dyn Producer>,
+    /// Its producer, whose files, if it has any, are in the directory of the site.
+    pub producer: fn(&Site) -> Box<dyn Producer>,
     /// The cases that make no sense for it.
     pub excused: &'static [(Case, Because)],
 }
@@ -84,6 +92,9 @@ pub enum Because {
     IsBatch,
     /// It reads files when it has room; who writes them is never held up.
     ReadsFiles,
+    /// It makes its lines itself, each of the answer to the one before: there is one at a time, and when a walk is over there is none.
+    /// `tests/daemon/pages.rs` has these cases in its own form.
+    Walks,
 }
 
 impl Because {
@@ -92,6 +103,7 @@ impl Because {
         match self {
             Self::HasNoMemory => !source.is_durable(),
             Self::IsBatch => source.is_batch(),
+            Self::Walks => !source.is_repeated(),
             Self::ReadsFiles => source.inputs().stdin == 0 && !source.inputs().files.is_empty(),
         }
     }
@@ -99,8 +111,8 @@ impl Because {
 
 impl Row {
     fn config(&self) -> Config {
-        let dir = tempfile::tempdir().unwrap();
-        let mut producer = (self.producer)(dir.path());
+        let site = Site::new();
+        let mut producer = (self.producer)(&site);
         producer.before(b"");
         let text = format!("[state]\ndata_dir = 'state'\n{}", producer.table());
         Written::parse(Path::new("row.toml"), &text, |_| None).check().unwrap()
@@ -131,13 +143,28 @@ const PLAIN_STDIN: Row = Row {
 const DURABLE_STDIN: Row = Row { kind: "stdin", producer: |_| Box::new(Pipe::durable()), excused: &[] };
 const BATCH: Row = Row {
     kind: "file",
-    producer: |dir| Box::new(Batch::new(dir)),
+    producer: |site| Box::new(Batch::new(site.dir())),
     excused: &[(Case::HalfLine, Because::IsBatch), (Case::BackPressure, Because::ReadsFiles)],
 };
 const FOLLOWED: Row = Row {
     kind: "file",
-    producer: |dir| Box::new(Followed::new(dir)),
+    producer: |site| Box::new(Followed::new(site.dir())),
     excused: &[(Case::BackPressure, Because::ReadsFiles)],
+};
+
+const PAGES: Row = Row {
+    kind: "pages",
+    producer: |site| Box::new(Walk::new(site)),
+    excused: &[
+        (Case::Identity, Because::Walks),
+        (Case::SettledOnce, Because::Walks),
+        (Case::UnsettledAgain, Because::Walks),
+        (Case::HalfLine, Because::Walks),
+        (Case::BackPressure, Because::Walks),
+        (Case::StopWhileBlocked, Because::Walks),
+        (Case::Garbage, Because::Walks),
+        (Case::Absent, Because::Walks),
+    ],
 };
 
 /// A test of each case for each row.
@@ -172,6 +199,7 @@ suites! {
     stdin_durable: DURABLE_STDIN;
     file_batch: BATCH;
     file_followed: FOLLOWED;
+    pages: PAGES;
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 use super::{Absent, Producer};
 use crate::common::fetchd::{Ended, Running};
 use crate::common::pipe::fill;
+use crate::site::Site;
 
 /// Keys of a source that has room for little.
 const TIGHT: &str = "max_line = '1KiB'\n";
@@ -129,6 +131,35 @@ impl Producer for Followed {
     fn end(&mut self, mut running: Running) -> Ended {
         running.wait_until_it_can_be_stopped();
         running.signal(Signal::SIGTERM);
+        running.wait()
+    }
+
+    fn without_producer(&self) -> Absent {
+        Absent::Waits
+    }
+}
+
+/// Serves an API whose pages say where the next one is.
+pub struct Walk {
+    first: String,
+}
+
+impl Walk {
+    pub fn new(site: &Site) -> Self {
+        Self { first: site.origin.url("/gated/1") }
+    }
+}
+
+impl Producer for Walk {
+    fn table(&self) -> String {
+        format!("[source.in.pages]\nurl = '{}'\nnext = {{ url = '/next' }}\n", self.first)
+    }
+
+    fn answer(&self, n: u64, next: Option<String>) -> Value {
+        json!({ "n": n, "next": next })
+    }
+
+    fn end(&mut self, mut running: Running) -> Ended {
         running.wait()
     }
 
