@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::signal::unix::SignalKind;
+use tokio::time::Instant;
 
 use super::PATIENCE;
 
@@ -211,8 +212,28 @@ impl Running {
         }
     }
 
+    /// Waits until a SIGTERM stops it in good order, and does not just kill it.
+    pub fn wait_until_it_can_be_stopped(&self) {
+        let start = Instant::now();
+        let catches = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0");
+            u64::from_str_radix(mask.trim(), 16).unwrap() >> (Signal::SIGTERM as i32 - 1) & 1 == 1
+        };
+        while !catches() {
+            assert!(start.elapsed() < PATIENCE, "it takes no signals");
+            std::thread::yield_now();
+        }
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(self.pid, signal).unwrap();
+    }
+
+    /// Lets time pass, in which it may not end.
+    pub fn lives_for(&self, time: Duration) {
+        let ended = self.exit.recv_timeout(time);
+        assert_eq!(ended, Err(RecvTimeoutError::Timeout), "it ended by itself");
     }
 
     /// Kills it, and waits until it is gone with its locks; what it has written last may be torn.

@@ -218,7 +218,7 @@ fn the_newest_records_of_a_run_with_rounds_are_a_day_and_the_next_one_goes_on_af
     let mut running = days.fetchd(&second).start();
     days.origin.wait_for_requests(sent + 3);
     running.signal(Signal::SIGTERM);
-    running.message("finishing 1 request");
+    running.message("finishing ");
     running.signal(Signal::SIGTERM);
     assert_eq!(running.wait().code, Some(130));
     days.goes(&second);

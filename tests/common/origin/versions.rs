@@ -30,6 +30,10 @@ impl Versions {
             (None, Some(since)) => kind == "date" && since == date,
             (None, None) => false,
         };
-        (if is_fresh { 304 } else { 200 }, headers, format!("version {version} of {}", request.target))
+        match is_fresh {
+            // As a server may: the client has them.
+            true => (304, String::new(), String::new()),
+            false => (200, headers, format!("version {version} of {}", request.target)),
+        }
     }
 }
