@@ -65,6 +65,7 @@ fn parts(Load { lines, hosts, .. }: Load) -> Parts {
         hosts: None,
         threads: None,
         releases: None,
+        shippers: Vec::new(),
     }
 }
 
