@@ -10,13 +10,14 @@ use super::again::{self, Repeatable};
 use super::known_outputs::{positions_of, reject_left_records, remember_paths};
 use super::{NewRound, begin_round, http, preflight, recover, staged};
 use crate::config::Config;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, RealDisk, RegisterOutputFile};
 use crate::error::{BoxError, Chain, Error};
 use crate::open_files;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
-use crate::sink::{OpenedSink, Opening, StartedSink, Style};
+use crate::ship::Shipper;
+use crate::sink::{OpenedSink, Opening, Sink, StartedSink, Style};
 use crate::source::{SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -68,12 +69,9 @@ pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>)
     let hosts = hosts.map(|hosts| Box::new(hosts) as Box<dyn HostStateStore>);
     let registry = checkpointer.as_ref().map(Checkpointer::output_files);
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
-    let started: io::Result<Vec<_>> = opened.into_iter().map(|sink| sink.start(registry.clone())).collect();
-    let started = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
-    let (mut sinks, shippers): (Vec<_>, Vec<_>) =
-        started.into_iter().map(|StartedSink { sink, shipper }| (sink, shipper)).unzip();
+    let (mut sinks, shippers) = start_sinks(opened, registry.as_ref())?;
     sinks.push(Box::new(stats.clone()));
-    let (tokens, fetch, shippers) = (fetch.tokens(), Arc::new(fetch), shippers.into_iter().flatten().collect());
+    let (tokens, fetch) = (fetch.tokens(), Arc::new(fetch));
     let parts = Parts { sources, fetch, sinks, settle, tokens, hosts, threads: None, releases: None, shippers };
     Ok(Opened { parts, repeatable })
 }
@@ -103,6 +101,18 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
     }
     sinks.sort_by_key(OpenedSink::rank);
     Ok(sinks)
+}
+
+/// Starts the sinks, and what ships the records of some of them.
+fn start_sinks(
+    opened: Vec<OpenedSink>,
+    registry: Option<&Arc<dyn RegisterOutputFile>>,
+) -> Result<(Vec<Box<dyn Sink>>, Vec<Shipper>), Error> {
+    let started: io::Result<Vec<_>> = opened.into_iter().map(|sink| sink.start(registry.cloned())).collect();
+    let started = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
+    let (sinks, shippers): (Vec<_>, Vec<_>) =
+        started.into_iter().map(|StartedSink { sink, shipper }| (sink, shipper)).unzip();
+    Ok((sinks, shippers.into_iter().flatten().collect()))
 }
 
 /// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of

@@ -37,6 +37,6 @@ impl RemoteEnds {
         // A failed look-up is not asked for again within the second that the first repetition takes.
         let resolver =
             Resolver::new(&self.dns, Arc::clone(&self.guard), dialled, Duration::from_millis(500), connect_timeout);
-        Ok(Recipe::new(&fetch, &self.tls, 1, &resolver)?.remote_end()?)
+        Recipe::new(&fetch, &self.tls, 1, &resolver)?.remote_end()
     }
 }
