@@ -94,18 +94,24 @@ impl Push {
 
     /// Runs the process for so long, while producers send what they have, and kills it.
     pub fn live_for(&mut self, time: Duration, seen: &mut Seen) {
-        let (mut child, is_over) = (self.start(), AtomicBool::new(false));
+        let (mut child, begin) = (self.start(), Instant::now());
+        let (is_over, is_served) = (AtomicBool::new(false), AtomicBool::new(false));
+        // Some die while they start, the others while they serve, however long a busy machine takes for the start.
+        let dies_early = self.random.u8(..4) == 0;
         let (socket, address) = (self.dir.path().join("in.sock"), self.address.clone());
         std::thread::scope(|scope| {
             for producer in &mut self.producers {
-                let (socket, address, is_over) = (&socket, &address, &is_over);
+                let (socket, address, is_over, is_served) = (&socket, &address, &is_over, &is_served);
                 scope.spawn(move || {
                     while !is_over.load(Ordering::Relaxed) {
                         // While nobody listens it tries again.
-                        let _ = producer.send(socket, address);
+                        if producer.send(socket, address).is_ok() {
+                            is_served.store(true, Ordering::Relaxed);
+                        }
                     }
                 });
             }
+            while !dies_early && !is_served.load(Ordering::Relaxed) && begin.elapsed() < PATIENCE {}
             std::thread::sleep(time);
             assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
             child.kill().unwrap();
