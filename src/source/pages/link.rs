@@ -1,6 +1,6 @@
 //! The header `Link` (RFC 8288): the target of the link with a relation.
 //!
-//! The one crate for it would bring a regular expression engine along, and splits values at commas that stand in quotes.
+//! The crate for it would bring a regular expression engine along.
 
 /// The target of the first link with this relation, as it is written. A link from another context than the page (`anchor`)
 /// is not one of the page's.
