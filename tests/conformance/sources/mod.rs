@@ -2,6 +2,7 @@
 
 mod cases;
 mod producers;
+mod push;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::common::fetchd::{Ended, Running};
 use crate::site::Site;
 use producers::{Batch, Followed, Pipe, Walk};
+use push::Push;
 
 /// Whoever gives a source its lines.
 pub trait Producer {
@@ -167,6 +169,8 @@ const PAGES: Row = Row {
     ],
 };
 
+const PUSH: Row = Row { kind: "http", producer: |site| Box::new(Push::new(site.dir())), excused: &[] };
+
 /// A test of each case for each row.
 macro_rules! suites {
     ($($row:ident: $its:ident;)*) => {
@@ -199,6 +203,7 @@ suites! {
     stdin_durable: DURABLE_STDIN;
     file_batch: BATCH;
     file_followed: FOLLOWED;
+    http: PUSH;
     pages: PAGES;
 }
 
