@@ -1,6 +1,5 @@
 //! Opens everything before the first request: the data directory, sinks, recovery, sources.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -69,7 +68,7 @@ pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>)
     let hosts = hosts.map(|hosts| Box::new(hosts) as Box<dyn HostStateStore>);
     let registry = checkpointer.as_ref().map(Checkpointer::output_files);
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
-    let (mut sinks, shippers) = start_sinks(opened, registry.as_ref())?;
+    let StartedSinks { mut sinks, shippers } = start_sinks(opened, registry.as_ref())?;
     sinks.push(Box::new(stats.clone()));
     let (tokens, fetch) = (fetch.tokens(), Arc::new(fetch));
     let parts = Parts { sources, fetch, sinks, settle, tokens, hosts, threads: None, releases: None, shippers };
@@ -103,16 +102,22 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
     Ok(sinks)
 }
 
-/// Starts the sinks, and what ships the records of some of them.
-fn start_sinks(
-    opened: Vec<OpenedSink>,
-    registry: Option<&Arc<dyn RegisterOutputFile>>,
-) -> Result<(Vec<Box<dyn Sink>>, Vec<Shipper>), Error> {
-    let started: io::Result<Vec<_>> = opened.into_iter().map(|sink| sink.start(registry.cloned())).collect();
-    let started = started.map_err(|error| cannot_open("the sinks", None, &error.into()))?;
-    let (sinks, shippers): (Vec<_>, Vec<_>) =
-        started.into_iter().map(|StartedSink { sink, shipper }| (sink, shipper)).unzip();
-    Ok((sinks, shippers.into_iter().flatten().collect()))
+/// Sinks that take records, and what ships the records of some of them.
+struct StartedSinks {
+    sinks: Vec<Box<dyn Sink>>,
+    shippers: Vec<Shipper>,
+}
+
+/// Starts the sinks.
+fn start_sinks(opened: Vec<OpenedSink>, registry: Option<&Arc<dyn RegisterOutputFile>>) -> Result<StartedSinks, Error> {
+    let mut started = StartedSinks { sinks: Vec::new(), shippers: Vec::new() };
+    for sink in opened {
+        let StartedSink { sink, shipper } =
+            sink.start(registry.cloned()).map_err(|error| cannot_open("the sinks", None, &error.into()))?;
+        started.sinks.push(sink);
+        started.shippers.extend(shipper);
+    }
+    Ok(started)
 }
 
 /// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of

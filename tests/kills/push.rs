@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -94,24 +95,27 @@ impl Push {
 
     /// Runs the process for so long, while producers send what they have, and kills it.
     pub fn live_for(&mut self, time: Duration, seen: &mut Seen) {
-        let (mut child, begin) = (self.start(), Instant::now());
-        let (is_over, is_served) = (AtomicBool::new(false), AtomicBool::new(false));
+        let mut child = self.start();
+        let is_over = AtomicBool::new(false);
+        let (served, first_served) = sync_channel(1);
         // Some die while they start, the others while they serve, however long a busy machine takes for the start.
         let dies_early = self.random.u8(..4) == 0;
         let (socket, address) = (self.dir.path().join("in.sock"), self.address.clone());
         std::thread::scope(|scope| {
             for producer in &mut self.producers {
-                let (socket, address, is_over, is_served) = (&socket, &address, &is_over, &is_served);
+                let (socket, address, is_over, served) = (&socket, &address, &is_over, served.clone());
                 scope.spawn(move || {
                     while !is_over.load(Ordering::Relaxed) {
                         // While nobody listens it tries again.
                         if producer.send(socket, address).is_ok() {
-                            is_served.store(true, Ordering::Relaxed);
+                            let _ = served.try_send(());
                         }
                     }
                 });
             }
-            while !dies_early && !is_served.load(Ordering::Relaxed) && begin.elapsed() < PATIENCE {}
+            if !dies_early {
+                first_served.recv_timeout(PATIENCE).unwrap();
+            }
             std::thread::sleep(time);
             assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
             child.kill().unwrap();
