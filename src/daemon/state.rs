@@ -74,7 +74,7 @@ fn as_text(source: &SourceStatus) -> String {
             let (bytes, segments) = (in_bytes(journal.bytes), counted(journal.segments as u64, "segment"));
             format!("{name}: accepted {accepted}, settled {settled}, pending {pending}, {bytes} in {segments}")
         }
-        _ => format!("{name}: settled {settled} (its lines are in its files)"),
+        _ => format!("{name}: settled {settled} (its lines are not in the data directory)"),
     }
 }
 
@@ -121,7 +121,7 @@ fn check(place: &StateArgs, out: &mut impl Write) -> Result<u8, BoxError> {
         let name = shown(&source.name);
         let pending = grouped(source.pending().unwrap_or_default());
         let Some(journal) = source.journal else {
-            writeln!(out, "{name}: its lines are in its files")?;
+            writeln!(out, "{name}: its lines are not in the data directory")?;
             continue;
         };
         let losses = losses(&journal);

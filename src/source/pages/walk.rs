@@ -84,8 +84,8 @@ impl Walk {
         Self { plan, seen, first: 1, last: None }
     }
 
-    /// Goes on after this page, or begins anew where that was one of another `url`. A page that failed is asked for soon,
-    /// whoever started the program has done something about it perhaps.
+    /// Goes on after this page, or begins anew where that was one of another `url`. A page that failed is asked for soon:
+    /// a person may have mended the cause before the start.
     pub fn resume(plan: Arc<Plan>, seen: Seen, last: PageEntry) -> Self {
         if last.url_digest != plan.url_digest {
             return Self { plan, seen, first: last.walk + 1, last: None };
