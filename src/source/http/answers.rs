@@ -37,6 +37,8 @@ pub(super) enum Refusal {
     Coding(String),
     /// Why the body cannot be decoded.
     Undecodable(String),
+    /// The body has this coding, and is said to have none.
+    Undeclared(&'static str),
     /// The key is none.
     Key,
     /// Another body was sent under this key before.
@@ -64,7 +66,9 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Type(_) | Self::Coding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::CutShort(_) | Self::Undecodable(_) | Self::Key | Self::Range(_) => StatusCode::BAD_REQUEST,
+            Self::CutShort(_) | Self::Undecodable(_) | Self::Undeclared(_) | Self::Key | Self::Range(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Full(_) | Self::Busy | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -81,7 +85,7 @@ impl Refusal {
             Self::TooLarge => "body_too_large",
             Self::Type(_) => "unsupported_type",
             Self::Coding(_) => "unsupported_coding",
-            Self::Undecodable(_) => "decode",
+            Self::Undecodable(_) | Self::Undeclared(_) => "decode",
             Self::Key => "invalid_key",
             Self::KeyReused => "key_reused",
             Self::Range(_) => "invalid_range",
@@ -111,8 +115,11 @@ impl Refusal {
             ),
             Self::Coding(name) => format!("the content coding {name} is not read; send identity, gzip or zstd"),
             Self::Undecodable(error) => {
-                format!("the body is not what its Content-Encoding says ({error}), so nothing of it was accepted; send it again")
+                format!("the body is not what its Content-Encoding says ({error}), so nothing of it was accepted; mend the one or the other")
             }
+            Self::Undeclared(coding) => format!(
+                "the body is {coding}, and its head does not say so; add the header `Content-Encoding: {coding}`"
+            ),
             Self::Key => format!(
                 "an Idempotency-Key is one value of 1 to {} visible ASCII characters without spaces; send for example a UUID",
                 BatchKey::LONGEST

@@ -68,6 +68,9 @@ impl Decoder {
 
 /// The lines of a body.
 fn batch(pieces: Vec<Bytes>, coding: Coding, key: Option<Arc<str>>, max_line: usize) -> Result<Batch, Refusal> {
+    if let (Coding::Identity, Some(coding)) = (coding, pieces.first().and_then(|piece| undeclared(piece))) {
+        return Err(Refusal::Undeclared(coding));
+    }
     let (mut batch, mut splitter) = (Batch::default(), Splitter::new(max_line));
     let mut key = key.map(|key| (key, Context::new(&SHA256)));
     decode(pieces, coding, MOST_BYTES, |bytes| {
@@ -86,6 +89,12 @@ fn batch(pieces: Vec<Bytes>, coding: Coding, key: Option<Arc<str>>, max_line: us
         batch.set_key(BatchKey { key, digest, at: now() });
     }
     Ok(batch)
+}
+
+/// The coding of a body by how it begins, as no line does (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
+fn undeclared(beginning: &[u8]) -> Option<&'static str> {
+    let magic: [(&[u8], _); 2] = [(&[0x1f, 0x8b], "gzip"), (&[0x28, 0xb5, 0x2f, 0xfd], "zstd")];
+    magic.into_iter().find(|(magic, _)| beginning.starts_with(magic)).map(|(_, coding)| coding)
 }
 
 fn push(split: Split, batch: &mut Batch) {

@@ -94,16 +94,16 @@ impl Asker {
     /// Says what becomes of the walk where somebody may have to know.
     fn tell(&self, entry: &PageEntry, record: &Record) {
         let (name, walk, number) = (&*self.name, entry.walk, entry.number);
-        let kind = record.kind().map(ErrorKind::name);
-        match (kind, entry.failures) {
+        let error = record.error.as_ref().map(|(kind, message)| (kind.name(), message));
+        match (error, entry.failures) {
             _ if record.outcome == Outcome::Canceled => {}
-            (Some(kind), Some(failures)) => {
+            (Some((kind, why)), Some(failures)) => {
                 let seconds = backoff(failures).as_secs();
                 let message =
-                    format!("page {number} of `{name}` failed ({kind}); it is asked for again in {seconds} s");
+                    format!("page {number} of `{name}` failed ({kind}): {why}; it is asked for again in {seconds} s");
                 tracing::warn!(source = name, walk, number, failures, kind, "{message}");
             }
-            (Some(kind), None) => {
+            (Some((kind, _)), None) => {
                 tracing::warn!(
                     source = name,
                     walk,
@@ -113,7 +113,9 @@ impl Asker {
                 );
             }
             (None, _) if entry.next.is_none() => {
-                tracing::info!(source = name, walk, number, "walk {walk} of `{name}` has ended with page {number}");
+                let why = self.walk.ended_as();
+                let message = format!("walk {walk} of `{name}` has ended with page {number}: {why}");
+                tracing::info!(source = name, walk, number, "{message}");
             }
             (None, _) => {}
         }

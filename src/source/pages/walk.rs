@@ -63,7 +63,8 @@ pub(super) type Flaw = (ErrorKind, String);
 /// How a walk goes on after a page that was read.
 enum Step {
     To(Url),
-    End,
+    /// The walk is over, for this reason: a clause.
+    End(&'static str),
     /// The walk ends before its end.
     Cut(Flaw),
 }
@@ -76,22 +77,24 @@ pub(super) struct Walk {
     /// Which walk begins where no page is known.
     first: u64,
     last: Option<PageEntry>,
+    /// Why the last walk that ended in this run did: a clause about its last page.
+    ended_as: &'static str,
 }
 
 impl Walk {
     /// A source's first walk.
     pub fn begin(plan: Arc<Plan>, seen: Seen) -> Self {
-        Self { plan, seen, first: 1, last: None }
+        Self { plan, seen, first: 1, last: None, ended_as: "" }
     }
 
     /// Goes on after this page, or begins anew where that was one of another `url`. A page that failed is asked for soon:
     /// a person may have mended the cause before the start.
     pub fn resume(plan: Arc<Plan>, seen: Seen, last: PageEntry) -> Self {
         if last.url_digest != plan.url_digest {
-            return Self { plan, seen, first: last.walk + 1, last: None };
+            return Self { first: last.walk + 1, ..Self::begin(plan, seen) };
         }
         let failures = last.failures.map(|failures| failures.min(1));
-        Self { plan, seen, first: last.walk, last: Some(PageEntry { failures, ..last }) }
+        Self { first: last.walk, last: Some(PageEntry { failures, ..last }), ..Self::begin(plan, seen) }
     }
 
     /// What it goes by.
@@ -102,6 +105,11 @@ impl Walk {
     /// The last page that was answered, in this run or before.
     pub fn last(&self) -> Option<&PageEntry> {
         self.last.as_ref()
+    }
+
+    /// Why the last walk that ended in this run did: a clause about its last page.
+    pub fn ended_as(&self) -> &'static str {
+        self.ended_as
     }
 
     /// What is asked for now; nothing where the walk has ended and no other one follows.
@@ -160,7 +168,10 @@ impl Walk {
         let newest = newest(before.newest.clone(), page.newest);
         let (next, newest, flaw) = match step {
             Step::To(next) => (Some(next), newest, None),
-            Step::End => (None, newest, None),
+            Step::End(reason) => {
+                self.ended_as = reason;
+                (None, newest, None)
+            }
             // What comes after the cut may be older, and is not to be missed.
             Step::Cut(flaw) => (None, None, Some(flaw)),
         };
@@ -173,8 +184,11 @@ impl Walk {
     /// # Errors
     /// A sentence, when what the page says of the next one cannot be requested.
     fn step(&self, ask: &Ask, page: &Contents) -> Result<Step, String> {
-        if page.items == Some(0) || page.more == More::No {
-            return Ok(Step::End);
+        if page.items == Some(0) {
+            return Ok(Step::End("it has no items"));
+        }
+        if page.more == More::No {
+            return Ok(Step::End("it says at `more` that there are no more"));
         }
         if self.seen.has_body(page.body) {
             let message = "the walk ends here: this page is the same as an earlier one, so the API does not count as `next` of this source does";
@@ -182,7 +196,7 @@ impl Walk {
         }
         let next = self.plan.next.after(&ask.url, &page.url, ask.entry.number, page.next.as_deref());
         let Some(next) = next.map_err(|error| format!("what the page gives as the next URL is none: {error}"))? else {
-            return Ok(Step::End);
+            return Ok(Step::End("it has no next page where `next` looks for one"));
         };
         if !self.plan.allows(&next) {
             return Ok(Step::Cut((ErrorKind::PageOrigin, foreign(&next))));

@@ -43,6 +43,10 @@ fn bodies_that_are_not_what_they_say_are_refused_as_a_whole() {
         let answer = place.push_file(&file, &["-H", "Content-Encoding: zstd"]);
         assert_eq!((answer.status, answer.kind()), (400, "decode"), "{answer:?}");
     }
+    let file = place.file("undeclared", &whole);
+    let answer = place.push_file(&file, &[]);
+    assert_eq!((answer.status, answer.kind()), (400, "decode"), "{answer:?}");
+    assert!(answer.message().contains("`Content-Encoding: zstd`"), "{answer:?}");
     assert_eq!(place.accepted(), 0);
 }
 
