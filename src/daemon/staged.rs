@@ -23,7 +23,7 @@ pub(super) fn shipping(config: &Config, state: &DataDir) -> Shipping {
         guard: Arc::new(Guard::new(&config.network)),
     };
     let state_id = Arc::clone(&state.checkpoint.state_id);
-    Shipping { data_dir: state.dir.clone(), state_id, clients: Arc::new(clients) }
+    Shipping { data_dir: state.dir.clone(), min_free: config.state.min_free.0, state_id, clients: Arc::new(clients) }
 }
 
 impl RemoteClients for RemoteEnds {

@@ -139,6 +139,11 @@ impl Writing {
         });
     }
 
+    /// Whether the run goes on, so that its sink may be made to wait.
+    pub fn may_wait(&self) -> bool {
+        self.0.state.borrow().limit == Limit::Holds
+    }
+
     /// Whether there is room for more.
     pub fn has_room(&self) -> bool {
         Backlog::has_room(&self.0.state.borrow(), self.0.most)

@@ -32,6 +32,8 @@ pub struct Opening {
 pub struct Shipping {
     /// Where they wait.
     pub data_dir: PathBuf,
+    /// Bytes to be left free on its disk.
+    pub min_free: u64,
     /// The name of the data directory.
     pub state_id: Arc<str>,
     /// Makes its client.

@@ -1,6 +1,8 @@
 //! The staging output of a sink that ships: records wait in the data directory until they have arrived elsewhere. It is an
 //! output like any other, with its marks and its recovery, in files of a second or a MiB.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use super::json_lines::JsonLines;
 use super::opened::{FileSink, Lifetime, StartedSink};
 use super::rotating::{RotatingSink, Rotation};
 use super::{Encoder, EndReason, OpenedSink, Opening, Sink};
-use crate::disk::{DiskThread, Mark, SyncPoint};
+use crate::disk::{Disk, DiskThread, Mark, SyncPoint};
 use crate::error::{AtPath, BoxError};
 use crate::item::Record;
 use crate::output::{Fsync, OpenedOutput, OutputSettings};
@@ -41,7 +43,7 @@ pub(super) fn open(
         path: place.path.clone(),
         files: place.files(),
         fsync: Fsync::Commit,
-        disk,
+        disk: Arc::clone(&disk),
         saved,
         reader: Arc::new(JsonLines),
     };
@@ -53,7 +55,8 @@ pub(super) fn open(
             tracing::info!(sink, "`{sink}` ships what earlier runs left: {} ({})", found.0, found.1);
         }
         let inner = RotatingSink::start(output, encoder, ROTATION)?;
-        let sink = StagingSink { inner, writing: backlog.begin(found) };
+        let headroom = Headroom { disk, dir: place.dir, min_free: shipping.min_free };
+        let sink = StagingSink { inner, writing: backlog.begin(found), headroom };
         let shipper = Shipper::new(backlog, Box::new(DiskThread::start(segments)), deliver);
         Ok(StartedSink { sink: Box::new(sink), shipper: Some(shipper) })
     });
@@ -65,6 +68,21 @@ pub(super) fn open(
 struct StagingSink {
     inner: RotatingSink,
     writing: Writing,
+    headroom: Headroom,
+}
+
+/// The room that staging leaves on its disk: a start writes what recovery completes before anything is shipped.
+struct Headroom {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    /// `state.min_free`
+    min_free: u64,
+}
+
+impl Headroom {
+    fn is_lacking(&self) -> io::Result<bool> {
+        Ok(self.disk.free(&self.dir)? < self.min_free)
+    }
 }
 
 impl StagingSink {
@@ -78,12 +96,32 @@ impl StagingSink {
         self.writing.room().await;
         tracing::info!(sink, "there is room for records of `{sink}` again");
     }
+
+    /// Waits while the disk is nearly full, and what is shipped could make room there.
+    async fn wait_for_disk(&self) -> io::Result<()> {
+        const LOOK_EVERY: Duration = Duration::from_millis(100);
+        let backlog = self.writing.backlog();
+        let mut is_waiting = false;
+        while self.writing.may_wait() && backlog.lag().segments > 0 && self.headroom.is_lacking()? {
+            if !std::mem::replace(&mut is_waiting, true) {
+                let (sink, least) = (backlog.sink(), in_bytes(self.headroom.min_free));
+                let dir = self.headroom.dir.display();
+                tracing::warn!(
+                    sink,
+                    "the disk of {dir} has less than {least} left; the run waits until records of `{sink}` have arrived (state.min_free)"
+                );
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
 }
 
 impl Sink for StagingSink {
     fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         async move {
             self.wait_for_room().await;
+            self.wait_for_disk().await?;
             self.inner.write(batch).await
         }
         .boxed()

@@ -156,6 +156,26 @@ fn a_full_staging_directory_holds_the_run_up_and_bounds_the_disk() {
 }
 
 #[test]
+fn a_disk_that_is_nearly_full_holds_the_run_up_while_segments_could_go() {
+    const LINES: u64 = 400;
+    let (place, receiver) = (Place::with_lines(0), Receiver::start(Reply::Breaks));
+    let url = place.origin.play("/big", [send(ok_with("content-type: text/plain\r\n", &[b'x'; 32 << 10]))]);
+    place.list((0..LINES).map(|n| format!("{url}?{n}")));
+    let (list, state) = (place.path("urls.txt"), place.path("state"));
+    let mut running = Fetchd::local()
+        .config(&format!(
+            "[source.urls.file]\npaths = [{list:?}]\n[state]\ndata_dir = {state:?}\nmin_free = \"1000000TiB\"\n{}[queue]\nwindow = 32\n",
+            receiver.sink("hook", "")
+        ))
+        .start();
+    assert!(running.message("have arrived").contains("state.min_free"));
+    assert!(place.origin.requests().len() < LINES as usize / 2, "the run waits");
+    receiver.turns(Reply::Status(200));
+    assert_eq!(running.wait().code, Some(0));
+    assert_eq!(seqs(&receiver.records()), all(LINES));
+}
+
+#[test]
 fn what_is_not_shipped_within_the_grace_period_is_left_for_the_next_start() {
     let (place, receiver) = (Place::with_lines(50), Receiver::start(Reply::Status(503)));
     let mut running = place.fetchd(&receiver.sink("hook", "")).start();

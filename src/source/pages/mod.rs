@@ -117,6 +117,11 @@ impl Pages {
                 source = name,
                 "the `url` of `{name}` is another one than before; walking from the first page"
             );
+        } else if last.next.as_ref().is_some_and(|next| !plan.allows(next)) {
+            tracing::warn!(
+                source = name,
+                "the next page of `{name}` is at an origin that `origins` does not list any more; walking from the first page"
+            );
         } else if last.next.is_none() && plan.every.is_none() {
             tracing::info!(
                 source = name,

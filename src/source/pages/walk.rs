@@ -87,10 +87,11 @@ impl Walk {
         Self { plan, seen, first: 1, last: None, ended_as: "" }
     }
 
-    /// Goes on after this page, or begins anew where that was one of another `url`. A page that failed is asked for soon:
+    /// Goes on after this page, or begins anew where that was one of another `url`, or leads to an origin that is not allowed any more. A page that failed is asked for soon:
     /// a person may have mended the cause before the start.
     pub fn resume(plan: Arc<Plan>, seen: Seen, last: PageEntry) -> Self {
-        if last.url_digest != plan.url_digest {
+        let is_forbidden = last.next.as_ref().is_some_and(|next| !plan.allows(next));
+        if last.url_digest != plan.url_digest || is_forbidden {
             return Self { first: last.walk + 1, ..Self::begin(plan, seen) };
         }
         let failures = last.failures.map(|failures| failures.min(1));

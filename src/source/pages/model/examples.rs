@@ -89,6 +89,18 @@ fn another_url_is_another_walk_without_the_times_of_the_last_one() {
 }
 
 #[test]
+fn an_origin_that_is_not_listed_any_more_is_not_asked_after_a_restart() {
+    let listed = Pages { origins: vec!["https://files.test".to_owned()], ..config("") };
+    let mut walk = Walk::begin(plan(&listed), Seen::default());
+    let page = |url: &Url| record(url, Ok(json!({ "items": [1], "more": true, "next": "https://files.test/1" })));
+    let (_, entry, _) = step(&mut walk, Timestamp::UNIX_EPOCH, page).unwrap();
+    assert_eq!(entry.next.as_ref().map(Url::as_str), Some("https://files.test/1"));
+    let mut walk = Walk::resume(plan(&config("")), Seen::default(), entry);
+    let ask = walk.ask(Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(ask.url.as_str(), "http://a.test/0");
+}
+
+#[test]
 fn what_cannot_be_used_says_why_and_where() {
     let plan_of = |more: &str| plan(&toml::from_str(&format!("url = \"http://a.test/0\"\n{more}")).unwrap());
     let url: Url = "http://a.test/0".parse().unwrap();
