@@ -7,6 +7,7 @@ mod attempt;
 mod call;
 mod done_ranges;
 mod freshness;
+mod hex;
 mod json;
 mod kind;
 mod line;
@@ -27,6 +28,7 @@ pub use attempt::{Attempt, Body, Failure, Head, Quota, Received, Response, Retry
 pub use call::{Call, Connection, CredentialScope, LineHost, POOL_IDLE_TIMEOUT, Purpose, TokenGeneration};
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};
 pub use freshness::{Freshness, Revalidation};
+pub use hex::{sha256_of_hex, to_hex};
 pub use json::{RawJson, compact};
 pub use kind::{ErrorKind, Outcome, Rejection, Retry};
 pub use line::{CutInput, Echo, EchoInput, Identity, Input, Line, LinePosition, SavePosition, Text, TooLong, Trim};

@@ -10,7 +10,7 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Outcome;
+use super::{Outcome, sha256_of_hex};
 
 /// Servers choose what a validator is; thousands of lines with one wait.
 const LONGEST_VALIDATOR: usize = 1024;
@@ -65,7 +65,7 @@ impl StoredResponse {
             url: keys.final_url.unwrap_or(keys.url).into(),
             etag: keys.etag.and_then(|text| entity_tag(&text)),
             last_modified: keys.last_modified.and_then(|text| settled_date(&text, fetched?.into())),
-            sha256: keys.sha256.and_then(|text| digest(&text)),
+            sha256: keys.sha256.and_then(|text| sha256_of_hex(&text)),
         };
         (is_whole && (stored.has_validators() || stored.sha256.is_some())).then_some(stored)
     }
@@ -108,20 +108,6 @@ fn settled_date(text: &str, fetched: SystemTime) -> Option<HeaderValue> {
     let date = httpdate::parse_http_date(text).ok()?;
     let age = fetched.duration_since(date).ok()?;
     (age >= YOUNGEST_DATE).then(|| HeaderValue::from_str(text).ok())?
-}
-
-/// A SHA-256 as records show it.
-fn digest(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    let pairs = text.as_bytes().chunks_exact(2);
-    if text.len() != 2 * digest.len() {
-        return None;
-    }
-    for (byte, pair) in digest.iter_mut().zip(pairs) {
-        let digit = |at: usize| char::from(pair[at]).to_digit(16);
-        *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
-    }
-    Some(digest)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::segments::read;
 use crate::disk::{Disk, Mode, SyncPoint, append_all};
+use crate::item::{sha256_of_hex, to_hex};
 
 /// How many keys are kept.
 const MOST_KEYS: usize = 10_000;
@@ -43,9 +44,7 @@ impl BatchKey {
 /// The words that stand for it in the head of a batch, and in the file of keys.
 impl fmt::Display for BatchKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key={} digest=", self.key)?;
-        self.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        write!(f, " at={}", self.at)
+        write!(f, "key={} digest={} at={}", self.key, to_hex(&self.digest), self.at)
     }
 }
 
@@ -62,7 +61,7 @@ impl KeyWords {
     pub fn take(&mut self, name: &str, value: &str) {
         match name {
             "key" => self.key = Some(value.into()),
-            "digest" => self.digest = digest(value),
+            "digest" => self.digest = sha256_of_hex(value),
             "at" => self.at = value.parse().ok(),
             _ => {}
         }
@@ -72,17 +71,6 @@ impl KeyWords {
     pub fn finish(self) -> Option<BatchKey> {
         Some(BatchKey { key: self.key?, digest: self.digest?, at: self.at? })
     }
-}
-
-fn digest(hex: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if hex.len() != 2 * digest.len() || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, at) in digest.iter_mut().zip((0..).step_by(2)) {
-        *byte = u8::from_str_radix(&hex[at..at + 2], 16).ok()?;
-    }
-    Some(digest)
 }
 
 /// A batch that was accepted under a key.

@@ -14,7 +14,7 @@ use url::Url;
 use super::json_writer::JsonWriter;
 use super::line_breaks::escape_line_breaks;
 use super::{Content, Wanted};
-use crate::item::{EchoInput, Freshness, Head, Hop, Outcome, Record, Times, WaitedFor, compact, header_text};
+use crate::item::{EchoInput, Freshness, Head, Hop, Outcome, Record, Times, WaitedFor, compact, header_text, to_hex};
 
 /// RFC 3339 with milliseconds.
 const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
@@ -139,7 +139,7 @@ impl Encoder {
             Freshness::Unknown | Freshness::Changed => body.and_then(|body| body.sha256),
         };
         line.put_some("bytes", body.map(|body| body.bytes))?;
-        line.put_some("sha256", sha256.map(|digest| hex(&digest)))?;
+        line.put_some("sha256", sha256.map(|digest| to_hex(&digest)))?;
         line.put_some("truncated", body.filter(|body| body.truncated).map(|_| "length"))?;
         line.put_some("unchanged", freshness.is_unchanged().then_some(true))
     }
@@ -217,14 +217,6 @@ fn shown<'a>(data: &'a [u8], content_type: Option<&str>, body: BodyFormat) -> Sh
 fn says_json(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(media_type.as_str(), "application/json" | "text/json") || media_type.ends_with("+json")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 /// Milliseconds with three decimals.
