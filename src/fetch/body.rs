@@ -1,18 +1,19 @@
 //! Receiving a body: within `max_body` by decoded bytes, within body memory without waiting, and whole or flagged.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 use aws_lc_rs::digest::{self, SHA256};
 use bytes::{Buf, Bytes};
-use futures::{Stream, TryStreamExt};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, ReadBuf};
+use futures::TryStreamExt;
 
 use super::Oversize;
 use super::chunks::Chunks;
-use super::decode::{Coding, decoder};
+use super::codec::Coding;
+use super::decode::{Decoder, Wants};
 use crate::item::{Attempt, Body, BodyNeed, CHUNK, ErrorKind, Failure, Level, Reservation, Sent};
+
+/// What a buffer begins with: memory that is held anyway, and a byte that shows that there is more.
+const FIRST: usize = CHUNK as usize + 1;
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug)]
@@ -63,46 +64,54 @@ pub(super) async fn receive(
     Ok(receiver.finish())
 }
 
+/// Decodes each chunk into the receiver's buffer as it comes.
 async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver<'_>) -> Result<(), Attempt> {
-    let left = to.rules.max_body.saturating_add(CHUNK);
-    let set_by = to.rules.set_by;
-    let mut raw = Raw { chunks, chunk: Bytes::new(), left, set_by, ended: false, broken: None };
-    let decoded = decode_into(&mut raw, announced, to).await;
-    match decoded {
-        Ok(()) => Ok(()),
-        Err(Decoding::Result(attempt)) => Err(attempt),
-        Err(Decoding::Io(error)) => Err(match raw.broken {
-            Some(failure) => Attempt::Failed(failure),
-            None => {
-                // Where only the close ends the body, the bytes that are missing may never have come.
-                let kind =
-                    if announced.until_close && raw.ended { ErrorKind::BodyIncomplete } else { ErrorKind::Decode };
-                failed(kind, format!("the body cannot be decoded: {error}"))
-            }
-        }),
-    }
-}
-
-enum Decoding {
-    Io(io::Error),
-    Result(Attempt),
-}
-
-async fn decode_into(raw: &mut Raw, announced: &Announced, to: &mut Receiver<'_>) -> Result<(), Decoding> {
-    if raw.fill_buf().await.map_err(Decoding::Io)?.is_empty() {
+    let mut wire = Wire { chunks, left: to.rules.max_body.saturating_add(CHUNK), set_by: to.rules.set_by };
+    let Some(mut input) = wire.next().await? else {
         // Some servers announce a coding for nothing. Where only the close ends the body, nothing is a body that was cut.
-        let cut = io::ErrorKind::UnexpectedEof.into();
-        return if announced.until_close { Err(Decoding::Io(cut)) } else { Ok(()) };
-    }
-    let most_trailing = to.rules.max_body;
-    let mut reader = decoder(Box::new(raw), &announced.codings, most_trailing).map_err(Decoding::Io)?;
+        return if announced.until_close { Err(cut(announced)) } else { Ok(()) };
+    };
+    let mut decoder = Decoder::new(&announced.codings, to.rules.max_body).map_err(undecodable)?;
+    let mut pace = Pace::default();
     loop {
-        let there = reader.fill_buf().await.map_err(Decoding::Io)?;
-        let n = there.len();
-        if n == 0 || to.take(there).map_err(Decoding::Result)? == Go::Stop {
+        let piece = &input[..input.len().min(Pace::MOST_INPUT)];
+        let progress = decoder.decode(piece, to.room(piece.len())).map_err(undecodable)?;
+        let is_last = piece.len() == input.len();
+        input.advance(progress.consumed);
+        if to.decoded(progress.produced)? == Go::Stop {
             return Ok(());
         }
-        reader.consume(n);
+        if progress.wants == Wants::Input && is_last {
+            match wire.next().await? {
+                Some(chunk) if input.is_empty() => input = chunk,
+                Some(chunk) => input = [input, chunk].concat().into(),
+                None if decoder.is_whole() => return Ok(()),
+                None => return Err(cut(announced)),
+            }
+        }
+        pace.spend(progress.produced).await;
+    }
+}
+
+/// Lets other tasks go on while a long body is decoded.
+#[derive(Default)]
+struct Pace {
+    spent: usize,
+}
+
+impl Pace {
+    /// Bytes that are decoded at once.
+    const MOST_INPUT: usize = 16 << 10;
+    const MOST_OUTPUT: usize = 64 << 10;
+    /// What a call counts for at least, in bytes: some decode to nothing.
+    const LEAST: usize = 8 << 10;
+
+    async fn spend(&mut self, produced: usize) {
+        self.spent += produced.max(Self::LEAST);
+        if self.spent > Self::MOST_OUTPUT {
+            self.spent = 0;
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -120,6 +129,8 @@ struct Receiver<'a> {
     /// The whole length, when it is known.
     length: Option<u64>,
     data: Vec<u8>,
+    /// How much of `data` is kept; the rest is room to decode into.
+    kept: usize,
     bytes: u64,
     digest: Option<digest::Context>,
     truncated: bool,
@@ -134,103 +145,129 @@ impl<'a> Receiver<'a> {
             reservation,
             length,
             data: Vec::with_capacity(capacity),
+            kept: 0,
             bytes: 0,
             digest: rules.digest.then(|| digest::Context::new(&SHA256)),
             truncated: false,
         }
     }
 
+    /// Takes a chunk of a body without codings.
     fn take(&mut self, chunk: &[u8]) -> Result<Go, Attempt> {
-        let room = self.rules.max_body - self.bytes;
-        let fits = usize::try_from(room).map_or(chunk.len(), |room| chunk.len().min(room));
-        let (chunk, surplus) = chunk.split_at(fits);
-        if !surplus.is_empty() && self.rules.oversize == Oversize::Fail {
-            return Err(too_large(self.rules));
-        }
-        self.bytes += chunk.len() as u64;
+        let chunk = &chunk[..self.count(chunk.len())?];
         if let Some(digest) = &mut self.digest {
             digest.update(chunk);
         }
         if self.rules.body == BodyNeed::Decoded {
-            self.store(chunk)?;
+            // The buffer grows with what is held, not by doubling on its own.
+            if self.data.capacity() - self.data.len() < chunk.len() && self.bytes > CHUNK {
+                self.data.reserve_exact(chunk.len() + self.may_take());
+            }
+            self.data.extend_from_slice(chunk);
+            self.kept = self.data.len();
         }
-        self.truncated = !surplus.is_empty();
-        Ok(if self.truncated { Go::Stop } else { Go::On })
+        Ok(self.go())
     }
 
-    fn store(&mut self, chunk: &[u8]) -> Result<(), Attempt> {
-        if !self.reservation.grow_to(self.bytes) {
+    /// Room to decode some encoded bytes into, which is never empty. One byte of it is beyond what may be taken, and shows
+    /// that there is more.
+    fn room(&mut self, encoded: usize) -> &mut [u8] {
+        let most = self.may_take().saturating_add(1);
+        let wish = (8 * encoded).clamp(Pace::LEAST, Pace::MOST_OUTPUT).min(most);
+        if self.kept == self.data.len() {
+            // The buffer grows with what is held; few bodies need more than that is from the start.
+            let enough = if self.kept + wish <= FIRST { FIRST - self.kept } else { most };
+            if self.rules.body == BodyNeed::Decoded {
+                self.data.reserve_exact(enough.min(most));
+            }
+            self.data.resize(self.kept + wish, 0);
+        }
+        let end = self.data.len().min(self.kept + most.min(Pace::MOST_OUTPUT));
+        &mut self.data[self.kept..end]
+    }
+
+    /// Takes the bytes that were decoded into the room.
+    fn decoded(&mut self, count: usize) -> Result<Go, Attempt> {
+        let end = self.kept + self.count(count)?;
+        if let Some(digest) = &mut self.digest {
+            digest.update(&self.data[self.kept..end]);
+        }
+        if self.rules.body == BodyNeed::Decoded {
+            self.kept = end;
+        }
+        Ok(self.go())
+    }
+
+    /// Counts further bytes of the body; so many of them are to be taken, and there is memory for them.
+    fn count(&mut self, further: usize) -> Result<usize, Attempt> {
+        let room = self.rules.max_body - self.bytes;
+        let fits = usize::try_from(room).map_or(further, |room| further.min(room));
+        self.truncated = fits < further;
+        if self.truncated && self.rules.oversize == Oversize::Fail {
+            return Err(too_large(self.rules));
+        }
+        self.bytes += fits as u64;
+        if self.rules.body == BodyNeed::Decoded && !self.reservation.grow_to(self.bytes) {
             let need = self.length.unwrap_or(self.rules.max_body).min(self.rules.max_body);
             return Err(Attempt::NoMemory { need: need.max(self.bytes) });
         }
-        // The buffer grows with what is held, not by doubling on its own.
-        if self.data.capacity() - self.data.len() < chunk.len() && self.bytes > CHUNK {
-            let reservation = usize::try_from(self.reservation.bytes().min(self.rules.max_body)).unwrap_or(usize::MAX);
-            self.data.reserve_exact((reservation - self.data.len()).max(chunk.len()));
-        }
-        self.data.extend_from_slice(chunk);
-        Ok(())
+        Ok(fits)
+    }
+
+    /// How many further bytes may be taken with the memory that is held now.
+    fn may_take(&self) -> usize {
+        let held = if self.rules.body == BodyNeed::Decoded { self.reservation.bytes() } else { u64::MAX };
+        usize::try_from(held.min(self.rules.max_body) - self.bytes).unwrap_or(usize::MAX)
+    }
+
+    fn go(&self) -> Go {
+        if self.truncated { Go::Stop } else { Go::On }
     }
 
     fn finish(mut self) -> Body {
         let sha256 = self.digest.take().and_then(|digest| digest.finish().as_ref().try_into().ok());
+        self.data.truncate(self.kept);
         self.data.shrink_to_fit();
         Body { data: Bytes::from(self.data), bytes: self.bytes, sha256, truncated: self.truncated }
     }
 }
 
-/// The body as it comes off the wire, with what broke it kept: decoders only pass on that something did.
-struct Raw {
+/// An encoded body as it comes off the wire.
+struct Wire {
     chunks: Chunks,
-    chunk: Bytes,
     /// How many bytes may still come: no coding makes a body much longer, so more would never decode to what may be had.
     left: u64,
     /// Where that is set.
     set_by: Level,
-    ended: bool,
-    broken: Option<Failure>,
 }
 
-impl AsyncBufRead for Raw {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        while this.chunk.is_empty() {
-            match ready!(Pin::new(&mut this.chunks).poll_next(cx)) {
-                Some(Ok(chunk)) => match this.left.checked_sub(chunk.len() as u64) {
-                    Some(left) => (this.chunk, this.left) = (chunk, left),
-                    None => {
-                        let key = this.set_by.key("max_body");
-                        let message = format!("the body is longer than {key} before decoding; raise it");
-                        this.broken = Some(Failure::new(ErrorKind::BodyTooLarge, message, Sent::Something));
-                        return Poll::Ready(Err(io::Error::other("the body is too long")));
-                    }
-                },
-                Some(Err(failure)) => {
-                    this.broken = Some(failure);
-                    return Poll::Ready(Err(io::Error::other("the connection broke")));
-                }
-                None => {
-                    this.ended = true;
-                    break;
-                }
+impl Wire {
+    /// The next chunk that is not empty.
+    async fn next(&mut self) -> Result<Option<Bytes>, Attempt> {
+        while let Some(chunk) = self.chunks.try_next().await.map_err(Attempt::Failed)? {
+            let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
+                let key = self.set_by.key("max_body");
+                let message = format!("the body is longer than {key} before decoding; raise it");
+                return Err(failed(ErrorKind::BodyTooLarge, message));
+            };
+            self.left = left;
+            if !chunk.is_empty() {
+                return Ok(Some(chunk));
             }
         }
-        Poll::Ready(Ok(&this.chunk))
-    }
-
-    fn consume(self: Pin<&mut Self>, n: usize) {
-        self.get_mut().chunk.advance(n);
+        Ok(None)
     }
 }
 
-impl AsyncRead for Raw {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let there = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let n = there.len().min(to.remaining());
-        to.put_slice(&there[..n]);
-        self.consume(n);
-        Poll::Ready(Ok(()))
-    }
+/// Where only the close ends the body, the bytes that are missing may never have come.
+fn cut(announced: &Announced) -> Attempt {
+    let kind = if announced.until_close { ErrorKind::BodyIncomplete } else { ErrorKind::Decode };
+    failed(kind, "the body cannot be decoded: its end is missing".to_owned())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
+fn undecodable(error: io::Error) -> Attempt {
+    failed(ErrorKind::Decode, format!("the body cannot be decoded: {error}"))
 }
 
 fn too_large(BodyRules { max_body, set_by, .. }: BodyRules) -> Attempt {

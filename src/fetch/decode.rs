@@ -1,17 +1,10 @@
 //! Content codings (RFC 9110, section 8.4.1): which ones an answer has, and how to undo them.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
-use async_compression::zstd::DParameter;
-use bytes::{Buf, Bytes, BytesMut};
-use futures::stream::try_unfold;
 use http::{HeaderMap, header};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, ReadBuf};
-use tokio_util::io::StreamReader;
 
+use super::codec::{Codec, Coding, Step};
 use crate::item::header_text;
 
 /// What fetchd asks for.
@@ -19,18 +12,6 @@ pub const ACCEPT_ENCODING: &str = "gzip, br, zstd, deflate";
 
 /// More codings than this, one over the other, are not undone.
 const MOST_CODINGS: usize = 3;
-
-/// The largest zstd window, as a power of two: 8 MiB, as RFC 9659 asks of decoders.
-const ZSTD_WINDOW_LOG: u32 = 23;
-
-/// A coding that can be undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
-    Gzip,
-    Deflate,
-    Brotli,
-    Zstd,
-}
 
 /// The codings of an answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,186 +42,162 @@ impl Codings {
     }
 }
 
-type Reader<'a> = Box<dyn AsyncBufRead + Send + Unpin + 'a>;
+/// What a decoder waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// More of the body. The input that it left is too short to tell anything, and must come again with what follows it.
+    Input,
+    /// To be called again, with room: there may be more to write.
+    Turn,
+}
 
-/// A reader of what the body says once every coding is undone. Bytes after the end of a coding are ignored, as browsers and
-/// curl do, but no more than `most_trailing`; so what encloses it is checked to its end, too.
-///
-/// # Errors
-/// When the codings are too many.
-pub(super) fn decoder<'a>(raw: Reader<'a>, codings: &[Coding], most_trailing: u64) -> io::Result<Reader<'a>> {
-    if codings.len() > MOST_CODINGS {
-        return Err(io::Error::other(format!("it is encoded more than {MOST_CODINGS} times over")));
+/// What one call of a decoder did.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    /// Bytes of the input that it took.
+    pub consumed: usize,
+    /// Bytes that it wrote.
+    pub produced: usize,
+    pub wants: Wants,
+}
+
+/// Undoes all codings of a body. Bytes after the end of a coding are ignored, as browsers and curl do, but no more than
+/// `most_trailing`; so what encloses it is checked to its end, too.
+pub(super) struct Decoder {
+    /// In the order in which they are undone.
+    layers: Vec<Layer>,
+}
+
+impl Decoder {
+    /// A decoder of these codings, of which there is one at least.
+    ///
+    /// # Errors
+    /// When they are too many.
+    pub fn new(codings: &[Coding], most_trailing: u64) -> io::Result<Self> {
+        if codings.len() > MOST_CODINGS {
+            return Err(io::Error::other(format!("it is encoded more than {MOST_CODINGS} times over")));
+        }
+        let layer = |coding: &Coding| Layer {
+            coding: *coding,
+            state: State::Before(Member::First),
+            most_trailing,
+            waiting: Vec::new(),
+        };
+        Ok(Self { layers: codings.iter().rev().map(layer).collect() })
     }
-    let undo = |reader, coding: &Coding| {
-        let members = Members { coding: *coding, state: State::Between(Peekable::new(reader)), most_trailing };
-        let chunks = try_unfold(members, |mut members| async move {
-            Ok::<_, io::Error>(members.next_chunk().await?.map(|chunk| (chunk, members)))
-        });
-        Box::new(StreamReader::new(Box::pin(chunks))) as Reader<'a>
+
+    /// Decodes as much of the input as it can into `output`, which is not empty.
+    ///
+    /// # Errors
+    /// When the body is not in these codings.
+    pub fn decode(&mut self, input: &[u8], output: &mut [u8]) -> io::Result<Progress> {
+        decode(&mut self.layers, input, output)
+    }
+
+    /// Whether the body may end here.
+    pub fn is_whole(&self) -> bool {
+        self.layers.iter().all(|layer| matches!(layer.state, State::Before(Member::Further) | State::After(_)))
+    }
+}
+
+fn decode(layers: &mut [Layer], input: &[u8], output: &mut [u8]) -> io::Result<Progress> {
+    /// What an outer coding decodes to is passed on in pieces of so many bytes.
+    const PIECE: usize = 8 << 10;
+    let Some((inner, outer)) = layers.split_last_mut().filter(|(_, outer)| !outer.is_empty()) else {
+        return layers[0].decode(input, output);
     };
-    Ok(codings.iter().rev().fold(raw, undo))
+    let mut waiting = std::mem::take(&mut inner.waiting);
+    let Progress { consumed, produced, wants } = inner.decode(&waiting, output)?;
+    waiting.drain(..consumed);
+    let mut progress = Progress { consumed: 0, produced, wants };
+    if wants == Wants::Input {
+        let held = waiting.len();
+        waiting.resize(held + PIECE, 0);
+        let more = decode(outer, input, &mut waiting[held..])?;
+        waiting.truncate(held + more.produced);
+        progress.consumed = more.consumed;
+        progress.wants = if more.produced == 0 { more.wants } else { Wants::Turn };
+    }
+    inner.waiting = waiting;
+    Ok(progress)
 }
 
-/// One body in one coding: gzip's members and zstd's frames may be several, one after the other.
-struct Members<'a> {
+/// One coding of a body: gzip's members and zstd's frames may be several, one after the other.
+struct Layer {
     coding: Coding,
-    state: State<'a>,
+    state: State,
     most_trailing: u64,
+    /// What the coding around it decoded to, and this one has not taken yet.
+    waiting: Vec<u8>,
 }
 
-enum State<'a> {
-    Between(Peekable<'a>),
-    Within(Decoder<'a>),
-    Ended,
+enum State {
+    Before(Member),
+    Within(Codec),
+    /// The last member has ended, so many bytes ago.
+    After(u64),
 }
 
-impl<'a> Members<'a> {
-    async fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
-        const CHUNK: usize = 8 << 10;
-        loop {
-            match std::mem::replace(&mut self.state, State::Ended) {
-                State::Between(reader) => {
-                    self.state = State::Within(Decoder::new(self.coding, reader).await?);
-                }
-                State::Within(mut decoder) => {
-                    let mut chunk = BytesMut::with_capacity(CHUNK);
-                    if decoder.read_buf(&mut chunk).await? > 0 {
-                        self.state = State::Within(decoder);
-                        return Ok(Some(chunk.freeze()));
-                    }
-                    let mut reader = decoder.into_reader();
-                    if self.coding.begins(reader.peek(4).await?) {
-                        self.state = State::Within(Decoder::new(self.coding, reader).await?);
-                    } else {
-                        skip(reader, self.most_trailing).await?;
-                    }
-                }
-                State::Ended => return Ok(None),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Member {
+    /// It must be there.
+    First,
+    Further,
+}
+
+impl Layer {
+    fn decode(&mut self, input: &[u8], output: &mut [u8]) -> io::Result<Progress> {
+        match &mut self.state {
+            State::Before(member) if input.len() < self.coding.needs(*member) => {
+                Ok(Progress { consumed: 0, produced: 0, wants: Wants::Input })
             }
+            State::Before(member) => {
+                let is_there = *member == Member::First || self.coding.begins(input);
+                self.state = if is_there { State::Within(Codec::new(self.coding, input)?) } else { State::After(0) };
+                self.decode(input, output)
+            }
+            State::Within(codec) => {
+                let Step { consumed, produced, ended } = codec.decode(input, output)?;
+                if ended {
+                    self.end_member();
+                }
+                let wants = if ended || produced == output.len() { Wants::Turn } else { Wants::Input };
+                Ok(Progress { consumed, produced, wants })
+            }
+            State::After(trailing) => {
+                *trailing += input.len() as u64;
+                if *trailing > self.most_trailing {
+                    return Err(io::Error::other(format!("more than {} bytes follow its end", self.most_trailing)));
+                }
+                Ok(Progress { consumed: input.len(), produced: 0, wants: Wants::Input })
+            }
+        }
+    }
+
+    fn end_member(&mut self) {
+        if let State::Within(codec) = std::mem::replace(&mut self.state, State::Before(Member::Further)) {
+            codec.recycle();
         }
     }
 }
 
 impl Coding {
+    /// How many bytes tell of which kind the next member is, or whether there is one.
+    fn needs(self, member: Member) -> usize {
+        match (self, member) {
+            (Self::Gzip, Member::Further) | (Self::Deflate, Member::First) => 2,
+            (Self::Zstd, Member::Further) => 4,
+            _ => 0,
+        }
+    }
+
     /// Whether another member begins with these bytes (RFC 1952, section 2.3.1; RFC 8878, section 3.1).
     fn begins(self, start: &[u8]) -> bool {
         match self {
             Self::Gzip => start.starts_with(&[0x1f, 0x8b]),
-            Self::Zstd => matches!(start, [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18]),
+            Self::Zstd => matches!(start, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]),
             Self::Deflate | Self::Brotli => false,
         }
-    }
-}
-
-async fn skip(mut reader: Peekable<'_>, most: u64) -> io::Result<()> {
-    let mut skipped = 0;
-    loop {
-        let there = reader.fill_buf().await?.len();
-        if there == 0 {
-            return Ok(());
-        }
-        skipped += there as u64;
-        if skipped > most {
-            return Err(io::Error::other(format!("more than {most} bytes follow its end")));
-        }
-        reader.consume(there);
-    }
-}
-
-/// The decoder of one member.
-enum Decoder<'a> {
-    Gzip(GzipDecoder<Peekable<'a>>),
-    Zlib(ZlibDecoder<Peekable<'a>>),
-    Deflate(DeflateDecoder<Peekable<'a>>),
-    Brotli(Box<BrotliDecoder<Peekable<'a>>>),
-    Zstd(ZstdDecoder<Peekable<'a>>),
-}
-
-impl<'a> Decoder<'a> {
-    async fn new(coding: Coding, mut reader: Peekable<'a>) -> io::Result<Self> {
-        Ok(match coding {
-            Coding::Gzip => Self::Gzip(GzipDecoder::new(reader)),
-            Coding::Deflate if is_zlib(reader.peek(2).await?) => Self::Zlib(ZlibDecoder::new(reader)),
-            Coding::Deflate => Self::Deflate(DeflateDecoder::new(reader)),
-            Coding::Brotli => Self::Brotli(Box::new(BrotliDecoder::new(reader))),
-            Coding::Zstd => {
-                Self::Zstd(ZstdDecoder::with_params(reader, &[DParameter::window_log_max(ZSTD_WINDOW_LOG)]))
-            }
-        })
-    }
-
-    async fn read_buf(&mut self, to: &mut BytesMut) -> io::Result<usize> {
-        match self {
-            Self::Gzip(decoder) => decoder.read_buf(to).await,
-            Self::Zlib(decoder) => decoder.read_buf(to).await,
-            Self::Deflate(decoder) => decoder.read_buf(to).await,
-            Self::Brotli(decoder) => decoder.read_buf(to).await,
-            Self::Zstd(decoder) => decoder.read_buf(to).await,
-        }
-    }
-
-    fn into_reader(self) -> Peekable<'a> {
-        match self {
-            Self::Gzip(decoder) => decoder.into_inner(),
-            Self::Zlib(decoder) => decoder.into_inner(),
-            Self::Deflate(decoder) => decoder.into_inner(),
-            Self::Brotli(decoder) => decoder.into_inner(),
-            Self::Zstd(decoder) => decoder.into_inner(),
-        }
-    }
-}
-
-/// `deflate` is the zlib format, but some servers send it raw; the first two bytes tell (RFC 1950, section 2.2).
-fn is_zlib(start: &[u8]) -> bool {
-    matches!(start, [cmf, flg, ..] if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flg)) % 31 == 0)
-}
-
-/// A reader whose next bytes can be looked at.
-struct Peekable<'a> {
-    start: BytesMut,
-    rest: Reader<'a>,
-}
-
-impl<'a> Peekable<'a> {
-    fn new(rest: Reader<'a>) -> Self {
-        Self { start: BytesMut::new(), rest }
-    }
-
-    /// The next `n` bytes, or as many as there are.
-    async fn peek(&mut self, n: usize) -> io::Result<&[u8]> {
-        while self.start.len() < n {
-            let there = self.rest.fill_buf().await?;
-            if there.is_empty() {
-                break;
-            }
-            let take = there.len().min(n - self.start.len());
-            self.start.extend_from_slice(&there[..take]);
-            self.rest.consume(take);
-        }
-        Ok(&self.start)
-    }
-}
-
-impl AsyncBufRead for Peekable<'_> {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        if this.start.is_empty() { Pin::new(&mut this.rest).poll_fill_buf(cx) } else { Poll::Ready(Ok(&this.start)) }
-    }
-
-    fn consume(self: Pin<&mut Self>, n: usize) {
-        let this = self.get_mut();
-        if this.start.is_empty() { Pin::new(&mut this.rest).consume(n) } else { this.start.advance(n) }
-    }
-}
-
-impl AsyncRead for Peekable<'_> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let there = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let n = there.len().min(to.remaining());
-        to.put_slice(&there[..n]);
-        self.consume(n);
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -2,9 +2,12 @@
 
 mod body;
 mod body_clock;
+#[cfg(test)]
+mod body_laws;
 mod certificate;
 mod chunks;
 mod clients;
+mod codec;
 mod config;
 mod connection_reuse;
 mod decode;

@@ -1,7 +1,9 @@
 //! Bodies as servers send them: in each content coding, and in chunks.
 
-use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use std::io::Read;
+
+use flate2::Compression;
+use flate2::read::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
 use super::origin::ok_with;
 
@@ -10,24 +12,23 @@ pub type Encode = fn(&[u8]) -> Vec<u8>;
 /// The codings by the name a server gives them, and how a body looks in each; `deflate` comes in two shapes.
 pub const CODINGS: [(&str, Encode); 5] = [
     ("gzip", gzip),
-    ("deflate", |body| all_of(ZlibEncoder::new(body))),
-    ("deflate", |body| all_of(DeflateEncoder::new(body))),
+    ("deflate", |body| all_of(ZlibEncoder::new(body, Compression::default()))),
+    ("deflate", |body| all_of(DeflateEncoder::new(body, Compression::default()))),
     ("br", brotli),
-    ("zstd", |body| all_of(ZstdEncoder::new(body))),
+    ("zstd", |body| zstd::encode_all(body, 0).unwrap()),
 ];
 
 pub fn gzip(body: &[u8]) -> Vec<u8> {
-    all_of(GzipEncoder::new(body))
+    all_of(GzEncoder::new(body, Compression::default()))
 }
 
 pub fn brotli(body: &[u8]) -> Vec<u8> {
-    all_of(BrotliEncoder::new(body))
+    all_of(brotli::CompressorReader::new(body, 4096, 6, 22))
 }
 
-fn all_of(mut encoder: impl AsyncRead + Unpin) -> Vec<u8> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+fn all_of(mut encoder: impl Read) -> Vec<u8> {
     let mut encoded = Vec::new();
-    runtime.block_on(encoder.read_to_end(&mut encoded)).unwrap();
+    encoder.read_to_end(&mut encoded).unwrap();
     encoded
 }
 
