@@ -8,12 +8,14 @@
 //! cargo bench --bench loopback -- memory     peak memory up to 10,000,000 lines, 1,000,000 hosts, and that of a host with work
 //! cargo bench --bench loopback -- durable    what durable stdin costs, takes, and how it starts with many lines pending
 //! cargo bench --bench loopback -- latency    one line into an idle daemon until its record is there
+//! cargo bench --bench loopback -- crawl-origin DIR   the server of `crawl`, to measure single commands by hand
 //! cargo bench --bench loopback -- smoke      what CI asserts of the release binary
 //! ```
 
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on has nothing better to do than to stop")]
 
 mod bare;
+mod crawl;
 mod durable;
 mod hosts;
 mod latency;
@@ -39,6 +41,7 @@ fn main() {
     match args.split_first().map(|(mode, rest)| (mode.as_str(), rest)) {
         Some(("account", command)) => run::account(command).expect("an account is printed"),
         Some((client @ (bare::REQWEST | bare::HYPER_UTIL), arguments)) => bare::run(client, arguments),
+        Some(("crawl-origin", [dir])) => crawl::serve(Path::new(dir)),
         Some((mode, [])) => measured(mode),
         _ => {
             for mode in ["speed", "scaling", "tls", "hosts", "memory", "durable", "latency"] {

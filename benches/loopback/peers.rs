@@ -42,30 +42,28 @@ pub fn candidates(origin: SocketAddr, dir: &Path) -> Vec<Candidate> {
         Candidate { name: "fetchd `--body none`", command: fetchd(&["--body", "none"]), urls: MANY },
         Candidate { name: "fetchd", command: fetchd(&[]), urls: MANY },
     ];
-    all.extend(curl(origin, dir, MANY, CONNECTIONS).map(|command| Candidate {
+    all.extend(curl_items(origin, dir, MANY, CONNECTIONS).map(|command| Candidate {
         name: "curl `--parallel`",
         command,
         urls: MANY,
     }));
     let at_once = CONNECTIONS.to_string();
-    let mut peer = |name, urls, program: &str, arguments: Vec<String>| {
-        if let Some(program) = installed(program) {
-            let command = std::iter::once(program.display().to_string()).chain(arguments).collect();
-            all.push(Candidate { name, command, urls });
-        }
-    };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    peer(
+    let peer = |name, urls, program: &str, arguments: &[&str]| {
+        let program = installed(program)?.display().to_string();
+        Some(Candidate { name, command: words(&[&[program.as_str()], arguments].concat()), urls })
+    };
+    all.extend(peer(
         "oha, URLs from the file",
         MANY,
         "oha",
-        words(&["--no-tui", "-c", &at_once, "-n", &MANY.to_string(), "--urls-from-file", &many]),
-    );
-    peer(
+        &["--no-tui", "-c", &at_once, "-n", &MANY.to_string(), "--urls-from-file", &many],
+    ));
+    all.extend(peer(
         "lychee",
         20_000,
         "lychee",
-        words(&[
+        &[
             "--no-progress",
             "--max-concurrency",
             &at_once,
@@ -76,25 +74,17 @@ pub fn candidates(origin: SocketAddr, dir: &Path) -> Vec<Candidate> {
             "--cache-exclude-status",
             "..",
             &list(20_000),
-        ]),
-    );
-    let script = dir.join("gather.py");
-    std::fs::write(&script, AIOHTTP).expect("the script is written");
-    if has_aiohttp() {
-        peer(
-            "aiohttp, gather, semaphore",
-            50_000,
-            "python3",
-            words(&[&script.display().to_string(), &list(50_000), &at_once]),
-        );
-    }
+        ],
+    ));
+    let aiohttp = python(&dir.join("gather.py"), AIOHTTP, "import aiohttp", &[&list(50_000), &at_once]);
+    all.extend(aiohttp.map(|command| Candidate { name: "aiohttp, gather, semaphore", command, urls: 50_000 }));
     let downloads = dir.join("downloads").display().to_string();
-    peer(
+    all.extend(peer(
         "aria2c `-i`",
         5_000,
         "aria2c",
-        words(&["-q", "-j", &at_once, "-x", "16", "-d", &downloads, "--allow-overwrite=true", "-i", &list(5_000)]),
-    );
+        &["-q", "-j", &at_once, "-x", "16", "-d", &downloads, "--allow-overwrite=true", "-i", &list(5_000)],
+    ));
     all
 }
 
@@ -104,20 +94,36 @@ fn installed(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
 }
 
-fn has_aiohttp() -> bool {
-    let asked = std::process::Command::new("python3").args(["-c", "import aiohttp"]).output();
-    asked.is_ok_and(|output| output.status.success())
+/// A script of Python, if python3 is installed and `wanted` runs, which imports what the script needs.
+pub fn python(path: &Path, script: &str, wanted: &str, arguments: &[&str]) -> Option<Vec<String>> {
+    let program = installed("python3")?;
+    let asked = std::process::Command::new(&program).args(["-c", wanted]).output();
+    asked.is_ok_and(|output| output.status.success()).then(|| {
+        std::fs::write(path, script).expect("the script is written");
+        let command = [program.as_path(), path].map(|path| path.display().to_string());
+        command.into_iter().chain(arguments.iter().map(|argument| (*argument).to_owned())).collect()
+    })
 }
 
-/// curl over so many URLs, if it is installed.
-pub fn curl(origin: SocketAddr, dir: &Path, urls: usize, connections: usize) -> Option<Vec<String>> {
+/// curl over these URLs, if it is installed; `config` becomes its list, as `-K` reads it.
+pub fn curl(
+    config: &Path,
+    urls: impl Iterator<Item = String>,
+    connections: usize,
+    more: &[&str],
+) -> Option<Vec<String>> {
     let program = installed("curl")?.display().to_string();
-    // A list as `-K` reads it.
-    let config = dir.join(format!("curl-{urls}.conf"));
-    let text: String =
-        (1..=urls).map(|n| format!("url = \"http://{origin}/item/{n}\"\noutput = \"/dev/null\"\n")).collect();
-    std::fs::write(&config, text).expect("the list is written");
+    let text: String = urls.map(|url| format!("url = \"{url}\"\noutput = \"/dev/null\"\n")).collect();
+    std::fs::write(config, text).expect("the list is written");
     let (connections, config) = (connections.to_string(), config.display().to_string());
-    let command = [&program, "--no-progress-meter", "--parallel", "--parallel-max", &connections, "-K", &config];
-    Some(command.map(str::to_owned).to_vec())
+    let mut command =
+        vec![&program, "--no-progress-meter", "--parallel", "--parallel-max", &connections, "-K", &config];
+    command.extend(more);
+    Some(command.into_iter().map(str::to_owned).collect())
+}
+
+/// curl over distinct URLs of the plain server.
+pub fn curl_items(origin: SocketAddr, dir: &Path, urls: usize, connections: usize) -> Option<Vec<String>> {
+    let items = (1..=urls).map(|n| format!("http://{origin}/item/{n}"));
+    curl(&dir.join(format!("curl-{urls}.conf")), items, connections, &[])
 }

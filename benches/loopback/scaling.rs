@@ -40,7 +40,7 @@ fn row(origin: SocketAddr, dir: &Path, connections: usize) -> Vec<f64> {
 fn candidates(origin: SocketAddr, dir: &Path, connections: usize) -> Vec<Candidate> {
     let urls = list(dir, &format!("http://{origin}/item"), URLS);
     let bare = bare::command(bare::REQWEST, &urls.display().to_string(), connections, None);
-    let curl = peers::curl(origin, dir, URLS, connections);
+    let curl = peers::curl_items(origin, dir, URLS, connections);
     let commands = [Some(bare), Some(command(&urls, connections, &[])), curl];
     let named = LINES.iter().zip(commands);
     named.filter_map(|((name, _), command)| Some(Candidate { name, command: command?, urls: URLS })).collect()
