@@ -1,6 +1,7 @@
 //! Whole-process measurements against a server on loopback (README.md has method and results).
 //!
 //! ```text
+//! cargo bench --bench loopback -- crawl      compressed pages of many hosts over TLS, against curl and aiohttp
 //! cargo bench --bench loopback -- speed      CPU per URL and URLs/s, against a bare reqwest loop and what else is installed
 //! cargo bench --bench loopback -- scaling    URLs/s by connections, and the plot of it
 //! cargo bench --bench loopback -- tls        HTTPS over connections that are kept, and over one for each URL
@@ -8,7 +9,7 @@
 //! cargo bench --bench loopback -- memory     peak memory up to 10,000,000 lines, 1,000,000 hosts, and that of a host with work
 //! cargo bench --bench loopback -- durable    what durable stdin costs, takes, and how it starts with many lines pending
 //! cargo bench --bench loopback -- latency    one line into an idle daemon until its record is there
-//! cargo bench --bench loopback -- crawl-origin DIR   the server of `crawl`, to measure single commands by hand
+//! cargo bench --bench loopback -- crawl-origin DIR  the server of `crawl`, for single commands under a profiler
 //! cargo bench --bench loopback -- smoke      what CI asserts of the release binary
 //! ```
 
@@ -44,7 +45,7 @@ fn main() {
         Some(("crawl-origin", [dir])) => crawl::serve(Path::new(dir)),
         Some((mode, [])) => measured(mode),
         _ => {
-            for mode in ["speed", "scaling", "tls", "hosts", "memory", "durable", "latency"] {
+            for mode in ["crawl", "speed", "scaling", "tls", "hosts", "memory", "durable", "latency"] {
                 measured(mode);
             }
         }
@@ -55,6 +56,7 @@ fn measured(mode: &str) {
     let dir = tempfile::tempdir().expect("a directory");
     let origin = origin::start(Ipv4Addr::LOCALHOST);
     match mode {
+        "crawl" => crawl::crawl(dir.path()),
         "speed" => {
             let title = format!("distinct URLs of one host, 713-byte answers, {CONNECTIONS} kept connections");
             table::print(&title, &peers::candidates(origin, dir.path()));
@@ -68,7 +70,7 @@ fn measured(mode: &str) {
         "smoke" => smoke::smoke(origin, dir.path()),
         other => {
             say(&format!(
-                "there is no measurement `{other}`; choose speed, scaling, tls, hosts, memory, durable, latency or smoke"
+                "there is no measurement `{other}`; choose crawl, speed, scaling, tls, hosts, memory, durable, latency or smoke"
             ));
         }
     }

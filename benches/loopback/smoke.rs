@@ -1,5 +1,5 @@
 //! The release binary under real load, with assertions: every line has its record, memory does not grow with lines, nor
-//! open files with hosts.
+//! open files with hosts, and connections last.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::{durable, hosts, latency, memory, say};
+use crate::{crawl, durable, hosts, latency, memory, say};
 
 /// Runs all of it.
 pub fn smoke(origin: SocketAddr, dir: &Path) {
@@ -19,6 +19,7 @@ pub fn smoke(origin: SocketAddr, dir: &Path) {
     latency::latency(origin);
     durable::durable(origin, dir, &durable::SMALL);
     hosts::many_hosts(50_000);
+    crawl::smoke(dir);
 }
 
 /// `printf … | fetchd`: what a newcomer does second.

@@ -27,17 +27,26 @@ pub struct Costs {
 
 /// Runs all of them in turn.
 pub fn compare(candidates: &[Candidate]) -> Vec<Costs> {
-    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); candidates.len()];
-    for _ in 0..ROUNDS {
-        for (candidate, costs) in candidates.iter().zip(&mut costs) {
-            costs.push(measure(&candidate.command));
+    let commands: Vec<&[String]> = candidates.iter().map(|candidate| candidate.command.as_slice()).collect();
+    let costs = in_turn(&commands, ROUNDS, measure);
+    candidates.iter().zip(&costs).map(|(candidate, costs)| Costs::of(candidate.urls, costs)).collect()
+}
+
+/// Runs each command once a round, in turn, and returns the results by command.
+pub fn in_turn<T>(commands: &[&[String]], rounds: usize, run: impl Fn(&[String]) -> T) -> Vec<Vec<T>> {
+    let mut results: Vec<Vec<T>> = commands.iter().map(|_| Vec::new()).collect();
+    for _ in 0..rounds {
+        for (command, results) in commands.iter().zip(&mut results) {
+            results.push(run(command));
         }
     }
-    candidates.iter().zip(&costs).map(|(candidate, costs)| Costs::of(candidate.urls as f64, costs)).collect()
+    results
 }
 
 impl Costs {
-    fn of(urls: f64, costs: &[Cost]) -> Self {
+    /// The costs of runs over so many URLs.
+    pub fn of(urls: usize, costs: &[Cost]) -> Self {
+        let urls = urls as f64;
         let spread = |value: &dyn Fn(&Cost) -> f64| Spread::of(costs.iter().map(value));
         Self {
             cpu: spread(&|cost| cost.cpu_seconds * 1e6 / urls),

@@ -1,9 +1,9 @@
 //! What crawls: fetchd, and what a user would take instead, all with the same list.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::origin::Origin;
+use super::origin::{Origin, REQUESTS};
 use super::pages::Coding;
 use crate::{list_of, peers};
 
@@ -31,12 +31,20 @@ async def main():
 asyncio.run(main())
 "#;
 
-/// Pages of one coding over so many hosts, whose lines take turns in the list.
+/// Pages of one coding, as many of one host as of another.
 #[derive(Clone, Copy, Debug)]
 pub struct Mix {
     pub coding: Coding,
     pub hosts: usize,
     pub pages: usize,
+}
+
+impl Mix {
+    /// Connections that the server forces on a client that opens as many as it may: each ends after some requests, and each
+    /// host begins with its full number.
+    pub fn forced(self) -> f64 {
+        self.pages as f64 / REQUESTS as f64 + (self.hosts * PER_HOST) as f64
+    }
 }
 
 /// Who crawls.
@@ -52,6 +60,19 @@ pub enum Crawler {
 impl Crawler {
     pub const ALL: [Self; 5] =
         [Self::Fetchd, Self::FetchdWithoutBodies, Self::FetchdAtARate, Self::Curl, Self::Aiohttp];
+
+    /// Those that keep bodies and do not wait for a rate.
+    pub const WITH_BODIES: [Self; 3] = [Self::Fetchd, Self::Curl, Self::Aiohttp];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fetchd => "fetchd",
+            Self::FetchdWithoutBodies => "fetchd `--body none`",
+            Self::FetchdAtARate => "fetchd `--host-rate 1/s`",
+            Self::Curl => "curl `--parallel --compressed`",
+            Self::Aiohttp => "aiohttp, gather, semaphore",
+        }
+    }
 }
 
 /// What the commands have in common: a server, and a directory with the certificate to trust and the lists.
@@ -72,7 +93,7 @@ impl<'a> Setting<'a> {
 
     /// The command of a crawler, if it is installed and decodes the coding.
     pub fn command(&self, crawler: Crawler, mix: Mix) -> Option<Vec<String>> {
-        let list = list_of(self.dir, &format!("{}.txt", name(mix)), self.urls(mix));
+        let list = self.list(mix);
         match crawler {
             Crawler::Fetchd => Some(self.fetchd(&list, AT_ONCE, &[])),
             Crawler::FetchdWithoutBodies => Some(self.fetchd(&list, AT_ONCE, &["--body", "none"])),
@@ -80,6 +101,11 @@ impl<'a> Setting<'a> {
             Crawler::Curl => self.curl(mix),
             Crawler::Aiohttp => self.aiohttp(&list, mix.coding),
         }
+    }
+
+    /// Writes the list of a mix.
+    pub fn list(&self, mix: Mix) -> PathBuf {
+        list_of(self.dir, &format!("{}.txt", name(mix)), self.urls(mix))
     }
 
     /// fetchd over a list of addresses of the server.
@@ -109,10 +135,12 @@ impl<'a> Setting<'a> {
         peers::python(&self.dir.join("crawl.py"), AIOHTTP, &wanted, &arguments)
     }
 
-    /// The pages, host by host, as the frontier of a crawler gives them.
+    /// The pages in an order that is always the same, in which hosts follow each other at random as in the frontier of a crawler.
     fn urls(&self, mix: Mix) -> impl Iterator<Item = String> {
         let (Mix { coding, hosts, pages }, port) = (mix, self.port);
-        (0..pages).map(move |n| format!("https://{}:{port}/{}/{n}", host(n % hosts), coding.name()))
+        let mut order: Vec<usize> = (0..pages).collect();
+        fastrand::Rng::with_seed(0).shuffle(&mut order);
+        order.into_iter().map(move |n| format!("https://{}:{port}/{}/{n}", host(n % hosts), coding.name()))
     }
 }
 

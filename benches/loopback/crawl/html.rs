@@ -1,5 +1,5 @@
 //! Pages of HTML as news sites and shops send them, made from a number: markup that repeats, text and addresses that do
-//! not. gzip leaves about 22 % of one, and it inflates as real pages do.
+//! not. gzip leaves 24 % of one, and inflating it costs about what pages of documentation of that size cost.
 
 use std::fmt::Write;
 

@@ -16,7 +16,7 @@ use super::counts::{Counts, Run};
 use super::pages::{Pages, Then};
 
 /// Requests that a connection lasts.
-const REQUESTS: usize = 10;
+pub const REQUESTS: usize = 10;
 
 /// The server, as seen from outside.
 pub struct Origin {
