@@ -9,11 +9,14 @@ use crate::diagnostics::Report;
 use crate::open_files::BESIDES;
 use crate::units::{Concurrency, counted, grouped};
 
+/// Connections that are kept where no key says how many, and files are left: enough for a crawl of thousands of hosts. One
+/// with TLS takes some 20 KiB, so all take 160 MiB, and only where so many hosts have lines at once.
+const IDLE_CONNECTIONS: u32 = 8192;
+
 /// How many idle connections there can be where this many files can be open, and no key says more.
 pub(super) fn idle_connections(config: &Config, most: u64) -> u32 {
-    let concurrency = config.limits.permits();
-    let room = most.saturating_sub(u64::from(concurrency) + others(config));
-    u32::try_from(room).unwrap_or(u32::MAX).min(concurrency)
+    let room = most.saturating_sub(u64::from(config.limits.permits()) + others(config));
+    u32::try_from(room).unwrap_or(u32::MAX).min(IDLE_CONNECTIONS)
 }
 
 /// Adds a problem when the configuration can need more files than can be open.
@@ -69,9 +72,9 @@ mod tests {
     }
 
     #[test]
-    fn idle_connections_follow_the_concurrency_as_far_as_there_are_files() {
+    fn idle_connections_follow_the_open_files_up_to_a_bound() {
         for (concurrency, most, idle) in
-            [(256, 1024, 256), (256, u64::MAX, 256), (512, 1024, 446), (958, 1024, 0), (2000, 1024, 0)]
+            [(256, 1024, 702), (256, u64::MAX, 8192), (512, 1024, 446), (958, 1024, 0), (2000, 1024, 0)]
         {
             assert_eq!(idle_connections(&config(concurrency, None), most), idle, "{concurrency} of {most}");
         }

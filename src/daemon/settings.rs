@@ -58,6 +58,8 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
         hosts: host_tls(config),
         needs: config.needs(),
         idle_per_host: widest_host(config) as usize,
+        // As many hosts as can have lines at once.
+        session_hosts: config.limits.hosts.min(config.queue.window) as usize,
     };
     Http::new(&config.fetch, settings, guard, &resolver)
 }

@@ -5,9 +5,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::connection_counts::ConnectionCounts;
 use super::connection_reuse::NoteOpened;
-use super::pem::{read_authorities, read_identity};
-use super::{FetchConfig, Resolver, TlsConfig};
+use super::pem::{ClientCertificate, read_identity};
+use super::tls::Tls;
+use super::{FetchConfig, Resolver};
 use crate::error::BoxError;
 use crate::hosts::{HostPattern, Patterns, host_name, port_of};
 use crate::item::{Call, Connection, CredentialScope, POOL_IDLE_TIMEOUT};
@@ -68,7 +70,7 @@ pub(super) struct Clients {
 struct Pair {
     verify: Verify,
     identity: Option<IdentityFiles>,
-    /// For requests that may leave their connection open, and may find one that was kept.
+    /// For requests that may take a connection which was kept.
     keep: reqwest::Client,
     /// For the others: without a pool, so that each has a connection of its own.
     close: reqwest::Client,
@@ -107,8 +109,8 @@ impl Clients {
         let asked_for = |pair: &&Pair| pair.verify == verify && pair.identity.as_ref() == identity;
         let pair = self.others.iter().find(asked_for).unwrap_or(&self.usual);
         match call.connection {
-            Connection::Keep(_) => &pair.keep,
-            Connection::Close => &pair.close,
+            Connection::Keep(_) | Connection::Last(_) => &pair.keep,
+            Connection::New => &pair.close,
         }
     }
 }
@@ -116,7 +118,7 @@ impl Clients {
 /// A client certificate that was read.
 struct Identity {
     files: IdentityFiles,
-    read: reqwest::Identity,
+    read: ClientCertificate,
 }
 
 /// The client certificates that the hosts name, each once.
@@ -135,56 +137,23 @@ fn identities(hosts: &[(HostPattern, HostTls)]) -> Result<Vec<Identity>, BoxErro
 
 /// What all clients have in common.
 pub(super) struct Recipe<'a> {
-    fetch: &'a FetchConfig,
-    idle_per_host: usize,
-    resolver: &'a Resolver,
-    /// Those of `tls.ca_file`.
-    authorities: Vec<reqwest::Certificate>,
-    roots: Roots,
+    /// `[fetch]`
+    pub fetch: &'a FetchConfig,
+    /// How they do TLS.
+    pub tls: Tls,
+    /// Idle connections that one host can have, at most.
+    pub idle_per_host: usize,
+    /// How they find the addresses of hosts.
+    pub resolver: &'a Resolver,
+    /// Where they count connections.
+    pub counts: &'a Arc<ConnectionCounts>,
 }
 
-/// Whether the system has certificates of authorities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Roots {
-    System,
-    None,
-}
-
-impl<'a> Recipe<'a> {
-    /// Reads `tls.ca_file`, and looks for the system's own root certificates.
-    ///
-    /// # Errors
-    /// When the file cannot be used.
-    pub fn new(
-        fetch: &'a FetchConfig,
-        tls: &TlsConfig,
-        idle_per_host: usize,
-        resolver: &'a Resolver,
-    ) -> Result<Self, BoxError> {
-        let authorities = match &tls.ca_file {
-            Some(path) => read_authorities(path).map_err(|fault| fault.sentence("tls"))?,
-            None => Vec::new(),
-        };
-        let roots = match reqwest::Client::builder().no_proxy().build() {
-            Ok(_) => Roots::System,
-            Err(_) => {
-                tracing::warn!(
-                    "the system has no root certificates, so https works only with the authorities that tls.ca_file names"
-                );
-                Roots::None
-            }
-        };
-        Ok(Self { fetch, idle_per_host, resolver, authorities, roots })
-    }
-
+impl Recipe<'_> {
     fn pair(&self, verify: Verify, identity: Option<&Identity>) -> Result<Pair, BoxError> {
-        let builder = || {
-            let mut builder = self.builder()?.tls_danger_accept_invalid_certs(verify == Verify::No);
-            if let Some(identity) = identity {
-                builder = builder.identity(identity.read.clone());
-            }
-            Ok::<_, BoxError>(builder)
-        };
+        // Both resume the same sessions.
+        let tls = self.tls.config(verify, identity.map(|identity| &identity.read))?;
+        let builder = || Ok::<_, BoxError>(self.builder()?.tls_backend_preconfigured(tls.clone()));
         let close = builder()?.pool_max_idle_per_host(0).http1_max_headers(MOST_HEADERS).build()?;
         let keep = builder()?;
         let keep = keep.pool_max_idle_per_host(self.idle_per_host).http1_max_headers(MOST_HEADERS_KEPT).build()?;
@@ -196,7 +165,8 @@ impl<'a> Recipe<'a> {
     /// # Errors
     /// When it cannot be made.
     pub fn remote_end(&self) -> Result<reqwest::Client, BoxError> {
-        Ok(self.builder()?.pool_max_idle_per_host(self.idle_per_host).http1_max_headers(MOST_HEADERS_KEPT).build()?)
+        let builder = self.builder()?.tls_backend_preconfigured(self.tls.config(Verify::Yes, None)?);
+        Ok(builder.pool_max_idle_per_host(self.idle_per_host).http1_max_headers(MOST_HEADERS_KEPT).build()?)
     }
 
     fn builder(&self) -> Result<reqwest::ClientBuilder, BoxError> {
@@ -212,7 +182,7 @@ impl<'a> Recipe<'a> {
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .http2_initial_stream_window_size(of_a_body)
             .http2_initial_connection_window_size(of_a_connection)
-            .connector_layer(NoteOpened)
+            .connector_layer(NoteOpened(Arc::clone(self.counts)))
             // As the web sends them (RFC 9112, sections 5.1 and 5.2, and beyond). Where leniency finds a second framing,
             // `check_framing` refuses the answer.
             .http1_allow_spaces_after_header_name_in_responses(true)
@@ -222,10 +192,6 @@ impl<'a> Recipe<'a> {
         if !self.fetch.http2 {
             builder = builder.http1_only();
         }
-        builder = match self.roots {
-            Roots::System => builder.tls_certs_merge(self.authorities.clone()),
-            Roots::None => builder.tls_certs_only(self.authorities.clone()),
-        };
         if let Some(proxy) = &self.fetch.proxy {
             // Names are the proxy's business, also with SOCKS.
             let proxy = url::Url::parse(proxy.expose())?.as_str().replacen("socks5://", "socks5h://", 1);

@@ -6,13 +6,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures::future::BoxFuture;
 use http::Extensions;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use tokio::task_local;
-use tower::util::{MapResponse, Oneshot};
 use tower::{Layer, Service, ServiceExt};
 
+use super::connection_counts::ConnectionCounts;
+use super::handshake::Handshake;
 use crate::error::find;
 
 task_local! {
@@ -54,49 +56,56 @@ pub(super) async fn execute(
     OPENED.scope(Cell::new(None), sent).await
 }
 
-/// The layer of a client's connector that notes the connections which it opens.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NoteOpened;
+/// The layer of a client's connector that notes and counts the connections which it opens.
+#[derive(Clone, Debug)]
+pub(super) struct NoteOpened(pub Arc<ConnectionCounts>);
 
-/// A connector that notes the connections which it opens. It is copied with the client, several times for each request; the
-/// connector itself only for each connection.
+/// A connector that notes and counts the connections which it opens. It is copied with the client, several times for each
+/// request; the connector itself only for each connection.
 #[derive(Debug)]
-pub(super) struct NotingConnector<S>(Arc<S>);
+pub(super) struct NotingConnector<S> {
+    connector: Arc<S>,
+    counts: Arc<ConnectionCounts>,
+}
 
 impl<S> Layer<S> for NoteOpened {
     type Service = NotingConnector<S>;
 
     fn layer(&self, connector: S) -> NotingConnector<S> {
-        NotingConnector(Arc::new(connector))
+        NotingConnector { connector: Arc::new(connector), counts: Arc::clone(&self.0) }
     }
 }
 
 impl<S> Clone for NotingConnector<S> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { connector: Arc::clone(&self.connector), counts: Arc::clone(&self.counts) }
     }
 }
 
-impl<S: Service<R, Response: Connection> + Clone, R> Service<R> for NotingConnector<S> {
+impl<S, R> Service<R> for NotingConnector<S>
+where
+    S: Service<R, Response: Connection + Send, Error: Send, Future: Send> + Clone + Send + Sync + 'static,
+    R: Send + 'static,
+{
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Oneshot<MapResponse<S, fn(S::Response) -> S::Response>, R>;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, target: R) -> Self::Future {
-        let note: fn(S::Response) -> S::Response = note_opened;
-        S::clone(&self.0).map_response(note).oneshot(target)
+        let (connector, counts) = (S::clone(&self.connector), Arc::clone(&self.counts));
+        Box::pin(async move {
+            let (connection, handshake) = Handshake::of(connector.oneshot(target)).await;
+            let connection = connection?;
+            counts.note_opened(handshake);
+            // A request that meanwhile found a kept connection leaves its own to a task of the client's.
+            let _ = OPENED.try_with(|opened| opened.set(Ends::of_connected(&connection.connected())));
+            Ok(connection)
+        })
     }
-}
-
-/// Notes a connection that was opened.
-fn note_opened<C: Connection>(connection: C) -> C {
-    // A request that meanwhile found a kept connection leaves its own to a task of the client's.
-    let _ = OPENED.try_with(|opened| opened.set(Ends::of_connected(&connection.connected())));
-    connection
 }
 
 /// The addresses of a connection: no two that are open at once have the same.

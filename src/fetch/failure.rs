@@ -35,7 +35,7 @@ pub(super) fn before_answer(error: reqwest::Error, carrier: Carrier, call: &Call
     };
     let sent = match call.connection {
         _ if carrier == Carrier::Kept && closes_kept(&error, kind) => Sent::Stale,
-        Connection::Keep(_) if has_long_head(&error) => Sent::LongHead,
+        Connection::Keep(_) | Connection::Last(_) if has_long_head(&error) => Sent::LongHead,
         _ => sent,
     };
     let message = match (find::<rustls::Error>(&error), proxy) {

@@ -116,7 +116,7 @@ impl HeaderTable {
         // A range is one of the body as it is: of an encoded one, a part could not be decoded.
         let codings = if headers.contains_key(header::RANGE) { "identity" } else { ACCEPT_ENCODING };
         headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static(codings));
-        if call.connection == Connection::Close {
+        if !matches!(call.connection, Connection::Keep(_)) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         (headers, carried.generation().filter(|_| call.purpose == Purpose::Line))

@@ -13,9 +13,11 @@ use super::body::{BodyRules, receive};
 use super::body_clock::BodyPace;
 use super::chunks::Chunks;
 use super::clients::{Clients, Recipe};
+use super::connection_counts::ConnectionCounts;
 use super::connection_reuse::{Carrier, execute};
 use super::failure::{before_answer, refused_by_proxy, tired_of_waiting};
 use super::head::{announced, check_framing, held, is_idle_timeout, read_head};
+use super::tls::Tls;
 use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, RefreshTokens, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
@@ -45,11 +47,14 @@ pub struct HttpSettings {
     pub needs: Needs,
     /// The most idle connections that one host can have.
     pub idle_per_host: usize,
+    /// TLS sessions are kept of so many hosts.
+    pub session_hosts: usize,
 }
 
 /// The fetcher over HTTP.
 pub struct Http {
     clients: Clients,
+    connections: Arc<ConnectionCounts>,
     /// Where requests go instead of to their hosts; shown without its credentials.
     proxy: Option<String>,
     guard: Arc<Guard>,
@@ -72,8 +77,10 @@ impl Http {
         guard: Arc<Guard>,
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
-        let HttpSettings { headers, tls, hosts, needs, idle_per_host } = settings;
-        let clients = Clients::new(&Recipe::new(config, &tls, idle_per_host, resolver)?, hosts)?;
+        let HttpSettings { headers, tls, hosts, needs, idle_per_host, session_hosts } = settings;
+        let (tls, connections) = (Tls::new(config, &tls, session_hosts)?, Arc::default());
+        let recipe = Recipe { fetch: config, tls, idle_per_host, resolver, counts: &connections };
+        let clients = Clients::new(&recipe, hosts)?;
         let proxy = config.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose()?;
         let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
         let pace = BodyPace::new(config.speed_time.0);
@@ -86,6 +93,7 @@ impl Http {
         };
         Ok(Self {
             clients,
+            connections,
             proxy,
             guard,
             headers,
@@ -111,6 +119,9 @@ impl Http {
         let (request, token) = self.request(call);
         let executed = timeout(call.limits.timeout, execute(self.clients.of(call), request)).await;
         let Ok((result, carrier)) = executed else { return no_head(&call.limits) };
+        if carrier == Carrier::Kept {
+            self.connections.note_reused();
+        }
         let response = match result {
             Ok(response) if carrier == Carrier::Kept && is_idle_timeout(&response) => {
                 return Attempt::Failed(tired_of_waiting());
@@ -251,6 +262,10 @@ impl Fetch for Http {
 
     fn limit_reached(&self, limit: Option<usize>) {
         self.pace.limit_reached(limit);
+    }
+
+    fn connections(&self) -> Option<Arc<ConnectionCounts>> {
+        Some(Arc::clone(&self.connections))
     }
 }
 

@@ -5,16 +5,19 @@ mod body_clock;
 #[cfg(test)]
 mod body_laws;
 mod certificate;
+mod certificate_verifier;
 mod chunks;
 mod clients;
 mod codec;
 mod config;
+mod connection_counts;
 mod connection_reuse;
 mod decode;
 mod dns;
 mod embedded;
 mod failure;
 mod guard;
+mod handshake;
 mod head;
 mod headers;
 mod http;
@@ -24,17 +27,22 @@ mod pem;
 mod quota;
 mod reachability;
 mod remote_end;
+mod tls;
+mod tls_sessions;
 mod tokens;
+
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
 pub use clients::{HostTls, IdentityFiles, Verify};
 pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize, TlsConfig};
+pub use connection_counts::ConnectionCounts;
 pub use dns::Resolver;
 pub use guard::Guard;
 pub use headers::{ConfiguredHeaders, HeaderTable};
 pub use http::{Http, HttpSettings};
-pub use pem::{Unusable, read_authorities, read_identity};
+pub use pem::{ClientCertificate, Unusable, read_authorities, read_identity};
 pub use remote_end::RemoteEnds;
 pub use tokens::{RefreshTokens, Tokens};
 
@@ -53,4 +61,9 @@ pub trait Fetch: Send + Sync {
     /// The limit of requests at once while a line waits for one of them to end, and `None` while none does. An attempt that
     /// holds one of them for long may end for it.
     fn limit_reached(&self, _limit: Option<usize>) {}
+
+    /// The connections that attempts open, if they open any.
+    fn connections(&self) -> Option<Arc<ConnectionCounts>> {
+        None
+    }
 }

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -30,7 +29,7 @@ impl Unusable {
 ///
 /// # Errors
 /// When the file cannot be read, holds no certificate, or one that is none of an authority.
-pub fn read_authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, Unusable> {
+pub fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     let certificates = certificates("ca_file", path)?;
     let mut store = RootCertStore::empty();
     for (place, certificate) in certificates.iter().enumerate() {
@@ -38,19 +37,22 @@ pub fn read_authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, Unusab
             unusable("ca_file", path, &format!("whose certificate number {} cannot be used: {error}", place + 1))
         })?;
     }
-    let mut authorities = Vec::new();
-    for certificate in certificates {
-        let authority = reqwest::Certificate::from_der(&certificate);
-        authorities.push(authority.map_err(|error| unusable("ca_file", path, &format!("which is refused: {error}")))?);
-    }
-    Ok(authorities)
+    Ok(certificates)
+}
+
+/// What is shown to a server that asks for a certificate.
+pub struct ClientCertificate {
+    /// The certificate, and those that lead to its authority.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
 }
 
 /// Reads `client_cert` and `client_key`: a certificate, with those that lead to its authority, and its key.
 ///
 /// # Errors
 /// When a file cannot be read or does not hold what it should, or the key is that of another certificate.
-pub fn read_identity(cert: &Path, key: &Path) -> Result<reqwest::Identity, Unusable> {
+pub fn read_identity(cert: &Path, key: &Path) -> Result<ClientCertificate, Unusable> {
     let chain = certificates("client_cert", cert)?;
     let der = PrivateKeyDer::from_pem_slice(&contents("client_key", key)?)
         .map_err(|_| unusable("client_key", key, "which has no private key in PEM that is not encrypted"))?;
@@ -64,22 +66,7 @@ pub fn read_identity(cert: &Path, key: &Path) -> Result<reqwest::Identity, Unusa
         }
         _ => unusable("client_key", key, &format!("whose key cannot be used: {error}")),
     })?;
-    reqwest::Identity::from_pem(pem_of(&chain, &der).as_bytes())
-        .map_err(|error| unusable("client_cert", cert, &format!("which is refused: {error}")))
-}
-
-/// What the client takes: the certificates and the key alone, for one file may hold both, and more.
-fn pem_of(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> String {
-    let section = |label: &str, der: &[u8]| {
-        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der))
-    };
-    let label = match key {
-        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
-        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
-        _ => "PRIVATE KEY",
-    };
-    let certificates: String = chain.iter().map(|certificate| section("CERTIFICATE", certificate)).collect();
-    certificates + &section(label, key.secret_der())
+    Ok(ClientCertificate { chain, key: der })
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {

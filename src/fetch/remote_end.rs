@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::clients::Recipe;
+use super::tls::Tls;
 use super::{DnsConfig, FetchConfig, Guard, Resolver, TlsConfig};
 use crate::error::BoxError;
 use crate::units::Secret;
@@ -37,6 +38,14 @@ impl RemoteEnds {
         // A failed look-up is not asked for again within the second that the first repetition takes.
         let resolver =
             Resolver::new(&self.dns, Arc::clone(&self.guard), dialled, Duration::from_millis(500), connect_timeout);
-        Recipe::new(&fetch, &self.tls, 1, &resolver)?.remote_end()
+        let recipe = Recipe {
+            tls: Tls::new(&fetch, &self.tls, 1)?,
+            fetch: &fetch,
+            idle_per_host: 1,
+            resolver: &resolver,
+            // They are no connections of lines.
+            counts: &Arc::default(),
+        };
+        recipe.remote_end()
     }
 }

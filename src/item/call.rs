@@ -37,7 +37,7 @@ impl Call {
             credential_scope: CredentialScope::OwnHost,
             line_host: LineHost::First,
             limits: ResponseLimits::default(),
-            connection: Connection::Close,
+            connection: Connection::New,
         }
     }
 
@@ -101,6 +101,8 @@ pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 pub enum Connection {
     /// Any: it may have been kept, and may stay open for reuse, in the pool of this key.
     Keep(u64),
+    /// One that was kept in the pool of this key, if it is still open; it closes.
+    Last(u64),
     /// A new one, which closes.
-    Close,
+    New,
 }

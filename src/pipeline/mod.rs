@@ -140,6 +140,7 @@ struct Levers {
 #[expect(clippy::too_many_lines, reason = "the topology stays on one screen")]
 fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, rotate: mpsc::Receiver<()>) -> Group {
     let clock = Clock { start: Instant::now() };
+    parts.fetch.connections().into_iter().for_each(|counts| status.watch_connections(counts));
     let permits = settings.concurrency.min(settings.workers);
     let (queue, from_queue) = mpsc::channel(settings.queue);
     let (ready, from_ready) = async_channel::bounded(permits);

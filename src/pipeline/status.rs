@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::fetch::ConnectionCounts;
 use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail};
 use crate::ship::Backlog;
 
@@ -19,6 +20,7 @@ pub struct Status {
     view: Arc<watch::Sender<View>>,
     closed_hosts: Arc<OnceLock<LeftHosts>>,
     backlogs: Arc<OnceLock<Vec<Backlog>>>,
+    connections: Arc<OnceLock<Arc<ConnectionCounts>>>,
 }
 
 /// The closed hosts for which a run ended.
@@ -64,6 +66,16 @@ impl Status {
     /// The run has these sinks that ship.
     pub(super) fn watch_backlogs(&self, backlogs: Vec<Backlog>) {
         let _ = self.backlogs.set(backlogs);
+    }
+
+    /// The connections of the run, once it has begun, if its attempts open any.
+    pub fn connections(&self) -> Option<&ConnectionCounts> {
+        self.connections.get().map(Arc::as_ref)
+    }
+
+    /// The run counts its connections here.
+    pub(super) fn watch_connections(&self, counts: Arc<ConnectionCounts>) {
+        let _ = self.connections.set(counts);
     }
 
     /// The scheduler says how it is.

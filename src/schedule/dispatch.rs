@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::adaptive::AdaptiveLimit;
+use super::connection_budget::Demand;
 use super::host_table::{Capacity, Pick};
 use super::job::{ConnectionChoice, Job};
 use super::line_book::{HostId, LineId, Place};
@@ -162,21 +163,24 @@ impl Core {
         let lines_time = self.clocks(id, now).lines;
         let deadline = self.lines.deadline_or_set(job.slot.line, lines_time.saturating_add(self.settings.deadline));
         job.call.limits = self.settings.response_limits(&job.call.request, deadline.saturating_sub(lines_time));
-        job.call.connection = self.connection_for(&mut job, now);
+        job.call.connection = self.connection_for(&mut job, id, now);
         self.refresh(id, now);
         job
     }
 
     /// A kept connection may be closed by the time that the request gets there: what must not be sent twice takes none. Nor
     /// does a request with a body, which an early answer leaves unfinished, in the way of the next one.
-    fn connection_for(&mut self, job: &mut Job, now: Duration) -> Connection {
+    fn connection_for(&mut self, job: &mut Job, id: HostId, now: Duration) -> Connection {
         let choice = std::mem::take(&mut job.slot.connection);
         let request = &job.call.request;
         let has_body = request.extra.as_ref().is_some_and(|extra| extra.body.is_some());
         if choice == ConnectionChoice::New || has_body || !job.call.is_repeatable(&self.settings.retry.methods) {
-            return Connection::Close;
+            return Connection::New;
         }
-        self.connections.start(origin_of(&job.call.request.url), now)
+        // After a robots.txt comes its line.
+        let more = self.hosts[id].waiting() > 0 || job.slot.parked.is_some();
+        let demand = if more { Demand::More } else { Demand::Last };
+        self.connections.start(origin_of(&job.call.request.url), demand, now)
     }
 
     fn need_of(&self, job: &Job, now: Duration) -> Need {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Stats;
 use super::limit_name::LimitName;
 use super::stats::RecordCounts;
+use crate::fetch::ConnectionCounts;
 use crate::item::Outcome;
 use crate::pipeline::Status;
 use crate::schedule::{Bottleneck, BottleneckKind};
@@ -25,7 +26,38 @@ pub struct Summary {
     unrecorded: u64,
     elapsed: Duration,
     bottleneck: Option<(Bottleneck, f64)>,
+    connections: Option<Connections>,
     unshipped: Vec<Unshipped>,
+}
+
+/// The connections of the run.
+struct Connections {
+    opened: u64,
+    /// Requests that went over one which was there before.
+    reused: u64,
+    with_tls: u64,
+    /// Of these, the ones that resumed a TLS session.
+    resumed: u64,
+}
+
+impl Connections {
+    /// Nothing where none was opened.
+    fn of(counts: &ConnectionCounts) -> Option<Self> {
+        let (opened, reused) = (counts.opened(), counts.reused());
+        let (with_tls, resumed) = (counts.with_tls(), counts.resumed());
+        (opened > 0).then_some(Self { opened, reused, with_tls, resumed })
+    }
+}
+
+impl fmt::Display for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { opened, reused, with_tls, resumed } = self;
+        write!(f, "{} opened · {} reused one", grouped(*opened), counted(*reused, "request"))?;
+        match with_tls {
+            0 => Ok(()),
+            _ => write!(f, " · {} of {} resumed a TLS session", grouped(*resumed), grouped(*with_tls)),
+        }
+    }
 }
 
 /// What a sink that ships leaves behind.
@@ -53,6 +85,7 @@ impl Summary {
             unrecorded: counters.unfinished(),
             elapsed,
             bottleneck,
+            connections: status.connections().and_then(Connections::of),
             unshipped: unshipped(status),
         }
     }
@@ -83,6 +116,9 @@ impl Summary {
             wire_p90_ms = quantile(0.9),
             wire_p99_ms = quantile(0.99),
             wire_max_ms = self.counts.wire.max() as f64 / 1000.0,
+            connections_opened = self.connections.as_ref().map(|connections| connections.opened),
+            connections_reused = self.connections.as_ref().map(|connections| connections.reused),
+            tls_sessions_resumed = self.connections.as_ref().map(|connections| connections.resumed),
             closed_hosts = self.counts.closed.iter().cloned().collect::<Vec<_>>().join(" "),
             unmatched = self.unmatched(),
             unshipped_segments = self.sum_of_unshipped(|unshipped| unshipped.segments),
@@ -159,6 +195,9 @@ impl fmt::Display for Summary {
             let at = |q| human(Duration::from_micros(self.counts.wire.value_at_quantile(q)));
             let max = human(Duration::from_micros(self.counts.wire.max()));
             writeln!(f, "  on the wire  p50 {} · p90 {} · p99 {} · max {max}", at(0.5), at(0.9), at(0.99))?;
+        }
+        if let Some(connections) = &self.connections {
+            writeln!(f, "  connections  {connections}")?;
         }
         if let Some((bottleneck, share)) = &self.bottleneck {
             writeln!(f, "  {:.0} % of the time {}", share * 100.0, limited_by(bottleneck))?;

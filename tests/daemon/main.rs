@@ -16,6 +16,7 @@ mod answers;
 mod bodies;
 mod bottleneck;
 mod client_certs;
+mod connections;
 mod credentials;
 mod durable_stdin;
 mod ends;

@@ -259,7 +259,7 @@ fn a_request_that_met_a_closing_connection_goes_out_at_once_on_a_new_one_uncharg
     assert!(matches!(job.call.connection, Connection::Keep(_)));
     core.complete(job, failed(ErrorKind::Reset, Sent::Stale), ms(1), ms(2));
     let job = core.take(ms(2)).expect("it starts again at once");
-    assert_eq!((job.call.request.url.as_str(), job.call.connection), ("http://b.test/", Connection::Close));
+    assert_eq!((job.call.request.url.as_str(), job.call.connection), ("http://b.test/", Connection::New));
     core.complete(job, answered(200), ms(1), ms(3));
     assert_eq!(core.take_settled().map(|done| done.record.attempts), Some(1));
 }
@@ -294,6 +294,6 @@ fn what_must_not_be_sent_twice_has_a_new_connection() {
         let mut core = core_with(0);
         core.push(job(0, request(method.clone(), "http://a.test/")), ms(0));
         let job = core.take(ms(0)).expect("it starts");
-        assert_eq!(job.call.connection != Connection::Close, keeps, "{method}");
+        assert_eq!(job.call.connection != Connection::New, keeps, "{method}");
     }
 }

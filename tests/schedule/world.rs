@@ -242,7 +242,7 @@ impl<'a> World<'a> {
             exchange.reply = Reply::Status(200);
         }
         // A new connection is not stale.
-        if matches!(exchange.reply, Reply::Fails(_, Sent::Stale)) && job.call.connection == Connection::Close {
+        if matches!(exchange.reply, Reply::Fails(_, Sent::Stale)) && job.call.connection == Connection::New {
             exchange.reply = Reply::Status(200);
         }
         if exchange.wire >= job.call.limits.timeout {

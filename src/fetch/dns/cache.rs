@@ -2,72 +2,47 @@
 //!
 //! Its capacity is a number of names; when it is full, the least recently used name is evicted.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+
+use lru::LruCache;
 
 /// Names and what is known of them.
 pub(super) struct Cache<T> {
     capacity: usize,
-    entries: HashMap<Arc<str>, Entry<T>>,
-    /// Every name by its last use, the oldest first.
-    by_use: BTreeMap<u64, Arc<str>>,
-    /// Uses so far; each has a number of its own.
-    uses: u64,
+    entries: LruCache<Arc<str>, Entry<T>>,
 }
 
 struct Entry<T> {
     known: T,
     until: Duration,
-    used: u64,
 }
 
 impl<T: Clone> Cache<T> {
     /// Room for this many names; nothing is cached when it is 0.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
+        // One with a bound takes its memory at once.
+        Self { capacity, entries: LruCache::unbounded() }
     }
 
     /// The result of a name, unless it has expired.
     pub fn get(&mut self, name: &str, now: Duration) -> Option<T> {
         if self.entries.get(name)?.until <= now {
-            self.remove(name);
-            return None;
+            self.entries.pop(name);
         }
-        let use_number = self.next_use();
-        let entry = self.entries.get_mut(name)?;
-        if let Some(name) = self.by_use.remove(&entry.used) {
-            self.by_use.insert(use_number, name);
-        }
-        entry.used = use_number;
-        Some(entry.known.clone())
+        Some(self.entries.get(name)?.known.clone())
     }
 
     /// Remembers something of a name for a time, instead of what was known before.
     pub fn put(&mut self, name: &Arc<str>, known: T, lifetime: Duration, now: Duration) {
-        self.remove(name);
+        self.entries.pop(name);
         if lifetime.is_zero() || self.capacity == 0 {
             return;
         }
-        if self.entries.len() >= self.capacity
-            && let Some((_, oldest)) = self.by_use.pop_first()
-        {
-            self.entries.remove(&oldest);
+        if self.entries.len() >= self.capacity {
+            self.entries.pop_lru();
         }
-        let used = self.next_use();
-        self.by_use.insert(used, Arc::clone(name));
-        self.entries.insert(Arc::clone(name), Entry { known, until: now.saturating_add(lifetime), used });
-    }
-
-    fn remove(&mut self, name: &str) {
-        if let Some(entry) = self.entries.remove(name) {
-            self.by_use.remove(&entry.used);
-        }
-    }
-
-    fn next_use(&mut self) -> u64 {
-        self.uses += 1;
-        self.uses
+        self.entries.put(Arc::clone(name), Entry { known, until: now.saturating_add(lifetime) });
     }
 }
 

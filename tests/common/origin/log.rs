@@ -83,6 +83,7 @@ pub struct Log {
 #[derive(Default)]
 struct State {
     accepts: usize,
+    resumed: usize,
     closes: usize,
     /// The last two times that the server looked for requests, the last one first.
     looks: [Option<Instant>; 2],
@@ -121,6 +122,11 @@ impl Log {
         let mut state = self.state();
         state.accepts += 1;
         next(&mut state.of_accepts).unwrap_or_else(|| vec![Step::Serve])
+    }
+
+    /// Counts a connection that resumed a TLS session.
+    pub fn note_handshake(&self, is_resumed: bool) {
+        self.state().resumed += usize::from(is_resumed);
     }
 
     /// The server's thread is awake, and looks for what has come.
@@ -164,6 +170,10 @@ impl Log {
 
     pub fn accepts(&self) -> usize {
         self.state().accepts
+    }
+
+    pub fn resumed(&self) -> usize {
+        self.state().resumed
     }
 
     pub fn most_at_once(&self) -> usize {

@@ -136,6 +136,11 @@ impl Origin {
         self.log.accepts()
     }
 
+    /// How many connections resumed a TLS session.
+    pub fn resumed(&self) -> usize {
+        self.log.resumed()
+    }
+
     /// Waits until this many connections are over.
     pub fn wait_for_closes(&self, n: usize) {
         self.log.wait_for_closes(n);
@@ -192,6 +197,7 @@ async fn serve(listener: std::net::TcpListener, tls: Option<TlsAcceptor>, log: A
         connections.spawn(async move {
             // An error is the client's leaving.
             if let Ok(wire) = Wire::open(stream, tls).await {
+                log.note_handshake(wire.is_resumed());
                 let _ = Connection::new(wire, Arc::clone(&log)).play_to_the_end(&script).await;
             }
             log.close();

@@ -5,6 +5,7 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::HandshakeKind;
 use tokio_rustls::server::TlsStream;
 
 pub enum Wire {
@@ -20,6 +21,14 @@ impl Wire {
             Some(tls) => Self::Tls(Box::new(tls.accept(stream).await?)),
             None => Self::Plain(stream),
         })
+    }
+
+    /// Whether the connection resumed a TLS session.
+    pub fn is_resumed(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
     }
 
     /// Some bytes; none when the client has left.

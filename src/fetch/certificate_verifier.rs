@@ -1,0 +1,113 @@
+//! Verifies server certificates. A handshake that resumes a session has none, so the verifier also notes which handshakes are
+//! full ones.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+
+use super::handshake::Handshake;
+
+/// Which certificates are accepted.
+#[derive(Clone, Debug)]
+pub(super) enum CertificateVerifier {
+    /// Those that one of these authorities has signed.
+    Authorities(Arc<Verifier>),
+    /// None: no authority is known.
+    RejectAll,
+    /// All.
+    AcceptAll,
+}
+
+impl CertificateVerifier {
+    /// Trusts the authorities of the system, and these besides.
+    ///
+    /// # Errors
+    /// When one of these cannot be used.
+    pub fn trusting(more: &[CertificateDer<'static>], provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
+        match Verifier::new(Arc::clone(provider)) {
+            Ok(verifier) if more.is_empty() => return Ok(Self::Authorities(Arc::new(verifier))),
+            Ok(_) => {}
+            Err(_) => {
+                tracing::warn!(
+                    "the system has no root certificates, so https works only with the authorities that tls.ca_file names"
+                );
+                if more.is_empty() {
+                    return Ok(Self::RejectAll);
+                }
+            }
+        }
+        let verifier = Verifier::new_with_extra_roots(more.to_vec(), Arc::clone(provider))?;
+        Ok(Self::Authorities(Arc::new(verifier)))
+    }
+}
+
+impl ServerCertVerifier for CertificateVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Handshake::Full.note();
+        match self {
+            Self::Authorities(verifier) => verifier.verify_server_cert(certificate, intermediates, host, ocsp, now),
+            Self::RejectAll => Err(CertificateError::UnknownIssuer.into()),
+            Self::AcceptAll => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match self {
+            Self::Authorities(verifier) => verifier.verify_tls12_signature(message, certificate, signed),
+            // The signature proves that the server has the key of a certificate, which may be anybody's.
+            Self::RejectAll | Self::AcceptAll => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        match self {
+            Self::Authorities(verifier) => verifier.verify_tls13_signature(message, certificate, signed),
+            Self::RejectAll | Self::AcceptAll => Ok(HandshakeSignatureValid::assertion()),
+        }
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        match self {
+            Self::Authorities(verifier) => verifier.supported_verify_schemes(),
+            Self::RejectAll | Self::AcceptAll => ANY_SCHEME.to_vec(),
+        }
+    }
+}
+
+/// Every scheme, for servers whose certificates are not verified.
+const ANY_SCHEME: [SignatureScheme; 13] = [
+    SignatureScheme::ED25519,
+    SignatureScheme::ED448,
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ECDSA_SHA1_Legacy,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA1,
+];

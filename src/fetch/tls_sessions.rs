@@ -1,0 +1,101 @@
+//! The TLS sessions that can be resumed (RFC 8446, section 2.2; RFC 5077), by host. A resumed session saves the client the
+//! verification of a certificate, and the server a signature.
+//!
+//! rustls has a store, too. It allocates its memory for all hosts at once, and evicts the host that was added first, where this
+//! one evicts the least recently used host.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
+use rustls::NamedGroup;
+use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::pki_types::ServerName;
+
+use super::handshake::Handshake;
+
+/// Tickets of one host. Each resumes one session, so that many connections to a host can be opened at once; servers usually
+/// send two in a full handshake.
+const TICKETS: usize = 8;
+
+/// The sessions of a bounded number of hosts; the least recently used host is evicted.
+pub(super) struct TlsSessions {
+    most: usize,
+    hosts: Mutex<LruCache<ServerName<'static>, Sessions>>,
+}
+
+/// The sessions of one host.
+#[derive(Default)]
+struct Sessions {
+    key_exchange: Option<NamedGroup>,
+    tls12: Option<Tls12ClientSessionValue>,
+    /// The newest last.
+    tls13: Vec<Tls13ClientSessionValue>,
+}
+
+impl TlsSessions {
+    /// A store for at most so many hosts.
+    pub fn new(most: usize) -> Self {
+        Self { most, hosts: Mutex::new(LruCache::unbounded()) }
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, LruCache<ServerName<'static>, Sessions>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, host: ServerName<'static>, change: impl FnOnce(&mut Sessions)) {
+        let mut hosts = self.hosts();
+        change(hosts.get_or_insert_mut(host, Sessions::default));
+        if hosts.len() > self.most {
+            hosts.pop_lru();
+        }
+    }
+}
+
+impl ClientSessionStore for TlsSessions {
+    fn set_kx_hint(&self, host: ServerName<'static>, group: NamedGroup) {
+        self.change(host, |sessions| sessions.key_exchange = Some(group));
+    }
+
+    fn kx_hint(&self, host: &ServerName<'_>) -> Option<NamedGroup> {
+        self.hosts().get(&host.to_owned())?.key_exchange
+    }
+
+    fn set_tls12_session(&self, host: ServerName<'static>, session: Tls12ClientSessionValue) {
+        self.change(host, |sessions| sessions.tls12 = Some(session));
+    }
+
+    fn tls12_session(&self, host: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        let session = self.hosts().get(&host.to_owned())?.tls12.clone()?;
+        Handshake::Resumed.note();
+        Some(session)
+    }
+
+    fn remove_tls12_session(&self, host: &ServerName<'static>) {
+        if let Some(sessions) = self.hosts().get_mut(host) {
+            sessions.tls12 = None;
+        }
+    }
+
+    fn insert_tls13_ticket(&self, host: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        self.change(host, |sessions| {
+            if sessions.tls13.len() >= TICKETS {
+                sessions.tls13.remove(0);
+            }
+            sessions.tls13.push(ticket);
+        });
+    }
+
+    fn take_tls13_ticket(&self, host: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        let ticket = self.hosts().get_mut(host)?.tls13.pop()?;
+        Handshake::Resumed.note();
+        Some(ticket)
+    }
+}
+
+impl fmt::Debug for TlsSessions {
+    /// Sessions are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSessions").field("most", &self.most).finish_non_exhaustive()
+    }
+}
