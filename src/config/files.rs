@@ -9,9 +9,9 @@ use crate::diagnostics::Report;
 use crate::open_files::BESIDES;
 use crate::units::{Concurrency, counted, grouped};
 
-/// Connections that are kept where no key says how many, and files are left: enough for a crawl of thousands of hosts. One
-/// with TLS takes some 20 KiB, so all take 160 MiB, and only where so many hosts have lines at once.
-const IDLE_CONNECTIONS: u32 = 8192;
+/// Connections that are kept where no key says how many, and files are left. One takes up to some 64 KiB (benches/README.md), so
+/// all together take as much as `limits.body_memory` does, and only where so many hosts have lines at once.
+const IDLE_CONNECTIONS: u32 = 4096;
 
 /// How many idle connections there can be where this many files can be open, and no key says more.
 pub(super) fn idle_connections(config: &Config, most: u64) -> u32 {
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn idle_connections_follow_the_open_files_up_to_a_bound() {
         for (concurrency, most, idle) in
-            [(256, 1024, 702), (256, u64::MAX, 8192), (512, 1024, 446), (958, 1024, 0), (2000, 1024, 0)]
+            [(256, 1024, 702), (256, u64::MAX, 4096), (512, 1024, 446), (958, 1024, 0), (2000, 1024, 0)]
         {
             assert_eq!(idle_connections(&config(concurrency, None), most), idle, "{concurrency} of {most}");
         }

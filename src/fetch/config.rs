@@ -32,7 +32,7 @@ pub struct FetchConfig {
     pub oversize: Oversize,
     /// Redirects followed per line.
     pub max_redirects: u32,
-    /// Connections kept open for reuse over all hosts; by default 8,192, or fewer where no more files can be open.
+    /// Connections kept open for reuse over all hosts; by default 4,096, or fewer where no more files can be open.
     pub idle_connections: Option<u32>,
     /// Whether lines that are fetchd records are fetched only if they changed.
     pub revalidate: bool,

@@ -17,7 +17,7 @@ use crate::item::{Attempt, Connection, ErrorKind, POOL_IDLE_TIMEOUT, Sent};
 
 /// As long as fewer connections are kept, every host keeps its own, for its next line may come soon. Many hosts that come once
 /// cost no more memory than this.
-const FEW: usize = 1024;
+const FEW: usize = 256;
 
 /// The ledger of connections that are kept: on the wire with leave to stay, or idle.
 #[derive(Debug)]

@@ -111,7 +111,7 @@ impl Encoder {
         match body.map_or(Shown::Nothing, |body| shown(&body.data, content_type, self.content.body)) {
             Shown::Nothing => {}
             Shown::Json(json) => line.put("json", &json)?,
-            Shown::Text(text) => line.put("body", text)?,
+            Shown::Text(text) => line.put_text("body", text),
             Shown::Base64(text) => line.put("body_base64", &text)?,
         }
         line.put_some("meta", record.echo.meta.as_deref())

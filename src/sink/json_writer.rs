@@ -34,8 +34,31 @@ impl<'a> JsonWriter<'a> {
         value.map_or(Ok(()), |value| self.put(key, &value))
     }
 
+    /// Writes a key and a long text: byte by byte, as serde_json escapes it, that is a seventh of what a page costs.
+    pub fn put_text(&mut self, key: &'static str, text: &str) {
+        json_escape_simd::escape_into(text, self.key(key));
+    }
+
     /// Ends the object, which has a key at least.
     pub fn end(self) {
         self.out.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_long_text_is_escaped_as_any_other_value(parts in prop::collection::vec("[ -~]{0,40}|\\PC{0,9}|[\x00-\x1f\"\\\\/\x7f]", 0..40)) {
+            let text = parts.concat();
+            let [mut one, mut other] = [Vec::new(), Vec::new()];
+            JsonWriter::begin(&mut one).put_text("body", &text);
+            JsonWriter::begin(&mut other).put("body", &text).unwrap();
+            prop_assert_eq!(String::from_utf8(one).unwrap(), String::from_utf8(other).unwrap());
+        }
     }
 }
