@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::connection_counts::ConnectionCounts;
 use super::connection_reuse::NoteOpened;
 use super::pem::{ClientCertificate, read_identity};
-use super::tls::Tls;
+use super::tls::{Tls, Verify};
 use super::{FetchConfig, Resolver};
 use crate::error::BoxError;
 use crate::hosts::{HostPattern, Patterns, host_name, port_of};
@@ -34,16 +34,6 @@ pub struct HostTls {
     pub verify: Option<Verify>,
     /// What is shown to a server that asks for a certificate.
     pub identity: Option<IdentityFiles>,
-}
-
-/// Whether a server's certificate is verified.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verify {
-    /// It must be valid, for this name, and of a known authority.
-    #[default]
-    Yes,
-    /// Any will do.
-    No,
 }
 
 /// A client certificate by its files, in PEM.

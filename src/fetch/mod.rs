@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-pub use clients::{HostTls, IdentityFiles, Verify};
+pub use clients::{HostTls, IdentityFiles};
 pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize, TlsConfig};
 pub use connection_counts::ConnectionCounts;
 pub use dns::Resolver;
@@ -44,6 +44,7 @@ pub use headers::{ConfiguredHeaders, HeaderTable};
 pub use http::{Http, HttpSettings};
 pub use pem::{ClientCertificate, Unusable, read_authorities, read_identity};
 pub use remote_end::RemoteEnds;
+pub use tls::Verify;
 pub use tokens::{RefreshTokens, Tokens};
 
 use crate::item::{Attempt, Call, Reservation};

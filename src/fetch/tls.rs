@@ -8,11 +8,20 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
 
 use super::certificate_verifier::CertificateVerifier;
-use super::clients::Verify;
 use super::pem::{ClientCertificate, read_authorities};
 use super::tls_sessions::TlsSessions;
 use super::{FetchConfig, TlsConfig};
 use crate::error::BoxError;
+
+/// Whether a server's certificate is verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// It must be valid, for this name, and of a known authority.
+    #[default]
+    Yes,
+    /// Any will do.
+    No,
+}
 
 /// The TLS settings that all clients of a run share.
 pub(super) struct Tls {

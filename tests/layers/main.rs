@@ -61,6 +61,7 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
             "state::Settle",
             "state::HostStateStore",
             "state::LastRun",
+            "fetch::ConnectionCounts",
             "fetch::Fetch",
             "fetch::RefreshTokens",
             "ship::Shipper",
@@ -111,6 +112,7 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
         "telemetry",
         &[
             "item",
+            "fetch::ConnectionCounts",
             "sink::Sink",
             "pipeline::Status",
             "ship::Backlog",
