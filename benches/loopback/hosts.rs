@@ -8,8 +8,11 @@ use crate::{origin, say};
 
 const CONCURRENCY: usize = 64;
 
-/// As many idle connections as requests at once, and the rest that a run may have open.
-const MOST_FILES: usize = CONCURRENCY + CONCURRENCY + 64;
+/// Connections that are kept for hosts without waiting lines.
+const KEPT: usize = 256;
+
+/// The rest are those that a run may have open besides.
+const MOST_FILES: usize = CONCURRENCY + KEPT + 64;
 
 /// Fetches from so many loopback addresses, all of which are one server, and counts open files on the way.
 pub fn many_hosts(hosts: u32) {

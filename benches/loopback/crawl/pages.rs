@@ -1,10 +1,9 @@
 //! Answers, made beforehand: each page in each content coding, with its head.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
-use async_compression::Level;
-use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZstdEncoder};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use flate2::Compression;
+use flate2::read::GzEncoder;
 
 use super::html;
 
@@ -36,9 +35,9 @@ impl Coding {
     /// Encodes at the level of a server that does so for each answer: nginx's modules and Caddy have it as a default, or near it.
     fn encode(self, body: &[u8]) -> Vec<u8> {
         match self {
-            Self::Gzip => all_of(GzipEncoder::with_quality(body, Level::Precise(6))),
-            Self::Brotli => all_of(BrotliEncoder::with_quality(body, Level::Precise(5))),
-            Self::Zstd => all_of(ZstdEncoder::with_quality(body, Level::Precise(3))),
+            Self::Gzip => all_of(GzEncoder::new(body, Compression::new(6))),
+            Self::Brotli => all_of(brotli::CompressorReader::new(body, 4096, 5, 22)),
+            Self::Zstd => all_of(zstd::stream::read::Encoder::new(body, 3).expect("an encoder")),
             Self::Identity => body.to_owned(),
         }
     }
@@ -103,9 +102,8 @@ fn whole(coding: Coding, connection: &str, body: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn all_of(mut encoder: impl AsyncRead + Unpin) -> Vec<u8> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+fn all_of(mut encoder: impl Read) -> Vec<u8> {
     let mut encoded = Vec::new();
-    runtime.block_on(encoder.read_to_end(&mut encoded)).expect("a page is encoded");
+    encoder.read_to_end(&mut encoded).expect("a page is encoded");
     encoded
 }
