@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use tokio_rustls::rustls::HandshakeKind;
+
 /// The account of a run, as its connections keep it.
 #[derive(Default)]
 pub struct Run {
@@ -12,7 +14,7 @@ pub struct Run {
     resumed: AtomicU64,
     reconnects: AtomicU64,
     requests: AtomicU64,
-    /// Hosts that have sent a first answer, and the tickets before it.
+    /// Hosts whose tickets the client has read, or is about to.
     with_tickets: Mutex<HashSet<Ipv4Addr>>,
 }
 
@@ -21,32 +23,34 @@ pub struct Run {
 pub struct Counts {
     /// Connections accepted.
     pub connections: u64,
-    /// Those whose handshake resumed a TLS session.
-    pub resumed: u64,
     /// Those to a host that had given the client a ticket before.
     pub reconnects: u64,
+    /// Those of them that resumed a TLS session.
+    pub resumed: u64,
     /// Requests received.
     pub requests: u64,
 }
 
 impl Run {
-    pub fn accepted(&self, host: Ipv4Addr) {
+    /// Counts a connection; true if its client has a ticket of the host.
+    pub fn accepted(&self, host: Ipv4Addr) -> bool {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        if self.with_tickets().contains(&host) {
-            self.reconnects.fetch_add(1, Ordering::Relaxed);
-        }
+        self.with_tickets().contains(&host)
     }
 
-    pub fn resumed(&self) {
-        self.resumed.fetch_add(1, Ordering::Relaxed);
+    /// Counts a handshake. A client that resumes a session has a ticket, even if it read that before any answer.
+    pub fn shook_hands(&self, has_ticket: bool, kind: Option<HandshakeKind>) {
+        let resumed = kind == Some(HandshakeKind::Resumed);
+        self.resumed.fetch_add(u64::from(resumed), Ordering::Relaxed);
+        self.reconnects.fetch_add(u64::from(has_ticket || resumed), Ordering::Relaxed);
     }
 
     pub fn requested(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The first answer of a connection is on its way, and the tickets before it.
-    pub fn has_ticket(&self, host: Ipv4Addr) {
+    /// To be called before the first answer of a connection is written: a client reads tickets on the way to an answer.
+    pub fn sent_tickets(&self, host: Ipv4Addr) {
         self.with_tickets().insert(host);
     }
 

@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::HandshakeKind;
 
 use super::certificates::Authority;
 use super::counts::{Counts, Run};
@@ -85,22 +84,20 @@ async fn connection(stream: TcpStream, server: Arc<Server>) -> std::io::Result<(
     let SocketAddr::V4(address) = stream.local_addr()? else { return Ok(()) };
     let host = *address.ip();
     let run = server.run();
-    run.accepted(host);
+    let has_ticket = run.accepted(host);
     stream.set_nodelay(true)?;
     let mut stream = server.tls(host).accept(stream).await?;
-    if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
-        run.resumed();
-    }
+    run.shook_hands(has_ticket, stream.get_ref().1.handshake_kind());
     let mut buffer = Vec::with_capacity(1024);
     for request in 1..=REQUESTS {
         let Some(end) = head(&mut stream, &mut buffer).await? else { break };
         let then = if request == REQUESTS { Then::Close } else { Then::KeepAlive };
         let Some(answer) = server.pages.answer(&buffer[..end], then) else { break };
         run.requested();
-        stream.write_all(answer).await?;
         if request == 1 {
-            run.has_ticket(host);
+            run.sent_tickets(host);
         }
+        stream.write_all(answer).await?;
         buffer.drain(..end);
     }
     stream.shutdown().await
