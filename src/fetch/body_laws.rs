@@ -107,7 +107,11 @@ fn whole(text: &[u8]) -> Fate {
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let words = prop::collection::vec("[a-d]{1,6} |<p class=\"e\">|[ -~]{1,20}", 0..300);
     let page = (words, 1..60usize).prop_map(|(words, times)| words.concat().repeat(times).into_bytes());
-    prop_oneof![4 => page, 1 => prop::collection::vec(any::<u8>(), 0..2_000), 1 => Just(vec![b'x'; 300_000])]
+    let noise = (any::<u64>(), 0..150_000usize).prop_map(|(seed, length)| {
+        let mut random = fastrand::Rng::with_seed(seed);
+        std::iter::repeat_with(|| random.u8(..)).take(length).collect()
+    });
+    prop_oneof![4 => page, 2 => noise, 1 => Just(vec![b'x'; 300_000])]
 }
 
 fn ends() -> impl Strategy<Value = Vec<Index>> {
@@ -154,6 +158,13 @@ proptest! {
         let mut wire: Vec<u8> = texts.iter().flat_map(|text| encode(text)).collect();
         wire.extend(trailer);
         prop_assert_eq!(Case::new(&[coding], wire).fate(&ends), whole(&texts.concat()));
+    }
+
+    /// What a body says of its length and its check value is that of its last member.
+    #[test]
+    fn members_that_are_alike_are_all_there(text in text(), count in 1..4usize, (coding, encode) in members(), ends in ends()) {
+        let text = cut_to(text, 50_000);
+        prop_assert_eq!(Case::new(&[coding], encode(&text).repeat(count)).fate(&ends), whole(&text.repeat(count)));
     }
 
     #[test]

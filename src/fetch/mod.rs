@@ -17,6 +17,7 @@ mod dns;
 mod embedded;
 mod failure;
 mod guard;
+mod gunzip;
 mod handshake;
 mod head;
 mod headers;
