@@ -4,14 +4,14 @@ use std::io;
 
 use aws_lc_rs::digest::{self, SHA256};
 use bytes::{Buf, Bytes};
-use futures::stream::Fuse;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 
 use super::Oversize;
 use super::chunks::Chunks;
 use super::codec::Coding;
 use super::decode::{Decoder, Wants};
 use super::gunzip;
+use super::wire::Wire;
 use crate::item::{Attempt, Body, BodyNeed, CHUNK, ErrorKind, Failure, Level, Reservation, Sent};
 
 /// What a buffer begins with: memory that is held anyway, and a byte that shows that there is more.
@@ -68,13 +68,12 @@ pub(super) async fn receive(
 
 /// Decodes each chunk into the receiver's buffer as it comes.
 async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver<'_>) -> Result<(), Attempt> {
-    let left = to.rules.max_body.saturating_add(CHUNK);
-    let mut wire = Wire { chunks: chunks.fuse(), left, set_by: to.rules.set_by };
+    let mut wire = Wire::new(chunks, to.rules.max_body, to.rules.set_by);
     let Some(mut input) = wire.next().await? else {
         // Some servers announce a coding for nothing. Where only the close ends the body, nothing is a body that was cut.
         return if announced.until_close { Err(cut(announced)) } else { Ok(()) };
     };
-    if announced.codings == [Coding::Gzip] && wire.gather(&mut input).await? && to.take_gzip(&input)? {
+    if announced.codings == [Coding::Gzip] && wire.gather(&mut input, gunzip::LONGEST).await? && to.take_gzip(&input)? {
         return Ok(());
     }
     let mut decoder = Decoder::new(&announced.codings, to.rules.max_body).map_err(undecodable)?;
@@ -196,6 +195,9 @@ impl<'a> Receiver<'a> {
     fn take_gzip(&mut self, body: &[u8]) -> Result<bool, Attempt> {
         let length = gunzip::decoded_length(body).filter(|length| *length as u64 <= self.rules.max_body);
         let Some(length) = length else { return Ok(false) };
+        if self.rules.body == BodyNeed::Decoded && !self.reservation.grow_to(length as u64) {
+            return Ok(false);
+        }
         self.data.resize(length, 0);
         let is_whole = gunzip::decode(body, &mut self.data);
         if is_whole {
@@ -247,49 +249,6 @@ impl<'a> Receiver<'a> {
         self.data.truncate(self.kept);
         self.data.shrink_to_fit();
         Body { data: Bytes::from(self.data), bytes: self.bytes, sha256, truncated: self.truncated }
-    }
-}
-
-/// An encoded body as it comes off the wire.
-struct Wire {
-    chunks: Fuse<Chunks>,
-    /// How many bytes may still come: no coding makes a body much longer, so more would never decode to what may be had.
-    left: u64,
-    /// Where that is set.
-    set_by: Level,
-}
-
-impl Wire {
-    /// The next chunk that is not empty.
-    async fn next(&mut self) -> Result<Option<Bytes>, Attempt> {
-        while let Some(chunk) = self.chunks.try_next().await.map_err(Attempt::Failed)? {
-            let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
-                let key = self.set_by.key("max_body");
-                let message = format!("the body is longer than {key} before decoding; raise it");
-                return Err(failed(ErrorKind::BodyTooLarge, message));
-            };
-            self.left = left;
-            if !chunk.is_empty() {
-                return Ok(Some(chunk));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Adds what follows a first chunk, as long as the body may be short: whether it is all there then.
-    async fn gather(&mut self, start: &mut Bytes) -> Result<bool, Attempt> {
-        let mut all = std::mem::take(start);
-        let mut joined = Vec::new();
-        let is_all = loop {
-            if all.len().max(joined.len()) > gunzip::LONGEST {
-                break false;
-            }
-            let Some(chunk) = self.next().await? else { break true };
-            joined.extend_from_slice(&std::mem::take(&mut all));
-            joined.extend_from_slice(&chunk);
-        };
-        *start = if joined.is_empty() { all } else { joined.into() };
-        Ok(is_all)
     }
 }
 

@@ -31,6 +31,7 @@ mod remote_end;
 mod tls;
 mod tls_sessions;
 mod tokens;
+mod wire;
 
 use std::sync::Arc;
 
