@@ -1,4 +1,5 @@
-//! A small crawl with assertions: connections are kept as long as the server lets them, and TLS sessions are resumed.
+//! Small crawls with assertions: connections are kept as long as the server lets them, TLS sessions are resumed, and memory is
+//! bounded by the configuration.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,6 +9,7 @@ use super::candidates::{Mix, Setting};
 use super::counts::Counts;
 use super::origin::Origin;
 use super::pages::Coding;
+use crate::run::measure;
 use crate::say;
 
 /// Requests at once, far fewer than hosts.
@@ -19,12 +21,32 @@ const MOST_CONNECTIONS: f64 = 1.15;
 /// Resumed sessions, as a share of connections to hosts that have given a ticket.
 const FEWEST_RESUMED: f64 = 0.9;
 
-/// Crawls at full speed and at a rate per host.
+/// Memory of a process, of a kept connection, and of the TLS sessions of a host, in KiB.
+const PROCESS: usize = 40 << 10;
+const CONNECTION: usize = 64;
+const SESSIONS: usize = 5;
+
+/// Hosts of a crawl whose memory is measured.
+const HOSTS: usize = 5_000;
+
+/// Crawls at full speed, at a rate per host, and over more hosts than connections are kept.
 pub fn smoke(dir: &Path) {
     let origin = Origin::start();
     let setting = Setting::new(dir, &origin);
     crawl(&setting, &origin, Mix { coding: Coding::Gzip, hosts: 60, pages: 60 * 40 }, &[]);
     crawl(&setting, &origin, Mix { coding: Coding::Gzip, hosts: 20, pages: 20 * 12 }, &["--host-rate", "10/s"]);
+    for kept in [256, 4096] {
+        memory(&setting, kept);
+    }
+}
+
+/// Memory follows the connections that may be kept, not the hosts: docs/scale.md says by how much.
+fn memory(setting: &Setting, kept: usize) {
+    let list = setting.list(Mix { coding: Coding::Gzip, hosts: HOSTS, pages: 2 * HOSTS });
+    let rss = measure(&setting.fetchd(&list, AT_ONCE, &["--set", &format!("fetch.idle_connections={kept}")])).rss_mib;
+    let most = (PROCESS + kept * CONNECTION + HOSTS * SESSIONS) as f64 / 1024.0;
+    say(&format!("{HOSTS} hosts, {kept} connections kept: {rss:.1} MiB, of {most:.0} that it may take"));
+    assert!(rss <= most, "{rss:.1} MiB are more than {most:.0}");
 }
 
 fn crawl(setting: &Setting, origin: &Origin, mix: Mix, more: &[&str]) {
