@@ -86,7 +86,7 @@ impl ConnectionBudget {
         match (connection, reuse) {
             (Connection::New, _) => {}
             (Connection::Last(_), Reuse::Closed | Reuse::Pooled) | (Connection::Keep(_), Reuse::Closed) => {
-                self.kept -= 1
+                self.kept -= 1;
             }
             // A shared connection closes for none of its requests.
             (Connection::Keep(key), Reuse::Pooled) | (Connection::Keep(key) | Connection::Last(key), Reuse::Shared) => {

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use tokio_rustls::rustls::server::NoClientAuth;
+use tokio_rustls::rustls::server::{NoClientAuth, ServerSessionMemoryCache};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 
 use crate::common::fetchd::{Ended, Fetchd};
@@ -51,6 +51,18 @@ fn a_host_that_is_asked_slowly_keeps_its_connection_too() {
 }
 
 #[test]
+fn while_many_are_kept_a_host_closes_its_connection_with_its_last_line() {
+    const HOSTS: usize = 300;
+    let server = Origin::start_at([0, 0, 0, 0]);
+    let config = "limits.concurrency = 4\nhosts.'*'.concurrency = 1";
+    let ended = Fetchd::local().config(config).run(lines(&server, HOSTS, 2));
+    assert_eq!(ended.count("ok"), 2 * HOSTS, "{ended:?}");
+    assert_eq!(server.accepts(), HOSTS, "each second line goes over the connection of the first");
+    let closing = server.requests().iter().filter(|request| request.header("connection") == Some("close")).count();
+    assert!((HOSTS - 256..HOSTS - 200).contains(&closing), "{closing} connections were closed");
+}
+
+#[test]
 fn beyond_the_bound_connections_close_and_every_line_has_its_record() {
     let server = Origin::start_at([0, 0, 0, 0]);
     let config = "fetch.idle_connections = 8\nlimits.concurrency = 4\nhosts.'*'.concurrency = 2";
@@ -86,7 +98,7 @@ fn a_session_that_the_server_declines_counts_as_not_resumed() {
     let trust = Trust::new();
     let mut tls = trust.identity().server();
     // It hands out sessions, and forgets them.
-    tls.session_storage = tokio_rustls::rustls::server::ServerSessionMemoryCache::new(1);
+    tls.session_storage = ServerSessionMemoryCache::new(1);
     let server = Origin::start_tls([0, 0, 0, 0], tls);
     server.on_accept([vec![Step::Read, send(ok_with("connection: close\r\n", b"{}")), Step::Close]]);
     let input: String = (0..12)
