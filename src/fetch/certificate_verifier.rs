@@ -1,5 +1,5 @@
 //! Verifies server certificates. A handshake that resumes a session has none, so the verifier also notes which handshakes are
-//! full ones.
+//! full ones, and tells the store of sessions when a host's certificate was verified.
 
 use std::sync::Arc;
 
@@ -10,38 +10,48 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use super::handshake::Handshake;
+use super::tls_sessions::TlsSessions;
+
+/// The verifier of the connections that share a store of sessions.
+#[derive(Debug)]
+pub(super) struct CertificateVerifier {
+    /// Which certificates it accepts.
+    pub accepted: Accepted,
+    /// The sessions that its verdicts are for.
+    pub sessions: Arc<TlsSessions>,
+}
 
 /// Which certificates are accepted.
 #[derive(Clone, Debug)]
-pub(super) enum CertificateVerifier {
+pub(super) enum Accepted {
     /// Those that one of these authorities has signed.
-    Authorities(Arc<Verifier>),
+    SignedBy(Arc<Verifier>),
     /// None: no authority is known.
-    RejectAll,
+    None,
     /// All.
-    AcceptAll,
+    All,
 }
 
-impl CertificateVerifier {
+impl Accepted {
     /// Trusts the authorities of the system, and these besides.
     ///
     /// # Errors
     /// When one of these cannot be used.
     pub fn trusting(more: &[CertificateDer<'static>], provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
         match Verifier::new(Arc::clone(provider)) {
-            Ok(verifier) if more.is_empty() => return Ok(Self::Authorities(Arc::new(verifier))),
+            Ok(verifier) if more.is_empty() => return Ok(Self::SignedBy(Arc::new(verifier))),
             Ok(_) => {}
             Err(_) => {
                 tracing::warn!(
                     "the system has no root certificates, so https works only with the authorities that tls.ca_file names"
                 );
                 if more.is_empty() {
-                    return Ok(Self::RejectAll);
+                    return Ok(Self::None);
                 }
             }
         }
         let verifier = Verifier::new_with_extra_roots(more.to_vec(), Arc::clone(provider))?;
-        Ok(Self::Authorities(Arc::new(verifier)))
+        Ok(Self::SignedBy(Arc::new(verifier)))
     }
 }
 
@@ -55,11 +65,13 @@ impl ServerCertVerifier for CertificateVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         Handshake::Full.note();
-        match self {
-            Self::Authorities(verifier) => verifier.verify_server_cert(certificate, intermediates, host, ocsp, now),
-            Self::RejectAll => Err(CertificateError::UnknownIssuer.into()),
-            Self::AcceptAll => Ok(ServerCertVerified::assertion()),
-        }
+        let verified = match &self.accepted {
+            Accepted::SignedBy(verifier) => verifier.verify_server_cert(certificate, intermediates, host, ocsp, now)?,
+            Accepted::None => return Err(CertificateError::UnknownIssuer.into()),
+            Accepted::All => ServerCertVerified::assertion(),
+        };
+        self.sessions.note_verified(host.to_owned());
+        Ok(verified)
     }
 
     fn verify_tls12_signature(
@@ -68,10 +80,10 @@ impl ServerCertVerifier for CertificateVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match self {
-            Self::Authorities(verifier) => verifier.verify_tls12_signature(message, certificate, signed),
+        match &self.accepted {
+            Accepted::SignedBy(verifier) => verifier.verify_tls12_signature(message, certificate, signed),
             // The signature proves that the server has the key of a certificate, which may be anybody's.
-            Self::RejectAll | Self::AcceptAll => Ok(HandshakeSignatureValid::assertion()),
+            Accepted::None | Accepted::All => Ok(HandshakeSignatureValid::assertion()),
         }
     }
 
@@ -81,16 +93,16 @@ impl ServerCertVerifier for CertificateVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match self {
-            Self::Authorities(verifier) => verifier.verify_tls13_signature(message, certificate, signed),
-            Self::RejectAll | Self::AcceptAll => Ok(HandshakeSignatureValid::assertion()),
+        match &self.accepted {
+            Accepted::SignedBy(verifier) => verifier.verify_tls13_signature(message, certificate, signed),
+            Accepted::None | Accepted::All => Ok(HandshakeSignatureValid::assertion()),
         }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        match self {
-            Self::Authorities(verifier) => verifier.supported_verify_schemes(),
-            Self::RejectAll | Self::AcceptAll => ANY_SCHEME.to_vec(),
+        match &self.accepted {
+            Accepted::SignedBy(verifier) => verifier.supported_verify_schemes(),
+            Accepted::None | Accepted::All => ANY_SCHEME.to_vec(),
         }
     }
 }

@@ -29,7 +29,7 @@ impl ConnectionCounts {
         self.resumed() + self.full.load(Ordering::Relaxed)
     }
 
-    /// Requests that went over a connection which was there before.
+    /// Answers that came over a connection which was there before the request.
     pub fn reused(&self) -> u64 {
         self.reused.load(Ordering::Relaxed)
     }

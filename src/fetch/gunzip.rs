@@ -16,13 +16,16 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
 }
 
-/// How long a body says that it is after decoding, if it can be decoded at once (RFC 1952, section 2.3): it seems to have
-/// one member, which ends with its length.
+/// The flag of a header with a checksum of its own, which libdeflate does not check (RFC 1952, section 2.3.1).
+const HEADER_CRC: u8 = 1 << 1;
+
+/// How long a body says that it is after decoding, if it can be decoded at once (RFC 1952, section 2.3): nothing in it looks
+/// like a second member, and it ends with its length.
 pub(super) fn decoded_length(body: &[u8]) -> Option<usize> {
     let (_, last) = body.split_last_chunk()?;
     let length = usize::try_from(u32::from_le_bytes(*last)).ok()?;
-    let has_one_member = memmem::find(body.get(1..)?, &[0x1f, 0x8b, 8]).is_none();
-    ((1..=LONGEST_DECODED).contains(&length) && has_one_member).then_some(length)
+    let is_plain = body.get(3)? & HEADER_CRC == 0 && memmem::find(body.get(1..)?, &[0x1f, 0x8b]).is_none();
+    ((1..=LONGEST_DECODED).contains(&length) && is_plain).then_some(length)
 }
 
 /// Decodes a whole body into a buffer of the length that it says; false if it is not such a body.

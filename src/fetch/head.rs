@@ -36,6 +36,7 @@ pub(super) fn read_head(
         quota: quota.filter(|reading| reading.scope == Scope::Client).map(|reading| reading.quota),
         headers: needs.response_headers.then(|| copy(headers)),
         reused: carrier == Carrier::Kept,
+        closes: closes(method, response),
         ttfb,
         ..Head::new(status)
     };
@@ -84,9 +85,7 @@ pub(super) fn announced(method: &Method, response: &reqwest::Response) -> Announ
             _ => Vec::new(),
         },
         length: length.filter(|_| has_body),
-        until_close: response.version() != Version::HTTP_2
-            && length.is_none()
-            && !headers.contains_key(header::TRANSFER_ENCODING),
+        until_close: ends_with_connection(response),
     }
 }
 
@@ -108,6 +107,28 @@ fn etag(headers: &HeaderMap) -> Option<Box<str>> {
     let mut values = headers.get_all(header::ETAG).iter();
     let first = values.next()?;
     values.all(|value| value == first).then(|| short_text(headers, header::ETAG))?
+}
+
+/// Whether the connection ends with the response: the server says so, or only its end ends the body (RFC 9112, section 9.3).
+fn closes(method: &Method, response: &reqwest::Response) -> bool {
+    let says = |option: &str| {
+        let values = response.headers().get_all(header::CONNECTION).iter();
+        let mut options = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        options.any(|said| said.trim().eq_ignore_ascii_case(option))
+    };
+    match response.version() {
+        Version::HTTP_2 => false,
+        Version::HTTP_11 => says("close") || (has_body(method, response.status()) && ends_with_connection(response)),
+        _ => !says("keep-alive") || (has_body(method, response.status()) && ends_with_connection(response)),
+    }
+}
+
+/// Whether the head does not say where the body ends (RFC 9112, section 6.3).
+fn ends_with_connection(response: &reqwest::Response) -> bool {
+    let headers = response.headers();
+    response.version() != Version::HTTP_2
+        && content_length(headers).is_none()
+        && !headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 fn has_body(method: &Method, status: StatusCode) -> bool {

@@ -119,9 +119,6 @@ impl Http {
         let (request, token) = self.request(call);
         let executed = timeout(call.limits.timeout, execute(self.clients.of(call), request)).await;
         let Ok((result, carrier)) = executed else { return no_head(&call.limits) };
-        if carrier == Carrier::Kept {
-            self.connections.note_reused();
-        }
         let response = match result {
             Ok(response) if carrier == Carrier::Kept && is_idle_timeout(&response) => {
                 return Attempt::Failed(tired_of_waiting());
@@ -135,6 +132,9 @@ impl Http {
         };
         if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
+        }
+        if carrier == Carrier::Kept {
+            self.connections.note_reused();
         }
         let head = read_head(&call.request.method, &response, self.needs, carrier, start.elapsed());
         let head = Head { token, ..head };

@@ -7,7 +7,7 @@ use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
 
-use super::certificate_verifier::CertificateVerifier;
+use super::certificate_verifier::{Accepted, CertificateVerifier};
 use super::pem::{ClientCertificate, read_authorities};
 use super::tls_sessions::TlsSessions;
 use super::{FetchConfig, TlsConfig};
@@ -26,7 +26,7 @@ pub enum Verify {
 /// The TLS settings that all clients of a run share.
 pub(super) struct Tls {
     provider: Arc<CryptoProvider>,
-    verifier: CertificateVerifier,
+    accepted: Accepted,
     /// What ALPN offers (RFC 7301).
     protocols: Vec<Vec<u8>>,
     session_hosts: usize,
@@ -43,9 +43,9 @@ impl Tls {
             Some(path) => read_authorities(path).map_err(|fault| fault.sentence("tls"))?,
             None => Vec::new(),
         };
-        let verifier = CertificateVerifier::trusting(&authorities, &provider)?;
+        let accepted = Accepted::trusting(&authorities, &provider)?;
         let protocols: &[&[u8]] = if fetch.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-        Ok(Self { provider, verifier, protocols: protocols.iter().map(|name| name.to_vec()).collect(), session_hosts })
+        Ok(Self { provider, accepted, protocols: protocols.iter().map(|name| name.to_vec()).collect(), session_hosts })
     }
 
     /// The configuration of one pair of clients. Its sessions are its own: clients that verify less, or show another certificate,
@@ -54,10 +54,12 @@ impl Tls {
     /// # Errors
     /// When the certificate cannot be shown.
     pub fn config(&self, verify: Verify, shown: Option<&ClientCertificate>) -> Result<ClientConfig, rustls::Error> {
-        let verifier = match verify {
-            Verify::Yes => self.verifier.clone(),
-            Verify::No => CertificateVerifier::AcceptAll,
+        let accepted = match verify {
+            Verify::Yes => self.accepted.clone(),
+            Verify::No => Accepted::All,
         };
+        let sessions = Arc::new(TlsSessions::new(self.session_hosts));
+        let verifier = CertificateVerifier { accepted, sessions: Arc::clone(&sessions) };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()?
             .dangerous()
@@ -67,7 +69,67 @@ impl Tls {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols.clone_from(&self.protocols);
-        config.resumption = Resumption::store(Arc::new(TlsSessions::new(self.session_hosts)));
+        config.resumption = Resumption::store(sessions);
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::CertifiedKey;
+    use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
+    use rustls::{ClientConnection, HandshakeKind, ServerConfig, ServerConnection, SupportedProtocolVersion, version};
+
+    use super::*;
+
+    fn client() -> Arc<ClientConfig> {
+        let tls = Tls::new(&FetchConfig::default(), &TlsConfig::default(), 8).unwrap();
+        Arc::new(tls.config(Verify::No, None).unwrap())
+    }
+
+    fn server(version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
+        let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        let builder = builder.with_protocol_versions(&[version]).unwrap().with_no_client_auth();
+        Arc::new(builder.with_single_cert(vec![cert.der().clone()], key.into()).unwrap())
+    }
+
+    /// Connects the two in memory, tickets included.
+    fn connect(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Option<HandshakeKind> {
+        let host = ServerName::try_from("a.test").unwrap();
+        let mut client = ClientConnection::new(Arc::clone(client), host).unwrap();
+        let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
+        let mut bytes = Vec::new();
+        while client.wants_write() || server.wants_write() {
+            bytes.clear();
+            client.write_tls(&mut bytes).unwrap();
+            server.read_tls(&mut bytes.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            bytes.clear();
+            server.write_tls(&mut bytes).unwrap();
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                client.read_tls(&mut rest).unwrap();
+                client.process_new_packets().unwrap();
+            }
+        }
+        client.handshake_kind()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sessions_are_resumed_for_an_hour_after_the_certificate_was_verified() {
+        for version in [&version::TLS13, &version::TLS12] {
+            let (client, server) = (client(), server(version));
+            let mut kinds = Vec::new();
+            for minutes in [0, 20, 20, 19, 2, 1] {
+                tokio::time::advance(Duration::from_secs(60 * minutes)).await;
+                kinds.push(connect(&client, &server).unwrap());
+            }
+            let [full, resumed] = [HandshakeKind::Full, HandshakeKind::Resumed];
+            assert_eq!(kinds, [full, resumed, resumed, resumed, full, resumed], "{version:?}");
+        }
     }
 }

@@ -2,21 +2,28 @@
 //! verification of a certificate, and the server a signature.
 //!
 //! rustls has a store, too. It allocates its memory for all hosts at once, and evicts the host that was added first, where this
-//! one evicts the least recently used host.
+//! one evicts the least recently used host. And each resumed session brings tickets for the next, so that a certificate would
+//! never be verified again: here that ends with [`LIFETIME`].
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use lru::LruCache;
 use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
+use tokio::time::Instant;
 
 use super::handshake::Handshake;
 
 /// Tickets of one host. Each resumes one session, so that many connections to a host can be opened at once; servers usually
 /// send two in a full handshake.
 const TICKETS: usize = 8;
+
+/// How long sessions are resumed after the certificate of the host was verified: one that has expired since, or was replaced, is
+/// noticed by then (RFC 8446, section 4.6.1).
+const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// The sessions of a bounded number of hosts; the least recently used host is evicted.
 pub(super) struct TlsSessions {
@@ -27,6 +34,7 @@ pub(super) struct TlsSessions {
 /// The sessions of one host.
 #[derive(Default)]
 struct Sessions {
+    verified: Option<Instant>,
     key_exchange: Option<NamedGroup>,
     tls12: Option<Tls12ClientSessionValue>,
     /// The newest last.
@@ -52,6 +60,20 @@ impl TlsSessions {
     }
 }
 
+impl TlsSessions {
+    /// Notes that the certificate of a host has just been verified.
+    pub fn note_verified(&self, host: ServerName<'static>) {
+        self.change(host, |sessions| sessions.verified = Some(Instant::now()));
+    }
+}
+
+impl Sessions {
+    /// Whether the certificate was verified recently enough.
+    fn may_be_resumed(&self) -> bool {
+        self.verified.is_some_and(|verified| verified.elapsed() < LIFETIME)
+    }
+}
+
 impl ClientSessionStore for TlsSessions {
     fn set_kx_hint(&self, host: ServerName<'static>, group: NamedGroup) {
         self.change(host, |sessions| sessions.key_exchange = Some(group));
@@ -66,7 +88,7 @@ impl ClientSessionStore for TlsSessions {
     }
 
     fn tls12_session(&self, host: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        let session = self.hosts().get(&host.to_owned())?.tls12.clone()?;
+        let session = self.hosts().get(&host.to_owned()).filter(|sessions| sessions.may_be_resumed())?.tls12.clone()?;
         Handshake::Resumed.note();
         Some(session)
     }
@@ -87,7 +109,7 @@ impl ClientSessionStore for TlsSessions {
     }
 
     fn take_tls13_ticket(&self, host: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        let ticket = self.hosts().get_mut(host)?.tls13.pop()?;
+        let ticket = self.hosts().get_mut(host).filter(|sessions| sessions.may_be_resumed())?.tls13.pop()?;
         Handshake::Resumed.note();
         Some(ticket)
     }

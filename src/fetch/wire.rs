@@ -22,21 +22,23 @@ impl Wire {
         Self { chunks: chunks.fuse(), left: max_body.saturating_add(CHUNK), set_by }
     }
 
-    /// The next chunk that is not empty.
+    /// The next chunk that is not empty, as far as it may come: what is before the bound may decode to all that is wanted.
     ///
     /// # Errors
-    /// `body_too_large`, when more came than may be, or what broke the body.
+    /// `body_too_large`, when more comes than may, or what broke the body.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Attempt> {
-        while let Some(chunk) = self.chunks.try_next().await.map_err(Attempt::Failed)? {
-            let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
+        while let Some(mut chunk) = self.chunks.try_next().await.map_err(Attempt::Failed)? {
+            if chunk.is_empty() {
+                continue;
+            }
+            if self.left == 0 {
                 let key = self.set_by.key("max_body");
                 let message = format!("the body is longer than {key} before decoding; raise it");
                 return Err(Attempt::Failed(Failure::new(ErrorKind::BodyTooLarge, message, Sent::Something)));
-            };
-            self.left = left;
-            if !chunk.is_empty() {
-                return Ok(Some(chunk));
             }
+            chunk.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= chunk.len() as u64;
+            return Ok(Some(chunk));
         }
         Ok(None)
     }
@@ -49,7 +51,7 @@ impl Wire {
         let mut all = std::mem::take(start);
         let mut joined = Vec::new();
         let is_all = loop {
-            if all.len().max(joined.len()) > most {
+            if all.len().max(joined.len()) > most || self.left == 0 {
                 break false;
             }
             let Some(chunk) = self.next().await? else { break true };

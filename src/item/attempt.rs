@@ -168,6 +168,8 @@ pub struct Head {
     pub token: Option<TokenGeneration>,
     /// Whether the request went over a kept connection.
     pub reused: bool,
+    /// Whether the server closes the connection after the response (RFC 9112, section 9.3).
+    pub closes: bool,
     /// From the start of the attempt to the response's first byte.
     pub ttfb: Duration,
     /// The body memory that the headers, and the body if it was received, hold until the record is written.
@@ -192,6 +194,7 @@ impl Head {
             headers: None,
             token: None,
             reused: false,
+            closes: false,
             ttfb: Duration::ZERO,
             reservation: None,
         }

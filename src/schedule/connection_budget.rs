@@ -133,8 +133,9 @@ impl Reuse {
     /// What an attempt leaves behind.
     pub fn after(attempt: &Attempt) -> Self {
         match attempt {
-            Attempt::Response(_) | Attempt::Redirect(_) => match attempt.head().map(|head| head.version) {
-                Some(Version::HTTP_2) => Self::Shared,
+            Attempt::Response(_) | Attempt::Redirect(_) => match attempt.head() {
+                Some(head) if head.version == Version::HTTP_2 => Self::Shared,
+                Some(head) if head.closes => Self::Closed,
                 _ => Self::Pooled,
             },
             Attempt::NoMemory { .. } => Self::Pooled,

@@ -26,11 +26,12 @@ pub struct Summary {
     unrecorded: u64,
     elapsed: Duration,
     bottleneck: Option<(Bottleneck, f64)>,
-    connections: Option<Connections>,
+    connections: Connections,
     unshipped: Vec<Unshipped>,
 }
 
 /// The connections of the run.
+#[derive(Default)]
 struct Connections {
     opened: u64,
     /// Requests that went over one which was there before.
@@ -41,11 +42,9 @@ struct Connections {
 }
 
 impl Connections {
-    /// Nothing where none was opened.
-    fn of(counts: &ConnectionCounts) -> Option<Self> {
+    fn of(counts: &ConnectionCounts) -> Self {
         let (opened, reused) = (counts.opened(), counts.reused());
-        let (with_tls, resumed) = (counts.with_tls(), counts.resumed());
-        (opened > 0).then_some(Self { opened, reused, with_tls, resumed })
+        Self { opened, reused, with_tls: counts.with_tls(), resumed: counts.resumed() }
     }
 }
 
@@ -85,7 +84,7 @@ impl Summary {
             unrecorded: counters.unfinished(),
             elapsed,
             bottleneck,
-            connections: status.connections().and_then(Connections::of),
+            connections: status.connections().map(Connections::of).unwrap_or_default(),
             unshipped: unshipped(status),
         }
     }
@@ -116,9 +115,9 @@ impl Summary {
             wire_p90_ms = quantile(0.9),
             wire_p99_ms = quantile(0.99),
             wire_max_ms = self.counts.wire.max() as f64 / 1000.0,
-            connections_opened = self.connections.as_ref().map(|connections| connections.opened),
-            connections_reused = self.connections.as_ref().map(|connections| connections.reused),
-            tls_sessions_resumed = self.connections.as_ref().map(|connections| connections.resumed),
+            connections_opened = self.connections.opened,
+            connections_reused = self.connections.reused,
+            tls_sessions_resumed = self.connections.resumed,
             closed_hosts = self.counts.closed.iter().cloned().collect::<Vec<_>>().join(" "),
             unmatched = self.unmatched(),
             unshipped_segments = self.sum_of_unshipped(|unshipped| unshipped.segments),
@@ -196,8 +195,8 @@ impl fmt::Display for Summary {
             let max = human(Duration::from_micros(self.counts.wire.max()));
             writeln!(f, "  on the wire  p50 {} · p90 {} · p99 {} · max {max}", at(0.5), at(0.9), at(0.99))?;
         }
-        if let Some(connections) = &self.connections {
-            writeln!(f, "  connections  {connections}")?;
+        if self.connections.opened > 0 {
+            writeln!(f, "  connections  {}", self.connections)?;
         }
         if let Some((bottleneck, share)) = &self.bottleneck {
             writeln!(f, "  {:.0} % of the time {}", share * 100.0, limited_by(bottleneck))?;
