@@ -224,3 +224,32 @@ proptest! {
         }
     }
 }
+
+/// A chunk may be longer than all that can still be wanted.
+#[test]
+fn a_body_that_is_cut_may_come_in_one_long_chunk() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let text: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(300_000).collect();
+    for (coding, encode) in CODINGS {
+        let mut case = Case::new(&[coding], encode(&text));
+        (case.rules.max_body, case.rules.oversize) = (1_000, Oversize::Truncate);
+        let cut = Fate::Whole { data: text[..1_000].to_vec(), bytes: 1_000, sha256: None, truncated: true };
+        assert_eq!(case.fate(&[]), cut, "{coding:?}");
+    }
+}
+
+/// A header with a checksum that is wrong, and what begins like a second member of another method, behind which stands the
+/// length of the first (RFC 1952, section 2.3).
+#[test]
+fn a_short_gzip_body_is_checked_as_exactly_as_a_long_one() {
+    let text = b"short".repeat(20);
+    let encoded = all_of(GzEncoder::new(&*text, Compression::default()));
+    assert_eq!(Case::new(&[Coding::Gzip], encoded.clone()).fate(&[]), whole(&text));
+    let flagged = [&encoded[..3], &[2], &encoded[4..10], b"no", &encoded[10..]].concat();
+    let length = (text.len() as u32).to_le_bytes();
+    let followed = [&*encoded, &[0x1f, 0x8b, 9, 0], &length].concat();
+    for wire in [flagged, followed] {
+        let fate = Case::new(&[Coding::Gzip], wire).fate(&[]);
+        assert!(matches!(fate, Fate::Failed(ErrorKind::Decode, _)), "{fate:?}");
+    }
+}
