@@ -116,11 +116,12 @@ fn closes(method: &Method, response: &reqwest::Response) -> bool {
         let mut options = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         options.any(|said| said.trim().eq_ignore_ascii_case(option))
     };
-    match response.version() {
+    let said = match response.version() {
         Version::HTTP_2 => false,
-        Version::HTTP_11 => says("close") || (has_body(method, response.status()) && ends_with_connection(response)),
-        _ => !says("keep-alive") || (has_body(method, response.status()) && ends_with_connection(response)),
-    }
+        Version::HTTP_11 => says("close"),
+        _ => !says("keep-alive"),
+    };
+    said || (has_body(method, response.status()) && ends_with_connection(response))
 }
 
 /// Whether the head does not say where the body ends (RFC 9112, section 6.3).

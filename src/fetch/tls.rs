@@ -84,8 +84,11 @@ mod tests {
 
     use super::*;
 
+    /// Keeps the sessions of this many hosts.
+    const HOSTS: usize = 8;
+
     fn client() -> Arc<ClientConfig> {
-        let tls = Tls::new(&FetchConfig::default(), &TlsConfig::default(), 8).unwrap();
+        let tls = Tls::new(&FetchConfig::default(), &TlsConfig::default(), HOSTS).unwrap();
         Arc::new(tls.config(Verify::No, None).unwrap())
     }
 
@@ -98,8 +101,8 @@ mod tests {
     }
 
     /// Connects the two in memory, tickets included.
-    fn connect(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> Option<HandshakeKind> {
-        let host = ServerName::try_from("a.test").unwrap();
+    fn connect(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, host: &str) -> Option<HandshakeKind> {
+        let host = ServerName::try_from(host.to_owned()).unwrap();
         let mut client = ClientConnection::new(Arc::clone(client), host).unwrap();
         let mut server = ServerConnection::new(Arc::clone(server)).unwrap();
         let mut bytes = Vec::new();
@@ -126,10 +129,23 @@ mod tests {
             let mut kinds = Vec::new();
             for minutes in [0, 20, 20, 19, 2, 1] {
                 tokio::time::advance(Duration::from_secs(60 * minutes)).await;
-                kinds.push(connect(&client, &server).unwrap());
+                kinds.push(connect(&client, &server, "a.test").unwrap());
             }
             let [full, resumed] = [HandshakeKind::Full, HandshakeKind::Resumed];
             assert_eq!(kinds, [full, resumed, resumed, resumed, full, resumed], "{version:?}");
+        }
+    }
+
+    #[test]
+    fn the_least_recently_used_host_makes_room_for_a_further_one() {
+        for version in [&version::TLS13, &version::TLS12] {
+            let (client, server) = (client(), server(version));
+            let kind = |n: usize| connect(&client, &server, &format!("{n}.test")).unwrap();
+            (0..HOSTS).for_each(|n| assert_eq!(kind(n), HandshakeKind::Full));
+            assert_eq!(kind(0), HandshakeKind::Resumed);
+            assert_eq!(kind(HOSTS), HandshakeKind::Full);
+            let [used, unused] = [kind(0), kind(1)];
+            assert_eq!((used, unused), (HandshakeKind::Resumed, HandshakeKind::Full), "{version:?}");
         }
     }
 }
