@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::{Heartbeats, Lifecycle};
 use crate::fetch::ConnectionCounts;
 use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail};
 use crate::ship::Backlog;
@@ -25,6 +26,8 @@ pub struct Status {
     connections: Arc<OnceLock<Arc<ConnectionCounts>>>,
     sources: Arc<OnceLock<Vec<Arc<SourceMeter>>>>,
     sinks: Arc<OnceLock<Vec<Arc<SinkMeter>>>>,
+    heartbeats: Heartbeats,
+    lifecycle: Lifecycle,
 }
 
 /// The closed hosts for which a run ended.
@@ -95,6 +98,14 @@ impl Status {
     /// The run has these sources and sinks.
     pub(super) fn watch_ends(&self, sources: Vec<Arc<SourceMeter>>, sinks: Vec<Arc<SinkMeter>>) {
         let _ = (self.sources.set(sources), self.sinks.set(sinks));
+    /// Whether the tasks of the run turn.
+    pub fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
+    /// How far the run has come.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
     }
 
     /// The scheduler says how it is.
