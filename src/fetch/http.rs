@@ -18,7 +18,9 @@ use super::connection_reuse::{Carrier, execute};
 use super::failure::{before_answer, refused_by_proxy, tired_of_waiting};
 use super::head::{announced, check_framing, held, is_idle_timeout, read_head};
 use super::tls::Tls;
-use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, RefreshTokens, Resolver, TlsConfig};
+use super::{
+    Fetch, FetchConfig, Guard, HeaderTable, HostTls, LookUpCounts, Oversize, RefreshTokens, Resolver, TlsConfig,
+};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{
@@ -55,6 +57,7 @@ pub struct HttpSettings {
 pub struct Http {
     clients: Clients,
     connections: Arc<ConnectionCounts>,
+    look_ups: Arc<LookUpCounts>,
     /// Where requests go instead of to their hosts; shown without its credentials.
     proxy: Option<String>,
     guard: Arc<Guard>,
@@ -94,6 +97,7 @@ impl Http {
         Ok(Self {
             clients,
             connections,
+            look_ups: Arc::clone(resolver.counts()),
             proxy,
             guard,
             headers,
@@ -266,6 +270,10 @@ impl Fetch for Http {
 
     fn connections(&self) -> Option<Arc<ConnectionCounts>> {
         Some(Arc::clone(&self.connections))
+    }
+
+    fn look_ups(&self) -> Option<Arc<LookUpCounts>> {
+        Some(Arc::clone(&self.look_ups))
     }
 }
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Heartbeats, Lifecycle};
+use super::{Heartbeats, Lifecycle, Meters};
 use crate::fetch::ConnectionCounts;
-use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail};
+use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail, Totals};
 use crate::ship::Backlog;
-use crate::sink::{SinkMeter, SinkView};
-use crate::source::{SourceMeter, SourceView};
+use crate::sink::SinkView;
+use crate::source::SourceView;
 
 /// Written by the stages; read by the progress line and the summary.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +24,7 @@ pub struct Status {
     closed_hosts: Arc<OnceLock<LeftHosts>>,
     backlogs: Arc<OnceLock<Vec<Backlog>>>,
     connections: Arc<OnceLock<Arc<ConnectionCounts>>>,
-    sources: Arc<OnceLock<Vec<Arc<SourceMeter>>>>,
-    sinks: Arc<OnceLock<Vec<Arc<SinkMeter>>>>,
+    meters: Arc<Meters>,
     heartbeats: Heartbeats,
     lifecycle: Lifecycle,
 }
@@ -85,19 +84,21 @@ impl Status {
         let _ = self.connections.set(counts);
     }
 
+    /// What the parts of the run count, and show of themselves.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     /// The sources of the run, once it has begun.
     pub fn sources(&self) -> Vec<SourceView> {
-        self.sources.get().into_iter().flatten().map(|meter| meter.view()).collect()
+        self.meters.sources().map(|meter| meter.view()).collect()
     }
 
     /// The sinks of the run, once it has begun.
     pub fn sinks(&self) -> Vec<SinkView> {
-        self.sinks.get().into_iter().flatten().map(|meter| meter.view()).collect()
+        self.meters.sinks().map(|meter| meter.view()).collect()
     }
 
-    /// The run has these sources and sinks.
-    pub(super) fn watch_ends(&self, sources: Vec<Arc<SourceMeter>>, sinks: Vec<Arc<SinkMeter>>) {
-        let _ = (self.sources.set(sources), self.sinks.set(sinks));
     /// Whether the tasks of the run turn.
     pub fn heartbeats(&self) -> &Heartbeats {
         &self.heartbeats
@@ -174,6 +175,8 @@ pub struct View {
     pub as_of: Option<Instant>,
     /// How many lines are where.
     pub counts: Counts,
+    /// Lines accepted that the schedule has not taken in.
+    pub queued: u64,
     /// The oldest unsettled line.
     pub oldest: Option<OldestLine>,
     /// When the run ended, as it looked then; `None` while the input has no end, or nothing is known of what a line takes.
@@ -184,12 +187,21 @@ pub struct View {
     pub tail: Option<Tail>,
     /// What held the run back so far, and for how long.
     pub bottleneck_times: BottleneckTimes,
+    /// What only metrics show.
+    pub totals: Totals,
 }
 
 impl View {
     /// When the run ends, as of now.
     pub fn eta(&self) -> Option<Eta> {
         Some(self.eta?.after(self.as_of?.elapsed()))
+    }
+
+    /// How long the run stood under bottlenecks of this kind, the time under way included.
+    pub fn limited_by(&self, kind: BottleneckKind) -> Duration {
+        let is_now = self.bottleneck.as_ref().is_some_and(|bottleneck| bottleneck.kind == kind);
+        let under_way = self.as_of.filter(|_| is_now).map_or(Duration::ZERO, |as_of| as_of.elapsed());
+        self.bottleneck_times.spent(kind) + under_way
     }
 
     /// What is left, as of now.

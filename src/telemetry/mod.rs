@@ -2,6 +2,7 @@
 
 mod limit_name;
 mod log;
+pub mod metrics;
 mod progress;
 mod progress_text;
 mod stats;
