@@ -99,6 +99,8 @@ enum Accepted {
 /// A job that may start now, with its wire permit and its first memory.
 struct Dispatch {
     job: Box<Job>,
+    /// Makes its attempt. A reload gives later jobs another one.
+    fetch: Arc<dyn Fetch>,
     permit: OwnedSemaphorePermit,
     reservation: Reservation,
 }
@@ -246,8 +248,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     services.into_iter().for_each(|service| group.spawn("source", service));
     group.spawn("schedule", scheduler.run());
     for _ in 0..settings.workers {
-        let (fetch, ready, completions) = (Arc::clone(&parts.fetch), from_ready.clone(), completions.clone());
-        let work = work::work(fetch, ready, completions, levers.give_up.child_token());
+        let (ready, completions) = (from_ready.clone(), completions.clone());
+        let work = work::work(ready, completions, levers.give_up.child_token());
         match &parts.threads {
             Some(threads) => group.spawn_on(threads, "work", work),
             None => group.spawn("work", work),
