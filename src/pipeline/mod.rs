@@ -156,6 +156,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
+    let meters: Vec<_> = parts.sources.iter().map(Source::meter).collect();
+    status.watch_ends(meters.clone(), parts.sinks.iter().filter_map(|sink| sink.meter()).collect());
     let input_bytes = parts.sources.iter().map(|source| source.extent.map(|extent| extent.bytes)).sum();
     let (mut lines, mut failures, mut services, mut release) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut desks = Vec::new();
@@ -181,6 +183,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
 
     let feed = feed::Feed {
         lines: feed::InTurns::new(lines),
+        meters,
         failures: failures.into_iter().collect(),
         durable: durable.clone(),
         is_finite,
