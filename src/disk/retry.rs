@@ -1,8 +1,29 @@
 //! Waits for what passes: a full disk, a directory that is gone. Each attempt is a second after the one before.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// What waits for room, by its path, with since when. A full disk is a fact of the whole process, and those who look at it
+/// are far from those who wait.
+static WAITING: Mutex<BTreeMap<PathBuf, SystemTime>> = Mutex::new(BTreeMap::new());
+
+/// The paths that wait for room on their disk, with since when.
+pub fn waiting_for_room() -> Vec<(PathBuf, SystemTime)> {
+    let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    waiting.iter().map(|(path, since)| (path.clone(), *since)).collect()
+}
+
+/// Notes that a path waits for room, or does so no more.
+fn note_waiting(place: &Path, since: Option<SystemTime>) {
+    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    match since {
+        Some(since) => drop(waiting.insert(place.to_owned(), since)),
+        None => drop(waiting.remove(place)),
+    }
+}
 
 /// Whether this error goes away when there is room again.
 pub fn is_full(error: &io::Error) -> bool {
@@ -20,8 +41,14 @@ pub fn is_absent(error: &io::Error) -> bool {
 /// Any other error, at once.
 pub fn retry_while_full<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     retry_while(is_full, attempt, |change| match change {
-        Ok(()) => tracing::info!("there is room for {} again", place.display()),
-        Err(error) => tracing::warn!(%error, "no room for {}; waiting until there is", place.display()),
+        Ok(()) => {
+            note_waiting(place, None);
+            tracing::info!("there is room for {} again", place.display());
+        }
+        Err(error) => {
+            note_waiting(place, Some(SystemTime::now()));
+            tracing::warn!(%error, "no room for {}; waiting until there is", place.display());
+        }
     })
 }
 

@@ -25,7 +25,9 @@ mod drain;
 mod feed;
 mod first_host;
 mod group;
+mod heartbeat;
 mod input_ahead;
+mod lifecycle;
 mod memory_gate;
 mod releases;
 mod run_limits;
@@ -50,6 +52,8 @@ pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
 pub use first_host::FirstHost;
 pub use group::Group;
+pub use heartbeat::{HealthWatch, Heartbeats, StuckTask};
+pub use lifecycle::{Lifecycle, RunState};
 pub use settings::{FailFast, Order, Settings};
 pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status, View};
@@ -237,7 +241,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         written: Instant::now(),
     };
 
-    let mut group = Group::default();
+    let mut group = Group::watched_by(status.heartbeats().clone());
     group.spawn("feed", feed.run());
     services.into_iter().for_each(|service| group.spawn("source", service));
     group.spawn("schedule", scheduler.run());

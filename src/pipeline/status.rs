@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::{Heartbeats, Lifecycle};
 use crate::fetch::ConnectionCounts;
 use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail};
 use crate::ship::Backlog;
@@ -21,6 +22,8 @@ pub struct Status {
     closed_hosts: Arc<OnceLock<LeftHosts>>,
     backlogs: Arc<OnceLock<Vec<Backlog>>>,
     connections: Arc<OnceLock<Arc<ConnectionCounts>>>,
+    heartbeats: Heartbeats,
+    lifecycle: Lifecycle,
 }
 
 /// The closed hosts for which a run ended.
@@ -76,6 +79,16 @@ impl Status {
     /// The run counts its connections here.
     pub(super) fn watch_connections(&self, counts: Arc<ConnectionCounts>) {
         let _ = self.connections.set(counts);
+    }
+
+    /// Whether the tasks of the run turn.
+    pub fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
+    /// How far the run has come.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
     }
 
     /// The scheduler says how it is.
