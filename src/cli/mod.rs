@@ -1,6 +1,7 @@
 //! The command line, and how its flags override the configuration.
 
 mod again;
+mod ctl;
 mod flags;
 mod mistakes;
 mod results;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Arg, Args, Parser, Subcommand};
 
 pub use again::AgainArgs;
+pub use ctl::{CtlArgs, CtlCommand, HostOrder, HostsArgs, LimitsArgs, WhyArgs};
 use flags::{Flags, read_header};
 pub use results::{By, ResultsArgs};
 pub use state::{StateArgs, StateCommand};
@@ -75,6 +77,8 @@ pub enum Command {
     /// Print the newest record of each line, out of record files
     #[command(mut_args(lay_out))]
     Results(ResultsArgs),
+    /// Watch and steer a running fetchd through its API
+    Ctl(Box<CtlArgs>),
     /// Take a tour against an embedded server, in less than 20 seconds
     Demo,
     /// Print shell completions

@@ -22,6 +22,7 @@ mod closed_hosts;
 mod config;
 mod control;
 mod drain;
+mod events;
 mod feed;
 mod first_host;
 mod group;
@@ -50,6 +51,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
+pub use events::{Event, EventKind, Events};
 pub use first_host::FirstHost;
 pub use group::Group;
 pub use heartbeat::{HealthWatch, Heartbeats, StuckTask};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Heartbeats, Lifecycle};
+use super::{Events, Heartbeats, Lifecycle};
 use crate::fetch::ConnectionCounts;
 use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail};
 use crate::ship::Backlog;
@@ -27,6 +27,7 @@ pub struct Status {
     sources: Arc<OnceLock<Vec<Arc<SourceMeter>>>>,
     sinks: Arc<OnceLock<Vec<Arc<SinkMeter>>>>,
     heartbeats: Heartbeats,
+    events: Events,
     lifecycle: Lifecycle,
 }
 
@@ -101,6 +102,11 @@ impl Status {
     /// Whether the tasks of the run turn.
     pub fn heartbeats(&self) -> &Heartbeats {
         &self.heartbeats
+    }
+
+    /// The last events.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// How far the run has come.
