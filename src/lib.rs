@@ -36,5 +36,6 @@ pub mod state;
 // Around it.
 pub mod daemon;
 pub mod demo;
+pub mod ops;
 pub mod results;
 pub mod telemetry;

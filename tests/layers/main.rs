@@ -17,7 +17,7 @@ const LEAVES: [&str; 8] =
     ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "resource_limits", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 25] = [
+const MAY_KNOW: [(&str, &[&str]); 26] = [
     ("diagnostics", &[]),
     ("registry", &[]),
     ("disk", &[]),
@@ -121,6 +121,7 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
             "schedule::Eta",
         ],
     ),
+    ("ops", &["pipeline::HealthWatch", "pipeline::RunState", "pipeline::StuckTask"]),
     ("lib", &[]),
     ("main", &["cli", "daemon", "demo"]),
 ];
