@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::disk::{Disk, RealDisk, RegisterOutputFile};
 use crate::error::{BoxError, Chain, Error};
 use crate::open_files;
+use crate::ops::LiveRecords;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
@@ -29,7 +30,12 @@ pub(super) struct Opened {
 }
 
 /// Opens everything before the first request: the client, the state, sinks, sources.
-pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>) -> Result<Opened, Error> {
+pub(super) fn open(
+    config: &Config,
+    stats: &Stats,
+    live: Option<&LiveRecords>,
+    new_round: Option<&NewRound>,
+) -> Result<Opened, Error> {
     // First of all: where no file is left, the client makes do without root certificates, and what follows says why.
     let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -70,6 +76,7 @@ pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>)
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
     let StartedSinks { mut sinks, shippers } = start_sinks(opened, registry.as_ref())?;
     sinks.push(Box::new(stats.clone()));
+    sinks.extend(live.map(|live| live.sink(Timestamp::now())));
     let (tokens, fetch) = (fetch.tokens(), Arc::new(fetch));
     let parts = Parts { sources, fetch, sinks, settle, tokens, hosts, threads: None, releases: None, shippers };
     Ok(Opened { parts, repeatable })

@@ -22,6 +22,7 @@ mod closed_hosts;
 mod config;
 mod control;
 mod drain;
+mod events;
 mod feed;
 mod first_host;
 mod group;
@@ -52,6 +53,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
+pub use events::{Event, EventKind, Events};
 pub use first_host::FirstHost;
 pub use group::Group;
 pub use heartbeat::{HealthWatch, Heartbeats, StuckTask};
@@ -103,6 +105,8 @@ enum Accepted {
 /// A job that may start now, with its wire permit and its first memory.
 struct Dispatch {
     job: Box<Job>,
+    /// Makes its attempt. A reload gives later jobs another one.
+    fetch: Arc<dyn Fetch>,
     permit: OwnedSemaphorePermit,
     reservation: Reservation,
 }
@@ -259,8 +263,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     services.into_iter().for_each(|service| group.spawn("source", service));
     group.spawn("schedule", scheduler.run());
     for _ in 0..settings.workers {
-        let (fetch, ready, completions) = (Arc::clone(&parts.fetch), from_ready.clone(), completions.clone());
-        let work = work::work(fetch, ready, completions, levers.give_up.child_token());
+        let (ready, completions) = (from_ready.clone(), completions.clone());
+        let work = work::work(ready, completions, levers.give_up.child_token());
         match &parts.threads {
             Some(threads) => group.spawn_on(threads, "work", work),
             None => group.spawn("work", work),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Heartbeats, Lifecycle, Meters};
+use super::{Events, Heartbeats, Lifecycle, Meters};
 use crate::fetch::ConnectionCounts;
 use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail, Totals};
 use crate::ship::Backlog;
@@ -26,6 +26,7 @@ pub struct Status {
     connections: Arc<OnceLock<Arc<ConnectionCounts>>>,
     meters: Arc<Meters>,
     heartbeats: Heartbeats,
+    events: Events,
     lifecycle: Lifecycle,
 }
 
@@ -102,6 +103,11 @@ impl Status {
     /// Whether the tasks of the run turn.
     pub fn heartbeats(&self) -> &Heartbeats {
         &self.heartbeats
+    }
+
+    /// The last events.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// How far the run has come.

@@ -89,7 +89,8 @@ impl RotatingSink {
         let (mark, place) = self.writer.ask(flushed).await?;
         self.path.clone_from(&mark.path);
         if place != FilePlace::AtPath && !self.state.is_asked {
-            tracing::warn!("{} was renamed or replaced; going on in a new file", self.path.display());
+            let path = self.path.display();
+            tracing::warn!(event = "output_moved", %path, "{path} was renamed or replaced; going on in a new file");
             self.state.is_asked = true;
         }
         Ok(mark)

@@ -122,7 +122,7 @@ impl Intake {
         {
             self.gauge.refuse(bytes);
             if !std::mem::replace(&mut is_waiting, true) {
-                tracing::warn!("no more lines are read for now: {why}");
+                tracing::warn!(event = "journal_full", "no more lines are read for now: {why}");
                 let dir = self.index().dir().to_owned();
                 retry_while_full(&dir, || self.writer.roll())?;
             }
@@ -130,7 +130,7 @@ impl Intake {
         }
         self.gauge.accept();
         if is_waiting && !self.stop.is_cancelled() {
-            tracing::info!("lines are read again");
+            tracing::info!(event = "journal_has_room", "lines are read again");
         }
         Ok(())
     }

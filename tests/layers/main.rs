@@ -17,7 +17,7 @@ const LEAVES: [&str; 8] =
     ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "resource_limits", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 25] = [
+const MAY_KNOW: [(&str, &[&str]); 27] = [
     ("diagnostics", &[]),
     ("registry", &[]),
     ("disk", &[]),
@@ -111,9 +111,10 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
             "pipeline::ShutdownConfig",
             "state::StateConfig",
             "telemetry::LogConfig",
+            "ops::ApiConfig",
         ],
     ),
-    // It wraps the seams and reads the status; nobody but the composition root knows it.
+    // It wraps the seams and reads the status; nobody but the API and the composition root knows it.
     (
         "telemetry",
         &[
@@ -127,6 +128,7 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
             "pipeline::RequestClass",
             "pipeline::RunState",
             "pipeline::Status",
+            "pipeline::RunState",
             "ship::Backlog",
             "schedule::Bottleneck",
             "schedule::BottleneckKind",
@@ -134,8 +136,27 @@ const MAY_KNOW: [(&str, &[&str]); 25] = [
             "schedule::RetryDenial",
         ],
     ),
+    // It shows what the stages publish; whoever carries out verbs comes to it as a trait object.
+    (
+        "ops",
+        &[
+            "item",
+            "pipeline",
+            "schedule",
+            "telemetry",
+            "ship::Backlog",
+            "sink::Sink",
+            "sink::Encoder",
+            "sink::Style",
+            "sink::Content",
+            "sink::BodyFormat",
+            "sink::Wanted",
+        ],
+    ),
+    // It talks to a run in another process, and knows no part of one.
+    ("ctl", &["cli", "config::api_socket", "telemetry::human"]),
     ("lib", &[]),
-    ("main", &["cli", "daemon", "demo"]),
+    ("main", &["cli", "ctl", "daemon", "demo"]),
 ];
 
 /// The composition root and what stands above it.

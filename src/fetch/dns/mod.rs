@@ -87,7 +87,7 @@ impl System {
     fn known(&mut self) -> Known {
         if let Some(names) = self.files.changed() {
             let servers = names.resolv_conf.servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            tracing::info!(%servers, "resolv.conf or the hosts file has changed; names are looked up anew");
+            tracing::info!(event = "names_changed", %servers, "resolv.conf or the hosts file has changed; names are looked up anew");
             let lookup = Arc::new(Lookup::new(names, self.timeout));
             self.known = Known { names: SingleFlight::new(self.cache), lookup };
         }
@@ -124,6 +124,11 @@ impl Resolver {
     /// What came of its look-ups.
     pub(super) fn counts(&self) -> &Arc<LookUpCounts> {
         &self.counts
+    }
+
+    /// The same resolver, which counts its look-ups there.
+    pub(super) fn counting_in(&self, counts: &Arc<LookUpCounts>) -> Self {
+        Self { counts: Arc::clone(counts), ..self.clone() }
     }
 
     /// Where a name may be dialled.
