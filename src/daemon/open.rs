@@ -71,7 +71,7 @@ pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>)
     let StartedSinks { mut sinks, shippers } = start_sinks(opened, registry.as_ref())?;
     sinks.push(Box::new(stats.clone()));
     let (tokens, fetch) = (fetch.tokens(), Arc::new(fetch));
-    let parts = Parts { sources, fetch, sinks, settle, tokens, hosts, threads: None, releases: None, shippers };
+    let parts = Parts { settle, tokens, hosts, shippers, ..Parts::new(sources, fetch, sinks) };
     Ok(Opened { parts, repeatable })
 }
 
