@@ -41,7 +41,7 @@ pub use state::state;
 use self::certificate_files::CertificateFiles;
 use self::config_in_force::InForce;
 use self::open::Opened;
-use self::operator::{Sources, Steered};
+use self::operator::Steered;
 use self::reload::{Generation, Reloader};
 use self::signals::{CpuLimit, Hangup, Signals};
 use crate::cli::RunArgs;
@@ -104,7 +104,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         let present = Generation { certificates: CertificateFiles::read(&config), loaded, http };
         let (args, registry, log_level) = (args.clone(), registry.clone(), logs.level());
         let reloader = Reloader { args, registry, present, before: None, log_level, in_force };
-        match Steered::begin(&mut parts, Sources::of(&config), kept, reloader) {
+        match Steered::begin(&mut parts, kept, reloader) {
             Ok(steered) => steered,
             Err(error) => return failed(&error),
         }
@@ -197,7 +197,8 @@ async fn drive(
     let signals = signals.map_err(cannot("listen to signals"))?;
     let (cpu_seconds, cpu_limit) = (signals.cpu_seconds(), CpuLimit::default());
     let controls = signals.controls(cpu_limit.clone(), orders).map_err(cannot("listen to signals"))?;
-    let controls = futures::stream::select(controls, futures::stream::iter(of_operators.map(ReceiverStream::new)).flatten());
+    let controls =
+        futures::stream::select(controls, futures::stream::iter(of_operators.map(ReceiverStream::new)).flatten());
     let threads = threads(config.fetch.threads).map_err(cannot("start the threads of `fetch.threads`"))?;
     let parts = Parts { threads: threads.as_ref().map(|threads| threads.handle().clone()), ..parts };
     let end = pipeline::run(parts, &settings(config), status, controls).await;

@@ -12,8 +12,8 @@ use super::{NewRound, begin_round, http, preflight, recover, staged};
 use crate::config::Config;
 use crate::disk::{Disk, RealDisk, RegisterOutputFile};
 use crate::error::{BoxError, Chain, Error};
-use crate::open_files;
 use crate::fetch::{Fetch, Http};
+use crate::open_files;
 use crate::ops::LiveRecords;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
@@ -88,7 +88,7 @@ pub(super) fn open(
     sinks.extend(live.map(|live| live.sink(Timestamp::now())));
     let (tokens, http) = (fetch.tokens(), Arc::new(fetch));
     let fetch = Arc::clone(&http) as Arc<dyn Fetch>;
-    let parts = Parts { sources, fetch, sinks, settle, tokens, hosts, threads: None, releases: None, shippers };
+    let parts = Parts { settle, tokens, hosts, shippers, overrides, ..Parts::new(sources, fetch, sinks) };
     Ok(Opened { parts, repeatable, http, kept })
 }
 

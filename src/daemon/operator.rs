@@ -16,14 +16,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
 use super::verb_replies::{drained, limited, paused, resumed, skipped};
-use crate::config::Config;
 use crate::error::{BoxError, Error};
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 use crate::pipeline::{Control, Desk, InForce, NoAnswer, Parts};
-use crate::registry::Named;
 use crate::schedule::{Change, LimitsOverride, Overrides, Scope};
-use crate::source::SourceConfig;
-use crate::units::Concurrency;
+use crate::units::{Concurrency, counted};
 
 /// Verbs that wait for the one that is being carried out, at most.
 const MOST_WAITING: usize = 8;
@@ -66,8 +63,6 @@ pub(super) struct Steering {
     pub desk: Desk,
     /// Where overrides are kept, if the run has a data directory.
     pub kept: Option<OverridesDir>,
-    /// Whether the next start has every line again that a stop does not finish.
-    pub sources: Sources,
     pub reloader: Reloader,
 }
 
@@ -85,36 +80,13 @@ impl Steered {
     ///
     /// # Errors
     /// When there is no thread for it.
-    pub fn begin(
-        parts: &mut Parts,
-        sources: Sources,
-        kept: Option<OverridesDir>,
-        reloader: Reloader,
-    ) -> Result<Self, Error> {
+    pub fn begin(parts: &mut Parts, kept: Option<OverridesDir>, reloader: Reloader) -> Result<Self, Error> {
         let (controls, from_operators) = mpsc::channel(MOST_WAITING);
         let (desk, questions) = Desk::open();
         parts.questions = Some(questions);
         let cannot = |source| Error::Open { what: "cannot start the thread of operators".to_owned(), source };
-        let orders = Orders::start(Steering { controls, desk, kept, sources, reloader }).map_err(cannot)?;
+        let orders = Orders::start(Steering { controls, desk, kept, reloader }).map_err(cannot)?;
         Ok(Self { orders: Some(orders), controls: Some(from_operators) })
-    }
-}
-
-/// What becomes of lines that a stop does not finish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sources {
-    /// The next start has them all.
-    Durable,
-    /// Those of some sources are canceled.
-    Ephemeral,
-}
-
-impl Sources {
-    /// Of a configuration.
-    pub fn of(config: &Config) -> Self {
-        let is_durable = |source: &Named<dyn SourceConfig>| source.component.is_durable();
-        let all = config.state.data_dir.is_some() && config.sources.iter().all(is_durable);
-        if all { Self::Durable } else { Self::Ephemeral }
     }
 }
 
@@ -138,7 +110,9 @@ impl Orders {
     /// Has the configuration loaded anew for a signal; what came of it is in the log.
     pub fn reload(&self) {
         if self.0.try_send((Verb::Reload(Reloading::Apply), oneshot::channel().0)).is_err() {
-            tracing::warn!("SIGHUP: too much else is being changed, so the configuration was not loaded anew; send it again");
+            tracing::warn!(
+                "SIGHUP: too much else is being changed, so the configuration was not loaded anew; send it again"
+            );
         }
     }
 }
@@ -177,7 +151,9 @@ impl Steering {
         let (_, kept) = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
         let held = match whom {
             Whom::All => None,
-            Whom::Host(host) => block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?.map(|host| host.waiting),
+            Whom::Host(host) => {
+                block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?.map(|host| host.waiting)
+            }
         };
         Ok(Reply { kept, ..paused(whom, lasting, held) })
     }
@@ -205,15 +181,15 @@ impl Steering {
     }
 
     fn drain(&mut self, unfinished: Unfinished) -> Result<Reply, Refusal> {
-        let held = block_on(self.desk.overrides()).map_err(no_answer)?.held;
-        if held > 0 && self.sources == Sources::Ephemeral && unfinished == Unfinished::Keep {
-            let lines = crate::units::counted(held as u64, "line");
+        let InForce { would_cancel, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
+        if would_cancel > 0 && unfinished == Unfinished::Keep {
+            let lines = counted(would_cancel as u64, "line");
             return Err(Refusal::Refused(format!(
                 "{lines} would be canceled that operators have paused, as their source cannot yield them again; resume them first, or drain with force."
             )));
         }
         self.control(Control::Stop)?;
-        Ok(drained(held, self.sources))
+        Ok(drained(would_cancel))
     }
 
     /// Makes a change of the overrides: on the disk, then in the schedule. Says what holds, and whether it is kept.
@@ -226,7 +202,9 @@ impl Steering {
         let new = new.map_err(|refusal| Refusal::Refused(format!("Nothing has changed: {refusal}.")))?;
         if let Some(kept) = &self.kept {
             kept.save(&new, now).map_err(|error| {
-                Refusal::Refused(format!("Nothing has changed, as it could not be kept: {error}. Make room there, and try again."))
+                Refusal::Refused(format!(
+                    "Nothing has changed, as it could not be kept: {error}. Make room there, and try again."
+                ))
             })?;
         }
         block_on(self.desk.set_overrides(new.clone())).map_err(no_answer)?;
@@ -235,7 +213,9 @@ impl Steering {
 
     fn control(&self, control: Control) -> Result<(), Refusal> {
         self.controls.try_send(control).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refusal::TryAgain("The run is busy; try again in a moment.".to_owned()),
+            mpsc::error::TrySendError::Full(_) => {
+                Refusal::TryAgain("The run is busy; try again in a moment.".to_owned())
+            }
             mpsc::error::TrySendError::Closed(_) => ended(),
         })
     }
@@ -271,7 +251,9 @@ pub(super) fn said(message: impl Into<String>) -> Reply {
 
 pub(super) fn no_answer(why: NoAnswer) -> Refusal {
     match why {
-        NoAnswer::Busy => Refusal::TryAgain("The schedule has other questions to answer; try again in a moment.".to_owned()),
+        NoAnswer::Busy => {
+            Refusal::TryAgain("The schedule has other questions to answer; try again in a moment.".to_owned())
+        }
         NoAnswer::Ended => ended(),
     }
 }
