@@ -130,9 +130,12 @@ impl Http {
     }
 
     /// The fetcher that follows this one on a reload, with these headers, over the same connections.
-    #[must_use]
-    pub fn with_headers(&self, config: &FetchConfig, headers: HeaderTable) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// A header with a token that is none; a checked configuration has no such header.
+    pub fn with_headers(&self, config: &FetchConfig, headers: HeaderTable) -> Result<Self, BoxError> {
+        headers.follow(&self.headers)?;
+        Ok(Self {
             reach: Arc::clone(&self.reach),
             connections: Arc::clone(&self.connections),
             look_ups: Arc::clone(&self.look_ups),
@@ -142,7 +145,7 @@ impl Http {
             max_redirects: config.max_redirects,
             needs: self.needs,
             told_of_shortage: Arc::clone(&self.told_of_shortage),
-        }
+        })
     }
 
     /// The same with connections and a resolver of its own, whose uses it counts together with those of this one.
@@ -158,7 +161,7 @@ impl Http {
     ) -> Result<Self, BoxError> {
         let resolver = resolver.counting_in(&self.look_ups);
         let reach = Arc::new(Reach::new(config, &settings, guard, &resolver, &self.connections)?);
-        Ok(Self { reach, ..self.with_headers(config, settings.headers) })
+        Ok(Self { reach, ..self.with_headers(config, settings.headers)? })
     }
 
     /// Tells whether the connections of this fetcher are still in use.

@@ -10,7 +10,9 @@ use tokio::time::Instant;
 
 use super::{Events, Heartbeats, Lifecycle, Meters};
 use crate::fetch::ConnectionCounts;
-use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail, Totals};
+use crate::schedule::{
+    Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Overrides, PausedLines, Tail, Totals,
+};
 use crate::ship::Backlog;
 use crate::sink::SinkView;
 use crate::source::SourceView;
@@ -191,6 +193,14 @@ pub struct View {
     pub bottleneck: Option<Bottleneck>,
     /// What is left, if no line waits for anything but hosts that cannot be reached.
     pub tail: Option<Tail>,
+    /// The lines that keep their places at hosts that an operator has paused.
+    pub paused: Option<PausedLines>,
+    /// Lines in the window.
+    pub in_window: usize,
+    /// Lines that it has room for.
+    pub window: usize,
+    /// What operators have changed.
+    pub overrides: Arc<Overrides>,
     /// What held the run back so far, and for how long.
     pub bottleneck_times: BottleneckTimes,
     /// What only metrics show.
@@ -203,11 +213,18 @@ impl View {
         Some(self.eta?.after(self.as_of?.elapsed()))
     }
 
-    /// How long the run stood under bottlenecks of this kind, the time under way included.
-    pub fn limited_by(&self, kind: BottleneckKind) -> Duration {
-        let is_now = self.bottleneck.as_ref().is_some_and(|bottleneck| bottleneck.kind == kind);
-        let under_way = self.as_of.filter(|_| is_now).map_or(Duration::ZERO, |as_of| as_of.elapsed());
-        self.bottleneck_times.spent(kind) + under_way
+    /// What held the run back so far, and for how long, as of now.
+    pub fn bottleneck_times(&self) -> BottleneckTimes {
+        let mut times = self.bottleneck_times.clone();
+        if let Some((bottleneck, as_of)) = self.bottleneck.as_ref().zip(self.as_of) {
+            times.note(bottleneck, as_of.elapsed());
+        }
+        times
+    }
+
+    /// For how long the oldest unsettled line has been accepted.
+    pub fn oldest_age(&self) -> Option<Duration> {
+        Some(self.oldest.as_ref()?.age + self.as_of?.elapsed())
     }
 
     /// What is left, as of now.

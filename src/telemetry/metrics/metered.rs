@@ -113,7 +113,7 @@ impl Metered {
     /// All that the status and the counts of a run show.
     pub fn of(status: &Status, stats: &Stats) -> Self {
         let (counts, view, meters) = (stats.counts(), status.view().clone(), status.meters());
-        let since = view.as_of.map(|as_of| as_of.elapsed()).unwrap_or_default();
+        let limited = view.bottleneck_times();
         let (opened, reused) = status.connections().map_or((0, 0), |counts| (counts.opened(), counts.reused()));
         let look_ups = |result| meters.look_ups().map_or(0, |counts| counts.of(result));
         Self {
@@ -125,9 +125,9 @@ impl Metered {
             api_requests: Vec::new(),
             disks: Vec::new(),
             lines: lines(status),
-            oldest_line: view.oldest.as_ref().map_or(Duration::ZERO, |oldest| oldest.age + since),
+            oldest_line: view.oldest_age().unwrap_or_default(),
             backlog: view.totals.backlog,
-            limited: BottleneckKind::ALL.map(|kind| (kind.name(), view.limited_by(kind))).to_vec(),
+            limited: BottleneckKind::ALL.map(|kind| (kind.name(), limited.spent(kind))).to_vec(),
             concurrency_limit: view.totals.concurrency_limit.into(),
             retries: view.totals.retries,
             retries_denied: RetryDenial::ALL.map(|why| (why.name(), view.totals.denied(why))).to_vec(),
