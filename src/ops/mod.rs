@@ -123,11 +123,17 @@ fn listen(bound: Bound, state: &Arc<ApiState>) -> std::io::Result<futures::futur
 async fn look(state: &ApiState) {
     const EVERY: Duration = Duration::from_secs(1);
     let (mut every, mut changes, mut looked) = (interval(EVERY), Changes::default(), Instant::now());
+    let mut lifecycle = state.parts.status.lifecycle().subscribe();
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     state.health.look();
     loop {
         tokio::select! {
             () = state.stop.cancelled() => return,
+            // It cannot be closed: the status has the other end.
+            _ = lifecycle.changed() => {
+                changes.look(state);
+                continue;
+            }
             _ = every.tick() => {}
         }
         let now = Instant::now();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::live::LiveRecords;
+use super::moment::in_millis;
 use super::operator::Operator;
 use super::requests::ApiRequests;
 use crate::pipeline::Status;
@@ -43,6 +44,7 @@ pub struct ConfigInForce {
     /// The file that it was read from.
     pub file: Option<String>,
     /// When.
+    #[serde(serialize_with = "in_millis")]
     pub loaded: Timestamp,
     /// The last reload, if there was one.
     pub last_reload: Option<LastReload>,
@@ -54,6 +56,7 @@ pub struct ConfigInForce {
 #[derive(Clone, Debug, Serialize)]
 pub struct LastReload {
     /// When.
+    #[serde(serialize_with = "in_millis")]
     pub at: Timestamp,
     /// Whether it took effect.
     pub result: ReloadResult,
