@@ -221,12 +221,28 @@ impl RunArgs {
     /// # Errors
     /// Every problem there is.
     pub fn config_with(&self, registry: &Registry) -> Result<Config, Report> {
-        let mut written = Written::load(self.config.as_deref(), &self.set, registry)?;
+        self.written_with(registry)?.check()
+    }
+
+    /// The same before it is completed and checked: what the file says, with these arguments laid over it.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all.
+    pub fn written_with(&self, registry: &Registry) -> Result<Written, Report> {
+        let mut written = self.file_with(registry)?;
         if let Some(stray) = self.stray.first() {
             written.report.add(mistakes::stray(stray));
         }
         self.override_config(&mut written);
-        written.check()
+        Ok(written)
+    }
+
+    /// What the file and `--set` say.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all.
+    pub fn file_with(&self, registry: &Registry) -> Result<Written, Report> {
+        Written::load(self.config.as_deref(), &self.set, registry)
     }
 
     fn override_config(&self, written: &mut Written) {

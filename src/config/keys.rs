@@ -43,6 +43,18 @@ impl Keys {
         Self(all.flat_map(|(table, keys)| keys.into_iter().map(move |key| (table, key))).collect())
     }
 
+    /// All of them.
+    #[cfg(test)]
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.iter().map(|(table, key)| (*table, key.name))
+    }
+
+    /// Those whose values are secrets.
+    #[cfg(test)]
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.iter().filter(|(_, key)| key.is_secret).map(|(table, key)| (*table, key.name))
+    }
+
     /// The tables with a key of this name.
     pub fn tables_with(&self, name: &str) -> Vec<&'static str> {
         let mut tables: Vec<_> =

@@ -10,6 +10,7 @@ mod preflight;
 mod recovery;
 mod results;
 mod round_selection;
+mod service_manager;
 mod settings;
 mod signals;
 mod staged;
@@ -68,6 +69,10 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     hint(&config, args);
     let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
+    let manager = match service_manager::start(&status) {
+        Ok(manager) => manager,
+        Err(error) => return failed(&error),
+    };
     // From here on the API answers; it is dropped last.
     let file = args.config.as_ref().map(|path| path.display().to_string());
     let api = match api::start(&config, file, &status, &stats) {
@@ -92,6 +97,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     again::say_what_repeats(repeatable, &stats);
     say_what_is_left(&config, &status);
+    drop(manager);
     exit_code(end, &config, &status)
 }
 
@@ -114,12 +120,12 @@ fn say(what: &dyn fmt::Display) {
 /// How many threads a run has, at most, besides the first: those of its sources and sinks, of logs and progress, of the
 /// checkpoint, of the API, and of attempts.
 fn most_threads(config: &Config) -> usize {
-    // A durable source has three, and a sink that ships has two; a round, and token files, have one.
+    // A durable source has three, and a sink that ships has two; a round, token files, and the service manager have one.
     let shippers = config.sinks.iter().filter(|sink| sink.component.ships()).count();
     3 * config.sources.len()
         + config.sinks.len()
         + shippers
-        + 5
+        + 6
         + usize::from(config.api.is_on())
         + config.fetch.threads as usize
 }

@@ -17,7 +17,7 @@ use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
 use crate::ship::Shipper;
-use crate::sink::{OpenedSink, Opening, Sink, StartedSink, Style};
+use crate::sink::{OpenedSink, Opening, Sink, StartedSink, Style, metered};
 use crate::source::{SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -96,10 +96,11 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
         };
         let shipping = state.filter(|_| sink.component.ships()).map(|state| staged::shipping(config, state));
         let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), saved, shipping };
-        let opened = sink.component.open(opening).map_err(|error| {
+        let mut opened = sink.component.open(opening).map_err(|error| {
             let shared = preflight::shared_with(&mut sinks, sink, disk.as_ref());
             shared.unwrap_or_else(|| cannot_open("the sink", name, &error))
         })?;
+        opened.name = name.unwrap_or(sink.kind).into();
         if let Some(note) = &opened.note {
             tracing::info!("{note}");
         }
@@ -119,9 +120,10 @@ struct StartedSinks {
 fn start_sinks(opened: Vec<OpenedSink>, registry: Option<&Arc<dyn RegisterOutputFile>>) -> Result<StartedSinks, Error> {
     let mut started = StartedSinks { sinks: Vec::new(), shippers: Vec::new() };
     for sink in opened {
+        let name = Arc::clone(&sink.name);
         let StartedSink { sink, shipper } =
             sink.start(registry.cloned()).map_err(|error| cannot_open("the sinks", None, &error.into()))?;
-        started.sinks.push(sink);
+        started.sinks.push(metered(name, sink));
         started.shippers.extend(shipper);
     }
     Ok(started)
@@ -203,7 +205,10 @@ fn open_source(source: &Named<dyn SourceConfig>, saved: Option<SavedState>) -> R
             tracing::info!("done by earlier runs: {} of {path}", counted(settled.count(), "line"));
         }
     }
-    source.component.open(name.map(Into::into), saved).map_err(|error| cannot_open("the source", name, &error))
+    let opened = source.component.open(name.map(Into::into), saved);
+    let mut opened = opened.map_err(|error| cannot_open("the source", name, &error))?;
+    opened.name = name.unwrap_or(source.kind).into();
+    Ok(opened)
 }
 
 fn cannot_begin(source: &BoxError) -> Error {

@@ -40,14 +40,15 @@ pub fn is_absent(error: &io::Error) -> bool {
 /// # Errors
 /// Any other error, at once.
 pub fn retry_while_full<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let path = &*place.to_string_lossy();
     retry_while(is_full, attempt, |change| match change {
         Ok(()) => {
             note_waiting(place, None);
-            tracing::info!("there is room for {} again", place.display());
+            tracing::info!(event = "disk_has_room", path, "there is room for {path} again");
         }
         Err(error) => {
             note_waiting(place, Some(SystemTime::now()));
-            tracing::warn!(%error, "no room for {}; waiting until there is", place.display());
+            tracing::warn!(event = "disk_full", path, %error, "no room for {path}; waiting until there is");
         }
     })
 }
@@ -57,9 +58,12 @@ pub fn retry_while_full<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>)
 /// # Errors
 /// Any other error, at once.
 pub fn retry_while_absent<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let path = &*place.to_string_lossy();
     retry_while(is_absent, attempt, |change| match change {
-        Ok(()) => tracing::info!("the directory of {} is there again", place.display()),
-        Err(error) => tracing::warn!(%error, "the directory of {} is gone; waiting until it is there", place.display()),
+        Ok(()) => tracing::info!(event = "directory_back", path, "the directory of {path} is there again"),
+        Err(error) => {
+            tracing::warn!(event = "directory_gone", path, %error, "the directory of {path} is gone; waiting until it is there");
+        }
     })
 }
 

@@ -2,8 +2,10 @@
 
 mod limit_name;
 mod log;
+mod log_summaries;
 mod progress;
 mod progress_text;
+mod repeats;
 mod sentences;
 mod stats;
 mod stderr;
