@@ -177,7 +177,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         (answers, done) = (Some(stage), settled);
     }
     let memory = BodyMemory::new(settings.body_memory);
-    let (token_desk, token_reader) = parts.tokens.map(token_reader::token_reader).unzip();
+    let (token_desk, token_reader) = token_reader::token_reader(parts.tokens);
 
     let window = Window::new(settings.window, settings.window_bytes);
     let key =
@@ -260,9 +260,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
             None => group.spawn("work", work),
         }
     }
-    if let Some(reader) = token_reader {
-        group.spawn_service("tokens", reader.run());
-    }
+    group.spawn_service("tokens", token_reader.run());
     if let Some(answers) = answers {
         group.spawn("answers", answers.run());
     }

@@ -35,8 +35,8 @@ pub(super) struct Scheduler {
     pub acks: mpsc::Sender<Ack>,
     /// Requests to give lines back to their sources, if there may be any.
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
-    /// New tokens, if there may be any.
-    pub tokens: Option<TokenDesk>,
+    /// New tokens.
+    pub tokens: TokenDesk,
     /// Per source: whether it takes lines back.
     pub can_release: Vec<bool>,
     pub permits: Arc<Semaphore>,
@@ -88,9 +88,7 @@ impl Scheduler {
                 self.stopped.cancel();
                 return Ok(());
             }
-            if let Some(tokens) = &mut self.tokens {
-                tokens.follow(&mut self.core);
-            }
+            self.tokens.follow(&mut self.core);
             let outlook = |core: &mut Core| self.limits.look(core, &self.memory, now);
             let view_at = self.publisher.look(&mut self.core, outlook, now);
             // While records wait, a timer of the core has nothing to set going.
@@ -171,7 +169,7 @@ impl Scheduler {
             scope = next_of(&mut self.releases), if self.releases.is_some() => {
                 scope.map_or(Event::ReleasesEnded, Event::Release)
             }
-            renewal = next_renewal(&mut self.tokens), if self.tokens.is_some() => Event::Renewed(renewal),
+            renewal = self.tokens.next() => Event::Renewed(renewal),
             reservation = self.memory.next(), if self.memory.is_waiting() => Event::Memory(reservation),
             () = timer, if wake_at.is_some() => Event::Look,
             () = self.limits.window.gets_full(), if look_again == LookAgain::WhenFull => Event::Look,
@@ -266,14 +264,6 @@ impl Scheduler {
 
     fn with_fetcher(&self, job: Box<Job>, permit: OwnedSemaphorePermit, reservation: Reservation) -> Dispatch {
         Dispatch { job, fetch: Arc::clone(&self.fetch), permit, reservation }
-    }
-}
-
-/// The next new token.
-async fn next_renewal(tokens: &mut Option<TokenDesk>) -> Renewal {
-    match tokens {
-        Some(tokens) => tokens.next().await,
-        None => std::future::pending().await,
     }
 }
 

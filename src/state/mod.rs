@@ -11,6 +11,7 @@ mod data_dir;
 mod host_state_recorder;
 mod host_states;
 mod inspect;
+mod overrides;
 mod robots_log;
 mod run_marker;
 
@@ -25,6 +26,7 @@ pub use config::StateConfig;
 pub use data_dir::DataDir;
 pub use host_state_recorder::HostStateRecorder;
 pub use host_states::{StoredHostState, from_stored, to_stored};
+pub use overrides::{ClockReading, load_overrides, save_overrides};
 pub use inspect::{RoundStatus, SourceStatus, WalStatus, count, inspect, round};
 
 use crate::disk::Mark;
