@@ -111,7 +111,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     } else {
         Steered::default()
     };
-    api.iter().zip(steered.orders.clone()).for_each(|(api, orders)| api.operator.begin(orders));
+    api.iter().for_each(|api| steered.show(api));
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
     let ended = drive(parts, &config, &status, signals, steered).await;
     drop(progress);
@@ -197,7 +197,8 @@ async fn drive(
     let signals = signals.map_err(cannot("listen to signals"))?;
     let (cpu_seconds, cpu_limit) = (signals.cpu_seconds(), CpuLimit::default());
     let controls = signals.controls(cpu_limit.clone(), orders).map_err(cannot("listen to signals"))?;
-    let controls = futures::stream::select(controls, futures::stream::iter(of_operators.map(ReceiverStream::new)).flatten());
+    let controls =
+        futures::stream::select(controls, futures::stream::iter(of_operators.map(ReceiverStream::new)).flatten());
     let threads = threads(config.fetch.threads).map_err(cannot("start the threads of `fetch.threads`"))?;
     let parts = Parts { threads: threads.as_ref().map(|threads| threads.handle().clone()), ..parts };
     let end = pipeline::run(parts, &settings(config), status, controls).await;

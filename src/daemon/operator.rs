@@ -13,6 +13,7 @@ use futures::future::{BoxFuture, ready};
 use serde_json::Map;
 use tokio::sync::{mpsc, oneshot};
 
+use super::api::StartedApi;
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
 use super::verb_replies::{drained, limited, paused, resumed, skipped};
@@ -76,6 +77,8 @@ pub(super) struct Steering {
 pub(super) struct Steered {
     /// Where verbs are sent.
     pub orders: Option<Orders>,
+    /// Where the schedule is asked.
+    pub desk: Option<Desk>,
     /// What comes of them for the run.
     pub controls: Option<mpsc::Receiver<Control>>,
 }
@@ -95,8 +98,15 @@ impl Steered {
         let (desk, questions) = Desk::open();
         parts.questions = Some(questions);
         let cannot = |source| Error::Open { what: "cannot start the thread of operators".to_owned(), source };
+        let asked = Some(desk.clone());
         let orders = Orders::start(Steering { controls, desk, kept, sources, reloader }).map_err(cannot)?;
-        Ok(Self { orders: Some(orders), controls: Some(from_operators) })
+        Ok(Self { orders: Some(orders), desk: asked, controls: Some(from_operators) })
+    }
+
+    /// Lets the API ask the schedule, and give verbs, from now on.
+    pub fn show(&self, api: &StartedApi) {
+        self.orders.iter().for_each(|orders| api.operator.begin(orders.clone()));
+        self.desk.iter().for_each(|desk| api.desk.begin(desk.clone()));
     }
 }
 
@@ -138,7 +148,9 @@ impl Orders {
     /// Has the configuration loaded anew for a signal; what came of it is in the log.
     pub fn reload(&self) {
         if self.0.try_send((Verb::Reload(Reloading::Apply), oneshot::channel().0)).is_err() {
-            tracing::warn!("SIGHUP: too much else is being changed, so the configuration was not loaded anew; send it again");
+            tracing::warn!(
+                "SIGHUP: too much else is being changed, so the configuration was not loaded anew; send it again"
+            );
         }
     }
 }
@@ -163,6 +175,10 @@ impl Steering {
                 Ok(Reply { kept, ..resumed(&whom) })
             }
             Verb::Skip { host, lasting } => self.skip(&host, lasting),
+            Verb::EndSkip(host) => {
+                let kept = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?.1;
+                Ok(Reply { kept, ..said(format!("Lines of {host} that come are fetched again.")) })
+            }
             Verb::Limits(whom, change) => self.limit(&whom, change),
             Verb::Drain(unfinished) => self.drain(unfinished),
             Verb::Rotate => {
@@ -177,7 +193,9 @@ impl Steering {
         let (_, kept) = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
         let held = match whom {
             Whom::All => None,
-            Whom::Host(host) => block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?.map(|host| host.waiting),
+            Whom::Host(host) => {
+                block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?.map(|host| host.waiting)
+            }
         };
         Ok(Reply { kept, ..paused(whom, lasting, held) })
     }
@@ -226,7 +244,9 @@ impl Steering {
         let new = new.map_err(|refusal| Refusal::Refused(format!("Nothing has changed: {refusal}.")))?;
         if let Some(kept) = &self.kept {
             kept.save(&new, now).map_err(|error| {
-                Refusal::Refused(format!("Nothing has changed, as it could not be kept: {error}. Make room there, and try again."))
+                Refusal::Refused(format!(
+                    "Nothing has changed, as it could not be kept: {error}. Make room there, and try again."
+                ))
             })?;
         }
         block_on(self.desk.set_overrides(new.clone())).map_err(no_answer)?;
@@ -235,7 +255,9 @@ impl Steering {
 
     fn control(&self, control: Control) -> Result<(), Refusal> {
         self.controls.try_send(control).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refusal::TryAgain("The run is busy; try again in a moment.".to_owned()),
+            mpsc::error::TrySendError::Full(_) => {
+                Refusal::TryAgain("The run is busy; try again in a moment.".to_owned())
+            }
             mpsc::error::TrySendError::Closed(_) => ended(),
         })
     }
@@ -271,7 +293,9 @@ pub(super) fn said(message: impl Into<String>) -> Reply {
 
 pub(super) fn no_answer(why: NoAnswer) -> Refusal {
     match why {
-        NoAnswer::Busy => Refusal::TryAgain("The schedule has other questions to answer; try again in a moment.".to_owned()),
+        NoAnswer::Busy => {
+            Refusal::TryAgain("The schedule has other questions to answer; try again in a moment.".to_owned())
+        }
         NoAnswer::Ended => ended(),
     }
 }

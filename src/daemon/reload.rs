@@ -87,9 +87,10 @@ impl Reloader {
         desk: &Desk,
         controls: &mpsc::Sender<Control>,
     ) -> Result<Reply, Refusal> {
-        let loaded = self.args.load(&self.registry).map_err(|report| {
-            Refusal::Refused(format!("Nothing changed, as the configuration is wrong:\n{report}"))
-        })?;
+        let loaded = self
+            .args
+            .load(&self.registry)
+            .map_err(|report| Refusal::Refused(format!("Nothing changed, as the configuration is wrong:\n{report}")))?;
         // Before the clients are built: should a file change meanwhile, the next reload finds that.
         let certificates = CertificateFiles::read(&loaded.config);
         let plan = self.plan(&loaded, &certificates)?;
@@ -122,9 +123,8 @@ impl Reloader {
         let in_file = config::changes(&present.file, &loaded.file, workers);
         let overridden = in_file.keys().filter(|key| changes.keys().all(|changed| changed != *key)).cloned().collect();
         let is_wider = widest_host(&loaded.config) > widest_host(&present.config);
-        let other_way = is_wider
-            || *certificates != self.present.certificates
-            || changes.live.iter().any(|key| reaches_hosts(key));
+        let other_way =
+            is_wider || *certificates != self.present.certificates || changes.live.iter().any(|key| reaches_hosts(key));
         Ok(Plan { changes, overridden, connections: if other_way { Connections::New } else { Connections::Kept } })
     }
 

@@ -16,7 +16,9 @@ pub(super) fn paused(whom: &Whom, lasting: Lasting, held: Option<usize>) -> Repl
     };
     let mut reply = match whom {
         Whom::All => said(format!("The run is paused {end}: nothing starts, and what is on the wire finishes.")),
-        Whom::Host(host) => said(format!("{host} is paused {end}: nothing of it starts, and what is on the wire finishes.")),
+        Whom::Host(host) => {
+            said(format!("{host} is paused {end}: nothing of it starts, and what is on the wire finishes."))
+        }
     };
     match (whom, held) {
         (Whom::All, _) => {}

@@ -48,12 +48,20 @@ fn message(reason: WaitReason) -> String {
         WaitReason::Rate { .. } => "the rate of the run".to_owned(),
         WaitReason::BodyMemory => "memory for its body".to_owned(),
         WaitReason::Concurrency { in_flight, limit } => {
-            format!("one of {} on the wire to end; the run has {} at once", requests(in_flight as u64), grouped(limit.into()))
+            format!(
+                "one of {} on the wire to end; the run has {} at once",
+                requests(in_flight as u64),
+                grouped(limit.into())
+            )
         }
         WaitReason::HostRate { .. } => "the rate of its host".to_owned(),
         WaitReason::CrawlDelay { .. } => "the Crawl-delay in the robots.txt of its host".to_owned(),
         WaitReason::HostConcurrency { in_flight, limit } => {
-            format!("one of {} to its host to end; the host has {} at once", requests(in_flight.into()), grouped(limit.into()))
+            format!(
+                "one of {} to its host to end; the host has {} at once",
+                requests(in_flight.into()),
+                grouped(limit.into())
+            )
         }
         WaitReason::HostPause { .. } => "the end of a pause that its host asked for (Retry-After, 429)".to_owned(),
         WaitReason::Quota { until: Some(_) } => "the reset of its host's quota".to_owned(),
@@ -82,7 +90,9 @@ fn change(remedy: &Remedy) -> String {
             None => (*key).to_owned(),
         },
         Remedy::Verb { verb, host: Some(host) } => format!("fetchd ctl {}", with_host(verb, host)),
-        Remedy::Verb { verb, host: None } => format!("fetchd ctl {}", with_host(verb, if verb.starts_with("limits") { "--all" } else { "" }).trim_end()),
+        Remedy::Verb { verb, host: None } => {
+            format!("fetchd ctl {}", with_host(verb, if verb.starts_with("limits") { "--all" } else { "" }).trim_end())
+        }
     }
 }
 
@@ -103,8 +113,13 @@ mod tests {
         assert_eq!(verb("resume", None), "fetchd ctl resume");
         assert_eq!(verb("limits --clear", Some("a.test")), "fetchd ctl limits a.test --clear");
         assert_eq!(verb("limits --clear", None), "fetchd ctl limits --all --clear");
-        let key = |key, pattern: Option<&str>| change(&Remedy::Key { key, pattern: pattern.map(|pattern| pattern.parse().unwrap()) });
+        let key = |key, pattern: Option<&str>| {
+            change(&Remedy::Key { key, pattern: pattern.map(|pattern| pattern.parse().unwrap()) })
+        };
         assert_eq!(key("hosts.rate", Some("*.a.test")), "hosts.\"*.a.test\".rate");
-        assert_eq!((key("hosts.rate", None), key("limits.rate", None)), ("hosts.\"*\".rate".to_owned(), "limits.rate".to_owned()));
+        assert_eq!(
+            (key("hosts.rate", None), key("limits.rate", None)),
+            ("hosts.\"*\".rate".to_owned(), "limits.rate".to_owned())
+        );
     }
 }

@@ -103,7 +103,7 @@ fn limits(limits: &LimitsInForce) -> Limits {
 /// Takes `sort`, `state`, `name` and `limit`.
 pub(super) async fn hosts(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     let query = query(Fields::of_query(uri.query())?)?;
-    let answer = api.parts.desk.hosts(query).await.map_err(unanswered)?;
+    let answer = api.parts.desk.get()?.hosts(query).await.map_err(unanswered)?;
     let hosts = answer.hosts.iter().map(HostShown::of).collect();
     Ok(json(&Listed { hosts, matching: answer.matching }))
 }
@@ -121,7 +121,8 @@ fn query(mut fields: Fields) -> Result<HostsQuery, Failure> {
 
 /// An exact name, or `*.example.com`.
 fn name_filter(name: String) -> Result<NameFilter, Failure> {
-    let wrong = |_| Failure::bad("`name` is neither a host nor a suffix; write for example `example.com` or `*.example.com`");
+    let wrong =
+        |_| Failure::bad("`name` is neither a host nor a suffix; write for example `example.com` or `*.example.com`");
     match name.strip_prefix('*') {
         Some(suffix) if suffix.len() > 1 && suffix.starts_with('.') => {
             let below = host(suffix.trim_start_matches('.').to_owned()).map_err(wrong)?;
@@ -134,7 +135,9 @@ fn name_filter(name: String) -> Result<NameFilter, Failure> {
 /// The schedule does not answer.
 pub(super) fn unanswered(why: NoAnswer) -> Failure {
     match why {
-        NoAnswer::Busy => Failure::new(StatusCode::TOO_MANY_REQUESTS, "the schedule has questions enough; try again in a moment"),
+        NoAnswer::Busy => {
+            Failure::new(StatusCode::TOO_MANY_REQUESTS, "the schedule has questions enough; try again in a moment")
+        }
         NoAnswer::Ended => Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "there is no schedule: the run has not begun, or has ended; /v1/status says which",
@@ -163,7 +166,10 @@ mod tests {
                 limit: 500
             })
         );
-        assert_eq!(asked("name=A.test:81"), Ok(HostsQuery { name: Some(NameFilter::Exact("a.test:81".into())), ..usual }));
+        assert_eq!(
+            asked("name=A.test:81"),
+            Ok(HostsQuery { name: Some(NameFilter::Exact("a.test:81".into())), ..usual })
+        );
         for (text, part) in [
             ("sort=name", "`sort` is none of `waiting`, `in_flight`, `errors`"),
             ("state=sad", "`state` is none of `idle`"),

@@ -6,6 +6,7 @@
 
 mod admission;
 mod answer;
+mod causes;
 mod config;
 mod connection;
 mod events;
@@ -13,6 +14,8 @@ mod failures;
 mod fields;
 mod health;
 mod history;
+mod hosts;
+mod late_desk;
 mod listener;
 mod live;
 mod moment;
@@ -26,6 +29,7 @@ mod state;
 mod status;
 mod verbs;
 mod watch;
+mod why;
 mod write_timeout;
 
 use std::sync::Arc;
@@ -39,6 +43,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 pub use config::ApiConfig;
+pub use late_desk::LateDesk;
 pub use live::LiveRecords;
 pub use operator::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 pub use parts::{ApiParts, ConfigInForce, LastReload, MetricsText, ReloadResult};

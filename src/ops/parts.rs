@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::late_desk::LateDesk;
 use super::live::LiveRecords;
 use super::moment::in_millis;
 use super::operator::Operator;
@@ -24,6 +25,8 @@ pub struct ApiParts {
     pub status: Status,
     /// Records by how they ended.
     pub stats: Stats,
+    /// Where the schedule is asked.
+    pub desk: LateDesk,
     /// Records as they come; its sink stands among the sinks of the run.
     pub live: LiveRecords,
     /// Makes the text of `/metrics`.

@@ -49,10 +49,10 @@ struct Why {
 pub(super) async fn why(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     match asked(Fields::of_query(uri.query())?)? {
         Asked::Host(name) => {
-            let why = api.parts.desk.why(Arc::clone(&name)).await.map_err(unanswered)?;
+            let why = api.parts.desk.get()?.why(Arc::clone(&name)).await.map_err(unanswered)?;
             Ok(json(&why.map_or_else(|| no_lines(name), of_host)))
         }
-        Asked::Line(key) => Ok(json(&of_line(api.parts.desk.why_line(key).await.map_err(unanswered)?))),
+        Asked::Line(key) => Ok(json(&of_line(api.parts.desk.get()?.why_line(key).await.map_err(unanswered)?))),
     }
 }
 
@@ -106,7 +106,11 @@ fn of_line(answer: LineAnswer) -> Why {
                 0 => "The line is the next of its host".to_owned(),
                 n => format!("The line waits behind {} of its host", counted(n as u64, "line")),
             };
-            let message = if causes.is_empty() { format!("{before}, and waits for the turns of other lines alone.") } else { format!("{before}, which waits for:") };
+            let message = if causes.is_empty() {
+                format!("{before}, and waits for the turns of other lines alone.")
+            } else {
+                format!("{before}, which waits for:")
+            };
             let causes = CauseShown::all(&causes);
             Why { host, ordinal: Some(ordinal), lines_ahead: Some(ahead), causes, ..place("waiting", &message) }
         }
@@ -116,10 +120,14 @@ fn of_line(answer: LineAnswer) -> Why {
             Why { host: Some(host), ordinal: Some(ordinal), since, ..place("on_the_wire", &message) }
         }
         LineAnswer::HeldForOrder { behind } => {
-            let message = format!("The line is done, and its record waits for that of the line with the ordinal {behind} (output.order).");
+            let message = format!(
+                "The line is done, and its record waits for that of the line with the ordinal {behind} (output.order)."
+            );
             Why { behind: Some(behind), ..place("held_for_order", &message) }
         }
-        LineAnswer::WaitingForSink => place("waiting_for_sink", "The line is done, and a sink has not taken its record yet."),
+        LineAnswer::WaitingForSink => {
+            place("waiting_for_sink", "The line is done, and a sink has not taken its record yet.")
+        }
         LineAnswer::NotHere => place("not_here", "The run has no such line: it has its record, or was not read yet."),
     }
 }
@@ -139,7 +147,9 @@ mod tests {
         assert_eq!(asked("ordinal=0"), Ok(Asked::Line(LineKey::Ordinal(0))));
         let key = LineKey::Identity { source: Some("urls".into()), file: None, seq: 17 };
         assert_eq!(asked("source=urls&seq=17"), Ok(Asked::Line(key)));
-        for text in ["", "source=urls", "host=a&seq=1", "host=a&source=b", "seq=0", "seq=x", "line=1", "ordinal=1&seq=1"] {
+        for text in
+            ["", "source=urls", "host=a&seq=1", "host=a&source=b", "seq=0", "seq=x", "line=1", "ordinal=1&seq=1"]
+        {
             assert!(asked(text).is_err(), "{text}");
         }
     }

@@ -26,8 +26,8 @@ pub use config::StateConfig;
 pub use data_dir::DataDir;
 pub use host_state_recorder::HostStateRecorder;
 pub use host_states::{StoredHostState, from_stored, to_stored};
-pub use overrides::{ClockReading, load_overrides, save_overrides};
 pub use inspect::{RoundStatus, SourceStatus, WalStatus, count, inspect, round};
+pub use overrides::{ClockReading, load_overrides, save_overrides};
 
 use crate::disk::Mark;
 use crate::error::BoxError;

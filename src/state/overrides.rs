@@ -186,9 +186,12 @@ mod tests {
         let until = || prop::option::of((1..WHOLE).prop_map(at));
         let pause = prop::option::of(until().prop_map(|until| PauseOverride { until }));
         let skip = prop::option::of((1..WHOLE).prop_map(|until| SkipOverride { until: at(until) }));
-        let limits = prop::option::of((prop::option::of(1u32..100), until()).prop_map(|(concurrency, until)| {
-            LimitsOverride { rate: "3/10s".parse().ok(), concurrency, until }
-        }));
+        let limits =
+            prop::option::of((prop::option::of(1u32..100), until()).prop_map(|(concurrency, until)| LimitsOverride {
+                rate: "3/10s".parse().ok(),
+                concurrency,
+                until,
+            }));
         (pause, skip, limits).prop_map(|(pause, skip, limits)| HostOverrides { pause, skip, limits })
     }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fetchd::ops::{
-    Api, ApiConfig, ApiParts, ApiRequests, ConfigInForce, Lasting, LimitsChange, LiveRecords, Operator, Refusal, Reloading,
-    Reply, Unfinished, Verb, Whom,
+    Api, ApiConfig, ApiParts, ApiRequests, ConfigInForce, Lasting, LateDesk, LimitsChange, LiveRecords, Operator,
+    Refusal, Reloading, Reply, Unfinished, Verb, Whom,
 };
 use fetchd::pipeline::Status;
 use fetchd::telemetry::Stats;
@@ -71,6 +71,7 @@ impl Bench {
         let parts = ApiParts {
             status: status.clone(),
             stats: Stats::default(),
+            desk: LateDesk::default(),
             live: LiveRecords::default(),
             metrics: Arc::new(String::new),
             config: watch::channel(Arc::new(config)).1,
@@ -91,7 +92,11 @@ impl Bench {
         let mut stream = UnixStream::connect(self.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE * 2)).unwrap();
         let length = body.len();
-        write!(stream, "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -118,7 +123,11 @@ fn what_ctl_says_is_what_the_operator_is_told() {
         (&["resume"], Verb::Resume(Whom::All)),
         (&["resume", "A.test"], Verb::Resume(a())),
         (&["skip", "a.test"], Verb::Skip { host: "a.test".to_owned(), lasting: None }),
-        (&["limits", "a.test", "--rate", "2/s", "--concurrency", "3", "--for", "60m"], Verb::Limits(a(), set("2/s", Some("3"), hour))),
+        (&["skip", "a.test", "--clear"], Verb::EndSkip("a.test".to_owned())),
+        (
+            &["limits", "a.test", "--rate", "2/s", "--concurrency", "3", "--for", "60m"],
+            Verb::Limits(a(), set("2/s", Some("3"), hour)),
+        ),
         (&["limits", "--all", "--rate", "20/10s"], Verb::Limits(Whom::All, set("20/10s", None, Lasting::UntilCleared))),
         (&["limits", "a.test", "--clear"], Verb::Limits(a(), LimitsChange::Clear)),
         (&["drain", "--force"], Verb::Drain(Unfinished::Cancel)),
@@ -127,7 +136,10 @@ fn what_ctl_says_is_what_the_operator_is_told() {
     ] {
         let said = bench.ctl(args.iter().copied());
         assert_eq!((said.code, said.out.as_str()), (0, "done as told\nchanged: limits.rate\n"), "{args:?}: {said:?}");
-        assert!(said.err.contains("warning: a\\u{1b}[2Jb holds 5 of 10") && said.err.contains("only until fetchd ends"), "{said:?}");
+        assert!(
+            said.err.contains("warning: a\\u{1b}[2Jb holds 5 of 10") && said.err.contains("only until fetchd ends"),
+            "{said:?}"
+        );
         assert_eq!(bench.operator.0.lock().unwrap().pop(), Some(verb), "{args:?}");
     }
     let json = bench.ctl(["rotate", "--json"]);
@@ -164,7 +176,8 @@ fn a_verb_that_is_carried_out_is_an_event() {
     bench.post("/v1/pause", "");
     bench.post("/v1/reload", "");
     let events = bench.status.events().all();
-    let told: Vec<_> = events.iter().filter(|event| event.kind.name() != "state").map(|event| event.kind.name()).collect();
+    let told: Vec<_> =
+        events.iter().filter(|event| event.kind.name() != "state").map(|event| event.kind.name()).collect();
     assert_eq!(told, ["override", "reload"], "{events:?}");
 }
 
@@ -199,5 +212,8 @@ fn a_verb_that_takes_its_time_is_answered_after_ten_seconds_and_others_meanwhile
 fn without_a_run_the_api_says_that_it_is_starting() {
     let bench = Bench::start();
     let said = bench.ctl(["status"]);
-    assert!(said.code == 1 && said.out.starts_with("Starting: 0 done") && said.out.contains("no, starting for"), "{said:?}");
+    assert!(
+        said.code == 1 && said.out.starts_with("Starting: 0 done") && said.out.contains("no, starting for"),
+        "{said:?}"
+    );
 }
