@@ -41,7 +41,7 @@ pub use state::state;
 use self::certificate_files::CertificateFiles;
 use self::config_in_force::InForce;
 use self::open::Opened;
-use self::operator::{Sources, Steered};
+use self::operator::Steered;
 use self::reload::{Generation, Reloader};
 use self::signals::{CpuLimit, Hangup, Signals};
 use crate::cli::RunArgs;
@@ -104,7 +104,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         let present = Generation { certificates: CertificateFiles::read(&config), loaded, http };
         let (args, registry, log_level) = (args.clone(), registry.clone(), logs.level());
         let reloader = Reloader { args, registry, present, before: None, log_level, in_force };
-        match Steered::begin(&mut parts, Sources::of(&config), kept, reloader) {
+        match Steered::begin(&mut parts, kept, reloader) {
             Ok(steered) => steered,
             Err(error) => return failed(&error),
         }
@@ -188,7 +188,7 @@ async fn drive(
     config: &Config,
     status: &Status,
     signals: io::Result<Signals>,
-    Steered { orders, controls: of_operators }: Steered,
+    Steered { orders, controls: of_operators, .. }: Steered,
 ) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");

@@ -88,7 +88,7 @@ pub(super) fn open(
     sinks.extend(live.map(|live| live.sink(Timestamp::now())));
     let (tokens, http) = (fetch.tokens(), Arc::new(fetch));
     let fetch = Arc::clone(&http) as Arc<dyn Fetch>;
-    let parts = Parts { sources, fetch, sinks, settle, tokens, hosts, threads: None, releases: None, shippers };
+    let parts = Parts { settle, tokens, hosts, shippers, overrides, ..Parts::new(sources, fetch, sinks) };
     Ok(Opened { parts, repeatable, http, kept })
 }
 

@@ -17,14 +17,11 @@ use super::api::StartedApi;
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
 use super::verb_replies::{drained, limited, paused, resumed, skipped};
-use crate::config::Config;
 use crate::error::{BoxError, Error};
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 use crate::pipeline::{Control, Desk, InForce, NoAnswer, Parts};
-use crate::registry::Named;
 use crate::schedule::{Change, LimitsOverride, Overrides, Scope};
-use crate::source::SourceConfig;
-use crate::units::Concurrency;
+use crate::units::{Concurrency, counted};
 
 /// Verbs that wait for the one that is being carried out, at most.
 const MOST_WAITING: usize = 8;
@@ -67,8 +64,6 @@ pub(super) struct Steering {
     pub desk: Desk,
     /// Where overrides are kept, if the run has a data directory.
     pub kept: Option<OverridesDir>,
-    /// Whether the next start has every line again that a stop does not finish.
-    pub sources: Sources,
     pub reloader: Reloader,
 }
 
@@ -88,18 +83,13 @@ impl Steered {
     ///
     /// # Errors
     /// When there is no thread for it.
-    pub fn begin(
-        parts: &mut Parts,
-        sources: Sources,
-        kept: Option<OverridesDir>,
-        reloader: Reloader,
-    ) -> Result<Self, Error> {
+    pub fn begin(parts: &mut Parts, kept: Option<OverridesDir>, reloader: Reloader) -> Result<Self, Error> {
         let (controls, from_operators) = mpsc::channel(MOST_WAITING);
         let (desk, questions) = Desk::open();
         parts.questions = Some(questions);
         let cannot = |source| Error::Open { what: "cannot start the thread of operators".to_owned(), source };
         let asked = Some(desk.clone());
-        let orders = Orders::start(Steering { controls, desk, kept, sources, reloader }).map_err(cannot)?;
+        let orders = Orders::start(Steering { controls, desk, kept, reloader }).map_err(cannot)?;
         Ok(Self { orders: Some(orders), desk: asked, controls: Some(from_operators) })
     }
 
@@ -107,24 +97,6 @@ impl Steered {
     pub fn show(&self, api: &StartedApi) {
         self.orders.iter().for_each(|orders| api.operator.begin(orders.clone()));
         self.desk.iter().for_each(|desk| api.desk.begin(desk.clone()));
-    }
-}
-
-/// What becomes of lines that a stop does not finish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sources {
-    /// The next start has them all.
-    Durable,
-    /// Those of some sources are canceled.
-    Ephemeral,
-}
-
-impl Sources {
-    /// Of a configuration.
-    pub fn of(config: &Config) -> Self {
-        let is_durable = |source: &Named<dyn SourceConfig>| source.component.is_durable();
-        let all = config.state.data_dir.is_some() && config.sources.iter().all(is_durable);
-        if all { Self::Durable } else { Self::Ephemeral }
     }
 }
 
@@ -223,15 +195,15 @@ impl Steering {
     }
 
     fn drain(&mut self, unfinished: Unfinished) -> Result<Reply, Refusal> {
-        let held = block_on(self.desk.overrides()).map_err(no_answer)?.held;
-        if held > 0 && self.sources == Sources::Ephemeral && unfinished == Unfinished::Keep {
-            let lines = crate::units::counted(held as u64, "line");
+        let InForce { would_cancel, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
+        if would_cancel > 0 && unfinished == Unfinished::Keep {
+            let lines = counted(would_cancel as u64, "line");
             return Err(Refusal::Refused(format!(
                 "{lines} would be canceled that operators have paused, as their source cannot yield them again; resume them first, or drain with force."
             )));
         }
         self.control(Control::Stop)?;
-        Ok(drained(held, self.sources))
+        Ok(drained(would_cancel))
     }
 
     /// Makes a change of the overrides: on the disk, then in the schedule. Says what holds, and whether it is kept.

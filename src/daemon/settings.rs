@@ -190,6 +190,7 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
         any_host: any_host(config),
         adaptive: (config.limits.concurrency == Concurrency::Adaptive).then_some(concurrency),
         permits: concurrency,
+        workers: config.fetch.workers.unwrap_or(concurrency),
         last_line: last_line(config),
         max_hosts: config.limits.hosts as usize,
         retry: RetryPolicy::from(&config.retry),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::operator::{Sources, said};
+use super::operator::said;
 use crate::ops::{Lasting, LimitsChange, Reply, Whom};
 use crate::units::{Span, counted};
 
@@ -75,15 +75,12 @@ pub(super) fn limited(whom: &Whom, limits: LimitsChange) -> Reply {
     said(format!("The limits of {of} are {limits} {end}."))
 }
 
-/// A drain has begun; operators have paused `held` lines.
-pub(super) fn drained(held: usize, sources: Sources) -> Reply {
+/// A drain has begun, which cancels so many lines that operators have paused.
+pub(super) fn drained(canceled: usize) -> Reply {
     let mut reply = said("The run takes no more lines and finishes what it has, within shutdown.grace.");
-    if held > 0 {
-        let lines = counted(held as u64, "line");
-        reply.warnings.push(match sources {
-            Sources::Durable => format!("{lines} that operators have paused are left for the next start."),
-            Sources::Ephemeral => format!("{lines} that operators have paused are canceled, or left for the next start where their source can yield them again."),
-        });
+    if canceled > 0 {
+        let lines = counted(canceled as u64, "line");
+        reply.warnings.push(format!("{lines} that operators have paused are canceled."));
     }
     reply
 }
