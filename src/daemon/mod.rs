@@ -111,7 +111,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     } else {
         Steered::default()
     };
-    api.iter().zip(steered.orders.clone()).for_each(|(api, orders)| api.operator.begin(orders));
+    api.iter().for_each(|api| steered.show(api));
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
     let ended = drive(parts, &config, &status, signals, steered).await;
     drop(progress);
@@ -188,7 +188,7 @@ async fn drive(
     config: &Config,
     status: &Status,
     signals: io::Result<Signals>,
-    Steered { orders, controls: of_operators }: Steered,
+    Steered { orders, controls: of_operators, .. }: Steered,
 ) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");
