@@ -133,6 +133,7 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
             "schedule::Bottleneck",
             "schedule::BottleneckKind",
             "schedule::Eta",
+            "schedule::HostStatus",
             "schedule::RetryDenial",
         ],
     ),

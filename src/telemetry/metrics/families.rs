@@ -192,7 +192,7 @@ pub(super) const FAMILIES: &[Family] = &[
         |all| sources(all, |source| Some(source.journal.map_or(0, |journal| journal.bytes)))),
     gauge("fetchd_journal_limit_bytes", &["source"], "Bytes that the journal may have (max_journal); absent without one",
         |all| sources(all, |source| source.journal.map(|journal| journal.most))),
-    gauge("fetchd_disk_free_bytes", &["disk"], "Bytes free on the disk of the data directory, or of a sink by its name",
+    gauge("fetchd_disk_free_bytes", &["disk"], "Bytes free on the disk of the data directory (state), or of the output of a sink (sink.NAME)",
         |all| by(all.disks.iter().map(|disk| (disk.disk.clone(), disk.bytes)))),
     gauge("fetchd_checkpoint_age_seconds", &[],
         "Time since the checkpoint was written, or since the start; 0 without a data directory. It is written when records are",

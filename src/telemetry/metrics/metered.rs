@@ -9,7 +9,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::fetch::LookUpResult;
 use crate::item::{Durations, ErrorKind, Outcome, REQUEST_TIMES};
 use crate::pipeline::{MemoryUse, RequestClass, RunState, Status};
-use crate::schedule::{BottleneckKind, RetryDenial};
+use crate::schedule::{BottleneckKind, HostStatus, RetryDenial};
 use crate::sink::SinkView;
 use crate::source::SourceView;
 use crate::telemetry::Stats;
@@ -87,7 +87,7 @@ pub struct ApiRequests {
 /// A disk that the run writes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskPlace {
-    /// What it is called in metrics: `state`, or the name of a sink.
+    /// What it is called in metrics: `state`, or `sink.NAME`.
     pub disk: String,
     /// A directory on it.
     pub dir: PathBuf,
@@ -118,9 +118,9 @@ impl Metered {
         let look_ups = |result| meters.look_ups().map_or(0, |counts| counts.of(result));
         Self {
             ready: status.lifecycle().state() == RunState::Running,
-            paused: false,
+            paused: view.overrides.all.pause.is_some(),
             draining: matches!(status.lifecycle().state(), RunState::Draining { .. }),
-            hosts: Vec::new(),
+            hosts: HostStatus::ALL.map(|status| (status.name(), 0)).to_vec(),
             reloads: Reloads::default(),
             api_requests: Vec::new(),
             disks: Vec::new(),
