@@ -15,5 +15,7 @@ mod abuse;
 mod answers;
 mod ctl;
 mod listening;
+mod metrics;
 mod place;
+mod prometheus;
 mod verbs;

@@ -16,6 +16,8 @@ pub struct Place {
     dir: TempDir,
     /// More tables of the configuration.
     pub tables: String,
+    /// More lines of `[api]`.
+    pub more_api: String,
 }
 
 /// What the API answered.
@@ -48,7 +50,7 @@ impl Answer {
 
 impl Place {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), tables: String::new() }
+        Self { dir: tempfile::tempdir().unwrap(), tables: String::new(), more_api: String::new() }
     }
 
     /// With these tables besides.
@@ -66,7 +68,7 @@ impl Place {
 
     /// Its configuration.
     pub fn config(&self) -> String {
-        format!("{}\n[api]\nsocket = {:?}\n", self.tables, self.socket())
+        format!("{}\n[api]\nsocket = {:?}\n{}", self.tables, self.socket(), self.more_api)
     }
 
     /// The process, to be started.
