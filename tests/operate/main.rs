@@ -16,3 +16,4 @@ mod answers;
 mod ctl;
 mod listening;
 mod place;
+mod reload;
