@@ -4,7 +4,7 @@ use super::config_in_force::InForce;
 use super::operator::LateOrders;
 use crate::config::Config;
 use crate::error::Error;
-use crate::ops::{Api, ApiParts, ApiRequests, LiveRecords};
+use crate::ops::{Api, ApiParts, ApiRequests, LateDesk, LiveRecords};
 use crate::pipeline::Status;
 use crate::telemetry::Stats;
 
@@ -16,6 +16,8 @@ pub(super) struct StartedApi {
     pub live: LiveRecords,
     /// Whom it gives verbs to.
     pub operator: LateOrders,
+    /// Where it asks the schedule.
+    pub desk: LateDesk,
 }
 
 /// Starts the API, if the configuration has one.
@@ -31,15 +33,16 @@ pub(super) fn start(
     if !config.api.is_on() {
         return Ok(None);
     }
-    let (live, operator) = (LiveRecords::default(), LateOrders::default());
+    let (live, operator, desk) = (LiveRecords::default(), LateOrders::default(), LateDesk::default());
     let parts = ApiParts {
         status: status.clone(),
         stats: stats.clone(),
+        desk: desk.clone(),
         live: live.clone(),
         metrics: std::sync::Arc::new(String::new),
         config: in_force.subscribe(),
         operator: std::sync::Arc::new(operator.clone()),
         requests: ApiRequests::default(),
     };
-    Ok(Some(StartedApi { _api: Api::start(&config.api, parts)?, live, operator }))
+    Ok(Some(StartedApi { _api: Api::start(&config.api, parts)?, live, operator, desk }))
 }

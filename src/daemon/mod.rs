@@ -110,7 +110,7 @@ async fn run_logged(
     let live = api.as_ref().map(|api| &api.live);
     let mut opened = open::open(&config, &stats, live, NewRound::of(&args.again, &config).as_ref())?;
     let steered = steer(invocation, loaded, &mut opened, in_force)?;
-    api.iter().zip(steered.orders.clone()).for_each(|(api, orders)| api.operator.begin(orders));
+    api.iter().for_each(|api| steered.show(api));
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
     let ended = drive(opened.parts, &config, &status, signals, steered).await;
     drop(progress);
@@ -204,7 +204,7 @@ async fn drive(
     config: &Config,
     status: &Status,
     signals: io::Result<Signals>,
-    Steered { orders, controls: of_operators }: Steered,
+    Steered { orders, controls: of_operators, .. }: Steered,
 ) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");

@@ -6,6 +6,7 @@
 
 mod admission;
 mod answer;
+mod causes;
 mod config;
 mod connection;
 mod events;
@@ -13,6 +14,8 @@ mod failures;
 mod fields;
 mod health;
 mod history;
+mod hosts;
+mod late_desk;
 mod listener;
 mod live;
 mod moment;
@@ -26,6 +29,7 @@ mod state;
 mod status;
 mod verbs;
 mod watch;
+mod why;
 mod write_timeout;
 
 use std::sync::Arc;
@@ -39,6 +43,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 pub use config::ApiConfig;
+pub use late_desk::LateDesk;
 pub use live::LiveRecords;
 pub use operator::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 pub use parts::{ApiParts, ConfigInForce, LastReload, MetricsText, ReloadResult};
@@ -125,11 +130,17 @@ fn listen(bound: Bound, state: &Arc<ApiState>) -> std::io::Result<futures::futur
 async fn look(state: &ApiState) {
     const EVERY: Duration = Duration::from_secs(1);
     let (mut every, mut changes, mut looked) = (interval(EVERY), Changes::default(), Instant::now());
+    let mut lifecycle = state.parts.status.lifecycle().subscribe();
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     state.health.look();
     loop {
         tokio::select! {
             () = state.stop.cancelled() => return,
+            // It cannot be closed: the status has the other end.
+            _ = lifecycle.changed() => {
+                changes.look(state);
+                continue;
+            }
             _ = every.tick() => {}
         }
         let now = Instant::now();

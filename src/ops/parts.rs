@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::late_desk::LateDesk;
 use super::live::LiveRecords;
+use super::moment::in_millis;
 use super::operator::Operator;
 use super::requests::ApiRequests;
 use crate::pipeline::Status;
@@ -23,6 +25,8 @@ pub struct ApiParts {
     pub status: Status,
     /// Records by how they ended.
     pub stats: Stats,
+    /// Where the schedule is asked.
+    pub desk: LateDesk,
     /// Records as they come; its sink stands among the sinks of the run.
     pub live: LiveRecords,
     /// Makes the text of `/metrics`.
@@ -43,6 +47,7 @@ pub struct ConfigInForce {
     /// The file that it was read from.
     pub file: Option<String>,
     /// When.
+    #[serde(serialize_with = "in_millis")]
     pub loaded: Timestamp,
     /// The last reload, if there was one.
     pub last_reload: Option<LastReload>,
@@ -54,6 +59,7 @@ pub struct ConfigInForce {
 #[derive(Clone, Debug, Serialize)]
 pub struct LastReload {
     /// When.
+    #[serde(serialize_with = "in_millis")]
     pub at: Timestamp,
     /// Whether it took effect.
     pub result: ReloadResult,

@@ -13,7 +13,7 @@ use super::answer::{Failure, json, typed};
 use super::fields::Fields;
 use super::health::Readiness;
 use super::state::ApiState;
-use super::{events, status, verbs, watch};
+use super::{events, hosts, status, verbs, watch, why};
 
 /// What a handler answers.
 pub(super) type Answer = Result<Response, Failure>;
@@ -22,6 +22,8 @@ pub(super) type Answer = Result<Response, Failure>;
 pub(super) fn all(api: Arc<ApiState>) -> Router {
     let read = Router::new()
         .route("/v1/status", get(status::status))
+        .route("/v1/hosts", get(hosts::hosts))
+        .route("/v1/why", get(why::why))
         .route("/v1/events", get(events::events))
         .route("/v1/records", get(watch::records))
         .route("/v1/config", get(config));

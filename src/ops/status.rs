@@ -110,6 +110,7 @@ struct SinkShown {
 struct Configuration {
     digest: String,
     file: Option<String>,
+    #[serde(serialize_with = "moment::in_millis")]
     loaded: Timestamp,
     last_reload: Option<LastReload>,
 }

@@ -17,3 +17,4 @@ mod ctl;
 mod listening;
 mod place;
 mod reload;
+mod verbs;

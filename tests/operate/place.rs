@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -147,15 +146,6 @@ impl Place {
         }
     }
 
-    /// Whether as many readers watch the records as may.
-    pub fn has_all_readers(&self) -> bool {
-        let mut stream = self.connect();
-        stream.write_all(b"GET /v1/records HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-        let head = read_until(&mut stream, "\r\n\r\n");
-        head.contains(" 429 ")
-            && (head.contains("four readers") || read_until(&mut stream, "}").contains("four readers"))
-    }
-
     /// `fetchd ctl` with these arguments.
     pub fn ctl<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Said {
         ctl_at(&self.socket(), args)
@@ -197,6 +187,3 @@ pub fn read_until(stream: &mut UnixStream, text: &str) -> String {
         all.extend_from_slice(&buffer[..n]);
     }
 }
-
-/// How long a second is for those who wait for one.
-pub const SECOND: Duration = Duration::from_secs(1);
