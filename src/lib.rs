@@ -34,7 +34,9 @@ pub mod source;
 pub mod state;
 
 // Around it.
+pub mod ctl;
 pub mod daemon;
 pub mod demo;
+pub mod ops;
 pub mod results;
 pub mod telemetry;

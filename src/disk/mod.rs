@@ -21,7 +21,7 @@ use crate::error::BoxError;
 pub use append::{AppendAttempts, append_all, append_when_room};
 pub use real::RealDisk;
 pub use resolved::resolved;
-pub use retry::{is_absent, is_full, retry_while_absent, retry_while_full};
+pub use retry::{is_absent, is_full, retry_while_absent, retry_while_full, waiting_for_room};
 pub use thread::DiskThread;
 
 /// A file system, as far as it is needed here.

@@ -100,7 +100,7 @@ impl Reader {
 
     fn lost_before(&mut self, end: u64) -> Vec<(u64, Text)> {
         let from = std::mem::replace(&mut self.next, end);
-        tracing::warn!(journal = %self.index.dir.display(), "lines {from} to {} are lost: the journal is damaged", end - 1);
+        tracing::warn!(event = "journal_damaged", journal = %self.index.dir.display(), "lines {from} to {} are lost: the journal is damaged", end - 1);
         (from..end).map(|seq| (seq, Text::Lost)).collect()
     }
 
@@ -121,7 +121,10 @@ impl Reader {
                 (segment.map_or(offset, |segment| segment.length), is_last)
             };
             match at.scan.next(length)? {
-                Scanned::Batch(batch) => return Ok(Some(batch)),
+                Scanned::Batch(batch) => {
+                    self.index.note_read(first, at.scan.offset());
+                    return Ok(Some(batch));
+                }
                 Scanned::Damage(_) => {}
                 Scanned::End if is_last => return Ok(None),
                 Scanned::End => {

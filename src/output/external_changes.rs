@@ -115,7 +115,7 @@ impl RotatingFile {
             return Ok(());
         }
         let records = counted(written.records + written.unflushed, "record");
-        tracing::warn!(path = %path.display(), "{} was truncated to {length} bytes; up to {records} of this run are gone", path.display());
+        tracing::warn!(event = "output_truncated", path = %path.display(), "{} was truncated to {length} bytes; up to {records} of this run are gone", path.display());
         repair(file.as_ref(), *compress, self.reader.as_ref())?;
         self.watch()
     }
@@ -165,7 +165,7 @@ impl RotatingFile {
     /// Leaves a file that was renamed. The next checkpoint relies on its records, but syncs the new file alone.
     fn leave_renamed(&mut self) -> io::Result<()> {
         let path = self.active.path.display();
-        tracing::warn!(path = %path, "{path} was renamed or replaced; going on in a new file");
+        tracing::warn!(event = "output_moved", path = %path, "{path} was renamed or replaced; going on in a new file");
         // A second attempt would prove nothing.
         self.active.file.sync(SyncPoint::Output).map_err(io::Error::other)?;
         self.rotate()?;
@@ -177,7 +177,7 @@ impl RotatingFile {
     fn replace_deleted(&mut self, written: Written) -> io::Result<()> {
         let ActiveFile { path, number, compress, .. } = self.active.clone();
         let lost = written.lost();
-        tracing::warn!(path = %path.display(), "{} was deleted; what comes now goes to a new file. Gone with it: {lost}", path.display());
+        tracing::warn!(event = "output_deleted", path = %path.display(), "{} was deleted; what comes now goes to a new file. Gone with it: {lost}", path.display());
         let new = self.open_next(&path, number, compress)?;
         repair(new.file.as_ref(), compress, self.reader.as_ref())?;
         let deleted = std::mem::replace(&mut self.active, new);

@@ -256,7 +256,8 @@ impl RotatingFile {
     /// A file without records gets no final name: it goes.
     fn rename(&self, names: &FileNames, ActiveFile { file, path, number, compress }: &ActiveFile) -> io::Result<()> {
         if self.disk.id_at(path).ok() != Some(file.id()) {
-            tracing::warn!("{} was renamed or removed; it gets no final name", path.display());
+            let path = path.display();
+            tracing::warn!(event = "output_gone", %path, "{path} was renamed or removed; it gets no final name");
             return Ok(());
         }
         if file.length()? == 0 {

@@ -6,6 +6,7 @@ use std::future::Future;
 use tokio::runtime::Handle;
 use tokio::task::{Id, JoinError, JoinSet};
 
+use super::heartbeat::Heartbeats;
 use crate::error::{BoxError, Error, panic_message};
 
 /// The named tasks of one run: stages, which come to an end; shippers, which end some time after them; and services, which run
@@ -14,6 +15,7 @@ use crate::error::{BoxError, Error, panic_message};
 pub struct Group {
     tasks: JoinSet<Result<(), BoxError>>,
     names: HashMap<Id, (&'static str, Role)>,
+    heartbeats: Heartbeats,
     /// Stages, and shippers, that have not ended.
     stages: usize,
     shippers: usize,
@@ -28,6 +30,11 @@ enum Role {
 }
 
 impl Group {
+    /// An empty group whose tasks show here that they turn.
+    pub fn watched_by(heartbeats: Heartbeats) -> Self {
+        Self { heartbeats, ..Self::default() }
+    }
+
     /// Starts a stage under a name.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<(), BoxError>> + Send + 'static) {
         self.spawn_as(Role::Stage, name, task);
@@ -40,7 +47,7 @@ impl Group {
         name: &'static str,
         task: impl Future<Output = Result<(), BoxError>> + Send + 'static,
     ) {
-        let id = self.tasks.spawn_on(task, threads).id();
+        let id = self.tasks.spawn_on(self.heartbeats.watch(name, task), threads).id();
         self.add(id, name, Role::Stage);
     }
 
@@ -69,7 +76,7 @@ impl Group {
         name: &'static str,
         task: impl Future<Output = Result<(), BoxError>> + Send + 'static,
     ) {
-        let id = self.tasks.spawn(task).id();
+        let id = self.tasks.spawn(self.heartbeats.watch(name, task)).id();
         self.add(id, name, role);
     }
 

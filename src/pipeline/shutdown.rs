@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
-use super::{Control, Group, Levers, Parts, Settings, Status, start};
+use super::{Control, Group, Levers, Parts, RunState, Settings, Status, start};
 use crate::error::Error;
 use crate::schedule::Counts;
 use crate::ship::Backlog;
@@ -97,12 +97,14 @@ pub async fn run(
     let (phase, end, reminder) = (Phase::Running, End::Finished, reminder());
     let mut run = Run { group, levers, backlogs, rotate, grace: settings.grace, status, phase, end, reminder };
     let mut controls = std::pin::pin!(controls.fuse());
+    status.lifecycle().enter(RunState::Running);
     let ended = match run.stages(&mut controls).await {
         Ok(Stages::Ended) => run.shippers(&mut controls).await,
         Ok(Stages::OutOfTime) => Ok(()),
         Err(error) => Err(error),
     };
     run.group.abort().await;
+    status.lifecycle().enter(RunState::Ended);
     ended.map(|()| run.end)
 }
 
@@ -131,6 +133,7 @@ impl Run<'_> {
     async fn stages(&mut self, controls: &mut (impl Stream<Item = Control> + Unpin)) -> Result<Stages, Error> {
         loop {
             let phase = self.phase;
+            self.show();
             tokio::select! {
                 biased;
                 // The drain cancelled it, by fail-fast. Before the end of the tasks: the failure may be the last record.
@@ -162,6 +165,7 @@ impl Run<'_> {
         self.announce_shipping();
         self.reminder.reset();
         loop {
+            self.show();
             tokio::select! {
                 biased;
                 joined = self.group.join_shippers() => return joined,
@@ -196,6 +200,13 @@ impl Run<'_> {
             (Control::Stop, _) => {}
         }
         Ok(())
+    }
+
+    /// Shows those outside how far the run has come.
+    fn show(&self) {
+        if self.levers.stop.is_cancelled() || self.levers.give_up.is_cancelled() {
+            self.status.lifecycle().enter(RunState::Draining { until: self.phase.limit() });
+        }
     }
 
     /// Accepts no more lines. What is under way is to be written without waiting for remote places.

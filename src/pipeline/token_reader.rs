@@ -66,10 +66,10 @@ impl TokenDesk {
             return;
         }
         for TokenWait { host, files } in waits.iter().filter(|wait| !self.waits.contains(wait)) {
-            tracing::warn!(%host, "{host} refuses its token: waiting for a new token of {host} ({files})");
+            tracing::warn!(event = "token_wait", %host, "{host} refuses its token: waiting for a new token of {host} ({files})");
         }
         for TokenWait { host, files } in self.waits.iter().filter(|wait| !waits.contains(wait)) {
-            tracing::info!(%host, "the wait for a new token of {host} ({files}) is over");
+            tracing::info!(event = "token_wait_over", %host, "the wait for a new token of {host} ({files}) is over");
         }
         self.waits = waits;
     }

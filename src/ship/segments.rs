@@ -143,7 +143,7 @@ impl Segments {
                     return Ok(Some(Segment { number, path, file, length, offset, ordinal, split_until, message }));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    tracing::warn!(path = %path.display(), "{} was taken away before its records had arrived", path.display());
+                    tracing::warn!(event = "segment_gone", path = %path.display(), "{} was taken away before its records had arrived", path.display());
                 }
                 Err(error) => return Err(at(&path, error)),
             }

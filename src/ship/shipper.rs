@@ -101,6 +101,7 @@ impl Shipper {
         if self.said.failing.is_due() {
             let (sink, seconds) = (self.backlog.sink(), wait.as_secs_f64());
             tracing::warn!(
+                event = "delivery_failed",
                 sink,
                 "`{sink}` cannot deliver: {reason}; trying again in {seconds:.1} s ({})",
                 self.waits()
@@ -111,7 +112,7 @@ impl Shipper {
     fn say_recovered(&mut self) {
         if self.said.failing.take() {
             let sink = self.backlog.sink();
-            tracing::info!(sink, "`{sink}` delivers again ({})", self.waits());
+            tracing::info!(event = "delivery_resumed", sink, "`{sink}` delivers again ({})", self.waits());
         }
     }
 
@@ -121,6 +122,7 @@ impl Shipper {
             let (sink, id) = (self.backlog.sink(), message.id.as_str());
             let refused = counted(self.backlog.dead_letters(), "record");
             tracing::warn!(
+                event = "record_refused",
                 sink,
                 id,
                 "the receiver of `{sink}` refuses a record: {reason}; such records ({refused} so far) are kept in dead/{sink}.dead.jsonl of the data directory"
@@ -131,7 +133,7 @@ impl Shipper {
     fn say_behind(&mut self) {
         if self.backlog.lag().segments > KEEPS_UP && self.said.behind.is_due() {
             let sink = self.backlog.sink();
-            tracing::info!(sink, "`{sink}` is slower than the run ({})", self.waits());
+            tracing::info!(event = "sink_behind", sink, "`{sink}` is slower than the run ({})", self.waits());
         }
     }
 

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use super::writer::{Put, WriterThread};
-use super::{Encoder, EndReason, Sink};
+use super::{Encoder, EndReason, Sink, Written};
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Record;
@@ -89,7 +89,8 @@ impl RotatingSink {
         let (mark, place) = self.writer.ask(flushed).await?;
         self.path.clone_from(&mark.path);
         if place != FilePlace::AtPath && !self.state.is_asked {
-            tracing::warn!("{} was renamed or replaced; going on in a new file", self.path.display());
+            let path = self.path.display();
+            tracing::warn!(event = "output_moved", %path, "{path} was renamed or replaced; going on in a new file");
             self.state.is_asked = true;
         }
         Ok(mark)
@@ -153,6 +154,10 @@ impl Sink for RotatingSink {
 
     fn end_file(&mut self, end: EndReason) -> BoxFuture<'_, Result<(), BoxError>> {
         async move { self.end(end).await.map(drop) }.boxed()
+    }
+
+    fn written(&self) -> Written {
+        self.writer.written()
     }
 }
 

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use super::json_lines::JsonLines;
 use super::opened::{FileSink, Lifetime, StartedSink};
 use super::rotating::{RotatingSink, Rotation};
-use super::{Encoder, EndReason, OpenedSink, Opening, Sink};
+use super::{Encoder, EndReason, OpenedSink, Opening, Sink, Written};
 use crate::disk::{Disk, DiskThread, Mark, SyncPoint};
 use crate::error::{AtPath, BoxError};
 use crate::item::Record;
@@ -92,9 +92,13 @@ impl StagingSink {
             return;
         }
         let (sink, most) = (self.writing.backlog().sink(), in_bytes(self.writing.backlog().most()));
-        tracing::warn!(sink, "{most} of `{sink}` have not arrived; the run waits until some have (staging_max)");
+        tracing::warn!(
+            event = "sink_full",
+            sink,
+            "{most} of `{sink}` have not arrived; the run waits until some have (staging_max)"
+        );
         self.writing.room().await;
-        tracing::info!(sink, "there is room for records of `{sink}` again");
+        tracing::info!(event = "sink_has_room", sink, "there is room for records of `{sink}` again");
     }
 
     /// Waits while the disk is nearly full, and what is shipped could make room there.
@@ -107,6 +111,7 @@ impl StagingSink {
                 let (sink, least) = (backlog.sink(), in_bytes(self.headroom.min_free));
                 let dir = self.headroom.dir.display();
                 tracing::warn!(
+                    event = "disk_nearly_full",
                     sink,
                     "the disk of {dir} has less than {least} left; the run waits until records of `{sink}` have arrived (state.min_free)"
                 );
@@ -147,5 +152,9 @@ impl Sink for StagingSink {
             Ok(())
         }
         .boxed()
+    }
+
+    fn written(&self) -> Written {
+        self.inner.written()
     }
 }

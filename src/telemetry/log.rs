@@ -10,6 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use super::log_summaries::{LogSummaries, Summarised};
 use super::stderr::Stderr;
 
 /// `[log]`
@@ -61,24 +62,29 @@ impl Format {
 
 /// The way to stderr; dropped, what was said is written.
 #[must_use]
-pub struct Logs(Stderr);
+pub struct Logs {
+    stderr: Stderr,
+    summaries: LogSummaries,
+}
 
 impl Logs {
     /// Says something that is no log line.
     pub fn say(&self, text: String) {
-        self.0.say(text.into_bytes());
+        self.stderr.say(text.into_bytes());
     }
 }
 
 impl Drop for Logs {
     fn drop(&mut self) {
-        self.0.flush();
+        self.summaries.log_all();
+        self.stderr.flush();
     }
 }
 
 /// Starts logging. Once per process.
 pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
-    let stderr = Stderr::start(bar);
+    let summaries = LogSummaries::new();
+    let stderr = Stderr::start(bar, summaries.clone());
     let level = match config.level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
@@ -94,10 +100,11 @@ pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
     } else {
         layer.with_ansi(io::stderr().is_terminal()).boxed()
     };
+    let layer = Summarised { layer, summaries: summaries.clone() };
     // A second call, as in tests, keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
     log_panics();
-    Logs(stderr)
+    Logs { stderr, summaries }
 }
 
 /// A panic is a log line like any other; its catcher decides what follows.
@@ -105,6 +112,6 @@ fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = crate::error::panic_message(panic.payload());
         let place = panic.location().map(ToString::to_string);
-        tracing::error!(place, "panic: {message}");
+        tracing::error!(event = "panic", place, "panic: {message}");
     }));
 }

@@ -2,8 +2,11 @@
 
 mod limit_name;
 mod log;
+mod log_summaries;
 mod progress;
 mod progress_text;
+mod repeats;
+mod sentences;
 mod stats;
 mod stderr;
 mod summary;
@@ -13,8 +16,9 @@ use std::time::Duration;
 
 pub use log::{Format, Level, LogConfig, Logs, init};
 pub use progress::{Progress, ProgressLine, ProgressMode};
-pub use stats::Stats;
-pub use summary::Summary;
+pub use sentences::Sentences;
+pub use stats::{Stats, Tally};
+pub use summary::{Summary, human};
 
 /// How long the end of a run waits for a stderr that nobody reads.
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -2,12 +2,13 @@
 //! reads. Logs and the closing summary go through here.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
 use indicatif::ProgressBar;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::LAST_WORDS;
+use super::log_summaries::LogSummaries;
 
 /// Messages that wait to be written, at most.
 const QUEUE: usize = 1024;
@@ -23,10 +24,15 @@ enum Message {
 }
 
 impl Stderr {
-    /// Starts the thread. A progress line, if there is one, is out of the way while a message is written.
-    pub(super) fn start(bar: Option<ProgressBar>) -> Self {
+    /// Starts the thread, which also logs summaries when they are due. A progress line, if there is one, is out of the way
+    /// while a message is written.
+    pub(super) fn start(bar: Option<ProgressBar>, summaries: LogSummaries) -> Self {
         let (messages, rx) = sync_channel(QUEUE);
-        std::thread::spawn(move || write_messages(bar.as_ref(), &rx));
+        std::thread::spawn(move || {
+            while let Some(message) = next_message(&rx, &summaries) {
+                write_message(bar.as_ref(), message);
+            }
+        });
         Self(messages)
     }
 
@@ -44,15 +50,25 @@ impl Stderr {
     }
 }
 
-fn write_messages(bar: Option<&ProgressBar>, messages: &Receiver<Message>) {
-    for message in messages {
-        let Message::Text(text) = message else { continue };
-        // A message that cannot be written cannot be reported either.
-        let _ = match bar {
-            Some(bar) => bar.suspend(|| io::stderr().write_all(&text)),
-            None => io::stderr().write_all(&text),
-        };
+/// The next message. Summaries that are due come to the end of the queue.
+fn next_message(messages: &Receiver<Message>, summaries: &LogSummaries) -> Option<Message> {
+    loop {
+        summaries.log_due();
+        let Some(wait) = summaries.due_in() else { return messages.recv().ok() };
+        match messages.recv_timeout(wait) {
+            Err(RecvTimeoutError::Timeout) => {}
+            message => return message.ok(),
+        }
     }
+}
+
+fn write_message(bar: Option<&ProgressBar>, message: Message) {
+    let Message::Text(text) = message else { return };
+    // A message that cannot be written cannot be reported either.
+    let _ = match bar {
+        Some(bar) => bar.suspend(|| io::stderr().write_all(&text)),
+        None => io::stderr().write_all(&text),
+    };
 }
 
 impl<'a> MakeWriter<'a> for Stderr {

@@ -13,6 +13,7 @@ pub mod origin;
 pub mod pipe;
 pub mod proxy;
 pub mod receiver;
+pub mod service_manager;
 pub mod trust;
 
 use std::time::Duration;

@@ -40,6 +40,7 @@ mod push;
 mod restarts;
 mod results;
 mod rewritten;
+mod service_manager;
 mod set;
 mod signals;
 mod tls;

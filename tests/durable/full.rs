@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::common::fetchd::{Fetchd, Running, seq};
 use crate::common::origin::Origin;
+use crate::common::service_manager::ServiceManager;
 use crate::place::{Place, gated};
 use crate::process::until;
 use crate::scenario::seqs;
@@ -201,6 +202,36 @@ fn a_full_disk_stops_the_run_until_there_is_room_and_every_record_is_there_once(
         assert!(ended.stderr.contains("there is room for"), "{}", ended.stderr);
         assert_eq!(place.recorded(), [1, 2, 3, 4, 5, 6]);
     });
+}
+
+#[test]
+fn a_drain_that_waits_for_a_full_disk_pings_the_service_manager_and_has_its_time_extended() {
+    with_a_small_disk(
+        "full::a_drain_that_waits_for_a_full_disk_pings_the_service_manager_and_has_its_time_extended",
+        |disk| {
+            let (mut place, origin, manager) = (Place::new(), Origin::start(), ServiceManager::start());
+            place.output = disk.path().join("out");
+            let fetchd = Fetchd::local().config(&place.config().replace("100ms", "1m"));
+            // A tenth of a second between two pings.
+            let mut fetchd = manager.starts(fetchd, "200000").start();
+            fetchd.line(&origin.url("/ok/1"));
+            fetchd.record();
+            disk.fill_but(10 * PAGE);
+            for n in 2..=6 {
+                fetchd.line(&origin.url(&format!("/bytes/{}", 20_000 + n)));
+            }
+            fetchd.message("no room for");
+            fetchd.signal(Signal::SIGTERM);
+            assert!(manager.hear("STOPPING=1").contains("EXTEND_TIMEOUT_USEC=30000000"));
+            for _ in 0..20 {
+                manager.hear("WATCHDOG=1");
+            }
+            manager.hear("EXTEND_TIMEOUT_USEC=30000000");
+            disk.empty();
+            let ended = fetchd.wait();
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        },
+    );
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod bottleneck;
 mod breakage;
 mod eta;
 mod freshness;
+mod heartbeats;
 mod host_states;
 mod idle;
 mod memory;

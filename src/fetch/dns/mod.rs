@@ -85,7 +85,7 @@ impl System {
     fn known(&mut self) -> Known {
         if let Some(names) = self.files.changed() {
             let servers = names.resolv_conf.servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            tracing::info!(%servers, "resolv.conf or the hosts file has changed; names are looked up anew");
+            tracing::info!(event = "names_changed", %servers, "resolv.conf or the hosts file has changed; names are looked up anew");
             let lookup = Arc::new(Lookup::new(names, self.timeout));
             self.known = Known { names: SingleFlight::new(self.cache), lookup };
         }

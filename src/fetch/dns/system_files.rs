@@ -82,10 +82,10 @@ impl SystemFiles {
         match file.read().map_err(Into::into).and_then(|text| ResolvConf::parse(&text)) {
             Ok(read) => self.names.resolv_conf = Arc::new(read),
             Err(error) if self.names.resolv_conf.servers.is_empty() => {
-                tracing::warn!(%error, "{path} names no DNS server; set dns.servers to look names up");
+                tracing::warn!(event = "no_dns_servers", %error, "{path} names no DNS server; set dns.servers to look names up");
             }
             Err(error) => {
-                tracing::warn!(%error, "{path} names no DNS server now; the servers of before are still asked");
+                tracing::warn!(event = "no_dns_servers", %error, "{path} names no DNS server now; the servers of before are still asked");
             }
         }
     }
@@ -95,7 +95,9 @@ impl SystemFiles {
         match self.hosts.read() {
             Ok(text) => self.names.hosts = Arc::new(HostsFile::parse(&text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.names.hosts = Arc::default(),
-            Err(error) => tracing::warn!(%error, "{} cannot be read", self.hosts.path.display()),
+            Err(error) => {
+                tracing::warn!(event = "hosts_file_unreadable", %error, "{} cannot be read", self.hosts.path.display())
+            }
         }
     }
 }

@@ -103,7 +103,7 @@ impl Opener {
             Ok(tailer) => Some(tailer),
             Err(error) => {
                 if self.failed.insert(path) {
-                    tracing::warn!("cannot open {error}; it is tried again");
+                    tracing::warn!(event = "file_not_opened", "cannot open {error}; it is tried again");
                 }
                 None
             }

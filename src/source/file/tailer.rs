@@ -134,7 +134,8 @@ impl Tailer {
     fn complain(&mut self, error: &io::Error) {
         let complaint = Some(error.to_string());
         if self.complaint != complaint {
-            tracing::warn!("{} cannot be followed for now: {error}", self.options.path.display());
+            let path = self.options.path.display();
+            tracing::warn!(event = "file_not_followed", %path, "{path} cannot be followed for now: {error}");
         }
         self.complaint = complaint;
     }
@@ -170,9 +171,11 @@ impl Tailer {
             partial_line::parts(current.line_reader.file(), &current.generation, start..end, self.options.max_line)?;
         self.seq += parts;
         if current.last == Some(self.seq) {
+            let path = self.options.path.display();
             tracing::warn!(
-                "{}: a line was written to a file after it was rotated away and given up; it is skipped",
-                self.options.path.display()
+                event = "late_line",
+                %path,
+                "{path}: a line was written to a file after it was rotated away and given up; it is skipped"
             );
             return Ok(());
         }
@@ -181,9 +184,11 @@ impl Tailer {
             return Ok(());
         }
         if parts > 0 {
+            let path = self.options.path.display();
             tracing::warn!(
-                "{}: a line without LF at its end was completed after it had been read; as it is now, it is a new line",
-                self.options.path.display()
+                event = "line_completed",
+                %path,
+                "{path}: a line without LF at its end was completed after it had been read; as it is now, it is a new line"
             );
         }
         let ReadOptions { state_id, source, file, .. } = &self.options;

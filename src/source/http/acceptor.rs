@@ -78,7 +78,7 @@ impl Acceptor {
         match self.intake.take_now(batches) {
             Ok(()) => {
                 if std::mem::take(&mut self.is_full) {
-                    tracing::info!("batches are accepted again");
+                    tracing::info!(event = "batches_accepted", "batches are accepted again");
                 }
                 Ok(ranges(batches, first).map(Ok).collect())
             }
@@ -88,7 +88,7 @@ impl Acceptor {
             }
             Err(NotTaken::Full(lack)) => {
                 if !std::mem::replace(&mut self.is_full, true) {
-                    tracing::warn!("batches are refused for now: {lack}");
+                    tracing::warn!(event = "batches_refused", "batches are refused for now: {lack}");
                 }
                 Ok(vec![Err(Refusal::Full(lack))])
             }

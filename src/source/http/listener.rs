@@ -161,7 +161,7 @@ impl Listener {
                 Ok(stream) => return stream,
                 Err(error) => {
                     if !std::mem::replace(&mut has_warned, true) {
-                        tracing::warn!(%error, "a producer cannot be connected for now");
+                        tracing::warn!(event = "producer_not_connected", %error, "a producer cannot be connected for now");
                     }
                     tokio::time::sleep(MOMENT).await;
                 }

@@ -101,10 +101,11 @@ impl Asker {
                 let seconds = backoff(failures).as_secs();
                 let message =
                     format!("page {number} of `{name}` failed ({kind}): {why}; it is asked for again in {seconds} s");
-                tracing::warn!(source = name, walk, number, failures, kind, "{message}");
+                tracing::warn!(event = "page_failed", source = name, walk, number, failures, kind, "{message}");
             }
             (Some((kind, _)), None) => {
                 tracing::warn!(
+                    event = "walk_cut_off",
                     source = name,
                     walk,
                     number,
@@ -115,7 +116,7 @@ impl Asker {
             (None, _) if entry.next.is_none() => {
                 let why = self.walk.ended_as();
                 let message = format!("walk {walk} of `{name}` has ended with page {number}: {why}");
-                tracing::info!(source = name, walk, number, "{message}");
+                tracing::info!(event = "walk_ended", source = name, walk, number, "{message}");
             }
             (None, _) => {}
         }

@@ -1,0 +1,374 @@
+//! The service manager that started fetchd: systemd, or another one that listens at `NOTIFY_SOCKET` (sd_notify(3)). A thread of its
+//! own says when the run takes lines and when it stops, how it is, and, as long as its tasks turn, that it lives.
+//!
+//! fetchd starts no other process, so nobody inherits `NOTIFY_SOCKET`. Without it nothing here happens.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use crate::pipeline::{HealthWatch, RunState, StuckTask};
+
+/// By how much a message extends the time that the service manager gives start and stop: longer than it takes to find a task
+/// stuck, so that a run whose tasks turn is never too late.
+const EXTENSION: Duration = Duration::from_secs(30);
+
+/// How long the end of the run waits for the last message.
+const LAST_MESSAGE: Duration = Duration::from_secs(1);
+
+/// Reloads that may wait to be said.
+const RELOADS: usize = 4;
+
+/// The run as it is watched.
+pub struct Watched {
+    /// How far it has come, as `Lifecycle::subscribe` says.
+    pub state: watch::Receiver<(RunState, Instant)>,
+    /// Looks for a task that is stuck, as `HealthWatch::look` does; called every `HealthWatch::LOOK_EVERY`.
+    pub look: Box<dyn FnMut() -> Option<StuckTask> + Send>,
+    /// How it is, in a line.
+    pub text: Box<dyn FnMut() -> String + Send>,
+}
+
+/// The thread that speaks to the service manager; dropped, it says that the run stops, and ends.
+#[must_use]
+pub struct ServiceManager {
+    reloads: Option<mpsc::Sender<Reload>>,
+    /// Says by its end that the thread has ended.
+    ended: Receiver<()>,
+}
+
+/// A reload that has begun; dropped, it is over.
+#[must_use]
+pub struct Reloading(mpsc::Sender<Reload>);
+
+#[derive(Clone, Copy, Debug)]
+enum Reload {
+    Begins,
+    Ends,
+}
+
+impl ServiceManager {
+    /// Starts the thread, if a service manager listens.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub fn start(watched: Watched) -> io::Result<Option<Self>> {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return Ok(None);
+        }
+        // Neither sockets nor signals: the thread takes no file but that of a message while it is sent.
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let (reloads, begun) = mpsc::channel(RELOADS);
+        let (ending, ended) = sync_channel(1);
+        let speak = move || {
+            let _ending: SyncSender<()> = ending;
+            runtime.block_on(Speaker::new(watched, send).speak(sd_notify::watchdog_enabled(), begun));
+        };
+        std::thread::Builder::new().name("service-manager".to_owned()).spawn(speak)?;
+        Ok(Some(Self { reloads: Some(reloads), ended }))
+    }
+
+    /// Says that a reload begins, and when what is returned is dropped, that it is over.
+    pub fn reloading(&self) -> Option<Reloading> {
+        let reloads = self.reloads.clone()?;
+        // A message that finds no room is of a reload amid others.
+        let _ = reloads.try_send(Reload::Begins);
+        Some(Reloading(reloads))
+    }
+}
+
+impl Drop for ServiceManager {
+    fn drop(&mut self) {
+        self.reloads = None;
+        let _ = self.ended.recv_timeout(LAST_MESSAGE);
+    }
+}
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        let _ = self.0.try_send(Reload::Ends);
+    }
+}
+
+fn send(messages: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(messages) {
+        tracing::warn!(event = "service_manager_lost", %error, "the service manager at NOTIFY_SOCKET cannot be reached");
+    }
+}
+
+/// Decides what is said, and when.
+struct Speaker<S> {
+    watched: Watched,
+    send: S,
+    state: RunState,
+    is_ready: bool,
+    /// The task that was stuck at the last look.
+    stuck: Option<StuckTask>,
+    /// What was last said of how the run is.
+    text: String,
+}
+
+impl<S: FnMut(&[NotifyState<'_>])> Speaker<S> {
+    fn new(watched: Watched, send: S) -> Self {
+        Self { watched, send, state: RunState::Starting, is_ready: false, stuck: None, text: String::new() }
+    }
+
+    /// Speaks until the run has ended. Half of the watchdog's time passes between two pings.
+    async fn speak(mut self, watchdog: Option<Duration>, mut reloads: mpsc::Receiver<Reload>) {
+        let (mut looks, mut pings) = (every(HealthWatch::LOOK_EVERY), watchdog.map(|time| every(time / 2)));
+        self.enter();
+        loop {
+            tokio::select! {
+                biased;
+                reload = reloads.recv() => match reload {
+                    Some(reload) => self.say_reload(reload),
+                    None => break,
+                },
+                Ok(()) = self.watched.state.changed() => self.enter(),
+                _ = looks.tick() => self.look(),
+                () = tick(&mut pings) => self.ping(),
+            }
+        }
+        self.enter();
+        if !is_stopping(self.state) {
+            (self.send)(&[NotifyState::Stopping]);
+        }
+    }
+
+    /// Says what the run has come to.
+    fn enter(&mut self) {
+        let was = std::mem::replace(&mut self.state, self.watched.state.borrow_and_update().0);
+        let mut messages = Vec::new();
+        if self.state == RunState::Running && !std::mem::replace(&mut self.is_ready, true) {
+            messages.push(NotifyState::Ready);
+        }
+        if is_stopping(self.state) && !is_stopping(was) {
+            messages.push(NotifyState::Stopping);
+        }
+        self.say(messages);
+    }
+
+    fn look(&mut self) {
+        let stuck = (self.watched.look)();
+        match (self.stuck, stuck) {
+            (None, Some(StuckTask { name, at_least })) => tracing::error!(
+                task = name,
+                seconds = at_least.as_secs(),
+                "the task `{name}` is stuck; the service manager's watchdog is not pinged until it goes on"
+            ),
+            (Some(StuckTask { name, .. }), None) => tracing::info!(task = name, "the task `{name}` goes on"),
+            _ => {}
+        }
+        self.stuck = stuck;
+        self.say(Vec::new());
+    }
+
+    /// Says this, how the run is if that has changed, and that it may take longer while the service manager counts its time.
+    fn say<'a>(&'a mut self, mut messages: Vec<NotifyState<'a>>) {
+        if self.stuck.is_none() && matches!(self.state, RunState::Starting | RunState::Draining { .. }) {
+            let micros = u32::try_from(EXTENSION.as_micros()).unwrap_or(u32::MAX);
+            messages.push(NotifyState::ExtendTimeoutUsec(micros));
+        }
+        let text = (self.watched.text)();
+        if self.text != text {
+            self.text = text;
+            messages.push(NotifyState::Status(&self.text));
+        }
+        if !messages.is_empty() {
+            (self.send)(&messages);
+        }
+    }
+
+    fn ping(&mut self) {
+        if self.stuck.is_none() {
+            (self.send)(&[NotifyState::Watchdog]);
+        }
+    }
+
+    fn say_reload(&mut self, reload: Reload) {
+        match (reload, NotifyState::monotonic_usec_now()) {
+            (Reload::Begins, Ok(now)) => (self.send)(&[NotifyState::Reloading, now]),
+            (Reload::Begins, Err(_)) => {}
+            (Reload::Ends, _) => (self.send)(&[NotifyState::Ready]),
+        }
+    }
+}
+
+fn is_stopping(state: RunState) -> bool {
+    matches!(state, RunState::Draining { .. } | RunState::Ended)
+}
+
+fn every(time: Duration) -> Interval {
+    let time = time.max(Duration::from_millis(1));
+    let mut every = interval_at(Instant::now() + time, time);
+    // After a time in which the process was stopped, looks have their distance again.
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    every
+}
+
+async fn tick(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A run as a test plays it, and what the service manager hears, with the seconds.
+    struct Played {
+        state: watch::Sender<(RunState, Instant)>,
+        stuck: Arc<Mutex<Option<StuckTask>>>,
+        text: Arc<Mutex<String>>,
+        heard: Arc<Mutex<Vec<(u64, String)>>>,
+        reloads: mpsc::Sender<Reload>,
+    }
+
+    const WATCHDOG: Duration = Duration::from_secs(60);
+
+    impl Played {
+        /// Starts; the future speaks for as long as there is a way to say a reload.
+        fn start() -> (Self, impl Future<Output = ()>) {
+            let start = Instant::now();
+            let (state, seen) = watch::channel((RunState::Starting, start));
+            let (reloads, begun) = mpsc::channel(RELOADS);
+            let played = Self {
+                state,
+                stuck: Arc::default(),
+                text: Arc::new(Mutex::new("Starting.".to_owned())),
+                heard: Arc::default(),
+                reloads,
+            };
+            let (stuck, text, heard) = (played.stuck.clone(), played.text.clone(), played.heard.clone());
+            let watched = Watched {
+                state: seen,
+                look: Box::new(move || *stuck.lock().unwrap()),
+                text: Box::new(move || text.lock().unwrap().clone()),
+            };
+            let send = move |messages: &[NotifyState<'_>]| {
+                let text = messages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+                heard.lock().unwrap().push((start.elapsed().as_secs(), text));
+            };
+            (played, Speaker::new(watched, send).speak(Some(WATCHDOG), begun))
+        }
+
+        fn enter(&self, state: RunState) {
+            self.state.send_replace((state, Instant::now()));
+        }
+
+        fn is_stuck(&self, name: Option<&'static str>) {
+            *self.stuck.lock().unwrap() = name.map(|name| StuckTask { name, at_least: Duration::from_secs(20) });
+        }
+
+        /// Lets so many seconds pass; says what is heard in that time.
+        async fn pass(&self, seconds: u64) -> Vec<(u64, String)> {
+            tokio::time::sleep(Duration::from_secs(seconds) + Duration::from_millis(1)).await;
+            std::mem::take(&mut *self.heard.lock().unwrap())
+        }
+    }
+
+    /// Plays a run to its end, on made-up time.
+    async fn play<F: Future<Output = ()>>(script: impl FnOnce(Played) -> F) -> Vec<(u64, String)> {
+        let (played, speaks) = Played::start();
+        let heard = Arc::clone(&played.heard);
+        tokio::join!(speaks, script(played));
+        std::mem::take(&mut *heard.lock().unwrap())
+    }
+
+    fn texts(heard: &[(u64, String)]) -> Vec<(u64, &str)> {
+        heard.iter().map(|(second, text)| (*second, text.as_str())).collect()
+    }
+
+    const EXTEND: &str = "EXTEND_TIMEOUT_USEC=30000000";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_manager_hears_of_start_run_and_stop_at_once_and_how_the_run_is_when_that_has_changed() {
+        let last = play(async |played: Played| {
+            let starting = format!("{EXTEND} STATUS=Starting.");
+            assert_eq!(texts(&played.pass(11).await), [(0, &*starting), (5, EXTEND), (10, EXTEND)]);
+            *played.text.lock().unwrap() = "Running.".to_owned();
+            played.enter(RunState::Running);
+            assert_eq!(texts(&played.pass(3).await), [(11, "READY=1 STATUS=Running.")]);
+            *played.text.lock().unwrap() = "Running: 7 done.".to_owned();
+            assert_eq!(texts(&played.pass(14).await), [(15, "STATUS=Running: 7 done.")]);
+            assert_eq!(texts(&played.pass(3).await), [(30, "WATCHDOG=1")]);
+            played.enter(RunState::Draining { until: None });
+            let stopping = format!("STOPPING=1 {EXTEND}");
+            assert_eq!(texts(&played.pass(1).await), [(31, &*stopping)]);
+            played.enter(RunState::Ended);
+        })
+        .await;
+        assert_eq!(texts(&last), [], "all has been said");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stuck_task_stops_pings_and_extensions_until_it_goes_on() {
+        for name in ["feed", "schedule", "work", "drain", "settle"] {
+            play(async |played: Played| {
+                for state in [RunState::Running, RunState::Draining { until: None }] {
+                    played.enter(state);
+                    assert_eq!(pings(&played.pass(300).await), 10);
+                    played.is_stuck(Some(name));
+                    played.pass(5).await;
+                    assert_eq!(texts(&played.pass(300).await), [], "{name}");
+                    played.is_stuck(None);
+                    assert!(pings(&played.pass(60).await) > 0, "{name}");
+                }
+            })
+            .await;
+        }
+    }
+
+    fn pings(heard: &[(u64, String)]) -> usize {
+        heard.iter().filter(|(_, text)| text == "WATCHDOG=1").count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_that_waits_for_a_full_disk_has_pings_and_extensions_for_as_long_as_its_tasks_turn() {
+        play(async |played: Played| {
+            played.enter(RunState::Running);
+            played.pass(1).await;
+            played.enter(RunState::Draining { until: None });
+            let heard = played.pass(90).await;
+            assert_eq!(pings(&heard), 3, "{heard:#?}");
+            let extended: Vec<u64> =
+                heard.iter().filter(|(_, text)| text.contains(EXTEND)).map(|(second, _)| *second).collect();
+            assert!(extended.windows(2).all(|two| two[1] - two[0] < EXTENSION.as_secs()), "{extended:?}");
+            assert!(extended.len() >= 18);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_never_took_lines_is_never_ready_and_stops() {
+        let last = play(async |played: Played| {
+            played.pass(1).await;
+        })
+        .await;
+        assert_eq!(texts(&last), [(1, EXTEND), (1, "STOPPING=1")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_says_when_it_begins_and_that_it_is_over() {
+        play(async |played: Played| {
+            played.enter(RunState::Running);
+            played.pass(1).await;
+            let _ = played.reloads.try_send(Reload::Begins);
+            let reloading = Reloading(played.reloads.clone());
+            let heard = played.pass(1).await;
+            assert!(heard.len() == 1 && heard[0].1.starts_with("RELOADING=1 MONOTONIC_USEC="), "{heard:?}");
+            drop(reloading);
+            assert_eq!(texts(&played.pass(1).await), [(2, "READY=1")]);
+        })
+        .await;
+    }
+}
