@@ -34,6 +34,7 @@ pub mod source;
 pub mod state;
 
 // Around it.
+pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod ops;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::CommandFactory;
 use fetchd::cli::{Cli, Command};
-use fetchd::{daemon, demo, open_files};
+use fetchd::{ctl, daemon, demo, open_files};
 
 /// With it a line takes a fifth less CPU than with the system's, for 3 MiB (`benches/README.md`).
 #[global_allocator]
@@ -30,6 +30,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Check { config, file }) => daemon::check(config.or(file).as_deref()),
         Some(Command::State { command }) => daemon::state(&command),
         Some(Command::Results(args)) => daemon::results(&args),
+        Some(Command::Ctl(args)) => ctl::run(&args).await,
         Some(Command::Demo) => demo::run().await,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

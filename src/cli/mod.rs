@@ -1,6 +1,7 @@
 //! The command line, and how its flags override the configuration.
 
 mod again;
+mod ctl;
 mod flags;
 mod mistakes;
 mod results;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Arg, Args, Parser, Subcommand};
 
 pub use again::AgainArgs;
+pub use ctl::{CtlArgs, CtlCommand, HostOrder, HostsArgs, LimitsArgs, WhyArgs};
 use flags::{Flags, read_header};
 pub use results::{By, ResultsArgs};
 pub use state::{StateArgs, StateCommand};
@@ -75,6 +77,8 @@ pub enum Command {
     /// Print the newest record of each line, out of record files
     #[command(mut_args(lay_out))]
     Results(ResultsArgs),
+    /// Watch and steer a running fetchd through its API
+    Ctl(Box<CtlArgs>),
     /// Take a tour against an embedded server, in less than 20 seconds
     Demo,
     /// Print shell completions
@@ -217,12 +221,28 @@ impl RunArgs {
     /// # Errors
     /// Every problem there is.
     pub fn config_with(&self, registry: &Registry) -> Result<Config, Report> {
-        let mut written = Written::load(self.config.as_deref(), &self.set, registry)?;
+        self.written_with(registry)?.check()
+    }
+
+    /// The same before it is completed and checked: what the file says, with these arguments laid over it.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all.
+    pub fn written_with(&self, registry: &Registry) -> Result<Written, Report> {
+        let mut written = self.file_with(registry)?;
         if let Some(stray) = self.stray.first() {
             written.report.add(mistakes::stray(stray));
         }
         self.override_config(&mut written);
-        written.check()
+        Ok(written)
+    }
+
+    /// What the file and `--set` say.
+    ///
+    /// # Errors
+    /// When the file cannot be read at all.
+    pub fn file_with(&self, registry: &Registry) -> Result<Written, Report> {
+        Written::load(self.config.as_deref(), &self.set, registry)
     }
 
     fn override_config(&self, written: &mut Written) {

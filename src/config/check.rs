@@ -25,6 +25,7 @@ pub(super) fn check(config: &Config, file: Option<&Path>, most_files: u64, repor
     tls::check(config, report);
     sources(config, report);
     sinks(config, report);
+    config.api.check(&mut Section::new("api".to_owned(), report));
     paths::check(config, file, report);
     files::check(config, most_files, report);
 }

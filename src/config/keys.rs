@@ -2,15 +2,16 @@
 
 use super::Registry;
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
+use crate::ops::ApiConfig;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
 use crate::registry::{Key, keys_of};
 use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
 use crate::state::StateConfig;
 use crate::telemetry::LogConfig;
 
-pub(super) const TABLES: [&str; 16] = [
+pub(super) const TABLES: [&str; 17] = [
     "source", "queue", "fetch", "limits", "hosts", "retry", "health", "robots", "tls", "dns", "network", "output",
-    "sink", "state", "shutdown", "log",
+    "sink", "state", "shutdown", "api", "log",
 ];
 
 /// The keys that a configuration can have, each with the table that it belongs to.
@@ -19,7 +20,7 @@ pub(super) struct Keys(Vec<(&'static str, Key)>);
 impl Keys {
     /// The keys of all tables, and of these kinds.
     pub fn of(registry: &Registry) -> Self {
-        let tables: [(&str, Vec<Key>); 14] = [
+        let tables: [(&str, Vec<Key>); 15] = [
             ("queue", keys_of::<QueueConfig>()),
             ("fetch", keys_of::<FetchConfig>()),
             ("limits", keys_of::<LimitsConfig>()),
@@ -33,12 +34,25 @@ impl Keys {
             ("output", keys_of::<OutputConfig>()),
             ("state", keys_of::<StateConfig>()),
             ("shutdown", keys_of::<ShutdownConfig>()),
+            ("api", keys_of::<ApiConfig>()),
             ("log", keys_of::<LogConfig>()),
         ];
         let sources = registry.sources.iter().map(|kind| ("source", kind.keys()));
         let sinks = registry.sinks.iter().map(|kind| ("sink", kind.keys()));
         let all = tables.into_iter().chain(sources).chain(sinks);
         Self(all.flat_map(|(table, keys)| keys.into_iter().map(move |key| (table, key))).collect())
+    }
+
+    /// All of them.
+    #[cfg(test)]
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.iter().map(|(table, key)| (*table, key.name))
+    }
+
+    /// Those whose values are secrets.
+    #[cfg(test)]
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.iter().filter(|(_, key)| key.is_secret).map(|(table, key)| (*table, key.name))
     }
 
     /// The tables with a key of this name.

@@ -1,6 +1,7 @@
 //! The configuration: the components' own tables side by side. What was written is read with every problem noted, then
 //! overridden by flags, completed, and checked as a whole; only then is anything opened.
 
+mod api_socket;
 mod bounds;
 mod check;
 mod credentials;
@@ -15,6 +16,7 @@ mod prescan;
 mod prune;
 mod read;
 mod redact;
+mod reload;
 mod set;
 mod tls;
 
@@ -24,10 +26,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use api_socket::api_socket;
 pub use credentials::{suspicious_headers, useless_refreshes};
 use expand::Surroundings;
 pub use expand::refuse_file_in_flag;
 pub use file_values::FileValues;
+pub use reload::{Changes, Effect, changes, effect};
 use set::Assignment;
 pub use set::keys_like;
 
@@ -35,6 +39,7 @@ use crate::diagnostics::{Problem, Report};
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
 use crate::item::{CHUNK, Needs};
 use crate::open_files;
+use crate::ops::ApiConfig;
 use crate::pipeline::{OutputConfig, QueueConfig, ShutdownConfig};
 use crate::registry::{Kind, Named};
 use crate::schedule::{HealthConfig, HostConfig, LimitsConfig, RetryConfig, RobotsConfig};
@@ -77,6 +82,8 @@ pub struct Config {
     pub state: StateConfig,
     /// `[shutdown]`
     pub shutdown: ShutdownConfig,
+    /// `[api]`
+    pub api: ApiConfig,
     /// `[log]`
     pub log: LogConfig,
     /// `-H`: headers for the hosts of the lines' own URLs.
@@ -110,6 +117,7 @@ impl Default for Config {
             sinks: vec![sink::standard_output()],
             state: StateConfig::default(),
             shutdown: ShutdownConfig::default(),
+            api: ApiConfig::default(),
             log: LogConfig::default(),
             headers: BTreeMap::new(),
             file_values: FileValues::default(),

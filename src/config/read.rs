@@ -102,6 +102,7 @@ impl Reader<'_> {
                 "output" => self.component(&name, value, &mut config.output),
                 "state" => self.component(&name, value, &mut config.state),
                 "shutdown" => self.component(&name, value, &mut config.shutdown),
+                "api" => self.component(&name, value, &mut config.api),
                 "log" => self.component(&name, value, &mut config.log),
                 _ => self.add(key.span(), explain::unknown_table(self.keys, &name, value.get_ref(), &TABLES)),
             }

@@ -70,6 +70,7 @@ pub(super) fn open_round(state: &DataDir) -> Result<Option<Source>, BoxError> {
 /// The lines of the round come first: the other sources begin once all of them are accepted.
 pub(super) fn round_first(round: Option<Source>, others: Vec<Source>) -> Vec<Source> {
     let Some(mut round) = round else { return others };
+    round.name = "--again".into();
     let over = CancellationToken::new();
     let at_end = over.clone().drop_guard();
     round.lines = round

@@ -2,6 +2,7 @@
 //! file that knows every module.
 
 mod again;
+mod api;
 mod closed_hosts;
 mod known_outputs;
 mod open;
@@ -68,11 +69,14 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     hint(&config, args);
     let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
-    let manager = match service_manager::start(&status) {
-        Ok(manager) => manager,
+    // From here on the API answers, and the service manager is spoken to; both are dropped last.
+    let (api, manager) = match watched(args, &config, &status, &stats) {
+        Ok(watched) => watched,
         Err(error) => return failed(&error),
     };
-    let Opened { parts, repeatable } = match open::open(&config, &stats, NewRound::of(&args.again, &config).as_ref()) {
+    let live = api.as_ref().map(|api| &api.live);
+    let opened = open::open(&config, &stats, live, NewRound::of(&args.again, &config).as_ref());
+    let Opened { parts, repeatable } = match opened {
         Ok(opened) => opened,
         Err(error) => return failed(&error),
     };
@@ -88,8 +92,15 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     again::say_what_repeats(repeatable, &stats);
     say_what_is_left(&config, &status);
-    drop(manager);
+    drop((manager, api));
     exit_code(end, &config, &status)
+}
+
+/// Lets those outside watch the run, before it opens anything.
+fn watched(args: &RunArgs, config: &Config, status: &Status, stats: &Stats) -> Result<Watchers, Error> {
+    let file = args.config.as_ref().map(|path| path.display().to_string());
+    let api = api::start(config, file, status, stats)?;
+    Ok((api, service_manager::start(status, stats)?))
 }
 
 /// Says what this run leaves for others.
@@ -109,11 +120,16 @@ fn say(what: &dyn fmt::Display) {
 }
 
 /// How many threads a run has, at most, besides the first: those of its sources and sinks, of logs and progress, of the
-/// checkpoint, and of attempts.
+/// checkpoint, of the API, and of attempts.
 fn most_threads(config: &Config) -> usize {
     // A durable source has three, and a sink that ships has two; a round, token files, and the service manager have one.
     let shippers = config.sinks.iter().filter(|sink| sink.component.ships()).count();
-    3 * config.sources.len() + config.sinks.len() + shippers + 6 + config.fetch.threads as usize
+    3 * config.sources.len()
+        + config.sinks.len()
+        + shippers
+        + 6
+        + usize::from(config.api.is_on())
+        + config.fetch.threads as usize
 }
 
 /// Reports why a run failed; the number is the exit code.

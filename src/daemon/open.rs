@@ -12,11 +12,12 @@ use crate::config::Config;
 use crate::disk::{Disk, RealDisk, RegisterOutputFile};
 use crate::error::{BoxError, Chain, Error};
 use crate::open_files;
+use crate::ops::LiveRecords;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
 use crate::ship::Shipper;
-use crate::sink::{OpenedSink, Opening, Sink, StartedSink, Style};
+use crate::sink::{OpenedSink, Opening, Sink, StartedSink, Style, metered};
 use crate::source::{SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
@@ -29,7 +30,12 @@ pub(super) struct Opened {
 }
 
 /// Opens everything before the first request: the client, the state, sinks, sources.
-pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>) -> Result<Opened, Error> {
+pub(super) fn open(
+    config: &Config,
+    stats: &Stats,
+    live: Option<&LiveRecords>,
+    new_round: Option<&NewRound>,
+) -> Result<Opened, Error> {
     // First of all: where no file is left, the client makes do without root certificates, and what follows says why.
     let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -70,6 +76,7 @@ pub(super) fn open(config: &Config, stats: &Stats, new_round: Option<&NewRound>)
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
     let StartedSinks { mut sinks, shippers } = start_sinks(opened, registry.as_ref())?;
     sinks.push(Box::new(stats.clone()));
+    sinks.extend(live.map(|live| live.sink(Timestamp::now())));
     let (tokens, fetch) = (fetch.tokens(), Arc::new(fetch));
     let parts = Parts { sources, fetch, sinks, settle, tokens, hosts, threads: None, releases: None, shippers };
     Ok(Opened { parts, repeatable })
@@ -89,10 +96,11 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
         };
         let shipping = state.filter(|_| sink.component.ships()).map(|state| staged::shipping(config, state));
         let opening = Opening { name: name.unwrap_or_default().into(), style, disk: Arc::clone(disk), saved, shipping };
-        let opened = sink.component.open(opening).map_err(|error| {
+        let mut opened = sink.component.open(opening).map_err(|error| {
             let shared = preflight::shared_with(&mut sinks, sink, disk.as_ref());
             shared.unwrap_or_else(|| cannot_open("the sink", name, &error))
         })?;
+        opened.name = name.unwrap_or(sink.kind).into();
         if let Some(note) = &opened.note {
             tracing::info!("{note}");
         }
@@ -112,9 +120,10 @@ struct StartedSinks {
 fn start_sinks(opened: Vec<OpenedSink>, registry: Option<&Arc<dyn RegisterOutputFile>>) -> Result<StartedSinks, Error> {
     let mut started = StartedSinks { sinks: Vec::new(), shippers: Vec::new() };
     for sink in opened {
+        let name = Arc::clone(&sink.name);
         let StartedSink { sink, shipper } =
             sink.start(registry.cloned()).map_err(|error| cannot_open("the sinks", None, &error.into()))?;
-        started.sinks.push(sink);
+        started.sinks.push(metered(name, sink));
         started.shippers.extend(shipper);
     }
     Ok(started)
@@ -196,7 +205,10 @@ fn open_source(source: &Named<dyn SourceConfig>, saved: Option<SavedState>) -> R
             tracing::info!("done by earlier runs: {} of {path}", counted(settled.count(), "line"));
         }
     }
-    source.component.open(name.map(Into::into), saved).map_err(|error| cannot_open("the source", name, &error))
+    let opened = source.component.open(name.map(Into::into), saved);
+    let mut opened = opened.map_err(|error| cannot_open("the source", name, &error))?;
+    opened.name = name.unwrap_or(source.kind).into();
+    Ok(opened)
 }
 
 fn cannot_begin(source: &BoxError) -> Error {

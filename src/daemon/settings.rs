@@ -23,6 +23,23 @@ use crate::units::Concurrency;
 
 /// The fetcher of a checked configuration.
 pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
+    let (guard, resolver) = ways(config);
+    Http::new(&config.fetch, http_settings(config)?, guard, &resolver)
+}
+
+/// The fetcher that follows this one on a reload, over the same connections.
+pub(super) fn http_with_headers(before: &Http, config: &Config) -> Result<Http, BoxError> {
+    Ok(before.with_headers(&config.fetch, headers(config)?))
+}
+
+/// The same with connections of its own.
+pub(super) fn http_with_new_connections(before: &Http, config: &Config) -> Result<Http, BoxError> {
+    let (guard, resolver) = ways(config);
+    before.with_new_connections(&config.fetch, http_settings(config)?, guard, &resolver)
+}
+
+/// Which addresses may be dialled, and how they are found.
+fn ways(config: &Config) -> (Arc<Guard>, Resolver) {
     let guard = Arc::new(Guard::new(&config.network));
     let proxy_host = config
         .fetch
@@ -35,33 +52,36 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
             "requests go through a proxy, which resolves their names: only literal addresses are checked here"
         );
     }
-    for warning in suspicious_headers(config).into_iter().chain(useless_refreshes(config)) {
-        tracing::warn!("{warning}");
-    }
     // Half of the back-off is the shortest wait that its jitter leaves.
     let first_retry = config.retry.backoff.0 / 2;
-    let resolver = Resolver::new(
-        &config.dns,
-        Arc::clone(&guard),
-        proxy_host.as_deref(),
-        first_retry,
-        config.fetch.connect_timeout.0,
-    );
-    let headers = |(text, host): (&String, &HostConfig)| {
-        let (values, templates) = (host.headers.clone(), config.file_values.headers_of(text));
-        Some(ConfiguredHeaders { pattern: text.parse().ok()?, values, templates })
-    };
-    let hosts = config.hosts.iter().filter_map(headers).collect();
-    let settings = HttpSettings {
-        headers: HeaderTable::new(&config.fetch, hosts, config.file_values.token_files(), &config.headers)?,
+    let connect_timeout = config.fetch.connect_timeout.0;
+    let resolver = Resolver::new(&config.dns, Arc::clone(&guard), proxy_host.as_deref(), first_retry, connect_timeout);
+    (guard, resolver)
+}
+
+fn http_settings(config: &Config) -> Result<HttpSettings, BoxError> {
+    Ok(HttpSettings {
+        headers: headers(config)?,
         tls: config.tls.clone(),
         hosts: host_tls(config),
         needs: config.needs(),
         idle_per_host: widest_host(config) as usize,
         // As many hosts as can have lines at once.
         session_hosts: config.limits.hosts.min(config.queue.window) as usize,
+    })
+}
+
+/// The headers of requests; what is suspicious about them is said.
+fn headers(config: &Config) -> Result<HeaderTable, BoxError> {
+    for warning in suspicious_headers(config).into_iter().chain(useless_refreshes(config)) {
+        tracing::warn!("{warning}");
+    }
+    let headers = |(text, host): (&String, &HostConfig)| {
+        let (values, templates) = (host.headers.clone(), config.file_values.headers_of(text));
+        Some(ConfiguredHeaders { pattern: text.parse().ok()?, values, templates })
     };
-    Http::new(&config.fetch, settings, guard, &resolver)
+    let hosts = config.hosts.iter().filter_map(headers).collect();
+    Ok(HeaderTable::new(&config.fetch, hosts, config.file_values.token_files(), &config.headers)?)
 }
 
 /// What `[hosts]` says of TLS; where certificates are not verified, that is said.

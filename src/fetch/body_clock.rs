@@ -21,7 +21,7 @@ use crate::units::{Span, Speed};
 const TICKS: usize = 30;
 
 /// What all bodies of a run have in common.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct BodyPace {
     /// `fetch.speed_time`
     speed_time: Duration,

@@ -1,6 +1,6 @@
 //! One attempt with reqwest: guard, request, head, body.
 
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -53,17 +53,50 @@ pub struct HttpSettings {
 
 /// The fetcher over HTTP.
 pub struct Http {
-    clients: Clients,
+    reach: Arc<Reach>,
     connections: Arc<ConnectionCounts>,
-    /// Where requests go instead of to their hosts; shown without its credentials.
-    proxy: Option<String>,
-    guard: Arc<Guard>,
     headers: HeaderTable,
     rules: BodyRules,
     pace: BodyPace,
     max_redirects: u32,
     needs: Needs,
-    told_of_shortage: Once,
+    told_of_shortage: Arc<Once>,
+}
+
+/// How hosts are reached: what takes time to build, and keeps connections. A fetcher after a reload may share it.
+struct Reach {
+    clients: Clients,
+    guard: Arc<Guard>,
+    /// Where requests go instead of to their hosts; shown without its credentials.
+    proxy: Option<String>,
+}
+
+/// Tells whether anything still uses the connections of a fetcher.
+#[derive(Clone)]
+pub struct InUse(Weak<Reach>);
+
+impl InUse {
+    /// Whether it does.
+    pub fn holds(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
+impl Reach {
+    fn new(
+        config: &FetchConfig,
+        settings: &HttpSettings,
+        guard: Arc<Guard>,
+        resolver: &Resolver,
+        counts: &Arc<ConnectionCounts>,
+    ) -> Result<Self, BoxError> {
+        let tls = Tls::new(config, &settings.tls, settings.session_hosts)?;
+        let recipe = Recipe { fetch: config, tls, idle_per_host: settings.idle_per_host, resolver, counts };
+        let clients = Clients::new(&recipe, settings.hosts.clone())?;
+        let proxy = config.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose()?;
+        let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
+        Ok(Self { clients, guard, proxy })
+    }
 }
 
 impl Http {
@@ -77,32 +110,54 @@ impl Http {
         guard: Arc<Guard>,
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
-        let HttpSettings { headers, tls, hosts, needs, idle_per_host, session_hosts } = settings;
-        let (tls, connections) = (Tls::new(config, &tls, session_hosts)?, Arc::default());
-        let recipe = Recipe { fetch: config, tls, idle_per_host, resolver, counts: &connections };
-        let clients = Clients::new(&recipe, hosts)?;
-        let proxy = config.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose()?;
-        let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
+        let connections = Arc::default();
+        let reach = Reach::new(config, &settings, guard, resolver, &connections)?;
         let pace = BodyPace::new(config.speed_time.0);
-        let rules = BodyRules {
-            max_body: config.max_body.0,
-            set_by: Level::Fetch,
-            oversize: config.oversize,
-            body: needs.body,
-            digest: needs.digest,
-        };
         Ok(Self {
-            clients,
+            reach: Arc::new(reach),
             connections,
-            proxy,
-            guard,
-            headers,
-            rules,
+            rules: rules(config, settings.needs),
+            headers: settings.headers,
             pace,
             max_redirects: config.max_redirects,
-            needs,
-            told_of_shortage: Once::new(),
+            needs: settings.needs,
+            told_of_shortage: Arc::new(Once::new()),
         })
+    }
+
+    /// The fetcher that follows this one on a reload, with these headers, over the same connections.
+    #[must_use]
+    pub fn with_headers(&self, config: &FetchConfig, headers: HeaderTable) -> Self {
+        Self {
+            reach: Arc::clone(&self.reach),
+            connections: Arc::clone(&self.connections),
+            rules: rules(config, self.needs),
+            headers,
+            pace: self.pace.clone(),
+            max_redirects: config.max_redirects,
+            needs: self.needs,
+            told_of_shortage: Arc::clone(&self.told_of_shortage),
+        }
+    }
+
+    /// The same with connections of its own, which it counts together with those of this one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_new_connections(
+        &self,
+        config: &FetchConfig,
+        settings: HttpSettings,
+        guard: Arc<Guard>,
+        resolver: &Resolver,
+    ) -> Result<Self, BoxError> {
+        let reach = Arc::new(Reach::new(config, &settings, guard, resolver, &self.connections)?);
+        Ok(Self { reach, ..self.with_headers(config, settings.headers) })
+    }
+
+    /// Tells whether the connections of this fetcher are still in use.
+    pub fn connections_in_use(&self) -> InUse {
+        InUse(Arc::downgrade(&self.reach))
     }
 
     /// The headers that have the contents of files in them, if there are any.
@@ -117,7 +172,7 @@ impl Http {
         }
         let start = Instant::now();
         let (request, token) = self.request(call);
-        let executed = timeout(call.limits.timeout, execute(self.clients.of(call), request)).await;
+        let executed = timeout(call.limits.timeout, execute(self.reach.clients.of(call), request)).await;
         let Ok((result, carrier)) = executed else { return no_head(&call.limits) };
         let response = match result {
             Ok(response) if carrier == Carrier::Kept && is_idle_timeout(&response) => {
@@ -125,12 +180,12 @@ impl Http {
             }
             Ok(response) => response,
             Err(error) => {
-                let failure = before_answer(error, carrier, call, self.proxy.as_deref());
+                let failure = before_answer(error, carrier, call, self.reach.proxy.as_deref());
                 self.tell_of_shortage(&failure);
                 return Attempt::Failed(failure);
             }
         };
-        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.proxy) {
+        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.reach.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
         if carrier == Carrier::Kept {
@@ -155,7 +210,8 @@ impl Http {
 
     /// Names are checked where they are resolved; an address that stands in the URL never gets there.
     fn check_literal(&self, url: &Url) -> Result<(), Failure> {
-        self.guard
+        self.reach
+            .guard
             .check_literal(url)
             .map_err(|forbidden| Failure::new(ErrorKind::ForbiddenAddress, forbidden.to_string(), Sent::Refused))
     }
@@ -266,6 +322,17 @@ impl Fetch for Http {
 
     fn connections(&self) -> Option<Arc<ConnectionCounts>> {
         Some(Arc::clone(&self.connections))
+    }
+}
+
+/// What becomes of bodies as `[fetch]` says.
+fn rules(config: &FetchConfig, needs: Needs) -> BodyRules {
+    BodyRules {
+        max_body: config.max_body.0,
+        set_by: Level::Fetch,
+        oversize: config.oversize,
+        body: needs.body,
+        digest: needs.digest,
     }
 }
 

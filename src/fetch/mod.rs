@@ -43,7 +43,7 @@ pub use connection_counts::ConnectionCounts;
 pub use dns::Resolver;
 pub use guard::Guard;
 pub use headers::{ConfiguredHeaders, HeaderTable};
-pub use http::{Http, HttpSettings};
+pub use http::{Http, HttpSettings, InUse};
 pub use pem::{ClientCertificate, Unusable, read_authorities, read_identity};
 pub use remote_end::RemoteEnds;
 pub use tls::Verify;

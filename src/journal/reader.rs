@@ -121,7 +121,10 @@ impl Reader {
                 (segment.map_or(offset, |segment| segment.length), is_last)
             };
             match at.scan.next(length)? {
-                Scanned::Batch(batch) => return Ok(Some(batch)),
+                Scanned::Batch(batch) => {
+                    self.index.note_read(first, at.scan.offset());
+                    return Ok(Some(batch));
+                }
                 Scanned::Damage(_) => {}
                 Scanned::End if is_last => return Ok(None),
                 Scanned::End => {

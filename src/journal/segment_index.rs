@@ -1,6 +1,7 @@
 //! The segment index: the segments of a journal and how far they reach, shared by its writer, its reader and the deletion of
 //! segments that are done.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub(super) struct IndexState {
     /// All lines up to this one are done, by the checkpoint, too.
     pub done_through: u64,
     pub state: WriterState,
+    /// The segment that was read last, by the number of its first line, and how far.
+    pub read: (u64, u64),
 }
 
 /// What is to be expected of the writer.
@@ -45,7 +48,8 @@ pub enum WriterState {
 
 impl SegmentIndex {
     pub(super) fn new(disk: Arc<dyn Disk>, dir: PathBuf, segments: Vec<Segment>, next: u64) -> Arc<Self> {
-        let state = IndexState { segments: segments.into(), next, done_through: 0, state: WriterState::Open };
+        let state =
+            IndexState { segments: segments.into(), next, done_through: 0, state: WriterState::Open, read: (0, 0) };
         Arc::new(Self { disk, dir, state: Mutex::new(state), changed: Condvar::new() })
     }
 
@@ -61,6 +65,23 @@ impl SegmentIndex {
     /// Bytes of all segments.
     pub fn bytes(&self) -> u64 {
         self.state().segments.iter().map(|segment| segment.length).sum()
+    }
+
+    /// Bytes that were accepted and not read yet.
+    pub fn unread_bytes(&self) -> u64 {
+        let state = self.state();
+        let (first, offset) = state.read;
+        let unread = |segment: &Segment| match segment.first.cmp(&first) {
+            Ordering::Less => 0,
+            Ordering::Equal => segment.length.saturating_sub(offset),
+            Ordering::Greater => segment.length,
+        };
+        state.segments.iter().map(unread).sum()
+    }
+
+    /// Notes up to where the segment that begins with this line was read.
+    pub(super) fn note_read(&self, first: u64, offset: u64) {
+        self.state().read = (first, offset);
     }
 
     /// Whether there is a segment that begins with this line.

@@ -1,5 +1,143 @@
-//! Operating a run: the service manager that watches it.
+//! The API through which a run is watched and steered: HTTP on a Unix socket, and metrics on a loopback port.
+//!
+//! It has a thread and a runtime of its own, which begin before anything of the run is opened and end last, so that it answers
+//! whatever becomes of the run. It reads what the stages publish (`pipeline::Status`), and gives verbs to an [`Operator`].
+//! Everything that a client could use up is bounded: connections, times, bodies, answers, requests a second.
 
+mod admission;
+mod answer;
+mod config;
+mod connection;
+mod events;
+mod failures;
+mod fields;
+mod health;
+mod history;
+mod listener;
+mod live;
+mod moment;
+mod operator;
+mod parts;
+mod requests;
+mod router;
+mod server;
 mod service_manager;
+mod state;
+mod status;
+mod verbs;
+mod watch;
+mod write_timeout;
 
-pub use service_manager::{Reloading, ServiceManager, Watched};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::join_all;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+pub use config::ApiConfig;
+pub use live::LiveRecords;
+pub use operator::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
+pub use parts::{ApiParts, ConfigInForce, LastReload, MetricsText, ReloadResult};
+pub use requests::{ApiRequestCount, ApiRequests};
+pub use service_manager::{ReloadNotice, ServiceManager, Watched};
+
+use self::admission::Pace;
+use self::config::SPARE_CONNECTIONS;
+use self::connection::Door;
+use self::events::Changes;
+use self::history::Sample;
+use self::listener::{Bound, Listener};
+use self::state::ApiState;
+use crate::error::{BoxError, Error};
+use crate::pipeline::HealthWatch;
+
+/// How long the end waits for the last answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// The API of a run; dropped, it ends.
+#[must_use]
+pub struct Api {
+    stop: CancellationToken,
+    /// Says by its end that the thread has ended.
+    ended: Receiver<()>,
+}
+
+impl Api {
+    /// Listens, and starts the thread that answers.
+    ///
+    /// # Errors
+    /// When the socket or the port cannot be had, or no thread.
+    pub fn start(config: &ApiConfig, parts: ApiParts) -> Result<Self, Error> {
+        let opened = |error: BoxError| Error::Open { what: "cannot open the API".to_owned(), source: error };
+        let mut bound = Vec::new();
+        if let Some(path) = &config.socket {
+            bound.push(Bound::socket(path, config.socket_group.as_deref()).map_err(opened)?);
+        }
+        if let Some(address) = config.metrics_address().map_err(|message| opened(message.into()))? {
+            bound.push(Bound::tcp(address).map_err(opened)?);
+        }
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| opened(error.into()))?;
+        let stop = CancellationToken::new();
+        let state = Arc::new(ApiState::new(parts, stop.clone()));
+        let (ending, ended) = sync_channel(1);
+        let run = move || serve(&runtime, bound, state, ending);
+        std::thread::Builder::new().name("api".to_owned()).spawn(run).map_err(|error| opened(error.into()))?;
+        Ok(Self { stop, ended })
+    }
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        // A client that does not read its last answer is not waited for.
+        let _ = self.ended.recv_timeout(LAST_ANSWERS);
+    }
+}
+
+/// The thread.
+#[expect(clippy::needless_pass_by_value, reason = "its end is the end of the thread")]
+fn serve(runtime: &Runtime, bound: Vec<Bound>, state: Arc<ApiState>, _ending: SyncSender<()>) {
+    let served = runtime.block_on(async {
+        let listeners = bound.into_iter().map(|bound| listen(bound, &state)).collect::<std::io::Result<Vec<_>>>()?;
+        tokio::join!(join_all(listeners), look(&state));
+        std::io::Result::Ok(())
+    });
+    if let Err(error) = served {
+        tracing::error!(%error, "the API cannot be served; the run goes on without it");
+    }
+}
+
+/// Serves one listener.
+fn listen(bound: Bound, state: &Arc<ApiState>) -> std::io::Result<futures::future::BoxFuture<'static, ()>> {
+    let (router, spare) = match &bound {
+        Bound::Socket(..) => (router::all(Arc::clone(state)), SPARE_CONNECTIONS),
+        Bound::Tcp(_) => (router::metrics_only(Arc::clone(state)), 0),
+    };
+    let door = Door { router, pace: Pace::new(), requests: state.parts.requests.clone() };
+    Ok(server::accept(Listener::new(bound)?, door, spare, state.stop.clone()).boxed())
+}
+
+/// Takes samples, looks at the heartbeats and notes what has changed, until the API ends.
+async fn look(state: &ApiState) {
+    const EVERY: Duration = Duration::from_secs(1);
+    let (mut every, mut changes, mut looked) = (interval(EVERY), Changes::default(), Instant::now());
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    state.health.look();
+    loop {
+        tokio::select! {
+            () = state.stop.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        let now = Instant::now();
+        state.history().take(Sample::of(&state.parts.status), now);
+        if now - looked >= HealthWatch::LOOK_EVERY {
+            looked = now;
+            state.health.look();
+        }
+        changes.look(state);
+    }
+}

@@ -2,6 +2,7 @@
 //! and it is the only stage that reacts to `stop`.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::item::{
     Window, parse,
 };
 use crate::schedule::Job;
+use crate::source::SourceMeter;
 use crate::units::Size;
 
 /// How long what is left of files is counted, at most.
@@ -27,6 +29,8 @@ const COUNT_FOR: Duration = Duration::from_millis(500);
 
 pub(super) struct Feed {
     pub lines: InTurns,
+    /// Per source: what counts its lines.
+    pub meters: Vec<Arc<SourceMeter>>,
     /// What ends the run, also while there is no room for lines.
     pub failures: FuturesUnordered<BoxFuture<'static, BoxError>>,
     /// Per source: whether the next start finds its lines again.
@@ -75,7 +79,9 @@ impl Feed {
             };
             ordinal += 1;
             self.status.counters().accepted.add(1);
-            self.status.metrics().accepted_bytes.add(line.text.len() as u64 + 1);
+            let bytes = line.text.len() as u64 + 1;
+            self.status.metrics().accepted_bytes.add(bytes);
+            self.meters[source].note(bytes);
             slot.send(self.accept(ticket, line));
         }
         self.count_read_ahead();

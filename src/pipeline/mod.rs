@@ -22,6 +22,7 @@ mod closed_hosts;
 mod config;
 mod control;
 mod drain;
+mod events;
 mod feed;
 mod first_host;
 mod group;
@@ -50,6 +51,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
+pub use events::{Event, EventKind, Events};
 pub use first_host::FirstHost;
 pub use group::Group;
 pub use heartbeat::{HealthWatch, Heartbeats, StuckTask};
@@ -99,6 +101,8 @@ enum Accepted {
 /// A job that may start now, with its wire permit and its first memory.
 struct Dispatch {
     job: Box<Job>,
+    /// Makes its attempt. A reload gives later jobs another one.
+    fetch: Arc<dyn Fetch>,
     permit: OwnedSemaphorePermit,
     reservation: Reservation,
 }
@@ -154,6 +158,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
+    let meters: Vec<_> = parts.sources.iter().map(Source::meter).collect();
+    status.watch_ends(meters.clone(), parts.sinks.iter().filter_map(|sink| sink.meter()).collect());
     let input_bytes = parts.sources.iter().map(|source| source.extent.map(|extent| extent.bytes)).sum();
     let (mut lines, mut failures, mut services, mut release) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut desks = Vec::new();
@@ -179,6 +185,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
 
     let feed = feed::Feed {
         lines: feed::InTurns::new(lines),
+        meters,
         failures: failures.into_iter().collect(),
         durable: durable.clone(),
         is_finite,
@@ -246,8 +253,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     services.into_iter().for_each(|service| group.spawn("source", service));
     group.spawn("schedule", scheduler.run());
     for _ in 0..settings.workers {
-        let (fetch, ready, completions) = (Arc::clone(&parts.fetch), from_ready.clone(), completions.clone());
-        let work = work::work(fetch, ready, completions, levers.give_up.child_token());
+        let (ready, completions) = (from_ready.clone(), completions.clone());
+        let work = work::work(ready, completions, levers.give_up.child_token());
         match &parts.threads {
             Some(threads) => group.spawn_on(threads, "work", work),
             None => group.spawn("work", work),

@@ -20,7 +20,7 @@ use super::{Accepted, Clock, Completion, Dispatch, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
 use crate::item::{Done, Reservation};
-use crate::schedule::{Core, Counts, ReleaseScope, StallReason};
+use crate::schedule::{Core, Counts, Job, ReleaseScope, StallReason};
 use crate::state::LastRun;
 
 /// Completions, and queued lines, taken at once.
@@ -241,7 +241,7 @@ impl Scheduler {
             let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
             let Some(need) = self.core.peek(now) else { return self.memory.stop_waiting() };
             let dispatched = match self.memory.take(need) {
-                Some(reservation) => self.core.take(now).map(|job| Dispatch { job, permit, reservation }),
+                Some(reservation) => self.core.take(now).map(|job| self.with_fetcher(job, permit, reservation)),
                 None => self.dispatch_oldest(permit, now),
             };
             let Some(dispatch) = dispatched else { return };
@@ -261,7 +261,11 @@ impl Scheduler {
     fn dispatch_oldest(&mut self, permit: OwnedSemaphorePermit, now: Duration) -> Option<Dispatch> {
         let reservation = self.memory.overdraw()?;
         let job = self.core.take_oldest(now)?;
-        Some(Dispatch { job, permit, reservation })
+        Some(self.with_fetcher(job, permit, reservation))
+    }
+
+    fn with_fetcher(&self, job: Box<Job>, permit: OwnedSemaphorePermit, reservation: Reservation) -> Dispatch {
+        Dispatch { job, fetch: Arc::clone(&self.fetch), permit, reservation }
     }
 }
 

@@ -8,10 +8,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Heartbeats, Lifecycle};
+use super::{Events, Heartbeats, Lifecycle};
 use crate::fetch::ConnectionCounts;
 use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail};
 use crate::ship::Backlog;
+use crate::sink::{SinkMeter, SinkView};
+use crate::source::{SourceMeter, SourceView};
 
 /// Written by the stages; read by the progress line and the summary.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +24,10 @@ pub struct Status {
     closed_hosts: Arc<OnceLock<LeftHosts>>,
     backlogs: Arc<OnceLock<Vec<Backlog>>>,
     connections: Arc<OnceLock<Arc<ConnectionCounts>>>,
+    sources: Arc<OnceLock<Vec<Arc<SourceMeter>>>>,
+    sinks: Arc<OnceLock<Vec<Arc<SinkMeter>>>>,
     heartbeats: Heartbeats,
+    events: Events,
     lifecycle: Lifecycle,
 }
 
@@ -81,9 +86,27 @@ impl Status {
         let _ = self.connections.set(counts);
     }
 
+    /// The sources of the run, once it has begun.
+    pub fn sources(&self) -> Vec<SourceView> {
+        self.sources.get().into_iter().flatten().map(|meter| meter.view()).collect()
+    }
+
+    /// The sinks of the run, once it has begun.
+    pub fn sinks(&self) -> Vec<SinkView> {
+        self.sinks.get().into_iter().flatten().map(|meter| meter.view()).collect()
+    }
+
+    /// The run has these sources and sinks.
+    pub(super) fn watch_ends(&self, sources: Vec<Arc<SourceMeter>>, sinks: Vec<Arc<SinkMeter>>) {
+        let _ = (self.sources.set(sources), self.sinks.set(sinks));
     /// Whether the tasks of the run turn.
     pub fn heartbeats(&self) -> &Heartbeats {
         &self.heartbeats
+    }
+
+    /// The last events.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// How far the run has come.

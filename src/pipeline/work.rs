@@ -2,7 +2,6 @@
 //! nothing but the network.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 use futures::FutureExt;
 use tokio::sync::mpsc;
@@ -15,12 +14,11 @@ use crate::fetch::Fetch;
 use crate::item::{Attempt, Call, ErrorKind, Failure, Reservation, Sent};
 
 pub(super) async fn work(
-    fetch: Arc<dyn Fetch>,
     ready: async_channel::Receiver<Dispatch>,
     completions: mpsc::Sender<Completion>,
     give_up: CancellationToken,
 ) -> Result<(), BoxError> {
-    while let Ok(Dispatch { job, permit, reservation }) = ready.recv().await {
+    while let Ok(Dispatch { job, fetch, permit, reservation }) = ready.recv().await {
         let start = Instant::now();
         let attempt = give_up.run_until_cancelled(attempt(fetch.as_ref(), &job.call, reservation)).await;
         let (attempt, wire) = (attempt.unwrap_or(Attempt::Canceled), start.elapsed());

@@ -85,6 +85,34 @@ impl BottleneckKind {
         Self::Window,
         Self::WindowBytes,
     ];
+
+    /// The word for it in the API and in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Servers => "servers",
+            Self::Concurrency => "concurrency",
+            Self::Workers => "workers",
+            Self::Adaptive => "adaptive",
+            Self::OpenFiles => "open_files",
+            Self::Rate => "rate",
+            Self::BodyMemory => "body_memory",
+            Self::Sink => "sink",
+            Self::HostConcurrency => "host_concurrency",
+            Self::HostAdaptive => "host_adaptive",
+            Self::HostRate => "host_rate",
+            Self::HostPause => "host_pause",
+            Self::Quota => "quota",
+            Self::Token => "token",
+            Self::CircuitOpen => "circuit_open",
+            Self::Robots => "robots",
+            Self::CrawlDelay => "crawl_delay",
+            Self::Backoff => "backoff",
+            Self::Hosts => "hosts",
+            Self::Window => "window",
+            Self::WindowBytes => "window_bytes",
+        }
+    }
 }
 
 /// What holds the run back.

@@ -6,6 +6,7 @@ mod json_lines;
 mod json_writer;
 mod jsonl;
 mod line_breaks;
+mod meter;
 mod opened;
 mod recover;
 mod rotating;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use encode::{BodyFormat, Encoder, Style};
 pub use jsonl::Jsonl;
+pub use meter::{SinkMeter, SinkView, Written, metered};
 pub use opened::{OpenedSink, Opening, RemoteClients, Shipping, StartedSink};
 pub use recover::{RecoveredLine, recover};
 pub use stdout::Stdout;
@@ -60,6 +62,16 @@ pub trait Sink: Send {
     /// Ends the present file. The checkpoint holds by now what was flushed before.
     fn end_file(&mut self, _end: EndReason) -> BoxFuture<'_, Result<(), BoxError>> {
         ready(Ok(())).boxed()
+    }
+
+    /// What it has written so far, if it counts that.
+    fn written(&self) -> Written {
+        Written::default()
+    }
+
+    /// Its meter, if it has one ([`metered`]).
+    fn meter(&self) -> Option<Arc<SinkMeter>> {
+        None
     }
 }
 

@@ -51,6 +51,8 @@ pub trait RemoteClients: Send + Sync {
 
 /// An open sink, and what there is to say about it.
 pub struct OpenedSink {
+    /// Its name, or its kind where the configuration gives it none; empty until it is set.
+    pub name: Arc<str>,
     /// A sentence for the person who started the run.
     pub note: Option<String>,
     kind: Kind,
@@ -115,11 +117,11 @@ pub enum Rank {
 impl OpenedSink {
     /// A sink whose output cannot be read again.
     pub fn stream(sink: Box<dyn Sink>) -> Self {
-        Self { note: None, kind: Kind::Stream(sink) }
+        Self { name: "".into(), note: None, kind: Kind::Stream(sink) }
     }
 
     pub(super) fn file(sink: FileSink, note: Option<String>) -> Self {
-        Self { note, kind: Kind::File(Box::new(sink)) }
+        Self { name: "".into(), note, kind: Kind::File(Box::new(sink)) }
     }
 
     pub(super) fn as_file(&mut self) -> Option<&mut FileSink> {

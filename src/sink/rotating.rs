@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use super::writer::{Put, WriterThread};
-use super::{Encoder, EndReason, Sink};
+use super::{Encoder, EndReason, Sink, Written};
 use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Record;
@@ -154,6 +154,10 @@ impl Sink for RotatingSink {
 
     fn end_file(&mut self, end: EndReason) -> BoxFuture<'_, Result<(), BoxError>> {
         async move { self.end(end).await.map(drop) }.boxed()
+    }
+
+    fn written(&self) -> Written {
+        self.writer.written()
     }
 }
 

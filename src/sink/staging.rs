@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use super::json_lines::JsonLines;
 use super::opened::{FileSink, Lifetime, StartedSink};
 use super::rotating::{RotatingSink, Rotation};
-use super::{Encoder, EndReason, OpenedSink, Opening, Sink};
+use super::{Encoder, EndReason, OpenedSink, Opening, Sink, Written};
 use crate::disk::{Disk, DiskThread, Mark, SyncPoint};
 use crate::error::{AtPath, BoxError};
 use crate::item::Record;
@@ -152,5 +152,9 @@ impl Sink for StagingSink {
             Ok(())
         }
         .boxed()
+    }
+
+    fn written(&self) -> Written {
+        self.inner.written()
     }
 }

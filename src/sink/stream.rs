@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::writer::{Put, WriterThread};
-use super::{Encoder, Sink};
+use super::{Encoder, Sink, Written};
 use crate::error::BoxError;
 use crate::item::Record;
 use crate::resource_limits::explain;
@@ -39,6 +39,10 @@ impl Sink for StreamSink {
             })
         }
         .boxed()
+    }
+
+    fn written(&self) -> Written {
+        self.writer.written()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::Encoder;
+use super::{Encoder, Written};
 use crate::disk::DiskThread;
 use crate::item::Record;
 
@@ -19,12 +19,18 @@ pub(super) struct WriterThread<T> {
     thread: DiskThread<T>,
     /// The buffer to fill.
     buffer: Vec<u8>,
+    written: Written,
 }
 
 impl<T: Put> WriterThread<T> {
     /// Starts the thread; it ends with the writer.
     pub fn new(output: T) -> Self {
-        Self { thread: DiskThread::start(output), buffer: Vec::new() }
+        Self { thread: DiskThread::start(output), buffer: Vec::new(), written: Written::default() }
+    }
+
+    /// What was written so far.
+    pub fn written(&self) -> Written {
+        self.written
     }
 
     /// Lets the thread do something with its output.
@@ -46,6 +52,7 @@ impl<T: Put> WriterThread<T> {
     pub async fn write(&mut self, batch: &[Box<Record>], encoder: &Encoder) -> io::Result<()> {
         const PIECE: usize = 1 << 20;
         for record in batch {
+            self.written.records += u64::from(encoder.takes(record.outcome));
             encoder.encode(record, &mut self.buffer)?;
             if self.buffer.len() >= PIECE {
                 self.put().await?;
@@ -62,8 +69,10 @@ impl<T: Put> WriterThread<T> {
             return Ok(());
         }
         let text = std::mem::take(&mut self.buffer);
+        let bytes = text.len() as u64;
         let put = move |output: &mut T| output.put(&text).map(|()| text);
         self.buffer = self.ask(put).await?;
+        self.written.bytes += bytes;
         self.buffer.clear();
         self.buffer.shrink_to(KEEP);
         Ok(())

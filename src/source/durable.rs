@@ -10,7 +10,8 @@ use futures::executor::block_on;
 use tokio::sync::mpsc;
 
 use super::chunk_reader::{Chunk, read};
-use super::intake::{Bounds, Intake};
+use super::intake::Intake;
+use super::journal_gauge::Bounds;
 use super::splitter::{Split, Splitter};
 use super::{SavedState, Source, line_stream, read_back};
 use crate::error::BoxError;

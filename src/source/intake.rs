@@ -12,25 +12,17 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::SavedState;
+use super::journal_gauge::{Bounds, JournalGauge};
 use crate::disk::{is_full, retry_while_full};
 use crate::error::BoxError;
 use crate::item::DoneRanges;
 use crate::journal::{Batch, KeyTable, OpenedJournal, SegmentIndex, Writer};
-use crate::units::{counted, in_bytes};
-
-/// What holds a journal down.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// Bytes of the journal.
-    pub max_journal: u64,
-    /// Bytes to be left free on its disk.
-    pub min_free: u64,
-}
+use crate::units::counted;
 
 /// The end of a journal that takes lines.
 pub(super) struct Intake {
     writer: Writer,
-    bounds: Bounds,
+    gauge: Arc<JournalGauge>,
     stop: CancellationToken,
 }
 
@@ -58,12 +50,18 @@ impl Intake {
         announce(&opened, &settled);
         // What is done may leave no room for more, and without more nobody says again that it is done.
         opened.writer.index().trim_through(settled.through()).map_err(at)?;
-        Ok(Self { writer: opened.writer, bounds, stop: CancellationToken::new() })
+        let gauge = JournalGauge::new(Arc::clone(opened.writer.index()), bounds);
+        Ok(Self { writer: opened.writer, gauge, stop: CancellationToken::new() })
     }
 
     /// The segments, which the end that is read shares.
     pub fn index(&self) -> &Arc<SegmentIndex> {
         self.writer.index()
+    }
+
+    /// How full the journal is.
+    pub fn gauge(&self) -> &Arc<JournalGauge> {
+        &self.gauge
     }
 
     /// Cancelled once nobody reads the lines any more: no further batch is to be begun.
@@ -96,8 +94,11 @@ impl Intake {
     pub fn take_now(&mut self, batches: &[Batch]) -> Result<(), NotTaken> {
         let bytes = batches.iter().map(|batch| batch.bytes() as u64).sum();
         match self.make_room(bytes) {
-            Ok(None) => {}
-            Ok(Some(lack)) => return Err(NotTaken::Full(lack)),
+            Ok(None) => self.gauge.accept(),
+            Ok(Some(lack)) => {
+                self.gauge.refuse(bytes);
+                return Err(NotTaken::Full(lack));
+            }
             Err(error) => return Err(self.not_taken(&error)),
         }
         self.writer.append_group(batches).map_err(|error| self.not_taken(&error))
@@ -117,8 +118,9 @@ impl Intake {
         const LOOK_EVERY: Duration = Duration::from_secs(1);
         let mut is_waiting = false;
         while !self.stop.is_cancelled()
-            && let Some(why) = self.lack_of_room(bytes)?
+            && let Some(why) = self.gauge.lack_of_room(bytes)?
         {
+            self.gauge.refuse(bytes);
             if !std::mem::replace(&mut is_waiting, true) {
                 tracing::warn!(event = "journal_full", "no more lines are read for now: {why}");
                 let dir = self.index().dir().to_owned();
@@ -126,6 +128,7 @@ impl Intake {
             }
             self.index().wait(&self.stop, LOOK_EVERY);
         }
+        self.gauge.accept();
         if is_waiting && !self.stop.is_cancelled() {
             tracing::info!(event = "journal_has_room", "lines are read again");
         }
@@ -134,26 +137,12 @@ impl Intake {
 
     /// Lets go of what is done where that gives room for so many bytes; says what is lacking all the same.
     fn make_room(&mut self, bytes: u64) -> io::Result<Option<String>> {
-        let Some(lack) = self.lack_of_room(bytes)? else { return Ok(None) };
+        let Some(lack) = self.gauge.lack_of_room(bytes)? else { return Ok(None) };
         match self.writer.roll() {
             // Another segment needs room itself.
             Err(error) if is_full(&error) => Ok(Some(lack)),
-            rolled => rolled.and_then(|()| self.lack_of_room(bytes)),
+            rolled => rolled.and_then(|()| self.gauge.lack_of_room(bytes)),
         }
-    }
-
-    fn lack_of_room(&self, bytes: u64) -> io::Result<Option<String>> {
-        let Bounds { max_journal, min_free, .. } = self.bounds;
-        let index = self.index();
-        let (held, free, dir) = (index.bytes(), index.free()?, index.dir().display());
-        // A single batch is let in, or a line larger than the journal may be would wait for ever.
-        if held > 0 && held + bytes > max_journal {
-            let (held, most) = (in_bytes(held), in_bytes(max_journal));
-            return Ok(Some(format!("the journal in {dir} has {held}, and max_journal is {most}")));
-        }
-        let (left, least) = (in_bytes(free), in_bytes(min_free));
-        let is_low = free < min_free + bytes;
-        Ok(is_low.then(|| format!("the disk of {dir} has {left} left, and state.min_free is {least}")))
     }
 
     fn not_taken(&self, error: &io::Error) -> NotTaken {

@@ -8,8 +8,10 @@ mod durable;
 mod file;
 mod http;
 mod intake;
+mod journal_gauge;
 mod line_reader;
 mod line_stream;
+mod meter;
 mod pages;
 mod read_back;
 mod round;
@@ -27,6 +29,7 @@ use url::Url;
 
 pub use self::file::File;
 pub use self::http::Http;
+pub use self::meter::{JournalView, SourceGauge, SourceMeter, SourceView};
 pub use self::pages::Pages;
 pub use self::round::of_round;
 pub use self::stdin::Stdin;
@@ -40,6 +43,8 @@ use crate::units::Size;
 
 /// An open source.
 pub struct Source {
+    /// Its name, or its kind where the configuration gives it none; empty until it is set.
+    pub name: Arc<str>,
     /// Its lines, in order. The end of the stream is the end of the input; an error ends the run.
     ///
     /// The stream may wait for ever and is dropped when the run stops. It keeps no line from being seen: what was read
@@ -61,6 +66,8 @@ pub struct Source {
     pub release: Option<Box<dyn Release>>,
     /// Where it reads the answer to each line before the record is written, if it does.
     pub answers: Option<AnswerDesk>,
+    /// What it shows of itself while it runs.
+    pub gauge: Option<Arc<dyn SourceGauge>>,
 }
 
 /// The size of an input whose size is known, in bytes.
@@ -79,7 +86,23 @@ impl Extent {
 impl Source {
     /// A source that has no more to it than its lines.
     pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
-        Self { lines, durability, trim: None, failure: None, service: None, extent: None, release: None, answers: None }
+        Self {
+            name: "".into(),
+            lines,
+            durability,
+            trim: None,
+            failure: None,
+            service: None,
+            extent: None,
+            release: None,
+            answers: None,
+            gauge: None,
+        }
+    }
+
+    /// A meter of it.
+    pub fn meter(&self) -> Arc<SourceMeter> {
+        Arc::new(SourceMeter::new(Arc::clone(&self.name), self.extent, self.gauge.clone()))
     }
 }
 

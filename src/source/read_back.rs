@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::intake::Intake;
-use super::{Durability, SavedState, Source};
+use super::journal_gauge::JournalGauge;
+use super::{Durability, SavedState, Source, SourceGauge};
 use crate::error::BoxError;
 use crate::item::{DoneRanges, Identity, Input, Line, Text, Trim};
 use crate::journal::{ReadBatch, Reader, SegmentIndex, WriterState};
@@ -28,7 +29,8 @@ pub(super) fn source(intake: &Intake, name: Option<Arc<str>>, saved: &SavedState
     });
     let lines = read_back(index, stop, settled, name, Arc::clone(&saved.state_id));
     let source = Source::new(lines, Durability::Resumable);
-    (Source { trim: Some(trim), failure: Some(failure.boxed()), ..source }, failed)
+    let gauge: Arc<dyn SourceGauge> = Arc::<JournalGauge>::clone(intake.gauge());
+    (Source { trim: Some(trim), failure: Some(failure.boxed()), gauge: Some(gauge), ..source }, failed)
 }
 
 /// Lines out of the journal.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::intake::Bounds;
+use super::journal_gauge::Bounds;
 use super::{CheckContext, Durability, Inputs, SavedState, Source, SourceConfig, durable, line_stream};
 use crate::diagnostics::Section;
 use crate::error::BoxError;

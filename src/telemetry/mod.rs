@@ -6,6 +6,7 @@ mod log_summaries;
 mod progress;
 mod progress_text;
 mod repeats;
+mod sentences;
 mod stats;
 mod stderr;
 mod summary;
@@ -14,9 +15,10 @@ mod top_hosts;
 use std::time::Duration;
 
 pub use log::{Format, Level, LogConfig, Logs, init};
-pub use progress::{Progress, ProgressLine, ProgressMode};
-pub use stats::Stats;
-pub use summary::Summary;
+pub use progress::{Progress, ProgressLine, ProgressMode, Rate};
+pub use sentences::Sentences;
+pub use stats::{Stats, Tally};
+pub use summary::{Summary, human};
 
 /// How long the end of a run waits for a stderr that nobody reads.
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -7,8 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use super::limit_name::LimitName;
-use super::progress_text::{Cause, Figures};
+use super::progress_text::Figures;
 use super::{LAST_WORDS, Stats};
 use crate::pipeline::Status;
 
@@ -112,7 +111,8 @@ impl Progress {
             let start = Instant::now();
             let mut rate = Rate::default();
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(to.every()) {
-                to.show(figures(&status, &stats, start.elapsed(), &mut rate).text(to.columns()));
+                let rate = rate.update(start.elapsed(), status.counters().recorded.get());
+                to.show(Figures::of(&status, &stats, rate).text(to.columns()));
             }
             if let ProgressLine::Bar(bar) = to {
                 bar.finish_and_clear();
@@ -132,13 +132,14 @@ impl Drop for Progress {
 
 /// Records a second, smoothed over the last few seconds.
 #[derive(Default)]
-struct Rate {
+pub struct Rate {
     last: Option<(Duration, u64)>,
     smooth: f64,
 }
 
 impl Rate {
-    fn update(&mut self, now: Duration, done: u64) -> f64 {
+    /// The rate as of now, when so many records are made. Times are since some start.
+    pub fn update(&mut self, now: Duration, done: u64) -> f64 {
         let (then, before) = *self.last.get_or_insert((Duration::ZERO, 0));
         let time = (now - then).as_secs_f64();
         if time >= 0.5 {
@@ -148,21 +149,5 @@ impl Rate {
             self.last = Some((now, done));
         }
         self.smooth
-    }
-}
-
-fn figures(status: &Status, stats: &Stats, elapsed: Duration, rate: &mut Rate) -> Figures {
-    let (done, view) = (status.counters().recorded.get(), status.view().clone());
-    let tail =
-        view.tail().map(|tail| Cause::Tail(LimitName::of_tail(tail.hosts, tail.lines, tail.at_most.as_secs_f64())));
-    let limit = || view.bottleneck.as_ref().map(Cause::of);
-    Figures {
-        done,
-        rate: rate.update(elapsed, done),
-        on_wire: view.counts.in_flight as u64,
-        waiting: view.counts.waiting as u64,
-        not_ok: stats.not_ok(),
-        eta: view.eta(),
-        cause: tail.or_else(limit),
     }
 }

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use super::Stats;
 use super::limit_name::LimitName;
 use super::summary::{human, per_second};
+use crate::pipeline::Status;
 use crate::schedule::{Bottleneck, BottleneckKind, Eta};
 use crate::units::{grouped, rounded};
 
@@ -71,6 +73,38 @@ impl Detail {
 }
 
 impl Figures {
+    /// Of a run that makes so many records a second.
+    pub fn of(status: &Status, stats: &Stats, rate: f64) -> Self {
+        let (done, view) = (status.counters().recorded.get(), status.view().clone());
+        let tail =
+            view.tail().map(|tail| Cause::Tail(LimitName::of_tail(tail.hosts, tail.lines, tail.at_most.as_secs_f64())));
+        let limit = || view.bottleneck.as_ref().map(Cause::of);
+        Self {
+            done,
+            rate,
+            on_wire: view.counts.in_flight as u64,
+            waiting: view.counts.waiting as u64,
+            not_ok: stats.not_ok(),
+            eta: view.eta(),
+            cause: tail.or_else(limit),
+        }
+    }
+
+    /// How much is done, and how fast: the first parts of the line.
+    pub fn amounts(&self) -> String {
+        self.parts(Detail::All)[..5].iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" · ")
+    }
+
+    /// What holds the run back, whole.
+    pub fn limit(&self) -> Option<String> {
+        self.cause.as_ref().map(|cause| cause.in_detail(Detail::All))
+    }
+
+    /// How long the run takes.
+    pub fn left(&self) -> Option<String> {
+        self.eta.map(long_eta)
+    }
+
     /// All of it in so many columns, as far as there is room.
     pub fn text(&self, columns: usize) -> String {
         let mut texts = Detail::ALL.into_iter().map(|detail| self.in_detail(detail));
@@ -79,10 +113,14 @@ impl Figures {
     }
 
     fn in_detail(&self, detail: Detail) -> String {
+        self.parts(detail).into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
+
+    fn parts(&self, detail: Detail) -> [Option<String>; 7] {
         let is_short = detail >= Detail::ShortWords;
         let number = |n| if detail >= Detail::ShortNumbers { rounded(n) } else { grouped(n) };
         let wire = if is_short { "wire" } else { "on the wire" };
-        let parts = [
+        [
             Some(format!("{} done", number(self.done))),
             (detail < Detail::NoRate).then(|| format!("{}/s", per_second(self.rate))),
             (detail < Detail::NoWire).then(|| format!("{} {wire}", grouped(self.on_wire))),
@@ -90,8 +128,7 @@ impl Figures {
             Some(format!("{} not ok", number(self.not_ok))),
             self.eta.map(|eta| if is_short { short_eta(eta) } else { long_eta(eta) }),
             self.cause.as_ref().filter(|_| detail < Detail::NoCause).map(|cause| cause.in_detail(detail)),
-        ];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+        ]
     }
 }
 

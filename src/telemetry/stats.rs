@@ -18,6 +18,15 @@ use crate::sink::Sink;
 #[derive(Clone, Default)]
 pub struct Stats(Arc<Mutex<RecordCounts>>);
 
+/// Records by how they ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// By outcome; outcomes without a record are absent.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// By error kind, likewise.
+    pub kinds: BTreeMap<ErrorKind, u64>,
+}
+
 /// What has been counted.
 #[derive(Clone)]
 pub(super) struct RecordCounts {
@@ -59,6 +68,12 @@ impl Stats {
     /// A copy of the counts.
     pub(super) fn counts(&self) -> RecordCounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records by outcome and by error kind.
+    pub fn tally(&self) -> Tally {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Tally { outcomes: counts.outcomes.clone(), kinds: counts.kinds.clone() }
     }
 
     /// Records that are not `ok` by their kinds, of lines that are remembered.

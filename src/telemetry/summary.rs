@@ -271,7 +271,7 @@ fn limited_by(bottleneck: &Bottleneck) -> String {
 }
 
 /// A length of time in two or three digits.
-pub(super) fn human(time: Duration) -> String {
+pub fn human(time: Duration) -> String {
     let (us, s) = (time.as_micros(), time.as_secs());
     match s {
         0 if us < 1_000 => format!("{us} µs"),

@@ -17,7 +17,7 @@ const LEAVES: [&str; 8] =
     ["diagnostics", "disk", "error", "hosts", "open_files", "registry", "resource_limits", "units"];
 
 /// Whom each module may know besides the leaves. `MODULE` is all that its `mod.rs` says, `MODULE::Name` that name alone.
-const MAY_KNOW: [(&str, &[&str]); 26] = [
+const MAY_KNOW: [(&str, &[&str]); 27] = [
     ("diagnostics", &[]),
     ("registry", &[]),
     ("disk", &[]),
@@ -58,6 +58,8 @@ const MAY_KNOW: [(&str, &[&str]); 26] = [
             "source::Source",
             "source::Durability",
             "source::Release",
+            "source::SourceMeter",
+            "source::SourceView",
             "state::Settle",
             "state::HostStateStore",
             "state::LastRun",
@@ -68,6 +70,8 @@ const MAY_KNOW: [(&str, &[&str]); 26] = [
             "ship::Backlog",
             "sink::Sink",
             "sink::EndReason",
+            "sink::SinkMeter",
+            "sink::SinkView",
             "sink::BodyFormat",
         ],
     ),
@@ -105,9 +109,10 @@ const MAY_KNOW: [(&str, &[&str]); 26] = [
             "pipeline::ShutdownConfig",
             "state::StateConfig",
             "telemetry::LogConfig",
+            "ops::ApiConfig",
         ],
     ),
-    // It wraps the seams and reads the status; nobody but the composition root knows it.
+    // It wraps the seams and reads the status; nobody but the API and the composition root knows it.
     (
         "telemetry",
         &[
@@ -115,15 +120,34 @@ const MAY_KNOW: [(&str, &[&str]); 26] = [
             "fetch::ConnectionCounts",
             "sink::Sink",
             "pipeline::Status",
+            "pipeline::RunState",
             "ship::Backlog",
             "schedule::Bottleneck",
             "schedule::BottleneckKind",
             "schedule::Eta",
         ],
     ),
-    ("ops", &["pipeline::HealthWatch", "pipeline::RunState", "pipeline::StuckTask"]),
+    // It shows what the stages publish; whoever carries out verbs comes to it as a trait object.
+    (
+        "ops",
+        &[
+            "item",
+            "pipeline",
+            "schedule",
+            "telemetry",
+            "ship::Backlog",
+            "sink::Sink",
+            "sink::Encoder",
+            "sink::Style",
+            "sink::Content",
+            "sink::BodyFormat",
+            "sink::Wanted",
+        ],
+    ),
+    // It talks to a run in another process, and knows no part of one.
+    ("ctl", &["cli", "config::api_socket", "telemetry::human"]),
     ("lib", &[]),
-    ("main", &["cli", "daemon", "demo"]),
+    ("main", &["cli", "ctl", "daemon", "demo"]),
 ];
 
 /// The composition root and what stands above it.

@@ -32,6 +32,7 @@ use crate::disk::resolved;
 use crate::error::{AtPath, BoxError};
 use crate::units::{Size, Span};
 use opener::Opener;
+use reader_thread::FollowLag;
 use rewritten::Changed;
 
 /// Lines that are read of a path before the next one's turn, at most.
@@ -188,8 +189,9 @@ impl SourceConfig for File {
         let mut opener = Opener::new(self, name, saved)?;
         let (tailers, store) = opener.open_all(files)?;
         if self.follow {
-            let lines = reader_thread::round_robin(tailers, store, move || opener.search());
-            return Ok(Source::new(lines, durability));
+            let lag = Arc::<FollowLag>::default();
+            let lines = reader_thread::round_robin(tailers, store, move || opener.search(), Arc::clone(&lag));
+            return Ok(Source { gauge: Some(lag), ..Source::new(lines, durability) });
         }
         let bytes = tailers.iter().map(|tailer| tailer.bytes().map_err(|error| AtPath::new(tailer.path(), error)));
         let extent = Some(Extent::new(bytes.sum::<Result<_, _>>()?));

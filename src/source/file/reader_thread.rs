@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::generation_store::GenerationStore;
 use super::tailer::{Step, Tailer};
 use crate::error::{AtPath, BoxError};
 use crate::item::Input;
+use crate::source::SourceGauge;
 
 /// How long nothing is looked at when there was nothing new.
 const REST: Duration = Duration::from_millis(200);
@@ -39,7 +41,7 @@ pub(super) fn one_after_another(
     tailers: Vec<Tailer>,
     mut store: GenerationStore,
 ) -> BoxStream<'static, Result<Input, BoxError>> {
-    read(move |tell| {
+    read(Arc::default(), move |tell| {
         for mut tailer in tailers {
             while tell.step(std::slice::from_mut(&mut tailer), 0, &mut store)? != Step::End {}
         }
@@ -52,8 +54,9 @@ pub(super) fn round_robin(
     mut tailers: Vec<Tailer>,
     mut store: GenerationStore,
     mut search: impl FnMut() -> Vec<Tailer> + Send + 'static,
+    lag: Arc<FollowLag>,
 ) -> BoxStream<'static, Result<Input, BoxError>> {
-    read(move |tell| {
+    read(lag, move |tell| {
         let mut search_at = Instant::now() + SEARCH;
         loop {
             let mut is_idle = true;
@@ -74,6 +77,24 @@ pub(super) fn round_robin(
     })
 }
 
+/// Bytes of followed paths that wait to be read, as of the last look.
+#[derive(Debug, Default)]
+pub(super) struct FollowLag(AtomicU64);
+
+impl FollowLag {
+    /// A file that cannot be asked now fails when it is read.
+    fn measure(&self, tailers: &[Tailer]) {
+        let bytes = tailers.iter().map(|tailer| tailer.bytes().unwrap_or(0)).sum();
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+}
+
+impl SourceGauge for FollowLag {
+    fn lag(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The stream of lines was dropped, or the error was sent.
 struct Gone;
 
@@ -81,6 +102,7 @@ struct Tell {
     lines: mpsc::Sender<Message>,
     /// When the paths are looked at next.
     look_at: Cell<Instant>,
+    lag: Arc<FollowLag>,
 }
 
 impl Tell {
@@ -108,6 +130,7 @@ impl Tell {
         }
         self.look_at.set(now + LOOK);
         tailers.iter_mut().for_each(|tailer| tailer.look(now));
+        self.lag.measure(tailers);
         self.save(store, tailers)
     }
 
@@ -149,11 +172,12 @@ impl Wake for Unpark {
 
 /// Starts the thread. It ends with the reading, or soon after the stream is dropped.
 fn read(
+    lag: Arc<FollowLag>,
     reading: impl FnOnce(&Tell) -> Result<(), Gone> + Send + 'static,
 ) -> BoxStream<'static, Result<Input, BoxError>> {
     let (tx, rx) = mpsc::channel(1);
     thread::spawn(move || {
-        let tell = Tell { lines: tx, look_at: Cell::new(Instant::now()) };
+        let tell = Tell { lines: tx, look_at: Cell::new(Instant::now()), lag };
         // Where nobody listens there is nothing to say.
         let _ = reading(&tell).and_then(|()| tell.send(Message::End, || Ok(())));
     });
@@ -181,7 +205,7 @@ mod tests {
             let _ = &alive;
             Vec::new()
         };
-        let lines = round_robin(Vec::new(), GenerationStore::default(), search);
+        let lines = round_robin(Vec::new(), GenerationStore::default(), search, Arc::default());
         assert_eq!(ended.recv_timeout(REST * 2), Err(RecvTimeoutError::Timeout));
         drop(lines);
         assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected));

@@ -1,0 +1,139 @@
+//! `fetchd ctl status`, for people.
+
+use serde_json::Value;
+
+use super::answers::{field, names_and_numbers, number, time_of_day};
+use super::table::{Align, list, table};
+use super::text::safe;
+use crate::telemetry::human;
+use crate::units::{grouped, in_bytes};
+
+/// Failures that are shown.
+const MOST_FAILURES: usize = 5;
+
+/// The page.
+pub(super) fn text(status: &Value) -> String {
+    let sentences = ["how_it_is", "waits_for", "done_when"].map(|key| format!("{}\n", safe(&field(status, key))));
+    let mut text = sentences.concat();
+    text.push('\n');
+    text.push_str(&list(&[
+        ("ready", Some(ready(status))),
+        ("lines", Some(lines(&status["lines"]))),
+        ("records/s", Some(rates(&status["rates"]["recorded"]))),
+        ("outcomes", names_and_numbers(&status["outcomes"], grouped)),
+        ("errors", names_and_numbers(&status["kinds"], grouped)),
+        (
+            "limited by",
+            names_and_numbers(&status["limited_s"], |seconds| human(std::time::Duration::from_secs(seconds))),
+        ),
+        ("oldest line", oldest(&status["oldest_line"])),
+        ("sinks", sinks(&status["sinks"])),
+        ("sources", sources(&status["sources"])),
+        ("overrides", overrides(&status["overrides"])),
+        ("configuration", configuration(&status["configuration"])),
+        (
+            "fetchd",
+            Some(format!("{}, {} since {}", field(status, "version"), field(status, "state"), field(status, "since"))),
+        ),
+    ]));
+    text.push_str(&failures(&status["failures"]));
+    text
+}
+
+fn ready(status: &Value) -> String {
+    if status["ready"] == Value::Bool(true) {
+        return "yes".to_owned();
+    }
+    let reasons = status["reasons"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let said = reasons.iter().map(|reason| {
+        let since = human(std::time::Duration::from_secs(reason["since_s"].as_f64().unwrap_or(0.0) as u64));
+        format!("{} for {since}: {}", field(reason, "reason"), field(reason, "message"))
+    });
+    format!("no, {}", said.collect::<Vec<_>>().join(" "))
+}
+
+fn lines(lines: &Value) -> String {
+    let shown = [
+        ("accepted", "accepted"),
+        ("recorded", "recorded"),
+        ("queued", "queued"),
+        ("waiting", "waiting"),
+        ("in_flight", "on the wire"),
+    ];
+    let some = [("released", "given back"), ("left", "left for the next start")];
+    let some = some.into_iter().filter(|(key, _)| number(lines, key) > 0);
+    shown
+        .into_iter()
+        .chain(some)
+        .map(|(key, name)| format!("{} {name}", grouped(number(lines, key))))
+        .collect::<Vec<_>>()
+        .join(" · ")
+}
+
+fn rates(rates: &Value) -> String {
+    let of = |key: &str| {
+        let rate = rates[key].as_f64().unwrap_or(0.0);
+        if rate < 10.0 { format!("{rate:.1}") } else { grouped(rate as u64) }
+    };
+    format!("{} over 1 s · {} over 1 min · {} over 15 min", of("1s"), of("1min"), of("15min"))
+}
+
+fn oldest(oldest: &Value) -> Option<String> {
+    let age = human(std::time::Duration::from_secs_f64(oldest["age_s"].as_f64()?.max(0.0)));
+    Some(match oldest["host"].as_str() {
+        Some(host) => format!("accepted {age} ago, for {host}"),
+        None => format!("accepted {age} ago"),
+    })
+}
+
+fn sinks(sinks: &Value) -> Option<String> {
+    let of = |sink: &Value| {
+        let mut text = field(sink, "name");
+        if let Some(blocked) = sink["blocked_s"].as_f64() {
+            text = format!("{text} blocked for {}", human(std::time::Duration::from_secs_f64(blocked.max(0.0))));
+        }
+        match (number(sink, "unshipped_bytes"), number(sink, "dead_letters")) {
+            (0, 0) => text,
+            (bytes, 0) => format!("{text} ({} to ship)", in_bytes(bytes)),
+            (bytes, dead) => format!("{text} ({} to ship, {} refused)", in_bytes(bytes), grouped(dead)),
+        }
+    };
+    joined(sinks, of)
+}
+
+fn sources(sources: &Value) -> Option<String> {
+    joined(sources, |source| format!("{} {}", field(source, "name"), grouped(number(source, "accepted"))))
+}
+
+fn overrides(overrides: &Value) -> Option<String> {
+    joined(overrides, |one| field(one, "message"))
+}
+
+fn joined(all: &Value, show: impl Fn(&Value) -> String) -> Option<String> {
+    let all = all.as_array().filter(|all| !all.is_empty())?;
+    Some(all.iter().map(show).collect::<Vec<_>>().join(" · "))
+}
+
+fn configuration(configuration: &Value) -> Option<String> {
+    let digest: String = configuration["digest"].as_str()?.chars().take(12).collect();
+    let file = configuration["file"].as_str().unwrap_or("none");
+    let reload = &configuration["last_reload"];
+    let reload =
+        reload.is_object().then(|| format!(", last reload {}: {}", field(reload, "at"), field(reload, "message")));
+    Some(format!("{file}, loaded {}, digest {digest}{}", field(configuration, "loaded"), reload.unwrap_or_default()))
+}
+
+fn failures(failures: &Value) -> String {
+    let all = failures.as_array().map(Vec::as_slice).unwrap_or_default();
+    if all.is_empty() {
+        return String::new();
+    }
+    let row = |failure: &Value| {
+        let what = failure["kind"].as_str().map(str::to_owned).unwrap_or_else(|| field(failure, "status"));
+        let place = failure["url"].as_str().map_or_else(|| format!("line {}", number(failure, "seq")), str::to_owned);
+        vec![time_of_day(&failure["at"]), field(failure, "outcome"), what, place]
+    };
+    let rows: Vec<_> = all.iter().rev().take(MOST_FAILURES).map(row).collect();
+    let columns = [("last failures", Align::Left), ("", Align::Left), ("", Align::Left), ("", Align::Left)];
+    format!("\n{}", table(&columns, &rows))
+}

@@ -1,0 +1,63 @@
+//! Text from outside as a terminal may show it: what would steer the terminal, or turn a line around, is escaped.
+
+use std::fmt::Write;
+
+/// Whether a terminal shows this as something else than itself: controls, and characters that order, join or hide others
+/// (Unicode Technical Report 36, "Bidirectional Text Spoofing").
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A text for people, in one line.
+pub(super) fn safe(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if is_unsafe(c) => {
+                // A string takes whatever is written to it.
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+        out
+    })
+}
+
+/// JSON that means the same, and has nothing unsafe in it.
+pub(super) fn json_safe(json: &str) -> String {
+    json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
+        if c != '\n' && is_unsafe(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_as_its_number() {
+        assert_eq!(safe("a\u{1b}[2J\n\u{202e}b\u{9b}é"), "a\\u{1b}[2J\\n\\u{202e}b\\u{9b}é");
+        assert_eq!(json_safe("{\"a\":\"\u{202e}\u{9b}é\u{e0041}\"}"), "{\"a\":\"\\u202e\\u009bé\\udb40\\udc41\"}");
+    }
+
+    proptest! {
+        #[test]
+        fn safe_json_means_the_same(text: String) {
+            let json = serde_json::to_string(&text).unwrap();
+            let safe = json_safe(&json);
+            prop_assert!(!safe.chars().any(is_unsafe), "{}", safe);
+            prop_assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
+        }
+    }
+}

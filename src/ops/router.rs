@@ -1,0 +1,73 @@
+//! Which path is answered by what.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{Method, Request, StatusCode, Uri};
+
+use super::answer::{Failure, json, typed};
+use super::fields::Fields;
+use super::health::Readiness;
+use super::state::ApiState;
+use super::{events, status, verbs, watch};
+
+/// What a handler answers.
+pub(super) type Answer = Result<Response, Failure>;
+
+/// All paths.
+pub(super) fn all(api: Arc<ApiState>) -> Router {
+    let read = Router::new()
+        .route("/v1/status", get(status::status))
+        .route("/v1/events", get(events::events))
+        .route("/v1/records", get(watch::records))
+        .route("/v1/config", get(config));
+    finished(basic().merge(read).merge(verbs::routes()), api)
+}
+
+/// Those that name no host, and change nothing.
+pub(super) fn metrics_only(api: Arc<ApiState>) -> Router {
+    finished(basic(), api)
+}
+
+fn basic() -> Router<Arc<ApiState>> {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+}
+
+fn finished(router: Router<Arc<ApiState>>, api: Arc<ApiState>) -> Router {
+    router.fallback(unknown_path).method_not_allowed_fallback(wrong_method).with_state(api)
+}
+
+async fn healthz(State(api): State<Arc<ApiState>>) -> Response {
+    api.health.answer()
+}
+
+async fn readyz(State(api): State<Arc<ApiState>>) -> Response {
+    Readiness::of(&api.parts.status).answer()
+}
+
+async fn metrics(State(api): State<Arc<ApiState>>) -> Response {
+    typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (api.parts.metrics)())
+}
+
+async fn config(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
+    Fields::of_query(uri.query())?.end()?;
+    let config = Arc::clone(&api.parts.config.borrow());
+    Ok(json(&*config))
+}
+
+async fn unknown_path(request: Request<Body>) -> Response {
+    let path = request.uri().path().escape_debug().to_string();
+    let message = format!(
+        "there is nothing at {path}; see /v1/status, /v1/hosts, /v1/why, /v1/events, /v1/records, /v1/config, /healthz, /readyz and /metrics"
+    );
+    Failure::new(StatusCode::NOT_FOUND, message).into_response()
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let message = format!("{} does not take {method}; the Allow header has what it takes", uri.path().escape_debug());
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, message).into_response()
+}

@@ -1,0 +1,252 @@
+//! `GET /v1/status`: all that fits on one page.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::Uri;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::answer::json;
+use super::failures::Failed;
+use super::fields::Fields;
+use super::health::{Readiness, Reason};
+use super::history::{Rates, Sample, Table};
+use super::moment::{self, Since, Until, seconds, timestamp};
+use super::parts::{ConfigInForce, LastReload};
+use super::router::Answer;
+use super::state::ApiState;
+use crate::pipeline::{RunState, Status, View};
+use crate::schedule::{BottleneckKind, Eta};
+use crate::telemetry::Sentences;
+
+#[derive(Serialize)]
+struct Page {
+    version: &'static str,
+    now: Timestamp,
+    state: &'static str,
+    #[serde(flatten)]
+    since: Since,
+    #[serde(flatten)]
+    sentences: Sentences,
+    ready: bool,
+    reasons: Vec<Reason>,
+    lines: Lines,
+    rates: AllRates,
+    /// Records by outcome.
+    outcomes: BTreeMap<&'static str, u64>,
+    /// Records by error kind.
+    kinds: BTreeMap<&'static str, u64>,
+    bottleneck: Option<Limit>,
+    /// Seconds that the run was limited by each kind.
+    limited_s: BTreeMap<&'static str, f64>,
+    eta: Option<Ending>,
+    oldest_line: Option<Oldest>,
+    sinks: Vec<SinkShown>,
+    configuration: Configuration,
+    failures: Vec<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Table>,
+}
+
+#[derive(Serialize)]
+struct Lines {
+    accepted: u64,
+    recorded: u64,
+    /// Between source and schedule, or between schedule and sinks.
+    queued: u64,
+    waiting: u64,
+    in_flight: u64,
+    unrecorded: u64,
+    released: u64,
+    /// Left for the next start.
+    left: u64,
+}
+
+#[derive(Serialize)]
+struct AllRates {
+    accepted: Rates,
+    recorded: Rates,
+    not_ok: Rates,
+}
+
+#[derive(Serialize)]
+struct Limit {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    /// The key or option that would change it, and what else there is to say.
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Ending {
+    #[serde(flatten)]
+    until: Until,
+    /// Whether it may be later.
+    at_least: bool,
+}
+
+#[derive(Serialize)]
+struct Oldest {
+    ordinal: u64,
+    age_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Arc<str>>,
+}
+
+#[derive(Serialize)]
+struct SinkShown {
+    name: String,
+    unshipped_segments: u64,
+    unshipped_bytes: u64,
+    dead_letters: u64,
+}
+
+#[derive(Serialize)]
+struct Configuration {
+    digest: String,
+    file: Option<String>,
+    loaded: Timestamp,
+    last_reload: Option<LastReload>,
+}
+
+impl Configuration {
+    fn of(config: &ConfigInForce) -> Self {
+        let ConfigInForce { digest, file, loaded, last_reload, .. } = config.clone();
+        Self { digest, file, loaded, last_reload }
+    }
+}
+
+#[derive(Serialize)]
+struct Failure {
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<Arc<str>>,
+    seq: u64,
+    url: Option<String>,
+    host: Option<String>,
+    outcome: &'static str,
+    kind: Option<&'static str>,
+    status: Option<u16>,
+    message: Option<String>,
+    attempts: u32,
+}
+
+impl Failure {
+    fn of(failed: Failed) -> Self {
+        let Failed { at, source, file, seq, url, host, outcome, kind, status, message, attempts } = failed;
+        let (outcome, kind) = (outcome.name(), kind.map(|kind| kind.name()));
+        Self { at: timestamp(at), source, file, seq, url, host, outcome, kind, status, message, attempts }
+    }
+}
+
+/// Takes `history`: with `history=1` the samples of the last 15 min are there, too.
+pub(super) async fn status(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
+    let mut fields = Fields::of_query(uri.query())?;
+    let with_history = fields.wanted("history")?;
+    fields.end()?;
+    let history = with_history.then(|| api.history().table());
+    Ok(json(&Page { history, ..page(&api) }))
+}
+
+fn page(api: &ApiState) -> Page {
+    let parts = &api.parts;
+    let (status, view, tally) = (&parts.status, parts.status.view().clone(), parts.stats.tally());
+    let rates = {
+        let history = api.history();
+        AllRates {
+            accepted: history.rates(|sample| sample.accepted),
+            recorded: history.rates(|sample| sample.recorded),
+            not_ok: history.rates(|sample| sample.not_ok),
+        }
+    };
+    let sentences = Sentences::of(status, &parts.stats, rates.recorded.minute);
+    let Readiness { ready, reasons } = Readiness::of(status);
+    Page {
+        version: env!("CARGO_PKG_VERSION"),
+        now: moment::now(),
+        state: state_name(status.lifecycle().state()),
+        since: Since::ago(status.lifecycle().since()),
+        bottleneck: bottleneck(&view, &sentences),
+        sentences,
+        ready,
+        reasons,
+        lines: lines(status),
+        rates,
+        outcomes: tally.outcomes.iter().map(|(outcome, n)| (outcome.name(), *n)).collect(),
+        kinds: tally.kinds.iter().map(|(kind, n)| (kind.name(), *n)).collect(),
+        limited_s: limited(&view),
+        eta: view.eta().map(ending),
+        oldest_line: oldest(&view),
+        sinks: sinks(status),
+        configuration: Configuration::of(&parts.config.borrow()),
+        failures: parts.live.failures().all().into_iter().map(Failure::of).collect(),
+        history: None,
+    }
+}
+
+fn state_name(state: RunState) -> &'static str {
+    match state {
+        RunState::Starting => "starting",
+        RunState::Running => "running",
+        RunState::Draining { .. } => "draining",
+        RunState::Ended => "ended",
+    }
+}
+
+fn lines(status: &Status) -> Lines {
+    let (counters, sample) = (status.counters(), Sample::of(status));
+    Lines {
+        accepted: sample.accepted,
+        recorded: sample.recorded,
+        queued: sample.queued,
+        waiting: sample.waiting,
+        in_flight: sample.in_flight,
+        unrecorded: counters.unfinished(),
+        released: counters.released.get(),
+        left: counters.left.get(),
+    }
+}
+
+fn bottleneck(view: &View, sentences: &Sentences) -> Option<Limit> {
+    let bottleneck = view.bottleneck.as_ref()?;
+    let (host, port) = (bottleneck.host.clone(), bottleneck.port);
+    Some(Limit { kind: bottleneck.kind.name(), host, port, message: sentences.waits_for.clone() })
+}
+
+/// The time under way is in no count yet.
+fn limited(view: &View) -> BTreeMap<&'static str, f64> {
+    let under_way = view.as_of.map(|as_of| as_of.elapsed()).unwrap_or_default();
+    let now = view.bottleneck.as_ref().map(|bottleneck| bottleneck.kind);
+    let spent = |kind: BottleneckKind| {
+        let more = if now == Some(kind) { under_way } else { Default::default() };
+        seconds(view.bottleneck_times.spent(kind) + more)
+    };
+    BottleneckKind::ALL.into_iter().map(|kind| (kind.name(), spent(kind))).filter(|(_, spent)| *spent > 0.0).collect()
+}
+
+fn ending(eta: Eta) -> Ending {
+    Ending { until: Until::from_now(eta.left()), at_least: matches!(eta, Eta::AtLeast(_)) }
+}
+
+fn oldest(view: &View) -> Option<Oldest> {
+    let (oldest, under_way) = (view.oldest.as_ref()?, view.as_of.map(|as_of| as_of.elapsed()).unwrap_or_default());
+    let host = oldest.host.as_ref().map(|host| Arc::clone(&host.name));
+    Some(Oldest { ordinal: oldest.ordinal, age_s: seconds(oldest.age + under_way), host })
+}
+
+fn sinks(status: &Status) -> Vec<SinkShown> {
+    let of = |backlog: &crate::ship::Backlog| SinkShown {
+        name: backlog.sink().to_owned(),
+        unshipped_segments: backlog.lag().segments,
+        unshipped_bytes: backlog.lag().bytes,
+        dead_letters: backlog.dead_letters(),
+    };
+    status.backlogs().iter().map(of).collect()
+}

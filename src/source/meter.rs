@@ -1,0 +1,92 @@
+//! The meter of a source: how many lines of it were accepted, how much waits to be read, and how full its journal is.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::Extent;
+
+/// What a source shows of itself while it runs; read by other threads.
+pub trait SourceGauge: fmt::Debug + Send + Sync {
+    /// Bytes that wait to be read.
+    fn lag(&self) -> u64;
+
+    /// Its journal, if it has one.
+    fn journal(&self) -> Option<JournalView> {
+        None
+    }
+}
+
+/// The journal of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalView {
+    /// Its bytes.
+    pub bytes: u64,
+    /// `max_journal`
+    pub most: u64,
+    /// For how long it, or its disk, has had no room for what a producer brought, if it has none.
+    pub full_for: Option<Duration>,
+}
+
+/// What is known of a source now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceView {
+    /// Its name, or its kind where the configuration gives it none.
+    pub name: Arc<str>,
+    /// Lines accepted in this run.
+    pub lines: u64,
+    /// Their bytes, each with its line end.
+    pub bytes: u64,
+    /// Bytes that wait to be read; 0 where nobody knows, as of a pipe.
+    pub lag: u64,
+    /// Its journal, if it has one.
+    pub journal: Option<JournalView>,
+}
+
+/// The meter of a source.
+#[derive(Debug)]
+pub struct SourceMeter {
+    name: Arc<str>,
+    lines: AtomicU64,
+    bytes: AtomicU64,
+    extent: Option<Extent>,
+    gauge: Option<Arc<dyn SourceGauge>>,
+}
+
+impl SourceMeter {
+    pub(super) fn new(name: Arc<str>, extent: Option<Extent>, gauge: Option<Arc<dyn SourceGauge>>) -> Self {
+        Self { name, lines: AtomicU64::new(0), bytes: AtomicU64::new(0), extent, gauge }
+    }
+
+    /// Counts an accepted line of so many bytes, its line end included.
+    pub fn note(&self, bytes: u64) {
+        self.lines.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What is known of the source now.
+    pub fn view(&self) -> SourceView {
+        let (lines, bytes) = (self.lines.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+        let unread = || self.extent.map_or(0, |extent| extent.bytes.saturating_sub(bytes));
+        let lag = self.gauge.as_ref().map_or_else(unread, |gauge| gauge.lag());
+        let journal = self.gauge.as_ref().and_then(|gauge| gauge.journal());
+        SourceView { name: Arc::clone(&self.name), lines, bytes, lag, journal }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_file_is_what_was_not_accepted_of_it() {
+        let meter = SourceMeter::new("list".into(), Some(Extent::new(100)), None);
+        meter.note(30);
+        meter.note(20);
+        let view = meter.view();
+        assert_eq!((view.lines, view.bytes, view.lag, view.journal), (2, 50, 50, None));
+        meter.note(60);
+        assert_eq!(meter.view().lag, 0, "a file that grew meanwhile");
+    }
+}

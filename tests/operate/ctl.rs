@@ -1,0 +1,157 @@
+//! `fetchd ctl`: exit codes, text for people, JSON for programs.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::common::origin::Origin;
+use crate::place::{Place, Said, ctl_at};
+
+fn ctl<'a>(args: impl IntoIterator<Item = &'a str>) -> Said {
+    Command::new(env!("CARGO_BIN_EXE_fetchd")).arg("ctl").args(args).output().unwrap().into()
+}
+
+#[test]
+fn the_status_is_shown_to_people_and_to_programs() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let mut running = place.start();
+    running.line(&origin.url("/ok/1"));
+    running.line(&origin.url("/status/404"));
+    running.record();
+    running.record();
+    place.wait_until(|status| status["lines"]["recorded"] == 2 && status["state"] == "running");
+    let said = place.ctl(["status"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    for part in ["Running: 2 done", "Limited by the input.", "ready", "2 accepted · 2 recorded", "ok 1", "/status/404"]
+    {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert!(said.out.lines().all(|line| line.trim_end() == line), "{}", said.out);
+    let json = place.ctl(["status", "--json"]);
+    let value: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((json.code, &value["lines"]["recorded"]), (0, &2.into()));
+    let events = place.ctl(["events"]);
+    assert!(events.code == 0 && events.out.contains("The run takes lines."), "{events:?}");
+    assert_eq!(running.finish("").code, Some(0));
+}
+
+#[test]
+fn a_status_that_is_not_ready_is_exit_code_1() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let mut running = place.start();
+    running.line(&origin.play("/", vec![crate::common::origin::Step::Stall]));
+    origin.wait_for_requests(1);
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    place.wait_until(|status| status["state"] == "draining");
+    let said = place.ctl(["status"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("no, draining for"), "{said:?}");
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(running.wait().code, Some(130));
+}
+
+#[test]
+fn where_nobody_listens_the_exit_code_is_69() {
+    let place = Place::new();
+    for args in [&["status"][..], &["status", "--json"], &["status", "--watch"], &["tail"], &["pause"]] {
+        let said = place.ctl(args.iter().copied());
+        assert_eq!((said.code, said.out.as_str()), (69, ""), "{said:?}");
+        assert!(said.err.contains("nobody listens at"), "{said:?}");
+    }
+    fs::create_dir(place.path("api")).unwrap();
+    drop(UnixListener::bind(place.socket()).unwrap());
+    assert_eq!(place.ctl(["status"]).code, 69, "a stale socket");
+    let silent = UnixListener::bind(place.path("silent.sock")).unwrap();
+    std::thread::spawn(move || drop(silent.accept().unwrap()));
+    let said = ctl_at(&place.path("silent.sock"), ["status"]);
+    assert!(said.code == 69 && said.err.contains("gave no answer"), "{said:?}");
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let long = "s".repeat(200);
+    for args in [
+        &["--socket", long.as_str(), "status"][..],
+        &["-c", "/no/such/file", "status"],
+        &["status", "--no-such"],
+        &["skip"],
+        &["why"],
+        &["limits", "a.test"],
+        &["limits", "--rate", "2/s"],
+        &["limits", "a.test", "--rate", "2"],
+        &["limits", "a.test", "--all", "--rate", "2/s"],
+        &["limits", "a.test", "--clear", "--rate", "2/s"],
+        &["pause", "--for", "soon"],
+        &[],
+    ] {
+        let said = ctl(args.iter().copied());
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{args:?}: {said:?}");
+        assert!(!said.err.is_empty());
+    }
+    let place = Place::new();
+    let mut running = place.start();
+    let said = place.ctl(["pause", "http://a.test/"]);
+    assert!(said.code == 2 && said.err.contains("`host` is not the name of a host"), "{said:?}");
+    assert_eq!(running.finish("").code, Some(0));
+}
+
+#[test]
+fn nothing_of_the_file_but_the_socket_matters() {
+    let place = Place::new();
+    let mut running = place.start();
+    let file = place.path("broken.toml");
+    let text =
+        "[fetch]\ntimeot = 5\n[hosts.'a.test']\nheaders = { a = '${file:/no/such}', b = '${NO_SUCH_}' }\nnonsense\n";
+    fs::write(&file, format!("{text}[api]\nsocket = {:?}\n", place.socket())).unwrap();
+    let said = ctl(["-c", file.to_str().unwrap(), "events"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    let said = ctl(["events", "-c", file.to_str().unwrap()]);
+    assert_eq!(said.code, 0, "{said:?}");
+    fs::write(&file, "[fetch]\n").unwrap();
+    let said = ctl(["-c", file.to_str().unwrap(), "events"]);
+    assert!(said.code == 2 && said.err.contains("has no api.socket"), "{said:?}");
+    assert_eq!(running.finish("").code, Some(0));
+}
+
+#[test]
+fn a_tail_shows_records_and_ends_with_the_run() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let mut running = place.start();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fetchd"));
+    command.arg("ctl").arg("--socket").arg(place.socket()).args(["tail", "--not-ok"]).stdout(Stdio::piped());
+    let tail = command.spawn().unwrap();
+    // It watches once a fifth reader is one too many.
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            use std::io::Write;
+            let mut stream = place.connect();
+            stream.write_all(b"GET /v1/records HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+            crate::place::read_until(&mut stream, "x-ndjson");
+            stream
+        })
+        .collect();
+    let begin = tokio::time::Instant::now();
+    while !place.has_all_readers() {
+        assert!(begin.elapsed() < crate::common::PATIENCE);
+    }
+    running.line(&origin.url("/ok/1"));
+    running.line(&origin.url("/status/404"));
+    assert_eq!(running.finish("").code, Some(0));
+    let out = String::from_utf8(tail.wait_with_output().unwrap().stdout).unwrap();
+    assert!(out.contains("http_error") && out.contains("/status/404") && !out.contains("/ok/1"), "{out}");
+    drop(readers);
+}
+
+#[test]
+fn a_watch_ends_when_nobody_reads_it() {
+    let place = Place::new();
+    let mut running = place.start();
+    let script = "\"$0\" ctl --socket \"$1\" status --watch | head -n 1";
+    let output =
+        Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_fetchd")]).arg(place.socket()).output().unwrap();
+    let said = Said::from(output);
+    assert!(said.out.contains(" done · "), "{said:?}");
+    assert_eq!(running.finish("").code, Some(0));
+}
