@@ -37,6 +37,7 @@ use crate::config::{Config, Registry};
 use crate::error::Error;
 use crate::hosts::HostPattern;
 use crate::open_files;
+use crate::ops::ServiceManager;
 use crate::pipeline::{self, End, Parts, Status};
 use crate::resource_limits;
 use crate::telemetry::{self, Logs, Progress, Stats, Summary};
@@ -71,7 +72,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
     // From here on the API answers, and the service manager is spoken to; both are dropped last.
     let (api, manager) = match watched(args, &config, &status, &stats) {
-        Ok(watched) => watched,
+        Ok(watchers) => watchers,
         Err(error) => return failed(&error),
     };
     let live = api.as_ref().map(|api| &api.live);
@@ -95,6 +96,9 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     drop((manager, api));
     exit_code(end, &config, &status)
 }
+
+/// The API, and the service manager, where they are.
+type Watchers = (Option<api::StartedApi>, Option<ServiceManager>);
 
 /// Lets those outside watch the run, before it opens anything.
 fn watched(args: &RunArgs, config: &Config, status: &Status, stats: &Stats) -> Result<Watchers, Error> {

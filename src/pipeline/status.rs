@@ -99,6 +99,8 @@ impl Status {
     /// The run has these sources and sinks.
     pub(super) fn watch_ends(&self, sources: Vec<Arc<SourceMeter>>, sinks: Vec<Arc<SinkMeter>>) {
         let _ = (self.sources.set(sources), self.sinks.set(sinks));
+    }
+
     /// Whether the tasks of the run turn.
     pub fn heartbeats(&self) -> &Heartbeats {
         &self.heartbeats
