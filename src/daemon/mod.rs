@@ -76,7 +76,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         return 2;
     }
     let line = args.progress_mode().line();
-    let logs = telemetry::init(&loaded.config.log, line.as_ref().and_then(telemetry::ProgressLine::bar));
+    let logs = telemetry::init(&loaded.config.log, line.as_ref().and_then(ProgressLine::bar));
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
@@ -103,7 +103,7 @@ async fn run_logged(
 ) -> Result<u8, Error> {
     let (args, config) = (invocation.args, loaded.config.clone());
     let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
-    let manager = service_manager::start(&status)?;
+    let manager = service_manager::start(&status, &stats)?;
     // From here on the API answers; it is dropped last.
     let in_force = InForce::at_start(&config, args.config.as_ref().map(|path| path.display().to_string()));
     let api = api::start(&config, &in_force, &status, &stats)?;

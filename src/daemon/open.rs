@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -23,7 +24,7 @@ use crate::ship::Shipper;
 use crate::sink::{OpenedSink, Opening, Sink, StartedSink, Style, metered};
 use crate::source::{SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
-use crate::telemetry::Stats;
+use crate::telemetry::{Stats, sentences};
 use crate::units::counted;
 
 /// The parts of a run, and whether a round could repeat what fails in it.
@@ -99,8 +100,8 @@ fn host_states(checkpointer: &Checkpointer, config: &Config) -> Box<dyn HostStat
 /// What operators had changed when the run before ended; what still holds of it is said.
 fn load_overrides(kept: &OverridesDir) -> Result<Overrides, Error> {
     let overrides = kept.load().map_err(|error| cannot_open("the data directory", None, &error))?;
-    if !overrides.is_empty() {
-        tracing::warn!(event = "overrides", "operators have changed this since the configuration was written: {overrides}");
+    for sentence in sentences(&overrides, Duration::ZERO) {
+        tracing::warn!(event = "override", "{sentence}");
     }
     Ok(overrides)
 }

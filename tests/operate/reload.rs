@@ -20,7 +20,11 @@ impl Place {
     fn reload_changes(&mut self, tables: &str, keys: &str) {
         self.write(tables);
         let said = self.reload();
-        assert_eq!((said.code, said.out.trim()), (0, &*format!("The configuration was loaded; changed: {keys}.")), "{said:?}");
+        assert_eq!(
+            (said.code, said.out.trim()),
+            (0, &*format!("The configuration was loaded; changed: {keys}.")),
+            "{said:?}"
+        );
     }
 
     /// A reload that changes nothing, for this reason.
@@ -59,13 +63,19 @@ fn requests_that_start_after_a_reload_go_by_it_and_none_before() {
     let mut place = Place::with(&headers("old"));
     let mut running = place.start();
     two_under_way(&mut running, &origin);
-    place.reload_changes(&headers("new").replace("concurrency = 2", "concurrency = 4"), "hosts.\"127.0.0.1\".concurrency, hosts.\"127.0.0.1\".headers.x-key");
+    place.reload_changes(
+        &headers("new").replace("concurrency = 2", "concurrency = 4"),
+        "hosts.\"127.0.0.1\".concurrency, hosts.\"127.0.0.1\".headers.x-key",
+    );
     for n in 0..20 {
         running.line(&origin.url(&format!("/ok/{n}")));
     }
     (0..20).for_each(|_| assert_eq!(running.record()["outcome"], "ok"));
     let carried = carried(&origin, "x-key");
-    assert_eq!((carried[..2].join(" "), carried[2..].iter().filter(|key| *key == "new").count()), ("old old".to_owned(), 20));
+    assert_eq!(
+        (carried[..2].join(" "), carried[2..].iter().filter(|key| *key == "new").count()),
+        ("old old".to_owned(), 20)
+    );
     running.signal(Signal::SIGTERM);
     running.signal(Signal::SIGTERM);
     running.wait();
