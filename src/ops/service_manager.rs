@@ -44,7 +44,7 @@ pub struct ServiceManager {
 
 /// A reload that has begun; dropped, it is over.
 #[must_use]
-pub struct Reloading(mpsc::Sender<Reload>);
+pub struct ReloadNotice(mpsc::Sender<Reload>);
 
 #[derive(Clone, Copy, Debug)]
 enum Reload {
@@ -74,11 +74,11 @@ impl ServiceManager {
     }
 
     /// Says that a reload begins, and when what is returned is dropped, that it is over.
-    pub fn reloading(&self) -> Option<Reloading> {
+    pub fn reloading(&self) -> Option<ReloadNotice> {
         let reloads = self.reloads.clone()?;
         // A message that finds no room is of a reload amid others.
         let _ = reloads.try_send(Reload::Begins);
-        Some(Reloading(reloads))
+        Some(ReloadNotice(reloads))
     }
 }
 
@@ -89,7 +89,7 @@ impl Drop for ServiceManager {
     }
 }
 
-impl Drop for Reloading {
+impl Drop for ReloadNotice {
     fn drop(&mut self) {
         let _ = self.0.try_send(Reload::Ends);
     }
@@ -363,7 +363,7 @@ mod tests {
             played.enter(RunState::Running);
             played.pass(1).await;
             let _ = played.reloads.try_send(Reload::Begins);
-            let reloading = Reloading(played.reloads.clone());
+            let reloading = ReloadNotice(played.reloads.clone());
             let heard = played.pass(1).await;
             assert!(heard.len() == 1 && heard[0].1.starts_with("RELOADING=1 MONOTONIC_USEC="), "{heard:?}");
             drop(reloading);

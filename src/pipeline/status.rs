@@ -181,6 +181,8 @@ impl Counter {
 pub struct View {
     /// When this was so.
     pub as_of: Option<Instant>,
+    /// That moment on the clock of the run, by which overrides end.
+    pub now: Duration,
     /// How many lines are where.
     pub counts: Counts,
     /// Lines accepted that the schedule has not taken in.

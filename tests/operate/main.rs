@@ -18,4 +18,5 @@ mod listening;
 mod metrics;
 mod place;
 mod prometheus;
+mod reload;
 mod verbs;

@@ -71,9 +71,21 @@ impl Place {
         format!("{}\n[api]\nsocket = {:?}\n{}", self.tables, self.socket(), self.more_api)
     }
 
+    /// The file of its configuration, which a reload reads again.
+    pub fn file(&self) -> PathBuf {
+        self.path("fetchd.toml")
+    }
+
+    /// Writes other tables into that file.
+    pub fn write(&mut self, tables: &str) {
+        tables.clone_into(&mut self.tables);
+        std::fs::write(self.file(), self.config()).unwrap();
+    }
+
     /// The process, to be started.
     pub fn fetchd(&self) -> Fetchd {
-        Fetchd::local().config(&self.config())
+        std::fs::write(self.file(), self.config()).unwrap();
+        Fetchd::with(["-c".as_ref(), self.file().as_os_str()]).directory(self.dir.path())
     }
 
     /// The process, whose API answers.

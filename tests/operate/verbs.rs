@@ -66,6 +66,7 @@ impl Bench {
             file: None,
             loaded: jiff::Timestamp::now(),
             last_reload: None,
+            reloads: fetchd::telemetry::metrics::Reloads::default(),
             values: Value::Null,
         };
         let parts = ApiParts {
@@ -73,7 +74,7 @@ impl Bench {
             stats: Stats::default(),
             desk: LateDesk::default(),
             live: LiveRecords::default(),
-            metrics: Arc::new(String::new),
+            disks: Arc::new([]),
             config: watch::channel(Arc::new(config)).1,
             operator: Arc::clone(&operator) as Arc<dyn Operator>,
             requests: requests.clone(),
