@@ -10,11 +10,12 @@ use crate::common::origin::Origin;
 use crate::common::tools::tool;
 use crate::place::Place;
 
-/// A run whose input is named `in` and has a journal, and whose records go to `out`.
+/// A run whose input is named `in` and has a journal, and whose records go to `out`; those that are not ok also to `file`.
 pub fn place() -> Place {
     let mut place = Place::new();
     place.tables = format!(
-        "[source.in.stdin]\ndurable = true\n[sink.out.stdout]\n[state]\ndata_dir = {:?}\n",
+        "[source.in.stdin]\ndurable = true\n[sink.out.stdout]\n[sink.file.jsonl]\npath = {:?}\nrecords = \"not_ok\"\n[state]\ndata_dir = {:?}\n",
+        place.path("not-ok.jsonl"),
         place.path("state")
     );
     place
@@ -46,7 +47,10 @@ fn a_run_counts_its_lines_requests_records_and_scrapes() {
     let (place, origin) = (place(), Origin::start());
     let mut running = place.start();
     do_some_lines(&mut running, &origin);
-    place.wait_until(|status| status["lines"]["recorded"] == 3 && status["bottleneck"]["kind"] == "input");
+    place.wait_until(|status| {
+        let lines = &status["lines"];
+        lines["recorded"] == 3 && lines["in_flight"] == 0 && lines["waiting"] == 0 && lines["queued"] == 0
+    });
     let before = scrape(&place);
     let scrape = scrape(&place);
     let bytes = 2 * origin.url("").len() + "/ok/1".len() + "/status/404".len() + "ftp://a.test/".len() + 3;
@@ -60,11 +64,12 @@ fn a_run_counts_its_lines_requests_records_and_scrapes() {
         ("fetchd_requests_total{class=\"4xx\"}", 1.0),
         ("fetchd_requests_total{class=\"error\"}", 0.0),
         ("fetchd_sink_records_total{sink=\"out\"}", 3.0),
+        ("fetchd_sink_records_total{sink=\"file\"}", 2.0),
+        ("fetchd_sink_bytes_total{sink=\"file\"}", std::fs::metadata(place.path("not-ok.jsonl")).unwrap().len() as f64),
         ("fetchd_line_duration_seconds_count", 2.0),
         ("fetchd_request_duration_seconds_count{phase=\"ttfb\"}", 2.0),
         ("fetchd_lines{state=\"in_flight\"}", 0.0),
         ("fetchd_lines{state=\"unrecorded\"}", 0.0),
-        ("fetchd_hosts{state=\"idle\"}", 1.0),
         ("fetchd_source_lag_bytes{source=\"in\"}", 0.0),
         ("fetchd_journal_limit_bytes{source=\"in\"}", f64::from(1_u32 << 31) * 2.0),
         ("fetchd_ready", 1.0),
@@ -80,6 +85,7 @@ fn a_run_counts_its_lines_requests_records_and_scrapes() {
         "fetchd_body_bytes_total",
         "fetchd_journal_bytes{source=\"in\"}",
         "fetchd_disk_free_bytes{disk=\"state\"}",
+        "fetchd_disk_free_bytes{disk=\"sink.file\"}",
         "fetchd_limited_seconds_total{limit=\"input\"}",
         "fetchd_concurrency_limit",
         "fetchd_body_memory_limit_bytes",
@@ -90,7 +96,28 @@ fn a_run_counts_its_lines_requests_records_and_scrapes() {
     }
     let scrapes = "fetchd_api_requests_total{route=\"/metrics\",class=\"2xx\"}";
     assert_eq!(scrape[scrapes] - before[scrapes], 1.0);
-    assert!(scrape.len() <= 300 + 10 + 6, "{} series", scrape.len());
+    assert!(scrape.len() <= 300 + 10 + 2 * 6, "{} series", scrape.len());
+    assert_eq!(running.finish("").code, Some(0));
+}
+
+#[test]
+fn a_name_that_is_looked_up_in_vain_is_counted_and_opens_no_connection() {
+    let place = place();
+    let mut running = place.start();
+    running.line("http://nothing.invalid/");
+    assert_eq!(running.record()["error"]["kind"], "dns_not_found");
+    let scrape = scrape(&place);
+    for (series, expected) in [
+        ("fetchd_dns_lookups_total{result=\"not_found\"}", 1.0),
+        ("fetchd_dns_lookups_total{result=\"found\"}", 0.0),
+        ("fetchd_dns_lookups_total{result=\"shared\"}", 0.0),
+        ("fetchd_request_duration_seconds_count{phase=\"dns\"}", 1.0),
+        ("fetchd_request_duration_seconds_count{phase=\"connect\"}", 0.0),
+        ("fetchd_requests_total{class=\"error\"}", 1.0),
+        ("fetchd_connections_total{how=\"new\"}", 0.0),
+    ] {
+        assert_eq!(scrape.get(series), Some(&expected), "{series}");
+    }
     assert_eq!(running.finish("").code, Some(0));
 }
 
@@ -105,7 +132,13 @@ fn a_pause_and_a_refused_reload_show() {
     assert_eq!((scrape["fetchd_paused"], scrape["fetchd_ready"]), (1.0, 0.0));
     assert_eq!(scrape["fetchd_config_reloads_total{result=\"success\"}"], 1.0);
     assert_eq!(place.post("/v1/resume", "{}").status, 200);
-    assert_eq!(self::scrape(&place)["fetchd_paused"], 0.0);
+    assert_eq!(place.post("/v1/pause", r#"{"host":"127.0.0.1"}"#).status, 200);
+    running.line(&origin.url("/ok/2"));
+    place.wait_until(|status| status["lines"]["waiting"] == 1);
+    let scrape = self::scrape(&place);
+    assert_eq!((scrape["fetchd_paused"], scrape["fetchd_hosts{state=\"paused\"}"]), (0.0, 1.0));
+    assert_eq!(place.post("/v1/resume", r#"{"host":"127.0.0.1"}"#).status, 200);
+    assert_eq!(running.record()["outcome"], "ok");
     assert_eq!(running.finish("").code, Some(0));
 }
 
