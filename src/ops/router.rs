@@ -11,7 +11,6 @@ use http::{Method, Request, StatusCode, Uri};
 
 use super::answer::{Failure, json, typed};
 use super::fields::Fields;
-use super::health::Readiness;
 use super::state::ApiState;
 use super::{events, hosts, status, verbs, watch, why};
 
@@ -48,7 +47,7 @@ async fn healthz(State(api): State<Arc<ApiState>>) -> Response {
 }
 
 async fn readyz(State(api): State<Arc<ApiState>>) -> Response {
-    Readiness::of(&api.parts.status).answer()
+    api.health.readiness(&api.parts.status).answer()
 }
 
 async fn metrics(State(api): State<Arc<ApiState>>) -> Response {

@@ -180,6 +180,8 @@ impl Counter {
 pub struct View {
     /// When this was so.
     pub as_of: Option<Instant>,
+    /// The same since the start of the run, as overrides count their ends.
+    pub run_time: Duration,
     /// How many lines are where.
     pub counts: Counts,
     /// The oldest unsettled line.

@@ -88,6 +88,7 @@ impl StatusPublisher {
         self.bottleneck = outlook.bottleneck;
         self.status.publish(View {
             as_of: Some(Instant::now()),
+            run_time: now,
             counts: core.counts(),
             oldest: core.oldest(now),
             tail: (self.bottleneck.kind == BottleneckKind::CircuitOpen).then(|| core.tail(now)).flatten(),

@@ -16,4 +16,5 @@ mod answers;
 mod ctl;
 mod listening;
 mod place;
+mod steering;
 mod verbs;

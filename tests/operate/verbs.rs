@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -89,23 +89,27 @@ impl Bench {
 
     /// What is answered to a verb: the status, and the body.
     fn post(&self, path: &str, body: &str) -> (u16, Value) {
-        let mut stream = UnixStream::connect(self.socket()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE * 2)).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+        post_at(&self.socket(), path, body)
     }
 
     fn ctl<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Said {
         ctl_at(&self.socket(), args)
     }
+}
+
+/// The same at this socket.
+fn post_at(socket: &Path, path: &str, body: &str) -> (u16, Value) {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(PATIENCE * 2)).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
 }
 
 #[test]
@@ -198,8 +202,9 @@ fn a_panic_closes_its_connection_is_counted_and_ends_nothing() {
 fn a_verb_that_takes_its_time_is_answered_after_ten_seconds_and_others_meanwhile() {
     let bench = Bench::start();
     let begin = tokio::time::Instant::now();
+    let socket = bench.socket();
     std::thread::scope(|scope| {
-        let slow = scope.spawn(|| bench.post("/v1/pause", r#"{"host":"slow.test"}"#));
+        let slow = scope.spawn(|| post_at(&socket, "/v1/pause", r#"{"host":"slow.test"}"#));
         assert_eq!(bench.post("/v1/rotate", "").0, 200);
         assert!(begin.elapsed() < Duration::from_secs(5));
         let (status, body) = slow.join().unwrap();
