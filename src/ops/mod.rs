@@ -19,6 +19,7 @@ mod hosts;
 mod late_desk;
 mod listener;
 mod live;
+mod metrics;
 mod moment;
 mod operator;
 mod overrides;
@@ -49,7 +50,7 @@ pub use config::ApiConfig;
 pub use late_desk::LateDesk;
 pub use live::LiveRecords;
 pub use operator::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
-pub use parts::{ApiParts, ConfigInForce, LastReload, MetricsText, ReloadResult};
+pub use parts::{ApiParts, ConfigInForce, LastReload, ReloadResult};
 pub use requests::{ApiRequestCount, ApiRequests};
 pub use service_manager::{ServiceManager, Watched};
 

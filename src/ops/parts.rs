@@ -14,9 +14,7 @@ use super::operator::Operator;
 use super::requests::ApiRequests;
 use crate::pipeline::Status;
 use crate::telemetry::Stats;
-
-/// Makes the text of `/metrics`.
-pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+use crate::telemetry::metrics::{DiskPlace, Reloads};
 
 /// See the module.
 #[derive(Clone)]
@@ -29,8 +27,8 @@ pub struct ApiParts {
     pub desk: LateDesk,
     /// Records as they come; its sink stands among the sinks of the run.
     pub live: LiveRecords,
-    /// Makes the text of `/metrics`.
-    pub metrics: MetricsText,
+    /// The disks whose room `/metrics` shows.
+    pub disks: Arc<[DiskPlace]>,
     /// The configuration that is in force; a reload sends the next one.
     pub config: watch::Receiver<Arc<ConfigInForce>>,
     /// Carries out verbs.
@@ -51,6 +49,9 @@ pub struct ConfigInForce {
     pub loaded: Timestamp,
     /// The last reload, if there was one.
     pub last_reload: Option<LastReload>,
+    /// Reloads so far.
+    #[serde(skip)]
+    pub reloads: Reloads,
     /// All keys, with secrets as `***`.
     pub values: Value,
 }

@@ -9,10 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{Method, Request, StatusCode, Uri};
 
-use super::answer::{Failure, json, typed};
+use super::answer::{Failure, json};
 use super::fields::Fields;
 use super::state::ApiState;
-use super::{events, hosts, status, verbs, watch, why};
+use super::{events, hosts, metrics, status, verbs, watch, why};
 
 /// What a handler answers.
 pub(super) type Answer = Result<Response, Failure>;
@@ -35,7 +35,7 @@ pub(super) fn metrics_only(api: Arc<ApiState>) -> Router {
 }
 
 fn basic() -> Router<Arc<ApiState>> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics::metrics))
 }
 
 fn finished(router: Router<Arc<ApiState>>, api: Arc<ApiState>) -> Router {
@@ -48,10 +48,6 @@ async fn healthz(State(api): State<Arc<ApiState>>) -> Response {
 
 async fn readyz(State(api): State<Arc<ApiState>>) -> Response {
     api.health.readiness(&api.parts.status).answer()
-}
-
-async fn metrics(State(api): State<Arc<ApiState>>) -> Response {
-    typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (api.parts.metrics)())
 }
 
 async fn config(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {

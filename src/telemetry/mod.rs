@@ -3,6 +3,7 @@
 mod limit_name;
 mod log;
 mod log_summaries;
+pub mod metrics;
 mod progress;
 mod progress_text;
 mod repeats;
