@@ -12,6 +12,7 @@ use fetchd::ops::{
 };
 use fetchd::pipeline::Status;
 use fetchd::telemetry::Stats;
+use fetchd::telemetry::metrics::Reloads;
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending, ready};
 use serde_json::{Value, json};
@@ -66,6 +67,7 @@ impl Bench {
             file: None,
             loaded: jiff::Timestamp::now(),
             last_reload: None,
+            reloads: Reloads::default(),
             values: Value::Null,
         };
         let parts = ApiParts {
@@ -73,7 +75,7 @@ impl Bench {
             stats: Stats::default(),
             desk: LateDesk::default(),
             live: LiveRecords::default(),
-            metrics: Arc::new(String::new),
+            disks: Vec::new().into(),
             config: watch::channel(Arc::new(config)).1,
             operator: Arc::clone(&operator) as Arc<dyn Operator>,
             requests: requests.clone(),
