@@ -9,7 +9,6 @@ use http::StatusCode;
 use tokio::time::timeout;
 
 use super::answer::typed;
-use super::health::Readiness;
 use super::late_desk::LateDesk;
 use super::state::ApiState;
 use crate::schedule::{HostCounts, HostStatus};
@@ -42,7 +41,7 @@ pub(super) async fn metrics(State(api): State<Arc<ApiState>>) -> Response {
         requests: count.requests,
     };
     let mut metered = Metered::of(&parts.status, &parts.stats);
-    metered.ready = Readiness::of(&parts.status).ready;
+    metered.ready = api.health.readiness(&parts.status).ready;
     metered.hosts = HostStatus::ALL.map(|status| (status.name(), hosts.of(status) as u64)).to_vec();
     metered.reloads = parts.config.borrow().reloads;
     metered.api_requests = parts.requests.all().into_iter().map(request).collect();

@@ -9,6 +9,7 @@ mod answer;
 mod causes;
 mod config;
 mod connection;
+mod ends;
 mod events;
 mod failures;
 mod fields;
@@ -21,6 +22,7 @@ mod live;
 mod metrics;
 mod moment;
 mod operator;
+mod overrides;
 mod parts;
 mod requests;
 mod router;
@@ -33,6 +35,7 @@ mod watch;
 mod why;
 mod write_timeout;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -40,7 +43,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 pub use config::ApiConfig;
@@ -109,7 +112,7 @@ impl Drop for Api {
 fn serve(runtime: &Runtime, bound: Vec<Bound>, state: Arc<ApiState>, _ending: SyncSender<()>) {
     let served = runtime.block_on(async {
         let listeners = bound.into_iter().map(|bound| listen(bound, &state)).collect::<std::io::Result<Vec<_>>>()?;
-        tokio::join!(join_all(listeners), look(&state));
+        tokio::join!(join_all(listeners), look_on(&state));
         std::io::Result::Ok(())
     });
     if let Err(error) = served {
@@ -125,6 +128,14 @@ fn listen(bound: Bound, state: &Arc<ApiState>) -> std::io::Result<futures::futur
     };
     let door = Door { router, pace: Pace::new(), requests: state.parts.requests.clone() };
     Ok(server::accept(Listener::new(bound)?, door, spare, state.stop.clone()).boxed())
+}
+
+/// The same once more after a panic, which is counted.
+async fn look_on(state: &ApiState) {
+    while AssertUnwindSafe(look(state)).catch_unwind().await.is_err() {
+        state.parts.requests.count_panic();
+        sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Takes samples, looks at the heartbeats and notes what has changed, until the API ends.

@@ -11,7 +11,6 @@ use http::{Method, Request, StatusCode, Uri};
 
 use super::answer::{Failure, json};
 use super::fields::Fields;
-use super::health::Readiness;
 use super::state::ApiState;
 use super::{events, hosts, metrics, status, verbs, watch, why};
 
@@ -48,7 +47,7 @@ async fn healthz(State(api): State<Arc<ApiState>>) -> Response {
 }
 
 async fn readyz(State(api): State<Arc<ApiState>>) -> Response {
-    Readiness::of(&api.parts.status).answer()
+    api.health.readiness(&api.parts.status).answer()
 }
 
 async fn config(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {

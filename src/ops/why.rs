@@ -14,6 +14,7 @@ use super::moment::Since;
 use super::router::Answer;
 use super::state::ApiState;
 use super::verbs::host;
+use crate::pipeline::Status;
 use crate::schedule::{HostWhy, LineAnswer, LineKey};
 use crate::units::counted;
 
@@ -52,7 +53,11 @@ pub(super) async fn why(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
             let why = api.parts.desk.get()?.why(Arc::clone(&name)).await.map_err(unanswered)?;
             Ok(json(&why.map_or_else(|| no_lines(name), of_host)))
         }
-        Asked::Line(key) => Ok(json(&of_line(api.parts.desk.get()?.why_line(key).await.map_err(unanswered)?))),
+        Asked::Line(key) => {
+            let answer = api.parts.desk.get()?.why_line(key.clone()).await.map_err(unanswered)?;
+            let is_unread = answer == LineAnswer::NotHere && is_unread(&key, &api.parts.status);
+            Ok(json(&if is_unread { unread() } else { of_line(answer) }))
+        }
     }
 }
 
@@ -79,6 +84,18 @@ fn asked(mut fields: Fields) -> Result<Asked, Failure> {
             "ask for one host with `host`, or for one line with `seq` and, where it has them, `source` and `file`",
         )),
     }
+}
+
+/// Whether the source has not come to this line yet. Of a source of several files only the schedule's answer is known.
+fn is_unread(key: &LineKey, status: &Status) -> bool {
+    let LineKey::Identity { source, file: None, seq } = key else { return false };
+    let sources = status.sources();
+    let named = sources.iter().find(|view| source.as_ref().map_or(sources.len() == 1, |name| *name == view.name));
+    named.is_some_and(|view| *seq > view.last_seq)
+}
+
+fn unread() -> Why {
+    place("unread", "The source has not come to the line yet: it waits for room in the window, or for its producer.")
 }
 
 fn no_lines(host: Arc<str>) -> Why {

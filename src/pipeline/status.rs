@@ -181,8 +181,8 @@ impl Counter {
 pub struct View {
     /// When this was so.
     pub as_of: Option<Instant>,
-    /// That moment on the clock of the run, by which overrides end.
-    pub now: Duration,
+    /// The same since the start of the run, as overrides count their ends.
+    pub run_time: Duration,
     /// How many lines are where.
     pub counts: Counts,
     /// Lines accepted that the schedule has not taken in.

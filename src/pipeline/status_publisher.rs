@@ -89,7 +89,7 @@ impl StatusPublisher {
         let totals = core.totals(now);
         self.status.publish(View {
             as_of: Some(Instant::now()),
-            now,
+            run_time: now,
             counts: core.counts(),
             queued: self.status.counters().accepted.get().saturating_sub(totals.taken),
             oldest: core.oldest(now),

@@ -9,7 +9,7 @@ use crate::units::Span;
 /// One sentence for each override that holds in a view, those of the run first.
 pub fn override_sentences(view: &View) -> Vec<String> {
     let passed = view.as_of.map_or(Duration::ZERO, |as_of| as_of.elapsed());
-    sentences(&view.overrides, view.now + passed)
+    sentences(&view.overrides, view.run_time + passed)
 }
 
 /// The same of these overrides, as of this time of the run.

@@ -152,6 +152,9 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
             "sink::Content",
             "sink::BodyFormat",
             "sink::Wanted",
+            "sink::SinkView",
+            "source::SourceView",
+            "source::JournalView",
         ],
     ),
     // It talks to a run in another process, and knows no part of one.

@@ -19,4 +19,5 @@ mod metrics;
 mod place;
 mod prometheus;
 mod reload;
+mod steering;
 mod verbs;

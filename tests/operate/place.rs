@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -139,12 +140,12 @@ impl Place {
         let begin = tokio::time::Instant::now();
         loop {
             let answer = self.get("/v1/status");
-            // The API takes fifty requests a second.
             if answer.status == 200 && is_so(&answer.json()) {
                 return answer.json();
             }
             assert!(begin.elapsed() < PATIENCE, "it does not come to that: {answer:?}");
-            std::thread::yield_now();
+            // The API takes fifty requests a second, and others want to ask, too.
+            std::thread::park_timeout(Duration::from_millis(40));
         }
     }
 
