@@ -2,11 +2,13 @@
 //! hosts and lines in pieces; nobody waits for a question, for when the desk is full it is refused.
 
 use std::cmp::Reverse;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::fetch::{Fetch, RefreshTokens};
 use crate::schedule::{self, HostCounts, HostReport, HostWhy, HostsQuery, LineAnswer, LineKey, Overrides};
 
 /// Questions that wait, at most.
@@ -31,8 +33,24 @@ pub enum Question {
     SetOverrides(Box<Overrides>, oneshot::Sender<()>),
     /// The lines of a host that wait now are settled unsent; says how many they are.
     Skip(Arc<str>, oneshot::Sender<usize>),
-    /// From now on these settings hold, but for those that are of the start.
-    Reconfigure(Box<schedule::Settings>, oneshot::Sender<()>),
+    /// From now on this configuration holds, but for what is of the start.
+    Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
+}
+
+/// What a reload gives the schedule.
+pub struct Reconfiguration {
+    /// Its settings.
+    pub schedule: schedule::Settings,
+    /// Makes the attempts that start from now on.
+    pub fetch: Arc<dyn Fetch>,
+    /// Reads the files of tokens again, if there are any.
+    pub tokens: Option<Arc<dyn RefreshTokens>>,
+}
+
+impl fmt::Debug for Reconfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconfiguration").field("schedule", &self.schedule).finish_non_exhaustive()
+    }
 }
 
 /// Some hosts.
@@ -157,11 +175,11 @@ impl Desk {
         self.ask(|reply| Question::Skip(host, reply)).await
     }
 
-    /// Makes these the settings; when this returns, nothing starts by the old ones.
+    /// Makes this the configuration; when this returns, nothing starts by the old one.
     ///
     /// # Errors
     /// The same.
-    pub async fn reconfigure(&self, settings: schedule::Settings) -> Result<(), NoAnswer> {
-        self.ask(|reply| Question::Reconfigure(Box::new(settings), reply)).await
+    pub async fn reconfigure(&self, new: Reconfiguration) -> Result<(), NoAnswer> {
+        self.ask(|reply| Question::Reconfigure(Box::new(new), reply)).await
     }
 }

@@ -53,7 +53,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
-pub use desk::{Desk, HostsAnswer, InForce, NoAnswer, Question};
+pub use desk::{Desk, HostsAnswer, InForce, NoAnswer, Question, Reconfiguration};
 pub use events::{Event, EventKind, Events};
 pub use first_host::FirstHost;
 pub use group::Group;
@@ -203,7 +203,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         (answers, done) = (Some(stage), settled);
     }
     let memory = BodyMemory::new(settings.body_memory);
-    let (token_desk, token_reader) = parts.tokens.map(token_reader::token_reader).unzip();
+    let (token_desk, token_reader) = token_reader::token_reader(parts.tokens);
 
     let window = Window::new(settings.window, settings.window_bytes);
     let key =
@@ -236,6 +236,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         overrides: parts.overrides,
         questions: parts.questions,
         scan: None,
+        reconfigured: Vec::new(),
         queue: from_queue,
         ready,
         completions: from_completions,
@@ -290,9 +291,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
             None => group.spawn("work", work),
         }
     }
-    if let Some(reader) = token_reader {
-        group.spawn_service("tokens", reader.run());
-    }
+    group.spawn_service("tokens", token_reader.run());
     if let Some(answers) = answers {
         group.spawn("answers", answers.run());
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::desk::{HostsAnswer, InForce, Question};
+use super::desk::{HostsAnswer, InForce, Question, Reconfiguration};
 use super::scheduler::Scheduler;
 use crate::schedule::{Core, HostCounts, HostScan, HostsBy, HostsQuery, LineAnswer, LineScan, Scanned};
 
@@ -43,15 +43,30 @@ impl Scheduler {
                 let _ = reply.send(());
             }
             Question::Skip(name, reply) => drop(reply.send(self.core.skip(&name, now))),
-            Question::Reconfigure(settings, reply) => {
-                self.core.reconfigure(*settings, now);
-                let _ = reply.send(());
-            }
+            Question::Reconfigure(new, reply) => self.reconfigure(*new, reply, now),
         }
+    }
+
+    /// Lets another configuration hold. The reply waits for jobs that were sent to workers with the fetcher of before.
+    fn reconfigure(&mut self, new: Reconfiguration, reply: oneshot::Sender<()>, now: Duration) {
+        let Reconfiguration { schedule, fetch, tokens } = new;
+        self.core.reconfigure(schedule, now);
+        self.fetch = fetch;
+        let generations = tokens.as_ref().map(|tokens| tokens.generations()).unwrap_or_default();
+        self.tokens.reconfigure(tokens);
+        for (file, generation) in generations.into_iter().enumerate() {
+            self.core.renew_token(file, generation, now);
+        }
+        self.reconfigured.push(reply);
     }
 
     /// Goes on with what takes more than one turn.
     pub(super) fn go_on(&mut self, now: Duration) {
+        if self.ready.is_empty() {
+            for reply in self.reconfigured.drain(..) {
+                let _ = reply.send(());
+            }
+        }
         self.core.work(now);
         let most = self.core.most_at_once() as usize;
         if most > self.concurrency {
@@ -66,7 +81,7 @@ impl Scheduler {
 
     /// Whether there is anything to go on with.
     pub(super) fn has_work(&self) -> bool {
-        self.scan.is_some() || self.core.has_work()
+        !self.reconfigured.is_empty() || self.scan.is_some() || self.core.has_work()
     }
 }
 

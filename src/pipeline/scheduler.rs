@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +42,10 @@ pub(super) struct Scheduler {
     pub questions: Option<mpsc::Receiver<Question>>,
     /// A look at all hosts or lines that is under way.
     pub scan: Option<Scan>,
-    /// New tokens, if there may be any.
-    pub tokens: Option<TokenDesk>,
+    /// Who waits for a reload to hold.
+    pub reconfigured: Vec<oneshot::Sender<()>>,
+    /// New tokens.
+    pub tokens: TokenDesk,
     /// Per source: whether it takes lines back.
     pub can_release: Vec<bool>,
     pub permits: Arc<Semaphore>,
@@ -98,9 +100,7 @@ impl Scheduler {
                 self.stopped.cancel();
                 return Ok(());
             }
-            if let Some(tokens) = &mut self.tokens {
-                tokens.follow(&mut self.core);
-            }
+            self.tokens.follow(&mut self.core);
             let outlook = |core: &mut Core| self.limits.look(core, &self.memory, now);
             let view_at = self.publisher.look(&mut self.core, outlook, now);
             // While records wait, a timer of the core has nothing to set going.
@@ -191,7 +191,7 @@ impl Scheduler {
             scope = next_of(&mut self.releases), if self.releases.is_some() => {
                 scope.map_or(Event::ReleasesEnded, Event::Release)
             }
-            renewal = next_renewal(&mut self.tokens), if self.tokens.is_some() => Event::Renewed(renewal),
+            renewal = self.tokens.next() => Event::Renewed(renewal),
             reservation = self.memory.next(), if self.memory.is_waiting() => Event::Memory(reservation),
             question = next_of(&mut self.questions), if self.questions.is_some() && self.scan.is_none() => {
                 question.map_or(Event::QuestionsEnded, Event::Asked)
@@ -291,14 +291,6 @@ impl Scheduler {
 
     fn with_fetcher(&self, job: Box<Job>, permit: OwnedSemaphorePermit, reservation: Reservation) -> Dispatch {
         Dispatch { job, fetch: Arc::clone(&self.fetch), permit, reservation }
-    }
-}
-
-/// The next new token.
-async fn next_renewal(tokens: &mut Option<TokenDesk>) -> Renewal {
-    match tokens {
-        Some(tokens) => tokens.next().await,
-        None => std::future::pending().await,
     }
 }
 
