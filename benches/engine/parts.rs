@@ -65,6 +65,8 @@ fn parts(Load { lines, hosts, .. }: Load) -> Parts {
         hosts: None,
         threads: None,
         releases: None,
+        questions: None,
+        overrides: Default::default(),
         shippers: Vec::new(),
     }
 }

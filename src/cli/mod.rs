@@ -102,7 +102,7 @@ fn lay_out(arg: Arg) -> Arg {
 }
 
 /// The options of `run`. Each overrides its configuration key.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(mut_args(lay_out))]
 pub struct RunArgs {
     /// Read the configuration from this file [default: none]. Example: -c fetchd.toml
@@ -207,6 +207,17 @@ pub struct RunArgs {
     pub stray: Vec<String>,
 }
 
+/// A configuration at each step from its file to the run.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the file and `--set` say.
+    pub file: Config,
+    /// The same with the other arguments laid over it.
+    pub written: Config,
+    /// The same, completed and checked.
+    pub config: Config,
+}
+
 impl RunArgs {
     /// The configuration that these arguments stand for, completed and checked.
     ///
@@ -221,28 +232,21 @@ impl RunArgs {
     /// # Errors
     /// Every problem there is.
     pub fn config_with(&self, registry: &Registry) -> Result<Config, Report> {
-        self.written_with(registry)?.check()
+        Ok(self.load(registry)?.config)
     }
 
-    /// The same before it is completed and checked: what the file says, with these arguments laid over it.
+    /// Reads the file, lays these arguments over it, completes and checks it.
     ///
     /// # Errors
-    /// When the file cannot be read at all.
-    pub fn written_with(&self, registry: &Registry) -> Result<Written, Report> {
-        let mut written = self.file_with(registry)?;
+    /// Every problem there is.
+    pub fn load(&self, registry: &Registry) -> Result<Loaded, Report> {
+        let mut written = Written::load(self.config.as_deref(), &self.set, registry)?;
+        let file = written.config.clone();
         if let Some(stray) = self.stray.first() {
             written.report.add(mistakes::stray(stray));
         }
         self.override_config(&mut written);
-        Ok(written)
-    }
-
-    /// What the file and `--set` say.
-    ///
-    /// # Errors
-    /// When the file cannot be read at all.
-    pub fn file_with(&self, registry: &Registry) -> Result<Written, Report> {
-        Written::load(self.config.as_deref(), &self.set, registry)
+        Ok(Loaded { file, written: written.config.clone(), config: written.check()? })
     }
 
     fn override_config(&self, written: &mut Written) {

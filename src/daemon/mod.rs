@@ -3,11 +3,16 @@
 
 mod again;
 mod api;
+mod certificate_files;
 mod closed_hosts;
+mod config_in_force;
 mod known_outputs;
 mod open;
+mod operator;
+mod overrides_in_dir;
 mod preflight;
 mod recovery;
+mod reload;
 mod results;
 mod round_selection;
 mod service_manager;
@@ -15,13 +20,16 @@ mod settings;
 mod signals;
 mod staged;
 mod state;
+mod verb_replies;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
+use futures::StreamExt;
 use tokio::runtime::{self, Runtime};
 use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
 
 pub use recovery::recover;
 pub use results::results;
@@ -30,8 +38,12 @@ pub(crate) use settings::{http, settings};
 pub use signals::{outlive_file_size_limit, unblock};
 pub use state::state;
 
+use self::certificate_files::CertificateFiles;
+use self::config_in_force::InForce;
 use self::open::Opened;
-use self::signals::{CpuLimit, Signals};
+use self::operator::Steered;
+use self::reload::{Generation, Reloader};
+use self::signals::{CpuLimit, Hangup, Signals};
 use crate::cli::RunArgs;
 use crate::config::{Config, Registry};
 use crate::error::Error;
@@ -50,15 +62,16 @@ pub async fn run(args: &RunArgs) -> u8 {
 /// The same with these kinds of sources and sinks.
 pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     // From the first moment on: a SIGUSR1 without a listener would end the process.
-    let signals = Signals::listen();
+    let signals = Signals::listen(Hangup::of(args.config.as_deref()));
     let raised = open_files::raise_limit();
-    let config = match args.config_with(registry) {
-        Ok(config) => config,
+    let loaded = match args.load(registry) {
+        Ok(loaded) => loaded,
         Err(report) => {
             say(&report);
             return 2;
         }
     };
+    let config = loaded.config.clone();
     if let Err(error) = resource_limits::try_threads(most_threads(&config)) {
         say(&format_args!("error: {error}"));
         return 2;
@@ -70,19 +83,34 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     }
     hint(&config, args);
     let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
+    let file = args.config.as_ref().map(|path| path.display().to_string());
+    let in_force = InForce::at_start(&config, file);
     // From here on the API answers, and the service manager is spoken to; both are dropped last.
-    let (api, manager) = match watched(args, &config, &status, &stats) {
+    let (api, manager) = match watched(&config, &in_force, &status, &stats) {
         Ok(watchers) => watchers,
         Err(error) => return failed(&error),
     };
     let live = api.as_ref().map(|api| &api.live);
     let opened = open::open(&config, &stats, live, NewRound::of(&args.again, &config).as_ref());
-    let Opened { parts, repeatable } = match opened {
+    let Opened { mut parts, repeatable, http, kept } = match opened {
         Ok(opened) => opened,
         Err(error) => return failed(&error),
     };
+    // Without a file and an API nobody can change anything.
+    let steered = if args.config.is_some() || config.api.is_on() {
+        let present = Generation { certificates: CertificateFiles::read(&config), loaded, http };
+        let (args, registry, log_level) = (args.clone(), registry.clone(), logs.level());
+        let reloader = Reloader { args, registry, present, before: None, log_level, in_force };
+        match Steered::begin(&mut parts, kept, reloader) {
+            Ok(steered) => steered,
+            Err(error) => return failed(&error),
+        }
+    } else {
+        Steered::default()
+    };
+    api.iter().zip(steered.orders.clone()).for_each(|(api, orders)| api.operator.begin(orders));
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
-    let ended = drive(parts, &config, &status, signals).await;
+    let ended = drive(parts, &config, &status, signals, steered).await;
     drop(progress);
     let end = match ended {
         Ok(end) => end,
@@ -101,10 +129,9 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
 type Watchers = (Option<api::StartedApi>, Option<ServiceManager>);
 
 /// Lets those outside watch the run, before it opens anything.
-fn watched(args: &RunArgs, config: &Config, status: &Status, stats: &Stats) -> Result<Watchers, Error> {
-    let file = args.config.as_ref().map(|path| path.display().to_string());
-    let api = api::start(config, file, status, stats)?;
-    Ok((api, service_manager::start(status, stats)?))
+fn watched(config: &Config, in_force: &InForce, status: &Status, stats: &Stats) -> Result<Watchers, Error> {
+    let manager = service_manager::start(status, stats)?;
+    Ok((api::start(config, in_force, status, stats)?, manager))
 }
 
 /// Says what this run leaves for others.
@@ -162,14 +189,22 @@ pub fn check(path: Option<&Path>) -> u8 {
     code
 }
 
-async fn drive(parts: Parts, config: &Config, status: &Status, signals: io::Result<Signals>) -> Result<End, Error> {
+async fn drive(
+    parts: Parts,
+    config: &Config,
+    status: &Status,
+    signals: io::Result<Signals>,
+    Steered { orders, controls: of_operators }: Steered,
+) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");
         move |error: io::Error| Error::Open { what, source: error.into() }
     };
     let signals = signals.map_err(cannot("listen to signals"))?;
     let (cpu_seconds, cpu_limit) = (signals.cpu_seconds(), CpuLimit::default());
-    let controls = signals.controls(cpu_limit.clone()).map_err(cannot("listen to signals"))?;
+    let controls = signals.controls(cpu_limit.clone(), orders).map_err(cannot("listen to signals"))?;
+    let controls =
+        futures::stream::select(controls, futures::stream::iter(of_operators.map(ReceiverStream::new)).flatten());
     let threads = threads(config.fetch.threads).map_err(cannot("start the threads of `fetch.threads`"))?;
     let parts = Parts { threads: threads.as_ref().map(|threads| threads.handle().clone()), ..parts };
     let end = pipeline::run(parts, &settings(config), status, controls).await;

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 
 use super::again::{self, Repeatable};
 use super::known_outputs::{positions_of, reject_left_records, remember_paths};
+use super::overrides_in_dir::OverridesDir;
 use super::{NewRound, begin_round, http, preflight, recover, staged};
 use crate::config::Config;
 use crate::disk::{Disk, RealDisk, RegisterOutputFile};
 use crate::error::{BoxError, Chain, Error};
+use crate::fetch::{Fetch, Http};
 use crate::open_files;
 use crate::ops::LiveRecords;
 use crate::output::SavedPosition;
@@ -27,6 +29,10 @@ use crate::units::counted;
 pub(super) struct Opened {
     pub parts: Parts,
     pub repeatable: Repeatable,
+    /// The client, which the parts have, too.
+    pub http: Arc<Http>,
+    /// Where overrides are kept, if there is a data directory.
+    pub kept: Option<OverridesDir>,
 }
 
 /// Opens everything before the first request: the client, the state, sinks, sources.
@@ -67,6 +73,9 @@ pub(super) fn open(
             begin_round(new, state, &mut opened, &scratch).map_err(|error| cannot_begin(&error))?;
         }
     }
+    let kept = state.as_ref().map(|state| OverridesDir { disk: Arc::clone(&state.disk), dir: state.dir.clone() });
+    let overrides = kept.as_ref().map(OverridesDir::load).transpose();
+    let overrides = overrides.map_err(|error| cannot_open("the data directory", None, &error))?.unwrap_or_default();
     let repeatable = Repeatable::of(state.as_ref(), &mut opened);
     let (sources, checkpointer) = open_sources(config, state)?;
     let robots_log = config.robots.enabled.then_some(config.robots.cache.0);
@@ -77,9 +86,10 @@ pub(super) fn open(
     let StartedSinks { mut sinks, shippers } = start_sinks(opened, registry.as_ref())?;
     sinks.push(Box::new(stats.clone()));
     sinks.extend(live.map(|live| live.sink(Timestamp::now())));
-    let (tokens, fetch) = (fetch.tokens(), Arc::new(fetch));
-    let parts = Parts { sources, fetch, sinks, settle, tokens, hosts, threads: None, releases: None, shippers };
-    Ok(Opened { parts, repeatable })
+    let (tokens, http) = (fetch.tokens(), Arc::new(fetch));
+    let fetch = Arc::clone(&http) as Arc<dyn Fetch>;
+    let parts = Parts { settle, tokens, hosts, shippers, overrides, ..Parts::new(sources, fetch, sinks) };
+    Ok(Opened { parts, repeatable, http, kept })
 }
 
 /// Opens the sinks, and puts them in the order in which they are to get records.

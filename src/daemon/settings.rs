@@ -29,7 +29,7 @@ pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
 
 /// The fetcher that follows this one on a reload, over the same connections.
 pub(super) fn http_with_headers(before: &Http, config: &Config) -> Result<Http, BoxError> {
-    Ok(before.with_headers(&config.fetch, headers(config)?))
+    before.with_headers(&config.fetch, headers(config)?)
 }
 
 /// The same with connections of its own.
@@ -99,7 +99,7 @@ fn host_tls(config: &Config) -> Vec<(HostPattern, HostTls)> {
 }
 
 /// The most requests at once that some host may have.
-fn widest_host(config: &Config) -> u32 {
+pub(super) fn widest_host(config: &Config) -> u32 {
     let widths = config.hosts.values().filter_map(|host| match host.concurrency? {
         Concurrency::Fixed(n) => Some(n),
         Concurrency::Adaptive => Some(host.max_concurrency.unwrap_or(ANY_HOST_MAX_CONCURRENCY)),
@@ -190,6 +190,7 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
         any_host: any_host(config),
         adaptive: (config.limits.concurrency == Concurrency::Adaptive).then_some(concurrency),
         permits: concurrency,
+        workers: config.fetch.workers.unwrap_or(concurrency),
         last_line: last_line(config),
         max_hosts: config.limits.hosts as usize,
         retry: RetryPolicy::from(&config.retry),

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +13,7 @@ use nix::sys::signal::{self, SigSet};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_stream::wrappers::SignalStream;
 
+use super::operator::Orders;
 use crate::pipeline::Control;
 use crate::resource_limits;
 
@@ -19,6 +21,8 @@ use crate::resource_limits;
 pub(super) struct Signals {
     ignored: Ignored,
     rotations: Option<Signal>,
+    /// SIGHUP, where it is no reason to stop.
+    reloads: Option<Signal>,
     /// Seconds of CPU time after which the run stops.
     cpu_seconds: Option<u64>,
 }
@@ -26,6 +30,23 @@ pub(super) struct Signals {
 /// Whether a run was stopped by a limit.
 #[derive(Clone, Default)]
 pub(super) struct CpuLimit(Arc<AtomicBool>);
+
+/// What SIGHUP means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hangup {
+    /// The terminal was closed: the run stops.
+    Stop,
+    /// The configuration is to be loaded anew.
+    Reload,
+}
+
+impl Hangup {
+    /// To a process with this file of a configuration: one without a terminal is a service.
+    pub fn of(config: Option<&Path>) -> Self {
+        let has_terminal = fs::File::open("/dev/tty").is_ok();
+        if config.is_some() && !has_terminal { Self::Reload } else { Self::Stop }
+    }
+}
 
 /// The signals that the process ignored when it started, as a mask; signal 1 is bit 0.
 struct Ignored(u64);
@@ -50,14 +71,18 @@ pub fn outlive_file_size_limit() -> io::Result<()> {
 }
 
 impl Signals {
-    /// Listens to SIGUSR1 from now on: without a listener it would end the process.
+    /// Listens from now on to SIGUSR1, and to SIGHUP where it is no reason to stop: without a listener they would end the process.
     ///
     /// # Errors
     /// What the system says.
-    pub fn listen() -> io::Result<Self> {
+    pub fn listen(hangup: Hangup) -> io::Result<Self> {
         let ignored = Ignored::at_start();
         let rotations = ignored.listen_to(SignalKind::user_defined1())?;
-        Ok(Self { ignored, rotations, cpu_seconds: resource_limits::cpu_seconds() })
+        let reloads = match hangup {
+            Hangup::Stop => None,
+            Hangup::Reload => ignored.listen_to(SignalKind::hangup())?,
+        };
+        Ok(Self { ignored, rotations, reloads, cpu_seconds: resource_limits::cpu_seconds() })
     }
 
     /// The limit of CPU time, if there is one.
@@ -67,13 +92,14 @@ impl Signals {
 
     /// The requests that signals make: the first SIGTERM, SIGINT or SIGHUP stops the run, and the next one aborts it (a
     /// terminal that is closed is no reason to lose lines); SIGUSR1 rotates the outputs; SIGXCPU stops the run. Until
-    /// here, all but SIGUSR1 end the process.
+    /// here, all but SIGUSR1 end the process. Where SIGHUP loads the configuration anew, these orders have that done.
     ///
     /// # Errors
     /// What the system says.
-    pub fn controls(self, limit: CpuLimit) -> io::Result<impl Stream<Item = Control>> {
+    pub fn controls(self, limit: CpuLimit, orders: Option<Orders>) -> io::Result<impl Stream<Item = Control>> {
         let mut ends = Vec::new();
-        for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        let hangup = self.reloads.is_none().then(SignalKind::hangup);
+        for kind in [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup) {
             ends.extend(self.ignored.listen_to(kind)?.map(SignalStream::new));
         }
         let mut is_stopping = false;
@@ -87,7 +113,13 @@ impl Signals {
         });
         let rotations = futures::stream::iter(self.rotations.map(SignalStream::new)).flatten();
         let rotations = rotations.map(|()| Control::Rotate);
-        Ok(futures::stream::select(futures::stream::select(ends, cpu), rotations))
+        let reloads = futures::stream::iter(self.reloads.map(SignalStream::new)).flatten();
+        let reloads = reloads.filter_map(move |()| {
+            orders.iter().for_each(Orders::reload);
+            std::future::ready(None)
+        });
+        let others = futures::stream::select(rotations, reloads);
+        Ok(futures::stream::select(futures::stream::select(ends, cpu), others))
     }
 }
 

@@ -137,6 +137,8 @@ async fn run_with(
     let parts = Parts {
         threads: None,
         releases: None,
+        questions: None,
+        overrides: Default::default(),
         shippers: Vec::new(),
         sources,
         fetch: Arc::new(daemon::http(config)?),

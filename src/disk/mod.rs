@@ -181,6 +181,10 @@ pub enum SyncPoint {
     CheckpointFile,
     /// The new checkpoint has replaced the old one before what only the old one needs is deleted.
     CheckpointName,
+    /// What operators have changed is whole before it replaces what they had changed before.
+    OverridesFile,
+    /// It has replaced that before the operator is told that it holds.
+    OverridesName,
 }
 
 /// What a file is known by when its name changes.

@@ -78,6 +78,14 @@ impl HeaderTable {
         Ok(Self { everywhere, hosts: patterns.into_iter().collect(), tokens, command_line, command_line_elsewhere })
     }
 
+    /// Comes after this table, on a reload.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn follow(&self, before: &Self) -> Result<(), String> {
+        self.tokens.follow(&before.tokens)
+    }
+
     /// The headers that have the contents of files in them.
     pub fn tokens(&self) -> &Arc<Tokens> {
         &self.tokens

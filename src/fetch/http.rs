@@ -126,9 +126,12 @@ impl Http {
     }
 
     /// The fetcher that follows this one on a reload, with these headers, over the same connections.
-    #[must_use]
-    pub fn with_headers(&self, config: &FetchConfig, headers: HeaderTable) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// A header with a token that is none; a checked configuration has no such header.
+    pub fn with_headers(&self, config: &FetchConfig, headers: HeaderTable) -> Result<Self, BoxError> {
+        headers.follow(&self.headers)?;
+        Ok(Self {
             reach: Arc::clone(&self.reach),
             connections: Arc::clone(&self.connections),
             rules: rules(config, self.needs),
@@ -137,7 +140,7 @@ impl Http {
             max_redirects: config.max_redirects,
             needs: self.needs,
             told_of_shortage: Arc::clone(&self.told_of_shortage),
-        }
+        })
     }
 
     /// The same with connections of its own, which it counts together with those of this one.
@@ -152,7 +155,7 @@ impl Http {
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
         let reach = Arc::new(Reach::new(config, &settings, guard, resolver, &self.connections)?);
-        Ok(Self { reach, ..self.with_headers(config, settings.headers) })
+        Ok(Self { reach, ..self.with_headers(config, settings.headers)? })
     }
 
     /// Tells whether the connections of this fetcher are still in use.

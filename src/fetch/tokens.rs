@@ -21,6 +21,11 @@ pub trait RefreshTokens: Send + Sync {
     /// Reads the file of this number. Requests that start afterwards carry what it holds. Returns the number of that
     /// generation; `None` if the content is no other, is empty, or cannot be sent.
     fn refresh(&self, file: usize) -> BoxFuture<'_, Option<TokenGeneration>>;
+
+    /// The generation of what each file held when it was last read, by number.
+    fn generations(&self) -> Vec<TokenGeneration> {
+        Vec::new()
+    }
 }
 
 /// See the module.
@@ -78,6 +83,26 @@ impl Tokens {
         Ok(Self { files, templates, state, reader: Mutex::default() })
     }
 
+    /// Comes after these, on a reload: contents that have not changed keep the numbers of their generations, and others have
+    /// newer ones than any before.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn follow(&self, before: &Self) -> Result<(), String> {
+        let known = before.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let newest = known.contents.iter().map(|content| content.generation).max();
+        let next = newest.map_or(TokenGeneration::FIRST, TokenGeneration::next);
+        for (path, content) in self.files.iter().zip(&mut state.contents) {
+            let number = before.files.iter().position(|file| file == path);
+            let same = number.and_then(|number| known.contents.get(number)).filter(|known| known.text == content.text);
+            content.generation = same.map_or(next, |known| known.generation);
+        }
+        let headers = self.templates.iter().map(|of_pattern| rendered(of_pattern, &self.files, &state.contents));
+        state.headers = headers.collect::<Result<_, String>>()?;
+        Ok(())
+    }
+
     /// Whether there is a file that could be read again.
     pub fn has_files(&self) -> bool {
         !self.files.is_empty()
@@ -124,6 +149,11 @@ impl Tokens {
 impl RefreshTokens for Tokens {
     fn refresh(&self, file: usize) -> BoxFuture<'_, Option<TokenGeneration>> {
         async move { self.renew(file, self.read(file).await?) }.boxed()
+    }
+
+    fn generations(&self) -> Vec<TokenGeneration> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.contents.iter().map(|content| content.generation).collect()
     }
 }
 
@@ -202,6 +232,19 @@ mod tests {
             Some(second.next().next()),
             "one that was there before is new again"
         );
+    }
+
+    #[test]
+    fn after_a_reload_contents_that_are_the_same_keep_their_generations_and_others_have_newer_ones() {
+        let before = tokens();
+        let renewed = before.renew(0, "new".to_owned()).unwrap();
+        let header = |file: &str, content: &str| BTreeMap::from([("x-key".to_owned(), template("", file, content))]);
+        let files = ["c", "b", "a"].map(PathBuf::from).to_vec();
+        let after = Tokens::new(files, vec![header("a", "new"), header("b", "other"), header("c", "3")]).unwrap();
+        after.follow(&before).unwrap();
+        assert_eq!(after.generations(), [renewed.next(), renewed.next(), renewed]);
+        assert_eq!(after.headers_of(0).unwrap().generation, renewed);
+        assert_eq!(after.headers_of(1).unwrap().generation, renewed.next());
     }
 
     #[test]

@@ -87,12 +87,13 @@ pub enum ErrorKind {
     RobotsDenied,
     RobotsUnavailable,
     JournalDamaged,
+    Skipped,
     Canceled,
 }
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::HttpStatus,
         Self::RetryAfterTooLong,
         Self::DnsNotFound,
@@ -132,6 +133,7 @@ impl ErrorKind {
         Self::RobotsDenied,
         Self::RobotsUnavailable,
         Self::JournalDamaged,
+        Self::Skipped,
         Self::Canceled,
     ];
 
@@ -179,6 +181,7 @@ impl ErrorKind {
             Self::RobotsDenied => ("robots_denied", O::Rejected, R::Terminal),
             Self::RobotsUnavailable => ("robots_unavailable", O::Rejected, R::Terminal),
             Self::JournalDamaged => ("journal_damaged", O::Rejected, R::Terminal),
+            Self::Skipped => ("skipped", O::Failed, R::Terminal),
             Self::Canceled => ("canceled", O::Canceled, R::Terminal),
         }
     }

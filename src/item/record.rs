@@ -93,11 +93,13 @@ pub enum WaitedFor {
     Robots,
     /// The back-off before a retry.
     Backoff,
+    /// A pause by an operator.
+    Paused,
 }
 
 impl WaitedFor {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Output,
         Self::Rate,
         Self::Concurrency,
@@ -111,6 +113,7 @@ impl WaitedFor {
         Self::Circuit,
         Self::Robots,
         Self::Backoff,
+        Self::Paused,
     ];
 
     /// The word for it in records.
@@ -129,6 +132,7 @@ impl WaitedFor {
             Self::Circuit => "circuit",
             Self::Robots => "robots",
             Self::Backoff => "backoff",
+            Self::Paused => "paused",
         }
     }
 }

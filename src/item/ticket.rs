@@ -86,6 +86,11 @@ impl Window {
         is_reached(&self.0.bytes, self.0.max_bytes).then_some(WindowLimit::Bytes)
     }
 
+    /// Lines that it has room for.
+    pub fn lines(&self) -> usize {
+        self.0.max_lines
+    }
+
     /// Lines accepted and not done.
     pub fn in_use(&self) -> usize {
         self.0.max_lines - self.0.lines.available_permits()

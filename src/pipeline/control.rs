@@ -1,5 +1,7 @@
 //! Requests to a running pipeline from outside: from signals, and from every other sender of the stream.
 
+use std::time::Duration;
+
 /// A control message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
@@ -10,4 +12,6 @@ pub enum Control {
     Abort,
     /// Finish the files of all outputs and go on in new ones; a file that does not rotate is opened anew by its path.
     Rotate,
+    /// From now on this is the grace period of a stop that has not begun (`shutdown.grace`).
+    SetGrace(Duration),
 }

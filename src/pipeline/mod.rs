@@ -21,6 +21,7 @@ mod answers;
 mod closed_hosts;
 mod config;
 mod control;
+mod desk;
 mod drain;
 mod events;
 mod feed;
@@ -30,6 +31,7 @@ mod heartbeat;
 mod input_ahead;
 mod lifecycle;
 mod memory_gate;
+mod questions;
 mod releases;
 mod run_limits;
 mod scheduler;
@@ -51,6 +53,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
+pub use desk::{Desk, HostsAnswer, InForce, NoAnswer, Question, Reconfiguration};
 pub use events::{Event, EventKind, Events};
 pub use first_host::FirstHost;
 pub use group::Group;
@@ -62,7 +65,7 @@ pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status,
 
 use crate::fetch::{Fetch, RefreshTokens};
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
-use crate::schedule::{BottleneckKind, Core, Job, ReleaseScope};
+use crate::schedule::{BottleneckKind, Core, Job, Overrides, ReleaseScope};
 use crate::ship::Shipper;
 use crate::sink::Sink;
 use crate::source::{Durability, Source};
@@ -86,8 +89,31 @@ pub struct Parts {
     pub threads: Option<Handle>,
     /// Requests to give lines back to their sources, if there may be any.
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
+    /// Questions to the schedule, and operators' verbs, if there may be any.
+    pub questions: Option<mpsc::Receiver<Question>>,
+    /// What operators had changed when the run before ended.
+    pub overrides: Overrides,
     /// What ships the records of sinks to remote places.
     pub shippers: Vec<Shipper>,
+}
+
+impl Parts {
+    /// Sources, a client and sinks, and nothing else.
+    pub fn new(sources: Vec<Source>, fetch: Arc<dyn Fetch>, sinks: Vec<Box<dyn Sink>>) -> Self {
+        Self {
+            sources,
+            fetch,
+            sinks,
+            settle: None,
+            tokens: None,
+            hosts: None,
+            threads: None,
+            releases: None,
+            questions: None,
+            overrides: Overrides::default(),
+            shippers: Vec::new(),
+        }
+    }
 }
 
 /// What the queue carries.
@@ -151,7 +177,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     parts.fetch.connections().into_iter().for_each(|counts| status.watch_connections(counts));
     let permits = settings.concurrency.min(settings.workers);
     let (queue, from_queue) = mpsc::channel(settings.queue);
-    let (ready, from_ready) = async_channel::bounded(permits);
+    let (ready, from_ready) = async_channel::bounded(settings.workers);
     let (completions, from_completions) = mpsc::channel(settings.workers);
     let (mut done, from_done) = mpsc::channel(256);
     let (acks, from_acks) = mpsc::channel(16);
@@ -177,7 +203,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         (answers, done) = (Some(stage), settled);
     }
     let memory = BodyMemory::new(settings.body_memory);
-    let (token_desk, token_reader) = parts.tokens.map(token_reader::token_reader).unzip();
+    let (token_desk, token_reader) = token_reader::token_reader(parts.tokens);
 
     let window = Window::new(settings.window, settings.window_bytes);
     let key =
@@ -201,11 +227,16 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let schedule = crate::schedule::Settings {
         durable: durable.clone(),
         permits: u32::try_from(permits).unwrap_or(u32::MAX),
+        workers: u32::try_from(settings.workers).unwrap_or(u32::MAX),
         in_order: settings.order == Order::Input,
         ..settings.schedule.clone()
     };
     let scheduler = scheduler::Scheduler {
         core: Core::new(schedule),
+        overrides: parts.overrides,
+        questions: parts.questions,
+        scan: None,
+        reconfigured: Vec::new(),
         queue: from_queue,
         ready,
         completions: from_completions,
@@ -260,9 +291,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
             None => group.spawn("work", work),
         }
     }
-    if let Some(reader) = token_reader {
-        group.spawn_service("tokens", reader.run());
-    }
+    group.spawn_service("tokens", token_reader.run());
     if let Some(answers) = answers {
         group.spawn("answers", answers.run());
     }

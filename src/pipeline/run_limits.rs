@@ -32,6 +32,9 @@ pub(super) struct Outlook {
     pub bottleneck: Bottleneck,
     /// When it ends; `None` while the input has no end.
     pub eta: Option<Eta>,
+    /// Lines in the window, and those that it has room for.
+    pub in_window: usize,
+    pub window: usize,
 }
 
 /// When to look again whether only lines of closed hosts are left, besides when something happens in the schedule.
@@ -58,7 +61,8 @@ impl RunLimits {
         if self.last.is_some() || self.window.reached().is_some() {
             self.last = Some(bottleneck.kind);
         }
-        Outlook { bottleneck, eta: ahead.and_then(|_| core.eta(now)) }
+        let (in_window, window) = (self.window.in_use(), self.window.lines());
+        Outlook { bottleneck, eta: ahead.and_then(|_| core.eta(now)), in_window, window }
     }
 
     /// No more lines can come.

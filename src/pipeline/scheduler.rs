@@ -7,20 +7,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::memory_gate::MemoryGate;
+use super::questions::Scan;
 use super::run_limits::{LookAgain, RunLimits};
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
 use super::token_reader::{Renewal, TokenDesk};
-use super::{Accepted, Clock, Completion, Dispatch, Status};
+use super::{Accepted, Clock, Completion, Dispatch, Question, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
 use crate::item::{Done, Reservation};
-use crate::schedule::{Core, Counts, Job, ReleaseScope, StallReason};
+use crate::schedule::{Core, Counts, Job, Overrides, ReleaseScope, StallReason};
 use crate::state::LastRun;
 
 /// Completions, and queued lines, taken at once.
@@ -35,8 +36,16 @@ pub(super) struct Scheduler {
     pub acks: mpsc::Sender<Ack>,
     /// Requests to give lines back to their sources, if there may be any.
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
-    /// New tokens, if there may be any.
-    pub tokens: Option<TokenDesk>,
+    /// Those that the run begins with.
+    pub overrides: Overrides,
+    /// Questions, if there may be any.
+    pub questions: Option<mpsc::Receiver<Question>>,
+    /// A look at all hosts or lines that is under way.
+    pub scan: Option<Scan>,
+    /// Who waits for a reload to hold.
+    pub reconfigured: Vec<oneshot::Sender<()>>,
+    /// New tokens.
+    pub tokens: TokenDesk,
     /// Per source: whether it takes lines back.
     pub can_release: Vec<bool>,
     pub permits: Arc<Semaphore>,
@@ -67,6 +76,8 @@ enum Event {
     Stop,
     Release(ReleaseScope),
     ReleasesEnded,
+    Asked(Question),
+    QuestionsEnded,
     Renewed(Renewal),
     /// A timer, or room in `done` or `acks`.
     Look,
@@ -80,6 +91,7 @@ impl Scheduler {
         loop {
             // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
             let now = self.clock.now();
+            self.go_on(now);
             self.send(now);
             let counts = self.core.counts();
             if !self.limits.input_open && counts == Counts::default() {
@@ -88,9 +100,7 @@ impl Scheduler {
                 self.stopped.cancel();
                 return Ok(());
             }
-            if let Some(tokens) = &mut self.tokens {
-                tokens.follow(&mut self.core);
-            }
+            self.tokens.follow(&mut self.core);
             let outlook = |core: &mut Core| self.limits.look(core, &self.memory, now);
             let view_at = self.publisher.look(&mut self.core, outlook, now);
             // While records wait, a timer of the core has nothing to set going.
@@ -106,14 +116,23 @@ impl Scheduler {
                 Event::Closed => return Err("a worker is gone with its job".into()),
                 Event::Completions => self.take_completions(&mut completions),
                 Event::Lines => self.take_lines(&mut lines),
-                Event::InputEnded => self.limits.end_input(),
-                Event::Memory(reservation) => self.memory.keep(reservation),
-                Event::Stop => self.stop(),
-                Event::Release(scope) => self.release(scope),
-                Event::ReleasesEnded => self.releases = None,
-                Event::Renewed((file, generation)) => self.core.renew_token(file, generation, self.clock.now()),
-                Event::Look => {}
+                event => self.react(event),
             }
+        }
+    }
+
+    /// Reacts to what comes seldom.
+    fn react(&mut self, event: Event) {
+        match event {
+            Event::InputEnded => self.limits.end_input(),
+            Event::Memory(reservation) => self.memory.keep(reservation),
+            Event::Stop => self.stop(),
+            Event::Release(scope) => self.release(scope),
+            Event::ReleasesEnded => self.releases = None,
+            Event::Asked(question) => self.answer(question),
+            Event::QuestionsEnded => self.questions = None,
+            Event::Renewed((file, generation)) => self.core.renew_token(file, generation, self.clock.now()),
+            Event::Look | Event::Closed | Event::Completions | Event::Lines => {}
         }
     }
 
@@ -125,6 +144,7 @@ impl Scheduler {
         if let Some(ended_ago) = ended_ago {
             self.core.resume_pace(ended_ago, now);
         }
+        self.core.set_overrides(&std::mem::take(&mut self.overrides), now);
         self.core.restore(hosts, now);
         self.core.restore_robots(robots, now);
     }
@@ -155,7 +175,7 @@ impl Scheduler {
         if let Some(at) = wake_at {
             timer.as_mut().reset(self.clock.instant(at));
         }
-        let counts = self.core.counts();
+        let (counts, has_work) = (self.core.counts(), self.has_work());
         tokio::select! {
             biased;
             // One at a time, for it costs each turn: the stop comes first, as every cause of the other is one.
@@ -171,10 +191,15 @@ impl Scheduler {
             scope = next_of(&mut self.releases), if self.releases.is_some() => {
                 scope.map_or(Event::ReleasesEnded, Event::Release)
             }
-            renewal = next_renewal(&mut self.tokens), if self.tokens.is_some() => Event::Renewed(renewal),
+            renewal = self.tokens.next() => Event::Renewed(renewal),
             reservation = self.memory.next(), if self.memory.is_waiting() => Event::Memory(reservation),
+            question = next_of(&mut self.questions), if self.questions.is_some() && self.scan.is_none() => {
+                question.map_or(Event::QuestionsEnded, Event::Asked)
+            }
             () = timer, if wake_at.is_some() => Event::Look,
             () = self.limits.window.gets_full(), if look_again == LookAgain::WhenFull => Event::Look,
+            // All others have their turn first.
+            () = tokio::task::yield_now(), if has_work => Event::Look,
         }
     }
 
@@ -269,15 +294,7 @@ impl Scheduler {
     }
 }
 
-/// The next new token.
-async fn next_renewal(tokens: &mut Option<TokenDesk>) -> Renewal {
-    match tokens {
-        Some(tokens) => tokens.next().await,
-        None => std::future::pending().await,
-    }
-}
-
 /// The next request, or `None` once no more can come.
-async fn next_of(releases: &mut Option<mpsc::Receiver<ReleaseScope>>) -> Option<ReleaseScope> {
-    releases.as_mut()?.recv().await
+async fn next_of<T>(requests: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
+    requests.as_mut()?.recv().await
 }

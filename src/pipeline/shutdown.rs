@@ -190,6 +190,7 @@ impl Run<'_> {
                 self.say_unshipped("left for the next start");
                 return Err(Error::Interrupted { unfinished: self.status.counters().unfinished() });
             }
+            (Control::SetGrace(grace), _) => self.grace = grace,
             (Control::Rotate, _) => drop(self.rotate.try_send(())),
             (Control::Stop, Phase::Running) => {
                 self.stop();

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Events, Heartbeats, Lifecycle};
 use crate::fetch::ConnectionCounts;
-use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Tail};
+use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Overrides, PausedLines, Tail};
 use crate::ship::Backlog;
 use crate::sink::{SinkMeter, SinkView};
 use crate::source::{SourceMeter, SourceView};
@@ -190,6 +190,14 @@ pub struct View {
     pub bottleneck: Option<Bottleneck>,
     /// What is left, if no line waits for anything but hosts that cannot be reached.
     pub tail: Option<Tail>,
+    /// The lines that keep their places at hosts that an operator has paused.
+    pub paused: Option<PausedLines>,
+    /// Lines in the window.
+    pub in_window: usize,
+    /// Lines that it has room for.
+    pub window: usize,
+    /// What operators have changed.
+    pub overrides: Arc<Overrides>,
     /// What held the run back so far, and for how long.
     pub bottleneck_times: BottleneckTimes,
 }
@@ -198,6 +206,20 @@ impl View {
     /// When the run ends, as of now.
     pub fn eta(&self) -> Option<Eta> {
         Some(self.eta?.after(self.as_of?.elapsed()))
+    }
+
+    /// What held the run back so far, and for how long, as of now.
+    pub fn bottleneck_times(&self) -> BottleneckTimes {
+        let mut times = self.bottleneck_times.clone();
+        if let Some((bottleneck, as_of)) = self.bottleneck.as_ref().zip(self.as_of) {
+            times.note(bottleneck, as_of.elapsed());
+        }
+        times
+    }
+
+    /// For how long the oldest unsettled line has been accepted.
+    pub fn oldest_age(&self) -> Option<Duration> {
+        Some(self.oldest.as_ref()?.age + self.as_of?.elapsed())
     }
 
     /// What is left, as of now.

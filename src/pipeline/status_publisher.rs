@@ -92,6 +92,10 @@ impl StatusPublisher {
             oldest: core.oldest(now),
             tail: (self.bottleneck.kind == BottleneckKind::CircuitOpen).then(|| core.tail(now)).flatten(),
             eta: outlook.eta,
+            paused: core.paused_lines(),
+            in_window: outlook.in_window,
+            window: outlook.window,
+            overrides: core.overrides(),
             bottleneck: Some(self.bottleneck.clone()),
             bottleneck_times: self.bottleneck_times.clone(),
         });

@@ -21,44 +21,67 @@ const READ_EVERY: Duration = Duration::from_secs(1);
 /// The file of this number has new content.
 pub(super) type Renewal = (usize, TokenGeneration);
 
+/// Which files are to be read, and who reads them.
+struct Wanted {
+    files: BTreeSet<usize>,
+    /// `None` while no file has a token.
+    reader: Option<Arc<dyn RefreshTokens>>,
+    /// The number of the configuration that numbers the files.
+    configuration: u64,
+}
+
 /// The scheduler's end.
 pub(super) struct TokenDesk {
-    wanted: watch::Sender<BTreeSet<usize>>,
-    renewals: mpsc::Receiver<Renewal>,
+    wanted: watch::Sender<Wanted>,
+    /// With the number of their configuration.
+    renewals: mpsc::Receiver<(u64, Renewal)>,
     /// The hosts that are known to wait.
     waits: Vec<TokenWait>,
 }
 
 /// The service's end.
 pub(super) struct TokenReader {
-    tokens: Arc<dyn RefreshTokens>,
-    wanted: watch::Receiver<BTreeSet<usize>>,
-    renewals: mpsc::Sender<Renewal>,
+    wanted: watch::Receiver<Wanted>,
+    renewals: mpsc::Sender<(u64, Renewal)>,
 }
 
 /// Both ends.
-pub(super) fn token_reader(tokens: Arc<dyn RefreshTokens>) -> (TokenDesk, TokenReader) {
-    let (wanted, is_wanted) = watch::channel(BTreeSet::new());
+pub(super) fn token_reader(reader: Option<Arc<dyn RefreshTokens>>) -> (TokenDesk, TokenReader) {
+    let (wanted, is_wanted) = watch::channel(Wanted { files: BTreeSet::new(), reader, configuration: 0 });
     let (renewals, from_reader) = mpsc::channel(16);
     let desk = TokenDesk { wanted, renewals: from_reader, waits: Vec::new() };
-    (desk, TokenReader { tokens, wanted: is_wanted, renewals })
+    (desk, TokenReader { wanted: is_wanted, renewals })
 }
 
 impl TokenDesk {
     /// The next renewal; waits for ever once the service has ended.
     pub async fn next(&mut self) -> Renewal {
-        match self.renewals.recv().await {
-            Some(renewal) => renewal,
-            None => std::future::pending().await,
+        loop {
+            match self.renewals.recv().await {
+                // Under another configuration the number may be that of another file.
+                Some((configuration, _)) if configuration != self.wanted.borrow().configuration => {}
+                Some((_, renewal)) => return renewal,
+                None => std::future::pending().await,
+            }
         }
+    }
+
+    /// Another configuration holds: its files are read by this one from now on.
+    pub fn reconfigure(&mut self, reader: Option<Arc<dyn RefreshTokens>>) {
+        self.wanted.send_modify(|known| {
+            *known = Wanted { files: BTreeSet::new(), reader, configuration: known.configuration + 1 };
+        });
     }
 
     /// Lets the service read what the hosts of the core want to be read, and says which begin and cease to wait.
     pub fn follow(&mut self, core: &mut Core) {
         let wanted = core.token_files_wanted();
+        if wanted.is_empty() && self.waits.is_empty() && self.wanted.borrow().files.is_empty() {
+            return;
+        }
         self.wanted.send_if_modified(|known| {
-            let is_new = *known != wanted;
-            *known = wanted;
+            let is_new = known.files != wanted;
+            known.files = wanted;
             is_new
         });
         let waits = core.token_waits();
@@ -79,13 +102,13 @@ impl TokenReader {
     /// Reads files for as long as the scheduler is there.
     pub async fn run(mut self) -> Result<(), BoxError> {
         loop {
-            let wanted = match self.wanted.wait_for(|wanted| !wanted.is_empty()).await {
-                Ok(wanted) => wanted.clone(),
+            let (files, reader, configuration) = match self.wanted.wait_for(|wanted| !wanted.files.is_empty()).await {
+                Ok(wanted) => (wanted.files.clone(), wanted.reader.clone(), wanted.configuration),
                 Err(_) => return Ok(()),
             };
-            for file in wanted {
-                if let Some(generation) = self.tokens.refresh(file).await
-                    && self.renewals.send((file, generation)).await.is_err()
+            for (file, reader) in files.into_iter().filter_map(|file| Some((file, reader.as_ref()?))) {
+                if let Some(generation) = reader.refresh(file).await
+                    && self.renewals.send((configuration, (file, generation))).await.is_err()
                 {
                     return Ok(());
                 }

@@ -57,11 +57,13 @@ pub enum BottleneckKind {
     Window,
     /// `queue.window_bytes`: likewise.
     WindowBytes,
+    /// An operator has paused the run, or the host.
+    Paused,
 }
 
 impl BottleneckKind {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Input,
         Self::Servers,
         Self::Concurrency,
@@ -84,6 +86,7 @@ impl BottleneckKind {
         Self::Hosts,
         Self::Window,
         Self::WindowBytes,
+        Self::Paused,
     ];
 
     /// The word for it in the API and in metrics.
@@ -111,6 +114,7 @@ impl BottleneckKind {
             Self::Hosts => "hosts",
             Self::Window => "window",
             Self::WindowBytes => "window_bytes",
+            Self::Paused => "paused",
         }
     }
 }
@@ -146,6 +150,9 @@ impl Core {
         if self.starved_until > now {
             return BottleneckKind::OpenFiles.into();
         }
+        if self.is_run_paused() {
+            return BottleneckKind::Paused.into();
+        }
         let longest = self.longest_host(now);
         if self.hosts.first_ready().is_some() {
             // Lines could start but for the run. What holds it up is a host all the same, if that takes longer than all lines do.
@@ -167,7 +174,7 @@ impl Core {
     /// The limit of the run for which hosts wait that have a line that may start.
     fn limit_of_run(&self, now: Duration) -> BottleneckKind {
         match self.run_wait() {
-            WaitReason::Concurrency { .. } => BottleneckKind::Adaptive,
+            WaitReason::Concurrency { .. } if self.adaptive.is_some() => BottleneckKind::Adaptive,
             WaitReason::Rate { until } if until > now => BottleneckKind::Rate,
             _ => BottleneckKind::Concurrency,
         }
@@ -186,6 +193,7 @@ fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
         (WaitReason::Token { .. }, _) => (BottleneckKind::Token, None),
         (WaitReason::CircuitOpen { .. }, _) => (BottleneckKind::CircuitOpen, None),
         (WaitReason::Robots, _) => (BottleneckKind::Robots, None),
+        (WaitReason::Paused { .. } | WaitReason::Skipped, _) => (BottleneckKind::Paused, None),
         _ => (BottleneckKind::Backoff, None),
     };
     let port = match wait {
@@ -204,7 +212,7 @@ fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
 }
 
 /// The pattern by which a key holds for this host, unless that is `*`, whose keys are options, too.
-fn pattern_of(settings: &Settings, host: &str, sets: fn(&HostRule) -> bool) -> Option<HostPattern> {
+pub(super) fn pattern_of(settings: &Settings, host: &str, sets: fn(&HostRule) -> bool) -> Option<HostPattern> {
     let with_port = host.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
     let (name, port) = with_port.unwrap_or((host, 0));
     let (pattern, _) = settings.hosts.entries_matching(name, port).find(|(_, rule)| sets(rule))?;

@@ -47,6 +47,9 @@ impl Core {
             chance,
         };
         let decision = context.decide(&job, &attempt);
+        if let Decision::Settle(Some(error)) | Decision::Retry { because: error, .. } = &decision {
+            self.hosts[id].note_trouble((error.0, &error.1), now);
+        }
         let (line, spent, requests) = (job.slot.line, job.progress.wire, job.progress.attempts);
         self.conclude(job, id, attempt, decision, now);
         if !was_closed {
@@ -63,7 +66,7 @@ impl Core {
         let continues = decision.continues() || verdict != Verdict::Decide;
         if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
-        } else if self.is_stopped(job.ticket.source) && continues {
+        } else if continues && (self.is_stopped(job.ticket.source) || self.is_stopping_paused()) {
             self.settle(job, attempt.into_received(), Some(canceled()), now);
         } else if verdict != Verdict::Decide {
             self.carry_out_token(job, decision, verdict, attempt, now);
@@ -132,7 +135,8 @@ impl Core {
         if host.is_closed(now) && !self.is_durable(job.ticket.source) {
             return Some(too_long(host.pause.closed_until - now));
         }
-        let starts = self.clocks(id, now).lines + at.saturating_sub(self.stalled_until(id).max(now));
+        let stalled = self.stalled_until(id).max(self.paused_until(id));
+        let starts = self.clocks(id, now).lines + at.saturating_sub(stalled.max(now));
         if self.lines.deadline(job.slot.line).is_some_and(|end| starts >= end) {
             // The wait is longer than the line's time.
             return Some(because.clone());
@@ -230,7 +234,7 @@ impl Core {
 /// The error of a line that ends without its robots.txt.
 fn of_robots((kind, message): (ErrorKind, String)) -> (ErrorKind, String) {
     match kind {
-        ErrorKind::Canceled => (kind, message),
+        ErrorKind::Canceled | ErrorKind::Skipped => (kind, message),
         kind => (kind, format!("its robots.txt could not be fetched: {message}")),
     }
 }

@@ -170,6 +170,8 @@ pub struct Settings {
     pub adaptive: Option<u32>,
     /// Requests at once that the caller has permits for.
     pub permits: u32,
+    /// Workers, so that there can never be more requests at once.
+    pub workers: u32,
     /// The last line of the input, if it is known from the start.
     pub last_line: Option<Url>,
     /// Hosts tracked at once.
@@ -224,6 +226,7 @@ impl Default for Settings {
             },
             adaptive: None,
             permits: 256,
+            workers: 256,
             last_line: None,
             max_hosts: 100_000,
             retry: RetryPolicy::from(&RetryConfig::default()),

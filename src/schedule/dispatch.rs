@@ -13,6 +13,7 @@ use super::host_table::{Capacity, Pick};
 use super::job::{ConnectionChoice, Job};
 use super::line_book::{HostId, LineId, Place};
 use super::robots::Denial;
+use super::stall_clock::StallReason;
 use super::wait_reason::WaitReason;
 use crate::hosts::origin_of;
 use crate::item::{CHUNK, Connection};
@@ -71,12 +72,14 @@ impl Core {
 
     /// What all lines of the run wait for, or waited for last.
     pub(super) fn run_wait(&self) -> WaitReason {
-        let stalled = self.clock.reasons().next().map(WaitReason::Stalled);
-        let full = self.adaptive.as_ref().map(AdaptiveLimit::limit).and_then(|limit| {
+        if let Some(reason) = self.clock.reasons().next() {
+            return if reason == StallReason::Paused { self.run_pause() } else { WaitReason::Stalled(reason) };
+        }
+        let full = self.adaptive.as_ref().map(AdaptiveLimit::limit).or(self.at_most).and_then(|limit| {
             let in_flight = self.lines.in_flight();
             (in_flight >= limit as usize).then_some(WaitReason::Concurrency { in_flight, limit })
         });
-        stalled.or(full).unwrap_or(WaitReason::Rate { until: self.rate_limiter.next() })
+        full.unwrap_or(WaitReason::Rate { until: self.rate_limiter.next() })
     }
 
     /// Whether a line of any host may start now.
@@ -87,6 +90,7 @@ impl Core {
     /// The host whose turn it is, once those that are not ready any more have left the ring.
     pub(super) fn next_host(&mut self, now: Duration) -> Option<HostId> {
         while let Some(id) = self.hosts.first_ready() {
+            self.catch_up(id, now);
             if self.hosts[id].next_start().is_some_and(|at| at <= now) {
                 return Some(id);
             }
@@ -121,6 +125,9 @@ impl Core {
             return None;
         }
         let line = self.stand_in(self.lines.oldest()?);
+        if let Some(id) = self.lines.host(line) {
+            self.catch_up(id, now);
+        }
         let Place::Waiting { host, port, due } = self.lines.place_of(line) else { return None };
         let ordinal = self.lines.ordinal(line);
         if !self.hosts[host].wait_of(ordinal, port, due).is_over(now) {

@@ -110,7 +110,7 @@ impl Core {
     /// Seconds that all lines take by the limits of the run.
     pub(super) fn run_seconds(&self) -> f64 {
         let (counts, ahead) = (self.lines.counts(), self.foreseen_lines());
-        let at_once = self.adaptive.as_ref().map_or(self.settings.permits, |adaptive| adaptive.limit());
+        let at_once = self.most_at_once();
         let busy = (self.work + ahead * f64::from(self.cost.wire())) / f64::from(at_once.max(1));
         let lines = (counts.waiting + counts.in_flight) as f64 + ahead;
         busy.max(lines * f64::from(self.cost.paced(self.settings.every)))

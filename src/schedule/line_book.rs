@@ -4,10 +4,12 @@
 //! many lines are where. [`LineBook::place`] is the only function that moves a line from one set of ledgers to another.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use slab::Slab;
 
+use super::reports::LineKey;
 use crate::item::{Done, Ticket};
 
 /// The number of a host in the host table.
@@ -45,6 +47,9 @@ pub(super) enum Place {
 struct Line {
     ordinal: u64,
     source: usize,
+    /// Its file and number there, by which it can be asked for.
+    file: Option<Arc<str>>,
+    seq: u64,
     /// When it was accepted, from the start of the run.
     accepted: Duration,
     /// When its time is over, on the clock of its host; from its first start on.
@@ -60,6 +65,8 @@ struct Line {
 #[derive(Debug, Default)]
 pub(super) struct LineBook {
     lines: Slab<Line>,
+    /// By number: the names of sources, as far as they have one.
+    sources: Vec<Option<Arc<str>>>,
     oldest: Option<LineId>,
     newest: Option<LineId>,
     /// Lines that wait and were on the wire before, by the end of their time on the clock of the run.
@@ -84,6 +91,8 @@ impl LineBook {
         let line = Line {
             ordinal: ticket.ordinal,
             source: ticket.source,
+            file: ticket.id.file.clone(),
+            seq: ticket.id.seq,
             accepted,
             deadline: None,
             ends_at: None,
@@ -91,6 +100,12 @@ impl LineBook {
             older: None,
             newer: None,
         };
+        if self.sources.len() <= ticket.source {
+            self.sources.resize(ticket.source + 1, None);
+        }
+        if self.sources[ticket.source].is_none() {
+            self.sources[ticket.source] = ticket.id.source.clone();
+        }
         let id = self.lines.insert(line);
         self.link(id);
         self.enter(id);
@@ -192,6 +207,44 @@ impl LineBook {
         self.newest_first().find(|id| self.lines[*id].ordinal == ordinal)
     }
 
+    /// One more than the largest number that an unsettled line can have now.
+    pub fn places(&self) -> LineId {
+        self.lines.capacity()
+    }
+
+    /// Whether there is an unsettled line of this number.
+    pub fn has(&self, id: LineId) -> bool {
+        self.lines.contains(id)
+    }
+
+    /// Whether the unsettled line of this number, if there is one, is the one that is asked for.
+    pub fn is(&self, id: LineId, key: &LineKey) -> bool {
+        let Some(line) = self.lines.get(id) else { return false };
+        match key {
+            LineKey::Ordinal(ordinal) => line.ordinal == *ordinal,
+            LineKey::Identity { source, file, seq } => {
+                line.seq == *seq && line.file == *file && self.sources[line.source] == *source
+            }
+        }
+    }
+
+    /// The number of the first line that is settled and not handed out, and one more than that of the last.
+    pub fn first_settled(&self) -> u64 {
+        self.recorded
+    }
+
+    /// See [`Self::first_settled`].
+    pub fn end_of_settled(&self) -> u64 {
+        self.recorded + self.settled.len() as u64
+    }
+
+    /// Whether the line that is asked for is among so many settled lines from this number on, and where those end.
+    pub fn is_settled(&self, key: &LineKey, from: u64, lines: usize) -> (bool, u64) {
+        let skipped = usize::try_from(from.saturating_sub(self.recorded)).unwrap_or(usize::MAX);
+        let some = self.settled.iter().skip(skipped).take(lines);
+        (some.clone().any(|done| key.names(&done.ticket)), from + some.count() as u64)
+    }
+
     /// All unsettled lines.
     pub fn newest_first(&self) -> impl Iterator<Item = LineId> {
         std::iter::successors(self.newest, |id| self.lines[*id].older)
@@ -225,6 +278,11 @@ impl LineBook {
     /// When the time of a line is over, on the clock of its host, if it was on the wire.
     pub fn deadline(&self, id: LineId) -> Option<Duration> {
         self.lines[id].deadline
+    }
+
+    /// The newest unsettled line.
+    pub fn newest(&self) -> Option<LineId> {
+        self.newest
     }
 
     /// The oldest unsettled line.

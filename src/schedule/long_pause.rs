@@ -13,6 +13,7 @@ use super::host_table::Host;
 use super::job::Job;
 use super::line_book::{Counts, HostId, LineId, Place};
 use super::quota::LongPause;
+use super::stall_clock::StallReason;
 use crate::item::{Received, WaitedFor};
 
 /// A closed host, or one that has no token any more.
@@ -44,8 +45,12 @@ impl Core {
         if self.hosts.has_untracked() && self.hosts.len() > self.waiting_hosts() {
             return None;
         }
+        if self.is_run_paused() {
+            return None;
+        }
         let closed = |host: &Host| {
             let opens = match () {
+                () if host.is_stalled_by(StallReason::Paused) => return None,
                 () if host.limits.long_pause == LongPause::Wait => return None,
                 () if host.lacks_token() => Opening::WithToken(self.token_files(host)),
                 () if host.is_closed(now) => Opening::At(host.pause.closed_until),

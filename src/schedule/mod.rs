@@ -10,6 +10,7 @@
 mod adaptive;
 mod backlog;
 mod bottleneck;
+mod causes;
 mod circuit_breaker;
 mod completion;
 mod config;
@@ -24,18 +25,24 @@ mod host_pause;
 mod host_state;
 mod host_table;
 mod input_order;
+mod inspection;
 mod job;
 mod line_book;
 mod line_cost;
 mod long_pause;
+mod operator;
+mod overrides;
 mod pauses;
 mod quota;
 mod rate_limiter;
+mod reconfigure;
 mod redirects;
 mod release;
+mod reports;
 mod retry_budget;
 mod retry_policy;
 mod robots;
+mod skips;
 mod stall_clock;
 mod stop;
 mod token;
@@ -54,12 +61,20 @@ pub use dispatch::Need;
 pub use eta::{Ahead, Eta};
 pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
+pub use inspection::{HostScan, LineScan, Scanned};
 pub use job::{Job, Progress};
 pub use line_book::Counts;
 pub use long_pause::{ClosedHost, Opening};
+pub use overrides::{
+    Change, HostOverrides, LimitsOverride, MOST_HOSTS, Overrides, PauseOverride, Refusal, Scope, SkipOverride,
+};
 pub use quota::{LongPause, QuotaPolicy};
 pub use rate_limiter::SLACK;
 pub use release::ReleaseScope;
+pub use reports::{
+    Cause, HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy, LimitsInForce,
+    LineAnswer, LineKey, NameFilter, PausedLines, Remedy,
+};
 pub use retry_budget::RetryBudgetPolicy;
 pub use retry_policy::{RetryConfig, RetryPolicy};
 pub use robots::{KnownRobots, KnownRules, RobotsConfig, RobotsPolicy};
@@ -77,7 +92,9 @@ use host_table::{Capacity, HostTable};
 use input_order::InputHosts;
 use line_book::LineBook;
 use line_cost::LineCost;
+use operator::Operator;
 use rate_limiter::RateLimiter;
+use reconfigure::Configurations;
 use retry_budget::RetryBudget;
 use robots::RobotsRules;
 use stall_clock::StallClock;
@@ -99,6 +116,12 @@ pub struct Core {
     retries: RetryBudget,
     /// The limit of the whole run, if it is adaptive.
     adaptive: Option<AdaptiveLimit>,
+    /// The limit of the whole run, if it is not what there are permits for.
+    at_most: Option<u32>,
+    /// The configurations so far.
+    configurations: Configurations,
+    /// What operators have changed.
+    operator: Operator,
     connections: ConnectionBudget,
     /// The rules of sites, if robots.txt is obeyed.
     robots: Option<RobotsRules>,
@@ -132,6 +155,9 @@ impl Core {
             rate_limiter: RateLimiter::new(settings.every),
             retries: RetryBudget::default(),
             adaptive: settings.adaptive.map(AdaptiveLimit::new),
+            at_most: None,
+            configurations: Configurations::default(),
+            operator: Operator::default(),
             connections: ConnectionBudget::new(settings.idle_connections),
             robots: settings.robots.clone().map(RobotsRules::new),
             tokens: TokenFiles::new(settings.tokens.files.len()),
@@ -150,7 +176,7 @@ impl Core {
     /// Takes in a line that is to be fetched. Lines come in the order of their ordinals.
     pub fn push(&mut self, mut job: Box<Job>, now: Duration) {
         job.slot.line = self.lines.add(&job.ticket, job.progress.accepted);
-        if self.is_stopped(job.ticket.source) {
+        if self.is_stopped(job.ticket.source) || self.is_stopping_paused() {
             return self.settle(job, Received::Nothing, Some(canceled()), now);
         }
         self.track(job, Capacity::Bounded, now);
@@ -170,12 +196,16 @@ impl Core {
     /// ran out, at the same `now`. Lines that lack only a permit set no timer: a completion wakes the caller.
     pub fn next_wakeup(&mut self, now: Duration) -> Option<Duration> {
         self.advance(now);
+        if self.is_run_paused() {
+            // Nothing can be done before then, whatever falls due.
+            return self.next_override_end();
+        }
         // Ready hosts wait for the run's rate by time, and for all else by a completion.
         let paced = self.next_host(now).map(|_| self.rate_limiter.next()).filter(|at| *at > now);
         let lines_time = self.clock.read(now).lines;
         let deadline = self.lines.first_deadline().filter(|_| !self.clock.is_stalled());
         let deadline = deadline.map(|(end, _)| now + end.saturating_sub(lines_time));
-        [self.hosts.next_wakeup(), deadline, paced].into_iter().flatten().min()
+        [self.hosts.next_wakeup(), deadline, paced, self.next_override_end()].into_iter().flatten().min()
     }
 
     /// No line may start for this reason, until [`Self::resume`]: its time counts against no line. Idempotent.

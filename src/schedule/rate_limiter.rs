@@ -10,7 +10,10 @@ pub const SLACK: Duration = Duration::from_millis(2);
 /// When the next start may be.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimiter {
-    every: Duration,
+    /// What its limit asks for.
+    own: Duration,
+    /// What a robots.txt asks for.
+    crawl_delay: Duration,
     /// `None` before the first start.
     due: Option<Duration>,
 }
@@ -18,12 +21,12 @@ pub struct RateLimiter {
 impl RateLimiter {
     /// One start every `every`; zero means no limit.
     pub fn new(every: Duration) -> Self {
-        Self { every, due: None }
+        Self { own: every, crawl_delay: Duration::ZERO, due: None }
     }
 
     /// The same after starts of a run before: the last of them was `ago` before `now`, or earlier.
     pub fn resume(every: Duration, ago: Duration, now: Duration) -> Self {
-        Self { every, due: Some(now + every.saturating_sub(ago)) }
+        Self { due: Some(now + every.saturating_sub(ago)), ..Self::new(every) }
     }
 
     /// The earliest time of the next start.
@@ -33,30 +36,56 @@ impl RateLimiter {
 
     /// From one start to the next.
     pub fn interval(&self) -> Duration {
-        self.every
+        self.own.max(self.crawl_delay)
+    }
+
+    /// The same by its limit alone.
+    pub fn own_interval(&self) -> Duration {
+        self.own
     }
 
     /// From when on a new rate limiter would allow no more than this one: not before its slack is used up.
     pub fn full_at(&self) -> Duration {
-        if self.every.is_zero() { self.next() } else { self.due.map_or(Duration::ZERO, |due| due + SLACK) }
+        if self.interval().is_zero() { self.next() } else { self.due.map_or(Duration::ZERO, |due| due + SLACK) }
     }
 
-    /// From the last start on there is at least so much time from one start to the next.
+    /// From the last start on a robots.txt asks for at least so much time from one start to the next.
     pub fn slow_to(&mut self, every: Duration) {
-        let more = every.saturating_sub(self.every);
-        self.every += more;
-        self.due = self.due.map(|due| due + more);
+        self.change(|limiter| limiter.crawl_delay = limiter.crawl_delay.max(every));
     }
 
-    /// Whether there is more time than this from one start to the next.
-    pub fn is_slower_than(&self, every: Duration) -> bool {
-        self.every > every
+    /// From the last start on a robots.txt asks for no more than that.
+    pub fn cap_crawl_delay(&mut self, most: Duration) {
+        self.change(|limiter| limiter.crawl_delay = limiter.crawl_delay.min(most));
+    }
+
+    /// From the last start on its limit asks for so much time from one start to the next.
+    pub fn set_interval(&mut self, every: Duration) {
+        self.change(|limiter| limiter.own = every);
+    }
+
+    /// It counts as started then, if not later.
+    pub fn note_earlier(&mut self, at: Duration) {
+        self.due = Some(self.next().max(at + self.interval()));
+    }
+
+    /// Whether a robots.txt asks for more time than the limit does.
+    pub fn obeys_crawl_delay(&self) -> bool {
+        self.crawl_delay > self.own
+    }
+
+    /// The next start is the last one and the new interval.
+    fn change(&mut self, change: impl FnOnce(&mut Self)) {
+        let old = self.interval();
+        change(self);
+        let new = self.interval();
+        self.due = self.due.map(|due| (due + new).saturating_sub(old));
     }
 
     /// Notes a start, after which there is at least so much time from one start to the next.
     pub fn start(&mut self, at_least: Duration, now: Duration) {
-        self.every = self.every.max(at_least);
-        self.due = Some(self.next().max(now.saturating_sub(SLACK)) + self.every);
+        self.crawl_delay = self.crawl_delay.max(at_least);
+        self.due = Some(self.next().max(now.saturating_sub(SLACK)) + self.interval());
     }
 }
 
@@ -95,6 +124,12 @@ mod tests {
         first.start(ms(0), ms(1000));
         first.slow_to(ms(2000));
         assert_eq!(first.next(), ms(3000) - SLACK);
+        first.cap_crawl_delay(ms(1500));
+        assert_eq!((first.next(), first.obeys_crawl_delay()), (ms(2500) - SLACK, true));
+        first.set_interval(ms(3000));
+        assert_eq!((first.next(), first.obeys_crawl_delay()), (ms(4000) - SLACK, false));
+        first.set_interval(ms(0));
+        assert_eq!(first.next(), ms(2500) - SLACK);
         for (ago, next) in [(0, 507), (300, 207), (9000, 7)] {
             assert_eq!(RateLimiter::resume(ms(500), ms(ago), ms(7)).next(), ms(next));
         }

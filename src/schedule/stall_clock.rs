@@ -14,11 +14,13 @@ pub enum StallReason {
     Quota,
     /// The token of a host is refused, and there is no other yet.
     Token,
+    /// An operator has paused it.
+    Paused,
 }
 
 impl StallReason {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Output, Self::Quota, Self::Token];
+    pub const ALL: [Self; 4] = [Self::Output, Self::Quota, Self::Token, Self::Paused];
 }
 
 /// The readings of both clocks at one moment.

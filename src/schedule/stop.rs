@@ -67,6 +67,7 @@ impl Core {
         let is_stopped = |line: &LineId| self.is_stopped(self.lines.source(*line));
         let lines = self.lines.newest_first().filter(waits).filter(is_stopped).collect();
         self.withdraw(lines, |core, job| core.settle(job, Received::Nothing, Some(canceled()), now), now);
+        self.cancel_paused(now);
         let hosts: Vec<_> = self.hosts.iter().map(|(id, _)| id).collect();
         for id in hosts {
             self.refresh(id, now);

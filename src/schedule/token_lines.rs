@@ -13,6 +13,7 @@ use super::job::{Job, Next};
 use super::line_book::{HostId, LineId, Place};
 use super::stall_clock::StallReason;
 use super::token::{Change, LineToken, Others, Verdict};
+use super::token_rules::TokenSettings;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Received, TokenGeneration, WaitedFor};
 
@@ -29,6 +30,13 @@ impl TokenFiles {
     /// Of so many files, as they were at the start.
     pub fn new(files: usize) -> Self {
         Self { generations: vec![TokenGeneration::FIRST; files], hosts: BTreeSet::new() }
+    }
+
+    /// There are other files: those that were there before keep their generations.
+    pub fn follow(&mut self, old: &TokenSettings, new: &TokenSettings) {
+        let of_old = |name: &String| old.files.iter().position(|old| old == name).and_then(|n| self.generations.get(n));
+        let generations = new.files.iter().map(|name| of_old(name).copied().unwrap_or(TokenGeneration::FIRST));
+        self.generations = generations.collect();
     }
 
     /// The newest generation of these files.
@@ -163,7 +171,7 @@ impl Core {
     }
 
     /// Lets the lines of a host that are held follow a change of its token, and ends those that cannot have one.
-    fn change_held(&mut self, id: HostId, change: Change, now: Duration) {
+    pub(super) fn change_held(&mut self, id: HostId, change: Change, now: Duration) {
         for line in self.hosts[id].queue.held() {
             let Some(job) = self.take_waiting(line) else { continue };
             self.change_line(job, id, change, now);

@@ -41,7 +41,7 @@ pub(super) enum Said {
 }
 
 /// The token of one host: where it stands, and what says that it is refused.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TokenPolicy {
     refresh_on: Vec<u16>,
     /// The headers that it stands in.

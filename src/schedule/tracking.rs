@@ -15,6 +15,8 @@ use super::job::Job;
 use super::line_book::{HostId, Place};
 use super::rate_limiter::RateLimiter;
 use super::robots::KnownRobots;
+use super::skips::skipped;
+use super::stop::Phase;
 use super::wait_reason::WaitReason;
 use crate::hosts::{host_name, port_of};
 use crate::item::{ErrorKind, Received, Request, WaitedFor};
@@ -33,6 +35,7 @@ impl Core {
     pub(super) fn host_of(&mut self, request: &Request, capacity: Capacity, now: Duration) -> Option<HostId> {
         let key = host_key(&self.settings, &request.url);
         if let Some(id) = self.hosts.find(&key) {
+            self.catch_up(id, now);
             return Some(id);
         }
         let limits = self.settings.limits_of(host_name(&request.url), port_of(&request.url));
@@ -40,6 +43,8 @@ impl Core {
         self.hosts[id].token = self.settings.token_of(host_name(&request.url), port_of(&request.url));
         let crawl_delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&request.url));
         self.pace(id, crawl_delay.unwrap_or_default());
+        self.slow_since_reload(id, now);
+        self.obey_at_entry(id, now);
         Some(id)
     }
 
@@ -47,11 +52,13 @@ impl Core {
     /// until its end.
     fn pace(&mut self, id: HostId, crawl_delay: Duration) {
         let host = &mut self.hosts[id];
-        let every = host.limits.every.max(crawl_delay);
+        let every = host.limits.every;
         host.rate_limiter = match self.last_run {
-            Some(LastRun { ended_ago, began }) => RateLimiter::resume(every, ended_ago, began),
-            None => RateLimiter::new(every),
+            Some(LastRun { ended_ago, began }) => RateLimiter::resume(every.max(crawl_delay), ended_ago, began),
+            None => RateLimiter::new(every.max(crawl_delay)),
         };
+        host.rate_limiter.slow_to(crawl_delay);
+        host.rate_limiter.set_interval(every);
         host.cost = self.cost.of_next_host();
         host.arrivals.before = self.input.lines();
     }
@@ -76,6 +83,13 @@ impl Core {
     }
 
     fn enqueue(&mut self, mut job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
+        if self.hosts[host].skips() {
+            let error = skipped(&self.hosts[host]);
+            return self.settle(job, Received::Nothing, Some(error), now);
+        }
+        if self.phase == Phase::Stopping && self.is_paused(host) {
+            return self.settle(job, Received::Nothing, Some(canceled()), now);
+        }
         if let Some(error) = self.hosts[host].closed(now).filter(|_| !self.is_durable(job.ticket.source)) {
             self.note_failed_wait(&mut job, WaitedFor::HostPause, now);
             return self.settle(job, Received::Nothing, Some(error), now);
@@ -94,6 +108,7 @@ impl Core {
 
     /// Fires the timers that are due.
     pub(super) fn advance(&mut self, now: Duration) {
+        self.expire_overrides(now);
         while let Some(id) = self.hosts.take_timer(now) {
             self.refresh(id, now);
         }
@@ -250,7 +265,7 @@ impl Core {
 
     /// The number of a host that the run before called so. If its port is no host of its own any more, it is that of all
     /// its ports.
-    fn host_called(&mut self, key: &str, now: Duration) -> Option<HostId> {
+    pub(super) fn host_called(&mut self, key: &str, now: Duration) -> Option<HostId> {
         let with_port = key.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
         let (key, name, port) = match with_port {
             Some((name, port)) if self.settings.hosts.names_port(name, port) => (key, name, port),
@@ -264,6 +279,8 @@ impl Core {
         let id = self.hosts.insert(key, limits, Capacity::Bounded, now)?;
         self.hosts[id].token = self.settings.token_of(name, port);
         self.pace(id, Duration::ZERO);
+        self.slow_since_reload(id, now);
+        self.obey_at_entry(id, now);
         Some(id)
     }
 }

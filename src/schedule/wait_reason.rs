@@ -18,6 +18,20 @@ pub enum WaitReason {
     },
     /// Nothing starts at all for this reason.
     Stalled(StallReason),
+    /// An operator has paused the run.
+    RunPaused {
+        /// The end of the pause; `None` until it is resumed.
+        until: Option<Duration>,
+    },
+    /// An operator has paused the host.
+    Paused {
+        /// The end of the pause; `None` until it is resumed.
+        until: Option<Duration>,
+    },
+    /// The lines of the host that wait are being skipped.
+    Skipped,
+    /// `limits.body_memory` is used up.
+    BodyMemory,
     /// The host table is full (`limits.hosts`).
     HostTable,
     /// `limits.rate`
@@ -25,7 +39,7 @@ pub enum WaitReason {
         /// The next start of any host.
         until: Duration,
     },
-    /// An adaptive `limits.concurrency` is reached.
+    /// `limits.concurrency` is reached, one that was found out, changed, or what there are workers for.
     Concurrency {
         /// Requests on the wire.
         in_flight: usize,
@@ -90,14 +104,28 @@ impl WaitReason {
             | Self::CrawlDelay { until }
             | Self::HostPause { until }
             | Self::Backoff { until } => Some(until),
-            Self::Quota { until } | Self::Token { until } => until,
+            Self::Quota { until } | Self::Token { until } | Self::RunPaused { until } | Self::Paused { until } => until,
             Self::CircuitOpen { probe_at, .. } => probe_at,
             Self::OnWire { .. }
             | Self::Stalled(_)
+            | Self::Skipped
+            | Self::BodyMemory
             | Self::HostTable
             | Self::Concurrency { .. }
             | Self::HostConcurrency { .. }
             | Self::Robots => None,
+        }
+    }
+
+    /// The word for it: where lines wait for it, that of their records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::OnWire { .. } => "on_the_wire",
+            Self::RunPaused { .. } => "run_paused",
+            Self::Skipped => "skipped",
+            Self::BodyMemory => "body_memory",
+            _ => self.waited_for().map_or("ready", WaitedFor::name),
         }
     }
 
@@ -111,6 +139,8 @@ impl WaitReason {
         Some(match self {
             Self::Ready | Self::OnWire { .. } => return None,
             Self::Stalled(_) => WaitedFor::Output,
+            Self::RunPaused { .. } | Self::Paused { .. } | Self::Skipped => WaitedFor::Paused,
+            Self::BodyMemory => WaitedFor::Concurrency,
             Self::HostTable => WaitedFor::Hosts,
             Self::Rate { .. } => WaitedFor::Rate,
             Self::Concurrency { .. } => WaitedFor::Concurrency,

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::robots_log;
+use super::{overrides, robots_log};
 use crate::disk::resolved;
 use crate::units::Size;
 
-/// The files of a data directory itself besides the robots log, and the directories of its journals, rounds, records that are to
+/// The files of a data directory itself besides the robots log and the overrides, and the directories of its journals, rounds, records that are to
 /// be shipped, and dead letters.
 const OWN: [&str; 7] = ["checkpoint.json", "checkpoint.new", "lock", "journal", "rounds", "staging", "dead"];
 
@@ -32,7 +32,7 @@ impl StateConfig {
     /// Whether a file is one that the data directory needs for itself.
     pub fn has(&self, file: &Path) -> bool {
         let file = resolved(file);
-        let mut own = OWN.iter().chain(&robots_log::NAMES);
+        let mut own = OWN.iter().chain(&robots_log::NAMES).chain(&overrides::NAMES);
         self.data_dir.iter().any(|dir| own.any(|own| file.starts_with(resolved(&dir.join(own)))))
     }
 }

@@ -11,6 +11,7 @@ mod data_dir;
 mod host_state_recorder;
 mod host_states;
 mod inspect;
+mod overrides;
 mod robots_log;
 mod run_marker;
 
@@ -26,6 +27,7 @@ pub use data_dir::DataDir;
 pub use host_state_recorder::HostStateRecorder;
 pub use host_states::{StoredHostState, from_stored, to_stored};
 pub use inspect::{RoundStatus, SourceStatus, WalStatus, count, inspect, round};
+pub use overrides::{ClockReading, load_overrides, save_overrides};
 
 use crate::disk::Mark;
 use crate::error::BoxError;

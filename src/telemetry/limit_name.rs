@@ -100,6 +100,10 @@ impl LimitName {
                 host("waiting for a new token of ", "", &format!(" ({files})"))
             }
             BottleneckKind::Backoff => host("retries of ", "", " (retry.backoff)"),
+            BottleneckKind::Paused if bottleneck.host.is_some() => {
+                host("an operator's pause of ", "", " (fetchd ctl resume)")
+            }
+            BottleneckKind::Paused => Self::of_run("an operator's pause", " (fetchd ctl resume)"),
         }
     }
 }

@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use super::log_summaries::{LogSummaries, Summarised};
 use super::stderr::Stderr;
@@ -65,9 +65,39 @@ impl Format {
 pub struct Logs {
     stderr: Stderr,
     summaries: LogSummaries,
+    level: LogLevel,
+}
+
+/// Changes the least important level that is logged.
+#[derive(Clone)]
+pub struct LogLevel(reload::Handle<Targets, Registry>);
+
+impl LogLevel {
+    /// From now on it is this one.
+    pub fn set(&self, level: Level) {
+        // Without the subscriber of this handle, as in tests, there is nothing to change.
+        let _ = self.0.reload(ours(level));
+    }
+}
+
+/// Only our own lines: those of the client could hold what a server sent, or a URL's password.
+fn ours(level: Level) -> Targets {
+    let level = match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    };
+    Targets::new().with_target("fetchd", level)
 }
 
 impl Logs {
+    /// Changes what is logged.
+    pub fn level(&self) -> LogLevel {
+        self.level.clone()
+    }
+
     /// Says something that is no log line.
     pub fn say(&self, text: String) {
         self.stderr.say(text.into_bytes());
@@ -85,15 +115,7 @@ impl Drop for Logs {
 pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
     let summaries = LogSummaries::new();
     let stderr = Stderr::start(bar, summaries.clone());
-    let level = match config.level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
-        Level::Trace => LevelFilter::TRACE,
-    };
-    // Only our own lines: those of the client could hold what a server sent, or a URL's password.
-    let ours = Targets::new().with_target("fetchd", level);
+    let (ours, level) = reload::Layer::new(ours(config.level));
     let layer = fmt::layer().with_target(false).with_writer(stderr.clone());
     let layer = if config.format.is_json() {
         layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
@@ -104,7 +126,7 @@ pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
     // A second call, as in tests, keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(layer.with_filter(ours)).try_init();
     log_panics();
-    Logs { stderr, summaries }
+    Logs { stderr, summaries, level: LogLevel(level) }
 }
 
 /// A panic is a log line like any other; its catcher decides what follows.

@@ -14,7 +14,7 @@ mod top_hosts;
 
 use std::time::Duration;
 
-pub use log::{Format, Level, LogConfig, Logs, init};
+pub use log::{Format, Level, LogConfig, LogLevel, Logs, init};
 pub use progress::{Progress, ProgressLine, ProgressMode, Rate};
 pub use sentences::Sentences;
 pub use stats::{Stats, Tally};

@@ -3,7 +3,7 @@
 use fetchd::disk::SyncPoint;
 
 /// All places where something is made to last.
-pub const SITES: [SyncPoint; 18] = [
+pub const SITES: [SyncPoint; 20] = [
     SyncPoint::DataDir,
     SyncPoint::JournalBatch,
     SyncPoint::JournalFound,
@@ -22,6 +22,8 @@ pub const SITES: [SyncPoint; 18] = [
     SyncPoint::RoundName,
     SyncPoint::CheckpointFile,
     SyncPoint::CheckpointName,
+    SyncPoint::OverridesFile,
+    SyncPoint::OverridesName,
 ];
 
 /// The name of a point. A new one does not compile before it is in [`SITES`], too.
@@ -45,6 +47,8 @@ pub fn name(point: SyncPoint) -> &'static str {
         SyncPoint::RoundName => "RoundName",
         SyncPoint::CheckpointFile => "CheckpointFile",
         SyncPoint::CheckpointName => "CheckpointName",
+        SyncPoint::OverridesFile => "OverridesFile",
+        SyncPoint::OverridesName => "OverridesName",
     }
 }
 

@@ -230,6 +230,8 @@ impl Week {
             hosts: None,
             threads: None,
             releases: None,
+            questions: None,
+            overrides: Default::default(),
             shippers: Vec::new(),
         };
         let settings = Settings { revalidation: Revalidation::On, ..settings() };

@@ -153,6 +153,8 @@ impl Scenario {
         Parts {
             threads: None,
             releases: None,
+            questions: None,
+            overrides: Default::default(),
             shippers: Vec::new(),
             sources: sources.map(|(n, script)| source(&name(n), script.clone(), &exchanges, log)).collect(),
             sinks: self.sinks.iter().enumerate().map(sink).collect(),

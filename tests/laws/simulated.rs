@@ -137,6 +137,8 @@ impl Mix {
             hosts: None,
             threads: None,
             releases: None,
+            questions: None,
+            overrides: Default::default(),
             shippers: Vec::new(),
         };
         let (status, start) = (Status::default(), Instant::now());

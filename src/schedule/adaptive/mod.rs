@@ -79,6 +79,15 @@ impl AdaptiveLimit {
         self.limit
     }
 
+    /// From now on it is never above this.
+    pub fn set_most(&mut self, most: u32) {
+        self.most = most;
+        if self.limit > most {
+            // What is under way began under the old limit, and says nothing of the new one.
+            self.set(most, self.last_answer);
+        }
+    }
+
     /// Notes that so many requests are under way.
     pub fn note_in_flight(&mut self, in_flight: u32) {
         self.reached |= in_flight >= self.limit;

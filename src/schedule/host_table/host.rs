@@ -17,6 +17,7 @@ use crate::schedule::host_state::StateEnd;
 use crate::schedule::input_order::hash_of;
 use crate::schedule::job::Job;
 use crate::schedule::line_cost::LineCost;
+use crate::schedule::operator::HostOrders;
 use crate::schedule::pauses::Pauses;
 use crate::schedule::quota::{HostQuota, QuotaPolicy};
 use crate::schedule::rate_limiter::RateLimiter;
@@ -42,6 +43,12 @@ pub(in crate::schedule) struct Host {
     pub quota: Option<Box<HostQuota>>,
     /// Its token, if that may have to be replaced.
     pub token: Option<Box<HostToken>>,
+    /// What operators have changed of it, if anything.
+    pub orders: Option<Box<HostOrders>>,
+    /// What went wrong there, if anything did.
+    pub trouble: Option<Box<Trouble>>,
+    /// The number of the configuration that it goes by.
+    pub configuration: u32,
     /// The time that counts against its lines, if it ever stood still.
     stalls: Option<Box<StallClock>>,
     /// Finds out how many requests at once do it good, if that is not given.
@@ -67,6 +74,16 @@ pub(in crate::schedule) struct Host {
     pub(super) noted: StateEnd,
 }
 
+/// What went wrong at a host.
+#[derive(Debug)]
+pub(in crate::schedule) struct Trouble {
+    /// Attempts that failed, and answers that asked for another attempt.
+    pub count: u64,
+    /// The last one, with when it was.
+    pub last: (ErrorKind, Arc<str>),
+    pub at: Duration,
+}
+
 /// The lines of the input that came for a host while it was in the table.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::schedule) struct Arrivals {
@@ -80,10 +97,7 @@ pub(in crate::schedule) struct Arrivals {
 
 impl Host {
     pub fn new(name: Arc<str>, limits: HostLimits, now: Duration) -> Self {
-        let adaptive = match limits.concurrency {
-            Concurrency::Fixed(_) => None,
-            Concurrency::Adaptive => Some(Box::new(AdaptiveLimit::new(limits.max_concurrency))),
-        };
+        let adaptive = adaptive_limit(&limits);
         let arrivals = Arrivals { hash: hash_of(&name), lines: 0, before: 0 };
         Self {
             name,
@@ -95,6 +109,9 @@ impl Host {
             retries: RetryBudget::default(),
             quota: None,
             token: None,
+            orders: None,
+            trouble: None,
+            configuration: 0,
             stalls: None,
             adaptive,
             cost: LineCost::of_run(),
@@ -108,6 +125,17 @@ impl Host {
             evictable_at: None,
             noted: StateEnd::default(),
         }
+    }
+
+    /// From now on these limits hold: the next start counts from the last one, and a number that is to be found out begins at
+    /// one, unless it was found out already.
+    pub fn set_limits(&mut self, limits: HostLimits) {
+        self.rate_limiter.set_interval(limits.every);
+        match (&mut self.adaptive, limits.concurrency) {
+            (Some(adaptive), Concurrency::Adaptive) => adaptive.set_most(limits.max_concurrency),
+            _ => self.adaptive = adaptive_limit(&limits),
+        }
+        self.limits = limits;
     }
 
     /// Both clocks of this host; those of the run are given.
@@ -144,6 +172,11 @@ impl Host {
         }
     }
 
+    /// Whether the number of requests at once is found out.
+    pub fn is_adaptive(&self) -> bool {
+        self.adaptive.is_some()
+    }
+
     /// The limit that is found out, if it is not given.
     pub fn adaptive(&mut self) -> Option<&mut AdaptiveLimit> {
         self.adaptive.as_deref_mut()
@@ -156,7 +189,7 @@ impl Host {
 
     /// What the host's next line waits for, or waited for last; `None` while nothing waits.
     pub fn next_wait(&self) -> Option<WaitReason> {
-        if let Some(wait) = self.token_wait().filter(|_| self.waiting() > 0) {
+        if let Some(wait) = self.wait_of_all().filter(|_| self.waiting() > 0) {
             return Some(wait);
         }
         match (self.queue.next_due(), self.queue.next_of_held()) {
@@ -167,7 +200,7 @@ impl Host {
 
     /// The same for the line of this ordinal to this port, which is due at this time, if it was dispatched before.
     pub fn wait_of(&self, ordinal: u64, port: u16, due: Option<Duration>) -> WaitReason {
-        if let Some(wait) = self.token_wait() {
+        if let Some(wait) = self.wait_of_all() {
             return wait;
         }
         match self.queue.robots_fetch(port) {
@@ -177,8 +210,13 @@ impl Host {
         }
     }
 
+    /// The wait of all its lines for an operator, or for its token.
+    fn wait_of_all(&self) -> Option<WaitReason> {
+        self.orders.as_ref().and_then(|orders| orders.wait()).or_else(|| self.token_wait())
+    }
+
     /// The wait of all its lines for its token.
-    fn token_wait(&self) -> Option<WaitReason> {
+    pub fn token_wait(&self) -> Option<WaitReason> {
         if self.lacks_token() {
             return Some(WaitReason::Token { until: None });
         }
@@ -217,7 +255,7 @@ impl Host {
         match () {
             () if latest == due => WaitReason::Backoff { until: latest },
             () if latest == paused => WaitReason::HostPause { until: latest },
-            () if self.rate_limiter.is_slower_than(self.limits.every) => WaitReason::CrawlDelay { until: latest },
+            () if self.rate_limiter.obeys_crawl_delay() => WaitReason::CrawlDelay { until: latest },
             () => WaitReason::HostRate { until: latest },
         }
     }
@@ -231,6 +269,15 @@ impl Host {
         let until = self.used_up_until();
         if until > now.saturating_add(policy.max_retry_after) {
             self.pause.close(until);
+        }
+    }
+
+    /// Notes that something went wrong there.
+    pub fn note_trouble(&mut self, (kind, message): (ErrorKind, &str), now: Duration) {
+        let last = (kind, message.into());
+        match &mut self.trouble {
+            Some(trouble) => **trouble = Trouble { count: trouble.count + 1, last, at: now },
+            None => self.trouble = Some(Box::new(Trouble { count: 1, last, at: now })),
         }
     }
 
@@ -272,5 +319,13 @@ impl Host {
     /// Why its lines would wait in vain, if they would.
     pub fn closed(&self, now: Duration) -> Option<(ErrorKind, String)> {
         self.is_closed(now).then(|| too_long(self.pause.closed_until - now))
+    }
+}
+
+/// The limit that is to be found out, if it is.
+fn adaptive_limit(limits: &HostLimits) -> Option<Box<AdaptiveLimit>> {
+    match limits.concurrency {
+        Concurrency::Fixed(_) => None,
+        Concurrency::Adaptive => Some(Box::new(AdaptiveLimit::new(limits.max_concurrency))),
     }
 }

@@ -166,6 +166,33 @@ impl Lines {
         due.is_some_and(|at| self.robots.contains_key(&(at, ordinal)))
     }
 
+    /// Whether the line of this ordinal, due at this time, is here.
+    pub fn has(&self, ordinal: u64, due: Option<Duration>) -> bool {
+        match due {
+            Some(due) => self.again.contains_key(&(due, ordinal)) || self.robots.contains_key(&(due, ordinal)),
+            None => self.place_of_fresh(ordinal).is_some(),
+        }
+    }
+
+    /// Lines that start before that one, as of now.
+    pub fn ahead(&self, ordinal: u64, due: Option<Duration>, now: Duration) -> usize {
+        let Some(due) = due else {
+            let again = self.again.range(..=(now, u64::MAX)).count();
+            return self.robots.len() + again + self.place_of_fresh(ordinal).unwrap_or_default();
+        };
+        if self.fetches_robots(ordinal, Some(due)) {
+            return self.robots.range(..(due, ordinal)).count();
+        }
+        let fresh = if due > now { self.fresh.len() } else { 0 };
+        self.robots.len() + self.again.range(..(due, ordinal)).count() + fresh
+    }
+
+    fn place_of_fresh(&self, ordinal: u64) -> Option<usize> {
+        // In order, but for lines that waited for room in the table while others came.
+        let found = self.fresh.binary_search_by_key(&ordinal, |job| job.ticket.ordinal).ok();
+        found.or_else(|| self.fresh.iter().position(|job| job.ticket.ordinal == ordinal))
+    }
+
     pub fn get(&self, spot: Spot) -> Option<&Job> {
         let job = match spot {
             Spot::Robots(key) => self.robots.get(&key),
@@ -189,12 +216,21 @@ impl Lines {
     /// Takes the line of this ordinal, which is due at this time, if it was dispatched before.
     pub fn take_line(&mut self, ordinal: u64, due: Option<Duration>) -> Option<Box<Job>> {
         let Some(due) = due else {
-            // In order, but for lines that waited for room in the table while others came.
-            let found = self.fresh.binary_search_by_key(&ordinal, |job| job.ticket.ordinal).ok();
-            let place = found.or_else(|| self.fresh.iter().position(|job| job.ticket.ordinal == ordinal));
-            return self.fresh.remove(place?);
+            let place = self.place_of_fresh(ordinal)?;
+            return self.fresh.remove(place);
         };
         self.again.remove(&(due, ordinal)).or_else(|| self.robots.remove(&(due, ordinal)))
+    }
+
+    /// Takes a line with an ordinal below this, whether it is due or not.
+    pub fn take_below(&mut self, ordinal: u64) -> Option<Box<Job>> {
+        for queue in [&mut self.robots, &mut self.again] {
+            if let Some(key) = queue.keys().copied().find(|(_, other)| *other < ordinal) {
+                return queue.remove(&key);
+            }
+        }
+        let place = self.fresh.iter().position(|job| job.ticket.ordinal < ordinal)?;
+        self.fresh.remove(place)
     }
 
     /// Takes one line after the other, whether it is due or not.

@@ -84,6 +84,11 @@ impl HostTable {
         self.hosts.iter()
     }
 
+    /// One more than the largest number that a host can have now.
+    pub fn places(&self) -> HostId {
+        self.hosts.capacity()
+    }
+
     pub fn find(&self, name: &str) -> Option<HostId> {
         self.names.get(name).copied()
     }
@@ -218,7 +223,9 @@ impl HostTable {
         }
         // A line that falls due later may be the oldest one, for which a ready host may have to wait.
         let start = if ready { host.queue.next_due_after(now) } else { next_start };
-        let gives_up_at = host.queue.gives_up_at().map(|at| now + at.saturating_sub(clocks.lines));
+        // Nobody gives up while the time of its lines stands still.
+        let gives_up_at =
+            host.queue.gives_up_at().filter(|_| !host.is_stalled()).map(|at| now + at.saturating_sub(clocks.lines));
         let wake_at = [start, gives_up_at].into_iter().flatten().min();
         self.set_evictable(id, None);
         self.set_timer(id, wake_at.filter(|at| *at > now));

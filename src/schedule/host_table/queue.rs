@@ -26,6 +26,8 @@ pub(in crate::schedule) enum Pick {
     Line { ordinal: u64, port: u16, due: Option<Duration> },
     /// One of this port, which is held.
     OfPort(u16),
+    /// One with an ordinal below this, whether it is due or not.
+    Below(u64),
 }
 
 /// The lines that wait at one host.
@@ -94,6 +96,17 @@ impl HostQueue {
         self.ports.as_ref()?.next_start()
     }
 
+    /// When the next line of a held port is due, as far as its circuit is not concerned; `None` while it waits for a robots.txt.
+    pub fn due_of_held(&self, port: u16) -> Option<Duration> {
+        self.ports.as_ref()?.due(port)
+    }
+
+    /// Lines that start before this one, as of now.
+    pub fn ahead(&self, ordinal: u64, port: u16, due: Option<Duration>, now: Duration) -> usize {
+        let held = self.ports.as_ref().and_then(|ports| ports.ahead(port, ordinal, due, now));
+        held.unwrap_or_else(|| self.lines.ahead(ordinal, due, now))
+    }
+
     /// The line that starts next.
     pub fn front(&self, now: Duration) -> Option<&Job> {
         match self.next(now)? {
@@ -120,6 +133,10 @@ impl HostQueue {
             (Pick::Line { ordinal, due, .. }, None) => self.lines.take_line(ordinal, due),
             (Pick::Line { ordinal, port, due }, Some(ports)) => {
                 ports.take_line(port, ordinal, due).or_else(|| self.lines.take_line(ordinal, due))
+            }
+            (Pick::Below(ordinal), ports) => {
+                let line = self.lines.take_below(ordinal);
+                line.or_else(|| ports.as_mut()?.take_below(ordinal))
             }
             (Pick::OfPort(port), ports) => ports.as_mut().and_then(|ports| ports.take_any(port)),
         };
@@ -231,6 +248,15 @@ impl HostQueue {
         let port = known.port;
         self.ports.get_or_insert_default().restore(known, policy, now);
         self.follow(port);
+    }
+
+    /// Closes the circuits of all ports: nobody asks any more whether they can be reached.
+    pub fn close_circuits(&mut self) {
+        let numbers = self.ports.as_ref().map(|ports| ports.numbers()).unwrap_or_default();
+        for port in numbers {
+            self.ports.iter_mut().for_each(|ports| ports.close(port));
+            self.follow(port);
+        }
     }
 
     /// Brings the queue in line with a change of this port.

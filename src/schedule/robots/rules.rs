@@ -65,6 +65,11 @@ impl RobotsRules {
         Self { policy, sites, order, count: 0, bytes: 0, learnt: Vec::new() }
     }
 
+    /// From now on a longer Crawl-delay counts as this.
+    pub fn set_max_crawl_delay(&mut self, most: Duration) {
+        self.policy.max_crawl_delay = most;
+    }
+
     /// Whether the URL's robots.txt was fetched, or is not to be fetched again yet.
     pub fn knows(&self, url: &Url, now: Duration) -> bool {
         self.known(url, now).is_some_and(|known| match known {

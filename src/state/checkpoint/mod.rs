@@ -183,7 +183,8 @@ fn path(dir: &Path) -> PathBuf {
     dir.join("checkpoint.json")
 }
 
-fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+/// All of a file.
+pub(super) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     const PIECE: usize = 64 << 10;
     let file = disk.open(path, Mode::Read)?;
     let mut text = Vec::new();

@@ -1,0 +1,58 @@
+//! What is shown of the configuration that is in force, and of reloads.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::item::to_hex;
+use crate::ops::{ConfigInForce, LastReload, Refusal, ReloadResult, Reply};
+
+/// See the module; clones share it.
+#[derive(Clone)]
+pub(super) struct InForce(Arc<watch::Sender<Arc<ConfigInForce>>>);
+
+impl InForce {
+    /// As of the start, read from this file.
+    pub fn at_start(config: &Config, file: Option<String>) -> Self {
+        let (values, digest) = masked(config);
+        let shown = ConfigInForce { digest, file, loaded: Timestamp::now(), last_reload: None, values };
+        Self(Arc::new(watch::Sender::new(Arc::new(shown))))
+    }
+
+    /// Whoever shows it.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<ConfigInForce>> {
+        self.0.subscribe()
+    }
+
+    /// Notes how a reload ended; this configuration is in force since.
+    pub fn note_reload(&self, config: &Config, reloaded: &Result<Reply, Refusal>) {
+        let at = Timestamp::now();
+        let (result, message) = match reloaded {
+            Ok(reply) => (ReloadResult::Applied, &reply.message),
+            Err(Refusal::Invalid(message) | Refusal::Refused(message) | Refusal::TryAgain(message)) => {
+                (ReloadResult::Refused, message)
+            }
+        };
+        let last_reload = Some(LastReload { at, result, message: message.clone() });
+        self.0.send_modify(|shown| {
+            let before = ConfigInForce { last_reload, ..ConfigInForce::clone(shown) };
+            *shown = Arc::new(match result {
+                ReloadResult::Refused => before,
+                ReloadResult::Applied => {
+                    let (values, digest) = masked(config);
+                    ConfigInForce { values, digest, loaded: at, ..before }
+                }
+            });
+        });
+    }
+}
+
+/// The values with secrets as `***`, and their digest.
+fn masked(config: &Config) -> (serde_json::Value, String) {
+    let values = serde_json::to_value(config).unwrap_or_default();
+    let digest = to_hex(digest(&SHA256, values.to_string().as_bytes()).as_ref());
+    (values, digest)
+}

@@ -1,0 +1,263 @@
+//! Carries out operators' verbs, and SIGHUP, one after the other in a thread of its own: a slow disk holds up no answer of the
+//! API, and two verbs never meet.
+//!
+//! In: verbs, from the API and from signals. Out: changes of the schedule through its desk, and controls of the run. What
+//! outlasts the run is on the disk before it holds, and it holds before the operator is told so.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::executor::block_on;
+use futures::future::{BoxFuture, ready};
+use serde_json::Map;
+use tokio::sync::{mpsc, oneshot};
+
+use super::overrides_in_dir::OverridesDir;
+use super::reload::Reloader;
+use super::verb_replies::{drained, limited, paused, resumed, skipped};
+use crate::error::{BoxError, Error};
+use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
+use crate::pipeline::{Control, Desk, InForce, NoAnswer, Parts};
+use crate::schedule::{Change, LimitsOverride, Overrides, Scope};
+use crate::units::{Concurrency, counted};
+
+/// Verbs that wait for the one that is being carried out, at most.
+const MOST_WAITING: usize = 8;
+
+/// Whom the API gives verbs to, before the run begins: then they are refused.
+#[derive(Clone, Default)]
+pub(super) struct LateOrders(Arc<OnceLock<Orders>>);
+
+impl LateOrders {
+    /// From now on verbs are carried out.
+    pub fn begin(&self, orders: Orders) {
+        let _ = self.0.set(orders);
+    }
+}
+
+impl Operator for LateOrders {
+    fn carry_out(&self, verb: Verb) -> BoxFuture<'static, Result<Reply, Refusal>> {
+        match self.0.get() {
+            Some(orders) => orders.carry_out(verb),
+            None => ready(Err(Refusal::TryAgain(
+                "The run is still starting; try again once /readyz says that it is ready.".to_owned(),
+            )))
+            .boxed(),
+        }
+    }
+}
+
+/// A verb, and who waits for its reply.
+type Order = (Verb, oneshot::Sender<Result<Reply, Refusal>>);
+
+/// The senders' end of the thread; clones share it.
+#[derive(Clone)]
+pub(super) struct Orders(mpsc::Sender<Order>);
+
+/// What the thread works on.
+pub(super) struct Steering {
+    /// Steers the run.
+    pub controls: mpsc::Sender<Control>,
+    /// Where the schedule is asked.
+    pub desk: Desk,
+    /// Where overrides are kept, if the run has a data directory.
+    pub kept: Option<OverridesDir>,
+    pub reloader: Reloader,
+}
+
+/// What operators steer the run by.
+#[derive(Default)]
+pub(super) struct Steered {
+    /// Where verbs are sent.
+    pub orders: Option<Orders>,
+    /// What comes of them for the run.
+    pub controls: Option<mpsc::Receiver<Control>>,
+}
+
+impl Steered {
+    /// Lets operators steer a run of these parts.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub fn begin(parts: &mut Parts, kept: Option<OverridesDir>, reloader: Reloader) -> Result<Self, Error> {
+        let (controls, from_operators) = mpsc::channel(MOST_WAITING);
+        let (desk, questions) = Desk::open();
+        parts.questions = Some(questions);
+        let cannot = |source| Error::Open { what: "cannot start the thread of operators".to_owned(), source };
+        let orders = Orders::start(Steering { controls, desk, kept, reloader }).map_err(cannot)?;
+        Ok(Self { orders: Some(orders), controls: Some(from_operators) })
+    }
+}
+
+impl Orders {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there is none left.
+    pub fn start(mut steering: Steering) -> Result<Self, BoxError> {
+        let (orders, mut from_orders) = mpsc::channel::<Order>(MOST_WAITING);
+        let obey = move || {
+            while let Some((verb, reply)) = from_orders.blocking_recv() {
+                // Who asked may have left.
+                let _ = reply.send(steering.obey(verb));
+            }
+        };
+        std::thread::Builder::new().name("operator".to_owned()).spawn(obey)?;
+        Ok(Self(orders))
+    }
+
+    /// Has the configuration loaded anew for a signal; what came of it is in the log.
+    pub fn reload(&self) {
+        if self.0.try_send((Verb::Reload(Reloading::Apply), oneshot::channel().0)).is_err() {
+            tracing::warn!(
+                "SIGHUP: too much else is being changed, so the configuration was not loaded anew; send it again"
+            );
+        }
+    }
+}
+
+impl Operator for Orders {
+    fn carry_out(&self, verb: Verb) -> BoxFuture<'static, Result<Reply, Refusal>> {
+        let (reply, replied) = oneshot::channel();
+        let sent = self.0.try_send((verb, reply));
+        Box::pin(async move {
+            sent.map_err(|_| Refusal::TryAgain("Others are being carried out; try again in a moment.".to_owned()))?;
+            replied.await.unwrap_or_else(|_| Err(ended()))
+        })
+    }
+}
+
+impl Steering {
+    fn obey(&mut self, verb: Verb) -> Result<Reply, Refusal> {
+        match verb {
+            Verb::Pause(whom, lasting) => self.pause(&whom, lasting),
+            Verb::Resume(whom) => {
+                let kept = self.change(|_| Ok(Change::Resume(scope(&whom))))?.1;
+                Ok(Reply { kept, ..resumed(&whom) })
+            }
+            Verb::Skip { host, lasting } => self.skip(&host, lasting),
+            Verb::Limits(whom, change) => self.limit(&whom, change),
+            Verb::Drain(unfinished) => self.drain(unfinished),
+            Verb::Rotate => {
+                self.control(Control::Rotate)?;
+                Ok(said("The outputs go on in new files."))
+            }
+            Verb::Reload(reloading) => self.reloader.reload(reloading, &self.desk, &self.controls),
+        }
+    }
+
+    fn pause(&mut self, whom: &Whom, lasting: Lasting) -> Result<Reply, Refusal> {
+        let (_, kept) = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
+        let held = match whom {
+            Whom::All => None,
+            Whom::Host(host) => {
+                block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?.map(|host| host.waiting)
+            }
+        };
+        Ok(Reply { kept, ..paused(whom, lasting, held) })
+    }
+
+    fn skip(&mut self, host: &str, lasting: Option<Duration>) -> Result<Reply, Refusal> {
+        let kept = match lasting {
+            Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?.1,
+            None => None,
+        };
+        let lines = block_on(self.desk.skip(host.into())).map_err(no_answer)?;
+        Ok(Reply { kept, ..skipped(host, lines, lasting) })
+    }
+
+    fn limit(&mut self, whom: &Whom, limits: LimitsChange) -> Result<Reply, Refusal> {
+        let change = |now| match limits {
+            LimitsChange::Clear => Ok(Change::ClearLimits(scope(whom))),
+            LimitsChange::Set { rate, concurrency, lasting } => {
+                let concurrency = concurrency.map(fixed).transpose()?;
+                let limits = LimitsOverride { rate, concurrency, until: end(lasting, now) };
+                Ok(Change::Limit(scope(whom), limits))
+            }
+        };
+        let (_, kept) = self.change(change)?;
+        Ok(Reply { kept, ..limited(whom, limits) })
+    }
+
+    fn drain(&mut self, unfinished: Unfinished) -> Result<Reply, Refusal> {
+        let InForce { would_cancel, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
+        if would_cancel > 0 && unfinished == Unfinished::Keep {
+            let lines = counted(would_cancel as u64, "line");
+            return Err(Refusal::Refused(format!(
+                "{lines} would be canceled that operators have paused, as their source cannot yield them again; resume them first, or drain with force."
+            )));
+        }
+        self.control(Control::Stop)?;
+        Ok(drained(would_cancel))
+    }
+
+    /// Makes a change of the overrides: on the disk, then in the schedule. Says what holds, and whether it is kept.
+    fn change(
+        &mut self,
+        change: impl FnOnce(Duration) -> Result<Change, Refusal>,
+    ) -> Result<(Overrides, Option<bool>), Refusal> {
+        let InForce { overrides, now, workers, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
+        let new = overrides.apply(change(now)?, workers, now);
+        let new = new.map_err(|refusal| Refusal::Refused(format!("Nothing has changed: {refusal}.")))?;
+        if let Some(kept) = &self.kept {
+            kept.save(&new, now).map_err(|error| {
+                Refusal::Refused(format!(
+                    "Nothing has changed, as it could not be kept: {error}. Make room there, and try again."
+                ))
+            })?;
+        }
+        block_on(self.desk.set_overrides(new.clone())).map_err(no_answer)?;
+        Ok((new, Some(self.kept.is_some())))
+    }
+
+    fn control(&self, control: Control) -> Result<(), Refusal> {
+        self.controls.try_send(control).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Refusal::TryAgain("The run is busy; try again in a moment.".to_owned())
+            }
+            mpsc::error::TrySendError::Closed(_) => ended(),
+        })
+    }
+}
+
+fn scope(whom: &Whom) -> Scope {
+    match whom {
+        Whom::All => Scope::All,
+        Whom::Host(host) => Scope::Host(host.as_str().into()),
+    }
+}
+
+fn end(lasting: Lasting, now: Duration) -> Option<Duration> {
+    match lasting {
+        Lasting::UntilCleared => None,
+        Lasting::For(time) => Some(now + time),
+    }
+}
+
+fn fixed(concurrency: Concurrency) -> Result<u32, Refusal> {
+    match concurrency {
+        Concurrency::Fixed(n) => Ok(n),
+        Concurrency::Adaptive => Err(Refusal::Invalid(
+            "`concurrency` must be a number here; an adaptive limit is set in the configuration.".to_owned(),
+        )),
+    }
+}
+
+/// A reply that is one sentence.
+pub(super) fn said(message: impl Into<String>) -> Reply {
+    Reply { message: message.into(), warnings: Vec::new(), kept: None, facts: Map::new() }
+}
+
+pub(super) fn no_answer(why: NoAnswer) -> Refusal {
+    match why {
+        NoAnswer::Busy => {
+            Refusal::TryAgain("The schedule has other questions to answer; try again in a moment.".to_owned())
+        }
+        NoAnswer::Ended => ended(),
+    }
+}
+
+fn ended() -> Refusal {
+    Refusal::Refused("The run has ended.".to_owned())
+}

@@ -1,0 +1,114 @@
+//! The scheduler's side of the desk: one question a turn, and looks at all hosts or lines in pieces.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::desk::{HostsAnswer, InForce, Question, Reconfiguration};
+use super::scheduler::Scheduler;
+use crate::schedule::{Core, HostCounts, HostScan, HostsBy, HostsQuery, LineAnswer, LineScan, Scanned};
+
+/// A look at all hosts or lines that is under way.
+pub(super) enum Scan {
+    Hosts(HostScan, oneshot::Sender<HostsAnswer>),
+    Counts(HostScan, oneshot::Sender<HostCounts>),
+    Line(LineScan, oneshot::Sender<LineAnswer>),
+    /// The place where it goes on, and the lines so far that a stop would cancel.
+    Held(usize, usize, oneshot::Sender<InForce>),
+}
+
+/// Places of the line book looked at in one turn.
+const A_TURN: usize = 512;
+
+impl Scheduler {
+    /// Answers a question, or begins to.
+    pub(super) fn answer(&mut self, question: Question) {
+        let now = self.clock.now();
+        // Whoever does not wait for the answer any more has no need of it.
+        match question {
+            Question::Hosts(query, reply) => match self.core.hosts_at_once(&query, now) {
+                Some(hosts) => drop(reply.send(HostsAnswer { hosts, matching: None })),
+                None => self.scan = Some(Scan::Hosts(HostScan::new(query), reply)),
+            },
+            Question::Host(name, reply) => drop(reply.send(self.core.host_report(&name, now))),
+            Question::HostCounts(reply) => {
+                let query = HostsQuery { sort: HostsBy::Waiting, status: None, name: None, limit: 0 };
+                self.scan = Some(Scan::Counts(HostScan::new(query), reply));
+            }
+            Question::Why(name, reply) => drop(reply.send(self.core.host_why(&name, now))),
+            Question::WhyLine(key, reply) => self.scan = Some(Scan::Line(self.core.look_for(key), reply)),
+            Question::Overrides(reply) => self.scan = Some(Scan::Held(0, 0, reply)),
+            Question::SetOverrides(overrides, reply) => {
+                self.core.set_overrides(&overrides, now);
+                let _ = reply.send(());
+            }
+            Question::Skip(name, reply) => drop(reply.send(self.core.skip(&name, now))),
+            Question::Reconfigure(new, reply) => self.reconfigure(*new, reply, now),
+        }
+    }
+
+    /// Lets another configuration hold. The reply waits for jobs that were sent to workers with the fetcher of before.
+    fn reconfigure(&mut self, new: Reconfiguration, reply: oneshot::Sender<()>, now: Duration) {
+        let Reconfiguration { schedule, fetch, tokens } = new;
+        self.core.reconfigure(schedule, now);
+        self.fetch = fetch;
+        let generations = tokens.as_ref().map(|tokens| tokens.generations()).unwrap_or_default();
+        self.tokens.reconfigure(tokens);
+        for (file, generation) in generations.into_iter().enumerate() {
+            self.core.renew_token(file, generation, now);
+        }
+        self.reconfigured.push(reply);
+    }
+
+    /// Goes on with what takes more than one turn.
+    pub(super) fn go_on(&mut self, now: Duration) {
+        if self.ready.is_empty() {
+            for reply in self.reconfigured.drain(..) {
+                let _ = reply.send(());
+            }
+        }
+        self.core.work(now);
+        let most = self.core.most_at_once() as usize;
+        if most > self.concurrency {
+            // There are as many workers, and places for their jobs; the core sees to it that no more are used than it allows.
+            self.permits.add_permits(most - self.concurrency);
+            self.concurrency = most;
+        }
+        if let Some(scan) = self.scan.take() {
+            self.scan = scan.go_on(&self.core, now);
+        }
+    }
+
+    /// Whether there is anything to go on with.
+    pub(super) fn has_work(&self) -> bool {
+        !self.reconfigured.is_empty() || self.scan.is_some() || self.core.has_work()
+    }
+}
+
+impl Scan {
+    fn go_on(self, core: &Core, now: Duration) -> Option<Self> {
+        match self {
+            Self::Hosts(mut scan, reply) => match core.scan_hosts(&mut scan, now) {
+                Scanned::More(_) => return Some(Self::Hosts(scan, reply)),
+                Scanned::Done(hosts) => drop(reply.send(HostsAnswer { hosts, matching: Some(scan.matching()) })),
+            },
+            Self::Counts(mut scan, reply) => match core.scan_hosts(&mut scan, now) {
+                Scanned::More(_) => return Some(Self::Counts(scan, reply)),
+                Scanned::Done(_) => drop(reply.send(scan.counts())),
+            },
+            Self::Line(mut scan, reply) => match core.scan_lines(&mut scan, now) {
+                Scanned::More(_) => return Some(Self::Line(scan, reply)),
+                Scanned::Done(answer) => drop(reply.send(answer.unwrap_or(LineAnswer::NotHere))),
+            },
+            Self::Held(from, so_far, reply) => {
+                let would_cancel = so_far + core.held_by_operator(from, A_TURN);
+                if from + A_TURN < core.line_places() {
+                    return Some(Self::Held(from + A_TURN, would_cancel, reply));
+                }
+                let (overrides, workers) = (core.overrides().at(now), core.workers());
+                drop(reply.send(InForce { overrides, now, workers, would_cancel }));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,141 @@
+//! Every cause that holds a line back now, not only the one that ceases last. They are made of the same facts as
+//! `Host::next_wait` and `Core::run_wait`, by which lines start: where there is no cause, the line waits for its turn alone.
+
+use std::time::Duration;
+
+use super::Core;
+use super::bottleneck::pattern_of;
+use super::config::HostRule;
+use super::host_table::{HELD, Host};
+use super::reports::{Cause, Remedy};
+use super::stall_clock::StallReason;
+use super::wait_reason::WaitReason;
+
+/// The line of a host that is asked about, or the one that starts next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    /// When it is due, if it was dispatched before.
+    pub due: Duration,
+    /// Its port, where that matters.
+    pub port: Option<u16>,
+    /// Whether it waits for another to fetch the robots.txt.
+    pub robots: bool,
+}
+
+impl Core {
+    /// What holds all lines back.
+    pub(super) fn run_causes(&self, now: Duration) -> Vec<Cause> {
+        let stalls = self.clock.reasons().map(|reason| match reason {
+            StallReason::Paused => self.run_pause(),
+            reason => WaitReason::Stalled(reason),
+        });
+        let (in_flight, limit) = (self.lines.in_flight(), self.most_at_once());
+        let full = (in_flight >= limit as usize).then_some(WaitReason::Concurrency { in_flight, limit });
+        let rate = WaitReason::Rate { until: self.rate_limiter.next() };
+        let reasons = stalls.chain(full).chain([rate]).filter(|reason| !reason.is_over(now));
+        reasons.map(|reason| self.cause(reason, None, now)).collect()
+    }
+
+    /// What holds this line back, the causes of all lines included.
+    pub(super) fn causes(&self, host: &Host, line: Waiting, now: Duration) -> Vec<Cause> {
+        let mut causes = self.run_causes(now);
+        let own = host.reasons(line).into_iter().filter(|reason| !reason.is_over(now));
+        causes.extend(own.map(|reason| self.cause(reason, Some(host), now)));
+        causes
+    }
+
+    pub(super) fn cause(&self, reason: WaitReason, host: Option<&Host>, now: Duration) -> Cause {
+        let left = reason.until().map(|until| until.saturating_sub(now));
+        Cause { reason, left, remedy: self.remedy(reason, host) }
+    }
+
+    fn remedy(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
+        let of_run = self.run_orders().limits.unwrap_or_default();
+        let of_host = host.and_then(|host| host.orders.as_ref()?.overrides.limits).unwrap_or_default();
+        let verb = |verb| Remedy::Verb { verb, host: host.map(|host| host.name.clone()) };
+        let key = |key| Remedy::Key { key, pattern: None };
+        let host_key = |key, sets: fn(&HostRule) -> bool| Remedy::Key {
+            key,
+            pattern: host.and_then(|host| pattern_of(&self.settings, &host.name, sets)),
+        };
+        Some(match reason {
+            WaitReason::RunPaused { .. } | WaitReason::Paused { .. } => verb("resume"),
+            WaitReason::Rate { .. } if of_run.rate.is_some() => verb("limits --clear"),
+            WaitReason::Rate { .. } => key("limits.rate"),
+            WaitReason::Concurrency { .. } if of_run.concurrency.is_some() => verb("limits --clear"),
+            WaitReason::Concurrency { .. } if self.adaptive.is_some() => key("limits.max_concurrency"),
+            WaitReason::Concurrency { .. } => key("limits.concurrency"),
+            WaitReason::BodyMemory => key("limits.body_memory"),
+            WaitReason::HostTable => key("limits.hosts"),
+            WaitReason::HostRate { .. } if of_host.rate.is_some() => verb("limits --clear"),
+            WaitReason::HostRate { .. } => host_key("hosts.rate", |rule| rule.every.is_some()),
+            WaitReason::CrawlDelay { .. } => key("robots.max_crawl_delay"),
+            WaitReason::HostConcurrency { .. } if of_host.concurrency.is_some() => verb("limits --clear"),
+            WaitReason::HostConcurrency { .. } if host.is_some_and(Host::is_adaptive) => {
+                host_key("hosts.max_concurrency", |rule| rule.max_concurrency.is_some())
+            }
+            WaitReason::HostConcurrency { .. } => host_key("hosts.concurrency", |rule| rule.concurrency.is_some()),
+            WaitReason::Quota { .. } => host_key("hosts.quota", |rule| rule.quota.is_some()),
+            WaitReason::CircuitOpen { .. } => key("health.cool_down"),
+            WaitReason::Robots => key("robots.enabled"),
+            WaitReason::Backoff { .. } => key("retry.backoff"),
+            // What the host said, what is being done, and what stands in no file of ours.
+            WaitReason::HostPause { .. }
+            | WaitReason::Token { .. }
+            | WaitReason::Stalled(_)
+            | WaitReason::Skipped
+            | WaitReason::Ready
+            | WaitReason::OnWire { .. } => return None,
+        })
+    }
+}
+
+impl Host {
+    /// The line that starts next, if one waits.
+    pub fn next_waiting(&self) -> Option<Waiting> {
+        match (self.queue.next_due(), self.queue.next_of_held()) {
+            (due, Some((at, port))) if due.is_none_or(|due| at < due) => {
+                // Only what ends its robots.txt sets a time again.
+                let own = self.queue.due_of_held(port);
+                Some(Waiting { due: own.unwrap_or_default(), port: Some(port), robots: own.is_none() })
+            }
+            (Some(due), _) => Some(Waiting { due, port: None, robots: false }),
+            // Those that are held until the host's token is known.
+            (None, None) => (self.waiting() > 0).then_some(Waiting { due: HELD, port: None, robots: false }),
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// The line of this ordinal to this port.
+    pub fn waiting_line(&self, ordinal: u64, port: u16, due: Option<Duration>) -> Waiting {
+        let robots = self.queue.robots_fetch(port).is_some() && !self.queue.fetches_robots(ordinal, port, due);
+        Waiting { due: due.unwrap_or_default(), port: Some(port), robots }
+    }
+
+    /// All that may hold it back, over or not.
+    fn reasons(&self, line: Waiting) -> Vec<WaitReason> {
+        let (in_flight, limit, paced) = (self.in_flight, self.concurrency(), self.rate_limiter.next());
+        let quota = self.quota.as_ref().and_then(|quota| quota.wait(in_flight));
+        let open = line.port.and_then(|port| self.queue.open_port(port));
+        let slower = self.rate_limiter.obeys_crawl_delay();
+        let own_pace = paced.saturating_sub(self.rate_limiter.interval() - self.rate_limiter.own_interval());
+        [
+            self.orders.as_ref().and_then(|orders| orders.wait()),
+            self.token_wait(),
+            quota.map(|until| WaitReason::Quota { until }),
+            (in_flight >= limit).then_some(WaitReason::HostConcurrency { in_flight, limit }),
+            open.map(|open| WaitReason::CircuitOpen { port: open.port, probe_at: open.probe_at }),
+            line.robots.then_some(WaitReason::Robots),
+            slower.then_some(WaitReason::CrawlDelay { until: paced }),
+            Some(WaitReason::HostRate { until: own_pace }),
+            Some(WaitReason::HostPause { until: self.pause.until() }),
+            Some(match line.due {
+                HELD => WaitReason::Token { until: None },
+                until => WaitReason::Backoff { until },
+            }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}

@@ -1,0 +1,271 @@
+//! Looks at hosts and lines for those who ask, a few entries a turn: the table may have a million of them, and everybody waits
+//! meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Core;
+use super::host_table::Host;
+use super::line_book::{HostId, LineId, Place};
+use super::reports::{
+    HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy, LimitsInForce, LineAnswer,
+    LineKey, NameFilter,
+};
+use super::wait_reason::WaitReason;
+
+/// Entries looked at in one turn, at most.
+pub const A_TURN: usize = 512;
+
+/// Hosts that one answer has, at most.
+pub const MOST_REPORTS: usize = 500;
+
+/// A look at all hosts that goes on turn by turn.
+#[derive(Debug)]
+pub struct HostScan {
+    query: HostsQuery,
+    /// The place in the table where it goes on.
+    next: HostId,
+    /// Those with the most so far, by their rank; perhaps some more than are wanted.
+    best: Vec<(u64, HostId)>,
+    counts: HostCounts,
+    matching: usize,
+}
+
+/// A look at all lines that goes on turn by turn.
+#[derive(Debug)]
+pub struct LineScan {
+    key: LineKey,
+    /// The place in the book where it goes on.
+    next: LineId,
+    /// The number of the settled line where it goes on.
+    settled: u64,
+}
+
+/// What one turn of a scan came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scanned<A> {
+    /// There is more to look at; so many entries were touched.
+    More(usize),
+    /// This is the answer.
+    Done(A),
+}
+
+impl HostScan {
+    /// A look for these hosts, which also counts the states of all.
+    pub fn new(query: HostsQuery) -> Self {
+        let query = HostsQuery { limit: query.limit.min(MOST_REPORTS), ..query };
+        Self { query, next: 0, best: Vec::new(), counts: HostCounts::default(), matching: 0 }
+    }
+
+    /// How many hosts are in which state, once it is done.
+    pub fn counts(&self) -> HostCounts {
+        self.counts
+    }
+
+    /// How many match, once it is done.
+    pub fn matching(&self) -> usize {
+        self.matching
+    }
+
+    fn note(&mut self, id: HostId, host: &Host, now: Duration) {
+        let status = host.status(now);
+        self.counts.0[status as usize] += 1;
+        if !self.query.matches(&host.name, status) {
+            return;
+        }
+        self.matching += 1;
+        let rank = match self.query.sort {
+            HostsBy::Waiting => host.waiting() as u64,
+            HostsBy::InFlight => host.in_flight.into(),
+            HostsBy::Errors => host.errors(),
+        };
+        self.best.push((rank, id));
+        if self.best.len() >= 2 * self.query.limit.max(1) {
+            self.keep_best();
+        }
+    }
+
+    fn keep_best(&mut self) {
+        self.best.sort_unstable_by(|one, other| other.cmp(one));
+        self.best.truncate(self.query.limit);
+    }
+}
+
+impl HostsQuery {
+    /// The one host that it names, if it does.
+    pub fn exact(&self) -> Option<&Arc<str>> {
+        match &self.name {
+            Some(NameFilter::Exact(name)) => Some(name),
+            Some(NameFilter::Suffix(_)) | None => None,
+        }
+    }
+
+    /// Whether the index of hosts by their lines answers it.
+    fn is_of_index(&self) -> bool {
+        self.sort == HostsBy::Waiting && self.status.is_none() && self.name.is_none()
+    }
+
+    fn matches(&self, name: &str, status: HostStatus) -> bool {
+        let by_name = match &self.name {
+            None => true,
+            Some(NameFilter::Exact(exact)) => name == &**exact,
+            Some(NameFilter::Suffix(suffix)) => name.ends_with(&**suffix),
+        };
+        by_name && self.status.is_none_or(|wanted| wanted == status)
+    }
+}
+
+impl Core {
+    /// The answer to a query that needs no look at all hosts.
+    pub fn hosts_at_once(&self, query: &HostsQuery, now: Duration) -> Option<Vec<HostReport>> {
+        let limit = query.limit.min(MOST_REPORTS);
+        if let Some(name) = query.exact() {
+            let host = self.hosts.find(name).map(|id| &self.hosts[id]);
+            let matching = host.filter(|host| query.matches(&host.name, host.status(now)));
+            return Some(matching.map(|host| self.report(host, now)).into_iter().take(limit).collect());
+        }
+        let most = || self.hosts.by_waiting().take(limit).map(|host| self.report(host, now)).collect();
+        query.is_of_index().then(most)
+    }
+
+    /// Looks at some more hosts.
+    pub fn scan_hosts(&self, scan: &mut HostScan, now: Duration) -> Scanned<Vec<HostReport>> {
+        let (from, end) = (scan.next, self.hosts.places());
+        scan.next = end.min(from + A_TURN);
+        for id in from..scan.next {
+            self.hosts.get(id).into_iter().for_each(|host| scan.note(id, host, now));
+        }
+        if scan.next < end {
+            return Scanned::More(scan.next - from);
+        }
+        scan.keep_best();
+        // Some may have gone meanwhile, or become others.
+        let hosts = scan.best.iter().filter_map(|(_, id)| self.hosts.get(*id));
+        let matching = hosts.filter(|host| scan.query.matches(&host.name, host.status(now)));
+        Scanned::Done(matching.map(|host| self.report(host, now)).collect())
+    }
+
+    /// What goes on at the host of this name.
+    pub fn host_report(&self, name: &str, now: Duration) -> Option<HostReport> {
+        self.hosts.find(name).map(|id| self.report(&self.hosts[id], now))
+    }
+
+    /// Why the next line of this host waits; `None` if the host has no lines.
+    pub fn host_why(&self, name: &str, now: Duration) -> Option<HostWhy> {
+        let host = self.hosts.find(name).map(|id| &self.hosts[id]).filter(|host| !host.is_idle())?;
+        let causes = host.next_waiting().map(|line| self.causes(host, line, now)).unwrap_or_default();
+        Some(HostWhy { host: Arc::clone(&host.name), causes, waiting: host.waiting(), in_flight: host.in_flight })
+    }
+
+    fn report(&self, host: &Host, now: Duration) -> HostReport {
+        let wait = host.next_wait().map(|wait| wait.or_later(self.run_wait()));
+        let causes = host.next_waiting().map(|line| self.causes(host, line, now));
+        let last_error = host.trouble.as_ref().map(|trouble| LastError {
+            kind: trouble.last.0,
+            message: Arc::clone(&trouble.last.1),
+            ago: now.saturating_sub(trouble.at),
+        });
+        HostReport {
+            name: Arc::clone(&host.name),
+            waiting: host.waiting(),
+            in_flight: host.in_flight,
+            status: host.status(now),
+            limits: host.limits_in_force(),
+            next_start: wait.and_then(WaitReason::until).map(|at| at.saturating_sub(now)),
+            causes: causes.unwrap_or_default(),
+            errors: host.errors(),
+            last_error,
+        }
+    }
+
+    /// Begins a look for this line.
+    pub fn look_for(&self, key: LineKey) -> LineScan {
+        LineScan { key, next: 0, settled: 0 }
+    }
+
+    /// Looks at some more lines. A line that is not here may have left the schedule: what comes after it has to be asked.
+    pub fn scan_lines(&self, scan: &mut LineScan, now: Duration) -> Scanned<Option<LineAnswer>> {
+        let (from, end) = (scan.next, self.lines.places());
+        scan.next = end.min(from + A_TURN);
+        if let Some(line) = (from..scan.next).find(|line| self.lines.is(*line, &scan.key)) {
+            return Scanned::Done(Some(self.line_answer(line, now)));
+        }
+        if scan.next < end {
+            return Scanned::More(scan.next - from);
+        }
+        let from = scan.settled.max(self.lines.first_settled());
+        let (is_here, to) = self.lines.is_settled(&scan.key, from, A_TURN);
+        scan.settled = to;
+        match is_here {
+            true => Scanned::Done(Some(LineAnswer::WaitingForSink)),
+            false if to < self.lines.end_of_settled() => Scanned::More(A_TURN),
+            false => Scanned::Done(None),
+        }
+    }
+
+    fn line_answer(&self, line: LineId, now: Duration) -> LineAnswer {
+        let ordinal = self.lines.ordinal(line);
+        match self.lines.place_of(line) {
+            Place::OnWire { host, since } => LineAnswer::OnTheWire {
+                ordinal,
+                host: Arc::clone(&self.hosts[host].name),
+                since: now.saturating_sub(since),
+            },
+            Place::Untracked => {
+                let mut causes = self.run_causes(now);
+                causes.push(self.cause(WaitReason::HostTable, None, now));
+                LineAnswer::Waiting { ordinal, host: None, causes, ahead: 0 }
+            }
+            Place::Waiting { host, port, due } => {
+                let host = &self.hosts[host];
+                let causes = self.causes(host, host.waiting_line(ordinal, port, due), now);
+                let ahead = host.queue.ahead(ordinal, port, due, now);
+                LineAnswer::Waiting { ordinal, host: Some(Arc::clone(&host.name)), causes, ahead }
+            }
+        }
+    }
+}
+
+impl Host {
+    /// How it is.
+    pub fn status(&self, now: Duration) -> HostStatus {
+        let overrides = self.orders.as_ref().map(|orders| &orders.overrides);
+        if overrides.is_some_and(|overrides| overrides.pause.is_some()) {
+            return HostStatus::Paused;
+        }
+        if overrides.is_some_and(|overrides| overrides.skip.is_some()) {
+            return HostStatus::Skipped;
+        }
+        match self.next_wait() {
+            None if self.in_flight > 0 => HostStatus::Busy,
+            None => HostStatus::Idle,
+            Some(wait) if wait.is_over(now) => HostStatus::Ready,
+            Some(WaitReason::HostPause { .. }) => HostStatus::Resting,
+            Some(WaitReason::Quota { .. }) => HostStatus::Quota,
+            Some(WaitReason::Token { .. }) => HostStatus::Token,
+            Some(WaitReason::CircuitOpen { .. }) => HostStatus::Unreachable,
+            Some(WaitReason::Robots) => HostStatus::Robots,
+            Some(WaitReason::Skipped) => HostStatus::Skipped,
+            Some(_) => HostStatus::Limited,
+        }
+    }
+
+    /// Attempts that failed, and answers that asked for another attempt.
+    pub fn errors(&self) -> u64 {
+        self.trouble.as_ref().map_or(0, |trouble| trouble.count)
+    }
+
+    fn limits_in_force(&self) -> LimitsInForce {
+        let by = self.orders.as_ref().and_then(|orders| orders.overrides.limits).unwrap_or_default();
+        let set_by = |is_override| if is_override { LimitBy::Override } else { LimitBy::Configuration };
+        LimitsInForce {
+            every: self.rate_limiter.interval(),
+            every_by: match self.rate_limiter.obeys_crawl_delay() {
+                true => LimitBy::CrawlDelay,
+                false => set_by(by.rate.is_some()),
+            },
+            concurrency: self.concurrency(),
+            concurrency_by: if self.is_adaptive() { LimitBy::Adaptive } else { set_by(by.concurrency.is_some()) },
+        }
+    }
+}

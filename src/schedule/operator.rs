@@ -1,0 +1,273 @@
+//! What operators have changed: pauses of the run and of hosts, limits, and hosts that are skipped. The core is given a
+//! complete set, compares it with the one before, and lets it expire by itself. A host in the table has its own part; one that
+//! comes into it gets that then.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Core;
+use super::adaptive::AdaptiveLimit;
+use super::decide::canceled;
+use super::host_clock::Holds;
+use super::host_table::Host;
+use super::line_book::{HostId, LineId, Place};
+use super::overrides::{HostOverrides, Overrides, PauseOverride};
+use super::reports::PausedLines;
+use super::skips::Skips;
+use super::stall_clock::StallReason;
+use super::stop::Phase;
+use super::wait_reason::WaitReason;
+use crate::item::Received;
+use crate::units::Concurrency;
+
+/// What operators have changed.
+#[derive(Debug)]
+pub(super) struct Operator {
+    overrides: Arc<Overrides>,
+    /// When the first of them ends.
+    next_end: Duration,
+    pub skips: Skips,
+}
+
+impl Default for Operator {
+    fn default() -> Self {
+        Self { overrides: Arc::default(), next_end: Duration::MAX, skips: Skips::default() }
+    }
+}
+
+/// What operators have changed of one host.
+#[derive(Debug, Default)]
+pub(super) struct HostOrders {
+    pub overrides: HostOverrides,
+    /// Its lines below this ordinal are being skipped, and nothing starts meanwhile.
+    pub skipped_below: Option<u64>,
+}
+
+impl HostOrders {
+    /// Why nothing of the host starts, if nothing does.
+    pub fn wait(&self) -> Option<WaitReason> {
+        if self.skipped_below.is_some() {
+            return Some(WaitReason::Skipped);
+        }
+        self.overrides.pause.map(|PauseOverride { until }| WaitReason::Paused { until })
+    }
+}
+
+impl Core {
+    /// The overrides that hold.
+    pub fn overrides(&self) -> Arc<Overrides> {
+        Arc::clone(&self.operator.overrides)
+    }
+
+    /// Those of the run.
+    pub(super) fn run_orders(&self) -> &HostOverrides {
+        &self.operator.overrides.all
+    }
+
+    /// From now on these are all overrides. Also for the start, before the first line comes.
+    pub fn set_overrides(&mut self, overrides: &Overrides, now: Duration) {
+        let new = overrides.at(now);
+        self.operator.next_end = new.next_end().unwrap_or(Duration::MAX);
+        let old = std::mem::replace(&mut self.operator.overrides, Arc::new(new));
+        let new = &self.operator.overrides;
+        let names: BTreeSet<&Arc<str>> = old.hosts.keys().chain(new.hosts.keys()).collect();
+        let changed = names.into_iter().filter(|name| old.hosts.get(*name) != new.hosts.get(*name));
+        let changed: Vec<Arc<str>> = changed.cloned().collect();
+        self.follow_run(&old.all, now);
+        for name in changed {
+            let limits = |overrides: &Overrides| overrides.hosts.get(&name).and_then(|host| host.limits);
+            if limits(&old) != limits(&self.operator.overrides) {
+                self.enter_as_asked(&name, now);
+            }
+            if let Some(id) = self.hosts.find(&name) {
+                self.obey(id, now);
+                self.refresh(id, now);
+            }
+        }
+        self.cancel_paused(now);
+    }
+
+    /// When overrides end by themselves.
+    pub(super) fn next_override_end(&self) -> Option<Duration> {
+        Some(self.operator.next_end).filter(|at| *at < Duration::MAX)
+    }
+
+    /// Lets overrides end whose time is over.
+    pub(super) fn expire_overrides(&mut self, now: Duration) {
+        if self.operator.next_end <= now {
+            self.set_overrides(&self.overrides(), now);
+        }
+    }
+
+    /// Whether an operator has paused the run.
+    pub fn is_run_paused(&self) -> bool {
+        self.operator.overrides.all.pause.is_some()
+    }
+
+    /// Whether an operator's pause holds this host, or the run.
+    pub(super) fn is_paused(&self, id: HostId) -> bool {
+        self.is_run_paused() || self.hosts[id].is_stalled_by(StallReason::Paused)
+    }
+
+    /// Whether the run is stopping, and paused: nobody waits for the operator.
+    pub(super) fn is_stopping_paused(&self) -> bool {
+        self.phase == Phase::Stopping && self.is_run_paused()
+    }
+
+    /// Until when an operator's pause holds this host, or the run, if one does; [`Duration::MAX`] until it is resumed.
+    pub(super) fn paused_until(&self, id: HostId) -> Duration {
+        let of_host = self.hosts[id].orders.as_ref().and_then(|orders| orders.overrides.pause);
+        let pauses = [self.operator.overrides.all.pause, of_host].into_iter().flatten();
+        pauses.map(|pause| pause.until.unwrap_or(Duration::MAX)).max().unwrap_or_default()
+    }
+
+    /// The pause of the run, as the wait of all lines.
+    pub(super) fn run_pause(&self) -> WaitReason {
+        WaitReason::RunPaused { until: self.operator.overrides.all.pause.and_then(|pause| pause.until) }
+    }
+
+    /// The lines of paused hosts, if there are any.
+    pub fn paused_lines(&self) -> Option<PausedLines> {
+        let most = self.paused_hosts().max_by_key(|host| host.waiting())?;
+        let (hosts, all) = (self.paused_hosts().count(), self.paused_hosts().map(Host::waiting).sum());
+        Some(PausedLines { host: Arc::clone(&most.name), lines: most.waiting(), hosts, all })
+    }
+
+    /// The paused hosts with lines that wait.
+    pub(super) fn paused_hosts(&self) -> impl Iterator<Item = &Host> {
+        let named = self.operator.overrides.hosts.iter().filter(|(_, host)| host.pause.is_some());
+        named.filter_map(|(name, _)| self.hosts.find(name)).map(|id| &self.hosts[id]).filter(|host| host.waiting() > 0)
+    }
+
+    /// Gives a host what operators have changed of it. It has to be reindexed.
+    pub(super) fn obey(&mut self, id: HostId, now: Duration) {
+        let orders = self.operator.overrides.hosts.get(&self.hosts[id].name).cloned().unwrap_or_default();
+        let host = &mut self.hosts[id];
+        let skipped_below = host.orders.as_ref().and_then(|orders| orders.skipped_below);
+        let skips = orders.skip.is_some();
+        let holds = if orders.pause.is_some() { Holds::Yes } else { Holds::No };
+        let is_needed = !orders.is_empty() || skipped_below.is_some();
+        host.orders = is_needed.then(|| Box::new(HostOrders { overrides: orders, skipped_below }));
+        if (holds == Holds::Yes) != host.is_stalled_by(StallReason::Paused) {
+            self.stall_host(id, StallReason::Paused, holds, now);
+        }
+        self.limit_host(id);
+        if skips {
+            self.begin_skip(id);
+        }
+    }
+
+    /// A host that is not in the table may have been asked just now. One whose limits change enters it as if it had been, if there
+    /// is room.
+    fn enter_as_asked(&mut self, name: &str, now: Duration) {
+        if self.hosts.find(name).is_none()
+            && let Some(id) = self.host_called(name, now)
+        {
+            self.hosts[id].rate_limiter.note_earlier(now);
+        }
+    }
+
+    /// The same for a host that enters the table.
+    pub(super) fn obey_at_entry(&mut self, id: HostId, now: Duration) {
+        if !self.operator.overrides.hosts.is_empty() && self.operator.overrides.hosts.contains_key(&self.hosts[id].name)
+        {
+            self.obey(id, now);
+        }
+    }
+
+    /// Sets the limits of a host to those of the configuration and of operators.
+    pub(super) fn limit_host(&mut self, id: HostId) {
+        let host = &mut self.hosts[id];
+        let (name, port) = name_and_port(&host.name);
+        let mut limits = self.settings.limits_of(name, port);
+        if let Some(of_operator) = host.orders.as_ref().and_then(|orders| orders.overrides.limits) {
+            limits.every = of_operator.rate.map_or(limits.every, |rate| rate.every());
+            limits.concurrency = of_operator.concurrency.map_or(limits.concurrency, Concurrency::Fixed);
+        }
+        if host.limits != limits {
+            host.set_limits(limits);
+        }
+    }
+
+    /// Lets the run follow its overrides; `old` are those before.
+    fn follow_run(&mut self, old: &HostOverrides, now: Duration) {
+        let new = &self.operator.overrides.all;
+        if old.pause.is_some() != new.pause.is_some() {
+            match new.pause {
+                Some(_) => self.stall(StallReason::Paused, now),
+                None => self.resume(StallReason::Paused, now),
+            }
+        }
+        if old.limits != self.operator.overrides.all.limits {
+            self.limit_run();
+        }
+    }
+
+    /// Sets the limits of the run to those of the configuration and of operators.
+    pub(super) fn limit_run(&mut self) {
+        let limits = self.operator.overrides.all.limits.unwrap_or_default();
+        self.rate_limiter.set_interval(limits.rate.map_or(self.settings.every, |rate| rate.every()));
+        match (limits.concurrency, self.settings.adaptive) {
+            (None, Some(most)) => {
+                self.at_most = None;
+                match &mut self.adaptive {
+                    Some(adaptive) => adaptive.set_most(most),
+                    None => self.adaptive = Some(AdaptiveLimit::new(most)),
+                }
+            }
+            (fixed, _) => {
+                self.adaptive = None;
+                self.at_most = Some(fixed.unwrap_or(self.settings.permits));
+            }
+        }
+    }
+
+    /// The most requests at once, as of now.
+    pub fn most_at_once(&self) -> u32 {
+        let adaptive = self.adaptive.as_ref().map(AdaptiveLimit::limit);
+        adaptive.or(self.at_most).unwrap_or(self.settings.permits)
+    }
+
+    /// Looks at so many places of the book from this one on: how many lines there a stop would cancel, as an operator holds them.
+    pub fn held_by_operator(&self, from: usize, places: usize) -> usize {
+        let lines = (from..self.lines.places().min(from + places)).filter(|line| self.lines.has(*line));
+        lines.filter(|line| self.waits_for_operator(*line) && !self.is_durable(self.lines.source(*line))).count()
+    }
+
+    /// Places of the book.
+    pub fn line_places(&self) -> usize {
+        self.lines.places()
+    }
+
+    /// Whether a line waits that an operator holds.
+    fn waits_for_operator(&self, line: LineId) -> bool {
+        match self.lines.place_of(line) {
+            Place::Untracked => self.is_run_paused(),
+            Place::Waiting { host, .. } => self.is_paused(host),
+            Place::OnWire { .. } => false,
+        }
+    }
+
+    /// After a stop nobody waits for an operator: cancels the lines that do.
+    pub(super) fn cancel_paused(&mut self, now: Duration) {
+        if self.phase != Phase::Stopping {
+            return;
+        }
+        let lines = self.lines.newest_first().filter(|line| self.waits_for_operator(*line)).collect();
+        self.withdraw(lines, |core, job| core.settle(job, Received::Nothing, Some(canceled()), now), now);
+    }
+}
+
+impl Host {
+    /// Whether lines that come are skipped.
+    pub fn skips(&self) -> bool {
+        self.orders.as_ref().is_some_and(|orders| orders.overrides.skip.is_some())
+    }
+}
+
+/// The name of a host and its port, where that makes it a host of its own.
+pub(super) fn name_and_port(key: &str) -> (&str, u16) {
+    let with_port = key.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
+    with_port.unwrap_or((key, 0))
+}

@@ -1,0 +1,159 @@
+//! Another configuration while the run goes on. Each host has the number of the configuration that it goes by, and is brought up
+//! to date before anything of it starts: those in the table a few a turn, or when their turn or their next line comes.
+
+use std::time::Duration;
+
+use super::Core;
+use super::config::Settings;
+use super::host_clock::Holds;
+use super::line_book::HostId;
+use super::operator::name_and_port;
+use super::robots::RobotsPolicy;
+use super::stall_clock::StallReason;
+use super::token::{Change, HostToken};
+
+/// Hosts brought up to date in one turn, at most.
+const A_TURN: usize = 256;
+
+/// Settings of before that are remembered, at most.
+const MOST_BEFORE: usize = 8;
+
+/// The settings that the run goes by, as those that came one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Configurations {
+    /// The number of the present ones.
+    pub number: u32,
+    /// The place in the table where hosts are brought up to date; `None` once all are.
+    behind: Option<HostId>,
+    /// The number of the last ones that had other files of tokens.
+    files_since: u32,
+    /// The last ones before, and when they ended: a host that is not in the table may have been asked by them.
+    before: Vec<(Duration, Settings)>,
+}
+
+impl Core {
+    /// From now on these settings hold, but for what is of the start of a run: sources, order, sizes of tables, whether robots.txt
+    /// is obeyed, and the seed. Requests at once stay between one and the workers.
+    pub fn reconfigure(&mut self, settings: Settings, now: Duration) {
+        let old = &self.settings;
+        let robots = old.robots.clone().map(|old| RobotsPolicy {
+            max_crawl_delay: settings.robots.as_ref().map_or(old.max_crawl_delay, |new| new.max_crawl_delay),
+            ..old
+        });
+        let new = Settings {
+            permits: settings.permits.clamp(1, old.workers.max(1)),
+            adaptive: settings.adaptive.map(|most| most.clamp(1, old.workers.max(1))),
+            workers: old.workers,
+            last_line: old.last_line.clone(),
+            max_hosts: old.max_hosts,
+            idle_connections: old.idle_connections,
+            durable: old.durable.clone(),
+            in_order: old.in_order,
+            seed: old.seed,
+            robots,
+            ..settings
+        };
+        if let (Some(rules), Some(policy)) = (&mut self.robots, &new.robots) {
+            rules.set_max_crawl_delay(policy.max_crawl_delay);
+        }
+        self.tokens.follow(&self.settings.tokens, &new.tokens);
+        let old = std::mem::replace(&mut self.settings, new);
+        let configurations = &mut self.configurations;
+        configurations.number += 1;
+        configurations.behind = Some(0);
+        if old.tokens.files != self.settings.tokens.files {
+            configurations.files_since = configurations.number;
+        }
+        if configurations.before.len() == MOST_BEFORE {
+            configurations.before.remove(0);
+        }
+        configurations.before.push((now, old));
+        self.limit_run();
+    }
+
+    /// Requests at once that the run has workers for.
+    pub fn workers(&self) -> u32 {
+        self.settings.workers
+    }
+
+    /// Whether there is something to do that takes more than one turn.
+    pub fn has_work(&self) -> bool {
+        self.configurations.behind.is_some() || !self.operator.skips.is_empty()
+    }
+
+    /// Does a part of it; says how many hosts and lines were looked at.
+    pub fn work(&mut self, now: Duration) -> usize {
+        self.skip_some(now) + self.catch_up_some(now)
+    }
+
+    fn catch_up_some(&mut self, now: Duration) -> usize {
+        let Some(from) = self.configurations.behind else { return 0 };
+        let to = self.hosts.places().min(from + A_TURN);
+        for id in from..to {
+            if self.hosts.get(id).is_some() {
+                self.catch_up(id, now);
+                self.refresh(id, now);
+            }
+        }
+        self.configurations.behind = (to < self.hosts.places()).then_some(to);
+        to - from
+    }
+
+    /// Brings a host up to date with the configuration. It has to be reindexed.
+    pub(super) fn catch_up(&mut self, id: HostId, now: Duration) {
+        let host = &mut self.hosts[id];
+        if host.configuration == self.configurations.number {
+            return;
+        }
+        let was = std::mem::replace(&mut host.configuration, self.configurations.number);
+        if self.settings.health.failures == 0 {
+            host.queue.close_circuits();
+        }
+        self.limit_host(id);
+        self.follow_crawl_delay(id, now);
+        self.change_token(id, was, now);
+    }
+
+    /// The longest Crawl-delay may have become another.
+    fn follow_crawl_delay(&mut self, id: HostId, now: Duration) {
+        let Some(policy) = &self.settings.robots else { return };
+        let host = &mut self.hosts[id];
+        host.rate_limiter.cap_crawl_delay(policy.max_crawl_delay);
+        let delay =
+            host.front(now).zip(self.robots.as_ref()).map(|(line, robots)| robots.crawl_delay(&line.call.request.url));
+        self.hosts[id].rate_limiter.slow_to(delay.unwrap_or_default());
+    }
+
+    /// The token of a host may stand elsewhere than in the configuration that it went by. Then the lines that wait for another
+    /// one are sent again.
+    fn change_token(&mut self, id: HostId, was: u32, now: Duration) {
+        let (name, port) = name_and_port(&self.hosts[id].name);
+        let new = self.settings.token_of(name, port);
+        let policy_of = |token: Option<&HostToken>| token.map(|token| token.policy.clone());
+        let has_same_files = was >= self.configurations.files_since;
+        if has_same_files && policy_of(self.hosts[id].token.as_deref()) == policy_of(new.as_deref()) {
+            return;
+        }
+        if self.hosts[id].token.is_some() {
+            self.change_held(id, Change::Renewed, now);
+        }
+        if self.hosts[id].is_stalled_by(StallReason::Token) {
+            self.stall_host(id, StallReason::Token, Holds::No, now);
+        }
+        self.hosts[id].token = new;
+    }
+
+    /// A host that enters the table may have been asked by the settings of before, which let it be asked more often: it counts as
+    /// asked when they ended.
+    pub(super) fn slow_since_reload(&mut self, id: HostId, now: Duration) {
+        self.hosts[id].configuration = self.configurations.number;
+        let (name, port) = name_and_port(&self.hosts[id].name);
+        let every = self.hosts[id].limits.every;
+        let recent = self.configurations.before.iter().rev().filter(|(at, _)| now < at.saturating_add(every));
+        let mut recent = recent;
+        let faster = recent.find(|(_, old)| old.limits_of(name, port).every < every);
+        if let Some(at) = faster.map(|(at, _)| *at) {
+            self.hosts[id].rate_limiter.note_earlier(at);
+        }
+    }
+}

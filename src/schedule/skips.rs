@@ -1,0 +1,81 @@
+//! Skips: the lines of a host are settled unsent, because an operator said so, a few at a time. Nothing of the host starts until all
+//! are settled that waited then; lines that come later wait as ever, or are skipped as they come for as long as the override says.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Core;
+use super::host_table::{Host, Pick};
+use super::line_book::HostId;
+use crate::item::{ErrorKind, Received};
+
+/// Lines settled in one turn, at most.
+const A_TURN: usize = 512;
+
+/// The hosts with lines that are being skipped; perhaps some that are gone, or have become others.
+#[derive(Debug, Default)]
+pub(super) struct Skips(VecDeque<HostId>);
+
+impl Skips {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Core {
+    /// Settles the lines of this host that wait now, from here on a few a turn ([`Self::work`]); says how many they are. None of
+    /// them starts.
+    pub fn skip(&mut self, host: &str, now: Duration) -> usize {
+        let Some(id) = self.hosts.find(host) else { return 0 };
+        self.begin_skip(id);
+        self.refresh(id, now);
+        self.hosts[id].waiting()
+    }
+
+    /// The lines of this host that wait now are skipped. It has to be reindexed.
+    pub(super) fn begin_skip(&mut self, id: HostId) {
+        let host = &mut self.hosts[id];
+        if host.waiting() == 0 {
+            return;
+        }
+        let below = self.lines.newest().map_or(0, |line| self.lines.ordinal(line) + 1);
+        let was = host.orders.get_or_insert_default().skipped_below.replace(below);
+        if was.is_none() {
+            self.operator.skips.0.push_back(id);
+        }
+    }
+
+    /// Settles some of the lines that are being skipped; says how many.
+    pub(super) fn skip_some(&mut self, now: Duration) -> usize {
+        let mut left = A_TURN;
+        while left > 0
+            && let Some(id) = self.operator.skips.0.front().copied()
+        {
+            let below = self.hosts.get(id).and_then(|host| host.orders.as_ref()?.skipped_below);
+            let job = below.and_then(|below| self.hosts.take(id, Pick::Below(below)));
+            let Some(job) = job else {
+                self.end_skip(id, now);
+                continue;
+            };
+            left -= 1;
+            let error = skipped(&self.hosts[id]);
+            self.settle(job, Received::Nothing, Some(error), now);
+        }
+        A_TURN - left
+    }
+
+    fn end_skip(&mut self, id: HostId, now: Duration) {
+        self.operator.skips.0.pop_front();
+        if self.hosts.get(id).is_some() {
+            let orders = &mut self.hosts[id].orders;
+            orders.iter_mut().for_each(|orders| orders.skipped_below = None);
+            orders.take_if(|orders| orders.overrides.is_empty());
+            self.refresh(id, now);
+        }
+    }
+}
+
+/// The error of a line that is skipped.
+pub(super) fn skipped(host: &Host) -> (ErrorKind, String) {
+    (ErrorKind::Skipped, format!("an operator skipped the lines of {}; feed them again to fetch them", host.name))
+}
