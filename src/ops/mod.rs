@@ -52,7 +52,7 @@ pub use live::LiveRecords;
 pub use operator::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 pub use parts::{ApiParts, ConfigInForce, LastReload, ReloadResult};
 pub use requests::{ApiRequestCount, ApiRequests};
-pub use service_manager::{ReloadNotice, ServiceManager, Watched};
+pub use service_manager::{ServiceManager, Watched};
 
 use self::admission::Pace;
 use self::config::SPARE_CONNECTIONS;
