@@ -40,6 +40,7 @@ impl Scheduler {
             Question::Overrides(reply) => self.scan = Some(Scan::Held(0, 0, reply)),
             Question::SetOverrides(overrides, reply) => {
                 self.core.set_overrides(&overrides, now);
+                self.show(now);
                 let _ = reply.send(());
             }
             Question::Skip(name, reply) => drop(reply.send(self.core.skip(&name, now))),
@@ -58,6 +59,12 @@ impl Scheduler {
             self.core.renew_token(file, generation, now);
         }
         self.reconfigured.push(reply);
+    }
+
+    /// Publishes what has changed before the reply says so.
+    fn show(&mut self, now: Duration) {
+        let outlook = self.limits.look(&mut self.core, &self.memory, now);
+        self.publisher.publish_view(&self.core, outlook, now);
     }
 
     /// Goes on with what takes more than one turn.
