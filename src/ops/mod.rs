@@ -15,6 +15,7 @@ mod failures;
 mod fields;
 mod health;
 mod history;
+mod host_counts;
 mod hosts;
 mod late_desk;
 mod listener;

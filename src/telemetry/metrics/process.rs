@@ -1,6 +1,7 @@
 //! What the kernel knows of this process (proc(5)), under the names that all exporters use.
 
 use std::fs;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Ticks a second in `/proc/self/stat`: `USER_HZ`, 100 on every Linux.
@@ -28,7 +29,7 @@ impl Process {
         // One of them is the directory that is being read.
         let open_fds = fs::read_dir("/proc/self/fd").map_or(0, |fds| (fds.count() as u64).saturating_sub(1));
         let max_fds = rlimit::Resource::NOFILE.get_soft().unwrap_or_default();
-        Self { open_fds, max_fds, ..own }
+        Self { open_fds, max_fds, start_seconds: start_of(own.start_seconds), ..own }
     }
 
     fn of(stat: &str, status: &str, system: &str) -> Self {
@@ -36,14 +37,15 @@ impl Process {
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
         // Its third field is the first of these (proc(5)).
         let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
-        let boot = value(system, "btime").unwrap_or_default() as f64;
+        // A service may not see when the machine was booted (ProcSubset= of systemd.exec(5)).
+        let boot = value(system, "btime").map(|boot| boot as f64);
         let kib = |key| value(status, key).unwrap_or_default() << 10;
         Self {
             cpu_seconds: (ticks(14) + ticks(15)) / TICKS,
             resident_bytes: kib("VmRSS:"),
             virtual_bytes: kib("VmSize:"),
             threads: value(status, "Threads:").unwrap_or_default(),
-            start_seconds: boot + ticks(22) / TICKS,
+            start_seconds: boot.map_or(0.0, |boot| boot + ticks(22) / TICKS),
             ..Self::default()
         }
     }
@@ -52,6 +54,13 @@ impl Process {
     pub fn start(&self) -> SystemTime {
         UNIX_EPOCH + Duration::try_from_secs_f64(self.start_seconds).unwrap_or_default()
     }
+}
+
+/// When the process was started; where nobody says, the first time that this was asked.
+fn start_of(known: f64) -> f64 {
+    static START: OnceLock<f64> = OnceLock::new();
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    *START.get_or_init(|| if known > 0.0 { known } else { now() })
 }
 
 /// The number after this word at the start of a line.
@@ -78,6 +87,7 @@ mod tests {
             ..Process::default()
         };
         assert_eq!(process, expected);
+        assert_eq!(Process::of(stat, status, "").start_seconds, 0.0, "nobody says when the machine was booted");
     }
 
     #[test]
