@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answers::{field, names_and_numbers, number, time_of_day};
+use super::json::{field, names_and_numbers, number, time_of_day};
 use super::table::{Align, list, table};
 use super::text::safe;
 use crate::telemetry::human;

@@ -111,7 +111,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     } else {
         Steered::default()
     };
-    api.iter().for_each(|api| steered.show(api));
+    api.iter().for_each(|api| api.begin(&steered));
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
     let ended = drive(parts, &config, &status, signals, steered).await;
     drop(progress);

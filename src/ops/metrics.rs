@@ -1,36 +1,15 @@
 //! `GET /metrics`: the text that Prometheus scrapes.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use tokio::time::timeout;
 
 use super::answer::typed;
-use super::late_desk::LateDesk;
 use super::state::ApiState;
-use crate::schedule::{HostCounts, HostStatus};
+use crate::schedule::HostStatus;
 use crate::telemetry::metrics::{ApiRequests, CONTENT_TYPE, DiskPlace, Metered, text};
-
-/// How long the schedule may take to count its hosts; then its last answer is shown.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Hosts by state, as they were counted last.
-#[derive(Debug, Default)]
-pub(super) struct LastHostCounts(Mutex<HostCounts>);
-
-impl LastHostCounts {
-    async fn read(&self, desk: &LateDesk) -> HostCounts {
-        if let Ok(desk) = desk.get()
-            && let Ok(Ok(counts)) = timeout(PATIENCE, desk.host_counts()).await
-        {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counts;
-        }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 pub(super) async fn metrics(State(api): State<Arc<ApiState>>) -> Response {
     let parts = &api.parts;

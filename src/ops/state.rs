@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
 use super::history::History;
-use super::metrics::LastHostCounts;
+use super::host_counts::LastHostCounts;
 use super::parts::ApiParts;
 
 /// See the module.

@@ -1,0 +1,28 @@
+//! Hosts by state, as they were counted last.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::late_desk::LateDesk;
+use crate::schedule::HostCounts;
+
+/// How long the schedule may take to count its hosts; then its last answer is shown.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct LastHostCounts(Mutex<HostCounts>);
+
+impl LastHostCounts {
+    /// Has them counted, if the schedule has time for it.
+    pub async fn read(&self, desk: &LateDesk) -> HostCounts {
+        if let Ok(desk) = desk.get()
+            && let Ok(Ok(counts)) = timeout(PATIENCE, desk.host_counts()).await
+        {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
