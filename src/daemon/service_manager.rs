@@ -1,32 +1,25 @@
 //! What the service manager is told of a run.
 
+use tokio::time::Instant;
+
 use crate::error::Error;
 use crate::ops::{ServiceManager, Watched};
-use crate::pipeline::{HealthWatch, RunState, Status};
-use crate::units::grouped;
+use crate::pipeline::{HealthWatch, Status};
+use crate::telemetry::{Rate, Sentences, Stats};
 
 /// Speaks to the service manager, if one has started this process, until what is returned is dropped.
-pub(super) fn start(status: &Status) -> Result<Option<ServiceManager>, Error> {
+pub(super) fn start(status: &Status, stats: &Stats) -> Result<Option<ServiceManager>, Error> {
     let mut health = HealthWatch::new(status.heartbeats().clone());
-    let seen = status.clone();
-    let watched = Watched {
-        state: status.lifecycle().subscribe(),
-        look: Box::new(move || health.look()),
-        text: Box::new(move || text(&seen)),
+    let (status, stats, start, mut rate) = (status.clone(), stats.clone(), Instant::now(), Rate::default());
+    let state = status.lifecycle().subscribe();
+    let text = move || {
+        let rate = rate.update(start.elapsed(), status.counters().recorded.get());
+        let Sentences { how_it_is, waits_for, done_when } = Sentences::of(&status, &stats, rate);
+        format!("{how_it_is} {waits_for} {done_when}")
     };
-    ServiceManager::start(watched).map_err(|error| Error::Open {
-        what: "cannot start the thread for the service manager".to_owned(),
-        source: error.into(),
+    let watched = Watched { state, look: Box::new(move || health.look()), text: Box::new(text) };
+    ServiceManager::start(watched).map_err(|error| {
+        let what = "cannot start the thread for the service manager".to_owned();
+        Error::Open { what, source: error.into() }
     })
-}
-
-fn text(status: &Status) -> String {
-    let state = match status.lifecycle().state() {
-        RunState::Starting => "Starting",
-        RunState::Running => "Running",
-        RunState::Draining { .. } => "Draining",
-        RunState::Ended => "Ended",
-    };
-    let counters = status.counters();
-    format!("{state}: {} done, {} unfinished.", grouped(counters.recorded.get()), grouped(counters.unfinished()))
 }

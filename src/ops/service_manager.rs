@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::pipeline::{HealthWatch, RunState, StuckTask};
@@ -20,9 +20,6 @@ const EXTENSION: Duration = Duration::from_secs(30);
 
 /// How long the end of the run waits for the last message.
 const LAST_MESSAGE: Duration = Duration::from_secs(1);
-
-/// Reloads that may wait to be said.
-const RELOADS: usize = 4;
 
 /// The run as it is watched.
 pub struct Watched {
@@ -37,19 +34,10 @@ pub struct Watched {
 /// The thread that speaks to the service manager; dropped, it says that the run stops, and ends.
 #[must_use]
 pub struct ServiceManager {
-    reloads: Option<mpsc::Sender<Reload>>,
+    /// The run goes on until this is dropped.
+    goes_on: Option<oneshot::Sender<()>>,
     /// Says by its end that the thread has ended.
     ended: Receiver<()>,
-}
-
-/// A reload that has begun; dropped, it is over.
-#[must_use]
-pub struct Reloading(mpsc::Sender<Reload>);
-
-#[derive(Clone, Copy, Debug)]
-enum Reload {
-    Begins,
-    Ends,
 }
 
 impl ServiceManager {
@@ -63,35 +51,21 @@ impl ServiceManager {
         }
         // Neither sockets nor signals: the thread takes no file but that of a message while it is sent.
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let (reloads, begun) = mpsc::channel(RELOADS);
+        let (goes_on, end) = oneshot::channel();
         let (ending, ended) = sync_channel(1);
         let speak = move || {
             let _ending: SyncSender<()> = ending;
-            runtime.block_on(Speaker::new(watched, send).speak(sd_notify::watchdog_enabled(), begun));
+            runtime.block_on(Speaker::new(watched, send).speak(sd_notify::watchdog_enabled(), end));
         };
         std::thread::Builder::new().name("service-manager".to_owned()).spawn(speak)?;
-        Ok(Some(Self { reloads: Some(reloads), ended }))
-    }
-
-    /// Says that a reload begins, and when what is returned is dropped, that it is over.
-    pub fn reloading(&self) -> Option<Reloading> {
-        let reloads = self.reloads.clone()?;
-        // A message that finds no room is of a reload amid others.
-        let _ = reloads.try_send(Reload::Begins);
-        Some(Reloading(reloads))
+        Ok(Some(Self { goes_on: Some(goes_on), ended }))
     }
 }
 
 impl Drop for ServiceManager {
     fn drop(&mut self) {
-        self.reloads = None;
+        self.goes_on = None;
         let _ = self.ended.recv_timeout(LAST_MESSAGE);
-    }
-}
-
-impl Drop for Reloading {
-    fn drop(&mut self) {
-        let _ = self.0.try_send(Reload::Ends);
     }
 }
 
@@ -119,16 +93,13 @@ impl<S: FnMut(&[NotifyState<'_>])> Speaker<S> {
     }
 
     /// Speaks until the run has ended. Half of the watchdog's time passes between two pings.
-    async fn speak(mut self, watchdog: Option<Duration>, mut reloads: mpsc::Receiver<Reload>) {
+    async fn speak(mut self, watchdog: Option<Duration>, mut end: oneshot::Receiver<()>) {
         let (mut looks, mut pings) = (every(HealthWatch::LOOK_EVERY), watchdog.map(|time| every(time / 2)));
         self.enter();
         loop {
             tokio::select! {
                 biased;
-                reload = reloads.recv() => match reload {
-                    Some(reload) => self.say_reload(reload),
-                    None => break,
-                },
+                _ = &mut end => break,
                 Ok(()) = self.watched.state.changed() => self.enter(),
                 _ = looks.tick() => self.look(),
                 () = tick(&mut pings) => self.ping(),
@@ -189,14 +160,6 @@ impl<S: FnMut(&[NotifyState<'_>])> Speaker<S> {
             (self.send)(&[NotifyState::Watchdog]);
         }
     }
-
-    fn say_reload(&mut self, reload: Reload) {
-        match (reload, NotifyState::monotonic_usec_now()) {
-            (Reload::Begins, Ok(now)) => (self.send)(&[NotifyState::Reloading, now]),
-            (Reload::Begins, Err(_)) => {}
-            (Reload::Ends, _) => (self.send)(&[NotifyState::Ready]),
-        }
-    }
 }
 
 fn is_stopping(state: RunState) -> bool {
@@ -230,23 +193,23 @@ mod tests {
         stuck: Arc<Mutex<Option<StuckTask>>>,
         text: Arc<Mutex<String>>,
         heard: Arc<Mutex<Vec<(u64, String)>>>,
-        reloads: mpsc::Sender<Reload>,
+        _goes_on: oneshot::Sender<()>,
     }
 
     const WATCHDOG: Duration = Duration::from_secs(60);
 
     impl Played {
-        /// Starts; the future speaks for as long as there is a way to say a reload.
+        /// Starts; the future speaks until that is dropped.
         fn start() -> (Self, impl Future<Output = ()>) {
             let start = Instant::now();
             let (state, seen) = watch::channel((RunState::Starting, start));
-            let (reloads, begun) = mpsc::channel(RELOADS);
+            let (goes_on, end) = oneshot::channel();
             let played = Self {
                 state,
                 stuck: Arc::default(),
                 text: Arc::new(Mutex::new("Starting.".to_owned())),
                 heard: Arc::default(),
-                reloads,
+                _goes_on: goes_on,
             };
             let (stuck, text, heard) = (played.stuck.clone(), played.text.clone(), played.heard.clone());
             let watched = Watched {
@@ -258,7 +221,7 @@ mod tests {
                 let text = messages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
                 heard.lock().unwrap().push((start.elapsed().as_secs(), text));
             };
-            (played, Speaker::new(watched, send).speak(Some(WATCHDOG), begun))
+            (played, Speaker::new(watched, send).speak(Some(WATCHDOG), end))
         }
 
         fn enter(&self, state: RunState) {
@@ -355,20 +318,5 @@ mod tests {
         })
         .await;
         assert_eq!(texts(&last), [(1, EXTEND), (1, "STOPPING=1")]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reload_says_when_it_begins_and_that_it_is_over() {
-        play(async |played: Played| {
-            played.enter(RunState::Running);
-            played.pass(1).await;
-            let _ = played.reloads.try_send(Reload::Begins);
-            let reloading = Reloading(played.reloads.clone());
-            let heard = played.pass(1).await;
-            assert!(heard.len() == 1 && heard[0].1.starts_with("RELOADING=1 MONOTONIC_USEC="), "{heard:?}");
-            drop(reloading);
-            assert_eq!(texts(&played.pass(1).await), [(2, "READY=1")]);
-        })
-        .await;
     }
 }

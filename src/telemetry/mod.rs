@@ -4,6 +4,7 @@ mod limit_name;
 mod log;
 mod log_summaries;
 pub mod metrics;
+mod override_sentences;
 mod progress;
 mod progress_text;
 mod repeats;
@@ -16,7 +17,8 @@ mod top_hosts;
 use std::time::Duration;
 
 pub use log::{Format, Level, LogConfig, LogLevel, Logs, init};
-pub use progress::{Progress, ProgressLine, ProgressMode};
+pub use override_sentences::{override_sentences, sentences};
+pub use progress::{Progress, ProgressLine, ProgressMode, Rate};
 pub use sentences::Sentences;
 pub use stats::{Stats, Tally};
 pub use summary::{Summary, human};

@@ -132,13 +132,14 @@ impl Drop for Progress {
 
 /// Records a second, smoothed over the last few seconds.
 #[derive(Default)]
-struct Rate {
+pub struct Rate {
     last: Option<(Duration, u64)>,
     smooth: f64,
 }
 
 impl Rate {
-    fn update(&mut self, now: Duration, done: u64) -> f64 {
+    /// The rate as of now, when so many records are made. Times are since some start.
+    pub fn update(&mut self, now: Duration, done: u64) -> f64 {
         let (then, before) = *self.last.get_or_insert((Duration::ZERO, 0));
         let time = (now - then).as_secs_f64();
         if time >= 0.5 {

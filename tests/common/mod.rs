@@ -14,6 +14,7 @@ pub mod pipe;
 pub mod proxy;
 pub mod receiver;
 pub mod service_manager;
+pub mod tools;
 pub mod trust;
 
 use std::time::Duration;

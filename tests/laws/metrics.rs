@@ -52,7 +52,7 @@ async fn watch(scenario: &Scenario) -> (Vec<Scrape>, Log, Status) {
         }
     }
     scrapes.push(scrape(&status, &stats));
-    (scrapes, log, status)
+    (scrapes, log, status.clone())
 }
 
 fn is_counter(series: &str) -> bool {

@@ -17,6 +17,8 @@ pub struct Place {
     dir: TempDir,
     /// More tables of the configuration.
     pub tables: String,
+    /// More lines of `[api]`.
+    pub more_api: String,
 }
 
 /// What the API answered.
@@ -49,7 +51,7 @@ impl Answer {
 
 impl Place {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), tables: String::new() }
+        Self { dir: tempfile::tempdir().unwrap(), tables: String::new(), more_api: String::new() }
     }
 
     /// With these tables besides.
@@ -67,12 +69,24 @@ impl Place {
 
     /// Its configuration.
     pub fn config(&self) -> String {
-        format!("{}\n[api]\nsocket = {:?}\n", self.tables, self.socket())
+        format!("{}\n[api]\nsocket = {:?}\n{}", self.tables, self.socket(), self.more_api)
+    }
+
+    /// The file of its configuration, which a reload reads again.
+    pub fn file(&self) -> PathBuf {
+        self.path("fetchd.toml")
+    }
+
+    /// Writes other tables into that file.
+    pub fn write(&mut self, tables: &str) {
+        tables.clone_into(&mut self.tables);
+        std::fs::write(self.file(), self.config()).unwrap();
     }
 
     /// The process, to be started.
     pub fn fetchd(&self) -> Fetchd {
-        Fetchd::local().config(&self.config())
+        std::fs::write(self.file(), self.config()).unwrap();
+        Fetchd::with(["-c".as_ref(), self.file().as_os_str()]).directory(self.dir.path())
     }
 
     /// The process, whose API answers.

@@ -126,3 +126,14 @@ fn every_metric_is_announced_before_anything_has_happened_and_counts_from_zero()
         assert!(lines.contains(line) || lines.contains(format!("{line}.0").as_str()), "{line} is not in\n{text}");
     }
 }
+
+#[test]
+fn the_documentation_lists_every_metric_with_its_labels_and_its_help() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).unwrap();
+    for family in FAMILIES {
+        let labels: Vec<_> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let begin = format!("| `{}` | {} | ", family.name, labels.join(", "));
+        let row = text.lines().find_map(|line| line.strip_prefix(&begin)?.strip_suffix(" |"));
+        assert!(row.is_some_and(|row| row.eq_ignore_ascii_case(family.help)), "{begin}{} |", family.help);
+    }
+}
