@@ -113,7 +113,7 @@ async fn run_logged(
     // The client is given away: its connections end with the last request that goes by it.
     let present = Generation { certificates: CertificateFiles::read(&config), loaded, http };
     let steered = steer(invocation, present, in_force, &mut parts, kept)?;
-    api.iter().for_each(|api| steered.show(api));
+    api.iter().for_each(|api| api.begin(&steered));
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
     let ended = drive(parts, &config, &status, signals, steered).await;
     drop(progress);
