@@ -106,8 +106,9 @@ fn the_service_fetches_resolves_and_is_scraped_under_its_filters_and_outlives_pr
     for line in ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000"] {
         assert!(status.contains(line), "{status}");
     }
-    let scraped = machine.done(["curl", "--silent", "--fail", &format!("http://{metrics}/metrics")]);
-    assert!(scraped.contains("\nfetchd_lines_accepted_total"), "{scraped}");
+    for path in ["healthz", "metrics"] {
+        machine.done(["curl", "--silent", "--show-error", "--fail", &format!("http://{metrics}/{path}")]);
+    }
     assert!(property(&machine, "StatusText").starts_with("Running: "));
     machine.done(["systemctl", "reload", "fetchd.service"]);
 
