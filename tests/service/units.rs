@@ -113,7 +113,9 @@ fn the_service_fetches_resolves_and_is_scraped_under_its_filters_and_outlives_pr
     machine.done(["systemctl", "reload", "fetchd.service"]);
 
     // What a killed service had not read waits in the FIFO for the next one.
+    let killed = machine.path("/proc").join(property(&machine, "MainPID"));
     machine.done(["systemctl", "kill", "--signal=KILL", "fetchd.service"]);
+    until("the end of the killed service", || !killed.exists());
     produce(&machine, &url(3));
     assert!(records(&machine, 3).contains("/ok/3"));
     assert_eq!(property(&machine, "NRestarts"), "1");
