@@ -69,6 +69,9 @@ pub enum CtlCommand {
         /// Lines that come within so long, too [default: none]. Example: fetchd ctl skip api.example.com --for 1h
         #[arg(long, value_name = "TIME")]
         r#for: Option<Span>,
+        /// Fetch its lines again [default: off]. Example: fetchd ctl skip api.example.com --clear
+        #[arg(long, conflicts_with = "for")]
+        clear: bool,
     },
     /// Change the rate or the concurrency of a host, or of all
     #[command(mut_args(lay_out))]

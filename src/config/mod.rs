@@ -31,7 +31,7 @@ pub use credentials::{suspicious_headers, useless_refreshes};
 use expand::Surroundings;
 pub use expand::refuse_file_in_flag;
 pub use file_values::FileValues;
-pub use reload::{Changes, Effect, changes, effect};
+pub use reload::{Changes, EFFECTS, Effect, changes, effect};
 use set::Assignment;
 pub use set::keys_like;
 

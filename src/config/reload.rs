@@ -50,6 +50,7 @@ pub const EFFECTS: &[(&str, Effect, &[&str])] = &[
     ("shutdown", Live, &["grace"]),
     ("log", Live, &["level"]),
     ("log", Restart, &["format"]),
+    ("api", Restart, &["socket", "socket_group", "metrics_listen"]),
 ];
 
 /// The keys that differ between two configurations, as TOML writes them.

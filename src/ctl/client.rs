@@ -13,7 +13,7 @@ use hyper::client::conn::http1::{self, Connection};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::question::Question;
 
@@ -73,11 +73,23 @@ impl Client {
         Self { socket }
     }
 
-    /// Asks once.
+    /// Asks; where too much else is asked there, once more after a second, and again.
     ///
     /// # Errors
     /// When there is no answer.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Unreached> {
+        const TRIES: u32 = 3;
+        for _ in 1..TRIES {
+            let answer = self.ask_once(question).await?;
+            if answer.status != 429 {
+                return Ok(answer);
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        self.ask_once(question).await
+    }
+
+    async fn ask_once(&self, question: &Question) -> Result<Answer, Unreached> {
         let (mut wire, response) = self.send(question).await?;
         self.whole(&mut wire, response).await
     }

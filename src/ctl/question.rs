@@ -24,8 +24,8 @@ impl Question {
             CtlCommand::Events => Self::Get("/v1/events".to_owned()),
             CtlCommand::Pause { host, r#for } => post("/v1/pause", [text("host", host), time(*r#for)]),
             CtlCommand::Resume { host } => post("/v1/resume", [text("host", host)]),
-            CtlCommand::Skip { host, r#for } => {
-                post("/v1/skip", [Some(("host", Value::from(host.as_str()))), time(*r#for)])
+            CtlCommand::Skip { host, r#for, clear } => {
+                post("/v1/skip", [Some(("host", Value::from(host.as_str()))), time(*r#for), flag("clear", *clear)])
             }
             CtlCommand::Limits(args) => limits(args),
             CtlCommand::Drain { force } => post("/v1/drain", [flag("force", *force)]),

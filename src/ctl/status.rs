@@ -29,6 +29,7 @@ pub(super) fn text(status: &Value) -> String {
         ("oldest line", oldest(&status["oldest_line"])),
         ("sinks", sinks(&status["sinks"])),
         ("sources", sources(&status["sources"])),
+        ("window", window(&status["window"])),
         ("overrides", overrides(&status["overrides"])),
         ("configuration", configuration(&status["configuration"])),
         (
@@ -92,13 +93,19 @@ fn sinks(sinks: &Value) -> Option<String> {
         if let Some(blocked) = sink["blocked_s"].as_f64() {
             text = format!("{text} blocked for {}", human(std::time::Duration::from_secs_f64(blocked.max(0.0))));
         }
-        match (number(sink, "unshipped_bytes"), number(sink, "dead_letters")) {
+        let shipping = &sink["shipping"];
+        match (number(shipping, "unshipped_bytes"), number(shipping, "dead_letters")) {
             (0, 0) => text,
             (bytes, 0) => format!("{text} ({} to ship)", in_bytes(bytes)),
             (bytes, dead) => format!("{text} ({} to ship, {} refused)", in_bytes(bytes), grouped(dead)),
         }
     };
     joined(sinks, of)
+}
+
+fn window(window: &Value) -> Option<String> {
+    let most = number(window, "most");
+    (most > 0).then(|| format!("{} of {} lines", grouped(number(window, "lines")), grouped(most)))
 }
 
 fn sources(sources: &Value) -> Option<String> {

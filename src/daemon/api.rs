@@ -1,12 +1,16 @@
 //! Starts the API of a run, with what it shows and whom it asks.
 
+use std::path::Path;
+
 use super::config_in_force::InForce;
 use super::operator::LateOrders;
 use crate::config::Config;
 use crate::error::Error;
-use crate::ops::{Api, ApiParts, ApiRequests, LiveRecords};
+use crate::ops::{Api, ApiParts, ApiRequests, LateDesk, LiveRecords};
 use crate::pipeline::Status;
+use crate::sink::Target;
 use crate::telemetry::Stats;
+use crate::telemetry::metrics::DiskPlace;
 
 /// The API of a run, and what connects it with the run.
 pub(super) struct StartedApi {
@@ -16,6 +20,8 @@ pub(super) struct StartedApi {
     pub live: LiveRecords,
     /// Whom it gives verbs to.
     pub operator: LateOrders,
+    /// Where it asks the schedule.
+    pub desk: LateDesk,
 }
 
 /// Starts the API, if the configuration has one.
@@ -31,15 +37,27 @@ pub(super) fn start(
     if !config.api.is_on() {
         return Ok(None);
     }
-    let (live, operator) = (LiveRecords::default(), LateOrders::default());
+    let (live, operator, desk) = (LiveRecords::default(), LateOrders::default(), LateDesk::default());
     let parts = ApiParts {
         status: status.clone(),
         stats: stats.clone(),
+        desk: desk.clone(),
         live: live.clone(),
-        metrics: std::sync::Arc::new(String::new),
+        disks: disks(config).into(),
         config: in_force.subscribe(),
         operator: std::sync::Arc::new(operator.clone()),
         requests: ApiRequests::default(),
     };
-    Ok(Some(StartedApi { _api: Api::start(&config.api, parts)?, live, operator }))
+    Ok(Some(StartedApi { _api: Api::start(&config.api, parts)?, live, operator, desk }))
+}
+
+/// The disks that a run writes to: that of the data directory, and those of outputs by their sinks.
+fn disks(config: &Config) -> Vec<DiskPlace> {
+    let of_state = config.state.data_dir.iter().map(|dir| DiskPlace { disk: "state".to_owned(), dir: dir.clone() });
+    let of_sinks = config.sinks.iter().filter_map(|sink| {
+        let Target::File(path) = sink.component.target() else { return None };
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(DiskPlace { disk: format!("sink.{}", sink.name.as_deref().unwrap_or(sink.kind)), dir: dir.to_owned() })
+    });
+    of_state.chain(of_sinks).collect()
 }

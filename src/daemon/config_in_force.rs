@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::item::to_hex;
 use crate::ops::{ConfigInForce, LastReload, Refusal, ReloadResult, Reply};
+use crate::telemetry::metrics::Reloads;
 
 /// See the module; clones share it.
 #[derive(Clone)]
@@ -18,7 +19,14 @@ impl InForce {
     /// As of the start, read from this file.
     pub fn at_start(config: &Config, file: Option<String>) -> Self {
         let (values, digest) = masked(config);
-        let shown = ConfigInForce { digest, file, loaded: Timestamp::now(), last_reload: None, values };
+        let shown = ConfigInForce {
+            digest,
+            file,
+            loaded: Timestamp::now(),
+            last_reload: None,
+            reloads: Reloads::default(),
+            values,
+        };
         Self(Arc::new(watch::Sender::new(Arc::new(shown))))
     }
 
@@ -38,7 +46,8 @@ impl InForce {
         };
         let last_reload = Some(LastReload { at, result, message: message.clone() });
         self.0.send_modify(|shown| {
-            let before = ConfigInForce { last_reload, ..ConfigInForce::clone(shown) };
+            let reloads = reloads_after(shown.reloads, result, at);
+            let before = ConfigInForce { last_reload, reloads, ..ConfigInForce::clone(shown) };
             *shown = Arc::new(match result {
                 ReloadResult::Refused => before,
                 ReloadResult::Applied => {
@@ -47,6 +56,14 @@ impl InForce {
                 }
             });
         });
+    }
+}
+
+fn reloads_after(before: Reloads, result: ReloadResult, at: Timestamp) -> Reloads {
+    let after = Reloads { last_succeeded: result == ReloadResult::Applied, last_at: Some(at.into()), ..before };
+    match result {
+        ReloadResult::Applied => Reloads { succeeded: before.succeeded + 1, ..after },
+        ReloadResult::Refused => Reloads { refused: before.refused + 1, ..after },
     }
 }
 

@@ -25,6 +25,7 @@ mod verb_replies;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use tokio::runtime::{self, Runtime};
@@ -44,15 +45,14 @@ use self::open::Opened;
 use self::operator::Steered;
 use self::reload::{Generation, Reloader};
 use self::signals::{CpuLimit, Hangup, Signals};
-use crate::cli::RunArgs;
+use crate::cli::{Loaded, RunArgs};
 use crate::config::{Config, Registry};
 use crate::error::Error;
 use crate::hosts::HostPattern;
 use crate::open_files;
-use crate::ops::ServiceManager;
 use crate::pipeline::{self, End, Parts, Status};
 use crate::resource_limits;
-use crate::telemetry::{self, Logs, Progress, Stats, Summary};
+use crate::telemetry::{self, Logs, Progress, ProgressLine, Stats, Summary};
 
 /// Runs as the arguments and the configuration say; the number is the exit code.
 pub async fn run(args: &RunArgs) -> u8 {
@@ -71,67 +71,77 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
             return 2;
         }
     };
-    let config = loaded.config.clone();
-    if let Err(error) = resource_limits::try_threads(most_threads(&config)) {
+    if let Err(error) = resource_limits::try_threads(most_threads(&loaded.config)) {
         say(&format_args!("error: {error}"));
         return 2;
     }
     let line = args.progress_mode().line();
-    let logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::ProgressLine::bar));
+    let logs = telemetry::init(&loaded.config.log, line.as_ref().and_then(ProgressLine::bar));
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
-    hint(&config, args);
+    hint(&loaded.config, args);
+    run_logged(Invocation { args, registry, logs: &logs }, loaded, line, signals)
+        .await
+        .unwrap_or_else(|error| failed(&error))
+}
+
+/// What a run was started with.
+#[derive(Clone, Copy)]
+struct Invocation<'a> {
+    args: &'a RunArgs,
+    registry: &'a Registry,
+    logs: &'a Logs,
+}
+
+/// The run, once there are logs: opens everything, and drives it to its end.
+async fn run_logged(
+    invocation: Invocation<'_>,
+    loaded: Loaded,
+    line: Option<ProgressLine>,
+    signals: io::Result<Signals>,
+) -> Result<u8, Error> {
+    let (args, config) = (invocation.args, loaded.config.clone());
     let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
-    let file = args.config.as_ref().map(|path| path.display().to_string());
-    let in_force = InForce::at_start(&config, file);
-    // From here on the API answers, and the service manager is spoken to; both are dropped last.
-    let (api, manager) = match watched(&config, &in_force, &status, &stats) {
-        Ok(watchers) => watchers,
-        Err(error) => return failed(&error),
-    };
+    let manager = service_manager::start(&status, &stats)?;
+    // From here on the API answers; it is dropped last.
+    let in_force = InForce::at_start(&config, args.config.as_ref().map(|path| path.display().to_string()));
+    let api = api::start(&config, &in_force, &status, &stats)?;
     let live = api.as_ref().map(|api| &api.live);
-    let opened = open::open(&config, &stats, live, NewRound::of(&args.again, &config).as_ref());
-    let Opened { mut parts, repeatable, http, kept } = match opened {
-        Ok(opened) => opened,
-        Err(error) => return failed(&error),
-    };
-    // Without a file and an API nobody can change anything.
-    let steered = if args.config.is_some() || config.api.is_on() {
-        let present = Generation { certificates: CertificateFiles::read(&config), loaded, http };
-        let (args, registry, log_level) = (args.clone(), registry.clone(), logs.level());
-        let reloader = Reloader { args, registry, present, before: None, log_level, in_force };
-        match Steered::begin(&mut parts, kept, reloader) {
-            Ok(steered) => steered,
-            Err(error) => return failed(&error),
-        }
-    } else {
-        Steered::default()
-    };
-    api.iter().zip(steered.orders.clone()).for_each(|(api, orders)| api.operator.begin(orders));
+    let mut opened = open::open(&config, &stats, live, NewRound::of(&args.again, &config).as_ref())?;
+    let steered = steer(invocation, loaded, &mut opened, in_force)?;
+    api.iter().for_each(|api| steered.show(api));
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
-    let ended = drive(parts, &config, &status, signals, steered).await;
+    let ended = drive(opened.parts, &config, &status, signals, steered).await;
     drop(progress);
     let end = match ended {
         Ok(end) => end,
-        Err(error) => return failed_amid(&config, &error),
+        Err(error) => return Ok(failed_amid(&config, &error)),
     };
     if !args.quiet {
-        report(&config, &logs, &Summary::of(&status, &stats, start.elapsed()));
+        report(&config, invocation.logs, &Summary::of(&status, &stats, start.elapsed()));
     }
-    again::say_what_repeats(repeatable, &stats);
+    again::say_what_repeats(opened.repeatable, &stats);
     say_what_is_left(&config, &status);
-    drop((manager, api));
-    exit_code(end, &config, &status)
+    drop(manager);
+    Ok(exit_code(end, &config, &status))
 }
 
-/// The API, and the service manager, where they are.
-type Watchers = (Option<api::StartedApi>, Option<ServiceManager>);
-
-/// Lets those outside watch the run, before it opens anything.
-fn watched(config: &Config, in_force: &InForce, status: &Status, stats: &Stats) -> Result<Watchers, Error> {
-    let manager = service_manager::start(status, stats)?;
-    Ok((api::start(config, in_force, status, stats)?, manager))
+/// Lets operators steer the run; without a file and an API nobody can.
+fn steer(
+    Invocation { args, registry, logs }: Invocation<'_>,
+    loaded: Loaded,
+    opened: &mut Opened,
+    in_force: InForce,
+) -> Result<Steered, Error> {
+    if args.config.is_none() && !loaded.config.api.is_on() {
+        return Ok(Steered::default());
+    }
+    let (certificates, http) = (CertificateFiles::read(&loaded.config), Arc::clone(&opened.http));
+    let present = Generation { loaded, certificates, http };
+    let (args, registry, log_level) = (args.clone(), registry.clone(), logs.level());
+    let reloader = Reloader { args, registry, present, before: None, log_level, in_force };
+    Steered::begin(&mut opened.parts, opened.kept.clone(), reloader)
 }
 
 /// Says what this run leaves for others.
@@ -194,7 +204,7 @@ async fn drive(
     config: &Config,
     status: &Status,
     signals: io::Result<Signals>,
-    Steered { orders, controls: of_operators }: Steered,
+    Steered { orders, controls: of_operators, .. }: Steered,
 ) -> Result<End, Error> {
     let cannot = |what: &str| {
         let what = format!("cannot {what}");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -18,11 +19,12 @@ use crate::ops::LiveRecords;
 use crate::output::SavedPosition;
 use crate::pipeline::Parts;
 use crate::registry::Named;
+use crate::schedule::Overrides;
 use crate::ship::Shipper;
 use crate::sink::{OpenedSink, Opening, Sink, StartedSink, Style, metered};
 use crate::source::{SavedState, Source, SourceConfig};
 use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
-use crate::telemetry::Stats;
+use crate::telemetry::{Stats, sentences};
 use crate::units::counted;
 
 /// The parts of a run, and whether a round could repeat what fails in it.
@@ -74,13 +76,10 @@ pub(super) fn open(
         }
     }
     let kept = state.as_ref().map(|state| OverridesDir { disk: Arc::clone(&state.disk), dir: state.dir.clone() });
-    let overrides = kept.as_ref().map(OverridesDir::load).transpose();
-    let overrides = overrides.map_err(|error| cannot_open("the data directory", None, &error))?.unwrap_or_default();
+    let overrides = kept.as_ref().map(load_overrides).transpose()?.unwrap_or_default();
     let repeatable = Repeatable::of(state.as_ref(), &mut opened);
     let (sources, checkpointer) = open_sources(config, state)?;
-    let robots_log = config.robots.enabled.then_some(config.robots.cache.0);
-    let hosts = checkpointer.as_ref().map(|checkpointer| checkpointer.hosts(robots_log));
-    let hosts = hosts.map(|hosts| Box::new(hosts) as Box<dyn HostStateStore>);
+    let hosts = checkpointer.as_ref().map(|checkpointer| host_states(checkpointer, config));
     let registry = checkpointer.as_ref().map(Checkpointer::output_files);
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
     let StartedSinks { mut sinks, shippers } = start_sinks(opened, registry.as_ref())?;
@@ -90,6 +89,21 @@ pub(super) fn open(
     let fetch = Arc::clone(&http) as Arc<dyn Fetch>;
     let parts = Parts { settle, tokens, hosts, shippers, overrides, ..Parts::new(sources, fetch, sinks) };
     Ok(Opened { parts, repeatable, http, kept })
+}
+
+/// Where the states of hosts are saved.
+fn host_states(checkpointer: &Checkpointer, config: &Config) -> Box<dyn HostStateStore> {
+    let robots_log = config.robots.enabled.then_some(config.robots.cache.0);
+    Box::new(checkpointer.hosts(robots_log))
+}
+
+/// What operators had changed when the run before ended; what still holds of it is said.
+fn load_overrides(kept: &OverridesDir) -> Result<Overrides, Error> {
+    let overrides = kept.load().map_err(|error| cannot_open("the data directory", None, &error))?;
+    for sentence in sentences(&overrides, Duration::ZERO) {
+        tracing::warn!(event = "override", "{sentence}");
+    }
+    Ok(overrides)
 }
 
 /// Opens the sinks, and puts them in the order in which they are to get records.

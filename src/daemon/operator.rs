@@ -13,6 +13,7 @@ use futures::future::{BoxFuture, ready};
 use serde_json::Map;
 use tokio::sync::{mpsc, oneshot};
 
+use super::api::StartedApi;
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
 use super::verb_replies::{drained, limited, paused, resumed, skipped};
@@ -71,6 +72,8 @@ pub(super) struct Steering {
 pub(super) struct Steered {
     /// Where verbs are sent.
     pub orders: Option<Orders>,
+    /// Where the schedule is asked.
+    pub desk: Option<Desk>,
     /// What comes of them for the run.
     pub controls: Option<mpsc::Receiver<Control>>,
 }
@@ -85,8 +88,15 @@ impl Steered {
         let (desk, questions) = Desk::open();
         parts.questions = Some(questions);
         let cannot = |source| Error::Open { what: "cannot start the thread of operators".to_owned(), source };
+        let asked = Some(desk.clone());
         let orders = Orders::start(Steering { controls, desk, kept, reloader }).map_err(cannot)?;
-        Ok(Self { orders: Some(orders), controls: Some(from_operators) })
+        Ok(Self { orders: Some(orders), desk: asked, controls: Some(from_operators) })
+    }
+
+    /// Lets the API ask the schedule, and give verbs, from now on.
+    pub fn show(&self, api: &StartedApi) {
+        self.orders.iter().for_each(|orders| api.operator.begin(orders.clone()));
+        self.desk.iter().for_each(|desk| api.desk.begin(desk.clone()));
     }
 }
 
@@ -137,6 +147,10 @@ impl Steering {
                 Ok(Reply { kept, ..resumed(&whom) })
             }
             Verb::Skip { host, lasting } => self.skip(&host, lasting),
+            Verb::EndSkip(host) => {
+                let kept = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?.1;
+                Ok(Reply { kept, ..said(format!("Lines of {host} that come are fetched again.")) })
+            }
             Verb::Limits(whom, change) => self.limit(&whom, change),
             Verb::Drain(unfinished) => self.drain(unfinished),
             Verb::Rotate => {

@@ -165,11 +165,12 @@ impl Plan {
     fn reply(&self, reloading: Reloading) -> Reply {
         let list = |keys: &BTreeSet<String>| keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let what = match (self.changes.is_empty(), self.connections) {
-            (true, Connections::Kept) => "nothing that a running daemon takes over".to_owned(),
+            (true, Connections::Kept) => String::new(),
             (true, Connections::New) => "the content of certificate files".to_owned(),
             (false, _) => list(&self.changes.live),
         };
         let mut reply = match reloading {
+            _ if what.is_empty() => said("The configuration is the one that is in force; nothing changed."),
             Reloading::Apply => said(format!("The configuration was loaded; changed: {what}.")),
             Reloading::DryRun => said(format!("The configuration is valid; a reload would change: {what}.")),
         };

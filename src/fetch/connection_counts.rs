@@ -1,16 +1,26 @@
 //! How many connections were opened, how many of them resumed a TLS session, and how many requests went over a kept one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::handshake::Handshake;
+use crate::item::{Durations, REQUEST_TIMES, SharedDurations};
 
 /// The connections of a run, those of every client together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ConnectionCounts {
     opened: AtomicU64,
     resumed: AtomicU64,
     full: AtomicU64,
     reused: AtomicU64,
+    times: SharedDurations,
+}
+
+impl Default for ConnectionCounts {
+    fn default() -> Self {
+        let (opened, resumed, full, reused) = Default::default();
+        Self { opened, resumed, full, reused, times: SharedDurations::new(&REQUEST_TIMES) }
+    }
 }
 
 impl ConnectionCounts {
@@ -34,7 +44,13 @@ impl ConnectionCounts {
         self.reused.load(Ordering::Relaxed)
     }
 
-    pub(super) fn note_opened(&self, handshake: Handshake) {
+    /// How long it took to open them: look-up, TCP, proxy and TLS.
+    pub fn times(&self) -> Durations {
+        self.times.read()
+    }
+
+    pub(super) fn note_opened(&self, handshake: Handshake, time: Duration) {
+        self.times.note(time);
         self.opened.fetch_add(1, Ordering::Relaxed);
         match handshake {
             Handshake::None => 0,

@@ -11,6 +11,7 @@ use http::Extensions;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use tokio::task_local;
+use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt};
 
 use super::connection_counts::ConnectionCounts;
@@ -98,9 +99,10 @@ where
     fn call(&mut self, target: R) -> Self::Future {
         let (connector, counts) = (S::clone(&self.connector), Arc::clone(&self.counts));
         Box::pin(async move {
+            let start = Instant::now();
             let (connection, handshake) = Handshake::of(connector.oneshot(target)).await;
             let connection = connection?;
-            counts.note_opened(handshake);
+            counts.note_opened(handshake, start.elapsed());
             // A request that meanwhile found a kept connection leaves its own to a task of the client's.
             let _ = OPENED.try_with(|opened| opened.set(Ends::of_connected(&connection.connected())));
             Ok(connection)

@@ -18,7 +18,9 @@ use super::connection_reuse::{Carrier, execute};
 use super::failure::{before_answer, refused_by_proxy, tired_of_waiting};
 use super::head::{announced, check_framing, held, is_idle_timeout, read_head};
 use super::tls::Tls;
-use super::{Fetch, FetchConfig, Guard, HeaderTable, HostTls, Oversize, RefreshTokens, Resolver, TlsConfig};
+use super::{
+    Fetch, FetchConfig, Guard, HeaderTable, HostTls, LookUpCounts, Oversize, RefreshTokens, Resolver, TlsConfig,
+};
 use crate::error::BoxError;
 use crate::hosts::HostPattern;
 use crate::item::{
@@ -55,6 +57,7 @@ pub struct HttpSettings {
 pub struct Http {
     reach: Arc<Reach>,
     connections: Arc<ConnectionCounts>,
+    look_ups: Arc<LookUpCounts>,
     headers: HeaderTable,
     rules: BodyRules,
     pace: BodyPace,
@@ -116,6 +119,7 @@ impl Http {
         Ok(Self {
             reach: Arc::new(reach),
             connections,
+            look_ups: Arc::clone(resolver.counts()),
             rules: rules(config, settings.needs),
             headers: settings.headers,
             pace,
@@ -134,6 +138,7 @@ impl Http {
         Ok(Self {
             reach: Arc::clone(&self.reach),
             connections: Arc::clone(&self.connections),
+            look_ups: Arc::clone(&self.look_ups),
             rules: rules(config, self.needs),
             headers,
             pace: self.pace.clone(),
@@ -143,7 +148,7 @@ impl Http {
         })
     }
 
-    /// The same with connections of its own, which it counts together with those of this one.
+    /// The same with connections and a resolver of its own, whose uses it counts together with those of this one.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -154,7 +159,8 @@ impl Http {
         guard: Arc<Guard>,
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
-        let reach = Arc::new(Reach::new(config, &settings, guard, resolver, &self.connections)?);
+        let resolver = resolver.counting_in(&self.look_ups);
+        let reach = Arc::new(Reach::new(config, &settings, guard, &resolver, &self.connections)?);
         Ok(Self { reach, ..self.with_headers(config, settings.headers)? })
     }
 
@@ -325,6 +331,10 @@ impl Fetch for Http {
 
     fn connections(&self) -> Option<Arc<ConnectionCounts>> {
         Some(Arc::clone(&self.connections))
+    }
+
+    fn look_ups(&self) -> Option<Arc<LookUpCounts>> {
+        Some(Arc::clone(&self.look_ups))
     }
 }
 

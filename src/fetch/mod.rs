@@ -24,6 +24,7 @@ mod headers;
 mod http;
 mod iana_ranges;
 mod long_bodies;
+mod look_up_counts;
 mod pem;
 mod quota;
 mod reachability;
@@ -44,6 +45,7 @@ pub use dns::Resolver;
 pub use guard::Guard;
 pub use headers::{ConfiguredHeaders, HeaderTable};
 pub use http::{Http, HttpSettings, InUse};
+pub use look_up_counts::{LookUpCounts, LookUpResult};
 pub use pem::{ClientCertificate, Unusable, read_authorities, read_identity};
 pub use remote_end::RemoteEnds;
 pub use tls::Verify;
@@ -67,6 +69,11 @@ pub trait Fetch: Send + Sync {
 
     /// The connections that attempts open, if they open any.
     fn connections(&self) -> Option<Arc<ConnectionCounts>> {
+        None
+    }
+
+    /// The names that attempts have looked up, if they look any up.
+    fn look_ups(&self) -> Option<Arc<LookUpCounts>> {
         None
     }
 }

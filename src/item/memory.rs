@@ -26,6 +26,11 @@ impl BodyMemory {
         Self { kib: Arc::new(Semaphore::new(total)), total, overdraft: Arc::new(Semaphore::new(1)) }
     }
 
+    /// The budget, in bytes.
+    pub fn total(&self) -> u64 {
+        (self.total as u64) << 10
+    }
+
     /// Takes `bytes` if they are there now.
     pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
         let permit = Arc::clone(&self.kib).try_acquire_many_owned(to_kib(bytes)).ok()?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::answer::json;
 use super::fields::Fields;
-use super::health::{Readiness, stuck_sentence};
+use super::health::stuck_sentence;
 use super::moment::timestamp;
 use super::router::Answer;
 use super::state::ApiState;
@@ -82,7 +82,7 @@ impl Changes {
     }
 
     fn look_at_places(&mut self, api: &ApiState) {
-        let (events, readiness) = (api.parts.status.events(), Readiness::of(&api.parts.status));
+        let (events, readiness) = (api.parts.status.events(), api.health.readiness(&api.parts.status));
         let mut blocked = BTreeSet::new();
         for reason in readiness.reasons {
             let kind = if reason.reason == "disk_full" { EventKind::Disk } else { EventKind::Blocked };

@@ -1,23 +1,27 @@
 //! `/healthz` and `/readyz`: whether the run turns, and whether it does its work.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::answer::{json, json_with};
 use super::moment::{Since, seconds};
 use crate::disk::waiting_for_room;
-use crate::pipeline::{HealthWatch, RunState, Status, StuckTask};
+use crate::pipeline::{HealthWatch, RunState, Status, StuckTask, View};
+use crate::units::grouped;
 
 /// The last look at the heartbeats of the run.
 #[derive(Debug)]
 pub(super) struct Health {
     watch: Mutex<HealthWatch>,
     stuck: Mutex<Option<StuckTask>>,
+    /// Since when some reasons hold.
+    seen: Mutex<BTreeMap<&'static str, Instant>>,
 }
 
 /// What `/healthz` says.
@@ -70,7 +74,11 @@ impl Reason {
 
 impl Health {
     pub fn of(status: &Status) -> Self {
-        Self { watch: Mutex::new(HealthWatch::new(status.heartbeats().clone())), stuck: Mutex::new(None) }
+        Self {
+            watch: Mutex::new(HealthWatch::new(status.heartbeats().clone())),
+            stuck: Mutex::new(None),
+            seen: Mutex::default(),
+        }
     }
 
     /// Looks at the heartbeats; to be called every [`HealthWatch::LOOK_EVERY`].
@@ -101,30 +109,85 @@ pub(super) fn stuck_sentence(stage: &str, at_least: Duration) -> String {
     format!("The stage `{stage}` has not turned for at least {} s; restart fetchd if that lasts.", at_least.as_secs())
 }
 
-impl Readiness {
-    /// Of a run.
-    pub fn of(status: &Status) -> Self {
-        let lifecycle = status.lifecycle();
-        let since = Since::ago(lifecycle.since());
-        let state = match lifecycle.state() {
-            RunState::Starting => {
-                Some(Reason::new("starting", since, "The run opens its files and reads back what earlier runs left."))
-            }
-            RunState::Running => None,
-            RunState::Draining { .. } => {
-                Some(Reason::new("draining", since, "The run was told to stop, and finishes what it has accepted."))
-            }
-            RunState::Ended => Some(Reason::new("draining", since, "The run has ended.")),
-        };
-        let mut reasons: Vec<_> = state.into_iter().collect();
-        reasons.extend(waiting_for_room().into_iter().map(|(path, since)| {
-            let message = format!("There is no room for {}; make some on its disk.", path.display());
-            let path = Some(path.display().to_string());
-            Reason { path, ..Reason::new("disk_full", Since::at(since), message) }
-        }));
-        Self { ready: reasons.is_empty(), reasons }
+/// A sink that holds the run up for a moment is usual.
+const BLOCKED: Duration = Duration::from_secs(30);
+
+impl Health {
+    /// Whether a run does its work.
+    pub fn readiness(&self, status: &Status) -> Readiness {
+        let mut reasons: Vec<_> = of_state(status).into_iter().collect();
+        reasons.extend(self.of_operators(&status.view()));
+        reasons.extend(full_disks());
+        reasons.extend(blocked_sinks(status));
+        reasons.extend(full_journals(status));
+        Readiness { ready: reasons.is_empty(), reasons }
     }
 
+    /// Pauses, as far as they keep all lines waiting.
+    fn of_operators(&self, view: &View) -> Vec<Reason> {
+        let paused = view.overrides.all.pause.is_some();
+        let paused = self.since("paused", paused).map(|since| {
+            Reason::new("paused", since, "An operator has paused the run; fetchd ctl resume lets it go on.")
+        });
+        let full = view.paused.as_ref().filter(|_| view.window > 0 && view.in_window >= view.window);
+        let since = self.since("paused_host_blocks", full.is_some());
+        let blocks = full.zip(since).map(|(paused, since)| {
+            let (host, held, window) = (&paused.host, grouped(paused.lines as u64), grouped(view.window as u64));
+            let message = format!("Paused by an operator: {host} holds {held} of {window} lines of the window, so all others wait; fetchd ctl resume {host}, or skip {host}.");
+            Reason::new("paused_host_blocks", since, message)
+        });
+        paused.into_iter().chain(blocks).collect()
+    }
+
+    /// Since when something holds that nobody notes the time of: since it was seen first.
+    fn since(&self, what: &'static str, holds: bool) -> Option<Since> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !holds {
+            seen.remove(what);
+            return None;
+        }
+        Some(Since::ago(seen.entry(what).or_insert_with(Instant::now).elapsed()))
+    }
+}
+
+fn of_state(status: &Status) -> Option<Reason> {
+    let since = Since::ago(status.lifecycle().since());
+    let (reason, message) = match status.lifecycle().state() {
+        RunState::Running => return None,
+        RunState::Starting => ("starting", "The run opens its files and reads back what earlier runs left."),
+        RunState::Draining { .. } => ("draining", "The run was told to stop, and finishes what it has accepted."),
+        RunState::Ended => ("draining", "The run has ended."),
+    };
+    Some(Reason::new(reason, since, message))
+}
+
+fn full_disks() -> impl Iterator<Item = Reason> {
+    waiting_for_room().into_iter().map(|(path, since)| {
+        let message = format!("There is no room for {}; make some on its disk.", path.display());
+        let path = Some(path.display().to_string());
+        Reason { path, ..Reason::new("disk_full", Since::at(since), message) }
+    })
+}
+
+fn blocked_sinks(status: &Status) -> impl Iterator<Item = Reason> {
+    let blocked = status.sinks().into_iter().filter_map(|sink| Some((sink.name, sink.blocked_for?)));
+    blocked.filter(|(_, time)| *time > BLOCKED).map(|(sink, time)| {
+        let message = format!("The sink `{sink}` takes no records; look at what reads or stores them.");
+        Reason { sink: Some(sink.to_string()), ..Reason::new("sink_blocked", Since::ago(time), message) }
+    })
+}
+
+fn full_journals(status: &Status) -> impl Iterator<Item = Reason> {
+    let full = status.sources().into_iter().filter_map(|source| Some((source.name, source.journal?.full_for?)));
+    full.map(|(source, time)| {
+        let message = format!(
+            "The journal of `{source}` has no room, so it takes no lines; raise max_journal, or make room on its disk."
+        );
+        Reason { source: Some(source.to_string()), ..Reason::new("journal_full", Since::ago(time), message) }
+    })
+}
+
+impl Readiness {
     /// The answer of `/readyz`.
     pub fn answer(&self) -> Response {
         if self.ready { json(self) } else { json_with(StatusCode::SERVICE_UNAVAILABLE, self) }

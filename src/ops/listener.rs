@@ -142,12 +142,11 @@ fn prepare_directory(dir: &Path, socket: &Path, access: Access) -> Result<(), Bo
         Err(error) => return Err(at(error).into()),
     }
     let found = fs::metadata(dir).map_err(at)?;
+    if !found.is_dir() {
+        return Err(format!("{} is no directory; give api.socket another path", dir.display()).into());
+    }
     let has_group = access.group().is_none_or(|gid| gid == found.gid());
-    if found.is_dir()
-        && found.mode() & 0o777 & !mode == 0
-        && has_group
-        && (found.mode() & 0o777 == mode || access.group().is_none())
-    {
+    if found.mode() & 0o777 & !mode == 0 && has_group && (found.mode() & 0o777 == mode || access.group().is_none()) {
         return Ok(());
     }
     let is_its_own = fs::read_dir(dir).is_ok_and(|mut entries| {

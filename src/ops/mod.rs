@@ -6,17 +6,23 @@
 
 mod admission;
 mod answer;
+mod causes;
 mod config;
 mod connection;
+mod ends;
 mod events;
 mod failures;
 mod fields;
 mod health;
 mod history;
+mod hosts;
+mod late_desk;
 mod listener;
 mod live;
+mod metrics;
 mod moment;
 mod operator;
+mod overrides;
 mod parts;
 mod requests;
 mod router;
@@ -26,8 +32,10 @@ mod state;
 mod status;
 mod verbs;
 mod watch;
+mod why;
 mod write_timeout;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -35,13 +43,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 pub use config::ApiConfig;
+pub use late_desk::LateDesk;
 pub use live::LiveRecords;
 pub use operator::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
-pub use parts::{ApiParts, ConfigInForce, LastReload, MetricsText, ReloadResult};
+pub use parts::{ApiParts, ConfigInForce, LastReload, ReloadResult};
 pub use requests::{ApiRequestCount, ApiRequests};
 pub use service_manager::{ServiceManager, Watched};
 
@@ -103,7 +112,7 @@ impl Drop for Api {
 fn serve(runtime: &Runtime, bound: Vec<Bound>, state: Arc<ApiState>, _ending: SyncSender<()>) {
     let served = runtime.block_on(async {
         let listeners = bound.into_iter().map(|bound| listen(bound, &state)).collect::<std::io::Result<Vec<_>>>()?;
-        tokio::join!(join_all(listeners), look(&state));
+        tokio::join!(join_all(listeners), look_on(&state));
         std::io::Result::Ok(())
     });
     if let Err(error) = served {
@@ -121,15 +130,29 @@ fn listen(bound: Bound, state: &Arc<ApiState>) -> std::io::Result<futures::futur
     Ok(server::accept(Listener::new(bound)?, door, spare, state.stop.clone()).boxed())
 }
 
+/// The same once more after a panic, which is counted.
+async fn look_on(state: &ApiState) {
+    while AssertUnwindSafe(look(state)).catch_unwind().await.is_err() {
+        state.parts.requests.count_panic();
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// Takes samples, looks at the heartbeats and notes what has changed, until the API ends.
 async fn look(state: &ApiState) {
     const EVERY: Duration = Duration::from_secs(1);
     let (mut every, mut changes, mut looked) = (interval(EVERY), Changes::default(), Instant::now());
+    let mut lifecycle = state.parts.status.lifecycle().subscribe();
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     state.health.look();
     loop {
         tokio::select! {
             () = state.stop.cancelled() => return,
+            // It cannot be closed: the status has the other end.
+            _ = lifecycle.changed() => {
+                changes.look(state);
+                continue;
+            }
             _ = every.tick() => {}
         }
         let now = Instant::now();

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A time in the past.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -48,6 +48,11 @@ pub(super) fn now() -> Timestamp {
 /// A time of the system's clock.
 pub(super) fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::try_from(time).map_or_else(|_| now(), to_millis)
+}
+
+/// For `serialize_with`: a timestamp in milliseconds' precision.
+pub(super) fn in_millis<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to_millis(*time).serialize(to)
 }
 
 /// Seconds in milliseconds' precision.

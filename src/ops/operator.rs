@@ -39,6 +39,8 @@ pub enum Verb {
         /// For how long lines that come are skipped, too; `None` only those that wait.
         lasting: Option<Duration>,
     },
+    /// Lines of this host that come are fetched again.
+    EndSkip(String),
     /// Limits that beat those of the configuration.
     Limits(Whom, LimitsChange),
     /// The run stops in good order.
@@ -89,7 +91,7 @@ impl Verb {
         match self {
             Self::Pause(..) => "pause",
             Self::Resume(_) => "resume",
-            Self::Skip { .. } => "skip",
+            Self::Skip { .. } | Self::EndSkip(_) => "skip",
             Self::Limits(..) => "limits",
             Self::Drain(_) => "drain",
             Self::Rotate => "rotate",

@@ -7,14 +7,14 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::late_desk::LateDesk;
 use super::live::LiveRecords;
+use super::moment::in_millis;
 use super::operator::Operator;
 use super::requests::ApiRequests;
 use crate::pipeline::Status;
 use crate::telemetry::Stats;
-
-/// Makes the text of `/metrics`.
-pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+use crate::telemetry::metrics::{DiskPlace, Reloads};
 
 /// See the module.
 #[derive(Clone)]
@@ -23,10 +23,12 @@ pub struct ApiParts {
     pub status: Status,
     /// Records by how they ended.
     pub stats: Stats,
+    /// Where the schedule is asked.
+    pub desk: LateDesk,
     /// Records as they come; its sink stands among the sinks of the run.
     pub live: LiveRecords,
-    /// Makes the text of `/metrics`.
-    pub metrics: MetricsText,
+    /// The disks whose room `/metrics` shows.
+    pub disks: Arc<[DiskPlace]>,
     /// The configuration that is in force; a reload sends the next one.
     pub config: watch::Receiver<Arc<ConfigInForce>>,
     /// Carries out verbs.
@@ -43,9 +45,13 @@ pub struct ConfigInForce {
     /// The file that it was read from.
     pub file: Option<String>,
     /// When.
+    #[serde(serialize_with = "in_millis")]
     pub loaded: Timestamp,
     /// The last reload, if there was one.
     pub last_reload: Option<LastReload>,
+    /// Reloads so far.
+    #[serde(skip)]
+    pub reloads: Reloads,
     /// All keys, with secrets as `***`.
     pub values: Value,
 }
@@ -54,6 +60,7 @@ pub struct ConfigInForce {
 #[derive(Clone, Debug, Serialize)]
 pub struct LastReload {
     /// When.
+    #[serde(serialize_with = "in_millis")]
     pub at: Timestamp,
     /// Whether it took effect.
     pub result: ReloadResult,

@@ -9,11 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{Method, Request, StatusCode, Uri};
 
-use super::answer::{Failure, json, typed};
+use super::answer::{Failure, json};
 use super::fields::Fields;
-use super::health::Readiness;
 use super::state::ApiState;
-use super::{events, status, verbs, watch};
+use super::{events, hosts, metrics, status, verbs, watch, why};
 
 /// What a handler answers.
 pub(super) type Answer = Result<Response, Failure>;
@@ -22,6 +21,8 @@ pub(super) type Answer = Result<Response, Failure>;
 pub(super) fn all(api: Arc<ApiState>) -> Router {
     let read = Router::new()
         .route("/v1/status", get(status::status))
+        .route("/v1/hosts", get(hosts::hosts))
+        .route("/v1/why", get(why::why))
         .route("/v1/events", get(events::events))
         .route("/v1/records", get(watch::records))
         .route("/v1/config", get(config));
@@ -34,7 +35,7 @@ pub(super) fn metrics_only(api: Arc<ApiState>) -> Router {
 }
 
 fn basic() -> Router<Arc<ApiState>> {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics::metrics))
 }
 
 fn finished(router: Router<Arc<ApiState>>, api: Arc<ApiState>) -> Router {
@@ -46,11 +47,7 @@ async fn healthz(State(api): State<Arc<ApiState>>) -> Response {
 }
 
 async fn readyz(State(api): State<Arc<ApiState>>) -> Response {
-    Readiness::of(&api.parts.status).answer()
-}
-
-async fn metrics(State(api): State<Arc<ApiState>>) -> Response {
-    typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (api.parts.metrics)())
+    api.health.readiness(&api.parts.status).answer()
 }
 
 async fn config(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {

@@ -6,12 +6,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
 use super::history::History;
+use super::metrics::LastHostCounts;
 use super::parts::ApiParts;
 
 /// See the module.
 pub(super) struct ApiState {
     pub parts: ApiParts,
     pub health: Health,
+    pub host_counts: LastHostCounts,
     history: Mutex<History>,
     /// Cancelled when the API ends.
     pub stop: CancellationToken,
@@ -19,7 +21,8 @@ pub(super) struct ApiState {
 
 impl ApiState {
     pub fn new(parts: ApiParts, stop: CancellationToken) -> Self {
-        Self { health: Health::of(&parts.status), history: Mutex::new(History::new()), parts, stop }
+        let (health, history) = (Health::of(&parts.status), Mutex::new(History::new()));
+        Self { health, host_counts: LastHostCounts::default(), history, parts, stop }
     }
 
     pub fn history(&self) -> MutexGuard<'_, History> {

@@ -9,11 +9,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::json;
+use super::ends::{SinkShown, SourceShown, sinks, sources};
 use super::failures::Failed;
 use super::fields::Fields;
 use super::health::{Readiness, Reason};
 use super::history::{Rates, Sample, Table};
 use super::moment::{self, Since, Until, seconds, timestamp};
+use super::overrides::{self, OverrideShown};
 use super::parts::{ConfigInForce, LastReload};
 use super::router::Answer;
 use super::state::ApiState;
@@ -44,6 +46,10 @@ struct Page {
     eta: Option<Ending>,
     oldest_line: Option<Oldest>,
     sinks: Vec<SinkShown>,
+    sources: Vec<SourceShown>,
+    /// Lines that are accepted and not recorded, and how many may be.
+    window: WindowShown,
+    overrides: Vec<OverrideShown>,
     configuration: Configuration,
     failures: Vec<Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,17 +105,16 @@ struct Oldest {
 }
 
 #[derive(Serialize)]
-struct SinkShown {
-    name: String,
-    unshipped_segments: u64,
-    unshipped_bytes: u64,
-    dead_letters: u64,
+struct WindowShown {
+    lines: usize,
+    most: usize,
 }
 
 #[derive(Serialize)]
 struct Configuration {
     digest: String,
     file: Option<String>,
+    #[serde(serialize_with = "moment::in_millis")]
     loaded: Timestamp,
     last_reload: Option<LastReload>,
 }
@@ -167,7 +172,7 @@ fn page(api: &ApiState) -> Page {
         }
     };
     let sentences = Sentences::of(status, &parts.stats, rates.recorded.minute);
-    let Readiness { ready, reasons } = Readiness::of(status);
+    let Readiness { ready, reasons } = api.health.readiness(status);
     Page {
         version: env!("CARGO_PKG_VERSION"),
         now: moment::now(),
@@ -185,6 +190,9 @@ fn page(api: &ApiState) -> Page {
         eta: view.eta().map(ending),
         oldest_line: oldest(&view),
         sinks: sinks(status),
+        sources: sources(status),
+        window: WindowShown { lines: view.in_window, most: view.window },
+        overrides: overrides::all(&view),
         configuration: Configuration::of(&parts.config.borrow()),
         failures: parts.live.failures().all().into_iter().map(Failure::of).collect(),
         history: None,
@@ -220,15 +228,11 @@ fn bottleneck(view: &View, sentences: &Sentences) -> Option<Limit> {
     Some(Limit { kind: bottleneck.kind.name(), host, port, message: sentences.waits_for.clone() })
 }
 
-/// The time under way is in no count yet.
+/// The time under way included.
 fn limited(view: &View) -> BTreeMap<&'static str, f64> {
-    let under_way = view.as_of.map(|as_of| as_of.elapsed()).unwrap_or_default();
-    let now = view.bottleneck.as_ref().map(|bottleneck| bottleneck.kind);
-    let spent = |kind: BottleneckKind| {
-        let more = if now == Some(kind) { under_way } else { Default::default() };
-        seconds(view.bottleneck_times.spent(kind) + more)
-    };
-    BottleneckKind::ALL.into_iter().map(|kind| (kind.name(), spent(kind))).filter(|(_, spent)| *spent > 0.0).collect()
+    let times = view.bottleneck_times();
+    let spent = |kind: BottleneckKind| (kind.name(), seconds(times.spent(kind)));
+    BottleneckKind::ALL.into_iter().map(spent).filter(|(_, spent)| *spent > 0.0).collect()
 }
 
 fn ending(eta: Eta) -> Ending {
@@ -236,17 +240,7 @@ fn ending(eta: Eta) -> Ending {
 }
 
 fn oldest(view: &View) -> Option<Oldest> {
-    let (oldest, under_way) = (view.oldest.as_ref()?, view.as_of.map(|as_of| as_of.elapsed()).unwrap_or_default());
+    let (oldest, age) = (view.oldest.as_ref()?, view.oldest_age()?);
     let host = oldest.host.as_ref().map(|host| Arc::clone(&host.name));
-    Some(Oldest { ordinal: oldest.ordinal, age_s: seconds(oldest.age + under_way), host })
-}
-
-fn sinks(status: &Status) -> Vec<SinkShown> {
-    let of = |backlog: &crate::ship::Backlog| SinkShown {
-        name: backlog.sink().to_owned(),
-        unshipped_segments: backlog.lag().segments,
-        unshipped_bytes: backlog.lag().bytes,
-        dead_letters: backlog.dead_letters(),
-    };
-    status.backlogs().iter().map(of).collect()
+    Some(Oldest { ordinal: oldest.ordinal, age_s: seconds(age), host })
 }

@@ -130,7 +130,12 @@ fn skip(fields: &mut Fields) -> Result<Verb, Failure> {
     let Some(host) = host else {
         return Err(Failure::bad("`host` is missing: only the lines of one host can be skipped; name it"));
     };
-    Ok(Verb::Skip { host, lasting: time(fields)? })
+    let lasting = time(fields)?;
+    match (fields.wanted("clear")?, lasting) {
+        (false, lasting) => Ok(Verb::Skip { host, lasting }),
+        (true, None) => Ok(Verb::EndSkip(host)),
+        (true, Some(_)) => Err(Failure::bad("`clear` takes no `for`; leave it out")),
+    }
 }
 
 fn limits(fields: &mut Fields) -> Result<Verb, Failure> {
@@ -191,6 +196,7 @@ mod tests {
             ),
             ("/v1/resume", "{}", Verb::Resume(Whom::All)),
             ("/v1/skip", r#"{"host":"a.test"}"#, Verb::Skip { host: "a.test".into(), lasting: None }),
+            ("/v1/skip", r#"{"host":"a.test","clear":true}"#, Verb::EndSkip("a.test".into())),
             ("/v1/limits", r#"{"host":"a.test","rate":"2/s"}"#, Verb::Limits(a(), set(Some("2/s"), None))),
             (
                 "/v1/limits",

@@ -81,7 +81,7 @@ impl Feed {
             self.status.counters().accepted.add(1);
             let bytes = line.text.len() as u64 + 1;
             self.status.metrics().accepted_bytes.add(bytes);
-            self.meters[source].note(bytes);
+            self.meters[source].note(bytes, line.id.seq);
             slot.send(self.accept(ticket, line));
         }
         self.count_read_ahead();

@@ -31,8 +31,10 @@ mod heartbeat;
 mod input_ahead;
 mod lifecycle;
 mod memory_gate;
+mod meters;
 mod questions;
 mod releases;
+mod request_counts;
 mod run_limits;
 mod scheduler;
 mod settings;
@@ -59,6 +61,8 @@ pub use first_host::FirstHost;
 pub use group::Group;
 pub use heartbeat::{HealthWatch, Heartbeats, StuckTask};
 pub use lifecycle::{Lifecycle, RunState};
+pub use meters::{MemoryUse, Meters};
+pub use request_counts::{RequestClass, RequestCounts};
 pub use settings::{FailFast, Order, Settings};
 pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status, View};
@@ -184,8 +188,15 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
+    let memory = BodyMemory::new(settings.body_memory);
     let meters: Vec<_> = parts.sources.iter().map(Source::meter).collect();
-    status.watch_ends(meters.clone(), parts.sinks.iter().filter_map(|sink| sink.meter()).collect());
+    status.meters().begin(meters::MeteredParts {
+        sources: meters.clone(),
+        sinks: parts.sinks.iter().filter_map(|sink| sink.meter()).collect(),
+        memory: memory.clone(),
+        look_ups: parts.fetch.look_ups(),
+        commits: parts.settle.as_ref().and_then(|settle| settle.commits()),
+    });
     let input_bytes = parts.sources.iter().map(|source| source.extent.map(|extent| extent.bytes)).sum();
     let (mut lines, mut failures, mut services, mut release) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut desks = Vec::new();
@@ -202,7 +213,6 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         let (stage, settled) = answers::Answers::before(done, desks.clone());
         (answers, done) = (Some(stage), settled);
     }
-    let memory = BodyMemory::new(settings.body_memory);
     let (token_desk, token_reader) = token_reader::token_reader(parts.tokens);
 
     let window = Window::new(settings.window, settings.window_bytes);

@@ -76,8 +76,14 @@ impl RunLimits {
         if core.stalled_by().any(|reason| reason == StallReason::Output) {
             return BottleneckKind::Sink.into();
         }
+        if core.is_run_paused() {
+            return BottleneckKind::Paused.into();
+        }
         if memory.is_waiting() {
             return BottleneckKind::BodyMemory.into();
+        }
+        if let Some(paused) = self.full_of_paused(core, now) {
+            return paused;
         }
         let bottleneck = core.bottleneck(now);
         match bottleneck.kind {
@@ -87,6 +93,17 @@ impl RunLimits {
             _ if bottleneck.host.is_some() => self.full_window(core).unwrap_or(bottleneck),
             _ => bottleneck,
         }
+    }
+
+    /// A paused host, if its lines, or those that wait for their records, fill the window, so that nothing else comes in.
+    fn full_of_paused(&self, core: &Core, now: Duration) -> Option<Bottleneck> {
+        self.window.reached().filter(|_| self.input_open)?;
+        let paused = core.paused_lines()?;
+        let oldest = core.oldest(now).and_then(|oldest| oldest.host);
+        let holds_order = oldest.is_some_and(|host| self.order == Order::Input && core.is_host_paused(&host.name));
+        let fills = 2 * paused.all > self.window.in_use();
+        let limit = u32::try_from(paused.lines).ok();
+        (fills || holds_order).then(|| Bottleneck { host: Some(paused.host), limit, ..BottleneckKind::Paused.into() })
     }
 
     /// The window, if it is full of lines behind which those of other hosts wait.
@@ -106,6 +123,7 @@ impl RunLimits {
             None
             | Some(
                 BottleneckKind::HostPause
+                | BottleneckKind::Paused
                 | BottleneckKind::Quota
                 | BottleneckKind::Token
                 | BottleneckKind::CircuitOpen

@@ -228,6 +228,7 @@ impl Scheduler {
         let now = self.clock.now();
         for Completion { job, permit, attempt, wire } in completions.drain(..) {
             drop(permit);
+            self.status.meters().requests.note(&attempt, wire);
             self.core.complete(job, attempt, wire, now);
         }
     }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | end of input | all finish; then shippers ship what is left | each line's own; none for shippers |
 //! | only lines of closed hosts are left | left for the next start; then as above | none |
+//! | first signal while the run, or a host, is paused by an operator | the same, but lines that wait there have their end at once: left for the next start, or `canceled` | the same |
 //! | first signal | of durable sources, requests finish and all else is left for the next start; all others finish; then shippers have the rest of the time, and what is not shipped is left | grace, then give up |
 //! | `--fail-fast` | given up | 1 s |
 //! | give up | `canceled` records, or left for the next start | 1 s, then abort |
@@ -35,7 +36,7 @@ const NOT_WRITTEN: &str = "an output, a journal or a checkpoint";
 pub enum End {
     /// Every accepted line was finished: the input ended, or a signal came in good time.
     Finished,
-    /// The grace period passed; unfinished lines were given up.
+    /// Unfinished lines were given up: the grace period passed, or an operator's pause held them.
     GaveUp,
     /// Nothing was left but lines of hosts that are closed for longer than `retry.max_retry_after`.
     HostsClosed,
@@ -148,7 +149,10 @@ impl Run<'_> {
                 () = self.levers.stopped.cancelled(), if matches!(phase, Phase::Stopping { .. }) => {
                     self.phase = announce(self.status, self.grace, phase);
                 }
-                joined = self.group.join() => return joined.map(|()| Stages::Ended),
+                joined = self.group.join() => {
+                    self.note_canceled();
+                    return joined.map(|()| Stages::Ended);
+                }
                 Some(control) = controls.next() => self.obey(control)?,
                 () = until(phase.limit()) => match phase {
                     Phase::GivingUp { .. } => return Ok(self.out_of_time()),
@@ -221,6 +225,13 @@ impl Run<'_> {
         tracing::warn!(unfinished = self.status.counters().unfinished(), "the grace period is over");
         self.levers.give_up.cancel();
         (self.phase, self.end) = (Phase::giving_up(), End::GaveUp);
+    }
+
+    /// Nothing but an operator's pause cancels lines of a run that was not given up.
+    fn note_canceled(&mut self) {
+        if self.end == End::Finished && self.status.metrics().canceled.get() > 0 {
+            self.end = End::GaveUp;
+        }
     }
 
     /// The end of a run of which a stage still waits.

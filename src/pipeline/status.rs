@@ -8,12 +8,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Events, Heartbeats, Lifecycle};
+use super::{Events, Heartbeats, Lifecycle, Meters};
 use crate::fetch::ConnectionCounts;
-use crate::schedule::{Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Overrides, PausedLines, Tail};
+use crate::schedule::{
+    Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Overrides, PausedLines, Tail, Totals,
+};
 use crate::ship::Backlog;
-use crate::sink::{SinkMeter, SinkView};
-use crate::source::{SourceMeter, SourceView};
+use crate::sink::SinkView;
+use crate::source::SourceView;
 
 /// Written by the stages; read by the progress line and the summary.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +26,7 @@ pub struct Status {
     closed_hosts: Arc<OnceLock<LeftHosts>>,
     backlogs: Arc<OnceLock<Vec<Backlog>>>,
     connections: Arc<OnceLock<Arc<ConnectionCounts>>>,
-    sources: Arc<OnceLock<Vec<Arc<SourceMeter>>>>,
-    sinks: Arc<OnceLock<Vec<Arc<SinkMeter>>>>,
+    meters: Arc<Meters>,
     heartbeats: Heartbeats,
     events: Events,
     lifecycle: Lifecycle,
@@ -86,19 +87,19 @@ impl Status {
         let _ = self.connections.set(counts);
     }
 
+    /// What the parts of the run count, and show of themselves.
+    pub fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     /// The sources of the run, once it has begun.
     pub fn sources(&self) -> Vec<SourceView> {
-        self.sources.get().into_iter().flatten().map(|meter| meter.view()).collect()
+        self.meters.sources().map(|meter| meter.view()).collect()
     }
 
     /// The sinks of the run, once it has begun.
     pub fn sinks(&self) -> Vec<SinkView> {
-        self.sinks.get().into_iter().flatten().map(|meter| meter.view()).collect()
-    }
-
-    /// The run has these sources and sinks.
-    pub(super) fn watch_ends(&self, sources: Vec<Arc<SourceMeter>>, sinks: Vec<Arc<SinkMeter>>) {
-        let _ = (self.sources.set(sources), self.sinks.set(sinks));
+        self.meters.sinks().map(|meter| meter.view()).collect()
     }
 
     /// Whether the tasks of the run turn.
@@ -180,8 +181,12 @@ impl Counter {
 pub struct View {
     /// When this was so.
     pub as_of: Option<Instant>,
+    /// The same since the start of the run, as overrides count their ends.
+    pub run_time: Duration,
     /// How many lines are where.
     pub counts: Counts,
+    /// Lines accepted that the schedule has not taken in.
+    pub queued: u64,
     /// The oldest unsettled line.
     pub oldest: Option<OldestLine>,
     /// When the run ended, as it looked then; `None` while the input has no end, or nothing is known of what a line takes.
@@ -200,6 +205,8 @@ pub struct View {
     pub overrides: Arc<Overrides>,
     /// What held the run back so far, and for how long.
     pub bottleneck_times: BottleneckTimes,
+    /// What only metrics show.
+    pub totals: Totals,
 }
 
 impl View {

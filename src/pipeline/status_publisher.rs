@@ -86,9 +86,12 @@ impl StatusPublisher {
         self.since = now;
         self.stale = false;
         self.bottleneck = outlook.bottleneck;
+        let totals = core.totals(now);
         self.status.publish(View {
             as_of: Some(Instant::now()),
+            run_time: now,
             counts: core.counts(),
+            queued: self.status.counters().accepted.get().saturating_sub(totals.taken),
             oldest: core.oldest(now),
             tail: (self.bottleneck.kind == BottleneckKind::CircuitOpen).then(|| core.tail(now)).flatten(),
             eta: outlook.eta,
@@ -98,6 +101,7 @@ impl StatusPublisher {
             overrides: core.overrides(),
             bottleneck: Some(self.bottleneck.clone()),
             bottleneck_times: self.bottleneck_times.clone(),
+            totals,
         });
     }
 

@@ -40,12 +40,14 @@ impl Core {
         }
         let backlog = match host.held_until(wait, clocks) {
             _ if host.waiting() == 0 && host.in_flight == 0 => Backlog::None,
+            // Nobody knows when an operator lets it go on.
+            _ if awaits_operator(wait) => Backlog::None,
             None => Backlog::Sends(host.backlog()),
             Some(until) => Backlog::HeldUntil(until),
         };
         // Lines of a host that cannot be reached fail without a request.
         let is_unreachable = matches!(wait, Some(WaitReason::CircuitOpen { .. }));
-        let work = if is_unreachable { 0.0 } else { host.lines() * host.cost.wire() };
+        let work = if is_unreachable || awaits_operator(wait) { 0.0 } else { host.lines() * host.cost.wire() };
         self.work += f64::from(work) - f64::from(std::mem::replace(&mut host.work, work));
         self.hosts.backlogs.set(id, backlog);
     }
@@ -76,7 +78,7 @@ impl Host {
     pub fn held_until(&self, wait: Option<WaitReason>, now: Now) -> Option<Duration> {
         let until = match wait? {
             WaitReason::HostPause { until } | WaitReason::Backoff { until } => until,
-            WaitReason::Quota { until } | WaitReason::Token { until } => until?,
+            WaitReason::Quota { until } | WaitReason::Token { until } | WaitReason::Paused { until } => until?,
             WaitReason::CircuitOpen { .. } => {
                 let left = self.queue.last_gives_up_at()?.saturating_sub(now.lines);
                 return Some(now.time.saturating_add(left));
@@ -88,6 +90,11 @@ impl Host {
         let backlog = Duration::from_secs_f32(rounded((self.backlog() - paused).max(0.0)));
         (until > now.time).then(|| until.saturating_add(backlog))
     }
+}
+
+/// Whether it ends when an operator says so.
+pub(super) fn awaits_operator(wait: Option<WaitReason>) -> bool {
+    matches!(wait, Some(WaitReason::Paused { until: None } | WaitReason::Skipped))
 }
 
 /// A number in four digits of two: an index need not follow each line that comes.

@@ -132,7 +132,8 @@ pub struct Bottleneck {
     pub files: Option<Arc<str>>,
     /// The `[hosts]` pattern whose key sets it, if it is that of a host and set for some hosts only.
     pub pattern: Option<HostPattern>,
-    /// The number that the limit is set to, of [`BottleneckKind::HostConcurrency`]; the lines in the window.
+    /// The number that the limit is set to, of [`BottleneckKind::HostConcurrency`]; the lines in the window; those of a paused
+    /// host, where they fill the window.
     pub limit: Option<u32>,
     /// The hosts of these lines.
     pub hosts: Option<u32>,

@@ -12,6 +12,7 @@ use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::{HostId, Place};
 use super::robots::is_unavailable;
 use super::token::Verdict;
+use super::totals::RetryDenial;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent, WaitedFor};
 
@@ -133,20 +134,31 @@ impl Core {
     ) -> Option<(ErrorKind, String)> {
         let host = &self.hosts[id];
         if host.is_closed(now) && !self.is_durable(job.ticket.source) {
+            self.totals.deny(RetryDenial::RetryAfter);
             return Some(too_long(host.pause.closed_until - now));
         }
         let stalled = self.stalled_until(id).max(self.paused_until(id));
         let starts = self.clocks(id, now).lines + at.saturating_sub(stalled.max(now));
         if self.lines.deadline(job.slot.line).is_some_and(|end| starts >= end) {
             // The wait is longer than the line's time.
+            self.totals.deny(RetryDenial::Deadline);
             return Some(because.clone());
         }
-        let refusal = match cost {
-            RetryCost::Charged => self.pay(job, id, now).err()?,
-            RetryCost::Wait => self.pay_wait(job).err()?,
+        let paid = match cost {
+            RetryCost::Charged => self.pay(job, id, now),
+            RetryCost::Wait => self.pay_wait(job),
             RetryCost::Free => return None,
         };
-        Some((because.0, format!("{}; {refusal}", because.1)))
+        match paid {
+            Ok(()) => {
+                self.totals.retries += 1;
+                None
+            }
+            Err((denial, refusal)) => {
+                self.totals.deny(denial);
+                Some((because.0, format!("{}; {refusal}", because.1)))
+            }
+        }
     }
 
     /// Ends a line with this error, unless it is one of its robots.txt alone.
@@ -159,9 +171,10 @@ impl Core {
 
     /// Charges one wait to the line: a server that always answers with a Retry-After would be asked for as long as the deadline
     /// is.
-    fn pay_wait(&self, job: &mut Job) -> Result<(), String> {
+    fn pay_wait(&self, job: &mut Job) -> Result<(), (RetryDenial, String)> {
         if u32::from(job.progress.waits) >= self.settings.retry.max_waits {
-            return Err(format!("it was not tried again after {} waits (retry.max_waits)", job.progress.waits));
+            let why = format!("it was not tried again after {} waits (retry.max_waits)", job.progress.waits);
+            return Err((RetryDenial::MaxWaits, why));
         }
         job.progress.waits += 1;
         Ok(())
@@ -169,21 +182,19 @@ impl Core {
 
     /// Charges one retry to the line and to the budgets. A line that waits for an open circuit keeps its retries for when
     /// it closes; that is one of its waits.
-    fn pay(&mut self, job: &mut Job, id: HostId, now: Duration) -> Result<(), String> {
+    fn pay(&mut self, job: &mut Job, id: HostId, now: Duration) -> Result<(), (RetryDenial, String)> {
         let host = &mut self.hosts[id];
         if host.queue.open_port(port_of(&job.call.request.url)).is_some() {
             return self.pay_wait(job);
         }
         if !host.retries.allows(&self.settings.host_budget, now) {
-            return Err(format!(
-                "it was not tried again, for the retries of {} used up their share (retry.budget)",
-                host.name
-            ));
+            let name = &host.name;
+            let why = format!("it was not tried again, for the retries of {name} used up their share (retry.budget)");
+            return Err((RetryDenial::HostBudget, why));
         }
         if !self.retries.allows(&self.settings.budget, now) {
-            return Err(
-                "it was not tried again, for the retries of all hosts used up their share (retry.budget)".to_owned()
-            );
+            let why = "it was not tried again, for the retries of all hosts used up their share (retry.budget)";
+            return Err((RetryDenial::Budget, why.to_owned()));
         }
         host.retries.note_retry(now);
         self.retries.note_retry(now);

@@ -85,6 +85,11 @@ impl Core {
         }
         let host_seconds = host.map_or(0.0, |(_, seconds)| seconds);
         let left = host_seconds.max(self.run_seconds()).max(self.ahead.seconds.unwrap_or_default());
+        let paused = self.run_orders().pause.map(|pause| pause.until.unwrap_or_default().saturating_sub(now));
+        let left = left + paused.map_or(0.0, |pause| pause.as_secs_f64());
+        if self.awaits_operator() {
+            return Eta::AtLeast(seconds(left));
+        }
         if host.is_some_and(|(id, _)| waits_for_unknown_quota(&self.hosts[id])) {
             Eta::AtLeast(seconds(left))
         } else {

@@ -158,8 +158,11 @@ impl Core {
     }
 
     fn report(&self, host: &Host, now: Duration) -> HostReport {
-        let wait = host.next_wait().map(|wait| wait.or_later(self.run_wait()));
         let causes = host.next_waiting().map(|line| self.causes(host, line, now));
+        let next_start = causes.as_ref().and_then(|causes| {
+            let left: Option<Vec<Duration>> = causes.iter().map(|cause| cause.left).collect();
+            left.map(|left| left.into_iter().max().unwrap_or_default())
+        });
         let last_error = host.trouble.as_ref().map(|trouble| LastError {
             kind: trouble.last.0,
             message: Arc::clone(&trouble.last.1),
@@ -171,7 +174,7 @@ impl Core {
             in_flight: host.in_flight,
             status: host.status(now),
             limits: host.limits_in_force(),
-            next_start: wait.and_then(WaitReason::until).map(|at| at.saturating_sub(now)),
+            next_start,
             causes: causes.unwrap_or_default(),
             errors: host.errors(),
             last_error,

@@ -144,6 +144,11 @@ impl LineBook {
         self.left += 1;
     }
 
+    /// Lines taken in so far.
+    pub fn accepted_so_far(&self) -> u64 {
+        self.accepted
+    }
+
     /// Lines left for the next start so far.
     pub fn left(&self) -> u64 {
         self.left

@@ -48,6 +48,7 @@ mod stop;
 mod token;
 mod token_lines;
 mod token_rules;
+mod totals;
 mod tracking;
 mod views;
 mod wait_reason;
@@ -81,6 +82,7 @@ pub use robots::{KnownRobots, KnownRules, RobotsConfig, RobotsPolicy};
 pub use stall_clock::StallReason;
 pub use token_lines::TokenWait;
 pub use token_rules::{TokenRule, TokenSettings};
+pub use totals::{RetryDenial, Totals};
 pub use views::{HostView, OldestLine, Tail};
 pub use wait_reason::WaitReason;
 
@@ -142,6 +144,7 @@ pub struct Core {
     phase: Phase,
     /// Until when this machine counts as short of open files or ports.
     starved_until: Duration,
+    totals: Totals,
 }
 
 impl Core {
@@ -169,6 +172,7 @@ impl Core {
             work: 0.0,
             phase: Phase::default(),
             starved_until: Duration::ZERO,
+            totals: Totals::default(),
             settings,
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::adaptive::AdaptiveLimit;
+use super::backlog::awaits_operator;
 use super::decide::canceled;
 use super::host_clock::Holds;
 use super::host_table::Host;
@@ -115,6 +116,11 @@ impl Core {
         self.phase == Phase::Stopping && self.is_run_paused()
     }
 
+    /// Whether an operator has paused the host of this name.
+    pub fn is_host_paused(&self, name: &str) -> bool {
+        self.operator.overrides.hosts.get(name).is_some_and(|host| host.pause.is_some())
+    }
+
     /// Until when an operator's pause holds this host, or the run, if one does; [`Duration::MAX`] until it is resumed.
     pub(super) fn paused_until(&self, id: HostId) -> Duration {
         let of_host = self.hosts[id].orders.as_ref().and_then(|orders| orders.overrides.pause);
@@ -132,6 +138,12 @@ impl Core {
         let most = self.paused_hosts().max_by_key(|host| host.waiting())?;
         let (hosts, all) = (self.paused_hosts().count(), self.paused_hosts().map(Host::waiting).sum());
         Some(PausedLines { host: Arc::clone(&most.name), lines: most.waiting(), hosts, all })
+    }
+
+    /// Whether lines wait that go on when an operator says so.
+    pub(super) fn awaits_operator(&self) -> bool {
+        let of_run = self.run_orders().pause.is_some_and(|pause| pause.until.is_none());
+        of_run || self.paused_hosts().any(|host| awaits_operator(host.next_wait()))
     }
 
     /// The paused hosts with lines that wait.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
+use super::backlog::awaits_operator;
 use super::host_table::Host;
 use super::line_book::Place;
 use super::wait_reason::WaitReason;
@@ -17,7 +18,7 @@ pub struct HostView {
     pub waiting: usize,
     /// Requests on the wire.
     pub in_flight: u32,
-    /// How long both take, by what lines took so far.
+    /// How long both take, by what lines took so far; nothing while an operator holds them.
     pub backlog: Duration,
 }
 
@@ -65,7 +66,8 @@ impl Core {
     fn view_of(&self, host: &Host, now: Duration) -> HostView {
         let (waiting, in_flight) = (host.waiting(), host.in_flight);
         let held = host.held_until(host.next_wait(), host.clocks(self.clock.read(now)));
-        let sends = || Duration::from_secs_f32(host.backlog().min(1e9));
+        let awaits_operator = awaits_operator(host.next_wait());
+        let sends = || if awaits_operator { Duration::ZERO } else { Duration::from_secs_f32(host.backlog().min(1e9)) };
         let backlog = held.map_or_else(sends, |until| until.saturating_sub(now));
         HostView { name: Arc::clone(&host.name), waiting, in_flight, backlog }
     }

@@ -38,6 +38,8 @@ pub struct SourceView {
     pub lines: u64,
     /// Their bytes, each with its line end.
     pub bytes: u64,
+    /// The number of the last of them, in its file where the source reads several; 0 before the first.
+    pub last_seq: u64,
     /// Bytes that wait to be read; 0 where nobody knows, as of a pipe.
     pub lag: u64,
     /// Its journal, if it has one.
@@ -50,19 +52,21 @@ pub struct SourceMeter {
     name: Arc<str>,
     lines: AtomicU64,
     bytes: AtomicU64,
+    last_seq: AtomicU64,
     extent: Option<Extent>,
     gauge: Option<Arc<dyn SourceGauge>>,
 }
 
 impl SourceMeter {
     pub(super) fn new(name: Arc<str>, extent: Option<Extent>, gauge: Option<Arc<dyn SourceGauge>>) -> Self {
-        Self { name, lines: AtomicU64::new(0), bytes: AtomicU64::new(0), extent, gauge }
+        Self { name, lines: AtomicU64::new(0), bytes: AtomicU64::new(0), last_seq: AtomicU64::new(0), extent, gauge }
     }
 
-    /// Counts an accepted line of so many bytes, its line end included.
-    pub fn note(&self, bytes: u64) {
+    /// Counts an accepted line of so many bytes, its line end included, with its number.
+    pub fn note(&self, bytes: u64, seq: u64) {
         self.lines.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.last_seq.store(seq, Ordering::Relaxed);
     }
 
     /// What is known of the source now.
@@ -71,7 +75,8 @@ impl SourceMeter {
         let unread = || self.extent.map_or(0, |extent| extent.bytes.saturating_sub(bytes));
         let lag = self.gauge.as_ref().map_or_else(unread, |gauge| gauge.lag());
         let journal = self.gauge.as_ref().and_then(|gauge| gauge.journal());
-        SourceView { name: Arc::clone(&self.name), lines, bytes, lag, journal }
+        let last_seq = self.last_seq.load(Ordering::Relaxed);
+        SourceView { name: Arc::clone(&self.name), lines, bytes, last_seq, lag, journal }
     }
 }
 
@@ -82,11 +87,11 @@ mod tests {
     #[test]
     fn what_is_left_of_a_file_is_what_was_not_accepted_of_it() {
         let meter = SourceMeter::new("list".into(), Some(Extent::new(100)), None);
-        meter.note(30);
-        meter.note(20);
+        meter.note(30, 7);
+        meter.note(20, 8);
         let view = meter.view();
         assert_eq!((view.lines, view.bytes, view.lag, view.journal), (2, 50, 50, None));
-        meter.note(60);
+        meter.note(60, 9);
         assert_eq!(meter.view().lag, 0, "a file that grew meanwhile");
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::checkpoint_writer::{CheckpointWriter, Commit, LatestHostStates, OutputFileRecorder, WriteRequest};
 use super::robots_log::RobotsLog;
 use super::run_marker::RunMarker;
-use super::{Checkpoint, DataDir, HostStateRecorder, PositionRecorder, Settle};
+use super::{Checkpoint, CommitClock, DataDir, HostStateRecorder, PositionRecorder, Settle};
 use crate::disk::{Disk, DiskFile, Mark, RegisterOutputFile};
 use crate::error::BoxError;
 use crate::item::{LinePosition, Receipt, Trim};
@@ -29,6 +29,7 @@ pub struct Checkpointer {
     dir: PathBuf,
     lock: Arc<dyn DiskFile>,
     had_checkpoint: bool,
+    commits: Arc<CommitClock>,
 }
 
 impl Checkpointer {
@@ -44,7 +45,18 @@ impl Checkpointer {
         let latest_host_states = LatestHostStates::default();
         let writer = CheckpointWriter::new(state, latest_host_states.clone());
         std::thread::spawn(move || writer.write_down(&rx));
-        Self { checkpoint, names, lines_of_round, latest_host_states, requests, disk, dir, lock, had_checkpoint }
+        Self {
+            checkpoint,
+            names,
+            lines_of_round,
+            latest_host_states,
+            requests,
+            disk,
+            dir,
+            lock,
+            had_checkpoint,
+            commits: Arc::default(),
+        }
     }
 
     /// The part that saves the position of a source.
@@ -109,8 +121,14 @@ impl Settle for Checkpointer {
             // There is room: commits come one at a time, and so do requests of hosts, of each source and of each output.
             let gone = "the thread that writes checkpoints is gone";
             self.requests.try_send(request).map_err(|_| gone)?;
-            told.await.map_err(|_| gone)?
+            told.await.map_err(|_| gone)??;
+            self.commits.note();
+            Ok(())
         }
         .boxed()
+    }
+
+    fn commits(&self) -> Option<Arc<CommitClock>> {
+        Some(Arc::clone(&self.commits))
     }
 }

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod checkpoint_writer;
 mod checkpointer;
+mod commit_clock;
 mod config;
 mod data_dir;
 mod host_state_recorder;
@@ -15,6 +16,7 @@ mod overrides;
 mod robots_log;
 mod run_marker;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -22,6 +24,7 @@ use futures::future::BoxFuture;
 pub use checkpoint::{Checkpoint, OpenRound, SourceState};
 pub use checkpoint_writer::PositionRecorder;
 pub use checkpointer::Checkpointer;
+pub use commit_clock::CommitClock;
 pub use config::StateConfig;
 pub use data_dir::DataDir;
 pub use host_state_recorder::HostStateRecorder;
@@ -44,6 +47,11 @@ pub trait Settle: Send {
     /// Makes it last that the lines settled so far are done. Their records, and no others of durable sources, are in the
     /// outputs up to these marks.
     fn commit(&mut self, marks: Vec<Mark>) -> BoxFuture<'_, Result<(), BoxError>>;
+
+    /// When it committed last, if it says so.
+    fn commits(&self) -> Option<Arc<CommitClock>> {
+        None
+    }
 }
 
 /// Saves the states of hosts, so that the next run leaves the paused and the unreachable ones alone, too, and asks none too

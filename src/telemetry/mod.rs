@@ -3,6 +3,8 @@
 mod limit_name;
 mod log;
 mod log_summaries;
+pub mod metrics;
+mod override_sentences;
 mod progress;
 mod progress_text;
 mod repeats;
@@ -15,6 +17,7 @@ mod top_hosts;
 use std::time::Duration;
 
 pub use log::{Format, Level, LogConfig, LogLevel, Logs, init};
+pub use override_sentences::{override_sentences, sentences};
 pub use progress::{Progress, ProgressLine, ProgressMode, Rate};
 pub use sentences::Sentences;
 pub use stats::{Stats, Tally};

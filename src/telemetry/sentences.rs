@@ -33,7 +33,7 @@ impl Sentences {
             how_it_is: format!("{state}: {}.", figures.amounts()),
             waits_for: figures
                 .limit()
-                .map_or_else(|| "Nothing has been read yet.".to_owned(), |limit| sentence(&limit)),
+                .map_or_else(|| "It is too early to say what it waits for.".to_owned(), |limit| sentence(&limit)),
             done_when: figures.left().map_or_else(|| unknown.to_owned(), |left| sentence(&left)),
         }
     }
@@ -64,7 +64,7 @@ mod tests {
         let (status, stats) = (Status::default(), Stats::default());
         let sentences = Sentences::of(&status, &stats, 0.0);
         assert_eq!(sentences.how_it_is, "Starting: 0 done · 0.0/s · 0 on the wire · 0 waiting · 0 not ok.");
-        assert_eq!(sentences.waits_for, "Nothing has been read yet.");
+        assert_eq!(sentences.waits_for, "It is too early to say what it waits for.");
         assert!(sentences.done_when.starts_with("No end is in sight"));
         status.counters().recorded.add(12_345);
         status.publish(View {

@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use super::top_hosts::TopHosts;
 use crate::error::BoxError;
 use crate::hosts::{HostPattern, host_name, port_of};
-use crate::item::{ErrorKind, Outcome, Record};
+use crate::item::{Durations, ErrorKind, LINE_TIMES, Outcome, Record};
 use crate::sink::Sink;
 
 /// The counts of a run; clones share them.
@@ -34,6 +34,10 @@ pub(super) struct RecordCounts {
     /// Records that are `ok` and did not change since their lines' own records.
     pub unchanged: u64,
     pub kinds: BTreeMap<ErrorKind, u64>,
+    /// Both together.
+    pub results: BTreeMap<(Outcome, Option<ErrorKind>), u64>,
+    /// From acceptance to settlement, of lines that could be requested.
+    pub lines: Durations,
     /// Microseconds on the wire, of lines that had an answer or an error there.
     pub wire: Histogram<u64>,
     /// Records that are not `ok`, of lines that are remembered and that a round could repeat.
@@ -50,11 +54,23 @@ pub(super) struct RecordCounts {
 
 impl Default for RecordCounts {
     fn default() -> Self {
-        let (outcomes, kinds, remembered_not_ok, statuses, not_ok, closed) = Default::default();
+        let (outcomes, kinds, results, remembered_not_ok, statuses, not_ok, closed) = Default::default();
         // Two digits, from a microsecond to a day.
         let wire = Histogram::new_with_max(24 * 3600 * 1_000_000, 2);
         let wire = wire.unwrap_or_else(|_| unreachable!("two digits are within what the crate takes"));
-        Self { outcomes, unchanged: 0, kinds, wire, remembered_not_ok, statuses, not_ok, closed, unmatched: Vec::new() }
+        Self {
+            outcomes,
+            unchanged: 0,
+            kinds,
+            results,
+            lines: Durations::new(&LINE_TIMES),
+            wire,
+            remembered_not_ok,
+            statuses,
+            not_ok,
+            closed,
+            unmatched: Vec::new(),
+        }
     }
 }
 
@@ -103,6 +119,10 @@ impl RecordCounts {
     fn add(&mut self, record: &Record) {
         const MOST_CLOSED: usize = 8;
         *self.outcomes.entry(record.outcome).or_default() += 1;
+        *self.results.entry((record.outcome, record.kind())).or_default() += 1;
+        if record.url.is_some() {
+            self.lines.note(record.times.elapsed);
+        }
         self.unchanged += u64::from(record.freshness.is_unchanged());
         self.match_patterns(record);
         if let Some(kind) = record.kind() {

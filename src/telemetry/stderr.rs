@@ -2,6 +2,7 @@
 //! reads. Logs and the closing summary go through here.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
 use indicatif::ProgressBar;
@@ -12,6 +13,14 @@ use super::log_summaries::LogSummaries;
 
 /// Messages that wait to be written, at most.
 const QUEUE: usize = 1024;
+
+/// Messages that were dropped, for there was no room. There is one stderr in a process.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How many messages were dropped so far.
+pub(super) fn dropped_messages() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
 
 /// The way to stderr.
 #[derive(Clone, Debug)]
@@ -38,7 +47,9 @@ impl Stderr {
 
     /// Says something, if there is room for it.
     pub(super) fn say(&self, text: Vec<u8>) {
-        let _ = self.0.try_send(Message::Text(text));
+        if self.0.try_send(Message::Text(text)).is_err() {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Waits until all that was said is written; not for long, for stderr may be a pipe that nobody reads.

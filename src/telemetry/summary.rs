@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Stats;
 use super::limit_name::LimitName;
+use super::override_sentences::override_sentences;
 use super::stats::RecordCounts;
 use crate::fetch::ConnectionCounts;
 use crate::item::Outcome;
@@ -28,6 +29,8 @@ pub struct Summary {
     bottleneck: Option<(Bottleneck, f64)>,
     connections: Connections,
     unshipped: Vec<Unshipped>,
+    /// What operators have changed that still holds.
+    overrides: Vec<String>,
 }
 
 /// The connections of the run.
@@ -86,6 +89,7 @@ impl Summary {
             bottleneck,
             connections: status.connections().map(Connections::of).unwrap_or_default(),
             unshipped: unshipped(status),
+            overrides: override_sentences(&status.view()),
         }
     }
 
@@ -123,6 +127,7 @@ impl Summary {
             unshipped_segments = self.sum_of_unshipped(|unshipped| unshipped.segments),
             unshipped_bytes = self.sum_of_unshipped(|unshipped| unshipped.bytes),
             dead_letters = self.sum_of_unshipped(|unshipped| unshipped.dead_letters),
+            overrides = Some(self.overrides.join(" ")).filter(|text| !text.is_empty()),
             limited_by = self.bottleneck.as_ref().map(|(bottleneck, _)| limited_by(bottleneck)),
             "run finished"
         );
@@ -194,6 +199,9 @@ impl fmt::Display for Summary {
             let at = |q| human(Duration::from_micros(self.counts.wire.value_at_quantile(q)));
             let max = human(Duration::from_micros(self.counts.wire.max()));
             writeln!(f, "  on the wire  p50 {} · p90 {} · p99 {} · max {max}", at(0.5), at(0.9), at(0.99))?;
+        }
+        for sentence in &self.overrides {
+            writeln!(f, "  override     {sentence}")?;
         }
         if self.connections.opened > 0 {
             writeln!(f, "  connections  {}", self.connections)?;

@@ -30,6 +30,7 @@ mod heartbeats;
 mod host_states;
 mod idle;
 mod memory;
+mod metrics;
 mod release;
 mod shipping;
 mod shutdown;

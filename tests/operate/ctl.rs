@@ -1,11 +1,15 @@
 //! `fetchd ctl`: exit codes, text for people, JSON for programs.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::sync_channel;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
+use crate::common::PATIENCE;
 use crate::common::origin::Origin;
 use crate::place::{Place, Said, ctl_at};
 
@@ -21,7 +25,7 @@ fn the_status_is_shown_to_people_and_to_programs() {
     running.line(&origin.url("/status/404"));
     running.record();
     running.record();
-    place.wait_until(|status| status["lines"]["recorded"] == 2 && status["state"] == "running");
+    place.wait_until(|status| status["lines"]["recorded"] == 2 && status["bottleneck"]["kind"] == "input");
     let said = place.ctl(["status"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
     for part in ["Running: 2 done", "Limited by the input.", "ready", "2 accepted · 2 recorded", "ok 1", "/status/404"]
@@ -121,27 +125,29 @@ fn a_tail_shows_records_and_ends_with_the_run() {
     let mut running = place.start();
     let mut command = Command::new(env!("CARGO_BIN_EXE_fetchd"));
     command.arg("ctl").arg("--socket").arg(place.socket()).args(["tail", "--not-ok"]).stdout(Stdio::piped());
-    let tail = command.spawn().unwrap();
-    // It watches once a fifth reader is one too many.
-    let readers: Vec<_> = (0..3)
-        .map(|_| {
-            use std::io::Write;
-            let mut stream = place.connect();
-            stream.write_all(b"GET /v1/records HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-            crate::place::read_until(&mut stream, "x-ndjson");
-            stream
-        })
-        .collect();
-    let begin = tokio::time::Instant::now();
-    while !place.has_all_readers() {
-        assert!(begin.elapsed() < crate::common::PATIENCE);
+    let mut tail = command.spawn().unwrap();
+    let (first, shown) = sync_channel(1);
+    let mut out = BufReader::new(tail.stdout.take().unwrap());
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        out.read_line(&mut text).unwrap();
+        first.send(()).unwrap();
+        out.read_to_string(&mut text).unwrap();
+        text
+    });
+    // Nothing says when it begins to watch.
+    let begin = Instant::now();
+    while shown.try_recv().is_err() {
+        running.line(&origin.url("/ok/1"));
+        running.line(&origin.url("/status/404"));
+        running.record();
+        running.record();
+        assert!(begin.elapsed() < PATIENCE, "no record is shown");
     }
-    running.line(&origin.url("/ok/1"));
-    running.line(&origin.url("/status/404"));
     assert_eq!(running.finish("").code, Some(0));
-    let out = String::from_utf8(tail.wait_with_output().unwrap().stdout).unwrap();
-    assert!(out.contains("http_error") && out.contains("/status/404") && !out.contains("/ok/1"), "{out}");
-    drop(readers);
+    assert_eq!(tail.wait().unwrap().code(), Some(0));
+    let text = reader.join().unwrap();
+    assert!(text.contains("http_error") && text.contains("/status/404") && !text.contains("/ok/1"), "{text}");
 }
 
 #[test]

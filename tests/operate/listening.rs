@@ -3,7 +3,6 @@
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixListener;
 
 use crate::common::fetchd::Fetchd;
 use crate::place::Place;
@@ -56,7 +55,7 @@ fn what_cannot_be_listened_at_ends_the_start_with_what_to_do() {
     for (api, part) in [
         (at("no/such/api.sock"), "is not there; create it"),
         (at("open/api.sock"), "chmod 700"),
-        (at("file/api.sock"), "Not a directory"),
+        (at("file/api.sock"), "is no directory"),
         (format!("socket = '/tmp/{}'", "s".repeat(110)), "can have 107 bytes"),
         (format!("{}\nsocket_group = 'no-such-group-'", at("new/api.sock")), "there is no group"),
         ("metrics_listen = '0.0.0.0:0'".to_owned(), "other machines can reach"),
@@ -65,7 +64,6 @@ fn what_cannot_be_listened_at_ends_the_start_with_what_to_do() {
         let ended = Fetchd::local().config(&format!("[api]\n{api}\n")).run("");
         assert!(ended.code == Some(2) && ended.stderr.contains(part), "{api}: {}", ended.stderr);
     }
-    let _other = UnixListener::bind(place.path("taken.sock")).unwrap();
 }
 
 #[test]

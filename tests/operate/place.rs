@@ -17,6 +17,8 @@ pub struct Place {
     dir: TempDir,
     /// More tables of the configuration.
     pub tables: String,
+    /// More lines of `[api]`.
+    pub more_api: String,
 }
 
 /// What the API answered.
@@ -49,7 +51,7 @@ impl Answer {
 
 impl Place {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), tables: String::new() }
+        Self { dir: tempfile::tempdir().unwrap(), tables: String::new(), more_api: String::new() }
     }
 
     /// With these tables besides.
@@ -67,12 +69,24 @@ impl Place {
 
     /// Its configuration.
     pub fn config(&self) -> String {
-        format!("{}\n[api]\nsocket = {:?}\n", self.tables, self.socket())
+        format!("{}\n[api]\nsocket = {:?}\n{}", self.tables, self.socket(), self.more_api)
+    }
+
+    /// The file of its configuration, which a reload reads again.
+    pub fn file(&self) -> PathBuf {
+        self.path("fetchd.toml")
+    }
+
+    /// Writes other tables into that file.
+    pub fn write(&mut self, tables: &str) {
+        tables.clone_into(&mut self.tables);
+        std::fs::write(self.file(), self.config()).unwrap();
     }
 
     /// The process, to be started.
     pub fn fetchd(&self) -> Fetchd {
-        Fetchd::local().config(&self.config())
+        std::fs::write(self.file(), self.config()).unwrap();
+        Fetchd::with(["-c".as_ref(), self.file().as_os_str()]).directory(self.dir.path())
     }
 
     /// The process, whose API answers.
@@ -126,22 +140,13 @@ impl Place {
         let begin = tokio::time::Instant::now();
         loop {
             let answer = self.get("/v1/status");
-            // The API takes fifty requests a second.
             if answer.status == 200 && is_so(&answer.json()) {
                 return answer.json();
             }
             assert!(begin.elapsed() < PATIENCE, "it does not come to that: {answer:?}");
-            std::thread::yield_now();
+            // The API takes fifty requests a second, and others want to ask, too.
+            std::thread::park_timeout(Duration::from_millis(40));
         }
-    }
-
-    /// Whether as many readers watch the records as may.
-    pub fn has_all_readers(&self) -> bool {
-        let mut stream = self.connect();
-        stream.write_all(b"GET /v1/records HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-        let head = read_until(&mut stream, "\r\n\r\n");
-        head.contains(" 429 ")
-            && (head.contains("four readers") || read_until(&mut stream, "}").contains("four readers"))
     }
 
     /// `fetchd ctl` with these arguments.
@@ -185,6 +190,3 @@ pub fn read_until(stream: &mut UnixStream, text: &str) -> String {
         all.extend_from_slice(&buffer[..n]);
     }
 }
-
-/// How long a second is for those who wait for one.
-pub const SECOND: Duration = Duration::from_secs(1);

@@ -40,6 +40,7 @@ proptest! {
                 What::Answered { .. } => (here.waiting, here.in_flight) = (here.waiting + 1, here.in_flight - 1),
                 What::Settled(_) | What::Released(_) => here.waiting -= 1,
                 What::Stopped | What::GaveUp | What::Releases(_) => {}
+                What::Overridden(_) | What::Skips { .. } | What::Reconfigured(_) => {}
                 What::Rests(Rest { counts, in_window, .. }) => {
                     prop_assert_eq!(counts, here);
                     prop_assert_eq!(in_window, here.waiting + here.in_flight);
@@ -92,7 +93,7 @@ proptest! {
                 What::Started { ordinal, .. } => prop_assert!(waiting.remove(&ordinal)),
                 What::Settled(settled) => prop_assert!(waiting.remove(&settled.ordinal)),
                 What::Released(ordinal) => prop_assert!(waiting.remove(&ordinal)),
-                What::Releases(_) | What::Stopped | What::GaveUp | What::Rests(_) => {}
+                _ => {}
             }
         }
     }

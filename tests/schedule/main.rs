@@ -10,6 +10,7 @@ mod oracle;
 mod reply;
 mod script;
 mod simulation;
+mod verbs;
 mod world;
 
 mod accounts;
@@ -20,8 +21,10 @@ mod fairness;
 mod health;
 mod host_states;
 mod long_pauses;
+mod operators;
 mod politeness;
 mod ports;
+mod questions;
 mod quotas;
 mod reached_limit;
 mod redirects;

@@ -71,7 +71,13 @@ impl Oracle {
             What::Answered { ordinal, host, reply } => self.end(*ordinal, *host, reply, now),
             What::Settled(settled) => self.forget(settled.ordinal),
             What::Released(ordinal) => self.forget(*ordinal),
-            What::Releases(_) | What::Stopped | What::GaveUp | What::Rests(_) => {}
+            What::Releases(_)
+            | What::Overridden(_)
+            | What::Skips { .. }
+            | What::Reconfigured(_)
+            | What::Stopped
+            | What::GaveUp
+            | What::Rests(_) => {}
         }
     }
 

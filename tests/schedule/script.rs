@@ -16,6 +16,7 @@ use proptest::sample::select;
 
 use crate::items::{at_once, ms, no_circuits};
 pub use crate::reply::Reply;
+use crate::verbs::Verb;
 
 /// Hosts that a script speaks of.
 pub const HOSTS: usize = 4;
@@ -37,6 +38,8 @@ pub struct Script {
     pub releases: Vec<(Duration, ReleaseScope)>,
     /// When the token of all hosts is renewed, if they have one.
     pub renewals: Option<Vec<Duration>>,
+    /// What an operator does, and when.
+    pub verbs: Vec<(Duration, Verb)>,
 }
 
 /// How the driver takes lines.
@@ -134,6 +137,11 @@ impl Script {
         })
     }
 
+    pub fn with_verbs(mut self, verbs: Vec<(Duration, Verb)>) -> Self {
+        self.verbs = verbs;
+        self
+    }
+
     pub fn given_up_at(mut self, at: Option<Duration>) -> Self {
         self.give_up = at;
         self
@@ -183,6 +191,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         give_up: None,
         releases: vec![],
         renewals: None,
+        verbs: vec![],
     })
 }
 
@@ -266,12 +275,12 @@ fn budget() -> impl Strategy<Value = RetryBudgetPolicy> {
     ]
 }
 
-fn health() -> impl Strategy<Value = HealthPolicy> {
+pub fn health() -> impl Strategy<Value = HealthPolicy> {
     let policy = |(failures, cool_down, give_up)| HealthPolicy { failures, cool_down, give_up };
     prop_oneof![Just(no_circuits()), (1u32..4, some_ms(1..300), some_ms(0..1500)).prop_map(policy)]
 }
 
-fn host_limits() -> impl Strategy<Value = HostLimits> {
+pub fn host_limits() -> impl Strategy<Value = HostLimits> {
     let every = prop_oneof![2 => Just(Duration::ZERO), 1 => some_ms(1..5), 2 => some_ms(20..200)];
     let concurrency = prop_oneof![3 => (1u32..4).prop_map(Concurrency::Fixed), 1 => Just(Concurrency::Adaptive)];
     (concurrency, 1u32..4, every).prop_map(|(concurrency, max_concurrency, every)| HostLimits {

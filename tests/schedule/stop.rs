@@ -45,7 +45,7 @@ proptest! {
                     prop_assert!(!has_stopped || rest.counts.waiting == waiting.len());
                     left = rest.left;
                 }
-                What::Releases(_) | What::Released(_) | What::GaveUp => {}
+                _ => {}
             }
         }
         let settled = history.iter().filter(|event| matches!(event.what, What::Settled(_))).count();

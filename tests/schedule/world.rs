@@ -10,11 +10,15 @@ use fetchd::hosts::HostPattern;
 use fetchd::item::{
     Connection, CredentialScope, Done, Echo, ErrorKind, Outcome, Purpose, Request, Sent, TokenGeneration, Window,
 };
-use fetchd::schedule::{Core, Counts, HostLimits, HostRule, HostView, Job, ReleaseScope, Settings, WaitReason};
+use fetchd::schedule::{
+    Cause, Core, Counts, HostLimits, HostRule, HostView, Job, LineAnswer, LineKey, Overrides, ReleaseScope,
+    RobotsPolicy, Scanned, Settings, WaitReason,
+};
 use http::Method;
 
 use crate::items::{host_of, ms, ticket, url_of};
 use crate::script::{Exchange, HOSTS, Line, Picks, Reply, Script};
+use crate::verbs::{Reload, Verb};
 
 /// More than any script needs: a core that gets here asks to be woken for nothing, for ever.
 const MOST_EVENTS: usize = 50_000;
@@ -46,6 +50,15 @@ pub enum What {
     /// These lines are to be released.
     Releases(ReleaseScope),
     Released(u64),
+    /// From now on these are all overrides.
+    Overridden(Box<Overrides>),
+    /// The lines of this host that wait are skipped; so many.
+    Skips {
+        host: usize,
+        lines: usize,
+    },
+    /// From now on these limits hold, for hosts and from one start of the run to the next.
+    Reconfigured(Box<Reload>),
     /// Durable sources get no more requests.
     Stopped,
     GaveUp,
@@ -73,6 +86,8 @@ pub struct Rest {
     pub left: u64,
     /// Why the next line of each host waits.
     pub whys: [Option<WaitReason>; HOSTS],
+    /// When it starts, if all that holds it ends by itself.
+    pub starts: [Option<Duration>; HOSTS],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +114,7 @@ struct World<'a> {
     give_up: Option<Duration>,
     releases: &'a [(Duration, ReleaseScope)],
     renewals: &'a [Duration],
+    verbs: &'a [(Duration, Verb)],
     /// What requests carry, if they carry any.
     token: TokenGeneration,
     /// Requests on the wire, by the end of their exchange.
@@ -120,6 +136,7 @@ impl<'a> World<'a> {
             give_up: script.give_up,
             releases: &script.releases,
             renewals: script.renewals.as_deref().unwrap_or_default(),
+            verbs: &script.verbs,
             token: TokenGeneration::FIRST,
             wire: BTreeMap::new(),
             had: BTreeMap::new(),
@@ -131,6 +148,9 @@ impl<'a> World<'a> {
         loop {
             self.end_exchanges();
             self.renew_tokens();
+            self.obey();
+            self.core.work(self.now);
+            self.hand_out();
             self.push_lines();
             self.release_lines();
             self.stop_if_it_is_time();
@@ -172,6 +192,28 @@ impl<'a> World<'a> {
             self.renewals = later;
             self.token = self.token.next();
             self.core.renew_token(0, self.token, self.now);
+            self.hand_out();
+        }
+    }
+
+    fn obey(&mut self) {
+        while let Some(((_, verb), later)) = self.verbs.split_first().filter(|((at, _), _)| *at <= self.now) {
+            self.verbs = later;
+            match verb {
+                Verb::Change(change) => {
+                    let Ok(new) = self.core.overrides().apply(change.clone(), MOST_AT_ONCE, self.now) else { continue };
+                    self.core.set_overrides(&new, self.now);
+                    self.note(What::Overridden(Box::new(new)));
+                }
+                Verb::Skip(host) => {
+                    let lines = self.core.skip(&name_of(*host), self.now);
+                    self.note(What::Skips { host: *host, lines });
+                }
+                Verb::Reload(reload) => {
+                    self.core.reconfigure(settings_with(self.script, reload), self.now);
+                    self.note(What::Reconfigured(Box::new(reload.clone())));
+                }
+            }
             self.hand_out();
         }
     }
@@ -259,14 +301,19 @@ impl<'a> World<'a> {
             self.hand_out();
             return Until::Script(self.now);
         }
+        if self.core.has_work() {
+            return Until::Script(self.now);
+        }
         self.check_views();
+        self.check_causes();
         let rest = Rest {
             counts: self.core.counts(),
             hosts: self.core.hosts(),
             in_window: self.window.in_use(),
             until,
             left: self.core.left(),
-            whys: std::array::from_fn(|host| self.core.why(&format!("h{host}.test"), self.now)),
+            whys: std::array::from_fn(|host| self.core.why(&name_of(host), self.now)),
+            starts: std::array::from_fn(|host| self.start_of(host)),
         };
         self.note(What::Rests(rest));
         until
@@ -276,8 +323,15 @@ impl<'a> World<'a> {
     fn check_views(&self) {
         let listed: Vec<HostView> = self.core.hosts_by_waiting(self.now).collect();
         let scanned = (0..HOSTS).filter_map(|host| self.core.host(&format!("h{host}.test"), self.now));
-        let last =
-            scanned.clone().filter(|host| host.waiting > 0 || host.in_flight > 0).max_by_key(|host| host.backlog);
+        let awaits_operator = |host: &HostView| {
+            let why = self.core.host_why(&host.name, self.now);
+            let of_operator =
+                |cause: &Cause| matches!(cause.reason, WaitReason::Paused { until: None } | WaitReason::Skipped);
+            host.waiting > 0 && why.is_some_and(|why| why.causes.iter().any(of_operator))
+        };
+        let has_lines = |host: &HostView| host.waiting > 0 || host.in_flight > 0;
+        let at_work = scanned.clone().filter(|host| has_lines(host) && !awaits_operator(host));
+        let last = at_work.max_by_key(|host| host.backlog);
         let listed_last = self.core.last_host(self.now).map(|host| host.backlog);
         assert_eq!(last.is_some(), listed_last.is_some());
         if let Some((last, listed)) = last.map(|host| host.backlog).zip(listed_last) {
@@ -305,6 +359,37 @@ impl<'a> World<'a> {
         assert_eq!(self.core.oldest(self.now).map(|oldest| oldest.ordinal), whys.keys().next().copied());
     }
 
+    /// When the next line of a host starts, if all that holds it ends by itself.
+    fn start_of(&self, host: usize) -> Option<Duration> {
+        let why = self.core.host_why(&name_of(host), self.now).filter(|why| why.waiting > 0)?;
+        let left = why.causes.iter().map(|cause| cause.left).collect::<Option<Vec<_>>>()?;
+        Some(self.now + left.into_iter().max().unwrap_or_default())
+    }
+
+    /// All causes of a line together say what the one does by which it starts.
+    fn check_causes(&self) {
+        for host in 0..HOSTS {
+            let (why, all) = (self.core.why(&name_of(host), self.now), self.core.host_why(&name_of(host), self.now));
+            if let Some((why, all)) = why.zip(all) {
+                assert_agree(why, &all.causes, self.now);
+            }
+        }
+        for line in &self.script.lines {
+            let mut scan = self.core.look_for(LineKey::Ordinal(line.ordinal));
+            let answer = loop {
+                match self.core.scan_lines(&mut scan, self.now) {
+                    Scanned::More(touched) => assert!(touched <= 512),
+                    Scanned::Done(answer) => break answer,
+                }
+            };
+            match (self.core.why_line(line.ordinal, self.now), answer) {
+                (Some(WaitReason::OnWire { .. }), Some(LineAnswer::OnTheWire { .. })) | (None, None) => {}
+                (Some(why), Some(LineAnswer::Waiting { causes, .. })) => assert_agree(why, &causes, self.now),
+                (why, answer) => panic!("{why:?} is not {answer:?}"),
+            }
+        }
+    }
+
     fn next(&mut self) -> Until {
         let wakeup = self.core.next_wakeup(self.now);
         assert!(wakeup.is_none_or(|at| at > self.now), "at {:?} the core asks to be woken at {wakeup:?}", self.now);
@@ -312,7 +397,9 @@ impl<'a> World<'a> {
         let arrival = self.arrivals.first().map(|line| line.at);
         let release = self.releases.first().map(|(at, _)| *at);
         let renewal = self.renewals.first().copied();
-        match ([exchange, arrival, release, renewal, self.stop, self.give_up].into_iter().flatten().min(), wakeup) {
+        let verb = self.verbs.first().map(|(at, _)| *at);
+        match ([exchange, arrival, release, renewal, verb, self.stop, self.give_up].into_iter().flatten().min(), wakeup)
+        {
             (Some(scripted), Some(wakeup)) if wakeup < scripted => Until::Wakeup(wakeup),
             (Some(scripted), _) => Until::Script(scripted),
             (None, Some(wakeup)) => Until::Wakeup(wakeup),
@@ -339,8 +426,37 @@ impl<'a> World<'a> {
     }
 }
 
+/// The workers of a world.
+pub const MOST_AT_ONCE: u32 = 8;
+
+fn assert_agree(why: WaitReason, causes: &[Cause], now: Duration) {
+    assert_eq!(why == WaitReason::Ready, causes.is_empty(), "{why:?} is not {causes:?}");
+    let ends: Option<Vec<Duration>> = causes.iter().map(|cause| cause.left).collect();
+    if let Some(last) = ends.and_then(|ends| ends.into_iter().max()) {
+        // Some come before all others, whatever ends last.
+        let goes_first =
+            matches!(why, WaitReason::RunPaused { .. } | WaitReason::Paused { .. } | WaitReason::Token { .. });
+        let agrees = why.until() == Some(now + last) || (goes_first && why.until() <= Some(now + last));
+        assert!(agrees, "{why:?} is not {causes:?}");
+    }
+}
+
+pub fn name_of(host: usize) -> String {
+    format!("h{host}.test")
+}
+
 fn settings_of(script: &Script) -> Settings {
-    let hosts = script.limits.iter().enumerate();
+    let present = Reload {
+        limits: script.limits,
+        every: script.settings.every,
+        health: script.settings.health,
+        crawl_delay: ms(100),
+    };
+    Settings { robots: script.settings.robots.clone(), ..settings_with(script, &present) }
+}
+
+fn settings_with(script: &Script, reload: &Reload) -> Settings {
+    let hosts = reload.limits.iter().enumerate();
     let rule = |limits: &HostLimits| HostRule {
         concurrency: Some(limits.concurrency),
         max_concurrency: Some(limits.max_concurrency),
@@ -348,7 +464,15 @@ fn settings_of(script: &Script) -> Settings {
         quota: None,
     };
     let hosts = hosts.map(|(host, limits)| (HostPattern::Name(format!("h{host}.test")), rule(limits))).collect();
-    Settings { hosts, ..script.settings.clone() }
+    let robots = script.settings.robots.clone();
+    Settings {
+        hosts,
+        every: reload.every,
+        health: reload.health,
+        robots: robots.map(|policy| RobotsPolicy { max_crawl_delay: reload.crawl_delay, ..policy }),
+        workers: script.settings.permits,
+        ..script.settings.clone()
+    }
 }
 
 fn job_of(line: &Line, window: &Window) -> Box<Job> {

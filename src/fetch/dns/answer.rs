@@ -7,6 +7,7 @@ use std::time::Duration;
 use hickory_resolver::proto::op::{DnsResponse, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
+use crate::fetch::LookUpResult;
 use crate::item::{ErrorKind, Sent};
 
 /// Addresses of one answer that are kept; a client has no use for more.
@@ -55,6 +56,16 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// What came of the look-up, for its count.
+    pub fn result(&self) -> LookUpResult {
+        match self {
+            Self::Addresses { .. } => LookUpResult::Found,
+            Self::NoName { .. } | Self::NoAddress { .. } => LookUpResult::NotFound,
+            Self::Failed(failure) if failure.kind == ErrorKind::DnsTimeout => LookUpResult::TimedOut,
+            Self::Failed(_) => LookUpResult::Failed,
+        }
+    }
+
     /// Its lifetime in the cache. `failures` is that of what has no TTL: failures (RFC 9520), and missing
     /// names without one. What this machine lacked is not cached at all, for it may be there again.
     pub fn lifetime(&self, failures: Duration) -> Duration {

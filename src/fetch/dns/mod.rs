@@ -22,11 +22,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Resolve, Resolving};
+use tokio::time::Instant;
 
 pub use answer::LookupError;
 
 use super::reachability::is_out_of_sockets;
-use super::{DnsConfig, Guard, reachability};
+use super::{DnsConfig, Guard, LookUpCounts, reachability};
 use crate::item::{ErrorKind, Sent};
 use answer::Answer;
 use lookup::{Lookup, without_dot};
@@ -55,6 +56,7 @@ pub struct Resolver {
     tried: usize,
     /// The proxy's own host, which the operator has named.
     exempt: Option<Arc<str>>,
+    counts: Arc<LookUpCounts>,
 }
 
 /// The system's files, and what is known of names as long as these do not change.
@@ -115,20 +117,41 @@ impl Resolver {
             failures: first_retry.min(LONGEST_FAILURE),
             tried: usize::try_from(tried).unwrap_or(usize::MAX),
             exempt: exempt.map(|host| without_dot(host).into()),
+            counts: Arc::default(),
         }
+    }
+
+    /// What came of its look-ups.
+    pub(super) fn counts(&self) -> &Arc<LookUpCounts> {
+        &self.counts
+    }
+
+    /// The same resolver, which counts its look-ups there.
+    pub(super) fn counting_in(&self, counts: &Arc<LookUpCounts>) -> Self {
+        Self { counts: Arc::clone(counts), ..self.clone() }
     }
 
     /// Where a name may be dialled.
     async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, LookupError> {
         let Known { names, lookup } = self.system.lock().unwrap_or_else(PoisonError::into_inner).known();
         let (key, failures) = (lookup.key(name), self.failures);
-        let look_up = |name: Arc<str>| async move {
-            let found = lookup.look_up(&name).await;
-            let lifetime = found.lifetime(failures);
-            (found, lifetime)
+        let (counts, mut is_own) = (Arc::clone(&self.counts), false);
+        let look_up = |name: Arc<str>| {
+            is_own = true;
+            async move {
+                let start = Instant::now();
+                let found = lookup.look_up(&name).await;
+                counts.note(found.result(), start.elapsed());
+                let lifetime = found.lifetime(failures);
+                (found, lifetime)
+            }
         };
         let name = without_dot(name);
-        match names.find(key, look_up).await {
+        let answer = names.find(key, look_up).await;
+        if !is_own {
+            self.counts.note_shared();
+        }
+        match answer {
             Answer::Addresses { addresses, .. } => self.allowed(name, &addresses),
             Answer::NoName { .. } => Err(LookupError::new(ErrorKind::DnsNotFound, "the name does not exist")),
             Answer::NoAddress { .. } => Err(LookupError::new(ErrorKind::DnsNotFound, "the name has no address")),

@@ -96,7 +96,7 @@ impl SystemFiles {
             Ok(text) => self.names.hosts = Arc::new(HostsFile::parse(&text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.names.hosts = Arc::default(),
             Err(error) => {
-                tracing::warn!(event = "hosts_file_unreadable", %error, "{} cannot be read", self.hosts.path.display())
+                tracing::warn!(event = "hosts_file_unreadable", %error, "{} cannot be read", self.hosts.path.display());
             }
         }
     }

@@ -1,0 +1,80 @@
+//! The ends of a run as answers show them: its sources and its sinks.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::moment::seconds;
+use crate::pipeline::Status;
+use crate::sink::SinkView;
+use crate::source::{JournalView, SourceView};
+
+#[derive(Serialize)]
+pub(super) struct SinkShown {
+    name: Arc<str>,
+    records: u64,
+    bytes: u64,
+    /// Seconds that the run has waited for it now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked_s: Option<f64>,
+    /// Seconds that the run has waited for it in all.
+    blocked_total_s: f64,
+    /// Of one that ships.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipping: Option<Shipping>,
+}
+
+#[derive(Serialize)]
+struct Shipping {
+    unshipped_segments: u64,
+    unshipped_bytes: u64,
+    dead_letters: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct SourceShown {
+    name: Arc<str>,
+    accepted: u64,
+    accepted_bytes: u64,
+    /// Bytes that wait to be read, as far as that is known.
+    lag_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<Journal>,
+}
+
+#[derive(Serialize)]
+struct Journal {
+    bytes: u64,
+    most_bytes: u64,
+    /// Seconds for which it has had no room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_s: Option<f64>,
+}
+
+/// All sinks.
+pub(super) fn sinks(status: &Status) -> Vec<SinkShown> {
+    let of = |SinkView { name, written, blocked, blocked_for }: SinkView| {
+        let backlog = status.backlogs().iter().find(|backlog| *backlog.sink() == *name);
+        let shipping = backlog.map(|backlog| Shipping {
+            unshipped_segments: backlog.lag().segments,
+            unshipped_bytes: backlog.lag().bytes,
+            dead_letters: backlog.dead_letters(),
+        });
+        let (blocked_s, blocked_total_s) = (blocked_for.map(seconds), seconds(blocked));
+        SinkShown { name, records: written.records, bytes: written.bytes, blocked_s, blocked_total_s, shipping }
+    };
+    status.sinks().into_iter().map(of).collect()
+}
+
+/// All sources.
+pub(super) fn sources(status: &Status) -> Vec<SourceShown> {
+    let of = |SourceView { name, lines, bytes, lag, journal, .. }: SourceView| {
+        let journal = journal.map(|JournalView { bytes, most, full_for }| Journal {
+            bytes,
+            most_bytes: most,
+            full_s: full_for.map(seconds),
+        });
+        SourceShown { name, accepted: lines, accepted_bytes: bytes, lag_bytes: lag, journal }
+    };
+    status.sources().into_iter().map(of).collect()
+}

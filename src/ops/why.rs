@@ -1,0 +1,173 @@
+//! `GET /v1/why`: why a host's next line waits, or where one line is and what holds it back.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::{StatusCode, Uri};
+use serde::Serialize;
+
+use super::answer::{Failure, json};
+use super::causes::CauseShown;
+use super::fields::Fields;
+use super::hosts::unanswered;
+use super::moment::Since;
+use super::router::Answer;
+use super::state::ApiState;
+use super::verbs::host;
+use crate::pipeline::Status;
+use crate::schedule::{HostWhy, LineAnswer, LineKey};
+use crate::units::counted;
+
+/// What is said of a host or a line.
+#[derive(Default, Serialize)]
+struct Why {
+    /// Where a line is; absent for a host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Arc<str>>,
+    /// The number of the line among all accepted ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ordinal: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_flight: Option<u32>,
+    /// Lines of the host that start before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines_ahead: Option<usize>,
+    /// The ordinal of the line whose record comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind: Option<u64>,
+    #[serde(flatten)]
+    since: Option<Since>,
+    /// All that holds it back now.
+    causes: Vec<CauseShown>,
+    message: String,
+}
+
+/// Takes `host`, or `seq` with `source` and `file`, or `ordinal`.
+pub(super) async fn why(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
+    match asked(Fields::of_query(uri.query())?)? {
+        Asked::Host(name) => {
+            let why = api.parts.desk.get()?.why(Arc::clone(&name)).await.map_err(unanswered)?;
+            Ok(json(&why.map_or_else(|| no_lines(name), of_host)))
+        }
+        Asked::Line(key) => {
+            let answer = api.parts.desk.get()?.why_line(key.clone()).await.map_err(unanswered)?;
+            let is_unread = answer == LineAnswer::NotHere && is_unread(&key, &api.parts.status);
+            Ok(json(&if is_unread { unread() } else { of_line(answer) }))
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Host(Arc<str>),
+    Line(LineKey),
+}
+
+fn asked(mut fields: Fields) -> Result<Asked, Failure> {
+    let name = fields.text("host")?.map(host).transpose()?;
+    let (source, file) = (fields.text("source")?, fields.text("file")?);
+    let (seq, ordinal) = (fields.number("seq", 1, u64::MAX)?, fields.number("ordinal", 0, u64::MAX)?);
+    fields.end()?;
+    match (name, seq, ordinal) {
+        (Some(name), None, None) if source.is_none() && file.is_none() => Ok(Asked::Host(name.into())),
+        (None, Some(seq), None) => {
+            Ok(Asked::Line(LineKey::Identity { source: source.map(Into::into), file: file.map(Into::into), seq }))
+        }
+        (None, None, Some(ordinal)) if source.is_none() && file.is_none() => Ok(Asked::Line(LineKey::Ordinal(ordinal))),
+        _ => Err(Failure::new(
+            StatusCode::BAD_REQUEST,
+            "ask for one host with `host`, or for one line with `seq` and, where it has them, `source` and `file`",
+        )),
+    }
+}
+
+/// Whether the source has not come to this line yet. Of a source of several files only the schedule's answer is known.
+fn is_unread(key: &LineKey, status: &Status) -> bool {
+    let LineKey::Identity { source, file: None, seq } = key else { return false };
+    let sources = status.sources();
+    let named = sources.iter().find(|view| source.as_ref().map_or(sources.len() == 1, |name| *name == view.name));
+    named.is_some_and(|view| *seq > view.last_seq)
+}
+
+fn unread() -> Why {
+    place("unread", "The source has not come to the line yet: it waits for room in the window, or for its producer.")
+}
+
+fn no_lines(host: Arc<str>) -> Why {
+    let message = format!("{host} has no waiting line.");
+    Why { host: Some(host), waiting: Some(0), message, ..Why::default() }
+}
+
+fn of_host(HostWhy { host, causes, waiting, in_flight }: HostWhy) -> Why {
+    let lines = counted(waiting as u64, "line");
+    let verb = if waiting == 1 { "waits" } else { "wait" };
+    let message = match causes.len() {
+        _ if waiting == 0 => format!("{host} has no waiting line."),
+        0 => format!("{lines} of {host} {verb} for the turns of other lines alone."),
+        _ => format!("{lines} of {host} {verb} for:"),
+    };
+    let causes = CauseShown::all(&causes);
+    Why { host: Some(host), waiting: Some(waiting), in_flight: Some(in_flight), causes, message, ..Why::default() }
+}
+
+fn of_line(answer: LineAnswer) -> Why {
+    match answer {
+        LineAnswer::Queued => place("queued", "The line was accepted, and the schedule takes it next."),
+        LineAnswer::Waiting { ordinal, host, causes, ahead } => {
+            let before = match ahead {
+                0 => "The line is the next of its host".to_owned(),
+                n => format!("The line waits behind {} of its host", counted(n as u64, "line")),
+            };
+            let message = if causes.is_empty() {
+                format!("{before}, and waits for the turns of other lines alone.")
+            } else {
+                format!("{before}, which waits for:")
+            };
+            let causes = CauseShown::all(&causes);
+            Why { host, ordinal: Some(ordinal), lines_ahead: Some(ahead), causes, ..place("waiting", &message) }
+        }
+        LineAnswer::OnTheWire { ordinal, host, since } => {
+            let since = Some(Since::ago(since));
+            let message = format!("The request of the line is under way to {host}.");
+            Why { host: Some(host), ordinal: Some(ordinal), since, ..place("on_the_wire", &message) }
+        }
+        LineAnswer::HeldForOrder { behind } => {
+            let message = format!(
+                "The line is done, and its record waits for that of the line with the ordinal {behind} (output.order)."
+            );
+            Why { behind: Some(behind), ..place("held_for_order", &message) }
+        }
+        LineAnswer::WaitingForSink => {
+            place("waiting_for_sink", "The line is done, and a sink has not taken its record yet.")
+        }
+        LineAnswer::NotHere => place("not_here", "The run has no such line: it has its record, or was not read yet."),
+    }
+}
+
+fn place(place: &'static str, message: &str) -> Why {
+    Why { place: Some(place), message: message.to_owned(), ..Why::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_about_a_host_or_a_line() {
+        let asked = |text| Fields::of_query(Some(text)).and_then(asked).map_err(|failure| failure.message);
+        assert_eq!(asked("host=A.test"), Ok(Asked::Host("a.test".into())));
+        assert_eq!(asked("ordinal=0"), Ok(Asked::Line(LineKey::Ordinal(0))));
+        let key = LineKey::Identity { source: Some("urls".into()), file: None, seq: 17 };
+        assert_eq!(asked("source=urls&seq=17"), Ok(Asked::Line(key)));
+        for text in
+            ["", "source=urls", "host=a&seq=1", "host=a&source=b", "seq=0", "seq=x", "line=1", "ordinal=1&seq=1"]
+        {
+            assert!(asked(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Counts of requests by what came of them, and how long they took. The scheduler counts, as completions come back.
+
+use std::time::Duration;
+
+use super::Counter;
+use crate::item::{Attempt, REQUEST_TIMES, Sent, SharedDurations};
+
+/// What came of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestClass {
+    /// A response of 1xx.
+    Informational,
+    /// A whole response of 2xx.
+    Success,
+    /// A whole response of 3xx.
+    Redirect,
+    /// A whole response of 4xx.
+    ClientError,
+    /// A whole response of 5xx, or with a status beyond it.
+    ServerError,
+    /// No whole response.
+    Error,
+}
+
+impl RequestClass {
+    /// All of them, by their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Informational, Self::Success, Self::Redirect, Self::ClientError, Self::ServerError, Self::Error];
+
+    /// The word for it in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Informational => "1xx",
+            Self::Success => "2xx",
+            Self::Redirect => "3xx",
+            Self::ClientError => "4xx",
+            Self::ServerError => "5xx",
+            Self::Error => "error",
+        }
+    }
+
+    /// What came of this attempt; nothing if no request left, or if it starts over uncharged.
+    fn of(attempt: &Attempt) -> Option<Self> {
+        let head = match attempt {
+            Attempt::Response(response) => &response.head,
+            Attempt::Redirect(head) => head,
+            Attempt::Failed(failure) => {
+                let left = !matches!(failure.sent, Sent::Refused | Sent::Starved);
+                return left.then_some(Self::Error);
+            }
+            Attempt::NoMemory { .. } | Attempt::Canceled => return None,
+        };
+        Some(match head.status.as_u16() {
+            ..200 => Self::Informational,
+            200..300 => Self::Success,
+            300..400 => Self::Redirect,
+            400..500 => Self::ClientError,
+            500.. => Self::ServerError,
+        })
+    }
+}
+
+/// The requests of a run.
+#[derive(Debug)]
+pub struct RequestCounts {
+    classes: [Counter; RequestClass::ALL.len()],
+    body_bytes: Counter,
+    /// From the start of a request to the first byte of its response.
+    pub ttfb: SharedDurations,
+    /// From there to the end of the body, of whole responses.
+    pub body: SharedDurations,
+}
+
+impl Default for RequestCounts {
+    fn default() -> Self {
+        let (ttfb, body) = (SharedDurations::new(&REQUEST_TIMES), SharedDurations::new(&REQUEST_TIMES));
+        Self { classes: Default::default(), body_bytes: Counter::default(), ttfb, body }
+    }
+}
+
+impl RequestCounts {
+    /// Requests of which this came.
+    pub fn of(&self, class: RequestClass) -> u64 {
+        self.classes[class as usize].get()
+    }
+
+    /// Bytes of bodies that were received whole, after decoding.
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes.get()
+    }
+
+    /// Counts an attempt that took so long.
+    pub(super) fn note(&self, attempt: &Attempt, wire: Duration) {
+        let Some(class) = RequestClass::of(attempt) else { return };
+        self.classes[class as usize].add(1);
+        if let Some(head) = attempt.head() {
+            self.ttfb.note(head.ttfb);
+        }
+        if let Attempt::Response(response) = attempt {
+            self.body_bytes.add(response.body.bytes);
+            self.body.note(wire.saturating_sub(response.head.ttfb));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::item::{Body, ErrorKind, Failure, Head, Response};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn response(status: u16) -> Attempt {
+        let head = Head { ttfb: SECOND, ..Head::new(StatusCode::from_u16(status).unwrap()) };
+        Attempt::Response(Box::new(Response { head, body: Body { bytes: 7, ..Body::default() } }))
+    }
+
+    fn failed(sent: Sent) -> Attempt {
+        Attempt::Failed(Failure::new(ErrorKind::Reset, "so it is", sent))
+    }
+
+    #[test]
+    fn each_class_has_the_number_of_its_place() {
+        for (number, class) in RequestClass::ALL.into_iter().enumerate() {
+            assert_eq!(class as usize, number);
+        }
+    }
+
+    #[test]
+    fn a_request_counts_once_by_what_came_of_it() {
+        let counts = RequestCounts::default();
+        for status in [100, 200, 204, 302, 404, 500, 999] {
+            counts.note(&response(status), 3 * SECOND);
+        }
+        for sent in [Sent::Nothing, Sent::Something, Sent::Stale, Sent::Refused, Sent::Starved] {
+            counts.note(&failed(sent), SECOND);
+        }
+        counts.note(&Attempt::NoMemory { need: 1 }, SECOND);
+        counts.note(&Attempt::Canceled, SECOND);
+        assert_eq!(RequestClass::ALL.map(|class| counts.of(class)), [1, 2, 1, 1, 2, 3]);
+        assert_eq!(counts.body_bytes(), 49);
+        let (ttfb, body) = (counts.ttfb.read(), counts.body.read());
+        assert_eq!((ttfb.count(), ttfb.sum), (7, 7_000_000));
+        assert_eq!((body.count(), body.sum), (7, 14_000_000));
+    }
+}

@@ -1,0 +1,183 @@
+//! Everything that metrics show, as of one moment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use super::process::Process;
+use crate::disk::{Disk, RealDisk};
+use crate::fetch::LookUpResult;
+use crate::item::{Durations, ErrorKind, Outcome, REQUEST_TIMES};
+use crate::pipeline::{MemoryUse, RequestClass, RunState, Status};
+use crate::schedule::{BottleneckKind, HostStatus, RetryDenial};
+use crate::sink::SinkView;
+use crate::source::SourceView;
+use crate::telemetry::Stats;
+use crate::telemetry::stderr::dropped_messages;
+
+/// Everything that metrics show. What [`Metered::of`] cannot know is for its caller to fill in.
+#[derive(Clone, Debug)]
+pub struct Metered {
+    /// Whether `/readyz` says so.
+    pub ready: bool,
+    /// Whether the whole run is paused.
+    pub paused: bool,
+    /// Whether the run was told to stop.
+    pub draining: bool,
+    /// Hosts by their state.
+    pub hosts: Vec<(&'static str, u64)>,
+    /// Attempts to load the configuration again.
+    pub reloads: Reloads,
+    /// Requests to the API.
+    pub api_requests: Vec<ApiRequests>,
+    /// Room on the disks that the run writes to.
+    pub disks: Vec<DiskFree>,
+    pub(super) records: BTreeMap<(Outcome, Option<ErrorKind>), u64>,
+    pub(super) lines: Vec<(&'static str, u64)>,
+    pub(super) oldest_line: Duration,
+    pub(super) backlog: Duration,
+    pub(super) limited: Vec<(&'static str, Duration)>,
+    pub(super) concurrency_limit: u64,
+    pub(super) retries: u64,
+    pub(super) retries_denied: Vec<(&'static str, u64)>,
+    pub(super) requests: Vec<(&'static str, u64)>,
+    pub(super) body_bytes: u64,
+    pub(super) body_memory: MemoryUse,
+    pub(super) connections: [(&'static str, u64); 2],
+    pub(super) look_ups: Vec<(&'static str, u64)>,
+    pub(super) line_durations: Durations,
+    pub(super) request_durations: [(&'static str, Durations); 4],
+    pub(super) sources: Vec<SourceView>,
+    pub(super) sinks: Vec<SinkView>,
+    pub(super) checkpoint_age: Duration,
+    pub(super) dropped_log_lines: u64,
+    pub(super) process: Process,
+}
+
+/// Attempts to load the configuration again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reloads {
+    /// Those that succeeded.
+    pub succeeded: u64,
+    /// Those that changed nothing, as something was wrong.
+    pub refused: u64,
+    /// Whether the last one succeeded. The start counts as one.
+    pub last_succeeded: bool,
+    /// When that was; by default at the start of the process.
+    pub last_at: Option<SystemTime>,
+}
+
+impl Default for Reloads {
+    fn default() -> Self {
+        Self { succeeded: 0, refused: 0, last_succeeded: true, last_at: None }
+    }
+}
+
+/// Requests to one route of the API that were answered alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiRequests {
+    /// The route, one of a fixed set: never a path as it came.
+    pub route: &'static str,
+    /// `2xx`, `4xx` or `5xx`.
+    pub class: &'static str,
+    /// How many.
+    pub requests: u64,
+}
+
+/// A disk that the run writes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskPlace {
+    /// What it is called in metrics: `state`, or `sink.NAME`.
+    pub disk: String,
+    /// A directory on it.
+    pub dir: PathBuf,
+}
+
+/// The room on a disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskFree {
+    /// What it is called in metrics.
+    pub disk: String,
+    /// Bytes that are free.
+    pub bytes: u64,
+}
+
+impl DiskPlace {
+    /// The room there is now; nothing where that cannot be found out.
+    pub fn free(&self) -> Option<DiskFree> {
+        Some(DiskFree { disk: self.disk.clone(), bytes: RealDisk.free(&self.dir).ok()? })
+    }
+}
+
+impl Metered {
+    /// All that the status and the counts of a run show.
+    pub fn of(status: &Status, stats: &Stats) -> Self {
+        let (counts, view, meters) = (stats.counts(), status.view().clone(), status.meters());
+        let limited = view.bottleneck_times();
+        let (opened, reused) = status.connections().map_or((0, 0), |counts| (counts.opened(), counts.reused()));
+        let look_ups = |result| meters.look_ups().map_or(0, |counts| counts.of(result));
+        Self {
+            ready: status.lifecycle().state() == RunState::Running,
+            paused: view.overrides.all.pause.is_some(),
+            draining: matches!(status.lifecycle().state(), RunState::Draining { .. }),
+            hosts: HostStatus::ALL.map(|status| (status.name(), 0)).to_vec(),
+            reloads: Reloads::default(),
+            api_requests: Vec::new(),
+            disks: Vec::new(),
+            lines: lines(status),
+            oldest_line: view.oldest_age().unwrap_or_default(),
+            backlog: view.totals.backlog,
+            limited: BottleneckKind::ALL.map(|kind| (kind.name(), limited.spent(kind))).to_vec(),
+            concurrency_limit: view.totals.concurrency_limit.into(),
+            retries: view.totals.retries,
+            retries_denied: RetryDenial::ALL.map(|why| (why.name(), view.totals.denied(why))).to_vec(),
+            requests: RequestClass::ALL.map(|class| (class.name(), meters.requests.of(class))).to_vec(),
+            body_bytes: meters.requests.body_bytes(),
+            body_memory: meters.body_memory(),
+            connections: [("new", opened), ("reused", reused)],
+            look_ups: LookUpResult::ALL.map(|result| (result.name(), look_ups(result))).to_vec(),
+            line_durations: counts.lines,
+            request_durations: request_durations(status),
+            sources: status.sources(),
+            sinks: status.sinks(),
+            checkpoint_age: meters.checkpoint_age().unwrap_or_default(),
+            dropped_log_lines: dropped_messages(),
+            process: Process::read(),
+            records: results(counts.results),
+        }
+    }
+}
+
+/// How many lines are where.
+fn lines(status: &Status) -> Vec<(&'static str, u64)> {
+    let view = status.view();
+    let (queued, waiting, in_flight) = (view.queued, view.counts.waiting as u64, view.counts.in_flight as u64);
+    let unrecorded = status.counters().unfinished().saturating_sub(queued + waiting + in_flight);
+    vec![("queued", queued), ("waiting", waiting), ("in_flight", in_flight), ("unrecorded", unrecorded)]
+}
+
+/// The parts of requests, by how long they took.
+fn request_durations(status: &Status) -> [(&'static str, Durations); 4] {
+    let meters = status.meters();
+    let none = || Durations::new(&REQUEST_TIMES);
+    [
+        ("dns", meters.look_ups().map_or_else(none, |counts| counts.times())),
+        ("connect", status.connections().map_or_else(none, |counts| counts.times())),
+        ("ttfb", meters.requests.ttfb.read()),
+        ("body", meters.requests.body.read()),
+    ]
+}
+
+/// Every result that there can be, with how many records have it.
+fn results(counted: BTreeMap<(Outcome, Option<ErrorKind>), u64>) -> BTreeMap<(Outcome, Option<ErrorKind>), u64> {
+    let of_kind = |kind: ErrorKind| {
+        // An `http_error` whose body did not come whole is `failed`.
+        let without_body = (kind.outcome(1) == Outcome::HttpError).then_some(Outcome::Failed);
+        let outcomes = [Some(kind.outcome(0)), Some(kind.outcome(1)), without_body];
+        outcomes.into_iter().flatten().map(move |outcome| ((outcome, Some(kind)), 0))
+    };
+    let mut all: BTreeMap<_, _> = ErrorKind::ALL.into_iter().flat_map(of_kind).collect();
+    all.insert((Outcome::Ok, None), 0);
+    all.extend(counted);
+    all
+}

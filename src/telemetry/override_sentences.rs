@@ -1,0 +1,74 @@
+//! What operators have changed, as sentences: made once for the log, the summary and the API.
+
+use std::time::Duration;
+
+use crate::pipeline::View;
+use crate::schedule::{HostOverrides, LimitsOverride, Overrides};
+use crate::units::Span;
+
+/// One sentence for each override that holds in a view, those of the run first.
+pub fn override_sentences(view: &View) -> Vec<String> {
+    let passed = view.as_of.map_or(Duration::ZERO, |as_of| as_of.elapsed());
+    sentences(&view.overrides, view.run_time + passed)
+}
+
+/// The same of these overrides, as of this time of the run.
+pub fn sentences(overrides: &Overrides, now: Duration) -> Vec<String> {
+    let run = of("The run", &overrides.all, now);
+    let hosts = overrides.hosts.iter().flat_map(|(name, host)| of(name, host, now));
+    run.into_iter().chain(hosts).collect()
+}
+
+fn of(whom: &str, overrides: &HostOverrides, now: Duration) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if let Some(pause) = overrides.pause {
+        sentences.push(format!("{whom} is paused by an operator{}.", end(pause.until, "it is resumed", now)));
+    }
+    if let Some(skip) = overrides.skip {
+        sentences.push(format!("Lines of {whom} are skipped{}.", end(Some(skip.until), "", now)));
+    }
+    if let Some(limits) = overrides.limits {
+        let LimitsOverride { rate, concurrency, until } = limits;
+        let rate = rate.map(|rate| format!("rate {rate}"));
+        let concurrency = concurrency.map(|concurrency| format!("concurrency {concurrency}"));
+        let limits = rate.into_iter().chain(concurrency).collect::<Vec<_>>().join(" and ");
+        sentences.push(format!("{whom} has limits by an operator{}: {limits}.", end(until, "they are cleared", now)));
+    }
+    sentences
+}
+
+fn end(until: Option<Duration>, otherwise: &str, now: Duration) -> String {
+    match until {
+        Some(until) => {
+            format!(" for another {}", Span(Duration::from_secs(until.saturating_sub(now).as_secs().max(1))))
+        }
+        None => format!(" until {otherwise}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{PauseOverride, SkipOverride};
+
+    #[test]
+    fn each_override_is_a_sentence_with_its_end() {
+        let at = Duration::from_secs;
+        let of_run = HostOverrides { pause: Some(PauseOverride { until: None }), ..HostOverrides::default() };
+        let limits = LimitsOverride { rate: "2/s".parse().ok(), concurrency: Some(3), until: Some(at(3610)) };
+        let of_host = HostOverrides {
+            skip: Some(SkipOverride { until: at(70) }),
+            limits: Some(limits),
+            ..HostOverrides::default()
+        };
+        let overrides = Overrides { all: of_run, hosts: [("a.test".into(), of_host)].into_iter().collect() };
+        assert_eq!(
+            sentences(&overrides, at(10)),
+            [
+                "The run is paused by an operator until it is resumed.",
+                "Lines of a.test are skipped for another 1m.",
+                "a.test has limits by an operator for another 1h: rate 2/s and concurrency 3.",
+            ]
+        );
+    }
+}
