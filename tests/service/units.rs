@@ -106,9 +106,17 @@ fn the_service_fetches_resolves_and_is_scraped_under_its_filters_and_outlives_pr
     for line in ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000"] {
         assert!(status.contains(line), "{status}");
     }
-    for path in ["healthz", "metrics"] {
-        machine.done(["curl", "--silent", "--show-error", "--fail", &format!("http://{metrics}/{path}")]);
-    }
+    let get =
+        |path: &str| machine.done(["curl", "--silent", "--show-error", "--fail", &format!("http://{metrics}/{path}")]);
+    get("healthz");
+    let scraped = get("metrics");
+    let value = |name: &str| {
+        let line =
+            scraped.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {scraped}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(value("fetchd_lines_accepted_total{"), 2.0);
+    assert!(value("process_start_time_seconds ") > 1.7e9, "{scraped}");
     assert!(property(&machine, "StatusText").starts_with("Running: "));
     machine.done(["systemctl", "reload", "fetchd.service"]);
 
