@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::Core;
 use super::host_table::Host;
 use super::line_book::{HostId, LineId, Place};
+use super::line_report::{LineAnswer, LineKey};
 use super::reports::{
-    HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy, LimitsInForce, LineAnswer,
-    LineKey, NameFilter,
+    HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy, LimitsInForce, NameFilter,
 };
 use super::wait_reason::WaitReason;
 

@@ -21,6 +21,8 @@ mod eta;
 mod health;
 mod held_answer;
 mod host_clock;
+mod host_key;
+mod host_orders;
 mod host_pause;
 mod host_state;
 mod host_table;
@@ -29,6 +31,7 @@ mod inspection;
 mod job;
 mod line_book;
 mod line_cost;
+mod line_report;
 mod long_pause;
 mod operator;
 mod overrides;
@@ -46,6 +49,7 @@ mod skips;
 mod stall_clock;
 mod stop;
 mod token;
+mod token_files;
 mod token_lines;
 mod token_rules;
 mod totals;
@@ -65,6 +69,7 @@ pub use host_state::{HostState, OpenCircuit};
 pub use inspection::{HostScan, LineScan, Scanned};
 pub use job::{Job, Progress};
 pub use line_book::Counts;
+pub use line_report::{LineAnswer, LineKey};
 pub use long_pause::{ClosedHost, Opening};
 pub use overrides::{
     Change, HostOverrides, LimitsOverride, MOST_HOSTS, Overrides, PauseOverride, Refusal, Scope, SkipOverride,
@@ -74,7 +79,7 @@ pub use rate_limiter::SLACK;
 pub use release::ReleaseScope;
 pub use reports::{
     Cause, HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy, LimitsInForce,
-    LineAnswer, LineKey, NameFilter, PausedLines, Remedy,
+    NameFilter, PausedLines, Remedy,
 };
 pub use retry_budget::RetryBudgetPolicy;
 pub use retry_policy::{RetryConfig, RetryPolicy};
@@ -101,7 +106,7 @@ use retry_budget::RetryBudget;
 use robots::RobotsRules;
 use stall_clock::StallClock;
 use stop::Phase;
-use token_lines::TokenFiles;
+use token_files::TokenFiles;
 use tracking::LastRun;
 use waited::WaitHistory;
 

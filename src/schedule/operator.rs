@@ -11,9 +11,11 @@ use super::adaptive::AdaptiveLimit;
 use super::backlog::awaits_operator;
 use super::decide::canceled;
 use super::host_clock::Holds;
+use super::host_key::name_and_port;
+use super::host_orders::HostOrders;
 use super::host_table::Host;
 use super::line_book::{HostId, LineId, Place};
-use super::overrides::{HostOverrides, Overrides, PauseOverride};
+use super::overrides::{HostOverrides, Overrides};
 use super::reports::PausedLines;
 use super::skips::Skips;
 use super::stall_clock::StallReason;
@@ -34,24 +36,6 @@ pub(super) struct Operator {
 impl Default for Operator {
     fn default() -> Self {
         Self { overrides: Arc::default(), next_end: Duration::MAX, skips: Skips::default() }
-    }
-}
-
-/// What operators have changed of one host.
-#[derive(Debug, Default)]
-pub(super) struct HostOrders {
-    pub overrides: HostOverrides,
-    /// Its lines below this ordinal are being skipped, and nothing starts meanwhile.
-    pub skipped_below: Option<u64>,
-}
-
-impl HostOrders {
-    /// Why nothing of the host starts, if nothing does.
-    pub fn wait(&self) -> Option<WaitReason> {
-        if self.skipped_below.is_some() {
-            return Some(WaitReason::Skipped);
-        }
-        self.overrides.pause.map(|PauseOverride { until }| WaitReason::Paused { until })
     }
 }
 
@@ -276,10 +260,4 @@ impl Host {
     pub fn skips(&self) -> bool {
         self.orders.as_ref().is_some_and(|orders| orders.overrides.skip.is_some())
     }
-}
-
-/// The name of a host and its port, where that makes it a host of its own.
-pub(super) fn name_and_port(key: &str) -> (&str, u16) {
-    let with_port = key.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
-    with_port.unwrap_or((key, 0))
 }

@@ -13,38 +13,8 @@ use super::job::{Job, Next};
 use super::line_book::{HostId, LineId, Place};
 use super::stall_clock::StallReason;
 use super::token::{Change, LineToken, Others, Verdict};
-use super::token_rules::TokenSettings;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Received, TokenGeneration, WaitedFor};
-
-/// The generations of all token files, and the hosts that want them read again.
-#[derive(Debug, Default)]
-pub(super) struct TokenFiles {
-    /// By the number of the file.
-    generations: Vec<TokenGeneration>,
-    /// Hosts whose token is not trusted, and perhaps some that are gone, or have become others.
-    hosts: BTreeSet<HostId>,
-}
-
-impl TokenFiles {
-    /// Of so many files, as they were at the start.
-    pub fn new(files: usize) -> Self {
-        Self { generations: vec![TokenGeneration::FIRST; files], hosts: BTreeSet::new() }
-    }
-
-    /// There are other files: those that were there before keep their generations.
-    pub fn follow(&mut self, old: &TokenSettings, new: &TokenSettings) {
-        let of_old = |name: &String| old.files.iter().position(|old| old == name).and_then(|n| self.generations.get(n));
-        let generations = new.files.iter().map(|name| of_old(name).copied().unwrap_or(TokenGeneration::FIRST));
-        self.generations = generations.collect();
-    }
-
-    /// The newest generation of these files.
-    fn newest(&self, files: &[usize]) -> TokenGeneration {
-        let of_files = files.iter().filter_map(|file| self.generations.get(*file)).copied();
-        of_files.max().unwrap_or(TokenGeneration::FIRST)
-    }
-}
 
 /// A host that waits for a new token.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,14 +1,13 @@
 //! How the schedule keeps its parts in line: hosts enter and leave the table, with their states from and for other runs; lines
 //! enter their queues; timers and deadlines fire.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use url::Url;
 
 use super::Core;
-use super::config::Settings;
 use super::decide::canceled;
+use super::host_key::host_key;
 use super::host_state::HostState;
 use super::host_table::{Capacity, Pick, Reindexed};
 use super::job::Job;
@@ -283,21 +282,4 @@ impl Core {
         self.obey_at_entry(id, now);
         Some(id)
     }
-}
-
-impl Settings {
-    /// The host of the last line of the input, if that is known.
-    pub(super) fn last_host(&self) -> Option<Cow<'_, str>> {
-        self.last_line.as_ref().map(|url| host_key(self, url))
-    }
-}
-
-/// The name of a URL's host, with its port where that makes it a host of its own.
-fn host_key<'a>(settings: &Settings, url: &'a Url) -> Cow<'a, str> {
-    let name = host_name(url);
-    if !settings.hosts.name_ports() {
-        return name.into();
-    }
-    let port = port_of(url);
-    if settings.hosts.names_port(name, port) { format!("{name}:{port}").into() } else { name.into() }
 }

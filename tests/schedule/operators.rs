@@ -141,8 +141,8 @@ proptest! {
             // A pause that ended in between counts to its end.
             let ends = orders.overrides.next_end().filter(|end| *end < event.at);
             for at in ends.into_iter().chain([event.at]) {
-                for host in 0..HOSTS {
-                    clocks[host] += if orders.pauses(host) { Duration::ZERO } else { at - read };
+                for (host, clock) in clocks.iter_mut().enumerate() {
+                    *clock += if orders.pauses(host) { Duration::ZERO } else { at - read };
                 }
                 read = at;
                 orders.overrides = orders.overrides.at(at);
@@ -221,7 +221,7 @@ proptest! {
                     prop_assert!(!to_skip.contains(&ordinal), "line {ordinal} starts at {:?}", event.at);
                     at_host.remove(&ordinal);
                 }
-                What::Skips { lines, .. } => {
+                What::Skips(lines) => {
                     to_skip.clone_from(&at_host);
                     prop_assert_eq!(lines, to_skip.len());
                 }

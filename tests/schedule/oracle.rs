@@ -73,7 +73,7 @@ impl Oracle {
             What::Released(ordinal) => self.forget(*ordinal),
             What::Releases(_)
             | What::Overridden(_)
-            | What::Skips { .. }
+            | What::Skips(_)
             | What::Reconfigured(_)
             | What::Stopped
             | What::GaveUp

@@ -31,10 +31,10 @@ proptest! {
                     has_stopped = true;
                     waiting.retain(|ordinal| !is_durable(*ordinal));
                 }
-                What::Pushed { ordinal, .. } | What::Answered { ordinal, .. } => {
-                    if !(has_stopped && is_durable(*ordinal)) {
-                        waiting.insert(*ordinal);
-                    }
+                What::Pushed { ordinal, .. } | What::Answered { ordinal, .. }
+                    if !(has_stopped && is_durable(*ordinal)) =>
+                {
+                    waiting.insert(*ordinal);
                 }
                 What::Started { ordinal, .. } => {
                     prop_assert!(!(has_stopped && is_durable(*ordinal)), "line {} starts", ordinal);

@@ -8,16 +8,17 @@ use url::Url;
 use super::lines::HELD;
 use super::ports::OpenPort;
 use super::queue::HostQueue;
+use super::trouble::Trouble;
 use crate::item::{ErrorKind, Head};
 use crate::schedule::RetryPolicy;
 use crate::schedule::adaptive::AdaptiveLimit;
 use crate::schedule::config::HostLimits;
+use crate::schedule::host_orders::HostOrders;
 use crate::schedule::host_pause::{HostPause, too_long};
 use crate::schedule::host_state::StateEnd;
 use crate::schedule::input_order::hash_of;
 use crate::schedule::job::Job;
 use crate::schedule::line_cost::LineCost;
-use crate::schedule::operator::HostOrders;
 use crate::schedule::pauses::Pauses;
 use crate::schedule::quota::{HostQuota, QuotaPolicy};
 use crate::schedule::rate_limiter::RateLimiter;
@@ -74,16 +75,6 @@ pub(in crate::schedule) struct Host {
     pub(super) noted: StateEnd,
 }
 
-/// What went wrong at a host.
-#[derive(Debug)]
-pub(in crate::schedule) struct Trouble {
-    /// Attempts that failed, and answers that asked for another attempt.
-    pub count: u64,
-    /// The last one, with when it was.
-    pub last: (ErrorKind, Arc<str>),
-    pub at: Duration,
-}
-
 /// The lines of the input that came for a host while it was in the table.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::schedule) struct Arrivals {
@@ -97,7 +88,7 @@ pub(in crate::schedule) struct Arrivals {
 
 impl Host {
     pub fn new(name: Arc<str>, limits: HostLimits, now: Duration) -> Self {
-        let adaptive = adaptive_limit(&limits);
+        let adaptive = Self::adaptive_limit(&limits);
         let arrivals = Arrivals { hash: hash_of(&name), lines: 0, before: 0 };
         Self {
             name,
@@ -127,15 +118,10 @@ impl Host {
         }
     }
 
-    /// From now on these limits hold: the next start counts from the last one, and a number that is to be found out begins at
-    /// one, unless it was found out already.
-    pub fn set_limits(&mut self, limits: HostLimits) {
-        self.rate_limiter.set_interval(limits.every);
-        match (&mut self.adaptive, limits.concurrency) {
-            (Some(adaptive), Concurrency::Adaptive) => adaptive.set_most(limits.max_concurrency),
-            _ => self.adaptive = adaptive_limit(&limits),
-        }
-        self.limits = limits;
+    /// The limit that is to be found out, if it is.
+    pub(super) fn adaptive_limit(limits: &HostLimits) -> Option<Box<AdaptiveLimit>> {
+        let most = (limits.concurrency == Concurrency::Adaptive).then_some(limits.max_concurrency)?;
+        Some(Box::new(AdaptiveLimit::new(most)))
     }
 
     /// Both clocks of this host; those of the run are given.
@@ -161,25 +147,6 @@ impl Host {
     /// Its clock of lines.
     pub fn stall_clock(&mut self) -> &mut StallClock {
         self.stalls.get_or_insert_default()
-    }
-
-    /// Requests on the wire at once, as of now.
-    pub fn concurrency(&self) -> u32 {
-        match (&self.adaptive, self.limits.concurrency) {
-            (Some(adaptive), _) => adaptive.limit(),
-            (None, Concurrency::Fixed(most)) => most,
-            (None, Concurrency::Adaptive) => self.limits.max_concurrency,
-        }
-    }
-
-    /// Whether the number of requests at once is found out.
-    pub fn is_adaptive(&self) -> bool {
-        self.adaptive.is_some()
-    }
-
-    /// The limit that is found out, if it is not given.
-    pub fn adaptive(&mut self) -> Option<&mut AdaptiveLimit> {
-        self.adaptive.as_deref_mut()
     }
 
     /// The earliest time a line of this host may start; `None` while nothing waits, or something else must happen first.
@@ -272,15 +239,6 @@ impl Host {
         }
     }
 
-    /// Notes that something went wrong there.
-    pub fn note_trouble(&mut self, (kind, message): (ErrorKind, &str), now: Duration) {
-        let last = (kind, message.into());
-        match &mut self.trouble {
-            Some(trouble) => **trouble = Trouble { count: trouble.count + 1, last, at: now },
-            None => self.trouble = Some(Box::new(Trouble { count: 1, last, at: now })),
-        }
-    }
-
     /// The line that starts next.
     pub fn front(&self, now: Duration) -> Option<&Job> {
         self.queue.front(now)
@@ -319,13 +277,5 @@ impl Host {
     /// Why its lines would wait in vain, if they would.
     pub fn closed(&self, now: Duration) -> Option<(ErrorKind, String)> {
         self.is_closed(now).then(|| too_long(self.pause.closed_until - now))
-    }
-}
-
-/// The limit that is to be found out, if it is.
-fn adaptive_limit(limits: &HostLimits) -> Option<Box<AdaptiveLimit>> {
-    match limits.concurrency {
-        Concurrency::Fixed(_) => None,
-        Concurrency::Adaptive => Some(Box::new(AdaptiveLimit::new(limits.max_concurrency))),
     }
 }

@@ -7,11 +7,13 @@
 mod backlog_index;
 mod backlogs;
 mod host;
+mod host_limits;
 mod lines;
 mod outlasting;
 mod ports;
 mod queue;
 mod timers;
+mod trouble;
 mod waiting_index;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -3,13 +3,14 @@
 //! In: where each line goes. Out: the oldest unsettled line (the low-water mark), the deadlines of waiting lines, and how
 //! many lines are where. [`LineBook::place`] is the only function that moves a line from one set of ledgers to another.
 
+mod lookup;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use slab::Slab;
 
-use super::reports::LineKey;
 use crate::item::{Done, Ticket};
 
 /// The number of a host in the host table.
@@ -144,11 +145,6 @@ impl LineBook {
         self.left += 1;
     }
 
-    /// Lines taken in so far.
-    pub fn accepted_so_far(&self) -> u64 {
-        self.accepted
-    }
-
     /// Lines left for the next start so far.
     pub fn left(&self) -> u64 {
         self.left
@@ -210,44 +206,6 @@ impl LineBook {
     /// The unsettled line of this ordinal; looks at all that are newer.
     pub fn find(&self, ordinal: u64) -> Option<LineId> {
         self.newest_first().find(|id| self.lines[*id].ordinal == ordinal)
-    }
-
-    /// One more than the largest number that an unsettled line can have now.
-    pub fn places(&self) -> LineId {
-        self.lines.capacity()
-    }
-
-    /// Whether there is an unsettled line of this number.
-    pub fn has(&self, id: LineId) -> bool {
-        self.lines.contains(id)
-    }
-
-    /// Whether the unsettled line of this number, if there is one, is the one that is asked for.
-    pub fn is(&self, id: LineId, key: &LineKey) -> bool {
-        let Some(line) = self.lines.get(id) else { return false };
-        match key {
-            LineKey::Ordinal(ordinal) => line.ordinal == *ordinal,
-            LineKey::Identity { source, file, seq } => {
-                line.seq == *seq && line.file == *file && self.sources[line.source] == *source
-            }
-        }
-    }
-
-    /// The number of the first line that is settled and not handed out, and one more than that of the last.
-    pub fn first_settled(&self) -> u64 {
-        self.recorded
-    }
-
-    /// See [`Self::first_settled`].
-    pub fn end_of_settled(&self) -> u64 {
-        self.recorded + self.settled.len() as u64
-    }
-
-    /// Whether the line that is asked for is among so many settled lines from this number on, and where those end.
-    pub fn is_settled(&self, key: &LineKey, from: u64, lines: usize) -> (bool, u64) {
-        let skipped = usize::try_from(from.saturating_sub(self.recorded)).unwrap_or(usize::MAX);
-        let some = self.settled.iter().skip(skipped).take(lines);
-        (some.clone().any(|done| key.names(&done.ticket)), from + some.count() as u64)
     }
 
     /// All unsettled lines.

@@ -4,6 +4,8 @@
 //! In: what became of requests to each port, and lines of held ports. Out: which of these may start, and the lines of a port
 //! that is free again.
 
+mod operated;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -124,17 +126,6 @@ impl Ports {
         self.starts.first()
     }
 
-    /// When the next line of a port is due, if any may start but for its circuit.
-    pub fn due(&self, port: u16) -> Option<Duration> {
-        self.ports.get(&port)?.next_due()
-    }
-
-    /// Lines of a held port that start before this one.
-    pub fn ahead(&self, port: u16, ordinal: u64, due: Option<Duration>, now: Duration) -> Option<usize> {
-        let port = self.ports.get(&port).filter(|port| port.lines.has(ordinal, due))?;
-        Some(port.lines.ahead(ordinal, due, now))
-    }
-
     /// The port of the line that may start now, and its place there.
     pub fn next(&self, now: Duration) -> Option<(u16, Spot)> {
         let port = self.starts.due(now)?;
@@ -170,13 +161,6 @@ impl Ports {
         self.is_held(port).then(|| self.change(port, |port| port.lines.take_any()))?
     }
 
-    /// Takes a line with an ordinal below this, if one waits here.
-    pub fn take_below(&mut self, ordinal: u64) -> Option<Box<Job>> {
-        let has_some = |port: &Port| port.lines.jobs().any(|job| job.ticket.ordinal < ordinal);
-        let number = self.ports.iter().find(|(_, port)| has_some(port)).map(|(number, _)| *number)?;
-        self.change(number, |port| port.lines.take_below(ordinal))
-    }
-
     pub fn robots_fetch(&self, port: u16) -> Option<LineId> {
         self.ports.get(&port)?.robots_fetch
     }
@@ -209,16 +193,6 @@ impl Ports {
         if failed || self.ports.contains_key(&port) {
             self.change(port, |port| port.circuit.end(ordinal, contact, policy, now));
         }
-    }
-
-    /// All of them.
-    pub fn numbers(&self) -> Vec<u16> {
-        self.ports.keys().copied().collect()
-    }
-
-    /// Closes the circuit of this port.
-    pub fn close(&mut self, port: u16) {
-        self.change(port, |port| port.circuit = CircuitBreaker::default());
     }
 
     /// The circuit of this port, if it is open.

@@ -1,0 +1,36 @@
+//! What operators and those who ask want of the ports of a host.
+
+use std::time::Duration;
+
+use super::{CircuitBreaker, Port, Ports};
+use crate::schedule::job::Job;
+
+impl Ports {
+    /// When the next line of a port is due, if any may start but for its circuit.
+    pub fn due(&self, port: u16) -> Option<Duration> {
+        self.ports.get(&port)?.next_due()
+    }
+
+    /// Lines of a held port that start before this one.
+    pub fn ahead(&self, port: u16, ordinal: u64, due: Option<Duration>, now: Duration) -> Option<usize> {
+        let port = self.ports.get(&port).filter(|port| port.lines.has(ordinal, due))?;
+        Some(port.lines.ahead(ordinal, due, now))
+    }
+
+    /// Takes a line with an ordinal below this, if one waits here.
+    pub fn take_below(&mut self, ordinal: u64) -> Option<Box<Job>> {
+        let has_some = |port: &Port| port.lines.jobs().any(|job| job.ticket.ordinal < ordinal);
+        let number = self.ports.iter().find(|(_, port)| has_some(port)).map(|(number, _)| *number)?;
+        self.change(number, |port| port.lines.take_below(ordinal))
+    }
+
+    /// All of them.
+    pub fn numbers(&self) -> Vec<u16> {
+        self.ports.keys().copied().collect()
+    }
+
+    /// Closes the circuit of this port.
+    pub fn close(&mut self, port: u16) {
+        self.change(port, |port| port.circuit = CircuitBreaker::default());
+    }
+}

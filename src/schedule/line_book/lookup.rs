@@ -1,0 +1,49 @@
+//! Looks into the book for those who ask for a line.
+
+use super::{LineBook, LineId};
+use crate::schedule::line_report::LineKey;
+
+impl LineBook {
+    /// Lines taken in so far.
+    pub fn accepted_so_far(&self) -> u64 {
+        self.accepted
+    }
+
+    /// One more than the largest number that an unsettled line can have now.
+    pub fn places(&self) -> LineId {
+        self.lines.capacity()
+    }
+
+    /// Whether there is an unsettled line of this number.
+    pub fn has(&self, id: LineId) -> bool {
+        self.lines.contains(id)
+    }
+
+    /// Whether the unsettled line of this number, if there is one, is the one that is asked for.
+    pub fn is(&self, id: LineId, key: &LineKey) -> bool {
+        let Some(line) = self.lines.get(id) else { return false };
+        match key {
+            LineKey::Ordinal(ordinal) => line.ordinal == *ordinal,
+            LineKey::Identity { source, file, seq } => {
+                line.seq == *seq && line.file == *file && self.sources[line.source] == *source
+            }
+        }
+    }
+
+    /// The number of the first line that is settled and not handed out, and one more than that of the last.
+    pub fn first_settled(&self) -> u64 {
+        self.recorded
+    }
+
+    /// See [`Self::first_settled`].
+    pub fn end_of_settled(&self) -> u64 {
+        self.recorded + self.settled.len() as u64
+    }
+
+    /// Whether the line that is asked for is among so many settled lines from this number on, and where those end.
+    pub fn is_settled(&self, key: &LineKey, from: u64, lines: usize) -> (bool, u64) {
+        let skipped = usize::try_from(from.saturating_sub(self.recorded)).unwrap_or(usize::MAX);
+        let some = self.settled.iter().skip(skipped).take(lines);
+        (some.clone().any(|done| key.names(&done.ticket)), from + some.count() as u64)
+    }
+}

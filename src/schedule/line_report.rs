@@ -1,0 +1,72 @@
+//! Where a line is, and what holds it back, for those who ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reports::Cause;
+use crate::item::Ticket;
+
+/// Which line is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineKey {
+    /// The one of this number among all accepted lines, from 0.
+    Ordinal(u64),
+    /// The one of this source, file and number there.
+    Identity {
+        /// The name of the source, if it has one.
+        source: Option<Arc<str>>,
+        /// The file, if the source reads several.
+        file: Option<Arc<str>>,
+        /// Its number there, from 1.
+        seq: u64,
+    },
+}
+
+impl LineKey {
+    /// Whether the line with this ticket is the one.
+    pub fn names(&self, ticket: &Ticket) -> bool {
+        match self {
+            Self::Ordinal(ordinal) => ticket.ordinal == *ordinal,
+            Self::Identity { source, file, seq } => {
+                let id = &ticket.id;
+                (id.seq, &id.file, &id.source) == (*seq, file, source)
+            }
+        }
+    }
+}
+
+/// Where a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineAnswer {
+    /// It is accepted, and the schedule has not taken it yet.
+    Queued,
+    /// It waits.
+    Waiting {
+        /// Its ordinal.
+        ordinal: u64,
+        /// Its host; `None` while the table has no room for it.
+        host: Option<Arc<str>>,
+        /// All that holds it back now; nothing if it waits only for the turns of others.
+        causes: Vec<Cause>,
+        /// Lines of its host that start before it, as of now.
+        ahead: usize,
+    },
+    /// Its request is under way.
+    OnTheWire {
+        /// Its ordinal.
+        ordinal: u64,
+        /// Its host.
+        host: Arc<str>,
+        /// For how long.
+        since: Duration,
+    },
+    /// It is settled, and waits for the record of the line with this ordinal, which comes first in the order of the input.
+    HeldForOrder {
+        /// The ordinal of that line: ask for it.
+        behind: u64,
+    },
+    /// It is settled, and a sink has not taken its record yet.
+    WaitingForSink,
+    /// It is not here: it has its record, or was never accepted.
+    NotHere,
+}
