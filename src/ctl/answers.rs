@@ -45,15 +45,7 @@ pub(super) fn record(record: &Value) -> String {
 }
 
 fn message(answer: &Value) -> String {
-    let mut lines = vec![safe(&field(answer, "message"))];
-    for key in ["changed", "overridden", "needs_restart"] {
-        let names = answer[key].as_array().map(Vec::as_slice).unwrap_or_default();
-        if !names.is_empty() {
-            let names: Vec<_> = names.iter().filter_map(Value::as_str).map(safe).collect();
-            lines.push(format!("{}: {}", key.replace('_', " "), names.join(", ")));
-        }
-    }
-    lines.join("\n") + "\n"
+    safe(&field(answer, "message")) + "\n"
 }
 
 fn events(answer: &Value) -> String {

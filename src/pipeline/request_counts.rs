@@ -1,8 +1,8 @@
 //! Counts of requests by what came of them, and how long they took. The scheduler counts, as completions come back.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Counter;
 use crate::item::{Attempt, REQUEST_TIMES, Sent, SharedDurations};
 
 /// What came of a request.
@@ -63,8 +63,8 @@ impl RequestClass {
 /// The requests of a run.
 #[derive(Debug)]
 pub struct RequestCounts {
-    classes: [Counter; RequestClass::ALL.len()],
-    body_bytes: Counter,
+    classes: [AtomicU64; RequestClass::ALL.len()],
+    body_bytes: AtomicU64,
     /// From the start of a request to the first byte of its response.
     pub ttfb: SharedDurations,
     /// From there to the end of the body, of whole responses.
@@ -74,30 +74,30 @@ pub struct RequestCounts {
 impl Default for RequestCounts {
     fn default() -> Self {
         let (ttfb, body) = (SharedDurations::new(&REQUEST_TIMES), SharedDurations::new(&REQUEST_TIMES));
-        Self { classes: Default::default(), body_bytes: Counter::default(), ttfb, body }
+        Self { classes: Default::default(), body_bytes: AtomicU64::default(), ttfb, body }
     }
 }
 
 impl RequestCounts {
     /// Requests of which this came.
     pub fn of(&self, class: RequestClass) -> u64 {
-        self.classes[class as usize].get()
+        self.classes[class as usize].load(Ordering::Relaxed)
     }
 
     /// Bytes of bodies that were received whole, after decoding.
     pub fn body_bytes(&self) -> u64 {
-        self.body_bytes.get()
+        self.body_bytes.load(Ordering::Relaxed)
     }
 
     /// Counts an attempt that took so long.
     pub(super) fn note(&self, attempt: &Attempt, wire: Duration) {
         let Some(class) = RequestClass::of(attempt) else { return };
-        self.classes[class as usize].add(1);
+        self.classes[class as usize].fetch_add(1, Ordering::Relaxed);
         if let Some(head) = attempt.head() {
             self.ttfb.note(head.ttfb);
         }
         if let Attempt::Response(response) = attempt {
-            self.body_bytes.add(response.body.bytes);
+            self.body_bytes.fetch_add(response.body.bytes, Ordering::Relaxed);
             self.body.note(wire.saturating_sub(response.head.ttfb));
         }
     }

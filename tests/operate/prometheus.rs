@@ -46,6 +46,7 @@ impl Prometheus {
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
         let listening = lines.find(|line| line.contains("msg=\"Listening on\"")).unwrap();
         let address = listening.rsplit_once("address=").unwrap().1.trim().to_owned();
+        lines.find(|line| line.contains("Server is ready")).unwrap();
         // It must not be held up by a pipe that nobody reads.
         std::thread::spawn(move || lines.for_each(drop));
         Some(Self { process, address })
