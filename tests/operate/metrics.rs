@@ -67,7 +67,7 @@ fn a_run_counts_its_lines_requests_records_and_scrapes() {
         let lines = &status["lines"];
         lines["recorded"] == 3 && lines["in_flight"] == 0 && lines["waiting"] == 0 && lines["queued"] == 0
     });
-    let before = scrape(&place);
+    let before = scrape_until(&place, |scrape| scrape["fetchd_concurrency_limit"] > 0.0);
     let scrape = scrape(&place);
     let bytes = 2 * origin.url("").len() + "/ok/1".len() + "/status/404".len() + "ftp://a.test/".len() + 3;
     for (series, expected) in [
