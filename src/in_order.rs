@@ -41,6 +41,16 @@ impl<T> InOrder<T> {
         Some(item)
     }
 
+    /// The ordinal that comes next.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Everything held.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.held.iter().flatten()
+    }
+
     /// Everything held, in order, gaps left out.
     pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
         self.next += self.held.len() as u64;

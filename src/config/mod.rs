@@ -21,6 +21,8 @@ mod set;
 mod tls;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::BitOr;
 use std::path::{Path, PathBuf};
 
@@ -158,7 +160,7 @@ impl Written {
     /// # Errors
     /// When the file cannot be read at all.
     pub fn load(path: Option<&Path>, set: &[String], registry: &Registry) -> Result<Self, Report> {
-        let text = path.map_or_else(|| Ok(String::new()), std::fs::read_to_string).map_err(|error| {
+        let text = path.map_or_else(|| Ok(String::new()), read_text).map_err(|error| {
             let mut report = Report::default();
             let path = path.unwrap_or(Path::new("")).display();
             report.add(Problem::general(format!("cannot read the configuration {path}: {error}")));
@@ -200,6 +202,17 @@ impl Written {
         check::check(&self.config, self.file.as_deref(), most_files, &mut self.report);
         if self.report.is_empty() { Ok(self.config) } else { Err(self.report) }
     }
+}
+
+/// The text of a file, which is no longer than a person or a program has reason to make it.
+fn read_text(path: &Path) -> io::Result<String> {
+    const MOST: u64 = 16 << 20;
+    let mut text = String::new();
+    File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST {
+        return Err(io::Error::other("it is longer than 16 MiB; is it the right file?"));
+    }
+    Ok(text)
 }
 
 impl Config {

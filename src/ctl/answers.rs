@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::json::{field, number};
 use super::status;
 use super::table::{Align, table};
 use super::text::safe;
@@ -43,45 +44,8 @@ pub(super) fn record(record: &Value) -> String {
     safe(&format!("{:<10}  {what:<18}  {:>8}  {place}", field(record, "outcome"), time.unwrap_or_default()))
 }
 
-/// The text of a field; what is not there is empty.
-pub(super) fn field(value: &Value, key: &str) -> String {
-    match &value[key] {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
-}
-
-pub(super) fn number(value: &Value, key: &str) -> u64 {
-    value[key].as_f64().map_or(0, |number| number as u64)
-}
-
-/// Names with numbers, the largest first; those of nothing are left out.
-pub(super) fn names_and_numbers(object: &Value, show: impl Fn(u64) -> String) -> Option<String> {
-    let mut all: Vec<_> =
-        object.as_object()?.iter().map(|(name, n)| (name, n.as_f64().unwrap_or(0.0) as u64)).collect();
-    all.retain(|(_, n)| *n > 0);
-    all.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    let shown: Vec<_> = all.into_iter().map(|(name, n)| format!("{name} {}", show(n))).collect();
-    (!shown.is_empty()).then(|| shown.join(" · "))
-}
-
-/// The time of day of a timestamp, in UTC as it stands there.
-pub(super) fn time_of_day(at: &Value) -> String {
-    let text = at.as_str().unwrap_or_default();
-    text.get(11..19).unwrap_or(text).to_owned()
-}
-
 fn message(answer: &Value) -> String {
-    let mut lines = vec![safe(&field(answer, "message"))];
-    for key in ["changed", "overridden", "needs_restart"] {
-        let names = answer[key].as_array().map(Vec::as_slice).unwrap_or_default();
-        if !names.is_empty() {
-            let names: Vec<_> = names.iter().filter_map(Value::as_str).map(safe).collect();
-            lines.push(format!("{}: {}", key.replace('_', " "), names.join(", ")));
-        }
-    }
-    lines.join("\n") + "\n"
+    safe(&field(answer, "message")) + "\n"
 }
 
 fn events(answer: &Value) -> String {

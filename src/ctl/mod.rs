@@ -2,6 +2,7 @@
 
 mod answers;
 mod client;
+mod json;
 mod question;
 mod status;
 mod table;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answers::{field, names_and_numbers, number, time_of_day};
+use super::json::{field, names_and_numbers, number, time_of_day};
 use super::table::{Align, list, table};
 use super::text::safe;
 use crate::telemetry::human;
@@ -113,7 +113,8 @@ fn sources(sources: &Value) -> Option<String> {
 }
 
 fn overrides(overrides: &Value) -> Option<String> {
-    joined(overrides, |one| field(one, "message"))
+    let all = overrides.as_array().filter(|all| !all.is_empty())?;
+    Some(all.iter().map(|one| field(one, "message")).collect::<Vec<_>>().join(" "))
 }
 
 fn joined(all: &Value, show: impl Fn(&Value) -> String) -> Option<String> {

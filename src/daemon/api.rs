@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::config_in_force::InForce;
-use super::operator::LateOrders;
+use super::operator::{LateOrders, Steered};
 use crate::config::Config;
 use crate::error::Error;
 use crate::ops::{Api, ApiParts, ApiRequests, LateDesk, LiveRecords};
@@ -22,6 +22,14 @@ pub(super) struct StartedApi {
     pub operator: LateOrders,
     /// Where it asks the schedule.
     pub desk: LateDesk,
+}
+
+impl StartedApi {
+    /// Lets the API ask the schedule, and give verbs, from now on.
+    pub fn begin(&self, steered: &Steered) {
+        steered.orders.iter().for_each(|orders| self.operator.begin(orders.clone()));
+        steered.desk.iter().for_each(|desk| self.desk.begin(desk.clone()));
+    }
 }
 
 /// Starts the API, if the configuration has one.

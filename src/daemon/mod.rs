@@ -25,7 +25,6 @@ mod verb_replies;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::Path;
-use std::sync::Arc;
 
 use futures::StreamExt;
 use tokio::runtime::{self, Runtime};
@@ -43,6 +42,7 @@ use self::certificate_files::CertificateFiles;
 use self::config_in_force::InForce;
 use self::open::Opened;
 use self::operator::Steered;
+use self::overrides_in_dir::OverridesDir;
 use self::reload::{Generation, Reloader};
 use self::signals::{CpuLimit, Hangup, Signals};
 use crate::cli::{Loaded, RunArgs};
@@ -108,11 +108,14 @@ async fn run_logged(
     let in_force = InForce::at_start(&config, args.config.as_ref().map(|path| path.display().to_string()));
     let api = api::start(&config, &in_force, &status, &stats)?;
     let live = api.as_ref().map(|api| &api.live);
-    let mut opened = open::open(&config, &stats, live, NewRound::of(&args.again, &config).as_ref())?;
-    let steered = steer(invocation, loaded, &mut opened, in_force)?;
-    api.iter().for_each(|api| steered.show(api));
+    let Opened { mut parts, repeatable, http, kept } =
+        open::open(&config, &stats, live, NewRound::of(&args.again, &config).as_ref())?;
+    // The client is given away: its connections end with the last request that goes by it.
+    let present = Generation { certificates: CertificateFiles::read(&config), loaded, http };
+    let steered = steer(invocation, present, in_force, &mut parts, kept)?;
+    api.iter().for_each(|api| api.begin(&steered));
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
-    let ended = drive(opened.parts, &config, &status, signals, steered).await;
+    let ended = drive(parts, &config, &status, signals, steered).await;
     drop(progress);
     let end = match ended {
         Ok(end) => end,
@@ -121,7 +124,7 @@ async fn run_logged(
     if !args.quiet {
         report(&config, invocation.logs, &Summary::of(&status, &stats, start.elapsed()));
     }
-    again::say_what_repeats(opened.repeatable, &stats);
+    again::say_what_repeats(repeatable, &stats);
     say_what_is_left(&config, &status);
     drop(manager);
     Ok(exit_code(end, &config, &status))
@@ -130,18 +133,17 @@ async fn run_logged(
 /// Lets operators steer the run; without a file and an API nobody can.
 fn steer(
     Invocation { args, registry, logs }: Invocation<'_>,
-    loaded: Loaded,
-    opened: &mut Opened,
+    present: Generation,
     in_force: InForce,
+    parts: &mut Parts,
+    kept: Option<OverridesDir>,
 ) -> Result<Steered, Error> {
-    if args.config.is_none() && !loaded.config.api.is_on() {
+    if args.config.is_none() && !present.loaded.config.api.is_on() {
         return Ok(Steered::default());
     }
-    let (certificates, http) = (CertificateFiles::read(&loaded.config), Arc::clone(&opened.http));
-    let present = Generation { loaded, certificates, http };
     let (args, registry, log_level) = (args.clone(), registry.clone(), logs.level());
     let reloader = Reloader { args, registry, present, before: None, log_level, in_force };
-    Steered::begin(&mut opened.parts, opened.kept.clone(), reloader)
+    Steered::begin(parts, kept, reloader)
 }
 
 /// Says what this run leaves for others.

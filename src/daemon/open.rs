@@ -47,8 +47,7 @@ pub(super) fn open(
     // First of all: where no file is left, the client makes do without root certificates, and what follows says why.
     let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let data_dir = config.state.data_dir.as_ref().map(|dir| DataDir::open(Arc::clone(&disk), dir));
-    let mut state = data_dir.transpose().map_err(|error| cannot_open("the data directory", None, &error))?;
+    let mut state = open_data_dir(config, &disk)?;
     let of_round = new_round.map(|_| again::sources_of_round(config));
     let config = of_round.as_ref().unwrap_or(config);
     if let Some(new) = new_round {
@@ -83,12 +82,22 @@ pub(super) fn open(
     let registry = checkpointer.as_ref().map(Checkpointer::output_files);
     let settle = checkpointer.map(|checkpointer| Box::new(checkpointer) as Box<dyn Settle>);
     let StartedSinks { mut sinks, shippers } = start_sinks(opened, registry.as_ref())?;
-    sinks.push(Box::new(stats.clone()));
-    sinks.extend(live.map(|live| live.sink(Timestamp::now())));
+    sinks.extend(observers(stats, live));
     let (tokens, http) = (fetch.tokens(), Arc::new(fetch));
     let fetch = Arc::clone(&http) as Arc<dyn Fetch>;
     let parts = Parts { settle, tokens, hosts, shippers, overrides, ..Parts::new(sources, fetch, sinks) };
     Ok(Opened { parts, repeatable, http, kept })
+}
+
+fn open_data_dir(config: &Config, disk: &Arc<dyn Disk>) -> Result<Option<DataDir>, Error> {
+    let data_dir = config.state.data_dir.as_ref().map(|dir| DataDir::open(Arc::clone(disk), dir));
+    data_dir.transpose().map_err(|error| cannot_open("the data directory", None, &error))
+}
+
+/// Sinks that store nothing: they see what all others have taken.
+fn observers(stats: &Stats, live: Option<&LiveRecords>) -> impl Iterator<Item = Box<dyn Sink>> {
+    let live = live.map(|live| live.sink(Timestamp::now()));
+    std::iter::once(Box::new(stats.clone()) as Box<dyn Sink>).chain(live)
 }
 
 /// Where the states of hosts are saved.

@@ -13,7 +13,6 @@ use futures::future::{BoxFuture, ready};
 use serde_json::Map;
 use tokio::sync::{mpsc, oneshot};
 
-use super::api::StartedApi;
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
 use super::verb_replies::{drained, limited, paused, resumed, skipped};
@@ -91,12 +90,6 @@ impl Steered {
         let asked = Some(desk.clone());
         let orders = Orders::start(Steering { controls, desk, kept, reloader }).map_err(cannot)?;
         Ok(Self { orders: Some(orders), desk: asked, controls: Some(from_operators) })
-    }
-
-    /// Lets the API ask the schedule, and give verbs, from now on.
-    pub fn show(&self, api: &StartedApi) {
-        self.orders.iter().for_each(|orders| api.operator.begin(orders.clone()));
-        self.desk.iter().for_each(|desk| api.desk.begin(desk.clone()));
     }
 }
 

@@ -43,6 +43,9 @@ impl Failure {
     }
 }
 
+/// What a handler answers.
+pub(super) type Answer = Result<Response, Failure>;
+
 #[derive(Serialize)]
 struct Envelope<'a> {
     error: Said<'a>,

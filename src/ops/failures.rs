@@ -59,11 +59,16 @@ fn cut(text: &str) -> String {
 impl Failures {
     /// Looks at a batch; of many failures only those that are kept cost anything.
     pub fn add(&self, batch: &[Box<Record>]) {
-        let is_failed = |record: &&Box<Record>| record.outcome != Outcome::Ok;
-        if !batch.iter().any(|record| is_failed(&record)) {
+        if batch.iter().all(|record| record.outcome == Outcome::Ok) {
             return;
         }
-        let newest: Vec<_> = batch.iter().rev().filter(is_failed).take(MOST).map(|record| Failed::of(record)).collect();
+        let newest: Vec<_> = batch
+            .iter()
+            .rev()
+            .filter(|record| record.outcome != Outcome::Ok)
+            .take(MOST)
+            .map(|record| Failed::of(record))
+            .collect();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend(newest.into_iter().rev());
         let surplus = kept.len().saturating_sub(MOST);

@@ -6,13 +6,12 @@ use axum::extract::State;
 use http::{StatusCode, Uri};
 use serde::Serialize;
 
-use super::answer::{Failure, json};
+use super::answer::{Answer, Failure, json};
 use super::causes::CauseShown;
 use super::fields::Fields;
+use super::host_name::host;
 use super::moment::{Since, Until, seconds};
-use super::router::Answer;
 use super::state::ApiState;
-use super::verbs::host;
 use crate::pipeline::NoAnswer;
 use crate::schedule::{HostReport, HostStatus, HostsBy, HostsQuery, LimitBy, LimitsInForce, NameFilter};
 

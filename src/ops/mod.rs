@@ -16,6 +16,7 @@ mod fields;
 mod health;
 mod history;
 mod host_counts;
+mod host_name;
 mod hosts;
 mod late_desk;
 mod listener;
@@ -64,6 +65,7 @@ use self::listener::{Bound, Listener};
 use self::state::ApiState;
 use crate::error::{BoxError, Error};
 use crate::pipeline::HealthWatch;
+use crate::schedule::HostStatus;
 
 /// How long the end waits for the last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -142,7 +144,10 @@ async fn look_on(state: &ApiState) {
 /// Takes samples, looks at the heartbeats and notes what has changed, until the API ends.
 async fn look(state: &ApiState) {
     const EVERY: Duration = Duration::from_secs(1);
-    let (mut every, mut changes, mut looked) = (interval(EVERY), Changes::default(), Instant::now());
+    /// The schedule goes through all its hosts for it.
+    const COUNT_HOSTS: Duration = Duration::from_secs(10);
+    let (mut every, mut changes) = (interval(EVERY), Changes::default());
+    let (mut looked, mut counted) = (Instant::now(), Instant::now());
     let mut lifecycle = state.parts.status.lifecycle().subscribe();
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     state.health.look();
@@ -163,5 +168,10 @@ async fn look(state: &ApiState) {
             state.health.look();
         }
         changes.look(state);
+        if now - counted >= COUNT_HOSTS {
+            counted = now;
+            let hosts = state.host_counts.read(&state.parts.desk).await;
+            changes.look_at_hosts(state, hosts.of(HostStatus::Unreachable));
+        }
     }
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::moment::Until;
 use crate::pipeline::View;
 use crate::schedule::HostOverrides;
-use crate::units::{Rate, Span};
+use crate::telemetry::{limits_sentence, pause_sentence, skip_sentence};
+use crate::units::Rate;
 
 /// A change that holds.
 #[derive(Clone, Debug, Serialize)]
@@ -39,26 +40,24 @@ pub(super) fn all(view: &View) -> Vec<OverrideShown> {
 
 /// Those of a host, or of the run.
 fn of(host: Option<&Arc<str>>, overrides: &HostOverrides, now: Duration) -> Vec<OverrideShown> {
-    let (name, whom) = (host.map_or("the run", |host| host), host.map_or("", |host| host));
-    let all = host.map_or("--all", |host| host);
-    let shown = |kind, until: Option<Duration>, what: String, undo: String| {
-        let left = until.map(|until| until.saturating_sub(now));
-        let end = left.map_or(String::new(), |left| format!(" for {}", Span(Duration::from_secs(left.as_secs()))));
-        let message = format!("{name} {what}{end}");
-        let (host, until) = (host.cloned(), left.map(Until::from_now));
-        OverrideShown { kind, host, rate: None, concurrency: None, until, undo, message }
+    let (whom, named, all) = match host {
+        None => ("The run", "", "--all"),
+        Some(host) => (&**host, &**host, &**host),
+    };
+    let shown = |kind, until: Option<Duration>, message, undo: String| {
+        let until = until.map(|until| Until::from_now(until.saturating_sub(now)));
+        let undo = undo.trim_end().to_owned();
+        OverrideShown { kind, host: host.cloned(), rate: None, concurrency: None, until, undo, message }
     };
     let pause = overrides.pause.map(|pause| {
-        shown("pause", pause.until, "is paused".to_owned(), format!("fetchd ctl resume {whom}").trim_end().to_owned())
+        shown("pause", pause.until, pause_sentence(whom, pause, now), format!("fetchd ctl resume {named}"))
     });
     let skip = overrides.skip.map(|skip| {
-        shown("skip", Some(skip.until), "is skipped".to_owned(), format!("fetchd ctl skip {whom} --clear"))
+        shown("skip", Some(skip.until), skip_sentence(whom, skip, now), format!("fetchd ctl skip {named} --clear"))
     });
     let limits = overrides.limits.map(|limits| {
-        let rate = limits.rate.map(|rate| format!("rate {rate}"));
-        let concurrency = limits.concurrency.map(|concurrency| format!("concurrency {concurrency}"));
-        let what = rate.into_iter().chain(concurrency).collect::<Vec<_>>().join(" and ");
-        let shown = shown("limits", limits.until, format!("has {what}"), format!("fetchd ctl limits {all} --clear"));
+        let undo = format!("fetchd ctl limits {all} --clear");
+        let shown = shown("limits", limits.until, limits_sentence(whom, limits, now), undo);
         OverrideShown { rate: limits.rate, concurrency: limits.concurrency, ..shown }
     });
     [pause, skip, limits].into_iter().flatten().collect()
@@ -80,9 +79,13 @@ mod tests {
         let view = View { overrides: Arc::new(overrides), run_time: at(40), ..View::default() };
         let shown: Vec<_> = all(&view).into_iter().map(|one| (one.kind, one.message, one.undo)).collect();
         let expected = [
-            ("pause", "the run is paused", "fetchd ctl resume"),
-            ("skip", "a.test is skipped for 30s", "fetchd ctl skip a.test --clear"),
-            ("limits", "a.test has rate 2/s and concurrency 3 for 1m", "fetchd ctl limits a.test --clear"),
+            ("pause", "The run is paused by an operator until it is resumed.", "fetchd ctl resume"),
+            ("skip", "Lines of a.test are skipped for another 30s.", "fetchd ctl skip a.test --clear"),
+            (
+                "limits",
+                "a.test has limits by an operator for another 1m: rate 2/s and concurrency 3.",
+                "fetchd ctl limits a.test --clear",
+            ),
         ];
         assert_eq!(shown, expected.map(|(kind, message, undo)| (kind, message.to_owned(), undo.to_owned())));
     }

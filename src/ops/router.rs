@@ -9,13 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{Method, Request, StatusCode, Uri};
 
-use super::answer::{Failure, json};
+use super::answer::{Answer, Failure, json};
 use super::fields::Fields;
 use super::state::ApiState;
 use super::{events, hosts, metrics, status, verbs, watch, why};
-
-/// What a handler answers.
-pub(super) type Answer = Result<Response, Failure>;
 
 /// All paths.
 pub(super) fn all(api: Arc<ApiState>) -> Router {

@@ -8,7 +8,7 @@ use http::Uri;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::answer::json;
+use super::answer::{Answer, json};
 use super::ends::{SinkShown, SourceShown, sinks, sources};
 use super::failures::Failed;
 use super::fields::Fields;
@@ -17,7 +17,6 @@ use super::history::{Rates, Sample, Table};
 use super::moment::{self, Since, Until, seconds, timestamp};
 use super::overrides::{self, OverrideShown};
 use super::parts::{ConfigInForce, LastReload};
-use super::router::Answer;
 use super::state::ApiState;
 use crate::pipeline::{RunState, Status, View};
 use crate::schedule::{BottleneckKind, Eta};

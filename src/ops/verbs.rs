@@ -12,10 +12,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::answer::{Failure, json};
+use super::answer::{Answer, Failure, json};
 use super::fields::Fields;
+use super::host_name::host;
 use super::operator::{Lasting, LimitsChange, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
-use super::router::Answer;
 use super::state::ApiState;
 use crate::pipeline::EventKind;
 use crate::units::{Concurrency, Rate, Span};
@@ -96,21 +96,6 @@ fn answer(Reply { message, warnings, kept, facts }: Reply) -> Response {
 /// A host, or all.
 fn whom(fields: &mut Fields) -> Result<Whom, Failure> {
     Ok(fields.text("host")?.map(host).transpose()?.map_or(Whom::All, Whom::Host))
-}
-
-/// The name of a host as the schedule has it.
-pub(super) fn host(name: String) -> Result<String, Failure> {
-    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "/@*?#".contains(c);
-    if name.is_empty() || name.len() > 300 || name.contains(is_odd) {
-        return Err(Failure::bad(
-            "`host` is not the name of a host; write it without scheme and path, for example \"example.com\"",
-        ));
-    }
-    // International names stand in URLs, and in the schedule, as ASCII.
-    let url = url::Url::parse(&format!("http://{name}/"));
-    let port = name.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map(|(_, port)| port.to_owned());
-    let ascii = url.ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or(name);
-    Ok(port.map_or_else(|| ascii.clone(), |port| format!("{ascii}:{port}")))
 }
 
 fn lasting(fields: &mut Fields) -> Result<Lasting, Failure> {

@@ -7,9 +7,8 @@ use axum::extract::State;
 use futures::stream;
 use http::{StatusCode, Uri};
 
-use super::answer::{Failure, typed};
+use super::answer::{Answer, Failure, typed};
 use super::fields::Fields;
-use super::router::Answer;
 use super::state::ApiState;
 use crate::sink::Wanted;
 

@@ -6,14 +6,13 @@ use axum::extract::State;
 use http::{StatusCode, Uri};
 use serde::Serialize;
 
-use super::answer::{Failure, json};
+use super::answer::{Answer, Failure, json};
 use super::causes::CauseShown;
 use super::fields::Fields;
+use super::host_name::host;
 use super::hosts::unanswered;
 use super::moment::Since;
-use super::router::Answer;
 use super::state::ApiState;
-use super::verbs::host;
 use crate::pipeline::Status;
 use crate::schedule::{HostWhy, LineAnswer, LineKey};
 use crate::units::counted;

@@ -10,11 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::lookup::Lookup;
 use super::settle::Ack;
 use super::{FailFast, Order, Status};
 use crate::error::BoxError;
 use crate::in_order::InOrder;
-use crate::item::{Done, Outcome, Record};
+use crate::item::{Done, Outcome, Record, Ticket};
 use crate::sink::{EndReason, Sink};
 
 /// Records per batch, at most.
@@ -32,6 +33,10 @@ const IDLE: Duration = Duration::from_millis(200);
 
 pub(super) struct Drain {
     pub done: mpsc::Receiver<Done>,
+    /// Records taken out of that while a sink took none of another batch: somebody had asked for one of them.
+    pub next: Vec<Done>,
+    /// Questions for lines.
+    pub lookups: mpsc::Receiver<Lookup>,
     pub sinks: Vec<Box<dyn Sink>>,
     /// Requests to go on in new files.
     pub rotate: mpsc::Receiver<()>,
@@ -58,6 +63,7 @@ enum Event {
     Due,
     /// All sinks should.
     Rotate,
+    Asked(Lookup),
 }
 
 impl Drain {
@@ -73,6 +79,7 @@ impl Drain {
                     self.sinks.iter_mut().for_each(|sink| sink.request_rotation());
                     self.end_file(EndReason::Rotation).await?;
                 }
+                Event::Asked(lookup) => lookup.answer(&[], &waiting, &[]),
                 Event::Came => {
                     self.gather(&mut came).await;
                     self.take(&mut came, &mut waiting).await?;
@@ -80,11 +87,17 @@ impl Drain {
             }
         }
         // Lines left for the next start leave gaps; what came after them is still owed its record.
-        self.write(waiting.drain()).await?;
+        let rest: Vec<Done> = waiting.drain().collect();
+        self.write(rest.into_iter(), &waiting).await?;
         self.end_file(EndReason::Shutdown).await
     }
 
     async fn wait(&mut self, came: &mut Vec<Done>) -> Event {
+        if !self.next.is_empty() {
+            came.append(&mut self.next);
+            self.came += came.len() as u64;
+            return Event::Came;
+        }
         let idle_at = Instant::now() + IDLE;
         tokio::select! {
             biased;
@@ -94,6 +107,7 @@ impl Drain {
                 self.came += n as u64;
                 if n == 0 { Event::Ended } else { Event::Came }
             }
+            Some(lookup) = self.lookups.recv() => Event::Asked(lookup),
             () = sleep_until(idle_at), if self.uncommitted > 0 => Event::Idle,
         }
     }
@@ -125,20 +139,21 @@ impl Drain {
     /// Writes what came, or, in the order of the input, what has none before it that is missing.
     async fn take(&mut self, came: &mut Vec<Done>, waiting: &mut InOrder<Done>) -> Result<(), BoxError> {
         if self.order == Order::Completion {
-            return self.write(came.drain(..)).await;
+            return self.write(came.drain(..), waiting).await;
         }
         for done in came.drain(..) {
             waiting.insert(done.ticket.ordinal, done);
         }
         while let Some(first) = waiting.pop() {
             let rest = std::iter::from_fn(|| waiting.pop()).take(BATCH - 1);
-            self.write(std::iter::once(first).chain(rest)).await?;
+            let batch: Vec<Done> = std::iter::once(first).chain(rest).collect();
+            self.write(batch.into_iter(), waiting).await?;
         }
         Ok(())
     }
 
     /// Writes records to every sink; their tickets go on once all have taken them.
-    async fn write(&mut self, done: impl Iterator<Item = Done>) -> Result<(), BoxError> {
+    async fn write(&mut self, done: impl Iterator<Item = Done>, held: &InOrder<Done>) -> Result<(), BoxError> {
         // Always of one size: the allocator gives the room of one batch to the next.
         let (mut tickets, mut records) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         for Done { ticket, record } in done {
@@ -148,8 +163,8 @@ impl Drain {
         if records.is_empty() {
             return Ok(());
         }
-        for sink in &mut self.sinks {
-            sink.write(&records).await?;
+        for number in 0..self.sinks.len() {
+            self.write_to(number, &records, &tickets, held).await?;
         }
         self.written = Instant::now();
         self.count(&records);
@@ -162,6 +177,29 @@ impl Drain {
             drop(self.commit().await?);
         }
         Ok(())
+    }
+
+    /// Writes a batch to a sink, and answers meanwhile.
+    async fn write_to(
+        &mut self,
+        sink: usize,
+        records: &[Box<Record>],
+        tickets: &[Ticket],
+        held: &InOrder<Done>,
+    ) -> Result<(), BoxError> {
+        let mut written = pin!(self.sinks[sink].write(records));
+        loop {
+            tokio::select! {
+                biased;
+                written = &mut written => return written,
+                Some(lookup) = self.lookups.recv() => {
+                    while self.next.len() < BATCH && let Ok(done) = self.done.try_recv() {
+                        self.next.push(done);
+                    }
+                    lookup.answer(tickets, held, &self.next);
+                }
+            }
+        }
     }
 
     /// Says that what was written so far is to last. Whoever needs to know when it does waits for the answer.

@@ -141,8 +141,8 @@ mod tests {
     #[test]
     fn a_look_wakes_a_task_and_one_that_blocks_its_thread_is_stuck_until_it_goes_on() {
         let heartbeats = Heartbeats::default();
-        let (entered, is_in) = mpsc::channel();
-        let (go_on, goes_on) = mpsc::channel::<()>();
+        let (entered, is_in) = mpsc::sync_channel(8);
+        let (go_on, goes_on) = mpsc::sync_channel::<()>(1);
         let mut turn = 0;
         let blocks = heartbeats.watch(
             "blocks",

@@ -30,6 +30,7 @@ mod group;
 mod heartbeat;
 mod input_ahead;
 mod lifecycle;
+mod lookup;
 mod memory_gate;
 mod meters;
 mod questions;
@@ -185,6 +186,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let (completions, from_completions) = mpsc::channel(settings.workers);
     let (mut done, from_done) = mpsc::channel(256);
     let (acks, from_acks) = mpsc::channel(16);
+    let (lookups, from_scheduler) = mpsc::channel(16);
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
@@ -245,6 +247,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         core: Core::new(schedule),
         overrides: parts.overrides,
         questions: parts.questions,
+        drain: lookups,
         scan: None,
         reconfigured: Vec::new(),
         queue: from_queue,
@@ -277,6 +280,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     };
     let drain = drain::Drain {
         done: from_done,
+        next: Vec::new(),
+        lookups: from_scheduler,
         sinks: parts.sinks,
         rotate,
         order: settings.order,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::desk::{HostsAnswer, InForce, Question, Reconfiguration};
+use super::lookup::Lookup;
 use super::scheduler::Scheduler;
-use crate::schedule::{Core, HostCounts, HostScan, HostsBy, HostsQuery, LineAnswer, LineScan, Scanned};
+use crate::schedule::{HostCounts, HostScan, HostsBy, HostsQuery, LineAnswer, LineKey, LineScan, Scanned};
 
 /// A look at all hosts or lines that is under way.
 pub(super) enum Scan {
@@ -40,7 +41,9 @@ impl Scheduler {
             Question::Overrides(reply) => self.scan = Some(Scan::Held(0, 0, reply)),
             Question::SetOverrides(overrides, reply) => {
                 self.core.set_overrides(&overrides, now);
-                let _ = reply.send(());
+                // Once no job is left that was sent to workers before.
+                self.reconfigured.push(reply);
+                self.show(now);
             }
             Question::Skip(name, reply) => drop(reply.send(self.core.skip(&name, now))),
             Question::Reconfigure(new, reply) => self.reconfigure(*new, reply, now),
@@ -60,6 +63,12 @@ impl Scheduler {
         self.reconfigured.push(reply);
     }
 
+    /// Publishes what has changed before the reply says so.
+    fn show(&mut self, now: Duration) {
+        let outlook = self.limits.look(&mut self.core, &self.memory, now);
+        self.publisher.publish_view(&self.core, outlook, now);
+    }
+
     /// Goes on with what takes more than one turn.
     pub(super) fn go_on(&mut self, now: Duration) {
         if self.ready.is_empty() {
@@ -75,7 +84,7 @@ impl Scheduler {
             self.concurrency = most;
         }
         if let Some(scan) = self.scan.take() {
-            self.scan = scan.go_on(&self.core, now);
+            self.scan = self.scan_on(scan, now);
         }
     }
 
@@ -85,30 +94,46 @@ impl Scheduler {
     }
 }
 
-impl Scan {
-    fn go_on(self, core: &Core, now: Duration) -> Option<Self> {
-        match self {
-            Self::Hosts(mut scan, reply) => match core.scan_hosts(&mut scan, now) {
-                Scanned::More(_) => return Some(Self::Hosts(scan, reply)),
+impl Scheduler {
+    /// One turn of a look at all hosts or lines; gives it back if there is more to look at.
+    fn scan_on(&self, scan: Scan, now: Duration) -> Option<Scan> {
+        let core = &self.core;
+        match scan {
+            Scan::Hosts(mut scan, reply) => match core.scan_hosts(&mut scan, now) {
+                Scanned::More(_) => return Some(Scan::Hosts(scan, reply)),
                 Scanned::Done(hosts) => drop(reply.send(HostsAnswer { hosts, matching: Some(scan.matching()) })),
             },
-            Self::Counts(mut scan, reply) => match core.scan_hosts(&mut scan, now) {
-                Scanned::More(_) => return Some(Self::Counts(scan, reply)),
+            Scan::Counts(mut scan, reply) => match core.scan_hosts(&mut scan, now) {
+                Scanned::More(_) => return Some(Scan::Counts(scan, reply)),
                 Scanned::Done(_) => drop(reply.send(scan.counts())),
             },
-            Self::Line(mut scan, reply) => match core.scan_lines(&mut scan, now) {
-                Scanned::More(_) => return Some(Self::Line(scan, reply)),
-                Scanned::Done(answer) => drop(reply.send(answer.unwrap_or(LineAnswer::NotHere))),
+            Scan::Line(mut scan, reply) => match core.scan_lines(&mut scan, now) {
+                Scanned::More(_) => return Some(Scan::Line(scan, reply)),
+                Scanned::Done(Some(answer)) => drop(reply.send(answer)),
+                Scanned::Done(None) => self.ask_drain(scan.key, reply),
             },
-            Self::Held(from, so_far, reply) => {
+            Scan::Held(from, so_far, reply) => {
                 let would_cancel = so_far + core.held_by_operator(from, A_TURN);
                 if from + A_TURN < core.line_places() {
-                    return Some(Self::Held(from + A_TURN, would_cancel, reply));
+                    return Some(Scan::Held(from + A_TURN, would_cancel, reply));
                 }
                 let (overrides, workers) = (core.overrides().at(now), core.workers());
                 drop(reply.send(InForce { overrides, now, workers, would_cancel }));
             }
         }
         None
+    }
+
+    /// A line that is not in the schedule is on its way to it, or has left it.
+    fn ask_drain(&self, key: LineKey, reply: oneshot::Sender<LineAnswer>) {
+        let accepted = self.status.counters().accepted.get();
+        if self.core.is_to_come(&key) {
+            let is_accepted = matches!(key, LineKey::Ordinal(ordinal) if ordinal < accepted);
+            return drop(reply.send(if is_accepted { LineAnswer::Queued } else { LineAnswer::NotHere }));
+        }
+        if let Err(error) = self.drain.try_send(Lookup { key, reply }) {
+            // It has more to answer than it can, or has ended.
+            drop(error.into_inner().reply.send(LineAnswer::NotHere));
+        }
     }
 }

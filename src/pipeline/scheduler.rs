@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::lookup::Lookup;
 use super::memory_gate::MemoryGate;
 use super::questions::Scan;
 use super::run_limits::{LookAgain, RunLimits};
@@ -40,6 +41,8 @@ pub(super) struct Scheduler {
     pub overrides: Overrides,
     /// Questions, if there may be any.
     pub questions: Option<mpsc::Receiver<Question>>,
+    /// Asked for lines that have left the schedule.
+    pub drain: mpsc::Sender<Lookup>,
     /// A look at all hosts or lines that is under way.
     pub scan: Option<Scan>,
     /// Who waits for a reload to hold.

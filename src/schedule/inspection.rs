@@ -34,7 +34,8 @@ pub struct HostScan {
 /// A look at all lines that goes on turn by turn.
 #[derive(Debug)]
 pub struct LineScan {
-    key: LineKey,
+    /// The line.
+    pub key: LineKey,
     /// The place in the book where it goes on.
     next: LineId,
     /// The number of the settled line where it goes on.
@@ -184,6 +185,11 @@ impl Core {
     /// Begins a look for this line.
     pub fn look_for(&self, key: LineKey) -> LineScan {
         LineScan { key, next: 0, settled: 0 }
+    }
+
+    /// Whether this is an ordinal that the schedule has not come to.
+    pub fn is_to_come(&self, key: &LineKey) -> bool {
+        matches!(key, LineKey::Ordinal(ordinal) if *ordinal >= self.lines.accepted_so_far())
     }
 
     /// Looks at some more lines. A line that is not here may have left the schedule: what comes after it has to be asked.

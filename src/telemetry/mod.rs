@@ -17,7 +17,7 @@ mod top_hosts;
 use std::time::Duration;
 
 pub use log::{Format, Level, LogConfig, LogLevel, Logs, init};
-pub use override_sentences::{override_sentences, sentences};
+pub use override_sentences::{limits_sentence, override_sentences, pause_sentence, sentences, skip_sentence};
 pub use progress::{Progress, ProgressLine, ProgressMode, Rate};
 pub use sentences::Sentences;
 pub use stats::{Stats, Tally};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::pipeline::View;
-use crate::schedule::{HostOverrides, LimitsOverride, Overrides};
+use crate::schedule::{HostOverrides, LimitsOverride, Overrides, PauseOverride, SkipOverride};
 use crate::units::Span;
 
 /// One sentence for each override that holds in a view, those of the run first.
@@ -20,21 +20,32 @@ pub fn sentences(overrides: &Overrides, now: Duration) -> Vec<String> {
 }
 
 fn of(whom: &str, overrides: &HostOverrides, now: Duration) -> Vec<String> {
-    let mut sentences = Vec::new();
-    if let Some(pause) = overrides.pause {
-        sentences.push(format!("{whom} is paused by an operator{}.", end(pause.until, "it is resumed", now)));
-    }
-    if let Some(skip) = overrides.skip {
-        sentences.push(format!("Lines of {whom} are skipped{}.", end(Some(skip.until), "", now)));
-    }
-    if let Some(limits) = overrides.limits {
-        let LimitsOverride { rate, concurrency, until } = limits;
-        let rate = rate.map(|rate| format!("rate {rate}"));
-        let concurrency = concurrency.map(|concurrency| format!("concurrency {concurrency}"));
-        let limits = rate.into_iter().chain(concurrency).collect::<Vec<_>>().join(" and ");
-        sentences.push(format!("{whom} has limits by an operator{}: {limits}.", end(until, "they are cleared", now)));
-    }
-    sentences
+    let pause = overrides.pause.map(|pause| pause_sentence(whom, pause, now));
+    let skip = overrides.skip.map(|skip| skip_sentence(whom, skip, now));
+    let limits = overrides.limits.map(|limits| limits_sentence(whom, limits, now));
+    [pause, skip, limits].into_iter().flatten().collect()
+}
+
+/// A pause of `whom`, a host or `The run`.
+pub fn pause_sentence(whom: &str, pause: PauseOverride, now: Duration) -> String {
+    format!("{whom} is paused by an operator{}.", end(pause.until, "it is resumed", now))
+}
+
+/// A time in which the lines of a host are skipped.
+pub fn skip_sentence(whom: &str, skip: SkipOverride, now: Duration) -> String {
+    format!("Lines of {whom} are skipped{}.", end(Some(skip.until), "", now))
+}
+
+/// Limits of `whom`, a host or `The run`.
+pub fn limits_sentence(
+    whom: &str,
+    LimitsOverride { rate, concurrency, until }: LimitsOverride,
+    now: Duration,
+) -> String {
+    let rate = rate.map(|rate| format!("rate {rate}"));
+    let concurrency = concurrency.map(|concurrency| format!("concurrency {concurrency}"));
+    let limits = rate.into_iter().chain(concurrency).collect::<Vec<_>>().join(" and ");
+    format!("{whom} has limits by an operator{}: {limits}.", end(until, "they are cleared", now))
 }
 
 fn end(until: Option<Duration>, otherwise: &str, now: Duration) -> String {
@@ -49,7 +60,6 @@ fn end(until: Option<Duration>, otherwise: &str, now: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::{PauseOverride, SkipOverride};
 
     #[test]
     fn each_override_is_a_sentence_with_its_end() {

@@ -30,6 +30,7 @@ mod http2;
 mod left_records;
 mod limits;
 mod lines;
+mod logs;
 mod long_pauses;
 mod look_ups;
 mod names;

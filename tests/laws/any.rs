@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fetchd::item::{ErrorKind, Sent};
 use fetchd::pipeline::{FailFast, Order, Settings};
-use fetchd::schedule::{self, HostLimits, ReleaseScope};
+use fetchd::schedule::{self, HostLimits, Overrides, ReleaseScope};
 use fetchd::units::Concurrency;
 use proptest::prelude::*;
 
@@ -25,6 +25,8 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
         rotations: Vec::new(),
         releases: Vec::new(),
         renewals: Vec::new(),
+        verbs: Vec::new(),
+        overrides: Overrides::default(),
         settings,
     })
 }
@@ -152,7 +154,7 @@ fn sink() -> impl Strategy<Value = SinkBehaviour> {
     ]
 }
 
-fn any_settings() -> impl Strategy<Value = Settings> {
+pub fn any_settings() -> impl Strategy<Value = Settings> {
     let order = prop_oneof![Just(Order::Completion), Just(Order::Input)];
     let fail_fast = prop_oneof![9 => Just(FailFast::No), 1 => Just(FailFast::Yes)];
     let room = (1usize..9, 1usize..40, 40usize..1000);

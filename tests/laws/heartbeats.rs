@@ -22,7 +22,12 @@ use crate::script::{Exchange, Reply, Said, Settling, SourceScript, ms, ok};
 
 /// What a part blocks at, once: it says that it does, and goes on when it is told to.
 #[derive(Clone)]
-struct Gate(Arc<Mutex<Option<(SyncSender<()>, Receiver<()>)>>>);
+struct Gate(Arc<Mutex<Option<Lock>>>);
+
+struct Lock {
+    says: SyncSender<()>,
+    goes_on: Receiver<()>,
+}
 
 /// The other side.
 struct Keeper {
@@ -32,13 +37,13 @@ struct Keeper {
 
 fn gate() -> (Gate, Keeper) {
     let ((says, blocked), (go_on, goes_on)) = (sync_channel(1), sync_channel(1));
-    (Gate(Arc::new(Mutex::new(Some((says, goes_on))))), Keeper { blocked, go_on })
+    (Gate(Arc::new(Mutex::new(Some(Lock { says, goes_on })))), Keeper { blocked, go_on })
 }
 
 impl Gate {
     fn pass(&self) {
         let once = self.0.lock().unwrap().take();
-        if let Some((says, goes_on)) = once {
+        if let Some(Lock { says, goes_on }) = once {
             says.send(()).unwrap();
             goes_on.recv().unwrap();
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fetchd::item::{Body, ErrorKind, Identity, Outcome, Record, Reservation};
+use fetchd::schedule::Overrides;
 use tokio::time::Instant;
 
 #[derive(Clone, Debug)]
@@ -14,6 +15,10 @@ pub enum Event {
     Yielded(Identity, usize),
     /// An attempt began.
     Asked(Identity),
+    /// It was one at this host.
+    Reached(String),
+    /// From now on these are all overrides, an operator was told.
+    Overridden(Overrides),
     /// A sink said `Ok` to this record.
     Written {
         sink: usize,

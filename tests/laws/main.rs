@@ -18,6 +18,7 @@ mod long_pauses;
 mod parts;
 mod scenario;
 mod script;
+mod verbs;
 
 mod accounts;
 mod answers;
@@ -31,6 +32,7 @@ mod host_states;
 mod idle;
 mod memory;
 mod metrics;
+mod operators;
 mod release;
 mod shipping;
 mod shutdown;

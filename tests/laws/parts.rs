@@ -260,6 +260,7 @@ impl Fetch for Network {
     fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt> {
         let id = line_of(&call.request.url);
         self.log.note(Event::Asked(id.clone()));
+        self.log.note(Event::Reached(call.request.url.host_str().unwrap().to_owned()));
         let reservation = self.memory.watch(reservation);
         let (Step { after, reply }, sent) = self.exchanges.send(&id);
         let token = *self.tokens.known.lock().unwrap();

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fetchd::error::Error;
 use fetchd::item::{ErrorKind, Identity, Outcome, Revalidation};
-use fetchd::pipeline::{Control, End, FailFast, FirstHost, Order, Parts, Settings, Status, run};
-use fetchd::schedule::{self, ReleaseScope, TokenRule, TokenSettings};
+use fetchd::pipeline::{Control, Desk, End, FailFast, FirstHost, Order, Parts, Settings, Status, run};
+use fetchd::schedule::{self, Overrides, ReleaseScope, TokenRule, TokenSettings};
 use fetchd::sink::Sink;
 use futures::stream::{self, Stream, StreamExt};
 use http::header::AUTHORIZATION;
@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::log::{Entry, Event, Ledger, Log};
 use crate::parts::{Exchanges, FakeHosts, FakeSettle, FakeSink, FakeTokens, Network, source};
 use crate::script::{Settling, SinkBehaviour, SourceScript, secs};
+use crate::verbs::{Verb, operate};
 
 /// Longer than anything a scenario may take: a run that is not over by then is stuck.
 const STUCK: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -35,6 +36,10 @@ pub struct Scenario {
     pub releases: Vec<(Duration, ReleaseScope)>,
     /// When the file of the token has another content.
     pub renewals: Vec<Duration>,
+    /// What an operator does, and when.
+    pub verbs: Vec<(Duration, Verb)>,
+    /// What operators had changed before.
+    pub overrides: Overrides,
     pub settings: Settings,
 }
 
@@ -83,6 +88,8 @@ impl Scenario {
             rotations: Vec::new(),
             releases: Vec::new(),
             renewals: Vec::new(),
+            verbs: Vec::new(),
+            overrides: Overrides::default(),
             settings: settings(),
         }
     }
@@ -107,6 +114,10 @@ impl Scenario {
         self.settings(|settings| settings.schedule.tokens = TokenSettings { rules, files: vec!["token".to_owned()] })
     }
 
+    pub fn verbs(self, verbs: impl IntoIterator<Item = (Duration, Verb)>) -> Self {
+        Self { verbs: verbs.into_iter().collect(), ..self }
+    }
+
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
         self
@@ -122,13 +133,16 @@ impl Scenario {
         let interrupts = self.signals(&log, &status);
         let start = Instant::now();
         let (requests, releases) = mpsc::channel(1);
-        let parts = Parts { releases: Some(releases), ..self.parts(&log, &memory) };
+        let (desk, questions) = Desk::open();
+        let parts = Parts { releases: Some(releases), questions: Some(questions), ..self.parts(&log, &memory) };
+        let fetch = Arc::clone(&parts.fetch);
         let run = run(parts, &self.settings, &status, interrupts);
         let run = async {
             tokio::select! {
                 biased;
                 end = run => end,
                 never = self.request_releases(requests) => match never {},
+                never = operate(&self.verbs, desk, fetch, &log) => match never {},
             }
         };
         let Ok(end) = timeout(time, run).await else { return Err(log) };
@@ -154,7 +168,7 @@ impl Scenario {
             threads: None,
             releases: None,
             questions: None,
-            overrides: Default::default(),
+            overrides: self.overrides.clone(),
             shippers: Vec::new(),
             sources: sources.map(|(n, script)| source(&name(n), script.clone(), &exchanges, log)).collect(),
             sinks: self.sinks.iter().enumerate().map(sink).collect(),

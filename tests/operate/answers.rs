@@ -118,3 +118,19 @@ fn what_is_not_there_or_not_meant_so_is_said_in_a_sentence() {
     assert!(wrong.head.contains("allow: get,head"), "{wrong:?}");
     assert_eq!(running.finish("").code, Some(0));
 }
+
+#[test]
+fn every_path_of_the_documentation_is_there() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/api.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let paths: Vec<_> = rows.filter_map(|cell| cell.split(' ').find(|word| word.starts_with('/'))).collect();
+    let place = Place::new();
+    let mut running = place.start();
+    assert!(paths.len() > 15, "{paths:?}");
+    for path in paths {
+        let path = path.split('?').next().unwrap();
+        // No path takes it, so nothing is changed by it.
+        assert_eq!(place.request("PUT", path, "host: localhost\r\n", "").status, 405, "{path}");
+    }
+    assert_eq!(running.finish("").code, Some(0));
+}

@@ -16,6 +16,7 @@ mod answers;
 mod ctl;
 mod listening;
 mod metrics;
+mod overrides;
 mod place;
 mod prometheus;
 mod reload;

@@ -5,6 +5,7 @@ use std::fs;
 
 use fetchd::config::{EFFECTS, Effect};
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 use crate::common::certs::Authority;
 use crate::common::fetchd::{Fetchd, Running, seq};
@@ -27,14 +28,16 @@ impl Place {
         );
     }
 
-    /// A reload that changes nothing, for this reason.
+    /// A reload that is refused, for this reason.
     fn reload_is_refused(&self, why: &str) {
-        let before = self.get("/v1/config").json();
         let said = self.reload();
         assert!(said.code == 1 && said.err.contains(why), "{why}: {said:?}");
-        let after = self.get("/v1/config").json();
-        assert_eq!((&after["digest"], &after["values"]), (&before["digest"], &before["values"]));
-        assert_eq!(after["last_reload"]["result"], "refused", "{after:#}");
+    }
+
+    /// What is in force, and how the last reload ended.
+    fn in_force(&self) -> (Value, Value) {
+        let config = self.get("/v1/config").json();
+        (config["digest"].clone(), config["last_reload"]["result"].clone())
     }
 }
 
@@ -76,9 +79,7 @@ fn requests_that_start_after_a_reload_go_by_it_and_none_before() {
         (carried[..2].join(" "), carried[2..].iter().filter(|key| *key == "new").count()),
         ("old old".to_owned(), 20)
     );
-    running.signal(Signal::SIGTERM);
-    running.signal(Signal::SIGTERM);
-    running.wait();
+    running.kill();
 }
 
 #[test]
@@ -155,9 +156,7 @@ fn a_third_way_to_reach_hosts_waits_until_the_first_is_used_no_more() {
     place.reload_is_refused("requests are still under way");
     // Another value needs no other connections.
     place.reload_changes("[network]\ndeny = ['10.0.0.0/8']\n[retry]\nretries = 7\n", "retry.retries");
-    running.signal(Signal::SIGTERM);
-    running.signal(Signal::SIGTERM);
-    running.wait();
+    running.kill();
 }
 
 #[test]
@@ -181,12 +180,13 @@ fn a_file_that_is_wrong_changes_nothing() {
     let mut place = Place::with("[retry]\nretries = 1\n[limits]\nrate = '1000/s'\n");
     let mut running = place.start();
     let whole = place.config().replace("retries = 1", "retries = 5");
+    let (digest, _) = place.in_force();
     for (content, why) in [
         (whole.as_bytes()[..whole.len() / 3].to_vec(), "the configuration is wrong"),
         (Vec::new(), "these need a restart: api.socket"),
         (b"\xff\xfe\x00".to_vec(), "the configuration is wrong"),
         (whole.replace("retries = 5", "retrys = 5").into_bytes(), "retrys"),
-        ([whole.as_bytes(), &vec![b'#'; 100 << 20]].concat(), "the configuration is wrong"),
+        ([whole.as_bytes(), &vec![b'#'; 100 << 20]].concat(), "longer than 16 MiB"),
     ] {
         fs::write(place.file(), content).unwrap();
         place.reload_is_refused(why);
@@ -197,6 +197,7 @@ fn a_file_that_is_wrong_changes_nothing() {
     fs::create_dir(place.file()).unwrap();
     place.reload_is_refused("cannot read the configuration");
     fs::remove_dir(place.file()).unwrap();
+    assert_eq!(place.in_force(), (digest, json!("refused")));
     place.reload_changes("[retry]\nretries = 5\n[limits]\nrate = '1000/s'\n", "retry.retries");
     running.line(&origin.url("/ok/1"));
     assert_eq!(running.record()["outcome"], "ok");
@@ -211,7 +212,7 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     let dry = || place.ctl(["reload", "--dry-run"]).out;
     assert_eq!(dry().trim(), "The configuration is valid; a reload would change: retry.retries.");
     assert_eq!(dry().trim(), "The configuration is valid; a reload would change: retry.retries.");
-    assert!(place.get("/v1/config").json().get("last_reload").is_none_or(serde_json::Value::is_null));
+    assert!(place.get("/v1/config").json().get("last_reload").is_none_or(Value::is_null));
     assert_eq!(running.finish("").code, Some(0));
 }
 
@@ -265,6 +266,7 @@ fn each_key_that_needs_a_restart_refuses_the_whole() {
     assert_eq!(tried, declared, "every such key is tried");
     let place = Place::new();
     let mut running = place.start();
+    let (digest, _) = place.in_force();
     for (table, key, value) in OTHERS {
         let api = if table == "api" { format!("{key} = {value}\n") } else { format!("[{table}]\n{key} = {value}\n") };
         fs::write(place.file(), format!("{}{api}[retry]\nretries = 9\n", place.config())).unwrap();
@@ -274,6 +276,7 @@ fn each_key_that_needs_a_restart_refuses_the_whole() {
     place.reload_is_refused("source.urls.file.paths");
     fs::write(place.file(), format!("{}[sink.results.jsonl]\npath = 'out.jsonl'\n", place.config())).unwrap();
     place.reload_is_refused("sink.results.jsonl.path");
+    assert_eq!(place.in_force(), (digest, json!("refused")));
     assert_eq!(running.finish("").code, Some(0));
 }
 

@@ -92,7 +92,13 @@ fn limits_beat_the_configuration_until_they_are_cleared() {
         "{overrides:#}"
     );
     let shown = place.ctl(["status"]);
-    assert!(shown.out.contains("127.0.0.1 has rate unlimited and concurrency 1"), "{}", shown.out);
+    assert!(
+        shown
+            .out
+            .contains("127.0.0.1 has limits by an operator until they are cleared: rate unlimited and concurrency 1."),
+        "{}",
+        shown.out
+    );
     assert_eq!(place.ctl(["limits", "127.0.0.1", "--clear"]).code, 0);
     let again = place.ctl(["limits", "127.0.0.1", "--clear"]);
     assert!(again.code == 1 && again.err.contains("error: "), "{again:?}");

@@ -167,8 +167,16 @@ proptest! {
         script in scripts_with_releases(), storm in storms(), robots in obedience()
     ) {
         let script = script.obeying_robots(robots).with_verbs(storm);
-        let mut last: Option<Rest> = None;
-        for Event { at, what } in play(&script) {
+        let (mut last, mut orders): (Option<Rest>, Orders) = (None, Orders::of(&script));
+        for event in play(&script) {
+            // The end of another limit is a change like any other.
+            let limits = orders.overrides.hosts.values().chain([&orders.overrides.all]).filter_map(|host| host.limits);
+            let ends_before = limits.filter_map(|limits| limits.until).any(|until| until <= event.at);
+            orders.follow(&event);
+            if ends_before {
+                last = None;
+            }
+            let Event { at, what } = event;
             let rest = match what {
                 What::Rests(rest) => {
                     last = Some(rest);

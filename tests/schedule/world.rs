@@ -434,8 +434,16 @@ fn assert_agree(why: WaitReason, causes: &[Cause], now: Duration) {
     let ends: Option<Vec<Duration>> = causes.iter().map(|cause| cause.left).collect();
     if let Some(last) = ends.and_then(|ends| ends.into_iter().max()) {
         // Some come before all others, whatever ends last.
-        let goes_first =
-            matches!(why, WaitReason::RunPaused { .. } | WaitReason::Paused { .. } | WaitReason::Token { .. });
+        let is_first = |cause: &Cause| {
+            matches!(
+                cause.reason,
+                WaitReason::RunPaused { .. }
+                    | WaitReason::Paused { .. }
+                    | WaitReason::Token { .. }
+                    | WaitReason::Quota { .. }
+            )
+        };
+        let goes_first = causes.iter().any(is_first);
         let agrees = why.until() == Some(now + last) || (goes_first && why.until() <= Some(now + last));
         assert!(agrees, "{why:?} is not {causes:?}");
     }

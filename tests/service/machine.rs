@@ -62,11 +62,14 @@ impl Machine {
             .args(init)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It complains when it is killed.
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut pid = String::new();
-        BufReader::new(unshare.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-        let pid = Pid::from_raw(pid.trim().parse().expect("the machine starts"));
+        let mut said = String::new();
+        BufReader::new(unshare.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let pid = said.trim().parse().unwrap_or_else(|_| panic!("the machine does not start: {said}"));
+        let pid = Pid::from_raw(pid);
         Some(Self { unshare, pid, _dir: dir })
     }
 

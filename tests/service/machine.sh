@@ -1,6 +1,7 @@
 # Makes a machine out of this one: the same files, but what is written to them is gone with it. Its processes, mounts and users are its own, the
 # network is not. $1 is an empty directory; what follows is its first process.
 set -e
+exec 2>&1
 # The process as those outside see it: /proc is still theirs.
 read -r pid _ < /proc/self/stat
 mount --make-rprivate /

@@ -106,13 +106,24 @@ fn the_service_fetches_resolves_and_is_scraped_under_its_filters_and_outlives_pr
     for line in ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000"] {
         assert!(status.contains(line), "{status}");
     }
-    let scraped = machine.done(["curl", "--silent", "--fail", &format!("http://{metrics}/metrics")]);
-    assert!(scraped.contains("\nfetchd_lines_accepted_total"), "{scraped}");
+    let get =
+        |path: &str| machine.done(["curl", "--silent", "--show-error", "--fail", &format!("http://{metrics}/{path}")]);
+    get("healthz");
+    let scraped = get("metrics");
+    let value = |name: &str| {
+        let line =
+            scraped.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {scraped}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(value("fetchd_lines_accepted_total{"), 2.0);
+    assert!(value("process_start_time_seconds ") > 1.7e9, "{scraped}");
     assert!(property(&machine, "StatusText").starts_with("Running: "));
     machine.done(["systemctl", "reload", "fetchd.service"]);
 
     // What a killed service had not read waits in the FIFO for the next one.
+    let killed = machine.path("/proc").join(property(&machine, "MainPID"));
     machine.done(["systemctl", "kill", "--signal=KILL", "fetchd.service"]);
+    until("the end of the killed service", || !killed.exists());
     produce(&machine, &url(3));
     assert!(records(&machine, 3).contains("/ok/3"));
     assert_eq!(property(&machine, "NRestarts"), "1");

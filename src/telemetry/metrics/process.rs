@@ -1,8 +1,9 @@
 //! What the kernel knows of this process (proc(5)), under the names that all exporters use.
 
 use std::fs;
-use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Ticks a second in `/proc/self/stat`: `USER_HZ`, 100 on every Linux.
 const TICKS: f64 = 100.0;
@@ -25,27 +26,26 @@ impl Process {
     /// As it is now. What cannot be read is 0.
     pub fn read() -> Self {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let own = Self::of(&text("/proc/self/stat"), &text("/proc/self/status"), &text("/proc/stat"));
+        let own = Self::of(&text("/proc/self/stat"), &text("/proc/self/status"), boot());
         // One of them is the directory that is being read.
         let open_fds = fs::read_dir("/proc/self/fd").map_or(0, |fds| (fds.count() as u64).saturating_sub(1));
         let max_fds = rlimit::Resource::NOFILE.get_soft().unwrap_or_default();
-        Self { open_fds, max_fds, start_seconds: start_of(own.start_seconds), ..own }
+        Self { open_fds, max_fds, ..own }
     }
 
-    fn of(stat: &str, status: &str, system: &str) -> Self {
+    /// Of a machine that was started so many seconds after 1970.
+    fn of(stat: &str, status: &str, boot: f64) -> Self {
         // The name of the program stands in parentheses, and may have spaces and parentheses itself.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
         // Its third field is the first of these (proc(5)).
         let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
-        // A service may not see when the machine was booted (ProcSubset= of systemd.exec(5)).
-        let boot = value(system, "btime").map(|boot| boot as f64);
         let kib = |key| value(status, key).unwrap_or_default() << 10;
         Self {
             cpu_seconds: (ticks(14) + ticks(15)) / TICKS,
             resident_bytes: kib("VmRSS:"),
             virtual_bytes: kib("VmSize:"),
             threads: value(status, "Threads:").unwrap_or_default(),
-            start_seconds: boot.map_or(0.0, |boot| boot + ticks(22) / TICKS),
+            start_seconds: boot + ticks(22) / TICKS,
             ..Self::default()
         }
     }
@@ -56,11 +56,11 @@ impl Process {
     }
 }
 
-/// When the process was started; where nobody says, the first time that this was asked.
-fn start_of(known: f64) -> f64 {
-    static START: OnceLock<f64> = OnceLock::new();
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    *START.get_or_init(|| if known > 0.0 { known } else { now() })
+/// When the machine was started, in seconds since 1970. The service sees no `/proc/stat`, which has it, too.
+fn boot() -> f64 {
+    let up = clock_gettime(ClockId::Boottime);
+    let up = Duration::try_from(up).unwrap_or_default();
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(up).as_secs_f64()
 }
 
 /// The number after this word at the start of a line.
@@ -77,7 +77,7 @@ mod tests {
     fn the_fields_of_proc_are_read_whatever_the_program_is_called() {
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 4 0 2000 1000 10 0";
         let status = "Name:\ta\nVmSize:\t    2048 kB\nVmRSS:\t    1024 kB\nThreads:\t4\n";
-        let process = Process::of(stat, status, "cpu 1 2\nbtime 1700000000\n");
+        let process = Process::of(stat, status, 1_700_000_000.0);
         let expected = Process {
             cpu_seconds: 2.0,
             resident_bytes: 1 << 20,
@@ -87,7 +87,6 @@ mod tests {
             ..Process::default()
         };
         assert_eq!(process, expected);
-        assert_eq!(Process::of(stat, status, "").start_seconds, 0.0, "nobody says when the machine was booted");
     }
 
     #[test]
