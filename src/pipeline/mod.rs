@@ -198,8 +198,10 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         in_order: settings.order == Order::Input,
         ..settings.schedule.clone()
     };
+    let core = Core::new(schedule);
+    status.meters().begin_schedule(&core);
     let scheduler = scheduler::Scheduler {
-        core: Core::new(schedule),
+        core,
         overrides: parts.overrides,
         questions: parts.questions,
         drain: lookups,
