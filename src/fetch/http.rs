@@ -63,7 +63,7 @@ impl Http {
             generation: Arc::new(generation),
             connections,
             look_ups: Arc::clone(resolver.counts()),
-            rules: rules(config, settings.needs),
+            rules: BodyRules::of(config, settings.needs),
             headers: settings.headers,
             pace,
             max_redirects: config.max_redirects,
@@ -82,7 +82,7 @@ impl Http {
             generation: Arc::clone(&self.generation),
             connections: Arc::clone(&self.connections),
             look_ups: Arc::clone(&self.look_ups),
-            rules: rules(config, self.needs),
+            rules: BodyRules::of(config, self.needs),
             headers,
             pace: self.pace.clone(),
             max_redirects: config.max_redirects,
@@ -278,17 +278,6 @@ impl Fetch for Http {
 
     fn look_ups(&self) -> Option<Arc<LookUpCounts>> {
         Some(Arc::clone(&self.look_ups))
-    }
-}
-
-/// What becomes of bodies as `[fetch]` says.
-fn rules(config: &FetchConfig, needs: Needs) -> BodyRules {
-    BodyRules {
-        max_body: config.max_body.0,
-        set_by: Level::Fetch,
-        oversize: config.oversize,
-        body: needs.body,
-        digest: needs.digest,
     }
 }
 
