@@ -102,7 +102,7 @@ async fn watch(client: &Client, question: &Question, form: Form) -> u8 {
             Err(unreached) => return failed(&unreached.to_string(), unreached.exit_code()),
         };
         // Home, and what was there is gone.
-        let before = if is_terminal { "\x1b[H\x1b[2J\x1b[3J" } else { "" };
+        let before = if is_terminal { "\x1b[H\x1b[2J" } else { "" };
         let after = if is_terminal || form == Form::Json { "" } else { "\n" };
         if !write(&format!("{before}{text}{after}")) {
             return code;

@@ -10,15 +10,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::executor::block_on;
 use futures::future::{BoxFuture, ready};
-use serde_json::Map;
 use tokio::sync::{mpsc, oneshot};
 
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
-use super::verb_replies::{drained, limited, paused, resumed, skipped};
+use super::verb_replies::{drained, ended, limited, no_answer, paused, resumed, said, skipped};
 use crate::error::{BoxError, Error};
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
-use crate::pipeline::{Control, Desk, InForce, NoAnswer, Parts};
+use crate::pipeline::{Control, Desk, InForce, Parts};
 use crate::schedule::{Change, LimitsOverride, Overrides, Scope};
 use crate::units::{Concurrency, counted};
 
@@ -249,22 +248,4 @@ fn fixed(concurrency: Concurrency) -> Result<u32, Refusal> {
             "`concurrency` must be a number here; an adaptive limit is set in the configuration.".to_owned(),
         )),
     }
-}
-
-/// A reply that is one sentence.
-pub(super) fn said(message: impl Into<String>) -> Reply {
-    Reply { message: message.into(), warnings: Vec::new(), kept: None, facts: Map::new() }
-}
-
-pub(super) fn no_answer(why: NoAnswer) -> Refusal {
-    match why {
-        NoAnswer::Busy => {
-            Refusal::TryAgain("The schedule has other questions to answer; try again in a moment.".to_owned())
-        }
-        NoAnswer::Ended => ended(),
-    }
-}
-
-fn ended() -> Refusal {
-    Refusal::Refused("The run has ended.".to_owned())
 }

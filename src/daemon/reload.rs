@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 
 use super::certificate_files::CertificateFiles;
 use super::config_in_force::InForce;
-use super::operator::{no_answer, said};
 use super::settings::{http_with_headers, http_with_new_connections, settings, widest_host};
+use super::verb_replies::{no_answer, said};
 use crate::cli::{Loaded, RunArgs};
 use crate::config::{self, Changes, Config, Registry};
 use crate::fetch::{Fetch, Http, InUse};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
-use super::operator::said;
-use crate::ops::{Lasting, LimitsChange, Reply, Whom};
+use crate::ops::{Lasting, LimitsChange, Refusal, Reply, Whom};
+use crate::pipeline::NoAnswer;
 use crate::units::{Span, counted};
 
 /// A pause; `held` are the lines that wait at the host.
@@ -83,4 +83,24 @@ pub(super) fn drained(canceled: usize) -> Reply {
         reply.warnings.push(format!("{lines} that operators have paused are canceled."));
     }
     reply
+}
+
+/// A reply that is one sentence.
+pub(super) fn said(message: impl Into<String>) -> Reply {
+    Reply { message: message.into(), warnings: Vec::new(), kept: None, facts: Map::new() }
+}
+
+/// Why the schedule did not answer.
+pub(super) fn no_answer(why: NoAnswer) -> Refusal {
+    match why {
+        NoAnswer::Busy => {
+            Refusal::TryAgain("The schedule has other questions to answer; try again in a moment.".to_owned())
+        }
+        NoAnswer::Ended => ended(),
+    }
+}
+
+/// It came too late.
+pub(super) fn ended() -> Refusal {
+    Refusal::Refused("The run has ended.".to_owned())
 }

@@ -6,13 +6,13 @@ use aws_lc_rs::digest::{self, SHA256};
 use bytes::{Buf, Bytes};
 use futures::TryStreamExt;
 
-use super::Oversize;
 use super::chunks::Chunks;
 use super::codec::Coding;
 use super::decode::{Decoder, Wants};
 use super::gunzip;
 use super::wire::Wire;
-use crate::item::{Attempt, Body, BodyNeed, CHUNK, ErrorKind, Failure, Level, Reservation, Sent};
+use super::{FetchConfig, Oversize};
+use crate::item::{Attempt, Body, BodyNeed, CHUNK, ErrorKind, Failure, Level, Needs, Reservation, Sent};
 
 /// What a buffer begins with: memory that is held anyway, and a byte that shows that there is more.
 const FIRST: usize = CHUNK as usize + 1;
@@ -26,6 +26,14 @@ pub(super) struct BodyRules {
     pub oversize: Oversize,
     pub body: BodyNeed,
     pub digest: bool,
+}
+
+impl BodyRules {
+    /// As `[fetch]` says, of bodies that are kept as far as they are needed.
+    pub fn of(config: &FetchConfig, needs: Needs) -> Self {
+        let (max_body, oversize) = (config.max_body.0, config.oversize);
+        Self { max_body, set_by: Level::Fetch, oversize, body: needs.body, digest: needs.digest }
+    }
 }
 
 /// What the head says of the body.

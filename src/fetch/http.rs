@@ -1,28 +1,24 @@
 //! One attempt with reqwest: guard, request, head, body.
 
-use std::sync::{Arc, Once, Weak};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{HeaderValue, Method, StatusCode, header};
 use tokio::time::{Instant, timeout};
-use url::{Position, Url};
+use url::Url;
 
 use super::body::{BodyRules, receive};
 use super::body_clock::BodyPace;
 use super::chunks::Chunks;
-use super::clients::{Clients, Recipe};
+use super::client_generation::{ClientGeneration, HttpSettings, InUse};
 use super::connection_counts::ConnectionCounts;
 use super::connection_reuse::{Carrier, execute};
 use super::failure::{before_answer, refused_by_proxy, tired_of_waiting};
 use super::head::{announced, check_framing, held, is_idle_timeout, read_head};
-use super::tls::Tls;
-use super::{
-    Fetch, FetchConfig, Guard, HeaderTable, HostTls, LookUpCounts, Oversize, RefreshTokens, Resolver, TlsConfig,
-};
+use super::{Fetch, FetchConfig, Guard, HeaderTable, LookUpCounts, Oversize, RefreshTokens, Resolver};
 use crate::error::BoxError;
-use crate::hosts::HostPattern;
 use crate::item::{
     Attempt, Body, BodyNeed, CHUNK, Call, ErrorKind, Failure, Head, Level, Needs, Purpose, Redirect, Reservation,
     Response, ResponseLimits, Sent, TokenGeneration,
@@ -36,26 +32,9 @@ const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
 /// again.
 const MOST_OF_REDIRECT: (u64, Duration) = (CHUNK, Duration::from_millis(200));
 
-/// The settings of the fetcher besides `[fetch]`.
-#[derive(Clone, Debug)]
-pub struct HttpSettings {
-    /// The headers of requests.
-    pub headers: HeaderTable,
-    /// `[tls]`
-    pub tls: TlsConfig,
-    /// What `[hosts]` says of TLS.
-    pub hosts: Vec<(HostPattern, HostTls)>,
-    /// What of responses is kept.
-    pub needs: Needs,
-    /// The most idle connections that one host can have.
-    pub idle_per_host: usize,
-    /// TLS sessions are kept of so many hosts.
-    pub session_hosts: usize,
-}
-
 /// The fetcher over HTTP.
 pub struct Http {
-    reach: Arc<Reach>,
+    generation: Arc<ClientGeneration>,
     connections: Arc<ConnectionCounts>,
     look_ups: Arc<LookUpCounts>,
     headers: HeaderTable,
@@ -64,42 +43,6 @@ pub struct Http {
     max_redirects: u32,
     needs: Needs,
     told_of_shortage: Arc<Once>,
-}
-
-/// How hosts are reached: what takes time to build, and keeps connections. A fetcher after a reload may share it.
-struct Reach {
-    clients: Clients,
-    guard: Arc<Guard>,
-    /// Where requests go instead of to their hosts; shown without its credentials.
-    proxy: Option<String>,
-}
-
-/// Tells whether anything still uses the connections of a fetcher.
-#[derive(Clone)]
-pub struct InUse(Weak<Reach>);
-
-impl InUse {
-    /// Whether it does.
-    pub fn holds(&self) -> bool {
-        self.0.strong_count() > 0
-    }
-}
-
-impl Reach {
-    fn new(
-        config: &FetchConfig,
-        settings: &HttpSettings,
-        guard: Arc<Guard>,
-        resolver: &Resolver,
-        counts: &Arc<ConnectionCounts>,
-    ) -> Result<Self, BoxError> {
-        let tls = Tls::new(config, &settings.tls, settings.session_hosts)?;
-        let recipe = Recipe { fetch: config, tls, idle_per_host: settings.idle_per_host, resolver, counts };
-        let clients = Clients::new(&recipe, settings.hosts.clone())?;
-        let proxy = config.proxy.as_ref().map(|proxy| Url::parse(proxy.expose())).transpose()?;
-        let proxy = proxy.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
-        Ok(Self { clients, guard, proxy })
-    }
 }
 
 impl Http {
@@ -114,13 +57,13 @@ impl Http {
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
         let connections = Arc::default();
-        let reach = Reach::new(config, &settings, guard, resolver, &connections)?;
+        let generation = ClientGeneration::new(config, &settings, guard, resolver, &connections)?;
         let pace = BodyPace::new(config.speed_time.0);
         Ok(Self {
-            reach: Arc::new(reach),
+            generation: Arc::new(generation),
             connections,
             look_ups: Arc::clone(resolver.counts()),
-            rules: rules(config, settings.needs),
+            rules: BodyRules::of(config, settings.needs),
             headers: settings.headers,
             pace,
             max_redirects: config.max_redirects,
@@ -136,10 +79,10 @@ impl Http {
     pub fn with_headers(&self, config: &FetchConfig, headers: HeaderTable) -> Result<Self, BoxError> {
         headers.follow(&self.headers)?;
         Ok(Self {
-            reach: Arc::clone(&self.reach),
+            generation: Arc::clone(&self.generation),
             connections: Arc::clone(&self.connections),
             look_ups: Arc::clone(&self.look_ups),
-            rules: rules(config, self.needs),
+            rules: BodyRules::of(config, self.needs),
             headers,
             pace: self.pace.clone(),
             max_redirects: config.max_redirects,
@@ -160,13 +103,13 @@ impl Http {
         resolver: &Resolver,
     ) -> Result<Self, BoxError> {
         let resolver = resolver.counting_in(&self.look_ups);
-        let reach = Arc::new(Reach::new(config, &settings, guard, &resolver, &self.connections)?);
-        Ok(Self { reach, ..self.with_headers(config, settings.headers)? })
+        let generation = ClientGeneration::new(config, &settings, guard, &resolver, &self.connections)?;
+        Ok(Self { generation: Arc::new(generation), ..self.with_headers(config, settings.headers)? })
     }
 
     /// Tells whether the connections of this fetcher are still in use.
     pub fn connections_in_use(&self) -> InUse {
-        InUse(Arc::downgrade(&self.reach))
+        InUse::of(&self.generation)
     }
 
     /// The headers that have the contents of files in them, if there are any.
@@ -181,7 +124,7 @@ impl Http {
         }
         let start = Instant::now();
         let (request, token) = self.request(call);
-        let executed = timeout(call.limits.timeout, execute(self.reach.clients.of(call), request)).await;
+        let executed = timeout(call.limits.timeout, execute(self.generation.clients.of(call), request)).await;
         let Ok((result, carrier)) = executed else { return no_head(&call.limits) };
         let response = match result {
             Ok(response) if carrier == Carrier::Kept && is_idle_timeout(&response) => {
@@ -189,12 +132,12 @@ impl Http {
             }
             Ok(response) => response,
             Err(error) => {
-                let failure = before_answer(error, carrier, call, self.reach.proxy.as_deref());
+                let failure = before_answer(error, carrier, call, self.generation.proxy.as_deref());
                 self.tell_of_shortage(&failure);
                 return Attempt::Failed(failure);
             }
         };
-        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.reach.proxy) {
+        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (response.status(), &self.generation.proxy) {
             return Attempt::Failed(refused_by_proxy(proxy));
         }
         if carrier == Carrier::Kept {
@@ -219,7 +162,7 @@ impl Http {
 
     /// Names are checked where they are resolved; an address that stands in the URL never gets there.
     fn check_literal(&self, url: &Url) -> Result<(), Failure> {
-        self.reach
+        self.generation
             .guard
             .check_literal(url)
             .map_err(|forbidden| Failure::new(ErrorKind::ForbiddenAddress, forbidden.to_string(), Sent::Refused))
@@ -335,17 +278,6 @@ impl Fetch for Http {
 
     fn look_ups(&self) -> Option<Arc<LookUpCounts>> {
         Some(Arc::clone(&self.look_ups))
-    }
-}
-
-/// What becomes of bodies as `[fetch]` says.
-fn rules(config: &FetchConfig, needs: Needs) -> BodyRules {
-    BodyRules {
-        max_body: config.max_body.0,
-        set_by: Level::Fetch,
-        oversize: config.oversize,
-        body: needs.body,
-        digest: needs.digest,
     }
 }
 

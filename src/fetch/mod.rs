@@ -7,6 +7,7 @@ mod body_laws;
 mod certificate;
 mod certificate_verifier;
 mod chunks;
+mod client_generation;
 mod clients;
 mod codec;
 mod config;
@@ -38,13 +39,14 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+pub use client_generation::{HttpSettings, InUse};
 pub use clients::{HostTls, IdentityFiles};
 pub use config::{DnsConfig, FetchConfig, NetworkConfig, Oversize, TlsConfig};
 pub use connection_counts::ConnectionCounts;
 pub use dns::Resolver;
 pub use guard::Guard;
 pub use headers::{ConfiguredHeaders, HeaderTable};
-pub use http::{Http, HttpSettings, InUse};
+pub use http::Http;
 pub use look_up_counts::{LookUpCounts, LookUpResult};
 pub use pem::{ClientCertificate, Unusable, read_authorities, read_identity};
 pub use remote_end::RemoteEnds;

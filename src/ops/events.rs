@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::Uri;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::{Answer, json};
 use super::fields::Fields;
 use super::health::stuck_sentence;
-use super::moment::timestamp;
+use super::moment::{At, timestamp};
 use super::state::ApiState;
 use crate::pipeline::{Event, EventKind, RunState, StuckTask};
 use crate::units::counted;
@@ -23,7 +22,7 @@ struct Listed {
 
 #[derive(Serialize)]
 struct Shown {
-    at: Timestamp,
+    at: At,
     at_s: f64,
     kind: &'static str,
     message: String,

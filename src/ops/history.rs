@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::moment;
+use super::moment::{self, At};
 use crate::pipeline::Status;
 
 /// Seconds from one sample that is kept to the next.
@@ -51,7 +50,7 @@ impl Sample {
 #[derive(Debug)]
 pub(super) struct History {
     /// Every 5 s, the oldest first.
-    kept: VecDeque<(Instant, Timestamp, Sample)>,
+    kept: VecDeque<(Instant, At, Sample)>,
     /// The last two, a second apart.
     last: [Option<(Instant, Sample)>; 2],
     ticks: u32,
@@ -76,7 +75,7 @@ pub(super) struct Table {
     rows: Vec<Row>,
 }
 
-type Row = (Timestamp, u64, u64, u64, u64, u64, u64, Option<&'static str>);
+type Row = (At, u64, u64, u64, u64, u64, u64, Option<&'static str>);
 
 impl History {
     pub fn new() -> Self {
@@ -113,7 +112,7 @@ impl History {
 
     /// All samples, the oldest first.
     pub fn table(&self) -> Table {
-        let row = |(_, at, sample): &(Instant, Timestamp, Sample)| {
+        let row = |(_, at, sample): &(Instant, At, Sample)| {
             let Sample { accepted, recorded, not_ok, queued, waiting, in_flight, limit } = *sample;
             (*at, accepted, recorded, not_ok, queued, waiting, in_flight, limit)
         };

@@ -3,12 +3,26 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Serialize, Serializer};
+
+/// RFC 3339 with milliseconds.
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
+/// A time as answers show it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At(Timestamp);
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        in_millis(&self.0, to)
+    }
+}
 
 /// A time in the past.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Since {
-    pub since: Timestamp,
+    pub since: At,
     /// Seconds ago.
     pub since_s: f64,
 }
@@ -28,7 +42,7 @@ impl Since {
 /// A time in the future.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Until {
-    pub until: Timestamp,
+    pub until: At,
     /// Seconds from now.
     pub until_s: f64,
 }
@@ -41,18 +55,18 @@ impl Until {
 }
 
 /// This moment.
-pub(super) fn now() -> Timestamp {
+pub(super) fn now() -> At {
     at(0.0)
 }
 
 /// A time of the system's clock.
-pub(super) fn timestamp(time: SystemTime) -> Timestamp {
-    Timestamp::try_from(time).map_or_else(|_| now(), to_millis)
+pub(super) fn timestamp(time: SystemTime) -> At {
+    Timestamp::try_from(time).map_or_else(|_| now(), At)
 }
 
-/// For `serialize_with`: a timestamp in milliseconds' precision.
+/// For `serialize_with`.
 pub(super) fn in_millis<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-    to_millis(*time).serialize(to)
+    to.serialize_str(&PRINTER.timestamp_to_string(time))
 }
 
 /// Seconds in milliseconds' precision.
@@ -60,15 +74,11 @@ pub(super) fn seconds(time: Duration) -> f64 {
     time.as_millis() as f64 / 1000.0
 }
 
-fn at(seconds_from_now: f64) -> Timestamp {
+fn at(seconds_from_now: f64) -> At {
     let now = Timestamp::now();
     // A time that no calendar has is shown as now.
     let span = jiff::SignedDuration::from_millis((seconds_from_now * 1000.0) as i64);
-    to_millis(now.checked_add(span).unwrap_or(now))
-}
-
-fn to_millis(time: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+    At(now.checked_add(span).unwrap_or(now))
 }
 
 #[cfg(test)]
@@ -80,9 +90,9 @@ mod tests {
         let text = serde_json::to_value(Since::ago(Duration::from_millis(90_500))).unwrap();
         assert_eq!(text["since_s"], 90.5);
         let shown = text["since"].as_str().unwrap();
-        assert!(shown.ends_with('Z') && shown.len() <= "2026-11-27T21:00:00.123Z".len(), "{shown}");
+        assert!(shown.ends_with('Z') && shown.len() == "2026-11-27T21:00:00.123Z".len(), "{shown}");
         let until = serde_json::to_value(Until::from_now(Duration::from_secs(u64::MAX))).unwrap();
         assert!(until["until"].is_string(), "a time beyond all calendars is one, too");
-        assert_eq!(timestamp(SystemTime::UNIX_EPOCH).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(serde_json::to_value(timestamp(SystemTime::UNIX_EPOCH)).unwrap(), "1970-01-01T00:00:00.000Z");
     }
 }

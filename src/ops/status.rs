@@ -14,7 +14,7 @@ use super::failures::Failed;
 use super::fields::Fields;
 use super::health::{Readiness, Reason};
 use super::history::{Rates, Sample, Table};
-use super::moment::{self, Since, Until, seconds, timestamp};
+use super::moment::{self, At, Since, Until, seconds, timestamp};
 use super::overrides::{self, OverrideShown};
 use super::parts::{ConfigInForce, LastReload};
 use super::state::ApiState;
@@ -25,7 +25,7 @@ use crate::telemetry::Sentences;
 #[derive(Serialize)]
 struct Page {
     version: &'static str,
-    now: Timestamp,
+    now: At,
     state: &'static str,
     #[serde(flatten)]
     since: Since,
@@ -127,7 +127,7 @@ impl Configuration {
 
 #[derive(Serialize)]
 struct Failure {
-    at: Timestamp,
+    at: At,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<Arc<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,7 +190,7 @@ fn page(api: &ApiState) -> Page {
         oldest_line: oldest(&view),
         sinks: sinks(status),
         sources: sources(status),
-        window: WindowShown { lines: view.in_window, most: view.window },
+        window: window(status, &view),
         overrides: overrides::all(&view),
         configuration: Configuration::of(&parts.config.borrow()),
         failures: parts.live.failures().all().into_iter().map(Failure::of).collect(),
@@ -219,6 +219,12 @@ fn lines(status: &Status) -> Lines {
         released: counters.released.get(),
         left: counters.left.get(),
     }
+}
+
+/// The place that the next line has already counts for nothing.
+fn window(status: &Status, view: &View) -> WindowShown {
+    let unrecorded = usize::try_from(status.counters().unfinished()).unwrap_or(usize::MAX);
+    WindowShown { lines: view.in_window.min(unrecorded), most: view.window }
 }
 
 fn bottleneck(view: &View, sentences: &Sentences) -> Option<Limit> {

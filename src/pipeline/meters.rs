@@ -1,11 +1,13 @@
 //! The meters of a run: what its parts count, and show of themselves, for metrics and for those who look at it from outside.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::RequestCounts;
 use crate::fetch::LookUpCounts;
 use crate::item::BodyMemory;
+use crate::schedule::Core;
 use crate::sink::SinkMeter;
 use crate::source::SourceMeter;
 use crate::state::CommitClock;
@@ -16,6 +18,8 @@ pub struct Meters {
     /// The requests of the run.
     pub requests: RequestCounts,
     parts: OnceLock<MeteredParts>,
+    /// Requests at once that the run may have at its start.
+    first_limit: AtomicU32,
 }
 
 /// What the parts of a run show.
@@ -41,6 +45,16 @@ impl Meters {
     /// The run has begun with these.
     pub(super) fn begin(&self, parts: MeteredParts) {
         let _ = self.parts.set(parts);
+    }
+
+    /// The schedule begins like this; its first view comes a moment later.
+    pub(super) fn begin_schedule(&self, core: &Core) {
+        self.first_limit.store(core.totals(Duration::ZERO).concurrency_limit, Ordering::Relaxed);
+    }
+
+    /// Requests at once that the run may have at its start; 0 before.
+    pub fn first_limit(&self) -> u32 {
+        self.first_limit.load(Ordering::Relaxed)
     }
 
     pub(super) fn sources(&self) -> impl Iterator<Item = &Arc<SourceMeter>> {

@@ -22,6 +22,7 @@ mod closed_hosts;
 mod config;
 mod control;
 mod desk;
+mod dispatch;
 mod drain;
 mod events;
 mod feed;
@@ -33,6 +34,7 @@ mod lifecycle;
 mod lookup;
 mod memory_gate;
 mod meters;
+mod parts;
 mod questions;
 mod releases;
 mod request_counts;
@@ -41,6 +43,7 @@ mod scheduler;
 mod settings;
 mod settle;
 mod shutdown;
+mod shutdown_messages;
 mod status;
 mod status_publisher;
 mod token_reader;
@@ -49,7 +52,6 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -63,63 +65,16 @@ pub use group::Group;
 pub use heartbeat::{HealthWatch, Heartbeats, StuckTask};
 pub use lifecycle::{Lifecycle, RunState};
 pub use meters::{MemoryUse, Meters};
+pub use parts::Parts;
 pub use request_counts::{RequestClass, RequestCounts};
 pub use settings::{FailFast, Order, Settings};
 pub use shutdown::{End, run};
 pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status, View};
 
-use crate::fetch::{Fetch, RefreshTokens};
+use crate::fetch::Fetch;
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
-use crate::schedule::{BottleneckKind, Core, Job, Overrides, ReleaseScope};
-use crate::ship::Shipper;
-use crate::sink::Sink;
+use crate::schedule::{BottleneckKind, Core, Job};
 use crate::source::{Durability, Source};
-use crate::state::{HostStateStore, Settle};
-
-/// The parts that a run is made of.
-pub struct Parts {
-    /// Where lines come from.
-    pub sources: Vec<Source>,
-    /// The HTTP client that makes the attempts.
-    pub fetch: Arc<dyn Fetch>,
-    /// Where records go; each gets every record, in this order.
-    pub sinks: Vec<Box<dyn Sink>>,
-    /// What saves which lines are done, in a durable run.
-    pub settle: Option<Box<dyn Settle>>,
-    /// Reads the files of tokens again, if there are any.
-    pub tokens: Option<Arc<dyn RefreshTokens>>,
-    /// Where the states of hosts are saved, in a durable run.
-    pub hosts: Option<Box<dyn HostStateStore>>,
-    /// The threads that attempts are made in, if not in that of all the rest.
-    pub threads: Option<Handle>,
-    /// Requests to give lines back to their sources, if there may be any.
-    pub releases: Option<mpsc::Receiver<ReleaseScope>>,
-    /// Questions to the schedule, and operators' verbs, if there may be any.
-    pub questions: Option<mpsc::Receiver<Question>>,
-    /// What operators had changed when the run before ended.
-    pub overrides: Overrides,
-    /// What ships the records of sinks to remote places.
-    pub shippers: Vec<Shipper>,
-}
-
-impl Parts {
-    /// Sources, a client and sinks, and nothing else.
-    pub fn new(sources: Vec<Source>, fetch: Arc<dyn Fetch>, sinks: Vec<Box<dyn Sink>>) -> Self {
-        Self {
-            sources,
-            fetch,
-            sinks,
-            settle: None,
-            tokens: None,
-            hosts: None,
-            threads: None,
-            releases: None,
-            questions: None,
-            overrides: Overrides::default(),
-            shippers: Vec::new(),
-        }
-    }
-}
 
 /// What the queue carries.
 enum Accepted {
@@ -243,8 +198,10 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         in_order: settings.order == Order::Input,
         ..settings.schedule.clone()
     };
+    let core = Core::new(schedule);
+    status.meters().begin_schedule(&core);
     let scheduler = scheduler::Scheduler {
-        core: Core::new(schedule),
+        core,
         overrides: parts.overrides,
         questions: parts.questions,
         drain: lookups,

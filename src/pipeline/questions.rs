@@ -6,17 +6,8 @@ use tokio::sync::oneshot;
 
 use super::desk::{HostsAnswer, InForce, Question, Reconfiguration};
 use super::lookup::Lookup;
-use super::scheduler::Scheduler;
-use crate::schedule::{HostCounts, HostScan, HostsBy, HostsQuery, LineAnswer, LineKey, LineScan, Scanned};
-
-/// A look at all hosts or lines that is under way.
-pub(super) enum Scan {
-    Hosts(HostScan, oneshot::Sender<HostsAnswer>),
-    Counts(HostScan, oneshot::Sender<HostCounts>),
-    Line(LineScan, oneshot::Sender<LineAnswer>),
-    /// The place where it goes on, and the lines so far that a stop would cancel.
-    Held(usize, usize, oneshot::Sender<InForce>),
-}
+use super::scheduler::{Scan, Scheduler};
+use crate::schedule::{HostScan, HostsBy, HostsQuery, LineAnswer, LineKey, Scanned};
 
 /// Places of the line book looked at in one turn.
 const A_TURN: usize = 512;

@@ -7,13 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::desk::{HostsAnswer, InForce};
 use super::lookup::Lookup;
 use super::memory_gate::MemoryGate;
-use super::questions::Scan;
 use super::run_limits::{LookAgain, RunLimits};
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
@@ -22,7 +22,7 @@ use super::{Accepted, Clock, Completion, Dispatch, Question, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
 use crate::item::{Done, Reservation};
-use crate::schedule::{Core, Counts, Job, Overrides, ReleaseScope, StallReason};
+use crate::schedule::{Core, Counts, HostCounts, HostScan, LineAnswer, LineScan, Overrides, ReleaseScope, StallReason};
 use crate::state::LastRun;
 
 /// Completions, and queued lines, taken at once.
@@ -65,6 +65,15 @@ pub(super) struct Scheduler {
     pub publisher: StatusPublisher,
     pub limits: RunLimits,
     pub clock: Clock,
+}
+
+/// A look at all hosts or lines that is under way.
+pub(super) enum Scan {
+    Hosts(HostScan, oneshot::Sender<HostsAnswer>),
+    Counts(HostScan, oneshot::Sender<HostCounts>),
+    Line(LineScan, oneshot::Sender<LineAnswer>),
+    /// The place where it goes on, and the lines so far that a stop would cancel.
+    Held(usize, usize, oneshot::Sender<InForce>),
 }
 
 /// What woke the task.
@@ -262,39 +271,6 @@ impl Scheduler {
                 slot.send(done);
             }
         }
-    }
-
-    /// Sends jobs to the workers while there are permits, memory, and lines that may start now.
-    fn dispatch(&mut self, now: Duration) {
-        while !self.core.has_settled() {
-            let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
-            let Some(need) = self.core.peek(now) else { return self.memory.stop_waiting() };
-            let dispatched = match self.memory.take(need) {
-                Some(reservation) => self.core.take(now).map(|job| self.with_fetcher(job, permit, reservation)),
-                None => self.dispatch_oldest(permit, now),
-            };
-            let Some(dispatch) = dispatched else { return };
-            // There is room: `ready` holds as many as there are permits.
-            if self.ready.try_send(dispatch).is_err() {
-                return;
-            }
-        }
-    }
-
-    /// The limit of requests at once, if a line waits for one of them to end, and not for body memory.
-    fn reached_limit(&mut self, now: Duration) -> Option<usize> {
-        if self.memory.is_waiting() { None } else { self.core.reached_limit(self.concurrency, now) }
-    }
-
-    /// With no memory left, the oldest line goes on credit: what holds the memory may be waiting for it.
-    fn dispatch_oldest(&mut self, permit: OwnedSemaphorePermit, now: Duration) -> Option<Dispatch> {
-        let reservation = self.memory.overdraw()?;
-        let job = self.core.take_oldest(now)?;
-        Some(self.with_fetcher(job, permit, reservation))
-    }
-
-    fn with_fetcher(&self, job: Box<Job>, permit: OwnedSemaphorePermit, reservation: Reservation) -> Dispatch {
-        Dispatch { job, fetch: Arc::clone(&self.fetch), permit, reservation }
     }
 }
 

@@ -16,9 +16,9 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
+use super::shutdown_messages::{NOT_WRITTEN, announce, remind};
 use super::{Control, Group, Levers, Parts, RunState, Settings, Status, start};
 use crate::error::Error;
-use crate::schedule::Counts;
 use crate::ship::Backlog;
 use crate::units::{counted, in_bytes};
 
@@ -27,9 +27,6 @@ const LAST_RECORDS: Duration = Duration::from_secs(1);
 
 /// How often the log says what is still waited for.
 const STILL_WAITING: Duration = Duration::from_secs(5);
-
-/// What a run still waits for once all its lines have records. Each says itself why it waits.
-const NOT_WRITTEN: &str = "an output, a journal or a checkpoint";
 
 /// How a run ended, when nothing broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +69,13 @@ impl Phase {
 
     fn stopping(grace: Duration) -> Self {
         Self::Stopping { until: Instant::now() + grace }
+    }
+
+    fn drains(self) -> Self {
+        match self {
+            Self::Stopping { until } => Self::Draining { until },
+            phase => phase,
+        }
     }
 
     fn giving_up() -> Self {
@@ -147,7 +151,8 @@ impl Run<'_> {
                     self.end = End::HostsClosed;
                 }
                 () = self.levers.stopped.cancelled(), if matches!(phase, Phase::Stopping { .. }) => {
-                    self.phase = announce(self.status, self.grace, phase);
+                    announce(self.status, self.grace);
+                    self.phase = phase.drains();
                 }
                 joined = self.group.join() => {
                     self.note_canceled();
@@ -278,45 +283,4 @@ fn reminder() -> Interval {
     let mut reminder = interval_at(Instant::now() + STILL_WAITING, STILL_WAITING);
     reminder.set_missed_tick_behavior(MissedTickBehavior::Delay);
     reminder
-}
-
-/// Answers the first signal, once it is known which lines are left for the next start.
-fn announce(status: &Status, grace: Duration, phase: Phase) -> Phase {
-    let (counters, counts) = (status.counters(), status.view().counts);
-    let work = match (counters.unfinished(), counts) {
-        (0, _) => "writing what is left to write".to_owned(),
-        (_, Counts { waiting: 0, in_flight: 1.., .. }) => {
-            format!("finishing {}", counted(counts.in_flight as u64, "request"))
-        }
-        (unfinished, _) => format!("finishing {}", counted(unfinished, "line")),
-    };
-    let left = match counters.left.get() {
-        0 => String::new(),
-        1 => "; 1 line waits for the next start".to_owned(),
-        left => format!("; {} wait for the next start", counted(left, "line")),
-    };
-    tracing::warn!("{work}{left} (at most {} s; signal again to stop now)", grace.as_secs());
-    match phase {
-        Phase::Stopping { until } => Phase::Draining { until },
-        phase => phase,
-    }
-}
-
-/// Says what is still waited for.
-fn remind(status: &Status) {
-    if status.counters().unfinished() == 0 {
-        tracing::info!("still waiting: {NOT_WRITTEN} cannot be written");
-        return;
-    }
-    let view = status.view();
-    let Some(oldest) = &view.oldest else { return };
-    let Some(host) = &oldest.host else { return };
-    tracing::info!(
-        host = %host.name,
-        age_s = oldest.age.as_secs(),
-        on_the_wire = host.in_flight,
-        waiting = host.waiting,
-        unfinished = status.counters().unfinished(),
-        "still waiting, longest for this host"
-    );
 }

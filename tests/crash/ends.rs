@@ -49,7 +49,8 @@ macro_rules! needed {
             // The last ones have tests of their own kind.
             let others = [SyncPoint::OutputCut, SyncPoint::RoundList, SyncPoint::RoundName];
             let of_keys = [SyncPoint::KeysFile, SyncPoint::KeysName];
-            let tested = [&[$(SyncPoint::$point,)*][..], &others, &of_keys].concat();
+            let of_overrides = [SyncPoint::OverridesFile, SyncPoint::OverridesName];
+            let tested = [&[$(SyncPoint::$point,)*][..], &others, &of_keys, &of_overrides].concat();
             assert!(SITES.iter().all(|point| tested.contains(point)));
         }
     };

@@ -27,4 +27,5 @@ mod counted;
 mod dead_letters;
 mod ends;
 mod model;
+mod overrides;
 mod rounds;

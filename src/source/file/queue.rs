@@ -284,7 +284,6 @@ pub(super) fn say_that_it_is_truncated(path: &Path, bytes: u64) {
     let path = path.display();
     tracing::warn!(
         event = "file_truncated",
-        %path,
         bytes,
         "{path} was truncated; reading from the start. Lines not read before the truncation are lost"
     );
@@ -294,7 +293,6 @@ fn say_that_it_is_gone(path: &Path, generation: &Generation) {
     let (path, bytes) = (path.display(), generation.length);
     tracing::warn!(
         event = "file_lost",
-        %path,
         bytes,
         "{path}: a file that it named before was deleted or moved before it could be read, and at least {} are lost",
         counted(bytes, "byte")

@@ -153,7 +153,7 @@ pub(super) const FAMILIES: &[Family] = &[
     gauge("fetchd_backlog_seconds", &[], "Time that the slowest host takes for the lines that wait for it",
         |all| one(all.backlog)),
     gauge("fetchd_hosts", &["state"], "Hosts that are tracked, by state", |all| by(all.hosts.iter().copied())),
-    gauge("fetchd_concurrency_limit", &[], "Requests at once that the run may have now",
+    gauge("fetchd_concurrency_limit", &[], "Requests at once that the run may have now; 0 before it has begun",
         |all| one(all.concurrency_limit)),
     // Requests.
     counter("fetchd_requests_total", &["class"],

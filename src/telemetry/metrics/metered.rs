@@ -128,7 +128,10 @@ impl Metered {
             oldest_line: view.oldest_age().unwrap_or_default(),
             backlog: view.totals.backlog,
             limited: BottleneckKind::ALL.map(|kind| (kind.name(), limited.spent(kind))).to_vec(),
-            concurrency_limit: view.totals.concurrency_limit.into(),
+            concurrency_limit: match view.as_of {
+                Some(_) => view.totals.concurrency_limit.into(),
+                None => meters.first_limit().into(),
+            },
             retries: view.totals.retries,
             retries_denied: RetryDenial::ALL.map(|why| (why.name(), view.totals.denied(why))).to_vec(),
             requests: RequestClass::ALL.map(|class| (class.name(), meters.requests.of(class))).to_vec(),

@@ -1,6 +1,7 @@
 //! What the kernel knows of this process (proc(5)), under the names that all exporters use.
 
 use std::fs;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -56,11 +57,14 @@ impl Process {
     }
 }
 
-/// When the machine was started, in seconds since 1970. The service sees no `/proc/stat`, which has it, too.
+/// When the machine was started, in seconds since 1970. The service sees no `/proc/stat`, which has it, too. It is computed once:
+/// two clocks are never read at the same moment, and a time that changes looks like a restart.
 fn boot() -> f64 {
-    let up = clock_gettime(ClockId::Boottime);
-    let up = Duration::try_from(up).unwrap_or_default();
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(up).as_secs_f64()
+    static BOOT: OnceLock<f64> = OnceLock::new();
+    *BOOT.get_or_init(|| {
+        let up = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(up).as_secs_f64()
+    })
 }
 
 /// The number after this word at the start of a line.
@@ -96,5 +100,6 @@ mod tests {
         assert!(process.resident_bytes > 1 << 20 && process.virtual_bytes >= process.resident_bytes, "{process:?}");
         let age = SystemTime::now().duration_since(process.start()).unwrap();
         assert!(age < Duration::from_secs(24 * 3600), "{age:?}");
+        assert_eq!(Process::read().start(), process.start(), "another time would look like a restart");
     }
 }
