@@ -3,6 +3,7 @@
 //! In: where each line goes. Out: the oldest unsettled line (the low-water mark), the deadlines of waiting lines, and how
 //! many lines are where. [`LineBook::place`] is the only function that moves a line from one set of ledgers to another.
 
+mod deadlines;
 mod lookup;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -213,36 +214,6 @@ impl LineBook {
         std::iter::successors(self.newest, |id| self.lines[*id].older)
     }
 
-    /// When the line's time is over, on the clock of its host: `deadline`, if none is set yet.
-    pub fn deadline_or_set(&mut self, id: LineId, deadline: Duration) -> Duration {
-        *self.lines[id].deadline.get_or_insert(deadline)
-    }
-
-    /// Takes the line's deadline back: the next one that is set counts.
-    pub fn unset_deadline(&mut self, id: LineId) {
-        self.end_at(id, None);
-        self.lines[id].deadline = None;
-    }
-
-    /// Lets the line's time end at another time: it goes to a host with another clock.
-    pub fn move_deadline(&mut self, id: LineId, to: impl FnOnce(Duration) -> Duration) {
-        let line = &mut self.lines[id];
-        line.deadline = line.deadline.map(to);
-    }
-
-    /// Lets the time of a waiting line end then, on the clock of the run; never, while its host's clock stands still.
-    pub fn end_at(&mut self, id: LineId, ends_at: Option<Duration>) {
-        if let Some(was) = std::mem::replace(&mut self.lines[id].ends_at, ends_at) {
-            self.deadlines.remove(&(was, id));
-        }
-        self.deadlines.extend(ends_at.map(|at| (at, id)));
-    }
-
-    /// When the time of a line is over, on the clock of its host, if it was on the wire.
-    pub fn deadline(&self, id: LineId) -> Option<Duration> {
-        self.lines[id].deadline
-    }
-
     /// The newest unsettled line.
     pub fn newest(&self) -> Option<LineId> {
         self.newest
@@ -251,11 +222,6 @@ impl LineBook {
     /// The oldest unsettled line.
     pub fn oldest(&self) -> Option<LineId> {
         self.oldest
-    }
-
-    /// The earliest end of a waiting line's time, and that line.
-    pub fn first_deadline(&self) -> Option<(Duration, LineId)> {
-        self.deadlines.first().copied()
     }
 
     /// Lines on the wire.
