@@ -9,12 +9,14 @@
 //! cargo bench --bench loopback -- memory     peak memory up to 10,000,000 lines, 1,000,000 hosts, and that of a host with work
 //! cargo bench --bench loopback -- durable    what durable stdin costs, takes, and how it starts with many lines pending
 //! cargo bench --bench loopback -- latency    one line into an idle daemon until its record is there
+//! cargo bench --bench loopback -- api        throughput without an API, with an idle one, and with one that is abused
 //! cargo bench --bench loopback -- crawl-origin DIR  the server of `crawl`, for single commands under a profiler
 //! cargo bench --bench loopback -- smoke      what CI asserts of the release binary
 //! ```
 
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on has nothing better to do than to stop")]
 
+mod api;
 mod bare;
 mod crawl;
 mod durable;
@@ -45,7 +47,7 @@ fn main() {
         Some(("crawl-origin", [dir])) => crawl::serve(Path::new(dir)),
         Some((mode, [])) => measured(mode),
         _ => {
-            for mode in ["crawl", "speed", "scaling", "tls", "hosts", "memory", "durable", "latency"] {
+            for mode in ["crawl", "speed", "scaling", "tls", "hosts", "memory", "durable", "latency", "api"] {
                 measured(mode);
             }
         }
@@ -67,10 +69,11 @@ fn measured(mode: &str) {
         "memory" => memory::memory(origin, dir.path()),
         "durable" => durable::durable(origin, dir.path(), &durable::FULL),
         "latency" => latency::latency(origin),
+        "api" => api::api(origin, dir.path()),
         "smoke" => smoke::smoke(origin, dir.path()),
         other => {
             say(&format!(
-                "there is no measurement `{other}`; choose crawl, speed, scaling, tls, hosts, memory, durable, latency or smoke"
+                "there is no measurement `{other}`; choose crawl, speed, scaling, tls, hosts, memory, durable, latency, api or smoke"
             ));
         }
     }

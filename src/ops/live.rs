@@ -189,6 +189,7 @@ mod tests {
     use super::*;
     use crate::item::{Echo, ErrorKind, Identity, Outcome, Rejection};
 
+    #[expect(clippy::vec_box, reason = "a sink gets them so")]
     fn records(seqs: std::ops::Range<u64>, text: &str) -> Vec<Box<Record>> {
         let record = |seq| {
             let id = Identity { state_id: None, source: None, file: None, seq, round: 0 };

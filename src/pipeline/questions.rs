@@ -32,6 +32,7 @@ impl Scheduler {
             Question::Overrides(reply) => self.scan = Some(Scan::Held(0, 0, reply)),
             Question::SetOverrides(overrides, reply) => {
                 self.core.set_overrides(&overrides, now);
+                self.publisher.hurry();
                 // Once no job is left that was sent to workers before.
                 self.reconfigured.push(reply);
                 self.show(now);

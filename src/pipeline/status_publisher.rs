@@ -23,6 +23,8 @@ pub(super) struct StatusPublisher {
     bottleneck_times: BottleneckTimes,
     bottleneck: Bottleneck,
     since: Duration,
+    /// From when on the status may be brought up to date.
+    view_from: Duration,
     /// Whether the status is behind.
     pub stale: bool,
     /// From when on states of hosts may be saved.
@@ -33,7 +35,16 @@ impl StatusPublisher {
     pub fn new(status: Status, hosts: Option<Box<dyn HostStateStore>>, clock: &Clock) -> Self {
         let (bottleneck_times, now) = (BottleneckTimes::default(), clock.now());
         let bottleneck = BottleneckKind::Input.into();
-        Self { status, hosts, bottleneck_times, bottleneck, since: now, stale: true, hosts_from: now }
+        Self {
+            status,
+            hosts,
+            bottleneck_times,
+            bottleneck,
+            since: now,
+            view_from: now + VIEW_EVERY,
+            stale: true,
+            hosts_from: now,
+        }
     }
 
     /// The states of hosts that the run before saved.
@@ -60,17 +71,21 @@ impl StatusPublisher {
         outlook: impl FnOnce(&mut Core) -> Outlook,
         now: Duration,
     ) -> Option<Duration> {
-        let view_at = self.since + VIEW_EVERY;
-        if self.stale && now >= view_at {
+        if self.stale && now >= self.view_from {
             let outlook = outlook(core);
             self.publish_view(core, outlook, now);
         }
         if now >= self.hosts_from {
             self.save_hosts(core, now);
         }
-        let view_at = self.stale.then_some(view_at);
+        let view_at = self.stale.then_some(self.view_from);
         let hosts_at = self.has_changes(core).then_some(self.hosts_from);
         [view_at, hosts_at].into_iter().flatten().min()
+    }
+
+    /// Has the status brought up to date in this turn: who has changed something looks next whether it holds.
+    pub fn hurry(&mut self) {
+        (self.view_from, self.stale) = (Duration::ZERO, true);
     }
 
     /// Publishes how it all ended: no request is sent any more.
@@ -83,7 +98,7 @@ impl StatusPublisher {
     /// Publishes a view of the schedule now.
     pub fn publish_view(&mut self, core: &Core, outlook: Outlook, now: Duration) {
         self.bottleneck_times.note(&self.bottleneck, now - self.since);
-        self.since = now;
+        (self.since, self.view_from) = (now, now + VIEW_EVERY);
         self.stale = false;
         self.bottleneck = outlook.bottleneck;
         let totals = core.totals(now);

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::common::fetchd::{Running, kind};
@@ -18,6 +19,14 @@ fn slow() -> (Place, Origin, Running) {
     (place, origin, running)
 }
 
+/// Stops a run at once; two signals that come together are one.
+fn abort(place: &Place, mut running: Running) {
+    running.signal(Signal::SIGTERM);
+    place.wait_until(|status| status["state"] == "draining");
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.wait().code, Some(130));
+}
+
 fn hosts(place: &Place, query: &str) -> Vec<Value> {
     let answer = place.get(&format!("/v1/hosts{query}"));
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -26,7 +35,7 @@ fn hosts(place: &Place, query: &str) -> Vec<Value> {
 
 #[test]
 fn hosts_are_shown_with_what_holds_them_and_the_key_that_would_change_it() {
-    let (place, _origin, mut running) = slow();
+    let (place, _origin, running) = slow();
     let all = hosts(&place, "");
     assert_eq!((all.len(), &all[0]["name"], &all[0]["waiting"]), (1, &json!("127.0.0.1"), &json!(4)), "{all:#?}");
     assert_eq!((&all[0]["state"], &all[0]["limits"]["every_s"]), (&json!("limited"), &json!(3600.0)), "{all:#?}");
@@ -51,14 +60,12 @@ fn hosts_are_shown_with_what_holds_them_and_the_key_that_would_change_it() {
         shown.code == 0 && shown.out.starts_with("host ") && shown.out.contains("the rate of its host"),
         "{shown:?}"
     );
-    running.signal(nix::sys::signal::Signal::SIGTERM);
-    running.signal(nix::sys::signal::Signal::SIGTERM);
-    assert_eq!(running.wait().code, Some(130));
+    abort(&place, running);
 }
 
 #[test]
 fn why_answers_for_a_host_and_for_each_of_its_lines() {
-    let (place, _origin, mut running) = slow();
+    let (place, _origin, running) = slow();
     let host = place.get("/v1/why?host=127.0.0.1").json();
     assert_eq!((&host["waiting"], &host["causes"][0]["kind"]), (&json!(4), &json!("host_rate")), "{host:#}");
     let nobody = place.get("/v1/why?host=a.test").json();
@@ -72,10 +79,7 @@ fn why_answers_for_a_host_and_for_each_of_its_lines() {
     assert!(said.out.contains("to change it: hosts.\"*\".rate"), "{said:?}");
     let said = place.ctl(["why", "--seq", "5"]);
     assert!(said.code == 0 && said.out.contains("behind 3 lines of its host"), "{said:?}");
-    drop(running.stdin.take());
-    running.signal(nix::sys::signal::Signal::SIGTERM);
-    running.signal(nix::sys::signal::Signal::SIGTERM);
-    assert_eq!(running.wait().code, Some(130));
+    abort(&place, running);
 }
 
 #[test]
