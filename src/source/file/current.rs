@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::fingerprint::Prefix;
 use super::generation::{Generation, PendingFile, Progress, ResumePoint};
-use super::queue::{Queue, say_that_it_is_truncated};
+use super::lost_lines::say_that_it_is_truncated;
+use super::queue::Queue;
 use crate::disk::{DiskFile, FileId};
 use crate::item::{FileGeneration, Fingerprint, Position};
 use crate::source::line_reader::LineReader;

@@ -7,6 +7,7 @@ mod generation_store;
 mod glob;
 mod known;
 mod labels;
+mod lost_lines;
 mod opener;
 mod partial_line;
 mod queue;

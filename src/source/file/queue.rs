@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::fingerprint::Prefix;
 use super::generation::{Generation, PendingFile, Progress};
+use super::lost_lines::{say_that_it_is_gone, say_that_it_is_truncated};
 use super::rotation::{self, Siblings, Status};
 use crate::disk::{DiskFile, FileId};
-use crate::units::counted;
 
 /// How many of the files that were read and are gone are remembered, to report lines of them that a kill loses.
 const GONE: usize = 32;
@@ -277,24 +277,4 @@ impl Queue {
         }
         Ok(())
     }
-}
-
-/// Says that a file was rewritten in place.
-pub(super) fn say_that_it_is_truncated(path: &Path, bytes: u64) {
-    let path = path.display();
-    tracing::warn!(
-        event = "file_truncated",
-        bytes,
-        "{path} was truncated; reading from the start. Lines not read before the truncation are lost"
-    );
-}
-
-fn say_that_it_is_gone(path: &Path, generation: &Generation) {
-    let (path, bytes) = (path.display(), generation.length);
-    tracing::warn!(
-        event = "file_lost",
-        bytes,
-        "{path}: a file that it named before was deleted or moved before it could be read, and at least {} are lost",
-        counted(bytes, "byte")
-    );
 }
