@@ -16,12 +16,14 @@ pub struct RateLimiter {
     crawl_delay: Duration,
     /// `None` before the first start.
     due: Option<Duration>,
+    /// Since when starts are noted: those before were at least the interval of that time earlier.
+    entered: Option<Duration>,
 }
 
 impl RateLimiter {
     /// One start every `every`; zero means no limit.
     pub fn new(every: Duration) -> Self {
-        Self { own: every, crawl_delay: Duration::ZERO, due: None }
+        Self { own: every, crawl_delay: Duration::ZERO, due: None, entered: None }
     }
 
     /// The same after starts of a run before: the last of them was `ago` before `now`, or earlier.
@@ -61,12 +63,20 @@ impl RateLimiter {
 
     /// From the last start on its limit asks for so much time from one start to the next.
     pub fn set_interval(&mut self, every: Duration) {
+        if self.due.is_none() && every > self.interval() {
+            self.due = self.entered;
+        }
         self.change(|limiter| limiter.own = every);
     }
 
     /// It counts as started then, if not later.
     pub fn note_earlier(&mut self, at: Duration) {
         self.due = Some(self.next().max(at + self.interval()));
+    }
+
+    /// Starts are noted from now on.
+    pub fn enter(&mut self, now: Duration) {
+        self.entered = Some(now);
     }
 
     /// Whether a robots.txt asks for more time than the limit does.
@@ -130,6 +140,10 @@ mod tests {
         assert_eq!((first.next(), first.obeys_crawl_delay()), (ms(4000) - SLACK, false));
         first.set_interval(ms(0));
         assert_eq!(first.next(), ms(2500) - SLACK);
+        let mut unasked = RateLimiter::new(ms(100));
+        unasked.enter(ms(1000));
+        unasked.set_interval(ms(500));
+        assert_eq!(unasked.next(), ms(1400), "the last start may have been 100 ms before it was known");
         for (ago, next) in [(0, 507), (300, 207), (9000, 7)] {
             assert_eq!(RateLimiter::resume(ms(500), ms(ago), ms(7)).next(), ms(next));
         }

@@ -44,6 +44,7 @@ impl Core {
         self.pace(id, crawl_delay.unwrap_or_default());
         self.slow_since_reload(id, now);
         self.obey_at_entry(id, now);
+        self.hosts[id].rate_limiter.enter(now);
         Some(id)
     }
 
@@ -280,6 +281,7 @@ impl Core {
         self.pace(id, Duration::ZERO);
         self.slow_since_reload(id, now);
         self.obey_at_entry(id, now);
+        self.hosts[id].rate_limiter.enter(now);
         Some(id)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fetchd::fetch::Fetch;
 use fetchd::pipeline::{Desk, Question, Reconfiguration};
-use fetchd::schedule::{self, Change, LimitsOverride, Scope};
+use fetchd::schedule::{self, Change, LimitsOverride, Overrides, Scope};
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep_until};
 
@@ -45,6 +45,8 @@ async fn obey(verb: &Verb, desk: &Desk, fetch: &Arc<dyn Fetch>, log: &Log) -> Op
             let Ok(new) = known.overrides.apply(later(change, known.now), known.workers, known.now) else {
                 return Some(());
             };
+            // What is lifted may be so before the reply comes.
+            log.note(Event::Overridden(Overrides::default()));
             desk.set_overrides(new.clone()).await.ok()?;
             log.note(Event::Overridden(new));
         }
