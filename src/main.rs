@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::CommandFactory;
 use fetchd::cli::{Cli, Command};
-use fetchd::{ctl, daemon, demo, open_files};
+use fetchd::demo::{self, AfterTour};
+use fetchd::{ctl, daemon, open_files};
 
 /// With it a line takes a fifth less CPU than with the system's, for 3 MiB (`benches/README.md`).
 #[global_allocator]
@@ -31,7 +32,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::State { command }) => daemon::state(&command),
         Some(Command::Results(args)) => daemon::results(&args),
         Some(Command::Ctl(args)) => ctl::run(&args).await,
-        Some(Command::Demo) => demo::run().await,
+        Some(Command::Demo { serve }) => demo::run(if serve { AfterTour::Serve } else { AfterTour::End }).await,
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "fetchd", &mut script);

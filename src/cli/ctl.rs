@@ -102,7 +102,7 @@ pub enum CtlCommand {
 }
 
 /// A host, or a line.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct WhyArgs {
     /// The host [default: none]. Example: fetchd ctl why api.example.com
     #[arg(value_name = "HOST", required_unless_present = "seq", conflicts_with_all = ["seq", "source", "file"])]

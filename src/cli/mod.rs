@@ -73,7 +73,12 @@ pub enum Command {
     /// Watch and steer a running fetchd through its API
     Ctl(Box<CtlArgs>),
     /// Take a tour against an embedded server, in less than 20 seconds
-    Demo,
+    #[command(mut_args(lay_out))]
+    Demo {
+        /// Keep the last run of the tour going, with its API, until Ctrl-C [default: no]. Example: fetchd demo --serve
+        #[arg(long)]
+        serve: bool,
+    },
     /// Print shell completions
     #[command(after_help = "Example: fetchd completions bash > /etc/bash_completion.d/fetchd")]
     Completions {

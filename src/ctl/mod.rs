@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use self::client::{Answer, Client, Unreached};
 use self::question::Question;
 use self::text::{json_safe, safe};
-use crate::cli::{CtlArgs, CtlCommand};
+use crate::cli::{CtlArgs, CtlCommand, WhyArgs};
 use crate::config::api_socket;
 
 /// Where the packaged service listens.
@@ -56,6 +56,32 @@ pub async fn run(args: &CtlArgs) -> u8 {
             Err(unreached) => failed(&unreached.to_string(), unreached.exit_code()),
         },
     }
+}
+
+/// Why a host waits, as `fetchd ctl why HOST` shows it, as soon as it does.
+///
+/// # Errors
+/// A sentence when nobody answers, or the host does not wait.
+pub async fn why_it_waits(socket: PathBuf, host: &str) -> Result<String, String> {
+    const TRIES: u32 = 100;
+    let (client, args) = (Client::new(socket), WhyArgs { host: Some(host.to_owned()), ..WhyArgs::default() });
+    let command = CtlCommand::Why(args);
+    let question = Question::of(&command);
+    let mut last = "the API was not asked".to_owned();
+    for _ in 0..TRIES {
+        match client.ask(&question).await {
+            Ok(Answer { value: Some(value), .. }) if waits(&value) => return Ok(answers::text(&command, &value)),
+            Ok(answer) => last = answer.error().unwrap_or("the host waits for nothing").to_owned(),
+            Err(unreached) => last = unreached.to_string(),
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Err(last)
+}
+
+/// Whether a host waits for more than its turn.
+fn waits(answer: &Value) -> bool {
+    answer["causes"][0]["kind"].as_str().is_some_and(|kind| kind != "ready")
 }
 
 /// Shows an answer; the number is the exit code.

@@ -1,8 +1,9 @@
 //! The tour: an async tutorial's exercise as fetchd does it, against an embedded server, with timings.
 //!
 //! Ten simulated users one after another, all at once, three at a time; then a stream of 1,000 URLs over 20 hosts with
-//! the faults of real servers; then a paginated API, page by page. Every part goes through `pipeline::run` as `fetchd` itself does, with other limits.
+//! the faults of real servers; then a paginated API, page by page; then a run that is asked why a host waits. Every part goes through `pipeline::run` as `fetchd` itself does, with other limits.
 
+mod asked;
 mod pages;
 mod server;
 
@@ -30,9 +31,18 @@ use server::{HOSTS, PAGES, Server, USER_DELAY};
 /// URLs in the last part.
 const STREAM: u32 = 1000;
 
+/// What comes after the tour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterTour {
+    /// Nothing.
+    End,
+    /// Its last run goes on, with its API, until a signal.
+    Serve,
+}
+
 /// Gives the tour; the number is the exit code.
-pub async fn run() -> u8 {
-    match tour().await {
+pub async fn run(after: AfterTour) -> u8 {
+    match tour(after).await {
         Ok(()) => 0,
         Err(error) => {
             // The one thing left to do is to say so.
@@ -42,7 +52,7 @@ pub async fn run() -> u8 {
     }
 }
 
-async fn tour() -> Result<(), BoxError> {
+async fn tour(after: AfterTour) -> Result<(), BoxError> {
     let line = ProgressMode::Auto.line();
     let args = args(None);
     let mut config = args.config().map_err(|report| report.to_string())?;
@@ -75,7 +85,11 @@ async fn tour() -> Result<(), BoxError> {
         bold("cat urls.txt | fetchd > results.jsonl"),
         bold("fetchd -i urls.txt -o results.jsonl --host-rate 5/s"),
     ))?;
-    Ok(())
+    say(&format!(
+        "\n{}\nThe API of a run says so, and what would change it.\n",
+        bold("At last: why does the slow host wait?")
+    ))?;
+    asked::run(&server.hosts, after).await
 }
 
 /// The arguments that a user would give; loopback addresses must be allowed.

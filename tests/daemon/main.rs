@@ -18,6 +18,7 @@ mod bottleneck;
 mod client_certs;
 mod connections;
 mod credentials;
+mod demo;
 mod durable_stdin;
 mod ends;
 mod eta;
