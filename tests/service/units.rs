@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use tokio::time::Instant;
 
@@ -88,7 +88,15 @@ fn the_service_fetches_resolves_and_is_scraped_under_its_filters_and_outlives_pr
         .write("/run/units/fetchd.service.d/test.conf", "[Service]\nStandardError=append:/run/stderr\nRestartSec=0\n");
     until("systemd", || machine.run(["systemctl", "start", "fetchd.socket"]).code == Some(0));
 
-    // A line starts the service. Producers are those of the group.
+    a_line_of_a_producer_starts_it(&machine, &url);
+    assert!(dns.look_ups("site.test") > 0);
+    it_has_its_filters_and_is_scraped(&machine, metrics);
+    it_goes_on_after_a_kill(&machine, &url(3));
+    it_stops_without_trouble(&machine);
+}
+
+/// Producers are those of the group, and none of them is the last.
+fn a_line_of_a_producer_starts_it(machine: &Machine, url: &impl Fn(usize) -> String) {
     let produce_as = |group: &str| {
         let line = format!("echo {} > /run/fetchd/urls", url(1));
         let group = format!("--regid={group}");
@@ -96,13 +104,14 @@ fn the_service_fetches_resolves_and_is_scraped_under_its_filters_and_outlives_pr
     };
     assert!(!produce_as("nogroup"), "anybody may write to the FIFO");
     assert!(produce_as("fetchd-producers"));
-    assert!(records(&machine, 1).contains("\"outcome\":\"ok\""), "{}", machine.read(RESULTS));
-    produce(&machine, &url(2));
-    assert!(records(&machine, 2).contains("/ok/2"), "the first producer that left was the end");
-    assert!(dns.look_ups("site.test") > 0);
+    assert!(records(machine, 1).contains("\"outcome\":\"ok\""), "{}", machine.read(RESULTS));
+    produce(machine, &url(2));
+    assert!(records(machine, 2).contains("/ok/2"), "the first producer that left was the end");
+}
 
-    // The filters are those of the unit, and metrics and API get through.
-    let status = machine.read(&format!("/proc/{}/status", property(&machine, "MainPID")));
+/// The filters are those of the unit, and metrics and API get through.
+fn it_has_its_filters_and_is_scraped(machine: &Machine, metrics: SocketAddr) {
+    let status = machine.read(&format!("/proc/{}/status", property(machine, "MainPID")));
     for line in ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000"] {
         assert!(status.contains(line), "{status}");
     }
@@ -117,22 +126,23 @@ fn the_service_fetches_resolves_and_is_scraped_under_its_filters_and_outlives_pr
     };
     assert_eq!(value("fetchd_lines_accepted_total{"), 2.0);
     assert!(value("process_start_time_seconds ") > 1.7e9, "{scraped}");
-    assert!(property(&machine, "StatusText").starts_with("Running: "));
+    assert!(property(machine, "StatusText").starts_with("Running: "));
     machine.done(["systemctl", "reload", "fetchd.service"]);
+}
 
-    // What a killed service had not read waits in the FIFO for the next one.
-    let killed = machine.path("/proc").join(property(&machine, "MainPID"));
+/// What a killed service had not read waits in the FIFO for the next one.
+fn it_goes_on_after_a_kill(machine: &Machine, url: &str) {
+    let killed = machine.path("/proc").join(property(machine, "MainPID"));
     machine.done(["systemctl", "kill", "--signal=KILL", "fetchd.service"]);
     until("the end of the killed service", || !killed.exists());
-    produce(&machine, &url(3));
-    assert!(records(&machine, 3).contains("/ok/3"));
-    assert_eq!(property(&machine, "NRestarts"), "1");
+    produce(machine, url);
+    assert!(records(machine, 3).contains("/ok/3"));
+    assert_eq!(property(machine, "NRestarts"), "1");
+}
 
+fn it_stops_without_trouble(machine: &Machine) {
     machine.done(["systemctl", "stop", "fetchd.socket", "fetchd.service"]);
-    assert_eq!(
-        (property(&machine, "ActiveState"), property(&machine, "Result")),
-        ("inactive".into(), "success".into())
-    );
+    assert_eq!((property(machine, "ActiveState"), property(machine, "Result")), ("inactive".into(), "success".into()));
     let log = machine.read("/run/stderr");
     // A stop is said as one.
     let is_trouble = |line: &&str| line.contains("WARN") && !line.contains("signal again to stop now");
