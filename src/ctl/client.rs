@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use futures::FutureExt;
+use futures::future::Fuse;
 use http::{Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -66,7 +68,7 @@ impl Answer {
     }
 }
 
-type Wire = Connection<TokioIo<UnixStream>, Full<Bytes>>;
+type Wire = Fuse<Connection<TokioIo<UnixStream>, Full<Bytes>>>;
 
 impl Client {
     pub fn new(socket: PathBuf) -> Self {
@@ -108,7 +110,8 @@ impl Client {
 
     async fn send(&self, question: &Question) -> Result<(Wire, http::Response<Incoming>), Unreached> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreached(&error))?;
-        let (mut sender, mut wire) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| self.lost())?;
+        let (mut sender, wire) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| self.lost())?;
+        let mut wire = wire.fuse();
         let request = match question {
             Question::Get(path) => Request::get(path).body(Full::default()),
             Question::Post(path, fields) => {
@@ -119,10 +122,13 @@ impl Client {
         let mut request = request.map_err(|_| self.lost())?;
         request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("localhost"));
         let answered = async {
-            tokio::select! {
-                response = sender.send_request(request) => response.map_err(|_| self.lost()),
-                _ = &mut wire => Err(self.lost()),
-            }
+            let mut response = std::pin::pin!(sender.send_request(request));
+            let response = tokio::select! {
+                response = &mut response => response,
+                // With its last answer, the connection may end before that has been taken out of it.
+                _ = &mut wire => response.await,
+            };
+            response.map_err(|_| self.lost())
         };
         let response = timeout(PATIENCE, answered).await.unwrap_or_else(|_| Err(self.lost()))?;
         Ok((wire, response))
