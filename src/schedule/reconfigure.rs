@@ -101,10 +101,14 @@ impl Core {
 
     /// Brings a host up to date with the configuration. It has to be reindexed.
     pub(super) fn catch_up(&mut self, id: HostId, now: Duration) {
-        let host = &mut self.hosts[id];
-        if host.configuration == self.configurations.number {
-            return;
+        // It costs each line several times: nearly always there is nothing to do.
+        if self.hosts[id].configuration != self.configurations.number {
+            self.follow_configuration(id, now);
         }
+    }
+
+    fn follow_configuration(&mut self, id: HostId, now: Duration) {
+        let host = &mut self.hosts[id];
         let was = std::mem::replace(&mut host.configuration, self.configurations.number);
         if self.settings.health.failures == 0 {
             host.queue.close_circuits();
