@@ -142,7 +142,9 @@ fn steer(
         return Ok(Steered::default());
     }
     let (args, registry, log_level) = (args.clone(), registry.clone(), logs.level());
-    let reloader = Reloader { args, registry, present, before: None, log_level, in_force };
+    let (limits, fetch) = (&present.loaded.config.limits, &present.loaded.config.fetch);
+    let workers = fetch.workers.unwrap_or(limits.permits());
+    let reloader = Reloader { args, registry, workers, present, before: None, log_level, in_force };
     Steered::begin(parts, kept, reloader)
 }
 

@@ -18,7 +18,7 @@ use super::verb_replies::{drained, ended, limited, no_answer, paused, resumed, s
 use crate::error::{BoxError, Error};
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 use crate::pipeline::{Control, Desk, InForce, Parts};
-use crate::schedule::{Change, LimitsOverride, Overrides, Scope};
+use crate::schedule::{Change, LimitsOverride, Scope};
 use crate::units::{Concurrency, counted};
 
 /// Verbs that wait for the one that is being carried out, at most.
@@ -135,12 +135,12 @@ impl Steering {
         match verb {
             Verb::Pause(whom, lasting) => self.pause(&whom, lasting),
             Verb::Resume(whom) => {
-                let kept = self.change(|_| Ok(Change::Resume(scope(&whom))))?.1;
+                let kept = self.change(|_| Ok(Change::Resume(scope(&whom))))?;
                 Ok(Reply { kept, ..resumed(&whom) })
             }
             Verb::Skip { host, lasting } => self.skip(&host, lasting),
             Verb::EndSkip(host) => {
-                let kept = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?.1;
+                let kept = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?;
                 Ok(Reply { kept, ..said(format!("Lines of {host} that come are fetched again.")) })
             }
             Verb::Limits(whom, change) => self.limit(&whom, change),
@@ -154,7 +154,7 @@ impl Steering {
     }
 
     fn pause(&mut self, whom: &Whom, lasting: Lasting) -> Result<Reply, Refusal> {
-        let (_, kept) = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
+        let kept = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
         let held = match whom {
             Whom::All => None,
             Whom::Host(host) => {
@@ -166,7 +166,7 @@ impl Steering {
 
     fn skip(&mut self, host: &str, lasting: Option<Duration>) -> Result<Reply, Refusal> {
         let kept = match lasting {
-            Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?.1,
+            Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?,
             None => None,
         };
         let lines = block_on(self.desk.skip(host.into())).map_err(no_answer)?;
@@ -182,7 +182,7 @@ impl Steering {
                 Ok(Change::Limit(scope(whom), limits))
             }
         };
-        let (_, kept) = self.change(change)?;
+        let kept = self.change(change)?;
         Ok(Reply { kept, ..limited(whom, limits) })
     }
 
@@ -198,11 +198,8 @@ impl Steering {
         Ok(drained(would_cancel))
     }
 
-    /// Makes a change of the overrides: on the disk, then in the schedule. Says what holds, and whether it is kept.
-    fn change(
-        &mut self,
-        change: impl FnOnce(Duration) -> Result<Change, Refusal>,
-    ) -> Result<(Overrides, Option<bool>), Refusal> {
+    /// Makes a change of the overrides: on the disk, then in the schedule. Says whether it is kept.
+    fn change(&mut self, change: impl FnOnce(Duration) -> Result<Change, Refusal>) -> Result<Option<bool>, Refusal> {
         let InForce { overrides, now, workers, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
         let new = overrides.apply(change(now)?, workers, now);
         let new = new.map_err(|refusal| Refusal::Refused(format!("Nothing has changed: {refusal}.")))?;
@@ -213,8 +210,8 @@ impl Steering {
                 ))
             })?;
         }
-        block_on(self.desk.set_overrides(new.clone())).map_err(no_answer)?;
-        Ok((new, Some(self.kept.is_some())))
+        block_on(self.desk.set_overrides(new)).map_err(no_answer)?;
+        Ok(Some(self.kept.is_some()))
     }
 
     fn control(&self, control: Control) -> Result<(), Refusal> {

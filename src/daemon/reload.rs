@@ -26,6 +26,8 @@ use crate::telemetry::LogLevel;
 pub(super) struct Reloader {
     pub args: RunArgs,
     pub registry: Registry,
+    /// The workers that the run began with: no limit can exceed them.
+    pub workers: u32,
     pub present: Generation,
     /// The connections of the generation before the present one.
     pub before: Option<InUse>,
@@ -114,13 +116,12 @@ impl Reloader {
 
     fn plan(&self, loaded: &Loaded, certificates: &CertificateFiles) -> Result<Plan, Refusal> {
         let present = &self.present.loaded;
-        let workers = u32::try_from(settings(&present.config).workers).unwrap_or(u32::MAX);
-        let changes = config::changes(&present.written, &loaded.written, workers);
+        let changes = config::changes(&present.written, &loaded.written, self.workers);
         if !changes.restart.is_empty() {
             let keys: Vec<&str> = changes.restart.iter().map(String::as_str).collect();
             return Err(Refusal::Refused(format!("Nothing changed; these need a restart: {}.", keys.join(", "))));
         }
-        let in_file = config::changes(&present.file, &loaded.file, workers);
+        let in_file = config::changes(&present.file, &loaded.file, self.workers);
         let overridden = in_file.keys().filter(|key| changes.keys().all(|changed| changed != *key)).cloned().collect();
         let is_wider = widest_host(&loaded.config) > widest_host(&present.config);
         let other_way =

@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// A run as a test plays it, and what the service manager hears, with the seconds.
+    /// A run as a test plays it, and what the service manager receives, with the seconds.
     struct Played {
         state: watch::Sender<(RunState, Instant)>,
         stuck: Arc<Mutex<Option<StuckTask>>>,

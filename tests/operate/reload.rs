@@ -160,6 +160,19 @@ fn a_third_way_to_reach_hosts_waits_until_the_first_is_used_no_more() {
 }
 
 #[test]
+fn a_limit_that_was_lowered_can_be_raised_again_up_to_the_workers_of_the_start() {
+    let limit = |n: u32| format!("[limits]\nconcurrency = {n}\n");
+    let mut place = Place::with(&limit(20));
+    let mut running = place.start();
+    for n in [2, 20, 7] {
+        place.reload_changes(&limit(n), "limits.concurrency");
+    }
+    place.write(&limit(21));
+    place.reload_is_refused("these need a restart: limits.concurrency.");
+    assert_eq!(running.finish("").code, Some(0));
+}
+
+#[test]
 fn what_a_flag_overrides_is_named() {
     let mut place = Place::with("[retry]\nretries = 1\n");
     fs::write(place.file(), place.config()).unwrap();
