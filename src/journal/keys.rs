@@ -25,12 +25,12 @@ const MOST_AGE: u64 = 24 * 3600;
 /// The name of the file of keys.
 const NAME: &str = "keys";
 
-/// The idempotency key of a batch, with a digest of the batch.
+/// The idempotency key of a batch, with the digest of its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchKey {
     /// The key as its producer wrote it, of at most [`BatchKey::LONGEST`] bytes: visible ASCII.
     pub key: Arc<str>,
-    /// The SHA-256 of the batch.
+    /// The SHA-256 of the decoded body.
     pub digest: [u8; 32],
     /// When the batch was accepted, in seconds since 1970.
     pub at: u64,
