@@ -65,7 +65,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code (README, "Exit codes").
+    /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open { .. } => 2,

@@ -163,14 +163,16 @@ impl Intake {
 fn announce(opened: &OpenedJournal, settled: &DoneRanges) {
     let OpenedJournal { writer, torn, segments } = opened;
     let (index, last) = (writer.index(), settled.last());
-    let (dir, bytes) = (index.dir().display(), counted(torn.bytes, "byte"));
+    let (path, bytes) = (index.dir().display(), counted(torn.bytes, "byte"));
     if *segments == 0 && last > 0 {
-        tracing::warn!("the journal in {dir} is gone; lines accepted after line {last} are lost: send them again");
+        tracing::warn!(%path, "the journal in {path} is gone; lines accepted after line {last} are lost: send them again");
     }
     match torn.damaged {
-        Some(lines) => tracing::warn!("the end of the journal in {dir} is damaged, and was cut off ({bytes}); {lines}"),
+        Some(lines) => {
+            tracing::warn!(%path, "the end of the journal in {path} is damaged, and was cut off ({bytes}); {lines}");
+        }
         None if torn.bytes > 0 => {
-            tracing::warn!("the journal in {dir} ended in {bytes} that were never accepted; they were cut off");
+            tracing::warn!(%path, "the journal in {path} ended in {bytes} that were never accepted; they were cut off");
         }
         None => {}
     }

@@ -60,7 +60,7 @@ impl Tailer {
             rewritten::refuse(&files, again, options.max_line)?;
         }
         if let Some(lost) = lost {
-            tracing::warn!("{lost}");
+            tracing::warn!(path = %options.path.display(), "{lost}");
         }
         let queue = Queue::new(options.path.clone(), options.held, left, files);
         let mut tailer = Self { options, done, seq, current: None, queue, complaint: None };
