@@ -147,7 +147,7 @@ pub trait SourceConfig: Component {
     /// Reports every problem of its table.
     fn check(&self, context: &CheckContext<'_>, section: &mut Section<'_>);
 
-    /// The files that it reads now, without those that do not exist yet.
+    /// Its inputs now, without files that may match a pattern later.
     fn inputs(&self) -> Inputs;
 
     /// The first of these paths that the source would read while it runs (an output that its glob matches), with the
@@ -248,7 +248,7 @@ impl CheckContext<'_> {
     }
 }
 
-/// The files that a source reads.
+/// The inputs of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
     /// How many times it reads standard input.

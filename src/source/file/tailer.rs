@@ -169,7 +169,7 @@ impl Tailer {
             tracing::warn!(
                 event = "late_line",
                 %path,
-                "{path}: a line was written to a rotated file after `rotate_wait` had passed; it is skipped"
+                "{path}: a line was written to a rotated file after it had been read to its end; it is skipped"
             );
             return Ok(());
         }
