@@ -524,13 +524,13 @@ fn what_is_wrong_with_the_table_is_said_at_once_with_the_fix() {
         ),
         (format!("{url}\nnext = {{ page = 'p', first = true }}"), "write for example 1 or \"\""),
         (format!("{url}\nnext = {{ page = 'p' }}"), "something else has to end a walk; add `items`"),
-        (format!("{url}\nnext = {{ link = 'next' }}\nitems = 'data'"), "`items` is `data`, which is no JSON Pointer"),
+        (format!("{url}\nnext = {{ link = 'next' }}\nitems = 'data'"), "`items` is `data`, which is not a JSON"),
         (format!("{url}\nnext = {{ link = 'next' }}\nmax_pages = 0"), "`max_pages` is 0; it can be from 1 to 1000000"),
         (format!("{url}\nnext = {{ link = 'next' }}\nevery = '1h'"), "need a place to remember the last one"),
-        (format!("{url}\nnext = {{ link = 'next' }}\nevery = '0s'"), "walks would never rest"),
+        (format!("{url}\nnext = {{ link = 'next' }}\nevery = '0s'"), "walks would never pause"),
         (
             format!("{url}\nnext = {{ link = 'next' }}\nsince = {{ param = 's', from = '/t' }}"),
-            "without `every` there is one",
+            "without `every` there is only one",
         ),
         (format!("{url}\nnext = {{ link = 'next' }}\nsince = {{ from = '/t' }}"), "`since` needs `param`"),
         (

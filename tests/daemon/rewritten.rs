@@ -113,8 +113,8 @@ fn a_list_that_was_sorted_or_got_lines_on_top_takes_a_permission() {
         job.write("urls.txt", lines);
         let refused = job.run("urls.txt", &[]);
         assert_eq!((refused.code, job.origin.requests().len()), (Some(2), 10), "{}", refused.stderr);
-        let again = format!("10 lines of it are done, so that up to {} of the {now} now", now.min(10));
-        for word in ["urls.txt: it is not what was read of it before", "`--anew`", "`changed = \\\"anew\\\"`", &again] {
+        let again = format!("10 lines of it are done, and up to {} of the {now} now", now.min(10));
+        for word in ["urls.txt: it changed where it was read", "`--anew`", "`changed = \\\"anew\\\"`", &again] {
             assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
         }
         job.goes_on(&job.run("urls.txt", &["--anew"]), 10 + now);

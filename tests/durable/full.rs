@@ -27,7 +27,7 @@ impl Full {
 
     fn says(self) -> [&'static str; 2] {
         match self {
-            Self::Before => ["no more lines are read for now", "lines are read again"],
+            Self::Before => ["stopped reading the input", "reading the input again"],
             Self::Amid => ["no room for", "there is room for"],
         }
     }
