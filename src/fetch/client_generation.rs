@@ -38,7 +38,7 @@ pub(super) struct ClientGeneration {
     pub proxy: Option<String>,
 }
 
-/// Tells whether anything still uses the connections of a fetcher.
+/// Shows whether the connections of a fetcher are still in use.
 #[derive(Clone)]
 pub struct InUse(Weak<ClientGeneration>);
 

@@ -46,8 +46,7 @@ pub(super) fn read_head(
     head
 }
 
-/// Whether the response is a 408, with which servers and load balancers close an idle connection (RFC 9110, section
-/// 15.5.9).
+/// Whether the response is a 408 that closes an idle connection (RFC 9110, section 15.5.9).
 pub(super) fn is_idle_timeout(response: &reqwest::Response) -> bool {
     response.status() == StatusCode::REQUEST_TIMEOUT && response.version() != Version::HTTP_2
 }
@@ -110,8 +109,7 @@ fn etag(headers: &HeaderMap) -> Option<Box<str>> {
     values.all(|value| value == first).then(|| short_text(headers, header::ETAG))?
 }
 
-/// Whether the connection ends with the response, by its headers or because only its end ends the body (RFC 9112,
-/// section 9.3).
+/// Whether the response closes the connection, by its headers or to end its body (RFC 9112, section 9.3).
 fn closes(method: &Method, response: &reqwest::Response) -> bool {
     let says = |option: &str| {
         let values = response.headers().get_all(header::CONNECTION).iter();

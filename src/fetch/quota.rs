@@ -117,8 +117,7 @@ fn pairs(field: &Field, all: &[Field], now: SystemTime) -> Vec<Quota> {
     }
 }
 
-/// The quotas of a `RateLimit`: `"default";r=50;t=30` for each, or `limit=100, remaining=50, reset=30` for the only
-/// one.
+/// The quotas of a `RateLimit`: `"default";r=50;t=30` for each, or `limit=100, remaining=50, reset=30` for one.
 fn structured(values: &[String], all: &[Field], now: SystemTime) -> Vec<Quota> {
     let of = |text: &str| {
         let reset = parameter(text, &["t", "reset"]).or_else(|| window(name(text), all))?;

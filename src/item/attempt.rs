@@ -89,8 +89,7 @@ pub enum Sent {
     /// Sent over a pooled connection that the server closed without a response, so the server has probably not read it.
     /// The attempt is not charged to the line.
     Stale,
-    /// The response head has more lines than are accepted over a pooled connection. The attempt is not charged to the
-    /// line.
+    /// The response head has more lines than a pooled connection accepts. The attempt is not charged to the line.
     LongHead,
     /// No byte of the request was written, or the server reported that it did not process it.
     Nothing,

@@ -1,5 +1,4 @@
-//! Freshness: if a line is a fetchd record, its request is conditional on that record's response (RFC 9110, section
-//! 13).
+//! Freshness: if a line is a fetchd record, its request is conditional on the record's response (RFC 9110, section 13).
 //!
 //! In: the stored response, and the response to the line's request. Out: whether the response changed.
 

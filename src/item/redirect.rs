@@ -1,5 +1,4 @@
-//! Finds the target of a redirect (RFC 9110, section 15.4). The schedule follows it; the fetcher does not wait for its
-//! body.
+//! Finds the target of a redirect (RFC 9110, section 15.4), which the schedule follows without waiting for its body.
 
 use url::Url;
 

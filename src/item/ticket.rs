@@ -1,8 +1,7 @@
 //! The ticket: one accepted line's place in the window.
 //!
 //! The feed issues it, and the settle stage consumes it. If it is dropped, the line is not done: only [`Ticket::done`]
-//! yields the receipt with which a source settles a line, and only [`Ticket::release`] that with which it takes a line
-//! back.
+//! yields the receipt with which a source settles a line, and only [`Ticket::release`] that for taking a line back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,4 @@
-//! The registry of kinds: one row for each kind of source and sink, with its name, its keys, and the parser of its
-//! table.
+//! The registry of kinds: one row for each kind of source and sink, with its name, keys, and table parser.
 //!
 //! A row is made only from the kind's configuration struct ([`crate::source::KINDS`], [`crate::sink::KINDS`]). All
 //! other properties of a kind are in the trait of sources or sinks.

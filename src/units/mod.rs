@@ -1,5 +1,4 @@
-//! Values with units in the configuration: `500ms`, `30s`, `10m`; `64KiB`, `16MiB`; `5/s`, `100/min`, `unlimited`;
-//! `10.0.0.0/8`.
+//! Configuration values: `500ms`, `30s`, `10m`; `64KiB`, `16MiB`; `5/s`, `100/min`, `unlimited`; `10.0.0.0/8`.
 //!
 //! Each type has the same text in TOML, on the command line and in messages.
 

@@ -42,8 +42,7 @@ impl fmt::Display for Span {
 pub enum Rate {
     /// No limit.
     Unlimited,
-    /// `count` starts in `times` units of time, evenly spaced, because servers may reject a burst at the start of a
-    /// unit.
+    /// `count` starts in `times` units of time, evenly spaced, because servers may reject a burst.
     Per {
         /// The number of starts.
         count: Thousandths,

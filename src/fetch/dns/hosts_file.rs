@@ -1,5 +1,4 @@
-//! Parses the hosts file, hosts(5). Names are compared as lower-case bytes, so every name that a URL can have may be
-//! listed.
+//! Parses the hosts file, hosts(5). Names are compared as lower-case bytes, so any host name of a URL may be listed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

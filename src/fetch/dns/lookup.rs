@@ -127,7 +127,8 @@ impl Lookup {
         }
     }
 
-    /// Queries both families at once (RFC 8305, section 3). A family without an answer delays the other only briefly.
+    /// Queries both families at once (RFC 8305, section 3). A family without an answer delays the other for a limited
+    /// time.
     async fn both_families(&self, name: &Name, until: Instant) -> Answer {
         let (v4, v6) = (pin!(self.ask(name, RecordType::A, until)), pin!(self.ask(name, RecordType::AAAA, until)));
         match select(v4, v6).await {

@@ -37,8 +37,8 @@ use system_files::SystemFiles;
 /// The least and the most addresses of one family that are tried.
 const TRIED: (u128, u128) = (4, 16);
 
-/// The least connect time for each address beyond the first few: hyper-util divides `connect_timeout` equally among the
-/// addresses of a family (0.1.21, src/client/legacy/connect/http.rs).
+/// The least connect time of each address if more than the minimum are tried: hyper-util divides `connect_timeout`
+/// equally among the addresses of a family (0.1.21, src/client/legacy/connect/http.rs).
 const FOR_EACH: Duration = Duration::from_millis(500);
 
 /// The longest time that a failure is cached, which RFC 9520, section 3.2, requires as the minimum.
@@ -191,8 +191,7 @@ impl Resolve for Resolver {
     }
 }
 
-/// The error for an IPv6 address without a route. Connecting to it can fail as if all ports were taken; IPv4 has no
-/// such case.
+/// The error for an IPv6 address without a route. Connecting to it can fail as if all ports were taken; IPv4 cannot.
 fn no_way_to(address: IpAddr) -> Option<LookupError> {
     let error = if address.is_ipv6() { reachability::route_to(address).err()? } else { return None };
     let sent = if is_out_of_sockets(&error) { Sent::Starved } else { Sent::Nothing };
