@@ -67,7 +67,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code (README, "Exit codes").
+    /// The exit code (docs/configuration.md, "Exit codes").
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open { .. } => 2,
