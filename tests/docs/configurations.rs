@@ -7,7 +7,8 @@ use crate::internet::place;
 use crate::page::pages;
 
 /// Files and variables that the configurations of pages name.
-const FILES: [(&str, &str); 3] = [("urls.txt", ""), ("token", "secret"), ("hook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")];
+const FILES: [(&str, &str); 3] =
+    [("urls.txt", ""), ("token", "secret"), ("hook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")];
 
 #[test]
 fn each_configuration_of_a_page_is_valid() {

@@ -14,7 +14,8 @@ use crate::records::{names, record_keys};
 fn glossary() -> Vec<(String, Vec<String>)> {
     let text = page("ARCHITECTURE.md").text;
     let table = text.split_once("\n## Glossary\n").unwrap().1;
-    let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
+    let rows =
+        table.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
     rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
         .map(|cells| (cells[1].to_owned(), names(cells[3])))
         .collect()
@@ -60,13 +61,16 @@ fn has(name: &str, word: &str) -> bool {
 
 /// Whether one of these patterns is that of a name; `hosts.*` is that of all keys of a table.
 fn lists(patterns: &[String], name: &str) -> bool {
-    patterns.iter().any(|pattern| pattern == name || pattern.strip_suffix('*').is_some_and(|table| name.starts_with(table)))
+    patterns
+        .iter()
+        .any(|pattern| pattern == name || pattern.strip_suffix('*').is_some_and(|table| name.starts_with(table)))
 }
 
 #[test]
 fn a_word_of_the_glossary_is_in_each_name_that_has_it_and_in_no_other_sense() {
     for (word, seen_as) in glossary() {
-        let with_it: Vec<_> = all_names().into_iter().filter(|name| has(name, &word) && !lists(&seen_as, name)).collect();
+        let with_it: Vec<_> =
+            all_names().into_iter().filter(|name| has(name, &word) && !lists(&seen_as, name)).collect();
         assert!(with_it.is_empty(), "`{word}` is in {with_it:?}, which its row of the glossary does not have");
     }
 }
@@ -75,7 +79,8 @@ fn a_word_of_the_glossary_is_in_each_name_that_has_it_and_in_no_other_sense() {
 fn each_name_in_the_glossary_is_one_that_there_is() {
     let names = all_names();
     for (word, seen_as) in glossary() {
-        let gone: Vec<_> = seen_as.iter().filter(|pattern| !names.iter().any(|name| lists(&[(*pattern).clone()], name))).collect();
+        let gone: Vec<_> =
+            seen_as.iter().filter(|pattern| !names.iter().any(|name| lists(&[(*pattern).clone()], name))).collect();
         assert!(gone.is_empty(), "`{word}` is said to be seen as {gone:?}");
     }
 }
@@ -114,16 +119,18 @@ fn sources() -> Vec<(String, String)> {
 fn unused_words() -> Vec<(String, Vec<String>)> {
     let text = page("CONTRIBUTING.md").text;
     let table = text.split_once("\n## Words\n").unwrap().1;
-    let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
-    rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>()).map(|cells| (cells[1].to_owned(), names(cells[2]))).collect()
+    let rows =
+        table.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
+        .map(|cells| (cells[1].to_owned(), names(cells[2])))
+        .collect()
 }
 
 /// Whether a text has this word or these words, in any case.
 fn says(text: &str, word: &str) -> bool {
     let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    text.match_indices(word).any(|(at, _)| {
-        !is_letter(text[..at].chars().next_back()) && !is_letter(text[at + word.len()..].chars().next())
-    })
+    text.match_indices(word)
+        .any(|(at, _)| !is_letter(text[..at].chars().next_back()) && !is_letter(text[at + word.len()..].chars().next()))
 }
 
 #[test]
@@ -138,7 +145,9 @@ fn one_word_stands_for_one_thing_in_pages_help_configurations_and_sources() {
     for (place, text) in &texts {
         let text = text.to_lowercase();
         for (ours, others) in &words {
-            found.extend(others.iter().filter(|word| says(&text, word)).map(|word| format!("{place}: `{word}` for `{ours}`")));
+            found.extend(
+                others.iter().filter(|word| says(&text, word)).map(|word| format!("{place}: `{word}` for `{ours}`")),
+            );
         }
     }
     assert!(found.is_empty(), "{found:#?}");
@@ -146,7 +155,9 @@ fn one_word_stands_for_one_thing_in_pages_help_configurations_and_sources() {
 
 #[test]
 fn a_name_has_a_word_by_its_parts() {
-    assert!(has("queue.window_bytes", "window") && has("limits.hosts", "host") && has("limits.body_memory", "body memory"));
+    assert!(
+        has("queue.window_bytes", "window") && has("limits.hosts", "host") && has("limits.body_memory", "body memory")
+    );
     assert!(!has("retry.host_floor", "hos") && !has("fetch.max_body", "body memory"));
     assert_eq!(keys_of("[a.b.c]\nx = 1  # y = 2\n# z = 3\n# w is = 4\n"), ["a.x", "a.z"]);
     assert!(says("he rests now", "rests") && !says("interests", "rests"));

@@ -132,9 +132,13 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     let (host, path) = (of("host"), head.uri.path());
     let response = Response::builder();
     let response = match (host, path) {
-        (_, "/robots.txt") => response.header("content-type", "text/plain").body("User-agent: *\nDisallow: /private/\n".into()),
+        (_, "/robots.txt") => {
+            response.header("content-type", "text/plain").body("User-agent: *\nDisallow: /private/\n".into())
+        }
         (_, "/missing") => response.status(404).header("content-type", "text/plain").body("not found".into()),
-        ("api.example.com", _) if !["", TOKEN].contains(&of("authorization")) => response.status(401).body(Full::default()),
+        ("api.example.com", _) if !["", TOKEN].contains(&of("authorization")) => {
+            response.status(401).body(Full::default())
+        }
         (host, path) if host.starts_with("api.") || host.starts_with("fast.") => {
             let response = response.header("content-type", "application/json");
             let response = match page_number(head.uri.query()) {
@@ -168,7 +172,8 @@ fn resource(host: &str, path: &str, query: Option<&str>, body: &[u8]) -> Value {
     }
     if let Some(number) = page_number(query) {
         let items = (number * 10)..(number * 10 + 3);
-        let items: Vec<_> = items.map(|id| json!({ "id": id, "url": format!("https://{host}/v1/items/{id}") })).collect();
+        let items: Vec<_> =
+            items.map(|id| json!({ "id": id, "url": format!("https://{host}/v1/items/{id}") })).collect();
         return json!({ "data": items });
     }
     let id: u32 = path.rsplit_once('/').and_then(|(_, id)| id.parse().ok()).unwrap_or_default();

@@ -8,10 +8,10 @@
     reason = "in tests a panic is how a failure is said"
 )]
 
+mod commands;
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "what is shared serves several test binaries")]
 mod common;
-mod commands;
 mod configurations;
 mod glossary;
 mod internet;

@@ -42,7 +42,8 @@ fn the_table_of_keys_is_that_of_the_encoder() {
 fn the_table_of_outcomes_has_every_kind_once() {
     let text = page("docs/records.md").text;
     let table = text.split_once("\n## Outcomes and kinds\n").unwrap().1.split("\n## ").next().unwrap().to_owned();
-    let cells = table.lines().filter(|line| line.starts_with("| `")).map(|row| row.split('|').nth(3).unwrap().to_owned());
+    let cells =
+        table.lines().filter(|line| line.starts_with("| `")).map(|row| row.split('|').nth(3).unwrap().to_owned());
     let mut described: Vec<_> = cells.flat_map(|cell| names(&cell)).collect();
     let mut kinds: Vec<_> = ErrorKind::ALL.into_iter().map(|kind| kind.name().to_owned()).collect();
     described.sort_unstable();

@@ -44,7 +44,8 @@ fn script(blocks: &[Block]) -> String {
         if let Some(name) = block.file_name() {
             write!(script, "cat > {name} <<'END_OF_FILE'\n{}END_OF_FILE\n", block.text).unwrap();
         } else if is_run(block) {
-            write!(script, "printf '\\x1e' >> .shown\nexec 8>&1 >> .shown\n{}exec >&8 8>&-\n", shortened(block)).unwrap();
+            write!(script, "printf '\\x1e' >> .shown\nexec 8>&1 >> .shown\n{}exec >&8 8>&-\n", shortened(block))
+                .unwrap();
         }
     }
     script
@@ -53,10 +54,13 @@ fn script(blocks: &[Block]) -> String {
 /// The commands; with the note `run with FEWER for MANY` the number MANY is replaced, for what takes minutes.
 fn shortened(block: &Block) -> String {
     let note = block.note.as_deref().and_then(|note| note.strip_prefix("run with ")?.split_once(" for "));
-    note.map_or_else(|| block.text.clone(), |(fewer, many)| {
-        assert!(block.text.contains(many), "{many} is not in {}", block.text);
-        block.text.replace(many, fewer)
-    })
+    note.map_or_else(
+        || block.text.clone(),
+        |(fewer, many)| {
+            assert!(block.text.contains(many), "{many} is not in {}", block.text);
+            block.text.replace(many, fewer)
+        },
+    )
 }
 
 fn shell(script: &str, dir: &Path, path: &str) -> Output {
