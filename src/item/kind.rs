@@ -46,7 +46,7 @@ pub enum Retry {
 
 /// The kind of an error in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are the documentation; product terms are explained in the README")]
+#[expect(missing_docs, reason = "the names are the documentation; product terms are explained in docs/records.md")]
 pub enum ErrorKind {
     HttpStatus,
     RetryAfterTooLong,
