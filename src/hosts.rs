@@ -144,8 +144,16 @@ impl<T> Patterns<T> {
 
     /// Whether some pattern makes this port of the host a host of its own.
     pub fn names_port(&self, name: &str, port: u16) -> bool {
-        let is_it = |pattern: &HostPattern| matches!(pattern, HostPattern::Port(..)) && pattern.matches(name, port);
-        self.entries.iter().take_while(|(p, _)| matches!(p, HostPattern::Port(..))).any(|(p, _)| is_it(p))
+        self.ports_of(name).any(|named| named == port)
+    }
+
+    /// The ports of this host that patterns make hosts of their own.
+    pub fn ports_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u16> + 'a {
+        let with_port = self.entries.iter().map_while(|(pattern, _)| match pattern {
+            HostPattern::Port(host, port) => Some((host, *port)),
+            _ => None,
+        });
+        with_port.filter(move |(host, _)| *host == name).map(|(_, port)| port)
     }
 }
 
@@ -179,6 +187,8 @@ mod tests {
         assert!(all.names_port("a.example", 8443));
         assert!(!all.names_port("a.example", 443));
         assert!(!all.names_port("b.example", 8443));
+        assert_eq!(all.ports_of("a.example").collect::<Vec<_>>(), [8443]);
+        assert_eq!(all.ports_of("b.example").count(), 0);
     }
 
     #[test]

@@ -196,13 +196,15 @@ proptest! {
     }
 
     #[test]
-    fn after_a_stop_no_line_waits_for_an_operator(
+    fn after_a_stop_no_line_waits_for_a_pause_that_an_operator_has_to_end(
         script in scripts_with_releases(), storm in storms(), stop in some_ms(0..1000), durable in any::<[bool; 2]>()
     ) {
         let script = script.with_verbs(storm).stopped_at(Some(stop), durable.to_vec());
         for event in play(&script).iter().skip_while(|event| !matches!(event.what, What::Stopped)) {
             if let What::Rests(rest) = &event.what {
-                let paused = |why: &WaitReason| matches!(why, WaitReason::Paused { .. } | WaitReason::RunPaused { .. });
+                let paused = |why: &WaitReason| {
+                    matches!(why, WaitReason::Paused { until: None } | WaitReason::RunPaused { until: None })
+                };
                 prop_assert!(!rest.whys.iter().flatten().any(paused), "at {:?}: {:?}", event.at, rest.whys);
             }
         }
