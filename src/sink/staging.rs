@@ -95,7 +95,7 @@ impl StagingSink {
         tracing::warn!(
             event = "sink_full",
             sink,
-            "{most} of `{sink}` are not delivered yet; the run waits until some are (staging_max)"
+            "{most} of `{sink}` have not arrived; the run waits until some have (staging_max)"
         );
         self.writing.room().await;
         tracing::info!(event = "sink_has_room", sink, "there is room for records of `{sink}` again");
@@ -113,7 +113,7 @@ impl StagingSink {
                 tracing::warn!(
                     event = "disk_nearly_full",
                     sink,
-                    "the disk of {dir} has less than {least} left; the run waits until records of `{sink}` are delivered (state.min_free)"
+                    "the disk of {dir} has less than {least} left; the run waits until records of `{sink}` have arrived (state.min_free)"
                 );
             }
             tokio::time::sleep(LOOK_EVERY).await;

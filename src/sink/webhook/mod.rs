@@ -105,10 +105,7 @@ impl SinkConfig for Webhook {
             section.add("headers", format!("`headers`: {why}"));
         }
         if self.staging_max < Size::mib(1) {
-            section.add(
-                "staging_max",
-                "`staging_max` is less than the size of one segment (1 MiB); write for example \"10GiB\"",
-            );
+            section.add("staging_max", "`staging_max` is less than one segment (1 MiB); write for example \"10GiB\"");
         }
         if !(Span::secs(1)..=Span::secs(600)).contains(&self.timeout) {
             section.add("timeout", format!("`timeout` is {}; it can be from 1s to 10m", self.timeout));
