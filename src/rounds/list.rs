@@ -190,9 +190,6 @@ pub struct ListWriter<'a> {
 
 impl<'a> ListWriter<'a> {
     /// Begins the list of this round.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn begin(disk: &'a dyn Disk, dir: &'a Path, number: u32) -> io::Result<Self> {
         disk.create_dir(&lists(dir))?;
         let file = disk.open(&path(dir, number), Mode::Append)?;
@@ -201,9 +198,6 @@ impl<'a> ListWriter<'a> {
     }
 
     /// Adds a line. Lines come in (source, file, seq) order.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn push(&mut self, source: &str, file: &str, seq: u64, input: &RawValue) -> io::Result<()> {
         const PIECE: usize = 64 << 10;
         self.lines += 1;
@@ -219,9 +213,6 @@ impl<'a> ListWriter<'a> {
     }
 
     /// Makes the list last, with its name: a checkpoint may say now that the round is open.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn finish(mut self) -> io::Result<RoundList> {
         self.write()?;
         self.file.sync(SyncPoint::RoundList)?;
@@ -232,9 +223,6 @@ impl<'a> ListWriter<'a> {
     }
 
     /// Leaves it, and removes what is there.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn abandon(self) -> io::Result<()> {
         self.disk.remove(&path(self.dir, self.number))
     }
@@ -248,9 +236,6 @@ impl<'a> ListWriter<'a> {
 }
 
 /// Removes the lists of rounds that are not open: those of finished ones, and that of one that did not come to begin.
-///
-/// # Errors
-/// What the system says.
 pub fn remove_other_lists(disk: &dyn Disk, dir: &Path, open: Option<u32>) -> io::Result<()> {
     let found = match disk.list(&lists(dir)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
