@@ -23,14 +23,14 @@ const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum BodyFormat {
-    /// `json` if the content type is JSON and the body is valid JSON, else like `text`.
+    /// `json` if the type is JSON and the body valid, else `text`.
     #[default]
     Auto,
-    /// `body` if the body is UTF-8, else like `base64`.
+    /// `body` if the body is UTF-8, else `base64`.
     Text,
     /// `body_base64`
     Base64,
-    /// Bodies are left out.
+    /// No body.
     None,
 }
 
