@@ -1,4 +1,4 @@
-//! Removes the value that a deserialization error points at, so that the rest of its table can be read.
+//! Removes the value that a deserialisation error points at, so that the rest of its table can be read.
 
 use std::ops::Range;
 

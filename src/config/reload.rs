@@ -1,7 +1,7 @@
 //! Compares configurations for a reload: each key is *live* or needs a *restart*, and [`changes`] returns the keys that
 //! differ.
 //!
-//! Configurations are compared as serialized tables, and secrets by their values.
+//! Configurations are compared as serialised tables, and secrets by their values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +106,7 @@ fn leaves(config: &Config) -> BTreeMap<Vec<String>, Value> {
             }
         }
     }
-    // Unset keys of patterns are not serialized, except for this one, which has a default.
+    // Unset keys of patterns are not serialised, except for this one, which has a default.
     leaves.retain(|path, value| path.last().is_none_or(|key| key != "everywhere") || *value != Value::Bool(false));
     for (path, secret) in secrets(config) {
         leaves.insert(path, Value::String(secret));
@@ -126,7 +126,7 @@ fn flatten(path: Vec<String>, value: Value, leaves: &mut BTreeMap<Vec<String>, V
     }
 }
 
-/// The values that serialize as `***`, by key path.
+/// The values that serialise as `***`, by key path.
 fn secrets(config: &Config) -> Vec<(Vec<String>, String)> {
     let path = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
     let text = |secret: &Secret<String>| secret.expose().clone();

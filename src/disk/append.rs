@@ -39,7 +39,7 @@ pub struct AppendAttempts {
 }
 
 impl AppendAttempts {
-    /// Appends all of it.
+    /// Appends all bytes.
     ///
     /// # Errors
     /// When appending fails. The file has its old length, or the next attempt restores it.

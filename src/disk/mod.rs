@@ -33,7 +33,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Opens a regular file.
     ///
     /// # Errors
-    /// Immediately for a file of another kind.
+    /// Without blocking if the file is of another kind.
     fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Renames a file, and replaces a file at the target.

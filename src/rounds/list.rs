@@ -61,7 +61,7 @@ impl RoundList {
     /// Opens the list of a round.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the list cannot be read.
     pub fn open(disk: &dyn Disk, dir: &Path, number: u32) -> io::Result<Self> {
         let file = disk.open(&path(dir, number), Mode::Read)?;
         let mut list = Self { length: file.length()?, file, lines: 0 };
@@ -93,7 +93,7 @@ impl RoundList {
     /// A reader of the entries from this ordinal on.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the list cannot be read.
     pub fn read_from(&self, ordinal: u64) -> io::Result<ListReader> {
         let at = self.search(|entry| entry.ordinal.cmp(&ordinal))?.map_or(self.length, |found| found.at);
         Ok(ListReader { left: self.length - at, text: self.at(at, 64 << 10) })

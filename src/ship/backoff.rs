@@ -8,11 +8,11 @@ const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait without a Retry-After.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The longest Retry-After that is honored.
+/// The longest Retry-After that is honoured.
 const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
 /// The wait after this many successive failures: exponential, with jitter. `chance`, from 0 to 1, picks from the upper
-/// half. A longer Retry-After is honored up to an hour.
+/// half. A longer Retry-After is honoured up to an hour.
 pub fn backoff(failures: u32, retry_after: Option<Duration>, chance: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let most = FIRST.saturating_mul(1 << doublings).min(LONGEST);

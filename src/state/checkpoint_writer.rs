@@ -108,7 +108,7 @@ impl CheckpointWriter {
             let files = self.last.sources.get(name).map(|source| &source.files);
             let Some(done) = files.and_then(|files| files.get("")) else { continue };
             if let Err(error) = trim.trim(done) {
-                tracing::warn!(event = "lines_not_deleted", %error, source = name.as_str(), "lines that are done could not be deleted");
+                tracing::warn!(event = "lines_not_deleted", %error, source = name.as_str(), "done lines of `{name}` could not be deleted");
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Summarizes repeated log lines, as a layer in front of the format layer. Log events with the field `event` may be
+//! Summarises repeated log lines, as a layer in front of the format layer. Log events with the field `event` may be
 //! counted instead of written; those without it, like configuration errors, are always written.
 
 use std::fmt::{self, Write};
