@@ -42,7 +42,7 @@ impl SigningKeys {
 fn key(secret: &str) -> Result<Key, &'static str> {
     let text = secret
         .strip_prefix(PREFIX)
-        .ok_or("is no Standard Webhooks secret; make one with: echo whsec_$(openssl rand -base64 32)")?;
+        .ok_or("is no Standard Webhooks secret, which begins with `whsec_`; make one with: echo whsec_$(openssl rand -base64 32)")?;
     let bytes = STANDARD.decode(text).map_err(|_| "has a part after `whsec_` that is not base64")?;
     if LENGTHS.contains(&bytes.len()) {
         Ok(Key::new(HMAC_SHA256, &bytes))
