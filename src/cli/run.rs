@@ -83,7 +83,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_redirects: Option<u32>,
 
-    /// Send this header to the hosts of the input's own URLs [default: none]. Example: -H 'accept: application/json'
+    /// Send this header; credentials to the first line's host [default: none]. Example: -H 'accept: application/json'
     #[arg(short = 'H', long, value_name = "K: V", help_heading = "Requests")]
     pub header: Vec<String>,
     /// Send this user agent [default: fetchd/VERSION]. Example: -A 'my-crawler (me@example.com)'

@@ -351,7 +351,7 @@ fn the_state_of_a_journal_is_told_in_words() {
     let running = half_done(place.durable(""), &origin);
     let (code, text) = place.journal(&["status"]);
     assert_eq!(code, Some(0));
-    assert!(text.starts_with("urls: accepted 4, settled "), "{text}");
+    assert!(text.starts_with("urls: accepted 4, done "), "{text}");
     drop(running);
 }
 

@@ -473,7 +473,7 @@ fn the_state_of_a_walk_is_shown() {
     let status: Value = serde_json::from_reader(stdout.unwrap()).unwrap();
     assert_eq!(running.wait().code, Some(0));
     assert_eq!(
-        (&status["sources"]["api"]["settled"], &status["sources"]["api"]["kind"]),
+        (&status["sources"]["api"]["done"], &status["sources"]["api"]["kind"]),
         (&json!(3), &json!("pages")),
         "{status}"
     );
