@@ -74,7 +74,9 @@ fn as_text(source: &SourceStatus) -> String {
             let (bytes, segments) = (in_bytes(journal.bytes), counted(journal.segments as u64, "segment"));
             format!("{name}: accepted {accepted}, done {done}, pending {pending}, {bytes} in {segments}")
         }
-        _ => format!("{name}: done {done}; its lines are read where they come from, so only a run counts those that are not done"),
+        _ => format!(
+            "{name}: done {done}; its lines are read where they come from, so only a run counts those that are not done"
+        ),
     }
 }
 

@@ -163,3 +163,31 @@ fn a_followed_file_that_was_rewritten_is_only_warned_of() {
         assert_eq!((ended.code, ended.stderr.contains("was overwritten")), (Some(0), said), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_file_that_was_read_by_a_source_of_another_name_is_not_fetched_again_unawares() {
+    let (origin, dir) = (Origin::start(), tempfile::tempdir().unwrap());
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("urls.txt"), origin.url("/ok/1") + "\n").unwrap();
+    fs::write(path("more.txt"), origin.url("/ok/2") + "\n").unwrap();
+    let run = |input: &[&str], config: &str| {
+        let args = ["--data-dir", "state"].iter().chain(input);
+        Fetchd::with(args)
+            .directory(dir.path())
+            .config(&format!("{config}[sink.out.jsonl]\npath = 'out.jsonl'\n"))
+            .run("")
+    };
+    let source = "[source.urls.file]\npaths = ['urls.txt']\n";
+    assert_eq!(run(&[], source).code, Some(0));
+    for (input, config, words) in [
+        (&["-i", "./urls.txt"][..], "", "done by the source `urls`, and this run reads it with `-i`"),
+        (&[], "[source.list.file]\npaths = ['urls.txt']\n", "reads it with the source `list`"),
+    ] {
+        let ended = run(input, config);
+        assert!(ended.code == Some(2) && ended.stderr.contains(words), "{}", ended.stderr);
+    }
+    assert_eq!(origin.requests().len(), 1);
+    // Another file is another one, and a further source takes nothing from the first.
+    let both = format!("{source}[source.more.file]\npaths = ['more.txt']\n");
+    assert_eq!((run(&[], &both).code, origin.requests().len()), (Some(0), 2));
+}
