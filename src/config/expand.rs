@@ -64,9 +64,7 @@ impl<'a> Surroundings<'a> {
         let path = dir.join(path);
         match read_content(&path) {
             Ok(content) => Ok((path, content)),
-            Err(clause) => {
-                Err(format!("needs the file {}, {clause}; write `$$` where a dollar sign is meant", path.display()))
-            }
+            Err(clause) => Err(format!("needs the file {}, {clause}", path.display())),
         }
     }
 }
