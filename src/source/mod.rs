@@ -29,7 +29,7 @@ use url::Url;
 
 pub use self::file::File;
 pub use self::http::Http;
-pub use self::meter::{JournalView, SourceGauge, SourceMeter, SourceView};
+pub use self::meter::{JournalView, SourceGauge, SourceLines, SourceMeter, SourceView};
 pub use self::pages::Pages;
 pub use self::round::of_round;
 pub use self::stdin::Stdin;
@@ -45,6 +45,8 @@ use crate::units::Size;
 pub struct Source {
     /// Its name, or its kind where the configuration gives it none; empty until it is set.
     pub name: Arc<str>,
+    /// What is known of its lines, if the configuration has it; those of a round are lines of other sources.
+    pub known: Option<SourceLines>,
     /// Its lines, in order. The end of the stream is the end of the input; an error ends the run.
     ///
     /// The stream may wait for ever and is dropped when the run stops. It keeps no line from being seen: what was read
@@ -88,6 +90,7 @@ impl Source {
     pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
         Self {
             name: "".into(),
+            known: None,
             lines,
             durability,
             trim: None,
@@ -102,7 +105,7 @@ impl Source {
 
     /// A meter of it.
     pub fn meter(&self) -> Arc<SourceMeter> {
-        Arc::new(SourceMeter::new(Arc::clone(&self.name), self.extent, self.gauge.clone()))
+        Arc::new(SourceMeter::new(self))
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fetchd::item::{ErrorKind, Outcome, Sent};
 use fetchd::schedule::{
-    Change, Core, HostOverrides, LimitsOverride, Overrides, PauseOverride, SLACK, Scope, Settings, WaitReason,
+    Change, Core, HostOverrides, LimitsOverride, Overrides, PauseOverride, RateOverride, SLACK, Scope, Settings,
+    WaitReason,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -304,7 +305,7 @@ fn limits_of_an_operator_count_from_the_last_start_and_those_of_the_configuratio
         hosts: [(
             "a.test".into(),
             HostOverrides {
-                limits: Some(LimitsOverride { rate: Some(rate.parse().expect("a rate")), ..LimitsOverride::default() }),
+                rate: Some(RateOverride { rate: rate.parse().expect("a rate"), until: None }),
                 ..HostOverrides::default()
             },
         )]
