@@ -2,8 +2,10 @@
 
 mod answers;
 mod client;
+mod failed;
 mod json;
 mod question;
+mod screen;
 mod status;
 mod table;
 mod text;
@@ -17,7 +19,8 @@ use tokio::time::sleep;
 
 use self::client::{Answer, Client, Unreached};
 use self::question::Question;
-use self::text::{json_safe, safe};
+use self::screen::Screen;
+use self::text::{json_safe, safe_lines};
 use crate::cli::{CtlArgs, CtlCommand, WhyArgs};
 use crate::config::api_socket;
 
@@ -96,7 +99,7 @@ fn show(command: &CtlCommand, answer: &Answer, form: Form) -> u8 {
     match (form, &answer.value) {
         (Form::Text, Some(value)) => {
             for warning in answers::warnings(value) {
-                let _ = writeln!(io::stderr(), "warning: {}", safe(&warning));
+                let _ = writeln!(io::stderr(), "warning: {}", safe_lines(&warning));
             }
             said(&answers::text(command, value), code)
         }
@@ -121,12 +124,13 @@ async fn watch(client: &Client, question: &Question, form: Form) -> u8 {
         let (text, code) = match client.ask(question).await {
             Ok(answer) => match (form, answer.error(), &answer.value) {
                 (Form::Text, None, Some(value)) => (status::text(value), 0),
-                (Form::Text, Some(message), _) => (format!("{}\n", safe(message)), REFUSED),
+                (Form::Text, Some(message), _) => (format!("{}\n", safe_lines(message)), REFUSED),
                 _ => (format!("{}\n", json_safe(answer.text.trim_end())), 0),
             },
-            Err(unreached) if is_terminal => (format!("{}\n", safe(&unreached.to_string())), 0),
+            Err(unreached) if is_terminal => (format!("{}\n", safe_lines(&unreached.to_string())), 0),
             Err(unreached) => return failed(&unreached.to_string(), unreached.exit_code()),
         };
+        let text = if is_terminal && form == Form::Text { Screen::of_stdout().fit(&text) } else { text };
         // Home, and what was there is gone.
         let before = if is_terminal { "\x1b[H\x1b[2J" } else { "" };
         let after = if is_terminal || form == Form::Json { "" } else { "\n" };
@@ -170,7 +174,7 @@ impl Unreached {
 }
 
 fn failed(message: &str, code: u8) -> u8 {
-    let _ = writeln!(io::stderr(), "error: {}", safe(message));
+    let _ = writeln!(io::stderr(), "error: {}", safe_lines(message));
     code
 }
 

@@ -14,11 +14,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
-use super::verb_replies::{drained, ended, limited, no_answer, paused, resumed, said, skipped};
+use super::verb_replies::{Known, drained, ended, limited, no_answer, nothing_to_undo, paused, resumed, said, skipped};
 use crate::error::{BoxError, Error};
+use crate::hosts::without_port;
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 use crate::pipeline::{Control, Desk, InForce, Parts};
-use crate::schedule::{Change, LimitsOverride, Scope};
+use crate::schedule::{self, Change, LimitsOverride, Overrides, Scope};
 use crate::units::{Concurrency, counted};
 
 /// Verbs that wait for the one that is being carried out, at most.
@@ -130,17 +131,27 @@ impl Operator for Orders {
     }
 }
 
+/// What a change came to.
+struct Changed {
+    /// Whether it outlasts the run.
+    kept: Option<bool>,
+    /// All overrides that hold now.
+    overrides: Overrides,
+    /// Now, since the start of the run.
+    now: Duration,
+}
+
 impl Steering {
     fn obey(&mut self, verb: Verb) -> Result<Reply, Refusal> {
         match verb {
             Verb::Pause(whom, lasting) => self.pause(&whom, lasting),
             Verb::Resume(whom) => {
-                let kept = self.change(|_| Ok(Change::Resume(scope(&whom))))?;
-                Ok(Reply { kept, ..resumed(&whom) })
+                let Changed { kept, overrides, .. } = self.change(|_| Ok(Change::Resume(scope(&whom))))?;
+                Ok(Reply { kept, ..resumed(&whom, &overrides) })
             }
             Verb::Skip { host, lasting } => self.skip(&host, lasting),
             Verb::EndSkip(host) => {
-                let kept = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?;
+                let Changed { kept, .. } = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?;
                 Ok(Reply { kept, ..said(format!("Lines of {host} that come are fetched again.")) })
             }
             Verb::Limits(whom, change) => self.limit(&whom, change),
@@ -154,23 +165,19 @@ impl Steering {
     }
 
     fn pause(&mut self, whom: &Whom, lasting: Lasting) -> Result<Reply, Refusal> {
-        let kept = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
-        let held = match whom {
-            Whom::All => None,
-            Whom::Host(host) => {
-                block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?.map(|host| host.waiting)
-            }
-        };
-        Ok(Reply { kept, ..paused(whom, lasting, held) })
+        let known = self.known(whom)?;
+        let Changed { kept, .. } = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
+        Ok(Reply { kept, ..paused(whom, lasting, &known) })
     }
 
     fn skip(&mut self, host: &str, lasting: Option<Duration>) -> Result<Reply, Refusal> {
+        let known = self.known(&Whom::Host(host.to_owned()))?;
         let kept = match lasting {
-            Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?,
+            Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?.kept,
             None => None,
         };
         let lines = block_on(self.desk.skip(host.into())).map_err(no_answer)?;
-        Ok(Reply { kept, ..skipped(host, lines, lasting) })
+        Ok(Reply { kept, ..skipped(host, lines, lasting, &known) })
     }
 
     fn limit(&mut self, whom: &Whom, limits: LimitsChange) -> Result<Reply, Refusal> {
@@ -182,8 +189,25 @@ impl Steering {
                 Ok(Change::Limit(scope(whom), limits))
             }
         };
-        let kept = self.change(change)?;
-        Ok(Reply { kept, ..limited(whom, limits) })
+        // Before the change: a host whose limits change enters the table by it.
+        let known = self.known(whom)?;
+        let Changed { kept, overrides, now } = self.change(change)?;
+        Ok(Reply { kept, ..limited(whom, &overrides, now, &known) })
+    }
+
+    /// How the schedule knows whom a verb is about.
+    fn known(&self, whom: &Whom) -> Result<Known, Refusal> {
+        let Whom::Host(host) = whom else { return Ok(Known::WithLines(0)) };
+        let lines_of = |name: &str| {
+            let report = block_on(self.desk.host(name.into())).map_err(no_answer)?;
+            Ok(report.map(|host| (host.waiting, host.waiting + host.in_flight as usize)).filter(|(_, all)| *all > 0))
+        };
+        if let Some((waiting, _)) = lines_of(host)? {
+            return Ok(Known::WithLines(waiting));
+        }
+        let without_port = without_port(host);
+        let known_as = without_port.map(|name| Ok(lines_of(name)?.map(|_| name.to_owned()))).transpose()?.flatten();
+        Ok(known_as.map_or(Known::WithoutLines, Known::As))
     }
 
     fn drain(&mut self, unfinished: Unfinished) -> Result<Reply, Refusal> {
@@ -198,11 +222,17 @@ impl Steering {
         Ok(drained(would_cancel))
     }
 
-    /// Makes a change of the overrides: on the disk, then in the schedule. Says whether it is kept.
-    fn change(&mut self, change: impl FnOnce(Duration) -> Result<Change, Refusal>) -> Result<Option<bool>, Refusal> {
+    /// Makes a change of the overrides: on the disk, then in the schedule.
+    fn change(&mut self, change: impl FnOnce(Duration) -> Result<Change, Refusal>) -> Result<Changed, Refusal> {
         let InForce { overrides, now, workers, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
-        let new = overrides.apply(change(now)?, workers, now);
-        let new = new.map_err(|refusal| Refusal::Refused(format!("Nothing has changed: {refusal}.")))?;
+        let change = change(now)?;
+        let new = overrides.apply(change.clone(), workers, now).map_err(|refusal| {
+            let why = match refusal {
+                schedule::Refusal::NothingToUndo => nothing_to_undo(&change, &overrides),
+                refusal => refusal.to_string(),
+            };
+            Refusal::Refused(format!("Nothing has changed: {why}."))
+        })?;
         if let Some(kept) = &self.kept {
             kept.save(&new, now).map_err(|error| {
                 Refusal::Refused(format!(
@@ -210,8 +240,8 @@ impl Steering {
                 ))
             })?;
         }
-        block_on(self.desk.set_overrides(new)).map_err(no_answer)?;
-        Ok(Some(self.kept.is_some()))
+        block_on(self.desk.set_overrides(new.clone())).map_err(no_answer)?;
+        Ok(Changed { kept: Some(self.kept.is_some()), overrides: new, now })
     }
 
     fn control(&self, control: Control) -> Result<(), Refusal> {

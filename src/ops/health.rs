@@ -133,7 +133,7 @@ impl Health {
         let since = self.since("paused_host_blocks", full.is_some());
         let blocks = full.zip(since).map(|(paused, since)| {
             let (host, held, window) = (&paused.host, grouped(paused.lines as u64), grouped(view.window as u64));
-            let message = format!("Paused by an operator: {host} holds {held} of {window} lines of the window, so all others wait; fetchd ctl resume {host}, or skip {host}.");
+            let message = format!("Paused by an operator: {host} holds {held} of {window} lines of the window, which is full: lines of other hosts that are in it go on, and no more come in; fetchd ctl resume {host}, or fetchd ctl skip {host}.");
             Reason::new("paused_host_blocks", since, message)
         });
         paused.into_iter().chain(blocks).collect()
