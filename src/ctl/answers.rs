@@ -23,6 +23,18 @@ pub(super) fn text(command: &CtlCommand, answer: &Value) -> String {
     }
 }
 
+/// Whether this can be an answer of the API to a command.
+pub(super) fn is_answer(command: &CtlCommand, answer: Option<&Value>) -> bool {
+    let Some(answer) = answer else { return false };
+    match command {
+        CtlCommand::Status { .. } => answer["how_it_is"].is_string(),
+        CtlCommand::Hosts(_) => answer["hosts"].is_array(),
+        CtlCommand::Events => answer["events"].is_array(),
+        CtlCommand::Config => answer["values"].is_object(),
+        _ => answer["message"].is_string(),
+    }
+}
+
 /// What is said beside an answer.
 pub(super) fn warnings(answer: &Value) -> Vec<String> {
     let said = answer["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();

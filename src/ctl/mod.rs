@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use self::client::{Answer, Client, Unreached};
+use self::client::{Answer, Client, NO_FETCHD, Unreached};
 use self::question::Question;
 use self::screen::Screen;
 use self::text::{json_safe, safe_lines};
@@ -96,6 +96,9 @@ fn show(command: &CtlCommand, answer: &Answer, form: Form) -> u8 {
         }
         return failed(message, code);
     }
+    if !answers::is_answer(command, answer.value.as_ref()) {
+        return failed(NO_FETCHD, REFUSED);
+    }
     match (form, &answer.value) {
         (Form::Text, Some(value)) => {
             for warning in answers::warnings(value) {
@@ -134,8 +137,10 @@ async fn watch(client: &Client, question: &Question, form: Form) -> u8 {
         // Home, and what was there is gone.
         let before = if is_terminal { "\x1b[H\x1b[2J" } else { "" };
         let after = if is_terminal || form == Form::Json { "" } else { "\n" };
-        if !write(&format!("{before}{text}{after}")) {
-            return code;
+        match write(&format!("{before}{text}{after}")) {
+            Written::Whole => {}
+            Written::NobodyReads => return code,
+            Written::Failed => return REFUSED,
         }
         sleep(Duration::from_secs(1)).await;
     }
@@ -158,8 +163,10 @@ async fn tail(client: &Client, question: &Question, form: Form) -> u8 {
             (Form::Text, Ok(record)) => answers::record(&record),
             _ => json_safe(&line),
         };
-        if !write(&format!("{text}\n")) {
-            return 0;
+        match write(&format!("{text}\n")) {
+            Written::Whole => {}
+            Written::NobodyReads => return 0,
+            Written::Failed => return REFUSED,
         }
     }
 }
@@ -180,12 +187,29 @@ fn failed(message: &str, code: u8) -> u8 {
 
 /// Writes this; where nobody reads it, that is no failure.
 fn said(text: &str, code: u8) -> u8 {
-    write(text);
-    code
+    match write(text) {
+        Written::Whole | Written::NobodyReads => code,
+        Written::Failed => REFUSED,
+    }
 }
 
-/// Whether somebody reads.
-fn write(text: &str) -> bool {
+/// What became of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Whole,
+    NobodyReads,
+    /// It could not be written, which was said.
+    Failed,
+}
+
+fn write(text: &str) -> Written {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Written::Whole,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Written::NobodyReads,
+        Err(error) => {
+            failed(&format!("cannot write to standard output: {error}"), REFUSED);
+            Written::Failed
+        }
+    }
 }

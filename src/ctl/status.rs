@@ -9,6 +9,9 @@ use super::text::{first_line, safe};
 use crate::telemetry::human;
 use crate::units::{grouped, in_bytes};
 
+/// Overrides that are shown.
+const MOST_OVERRIDES: usize = 20;
+
 /// Failures that are shown.
 const MOST_FAILURES: usize = 5;
 
@@ -128,8 +131,10 @@ fn sources(sources: &Value) -> Option<String> {
 /// A row for each, with the command that takes it back.
 fn overrides(overrides: &Value) -> Vec<(&'static str, Option<String>)> {
     let all = overrides.as_array().map(Vec::as_slice).unwrap_or_default();
-    let said = all.iter().map(|one| format!("{} ({})", field(one, "message"), field(one, "undo")));
-    said.enumerate().map(|(n, text)| (if n == 0 { "overrides" } else { "" }, Some(text))).collect()
+    let said = all.iter().take(MOST_OVERRIDES).map(|one| format!("{} ({})", field(one, "message"), field(one, "undo")));
+    let more = all.len().saturating_sub(MOST_OVERRIDES);
+    let more = (more > 0).then(|| format!("… and {} more (fetchd ctl status --json has them)", grouped(more as u64)));
+    said.chain(more).enumerate().map(|(n, text)| (if n == 0 { "overrides" } else { "" }, Some(text))).collect()
 }
 
 fn joined(all: &Value, show: impl Fn(&Value) -> String) -> Option<String> {

@@ -40,7 +40,7 @@ impl Operator for LateOrders {
     fn carry_out(&self, verb: Verb) -> BoxFuture<'static, Result<Reply, Refusal>> {
         match self.0.get() {
             Some(orders) => orders.carry_out(verb),
-            None => ready(Err(Refusal::TryAgain(
+            None => ready(Err(Refusal::Unavailable(
                 "The run is still starting; try again once /readyz says that it is ready.".to_owned(),
             )))
             .boxed(),
@@ -158,7 +158,10 @@ impl Steering {
             Verb::Drain(unfinished) => self.drain(unfinished),
             Verb::Rotate => {
                 self.control(Control::Rotate)?;
-                Ok(said("The outputs go on in new files."))
+                Ok(said(match self.reloader.writes_files() {
+                    true => "The outputs go on in new files.",
+                    false => "No output of the run is a file; nothing was rotated.",
+                }))
             }
             Verb::Reload(reloading) => self.reloader.reload(reloading, &self.desk, &self.controls),
         }

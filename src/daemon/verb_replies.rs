@@ -183,7 +183,7 @@ pub(super) fn no_answer(why: NoAnswer) -> Refusal {
 
 /// It came too late.
 pub(super) fn ended() -> Refusal {
-    Refusal::Refused("The run has ended.".to_owned())
+    Refusal::Unavailable("The run has ended.".to_owned())
 }
 
 #[cfg(test)]

@@ -123,13 +123,37 @@ pub fn load_overrides(disk: &dyn Disk, dir: &Path, clock: ClockReading) -> Resul
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Overrides::default()),
         Err(error) => return Err(AtPath::new(&path, error).into()),
     };
-    let stored: Stored = serde_json::from_slice(&text).map_err(|error| {
+    let stored: Stored = stored(&text).map_err(|error| {
         let path = path.display();
         format!("what operators have paused or limited cannot be read from {path} ({error}); mend the file, or remove it to start without")
     })?;
     let hosts = stored.hosts.into_iter().map(|(name, host)| (name, from_stored(host, clock)));
     let overrides = Overrides { all: from_stored(stored.all, clock), hosts: hosts.collect() };
     Ok(overrides.at(clock.run))
+}
+
+/// # Errors
+/// What makes it no file of ours.
+fn stored(text: &[u8]) -> Result<Stored, BoxError> {
+    let value: serde_json::Value = serde_json::from_slice(text)?;
+    // A list would be read as the fields of a table in their order.
+    if has_list(&value) {
+        return Err("there is a list in it, and it has none".into());
+    }
+    let stored: Stored = serde_json::from_value(value)?;
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "/@*?#".contains(c);
+    match stored.hosts.keys().find(|name| name.is_empty() || name.contains(is_odd)) {
+        Some(name) => Err(format!("{name:?} is not the name of a host").into()),
+        None => Ok(stored),
+    }
+}
+
+fn has_list(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Array(_) => true,
+        serde_json::Value::Object(fields) => fields.values().any(has_list),
+        _ => false,
+    }
 }
 
 /// Keeps these overrides and no others. They are there for the next run when this returns.
@@ -240,7 +264,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let load = || load_overrides(&RealDisk, dir.path(), ClockReading::now(Duration::ZERO));
         assert!(load().unwrap().is_empty());
-        for text in ["", "{", r#"{"al":{}}"#, r#"{"all":{"pause":{"until":"soon"}}}"#] {
+        for text in [
+            "",
+            "{",
+            r#"{"al":{}}"#,
+            "[]",
+            r#"{"all":[]}"#,
+            r#"{"hosts":{"":{"pause":{}}}}"#,
+            r#"{"hosts":{"*":{"pause":{}}}}"#,
+            r#"{"all":{"pause":{"until":"soon"}}}"#,
+        ] {
             std::fs::write(dir.path().join("overrides.json"), text).unwrap();
             let error = load().unwrap_err().to_string();
             assert!(error.contains("overrides.json") && error.contains("remove it"), "{error}");
