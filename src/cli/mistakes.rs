@@ -1,4 +1,4 @@
-//! Arguments that are none: URLs and files without an option, misspelled commands, and flags that are keys.
+//! Messages for wrong arguments: URLs and files without an option, misspelled commands, and keys as flags.
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -11,7 +11,7 @@ use crate::diagnostics::Problem;
 /// What people call `drain`.
 const STOPS: [&str; 4] = ["stop", "quit", "exit", "shutdown"];
 
-/// The same error; one of a flag that is a key says how that is set.
+/// Adds a hint about `--set` to an error about a flag that is a key.
 pub(super) fn explained(mut error: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(command)) = error.get(ContextKind::InvalidSubcommand)
         && STOPS.contains(&command.as_str())
@@ -29,7 +29,7 @@ pub(super) fn explained(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// What is wrong with an argument that belongs to no option.
+/// The problem of an argument without an option.
 pub(super) fn stray(stray: &str) -> Problem {
     let message = if Cli::command().find_subcommand(stray).is_some() {
         format!("the command comes before its options; write: fetchd {stray} [OPTIONS]")

@@ -16,7 +16,7 @@ use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
 use super::verb_replies::{Known, drained, ended, limited, no_answer, nothing_to_undo, paused, resumed, said, skipped};
 use crate::error::{BoxError, Error};
-use crate::hosts::without_port;
+use crate::hosts::HostPattern;
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 use crate::pipeline::{Control, Desk, InForce, Parts};
 use crate::schedule::{self, Change, LimitsOverride, Overrides, Scope};
@@ -48,8 +48,8 @@ impl Operator for LateOrders {
     }
 }
 
-/// A verb, and who waits for its reply.
-type Order = (Verb, oneshot::Sender<Result<Reply, Refusal>>);
+/// A verb, and where its reply goes; a signal waits for none.
+type Order = (Verb, Option<oneshot::Sender<Result<Reply, Refusal>>>);
 
 /// The senders' end of the thread; clones share it.
 #[derive(Clone)]
@@ -102,8 +102,12 @@ impl Orders {
         let (orders, mut from_orders) = mpsc::channel::<Order>(MOST_WAITING);
         let obey = move || {
             while let Some((verb, reply)) = from_orders.blocking_recv() {
-                // Who asked may have left.
-                let _ = reply.send(steering.obey(verb));
+                // An order whose operator was told that it took too long must not be obeyed later.
+                if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
+                    continue;
+                }
+                let replied = steering.obey(verb);
+                let _ = reply.map(|reply| reply.send(replied));
             }
         };
         std::thread::Builder::new().name("operator".to_owned()).spawn(obey)?;
@@ -112,7 +116,7 @@ impl Orders {
 
     /// Has the configuration loaded anew for a signal; what came of it is in the log.
     pub fn reload(&self) {
-        if self.0.try_send((Verb::Reload(Reloading::Apply), oneshot::channel().0)).is_err() {
+        if self.0.try_send((Verb::Reload(Reloading::Apply), None)).is_err() {
             tracing::warn!(
                 "SIGHUP: too much else is being changed, so the configuration was not loaded anew; send it again"
             );
@@ -123,7 +127,7 @@ impl Orders {
 impl Operator for Orders {
     fn carry_out(&self, verb: Verb) -> BoxFuture<'static, Result<Reply, Refusal>> {
         let (reply, replied) = oneshot::channel();
-        let sent = self.0.try_send((verb, reply));
+        let sent = self.0.try_send((verb, Some(reply)));
         Box::pin(async move {
             sent.map_err(|_| Refusal::TryAgain("Others are being carried out; try again in a moment.".to_owned()))?;
             replied.await.unwrap_or_else(|_| Err(ended()))
@@ -167,13 +171,35 @@ impl Steering {
         }
     }
 
+    /// Refuses a port of a host whose lines are all counted as those of one host: what is said of the port would hold nothing.
+    fn check(&self, host: &str) -> Result<(), Refusal> {
+        let patterns = &self.reloader.present.loaded.config.hosts;
+        let is_port = |name: &str, port: u16| patterns.contains_key(&format!("{name}:{port}"));
+        match host.parse() {
+            Ok(HostPattern::Port(name, port)) if !is_port(&name, port) => Err(Refusal::Refused(format!(
+                "Nothing has changed: the run counts all ports of {name} as one host, as no table [hosts.\"{name}:{port}\"] makes this one a \
+                 host of its own; write {name}."
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_whom(&self, whom: &Whom) -> Result<(), Refusal> {
+        match whom {
+            Whom::All => Ok(()),
+            Whom::Host(host) => self.check(host),
+        }
+    }
+
     fn pause(&mut self, whom: &Whom, lasting: Lasting) -> Result<Reply, Refusal> {
+        self.check_whom(whom)?;
         let known = self.known(whom)?;
         let Changed { kept, .. } = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
         Ok(Reply { kept, ..paused(whom, lasting, &known) })
     }
 
     fn skip(&mut self, host: &str, lasting: Option<Duration>) -> Result<Reply, Refusal> {
+        self.check(host)?;
         let known = self.known(&Whom::Host(host.to_owned()))?;
         let kept = match lasting {
             Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?.kept,
@@ -184,6 +210,9 @@ impl Steering {
     }
 
     fn limit(&mut self, whom: &Whom, limits: LimitsChange) -> Result<Reply, Refusal> {
+        if limits != LimitsChange::Clear {
+            self.check_whom(whom)?;
+        }
         let change = |now| match limits {
             LimitsChange::Clear => Ok(Change::ClearLimits(scope(whom))),
             LimitsChange::Set { rate, concurrency, lasting } => {
@@ -201,16 +230,9 @@ impl Steering {
     /// How the schedule knows whom a verb is about.
     fn known(&self, whom: &Whom) -> Result<Known, Refusal> {
         let Whom::Host(host) = whom else { return Ok(Known::WithLines(0)) };
-        let lines_of = |name: &str| {
-            let report = block_on(self.desk.host(name.into())).map_err(no_answer)?;
-            Ok(report.map(|host| (host.waiting, host.waiting + host.in_flight as usize)).filter(|(_, all)| *all > 0))
-        };
-        if let Some((waiting, _)) = lines_of(host)? {
-            return Ok(Known::WithLines(waiting));
-        }
-        let without_port = without_port(host);
-        let known_as = without_port.map(|name| Ok(lines_of(name)?.map(|_| name.to_owned()))).transpose()?.flatten();
-        Ok(known_as.map_or(Known::WithoutLines, Known::As))
+        let report = block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?;
+        let report = report.filter(|host| host.waiting + host.in_flight as usize > 0);
+        Ok(report.map_or(Known::WithoutLines, |host| Known::WithLines(host.waiting)))
     }
 
     fn drain(&mut self, unfinished: Unfinished) -> Result<Reply, Refusal> {

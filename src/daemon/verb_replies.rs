@@ -11,14 +11,12 @@ use crate::telemetry::{pause_sentence, skip_sentence};
 use crate::units::{Span, counted};
 
 /// How the schedule knows whom a verb is about. The run is known always.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
     /// The host has lines, and so many of them wait.
     WithLines(usize),
     /// No line of it waits or is on the wire.
     WithoutLines,
-    /// Lines to it count as those of this host: no pattern names its port.
-    As(String),
 }
 
 impl Known {
@@ -27,7 +25,6 @@ impl Known {
         match self {
             Self::WithLines(_) => None,
             Self::WithoutLines => Some(format!("No line of {host} waits now; is the name right?")),
-            Self::As(known_as) => Some(format!("The run knows {host} as {known_as}; name it so.")),
         }
     }
 }
@@ -111,7 +108,10 @@ pub(super) fn skipped(host: &str, lines: usize, lasting: Option<Duration>, known
         (Some(time), _) => said(format!("{ended}, and so do those that come within {}.", Span(time))),
     };
     reply.facts.insert("skipped".to_owned(), json!(lines));
-    reply.warnings.extend(known.doubt(host));
+    // Those of its ports, too, where they are hosts of their own.
+    if lines == 0 {
+        reply.warnings.extend(known.doubt(host));
+    }
     reply
 }
 
@@ -216,9 +216,9 @@ mod tests {
              a.test is paused by an operator for another 1m."
         );
         let cleared = with([]);
-        let reply = limited(&whom, &cleared, NOW, &Known::As("b.test".to_owned()));
+        let reply = limited(&whom, &cleared, NOW, &Known::WithLines(3));
         assert_eq!(reply.message, "The limits of the configuration hold for a.test again.");
-        assert_eq!(reply.warnings, ["The run knows a.test as b.test; name it so."]);
+        assert_eq!(reply.warnings, Vec::<String>::new());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The meter of a source: how many lines of it were accepted, how much waits to be read, and how full its journal is.
+//! The meter of a source: its accepted lines, its unread bytes, and how full its journal is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::{Extent, Source};
 use crate::item::DoneRanges;
 
-/// What a source shows of itself while it runs; read by other threads.
+/// Values that a running source measures itself; read by other threads.
 pub trait SourceGauge: fmt::Debug + Send + Sync {
-    /// Bytes that wait to be read.
+    /// Unread bytes.
     fn lag(&self) -> u64;
 
     /// Its journal, if it has one.
@@ -20,14 +20,14 @@ pub trait SourceGauge: fmt::Debug + Send + Sync {
     }
 }
 
-/// The journal of a source.
+/// How full the journal of a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalView {
     /// Its bytes.
     pub bytes: u64,
     /// `max_journal`
     pub most: u64,
-    /// For how long it, or its disk, has had no room for what a producer brought, if it has none.
+    /// For how long the journal or its disk has had no room for a producer's batch, if it has none.
     pub full_for: Option<Duration>,
 }
 
@@ -57,10 +57,10 @@ impl SourceLines {
     }
 }
 
-/// What is known of a source now.
+/// The values of a source's meter at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceView {
-    /// Its name, or its kind where the configuration gives it none.
+    /// Its name, or its kind if the configuration gives no name.
     pub name: Arc<str>,
     /// Its lines, if the configuration has it; those of a round are of others.
     pub known: Option<SourceLines>,
@@ -68,9 +68,9 @@ pub struct SourceView {
     pub lines: u64,
     /// Their bytes, each with its line end.
     pub bytes: u64,
-    /// The number of the last of them, in its file where the source reads several; 0 before the first.
+    /// The `seq` of the last of them, in its file if the source reads several; 0 before the first.
     pub last_seq: u64,
-    /// Bytes that wait to be read; 0 where nobody knows, as of a pipe.
+    /// Unread bytes; 0 if unknown, as for a pipe.
     pub lag: u64,
     /// Its journal, if it has one.
     pub journal: Option<JournalView>,
@@ -102,14 +102,14 @@ impl SourceMeter {
         }
     }
 
-    /// Counts an accepted line of so many bytes, its line end included, with its number.
+    /// Counts an accepted line; `bytes` include its line end.
     pub fn note(&self, bytes: u64, seq: u64) {
         self.lines.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.last_seq.store(seq, Ordering::Relaxed);
     }
 
-    /// What is known of the source now.
+    /// The current values.
     pub fn view(&self) -> SourceView {
         let (lines, bytes) = (self.lines.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
         let unread = || self.extent.map_or(0, |extent| extent.bytes.saturating_sub(bytes));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_file_is_what_was_not_accepted_of_it() {
+    fn the_lag_of_a_file_is_its_bytes_that_were_not_accepted() {
         let source = Source {
             extent: Some(Extent::new(100)),
             ..Source::new(futures::stream::empty().boxed(), Durability::Ephemeral)
