@@ -14,6 +14,11 @@ pub fn host_name(url: &Url) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
+/// A name without its port; `None` if it has none.
+pub fn without_port(name: &str) -> Option<&str> {
+    name.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map(|(name, _)| name)
+}
+
 /// The port of a URL, or the default port of its scheme.
 pub fn port_of(url: &Url) -> u16 {
     url.port_or_known_default().unwrap_or_default()

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::CommandFactory;
-use fetchd::cli::{Cli, Command};
+use fetchd::cli::{Cli, Command, MAN_PAGE_END};
 use fetchd::demo::{self, AfterTour};
 use fetchd::{ctl, daemon, open_files};
 
@@ -42,6 +42,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Man) => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut page).context("cannot render the manual page")?;
+            page.extend_from_slice(MAN_PAGE_END.as_bytes());
             io::stdout().write_all(&page).context("cannot write the manual page")?;
             0
         }

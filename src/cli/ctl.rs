@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::lay_out;
 use crate::units::{Concurrency, Rate, Span};
@@ -74,10 +74,10 @@ pub enum CtlCommand {
         #[arg(long, conflicts_with = "for")]
         clear: bool,
     },
-    /// Change the rate or the concurrency of a host, or of all
+    /// Show the limits of a host, or of the run, or change its rate or its concurrency
     #[command(mut_args(lay_out))]
     Limits(LimitsArgs),
-    /// Finish requests under way, and stop
+    /// Stop the run in good order: it finishes what it has, and ends
     #[command(mut_args(lay_out))]
     Drain {
         /// Cancel lines that cannot be kept [default: refuse to stop]. Example: fetchd ctl drain --force
@@ -93,6 +93,8 @@ pub enum CtlCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Every key of the configuration that is in force, secrets as `***`
+    Config,
     /// Show records as they come, without bodies, at most 100 a second
     #[command(mut_args(lay_out))]
     Tail {
@@ -104,19 +106,29 @@ pub enum CtlCommand {
 
 /// A host, or a line.
 #[derive(Debug, Default, Args)]
+#[command(group(ArgGroup::new("what").args(["host", "seq"]).required(true)))]
 pub struct WhyArgs {
     /// The host [default: none]. Example: fetchd ctl why api.example.com
-    #[arg(value_name = "HOST", required_unless_present = "seq", conflicts_with_all = ["seq", "source", "file"])]
+    #[arg(value_name = "HOST", value_parser = host_name, conflicts_with_all = ["source", "file"])]
     pub host: Option<String>,
-    /// The number of a line [default: none]. Example: fetchd ctl why --source urls --seq 17
+    /// The number of a line [default: none]. Example: fetchd ctl why --seq 17
     #[arg(long, value_name = "N")]
     pub seq: Option<u64>,
-    /// The source of the line [default: one without a name]. Example: fetchd ctl why --source urls --seq 17
+    /// The source of the line [default: the only one]. Example: fetchd ctl why --source urls --seq 17
     #[arg(long, value_name = "NAME", requires = "seq")]
     pub source: Option<String>,
     /// The file of the line [default: none]. Example: fetchd ctl why --source urls --file a.txt --seq 17
     #[arg(long, value_name = "PATH", requires = "seq")]
     pub file: Option<String>,
+}
+
+/// # Errors
+/// A number is no host, though it could be read as an address: who writes one means a line.
+fn host_name(text: &str) -> Result<String, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("a number is no host; for a line, write: fetchd ctl why --seq {text}"));
+    }
+    Ok(text.to_owned())
 }
 
 /// The filter and order of `hosts`.
@@ -148,6 +160,7 @@ pub enum HostOrder {
 
 /// The limits to change, and their new values.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("change").args(["rate", "concurrency"]).multiple(true)))]
 pub struct LimitsArgs {
     /// The host [default: none]. Example: fetchd ctl limits api.example.com --rate 2/s
     #[arg(value_name = "HOST", required_unless_present = "all", conflicts_with = "all")]
@@ -156,13 +169,13 @@ pub struct LimitsArgs {
     #[arg(long)]
     pub all: bool,
     /// Requests started per period [default: as before]. Example: fetchd ctl limits api.example.com --rate 2/s
-    #[arg(long, value_name = "RATE", required_unless_present_any = ["concurrency", "clear"])]
+    #[arg(long, value_name = "RATE")]
     pub rate: Option<Rate>,
     /// Requests at once [default: as before]. Example: fetchd ctl limits api.example.com --concurrency 3
     #[arg(long, value_name = "N")]
     pub concurrency: Option<Concurrency>,
     /// Duration [default: until cleared]. Example: fetchd ctl limits --all --rate 5/s --for 1h
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", requires = "change")]
     pub r#for: Option<Span>,
     /// Restore the limits of the configuration [default: off]. Example: fetchd ctl limits api.example.com --clear
     #[arg(long, conflicts_with_all = ["rate", "concurrency", "for"])]

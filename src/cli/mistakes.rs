@@ -4,12 +4,22 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Subcommand};
 
-use super::{Cli, Command};
+use super::{Cli, Command, CtlCommand};
 use crate::config::keys_like;
 use crate::diagnostics::Problem;
 
+/// What people call `drain`.
+const STOPS: [&str; 4] = ["stop", "quit", "exit", "shutdown"];
+
 /// Adds a hint about `--set` to an error about a flag that is a key.
 pub(super) fn explained(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(command)) = error.get(ContextKind::InvalidSubcommand)
+        && STOPS.contains(&command.as_str())
+    {
+        let tip = StyledStr::from("to stop the run, write: fetchd ctl drain".to_owned());
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+        return error;
+    }
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
     let keys = if error.kind() == ErrorKind::UnknownArgument { keys_like(flag) } else { Vec::new() };
     if !keys.is_empty() {
@@ -27,12 +37,23 @@ pub(super) fn stray(stray: &str) -> Problem {
         format!("URLs are read from the input, not from the command line; write: echo '{stray}' | fetchd")
     } else if stray == "journal" {
         "the command `journal` is called `state` now; write: fetchd state".to_owned()
+    } else if let Some(command) = of_ctl(stray) {
+        format!("`{stray}` is asked of a run that goes on; write: fetchd ctl {command}")
     } else if let Some(command) = command_like(stray) {
         format!("there is no command `{stray}`; did you mean `{command}`? (A file is given with -i.)")
     } else {
         format!("files are given with -i; write: fetchd -i {stray}")
     };
     Problem::general(message)
+}
+
+/// The command of `fetchd ctl` that has this name.
+fn of_ctl(stray: &str) -> Option<String> {
+    if STOPS.contains(&stray) {
+        return Some("drain".to_owned());
+    }
+    let commands = CtlCommand::augment_subcommands(clap::Command::new("ctl"));
+    commands.find_subcommand(stray).map(|command| command.get_name().to_owned())
 }
 
 fn command_like(stray: &str) -> Option<String> {

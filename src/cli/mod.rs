@@ -3,6 +3,7 @@
 mod again;
 mod ctl;
 mod flags;
+mod man_page;
 mod mistakes;
 mod results;
 mod run;
@@ -14,6 +15,7 @@ use clap::{Arg, Parser, Subcommand};
 
 pub use again::AgainArgs;
 pub use ctl::{CtlArgs, CtlCommand, HostOrder, HostsArgs, LimitsArgs, WhyArgs};
+pub use man_page::MAN_PAGE_END;
 pub use results::{By, ResultsArgs};
 pub use run::{Loaded, RunArgs};
 pub use state::{StateArgs, StateCommand};

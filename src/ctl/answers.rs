@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::failed::Failed;
 use super::json::{field, number};
 use super::status;
 use super::table::{Align, table};
-use super::text::safe;
-use crate::cli::CtlCommand;
+use super::text::{first_line, safe, safe_lines};
+use crate::cli::{CtlCommand, HostOrder, HostsArgs};
 use crate::telemetry::human;
 use crate::units::grouped;
 
@@ -14,10 +15,23 @@ use crate::units::grouped;
 pub(super) fn text(command: &CtlCommand, answer: &Value) -> String {
     match command {
         CtlCommand::Status { .. } => status::text(answer),
-        CtlCommand::Hosts(_) => hosts(answer),
+        CtlCommand::Hosts(args) => hosts(answer, args),
+        CtlCommand::Config => config(answer),
         CtlCommand::Why(_) => why(answer),
         CtlCommand::Events => events(answer),
         _ => message(answer),
+    }
+}
+
+/// Whether this can be an answer of the API to a command.
+pub(super) fn is_answer(command: &CtlCommand, answer: Option<&Value>) -> bool {
+    let Some(answer) = answer else { return false };
+    match command {
+        CtlCommand::Status { .. } => answer["how_it_is"].is_string(),
+        CtlCommand::Hosts(_) => answer["hosts"].is_array(),
+        CtlCommand::Events => answer["events"].is_array(),
+        CtlCommand::Config => answer["values"].is_object(),
+        _ => answer["message"].is_string(),
     }
 }
 
@@ -36,16 +50,20 @@ pub(super) fn record(record: &Value) -> String {
     if let Some(dropped) = record["dropped"].as_u64() {
         return format!("… {} more records are not shown", grouped(dropped));
     }
-    let status = record["status"].as_u64().map(|status| status.to_string());
-    let what = record["error"]["kind"].as_str().map(str::to_owned).or(status).unwrap_or_default();
+    let failed = Failed {
+        kind: record["error"]["kind"].as_str(),
+        status: record["status"].as_u64(),
+        message: record["error"]["message"].as_str(),
+    };
+    let (what, why) = (failed.what(), failed.why().map(|why| format!("  ({why})")).unwrap_or_default());
     let time = record["elapsed_ms"].as_f64().map(|ms| human(std::time::Duration::from_secs_f64(ms.max(0.0) / 1000.0)));
     let url = record["final_url"].as_str().or(record["url"].as_str()).or(record["input"].as_str());
     let place = url.map_or_else(|| format!("line {}", number(record, "seq")), str::to_owned);
-    safe(&format!("{:<10}  {what:<18}  {:>8}  {place}", field(record, "outcome"), time.unwrap_or_default()))
+    safe(&format!("{:<10}  {what:<18}  {:>8}  {place}{why}", field(record, "outcome"), time.unwrap_or_default()))
 }
 
 fn message(answer: &Value) -> String {
-    safe(&field(answer, "message")) + "\n"
+    safe_lines(&field(answer, "message")) + "\n"
 }
 
 fn events(answer: &Value) -> String {
@@ -53,30 +71,70 @@ fn events(answer: &Value) -> String {
     if all.is_empty() {
         return "Nothing has happened yet.\n".to_owned();
     }
-    let row = |event: &Value| vec![field(event, "at"), field(event, "kind"), field(event, "message")];
+    let row = |event: &Value| vec![field(event, "at"), field(event, "kind"), first_line(&field(event, "message"))];
     let rows: Vec<_> = all.iter().map(row).collect();
     table(&[("at", Align::Left), ("kind", Align::Left), ("event", Align::Left)], &rows)
 }
 
-fn hosts(answer: &Value) -> String {
+fn hosts(answer: &Value, asked: &HostsArgs) -> String {
     let all = answer["hosts"].as_array().map(Vec::as_slice).unwrap_or_default();
     if all.is_empty() {
-        return "No host is like that.\n".to_owned();
+        let is_narrowed = asked.state.is_some() || asked.name.is_some();
+        return if is_narrowed { "No host is like that.\n" } else { "No host has lines now.\n" }.to_owned();
     }
+    let by_errors = asked.sort == Some(HostOrder::Errors);
     let row = |host: &Value| {
-        let cause = host["causes"].as_array().and_then(|causes| causes.first()).map(cause).unwrap_or_default();
-        let (waiting, in_flight) = (grouped(number(host, "waiting")), grouped(number(host, "in_flight")));
-        vec![field(host, "name"), waiting, in_flight, field(host, "state"), cause]
+        let cause = || host["causes"].as_array().and_then(|causes| causes.first()).map(cause).unwrap_or_default();
+        let numbers = ["waiting", "in_flight", "errors"].map(|key| grouped(number(host, key)));
+        let last = if by_errors { last_error(&host["last_error"]) } else { cause() };
+        let [waiting, in_flight, errors] = numbers;
+        vec![field(host, "name"), waiting, in_flight, errors, field(host, "state"), last]
     };
     let rows: Vec<_> = all.iter().map(row).collect();
     let columns = [
         ("host", Align::Left),
         ("waiting", Align::Right),
         ("on the wire", Align::Right),
+        ("errors", Align::Right),
         ("state", Align::Left),
-        ("waits for", Align::Left),
+        (if by_errors { "last error" } else { "waits for" }, Align::Left),
     ];
     table(&columns, &rows)
+}
+
+/// The last error of a host; nothing if it had none.
+fn last_error(error: &Value) -> String {
+    let Some(ago) = error["since_s"].as_f64() else { return String::new() };
+    let ago = human(std::time::Duration::from_secs_f64(ago.clamp(0.0, 1e9)));
+    format!("{}, {ago} ago: {}", field(error, "kind"), field(error, "message"))
+}
+
+/// The configuration in force, a line for each key.
+fn config(answer: &Value) -> String {
+    let (file, loaded) = (answer["file"].as_str().unwrap_or("no file"), field(answer, "loaded"));
+    let mut text = safe(&format!("# {file}, loaded {loaded}, digest {}", field(answer, "digest"))) + "\n";
+    let mut keys = Vec::new();
+    add_keys("", &answer["values"], &mut keys);
+    for (key, value) in keys {
+        text.push_str(&format!("{} = {}\n", safe(&key), safe(&value)));
+    }
+    text
+}
+
+/// Adds the keys below this one, each by its whole name.
+fn add_keys(name: &str, value: &Value, keys: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(table) if !table.is_empty() => {
+            for (key, value) in table {
+                let is_bare = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+                let key = if is_bare && !key.is_empty() { key.clone() } else { format!("{key:?}") };
+                let name = if name.is_empty() { key } else { format!("{name}.{key}") };
+                add_keys(&name, value, keys);
+            }
+        }
+        Value::Null => {}
+        value => keys.push((name.to_owned(), value.to_string())),
+    }
 }
 
 /// What holds a host or a line, with how long it does.
@@ -96,6 +154,11 @@ fn why(answer: &Value) -> String {
         text.push_str(&format!("  {}\n", safe(&cause(one))));
         if let Some(change) = one["change"].as_str() {
             text.push_str(&format!("    to change it: {}\n", safe(change)));
+        }
+    }
+    if number(answer, "waiting") == 0 {
+        for one in answer["overrides"].as_array().map(Vec::as_slice).unwrap_or_default() {
+            text.push_str(&format!("  to take it back: {}\n", safe(&field(one, "undo"))));
         }
     }
     text

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The longest answer, and the longest line of records.
 const MOST_BYTES: usize = 8 << 20;
+
+/// What is said of answers that are none of the API's.
+pub(super) const NO_FETCHD: &str = "whoever listens at the socket is no fetchd, or one of another version";
 
 /// See the module.
 pub(super) struct Client {
@@ -58,13 +62,13 @@ impl fmt::Display for Unreached {
 }
 
 impl Answer {
-    /// The sentence of an error.
+    /// The sentence of an error. The API answers all else with 200.
     pub fn error(&self) -> Option<&str> {
-        if self.status < 400 {
+        if self.status == 200 {
             return None;
         }
         let message = self.value.as_ref().and_then(|value| value["error"]["message"].as_str());
-        Some(message.unwrap_or("whoever listens at the socket answers with an error, and is no fetchd"))
+        Some(message.unwrap_or(NO_FETCHD))
     }
 }
 
@@ -154,7 +158,10 @@ impl Client {
 
     fn unreached(&self, error: &io::Error) -> Unreached {
         let shown = self.socket.display();
+        // Connecting to a file is refused like connecting to a socket at which nobody listens.
+        let is_other = std::fs::metadata(&self.socket).is_ok_and(|file| !file.file_type().is_socket());
         match error.kind() {
+            _ if is_other => Unreached::Path(format!("{shown} is no socket; name that of api.socket")),
             io::ErrorKind::InvalidInput => {
                 Unreached::Path(format!("{shown} is too long for the path of a socket; give a shorter one"))
             }

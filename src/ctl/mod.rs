@@ -2,8 +2,10 @@
 
 mod answers;
 mod client;
+mod failed;
 mod json;
 mod question;
+mod screen;
 mod status;
 mod table;
 mod text;
@@ -15,9 +17,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use self::client::{Answer, Client, Unreached};
+use self::client::{Answer, Client, NO_FETCHD, Unreached};
 use self::question::Question;
-use self::text::{json_safe, safe};
+use self::screen::Screen;
+use self::text::{json_safe, safe_lines};
 use crate::cli::{CtlArgs, CtlCommand, WhyArgs};
 use crate::config::api_socket;
 
@@ -93,10 +96,13 @@ fn show(command: &CtlCommand, answer: &Answer, form: Form) -> u8 {
         }
         return failed(message, code);
     }
+    if !answers::is_answer(command, answer.value.as_ref()) {
+        return failed(NO_FETCHD, REFUSED);
+    }
     match (form, &answer.value) {
         (Form::Text, Some(value)) => {
             for warning in answers::warnings(value) {
-                let _ = writeln!(io::stderr(), "warning: {}", safe(&warning));
+                let _ = writeln!(io::stderr(), "warning: {}", safe_lines(&warning));
             }
             said(&answers::text(command, value), code)
         }
@@ -121,17 +127,20 @@ async fn watch(client: &Client, question: &Question, form: Form) -> u8 {
         let (text, code) = match client.ask(question).await {
             Ok(answer) => match (form, answer.error(), &answer.value) {
                 (Form::Text, None, Some(value)) => (status::text(value), 0),
-                (Form::Text, Some(message), _) => (format!("{}\n", safe(message)), REFUSED),
+                (Form::Text, Some(message), _) => (format!("{}\n", safe_lines(message)), REFUSED),
                 _ => (format!("{}\n", json_safe(answer.text.trim_end())), 0),
             },
-            Err(unreached) if is_terminal => (format!("{}\n", safe(&unreached.to_string())), 0),
+            Err(unreached) if is_terminal => (format!("{}\n", safe_lines(&unreached.to_string())), 0),
             Err(unreached) => return failed(&unreached.to_string(), unreached.exit_code()),
         };
+        let text = if is_terminal && form == Form::Text { Screen::of_stdout().fit(&text) } else { text };
         // Home, and what was there is gone.
         let before = if is_terminal { "\x1b[H\x1b[2J" } else { "" };
         let after = if is_terminal || form == Form::Json { "" } else { "\n" };
-        if !write(&format!("{before}{text}{after}")) {
-            return code;
+        match write(&format!("{before}{text}{after}")) {
+            Written::Whole => {}
+            Written::NobodyReads => return code,
+            Written::Failed => return REFUSED,
         }
         sleep(Duration::from_secs(1)).await;
     }
@@ -154,8 +163,10 @@ async fn tail(client: &Client, question: &Question, form: Form) -> u8 {
             (Form::Text, Ok(record)) => answers::record(&record),
             _ => json_safe(&line),
         };
-        if !write(&format!("{text}\n")) {
-            return 0;
+        match write(&format!("{text}\n")) {
+            Written::Whole => {}
+            Written::NobodyReads => return 0,
+            Written::Failed => return REFUSED,
         }
     }
 }
@@ -170,18 +181,35 @@ impl Unreached {
 }
 
 fn failed(message: &str, code: u8) -> u8 {
-    let _ = writeln!(io::stderr(), "error: {}", safe(message));
+    let _ = writeln!(io::stderr(), "error: {}", safe_lines(message));
     code
 }
 
 /// Writes this; where nobody reads it, that is no failure.
 fn said(text: &str, code: u8) -> u8 {
-    write(text);
-    code
+    match write(text) {
+        Written::Whole | Written::NobodyReads => code,
+        Written::Failed => REFUSED,
+    }
 }
 
-/// Whether somebody reads.
-fn write(text: &str) -> bool {
+/// What became of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Whole,
+    NobodyReads,
+    /// It could not be written, which was said.
+    Failed,
+}
+
+fn write(text: &str) -> Written {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Written::Whole,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Written::NobodyReads,
+        Err(error) => {
+            failed(&format!("cannot write to standard output: {error}"), REFUSED);
+            Written::Failed
+        }
+    }
 }

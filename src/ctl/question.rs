@@ -21,6 +21,7 @@ impl Question {
             CtlCommand::Status { .. } => Self::Get("/v1/status".to_owned()),
             CtlCommand::Why(args) => why(args),
             CtlCommand::Hosts(args) => hosts(args),
+            CtlCommand::Config => Self::Get("/v1/config".to_owned()),
             CtlCommand::Events => Self::Get("/v1/events".to_owned()),
             CtlCommand::Pause { host, r#for } => post("/v1/pause", [text("host", host), time(*r#for)]),
             CtlCommand::Resume { host } => post("/v1/resume", [text("host", host)]),
@@ -80,6 +81,9 @@ fn hosts(HostsArgs { sort, state, name, limit }: &HostsArgs) -> Question {
 }
 
 fn limits(LimitsArgs { host, all, rate, concurrency, r#for, clear }: &LimitsArgs) -> Question {
+    if rate.is_none() && concurrency.is_none() && !clear {
+        return get("/v1/limits", &[("host", host.clone())]);
+    }
     let rate = rate.map(|rate| ("rate", json!(rate)));
     let concurrency = concurrency.map(|concurrency| ("concurrency", json!(concurrency)));
     post("/v1/limits", [text("host", host), flag("all", *all), rate, concurrency, time(*r#for), flag("clear", *clear)])

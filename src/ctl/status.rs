@@ -2,11 +2,15 @@
 
 use serde_json::Value;
 
+use super::failed::Failed;
 use super::json::{field, names_and_numbers, number, time_of_day};
 use super::table::{Align, list, table};
-use super::text::safe;
+use super::text::{first_line, safe};
 use crate::telemetry::human;
 use crate::units::{grouped, in_bytes};
+
+/// Overrides that are shown.
+const MOST_OVERRIDES: usize = 20;
 
 /// Failures that are shown.
 const MOST_FAILURES: usize = 5;
@@ -16,7 +20,8 @@ pub(super) fn text(status: &Value) -> String {
     let sentences = ["how_it_is", "waits_for", "done_when"].map(|key| format!("{}\n", safe(&field(status, key))));
     let mut text = sentences.concat();
     text.push('\n');
-    text.push_str(&list(&[
+    let overrides = overrides(&status["overrides"]);
+    let rows = [
         ("ready", Some(ready(status))),
         ("lines", Some(lines(&status["lines"]))),
         ("records/s", Some(rates(&status["rates"]["recorded"]))),
@@ -30,13 +35,15 @@ pub(super) fn text(status: &Value) -> String {
         ("sinks", sinks(&status["sinks"])),
         ("sources", sources(&status["sources"])),
         ("window", window(&status["window"])),
-        ("overrides", overrides(&status["overrides"])),
+    ];
+    let more = [
         ("configuration", configuration(&status["configuration"])),
         (
             "fetchd",
             Some(format!("{}, {} since {}", field(status, "version"), field(status, "state"), field(status, "since"))),
         ),
-    ]));
+    ];
+    text.push_str(&list(&[&rows[..], &overrides, &more].concat()));
     text.push_str(&failures(&status["failures"]));
     text
 }
@@ -47,8 +54,11 @@ fn ready(status: &Value) -> String {
     }
     let reasons = status["reasons"].as_array().map(Vec::as_slice).unwrap_or_default();
     let said = reasons.iter().map(|reason| {
-        let since = human(std::time::Duration::from_secs(reason["since_s"].as_f64().unwrap_or(0.0) as u64));
-        format!("{} for {since}: {}", field(reason, "reason"), field(reason, "message"))
+        let since = match reason["since_s"].as_f64().unwrap_or(0.0) as u64 {
+            0 => "just now".to_owned(),
+            seconds => format!("for {}", human(std::time::Duration::from_secs(seconds))),
+        };
+        format!("{} {since}: {}", field(reason, "reason"), field(reason, "message"))
     });
     format!("no, {}", said.collect::<Vec<_>>().join(" "))
 }
@@ -109,12 +119,22 @@ fn window(window: &Value) -> Option<String> {
 }
 
 fn sources(sources: &Value) -> Option<String> {
-    joined(sources, |source| format!("{} {}", field(source, "name"), grouped(number(source, "accepted"))))
+    joined(sources, |source| {
+        let (name, accepted) = (field(source, "name"), grouped(number(source, "accepted")));
+        match number(source, "done_before") {
+            0 => format!("{name} {accepted}"),
+            done => format!("{name} {accepted} in this run, {} done before", grouped(done)),
+        }
+    })
 }
 
-fn overrides(overrides: &Value) -> Option<String> {
-    let all = overrides.as_array().filter(|all| !all.is_empty())?;
-    Some(all.iter().map(|one| field(one, "message")).collect::<Vec<_>>().join(" "))
+/// A row for each, with the command that takes it back.
+fn overrides(overrides: &Value) -> Vec<(&'static str, Option<String>)> {
+    let all = overrides.as_array().map(Vec::as_slice).unwrap_or_default();
+    let said = all.iter().take(MOST_OVERRIDES).map(|one| format!("{} ({})", field(one, "message"), field(one, "undo")));
+    let more = all.len().saturating_sub(MOST_OVERRIDES);
+    let more = (more > 0).then(|| format!("… and {} more (fetchd ctl status --json has them)", grouped(more as u64)));
+    said.chain(more).enumerate().map(|(n, text)| (if n == 0 { "overrides" } else { "" }, Some(text))).collect()
 }
 
 fn joined(all: &Value, show: impl Fn(&Value) -> String) -> Option<String> {
@@ -126,8 +146,9 @@ fn configuration(configuration: &Value) -> Option<String> {
     let digest: String = configuration["digest"].as_str()?.chars().take(12).collect();
     let file = configuration["file"].as_str().unwrap_or("none");
     let reload = &configuration["last_reload"];
-    let reload =
-        reload.is_object().then(|| format!(", last reload {}: {}", field(reload, "at"), field(reload, "message")));
+    let reload = reload
+        .is_object()
+        .then(|| format!(", last reload {}: {}", field(reload, "at"), first_line(&field(reload, "message"))));
     Some(format!("{file}, loaded {}, digest {digest}{}", field(configuration, "loaded"), reload.unwrap_or_default()))
 }
 
@@ -137,9 +158,14 @@ fn failures(failures: &Value) -> String {
         return String::new();
     }
     let row = |failure: &Value| {
-        let what = failure["kind"].as_str().map(str::to_owned).unwrap_or_else(|| field(failure, "status"));
+        let failed = Failed {
+            kind: failure["kind"].as_str(),
+            status: failure["status"].as_u64(),
+            message: failure["message"].as_str(),
+        };
+        let why = failed.why().map(|why| format!("  ({why})")).unwrap_or_default();
         let place = failure["url"].as_str().map_or_else(|| format!("line {}", number(failure, "seq")), str::to_owned);
-        vec![time_of_day(&failure["at"]), field(failure, "outcome"), what, place]
+        vec![time_of_day(&failure["at"]), field(failure, "outcome"), failed.what(), place + &why]
     };
     let rows: Vec<_> = all.iter().rev().take(MOST_FAILURES).map(row).collect();
     let columns = [("last failures", Align::Left), ("", Align::Left), ("", Align::Left), ("", Align::Left)];

@@ -26,6 +26,18 @@ pub(super) fn safe(text: &str) -> String {
     })
 }
 
+/// A text of several lines for people; it ends without a line end.
+pub(super) fn safe_lines(text: &str) -> String {
+    text.trim_end().lines().map(safe).collect::<Vec<_>>().join("\n")
+}
+
+/// The first line of a text; of one that has more, what follows is left out.
+pub(super) fn first_line(text: &str) -> String {
+    let mut lines = text.trim_end().lines();
+    let first = lines.next().unwrap_or_default();
+    if lines.next().is_some() { format!("{first} …") } else { first.to_owned() }
+}
+
 /// JSON that means the same, and has nothing unsafe in it.
 pub(super) fn json_safe(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
@@ -48,6 +60,8 @@ mod tests {
     #[test]
     fn what_steers_a_terminal_is_shown_as_its_number() {
         assert_eq!(safe("a\u{1b}[2J\n\u{202e}b\u{9b}é"), "a\\u{1b}[2J\\n\\u{202e}b\\u{9b}é");
+        assert_eq!(safe_lines("error: a\u{1b}\n  --> b\n"), "error: a\\u{1b}\n  --> b");
+        assert_eq!((first_line("a:\nb"), first_line("a\n")), ("a: …".to_owned(), "a".to_owned()));
         assert_eq!(json_safe("{\"a\":\"\u{202e}\u{9b}é\u{e0041}\"}"), "{\"a\":\"\\u202e\\u009bé\\udb40\\udc41\"}");
     }
 

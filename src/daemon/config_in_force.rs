@@ -39,12 +39,10 @@ impl InForce {
     pub fn note_reload(&self, config: &Config, reloaded: &Result<Reply, Refusal>) {
         let at = Timestamp::now();
         let (result, message) = match reloaded {
-            Ok(reply) => (ReloadResult::Applied, &reply.message),
-            Err(Refusal::Invalid(message) | Refusal::Refused(message) | Refusal::TryAgain(message)) => {
-                (ReloadResult::Refused, message)
-            }
+            Ok(reply) => (ReloadResult::Applied, reply.message.as_str()),
+            Err(refusal) => (ReloadResult::Refused, refusal.message()),
         };
-        let last_reload = Some(LastReload { at, result, message: message.clone() });
+        let last_reload = Some(LastReload { at, result, message: message.to_owned() });
         self.0.send_modify(|shown| {
             let reloads = reloads_after(shown.reloads, result, at);
             let before = ConfigInForce { last_reload, reloads, ..ConfigInForce::clone(shown) };

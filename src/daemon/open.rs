@@ -23,7 +23,7 @@ use crate::registry::Named;
 use crate::schedule::Overrides;
 use crate::ship::Shipper;
 use crate::sink::{OpenedSink, Opening, Sink, StartedSink, Style, metered};
-use crate::source::{SavedState, Source, SourceConfig};
+use crate::source::{SavedState, Source, SourceConfig, SourceLines};
 use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use crate::telemetry::{Stats, sentences};
 use crate::units::counted;
@@ -241,9 +241,11 @@ fn open_source(source: &Named<dyn SourceConfig>, saved: Option<SavedState>) -> R
             tracing::info!("done by earlier runs: {} of {path}", counted(settled.count(), "line"));
         }
     }
+    let done = saved.as_ref().map(|saved| Arc::new(saved.files.clone())).unwrap_or_default();
     let opened = source.component.open(name.map(Into::into), saved);
     let mut opened = opened.map_err(|error| cannot_open("the source", name, &error))?;
     opened.name = name.unwrap_or(source.kind).into();
+    opened.known = Some(SourceLines { source: name.map(Into::into), done });
     Ok(opened)
 }
 

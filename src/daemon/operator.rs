@@ -14,12 +14,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
-use super::verb_replies::{drained, ended, limited, no_answer, paused, resumed, said, skipped};
+use super::verb_replies::{Known, drained, ended, limited, no_answer, nothing_to_undo, paused, resumed, said, skipped};
 use crate::error::{BoxError, Error};
 use crate::hosts::HostPattern;
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 use crate::pipeline::{Control, Desk, InForce, Parts};
-use crate::schedule::{Change, LimitsOverride, Scope};
+use crate::schedule::{self, Change, LimitsOverride, Overrides, Scope};
 use crate::units::{Concurrency, counted};
 
 /// Verbs that wait for the one that is being carried out, at most.
@@ -40,7 +40,7 @@ impl Operator for LateOrders {
     fn carry_out(&self, verb: Verb) -> BoxFuture<'static, Result<Reply, Refusal>> {
         match self.0.get() {
             Some(orders) => orders.carry_out(verb),
-            None => ready(Err(Refusal::TryAgain(
+            None => ready(Err(Refusal::Unavailable(
                 "The run is still starting; try again once /readyz says that it is ready.".to_owned(),
             )))
             .boxed(),
@@ -135,24 +135,37 @@ impl Operator for Orders {
     }
 }
 
+/// What a change came to.
+struct Changed {
+    /// Whether it outlasts the run.
+    kept: Option<bool>,
+    /// All overrides that hold now.
+    overrides: Overrides,
+    /// Now, since the start of the run.
+    now: Duration,
+}
+
 impl Steering {
     fn obey(&mut self, verb: Verb) -> Result<Reply, Refusal> {
         match verb {
             Verb::Pause(whom, lasting) => self.pause(&whom, lasting),
             Verb::Resume(whom) => {
-                let kept = self.change(|_| Ok(Change::Resume(scope(&whom))))?;
-                Ok(Reply { kept, ..resumed(&whom) })
+                let Changed { kept, overrides, .. } = self.change(|_| Ok(Change::Resume(scope(&whom))))?;
+                Ok(Reply { kept, ..resumed(&whom, &overrides) })
             }
             Verb::Skip { host, lasting } => self.skip(&host, lasting),
             Verb::EndSkip(host) => {
-                let kept = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?;
+                let Changed { kept, .. } = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?;
                 Ok(Reply { kept, ..said(format!("Lines of {host} that come are fetched again.")) })
             }
             Verb::Limits(whom, change) => self.limit(&whom, change),
             Verb::Drain(unfinished) => self.drain(unfinished),
             Verb::Rotate => {
                 self.control(Control::Rotate)?;
-                Ok(said("The outputs go on in new files."))
+                Ok(said(match self.reloader.writes_files() {
+                    true => "The outputs go on in new files.",
+                    false => "No output of the run is a file; nothing was rotated.",
+                }))
             }
             Verb::Reload(reloading) => self.reloader.reload(reloading, &self.desk, &self.controls),
         }
@@ -180,24 +193,20 @@ impl Steering {
 
     fn pause(&mut self, whom: &Whom, lasting: Lasting) -> Result<Reply, Refusal> {
         self.check_whom(whom)?;
-        let kept = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
-        let held = match whom {
-            Whom::All => None,
-            Whom::Host(host) => {
-                block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?.map(|host| host.waiting)
-            }
-        };
-        Ok(Reply { kept, ..paused(whom, lasting, held) })
+        let known = self.known(whom)?;
+        let Changed { kept, .. } = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
+        Ok(Reply { kept, ..paused(whom, lasting, &known) })
     }
 
     fn skip(&mut self, host: &str, lasting: Option<Duration>) -> Result<Reply, Refusal> {
         self.check(host)?;
+        let known = self.known(&Whom::Host(host.to_owned()))?;
         let kept = match lasting {
-            Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?,
+            Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?.kept,
             None => None,
         };
         let lines = block_on(self.desk.skip(host.into())).map_err(no_answer)?;
-        Ok(Reply { kept, ..skipped(host, lines, lasting) })
+        Ok(Reply { kept, ..skipped(host, lines, lasting, &known) })
     }
 
     fn limit(&mut self, whom: &Whom, limits: LimitsChange) -> Result<Reply, Refusal> {
@@ -212,8 +221,18 @@ impl Steering {
                 Ok(Change::Limit(scope(whom), limits))
             }
         };
-        let kept = self.change(change)?;
-        Ok(Reply { kept, ..limited(whom, limits) })
+        // Before the change: a host whose limits change enters the table by it.
+        let known = self.known(whom)?;
+        let Changed { kept, overrides, now } = self.change(change)?;
+        Ok(Reply { kept, ..limited(whom, &overrides, now, &known) })
+    }
+
+    /// How the schedule knows whom a verb is about.
+    fn known(&self, whom: &Whom) -> Result<Known, Refusal> {
+        let Whom::Host(host) = whom else { return Ok(Known::WithLines(0)) };
+        let report = block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?;
+        let report = report.filter(|host| host.waiting + host.in_flight as usize > 0);
+        Ok(report.map_or(Known::WithoutLines, |host| Known::WithLines(host.waiting)))
     }
 
     fn drain(&mut self, unfinished: Unfinished) -> Result<Reply, Refusal> {
@@ -228,11 +247,17 @@ impl Steering {
         Ok(drained(would_cancel))
     }
 
-    /// Makes a change of the overrides: on the disk, then in the schedule. Says whether it is kept.
-    fn change(&mut self, change: impl FnOnce(Duration) -> Result<Change, Refusal>) -> Result<Option<bool>, Refusal> {
+    /// Makes a change of the overrides: on the disk, then in the schedule.
+    fn change(&mut self, change: impl FnOnce(Duration) -> Result<Change, Refusal>) -> Result<Changed, Refusal> {
         let InForce { overrides, now, workers, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
-        let new = overrides.apply(change(now)?, workers, now);
-        let new = new.map_err(|refusal| Refusal::Refused(format!("Nothing has changed: {refusal}.")))?;
+        let change = change(now)?;
+        let new = overrides.apply(change.clone(), workers, now).map_err(|refusal| {
+            let why = match refusal {
+                schedule::Refusal::NothingToUndo => nothing_to_undo(&change, &overrides),
+                refusal => refusal.to_string(),
+            };
+            Refusal::Refused(format!("Nothing has changed: {why}."))
+        })?;
         if let Some(kept) = &self.kept {
             kept.save(&new, now).map_err(|error| {
                 Refusal::Refused(format!(
@@ -240,8 +265,8 @@ impl Steering {
                 ))
             })?;
         }
-        block_on(self.desk.set_overrides(new)).map_err(no_answer)?;
-        Ok(Some(self.kept.is_some()))
+        block_on(self.desk.set_overrides(new.clone())).map_err(no_answer)?;
+        Ok(Changed { kept: Some(self.kept.is_some()), overrides: new, now })
     }
 
     fn control(&self, control: Control) -> Result<(), Refusal> {

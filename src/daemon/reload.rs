@@ -74,13 +74,18 @@ impl Reloader {
         if reloading == Reloading::Apply {
             match &reloaded {
                 Ok(reply) => tracing::info!(event = "reload", "{}", reply.message),
-                Err(Refusal::Invalid(message) | Refusal::Refused(message) | Refusal::TryAgain(message)) => {
-                    tracing::error!(event = "reload_refused", "{message}");
+                Err(refusal) => {
+                    tracing::error!(event = "reload_refused", "{}", refusal.message());
                 }
             }
             self.in_force.note_reload(&self.present.loaded.config, &reloaded);
         }
         reloaded
+    }
+
+    /// Whether a sink of the run writes to a file.
+    pub fn writes_files(&self) -> bool {
+        self.present.loaded.config.sinks.iter().any(|sink| !sink.component.paths().is_empty())
     }
 
     fn try_reload(

@@ -4,75 +4,156 @@ use std::time::Duration;
 
 use serde_json::{Map, json};
 
-use crate::ops::{Lasting, LimitsChange, Refusal, Reply, Whom};
+use crate::ops::{Lasting, Refusal, Reply, Whom};
 use crate::pipeline::NoAnswer;
+use crate::schedule::{Change, HostOverrides, LimitsOverride, Overrides, Scope};
+use crate::telemetry::{pause_sentence, skip_sentence};
 use crate::units::{Span, counted};
 
-/// A pause; `held` are the lines that wait at the host.
-pub(super) fn paused(whom: &Whom, lasting: Lasting, held: Option<usize>) -> Reply {
+/// How the schedule knows whom a verb is about. The run is known always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The host has lines, and so many of them wait.
+    WithLines(usize),
+    /// No line of it waits or is on the wire.
+    WithoutLines,
+}
+
+impl Known {
+    /// What the operator may not have meant.
+    fn doubt(&self, host: &str) -> Option<String> {
+        match self {
+            Self::WithLines(_) => None,
+            Self::WithoutLines => Some(format!("No line of {host} waits now; is the name right?")),
+        }
+    }
+}
+
+/// A pause.
+pub(super) fn paused(whom: &Whom, lasting: Lasting, known: &Known) -> Reply {
     let end = match lasting {
         Lasting::UntilCleared => "until it is resumed".to_owned(),
         Lasting::For(time) => format!("for {}", Span(time)),
     };
-    let mut reply = match whom {
-        Whom::All => said(format!("The run is paused {end}: nothing starts, and what is on the wire finishes.")),
-        Whom::Host(host) => {
-            said(format!("{host} is paused {end}: nothing of it starts, and what is on the wire finishes."))
-        }
+    let Whom::Host(host) = whom else {
+        return said(format!("The run is paused {end}: nothing starts, and what is on the wire finishes."));
     };
-    match (whom, held) {
-        (Whom::All, _) => {}
-        (Whom::Host(host), None) => reply.warnings.push(format!("No line of {host} waits now; is the name right?")),
-        (Whom::Host(host), Some(held)) => {
-            reply.facts.insert("held".to_owned(), json!(held));
-            let lines = counted(held as u64, "line");
-            reply.warnings.push(format!(
-                "The lines of {host} keep their places in the window, {lines} so far; once they fill it, all hosts wait (`skip` ends them unsent)."
-            ));
-        }
+    let mut reply = said(format!("{host} is paused {end}: nothing of it starts, and what is on the wire finishes."));
+    if let Known::WithLines(held) = known {
+        reply.facts.insert("held".to_owned(), json!(held));
+        let lines = counted(*held as u64, "line");
+        reply.warnings.push(format!(
+            "The lines of {host} keep their places in the window, {lines} so far; once they fill it, no more lines of any host come in (fetchd ctl skip {host} ends them unsent)."
+        ));
     }
+    reply.warnings.extend(known.doubt(host));
     reply
 }
 
-/// The end of a pause.
-pub(super) fn resumed(whom: &Whom) -> Reply {
+/// The end of a pause; these overrides still hold.
+pub(super) fn resumed(whom: &Whom, overrides: &Overrides) -> Reply {
     match whom {
-        Whom::All => said("The run goes on."),
+        Whom::Host(host) if overrides.all.pause.is_some() => {
+            said(format!("{host} is not paused any more, but the run is: fetchd ctl resume."))
+        }
         Whom::Host(host) => said(format!("{host} goes on.")),
+        Whom::All => match paused_hosts(overrides) {
+            Some(hosts) => said(format!("The run goes on, but for {hosts}: fetchd ctl resume HOST.")),
+            None => said("The run goes on."),
+        },
+    }
+}
+
+/// The hosts that are paused, if any are.
+fn paused_hosts(overrides: &Overrides) -> Option<String> {
+    const SHOWN: usize = 10;
+    let paused = || overrides.hosts.iter().filter(|(_, host)| host.pause.is_some()).map(|(name, _)| &**name);
+    let shown = paused().take(SHOWN).collect::<Vec<_>>().join(", ");
+    match paused().count() {
+        0 => None,
+        all if all > SHOWN => Some(format!("{shown} and {} more", all - SHOWN)),
+        _ => Some(shown),
+    }
+}
+
+/// Why there is nothing to undo: a clause.
+pub(super) fn nothing_to_undo(change: &Change, overrides: &Overrides) -> String {
+    let whom = |scope: &Scope| match scope {
+        Scope::All => "the run".to_owned(),
+        Scope::Host(host) => host.to_string(),
+    };
+    match (change, paused_hosts(overrides)) {
+        (Change::Resume(Scope::All), Some(hosts)) => {
+            format!("the run is not paused; paused are {hosts}: fetchd ctl resume HOST")
+        }
+        (Change::Resume(scope @ Scope::Host(_)), _) if overrides.all.pause.is_some() => {
+            format!("{} is not paused, but the run is: fetchd ctl resume", whom(scope))
+        }
+        (Change::Resume(scope), _) => format!("{} is not paused", whom(scope)),
+        (Change::ClearLimits(scope), _) => format!("{} has no limits by an operator", whom(scope)),
+        (Change::EndSkip(host), _) => format!("lines of {host} that come are not skipped"),
+        _ => "there is no such override".to_owned(),
     }
 }
 
 /// So many lines were skipped, and those that come are for this time.
-pub(super) fn skipped(host: &str, lines: usize, lasting: Option<Duration>) -> Reply {
+pub(super) fn skipped(host: &str, lines: usize, lasting: Option<Duration>, known: &Known) -> Reply {
     let ended = match lines {
         0 => format!("No line of {host} waited"),
         lines => format!("{} of {host} that waited end unsent as `skipped`", counted(lines as u64, "line")),
     };
-    let mut reply = match lasting {
-        None => said(format!("{ended}.")),
-        Some(time) => said(format!("{ended}; those that come within {} do, too.", Span(time))),
+    let mut reply = match (lasting, lines) {
+        (None, _) => said(format!("{ended}.")),
+        (Some(time), 0) => said(format!("{ended}; those that come within {} end unsent as `skipped`.", Span(time))),
+        (Some(time), _) => said(format!("{ended}, and so do those that come within {}.", Span(time))),
     };
     reply.facts.insert("skipped".to_owned(), json!(lines));
+    // Those of its ports, too, where they are hosts of their own.
+    if lines == 0 {
+        reply.warnings.extend(known.doubt(host));
+    }
     reply
 }
 
-/// Limits that an operator has set, or taken back.
-pub(super) fn limited(whom: &Whom, limits: LimitsChange) -> Reply {
-    let of = match whom {
-        Whom::All => "the run",
-        Whom::Host(host) => host.as_str(),
+/// Limits that an operator has set, or taken back: all that holds now for whom they are of.
+pub(super) fn limited(whom: &Whom, overrides: &Overrides, now: Duration, known: &Known) -> Reply {
+    let (subject, of, holds) = match whom {
+        Whom::All => ("The run", "the run", Some(&overrides.all)),
+        Whom::Host(host) => (host.as_str(), host.as_str(), overrides.hosts.get(host.as_str())),
     };
-    let LimitsChange::Set { rate, concurrency, lasting } = limits else {
-        return said(format!("The limits of the configuration hold for {of} again."));
+    let limits = holds.map(HostOverrides::limits).unwrap_or_default();
+    let mut message = match limits.is_empty() {
+        true => format!("The limits of the configuration hold for {of} again."),
+        false => {
+            let all: Vec<_> = limits.into_iter().map(|limits| clause(limits, now)).collect();
+            format!("The limits of {of} are {}.", all.join(", and "))
+        }
     };
+    if let Some(holds) = holds {
+        let pause = holds.pause.map(|pause| pause_sentence(subject, pause, now));
+        let skip = holds.skip.map(|skip| skip_sentence(subject, skip, now));
+        pause.into_iter().chain(skip).for_each(|sentence| message.push_str(&format!(" {sentence}")));
+    }
+    let mut reply = said(message);
+    if let Whom::Host(host) = whom {
+        reply.warnings.extend(known.doubt(host));
+    }
+    reply
+}
+
+/// Limits with their end.
+fn clause(LimitsOverride { rate, concurrency, until }: LimitsOverride, now: Duration) -> String {
     let rate = rate.map(|rate| format!("rate {rate}"));
     let concurrency = concurrency.map(|concurrency| format!("concurrency {concurrency}"));
     let limits = rate.into_iter().chain(concurrency).collect::<Vec<_>>().join(" and ");
-    let end = match lasting {
-        Lasting::UntilCleared => "until they are cleared".to_owned(),
-        Lasting::For(time) => format!("for {}", Span(time)),
-    };
-    said(format!("The limits of {of} are {limits} {end}."))
+    match until.map(|until| until.saturating_sub(now)) {
+        None => format!("{limits} until they are cleared"),
+        // Of what an earlier verb has set no more than the seconds matter.
+        Some(left) if left > Duration::from_secs(10) => {
+            format!("{limits} for {}", Span(Duration::from_secs(left.as_secs_f64().round() as u64)))
+        }
+        Some(left) => format!("{limits} for {}", Span(left)),
+    }
 }
 
 /// A drain has begun, which cancels so many lines that operators have paused.
@@ -102,5 +183,69 @@ pub(super) fn no_answer(why: NoAnswer) -> Refusal {
 
 /// It came too late.
 pub(super) fn ended() -> Refusal {
-    Refusal::Refused("The run has ended.".to_owned())
+    Refusal::Unavailable("The run has ended.".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::PauseOverride;
+
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn with(changes: impl IntoIterator<Item = Change>) -> Overrides {
+        changes.into_iter().fold(Overrides::default(), |now, change| now.apply(change, 8, NOW).unwrap())
+    }
+
+    fn a() -> Scope {
+        Scope::Host("a.test".into())
+    }
+
+    #[test]
+    fn the_reply_to_limits_has_all_that_holds_each_with_its_own_end() {
+        let until = |seconds| Some(NOW + Duration::from_secs(seconds));
+        let concurrency = LimitsOverride { concurrency: Some(2), until: until(600), ..LimitsOverride::default() };
+        let rate = LimitsOverride { rate: "5/s".parse().ok(), until: None, ..LimitsOverride::default() };
+        let pause = Change::Pause(a(), until(60));
+        let overrides = with([pause, Change::Limit(a(), concurrency), Change::Limit(a(), rate)]);
+        let whom = Whom::Host("a.test".to_owned());
+        let reply = limited(&whom, &overrides, NOW, &Known::WithLines(3));
+        assert_eq!(
+            reply.message,
+            "The limits of a.test are rate 5/s until they are cleared, and concurrency 2 for 10m. \
+             a.test is paused by an operator for another 1m."
+        );
+        let cleared = with([]);
+        let reply = limited(&whom, &cleared, NOW, &Known::WithLines(3));
+        assert_eq!(reply.message, "The limits of the configuration hold for a.test again.");
+        assert_eq!(reply.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn who_resumes_the_run_is_told_which_hosts_are_still_paused() {
+        let overrides = with([Change::Pause(a(), None), Change::Pause(Scope::Host("b.test".into()), None)]);
+        let why = nothing_to_undo(&Change::Resume(Scope::All), &overrides);
+        assert_eq!(why, "the run is not paused; paused are a.test, b.test: fetchd ctl resume HOST");
+        let reply = resumed(&Whom::All, &overrides);
+        assert_eq!(reply.message, "The run goes on, but for a.test, b.test: fetchd ctl resume HOST.");
+        let mut run = with([]);
+        run.all.pause = Some(PauseOverride { until: None });
+        let why = nothing_to_undo(&Change::Resume(a()), &run);
+        assert_eq!(why, "a.test is not paused, but the run is: fetchd ctl resume");
+        assert_eq!(nothing_to_undo(&Change::ClearLimits(a()), &run), "a.test has no limits by an operator");
+    }
+
+    #[test]
+    fn a_verb_for_a_host_without_lines_asks_whether_the_name_is_right() {
+        let (whom, unknown) = (Whom::Host("a.test".to_owned()), Known::WithoutLines);
+        let replies = [
+            paused(&whom, Lasting::UntilCleared, &unknown),
+            skipped("a.test", 0, Some(Duration::from_secs(3600)), &unknown),
+            limited(&whom, &with([]), NOW, &unknown),
+        ];
+        for reply in &replies {
+            assert_eq!(reply.warnings, ["No line of a.test waits now; is the name right?"], "{}", reply.message);
+        }
+        assert_eq!(replies[1].message, "No line of a.test waited; those that come within 1h end unsent as `skipped`.");
+    }
 }

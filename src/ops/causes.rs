@@ -1,10 +1,13 @@
 //! What holds a line back, in words: one sentence each, and what would change it.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
-use super::moment::Until;
-use crate::schedule::{Cause, Remedy, StallReason, WaitReason};
-use crate::units::{counted, grouped};
+use super::moment::{Until, seconds};
+use crate::schedule::{Cause, HostPace, Remedy, StallReason, WaitReason};
+use crate::telemetry::human;
+use crate::units::{counted, grouped, rate_of};
 
 /// A cause as answers show it.
 #[derive(Clone, Debug, Serialize)]
@@ -14,6 +17,9 @@ pub(super) struct CauseShown {
     /// When it ends by itself.
     #[serde(flatten)]
     until: Option<Until>,
+    /// How fast the host goes, where its own limits hold the line back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pace: Option<PaceShown>,
     /// The key or the command that would change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<String>,
@@ -23,14 +29,71 @@ impl CauseShown {
     pub fn of(cause: &Cause) -> Self {
         Self {
             kind: cause.reason.name(),
-            message: message(cause.reason),
+            message: cause.pace.map_or_else(|| message(cause.reason), |pace| paced(cause.reason, pace)),
             until: cause.left.map(Until::from_now),
+            pace: cause.pace.map(PaceShown::of),
             change: cause.remedy.as_ref().map(change),
         }
     }
 
     pub fn all(causes: &[Cause]) -> Vec<Self> {
         causes.iter().map(Self::of).collect()
+    }
+}
+
+/// How fast a host goes, as answers show it; what is not known is absent.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct PaceShown {
+    /// Seconds from one start to the next; 0 for no limit.
+    every_s: f64,
+    concurrency: u32,
+    /// The mean time of its last requests on the wire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_s: Option<f64>,
+    /// Requests a second that both allow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_s: Option<f64>,
+    /// Its lines that wait or are on the wire, and how long these take.
+    lines: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    takes_s: Option<f64>,
+}
+
+impl PaceShown {
+    pub fn of(pace: HostPace) -> Self {
+        Self {
+            every_s: seconds(pace.every),
+            concurrency: pace.at_once,
+            request_s: pace.request.map(seconds),
+            per_s: pace.per_second().map(|rate| (rate * 1000.0).round() / 1000.0),
+            lines: pace.lines,
+            takes_s: pace.takes.map(seconds),
+        }
+    }
+}
+
+/// The same clause with the numbers of the host.
+fn paced(reason: WaitReason, pace: HostPace) -> String {
+    let lines = counted(pace.lines as u64, "line");
+    let verb = if pace.lines == 1 { "takes" } else { "take" };
+    let takes = pace.takes.map(|takes| format!(": {lines} {verb} {}", human(takes))).unwrap_or_default();
+    let own = match (reason, pace.request) {
+        (WaitReason::HostConcurrency { .. }, Some(request)) => {
+            let rate = rate_of(f64::from(pace.at_once) / request.as_secs_f64().max(1e-6));
+            format!(", which take {} on average and make {rate}/s", human(request))
+        }
+        (WaitReason::HostRate { .. }, _) if !pace.every.is_zero() => format!(", {}", frequency(pace.every)),
+        (WaitReason::CrawlDelay { .. }, _) => format!(", {}", human(pace.every)),
+        _ => String::new(),
+    };
+    format!("{}{own}{takes}", message(reason))
+}
+
+/// How often something starts.
+fn frequency(every: Duration) -> String {
+    match every.as_secs_f64() {
+        seconds if seconds <= 1.0 => format!("{}/s", rate_of(1.0 / seconds)),
+        _ => format!("one every {}", human(every)),
     }
 }
 
@@ -81,18 +144,28 @@ fn requests(n: u64) -> String {
 /// A key, or a command.
 fn change(remedy: &Remedy) -> String {
     match remedy {
-        Remedy::Key { key, pattern: Some(pattern) } => match key.strip_prefix("hosts.") {
-            Some(key) => format!("hosts.\"{pattern}\".{key}"),
-            None => (*key).to_owned(),
-        },
-        Remedy::Key { key, pattern: None } => match key.strip_prefix("hosts.") {
-            Some(key) => format!("hosts.\"*\".{key}"),
-            None => (*key).to_owned(),
-        },
+        Remedy::Key { key, pattern, host } => {
+            let pattern = pattern.as_ref().map_or("*".to_owned(), ToString::to_string);
+            let name = key.strip_prefix("hosts.").map(|key| format!("hosts.\"{pattern}\".{key}"));
+            let name = name.unwrap_or_else(|| (*key).to_owned());
+            live_option(key).map_or_else(
+                || name.clone(),
+                |option| format!("fetchd ctl limits {} {option}, or {name}", host.as_deref().unwrap_or("--all")),
+            )
+        }
         Remedy::Verb { verb, host: Some(host) } => format!("fetchd ctl {}", with_host(verb, host)),
         Remedy::Verb { verb, host: None } => {
             format!("fetchd ctl {}", with_host(verb, if verb.starts_with("limits") { "--all" } else { "" }).trim_end())
         }
+    }
+}
+
+/// The option of `fetchd ctl limits` that sets this key for now, if there is one.
+fn live_option(key: &str) -> Option<&'static str> {
+    match key {
+        "hosts.rate" | "limits.rate" => Some("--rate N/s"),
+        "hosts.concurrency" | "limits.concurrency" => Some("--concurrency N"),
+        _ => None,
     }
 }
 
@@ -113,13 +186,44 @@ mod tests {
         assert_eq!(verb("resume", None), "fetchd ctl resume");
         assert_eq!(verb("limits --clear", Some("a.test")), "fetchd ctl limits a.test --clear");
         assert_eq!(verb("limits --clear", None), "fetchd ctl limits --all --clear");
-        let key = |key, pattern: Option<&str>| {
-            change(&Remedy::Key { key, pattern: pattern.map(|pattern| pattern.parse().unwrap()) })
+        let key = |key, pattern: Option<&str>, host: Option<&str>| {
+            let pattern = pattern.map(|pattern| pattern.parse().unwrap());
+            change(&Remedy::Key { key, pattern, host: host.map(Into::into) })
         };
-        assert_eq!(key("hosts.rate", Some("*.a.test")), "hosts.\"*.a.test\".rate");
         assert_eq!(
-            (key("hosts.rate", None), key("limits.rate", None)),
-            ("hosts.\"*\".rate".to_owned(), "limits.rate".to_owned())
+            key("hosts.rate", Some("*.a.test"), Some("b.a.test")),
+            "fetchd ctl limits b.a.test --rate N/s, or hosts.\"*.a.test\".rate"
         );
+        assert_eq!(
+            key("hosts.concurrency", None, Some("a.test")),
+            "fetchd ctl limits a.test --concurrency N, or hosts.\"*\".concurrency"
+        );
+        assert_eq!(key("limits.rate", None, None), "fetchd ctl limits --all --rate N/s, or limits.rate");
+        assert_eq!(key("hosts.quota", None, Some("a.test")), "hosts.\"*\".quota");
+    }
+
+    #[test]
+    fn the_limit_of_a_host_says_how_fast_that_makes_it() {
+        let pace = HostPace {
+            request: Some(Duration::from_secs(2)),
+            every: Duration::from_millis(100),
+            at_once: 4,
+            lines: 420,
+            takes: Some(Duration::from_secs(210)),
+        };
+        let full = WaitReason::HostConcurrency { in_flight: 4, limit: 4 };
+        assert_eq!(
+            paced(full, pace),
+            "one of 4 requests to its host to end; the host has 4 at once, which take 2.0 s on average and make 2/s: \
+             420 lines take 3 min 30 s"
+        );
+        let unknown = HostPace { request: None, takes: None, ..pace };
+        assert_eq!(paced(full, unknown), message(full));
+        let rate = WaitReason::HostRate { until: Duration::ZERO };
+        assert_eq!(paced(rate, unknown), "the rate of its host, 10/s");
+        let slow = HostPace { every: Duration::from_secs(90), lines: 1, takes: Some(Duration::from_secs(90)), ..pace };
+        assert_eq!(paced(rate, slow), "the rate of its host, one every 1 min 30 s: 1 line takes 1 min 30 s");
+        let delay = WaitReason::CrawlDelay { until: Duration::ZERO };
+        assert!(paced(delay, slow).starts_with("the Crawl-delay in the robots.txt of its host, 1 min 30 s: 1 line"));
     }
 }

@@ -34,8 +34,12 @@ struct Shipping {
 #[derive(Serialize)]
 pub(super) struct SourceShown {
     name: Arc<str>,
+    /// In this run.
     accepted: u64,
     accepted_bytes: u64,
+    /// Lines that earlier runs have done; absent of a source that they do not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done_before: Option<u64>,
     /// Bytes that wait to be read, as far as that is known.
     lag_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,13 +72,14 @@ pub(super) fn sinks(status: &Status) -> Vec<SinkShown> {
 
 /// All sources.
 pub(super) fn sources(status: &Status) -> Vec<SourceShown> {
-    let of = |SourceView { name, lines, bytes, lag, journal, .. }: SourceView| {
+    let of = |SourceView { name, known, lines, bytes, lag, journal, .. }: SourceView| {
         let journal = journal.map(|JournalView { bytes, most, full_for }| Journal {
             bytes,
             most_bytes: most,
             full_s: full_for.map(seconds),
         });
-        SourceShown { name, accepted: lines, accepted_bytes: bytes, lag_bytes: lag, journal }
+        let done_before = known.map(|lines| lines.count()).filter(|lines| *lines > 0);
+        SourceShown { name, accepted: lines, accepted_bytes: bytes, done_before, lag_bytes: lag, journal }
     };
     status.sources().into_iter().map(of).collect()
 }

@@ -24,23 +24,29 @@ pub(super) struct Sample {
     pub queued: u64,
     pub waiting: u64,
     pub in_flight: u64,
+    /// All that are accepted and have no record.
+    pub unrecorded: u64,
     /// The kind of the bottleneck.
     pub limit: Option<&'static str>,
 }
 
 impl Sample {
-    /// Of now.
+    /// Of now. The view of the schedule is a moment older than the counters: lines that have left it since are not counted twice, so
+    /// that the numbers add up.
     pub fn of(status: &Status) -> Self {
         let (counters, view) = (status.counters(), status.view());
-        let counts = view.counts;
-        let in_schedule = (counts.waiting + counts.in_flight + counts.outgoing + counts.released) as u64;
+        // A line that is recorded in between was accepted before.
+        let (recorded, unrecorded) = (counters.recorded.get(), counters.unfinished());
+        let in_flight = (view.counts.in_flight as u64).min(unrecorded);
+        let waiting = (view.counts.waiting as u64).min(unrecorded - in_flight);
         Self {
             accepted: counters.accepted.get(),
-            recorded: counters.recorded.get(),
+            recorded,
             not_ok: status.metrics().not_ok.get(),
-            queued: counters.unfinished().saturating_sub(in_schedule),
-            waiting: counts.waiting as u64,
-            in_flight: counts.in_flight as u64,
+            queued: unrecorded - in_flight - waiting,
+            waiting,
+            in_flight,
+            unrecorded,
             limit: view.bottleneck.as_ref().map(|bottleneck| bottleneck.kind.name()),
         }
     }
@@ -113,7 +119,7 @@ impl History {
     /// All samples, the oldest first.
     pub fn table(&self) -> Table {
         let row = |(_, at, sample): &(Instant, At, Sample)| {
-            let Sample { accepted, recorded, not_ok, queued, waiting, in_flight, limit } = *sample;
+            let Sample { accepted, recorded, not_ok, queued, waiting, in_flight, limit, .. } = *sample;
             (*at, accepted, recorded, not_ok, queued, waiting, in_flight, limit)
         };
         Table {
@@ -161,6 +167,7 @@ mod tests {
             queued: large,
             waiting: large,
             in_flight: large,
+            unrecorded: large,
             limit,
         };
         let (mut history, start) = (History::new(), Instant::now());

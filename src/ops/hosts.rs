@@ -7,13 +7,15 @@ use http::{StatusCode, Uri};
 use serde::Serialize;
 
 use super::answer::{Answer, Failure, json};
-use super::causes::CauseShown;
+use super::causes::{CauseShown, PaceShown};
 use super::fields::Fields;
 use super::host_name::host;
 use super::moment::{Since, Until, seconds};
 use super::state::ApiState;
 use crate::pipeline::NoAnswer;
-use crate::schedule::{HostReport, HostStatus, HostsBy, HostsQuery, LimitBy, LimitsInForce, NameFilter};
+use crate::schedule::{
+    HostOverrides, HostReport, HostStatus, HostsBy, HostsQuery, LimitBy, LimitsInForce, NameFilter, Overrides,
+};
 
 /// Hosts where nobody says how many.
 const USUAL: u64 = 50;
@@ -36,7 +38,11 @@ struct HostShown {
     waiting: usize,
     in_flight: u32,
     state: &'static str,
-    limits: Limits,
+    /// Absent of a host that is not tracked now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<LimitsShown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pace: Option<PaceShown>,
     /// Absent where no line waits, or something else must happen first.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_start: Option<Until>,
@@ -46,8 +52,9 @@ struct HostShown {
     last_error: Option<LastErrorShown>,
 }
 
+/// Limits that hold, and who set them.
 #[derive(Serialize)]
-struct Limits {
+pub(super) struct LimitsShown {
     /// Seconds from one start to the next; 0 for no limit.
     every_s: f64,
     every_by: &'static str,
@@ -64,6 +71,22 @@ struct LastErrorShown {
 }
 
 impl HostShown {
+    /// A host without lines, of which no more is known than what operators have changed.
+    fn untracked(name: &Arc<str>, status: HostStatus) -> Self {
+        Self {
+            name: Arc::clone(name),
+            waiting: 0,
+            in_flight: 0,
+            state: status.name(),
+            limits: None,
+            pace: None,
+            next_start: None,
+            causes: Vec::new(),
+            errors: 0,
+            last_error: None,
+        }
+    }
+
     fn of(report: &HostReport) -> Self {
         let last_error = report.last_error.as_ref().map(|error| LastErrorShown {
             kind: error.kind.name(),
@@ -75,7 +98,8 @@ impl HostShown {
             waiting: report.waiting,
             in_flight: report.in_flight,
             state: report.status.name(),
-            limits: limits(&report.limits),
+            limits: Some(LimitsShown::of(&report.limits)),
+            pace: Some(PaceShown::of(report.pace)),
             next_start: report.next_start.map(Until::from_now),
             causes: CauseShown::all(&report.causes),
             errors: report.errors,
@@ -84,27 +108,57 @@ impl HostShown {
     }
 }
 
-fn limits(limits: &LimitsInForce) -> Limits {
-    let by = |by| match by {
-        LimitBy::Configuration => "configuration",
-        LimitBy::Override => "override",
-        LimitBy::Adaptive => "adaptive",
-        LimitBy::CrawlDelay => "crawl_delay",
-    };
-    Limits {
-        every_s: seconds(limits.every),
-        every_by: by(limits.every_by),
-        concurrency: limits.concurrency,
-        concurrency_by: by(limits.concurrency_by),
+impl LimitsShown {
+    pub fn of(limits: &LimitsInForce) -> Self {
+        let by = |by| match by {
+            LimitBy::Configuration => "configuration",
+            LimitBy::Override => "override",
+            LimitBy::Adaptive => "adaptive",
+            LimitBy::CrawlDelay => "crawl_delay",
+        };
+        Self {
+            every_s: seconds(limits.every),
+            every_by: by(limits.every_by),
+            concurrency: limits.concurrency,
+            concurrency_by: by(limits.concurrency_by),
+        }
     }
 }
 
 /// Takes `sort`, `state`, `name` and `limit`.
 pub(super) async fn hosts(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     let query = query(Fields::of_query(uri.query())?)?;
-    let answer = api.parts.desk.get()?.hosts(query).await.map_err(unanswered)?;
-    let hosts = answer.hosts.iter().map(HostShown::of).collect();
-    Ok(json(&Listed { hosts, matching: answer.matching }))
+    let answer = api.parts.desk.get()?.hosts(query.clone()).await.map_err(unanswered)?;
+    let mut hosts: Vec<_> = answer.hosts.iter().map(HostShown::of).collect();
+    let mut untracked = Vec::new();
+    // The table may have more of these hosts than the answer.
+    for (name, status) in asked_overridden(&query, &api.parts.status.view().overrides) {
+        let is_listed = hosts.iter().any(|host| host.name == name);
+        if !is_listed && hosts.len() + untracked.len() < query.limit {
+            untracked.push((name, status));
+        }
+    }
+    let matching = answer.matching.map(|matching| matching + untracked.len());
+    hosts.extend(untracked.iter().map(|(name, status)| HostShown::untracked(name, *status)));
+    Ok(json(&Listed { hosts, matching }))
+}
+
+/// The hosts that operators have paused or skip, where a state or a name is asked for: of those without lines the schedule need
+/// not have any.
+fn asked_overridden(query: &HostsQuery, overrides: &Overrides) -> Vec<(Arc<str>, HostStatus)> {
+    let named = |name: &str| match &query.name {
+        None => query.status.is_some(),
+        Some(NameFilter::Exact(exact)) => name == &**exact,
+        Some(NameFilter::Suffix(suffix)) => name.ends_with(&**suffix),
+    };
+    let status = |of: &HostOverrides| match (of.pause, of.skip) {
+        (Some(_), _) => Some(HostStatus::Paused),
+        (None, Some(_)) => Some(HostStatus::Skipped),
+        (None, None) => None,
+    };
+    let hosts = overrides.hosts.iter().filter(|(name, _)| named(name));
+    let hosts = hosts.filter_map(|(name, of)| Some((Arc::clone(name), status(of)?)));
+    hosts.filter(|(_, status)| query.status.is_none_or(|asked| asked == *status)).collect()
 }
 
 fn query(mut fields: Fields) -> Result<HostsQuery, Failure> {
@@ -147,6 +201,24 @@ pub(super) fn unanswered(why: NoAnswer) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::{Change, Scope};
+    use std::time::Duration;
+
+    #[test]
+    fn hosts_that_are_paused_or_skipped_are_found_by_their_state_also_without_lines() {
+        let now = Duration::from_secs(1);
+        let change = |overrides: Overrides, change| overrides.apply(change, 8, now).unwrap();
+        let overrides = change(Overrides::default(), Change::Pause(Scope::Host("a.test".into()), None));
+        let overrides = change(overrides, Change::Skip("b.test".into(), 2 * now));
+        let found = |text| {
+            let hosts = asked_overridden(&asked(text).unwrap(), &overrides);
+            hosts.into_iter().map(|(name, status)| format!("{name} {}", status.name())).collect::<Vec<_>>()
+        };
+        assert_eq!(found("state=paused"), ["a.test paused"]);
+        assert_eq!(found("name=*.test"), ["a.test paused", "b.test skipped"]);
+        assert_eq!(found("name=b.test&state=paused"), Vec::<String>::new());
+        assert_eq!(found(""), Vec::<String>::new(), "the hosts with the most lines have lines");
+    }
 
     fn asked(text: &str) -> Result<HostsQuery, String> {
         Fields::of_query(Some(text)).and_then(query).map_err(|failure| failure.message)

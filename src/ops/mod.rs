@@ -19,6 +19,8 @@ mod host_counts;
 mod host_name;
 mod hosts;
 mod late_desk;
+mod limits;
+mod line_names;
 mod listener;
 mod live;
 mod metrics;

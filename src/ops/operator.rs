@@ -120,8 +120,19 @@ pub enum Refusal {
     Invalid(String),
     /// The state of the run does not allow it. A whole sentence with what to do.
     Refused(String),
+    /// There is no run: it has not begun, or has ended.
+    Unavailable(String),
     /// It cannot be done now, and may be in a moment: the scheduler is busy, another reload goes on.
     TryAgain(String),
+}
+
+impl Refusal {
+    /// The sentence.
+    pub fn message(&self) -> &str {
+        let (Self::Invalid(message) | Self::Refused(message) | Self::Unavailable(message) | Self::TryAgain(message)) =
+            self;
+        message
+    }
 }
 
 /// Carries out verbs. It may take its time: a request ends after 10 s, and what it has begun goes on.

@@ -34,12 +34,30 @@ pub(super) struct OverrideShown {
 /// All that hold, those of the run first.
 pub(super) fn all(view: &View) -> Vec<OverrideShown> {
     let now = view.run_time + view.as_of.map(|as_of| as_of.elapsed()).unwrap_or_default();
-    let of_hosts = view.overrides.hosts.iter().flat_map(|(host, overrides)| of(Some(host), overrides, now));
-    of(None, &view.overrides.all, now).into_iter().chain(of_hosts).collect()
+    let of_hosts = view.overrides.hosts.iter().flat_map(|(host, overrides)| shown(Some(host), overrides, now));
+    shown(None, &view.overrides.all, now).into_iter().chain(of_hosts).collect()
+}
+
+/// Those of this host alone, or of the run.
+pub(super) fn of(view: &View, host: Option<&Arc<str>>) -> Vec<OverrideShown> {
+    all(view).into_iter().filter(|one| one.host.as_ref() == host).collect()
+}
+
+/// Those of this host, and of the run.
+pub(super) fn of_host(view: &View, host: Option<&Arc<str>>) -> Vec<OverrideShown> {
+    let shown = all(view).into_iter();
+    shown.filter(|one| one.host.is_none() || one.host.as_ref() == host).collect()
+}
+
+impl OverrideShown {
+    /// What holds, as a sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
 }
 
 /// Those of a host, or of the run.
-fn of(host: Option<&Arc<str>>, overrides: &HostOverrides, now: Duration) -> Vec<OverrideShown> {
+fn shown(host: Option<&Arc<str>>, overrides: &HostOverrides, now: Duration) -> Vec<OverrideShown> {
     let (whom, named, all) = match host {
         None => ("The run", "", "--all"),
         Some(host) => (&**host, &**host, &**host),
@@ -55,27 +73,29 @@ fn of(host: Option<&Arc<str>>, overrides: &HostOverrides, now: Duration) -> Vec<
     let skip = overrides.skip.map(|skip| {
         shown("skip", Some(skip.until), skip_sentence(whom, skip, now), format!("fetchd ctl skip {named} --clear"))
     });
-    let limits = overrides.limits.map(|limits| {
+    let limits = overrides.limits().into_iter().map(|limits| {
         let undo = format!("fetchd ctl limits {all} --clear");
         let shown = shown("limits", limits.until, limits_sentence(whom, limits, now), undo);
         OverrideShown { rate: limits.rate, concurrency: limits.concurrency, ..shown }
     });
-    [pause, skip, limits].into_iter().flatten().collect()
+    pause.into_iter().chain(skip).chain(limits).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::{LimitsOverride, Overrides, PauseOverride, SkipOverride};
+    use crate::schedule::{ConcurrencyOverride, Overrides, PauseOverride, RateOverride, SkipOverride};
 
     #[test]
     fn each_change_is_shown_with_its_end_and_what_takes_it_back() {
         let at = Duration::from_secs;
         let mut overrides = Overrides::default();
         overrides.all.pause = Some(PauseOverride { until: None });
-        let limits = LimitsOverride { rate: Some("2/s".parse().unwrap()), concurrency: Some(3), until: Some(at(100)) };
+        let until = Some(at(100));
+        let rate = Some(RateOverride { rate: "2/s".parse().unwrap(), until });
+        let concurrency = Some(ConcurrencyOverride { limit: 3, until });
         let skip = Some(SkipOverride { until: at(70) });
-        overrides.hosts.insert("a.test".into(), HostOverrides { pause: None, skip, limits: Some(limits) });
+        overrides.hosts.insert("a.test".into(), HostOverrides { pause: None, skip, rate, concurrency });
         let view = View { overrides: Arc::new(overrides), run_time: at(40), ..View::default() };
         let shown: Vec<_> = all(&view).into_iter().map(|one| (one.kind, one.message, one.undo)).collect();
         let expected = [

@@ -12,7 +12,7 @@ use http::{Method, Request, StatusCode, Uri};
 use super::answer::{Answer, Failure, json};
 use super::fields::Fields;
 use super::state::ApiState;
-use super::{events, hosts, metrics, status, verbs, watch, why};
+use super::{events, hosts, limits, metrics, status, verbs, watch, why};
 
 /// All paths.
 pub(super) fn all(api: Arc<ApiState>) -> Router {
@@ -20,6 +20,7 @@ pub(super) fn all(api: Arc<ApiState>) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/hosts", get(hosts::hosts))
         .route("/v1/why", get(why::why))
+        .route("/v1/limits", get(limits::limits))
         .route("/v1/events", get(events::events))
         .route("/v1/records", get(watch::records))
         .route("/v1/config", get(config));
@@ -28,7 +29,7 @@ pub(super) fn all(api: Arc<ApiState>) -> Router {
 
 /// Those that name no host, and change nothing.
 pub(super) fn metrics_only(api: Arc<ApiState>) -> Router {
-    finished(basic(), api)
+    basic().fallback(not_at_this_port).method_not_allowed_fallback(wrong_method).with_state(api)
 }
 
 fn basic() -> Router<Arc<ApiState>> {
@@ -56,7 +57,15 @@ async fn config(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
 async fn unknown_path(request: Request<Body>) -> Response {
     let path = request.uri().path().escape_debug().to_string();
     let message = format!(
-        "there is nothing at {path}; see /v1/status, /v1/hosts, /v1/why, /v1/events, /v1/records, /v1/config, /healthz, /readyz and /metrics"
+        "there is nothing at {path}; see /v1/status, /v1/hosts, /v1/why, /v1/limits, /v1/events, /v1/records, /v1/config, /healthz, /readyz and /metrics"
+    );
+    Failure::new(StatusCode::NOT_FOUND, message).into_response()
+}
+
+async fn not_at_this_port(request: Request<Body>) -> Response {
+    let path = request.uri().path().escape_debug().to_string();
+    let message = format!(
+        "there is nothing at {path} here: this port has /healthz, /readyz and /metrics alone; all else is at the socket of the API (api.socket)"
     );
     Failure::new(StatusCode::NOT_FOUND, message).into_response()
 }

@@ -19,7 +19,7 @@ use super::overrides::{self, OverrideShown};
 use super::parts::{ConfigInForce, LastReload};
 use super::state::ApiState;
 use crate::pipeline::{RunState, Status, View};
-use crate::schedule::{BottleneckKind, Eta};
+use crate::schedule::{BottleneckKind, Eta, WaitingWork};
 use crate::telemetry::Sentences;
 
 #[derive(Serialize)]
@@ -43,6 +43,8 @@ struct Page {
     /// Seconds that the run was limited by each kind.
     limited_s: BTreeMap<&'static str, f64>,
     eta: Option<Ending>,
+    /// What the lines take that wait now; `null` if none does, or while nothing is known of that.
+    backlog: Option<BacklogShown>,
     oldest_line: Option<Oldest>,
     sinks: Vec<SinkShown>,
     sources: Vec<SourceShown>,
@@ -93,6 +95,25 @@ struct Ending {
     until: Until,
     /// Whether it may be later.
     at_least: bool,
+}
+
+#[derive(Serialize)]
+struct BacklogShown {
+    takes_s: f64,
+    lines: usize,
+    /// The host that takes longest; absent where a limit of the run does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Arc<str>>,
+    /// Lines a second; absent where they are held until a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_s: Option<f64>,
+}
+
+impl BacklogShown {
+    fn of(WaitingWork { takes, lines, host, per_second }: WaitingWork) -> Self {
+        let per_s = per_second.map(|rate| (rate * 1000.0).round() / 1000.0);
+        Self { takes_s: seconds(takes), lines, host, per_s }
+    }
 }
 
 #[derive(Serialize)]
@@ -187,6 +208,7 @@ fn page(api: &ApiState) -> Page {
         kinds: tally.kinds.iter().map(|(kind, n)| (kind.name(), *n)).collect(),
         limited_s: limited(&view),
         eta: view.eta().map(ending),
+        backlog: view.waiting_work.clone().map(BacklogShown::of),
         oldest_line: oldest(&view),
         sinks: sinks(status),
         sources: sources(status),
@@ -209,15 +231,16 @@ fn state_name(state: RunState) -> &'static str {
 
 fn lines(status: &Status) -> Lines {
     let (counters, sample) = (status.counters(), Sample::of(status));
+    let (released, left) = (counters.released.get(), counters.left.get());
     Lines {
-        accepted: sample.accepted,
+        accepted: sample.recorded + released + left + sample.unrecorded,
         recorded: sample.recorded,
         queued: sample.queued,
         waiting: sample.waiting,
         in_flight: sample.in_flight,
-        unrecorded: counters.unfinished(),
-        released: counters.released.get(),
-        left: counters.left.get(),
+        unrecorded: sample.unrecorded,
+        released,
+        left,
     }
 }
 

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
+use http::header::CONTENT_LENGTH;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
@@ -49,6 +50,9 @@ pub(super) fn routes() -> Router<Arc<ApiState>> {
 
 async fn carry_out(api: Arc<ApiState>, request: Request<Body>, read: Read) -> Answer {
     let verb = {
+        if length(&request).is_some_and(|length| length > MOST_BYTES as u64) {
+            return Err(too_large());
+        }
         let body =
             Limited::new(request.into_body(), MOST_BYTES).collect().await.map_err(|error| unread(error.as_ref()))?;
         let mut fields = Fields::of_body(&body.to_bytes())?;
@@ -65,14 +69,24 @@ async fn carry_out(api: Arc<ApiState>, request: Request<Body>, read: Read) -> An
         }
         Err(Refusal::Invalid(message)) => Err(Failure::bad(message)),
         Err(Refusal::Refused(message)) => Err(Failure::new(StatusCode::CONFLICT, message)),
+        Err(Refusal::Unavailable(message)) => Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, message)),
         Err(Refusal::TryAgain(message)) => Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, message)),
     }
 }
 
+/// The length that a request says its body has: of one that is too long nothing is waited for.
+fn length(request: &Request<Body>) -> Option<u64> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large() -> Failure {
+    let message = format!("the body has more than {MOST_BYTES} bytes; a verb needs a few of them");
+    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+}
+
 fn unread(error: &(dyn std::error::Error + 'static)) -> Failure {
     if error.is::<LengthLimitError>() {
-        let message = format!("the body has more than {MOST_BYTES} bytes; a verb needs a few of them");
-        return Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message);
+        return too_large();
     }
     Failure::bad("the body did not come to its end; send it whole")
 }

@@ -11,9 +11,12 @@ use super::causes::CauseShown;
 use super::fields::Fields;
 use super::host_name::host;
 use super::hosts::unanswered;
+use super::line_names::{Gone, gone, named};
 use super::moment::Since;
+use super::overrides::{self, OverrideShown};
 use super::state::ApiState;
-use crate::pipeline::Status;
+use crate::hosts::without_port;
+use crate::pipeline::Desk;
 use crate::schedule::{HostWhy, LineAnswer, LineKey};
 use crate::units::counted;
 
@@ -42,6 +45,9 @@ struct Why {
     since: Option<Since>,
     /// All that holds it back now.
     causes: Vec<CauseShown>,
+    /// What operators have changed of the host, and of the run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    overrides: Vec<OverrideShown>,
     message: String,
 }
 
@@ -49,13 +55,18 @@ struct Why {
 pub(super) async fn why(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     match asked(Fields::of_query(uri.query())?)? {
         Asked::Host(name) => {
-            let why = api.parts.desk.get()?.why(Arc::clone(&name)).await.map_err(unanswered)?;
-            Ok(json(&why.map_or_else(|| no_lines(name), of_host)))
+            let why = why_host(api.parts.desk.get()?, name).await?;
+            let overrides = overrides::of_host(&api.parts.status.view(), why.host.as_ref());
+            Ok(json(&Why { overrides, ..why }.with_overrides()))
         }
         Asked::Line(key) => {
-            let answer = api.parts.desk.get()?.why_line(key.clone()).await.map_err(unanswered)?;
-            let is_unread = answer == LineAnswer::NotHere && is_unread(&key, &api.parts.status);
-            Ok(json(&if is_unread { unread() } else { of_line(answer) }))
+            let desk = api.parts.desk.get()?;
+            let key = named(key, &api.parts.status.sources())?;
+            let answer = desk.why_line(key.clone()).await.map_err(unanswered)?;
+            Ok(json(&match answer {
+                LineAnswer::NotHere => of_gone(gone(&key, &api.parts.status.sources())),
+                answer => of_line(answer),
+            }))
         }
     }
 }
@@ -85,21 +96,41 @@ fn asked(mut fields: Fields) -> Result<Asked, Failure> {
     }
 }
 
-/// Whether the source has not come to this line yet. Of a source of several files only the schedule's answer is known.
-fn is_unread(key: &LineKey, status: &Status) -> bool {
-    let LineKey::Identity { source, file: None, seq } = key else { return false };
-    let sources = status.sources();
-    let named = sources.iter().find(|view| source.as_ref().map_or(sources.len() == 1, |name| *name == view.name));
-    named.is_some_and(|view| *seq > view.last_seq)
+/// Why a host waits. One that is named with a port is mostly known without it.
+async fn why_host(desk: &Desk, name: Arc<str>) -> Result<Why, Failure> {
+    if let Some(why) = desk.why(Arc::clone(&name)).await.map_err(unanswered)? {
+        return Ok(of_host(why));
+    }
+    if let Some(known_as) = without_port(&name)
+        && let Some(why) = desk.why(Arc::from(known_as)).await.map_err(unanswered)?
+    {
+        let why = of_host(why);
+        return Ok(Why { message: format!("The run knows this host as {known_as}. {}", why.message), ..why });
+    }
+    let message = format!("{name} has no waiting line.");
+    Ok(Why { host: Some(name), waiting: Some(0), message, ..Why::default() })
 }
 
-fn unread() -> Why {
-    place("unread", "The source has not come to the line yet: it waits for room in the window, or for its producer.")
+impl Why {
+    /// Where nothing waits, nothing else says what operators have changed.
+    fn with_overrides(mut self) -> Self {
+        if self.waiting == Some(0) {
+            let sentences = self.overrides.iter().map(|one| format!(" {}", one.message()));
+            self.message.extend(sentences);
+        }
+        self
+    }
 }
 
-fn no_lines(host: Arc<str>) -> Why {
-    let message = format!("{host} has no waiting line.");
-    Why { host: Some(host), waiting: Some(0), message, ..Why::default() }
+fn of_gone(gone: Gone) -> Why {
+    match gone {
+        Gone::Unread => place(
+            "unread",
+            "The source has not come to the line yet: it waits for room in the window, or for its producer.",
+        ),
+        Gone::Recorded => place("recorded", "The line is done: it has its record, or was blank and gets none."),
+        Gone::Unknown => place("not_here", "The run has no such line: it has its record, or was not read yet."),
+    }
 }
 
 fn of_host(HostWhy { host, causes, waiting, in_flight }: HostWhy) -> Why {
@@ -144,7 +175,7 @@ fn of_line(answer: LineAnswer) -> Why {
         LineAnswer::WaitingForSink => {
             place("waiting_for_sink", "The line is done, and a sink has not taken its record yet.")
         }
-        LineAnswer::NotHere => place("not_here", "The run has no such line: it has its record, or was not read yet."),
+        LineAnswer::NotHere => of_gone(Gone::Unknown),
     }
 }
 

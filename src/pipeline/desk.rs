@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fetch::{Fetch, RefreshTokens};
-use crate::schedule::{self, HostCounts, HostReport, HostWhy, HostsQuery, LineAnswer, LineKey, Overrides};
+use crate::schedule::{
+    self, HostCounts, HostReport, HostWhy, HostsQuery, LimitsInForce, LineAnswer, LineKey, Overrides,
+};
 
 /// Questions that wait, at most.
 const MOST_WAITING: usize = 16;
@@ -25,6 +27,8 @@ pub enum Question {
     HostCounts(oneshot::Sender<HostCounts>),
     /// Why the next line of a host waits; `None` if it has no lines.
     Why(Arc<str>, oneshot::Sender<Option<HostWhy>>),
+    /// The limits that hold for a host, or for the run.
+    Limits(Option<Arc<str>>, oneshot::Sender<LimitsInForce>),
     /// Where a line is, and what holds it back.
     WhyLine(LineKey, oneshot::Sender<LineAnswer>),
     /// The overrides that hold.
@@ -141,6 +145,14 @@ impl Desk {
     /// The same.
     pub async fn why(&self, host: Arc<str>) -> Result<Option<HostWhy>, NoAnswer> {
         self.ask(|reply| Question::Why(host, reply)).await
+    }
+
+    /// The limits that hold for a host, whether it has lines or not, or for the run.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn limits(&self, host: Option<Arc<str>>) -> Result<LimitsInForce, NoAnswer> {
+        self.ask(|reply| Question::Limits(host, reply)).await
     }
 
     /// Where a line is, and what holds it back. Whether one that is not here was ever read, its source knows.

@@ -28,6 +28,7 @@ impl Scheduler {
                 self.scan = Some(Scan::Counts(HostScan::new(query), reply));
             }
             Question::Why(name, reply) => drop(reply.send(self.core.host_why(&name, now))),
+            Question::Limits(host, reply) => drop(reply.send(self.core.limits_of(host.as_deref()))),
             Question::WhyLine(key, reply) => self.scan = Some(Scan::Line(self.core.look_for(key), reply)),
             Question::Overrides(reply) => self.scan = Some(Scan::Held(0, 0, reply)),
             Question::SetOverrides(overrides, reply) => {

@@ -9,7 +9,7 @@ use super::input_ahead::{InputAhead, Pace};
 use super::memory_gate::MemoryGate;
 use super::{Order, Status};
 use crate::item::{Window, WindowLimit};
-use crate::schedule::{Bottleneck, BottleneckKind, Core, Eta, StallReason};
+use crate::schedule::{Bottleneck, BottleneckKind, Core, Eta, InputEnd, LimitBy, StallReason, WaitingWork};
 
 /// The limits that the core is not given.
 pub(super) struct RunLimits {
@@ -32,6 +32,10 @@ pub(super) struct Outlook {
     pub bottleneck: Bottleneck,
     /// When it ends; `None` while the input has no end.
     pub eta: Option<Eta>,
+    /// Whether the input has an end.
+    pub input: InputEnd,
+    /// What the lines take that wait now.
+    pub waiting_work: Option<WaitingWork>,
     /// Lines in the window, and those that it has room for.
     pub in_window: usize,
     pub window: usize,
@@ -62,7 +66,9 @@ impl RunLimits {
             self.last = Some(bottleneck.kind);
         }
         let (in_window, window) = (self.window.in_use(), self.window.lines());
-        Outlook { bottleneck, eta: ahead.and_then(|_| core.eta(now)), in_window, window }
+        let input = if ahead.is_some() { InputEnd::Known } else { InputEnd::Unknown };
+        let (eta, waiting_work) = (ahead.and_then(|_| core.eta(now)), core.waiting_work(now));
+        Outlook { bottleneck, eta, input, waiting_work, in_window, window }
     }
 
     /// No more lines can come.
@@ -89,7 +95,7 @@ impl RunLimits {
         match bottleneck.kind {
             // When no more lines can come, what is left waits for its servers.
             BottleneckKind::Input if !self.input_open => BottleneckKind::Servers.into(),
-            BottleneckKind::Concurrency => self.permits.into(),
+            BottleneckKind::Concurrency if bottleneck.set_by == LimitBy::Configuration => self.permits.into(),
             _ if bottleneck.host.is_some() => self.full_window(core).unwrap_or(bottleneck),
             _ => bottleneck,
         }

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use super::{Events, Heartbeats, Lifecycle, Meters};
 use crate::fetch::ConnectionCounts;
 use crate::schedule::{
-    Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, OldestLine, Overrides, PausedLines, Tail, Totals,
+    Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, InputEnd, OldestLine, Overrides, PausedLines, Tail, Totals,
+    WaitingWork,
 };
 use crate::ship::Backlog;
 use crate::sink::SinkView;
@@ -191,6 +192,10 @@ pub struct View {
     pub oldest: Option<OldestLine>,
     /// When the run ended, as it looked then; `None` while the input has no end, or nothing is known of what a line takes.
     pub eta: Option<Eta>,
+    /// Whether the input has an end.
+    pub input: InputEnd,
+    /// What the lines took that waited then; `None` if none did, or while nothing was known of that.
+    pub waiting_work: Option<WaitingWork>,
     /// What holds the run back now.
     pub bottleneck: Option<Bottleneck>,
     /// What is left, if no line waits for anything but hosts that cannot be reached.

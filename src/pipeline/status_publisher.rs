@@ -110,6 +110,8 @@ impl StatusPublisher {
             oldest: core.oldest(now),
             tail: (self.bottleneck.kind == BottleneckKind::CircuitOpen).then(|| core.tail(now)).flatten(),
             eta: outlook.eta,
+            input: outlook.input,
+            waiting_work: outlook.waiting_work,
             paused: core.paused_lines(),
             in_window: outlook.in_window,
             window: outlook.window,

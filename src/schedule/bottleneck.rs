@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Core;
 use super::config::{HostRule, Settings};
 use super::host_table::Host;
+use super::reports::LimitBy;
 use super::wait_reason::WaitReason;
 use crate::hosts::HostPattern;
 use crate::units::Concurrency;
@@ -132,6 +133,8 @@ pub struct Bottleneck {
     pub files: Option<Arc<str>>,
     /// The `[hosts]` pattern whose key sets it, if it is that of a host and set for some hosts only.
     pub pattern: Option<HostPattern>,
+    /// Who set it, where an operator can.
+    pub set_by: LimitBy,
     /// The number that the limit is set to, of [`BottleneckKind::HostConcurrency`]; the lines in the window; those of a paused
     /// host, where they fill the window.
     pub limit: Option<u32>,
@@ -141,7 +144,16 @@ pub struct Bottleneck {
 
 impl From<BottleneckKind> for Bottleneck {
     fn from(kind: BottleneckKind) -> Self {
-        Self { kind, host: None, port: None, files: None, pattern: None, limit: None, hosts: None }
+        Self {
+            kind,
+            host: None,
+            port: None,
+            files: None,
+            pattern: None,
+            set_by: LimitBy::Configuration,
+            limit: None,
+            hosts: None,
+        }
     }
 }
 
@@ -160,8 +172,7 @@ impl Core {
             let longer = longest.filter(|(_, seconds)| *seconds > self.run_seconds());
             let waits = longer.and_then(|(id, _)| self.hosts[id].next_wait().map(|wait| (&self.hosts[id], wait)));
             let limit = waits.filter(|(_, wait)| !wait.is_over(now));
-            return limit
-                .map_or_else(|| self.limit_of_run(now).into(), |(host, wait)| of_host(&self.settings, host, wait));
+            return limit.map_or_else(|| self.limit_of_run(now), |(host, wait)| of_host(&self.settings, host, wait));
         }
         if self.hosts.has_untracked() {
             return BottleneckKind::Hosts.into();
@@ -173,13 +184,19 @@ impl Core {
     }
 
     /// The limit of the run for which hosts wait that have a line that may start.
-    fn limit_of_run(&self, now: Duration) -> BottleneckKind {
-        match self.run_wait() {
-            WaitReason::Concurrency { .. } if self.adaptive.is_some() => BottleneckKind::Adaptive,
-            WaitReason::Rate { until } if until > now => BottleneckKind::Rate,
-            _ => BottleneckKind::Concurrency,
-        }
+    fn limit_of_run(&self, now: Duration) -> Bottleneck {
+        let of_operator = self.run_orders();
+        let (kind, is_override) = match self.run_wait() {
+            WaitReason::Concurrency { .. } if self.adaptive.is_some() => (BottleneckKind::Adaptive, false),
+            WaitReason::Rate { until } if until > now => (BottleneckKind::Rate, of_operator.rate.is_some()),
+            _ => (BottleneckKind::Concurrency, of_operator.concurrency.is_some()),
+        };
+        Bottleneck { set_by: set_by(is_override), ..kind.into() }
     }
+}
+
+fn set_by(is_override: bool) -> LimitBy {
+    if is_override { LimitBy::Override } else { LimitBy::Configuration }
 }
 
 /// The limit of a host for which its next line waits.
@@ -207,9 +224,16 @@ fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
         BottleneckKind::HostRate => pattern_of(settings, &host.name, |rule| rule.every.is_some()),
         _ => None,
     };
+    let of_operator = host.orders.as_ref().map(|orders| &orders.overrides);
+    let is_override = match kind {
+        BottleneckKind::HostConcurrency => of_operator.is_some_and(|of_operator| of_operator.concurrency.is_some()),
+        BottleneckKind::HostRate => of_operator.is_some_and(|of_operator| of_operator.rate.is_some()),
+        _ => false,
+    };
     let token = host.token.as_ref().filter(|_| kind == BottleneckKind::Token);
     let files = token.map(|token| settings.tokens.names(&token.policy.files).into());
-    Bottleneck { host: Some(Arc::clone(&host.name)), port, files, pattern, limit, ..kind.into() }
+    let set_by = set_by(is_override);
+    Bottleneck { host: Some(Arc::clone(&host.name)), port, files, pattern, set_by, limit, ..kind.into() }
 }
 
 /// The pattern by which a key holds for this host, unless that is `*`, whose keys are options, too.

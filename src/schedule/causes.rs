@@ -1,12 +1,14 @@
 //! Every cause that holds a line back now, not only the one that ceases last. They are made of the same facts as
 //! `Host::next_wait` and `Core::run_wait`, by which lines start: where there is no cause, the line waits for its turn alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
 use super::bottleneck::pattern_of;
 use super::config::HostRule;
 use super::host_table::{HELD, Host};
+use super::overrides::HostOverrides;
 use super::reports::{Cause, Remedy};
 use super::stall_clock::StallReason;
 use super::wait_reason::WaitReason;
@@ -46,17 +48,24 @@ impl Core {
 
     pub(super) fn cause(&self, reason: WaitReason, host: Option<&Host>, now: Duration) -> Cause {
         let left = reason.until().map(|until| until.saturating_sub(now));
-        Cause { reason, left, remedy: self.remedy(reason, host) }
+        let is_paced = matches!(
+            reason,
+            WaitReason::HostConcurrency { .. } | WaitReason::HostRate { .. } | WaitReason::CrawlDelay { .. }
+        );
+        let pace = host.filter(|_| is_paced).map(Host::pace);
+        Cause { reason, left, remedy: self.remedy(reason, host), pace }
     }
 
     fn remedy(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
-        let of_run = self.run_orders().limits.unwrap_or_default();
-        let of_host = host.and_then(|host| host.orders.as_ref()?.overrides.limits).unwrap_or_default();
+        let of_run = self.run_orders();
+        let of_host = host.and_then(|host| host.orders.as_ref()).map(|orders| &orders.overrides);
+        let sets = |limit: fn(&HostOverrides) -> bool| of_host.is_some_and(limit);
         let verb = |verb| Remedy::Verb { verb, host: host.map(|host| host.name.clone()) };
-        let key = |key| Remedy::Key { key, pattern: None };
+        let key = |key| Remedy::Key { key, pattern: None, host: None };
         let host_key = |key, sets: fn(&HostRule) -> bool| Remedy::Key {
             key,
             pattern: host.and_then(|host| pattern_of(&self.settings, &host.name, sets)),
+            host: host.map(|host| Arc::clone(&host.name)),
         };
         Some(match reason {
             WaitReason::RunPaused { .. } | WaitReason::Paused { .. } => verb("resume"),
@@ -67,10 +76,10 @@ impl Core {
             WaitReason::Concurrency { .. } => key("limits.concurrency"),
             WaitReason::BodyMemory => key("limits.body_memory"),
             WaitReason::HostTable => key("limits.hosts"),
-            WaitReason::HostRate { .. } if of_host.rate.is_some() => verb("limits --clear"),
+            WaitReason::HostRate { .. } if sets(|host| host.rate.is_some()) => verb("limits --clear"),
             WaitReason::HostRate { .. } => host_key("hosts.rate", |rule| rule.every.is_some()),
             WaitReason::CrawlDelay { .. } => key("robots.max_crawl_delay"),
-            WaitReason::HostConcurrency { .. } if of_host.concurrency.is_some() => verb("limits --clear"),
+            WaitReason::HostConcurrency { .. } if sets(|host| host.concurrency.is_some()) => verb("limits --clear"),
             WaitReason::HostConcurrency { .. } if host.is_some_and(Host::is_adaptive) => {
                 host_key("hosts.max_concurrency", |rule| rule.max_concurrency.is_some())
             }

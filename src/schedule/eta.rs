@@ -11,6 +11,7 @@ use super::Core;
 use super::host_table::Host;
 use super::input_order::InputOrder;
 use super::line_book::HostId;
+use super::pace::{HostPace, WaitingWork};
 use super::wait_reason::WaitReason;
 
 /// How much of a lower bound is left for averages that are too high.
@@ -23,6 +24,16 @@ pub struct Ahead {
     pub lines: f64,
     /// Seconds until all are accepted, at the pace of the last minute.
     pub seconds: Option<f64>,
+}
+
+/// Whether it is known where the input ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InputEnd {
+    /// It has a size, or has ended; so it is before the run begins.
+    #[default]
+    Known,
+    /// It has no end, or none that anybody knows: a pipe, a followed file, a source to which producers come.
+    Unknown,
 }
 
 /// When the run ends.
@@ -114,7 +125,12 @@ impl Core {
 
     /// Seconds that all lines take by the limits of the run.
     pub(super) fn run_seconds(&self) -> f64 {
-        let (counts, ahead) = (self.lines.counts(), self.foreseen_lines());
+        self.run_seconds_with(self.foreseen_lines())
+    }
+
+    /// The same with so many lines besides that are not read yet.
+    pub(super) fn run_seconds_with(&self, ahead: f64) -> f64 {
+        let counts = self.lines.counts();
         let at_once = self.most_at_once();
         let busy = (self.work + ahead * f64::from(self.cost.wire())) / f64::from(at_once.max(1));
         let lines = (counts.waiting + counts.in_flight) as f64 + ahead;
@@ -156,6 +172,43 @@ impl Core {
             _ if self.ahead.lines == 0.0 => Outlook::Known,
             InputOrder::Mixed => Outlook::Known,
             InputOrder::Grouped | InputOrder::Unknown => Outlook::Unknown,
+        }
+    }
+}
+
+impl Core {
+    /// What the lines take that wait now; `None` if none does, or while nothing is known of what they take.
+    pub fn waiting_work(&self, now: Duration) -> Option<WaitingWork> {
+        let counts = self.lines.counts();
+        let of_run = (self.run_seconds_with(0.0) > 0.0).then(|| WaitingWork {
+            takes: seconds(self.run_seconds_with(0.0)),
+            lines: counts.waiting + counts.in_flight,
+            host: None,
+            per_second: Some((counts.waiting + counts.in_flight) as f64 / self.run_seconds_with(0.0)),
+        });
+        let of_host = self.last_host(now).filter(|host| !host.backlog.is_zero()).map(|view| {
+            let host = self.hosts.find(&view.name).map(|id| &self.hosts[id]);
+            let is_held = |host: &Host| host.held_until(host.next_wait(), host.clocks(self.clock.read(now))).is_some();
+            let lines = view.waiting + view.in_flight as usize;
+            let per_second = host.is_some_and(|host| !is_held(host)).then(|| lines as f64 / view.backlog.as_secs_f64());
+            WaitingWork { takes: view.backlog, lines, host: Some(view.name), per_second }
+        });
+        [of_run, of_host].into_iter().flatten().max_by_key(|work| (work.takes, work.host.is_some()))
+    }
+}
+
+impl Host {
+    /// How fast its lines go by its limits.
+    pub fn pace(&self) -> HostPace {
+        let request = self.cost.request().map(Duration::from_secs_f32);
+        let every = self.rate_limiter.interval();
+        let is_known = request.is_some() || !every.is_zero();
+        HostPace {
+            request,
+            every,
+            at_once: self.concurrency(),
+            lines: self.waiting() + self.in_flight as usize,
+            takes: is_known.then(|| seconds(self.backlog().into())),
         }
     }
 }

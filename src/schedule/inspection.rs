@@ -11,7 +11,9 @@ use super::line_report::{LineAnswer, LineKey};
 use super::reports::{
     HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy, LimitsInForce, NameFilter,
 };
+use super::overrides::HostOverrides;
 use super::wait_reason::WaitReason;
+use crate::units::Concurrency;
 
 /// Entries looked at in one turn, at most.
 pub const A_TURN: usize = 512;
@@ -160,6 +162,33 @@ impl Core {
         Some(HostWhy { host: Arc::clone(&host.name), causes, waiting: host.waiting(), in_flight: host.in_flight })
     }
 
+    /// The limits that hold for the host of this name, whether it has lines or not, or for the run.
+    pub fn limits_of(&self, host: Option<&str>) -> LimitsInForce {
+        let set_by = |is_override| if is_override { LimitBy::Override } else { LimitBy::Configuration };
+        let Some(name) = host else {
+            let of_operator = self.run_orders();
+            let concurrency_by = match self.adaptive {
+                Some(_) => LimitBy::Adaptive,
+                None => set_by(of_operator.concurrency.is_some()),
+            };
+            let (every, every_by) = (self.rate_limiter.interval(), set_by(of_operator.rate.is_some()));
+            return LimitsInForce { every, every_by, concurrency: self.most_at_once(), concurrency_by };
+        };
+        if let Some(id) = self.hosts.find(name) {
+            return self.hosts[id].limits_in_force();
+        }
+        let limits = self.limits_when_entered(name);
+        let HostOverrides { rate, concurrency, .. } = self.overrides().holding_for(name);
+        let (concurrency, concurrency_by) = match (concurrency, limits.concurrency) {
+            (Some(of_operator), _) => (of_operator.limit, LimitBy::Override),
+            (None, Concurrency::Fixed(limit)) => (limit, LimitBy::Configuration),
+            // It begins with one.
+            (None, Concurrency::Adaptive) => (1, LimitBy::Adaptive),
+        };
+        let every = rate.map_or(limits.every, |of_operator| of_operator.rate.every());
+        LimitsInForce { every, every_by: set_by(rate.is_some()), concurrency, concurrency_by }
+    }
+
     fn report(&self, host: &Host, now: Duration) -> HostReport {
         let causes = host.next_waiting().map(|line| self.causes(host, line, now));
         let next_start = causes.as_ref().and_then(|causes| {
@@ -177,6 +206,7 @@ impl Core {
             in_flight: host.in_flight,
             status: host.status(now),
             limits: host.limits_in_force(),
+            pace: host.pace(),
             next_start,
             causes: causes.unwrap_or_default(),
             errors: host.errors(),
@@ -267,16 +297,20 @@ impl Host {
     }
 
     fn limits_in_force(&self) -> LimitsInForce {
-        let by = self.orders.as_ref().and_then(|orders| orders.overrides.limits).unwrap_or_default();
+        let by = self.orders.as_ref().map(|orders| &orders.overrides);
         let set_by = |is_override| if is_override { LimitBy::Override } else { LimitBy::Configuration };
         LimitsInForce {
             every: self.rate_limiter.interval(),
             every_by: match self.rate_limiter.obeys_crawl_delay() {
                 true => LimitBy::CrawlDelay,
-                false => set_by(by.rate.is_some()),
+                false => set_by(by.is_some_and(|by| by.rate.is_some())),
             },
             concurrency: self.concurrency(),
-            concurrency_by: if self.is_adaptive() { LimitBy::Adaptive } else { set_by(by.concurrency.is_some()) },
+            concurrency_by: if self.is_adaptive() {
+                LimitBy::Adaptive
+            } else {
+                set_by(by.is_some_and(|by| by.concurrency.is_some()))
+            },
         }
     }
 }

@@ -51,6 +51,11 @@ impl LineCost {
         self.wire
     }
 
+    /// Seconds on the wire of one request; `None` before the first line.
+    pub fn request(&self) -> Option<f32> {
+        (!self.is_unknown()).then(|| self.wire / self.requests.max(1.0))
+    }
+
     /// Seconds from one line to the next, where requests start so far from each other.
     pub fn paced(&self, every: Duration) -> f32 {
         if every.is_zero() { 0.0 } else { self.requests * every.as_secs_f32() }

@@ -35,6 +35,7 @@ mod line_report;
 mod long_pause;
 mod operator;
 mod overrides;
+mod pace;
 mod pauses;
 mod quota;
 mod rate_limiter;
@@ -63,7 +64,7 @@ use std::time::Duration;
 pub use bottleneck::{Bottleneck, BottleneckKind};
 pub use config::{HostConfig, HostLimits, HostRule, LimitsConfig, Settings};
 pub use dispatch::Need;
-pub use eta::{Ahead, Eta};
+pub use eta::{Ahead, Eta, InputEnd};
 pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
 pub use inspection::{HostScan, LineScan, Scanned};
@@ -72,8 +73,10 @@ pub use line_book::Counts;
 pub use line_report::{LineAnswer, LineKey};
 pub use long_pause::{ClosedHost, Opening};
 pub use overrides::{
-    Change, HostOverrides, LimitsOverride, MOST_HOSTS, Overrides, PauseOverride, Refusal, Scope, SkipOverride,
+    Change, ConcurrencyOverride, HostOverrides, LimitsOverride, MOST_HOSTS, Overrides, PauseOverride, RateOverride,
+    Refusal, Scope, SkipOverride,
 };
+pub use pace::{HostPace, WaitingWork};
 pub use quota::{LongPause, QuotaPolicy};
 pub use rate_limiter::SLACK;
 pub use release::ReleaseScope;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Core;
 use super::adaptive::AdaptiveLimit;
 use super::backlog::awaits_operator;
+use super::config::HostLimits;
 use super::decide::canceled;
 use super::host_clock::Holds;
 use super::host_key::name_and_port;
@@ -61,8 +62,8 @@ impl Core {
         let changed: Vec<Arc<str>> = changed.cloned().collect();
         self.follow_run(&old.all, now);
         for name in changed {
-            let limits = |overrides: &Overrides| overrides.hosts.get(&name).and_then(|host| host.limits);
-            if limits(&old) != limits(&self.operator.overrides) {
+            let limits = |overrides: &Overrides| overrides.hosts.get(&name).map(|host| (host.rate, host.concurrency));
+            if limits(&old).unwrap_or_default() != limits(&self.operator.overrides).unwrap_or_default() {
                 self.enter_as_asked(&name, now);
             }
             for id in self.hosts_of(&name) {
@@ -178,14 +179,21 @@ impl Core {
         }
     }
 
+    /// The limits of the configuration for a host of this name, with its port where that makes it a host of its own.
+    pub(super) fn limits_when_entered(&self, name: &str) -> HostLimits {
+        let (name, port) = name_and_port(name);
+        self.settings.limits_of(name, port)
+    }
+
     /// Sets the limits of a host to those of the configuration and of operators.
     pub(super) fn limit_host(&mut self, id: HostId) {
+        let mut limits = self.limits_when_entered(&self.hosts[id].name);
         let host = &mut self.hosts[id];
-        let (name, port) = name_and_port(&host.name);
-        let mut limits = self.settings.limits_of(name, port);
-        if let Some(of_operator) = host.orders.as_ref().and_then(|orders| orders.overrides.limits) {
-            limits.every = of_operator.rate.map_or(limits.every, |rate| rate.every());
-            limits.concurrency = of_operator.concurrency.map_or(limits.concurrency, Concurrency::Fixed);
+        if let Some(orders) = &host.orders {
+            let HostOverrides { rate, concurrency, .. } = &orders.overrides;
+            limits.every = rate.map_or(limits.every, |of_operator| of_operator.rate.every());
+            limits.concurrency =
+                concurrency.map_or(limits.concurrency, |of_operator| Concurrency::Fixed(of_operator.limit));
         }
         if host.limits != limits {
             host.set_limits(limits);
@@ -194,23 +202,23 @@ impl Core {
 
     /// Lets the run follow its overrides; `old` are those before.
     fn follow_run(&mut self, old: &HostOverrides, now: Duration) {
-        let new = &self.operator.overrides.all;
+        let new = self.operator.overrides.all.clone();
         if old.pause.is_some() != new.pause.is_some() {
             match new.pause {
                 Some(_) => self.stall(StallReason::Paused, now),
                 None => self.resume(StallReason::Paused, now),
             }
         }
-        if old.limits != self.operator.overrides.all.limits {
+        if (old.rate, old.concurrency) != (new.rate, new.concurrency) {
             self.limit_run();
         }
     }
 
     /// Sets the limits of the run to those of the configuration and of operators.
     pub(super) fn limit_run(&mut self) {
-        let limits = self.operator.overrides.all.limits.unwrap_or_default();
-        self.rate_limiter.set_interval(limits.rate.map_or(self.settings.every, |rate| rate.every()));
-        match (limits.concurrency, self.settings.adaptive) {
+        let HostOverrides { rate, concurrency, .. } = self.operator.overrides.all;
+        self.rate_limiter.set_interval(rate.map_or(self.settings.every, |of_operator| of_operator.rate.every()));
+        match (concurrency.map(|of_operator| of_operator.limit), self.settings.adaptive) {
             (None, Some(most)) => {
                 self.at_most = None;
                 match &mut self.adaptive {

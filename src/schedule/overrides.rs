@@ -32,8 +32,10 @@ pub struct HostOverrides {
     pub pause: Option<PauseOverride>,
     /// Its lines are settled unsent as they come.
     pub skip: Option<SkipOverride>,
-    /// These limits hold in place of those of the configuration.
-    pub limits: Option<LimitsOverride>,
+    /// This rate holds in place of that of the configuration.
+    pub rate: Option<RateOverride>,
+    /// So many requests may be on the wire in place of what the configuration says.
+    pub concurrency: Option<ConcurrencyOverride>,
 }
 
 /// A pause.
@@ -50,12 +52,30 @@ pub struct SkipOverride {
     pub until: Duration,
 }
 
-/// Limits in place of those of the configuration.
+/// A rate in place of that of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateOverride {
+    /// Starts of requests.
+    pub rate: Rate,
+    /// Its end; `None` until it is cleared.
+    pub until: Option<Duration>,
+}
+
+/// A concurrency in place of that of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConcurrencyOverride {
+    /// Requests on the wire at once.
+    pub limit: u32,
+    /// Its end; `None` until it is cleared.
+    pub until: Option<Duration>,
+}
+
+/// Limits with one end: what one change sets, or what of the overrides ends together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitsOverride {
-    /// Starts of requests; `None` for what the configuration says.
+    /// Starts of requests; `None` for what holds otherwise.
     pub rate: Option<Rate>,
-    /// Requests on the wire at once; `None` for what the configuration says.
+    /// Requests on the wire at once; `None` for what holds otherwise.
     pub concurrency: Option<u32>,
     /// Their end; `None` until they are cleared.
     pub until: Option<Duration>,
@@ -77,7 +97,7 @@ pub enum Change {
     Pause(Scope, Option<Duration>),
     /// It goes on. That of the run leaves the pauses of hosts.
     Resume(Scope),
-    /// These limits hold; what is `None` stays as it is.
+    /// These limits hold; what is `None` stays as it is, with its own end.
     Limit(Scope, LimitsOverride),
     /// The limits of the configuration hold again.
     ClearLimits(Scope),
@@ -126,7 +146,8 @@ impl Overrides {
         HostOverrides {
             pause: own.pause.or(of_name.pause),
             skip: own.skip.or(of_name.skip),
-            limits: own.limits.or(of_name.limits),
+            rate: own.rate.or(of_name.rate),
+            concurrency: own.concurrency.or(of_name.concurrency),
         }
     }
 
@@ -143,10 +164,13 @@ impl Overrides {
             Change::Resume(scope) => undo(new.of(&scope).pause.take())?,
             Change::Limit(scope, limits) => {
                 let most = if scope == Scope::All { workers } else { MOST_AT_ONCE };
-                let old = new.of(&scope).limits.unwrap_or_default();
-                new.of(&scope).limits = Some(old.with(limits, most, now)?);
+                new.of(&scope).limit(limits, most, now)?;
             }
-            Change::ClearLimits(scope) => undo(new.of(&scope).limits.take())?,
+            Change::ClearLimits(scope) => {
+                let host = new.of(&scope);
+                undo(host.rate.take().map(drop).or(host.concurrency.take().map(drop)))?;
+                host.concurrency = None;
+            }
             Change::Skip(host, until) => {
                 in_future(Some(until), now)?;
                 new.of(&Scope::Host(host)).skip = Some(SkipOverride { until });
@@ -193,30 +217,47 @@ impl HostOverrides {
         Self {
             pause: self.pause.filter(|pause| holds(pause.until)),
             skip: self.skip.filter(|skip| skip.until > now),
-            limits: self.limits.filter(|limits| holds(limits.until)),
+            rate: self.rate.filter(|rate| holds(rate.until)),
+            concurrency: self.concurrency.filter(|concurrency| holds(concurrency.until)),
         }
     }
 
     fn next_end(&self) -> Option<Duration> {
         let pause = self.pause.and_then(|pause| pause.until);
-        let limits = self.limits.and_then(|limits| limits.until);
-        [pause, self.skip.map(|skip| skip.until), limits].into_iter().flatten().min()
+        let rate = self.rate.and_then(|rate| rate.until);
+        let concurrency = self.concurrency.and_then(|concurrency| concurrency.until);
+        [pause, self.skip.map(|skip| skip.until), rate, concurrency].into_iter().flatten().min()
     }
-}
 
-impl LimitsOverride {
-    fn with(self, new: Self, most: u32, now: Duration) -> Result<Self, Refusal> {
-        if new.rate.is_none() && new.concurrency.is_none() {
+    /// The limits, those together that end together.
+    pub fn limits(&self) -> Vec<LimitsOverride> {
+        let rate =
+            self.rate.map(|RateOverride { rate, until }| LimitsOverride { rate: Some(rate), concurrency: None, until });
+        let concurrency = self.concurrency.map(|ConcurrencyOverride { limit, until }| LimitsOverride {
+            rate: None,
+            concurrency: Some(limit),
+            until,
+        });
+        match (rate, concurrency) {
+            (Some(one), Some(other)) if one.until == other.until => {
+                vec![LimitsOverride { concurrency: other.concurrency, ..one }]
+            }
+            (rate, concurrency) => rate.into_iter().chain(concurrency).collect(),
+        }
+    }
+
+    fn limit(&mut self, new: LimitsOverride, most: u32, now: Duration) -> Result<(), Refusal> {
+        let LimitsOverride { rate, concurrency, until } = new;
+        if rate.is_none() && concurrency.is_none() {
             return Err(Refusal::NoLimit);
         }
-        if new.concurrency.is_some_and(|n| !(1..=most).contains(&n)) {
+        if concurrency.is_some_and(|n| !(1..=most).contains(&n)) {
             return Err(Refusal::Concurrency { most });
         }
-        Ok(Self {
-            rate: new.rate.or(self.rate),
-            concurrency: new.concurrency.or(self.concurrency),
-            until: in_future(new.until, now)?,
-        })
+        let until = in_future(until, now)?;
+        self.rate = rate.map(|rate| RateOverride { rate, until }).or(self.rate);
+        self.concurrency = concurrency.map(|limit| ConcurrencyOverride { limit, until }).or(self.concurrency);
+        Ok(())
     }
 }
 
@@ -294,11 +335,16 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_not_named_stays() {
+    fn a_limit_that_is_not_named_stays_with_its_own_end() {
         let rate = LimitsOverride { rate: Some(Rate::per_second(2)), ..LimitsOverride::default() };
         let at_once = LimitsOverride { concurrency: Some(3), until: Some(at(20)), ..LimitsOverride::default() };
         let first = apply(&Overrides::default(), Change::Limit(host("a"), rate)).unwrap();
         let both = apply(&first, Change::Limit(host("a"), at_once)).unwrap();
-        assert_eq!(both.hosts["a"].limits, Some(LimitsOverride { rate: rate.rate, ..at_once }));
+        assert_eq!(both.hosts["a"].limits(), [rate, at_once]);
+        assert_eq!((both.next_end(), both.at(at(20)).hosts["a"].limits()), (Some(at(20)), vec![rate]));
+        let again = apply(&both, Change::Limit(host("a"), LimitsOverride { until: Some(at(20)), ..rate })).unwrap();
+        let together = LimitsOverride { rate: rate.rate, ..at_once };
+        assert_eq!(again.hosts["a"].limits(), [together], "what ends together is said together");
+        assert_eq!(apply(&both, Change::ClearLimits(host("a"))), Ok(Overrides::default()));
     }
 }

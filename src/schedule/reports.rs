@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pace::HostPace;
 use super::wait_reason::WaitReason;
 use crate::hosts::HostPattern;
 use crate::item::ErrorKind;
@@ -97,6 +98,8 @@ pub struct HostReport {
     pub status: HostStatus,
     /// What limits it now.
     pub limits: LimitsInForce,
+    /// How fast it goes by them.
+    pub pace: HostPace,
     /// When its next line starts, as far as that is known: zero for now; `None` where none waits, or something else must
     /// happen first.
     pub next_start: Option<Duration>,
@@ -154,6 +157,8 @@ pub struct Cause {
     pub left: Option<Duration>,
     /// What would change it, if anything does.
     pub remedy: Option<Remedy>,
+    /// How fast the host goes, where its own limits hold the line back.
+    pub pace: Option<HostPace>,
 }
 
 /// What would change a cause.
@@ -165,6 +170,8 @@ pub enum Remedy {
         key: &'static str,
         /// The pattern whose table sets it for this host; `None` where none does.
         pattern: Option<HostPattern>,
+        /// The host whose limit it is; `None` for one of the run.
+        host: Option<Arc<str>>,
     },
     /// The undoing of an operator's verb.
     Verb {

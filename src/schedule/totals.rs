@@ -64,7 +64,7 @@ impl Totals {
 impl Core {
     /// The totals, as of now.
     pub fn totals(&self, now: Duration) -> Totals {
-        let concurrency_limit = self.adaptive.as_ref().map_or(self.settings.permits, |adaptive| adaptive.limit());
+        let concurrency_limit = self.most_at_once();
         let backlog = self.last_host(now).map(|host| host.backlog).unwrap_or_default();
         Totals { taken: self.lines.accepted_so_far(), concurrency_limit, backlog, ..self.totals }
     }

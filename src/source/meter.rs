@@ -1,11 +1,13 @@
 //! The meter of a source: its accepted lines, its unread bytes, and how full its journal is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Extent;
+use super::{Extent, Source};
+use crate::item::DoneRanges;
 
 /// Values that a running source measures itself; read by other threads.
 pub trait SourceGauge: fmt::Debug + Send + Sync {
@@ -29,11 +31,39 @@ pub struct JournalView {
     pub full_for: Option<Duration>,
 }
 
+/// The lines of a source that the configuration has: the name that they carry, and which of them earlier runs have done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceLines {
+    /// The name, where the configuration gives one.
+    pub source: Option<Arc<str>>,
+    /// By path, the lines that were done when this run began. A source without files has an empty path.
+    pub done: Arc<BTreeMap<String, DoneRanges>>,
+}
+
+impl SourceLines {
+    /// Whether an earlier run has done this line.
+    pub fn were_done(&self, file: Option<&str>, seq: u64) -> bool {
+        let of_path = match file {
+            Some(path) => self.done.get(path),
+            // The lines of a source with a single file do not name it.
+            None => self.done.values().next().filter(|_| self.done.len() == 1),
+        };
+        of_path.is_some_and(|done| done.contains(seq))
+    }
+
+    /// How many lines earlier runs have done.
+    pub fn count(&self) -> u64 {
+        self.done.values().map(DoneRanges::count).sum()
+    }
+}
+
 /// The values of a source's meter at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceView {
     /// Its name, or its kind if the configuration gives no name.
     pub name: Arc<str>,
+    /// Its lines, if the configuration has it; those of a round are of others.
+    pub known: Option<SourceLines>,
     /// Lines accepted in this run.
     pub lines: u64,
     /// Their bytes, each with its line end.
@@ -50,6 +80,7 @@ pub struct SourceView {
 #[derive(Debug)]
 pub struct SourceMeter {
     name: Arc<str>,
+    known: Option<SourceLines>,
     lines: AtomicU64,
     bytes: AtomicU64,
     last_seq: AtomicU64,
@@ -58,8 +89,17 @@ pub struct SourceMeter {
 }
 
 impl SourceMeter {
-    pub(super) fn new(name: Arc<str>, extent: Option<Extent>, gauge: Option<Arc<dyn SourceGauge>>) -> Self {
-        Self { name, lines: AtomicU64::new(0), bytes: AtomicU64::new(0), last_seq: AtomicU64::new(0), extent, gauge }
+    pub(super) fn new(source: &Source) -> Self {
+        let Source { name, known, extent, gauge, .. } = source;
+        Self {
+            name: Arc::clone(name),
+            known: known.clone(),
+            lines: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            last_seq: AtomicU64::new(0),
+            extent: *extent,
+            gauge: gauge.clone(),
+        }
     }
 
     /// Counts an accepted line; `bytes` include its line end.
@@ -76,17 +116,41 @@ impl SourceMeter {
         let lag = self.gauge.as_ref().map_or_else(unread, |gauge| gauge.lag());
         let journal = self.gauge.as_ref().and_then(|gauge| gauge.journal());
         let last_seq = self.last_seq.load(Ordering::Relaxed);
-        SourceView { name: Arc::clone(&self.name), lines, bytes, last_seq, lag, journal }
+        SourceView { name: Arc::clone(&self.name), known: self.known.clone(), lines, bytes, last_seq, lag, journal }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
+
+    use super::super::Durability;
     use super::*;
 
     #[test]
+    fn the_lines_of_earlier_runs_are_known_by_their_path() {
+        let done = |seqs: &[u64]| {
+            let mut done = DoneRanges::default();
+            seqs.iter().for_each(|seq| assert!(done.insert(*seq, None)));
+            done
+        };
+        let lines = |files: &[(&str, &[u64])]| SourceLines {
+            source: None,
+            done: Arc::new(files.iter().map(|(path, seqs)| ((*path).to_owned(), done(seqs))).collect()),
+        };
+        let one = lines(&[("a.txt", &[1, 2, 5])]);
+        assert_eq!([2, 3, 5].map(|seq| one.were_done(None, seq)), [true, false, true]);
+        let two = lines(&[("a.txt", &[1]), ("b.txt", &[2])]);
+        assert_eq!((two.were_done(None, 1), two.were_done(Some("b.txt"), 2), two.count()), (false, true, 2));
+    }
+
+    #[test]
     fn the_lag_of_a_file_is_its_bytes_that_were_not_accepted() {
-        let meter = SourceMeter::new("list".into(), Some(Extent::new(100)), None);
+        let source = Source {
+            extent: Some(Extent::new(100)),
+            ..Source::new(futures::stream::empty().boxed(), Durability::Ephemeral)
+        };
+        let meter = SourceMeter::new(&source);
         meter.note(30, 7);
         meter.note(20, 8);
         let view = meter.view();

@@ -28,7 +28,7 @@ use url::Url;
 
 pub use self::file::File;
 pub use self::http::Http;
-pub use self::meter::{JournalView, SourceGauge, SourceMeter, SourceView};
+pub use self::meter::{JournalView, SourceGauge, SourceLines, SourceMeter, SourceView};
 pub use self::pages::Pages;
 pub use self::round::of_round;
 pub use self::stdin::Stdin;
@@ -44,6 +44,8 @@ use crate::units::Size;
 pub struct Source {
     /// Its name, or its kind if the configuration gives no name; empty until it is set.
     pub name: Arc<str>,
+    /// What is known of its lines, if the configuration has it; those of a round are lines of other sources.
+    pub known: Option<SourceLines>,
     /// Its lines, in order. The end of the stream is the end of the input; an error ends the run.
     ///
     /// The stream may wait for ever and is dropped when the run stops. It yields every complete line before the next
@@ -87,6 +89,7 @@ impl Source {
     pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
         Self {
             name: "".into(),
+            known: None,
             lines,
             durability,
             trim: None,
@@ -101,7 +104,7 @@ impl Source {
 
     /// Creates the meter of the source.
     pub fn meter(&self) -> Arc<SourceMeter> {
-        Arc::new(SourceMeter::new(Arc::clone(&self.name), self.extent, self.gauge.clone()))
+        Arc::new(SourceMeter::new(self))
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::read;
 use crate::disk::{Disk, Mode, SyncPoint, append_all};
 use crate::error::{AtPath, BoxError};
-use crate::schedule::{HostOverrides, LimitsOverride, Overrides, PauseOverride, SkipOverride};
+use crate::schedule::{ConcurrencyOverride, HostOverrides, Overrides, PauseOverride, RateOverride, SkipOverride};
 use crate::units::Rate;
 
 /// The file, and its replacement while it is written.
@@ -39,6 +39,11 @@ struct StoredHost {
     #[serde(skip_serializing_if = "Option::is_none")]
     skip: Option<StoredSkip>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<StoredLimit<Rate>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concurrency: Option<StoredLimit<u32>>,
+    /// Both with one end, as they were written before each had its own.
+    #[serde(skip_serializing)]
     limits: Option<StoredLimits>,
 }
 
@@ -57,12 +62,20 @@ struct StoredSkip {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct StoredLimit<T> {
+    limit: T,
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    until: End,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct StoredLimits {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     rate: Option<Rate>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     concurrency: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     until: End,
 }
 
@@ -110,13 +123,37 @@ pub fn load_overrides(disk: &dyn Disk, dir: &Path, clock: ClockReading) -> Resul
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Overrides::default()),
         Err(error) => return Err(AtPath::new(&path, error).into()),
     };
-    let stored: Stored = serde_json::from_slice(&text).map_err(|error| {
+    let stored: Stored = stored(&text).map_err(|error| {
         let path = path.display();
         format!("the overrides of operators cannot be read from {path} ({error}); repair the file, or remove it to start without overrides")
     })?;
     let hosts = stored.hosts.into_iter().map(|(name, host)| (name, from_stored(host, clock)));
     let overrides = Overrides { all: from_stored(stored.all, clock), hosts: hosts.collect() };
     Ok(overrides.at(clock.run))
+}
+
+/// # Errors
+/// What makes it no file of ours.
+fn stored(text: &[u8]) -> Result<Stored, BoxError> {
+    let value: serde_json::Value = serde_json::from_slice(text)?;
+    // A list would be read as the fields of a table in their order.
+    if has_list(&value) {
+        return Err("there is a list in it, and it has none".into());
+    }
+    let stored: Stored = serde_json::from_value(value)?;
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "/@*?#".contains(c);
+    match stored.hosts.keys().find(|name| name.is_empty() || name.contains(is_odd)) {
+        Some(name) => Err(format!("{name:?} is not the name of a host").into()),
+        None => Ok(stored),
+    }
+}
+
+fn has_list(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Array(_) => true,
+        serde_json::Value::Object(fields) => fields.values().any(has_list),
+        _ => false,
+    }
 }
 
 /// Replaces the saved overrides. They are durable when this returns.
@@ -148,24 +185,25 @@ fn to_stored(host: &HostOverrides, clock: ClockReading) -> StoredHost {
     StoredHost {
         pause: host.pause.map(|pause| StoredPause { until: end(pause.until) }),
         skip: host.skip.map(|skip| StoredSkip { until: clock.to_wall(skip.until) }),
-        limits: host.limits.map(|LimitsOverride { rate, concurrency, until }| StoredLimits {
-            rate,
-            concurrency,
-            until: end(until),
-        }),
+        rate: host.rate.map(|RateOverride { rate, until }| StoredLimit { limit: rate, until: end(until) }),
+        concurrency: host
+            .concurrency
+            .map(|ConcurrencyOverride { limit, until }| StoredLimit { limit, until: end(until) }),
+        limits: None,
     }
 }
 
 fn from_stored(host: StoredHost, clock: ClockReading) -> HostOverrides {
     let end = |until: End| until.map(|until| clock.to_run(until));
+    let StoredLimits { rate, concurrency, until } =
+        host.limits.unwrap_or(StoredLimits { rate: None, concurrency: None, until: None });
+    let rate = host.rate.or(rate.map(|limit| StoredLimit { limit, until }));
+    let concurrency = host.concurrency.or(concurrency.map(|limit| StoredLimit { limit, until }));
     HostOverrides {
         pause: host.pause.map(|pause| PauseOverride { until: end(pause.until) }),
         skip: host.skip.map(|skip| SkipOverride { until: clock.to_run(skip.until) }),
-        limits: host.limits.map(|StoredLimits { rate, concurrency, until }| LimitsOverride {
-            rate,
-            concurrency,
-            until: end(until),
-        }),
+        rate: rate.map(|StoredLimit { limit, until }| RateOverride { rate: limit, until: end(until) }),
+        concurrency: concurrency.map(|StoredLimit { limit, until }| ConcurrencyOverride { limit, until: end(until) }),
     }
 }
 
@@ -186,13 +224,10 @@ mod tests {
         let until = || prop::option::of((1..WHOLE).prop_map(at));
         let pause = prop::option::of(until().prop_map(|until| PauseOverride { until }));
         let skip = prop::option::of((1..WHOLE).prop_map(|until| SkipOverride { until: at(until) }));
-        let limits =
-            prop::option::of((prop::option::of(1u32..100), until()).prop_map(|(concurrency, until)| LimitsOverride {
-                rate: "3/10s".parse().ok(),
-                concurrency,
-                until,
-            }));
-        (pause, skip, limits).prop_map(|(pause, skip, limits)| HostOverrides { pause, skip, limits })
+        let rate = until().prop_map(|until| RateOverride { rate: "3/10s".parse().unwrap(), until });
+        let concurrency = (1u32..100, until()).prop_map(|(limit, until)| ConcurrencyOverride { limit, until });
+        (pause, skip, prop::option::of(rate), prop::option::of(concurrency))
+            .prop_map(|(pause, skip, rate, concurrency)| HostOverrides { pause, skip, rate, concurrency })
     }
 
     proptest! {
@@ -214,11 +249,31 @@ mod tests {
     }
 
     #[test]
+    fn limits_that_were_kept_with_one_end_hold_both_until_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"hosts":{"a.test":{"limits":{"rate":"2/s","concurrency":3,"until":"2099-01-01T00:00:00Z"}}}}"#;
+        std::fs::write(dir.path().join("overrides.json"), text).unwrap();
+        let loaded = load_overrides(&RealDisk, dir.path(), ClockReading::now(Duration::ZERO)).unwrap();
+        let limits = loaded.hosts["a.test"].limits();
+        assert_eq!((limits.len(), limits[0].rate.is_some(), limits[0].concurrency), (1, true, Some(3)));
+        assert!(limits[0].until.is_some());
+    }
+
+    #[test]
     fn a_damaged_file_is_no_file_without_overrides() {
         let dir = tempfile::tempdir().unwrap();
         let load = || load_overrides(&RealDisk, dir.path(), ClockReading::now(Duration::ZERO));
         assert!(load().unwrap().is_empty());
-        for text in ["", "{", r#"{"al":{}}"#, r#"{"all":{"pause":{"until":"soon"}}}"#] {
+        for text in [
+            "",
+            "{",
+            r#"{"al":{}}"#,
+            "[]",
+            r#"{"all":[]}"#,
+            r#"{"hosts":{"":{"pause":{}}}}"#,
+            r#"{"hosts":{"*":{"pause":{}}}}"#,
+            r#"{"all":{"pause":{"until":"soon"}}}"#,
+        ] {
             std::fs::write(dir.path().join("overrides.json"), text).unwrap();
             let error = load().unwrap_err().to_string();
             assert!(error.contains("overrides.json") && error.contains("remove it"), "{error}");

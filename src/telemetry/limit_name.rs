@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::schedule::{Bottleneck, BottleneckKind};
+use crate::schedule::{Bottleneck, BottleneckKind, LimitBy};
 use crate::units::{counted, shortened};
 
 /// The name of a bottleneck in parts, so that the host can be shortened and the rest left out.
@@ -46,10 +46,10 @@ impl LimitName {
         Self::of_run(name, format!(", at most {} s more", seconds.ceil()))
     }
 
-    /// The name of a bottleneck. For a token it is a whole statement.
+    /// The name of a bottleneck. For a token, and for the pause of the run, it is a whole statement.
     #[expect(clippy::too_many_lines, reason = "a table with a row for each kind")]
     pub fn of(bottleneck: &Bottleneck) -> Self {
-        let Bottleneck { kind, port, limit, hosts, .. } = bottleneck;
+        let Bottleneck { kind, port, limit, hosts, set_by, .. } = bottleneck;
         let (port, n) = (port.unwrap_or_default(), limit.unwrap_or_default());
         let full = |key: &str| {
             let (lines, hosts) = (counted(n.into(), "line"), counted(hosts.unwrap_or_default().into(), "host"));
@@ -63,13 +63,14 @@ impl LimitName {
         };
         // Options apply to `*`, and have no effect if a more specific pattern sets the key.
         let key = |key: &str, option: &str| match &bottleneck.pattern {
+            _ if *set_by == LimitBy::Override => undo(bottleneck),
             Some(pattern) => format!("hosts.\"{pattern}\".{key}"),
             None => option.to_owned(),
         };
         match kind {
             BottleneckKind::Input => Self::of_run("the input", ""),
             BottleneckKind::Servers => Self::of_run("the servers' own time", ""),
-            BottleneckKind::Concurrency => Self::of_run("concurrency", " (--max-concurrency)"),
+            BottleneckKind::Concurrency => Self::of_run("concurrency", format!(" ({})", key("", "--max-concurrency"))),
             BottleneckKind::Workers => Self::of_run("fetch.workers", ""),
             BottleneckKind::Window => full("queue.window"),
             BottleneckKind::WindowBytes => full("queue.window_bytes"),
@@ -77,7 +78,7 @@ impl LimitName {
                 Self::of_run("adaptive concurrency", " (limits.max_concurrency, or slow servers)")
             }
             BottleneckKind::OpenFiles => Self::of_run("open files or ports", " (ulimit -Hn)"),
-            BottleneckKind::Rate => Self::of_run("rate", " (--rate)"),
+            BottleneckKind::Rate => Self::of_run("rate", format!(" ({})", key("", "--rate"))),
             BottleneckKind::BodyMemory => Self::of_run("body memory", " (limits.body_memory)"),
             BottleneckKind::Sink => Self::of_run("the output", ""),
             BottleneckKind::Hosts => Self::of_run("hosts tracked at once", " (limits.hosts)"),
@@ -101,9 +102,15 @@ impl LimitName {
             }
             BottleneckKind::Backoff => host("retries of ", "", " (retry.backoff)"),
             BottleneckKind::Paused if bottleneck.host.is_some() => {
-                host("an operator's pause of ", "", " (fetchd ctl resume)")
+                let name = bottleneck.host.as_deref().unwrap_or_default();
+                host("an operator's pause of ", "", &format!(" (fetchd ctl resume {name})"))
             }
-            BottleneckKind::Paused => Self::of_run("an operator's pause", " (fetchd ctl resume)"),
+            BottleneckKind::Paused => Self::of_run("paused by an operator", " (fetchd ctl resume)"),
         }
     }
+}
+
+/// The command that ends a limit which an operator has set.
+fn undo(bottleneck: &Bottleneck) -> String {
+    format!("fetchd ctl limits {} --clear", bottleneck.host.as_deref().unwrap_or("--all"))
 }

@@ -22,8 +22,8 @@ pub fn sentences(overrides: &Overrides, now: Duration) -> Vec<String> {
 fn of(whom: &str, overrides: &HostOverrides, now: Duration) -> Vec<String> {
     let pause = overrides.pause.map(|pause| pause_sentence(whom, pause, now));
     let skip = overrides.skip.map(|skip| skip_sentence(whom, skip, now));
-    let limits = overrides.limits.map(|limits| limits_sentence(whom, limits, now));
-    [pause, skip, limits].into_iter().flatten().collect()
+    let limits = overrides.limits().into_iter().map(|limits| limits_sentence(whom, limits, now));
+    pause.into_iter().chain(skip).chain(limits).collect()
 }
 
 /// The sentence about a pause of `whom`, a host or `The run`.
@@ -60,6 +60,7 @@ fn end(until: Option<Duration>, otherwise: &str, now: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::{ConcurrencyOverride, RateOverride};
 
     #[test]
     fn each_override_is_a_sentence_with_its_end() {
@@ -68,7 +69,8 @@ mod tests {
         let limits = LimitsOverride { rate: "2/s".parse().ok(), concurrency: Some(3), until: Some(at(3610)) };
         let of_host = HostOverrides {
             skip: Some(SkipOverride { until: at(70) }),
-            limits: Some(limits),
+            rate: limits.rate.map(|rate| RateOverride { rate, until: limits.until }),
+            concurrency: limits.concurrency.map(|limit| ConcurrencyOverride { limit, until: limits.until }),
             ..HostOverrides::default()
         };
         let overrides = Overrides { all: of_run, hosts: [("a.test".into(), of_host)].into_iter().collect() };

@@ -36,7 +36,11 @@ pub(super) enum Cause {
 impl Cause {
     pub fn of(bottleneck: &Bottleneck) -> Self {
         let name = LimitName::of(bottleneck);
-        if bottleneck.kind == BottleneckKind::Token { Self::Tail(name) } else { Self::Limit(name) }
+        match bottleneck.kind {
+            BottleneckKind::Token => Self::Tail(name),
+            BottleneckKind::Paused if bottleneck.host.is_none() => Self::Tail(name),
+            _ => Self::Limit(name),
+        }
     }
 }
 

@@ -1,11 +1,16 @@
 //! The first three sentences of every view of a run: progress, bottleneck and ETA. They use the figures of the progress
 //! line, so both always agree.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::Stats;
 use super::progress_text::Figures;
-use crate::pipeline::{RunState, Status};
+use super::summary::human;
+use crate::pipeline::{RunState, Status, View};
+use crate::schedule::InputEnd;
+use crate::units::{counted, rate_of};
 
 /// Three sentences about a run, each with a full stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,21 +27,49 @@ impl Sentences {
     /// The sentences about a run with this rate of records per second.
     pub fn of(status: &Status, stats: &Stats, rate: f64) -> Self {
         let figures = Figures::of(status, stats, rate);
+        let view = status.view().clone();
         let state = match status.lifecycle().state() {
             RunState::Starting => "Starting",
+            RunState::Running if view.overrides.all.pause.is_some() => "Paused",
             RunState::Running => "Running",
             RunState::Draining { .. } => "Draining",
             RunState::Ended => "Ended",
         };
-        let unknown = "No end is in sight: the input has none, or too little is known of its lines.";
         Self {
             how_it_is: format!("{state}: {}.", figures.amounts()),
             waits_for: figures
                 .limit()
                 .map_or_else(|| "It is too early to say what it waits for.".to_owned(), |limit| sentence(&limit)),
-            done_when: figures.left().map_or_else(|| unknown.to_owned(), |left| sentence(&left)),
+            done_when: figures.left().map_or_else(|| without_end(&view), |left| sentence(&left)),
         }
     }
+}
+
+/// When what waits is done, where nobody can say when the run is.
+fn without_end(view: &View) -> String {
+    let counts = view.counts;
+    if view.input == InputEnd::Known {
+        return "It is too early to say when it will be done.".to_owned();
+    }
+    let Some(work) = &view.waiting_work else {
+        let none_waits = counts.waiting + counts.in_flight == 0;
+        let rest =
+            if none_waits { "no line waits" } else { "it is too early to say how long the lines take that wait" };
+        return format!("The input has no end, and {rest}.");
+    };
+    let takes = match work.takes {
+        time if time < Duration::from_secs(1) => "less than a second".to_owned(),
+        time => format!("about {}", human(time)),
+    };
+    let rate = work.per_second.map(|rate| format!(" at {}/s", rate_of(rate))).unwrap_or_default();
+    let whose = work.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
+    let lines = counted(work.lines as u64, "line");
+    let apart = match (&view.overrides.all.pause, &view.paused) {
+        (Some(_), _) => " once the run is resumed",
+        (None, Some(_)) => ", paused hosts apart",
+        (None, None) => "",
+    };
+    format!("The input has no end; what waits now takes {takes}{apart} ({whose}{lines}{rate}).")
 }
 
 /// Makes a sentence of a clause of the progress line.
@@ -51,13 +84,59 @@ fn sentence(clause: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
 
     use tokio::time::Instant;
 
     use super::*;
-    use crate::pipeline::View;
-    use crate::schedule::{Bottleneck, BottleneckKind, Counts, Eta};
+    use crate::schedule::{
+        Bottleneck, BottleneckKind, Counts, Eta, HostOverrides, LimitBy, Overrides, PauseOverride, WaitingWork,
+    };
+
+    #[test]
+    fn where_the_input_has_no_end_the_last_sentence_is_of_the_lines_that_wait() {
+        let work = WaitingWork {
+            takes: Duration::from_secs(222),
+            lines: 420,
+            host: Some("127.0.0.3".into()),
+            per_second: Some(2.0),
+        };
+        let counts = Counts { waiting: 500, ..Counts::default() };
+        let view = |waiting_work| View { input: InputEnd::Unknown, counts, waiting_work, ..View::default() };
+        assert_eq!(
+            without_end(&view(Some(work.clone()))),
+            "The input has no end; what waits now takes about 3 min 42 s (127.0.0.3: 420 lines at 2/s)."
+        );
+        let of_run = WaitingWork { takes: Duration::from_millis(300), host: None, per_second: None, ..work };
+        assert_eq!(
+            without_end(&view(Some(of_run.clone()))),
+            "The input has no end; what waits now takes less than a second (420 lines)."
+        );
+        let all = HostOverrides { pause: Some(PauseOverride { until: None }), ..HostOverrides::default() };
+        let overrides = Arc::new(Overrides { all, ..Overrides::default() });
+        let paused = without_end(&View { overrides, ..view(Some(of_run)) });
+        assert!(paused.contains(" takes less than a second once the run is resumed (420 lines)."), "{paused}");
+        assert!(without_end(&view(None)).contains("too early to say how long the lines take that wait"));
+        let idle = View { counts: Counts::default(), ..view(None) };
+        assert_eq!(without_end(&idle), "The input has no end, and no line waits.");
+    }
+
+    #[test]
+    fn a_limit_that_an_operator_has_set_names_what_takes_it_back() {
+        let named = |kind: BottleneckKind, host: Option<&str>| {
+            let host = host.map(Into::into);
+            let bottleneck = Bottleneck { host, set_by: LimitBy::Override, limit: Some(4), ..kind.into() };
+            let status = Status::default();
+            status.publish(View { bottleneck: Some(bottleneck), ..View::default() });
+            Sentences::of(&status, &Stats::default(), 0.0).waits_for
+        };
+        assert_eq!(
+            named(BottleneckKind::HostConcurrency, Some("a.test")),
+            "Limited by host-concurrency 4 of a.test (fetchd ctl limits a.test --clear)."
+        );
+        assert_eq!(named(BottleneckKind::Rate, None), "Limited by rate (fetchd ctl limits --all --clear).");
+        assert_eq!(named(BottleneckKind::Paused, None), "Paused by an operator (fetchd ctl resume).");
+    }
 
     #[test]
     fn the_sentences_say_what_the_progress_line_says() {
@@ -65,7 +144,7 @@ mod tests {
         let sentences = Sentences::of(&status, &stats, 0.0);
         assert_eq!(sentences.how_it_is, "Starting: 0 done · 0.0/s · 0 on the wire · 0 waiting · 0 not ok.");
         assert_eq!(sentences.waits_for, "It is too early to say what it waits for.");
-        assert!(sentences.done_when.starts_with("No end is in sight"));
+        assert_eq!(sentences.done_when, "It is too early to say when it will be done.");
         status.counters().recorded.add(12_345);
         status.publish(View {
             as_of: Some(Instant::now()),

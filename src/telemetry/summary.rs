@@ -274,6 +274,7 @@ fn limited_by(bottleneck: &Bottleneck) -> String {
     let name = LimitName::of(bottleneck);
     match bottleneck.kind {
         BottleneckKind::Token => name.to_string(),
+        BottleneckKind::Paused if bottleneck.host.is_none() => name.to_string(),
         _ => format!("limited by {name}"),
     }
 }

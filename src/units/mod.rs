@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use numbers::{Concurrency, Share, Size, Speed};
 pub use secret::{SECRET, Secret};
 pub use template::{Template, read_content};
-pub use times::{Rate, Span};
+pub use times::{Rate, Span, rate_of};
 
 /// A network in CIDR notation, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

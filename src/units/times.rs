@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A length of time, written `500ms`, `30s`, `10m` or `1h 30m`.
+/// A length of time, written `500ms`, `30s`, `10m`, `1h 30m` or `1d 12h`; a day has 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
@@ -22,9 +22,30 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let hint = || format!("`{text}` is not a duration; write for example `500ms`, `30s` or `10m`");
-        let signed: jiff::SignedDuration = text.parse().map_err(|_| hint())?;
-        Duration::try_from(signed).map(Self).map_err(|_| hint())
+        let hint = || format!("`{text}` is not a duration; write for example `500ms`, `30s`, `10m` or `1d`");
+        let (days, rest) = in_days(text);
+        let rest = match rest {
+            "" if days.is_some() => Duration::ZERO,
+            rest => {
+                let signed: jiff::SignedDuration = rest.parse().map_err(|_| hint())?;
+                Duration::try_from(signed).map_err(|_| hint())?
+            }
+        };
+        let days = Duration::from_secs(days.unwrap_or_default().checked_mul(24 * 3600).ok_or_else(hint)?);
+        days.checked_add(rest).map(Self).ok_or_else(hint)
+    }
+}
+
+/// The days that a text begins with, and what follows them. A calendar's days have no length of their own, so the parser of times
+/// takes none.
+fn in_days(text: &str) -> (Option<u64>, &str) {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = (text[..end].parse().ok(), text[end..].trim_start());
+    let rest = ["days", "day", "d"].iter().find_map(|name| unit.strip_prefix(name));
+    match (number, rest) {
+        (Some(days), Some(rest)) if !rest.starts_with(char::is_alphabetic) => (Some(days), rest.trim_start()),
+        _ => (None, text),
     }
 }
 
@@ -86,6 +107,19 @@ impl Rate {
     pub const fn per_second(count: u16) -> Self {
         Self::Per { count: Thousandths(count as u32 * 1000), times: 1, unit: Period::Second }
     }
+}
+
+/// A number a second as people say it: `2`, `2.5` or `0.05`.
+pub fn rate_of(per_second: f64) -> String {
+    let decimals = if per_second >= 100.0 {
+        0
+    } else if per_second >= 0.95 {
+        1
+    } else {
+        2
+    };
+    let text = format!("{per_second:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 impl Period {
@@ -176,6 +210,23 @@ impl fmt::Display for Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_has_24_hours() {
+        let hours = |n: u64| Ok(Span::secs(n * 3600));
+        for (text, span) in [("1d", hours(24)), ("1d 12h", hours(36)), ("2 days", hours(48)), ("1d12h", hours(36))] {
+            assert_eq!(text.parse(), span, "{text}");
+        }
+        for text in ["d", "1dx", "1d d", "-1d", "1.5d", "99999999999999999d", "1d -1h"] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_a_second_has_no_more_digits_than_mean_something() {
+        let shown = [1234.4, 100.04, 10.0, 2.02, 2.55, 1.0, 0.5, 0.0333].map(rate_of);
+        assert_eq!(shown, ["1234", "100", "10", "2", "2.5", "1", "0.5", "0.03"]);
+    }
 
     #[test]
     fn rates_are_evenly_spaced_and_shown_as_they_are_written() {

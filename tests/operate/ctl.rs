@@ -51,7 +51,7 @@ fn a_status_that_is_not_ready_is_exit_code_1() {
     place.wait_until(|status| status["state"] == "draining");
     let said = place.ctl(["status"]);
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.out.contains("no, draining for"), "{said:?}");
+    assert!(said.out.contains("no, draining "), "{said:?}");
     running.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(running.wait().code, Some(130));
 }

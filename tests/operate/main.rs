@@ -13,6 +13,7 @@ mod common;
 
 mod abuse;
 mod answers;
+mod asking;
 mod ctl;
 mod listening;
 mod metrics;

@@ -41,7 +41,9 @@ fn hosts_are_shown_with_what_holds_them_and_the_key_that_would_change_it() {
     assert_eq!((&all[0]["state"], &all[0]["limits"]["every_s"]), (&json!("limited"), &json!(3600.0)), "{all:#?}");
     let causes = all[0]["causes"].as_array().unwrap();
     assert!(
-        causes.iter().any(|cause| cause["kind"] == "host_rate" && cause["change"] == "hosts.\"*\".rate"),
+        causes.iter().any(|cause| cause["kind"] == "host_rate"
+            && cause["change"] == "fetchd ctl limits 127.0.0.1 --rate N/s, or hosts.\"*\".rate"
+            && cause["pace"]["per_s"].is_number()),
         "{causes:#?}"
     );
     assert!(causes.iter().any(|cause| cause["until_s"].as_f64().is_some_and(|left| left > 3000.0)), "{causes:#?}");
@@ -73,10 +75,10 @@ fn why_answers_for_a_host_and_for_each_of_its_lines() {
     let line = |seq: u64| place.get(&format!("/v1/why?seq={seq}")).json();
     assert_eq!(line(2)["place"], "waiting", "{:#}", line(2));
     assert_eq!((&line(5)["place"], &line(5)["lines_ahead"]), (&json!("waiting"), &json!(3)), "{:#}", line(5));
-    assert_eq!((&line(1)["place"], &line(99)["place"]), (&json!("not_here"), &json!("unread")));
+    assert_eq!((&line(1)["place"], &line(99)["place"]), (&json!("recorded"), &json!("unread")));
     let said = place.ctl(["why", "127.0.0.1"]);
     assert!(said.code == 0 && said.out.contains("4 lines of 127.0.0.1 wait for:"), "{said:?}");
-    assert!(said.out.contains("to change it: hosts.\"*\".rate"), "{said:?}");
+    assert!(said.out.contains("to change it: fetchd ctl limits 127.0.0.1 --rate N/s, or hosts.\"*\".rate"), "{said:?}");
     let said = place.ctl(["why", "--seq", "5"]);
     assert!(said.code == 0 && said.out.contains("behind 3 lines of its host"), "{said:?}");
     abort(&place, running);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fetchd::item::{ErrorKind, Outcome, Sent, WaitedFor};
 use fetchd::schedule::{
-    Change, Core, HostOverrides, HostRule, LimitsOverride, Overrides, PauseOverride, SLACK, Scope, Settings, WaitReason,
+    Change, Core, HostOverrides, HostRule, LimitsOverride, Overrides, PauseOverride, RateOverride, SLACK, Scope, Settings,
+    WaitReason,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -47,18 +48,17 @@ impl Orders {
     }
 
     fn interval(&self, host: usize) -> Duration {
-        let rate = self.of_host(host).limits.and_then(|limits| limits.rate);
-        rate.map_or(self.limits[host].every, |rate| rate.every())
+        let of_operator = self.of_host(host).rate;
+        of_operator.map_or(self.limits[host].every, |of_operator| of_operator.rate.every())
     }
 
     fn most(&self, host: usize) -> u32 {
-        let override_of = self.of_host(host).limits.and_then(|limits| limits.concurrency);
-        override_of.unwrap_or_else(|| at_once(&self.limits[host]))
+        let of_operator = self.of_host(host).concurrency;
+        of_operator.map_or_else(|| at_once(&self.limits[host]), |of_operator| of_operator.limit)
     }
 
     fn run_interval(&self) -> Duration {
-        let rate = self.overrides.all.limits.and_then(|limits| limits.rate);
-        rate.map_or(self.every, |rate| rate.every())
+        self.overrides.all.rate.map_or(self.every, |of_operator| of_operator.rate.every())
     }
 }
 
@@ -118,7 +118,7 @@ proptest! {
                 What::Started { host, .. } => {
                     on_wire[host] += 1;
                     prop_assert!(on_wire[host] <= orders.most(host), "at {:?}", event.at);
-                    if let Some(most) = orders.overrides.all.limits.and_then(|limits| limits.concurrency) {
+                    if let Some(most) = orders.overrides.all.concurrency.map(|of_operator| of_operator.limit) {
                         prop_assert!(on_wire.iter().sum::<u32>() <= most, "at {:?}", event.at);
                     }
                     let (of_host, of_run) = (last[host].replace(event.at), last_of_run.replace(event.at));
@@ -172,7 +172,7 @@ proptest! {
         let (mut last, mut orders): (Option<Rest>, Orders) = (None, Orders::of(&script));
         for event in play(&script) {
             // The end of another limit is a change like any other.
-            let limits = orders.overrides.hosts.values().chain([&orders.overrides.all]).filter_map(|host| host.limits);
+            let limits = orders.overrides.hosts.values().chain([&orders.overrides.all]).flat_map(HostOverrides::limits);
             let ends_before = limits.filter_map(|limits| limits.until).any(|until| until <= event.at);
             orders.follow(&event);
             if ends_before {
@@ -306,7 +306,7 @@ fn limits_of_an_operator_count_from_the_last_start_and_those_of_the_configuratio
         hosts: [(
             "a.test".into(),
             HostOverrides {
-                limits: Some(LimitsOverride { rate: Some(rate.parse().expect("a rate")), ..LimitsOverride::default() }),
+                rate: Some(RateOverride { rate: rate.parse().expect("a rate"), until: None }),
                 ..HostOverrides::default()
             },
         )]

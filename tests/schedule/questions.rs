@@ -127,7 +127,7 @@ fn a_line_is_found_by_its_identity_wherever_it_is() {
         [(
             WaitReason::HostConcurrency { in_flight: 1, limit: 1 },
             None,
-            Some(Remedy::Key { key: "hosts.concurrency", pattern: None })
+            Some(Remedy::Key { key: "hosts.concurrency", pattern: None, host: Some("a.test".into()) })
         )]
     );
     core.complete(job, answered(200), ms(1), ms(5));
@@ -188,7 +188,8 @@ fn raising_the_key_that_is_named_lets_the_line_start() {
         let _first = core.take(ms(1000)).expect("it starts");
         let why = core.host_why("a.test", ms(1001)).expect("it has lines");
         let named: Vec<_> = why.causes.iter().map(|cause| cause.remedy.clone()).collect();
-        assert_eq!(named, [Some(Remedy::Key { key, pattern: None })]);
+        let host = key.starts_with("hosts.").then(|| "a.test".into());
+        assert_eq!(named, [Some(Remedy::Key { key, pattern: None, host })]);
         assert!(core.take(ms(1001)).is_none());
         let mut raised = settings;
         raise(&mut raised);

@@ -9,7 +9,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::fetch::LookUpResult;
 use crate::item::{Durations, ErrorKind, Outcome, REQUEST_TIMES};
 use crate::pipeline::{MemoryUse, RequestClass, RunState, Status};
-use crate::schedule::{BottleneckKind, HostStatus, RetryDenial};
+use crate::schedule::{BottleneckKind, HostOverrides, HostStatus, Overrides, RetryDenial};
 use crate::sink::SinkView;
 use crate::source::SourceView;
 use crate::telemetry::Stats;
@@ -36,6 +36,7 @@ pub struct Metered {
     pub(super) lines: Vec<(&'static str, u64)>,
     pub(super) oldest_line: Duration,
     pub(super) backlog: Duration,
+    pub(super) overrides: [(&'static str, u64); 3],
     pub(super) limited: Vec<(&'static str, Duration)>,
     pub(super) concurrency_limit: u64,
     pub(super) retries: u64,
@@ -127,6 +128,7 @@ impl Metered {
             lines: lines(status),
             oldest_line: view.oldest_age().unwrap_or_default(),
             backlog: view.totals.backlog,
+            overrides: overrides(&view.overrides),
             limited: BottleneckKind::ALL.map(|kind| (kind.name(), limited.spent(kind))).to_vec(),
             concurrency_limit: match view.as_of {
                 Some(_) => view.totals.concurrency_limit.into(),
@@ -149,6 +151,18 @@ impl Metered {
             records: results(counts.results),
         }
     }
+}
+
+/// What operators have changed, by kind; limits of rate and concurrency with one owner are one.
+fn overrides(overrides: &Overrides) -> [(&'static str, u64); 3] {
+    let count = |is_set: fn(&HostOverrides) -> bool| {
+        std::iter::once(&overrides.all).chain(overrides.hosts.values()).filter(|of| is_set(of)).count() as u64
+    };
+    [
+        ("pause", count(|of| of.pause.is_some())),
+        ("skip", count(|of| of.skip.is_some())),
+        ("limits", count(|of| of.rate.is_some() || of.concurrency.is_some())),
+    ]
 }
 
 /// The number of lines by state.

@@ -1,10 +1,13 @@
 //! Tests that all metrics exist from the start, with their labels and documentation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::families::{FAMILIES, Kind};
 use super::*;
-use crate::pipeline::Status;
+use crate::pipeline::{Status, View};
+use crate::schedule::{Change, LimitsOverride, Overrides, Scope};
 use crate::telemetry::Stats;
 
 /// The stable names with their labels.
@@ -39,6 +42,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("fetchd_disk_free_bytes", "disk"),
     ("fetchd_ready", ""),
     ("fetchd_paused", ""),
+    ("fetchd_overrides", "kind"),
     ("fetchd_draining", ""),
     ("fetchd_config_last_reload_successful", ""),
     ("fetchd_config_last_reload_timestamp_seconds", ""),
@@ -72,6 +76,25 @@ fn every_name_of_the_contract_is_in_the_table_with_its_labels() {
     for (name, labels) in CONTRACT {
         assert_eq!(table.get(name).map(String::as_str), Some(*labels), "{name}");
     }
+}
+
+#[test]
+fn overrides_of_the_run_and_of_hosts_without_lines_are_counted_by_kind() {
+    let (status, now) = (Status::default(), Duration::from_secs(1));
+    let changes = [
+        Change::Pause(Scope::All, None),
+        Change::Pause(Scope::Host("a.test".into()), None),
+        Change::Skip("a.test".into(), 2 * now),
+        Change::Limit(
+            Scope::Host("b.test".into()),
+            LimitsOverride { concurrency: Some(2), ..LimitsOverride::default() },
+        ),
+    ];
+    let overrides = changes.into_iter().fold(Overrides::default(), |all, change| all.apply(change, 8, now).unwrap());
+    status.publish(View { overrides: Arc::new(overrides), ..View::default() });
+    let samples = samples(&text(Metered::of(&status, &Stats::default())));
+    let of = |kind: &str| samples[&format!("fetchd_overrides{{kind=\"{kind}\"}}")];
+    assert_eq!((of("pause"), of("skip"), of("limits")), (2.0, 1.0, 1.0));
 }
 
 #[test]
@@ -120,6 +143,7 @@ fn every_metric_is_announced_before_anything_has_happened_and_counts_from_zero()
         "fetchd_request_duration_seconds_bucket{phase=\"ttfb\",le=\"0.005\"} 0",
         "fetchd_request_duration_seconds_bucket{phase=\"ttfb\",le=\"+Inf\"} 0",
         "fetchd_lines{state=\"in_flight\"} 0",
+        "fetchd_overrides{kind=\"limits\"} 0",
     ];
     let lines: BTreeSet<_> = text.lines().collect();
     for line in expected {

@@ -1,0 +1,35 @@
+//! What went wrong with a line, in words.
+
+/// What went wrong with a line.
+pub(super) struct Failed<'a> {
+    pub kind: Option<&'a str>,
+    pub status: Option<u64>,
+    pub message: Option<&'a str>,
+}
+
+impl Failed<'_> {
+    /// Its kind, and the status of the answer: 500 and 401 have the same kind.
+    pub fn what(&self) -> String {
+        let status = self.status.map(|status| status.to_string());
+        self.kind.map(str::to_owned).into_iter().chain(status).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The reason in words, where the kind and the status do not say it all.
+    pub fn why(&self) -> Option<&str> {
+        self.message.filter(|_| self.kind != Some("http_status"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart_by_their_status_and_all_else_by_its_reason() {
+        let answered = Failed { kind: Some("http_status"), status: Some(401), message: Some("the server said 401") };
+        assert_eq!((answered.what().as_str(), answered.why()), ("http_status 401", None));
+        let open = Failed { kind: Some("circuit_open"), status: None, message: Some("port 1 cannot be reached") };
+        assert_eq!((open.what().as_str(), open.why()), ("circuit_open", Some("port 1 cannot be reached")));
+        assert_eq!(Failed { kind: None, status: Some(200), message: None }.what(), "200");
+    }
+}

@@ -1,0 +1,101 @@
+//! Which line a question names, and what the sources say of one that is not in the run.
+
+use super::answer::Failure;
+use crate::schedule::LineKey;
+use crate::source::{SourceLines, SourceView};
+
+/// The line with the name that its source gives it: where nobody names the source, the only one is meant.
+///
+/// # Errors
+/// When no source has this name, or several could be meant.
+pub(super) fn named(key: LineKey, sources: &[SourceView]) -> Result<LineKey, Failure> {
+    let LineKey::Identity { source, file, seq } = key else { return Ok(key) };
+    let known: Vec<_> = sources.iter().filter_map(|view| Some((view, view.known.as_ref()?))).collect();
+    let names = || known.iter().map(|(view, _)| &*view.name).collect::<Vec<_>>().join(", ");
+    let named = match (&source, &known[..]) {
+        // The run has not begun.
+        (_, []) => return Ok(LineKey::Identity { source, file, seq }),
+        (None, [(_, one)]) => Ok(*one),
+        (None, _) => Err(format!("the run has several sources; name one of them with `source`: {}", names())),
+        (Some(name), _) => {
+            let named = known.iter().find(|(view, _)| view.name == *name).map(|(_, lines)| *lines);
+            named.ok_or_else(|| format!("there is no source \"{}\"; there is: {}", name.escape_debug(), names()))
+        }
+    };
+    let lines = named.map_err(Failure::bad)?;
+    Ok(LineKey::Identity { source: lines.source.clone(), file, seq })
+}
+
+/// What became of a line that is not in the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The source has not come to it.
+    Unread,
+    /// It has its record.
+    Recorded,
+    /// The one or the other.
+    Unknown,
+}
+
+/// What the sources say of it. Of a source of several files only those lines are known that earlier runs have done.
+pub(super) fn gone(key: &LineKey, sources: &[SourceView]) -> Gone {
+    let LineKey::Identity { source, file, seq } = key else { return Gone::Unknown };
+    let is_it = |lines: &SourceLines| lines.source == *source;
+    let Some((view, lines)) =
+        sources.iter().filter_map(|view| Some((view, view.known.as_ref()?))).find(|(_, lines)| is_it(lines))
+    else {
+        return Gone::Unknown;
+    };
+    match file {
+        _ if lines.were_done(file.as_deref(), *seq) => Gone::Recorded,
+        Some(_) => Gone::Unknown,
+        None if *seq <= view.last_seq => Gone::Recorded,
+        None => Gone::Unread,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::item::DoneRanges;
+
+    fn source(name: &str, carried: Option<&str>, last_seq: u64) -> SourceView {
+        let mut done = DoneRanges::default();
+        (1..=5).for_each(|seq| assert!(done.insert(seq, None)));
+        let done = Arc::new([(String::new(), done)].into_iter().collect());
+        let known = Some(SourceLines { source: carried.map(Into::into), done });
+        SourceView { name: name.into(), known, lines: 0, bytes: 0, last_seq, lag: 0, journal: None }
+    }
+
+    fn key(source: Option<&str>, seq: u64) -> LineKey {
+        LineKey::Identity { source: source.map(Into::into), file: None, seq }
+    }
+
+    #[test]
+    fn the_only_source_need_not_be_named_and_one_that_there_is_not_is_said() {
+        let urls = [source("urls", Some("urls"), 0)];
+        assert_eq!(named(key(None, 3), &urls), Ok(key(Some("urls"), 3)));
+        let message = named(key(Some("url"), 3), &urls).unwrap_err().message;
+        assert_eq!(message, "there is no source \"url\"; there is: urls");
+        let without_name = [source("stdin", None, 0)];
+        for name in [None, Some("stdin")] {
+            assert_eq!(named(key(name, 3), &without_name), Ok(key(None, 3)));
+        }
+        let round = SourceView { known: None, ..source("--again", None, 0) };
+        assert_eq!(named(key(None, 3), &[round, source("urls", Some("urls"), 0)]), Ok(key(Some("urls"), 3)));
+        let two = [source("a", Some("a"), 0), source("b", Some("b"), 0)];
+        let message = named(key(None, 3), &two).unwrap_err().message;
+        assert!(message.ends_with("name one of them with `source`: a, b"), "{message}");
+    }
+
+    #[test]
+    fn a_line_is_recorded_if_this_run_or_an_earlier_one_has_passed_it() {
+        let gone_of = |seq, last| gone(&key(Some("urls"), seq), &[source("urls", Some("urls"), last)]);
+        assert_eq!([5, 6].map(|seq| gone_of(seq, 0)), [Gone::Recorded, Gone::Unread], "a run that has just begun");
+        assert_eq!([7, 9, 10].map(|seq| gone_of(seq, 9)), [Gone::Recorded, Gone::Recorded, Gone::Unread]);
+        let of_file = LineKey::Identity { source: Some("urls".into()), file: Some("a.txt".into()), seq: 7 };
+        assert_eq!(gone(&of_file, &[source("urls", Some("urls"), 9)]), Gone::Unknown);
+    }
+}

@@ -1,0 +1,62 @@
+//! How fast lines go: those of a host by its limits, and all that wait now. Both are made of what lines took so far, as the end
+//! of the run is (`eta.rs`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How fast the lines of a host go by its limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostPace {
+    /// The mean time of its last requests on the wire; `None` before a line of it is over.
+    pub request: Option<Duration>,
+    /// From one start to the next, by its rate or a Crawl-delay; zero for no limit.
+    pub every: Duration,
+    /// Requests on the wire at once.
+    pub at_once: u32,
+    /// Its lines that wait or are on the wire.
+    pub lines: usize,
+    /// How long these take; `None` while nothing is known of that.
+    pub takes: Option<Duration>,
+}
+
+impl HostPace {
+    /// Requests a second, if something is known of that: as many as may be on the wire at once, but no more than its rate allows.
+    pub fn per_second(&self) -> Option<f64> {
+        let by_wire = self.request.map(|request| f64::from(self.at_once) / request.as_secs_f64().max(1e-6));
+        let by_rate = (!self.every.is_zero()).then(|| 1.0 / self.every.as_secs_f64());
+        [by_wire, by_rate].into_iter().flatten().min_by(f64::total_cmp)
+    }
+}
+
+/// What all lines take that wait or are on the wire.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WaitingWork {
+    /// How long, but for lines that an operator holds.
+    pub takes: Duration,
+    /// The lines that take so long: those of the host, or all.
+    pub lines: usize,
+    /// The host that takes longest; `None` where a limit of the run lets all lines take longer than any host.
+    pub host: Option<Arc<str>>,
+    /// How many of these are done in a second; `None` while they are held until a time.
+    pub per_second: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_as_fast_as_the_slower_of_its_rate_and_its_requests() {
+        let pace = |request: Option<u64>, every: u64| HostPace {
+            request: request.map(Duration::from_millis),
+            every: Duration::from_millis(every),
+            at_once: 4,
+            lines: 420,
+            takes: None,
+        };
+        assert_eq!(pace(Some(2000), 0).per_second(), Some(2.0));
+        assert_eq!(pace(Some(2000), 1000).per_second(), Some(1.0));
+        assert_eq!(pace(Some(2000), 100).per_second(), Some(2.0));
+        assert_eq!((pace(None, 100).per_second(), pace(None, 0).per_second()), (Some(10.0), None));
+    }
+}
