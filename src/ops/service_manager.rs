@@ -41,12 +41,17 @@ pub struct ServiceManager {
 }
 
 impl ServiceManager {
+    /// Whether one listens.
+    pub fn is_there() -> bool {
+        std::env::var_os("NOTIFY_SOCKET").is_some()
+    }
+
     /// Starts the thread, if a service manager listens.
     ///
     /// # Errors
     /// When the system has no thread for it.
     pub fn start(watched: Watched) -> io::Result<Option<Self>> {
-        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        if !Self::is_there() {
             return Ok(None);
         }
         // Neither sockets nor signals: the thread takes no file but that of a message while it is sent.

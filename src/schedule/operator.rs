@@ -79,6 +79,7 @@ impl Core {
     }
 
     /// Lets overrides end whose time is over.
+    #[inline(always)]
     pub(super) fn expire_overrides(&mut self, now: Duration) {
         if self.operator.next_end <= now {
             self.set_overrides(&self.overrides(), now);
@@ -165,6 +166,7 @@ impl Core {
     }
 
     /// The same for a host that enters the table.
+    #[inline(always)]
     pub(super) fn obey_at_entry(&mut self, id: HostId, now: Duration) {
         if !self.operator.overrides.hosts.is_empty() && self.operator.overrides.hosts.contains_key(&self.hosts[id].name)
         {
