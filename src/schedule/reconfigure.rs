@@ -78,12 +78,15 @@ impl Core {
 
     /// Whether there is something to do that takes more than one turn.
     pub fn has_work(&self) -> bool {
-        self.configurations.behind.is_some() || !self.operator.skips.is_empty()
+        self.configurations.behind.is_some() || !self.operator.skips.is_empty() || self.deadline_walk.is_under_way()
     }
 
-    /// Does a part of it; says how many hosts and lines were looked at.
+    /// Does a part of it, of one kind in each turn; says how many hosts or lines were looked at.
     pub fn work(&mut self, now: Duration) -> usize {
-        self.skip_some(now) + self.catch_up_some(now)
+        if self.deadline_walk.is_under_way() {
+            return self.watch_some_deadlines(now);
+        }
+        if !self.operator.skips.is_empty() { self.skip_some(now) } else { self.catch_up_some(now) }
     }
 
     fn catch_up_some(&mut self, now: Duration) -> usize {

@@ -117,6 +117,9 @@ impl Core {
         while let Some((_, line)) = self.lines.first_deadline().filter(|(end, _)| *end <= lines_time)
             && let Place::Waiting { host: id, port, due } = self.lines.place_of(line)
         {
+            if self.has_stale_deadline(line, id, now) {
+                continue;
+            }
             let pick = Pick::Line { ordinal: self.lines.ordinal(line), port, due };
             let Some(job) = self.hosts.take(id, pick) else { return };
             let why = match &job.progress.last_error {
