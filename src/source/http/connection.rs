@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::endpoint::Endpoint;
-use super::listener::Stream;
+use crate::listener::Stream;
 
 /// Bytes of a head, and of what is read at once.
 const MOST_BUFFERED: usize = 64 << 10;

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::connection::{self, Seat};
 use super::endpoint::Endpoint;
-use super::listener::Stream;
+use crate::listener::Stream;
 
 /// Connections beyond the most that may be there until others have closed for them.
 pub(super) const SPARE: usize = 8;
