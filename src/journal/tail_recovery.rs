@@ -9,7 +9,7 @@ use super::keys::KeyedBatch;
 use super::scan::ValidBatch;
 use super::segments::read;
 use super::{Scanned, SegmentScan};
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, READ_BACK};
 use crate::units::counted;
 
 /// The end of the last segment.
@@ -66,10 +66,11 @@ impl SegmentTail {
     /// What the system says.
     pub fn of(file: &Arc<dyn DiskFile>, first: u64, known: u64) -> io::Result<Self> {
         let length = file.length()?;
-        let mut scan = SegmentScan::new(Arc::clone(file));
+        let (mut scan, mut reading) = (SegmentScan::new(Arc::clone(file)), READ_BACK.begin(length));
         let (mut end, mut next, mut keys) = (0, first, Vec::new());
         let mut groups = Groups { known, after_damage: false, in_doubt: None };
         loop {
+            reading.reach(scan.offset());
             match scan.next(length)? {
                 Scanned::Batch(batch) => {
                     keys.extend(batch.keyed());
