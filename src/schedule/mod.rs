@@ -12,6 +12,7 @@ mod backlog;
 mod bottleneck;
 mod causes;
 mod circuit_breaker;
+mod circuit_changes;
 mod completion;
 mod config;
 mod connection_budget;
@@ -61,8 +62,10 @@ mod waited;
 use std::time::Duration;
 
 pub use bottleneck::{Bottleneck, BottleneckKind};
+pub use circuit_breaker::CircuitSwitch;
+pub use circuit_changes::{CircuitChange, MOST_CIRCUIT_CHANGES};
 pub use config::{HostConfig, HostLimits, HostRule, LimitsConfig, Settings};
-pub use dispatch::Need;
+pub use dispatch::{BodyMemoryRoom, Need};
 pub use eta::{Ahead, Eta};
 pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
@@ -93,6 +96,7 @@ pub use wait_reason::WaitReason;
 
 use crate::item::{Done, Received};
 use adaptive::AdaptiveLimit;
+use circuit_changes::CircuitChanges;
 use connection_budget::ConnectionBudget;
 use decide::canceled;
 use host_table::{Capacity, HostTable};
@@ -130,6 +134,10 @@ pub struct Core {
     /// What operators have changed.
     operator: Operator,
     connections: ConnectionBudget,
+    /// Whether lines wait for memory.
+    body_memory: BodyMemoryRoom,
+    /// Circuits that have opened or closed.
+    circuit_changes: CircuitChanges,
     /// The rules of sites, if robots.txt is obeyed.
     robots: Option<RobotsRules>,
     /// The generations of token files.
@@ -167,6 +175,8 @@ impl Core {
             configurations: Configurations::default(),
             operator: Operator::default(),
             connections: ConnectionBudget::new(settings.idle_connections),
+            body_memory: BodyMemoryRoom::default(),
+            circuit_changes: CircuitChanges::default(),
             robots: settings.robots.clone().map(RobotsRules::new),
             tokens: TokenFiles::new(settings.tokens.files.len()),
             last_run: None,
