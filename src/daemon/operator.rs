@@ -12,12 +12,13 @@ use futures::executor::block_on;
 use futures::future::{BoxFuture, ready};
 use tokio::sync::{mpsc, oneshot};
 
+use super::override_changes::OverrideChanges;
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
-use super::verb_replies::{drained, ended, limited, no_answer, paused, resumed, said, skipped};
+use super::verb_replies::{drained, ended, limited, no_answer, paused, resumed, said, skipped, skips};
 use crate::error::{BoxError, Error};
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
-use crate::pipeline::{Control, Desk, InForce, Parts};
+use crate::pipeline::{Control, Desk, EventKind, Events, InForce, Parts};
 use crate::schedule::{Change, LimitsOverride, Scope};
 use crate::units::{Concurrency, counted};
 
@@ -60,9 +61,10 @@ pub(super) struct Steering {
     pub controls: mpsc::Sender<Control>,
     /// Where the schedule is asked.
     pub desk: Desk,
-    /// Where overrides are kept, if the run has a data directory.
-    pub kept: Option<OverridesDir>,
+    pub overrides: OverrideChanges,
     pub reloader: Reloader,
+    /// Where those look who want to know what was done.
+    pub events: Events,
 }
 
 /// What operators steer the run by.
@@ -81,13 +83,19 @@ impl Steered {
     ///
     /// # Errors
     /// When there is no thread for it.
-    pub fn begin(parts: &mut Parts, kept: Option<OverridesDir>, reloader: Reloader) -> Result<Self, Error> {
+    pub fn begin(
+        parts: &mut Parts,
+        kept: Option<OverridesDir>,
+        reloader: Reloader,
+        events: Events,
+    ) -> Result<Self, Error> {
         let (controls, from_operators) = mpsc::channel(MOST_WAITING);
         let (desk, questions) = Desk::open();
         parts.questions = Some(questions);
         let cannot = |source| Error::Open { what: "cannot start the thread of operators".to_owned(), source };
         let asked = Some(desk.clone());
-        let orders = Orders::start(Steering { controls, desk, kept, reloader }).map_err(cannot)?;
+        let overrides = OverrideChanges { desk: desk.clone(), kept };
+        let orders = Orders::start(Steering { controls, desk, overrides, reloader, events }).map_err(cannot)?;
         Ok(Self { orders: Some(orders), desk: asked, controls: Some(from_operators) })
     }
 }
@@ -102,7 +110,7 @@ impl Orders {
         let obey = move || {
             while let Some((verb, reply)) = from_orders.blocking_recv() {
                 // Who asked may have left.
-                let _ = reply.send(steering.obey(verb));
+                let _ = reply.send(steering.carry_out(verb));
             }
         };
         std::thread::Builder::new().name("operator".to_owned()).spawn(obey)?;
@@ -131,16 +139,37 @@ impl Operator for Orders {
 }
 
 impl Steering {
+    /// Carries out a verb, and tells of it: in the log without a kind, so that each is written.
+    fn carry_out(&mut self, verb: Verb) -> Result<Reply, Refusal> {
+        let (name, reloading) = (verb.name(), matches!(verb, Verb::Reload(_)));
+        let told = !matches!(verb, Verb::Reload(Reloading::DryRun));
+        let done = self.obey(verb);
+        match &done {
+            _ if !told => {}
+            Ok(Reply { message, .. }) if reloading => self.events.note(EventKind::Reload, format!("{name}: {message}")),
+            Err(Refusal::Invalid(message) | Refusal::Refused(message) | Refusal::TryAgain(message)) if reloading => {
+                self.events.note(EventKind::Reload, format!("{name}: {message}"));
+            }
+            Ok(Reply { message, .. }) => {
+                self.events.note(EventKind::Override, format!("{name}: {message}"));
+                tracing::info!(verb = name, "{message}");
+            }
+            // Who asked is told.
+            Err(_) => {}
+        }
+        done
+    }
+
     fn obey(&mut self, verb: Verb) -> Result<Reply, Refusal> {
         match verb {
             Verb::Pause(whom, lasting) => self.pause(&whom, lasting),
             Verb::Resume(whom) => {
-                let kept = self.change(|_| Ok(Change::Resume(scope(&whom))))?;
+                let kept = self.overrides.make(|_| Ok(Change::Resume(scope(&whom))))?;
                 Ok(Reply { kept, ..resumed(&whom) })
             }
             Verb::Skip { host, lasting } => self.skip(&host, lasting),
             Verb::EndSkip(host) => {
-                let kept = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?;
+                let kept = self.overrides.make(|_| Ok(Change::EndSkip(host.as_str().into())))?;
                 Ok(Reply { kept, ..said(format!("Lines of {host} that come are fetched again.")) })
             }
             Verb::Limits(whom, change) => self.limit(&whom, change),
@@ -154,23 +183,26 @@ impl Steering {
     }
 
     fn pause(&mut self, whom: &Whom, lasting: Lasting) -> Result<Reply, Refusal> {
-        let kept = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
-        let held = match whom {
-            Whom::All => None,
-            Whom::Host(host) => {
-                block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?.map(|host| host.waiting)
-            }
-        };
-        Ok(Reply { kept, ..paused(whom, lasting, held) })
+        let kept = self.overrides.make(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
+        let Whom::Host(host) = whom else { return Ok(Reply { kept, ..paused(whom, lasting, None) }) };
+        match block_on(self.desk.host(host.as_str().into())) {
+            Ok(host) => Ok(Reply { kept, ..paused(whom, lasting, host.map(|host| host.waiting)) }),
+            // The pause holds, whatever there is to say of its lines.
+            Err(_) => Ok(Reply { kept, warnings: Vec::new(), ..paused(whom, lasting, None) }),
+        }
     }
 
     fn skip(&mut self, host: &str, lasting: Option<Duration>) -> Result<Reply, Refusal> {
         let kept = match lasting {
-            Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?,
+            Some(time) => self.overrides.make(|now| Ok(Change::Skip(host.into(), now + time)))?,
             None => None,
         };
-        let lines = block_on(self.desk.skip(host.into())).map_err(no_answer)?;
-        Ok(Reply { kept, ..skipped(host, lines, lasting) })
+        match (block_on(self.desk.skip(host.into())), lasting) {
+            (Ok(lines), _) => Ok(Reply { kept, ..skipped(host, lines, lasting) }),
+            // The schedule skips the lines that wait, too, and did not say how many they are.
+            (Err(_), Some(time)) => Ok(Reply { kept, ..skips(host, time) }),
+            (Err(why), None) => Err(no_answer(why)),
+        }
     }
 
     fn limit(&mut self, whom: &Whom, limits: LimitsChange) -> Result<Reply, Refusal> {
@@ -182,7 +214,7 @@ impl Steering {
                 Ok(Change::Limit(scope(whom), limits))
             }
         };
-        let kept = self.change(change)?;
+        let kept = self.overrides.make(change)?;
         Ok(Reply { kept, ..limited(whom, limits) })
     }
 
@@ -196,22 +228,6 @@ impl Steering {
         }
         self.control(Control::Stop)?;
         Ok(drained(would_cancel))
-    }
-
-    /// Makes a change of the overrides: on the disk, then in the schedule. Says whether it is kept.
-    fn change(&mut self, change: impl FnOnce(Duration) -> Result<Change, Refusal>) -> Result<Option<bool>, Refusal> {
-        let InForce { overrides, now, workers, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
-        let new = overrides.apply(change(now)?, workers, now);
-        let new = new.map_err(|refusal| Refusal::Refused(format!("Nothing has changed: {refusal}.")))?;
-        if let Some(kept) = &self.kept {
-            kept.save(&new, now).map_err(|error| {
-                Refusal::Refused(format!(
-                    "Nothing has changed, as it could not be kept: {error}. Make room there, and try again."
-                ))
-            })?;
-        }
-        block_on(self.desk.set_overrides(new)).map_err(no_answer)?;
-        Ok(Some(self.kept.is_some()))
     }
 
     fn control(&self, control: Control) -> Result<(), Refusal> {

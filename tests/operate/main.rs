@@ -13,12 +13,16 @@ mod common;
 
 mod abuse;
 mod answers;
+mod circuits;
 mod ctl;
+mod events;
 mod listening;
 mod metrics;
 mod overrides;
 mod place;
 mod prometheus;
 mod reload;
+mod starting;
 mod steering;
+mod stuck;
 mod verbs;
