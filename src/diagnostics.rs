@@ -1,4 +1,5 @@
-//! Problems of a configuration, each with its place, all shown at once. Components report theirs through a [`Section`].
+//! Problems of a configuration, each with its location, all shown at once. Components report theirs through a
+//! [`Section`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,28 +7,28 @@ use std::ops::Range;
 
 use annotate_snippets::{Annotation, AnnotationKind, Level, Renderer, Snippet};
 
-/// One thing that is wrong.
+/// A problem of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// A sentence, with the fix in it where there is one.
+    /// A sentence, with the fix if there is one.
     pub message: String,
-    /// Where in the file, in bytes; absent for what a flag or a default says.
+    /// The location in the file, in bytes; absent for values of flags and defaults.
     pub span: Option<Range<usize>>,
 }
 
 impl Problem {
-    /// A problem without a place.
+    /// A problem without a location.
     pub fn general(message: impl Into<String>) -> Self {
         Self { message: message.into(), span: None }
     }
 
-    /// A problem at a place.
+    /// A problem at a location.
     pub fn at(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { message: message.into(), span: Some(span) }
     }
 }
 
-/// All that is wrong, with the file it is wrong in.
+/// All problems of a configuration, with its file.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     path: String,
@@ -36,17 +37,17 @@ pub struct Report {
     problems: Vec<Problem>,
 }
 
-/// Where the value of a key was given.
+/// Where a key gets its value.
 #[derive(Clone, Debug)]
 enum Place {
     File(Range<usize>),
-    /// In the file, and it could not be read.
+    /// In the file, where it could not be parsed.
     Unread,
     Flag(&'static str),
 }
 
 impl Report {
-    /// A report on a file: its text as it may be shown, and where its keys stand.
+    /// A report on a file: its text with secrets redacted, and the locations of its keys.
     pub(crate) fn on(path: String, text: String, places: HashMap<String, Range<usize>>) -> Self {
         let places = places.into_iter().map(|(key, span)| (key, Place::File(span))).collect();
         Self { path, text, places, problems: Vec::new() }
@@ -57,7 +58,7 @@ impl Report {
         self.problems.push(problem);
     }
 
-    /// Adds a problem of something that could not be read, and of which nothing more is to be said.
+    /// Adds a problem of a value that could not be parsed; later problems of this value are dropped.
     pub(crate) fn add_unread(&mut self, problem: Problem) {
         for place in self.places.values_mut() {
             let around = |span: &Range<usize>| {
@@ -70,7 +71,7 @@ impl Report {
         self.add(problem);
     }
 
-    /// Notes that nothing in this line is what was meant.
+    /// Marks all keys of this line as not parsed.
     pub(crate) fn give_up(&mut self, line: &Range<usize>) {
         for place in self.places.values_mut() {
             if matches!(place, Place::File(span) if line.contains(&span.start)) {
@@ -84,8 +85,8 @@ impl Report {
         self.add_at_keys(&[key], message);
     }
 
-    /// Adds a problem with how the values of some keys fit together, at the first of them that the file has. One that
-    /// could not be read fits in no way, and was reported.
+    /// Adds a problem of a combination of keys, at the first of them that the file has. It is dropped if one of them
+    /// could not be parsed, because that was reported.
     pub fn add_at_keys(&mut self, keys: &[&str], message: impl Into<String>) {
         let places = || keys.iter().filter_map(|key| Some((*key, self.places.get(*key)?)));
         if places().any(|(_, place)| matches!(place, Place::Unread)) {
@@ -106,7 +107,7 @@ impl Report {
         self.add(Problem { message, span });
     }
 
-    /// Notes that a flag gives the value of a key, whatever the file says. Two of them are one too many.
+    /// Notes that a flag overrides a key. Two flags for one key are a problem.
     pub fn given_by(&mut self, key: &str, flag: &'static str) {
         if let Some(Place::Flag(other)) = self.places.get(key) {
             self.add(Problem::general(format!("`{key}` is given by {other} and by {flag}; keep one")));
@@ -118,12 +119,12 @@ impl Report {
         }
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// What is wrong, in the order of the file.
+    /// The problems, in the order of the file.
     pub fn problems(&self) -> Vec<&Problem> {
         let mut problems: Vec<_> = self.problems.iter().collect();
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
@@ -135,7 +136,7 @@ impl Report {
         let group = match &problem.span {
             None => title.elements(Vec::<Snippet<'_, Annotation<'_>>>::new()),
             Some(span) => {
-                // What goes on over several lines is marked where it starts.
+                // A value of several lines is marked on its first line.
                 let start = span.start.min(self.text.len());
                 let line = self.text.get(start..).and_then(|rest| rest.find(['\n', '\r'])).unwrap_or(usize::MAX);
                 let end = span.end.min(start.saturating_add(line)).min(self.text.len()).max(start);
@@ -147,14 +148,14 @@ impl Report {
     }
 }
 
-/// The report, as the check of one component sees it: problems stand at keys of its own table.
+/// A report for the check of one component: problems refer to keys of its table.
 pub struct Section<'a> {
     table: String,
     report: &'a mut Report,
 }
 
 impl<'a> Section<'a> {
-    /// The table of this name, for example `sink.results.jsonl`.
+    /// The section of a table, for example `sink.results.jsonl`.
     pub fn new(table: String, report: &'a mut Report) -> Self {
         Self { table, report }
     }
@@ -169,7 +170,7 @@ impl<'a> Section<'a> {
         self.add_with(key, &[], message);
     }
 
-    /// Adds a problem with how a key of this table fits to others, which are given with their tables.
+    /// Adds a problem of a key of this table in combination with others, which are given with their tables.
     pub fn add_with(&mut self, key: &str, others: &[&str], message: impl Into<String>) {
         let own = format!("{}.{key}", self.table);
         let keys: Vec<&str> = std::iter::once(own.as_str()).chain(others.iter().copied()).collect();

@@ -1,4 +1,4 @@
-//! What ends a run other than the end of its work, and the exit code of each.
+//! The errors that end a run early, and their exit codes.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -8,7 +8,7 @@ use crate::units::counted;
 /// An error of a component, kept whole so that its chain can be shown.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the system says of a file, with the file's path.
+/// An I/O error with the path of its file.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct AtPath {
@@ -17,21 +17,21 @@ pub struct AtPath {
 }
 
 impl AtPath {
-    /// An error that is about this file.
+    /// Adds the path to an error.
     pub fn new(path: &Path, source: io::Error) -> Self {
         Self { path: path.to_owned(), source }
     }
 }
 
-/// Why a run did not do its work.
+/// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Something could not be opened, created or locked before the first request.
     #[error("{what}: {source}")]
     Open {
-        /// What, by its name in the configuration or its path.
+        /// Its name in the configuration or its path.
         what: String,
-        /// Why.
+        /// The cause.
         source: BoxError,
     },
     /// A stage of the pipeline failed; the others were cancelled.
@@ -39,7 +39,7 @@ pub enum Error {
     Stage {
         /// The stage.
         name: String,
-        /// Why.
+        /// The cause.
         source: BoxError,
     },
     /// A stage of the pipeline panicked; the others were cancelled.
@@ -47,27 +47,25 @@ pub enum Error {
     Panic {
         /// The stage.
         name: String,
-        /// What it said.
+        /// The panic message.
         message: String,
     },
-    /// The CPU time of the process is used up; the run was stopped in good order.
-    #[error(
-        "stopped: the process has used the {seconds} s of CPU time that it may (`ulimit -t`, or LimitCPU= in systemd)"
-    )]
+    /// The process reached its limit of CPU time; the run shut down gracefully.
+    #[error("stopped: the limit of {seconds} s of CPU time is reached (`ulimit -t`, or LimitCPU= in systemd)")]
     CpuTime {
-        /// The limit at which it stopped.
+        /// The limit in seconds.
         seconds: u64,
     },
-    /// The second signal: stopped at once.
+    /// A second signal stopped the run at once.
     #[error("stopped by the second signal; {} without a record", counted(*unfinished, "accepted line"))]
     Interrupted {
-        /// Lines accepted and not recorded.
+        /// Accepted lines without a record.
         unfinished: u64,
     },
 }
 
 impl Error {
-    /// The exit code (README, "Exit codes").
+    /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Open { .. } => 2,
@@ -77,7 +75,7 @@ impl Error {
     }
 }
 
-/// Shows an error and its sources, each once, separated by colons.
+/// Displays an error and its sources, each once, separated by colons.
 pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl<'a> Chain<'a> {
@@ -104,13 +102,13 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
-/// The innermost error of a type in the chain; those that an `io::Error` wraps are looked at, too.
+/// The innermost error of type `E` in the chain, which includes errors that an `io::Error` wraps.
 pub(crate) fn find<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
     let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|inner| find::<E>(inner));
     within.or_else(|| error.source().and_then(find::<E>)).or_else(|| error.downcast_ref::<E>())

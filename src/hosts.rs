@@ -1,7 +1,7 @@
 //! Hosts and the patterns that name them.
 //!
-//! A host is the canonical name (lower case, punycode, no trailing dot) whatever scheme or port, unless a pattern names
-//! a port: then `host:port` is a host of its own. Used by the schedule (limits) and by the fetcher (headers).
+//! A host is the canonical name (lower case, punycode, no trailing dot), whatever the scheme or port. If a pattern
+//! names a port, `host:port` is a host of its own. Used by the schedule (limits) and the fetcher (headers).
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,22 +14,22 @@ pub fn host_name(url: &Url) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// The port a URL names or implies.
+/// The port of a URL, or the default port of its scheme.
 pub fn port_of(url: &Url) -> u16 {
     url.port_or_known_default().unwrap_or_default()
 }
 
-/// Scheme, host and port: what one robots.txt speaks for (RFC 9309, section 2.3), and what connections are kept for.
+/// Scheme, host and port: the scope of a robots.txt (RFC 9309, section 2.3) and of a connection pool.
 pub fn origin_of(url: &Url) -> &str {
     &url[..Position::BeforePath]
 }
 
-/// Which hosts a `[hosts."…"]` table speaks of. Ordered from the least to the most specific.
+/// The pattern of a `[hosts."…"]` table. Ordered from the least to the most specific.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostPattern {
     /// `*`
     Any,
-    /// `*.suffix`, kept with its length first so that a longer suffix is more specific.
+    /// `*.suffix`, with its length first, so that a longer suffix is more specific.
     Suffix(usize, String),
     /// `host`
     Name(String),
@@ -38,7 +38,7 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
-    /// Whether the host is one that this pattern speaks of.
+    /// Whether the pattern matches a host.
     pub fn matches(&self, name: &str, port: u16) -> bool {
         match self {
             Self::Any => true,
@@ -92,7 +92,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// One value per pattern, asked by host.
+/// A map from patterns to values, looked up by host.
 #[derive(Clone, Debug)]
 pub struct Patterns<T> {
     // The most specific first.
@@ -119,7 +119,7 @@ impl<T> Patterns<T> {
         self.entries_matching(name, port).map(|(_, value)| value)
     }
 
-    /// The same with the patterns.
+    /// The matching patterns with their values, the most specific first.
     pub fn entries_matching<'a>(
         &'a self,
         name: &'a str,
@@ -136,15 +136,24 @@ impl<T> Patterns<T> {
         self.entries.is_empty()
     }
 
-    /// Whether some pattern names a port. The first is the most specific.
+    /// Whether any pattern names a port.
     pub fn name_ports(&self) -> bool {
+        // Patterns with ports are the most specific.
         matches!(self.entries.first(), Some((HostPattern::Port(..), _)))
     }
 
     /// Whether some pattern makes this port of the host a host of its own.
     pub fn names_port(&self, name: &str, port: u16) -> bool {
-        let is_it = |pattern: &HostPattern| matches!(pattern, HostPattern::Port(..)) && pattern.matches(name, port);
-        self.entries.iter().take_while(|(p, _)| matches!(p, HostPattern::Port(..))).any(|(p, _)| is_it(p))
+        self.ports_of(name).any(|named| named == port)
+    }
+
+    /// The ports of this host that patterns make hosts of their own.
+    pub fn ports_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u16> + 'a {
+        let with_port = self.entries.iter().map_while(|(pattern, _)| match pattern {
+            HostPattern::Port(host, port) => Some((host, *port)),
+            _ => None,
+        });
+        with_port.filter(move |(host, _)| *host == name).map(|(_, port)| port)
     }
 }
 
@@ -178,6 +187,8 @@ mod tests {
         assert!(all.names_port("a.example", 8443));
         assert!(!all.names_port("a.example", 443));
         assert!(!all.names_port("b.example", 8443));
+        assert_eq!(all.ports_of("a.example").collect::<Vec<_>>(), [8443]);
+        assert_eq!(all.ports_of("b.example").count(), 0);
     }
 
     #[test]

@@ -1,11 +1,10 @@
-//! Order as a property of release, not of work.
+//! A reorder buffer: items come in with their ordinals, in any order; the contiguous prefix goes out.
 //!
-//! Items come in with their ordinal, in any order; the contiguous prefix goes out. Used by ordered output, and by any
-//! commit that may only cover "everything up to here".
+//! Used by ordered output, and by commits that cover all items up to a low-water mark.
 
 use std::collections::VecDeque;
 
-/// Takes `(ordinal, item)` in any order and releases the items of ordinals 0, 1, 2, … as soon as each is next.
+/// A buffer that accepts `(ordinal, item)` in any order and releases the items of ordinals 0, 1, 2, … in order.
 #[derive(Debug)]
 pub struct InOrder<T> {
     next: u64,
@@ -19,10 +18,10 @@ impl<T> Default for InOrder<T> {
 }
 
 impl<T> InOrder<T> {
-    /// Takes the item of `ordinal`.
+    /// Adds the item of `ordinal`.
     ///
     /// # Panics
-    /// When the ordinal was taken before: a line would have two records.
+    /// When the ordinal was added before: a line would have two records.
     pub fn insert(&mut self, ordinal: u64, item: T) {
         assert!(ordinal >= self.next, "ordinal {ordinal} was released before");
         let place = usize::try_from(ordinal - self.next).unwrap_or(usize::MAX);
@@ -33,7 +32,7 @@ impl<T> InOrder<T> {
         assert!(before.is_none(), "ordinal {ordinal} was taken twice");
     }
 
-    /// The item whose ordinal is next, if it is here.
+    /// The item of the next ordinal, if it was added.
     pub fn pop(&mut self) -> Option<T> {
         let item = self.held.front_mut()?.take()?;
         self.held.pop_front();
@@ -41,17 +40,17 @@ impl<T> InOrder<T> {
         Some(item)
     }
 
-    /// The ordinal that comes next.
+    /// The next ordinal to release.
     pub fn next(&self) -> u64 {
         self.next
     }
 
-    /// Everything held.
+    /// All items held.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.held.iter().flatten()
     }
 
-    /// Everything held, in order, gaps left out.
+    /// Removes all items held, in order, without the gaps.
     pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
         self.next += self.held.len() as u64;
         self.held.drain(..).flatten()
@@ -65,7 +64,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_order_in_is_turn_order_out_and_never_early(
+        fn items_added_in_any_order_come_out_in_order_as_soon_as_possible(
             order in (1usize..200).prop_flat_map(|n| Just((0..n as u64).collect::<Vec<_>>()).prop_shuffle())
         ) {
             let (mut it, mut seen, mut out) = (InOrder::default(), std::collections::BTreeSet::new(), Vec::new());
@@ -84,7 +83,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "taken twice")]
-    fn a_turn_is_taken_once() {
+    fn an_ordinal_is_added_once() {
         let mut it = InOrder::default();
         it.insert(1, 'a');
         it.insert(1, 'b');

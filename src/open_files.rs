@@ -1,5 +1,5 @@
-//! Files that this process may have open at once, sockets included (RLIMIT_NOFILE): how many, and what to say where they
-//! are too few. The hard limit is what counts: a run raises its soft limit to it.
+//! The limit of open files, sockets included (RLIMIT_NOFILE), and the advice when it is too low. A run raises its soft
+//! limit to the hard limit.
 
 use std::error::Error;
 use std::io;
@@ -9,17 +9,17 @@ use rustix::io::Errno;
 
 use crate::units::counted;
 
-/// Files that a run may have open besides its connections, sources and sinks: standard streams, those of the runtime, and
-/// some to spare for connections that are about to close.
+/// Files that a run may have open besides its connections, sources and sinks: standard streams, files of the runtime,
+/// and spare ones for connections that are closing.
 pub const BESIDES: u64 = 64;
 
-/// What the runtime and a configuration need before a run can say what it needs itself.
+/// Files that the runtime and the configuration need before a run computes its own need.
 const LEAST: u64 = 16;
 
-/// Raises the soft limit as far as the runtime needs it.
+/// Raises the soft limit to the need of the runtime.
 ///
 /// # Errors
-/// A sentence, when the hard limit is lower than that.
+/// A sentence, when the hard limit is too low.
 pub fn make_room_for_runtime() -> Result<(), String> {
     let (soft, hard) = Resource::NOFILE.get().unwrap_or((u64::MAX, u64::MAX));
     if soft >= LEAST || (hard >= LEAST && Resource::NOFILE.set(LEAST, hard).is_ok()) {
@@ -30,25 +30,25 @@ pub fn make_room_for_runtime() -> Result<(), String> {
 
 /// How many files this process may open.
 pub fn most() -> u64 {
-    // A system that cannot say so has no such limit.
+    // An error means that the system has no such limit.
     Resource::NOFILE.get_hard().unwrap_or(u64::MAX)
 }
 
-/// Raises the soft limit to the hard one. Programs that this one starts would inherit it, but it starts none.
+/// Raises the soft limit to the hard limit. Child processes would inherit it, but fetchd starts none.
 ///
 /// # Errors
-/// When the system refuses.
+/// When setrlimit(2) fails.
 pub fn raise_limit() -> io::Result<()> {
     rlimit::increase_nofile_limit(u64::MAX).map(drop)
 }
 
-/// Whether the error, or one that it comes from, is that this process has as many files open as it may.
+/// Whether the error or one of its sources is EMFILE: this process has too many open files.
 pub fn are_short(error: &(dyn Error + 'static)) -> bool {
     let here = error.downcast_ref::<io::Error>().and_then(Errno::from_io_error) == Some(Errno::MFILE);
     here || error.source().is_some_and(are_short)
 }
 
-/// How many there can be for now, and how to have more.
+/// A clause with the current limit and how to raise it.
 pub fn advice() -> String {
     let now = Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
     let now = counted(now, "file");
@@ -61,7 +61,7 @@ mod tests {
     use crate::error::AtPath;
 
     #[test]
-    fn a_lack_of_files_is_seen_wherever_it_is_in_the_chain() {
+    fn emfile_is_found_anywhere_in_the_chain() {
         let lack = || io::Error::from_raw_os_error(Errno::MFILE.raw_os_error());
         assert!(are_short(&lack()));
         assert!(are_short(&AtPath::new("a".as_ref(), lack())));

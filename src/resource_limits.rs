@@ -1,5 +1,5 @@
-//! Limits of the system on this process, by setrlimit(2), other than that of open files: each becomes an error that names it,
-//! and the key of shell and service manager that raises it. Without that, most of them end a process by a signal.
+//! Resource limits of this process (setrlimit(2)) other than open files: each becomes an error that names the limit,
+//! and the keys of shell and systemd that raise it. Otherwise most of them end the process by a signal.
 
 use std::io;
 use std::sync::mpsc::sync_channel;
@@ -7,11 +7,11 @@ use std::thread;
 
 use rlimit::Resource;
 
-/// Seconds of CPU time that a run has to stop in, at most.
+/// The most seconds of CPU time that are reserved for a graceful shutdown.
 const TO_STOP: u64 = 5;
 
-/// Explains the error of a write beyond the limit of file sizes, and leaves others as they are. Where SIGXFSZ has a
-/// handler, the write fails with EFBIG.
+/// Explains the error of a write beyond the limit of file sizes (EFBIG, if SIGXFSZ has a handler); returns other errors
+/// unchanged.
 pub fn explain(error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::FileTooLarge {
         return error;
@@ -22,8 +22,8 @@ pub fn explain(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), message)
 }
 
-/// The limit of CPU time in seconds, after which SIGXCPU comes. Where nothing is left between that and the hard limit, at
-/// which the system kills, it is lowered.
+/// The soft limit of CPU time in seconds, which sends SIGXCPU. It is lowered if it is too close to the hard limit, at
+/// which the system kills the process.
 pub fn cpu_seconds() -> Option<u64> {
     let (soft, hard) = Resource::CPU.get().ok()?;
     if soft == u64::MAX {
@@ -33,14 +33,14 @@ pub fn cpu_seconds() -> Option<u64> {
     if soft <= lower || Resource::CPU.set(lower, hard).is_err() { Some(soft) } else { Some(lower) }
 }
 
-/// Tries whether so many threads can be started: one that cannot be started later would end the run in its middle.
+/// Tests whether `number` threads can be started, because a thread that cannot be started later would end the run.
 ///
 /// # Errors
-/// What the system says, and which limits it may be.
+/// The system's error, with the limits that may be the cause.
 pub fn try_threads(number: usize) -> io::Result<()> {
     let mut threads = Vec::with_capacity(number);
     for n in 0..number {
-        // Each lives until all of them do.
+        // Each thread lives until all are started.
         let (end, ended) = sync_channel::<()>(0);
         let thread = thread::Builder::new().spawn(move || ended.recv());
         let explained = |error: io::Error| {
@@ -53,7 +53,7 @@ pub fn try_threads(number: usize) -> io::Result<()> {
     }
     for (end, thread) in threads {
         drop(end);
-        // It cannot panic.
+        // The thread cannot panic.
         let _ = thread.join();
     }
     Ok(())

@@ -264,7 +264,7 @@ fn a_report_looks_like_this() {
     insta::assert_snapshot!(
         report("[hosts.api.example.com]\nrate = \"5/s\"\n\n[retry]\non_status = [429, \"5xx\"]\n"),
         @r#"
-    error: unknown key `example` in [hosts.api]; a pattern with dots stands in quotes: [hosts."api.example.com"]
+    error: unknown key `example` in [hosts.api]; a pattern with dots needs quotes: [hosts."api.example.com"]
      --> bad.toml:1:12
       |
     1 | [hosts.api.example.com]
@@ -337,7 +337,7 @@ fn a_key_in_the_wrong_table_is_told_the_right_one() {
     assert_eq!(
         sentences("retries = 5\n[limits]\nmax_body = \"1MiB\"\n"),
         [
-            "`retries` stands outside of its table; write it under [retry]",
+            "`retries` is outside of its table; write it under [retry]",
             "unknown key `max_body` in [limits]; write it under [fetch] or [hosts.\"*\"]",
         ]
     );
@@ -501,7 +501,7 @@ fn a_webhook_says_what_is_wrong_with_it_and_shows_no_secret() {
         assert!(shown.contains(said) && !shown.contains("s3cret") && !shown.contains("whsec_M"), "{keys}\n{shown}");
     }
     let whole = format!("{url}\n{secret}");
-    assert!(report(&webhook("\"a/b\"", &whole)).contains("letters, digits, `-` and `_` only"));
+    assert!(report(&webhook("\"a/b\"", &whole)).contains("only letters, digits, `-` and `_`"));
     let without = webhook("hook", &whole).replace("[state]\ndata_dir = \"state\"\n", "");
     assert!(report(&without).contains("[sink.hook.webhook] needs a data directory"), "{}", report(&without));
 }

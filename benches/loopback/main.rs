@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench loopback -- crawl      compressed pages of many hosts over TLS, against curl and aiohttp
+//! cargo bench --bench loopback -- kill       a crawl that is killed halfway and run again: what is sent twice, lost or doubled
 //! cargo bench --bench loopback -- speed      CPU per URL and URLs/s, against a bare reqwest loop and what else is installed
 //! cargo bench --bench loopback -- scaling    URLs/s by connections, and the plot of it
 //! cargo bench --bench loopback -- tls        HTTPS over connections that are kept, and over one for each URL
@@ -47,7 +48,7 @@ fn main() {
         Some(("crawl-origin", [dir])) => crawl::serve(Path::new(dir)),
         Some((mode, [])) => measured(mode),
         _ => {
-            for mode in ["crawl", "speed", "scaling", "tls", "hosts", "memory", "durable", "latency", "api"] {
+            for mode in ["crawl", "kill", "speed", "scaling", "tls", "hosts", "memory", "durable", "latency", "api"] {
                 measured(mode);
             }
         }
@@ -59,6 +60,7 @@ fn measured(mode: &str) {
     let origin = origin::start(Ipv4Addr::LOCALHOST);
     match mode {
         "crawl" => crawl::crawl(dir.path()),
+        "kill" => crawl::kill(dir.path()),
         "speed" => {
             let title = format!("distinct URLs of one host, 713-byte answers, {CONNECTIONS} kept connections");
             table::print(&title, &peers::candidates(origin, dir.path()));
@@ -73,7 +75,7 @@ fn measured(mode: &str) {
         "smoke" => smoke::smoke(origin, dir.path()),
         other => {
             say(&format!(
-                "there is no measurement `{other}`; choose crawl, speed, scaling, tls, hosts, memory, durable, latency, api or smoke"
+                "there is no measurement `{other}`; choose crawl, kill, speed, scaling, tls, hosts, memory, durable, latency, api or smoke"
             ));
         }
     }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::lay_out;
 use crate::units::{Concurrency, Rate, Span};
 
-/// Where the run listens, and what to ask it.
+/// The socket of the run, and the command.
 #[derive(Debug, Args)]
 #[command(mut_args(lay_out))]
 pub struct CtlArgs {
@@ -20,82 +20,83 @@ pub struct CtlArgs {
     /// Write the JSON of the API [default: text]. Example: fetchd ctl status --json
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to ask, or to change.
+    /// The command.
     #[command(subcommand)]
     pub command: CtlCommand,
 }
 
-/// What to ask, or to change.
+/// The commands of `fetchd ctl`.
 #[derive(Debug, Subcommand)]
 pub enum CtlCommand {
-    /// How the run is, what it waits for, and when it will be done; exit code 1 if it is not ready
+    /// Show the state, bottleneck and estimated end of the run; exit code 1 if it is not ready
     #[command(mut_args(lay_out))]
     Status {
-        /// Show it anew every second [default: once]. Example: fetchd ctl status --watch
+        /// Refresh every second [default: once]. Example: fetchd ctl status --watch
         #[arg(long)]
         watch: bool,
     },
-    /// Why a host's lines wait, or why one line does
+    /// Show why the lines of a host, or one line, wait
     #[command(mut_args(lay_out))]
     Why(WhyArgs),
-    /// The hosts with the most waiting lines
+    /// List the hosts with the most waiting lines
     #[command(mut_args(lay_out))]
     Hosts(HostsArgs),
-    /// The last hundred events
+    /// Show the last hundred events
     Events,
-    /// Start nothing new, for one host or for all
+    /// Start no new requests, for one host or for all
     #[command(mut_args(lay_out))]
     Pause {
         /// The host [default: all]. Example: fetchd ctl pause api.example.com
         #[arg(value_name = "HOST")]
         host: Option<String>,
-        /// For so long [default: until it is resumed]. Example: fetchd ctl pause --for 1h
+        /// Duration [default: until resumed]. Example: fetchd ctl pause --for 1h
         #[arg(long, value_name = "TIME")]
         r#for: Option<Span>,
     },
-    /// Let go on what is paused
+    /// Resume paused hosts
     #[command(mut_args(lay_out))]
     Resume {
         /// The host [default: all]. Example: fetchd ctl resume api.example.com
         #[arg(value_name = "HOST")]
         host: Option<String>,
     },
-    /// End the waiting lines of a host unsent, as `skipped`
+    /// Settle the waiting lines of a host as `skipped`, without requests
     #[command(mut_args(lay_out))]
     Skip {
         /// The host [default: none]. Example: fetchd ctl skip api.example.com
         #[arg(value_name = "HOST")]
         host: String,
-        /// Lines that come within so long, too [default: none]. Example: fetchd ctl skip api.example.com --for 1h
+        /// Also skip lines that come within this time [default: none]. Example: fetchd ctl skip api.example.com --for
+        /// 1h
         #[arg(long, value_name = "TIME")]
         r#for: Option<Span>,
-        /// Fetch its lines again [default: off]. Example: fetchd ctl skip api.example.com --clear
+        /// Stop skipping new lines [default: off]. Example: fetchd ctl skip api.example.com --clear
         #[arg(long, conflicts_with = "for")]
         clear: bool,
     },
     /// Change the rate or the concurrency of a host, or of all
     #[command(mut_args(lay_out))]
     Limits(LimitsArgs),
-    /// Stop in good order
+    /// Finish requests under way, and stop
     #[command(mut_args(lay_out))]
     Drain {
-        /// Cancel lines that cannot be kept [default: refuse then]. Example: fetchd ctl drain --force
+        /// Cancel lines that cannot be kept [default: refuse to stop]. Example: fetchd ctl drain --force
         #[arg(long)]
         force: bool,
     },
-    /// Go on in new output files
+    /// Continue in new output files
     Rotate,
-    /// Load the configuration anew
+    /// Reload the configuration
     #[command(mut_args(lay_out))]
     Reload {
-        /// Only say what would change [default: off]. Example: fetchd ctl reload --dry-run
+        /// Only show what would change [default: off]. Example: fetchd ctl reload --dry-run
         #[arg(long)]
         dry_run: bool,
     },
-    /// Records as they come, without bodies, at most 100 a second
+    /// Show records as they come, without bodies, at most 100 a second
     #[command(mut_args(lay_out))]
     Tail {
-        /// Only those that are not `ok` [default: all]. Example: fetchd ctl tail --not-ok
+        /// Only records that are not `ok` [default: all]. Example: fetchd ctl tail --not-ok
         #[arg(long)]
         not_ok: bool,
     },
@@ -118,24 +119,24 @@ pub struct WhyArgs {
     pub file: Option<String>,
 }
 
-/// Which hosts.
+/// The filter and order of `hosts`.
 #[derive(Debug, Args)]
 pub struct HostsArgs {
-    /// What they are ordered by [default: waiting]. Example: fetchd ctl hosts --sort errors
+    /// Sort order [default: waiting]. Example: fetchd ctl hosts --sort errors
     #[arg(long, value_name = "BY")]
     pub sort: Option<HostOrder>,
-    /// Only those in this state [default: all]. Example: fetchd ctl hosts --state paused
+    /// Only hosts in this state [default: all]. Example: fetchd ctl hosts --state paused
     #[arg(long, value_name = "STATE")]
     pub state: Option<String>,
-    /// Only this host, or those below it [default: all]. Example: fetchd ctl hosts --name '*.example.com'
+    /// Only this host, or its subdomains [default: all]. Example: fetchd ctl hosts --name '*.example.com'
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// So many, 500 at most [default: 50]. Example: fetchd ctl hosts --limit 10
+    /// Number of hosts, at most 500 [default: 50]. Example: fetchd ctl hosts --limit 10
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
 }
 
-/// What hosts are ordered by; the most come first.
+/// The sort order of hosts, descending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[expect(missing_docs, reason = "the names are the documentation")]
 #[value(rename_all = "snake_case")]
@@ -145,13 +146,13 @@ pub enum HostOrder {
     Errors,
 }
 
-/// Whose limits, and what they become.
+/// The limits to change, and their new values.
 #[derive(Debug, Args)]
 pub struct LimitsArgs {
     /// The host [default: none]. Example: fetchd ctl limits api.example.com --rate 2/s
     #[arg(value_name = "HOST", required_unless_present = "all", conflicts_with = "all")]
     pub host: Option<String>,
-    /// The limits of the whole run [default: off]. Example: fetchd ctl limits --all --rate 100/s
+    /// Change the limits of the whole run [default: off]. Example: fetchd ctl limits --all --rate 100/s
     #[arg(long)]
     pub all: bool,
     /// Requests started per period [default: as before]. Example: fetchd ctl limits api.example.com --rate 2/s
@@ -160,10 +161,10 @@ pub struct LimitsArgs {
     /// Requests at once [default: as before]. Example: fetchd ctl limits api.example.com --concurrency 3
     #[arg(long, value_name = "N")]
     pub concurrency: Option<Concurrency>,
-    /// For so long [default: until cleared]. Example: fetchd ctl limits --all --rate 5/s --for 1h
+    /// Duration [default: until cleared]. Example: fetchd ctl limits --all --rate 5/s --for 1h
     #[arg(long, value_name = "TIME")]
     pub r#for: Option<Span>,
-    /// Back to those of the configuration [default: off]. Example: fetchd ctl limits api.example.com --clear
+    /// Restore the limits of the configuration [default: off]. Example: fetchd ctl limits api.example.com --clear
     #[arg(long, conflicts_with_all = ["rate", "concurrency", "for"])]
     pub clear: bool,
 }

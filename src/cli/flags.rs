@@ -1,10 +1,10 @@
-//! How flags override keys, and what `-H` says.
+//! Flags that override keys, and the parser of `-H`.
 
 use crate::config::refuse_file_in_flag;
 use crate::diagnostics::Report;
 use crate::item::parse_header;
 
-/// Puts flags over keys, and notes where the values now come from.
+/// Overrides keys by flags, and records the flags in the report.
 pub(super) struct Flags<'a>(pub &'a mut Report);
 
 impl Flags<'_> {
@@ -20,7 +20,7 @@ impl Flags<'_> {
     }
 }
 
-/// Reads `K: V`. The value is not shown in messages: it may be a token.
+/// Parses `K: V`. Messages do not show the value because it may be a token.
 pub(super) fn read_header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once(':')

@@ -1,4 +1,4 @@
-//! Arguments that are none: URLs and files without an option, misspelled commands, and flags that are keys.
+//! Messages for wrong arguments: URLs and files without an option, misspelled commands, and keys as flags.
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -8,7 +8,7 @@ use super::{Cli, Command};
 use crate::config::keys_like;
 use crate::diagnostics::Problem;
 
-/// The same error; one of a flag that is a key says how that is set.
+/// Adds a hint about `--set` to an error about a flag that is a key.
 pub(super) fn explained(mut error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
     let keys = if error.kind() == ErrorKind::UnknownArgument { keys_like(flag) } else { Vec::new() };
@@ -19,7 +19,7 @@ pub(super) fn explained(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// What is wrong with an argument that belongs to no option.
+/// The problem of an argument without an option.
 pub(super) fn stray(stray: &str) -> Problem {
     let message = if Cli::command().find_subcommand(stray).is_some() {
         format!("the command comes before its options; write: fetchd {stray} [OPTIONS]")

@@ -31,7 +31,7 @@ pub use state::{StateArgs, StateCommand};
         fetchd demo"
 )]
 pub struct Cli {
-    /// What to do; without a command, `run`.
+    /// The command; `run` by default.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// The options of `run`.
@@ -40,7 +40,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The arguments of the process; where they are wrong, it ends with the reason.
+    /// Parses the arguments of the process, or exits with an error.
     pub fn of_process() -> Self {
         Self::try_parse().unwrap_or_else(|error| mistakes::explained(error).exit())
     }
@@ -57,17 +57,17 @@ pub enum Command {
         /// The configuration to check [default: none, just the defaults]. Example: fetchd check -c fetchd.toml
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// The same without `-c` [default: none]. Example: fetchd check fetchd.toml
+        /// The configuration to check, without `-c` [default: none]. Example: fetchd check fetchd.toml
         #[arg(value_name = "FILE", conflicts_with = "config")]
         file: Option<PathBuf>,
     },
-    /// Look at what durable sources have accepted, and what of it is not done
+    /// Inspect durable state: accepted, done and pending lines
     State {
-        /// What to look at.
+        /// The command.
         #[command(subcommand)]
         command: StateCommand,
     },
-    /// Print the newest record of each line, out of record files
+    /// Print the newest record of each line from record files
     #[command(mut_args(lay_out))]
     Results(ResultsArgs),
     /// Watch and steer a running fetchd through its API
@@ -75,7 +75,8 @@ pub enum Command {
     /// Take a tour against an embedded server, in less than 20 seconds
     #[command(mut_args(lay_out))]
     Demo {
-        /// Keep the last run of the tour going, with its API, until Ctrl-C [default: no]. Example: fetchd demo --serve
+        /// Keep the last run of the tour running, with its API, until Ctrl-C [default: no]. Example: fetchd demo
+        /// --serve
         #[arg(long)]
         serve: bool,
     },
@@ -90,7 +91,7 @@ pub enum Command {
     Man,
 }
 
-/// The short help of an option says what it does and its default; the long help adds the example in a line of its own.
+/// Splits the help of an option: the short help has the effect and the default, the long help also has the example.
 fn lay_out(arg: Arg) -> Arg {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     match help.split_once(". Example: ") {

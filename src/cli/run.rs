@@ -30,16 +30,16 @@ pub struct RunArgs {
     /// Append records to this file, `-` is stdout [default: -]. Example: -o results.jsonl
     #[arg(short, long, value_name = "FILE", help_heading = "Input and output")]
     pub output: Option<PathBuf>,
-    /// Remember here what is done, so that the next run goes on [default: none]. Example: --data-dir state
+    /// Keep durable state here, so that the next run resumes [default: none]. Example: --data-dir state
     #[arg(long, value_name = "DIR", help_heading = "Input and output")]
     pub data_dir: Option<PathBuf>,
-    /// Read changed files anew, though lines of them are done [default: off]. Example: --anew
+    /// Read changed files from the start, although lines of them are done [default: off]. Example: --anew
     #[arg(long, help_heading = "Input and output")]
     pub anew: bool,
-    /// Which lines are fetched once more.
+    /// The selection of done lines to fetch again.
     #[command(flatten)]
     pub again: AgainArgs,
-    /// How records show bodies [default: auto]. Example: --body none
+    /// Format of bodies in records [default: auto]. Example: --body none
     #[arg(long, value_name = "HOW", help_heading = "Input and output")]
     pub body: Option<BodyFormat>,
     /// Write records in the order of their lines [default: as they are done]. Example: --ordered
@@ -48,7 +48,7 @@ pub struct RunArgs {
     /// Exit with 3 if an outcome is not `ok` [default: off]. Example: --fail
     #[arg(long, help_heading = "Input and output")]
     pub fail: bool,
-    /// Stop at the first one that is not `ok`, exit with 3 [default: off]. Example: --fail-fast
+    /// Stop at the first outcome that is not `ok`, exit with 3 [default: off]. Example: --fail-fast
     #[arg(long, help_heading = "Input and output")]
     pub fail_fast: bool,
 
@@ -67,13 +67,13 @@ pub struct RunArgs {
     /// Time for one attempt until its response head: DNS, connect, TLS, request [default: 30s]. Example: --timeout 5s
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     pub timeout: Option<Span>,
-    /// Of that, time for DNS, connect and TLS [default: 10s]. Example: --connect-timeout 3s
+    /// Time for DNS, connect and TLS, a part of --timeout [default: 10s]. Example: --connect-timeout 3s
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     pub connect_timeout: Option<Span>,
     /// Attempts after the first one [default: 2]. Example: --retries 5
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub retries: Option<u32>,
-    /// Time that lines wait for a host that cannot be reached [default: 60s]. Example: --give-up 5s
+    /// Time that lines wait for an unreachable host [default: 60s]. Example: --give-up 5s
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     pub give_up: Option<Span>,
     /// Longest body, decoded; a longer one fails [default: 16MiB]. Example: --max-body 1MiB
@@ -83,7 +83,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub max_redirects: Option<u32>,
 
-    /// Send this header to the hosts of the input's own URLs [default: none]. Example: -H 'accept: application/json'
+    /// Send this header; credentials to the first line's host [default: none]. Example: -H 'accept: application/json'
     #[arg(short = 'H', long, value_name = "K: V", help_heading = "Requests")]
     pub header: Vec<String>,
     /// Send this user agent [default: fetchd/VERSION]. Example: -A 'my-crawler (me@example.com)'
@@ -111,47 +111,47 @@ pub struct RunArgs {
     /// Write more to stderr, with -vv even more [default: off]. Example: -v
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Messages")]
     pub verbose: u8,
-    /// How log lines look [default: auto]. Example: --log-format json
+    /// Format of log lines [default: auto]. Example: --log-format json
     #[arg(long, value_name = "FORMAT", help_heading = "Messages")]
     pub log_format: Option<Format>,
 
-    /// Catches URLs and files given without an option, to say how they are given.
+    /// URLs and files without an option, for an error message.
     #[arg(hide = true, value_name = "STRAY")]
     pub stray: Vec<String>,
 }
 
-/// A configuration at each step from its file to the run.
+/// A configuration in each stage of loading.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What the file and `--set` say.
+    /// The keys of the file and `--set`.
     pub file: Config,
-    /// The same with the other arguments laid over it.
+    /// The keys after the other arguments have overridden them.
     pub written: Config,
-    /// The same, completed and checked.
+    /// The completed and checked configuration.
     pub config: Config,
 }
 
 impl RunArgs {
-    /// The configuration that these arguments stand for, completed and checked.
+    /// Loads the completed and checked configuration.
     ///
     /// # Errors
-    /// Every problem there is.
+    /// All problems.
     pub fn config(&self) -> Result<Config, Report> {
         self.config_with(&Registry::default())
     }
 
-    /// The same with these kinds of sources and sinks.
+    /// Like `config`, with these kinds of sources and sinks.
     ///
     /// # Errors
-    /// Every problem there is.
+    /// All problems.
     pub fn config_with(&self, registry: &Registry) -> Result<Config, Report> {
         Ok(self.load(registry)?.config)
     }
 
-    /// Reads the file, lays these arguments over it, completes and checks it.
+    /// Reads the file, overrides keys by these arguments, and completes and checks the configuration.
     ///
     /// # Errors
-    /// Every problem there is.
+    /// All problems.
     pub fn load(&self, registry: &Registry) -> Result<Loaded, Report> {
         let mut written = Written::load(self.config.as_deref(), &self.set, registry)?;
         let file = written.config.clone();
@@ -212,7 +212,7 @@ impl RunArgs {
         flags.set_some("--proxy", "fetch.proxy", &mut fetch.proxy, self.proxy.clone().map(Secret::new));
     }
 
-    /// Whether the progress line is shown.
+    /// When the progress line is shown.
     pub fn progress_mode(&self) -> ProgressMode {
         if self.quiet { ProgressMode::Never } else { self.progress.unwrap_or_default() }
     }

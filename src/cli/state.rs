@@ -6,39 +6,39 @@ use clap::{Args, Subcommand};
 
 use super::lay_out;
 
-/// What to look at in a data directory.
+/// The commands of `fetchd state`.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
-    /// Count the lines that were accepted, are done, and are not
+    /// Count the accepted, done and pending lines
     #[command(mut_args(lay_out))]
     Status {
-        /// Where.
+        /// The data directory.
         #[command(flatten)]
         place: StateArgs,
         /// Write one JSON object [default: text]. Example: fetchd state status --data-dir state --json
         #[arg(long)]
         json: bool,
     },
-    /// Print the lines that are not done, as they were accepted
+    /// Print the pending lines as they were accepted
     #[command(mut_args(lay_out))]
     Dump {
-        /// Where.
+        /// The data directory.
         #[command(flatten)]
         place: StateArgs,
     },
-    /// Read everything, and say which lines are lost
+    /// Read all journals, and report lost lines
     #[command(mut_args(lay_out))]
     Check {
-        /// Where.
+        /// The data directory.
         #[command(flatten)]
         place: StateArgs,
     },
 }
 
-/// Where the durable state is.
+/// The location of durable state.
 #[derive(Debug, Args)]
 pub struct StateArgs {
-    /// The configuration that names the data directory [default: none]. Example: -c fetchd.toml
+    /// The configuration with the data directory [default: none]. Example: -c fetchd.toml
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The data directory [default: none]. Example: --data-dir state

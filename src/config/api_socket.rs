@@ -1,5 +1,5 @@
-//! The one key that `fetchd ctl` reads of a configuration: whatever else is wrong with the file, or may not be read by the
-//! operator, does not matter to it.
+//! Reads `api.socket` for `fetchd ctl`. Other errors in the configuration, and files that the operator may not read, do
+//! not matter.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use toml::de::{DeTable, DeValue};
 use super::expand::{Surroundings, expand};
 use super::parse::parseable;
 
-/// `api.socket` of the configuration in this file.
+/// Reads `api.socket` from a configuration file.
 ///
 /// # Errors
-/// A sentence: the file cannot be read, or has no such key.
+/// A sentence if the file cannot be read, or does not contain the key.
 pub fn api_socket(file: &Path) -> Result<PathBuf, String> {
     let shown = file.display();
     let text = std::fs::read_to_string(file)

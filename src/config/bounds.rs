@@ -1,4 +1,4 @@
-//! From where to where the numbers, sizes and times of keys can be, and which of two must be the larger.
+//! Checks the ranges of numbers, sizes and times, and the order of pairs of them.
 
 use super::Config;
 use crate::diagnostics::Report;
@@ -6,10 +6,10 @@ use crate::item::CHUNK;
 use crate::schedule::HostConfig;
 use crate::units::{Concurrency, Size, Span};
 
-/// As many as there are ports.
+/// The number of ports.
 pub(super) const MOST_AT_ONCE: u32 = 65_535;
 
-/// The bounds of a key that has any.
+/// The range of a numeric key, if it is limited.
 pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
     Some(match key {
         "queue.capacity" => (1, 1 << 20),
@@ -29,7 +29,7 @@ pub(super) fn bounds_of(key: &str) -> Option<(u64, u64)> {
     })
 }
 
-/// Adds every number that is out of its bounds to the report.
+/// Adds every value that is out of range to the report.
 pub(super) fn check(config: &Config, report: &mut Report) {
     whole_numbers_and_sizes(config, report);
     times(config, report);
@@ -59,7 +59,7 @@ fn whole_numbers_and_sizes(config: &Config, report: &mut Report) {
     within("health.failures", config.health.failures);
     within("dns.cache", config.dns.cache);
     match config.fetch.workers {
-        // It only follows: the concurrency is what is wrong.
+        // The value follows from the concurrency, which is reported.
         Some(workers) if workers == config.limits.permits() => {}
         workers => within("fetch.workers", workers.unwrap_or(1)),
     }
@@ -78,7 +78,7 @@ fn whole_numbers_and_sizes(config: &Config, report: &mut Report) {
     }
 }
 
-/// The keys that are lists of statuses.
+/// The elements of keys that are lists of statuses.
 fn statuses(config: &Config) -> impl Iterator<Item = (String, u16)> {
     let of_host = |(pattern, host): (&String, &HostConfig)| {
         let key = format!("hosts.{pattern}.refresh_on");
@@ -128,12 +128,12 @@ fn times(config: &Config, report: &mut Report) {
     bounded("shutdown.grace", config.shutdown.grace);
 }
 
-/// The time limits of hosts, by their keys.
+/// The timeouts of hosts with their keys.
 fn host_timeouts(config: &Config) -> impl Iterator<Item = (String, Span)> {
     config.hosts.iter().filter_map(|(pattern, host)| Some((format!("hosts.{pattern}.timeout"), host.timeout?)))
 }
 
-/// Times of which one must not be longer than another.
+/// Checks pairs of times of which one must not be longer than the other.
 fn time_pairs(config: &Config, report: &mut Report) {
     let (dns, connect) = (config.dns.timeout.unwrap_or(Span::secs(0)), config.fetch.connect_timeout);
     if dns >= connect && !connect.0.is_zero() {

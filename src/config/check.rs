@@ -1,4 +1,4 @@
-//! Cross-table validation: combinations of keys that contradict each other. `bounds` has those of numbers alone.
+//! Cross-table validation: rejects combinations of keys that contradict each other. `bounds` checks numbers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::sink::{SinkConfig, Target};
 use crate::source::{CheckContext, Inputs};
 use crate::units::Concurrency;
 
-/// Adds every problem of the whole to the report.
+/// Adds every problem of the whole configuration to the report.
 pub(super) fn check(config: &Config, file: Option<&Path>, most_files: u64, report: &mut Report) {
     bounds::check(config, report);
     hosts(config, report);
@@ -72,7 +72,7 @@ fn methods(config: &Config, report: &mut Report) {
     }
 }
 
-/// What is wrong with a proxy's URL; the URL itself is not shown, for it may hold a password.
+/// The problem of an invalid proxy URL. The message does not show the URL because it may contain a password.
 fn wrong_proxy(text: &str) -> Option<String> {
     let right = url::Url::parse(text).is_ok_and(|url| {
         matches!(url.scheme(), "http" | "socks5" | "socks5h") && url.host_str().is_some_and(|host| !host.is_empty())
@@ -144,24 +144,24 @@ fn sinks(config: &Config, report: &mut Report) {
     future_files(config, report);
 }
 
-/// What a sink needs whose records wait in the data directory.
+/// Checks the requirements of a sink that stages records in the data directory.
 fn staging(config: &Config, sink: &Named<dyn SinkConfig>, table: &str, report: &mut Report) {
     if config.state.data_dir.is_none() {
         let message = format!(
-            "[{table}] needs a data directory, where records wait until they have arrived; add state.data_dir (or --data-dir DIR)"
+            "[{table}] needs a data directory, which keeps records until they are delivered; add state.data_dir (or --data-dir DIR)"
         );
         report.add_at_key(table, message);
     }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !sink.label().chars().all(is_plain) {
         let message = format!(
-            "the name of [{table}] stands in names of files and messages, so it can have letters, digits, `-` and `_` only; give it such a name"
+            "the name of [{table}] is part of file names, so it can contain only letters, digits, `-` and `_`; give it such a name"
         );
         report.add_at_key(table, message);
     }
 }
 
-/// The numbered files of a sink that rotates can have the path of another sink's file.
+/// Checks that no sink's path is that of another sink's numbered file.
 fn future_files(config: &Config, report: &mut Report) {
     for sink in &config.sinks {
         let (Target::File(path), Some(first)) = (sink.component.target(), sink.component.paths().into_iter().next())
@@ -184,7 +184,7 @@ fn future_files(config: &Config, report: &mut Report) {
     }
 }
 
-/// A sink in the data directory would write records into the checkpoint or a journal.
+/// The message for a sink that would overwrite the checkpoint or a journal.
 fn own_file(target: Target<'_>, config: &Config) -> String {
     let other = config.state.data_dir.iter().map(|dir| dir.join("results.jsonl")).next().unwrap_or_default();
     let Target::File(path) = target else { return String::new() };

@@ -1,4 +1,4 @@
-//! Headers, and who gets them: credentials are for the hosts that are named, and never for every host by oversight.
+//! Checks headers: credentials must be configured for named hosts, so that no other host gets them by mistake.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -7,7 +7,7 @@ use crate::diagnostics::Report;
 use crate::item::{is_credential, parse_header};
 use crate::units::Secret;
 
-/// Adds a problem for every header that is none, and for credentials that every host would get.
+/// Adds a problem for every invalid header, and for credentials that every host would get.
 pub(super) fn check(config: &Config, report: &mut Report) {
     once_each("fetch.headers", &config.fetch.headers, report);
     for (name, value) in &config.fetch.headers {
@@ -41,7 +41,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     }
 }
 
-/// Headers that every host gets, and whose names are those of credentials: a warning each.
+/// Warnings about headers for every host whose names look like those of credentials.
 pub fn suspicious_headers(config: &Config) -> Vec<String> {
     let of_any =
         config.hosts.get("*").filter(|host| !host.everywhere).map(|host| ("hosts.\"*\".headers", &host.headers));
@@ -57,7 +57,7 @@ pub fn suspicious_headers(config: &Config) -> Vec<String> {
         .collect()
 }
 
-/// Keys that wait for new tokens where none can come: a warning each.
+/// Warnings about `refresh_on` without a header from a file.
 pub fn useless_refreshes(config: &Config) -> Vec<String> {
     if !config.file_values.token_files().is_empty() {
         return Vec::new();
@@ -66,13 +66,13 @@ pub fn useless_refreshes(config: &Config) -> Vec<String> {
     patterns
         .map(|(pattern, _)| {
             format!(
-                "`hosts.\"{pattern}\".refresh_on` changes nothing, as no header of [hosts] has the content of a file; write for example headers = {{ authorization = \"Bearer ${{file:token}}\" }}"
+                "`hosts.\"{pattern}\".refresh_on` has no effect because no header of [hosts] comes from a file; write for example headers = {{ authorization = \"Bearer ${{file:token}}\" }}"
             )
         })
         .collect()
 }
 
-/// Header names do not differ by case, so which of two would win is not for chance to say.
+/// Rejects headers that are given twice; names are case-insensitive.
 fn once_each(table: &str, headers: &BTreeMap<String, Secret<String>>, report: &mut Report) {
     let mut seen = HashSet::new();
     for name in headers.keys().filter(|name| !seen.insert(name.to_ascii_lowercase())) {

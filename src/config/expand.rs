@@ -1,5 +1,5 @@
-//! What stands for something else in strings of the configuration: `${NAME}` for a variable of the environment, `${file:PATH}`
-//! for the content of a file, and `$$` for a dollar sign. What they stand for is taken as it is.
+//! Expands strings of the configuration: `${NAME}` is an environment variable, `${file:PATH}` the content of a file,
+//! and `$$` a dollar sign. Expanded values are not expanded again.
 
 use std::path::{Path, PathBuf};
 
@@ -7,38 +7,39 @@ use crate::units::{Template, read_content};
 
 pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What a text is expanded in.
+/// The environment of an expansion.
 #[derive(Clone)]
 pub(super) struct Surroundings<'a> {
     env: Env<'a>,
     files: Files,
 }
 
-/// Where `${file:PATH}` looks.
+/// How `${file:PATH}` is resolved.
 #[derive(Clone)]
 enum Files {
-    /// In this directory, unless the path is absolute.
+    /// Relative to this directory.
     In(PathBuf),
-    /// Nowhere: the text is that of a flag.
+    /// Not at all, because the text is from a flag.
     Refused,
 }
 
-/// A text without dollar signs that stand for anything.
+/// An expanded text.
 pub(super) struct Expanded {
     pub text: String,
-    /// Its pieces.
+    /// The pieces of the text.
     pub template: Template,
 }
 
 impl<'a> Surroundings<'a> {
-    /// Those of a configuration file: paths begin at `$CREDENTIALS_DIRECTORY`, or else at the directory of that file.
+    /// For a configuration file: paths are relative to `$CREDENTIALS_DIRECTORY` if set, or else to the directory of the
+    /// file.
     pub fn of_file(path: &Path, env: Env<'a>) -> Self {
         let credentials = env("CREDENTIALS_DIRECTORY").filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let dir = credentials.unwrap_or_else(|| path.parent().unwrap_or(Path::new("")).to_owned());
         Self { env, files: Files::In(dir) }
     }
 
-    /// Those of a flag, which reads no files.
+    /// For a flag, which reads no files.
     pub fn of_flag(env: Env<'a>) -> Self {
         Self { env, files: Files::Refused }
     }
@@ -51,13 +52,10 @@ impl<'a> Surroundings<'a> {
         })
     }
 
-    /// The file of this path, and its content.
+    /// Reads the file at this path.
     fn file(&self, path: &str) -> Result<(PathBuf, String), String> {
         let Files::In(dir) = &self.files else {
-            return Err(
-                "has `${file:PATH}`, which stands for the content of a file only in the configuration file; write it there"
-                    .to_owned(),
-            );
+            return Err("has `${file:PATH}`, which works only in the configuration file; write it there".to_owned());
         };
         if path.is_empty() || path.contains('$') {
             return Err("has `${file:...}` without a plain path; write for example `${file:token}`, without variables"
@@ -66,17 +64,15 @@ impl<'a> Surroundings<'a> {
         let path = dir.join(path);
         match read_content(&path) {
             Ok(content) => Ok((path, content)),
-            Err(clause) => {
-                Err(format!("needs the file {}, {clause}; write `$$` where a dollar sign is meant", path.display()))
-            }
+            Err(clause) => Err(format!("needs the file {}, {clause}", path.display())),
         }
     }
 }
 
-/// Puts in what dollar signs stand for.
+/// Expands variables and files in a text.
 ///
 /// # Errors
-/// What is said of the text: what is missing.
+/// The predicate of a sentence about the text: the missing variable or file.
 pub(super) fn expand(text: &str, surroundings: &Surroundings<'_>) -> Result<Expanded, String> {
     let mut template = Template::default();
     let mut rest = text;
@@ -95,7 +91,7 @@ pub(super) fn expand(text: &str, surroundings: &Surroundings<'_>) -> Result<Expa
             rest = after;
         } else {
             return Err(
-                "has a dollar sign that stands alone; write `${NAME}` for a variable, or `$$` for a dollar sign (and `${file:PATH}` for the content of a file)"
+                "has a dollar sign without a name; write `${NAME}` for a variable, or `$$` for a dollar sign (and `${file:PATH}` for the content of a file)"
                     .to_owned(),
             );
         }
@@ -104,7 +100,7 @@ pub(super) fn expand(text: &str, surroundings: &Surroundings<'_>) -> Result<Expa
     Ok(Expanded { text: template.render(|_| None), template })
 }
 
-/// Refuses the value of a header of `-H` that would have the content of a file if it stood in a configuration file.
+/// Refuses `${file:PATH}` in the value of a `-H` header, which is not expanded.
 ///
 /// # Errors
 /// A sentence that names the header.
@@ -113,11 +109,11 @@ pub fn refuse_file_in_flag(name: &str, value: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "-H reads no files, so `${{file:...}}` in the header `{name}` would go out as it stands; write the header under [hosts] in a configuration file"
+        "-H reads no files, so `${{file:...}}` in the header `{name}` would be sent unchanged; write the header under [hosts] in a configuration file"
     ))
 }
 
-/// The name in `{NAME}` and what comes after it.
+/// Splits `{NAME}` from the rest of a text.
 fn variable(text: &str) -> Option<(&str, &str)> {
     let (name, after) = text.strip_prefix('{')?.split_once('}')?;
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');

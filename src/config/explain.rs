@@ -1,37 +1,37 @@
-//! From what the TOML reader and serde say to a sentence for the person who wrote the file. No value is ever taken out
-//! of their messages: they may hold a secret, and quotes of its own.
+//! Translates errors of the TOML reader and serde to sentences for users. Values are never copied from their messages
+//! because they may be secrets.
 
 use toml::de::DeValue;
 
 use super::bounds::bounds_of;
 use super::keys::{Keys, near};
 
-/// A value that does not fit, and the key it stands at.
+/// A value of the wrong type or range, and its key.
 pub(super) struct Misfit<'a> {
     /// The key's path as TOML writes it.
     pub key: &'a str,
-    /// What stands there; absent when it must not be shown.
+    /// The value; `None` if it must not be shown.
     pub shown: Option<&'a DeValue<'a>>,
-    /// Where it came from.
+    /// The origin of the value.
     pub origin: Origin,
-    /// What serde says.
+    /// The message of serde.
     pub message: &'a str,
 }
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The value of a key.
     File,
     /// An element of the key's array.
     Element,
-    /// The environment, by `${NAME}`.
+    /// An environment variable (`${NAME}`).
     Environment,
-    /// Files, by `${file:PATH}`.
+    /// A file (`${file:PATH}`).
     Contents,
 }
 
-/// What is wrong with a value, and what to write.
+/// Describes the problem of a value, and what to write.
 pub(super) fn misfit(misfit: &Misfit<'_>) -> String {
     let Misfit { key, shown, origin, message } = misfit;
     let fix = fix(key, message);
@@ -63,7 +63,7 @@ fn described(value: &DeValue<'_>) -> Option<String> {
 
 /// What to write instead.
 fn fix(key: &str, message: &str) -> String {
-    // Only what comes after the value, which comes first in these messages, is of interest.
+    // These messages begin with the value, which must not be shown.
     let expected = message.rsplit_once(", expected ").map_or(message, |(_, expected)| expected);
     if let Some((_, hint)) = expected.rsplit_once("; write ") {
         return format!("write {hint}");
@@ -85,7 +85,7 @@ fn fix(key: &str, message: &str) -> String {
     }
 }
 
-/// A key that the table does not have; `valid` are those it has.
+/// The message for a key that the table does not have; `valid` are its keys.
 pub(super) fn unknown_key(keys: &Keys, table: &str, key: &str, value: &DeValue<'_>, valid: &[&str]) -> String {
     let unknown = format!("unknown key `{}` in [{table}]", key.escape_debug());
     if let Some(near) = near(key, valid) {
@@ -93,7 +93,7 @@ pub(super) fn unknown_key(keys: &Keys, table: &str, key: &str, value: &DeValue<'
     }
     if let (Some(start), DeValue::Table(_)) = (table.strip_prefix("hosts."), value) {
         let pattern = format!("{}.{}", start.trim_matches('"'), dotted(key, value));
-        return format!("{unknown}; a pattern with dots stands in quotes: [hosts.\"{}\"]", pattern.escape_debug());
+        return format!("{unknown}; a pattern with dots needs quotes: [hosts.\"{}\"]", pattern.escape_debug());
     }
     match keys.tables_with(key).as_slice() {
         [] if valid.is_empty() => format!("{unknown}; it has none, so remove it"),
@@ -102,7 +102,7 @@ pub(super) fn unknown_key(keys: &Keys, table: &str, key: &str, value: &DeValue<'
     }
 }
 
-/// The rest of a pattern that was written without quotes, one table in the other.
+/// Joins the rest of a pattern that was written without quotes, as nested tables.
 fn dotted(key: &str, value: &DeValue<'_>) -> String {
     match value {
         DeValue::Table(table) => match table.iter().next() {
@@ -115,12 +115,12 @@ fn dotted(key: &str, value: &DeValue<'_>) -> String {
     }
 }
 
-/// A name at the top of the file that is no table.
+/// The message for an unknown name at the top level.
 pub(super) fn unknown_table(keys: &Keys, name: &str, value: &DeValue<'_>, tables: &[&str]) -> String {
     let shown = name.escape_debug();
     match keys.tables_with(name).as_slice() {
         elsewhere @ [_, ..] if !value.is_table() => {
-            format!("`{shown}` stands outside of its table; write it under {}", or_tables(elsewhere))
+            format!("`{shown}` is outside of its table; write it under {}", or_tables(elsewhere))
         }
         _ => match near(name, tables) {
             Some(near) => format!("unknown table `{shown}`; did you mean `{near}`?"),
@@ -129,7 +129,7 @@ pub(super) fn unknown_table(keys: &Keys, name: &str, value: &DeValue<'_>, tables
     }
 }
 
-/// A kind of source or sink that there is not.
+/// The message for an unknown kind of source or sink.
 pub(super) fn unknown_kind(what: &str, kind: &str, kinds: &[&str]) -> String {
     let unknown = format!("unknown kind of {what} `{}`", kind.escape_debug());
     match near(kind, kinds) {
@@ -138,10 +138,10 @@ pub(super) fn unknown_kind(what: &str, kind: &str, kinds: &[&str]) -> String {
     }
 }
 
-/// What the TOML parser says, in words for someone who has never read its grammar.
+/// Translates an error of the TOML parser to plain words.
 pub(super) fn syntax(message: &str, text: &str) -> String {
     match message {
-        "duplicate key" => format!("`{}` is there twice; keep one", text.trim().escape_debug()),
+        "duplicate key" => format!("`{}` is given twice; keep one", text.trim().escape_debug()),
         m if m.starts_with("string values must be quoted") => {
             "this value is neither a number nor true or false; if it is text, put it in quotes".to_owned()
         }

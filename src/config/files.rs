@@ -1,7 +1,6 @@
-//! How many files a configuration can need open at once: requests on the wire, idle connections, its own files, and some
-//! besides. A request has one socket: that of its look-up, then that of its connection. It can have a second
-//! one, for the other family of addresses, and more while name servers are silent; where there is no file for that, it
-//! goes on with the first.
+//! Computes the most open files that a configuration needs: requests on the wire, idle connections, its own files, and
+//! a reserve. A request has one socket, for its DNS lookup and then for its connection. It opens a second one for the
+//! other address family, and more while name servers do not respond, only if files are left.
 
 use super::Config;
 use super::bounds::bounds_of;
@@ -9,17 +8,17 @@ use crate::diagnostics::Report;
 use crate::open_files::BESIDES;
 use crate::units::{Concurrency, counted, grouped};
 
-/// Connections that are kept where no key says how many, and files are left. One takes up to some 64 KiB (benches/README.md), so
-/// all together take as much as `limits.body_memory` does, and only where so many hosts have lines at once.
+/// The default limit of idle connections. One takes up to about 64 KiB (benches/README.md), so all together take as
+/// much as `limits.body_memory`, but only if that many hosts have lines at once.
 const IDLE_CONNECTIONS: u32 = 4096;
 
-/// How many idle connections there can be where this many files can be open, and no key says more.
+/// The default number of idle connections with `most` open files.
 pub(super) fn idle_connections(config: &Config, most: u64) -> u32 {
     let room = most.saturating_sub(u64::from(config.limits.permits()) + others(config));
     u32::try_from(room).unwrap_or(u32::MAX).min(IDLE_CONNECTIONS)
 }
 
-/// Adds a problem when the configuration can need more files than can be open.
+/// Adds a problem if the configuration can need more than `most` open files.
 pub(super) fn check(config: &Config, most: u64, report: &mut Report) {
     let concurrency = u64::from(config.limits.permits());
     let key = match config.limits.concurrency {
@@ -29,7 +28,7 @@ pub(super) fn check(config: &Config, most: u64, report: &mut Report) {
     let idle = u64::from(config.fetch.idle_connections.unwrap_or(0));
     let others = others(config);
     let needed = concurrency + idle + others;
-    // A concurrency that is out of bounds is problem enough.
+    // A concurrency that is out of range has its own problem.
     let in_bounds = bounds_of(key).is_none_or(|(_, highest)| concurrency <= highest);
     if needed > most && in_bounds {
         let message = format!(
@@ -44,7 +43,8 @@ pub(super) fn check(config: &Config, most: u64, report: &mut Report) {
     }
 }
 
-/// All but connections of requests: the files of sources and sinks, the API, and some besides. How many files a pattern will match is unknown.
+/// Open files other than connections of requests: sources, sinks, the API and a reserve. The number of files that a
+/// pattern will match is unknown.
 fn others(config: &Config) -> u64 {
     let sources: u64 = config.sources.iter().map(|source| source.component.open_files()).sum();
     let sinks: u64 = config.sinks.iter().map(|sink| sink.component.open_files()).sum();
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    /// From stdin to stdout, with these keys.
+    /// A configuration from stdin to stdout with these keys.
     fn config(concurrency: u32, idle_connections: Option<u32>) -> Config {
         let mut config = Config::default();
         config.limits.concurrency = Concurrency::Fixed(concurrency);

@@ -1,4 +1,4 @@
-//! The keys there are, as the components' own structs name them, and how a path of keys is written.
+//! The list of all keys, taken from the components' structs, and the notation of key paths.
 
 use super::Registry;
 use crate::fetch::{DnsConfig, FetchConfig, NetworkConfig, TlsConfig};
@@ -14,11 +14,11 @@ pub(super) const TABLES: [&str; 17] = [
     "sink", "state", "shutdown", "api", "log",
 ];
 
-/// The keys that a configuration can have, each with the table that it belongs to.
+/// All keys of a configuration with their tables.
 pub(super) struct Keys(Vec<(&'static str, Key)>);
 
 impl Keys {
-    /// The keys of all tables, and of these kinds.
+    /// The keys of all tables, and of the kinds in the registry.
     pub fn of(registry: &Registry) -> Self {
         let tables: [(&str, Vec<Key>); 15] = [
             ("queue", keys_of::<QueueConfig>()),
@@ -43,13 +43,13 @@ impl Keys {
         Self(all.flat_map(|(table, keys)| keys.into_iter().map(move |key| (table, key))).collect())
     }
 
-    /// All of them.
+    /// All tables and keys.
     #[cfg(test)]
     pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.0.iter().map(|(table, key)| (*table, key.name))
     }
 
-    /// Those whose values are secrets.
+    /// The keys whose values are secrets.
     #[cfg(test)]
     pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.0.iter().filter(|(_, key)| key.is_secret).map(|(table, key)| (*table, key.name))
@@ -63,7 +63,7 @@ impl Keys {
         tables
     }
 
-    /// Whether the value of a key of this name may be shown: it is, or almost is, a key that holds no secret.
+    /// Whether the value of a key may be shown: its name is that of a key without a secret, or very similar to one.
     pub fn is_shown(&self, name: &str) -> bool {
         let (likeness, near) = match nearest(name, self.0.iter().map(|(_, key)| key.name)) {
             Some(nearest) => nearest,
@@ -73,7 +73,7 @@ impl Keys {
     }
 }
 
-/// The name most like this one, if it is like it.
+/// The most similar name, if one is similar enough.
 pub(super) fn near<'a>(key: &str, names: &[&'a str]) -> Option<&'a str> {
     nearest(key, names.iter().copied()).filter(|(likeness, _)| *likeness > 0.75).map(|(_, near)| near)
 }
@@ -82,7 +82,7 @@ fn nearest<'a>(key: &str, names: impl Iterator<Item = &'a str>) -> Option<(f64, 
     names.map(|name| (strsim::jaro_winkler(key, name), name)).max_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// A path of keys as TOML writes it.
+/// A key path in TOML notation.
 pub(super) fn name(path: &[&str]) -> String {
     path.iter().map(|key| quoted(key)).collect::<Vec<_>>().join(".")
 }

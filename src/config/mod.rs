@@ -1,5 +1,5 @@
-//! The configuration: the components' own tables side by side. What was written is read with every problem noted, then
-//! overridden by flags, completed, and checked as a whole; only then is anything opened.
+//! The configuration: a table for each component. It is read while all problems are collected, overridden by flags,
+//! completed with defaults, and checked as a whole before anything is opened.
 
 mod api_socket;
 mod bounds;
@@ -51,7 +51,7 @@ use crate::state::StateConfig;
 use crate::telemetry::LogConfig;
 use crate::units::{Concurrency, Secret, Size, Span};
 
-/// Everything that can be configured.
+/// A complete configuration.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
     /// `[source.NAME.KIND]`
@@ -90,15 +90,15 @@ pub struct Config {
     pub log: LogConfig,
     /// `-H`: headers for the hosts of the lines' own URLs.
     pub headers: BTreeMap<String, Secret<String>>,
-    /// The files that values came from.
+    /// The files in values.
     #[serde(skip)]
     pub file_values: FileValues,
 }
 
-/// The limits of a host that nothing else is said of.
+/// The default concurrency of a host.
 pub const ANY_HOST_CONCURRENCY: Concurrency = Concurrency::Fixed(8);
 
-/// The most requests at once of a host whose number is found out.
+/// The default maximum of a host's adaptive concurrency.
 pub const ANY_HOST_MAX_CONCURRENCY: u32 = 64;
 
 impl Default for Config {
@@ -137,28 +137,28 @@ pub struct Registry {
 }
 
 impl Default for Registry {
-    /// The kinds that fetchd has.
+    /// The built-in kinds.
     fn default() -> Self {
         Self { sources: source::KINDS.to_vec(), sinks: sink::KINDS.to_vec() }
     }
 }
 
-/// A configuration as it was written, with what is wrong so far and where things stand.
+/// A configuration that was read but not checked, with the problems so far.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// What could be read.
+    /// The valid part.
     pub config: Config,
-    /// What could not.
+    /// The problems.
     pub report: Report,
-    /// The file that it stands in.
+    /// The path of the file.
     pub file: Option<PathBuf>,
 }
 
 impl Written {
-    /// Reads a file, with what `--set` says laid over it; without one, everything else has its default.
+    /// Reads a file and overrides keys by `--set`; without a file, other keys have their defaults.
     ///
     /// # Errors
-    /// When the file cannot be read at all.
+    /// When the file cannot be read.
     pub fn load(path: Option<&Path>, set: &[String], registry: &Registry) -> Result<Self, Report> {
         let text = path.map_or_else(|| Ok(String::new()), read_text).map_err(|error| {
             let mut report = Report::default();
@@ -182,20 +182,20 @@ impl Written {
         Ok(written)
     }
 
-    /// Reads a text as the content of `path`, with `${NAME}` taken from `env`, and `${file:PATH}` from the disk.
+    /// Parses a text as the content of `path`, with environment variables from `env`.
     pub fn parse(path: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Self {
         Self::parse_with(&Registry::default(), path, text, env)
     }
 
-    /// The same with these kinds of sources and sinks.
+    /// Like `parse`, with these kinds of sources and sinks.
     pub fn parse_with(registry: &Registry, path: &Path, text: &str, env: impl Fn(&str) -> Option<String>) -> Self {
         read::read(registry, path, text, &[], Surroundings::of_file(path, &env))
     }
 
-    /// Completes and checks the whole, for a process that may open as many files as this one.
+    /// Completes and checks the configuration for the open-file limit of this process.
     ///
     /// # Errors
-    /// Every problem there is.
+    /// All problems.
     pub fn check(mut self) -> Result<Config, Report> {
         let most_files = open_files::most();
         self.config.fill(most_files);
@@ -204,7 +204,7 @@ impl Written {
     }
 }
 
-/// The text of a file, which is no longer than a person or a program has reason to make it.
+/// Reads a file of at most 16 MiB.
 fn read_text(path: &Path) -> io::Result<String> {
     const MOST: u64 = 16 << 20;
     let mut text = String::new();
@@ -216,17 +216,17 @@ fn read_text(path: &Path) -> io::Result<String> {
 }
 
 impl Config {
-    /// One source that reads these paths replaces all sources.
+    /// Replaces all sources by one that reads these paths.
     pub fn set_input(&mut self, paths: Vec<PathBuf>) {
         self.sources = vec![source::reading(paths)];
     }
 
-    /// One sink that writes to this path replaces all sinks.
+    /// Replaces all sinks by one that writes to this path.
     pub fn set_output(&mut self, path: PathBuf) {
         self.sinks = vec![sink::writing(path)];
     }
 
-    /// Sources may read from their starts what is not what was read of it before.
+    /// Lets sources read changed files from the start.
     pub fn read_anew(&mut self) {
         for source in &mut self.sources {
             if let Some(component) = source.component.anew() {
@@ -235,36 +235,36 @@ impl Config {
         }
     }
 
-    /// What all sinks and sources together need of responses.
+    /// The parts of responses that any sink or source needs.
     pub fn needs(&self) -> Needs {
         let content = self.content();
         let sinks = self.sinks.iter().map(|sink| sink.component.needs(&content));
         sinks.chain(self.sources.iter().map(|source| source.component.needs())).fold(Needs::default(), Needs::bitor)
     }
 
-    /// What `[output]` says of the content of records.
+    /// The content of records according to `[output]`.
     pub fn content(&self) -> Content {
         Content { body: self.output.body, headers: self.output.headers, digest: self.output.digest }
     }
 
-    /// Bytes of bodies held at once.
+    /// The most bytes of bodies held at once.
     pub fn body_memory(&self) -> u64 {
         self.limits.body_memory.unwrap_or(Size::mib(256)).0
     }
 
-    /// The longest body that a line can ask for: two of them fit into memory.
+    /// The largest `max_body` of a line: two such bodies fit into memory.
     pub fn largest_body(&self) -> u64 {
         self.body_memory() / 2
     }
 
-    /// The keys that bound bodies, with their values.
+    /// The `max_body` keys with their values.
     fn max_bodies(&self) -> impl Iterator<Item = (String, Size)> {
         let of_host =
             |(pattern, host): (&String, &HostConfig)| Some((format!("hosts.{pattern}.max_body"), host.max_body?));
         std::iter::once(("fetch.max_body".to_owned(), self.fetch.max_body)).chain(self.hosts.iter().filter_map(of_host))
     }
 
-    /// Gives every key that follows from others the value that it then has.
+    /// Sets the defaults that depend on other keys.
     fn fill(&mut self, most_files: u64) {
         let concurrency = self.limits.permits();
         let idle_connections = files::idle_connections(self, most_files);
@@ -273,7 +273,7 @@ impl Config {
         let longest = self.max_bodies().map(|(_, max_body)| max_body.0).max().unwrap_or_default();
         let needed = (u64::from(concurrency) * CHUNK).max(longest.saturating_mul(2));
         self.limits.body_memory.get_or_insert(Size(needed.max(Size::mib(256).0)));
-        // The rest is for the connection: to a host that lives, it takes little.
+        // The rest is for connecting, which is fast for a reachable host.
         let most = Span(self.fetch.connect_timeout.0 * 4 / 5);
         self.dns.timeout.get_or_insert(most);
         let any = self.hosts.entry("*".to_owned()).or_default();

@@ -1,4 +1,4 @@
-//! From text to what TOML can be read out of it, with every syntax error.
+//! Parses as much of a TOML text as possible, and reports every syntax error.
 
 use std::ops::Range;
 
@@ -6,20 +6,20 @@ use toml::de::DeTable;
 
 use super::explain;
 
-/// A line that is not TOML.
+/// A line with a syntax error.
 pub(super) struct Unparsed {
-    /// Where.
+    /// The location of the error.
     pub span: Range<usize>,
-    /// The whole of it. Whatever could be read there is not what was meant.
+    /// The range of the whole line. Values parsed from it are ignored.
     pub line: Range<usize>,
-    /// What to do.
+    /// The message for the user.
     pub message: String,
 }
 
-/// The text without the lines that the parser cannot get past (every place staying where it is), and one error for
-/// each line that has any.
+/// Blanks lines that the parser cannot recover from, so that offsets stay the same, and returns one error for each
+/// wrong line.
 pub(super) fn parseable(text: &str) -> (String, Vec<Unparsed>) {
-    /// Each of them means to parse once more.
+    /// The most lines to blank; each requires another parse.
     const MOST: usize = 50;
     let mut rest = text.to_owned();
     let mut found: Vec<Unparsed> = Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn parseable(text: &str) -> (String, Vec<Unparsed>) {
         for error in &errors {
             let span = error.span().unwrap_or_default();
             let line = line_of(&rest, span.start);
-            // The others are found again by the next round; and what else is wrong in a line follows from the first.
+            // Errors in other lines are found again by the next parse; further errors in a line follow from the first.
             if stop.as_ref().is_none_or(|stop| *stop == line) && !lines.contains(&line) {
                 let message = explain::syntax(error.message(), rest.get(span.clone()).unwrap_or_default());
                 lines.push(line.clone());
@@ -45,7 +45,7 @@ pub(super) fn parseable(text: &str) -> (String, Vec<Unparsed>) {
     (rest, found)
 }
 
-/// The line around a place, without its end.
+/// The line around an offset, without its line end.
 fn line_of(text: &str, at: usize) -> Range<usize> {
     let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
     let start = before.rfind('\n').map_or(0, |end| end + 1);

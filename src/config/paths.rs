@@ -1,5 +1,5 @@
-//! Checks that paths of a configuration do not meet: an output that is also read would be its own input, and records in the
-//! configuration or a certificate would destroy it. What only open files show is checked at the start (`daemon::preflight`).
+//! Checks that paths of a configuration do not collide: an output must not be read as input, or overwrite the
+//! configuration or a certificate. `daemon::preflight` checks open files at the start.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use crate::registry::Named;
 use crate::sink::{SinkConfig, Target};
 use crate::source::SourceConfig;
 
-/// Adds a problem for every path that is empty, or that another key uses in another way.
+/// Adds a problem for every path that is empty, or that another key uses for another purpose.
 pub(super) fn check(config: &Config, file: Option<&Path>, report: &mut Report) {
     empty(config, report);
     let read = files_read(config, file);
     for sink in &config.sinks {
         let Target::File(path) = sink.component.target() else { continue };
         let key = output_key(sink);
-        // Where files are numbered, the path that their names are made of is none.
+        // With numbered files, the path itself is not a file.
         let paths = Some(sink.component.paths()).filter(|paths| !paths.is_empty());
         let paths = paths.unwrap_or_else(|| vec![path.to_owned()]);
         let writes_to = |to: &Path| match paths.as_slice() {
@@ -42,27 +42,28 @@ pub(super) fn check(config: &Config, file: Option<&Path>, report: &mut Report) {
     }
 }
 
-/// Whether a path is standard output by another name.
+/// Whether a path is an alias of standard output.
 pub(super) fn is_stdout(path: &Path) -> bool {
     ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
 
-/// Whether a path is standard input by another name.
+/// Whether a path is an alias of standard input.
 pub(super) fn is_stdin(path: &Path) -> bool {
     ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| path == Path::new(name))
 }
 
-/// What a file is used for besides an output.
+/// The use of a file other than as an output.
 #[derive(Clone)]
 struct Use {
-    /// Without links and detours.
+    /// The resolved path.
     path: PathBuf,
-    /// As a clause about "it".
+    /// A clause with the subject "it".
     what: String,
     key: String,
 }
 
-/// The files that a run reads, and its data directory. A pipe or a device can be read and written.
+/// The files that a run reads, and its data directory. Pipes and devices are left out because they can be both read and
+/// written.
 fn files_read(config: &Config, file: Option<&Path>) -> Vec<Use> {
     let used = |path: &Path, key: &str, what: String| Use { path: resolved(path), what, key: key.to_owned() };
     let mut read: Vec<Use> =
@@ -115,7 +116,7 @@ fn inputs(config: &Config) -> impl Iterator<Item = (&Named<dyn SourceConfig>, Pa
     config.sources.iter().flat_map(move |source| of(source).into_iter().map(move |path| (source, path)))
 }
 
-/// The key of an output's path; one of the command line has no name.
+/// The key of an output's path; a sink of the command line has no name.
 fn output_key(sink: &Named<dyn SinkConfig>) -> String {
     match sink.label() {
         "" => "--output".to_owned(),
@@ -123,7 +124,7 @@ fn output_key(sink: &Named<dyn SinkConfig>) -> String {
     }
 }
 
-/// The key of a source's paths; one of the command line has no name.
+/// The key of a source's paths; a source of the command line has no name.
 fn input_key(source: &Named<dyn SourceConfig>) -> String {
     match source.label() {
         "" => "--input".to_owned(),

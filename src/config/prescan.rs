@@ -1,5 +1,5 @@
-//! One pass over the parsed TOML before it is read into tables: the span of each key, which values are secret, and the
-//! expansion of `${NAME}` and `${file:PATH}` (`expand.rs`).
+//! A pass over the parsed TOML before it is read into tables: collects the spans of keys, detects secret values, and
+//! expands `${NAME}` and `${file:PATH}` (`expand.rs`).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,24 +14,24 @@ use super::file_values::FileValues;
 use super::keys::{Keys, TABLES, name};
 use crate::diagnostics::Problem;
 
-/// What the walk found.
+/// The result of the pass.
 pub(super) struct Prescan<'a> {
     surroundings: Surroundings<'a>,
     keys: &'a Keys,
-    /// Where each key's value stands, by the key's path.
+    /// The spans of values by key path.
     pub places: HashMap<String, Range<usize>>,
-    /// Values that no report may show.
+    /// The spans of values that no report may show.
     pub hidden: Vec<Range<usize>>,
-    /// Values that came out of the environment, or out of files.
+    /// The spans of expanded values, with their origins.
     pub expanded: Vec<(Range<usize>, Origin)>,
-    /// The files that values came from.
+    /// The files in values.
     pub files: FileValues,
-    /// What is wrong with `${NAME}` and `${file:PATH}`.
+    /// The problems of expansions.
     pub problems: Vec<Problem>,
 }
 
 impl<'a> Prescan<'a> {
-    /// Walks the file.
+    /// Scans the whole file.
     pub fn of(root: &mut DeTable<'_>, surroundings: Surroundings<'a>, keys: &'a Keys) -> Self {
         let (places, hidden, expanded, problems) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
         let mut prescan = Self { surroundings, keys, places, hidden, expanded, files: FileValues::default(), problems };
@@ -65,7 +65,7 @@ impl<'a> Prescan<'a> {
         }
     }
 
-    /// Puts what came out of the environment and files in the place of what was written.
+    /// Replaces a value by its expansion.
     fn replace(&mut self, path: &[&str], span: Range<usize>, text: &mut Cow<'_, str>, expanded: Expanded) {
         let empty = is_header(path).then(|| what_is_empty(path, text, &expanded)).flatten();
         if let Some(message) = empty {
@@ -78,8 +78,7 @@ impl<'a> Prescan<'a> {
     }
 }
 
-/// What is wrong with the value of a header that is empty, if it is; in `[hosts]` a file that may be read again must not be
-/// empty either.
+/// The problem of an empty header value, if it is empty. In `[hosts]`, a token file must not be empty either.
 fn what_is_empty(path: &[&str], text: &str, expanded: &Expanded) -> Option<String> {
     if let ["hosts", ..] = path
         && let Some((file, _)) = expanded.template.files().find(|(_, content)| content.is_empty())
@@ -92,13 +91,13 @@ fn what_is_empty(path: &[&str], text: &str, expanded: &Expanded) -> Option<Strin
     })
 }
 
-/// Whether this is the path of a header's value.
+/// Whether this is the key path of a header.
 fn is_header(path: &[&str]) -> bool {
     matches!(path, ["fetch", "headers", _] | ["hosts", _, "headers", _])
 }
 
-/// Whether a report may show a value. What is not known to be harmless is hidden, so that a secret under a misspelled
-/// or misplaced key is, too.
+/// Whether a report may show a value. Values of unknown keys are hidden because a secret may be under a misspelled or
+/// misplaced key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Visibility {
     Shown,

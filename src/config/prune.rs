@@ -5,21 +5,21 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeValue};
 
-/// What was taken out.
+/// A removed value.
 pub(super) struct Pruned<'i> {
-    /// The keys that lead to it.
+    /// The key path of the value.
     pub path: Vec<String>,
-    /// Its own key.
+    /// The span of its key.
     pub key: Range<usize>,
-    /// Where it stood.
+    /// The span of the value.
     pub at: Range<usize>,
-    /// Whether it was an element of an array.
+    /// Whether the value was an element of an array.
     pub is_element: bool,
-    /// What it was.
+    /// The value.
     pub value: DeValue<'i>,
 }
 
-/// Takes out the smallest entry or element around `span`; `None` when there is none.
+/// Removes the smallest entry or element around `span`; `None` if there is none.
 pub(super) fn prune<'i>(value: &mut Spanned<DeValue<'i>>, span: &Range<usize>) -> Option<Pruned<'i>> {
     match value.get_mut() {
         DeValue::Table(table) => {
@@ -54,7 +54,7 @@ pub(super) fn prune<'i>(value: &mut Spanned<DeValue<'i>>, span: &Range<usize>) -
     }
 }
 
-/// Takes an element out.
+/// Removes an element.
 fn take<'i>(array: &mut DeArray<'i>, index: usize) -> Option<Spanned<DeValue<'i>>> {
     let mut taken = None;
     for (place, value) in std::mem::replace(array, DeArray::new()).into_iter().enumerate() {
@@ -67,7 +67,8 @@ fn take<'i>(array: &mut DeArray<'i>, index: usize) -> Option<Spanned<DeValue<'i>
     taken
 }
 
-/// Whether the span is in this value; the span of a table with a header is its header alone.
+/// Whether the span is in this value. The span of a table with a header covers only the header, so its entries are
+/// searched.
 fn reaches(value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
     let within = match value.get_ref() {
         DeValue::Table(table) => table.iter().any(|(key, value)| holds(&key.span(), span) || reaches(value, span)),

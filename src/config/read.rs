@@ -1,5 +1,5 @@
-//! From TOML text to the components' tables. Serde stops at its first error, so each table is read alone, and again
-//! without the value that was wrong, until nothing is: every problem is found in one go.
+//! Reads TOML text into the components' tables. Serde stops at its first error, so each table is read separately, and
+//! again without the wrong value, until no error is left. So one run reports all problems.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ use crate::schedule::HostConfig;
 
 type Table<'i> = Spanned<DeValue<'i>>;
 
-/// Reads a text with assignments laid over it.
+/// Reads a text, with keys overridden by assignments.
 pub(super) fn read(
     registry: &Registry,
     path: &Path,
@@ -50,7 +50,7 @@ pub(super) fn read(
         unparsed: unparsed.iter().map(|unparsed| unparsed.line.clone()).collect(),
     };
     if !unparsed.is_empty() {
-        // A value that the parser gave up is nowhere in its tree.
+        // Values in lines with syntax errors are not in the tree.
         reader.hidden.extend(by_line(text, &keys));
     }
     for problem in prescan.problems {
@@ -141,7 +141,7 @@ impl Reader<'_> {
         components
     }
 
-    /// The one kind of a named component, with its table.
+    /// The only kind of a named component, with its table.
     fn only_kind<'i>(
         &mut self,
         what: &str,
@@ -173,7 +173,7 @@ impl Reader<'_> {
         found
     }
 
-    /// A table's entries in the order of the file.
+    /// The entries of a table in the order of the file.
     fn entries<'i>(&mut self, place: &str, value: Table<'i>) -> Vec<(Spanned<Cow<'i, str>>, Table<'i>)> {
         let span = value.span();
         let DeValue::Table(table) = value.into_inner() else {
@@ -185,7 +185,7 @@ impl Reader<'_> {
         entries
     }
 
-    /// Reads a table; each value that is wrong is noted and left out, until the rest is right.
+    /// Reads a table. Wrong values are reported and removed until the rest is valid.
     fn table<'i, T>(
         &mut self,
         place: &str,
@@ -196,7 +196,7 @@ impl Reader<'_> {
             self.entries(place, table);
             return None;
         }
-        // A key that was left out, or misspelled, is not missing as well.
+        // Keys that were removed or misspelled are not reported as missing.
         let mut excused = Vec::new();
         loop {
             let error = match read(ValueDeserializer::from(table.clone())) {
@@ -214,7 +214,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Notes what is wrong with an entry, and says which key it was meant to be.
+    /// Reports the problem of an entry, and returns the key that was probably meant.
     fn explain(&mut self, place: &str, error: &toml::de::Error, pruned: &Pruned<'_>) -> Option<String> {
         let path: Vec<&str> = pruned.path.iter().map(String::as_str).collect();
         if error.message().starts_with("unknown field") {
@@ -240,7 +240,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Adds a problem, unless something is wrong at this very place already, or its line is no TOML.
+    /// Adds a problem, unless there is one at the same span, or the line has a syntax error.
     fn add(&mut self, span: Range<usize>, message: String) {
         let known = self.problems.iter().any(|problem| problem.span.as_ref() == Some(&span));
         if !known && !self.unparsed.iter().any(|line| line.contains(&span.start)) {

@@ -1,10 +1,10 @@
-//! Redacts secret values in the configuration text that reports show; every span keeps its place.
+//! Redacts secret values in the configuration text that reports show. Offsets stay the same.
 
 use std::ops::Range;
 
 use super::keys::Keys;
 
-/// The text with the bytes of these ranges replaced.
+/// Replaces the bytes of these ranges by `*`.
 pub(super) fn redact(text: &str, hidden: &[Range<usize>]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for range in hidden {
@@ -12,11 +12,11 @@ pub(super) fn redact(text: &str, hidden: &[Range<usize>]) -> String {
             *byte = b'*';
         }
     }
-    // A range that cuts a character in two would leave half of it; then rather nothing is shown.
+    // If a range splits a character, everything is hidden.
     String::from_utf8(bytes).unwrap_or_else(|_| text.bytes().map(|b| if b == b'\n' { '\n' } else { '*' }).collect())
 }
 
-/// What to hide by the look of the lines: everything but table headers and keys known to hold no secret.
+/// Finds ranges to hide without a parse: everything except table headers and keys that are known to be no secrets.
 pub(super) fn by_line(text: &str, keys: &Keys) -> Vec<Range<usize>> {
     let mut hidden = Vec::new();
     let mut start = 0;
@@ -28,7 +28,7 @@ pub(super) fn by_line(text: &str, keys: &Keys) -> Vec<Range<usize>> {
     hidden
 }
 
-/// From where on a line may not be shown.
+/// The offset from which on a line must not be shown.
 fn harmful(line: &str, keys: &Keys) -> Option<usize> {
     let blank = line.trim().is_empty() || line.trim_start().starts_with('#');
     let header = line.trim_start().starts_with('[') && !line.contains('=');
@@ -50,7 +50,7 @@ fn harmful(line: &str, keys: &Keys) -> Option<usize> {
     }
 }
 
-/// The last key of `a.b.c`, and of whatever stands before it in later parts of a line.
+/// The last key of a dotted path before a sign, also in a later part of a line.
 fn key_before(text: &str) -> Option<&str> {
     let is_key = |c: char| c.is_ascii_alphanumeric() || "-_\"'*. \t".contains(c);
     let key = text.trim().trim_matches(['"', '\'', '[', ']']);

@@ -1,7 +1,7 @@
-//! What a running daemon can take over of another configuration: each key is *live* or needs a *restart*, and [`changes`] says
-//! which keys differ.
+//! Compares configurations for a reload: each key is *live* or needs a *restart*, and [`changes`] returns the keys that
+//! differ.
 //!
-//! Configurations are compared as tables of keys, as they serialise, and secrets by their values.
+//! Configurations are compared as serialised tables, and secrets by their values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,18 +12,18 @@ use super::keys::name;
 use crate::hosts::HostPattern;
 use crate::units::{Concurrency, Secret};
 
-/// Whether a running daemon can take over another value of a key.
+/// Whether a running daemon can apply a new value of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It can.
+    /// It can apply the value.
     Live,
-    /// Only another start does.
+    /// Only a restart applies the value.
     Restart,
 }
 
 use Effect::{Live, Restart};
 
-/// Every key of every table. Those of sources and sinks are all alike.
+/// The effects of all keys by table. All keys of sources and sinks have the same effect.
 pub const EFFECTS: &[(&str, Effect, &[&str])] = &[
     ("source", Restart, &[]),
     ("queue", Restart, &["capacity", "window", "window_bytes"]),
@@ -34,7 +34,7 @@ pub const EFFECTS: &[(&str, Effect, &[&str])] = &[
     ("limits", Restart, &["max_concurrency", "body_memory", "hosts"]),
     ("hosts", Live, &["concurrency", "max_concurrency", "rate", "quota", "timeout", "min_speed"]),
     ("hosts", Live, &["headers", "everywhere", "refresh_on", "client_cert", "client_key", "insecure"]),
-    // Body memory is as large as the longest body needs.
+    // The size of the body memory depends on the longest body.
     ("hosts", Restart, &["max_body"]),
     ("retry", Live, &["retries", "backoff", "max_backoff", "max_retry_after", "max_waits", "refresh_wait"]),
     ("retry", Live, &["on_status", "methods", "budget", "floor", "host_floor"]),
@@ -53,22 +53,22 @@ pub const EFFECTS: &[(&str, Effect, &[&str])] = &[
     ("api", Restart, &["socket", "socket_group", "metrics_listen"]),
 ];
 
-/// The keys that differ between two configurations, as TOML writes them.
+/// The keys that differ between two configurations, in TOML notation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Those that a running daemon takes over.
+    /// Keys that a running daemon applies.
     pub live: BTreeSet<String>,
-    /// Those that need a restart.
+    /// Keys that need a restart.
     pub restart: BTreeSet<String>,
 }
 
 impl Changes {
-    /// Whether the configurations are the same.
+    /// Whether the configurations are equal.
     pub fn is_empty(&self) -> bool {
         self.live.is_empty() && self.restart.is_empty()
     }
 
-    /// All of them.
+    /// All keys that differ.
     pub fn keys(&self) -> impl Iterator<Item = &String> {
         self.live.iter().chain(&self.restart)
     }
@@ -81,8 +81,7 @@ impl Changes {
     }
 }
 
-/// What would change if a daemon that runs by `old` had to run by `new`, both as they were written, before what is left out
-/// was filled in; at most `workers` requests can be on the wire.
+/// The changes from `old` to `new`, both before defaults are filled in. At most `workers` requests can be on the wire.
 pub fn changes(old: &Config, new: &Config, workers: u32) -> Changes {
     let (before, after) = (leaves(old), leaves(new));
     let mut changes = Changes::default();
@@ -97,7 +96,7 @@ pub fn changes(old: &Config, new: &Config, workers: u32) -> Changes {
     changes
 }
 
-/// By their paths, the values of all keys but those of sources and sinks. Secrets stand for themselves, not for `***`.
+/// The values of all keys except those of sources and sinks, by key path. Secrets have their real values, not `***`.
 fn leaves(config: &Config) -> BTreeMap<Vec<String>, Value> {
     let mut leaves = BTreeMap::new();
     if let Ok(Value::Object(tables)) = serde_json::to_value(config) {
@@ -107,7 +106,7 @@ fn leaves(config: &Config) -> BTreeMap<Vec<String>, Value> {
             }
         }
     }
-    // What no pattern says is left out, but for this one, which serialises as it is by default.
+    // Unset keys of patterns are not serialised, except for this one, which has a default.
     leaves.retain(|path, value| path.last().is_none_or(|key| key != "everywhere") || *value != Value::Bool(false));
     for (path, secret) in secrets(config) {
         leaves.insert(path, Value::String(secret));
@@ -127,7 +126,7 @@ fn flatten(path: Vec<String>, value: Value, leaves: &mut BTreeMap<Vec<String>, V
     }
 }
 
-/// The values that serialise as `***`, by their paths.
+/// The values that serialise as `***`, by key path.
 fn secrets(config: &Config) -> Vec<(Vec<String>, String)> {
     let path = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
     let text = |secret: &Secret<String>| secret.expose().clone();
@@ -146,7 +145,7 @@ fn secrets(config: &Config) -> Vec<(Vec<String>, String)> {
     secrets
 }
 
-/// Sources and sinks: any difference needs a restart. One that shows in none of their keys is one of a secret.
+/// Adds the differences of sources and sinks, which need a restart. If no key differs visibly, a secret does.
 fn components(changes: &mut Changes, old: &Config, new: &Config) {
     let (sources, sinks) = (old.sources != new.sources, old.sinks != new.sinks);
     let tables = |config: &Config, side: &str| {
@@ -177,12 +176,12 @@ fn components(changes: &mut Changes, old: &Config, new: &Config) {
     }
 }
 
-/// Whether a running daemon can take over what the new configuration says of a key.
+/// Whether a running daemon can apply the new value of a key.
 fn effect_of(path: &[&str], old: &Config, new: &Config, workers: u32) -> Effect {
     let declared = match path {
         ["hosts", _, key, ..] => effect("hosts", key),
         [table, key, ..] => effect(table, key),
-        // `-H` and its like are no keys.
+        // Flags like `-H` are no keys.
         _ => Restart,
     };
     match path {
@@ -195,13 +194,13 @@ fn effect_of(path: &[&str], old: &Config, new: &Config, workers: u32) -> Effect 
     }
 }
 
-/// The effect of a key of a table, as the table of keys declares it.
+/// The effect of a key according to [`EFFECTS`].
 pub fn effect(table: &str, key: &str) -> Effect {
     let row = EFFECTS.iter().find(|(of, _, keys)| *of == table && (keys.is_empty() || keys.contains(&key)));
     row.map_or(Restart, |(_, effect, _)| *effect)
 }
 
-/// An adaptive limit is found out again; its most does not change.
+/// Whether the limit fits the workers. An adaptive limit does because its maximum does not change.
 fn fits(concurrency: Concurrency, workers: u32) -> bool {
     match concurrency {
         Concurrency::Fixed(n) => (1..=workers).contains(&n),
@@ -209,12 +208,12 @@ fn fits(concurrency: Concurrency, workers: u32) -> bool {
     }
 }
 
-/// The product token by which robots.txt files know the crawler (RFC 9309, section 2.2.1).
+/// The product token that robots.txt files match (RFC 9309, section 2.2.1).
 fn product(config: &Config) -> &str {
     config.fetch.user_agent.split(['/', ' ']).next().unwrap_or_default()
 }
 
-/// Whether only one of the two has the pattern: a port becomes a host of its own, or is one no more.
+/// Whether only one configuration has the pattern, so that a port becomes a separate host or no longer is one.
 fn is_new(pattern: &str, old: &Config, new: &Config) -> bool {
     old.hosts.contains_key(pattern) != new.hosts.contains_key(pattern)
 }

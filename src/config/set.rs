@@ -1,5 +1,5 @@
-//! `--set KEY=VALUE`: a key of the configuration from the command line, over the file and under the flags that have names.
-//! In: the argument. Out: TOML that is known to fit, laid over that of the file.
+//! `--set KEY=VALUE`: sets a key of the configuration on the command line. It overrides the file, and named flags
+//! override it. The argument is converted to valid TOML, which is merged into that of the file.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -7,20 +7,20 @@ use toml::de::{DeTable, DeValue};
 use super::Registry;
 use super::keys::{Keys, name};
 
-/// A key and its value, which fits.
+/// A key and a valid value.
 pub(super) struct Assignment {
-    /// The key's path.
+    /// The key path.
     pub path: Vec<String>,
-    /// It and its value, as TOML.
+    /// The key and the value as TOML.
     pub toml: String,
 }
 
 impl Assignment {
-    /// Reads `KEY=VALUE`. The value is TOML if that fits, and else a text. `first_problem` says what is wrong
-    /// with TOML.
+    /// Parses `KEY=VALUE`. The value is TOML if that is valid, and else a string. `first_problem` returns the problem
+    /// of a TOML text.
     ///
     /// # Errors
-    /// A sentence that names the key, and never shows a secret.
+    /// A sentence with the key but without secrets.
     pub fn read(text: &str, first_problem: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         const FORM: &str = "--set needs a key with its table, and a value; write for example --set limits.rate=5/s";
         let (key, value) = text.split_once('=').ok_or(FORM)?;
@@ -28,7 +28,7 @@ impl Assignment {
         let segments: Vec<&str> = path.iter().map(String::as_str).collect();
         let key = name(&segments);
         if let ["source" | "sink", ..] = segments[..] {
-            return Err(format!("--set {key}: sources and sinks stand in the file, or are given by -i and -o"));
+            return Err(format!("--set {key}: sources and sinks are configured in the file, or with -i and -o"));
         }
         let as_text = format!("{key} = {}", toml::Value::String(value.to_owned()));
         let as_toml = DeValue::parse(value.trim()).is_ok().then(|| format!("{key} = {value}"));
@@ -43,13 +43,13 @@ impl Assignment {
         Err(format!("--set {key}: {wrong}"))
     }
 
-    /// The key as reports have it.
+    /// The key path in the notation of reports.
     pub fn place(&self) -> String {
         self.path.join(".")
     }
 }
 
-/// The keys that an unknown flag can mean, as `--set` takes them.
+/// The keys that an unknown flag may mean, in the notation of `--set`.
 pub fn keys_like(flag: &str) -> Vec<String> {
     let flag = flag.trim_start_matches('-').replace('-', "_");
     let (table, key) = flag.rsplit_once('.').unwrap_or(("", &flag));
@@ -59,7 +59,7 @@ pub fn keys_like(flag: &str) -> Vec<String> {
     tables.into_iter().map(in_table).collect()
 }
 
-/// The segments of a dotted key, of which some may be in quotes.
+/// Splits a dotted key, whose segments may be quoted.
 fn path_of(key: &str) -> Option<Vec<String>> {
     let (mut path, mut segment, mut quote) = (Vec::new(), String::new(), None);
     for c in key.chars() {
@@ -75,7 +75,7 @@ fn path_of(key: &str) -> Option<Vec<String>> {
     is_whole.then_some(path)
 }
 
-/// Lays one table over another. What comes out of it stands behind the end of the file, which has no place for it.
+/// Merges one table into another. The merged values get a span after the end of the file.
 pub(super) fn overlay<'i>(onto: &mut DeTable<'i>, over: DeTable<'i>, end: usize) {
     for (key, value) in over {
         let key = key.into_inner();

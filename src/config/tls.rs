@@ -1,5 +1,5 @@
-//! `[tls]` and what `[hosts]` says of TLS: where it may stand, and whether its files can be used. They are read here as
-//! the run reads them, so that both accept the same.
+//! Checks `[tls]` and the TLS keys of `[hosts]`: whether they are allowed there, and whether their files are valid.
+//! They are read with the same code as in the run.
 
 use super::Config;
 use crate::diagnostics::Report;
@@ -21,7 +21,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     }
 }
 
-/// What is not for every host to have.
+/// Rejects keys that must not apply to every host.
 fn every_host(host: &HostConfig, report: &mut Report) {
     if host.insecure == Some(true) {
         let message = "`hosts.\"*\".insecure` would verify no certificate at all; name the host, for example [hosts.\"device.internal\"]";

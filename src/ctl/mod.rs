@@ -24,7 +24,7 @@ use crate::config::api_socket;
 /// Where the packaged service listens.
 const USUAL_SOCKET: &str = "/run/fetchd/api/api.sock";
 
-/// Exit codes (README, "Exit codes").
+/// Exit codes (docs/configuration.md, "Exit codes").
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const NOBODY: u8 = 69;

@@ -6,6 +6,7 @@ mod api;
 mod certificate_files;
 mod closed_hosts;
 mod config_in_force;
+mod known_inputs;
 mod known_outputs;
 mod open;
 mod operator;

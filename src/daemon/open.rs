@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::again::{self, Repeatable};
+use super::known_inputs::reject_renamed_sources;
 use super::known_outputs::{positions_of, reject_left_records, remember_paths};
 use super::overrides_in_dir::OverridesDir;
 use super::{NewRound, begin_round, http, preflight, recover, staged};
@@ -59,6 +60,7 @@ pub(super) fn open(
     }
     // A round that is to begin counts the records itself.
     if let Some(state) = state.as_ref().filter(|state| new_round.is_none() || state.list.is_some()) {
+        reject_renamed_sources(config, state)?;
         reject_left_records(config, state)?;
     }
     let mut opened = open_sinks(config, &disk, state.as_ref())?;

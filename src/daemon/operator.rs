@@ -17,6 +17,7 @@ use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
 use super::verb_replies::{drained, ended, limited, no_answer, paused, resumed, said, skipped, skips};
 use crate::error::{BoxError, Error};
+use crate::hosts::HostPattern;
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 use crate::pipeline::{Control, Desk, EventKind, Events, InForce, Parts};
 use crate::schedule::{Change, LimitsOverride, Scope};
@@ -48,8 +49,8 @@ impl Operator for LateOrders {
     }
 }
 
-/// A verb, and who waits for its reply.
-type Order = (Verb, oneshot::Sender<Result<Reply, Refusal>>);
+/// A verb, and where its reply goes; a signal waits for none.
+type Order = (Verb, Option<oneshot::Sender<Result<Reply, Refusal>>>);
 
 /// The senders' end of the thread; clones share it.
 #[derive(Clone)]
@@ -109,8 +110,12 @@ impl Orders {
         let (orders, mut from_orders) = mpsc::channel::<Order>(MOST_WAITING);
         let obey = move || {
             while let Some((verb, reply)) = from_orders.blocking_recv() {
-                // Who asked may have left.
-                let _ = reply.send(steering.carry_out(verb));
+                // An order whose operator was told that it took too long must not be obeyed later.
+                if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
+                    continue;
+                }
+                let replied = steering.carry_out(verb);
+                let _ = reply.map(|reply| reply.send(replied));
             }
         };
         std::thread::Builder::new().name("operator".to_owned()).spawn(obey)?;
@@ -119,7 +124,7 @@ impl Orders {
 
     /// Has the configuration loaded anew for a signal; what came of it is in the log.
     pub fn reload(&self) {
-        if self.0.try_send((Verb::Reload(Reloading::Apply), oneshot::channel().0)).is_err() {
+        if self.0.try_send((Verb::Reload(Reloading::Apply), None)).is_err() {
             tracing::warn!(
                 "SIGHUP: too much else is being changed, so the configuration was not loaded anew; send it again"
             );
@@ -130,7 +135,7 @@ impl Orders {
 impl Operator for Orders {
     fn carry_out(&self, verb: Verb) -> BoxFuture<'static, Result<Reply, Refusal>> {
         let (reply, replied) = oneshot::channel();
-        let sent = self.0.try_send((verb, reply));
+        let sent = self.0.try_send((verb, Some(reply)));
         Box::pin(async move {
             sent.map_err(|_| Refusal::TryAgain("Others are being carried out; try again in a moment.".to_owned()))?;
             replied.await.unwrap_or_else(|_| Err(ended()))
@@ -182,7 +187,28 @@ impl Steering {
         }
     }
 
+    /// Refuses a port of a host whose lines are all counted as those of one host: what is said of the port would hold nothing.
+    fn check(&self, host: &str) -> Result<(), Refusal> {
+        let patterns = &self.reloader.present.loaded.config.hosts;
+        let is_port = |name: &str, port: u16| patterns.contains_key(&format!("{name}:{port}"));
+        match host.parse() {
+            Ok(HostPattern::Port(name, port)) if !is_port(&name, port) => Err(Refusal::Refused(format!(
+                "Nothing has changed: the run counts all ports of {name} as one host, as no table [hosts.\"{name}:{port}\"] makes this one a \
+                 host of its own; write {name}."
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_whom(&self, whom: &Whom) -> Result<(), Refusal> {
+        match whom {
+            Whom::All => Ok(()),
+            Whom::Host(host) => self.check(host),
+        }
+    }
+
     fn pause(&mut self, whom: &Whom, lasting: Lasting) -> Result<Reply, Refusal> {
+        self.check_whom(whom)?;
         let kept = self.overrides.make(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
         let Whom::Host(host) = whom else { return Ok(Reply { kept, ..paused(whom, lasting, None) }) };
         match block_on(self.desk.host(host.as_str().into())) {
@@ -193,6 +219,7 @@ impl Steering {
     }
 
     fn skip(&mut self, host: &str, lasting: Option<Duration>) -> Result<Reply, Refusal> {
+        self.check(host)?;
         let kept = match lasting {
             Some(time) => self.overrides.make(|now| Ok(Change::Skip(host.into(), now + time)))?,
             None => None,
@@ -206,6 +233,9 @@ impl Steering {
     }
 
     fn limit(&mut self, whom: &Whom, limits: LimitsChange) -> Result<Reply, Refusal> {
+        if limits != LimitsChange::Clear {
+            self.check_whom(whom)?;
+        }
         let change = |now| match limits {
             LimitsChange::Clear => Ok(Change::ClearLimits(scope(whom))),
             LimitsChange::Set { rate, concurrency, lasting } => {

@@ -89,6 +89,13 @@ impl Reloader {
         desk: &Desk,
         controls: &mpsc::Sender<Control>,
     ) -> Result<Reply, Refusal> {
+        // To open a FIFO would wait for its writer, and every other verb with it.
+        if let Some(file) = self.args.config.as_deref().filter(|file| file.exists() && !file.is_file()) {
+            let shown = file.display();
+            return Err(Refusal::Refused(format!(
+                "Nothing changed: {shown} is not a regular file, so it cannot be read again."
+            )));
+        }
         let loaded = self
             .args
             .load(&self.registry)

@@ -59,7 +59,7 @@ fn as_json(source: &SourceStatus) -> serde_json::Value {
     json!({
         "kind": source.kind,
         "accepted": journal.map(|journal| journal.accepted),
-        "settled": source.settled,
+        "done": source.settled,
         "pending": source.pending(),
         "bytes": journal.map(|journal| journal.bytes),
         "segments": journal.map(|journal| journal.segments),
@@ -67,14 +67,16 @@ fn as_json(source: &SourceStatus) -> serde_json::Value {
 }
 
 fn as_text(source: &SourceStatus) -> String {
-    let (name, settled) = (shown(&source.name), grouped(source.settled));
+    let (name, done) = (shown(&source.name), grouped(source.settled));
     match (&source.journal, source.pending()) {
         (Some(journal), Some(pending)) => {
             let (accepted, pending) = (grouped(journal.accepted), grouped(pending));
             let (bytes, segments) = (in_bytes(journal.bytes), counted(journal.segments as u64, "segment"));
-            format!("{name}: accepted {accepted}, settled {settled}, pending {pending}, {bytes} in {segments}")
+            format!("{name}: accepted {accepted}, done {done}, pending {pending}, {bytes} in {segments}")
         }
-        _ => format!("{name}: settled {settled} (its lines are not in the data directory)"),
+        _ => format!(
+            "{name}: done {done}; its lines are read where they come from, so only a run counts those that are not done"
+        ),
     }
 }
 
@@ -121,7 +123,7 @@ fn check(place: &StateArgs, out: &mut impl Write) -> Result<u8, BoxError> {
         let name = shown(&source.name);
         let pending = grouped(source.pending().unwrap_or_default());
         let Some(journal) = source.journal else {
-            writeln!(out, "{name}: its lines are not in the data directory")?;
+            writeln!(out, "{name}: its lines are read where they come from; nothing to check")?;
             continue;
         };
         let losses = losses(&journal);

@@ -1,5 +1,5 @@
-//! The last part of the tour: a run as `fetchd -c FILE` makes it, with an API, that is asked why its slow host waits. It ends with its
-//! lines, or is kept running for those who want to ask it themselves.
+//! The last part of the tour: a run like `fetchd -c FILE` with an API, and the output of `fetchd ctl why` for its slow
+//! host. With `--serve` the run continues until Ctrl-C.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -15,13 +15,13 @@ use crate::cli::RunArgs;
 use crate::error::BoxError;
 use crate::{ctl, daemon};
 
-/// Lines of the slow host: enough that they wait for a second.
+/// The number of lines of the slow host: enough to wait for a second.
 const LINES: usize = 60;
 
-/// How often a run that is kept gets lines again: the slow host has something to do most of the time.
+/// The interval at which a run with `--serve` gets more lines, so that the slow host is busy most of the time.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// A directory with the files of the run; dropped, they are gone.
+/// A temporary directory with the files of the run.
 struct Place(TempDir);
 
 impl Place {
@@ -49,7 +49,7 @@ impl Place {
         self.path("api/api.sock")
     }
 
-    /// Appends the lines of the slow host, and one of each of the others.
+    /// Appends the lines of the slow host, and one line of each host.
     fn feed(&self, hosts: &[SocketAddr]) -> io::Result<()> {
         let slow = hosts.last().into_iter().cycle().take(LINES);
         let lines = slow.chain(hosts).zip(1..).map(|(host, n)| format!("http://{host}/items/{n}\n"));
@@ -58,7 +58,7 @@ impl Place {
     }
 }
 
-/// Plays the part.
+/// Runs this part of the tour.
 pub(super) async fn run(hosts: &[SocketAddr], after: AfterTour) -> Result<(), BoxError> {
     let place = Place::new(hosts, after)?;
     let slow = hosts.last().map(|host| host.ip().to_string()).unwrap_or_default();
@@ -80,7 +80,7 @@ pub(super) async fn run(hosts: &[SocketAddr], after: AfterTour) -> Result<(), Bo
     Ok(())
 }
 
-/// Gives lines to a run that is kept.
+/// Feeds lines to a run with `--serve`.
 async fn feed(place: &Place, hosts: &[SocketAddr]) -> io::Result<()> {
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,7 +1,8 @@
-//! The tour: an async tutorial's exercise as fetchd does it, against an embedded server, with timings.
+//! The tour: the exercises of an async tutorial against an embedded server, with timings.
 //!
-//! Ten simulated users one after another, all at once, three at a time; then a stream of 1,000 URLs over 20 hosts with
-//! the faults of real servers; then a paginated API, page by page; then a run that is asked why a host waits. Every part goes through `pipeline::run` as `fetchd` itself does, with other limits.
+//! Ten simulated users one after another, all at once, and three at a time; then a stream of 1,000 URLs over 20 hosts
+//! with typical faults; then a paginated API; then a run with an API that explains why a host waits. Every part uses
+//! `pipeline::run`.
 
 mod asked;
 mod pages;
@@ -28,24 +29,24 @@ use crate::source::{Durability, Source};
 use crate::telemetry::{self, Level, Progress, ProgressMode, Stats, Summary};
 use server::{HOSTS, PAGES, Server, USER_DELAY};
 
-/// URLs in the last part.
+/// The number of URLs in the stream.
 const STREAM: u32 = 1000;
 
-/// What comes after the tour.
+/// What happens after the tour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterTour {
-    /// Nothing.
+    /// The process exits.
     End,
-    /// Its last run goes on, with its API, until a signal.
+    /// The last run continues with its API until a signal.
     Serve,
 }
 
-/// Gives the tour; the number is the exit code.
+/// Runs the tour, and returns the exit code.
 pub async fn run(after: AfterTour) -> u8 {
     match tour(after).await {
         Ok(()) => 0,
         Err(error) => {
-            // The one thing left to do is to say so.
+            // Nothing can be done if stderr is closed.
             let _ = writeln!(io::stderr(), "the demo failed: {error}");
             1
         }
@@ -56,7 +57,7 @@ async fn tour(after: AfterTour) -> Result<(), BoxError> {
     let line = ProgressMode::Auto.line();
     let args = args(None);
     let mut config = args.config().map_err(|report| report.to_string())?;
-    // What there is to say, the tour says.
+    // The tour itself prints what happens.
     config.log.level = Level::Warn;
     let _logs = telemetry::init(&config.log, line.as_ref().and_then(telemetry::ProgressLine::bar));
     let server = Server::start().await?;
@@ -68,7 +69,7 @@ async fn tour(after: AfterTour) -> Result<(), BoxError> {
     ))?;
     ten_users(&server.hosts).await?;
     say(&format!(
-        "\n{}\nSome URLs answer 429 with `Retry-After: 1`, some fail once with 500, three are not there, and one host is slow.\n",
+        "\n{}\nSome URLs answer 429 with `Retry-After: 1`, some fail once with 500, three answer 404, and one host is slow.\n",
         bold(&format!(
             "Then a stream of {} URLs over {HOSTS} hosts, with the default limits",
             crate::units::grouped(STREAM.into())
@@ -76,7 +77,7 @@ async fn tour(after: AfterTour) -> Result<(), BoxError> {
     ))?;
     stream_of_urls(&server.hosts, line).await?;
     say(&format!(
-        "\n{}\nThe header of a page says where the next one is. One page answers 429 once, and is waited for.\n",
+        "\n{}\nThe Link header of a page contains the next URL. One page answers 429 once, and is retried.\n",
         bold(&format!("Then an API with {PAGES} pages, as an async generator would walk it"))
     ))?;
     pages::walk(server.hosts[0]).await?;
@@ -86,7 +87,7 @@ async fn tour(after: AfterTour) -> Result<(), BoxError> {
         bold("fetchd -i urls.txt -o results.jsonl --host-rate 5/s"),
     ))?;
     say(&format!(
-        "\n{}\nThe API of a run says so, and what would change it.\n",
+        "\n{}\nThe API of a run explains it, and names the key that changes it.\n",
         bold("At last: why does the slow host wait?")
     ))?;
     asked::run(&server.hosts, after).await
@@ -128,7 +129,7 @@ async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::ProgressLi
     say(&format!("\n{}", Summary::of(&status, &stats, start.elapsed())))?;
     say(&format!(
         "\n{}\n",
-        bold("Three of the records: one that went well, one that was tried again, one that is not there")
+        bold("Three of the records: one without a retry, one with a retry, one that answered 404")
     ))?;
     for record in shown.examples() {
         say(&format!("{record}\n"))?;
@@ -136,7 +137,7 @@ async fn stream_of_urls(hosts: &[SocketAddr], line: Option<telemetry::ProgressLi
     Ok(())
 }
 
-/// One run, as `fetchd` with these arguments would do it.
+/// Fetches URLs like `fetchd` with these arguments.
 async fn fetch(urls: Vec<String>, args: &RunArgs, status: &Status, sinks: Vec<Box<dyn Sink>>) -> Result<(), BoxError> {
     let config = args.config().map_err(|report| report.to_string())?;
     run_with(&config, vec![source(urls)], status, sinks).await
@@ -174,7 +175,7 @@ fn source(urls: Vec<String>) -> Source {
     Source::new(lines, Durability::Ephemeral)
 }
 
-/// A sink that counts, and keeps one record of each sort to show.
+/// A sink that counts records, and keeps an example of each sort.
 #[derive(Clone, Default)]
 struct Shown(Arc<Mutex<Kept>>);
 
@@ -219,7 +220,7 @@ impl Sink for Shown {
     }
 }
 
-/// A block for each tenth of a second.
+/// A bar with a block for each tenth of a second.
 fn bar(took: Duration) -> String {
     "█".repeat((took.as_millis() / 100).clamp(1, 40) as usize)
 }

@@ -1,4 +1,4 @@
-//! The fourth act: a paginated API, walked from page to page as an async generator does it.
+//! The third part of the tour: a paginated API, page by page like an async generator.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) async fn walk(host: SocketAddr) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// A sink that counts pages and items, and keeps the last record to show.
+/// A sink that counts pages and items, and keeps the last record.
 #[derive(Clone, Default)]
 struct Walked(Arc<Mutex<Counts>>);
 
@@ -48,7 +48,7 @@ struct Counts {
     last: String,
 }
 
-/// What a record says of its page.
+/// The key `page` of a record.
 #[derive(Deserialize)]
 struct Page {
     items: u64,

@@ -1,4 +1,5 @@
-//! The embedded API of the tour: simulated users on 20 loopback hosts, with the faults of real servers, and pages of issues.
+//! The embedded server of the tour: an API of simulated users on 20 loopback hosts, with typical faults, and pages of
+//! issues.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -16,29 +17,29 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// How many loopback addresses the API has.
+/// The number of loopback addresses.
 pub(super) const HOSTS: u8 = 20;
 
-/// How long a user takes in the first three parts of the tour.
+/// The response time of a user.
 pub(super) const USER_DELAY: Duration = Duration::from_millis(300);
 
-/// How many pages of issues there are.
+/// The number of pages of issues.
 pub(super) const PAGES: u32 = 12;
 
-/// The page that answers 429 the first time.
+/// The page whose first response is 429.
 const BUSY_PAGE: u32 = 7;
 
-/// Which requests came before: some faults happen once per URL.
+/// The requests so far, because some faults happen once per URL.
 type Seen = Arc<Mutex<HashSet<String>>>;
 
-/// The API; dropped, it is gone.
+/// The running server; it stops when dropped.
 pub(super) struct Server {
     pub hosts: Vec<SocketAddr>,
     _tasks: JoinSet<()>,
 }
 
 impl Server {
-    /// Starts it on 127.0.0.1 to 127.0.0.20, on ports that are free.
+    /// Starts the server on free ports of 127.0.0.1 to 127.0.0.20.
     #[expect(clippy::disallowed_methods, reason = "the server is no part of the pipeline; its own set ends with it")]
     pub async fn start() -> std::io::Result<Self> {
         let (mut hosts, mut tasks, seen) = (Vec::new(), JoinSet::new(), Seen::default());

@@ -1,4 +1,4 @@
-//! Appends to a file, all or nothing as far as possible, also over several attempts.
+//! Appends to a file, all or nothing as far as possible, over several attempts if necessary.
 
 use std::io;
 use std::path::Path;
@@ -7,10 +7,10 @@ use super::retry::retry_while_full;
 use super::{DiskFile, FileId};
 use crate::resource_limits::explain;
 
-/// Appends all of it. On an error the file is cut back to what it was, as far as possible.
+/// Appends all bytes. On an error the file is truncated to its old length, if possible.
 ///
 /// # Errors
-/// The first that appending meets.
+/// The first error of an append.
 pub fn append_all(file: &dyn DiskFile, bytes: &[u8], length: u64) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -22,7 +22,7 @@ pub fn append_all(file: &dyn DiskFile, bytes: &[u8], length: u64) -> io::Result<
         match written {
             Ok(n) => rest = &rest[n..],
             Err(error) => {
-                // What cannot be cut now is found torn at the next start.
+                // If this fails, the next start truncates the partial record.
                 let _ = file.set_len(length);
                 return Err(explain(error));
             }
@@ -31,21 +31,21 @@ pub fn append_all(file: &dyn DiskFile, bytes: &[u8], length: u64) -> io::Result<
     Ok(())
 }
 
-/// Attempts to append the same bytes, perhaps to one file after the other.
+/// Attempts to append the same bytes, possibly to different files.
 #[derive(Debug, Default)]
 pub struct AppendAttempts {
-    /// The file of the last attempt, which failed, and its length before that.
+    /// The file of the last failed attempt, and its length before.
     failed: Option<(FileId, u64)>,
 }
 
 impl AppendAttempts {
-    /// Appends all of it.
+    /// Appends all bytes.
     ///
     /// # Errors
-    /// What the system says. The file is then what it was, or the next attempt makes it so.
+    /// When appending fails. The file has its old length, or the next attempt restores it.
     pub fn append(&mut self, file: &dyn DiskFile, bytes: &[u8]) -> io::Result<()> {
         let length = file.length()?;
-        // What the last attempt could not take back must not stay in front of this one.
+        // Remove partial bytes that the last attempt could not truncate.
         let length = match self.failed {
             Some((id, whole)) if id == file.id() && whole < length => file.set_len(whole).map(|()| whole)?,
             _ => length,
@@ -57,10 +57,10 @@ impl AppendAttempts {
     }
 }
 
-/// Appends all of it, as soon as there is room for that.
+/// Appends all bytes, and waits while the disk is full.
 ///
 /// # Errors
-/// What the system says, other than that there is no room. The file is then what it was, as far as possible.
+/// When appending fails otherwise. The file is truncated to its old length, if possible.
 pub fn append_when_room(path: &Path, file: &dyn DiskFile, bytes: &[u8]) -> io::Result<()> {
     let mut attempts = AppendAttempts::default();
     retry_while_full(path, || attempts.append(file, bytes))

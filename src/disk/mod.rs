@@ -1,7 +1,7 @@
-//! The file system operations that durable state needs, behind a trait, so that tests can crash at any of them.
+//! The file system operations of durable state, behind a trait, so that tests can crash at any of them.
 //!
-//! A journal, a checkpoint and an output are right only because of the order in which they write, sync and rename. Each
-//! fsync has a name ([`SyncPoint`]), and `tests/crash/` shows for each that it is needed.
+//! The durability of journal, checkpoint and outputs depends on the order of writes, fsyncs and renames. Each fsync has
+//! a name ([`SyncPoint`]), and `tests/crash/` shows that each is needed.
 
 mod append;
 mod read_back;
@@ -26,208 +26,176 @@ pub use resolved::resolved;
 pub use retry::{is_absent, is_full, retry_while_absent, retry_while_full, waiting_for_room};
 pub use thread::DiskThread;
 
-/// A file system, as far as it is needed here.
+/// The file system operations that fetchd uses.
 ///
-/// What was written is seen by every later read, and survives the process. It survives the machine only when it was
-/// synced: a file by [`DiskFile::sync`], its name by [`Disk::sync_dir`].
+/// Written data is visible to later reads and survives the process. It survives a crash of the machine only after an
+/// fsync: of the contents by [`DiskFile::sync`], of the name by [`Disk::sync_dir`]. All methods return the errors of
+/// the system.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// Opens a regular file.
     ///
     /// # Errors
-    /// What the system says, and at once when it is another kind of file.
+    /// Without blocking if the file is of another kind.
     fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Gives a file another name, in place of a file that has it.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Renames a file, and replaces a file at the target.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
-    ///
-    /// # Errors
-    /// What the system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// The regular files in a directory, with their whole paths, in the order of their names.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// The paths of the regular files in a directory, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// Which file has this path, without opening it.
+    /// The identity of the file at this path, without opening it.
     ///
     /// # Errors
-    /// What the system says; `NotFound` when none has.
+    /// `NotFound` if there is no file.
     fn id_at(&self, path: &Path) -> io::Result<FileId>;
 
-    /// Creates a directory and those above it, if it is not there.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Creates a directory and its parents, if missing.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Makes the names in a directory last.
+    /// Fsyncs a directory, so that the names in it are durable.
     ///
     /// # Errors
-    /// What the system says; nothing in the directory can be relied on then.
+    /// After an error, no name in the directory can be relied on.
     fn sync_dir(&self, dir: &Path, point: SyncPoint) -> io::Result<()>;
 
-    /// Bytes that can still be written below this directory.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Free bytes of the file system of this directory.
     fn free(&self, dir: &Path) -> io::Result<u64>;
 }
 
 /// An open regular file.
 pub trait DiskFile: Send + Sync + fmt::Debug {
-    /// Reads up to as many bytes as the buffer has; 0 at the end.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Reads up to the length of the buffer; returns 0 at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes at the end of the file; possibly less than all.
+    /// Appends bytes to the file, possibly only some of them.
     ///
     /// # Errors
-    /// What the system says. Some of the bytes may have been written.
+    /// After an error, some of the bytes may have been written.
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Cuts the file.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Truncates the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Frees the disk space of the first bytes, which are zeros then, where the file system can do that. The length stays.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Frees the disk space of the first bytes, which then read as zeros, if the file system supports it. The length
+    /// stays the same.
     fn free_start(&self, bytes: u64) -> io::Result<()>;
 
-    /// Its length in bytes.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// The length in bytes.
     fn length(&self) -> io::Result<u64>;
 
-    /// Makes its content last.
+    /// Fsyncs the contents.
     ///
     /// # Errors
-    /// What the system says. What was not synced before may be lost, whatever a second call says.
+    /// After an error, unsynced data may be lost even if a second call succeeds.
     fn sync(&self, point: SyncPoint) -> io::Result<()>;
 
-    /// Takes the lock that one process can have, and says whether it got it. It ends with the file.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Tries to take the exclusive lock, and returns whether it was free. The lock is released when the file is closed.
     fn try_lock(&self) -> io::Result<bool>;
 
-    /// Which file this is, whatever its name.
+    /// The identity of the file, independent of its name.
     fn id(&self) -> FileId;
 
-    /// Whether it has a name, or several: one that was deleted has none.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Whether the file has a name; a deleted file has none.
     fn has_name(&self) -> io::Result<bool>;
 }
 
-/// How a file is opened.
+/// The mode in which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// To be read; it must be there.
+    /// For reading; the file must exist.
     Read,
-    /// To be read and appended to; it is created if it is not there.
+    /// For reading and appending; the file is created if missing.
     Append,
 }
 
-/// The places where something is made to last. Each is there for a crash that its name tells.
+/// The points at which files or directories are fsynced, each against a certain crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SyncPoint {
-    /// The data directory has its name, so that what is in it is found.
+    /// The name of the data directory is durable, so that its contents are found.
     DataDir,
-    /// Lines are accepted: they may be fetched and recorded, so they must not come again under other numbers.
+    /// Lines are durable before they are accepted: their records contain their numbers, which must not change.
     JournalBatch,
-    /// What a killed process left in the journal without a sync is relied on.
+    /// Journal entries that a killed process left unsynced are durable before they are used.
     JournalFound,
-    /// A segment has its name, so that the lines in it are found.
+    /// The name of a segment is durable, so that its lines are found.
     JournalName,
-    /// The idempotency keys of a segment are in the file of keys before the segment has a successor: only the last is looked at
-    /// for keys, and the others may be deleted.
+    /// The idempotency keys of a segment are in the keys file before the next segment begins: only the last segment is
+    /// searched for keys, and others may be deleted.
     KeysFile,
-    /// That file has replaced the one before it by then.
+    /// The keys file has replaced the old one before the next segment begins.
     KeysName,
-    /// What the checkpoint calls done is in the outputs.
+    /// The records of lines that the checkpoint marks as done are durable.
     Output,
-    /// An output has its name, so that what is in it is found.
+    /// The name of an output file is durable, so that its records are found.
     OutputName,
-    /// What a killed process left without a sync in a file that was moved away is relied on.
+    /// Records that a killed process left unsynced in a moved file are durable before they are used.
     OutputFound,
-    /// A torn end was cut, and what is written there next is not mixed with it.
+    /// The truncation of a partial record is durable before new records are written there.
     OutputCut,
-    /// The records that stay are in a file of their own before the end of an output is cut off.
+    /// The rewrite file contains the remaining records before the end of an output is truncated.
     RewriteFile,
-    /// That file has its name before the end of the output is cut off.
+    /// The name of the rewrite file is durable before the end of the output is truncated.
     RewriteName,
-    /// The records that stay are back in the output before that file is removed.
+    /// The remaining records are back in the output before the rewrite file is removed.
     RewriteOutput,
-    /// That file is removed before anything else is written to the output.
+    /// The removal of the rewrite file is durable before new records are written to the output.
     RewriteRemoved,
-    /// The list of a round is whole before the checkpoint opens the round.
+    /// The list of a round is durable before the checkpoint opens the round.
     RoundList,
-    /// The list of a round has its name before the checkpoint opens the round.
+    /// The name of the list is durable before the checkpoint opens the round.
     RoundName,
-    /// The new checkpoint is whole before it replaces the old one.
+    /// The new checkpoint is durable before it replaces the old one.
     CheckpointFile,
-    /// The new checkpoint has replaced the old one before what only the old one needs is deleted.
+    /// The new checkpoint has replaced the old one before data that only the old one needs is deleted.
     CheckpointName,
-    /// What operators have changed is whole before it replaces what they had changed before.
+    /// The new overrides file is durable before it replaces the old one.
     OverridesFile,
-    /// It has replaced that before the operator is told that it holds.
+    /// The overrides file has replaced the old one before the operator gets the response.
     OverridesName,
 }
 
-/// What a file is known by when its name changes.
+/// The identity of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileId {
-    /// The device that it is on.
+    /// The device number.
     pub device: u64,
-    /// Its number there.
+    /// The inode number.
     pub inode: u64,
 }
 
-/// Up to where an output is accounted for.
+/// The position in an output file up to which the checkpoint covers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputPosition {
     /// The file.
     pub file: FileId,
-    /// Its number among the files of an output that is rotated.
+    /// The number of a rotated file.
     pub number: u64,
-    /// Bytes of it.
+    /// Bytes before the position.
     pub length: u64,
 }
 
-/// A position in an open output, which is to be synced before anybody relies on it.
+/// A position in an open output. The file has to be fsynced before a checkpoint contains the position.
 #[derive(Clone, Debug)]
 pub struct Mark {
-    /// The sink's name; empty when it has none.
+    /// The name of the sink; empty if it has none.
     pub sink: Arc<str>,
-    /// Where it is.
+    /// The position.
     pub position: OutputPosition,
     /// The file.
     pub file: Arc<dyn DiskFile>,
-    /// Its name, for messages.
+    /// The path, for messages.
     pub path: PathBuf,
 }
 
-/// Registers a file of an output in the checkpoint, before the first record is written to it: after a kill its records are
-/// found there.
+/// Registers a new output file in the checkpoint before its first record, so that recovery finds it after a kill.
 pub trait RegisterOutputFile: Send + Sync + fmt::Debug {
-    /// Adds the position to those of the sink. It waits until the checkpoint is written.
+    /// Adds the position to those of the sink, and waits until the checkpoint is written.
     ///
     /// # Errors
     /// When the checkpoint cannot be written.

@@ -1,4 +1,4 @@
-//! The file system itself.
+//! The real file system.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
@@ -17,7 +17,7 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn DiskFile>> {
-        // Before it is opened: to open a device can be to act on it.
+        // Checked first because opening a device can have side effects.
         if let Ok(metadata) = path.metadata() {
             check_is_regular(&metadata)?;
         }
@@ -54,7 +54,7 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, dir: &Path, _point: SyncPoint) -> io::Result<()> {
-        // What is above a relative path of one part is here.
+        // The parent of a relative path of one component.
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         File::open(dir)?.sync_all()
     }
@@ -65,7 +65,7 @@ impl Disk for RealDisk {
     }
 }
 
-/// Opens a file. What has become a FIFO since it was looked at is not waited for.
+/// Opens a file without blocking, even if it was replaced by a FIFO since the check.
 fn open_at_once(path: &Path, mode: Mode) -> io::Result<File> {
     let mut options = OpenOptions::new();
     match mode {
@@ -74,13 +74,13 @@ fn open_at_once(path: &Path, mode: Mode) -> io::Result<File> {
     };
     let at_once = options.clone().custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
     match at_once {
-        // Another process has a lease on it (fcntl(2)), which has to be given back first.
+        // Another process has a lease on the file (fcntl(2)); a blocking open waits for its release.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => options.open(path),
         opened => opened,
     }
 }
 
-/// An error says what else it is.
+/// Checks that the file is regular; the error names its type.
 fn check_is_regular(metadata: &Metadata) -> io::Result<()> {
     let is = metadata.file_type();
     let what = match () {
@@ -193,7 +193,7 @@ mod tests {
                 assert!(error.contains(said), "{name} {mode:?}: {error}");
             }
         }
-        // One that takes the place of a file between two steps.
+        // A FIFO that replaces the file after the check.
         assert!(Open::new(open_at_once(&at("fifo"), Mode::Read).unwrap()).is_err());
     }
 }

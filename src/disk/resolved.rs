@@ -1,15 +1,15 @@
-//! One path for all ways to spell it, so that two can be compared before anything is opened.
+//! Resolves paths, so that they can be compared before any file is opened.
 
 use std::path::{Component, Path, PathBuf, absolute};
 
-/// The path of a file without links and detours. The file, and directories above it, need not be there yet.
+/// Makes a path absolute, without symbolic links and `..`. The file and its parents need not exist.
 pub fn resolved(path: &Path) -> PathBuf {
     let path = absolute(path).unwrap_or_else(|_| path.to_owned());
     let there = path.ancestors().find_map(|above| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?)));
     let Some((mut resolved, rest)) = there else { return path };
     for part in rest.components() {
         match part {
-            // What is not there is no link.
+            // A missing component is no link.
             Component::ParentDir => drop(resolved.pop()),
             part => resolved.push(part),
         }

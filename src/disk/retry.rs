@@ -1,4 +1,4 @@
-//! Waits for what passes: a full disk, a directory that is gone. Each attempt is a second after the one before.
+//! Retries operations every second while the disk is full or a directory is missing.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// What waits for room, by its path, with since when. A full disk is a fact of the whole process, and those who look at it
-/// are far from those who wait.
+/// The paths that wait for disk space, and since when. It is global because the status is far from the writers.
 static WAITING: Mutex<BTreeMap<PathBuf, SystemTime>> = Mutex::new(BTreeMap::new());
 
-/// The paths that wait for room on their disk, with since when.
+/// The paths that wait for disk space, and since when.
 pub fn waiting_for_room() -> Vec<(PathBuf, SystemTime)> {
     let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
     waiting.iter().map(|(path, since)| (path.clone(), *since)).collect()
 }
 
-/// Notes that a path waits for room, or does so no more.
+/// Records that a path waits for disk space, or no longer does.
 fn note_waiting(place: &Path, since: Option<SystemTime>) {
     let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
     match since {
@@ -25,17 +24,17 @@ fn note_waiting(place: &Path, since: Option<SystemTime>) {
     }
 }
 
-/// Whether this error goes away when there is room again.
+/// Whether the disk or the quota is full.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Whether this error says that nothing has the path, as a directory above it is gone, or is none any more.
+/// Whether the path or one of its parent directories is missing.
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Tries until there is room: a full disk heals, and until then everything that comes before it waits.
+/// Retries while the disk is full, which blocks the pipeline.
 ///
 /// # Errors
 /// Any other error, at once.
@@ -53,7 +52,7 @@ pub fn retry_while_full<T>(place: &Path, attempt: impl FnMut() -> io::Result<T>)
     })
 }
 
-/// Tries until the directory of a file is there: somebody who removed or unmounted it can bring it back.
+/// Retries while the directory of a file is missing: an operator who removed or unmounted it can restore it.
 ///
 /// # Errors
 /// Any other error, at once.
@@ -62,12 +61,12 @@ pub fn retry_while_absent<T>(place: &Path, attempt: impl FnMut() -> io::Result<T
     retry_while(is_absent, attempt, |change| match change {
         Ok(()) => tracing::info!(event = "directory_back", path, "the directory of {path} is there again"),
         Err(error) => {
-            tracing::warn!(event = "directory_gone", path, %error, "the directory of {path} is gone; waiting until it is there");
+            tracing::warn!(event = "directory_gone", path, %error, "the directory of {path} is missing; waiting until it is there");
         }
     })
 }
 
-/// Tries until an attempt ends without such an error; says when the waiting begins, and when it is over.
+/// Retries while the error is transient; calls `say` when the waiting begins and ends.
 fn retry_while<T>(
     is_passing: impl Fn(&io::Error) -> bool,
     mut attempt: impl FnMut() -> io::Result<T>,

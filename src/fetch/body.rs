@@ -1,4 +1,4 @@
-//! Receiving a body: within `max_body` by decoded bytes, within body memory without waiting, and whole or flagged.
+//! Receives and decodes a response body of at most `max_body` decoded bytes. Takes body memory, but never waits for it.
 
 use std::io;
 
@@ -14,14 +14,14 @@ use super::wire::Wire;
 use super::{FetchConfig, Oversize};
 use crate::item::{Attempt, Body, BodyNeed, CHUNK, ErrorKind, Failure, Level, Needs, Reservation, Sent};
 
-/// What a buffer begins with: memory that is held anyway, and a byte that shows that there is more.
+/// The first size of a buffer: the memory reserved at the start, and one byte to detect that the body is longer.
 const FIRST: usize = CHUNK as usize + 1;
 
-/// What a body may be.
+/// The limits of a body, and which parts of it are kept.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyRules {
     pub max_body: u64,
-    /// Where that is set.
+    /// The configuration section that sets `max_body`.
     pub set_by: Level,
     pub oversize: Oversize,
     pub body: BodyNeed,
@@ -29,28 +29,28 @@ pub(super) struct BodyRules {
 }
 
 impl BodyRules {
-    /// As `[fetch]` says, of bodies that are kept as far as they are needed.
+    /// The rules of `[fetch]` for bodies with these needs.
     pub fn of(config: &FetchConfig, needs: Needs) -> Self {
         let (max_body, oversize) = (config.max_body.0, config.oversize);
         Self { max_body, set_by: Level::Fetch, oversize, body: needs.body, digest: needs.digest }
     }
 }
 
-/// What the head says of the body.
+/// The body's codings and framing according to the response head.
 #[derive(Debug)]
 pub(super) struct Announced {
-    /// In the order they were applied.
+    /// In the order in which the server applied them.
     pub codings: Vec<Coding>,
     /// Bytes before decoding.
     pub length: Option<u64>,
-    /// Whether only the end of the connection ends the body.
+    /// Whether the body ends only with the connection.
     pub until_close: bool,
 }
 
-/// Receives the body to its end; what is kept of it is within the reservation, which grows with it.
+/// Receives the body to its end. The reservation grows with the bytes that are kept.
 ///
 /// # Errors
-/// The attempt's result, when it is not a whole answer.
+/// The attempt's result if the body fails, is incomplete or too long, or does not fit into memory.
 pub(super) async fn receive(
     mut chunks: Chunks,
     announced: &Announced,
@@ -74,11 +74,11 @@ pub(super) async fn receive(
     Ok(receiver.finish())
 }
 
-/// Decodes each chunk into the receiver's buffer as it comes.
+/// Decodes each chunk into the receiver's buffer when it arrives.
 async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receiver<'_>) -> Result<(), Attempt> {
     let mut wire = Wire::new(chunks, to.rules.max_body, to.rules.set_by);
     let Some(mut input) = wire.next().await? else {
-        // Some servers announce a coding for nothing. Where only the close ends the body, nothing is a body that was cut.
+        // Some servers announce a coding for an empty body. If only the close ends the body, an empty one was cut.
         return if announced.until_close { Err(cut(announced)) } else { Ok(()) };
     };
     if announced.codings == [Coding::Gzip] && wire.gather(&mut input, gunzip::LONGEST).await? && to.take_gzip(&input)? {
@@ -106,17 +106,17 @@ async fn receive_decoded(chunks: Chunks, announced: &Announced, to: &mut Receive
     }
 }
 
-/// Lets other tasks go on while a long body is decoded.
+/// Yields to other tasks while a long body is decoded.
 #[derive(Default)]
 struct Pace {
     spent: usize,
 }
 
 impl Pace {
-    /// Bytes that are decoded at once.
+    /// The most bytes decoded in one call.
     const MOST_INPUT: usize = 16 << 10;
     const MOST_OUTPUT: usize = 64 << 10;
-    /// What a call counts for at least, in bytes: some decode to nothing.
+    /// The least bytes that a call counts for: some calls produce none.
     const LEAST: usize = 8 << 10;
 
     async fn spend(&mut self, produced: usize) {
@@ -128,21 +128,21 @@ impl Pace {
     }
 }
 
-/// Whether there is any use in reading on.
+/// Whether to read further chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Go {
     On,
     Stop,
 }
 
-/// Takes the decoded bytes as they come.
+/// Collects the decoded bytes.
 struct Receiver<'a> {
     rules: BodyRules,
     reservation: &'a mut Reservation,
-    /// The whole length, when it is known.
+    /// The whole length, if known.
     length: Option<u64>,
     data: Vec<u8>,
-    /// How much of `data` is kept; the rest is room to decode into.
+    /// How many bytes of `data` are kept; the rest is space to decode into.
     kept: usize,
     bytes: u64,
     digest: Option<digest::Context>,
@@ -172,7 +172,7 @@ impl<'a> Receiver<'a> {
             digest.update(chunk);
         }
         if self.rules.body == BodyNeed::Decoded {
-            // The buffer grows with what is held, not by doubling on its own.
+            // The buffer grows with the reservation, not by doubling.
             if self.data.capacity() - self.data.len() < chunk.len() && self.bytes > CHUNK {
                 self.data.reserve_exact(chunk.len() + self.may_take());
             }
@@ -182,13 +182,12 @@ impl<'a> Receiver<'a> {
         Ok(self.go())
     }
 
-    /// Room to decode some encoded bytes into, which is never empty. One byte of it is beyond what may be taken, and shows
-    /// that there is more.
+    /// Space to decode some encoded bytes into, never empty. One byte beyond the limit detects a longer body.
     fn room(&mut self, encoded: usize) -> &mut [u8] {
         let most = self.may_take().saturating_add(1);
         let wish = (8 * encoded).clamp(Pace::LEAST, Pace::MOST_OUTPUT).min(most);
         if self.kept == self.data.len() {
-            // The buffer grows with what is held; few bodies need more than that is from the start.
+            // The buffer grows with the reservation; few bodies need more than the first one.
             let enough = if self.kept + wish <= FIRST { FIRST - self.kept } else { most };
             if self.rules.body == BodyNeed::Decoded {
                 self.data.reserve_exact(enough.min(most));
@@ -199,7 +198,7 @@ impl<'a> Receiver<'a> {
         &mut self.data[self.kept..end]
     }
 
-    /// Takes a whole gzip body, if it can be decoded at once.
+    /// Decodes a whole gzip body in one call, if that is possible.
     fn take_gzip(&mut self, body: &[u8]) -> Result<bool, Attempt> {
         let length = gunzip::decoded_length(body).filter(|length| *length as u64 <= self.rules.max_body);
         let Some(length) = length else { return Ok(false) };
@@ -214,7 +213,7 @@ impl<'a> Receiver<'a> {
         Ok(is_whole)
     }
 
-    /// Takes the bytes that were decoded into the room.
+    /// Keeps and counts the bytes that were decoded into `room`.
     fn decoded(&mut self, count: usize) -> Result<Go, Attempt> {
         let end = self.kept + self.count(count)?;
         if let Some(digest) = &mut self.digest {
@@ -226,7 +225,7 @@ impl<'a> Receiver<'a> {
         Ok(self.go())
     }
 
-    /// Counts further bytes of the body; so many of them are to be taken, and there is memory for them.
+    /// Counts further bytes of the body and reserves memory for them; returns how many of them to take.
     fn count(&mut self, further: usize) -> Result<usize, Attempt> {
         let room = self.rules.max_body - self.bytes;
         let fits = usize::try_from(room).map_or(further, |room| further.min(room));
@@ -242,7 +241,7 @@ impl<'a> Receiver<'a> {
         Ok(fits)
     }
 
-    /// How many further bytes may be taken with the memory that is held now.
+    /// How many further bytes fit into `max_body` and the reservation as it is.
     fn may_take(&self) -> usize {
         let held = if self.rules.body == BodyNeed::Decoded { self.reservation.bytes() } else { u64::MAX };
         usize::try_from(held.min(self.rules.max_body) - self.bytes).unwrap_or(usize::MAX)
@@ -260,7 +259,7 @@ impl<'a> Receiver<'a> {
     }
 }
 
-/// Where only the close ends the body, the bytes that are missing may never have come.
+/// If only the close ends the body, the missing bytes may have been lost with the connection.
 fn cut(announced: &Announced) -> Attempt {
     let kind = if announced.until_close { ErrorKind::BodyIncomplete } else { ErrorKind::Decode };
     failed(kind, "the body cannot be decoded: its end is missing".to_owned())

@@ -1,8 +1,8 @@
-//! The clock of a body: ends one that comes too slowly, one that outlasts its line's deadline, and the slowest of the long
-//! ones when lines wait. In: the bytes as they come. Out: the failure, when there is one. Next: `body`.
+//! Fails a body that is too slow or outlasts its line's deadline, and the slowest of the long bodies when lines wait.
+//! In: byte counts. Out: the failure, if any. Next: `body`.
 //!
-//! Time is counted in ticks, and a tick that comes late counts once: time in which fetchd did not read, as it was stopped
-//! or had no CPU, is no fault of the server.
+//! The clock counts ticks, and a late tick counts once: the server is not charged for time in which fetchd did not read
+//! because it was stopped or had no CPU.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,7 +20,7 @@ use crate::units::{Span, Speed};
 /// Ticks over which a speed is measured.
 const TICKS: usize = 30;
 
-/// What all bodies of a run have in common.
+/// The settings and counts that all bodies of a run share.
 #[derive(Clone, Debug)]
 pub(super) struct BodyPace {
     /// `fetch.speed_time`
@@ -30,17 +30,17 @@ pub(super) struct BodyPace {
 }
 
 impl BodyPace {
-    /// The pace of a run that measures speeds over this time.
+    /// Measures speeds over this time.
     pub fn new(speed_time: Duration) -> Self {
         Self { speed_time, long_bodies: Arc::default() }
     }
 
-    /// Notes the limit of requests at once while a line waits for one of them to end.
+    /// Sets the limit of concurrent requests while a line waits for it; `None` if none waits.
     pub fn limit_reached(&self, limit: Option<usize>) {
         self.long_bodies.limit_reached(limit);
     }
 
-    /// The clock of a body whose head came after this time.
+    /// Starts the clock of a body whose head arrived after this time.
     pub fn start(&self, limits: &ResponseLimits, ttfb: Duration) -> BodyClock {
         BodyClock {
             limits: *limits,
@@ -55,38 +55,38 @@ impl BodyPace {
     }
 }
 
-/// See the module.
+/// Fails one body that is too slow, as the module describes.
 #[derive(Debug)]
 pub(super) struct BodyClock {
     limits: ResponseLimits,
     speed_time: Duration,
-    /// Since the attempt began.
+    /// The time since the attempt began.
     elapsed: Duration,
-    /// As they came, before decoding.
+    /// Bytes received, before decoding.
     bytes: u64,
-    /// How many bytes there were at the start, and at each of the last ticks; empty before the first one.
+    /// The value of `bytes` at the start and at each of the last ticks; empty before the first tick.
     bytes_at: VecDeque<u64>,
-    /// The time until the next tick, and its length. Most bodies are there before the first tick, and need no timer.
+    /// The length and the timer of the next tick. Most bodies end before the first tick and need no timer.
     sleep: Option<(Duration, Pin<Box<Sleep>>)>,
     long_bodies: Arc<LongBodies>,
-    /// The place among the long bodies, once it is one.
+    /// The body's entry among the long bodies, once it is long.
     long: Option<LongBody>,
 }
 
-/// Why the slowest of the long bodies ended.
+/// The message when the clock fails the slowest long body.
 const SLOWEST: &str = "a line waited for a request of limits.concurrency to end, more than half of them were bodies that took \
                        longer than fetch.timeout, and this one was the slowest";
 
-/// Why a body is not waited for any longer: its row in the table, and a sentence for the record.
+/// Why a body fails: the kind, and the record's message.
 type TooSlow = (ErrorKind, String);
 
 impl BodyClock {
-    /// Counts bytes that came.
+    /// Counts received bytes.
     pub fn count(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
 
-    /// Ready once the body is not to be waited for any longer. To be polled while no bytes are there.
+    /// Ready once the body fails. To be polled while no bytes are available.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TooSlow> {
         loop {
             if self.long.as_ref().is_some_and(|long| long.is_lost(cx)) {
@@ -103,7 +103,7 @@ impl BodyClock {
         }
     }
 
-    /// Until the next tick, or the deadline if that comes first.
+    /// The time until the next tick, or until the deadline if that is earlier.
     fn next_step(&self) -> Duration {
         let tick = (self.speed_time / TICKS as u32).max(Duration::from_millis(1));
         tick.min(self.limits.time_left.saturating_sub(self.elapsed)).max(Duration::from_nanos(1))
@@ -132,7 +132,7 @@ impl BodyClock {
         None
     }
 
-    /// A body that takes longer than the time for a head holds one of the places for such.
+    /// Counts a body that takes longer than `fetch.timeout` among the long bodies.
     fn tick_long(&mut self) {
         if self.elapsed < self.limits.timeout {
             return;
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    /// Lets so many bytes come each second until the clock ends the body: when it does, and why.
+    /// Feeds so many bytes each second until the clock fails the body; returns the second, the kind and the message.
     async fn ends(mut clock: BodyClock, bytes: impl Fn(u64) -> usize) -> (u64, ErrorKind, String) {
         let start = Instant::now();
         for second in 0.. {

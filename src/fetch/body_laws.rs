@@ -1,4 +1,4 @@
-//! Laws of encoded bodies: what becomes of one does not depend on how its bytes fall into chunks.
+//! Property tests of encoded bodies: the result does not depend on how the bytes fall into chunks.
 
 use std::io::Read;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::chunks::Chunks;
 use super::codec::Coding;
 use crate::item::{Attempt, BodyMemory, BodyNeed, CHUNK, ErrorKind, Level, ResponseLimits, SetBy};
 
-/// A coding, and how a body looks in it.
+/// A coding and its encoder.
 type Encoded = (Coding, fn(&[u8]) -> Vec<u8>);
 
 const CODINGS: [Encoded; 5] = [
@@ -33,7 +33,7 @@ fn all_of(mut encoder: impl Read) -> Vec<u8> {
     encoded
 }
 
-/// What came of a body.
+/// The result of receiving a body.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Whole { data: Vec<u8>, bytes: u64, sha256: Option<[u8; 32]>, truncated: bool },
@@ -41,14 +41,14 @@ enum Fate {
     NoMemory(u64),
 }
 
-/// An encoded body, and what is asked of it.
+/// An encoded body and the rules for it.
 #[derive(Clone, Debug)]
 struct Case {
     codings: Vec<Coding>,
     wire: Vec<u8>,
     until_close: bool,
     rules: BodyRules,
-    /// All the body memory that there is, in bytes.
+    /// The whole body memory, in bytes.
     memory: u64,
 }
 
@@ -64,7 +64,7 @@ impl Case {
         Self { codings: codings.to_vec(), wire, until_close: false, rules, memory: 4 << 20 }
     }
 
-    /// Receives it in chunks that end at these places.
+    /// Receives the body in chunks that end at these places.
     fn fate(&self, ends: &[Index]) -> Fate {
         let mut ends: Vec<_> = ends.iter().map(|end| end.index(self.wire.len() + 1)).collect();
         ends.sort_unstable();
@@ -160,7 +160,7 @@ proptest! {
         prop_assert_eq!(Case::new(&[coding], wire).fate(&ends), whole(&texts.concat()));
     }
 
-    /// What a body says of its length and its check value is that of its last member.
+    /// The last bytes of the body have the length and the check value of its last member only.
     #[test]
     fn members_that_are_alike_are_all_there(text in text(), count in 1..4usize, (coding, encode) in members(), ends in ends()) {
         let text = cut_to(text, 50_000);
@@ -219,13 +219,13 @@ proptest! {
         let fates = [case.fate(&ends), case.fate(&[])];
         if !fates.iter().all(|fate| matches!(fate, Fate::Failed(..))) {
             prop_assert_eq!(&fates[0], &fates[1]);
-            // The check value tells; a few bits of the format mean nothing.
+            // gzip's check value detects damage; a few bits of the format have no meaning.
             prop_assert!(coding != Coding::Gzip || fates[0] == whole(&text));
         }
     }
 }
 
-/// A chunk may be longer than all that can still be wanted.
+/// One chunk may be longer than the whole of `max_body`.
 #[test]
 fn a_body_that_is_cut_may_come_in_one_long_chunk() {
     let mut random = fastrand::Rng::with_seed(1);
@@ -238,8 +238,8 @@ fn a_body_that_is_cut_may_come_in_one_long_chunk() {
     }
 }
 
-/// A header with a checksum that is wrong, and what begins like a second member of another method, behind which stands the
-/// length of the first (RFC 1952, section 2.3).
+/// Bodies with a wrong header checksum, and with the start of a second member of another method, followed by the length
+/// of the first (RFC 1952, section 2.3).
 #[test]
 fn a_short_gzip_body_is_checked_as_exactly_as_a_long_one() {
     let text = b"short".repeat(20);

@@ -1,17 +1,17 @@
-//! What is wrong with a server's certificate, in sentences: what it is, and which key helps.
+//! Error messages for certificates that fail verification: the problem, and the key that helps.
 
 use jiff::Timestamp;
 use rustls::CertificateError as Wrong;
 use rustls::pki_types::UnixTime;
 
-/// The most names of a certificate that are shown.
+/// The most names of a certificate that a message lists.
 const MOST_NAMES: usize = 5;
 
-/// Why the certificate that a host showed was refused.
+/// The message for a host's certificate that failed verification.
 pub(super) fn explain(why: &Wrong, host: &str) -> String {
     let what = match why {
         Wrong::UnknownIssuer => {
-            return "the server's certificate is of an unknown authority, or the server does not send those between it and a known one; if you trust it, add it to tls.ca_file".to_owned();
+            return "the server's certificate is of an unknown authority, or its intermediate certificates are missing; if you trust the authority, add it to tls.ca_file".to_owned();
         }
         Wrong::Expired => "has expired".to_owned(),
         Wrong::ExpiredContext { not_after, .. } => {
@@ -27,7 +27,7 @@ pub(super) fn explain(why: &Wrong, host: &str) -> String {
         Wrong::NotValidForName => format!("is for other names than {host}"),
         Wrong::NotValidForNameContext { presented, .. } => format!("is for {}, and not for {host}", names(presented)),
         Wrong::BadSignature => {
-            "is not signed by the authority that it names; tls.ca_file may have an older certificate of that".to_owned()
+            "is not signed by the authority that it names; tls.ca_file may have an older one of it".to_owned()
         }
         Wrong::Revoked => "was revoked by its authority".to_owned(),
         Wrong::BadEncoding => "cannot be read".to_owned(),
@@ -42,7 +42,7 @@ pub(super) fn explain(why: &Wrong, host: &str) -> String {
 
 const OTHER_PURPOSE: &str = "is for another purpose than servers (its extended key usage lacks serverAuth)";
 
-/// rustls hands on what webpki says as that crate's names alone (rustls 0.23, src/webpki/mod.rs, `pki_error`), and
+/// rustls passes on most errors of webpki as bare names (rustls 0.23, src/webpki/mod.rs, `pki_error`), and
 /// rustls-platform-verifier adds `EkuError`.
 fn of_webpki(name: &str) -> String {
     let sentence = if name.contains("CaUsedAsEndEntity") {
@@ -65,7 +65,7 @@ fn of_webpki(name: &str) -> String {
     sentence.to_owned()
 }
 
-/// The names of a certificate, the first few.
+/// The first few names of a certificate.
 fn names(presented: &[String]) -> String {
     // rustls writes them as `DnsName("a.test")` or `IpAddress(127.0.0.1)`.
     let bare = |name: &String| {

@@ -1,5 +1,5 @@
-//! Verifies server certificates. A handshake that resumes a session has none, so the verifier also notes which handshakes are
-//! full ones, and tells the store of sessions when a host's certificate was verified.
+//! Verifies server certificates. A handshake that resumes a session has none, so the verifier also notes which
+//! handshakes are full, and when the certificate of a host was verified.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use rustls_platform_verifier::Verifier;
 use super::handshake::Handshake;
 use super::tls_sessions::TlsSessions;
 
-/// The verifier of the connections that share a store of sessions.
+/// Verifies the certificates of the connections that share a session store.
 #[derive(Debug)]
 pub(super) struct CertificateVerifier {
-    /// Which certificates it accepts.
+    /// The certificates that it accepts.
     pub accepted: Accepted,
-    /// The sessions that its verdicts are for.
+    /// The session store that is told which hosts were verified.
     pub sessions: Arc<TlsSessions>,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Accepted {
 }
 
 impl Accepted {
-    /// Trusts the authorities of the system, and these besides.
+    /// Accepts certificates of the system's authorities and of these.
     ///
     /// # Errors
     /// When one of these cannot be used.
@@ -43,7 +43,7 @@ impl Accepted {
             Ok(_) => {}
             Err(_) => {
                 tracing::warn!(
-                    "the system has no root certificates, so https works only with the authorities that tls.ca_file names"
+                    "the system has no root certificates; https works only with the authorities in tls.ca_file"
                 );
                 if more.is_empty() {
                     return Ok(Self::None);
@@ -82,7 +82,7 @@ impl ServerCertVerifier for CertificateVerifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         match &self.accepted {
             Accepted::SignedBy(verifier) => verifier.verify_tls12_signature(message, certificate, signed),
-            // The signature proves that the server has the key of a certificate, which may be anybody's.
+            // The signature would only prove that the server has the key of an unverified certificate.
             Accepted::None | Accepted::All => Ok(HandshakeSignatureValid::assertion()),
         }
     }

@@ -1,4 +1,4 @@
-//! A body's bytes as they come off the wire, up to where its framing says that it is whole.
+//! The stream of a body's bytes from the connection to the end of its framing.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,7 +12,7 @@ use super::body_clock::BodyClock;
 use super::failure::{cut_short, within_body};
 use crate::item::{Failure, Sent};
 
-/// The chunks of one body; after the last one, it is whole.
+/// The chunks of one body. If the stream ends without an error, the body is whole.
 pub(super) struct Chunks {
     body: reqwest::Body,
     clock: BodyClock,
@@ -24,8 +24,8 @@ impl Chunks {
         Self { version: response.version(), body: response.into(), clock }
     }
 
-    /// The client takes a stream that is reset with NO_ERROR for one that has ended; without END_STREAM it has not
-    /// (RFC 9113, section 8.1).
+    /// The client treats an HTTP/2 stream that was reset with NO_ERROR as ended, but without END_STREAM its body is not
+    /// whole (RFC 9113, section 8.1).
     fn is_whole(&self) -> bool {
         self.version != Version::HTTP_2 || self.body.is_end_stream()
     }
@@ -47,7 +47,7 @@ impl Stream for Chunks {
                 None if this.is_whole() => return Poll::Ready(None),
                 None => return Poll::Ready(Some(Err(cut_short()))),
             };
-            // Trailers say nothing that a record shows.
+            // Records do not contain trailers.
             if let Ok(chunk) = frame.into_data() {
                 this.clock.count(chunk.len());
                 return Poll::Ready(Some(Ok(chunk)));

@@ -1,5 +1,5 @@
-//! A generation of clients: what takes time to build, and keeps connections. Fetchers share one for as long as hosts are reached
-//! in the same way; a reload that changes that begins another.
+//! A generation of clients with their connection pools. Fetchers share it until a reload changes the settings of
+//! connections; then fetchd builds a new one.
 
 use std::sync::{Arc, Weak};
 
@@ -20,25 +20,25 @@ pub struct HttpSettings {
     pub headers: HeaderTable,
     /// `[tls]`
     pub tls: TlsConfig,
-    /// What `[hosts]` says of TLS.
+    /// The TLS settings of `[hosts]`.
     pub hosts: Vec<(HostPattern, HostTls)>,
-    /// What of responses is kept.
+    /// The parts of responses that the sinks need.
     pub needs: Needs,
-    /// The most idle connections that one host can have.
+    /// The most idle connections of one host.
     pub idle_per_host: usize,
-    /// TLS sessions are kept of so many hosts.
+    /// The most hosts whose TLS sessions are kept.
     pub session_hosts: usize,
 }
 
-/// See the module.
+/// The clients, the address guard and the proxy that fetchers share.
 pub(super) struct ClientGeneration {
     pub clients: Clients,
     pub guard: Arc<Guard>,
-    /// Where requests go instead of to their hosts; shown without its credentials.
+    /// The proxy's host and port, without its credentials.
     pub proxy: Option<String>,
 }
 
-/// Tells whether anything still uses the connections of a fetcher.
+/// Shows whether the connections of a fetcher are still in use.
 #[derive(Clone)]
 pub struct InUse(Weak<ClientGeneration>);
 
@@ -47,17 +47,17 @@ impl InUse {
         Self(Arc::downgrade(generation))
     }
 
-    /// Whether it does.
+    /// Whether any fetcher or request still uses them.
     pub fn holds(&self) -> bool {
         self.0.strong_count() > 0
     }
 }
 
 impl ClientGeneration {
-    /// Builds them.
+    /// Builds the clients.
     ///
     /// # Errors
-    /// When the proxy's URL is none, a file of certificates cannot be used, or TLS cannot be set up.
+    /// When the proxy's URL is invalid, a certificate file cannot be used, or TLS cannot be set up.
     pub fn new(
         config: &FetchConfig,
         settings: &HttpSettings,

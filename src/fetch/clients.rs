@@ -1,6 +1,6 @@
-//! The clients of a run: one pair for each way to do TLS, built at the start and chosen by host. Whether certificates
-//! are verified is a matter of the host at hand; a client certificate is a credential, and goes only to the host of the
-//! line's own URL.
+//! The HTTP clients of a run: one pair for each TLS configuration, built at the start and chosen by host. The host of
+//! each request decides whether certificates are verified; a client certificate is a credential, sent only to the host
+//! of the line's own URL.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,33 +15,33 @@ use crate::hosts::{HostPattern, Patterns, host_name, port_of};
 use crate::item::{Call, Connection, CredentialScope, POOL_IDLE_TIMEOUT};
 use crate::units::Secret;
 
-/// The bytes that an HTTP/2 server may send before they are read: of one body, and of all bodies of a connection.
+/// The HTTP/2 flow-control windows in bytes: of one body, and of a connection.
 const HTTP2_WINDOWS: (u32, u32) = (256 << 10, 1 << 20);
 
-/// Header lines of one head.
+/// The most header lines of a response head.
 const MOST_HEADERS: usize = 1000;
 
-/// Header lines of one head on a kept connection. The parser takes a table for all of them from the allocator for each head;
+/// The most header lines of a head on a pooled connection. The parser allocates a table of this size for each head;
 /// beyond 14 KiB that costs more than the rest of parsing. A longer head is requested again ([`Sent::LongHead`]).
 ///
 /// [`Sent::LongHead`]: crate::item::Sent::LongHead
 const MOST_HEADERS_KEPT: usize = 400;
 
-/// What `[hosts."PATTERN"]` says of TLS. What it leaves out falls back to the next pattern.
+/// The TLS keys of one `[hosts."PATTERN"]`. Missing keys fall back to the next pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostTls {
     /// Whether certificates are verified.
     pub verify: Option<Verify>,
-    /// What is shown to a server that asks for a certificate.
+    /// The client certificate for servers that request one.
     pub identity: Option<IdentityFiles>,
 }
 
-/// A client certificate by its files, in PEM.
+/// The PEM files of a client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityFiles {
-    /// The certificate, and those that lead to its authority.
+    /// The certificate and its intermediates.
     pub cert: PathBuf,
-    /// Its key.
+    /// The private key.
     pub key: Secret<PathBuf>,
 }
 
@@ -49,28 +49,28 @@ pub struct IdentityFiles {
 #[derive(Debug)]
 pub(super) struct Clients {
     hosts: Patterns<HostTls>,
-    /// Verifies, and shows no certificate.
+    /// Verifies server certificates and has no client certificate.
     usual: Pair,
-    /// Every other way that `[hosts]` can ask for.
+    /// Every other TLS configuration that `[hosts]` can require.
     others: Vec<Pair>,
 }
 
-/// The clients for one way to do TLS.
+/// The clients for one TLS configuration.
 #[derive(Debug)]
 struct Pair {
     verify: Verify,
     identity: Option<IdentityFiles>,
-    /// For requests that may take a connection which was kept.
+    /// For requests that may use a pooled connection.
     keep: reqwest::Client,
-    /// For the others: without a pool, so that each has a connection of its own.
+    /// For requests that need a new connection: it has no pool.
     close: reqwest::Client,
 }
 
 impl Clients {
-    /// Builds them all.
+    /// Builds the clients for every TLS configuration that the hosts can require.
     ///
     /// # Errors
-    /// When a file of certificates cannot be used, or the proxy's URL is none.
+    /// When a certificate file cannot be used, or the proxy's URL is invalid.
     pub fn new(recipe: &Recipe<'_>, hosts: Vec<(HostPattern, HostTls)>) -> Result<Self, BoxError> {
         let insecure = hosts.iter().any(|(_, host)| host.verify == Some(Verify::No));
         let ways = if insecure { [Verify::Yes, Verify::No].as_slice() } else { &[Verify::Yes] };
@@ -105,13 +105,13 @@ impl Clients {
     }
 }
 
-/// A client certificate that was read.
+/// A client certificate read from its files.
 struct Identity {
     files: IdentityFiles,
     read: ClientCertificate,
 }
 
-/// The client certificates that the hosts name, each once.
+/// The client certificates of all hosts, each once.
 fn identities(hosts: &[(HostPattern, HostTls)]) -> Result<Vec<Identity>, BoxError> {
     let mut all: Vec<Identity> = Vec::new();
     for (pattern, host) in hosts {
@@ -125,17 +125,17 @@ fn identities(hosts: &[(HostPattern, HostTls)]) -> Result<Vec<Identity>, BoxErro
     Ok(all)
 }
 
-/// What all clients have in common.
+/// The settings that all clients share.
 pub(super) struct Recipe<'a> {
     /// `[fetch]`
     pub fetch: &'a FetchConfig,
-    /// How they do TLS.
+    /// The TLS settings.
     pub tls: Tls,
-    /// Idle connections that one host can have, at most.
+    /// The most idle connections of one host.
     pub idle_per_host: usize,
-    /// How they find the addresses of hosts.
+    /// Resolves the hosts' names.
     pub resolver: &'a Resolver,
-    /// Where they count connections.
+    /// Counts the clients' connections.
     pub counts: &'a Arc<ConnectionCounts>,
 }
 
@@ -150,10 +150,10 @@ impl Recipe<'_> {
         Ok(Pair { verify, identity: identity.map(|identity| identity.files.clone()), keep, close })
     }
 
-    /// A client for one remote end.
+    /// A client for one remote end, such as a webhook.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When the client cannot be built.
     pub fn remote_end(&self) -> Result<reqwest::Client, BoxError> {
         let builder = self.builder()?.tls_backend_preconfigured(self.tls.config(Verify::Yes, None)?);
         Ok(builder.pool_max_idle_per_host(self.idle_per_host).http1_max_headers(MOST_HEADERS_KEPT).build()?)
@@ -163,18 +163,18 @@ impl Recipe<'_> {
         let (of_a_body, of_a_connection) = HTTP2_WINDOWS;
         let mut builder = reqwest::Client::builder()
             .no_proxy()
-            // The schedule follows redirects: each obeys the limits of its host.
+            // The schedule follows redirects, so that each obeys the limits of its host.
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            // `never` alone still copies each request, for a retry that does not come.
+            // `never` alone still copies each request for a retry.
             .retry(reqwest::retry::never().max_retries_per_request(0))
             .connect_timeout(self.fetch.connect_timeout.0)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .http2_initial_stream_window_size(of_a_body)
             .http2_initial_connection_window_size(of_a_connection)
             .connector_layer(NoteOpened(Arc::clone(self.counts)))
-            // As the web sends them (RFC 9112, sections 5.1 and 5.2, and beyond). Where leniency finds a second framing,
-            // `check_framing` refuses the answer.
+            // Lenient, because servers send such heads (RFC 9112, sections 5.1 and 5.2, and beyond). If leniency yields
+            // a second framing, `check_framing` rejects the response.
             .http1_allow_spaces_after_header_name_in_responses(true)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_ignore_invalid_headers_in_responses(true)
@@ -183,7 +183,7 @@ impl Recipe<'_> {
             builder = builder.http1_only();
         }
         if let Some(proxy) = &self.fetch.proxy {
-            // Names are the proxy's business, also with SOCKS.
+            // The proxy resolves names, also with SOCKS.
             let proxy = url::Url::parse(proxy.expose())?.as_str().replacen("socks5://", "socks5h://", 1);
             builder = builder.proxy(reqwest::Proxy::all(proxy)?);
         }

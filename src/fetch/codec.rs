@@ -1,4 +1,4 @@
-//! Decoders of one member of a content coding, which decode from one slice into another.
+//! Decoders of one member of a content coding, from slice to slice.
 
 use std::cell::RefCell;
 use std::io;
@@ -10,13 +10,13 @@ use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get
 /// The largest window of gzip, as a power of two (RFC 1951, section 2).
 const GZIP_WINDOW_LOG: u8 = 15;
 
-/// The largest zstd window, as a power of two: 8 MiB, as RFC 9659 asks of decoders.
+/// The largest zstd window, as a power of two: 8 MiB, as RFC 9659 requires of decoders.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// The most memory that the unused zstd contexts of a thread hold, in bytes.
+/// The most memory of a thread's unused zstd contexts, in bytes.
 const MOST_IDLE: usize = 8 << 20;
 
-/// A coding that can be undone.
+/// A content coding that fetchd can decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Gzip,
@@ -35,22 +35,22 @@ pub(super) enum Codec {
 
 type Brotli = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
 
-/// What one call of a decoder did.
+/// The progress of one call of a decoder.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// Bytes of the input that it took.
+    /// Input bytes read.
     pub consumed: usize,
-    /// Bytes that it wrote.
+    /// Output bytes written.
     pub produced: usize,
-    /// Whether that was the end of the member, and its check value, if it has one, was right.
+    /// Whether the member has ended, with a correct check value if its format has one.
     pub ended: bool,
 }
 
 impl Codec {
-    /// A decoder of a member that begins with these bytes; of `deflate`, the first two tell its format.
+    /// A decoder of a member that begins with these bytes; the first two of `deflate` select its format.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// When a zstd context cannot be set up.
     pub fn new(coding: Coding, start: &[u8]) -> io::Result<Self> {
         Ok(match coding {
             Coding::Gzip => Self::Inflate(Decompress::new_gzip(GZIP_WINDOW_LOG)),
@@ -66,7 +66,7 @@ impl Codec {
     /// Decodes until the member ends, the input is used up, or the output is full.
     ///
     /// # Errors
-    /// When the input is no such member; the message says why, where the decoder does.
+    /// When the input is invalid; the message is the decoder's.
     pub fn decode(&mut self, input: &[u8], output: &mut [u8]) -> io::Result<Step> {
         match self {
             Self::Inflate(inflate) => {
@@ -83,7 +83,7 @@ impl Codec {
         }
     }
 
-    /// Gives back what the next member can use.
+    /// Returns a zstd context to the thread's idle ones.
     pub fn recycle(self) {
         if let Self::Zstd(context) = self {
             keep_idle(context);
@@ -91,7 +91,7 @@ impl Codec {
     }
 }
 
-/// `deflate` is the zlib format, but some servers send it raw; the first two bytes tell (RFC 1950, section 2.2).
+/// Whether a `deflate` body is in zlib format (RFC 1950, section 2.2); some servers send it raw.
 fn is_zlib(start: &[u8]) -> bool {
     matches!(start, [cmf, flg, ..] if cmf & 0x0f == 8 && (u16::from(*cmf) << 8 | u16::from(*flg)) % 31 == 0)
 }
@@ -107,7 +107,7 @@ fn decode_brotli(state: &mut Brotli, input: &[u8], output: &mut [u8]) -> io::Res
 }
 
 thread_local! {
-    /// Contexts of members that have ended, to be used again: to make one costs as much as to decode a page.
+    /// Contexts for reuse: creating one costs as much as decoding a page.
     static IDLE: RefCell<Vec<DCtx<'static>>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -1,4 +1,4 @@
-//! `[fetch]`, `[tls]`, `[dns]` and `[network]`.
+//! The configuration sections `[fetch]`, `[tls]`, `[dns]` and `[network]`.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,31 +14,31 @@ use crate::units::{Network, Secret, Size, Span, Speed};
 pub struct FetchConfig {
     /// Fetch tasks; by default as many as `limits.concurrency`.
     pub workers: Option<u32>,
-    /// Threads that attempts are made in. With one, it is that of all the rest, which costs the least CPU per URL.
+    /// Threads for attempts. With one, the main thread makes them, which costs the least CPU per URL.
     pub threads: u32,
-    /// One attempt until its response head: DNS, connect, TLS, request.
+    /// The time limit of an attempt until its response head: DNS, connect, TLS, request.
     pub timeout: Span,
     /// A body that is slower than this over `speed_time` fails.
     pub min_speed: Speed,
     /// The time over which the speed of a body is measured.
     pub speed_time: Span,
-    /// DNS, TCP and TLS.
+    /// The time limit of DNS, TCP and TLS.
     pub connect_timeout: Span,
-    /// One line, from its first request: attempts, waits between them, redirects.
+    /// The time limit of a line from its first request: attempts, waits between them, redirects.
     pub deadline: Span,
     /// The longest body, decoded.
     pub max_body: Size,
-    /// What becomes of a longer one.
+    /// Whether a longer body fails or is truncated.
     pub oversize: Oversize,
     /// Redirects followed per line.
     pub max_redirects: u32,
-    /// Connections kept open for reuse over all hosts; by default 4,096, or fewer where no more files can be open.
+    /// Connections kept open for reuse over all hosts; by default 4,096, or fewer if the limit of open files is low.
     pub idle_connections: Option<u32>,
     /// Whether lines that are fetchd records are fetched only if they changed.
     pub revalidate: bool,
-    /// `user-agent`; `{version}` is replaced.
+    /// The `user-agent` header; `{version}` is replaced.
     pub user_agent: String,
-    /// Headers sent everywhere.
+    /// Headers of all requests.
     pub headers: BTreeMap<String, Secret<String>>,
     /// Whether HTTP/2 is offered to https servers.
     pub http2: bool,
@@ -69,32 +69,32 @@ impl Default for FetchConfig {
     }
 }
 
-/// What becomes of a body longer than `max_body`.
+/// The treatment of a body longer than `max_body`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Oversize {
     /// The line fails with `body_too_large`.
     #[default]
     Fail,
-    /// The body is cut, and its record says so.
+    /// The body is cut, and its record is flagged.
     Truncate,
 }
 
-/// `[tls]`
+/// `[tls]`: authorities that are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
-    /// Certificates of authorities, in PEM, that are trusted besides the system's.
+    /// A PEM file of authorities that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
 }
 
-/// `[dns]`
+/// `[dns]`: how host names are resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DnsConfig {
     /// Name servers; by default the system's.
     pub servers: Option<Vec<SocketAddr>>,
-    /// One look-up; by default four fifths of `fetch.connect_timeout`.
+    /// The time limit of a look-up; by default four fifths of `fetch.connect_timeout`.
     pub timeout: Option<Span>,
     /// The most names in the cache.
     pub cache: u32,
@@ -106,12 +106,12 @@ impl Default for DnsConfig {
     }
 }
 
-/// `[network]`: which addresses may be dialled besides the public ones, and which never.
+/// `[network]`: addresses that are allowed besides the public ones, and those that are denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// Networks allowed although they are not public.
     pub allow: Vec<Network>,
-    /// Networks refused; this beats `allow`.
+    /// Networks denied; overrides `allow`.
     pub deny: Vec<Network>,
 }

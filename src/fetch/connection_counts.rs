@@ -1,4 +1,4 @@
-//! How many connections were opened, how many of them resumed a TLS session, and how many requests went over a kept one.
+//! Counts connections opened, TLS sessions resumed, and requests over a reused connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::handshake::Handshake;
 use crate::item::{Durations, REQUEST_TIMES, SharedDurations};
 
-/// The connections of a run, those of every client together.
+/// Connection counts of a run, over all clients.
 #[derive(Debug)]
 pub struct ConnectionCounts {
     opened: AtomicU64,
@@ -24,27 +24,27 @@ impl Default for ConnectionCounts {
 }
 
 impl ConnectionCounts {
-    /// Connections that were opened, TLS and proxy included.
+    /// Connections opened, with and without TLS or a proxy.
     pub fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// Of these, the ones that resumed a TLS session.
+    /// Opened connections that resumed a TLS session.
     pub fn resumed(&self) -> u64 {
         self.resumed.load(Ordering::Relaxed)
     }
 
-    /// Of these, the ones that have TLS.
+    /// Opened connections with TLS.
     pub fn with_tls(&self) -> u64 {
         self.resumed() + self.full.load(Ordering::Relaxed)
     }
 
-    /// Answers that came over a connection which was there before the request.
+    /// Responses over a connection that was open before the request.
     pub fn reused(&self) -> u64 {
         self.reused.load(Ordering::Relaxed)
     }
 
-    /// How long it took to open them: look-up, TCP, proxy and TLS.
+    /// The times to open a connection: look-up, TCP, proxy and TLS.
     pub fn times(&self) -> Durations {
         self.times.read()
     }

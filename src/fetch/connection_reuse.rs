@@ -1,5 +1,5 @@
-//! Which requests went over a kept connection. The client does not say. So its connector notes the connection that it opened
-//! for a request ([`NoteOpened`]), and the connection of the result is compared with that.
+//! Detects which requests used a pooled connection. reqwest does not report it, so the connector notes the connection
+//! that it opens for a request ([`NoteOpened`]), and `execute` compares it with the connection of the result.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -30,11 +30,11 @@ pub(super) enum Carrier {
     None,
     /// One that was opened for this request.
     New,
-    /// One that was there before: idle until now, or, with HTTP/2, shared.
+    /// One that was open before: idle, or shared with HTTP/2.
     Kept,
 }
 
-/// Sends a request, and says over which connection it went.
+/// Sends a request; returns its result and the kind of its connection.
 pub(super) async fn execute(
     client: &reqwest::Client,
     request: reqwest::Request,
@@ -57,12 +57,12 @@ pub(super) async fn execute(
     OPENED.scope(Cell::new(None), sent).await
 }
 
-/// The layer of a client's connector that notes and counts the connections which it opens.
+/// The connector layer that adds a [`NotingConnector`] to a client.
 #[derive(Clone, Debug)]
 pub(super) struct NoteOpened(pub Arc<ConnectionCounts>);
 
-/// A connector that notes and counts the connections which it opens. It is copied with the client, several times for each
-/// request; the connector itself only for each connection.
+/// A connector that notes and counts the connections that it opens. The client clones it several times for each
+/// request; the inner connector is cloned only for each connection.
 #[derive(Debug)]
 pub(super) struct NotingConnector<S> {
     connector: Arc<S>,
@@ -103,14 +103,14 @@ where
             let (connection, handshake) = Handshake::of(connector.oneshot(target)).await;
             let connection = connection?;
             counts.note_opened(handshake, start.elapsed());
-            // A request that meanwhile found a kept connection leaves its own to a task of the client's.
+            // If the request got a pooled connection meanwhile, a task of the client runs this, without `OPENED`.
             let _ = OPENED.try_with(|opened| opened.set(Ends::of_connected(&connection.connected())));
             Ok(connection)
         })
     }
 }
 
-/// The addresses of a connection: no two that are open at once have the same.
+/// The addresses of a connection, which identify it while it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ends {
     local: SocketAddr,

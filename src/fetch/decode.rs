@@ -1,4 +1,4 @@
-//! Content codings (RFC 9110, section 8.4.1): which ones an answer has, and how to undo them.
+//! Content codings (RFC 9110, section 8.4.1): reads those of a response and decodes its body.
 
 use std::io;
 
@@ -7,23 +7,23 @@ use http::{HeaderMap, header};
 use super::codec::{Codec, Coding, Step};
 use crate::item::header_text;
 
-/// What fetchd asks for.
+/// The `accept-encoding` header of requests.
 pub const ACCEPT_ENCODING: &str = "gzip, br, zstd, deflate";
 
-/// More codings than this, one over the other, are not undone.
+/// The most nested codings that are decoded.
 const MOST_CODINGS: usize = 3;
 
-/// The codings of an answer.
+/// The content codings of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Codings {
-    /// In the order they were applied; `identity` is none.
+    /// In the order in which the server applied them, without `identity`.
     Known(Vec<Coding>),
-    /// One of them is unknown, so the body stays as it was sent.
+    /// One of them is unknown, so the body is not decoded.
     Unknown,
 }
 
 impl Codings {
-    /// Reads them.
+    /// Reads them from the `content-encoding` headers.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut codings = Vec::new();
         for value in headers.get_all(header::CONTENT_ENCODING) {
@@ -42,37 +42,37 @@ impl Codings {
     }
 }
 
-/// What a decoder waits for.
+/// What a decoder needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wants {
-    /// More of the body. The input that it left is too short to tell anything, and must come again with what follows it.
+    /// More input. Bytes that it left must be passed again, followed by more.
     Input,
-    /// To be called again, with room: there may be more to write.
+    /// Another call, with free output space: there may be more to write.
     Turn,
 }
 
-/// What one call of a decoder did.
+/// The progress of one call of a decoder.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
-    /// Bytes of the input that it took.
+    /// Input bytes read.
     pub consumed: usize,
-    /// Bytes that it wrote.
+    /// Output bytes written.
     pub produced: usize,
     pub wants: Wants,
 }
 
-/// Undoes all codings of a body. Bytes after the end of a coding are ignored, as browsers and curl do, but no more than
-/// `most_trailing`; so what encloses it is checked to its end, too.
+/// Decodes all codings of a body. Up to `most_trailing` bytes after the end of a coding are ignored, as by browsers and
+/// curl. They are read, though, so that the enclosing codings are checked to their end.
 pub(super) struct Decoder {
-    /// In the order in which they are undone.
+    /// In the order of decoding.
     layers: Vec<Layer>,
 }
 
 impl Decoder {
-    /// A decoder of these codings, of which there is one at least.
+    /// A decoder of these codings, at least one.
     ///
     /// # Errors
-    /// When they are too many.
+    /// When there are too many.
     pub fn new(codings: &[Coding], most_trailing: u64) -> io::Result<Self> {
         if codings.len() > MOST_CODINGS {
             return Err(io::Error::other(format!("it is encoded more than {MOST_CODINGS} times over")));
@@ -86,10 +86,10 @@ impl Decoder {
         Ok(Self { layers: codings.iter().rev().map(layer).collect() })
     }
 
-    /// Decodes as much of the input as it can into `output`, which is not empty.
+    /// Decodes as much of the input as possible into `output`, which is not empty.
     ///
     /// # Errors
-    /// When the body is not in these codings.
+    /// When the input is invalid, or too many bytes follow its end.
     pub fn decode(&mut self, input: &[u8], output: &mut [u8]) -> io::Result<Progress> {
         decode(&mut self.layers, input, output)
     }
@@ -101,7 +101,7 @@ impl Decoder {
 }
 
 fn decode(layers: &mut [Layer], input: &[u8], output: &mut [u8]) -> io::Result<Progress> {
-    /// What an outer coding decodes to is passed on in pieces of so many bytes.
+    /// The most decoded bytes that an outer coding passes on at once.
     const PIECE: usize = 8 << 10;
     let Some((inner, outer)) = layers.split_last_mut().filter(|(_, outer)| !outer.is_empty()) else {
         return layers[0].decode(input, output);
@@ -122,25 +122,25 @@ fn decode(layers: &mut [Layer], input: &[u8], output: &mut [u8]) -> io::Result<P
     Ok(progress)
 }
 
-/// One coding of a body: gzip's members and zstd's frames may be several, one after the other.
+/// The decoder of one coding, which for gzip and zstd may have several members or frames in sequence.
 struct Layer {
     coding: Coding,
     state: State,
     most_trailing: u64,
-    /// What the coding around it decoded to, and this one has not taken yet.
+    /// Bytes decoded by the enclosing coding that this one has not read yet.
     waiting: Vec<u8>,
 }
 
 enum State {
     Before(Member),
     Within(Codec),
-    /// The last member has ended, so many bytes ago.
+    /// The last member has ended; the number of bytes since.
     After(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Member {
-    /// It must be there.
+    /// Required.
     First,
     Further,
 }
@@ -182,7 +182,7 @@ impl Layer {
 }
 
 impl Coding {
-    /// How many bytes tell of which kind the next member is, or whether there is one.
+    /// How many bytes show whether there is another member, and of which format.
     fn needs(self, member: Member) -> usize {
         match (self, member) {
             (Self::Gzip, Member::Further) | (Self::Deflate, Member::First) => 2,

@@ -1,8 +1,8 @@
-//! The IPv4 addresses that an IPv6 address carries: where packets to it may end after a translator or the end of a tunnel.
+//! IPv4 addresses embedded in an IPv6 address, to which a translator or tunnel may deliver its packets.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Every IPv4 address in this address; for a form that can be read in several ways, each of them.
+/// Every IPv4 address embedded in this address; for an ambiguous form, all candidates.
 pub(super) fn embedded_in(address: IpAddr) -> Vec<IpAddr> {
     let IpAddr::V6(v6) = address else { return Vec::new() };
     let mut found = by_prefix(v6);
@@ -13,16 +13,16 @@ pub(super) fn embedded_in(address: IpAddr) -> Vec<IpAddr> {
 fn by_prefix(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
-        // `::` and `::1` are addresses of their own.
+        // `::` and `::1` embed none.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Vec::new(),
         // IPv4-compatible and IPv4-mapped (RFC 4291, section 2.5.5), IPv4-translated (RFC 2765).
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => vec![v4(high, low)],
         // NAT64 (RFC 6052, section 2.1).
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => vec![v4(high, low)],
         [0x64, 0xff9b, 1, ..] => of_a_local_translator(address),
-        // 6to4 (RFC 3056): the router in front of the address.
+        // 6to4 (RFC 3056): the router.
         [0x2002, high, low, ..] => vec![v4(high, low)],
-        // Teredo (RFC 4380, section 4): the server, and the client with every bit turned over.
+        // Teredo (RFC 4380, section 4): the server, and the client with its bits inverted.
         [0x2001, 0, server_high, server_low, _, _, high, low] => {
             vec![v4(server_high, server_low), v4(!high, !low)]
         }
@@ -30,15 +30,15 @@ fn by_prefix(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     }
 }
 
-/// NAT64 within a network (RFC 8215). How long its prefix is, only that network knows, so each length is taken that RFC
-/// 6052, section 2.2, has for it: 48, 56, 64 and 96. Byte 8 is never part of the address.
+/// NAT64 within a network (RFC 8215). Its prefix length is unknown here, so each one in RFC 6052, section 2.2, is
+/// tried: 48, 56, 64 and 96. Byte 8 is never part of the address.
 fn of_a_local_translator(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     let bytes = address.octets();
     let places: [[usize; 4]; 4] = [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]];
     places.iter().map(|place| Ipv4Addr::from(place.map(|at| bytes[at]))).collect()
 }
 
-/// ISATAP (RFC 5214, section 6.1): under any prefix, the last 64 bits say which IPv4 address the tunnel ends at.
+/// ISATAP (RFC 5214, section 6.1): under any prefix, the last 64 bits hold the IPv4 address of the tunnel's end.
 fn isatap(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.octets() {
         [_, _, _, _, _, _, _, _, 0 | 2, 0, 0x5e, 0xfe, a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),

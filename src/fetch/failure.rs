@@ -1,4 +1,4 @@
-//! From the client's errors to the table's kinds. The errors' chains are walked, for the client itself says little.
+//! Maps the client's errors to error kinds. It searches the errors' sources, because the client's own errors are vague.
 
 use std::error::Error;
 use std::io;
@@ -14,7 +14,7 @@ use crate::error::{Chain, find};
 use crate::hosts::host_name;
 use crate::item::{Call, Connection, ErrorKind, Failure, Sent};
 
-/// What went wrong before the answer's head was there; `proxy` is where the request went instead of to its host.
+/// The failure for an error before the response head; `proxy` is the proxy of the request.
 pub(super) fn before_answer(error: reqwest::Error, carrier: Carrier, call: &Call, proxy: Option<&str>) -> Failure {
     let url = &call.request.url;
     let error = error.without_url();
@@ -46,18 +46,18 @@ pub(super) fn before_answer(error: reqwest::Error, carrier: Carrier, call: &Call
     Failure::new(kind, message, sent)
 }
 
-/// A 408 that ends a kept connection: the server had waited for a request for long enough, and had not seen this one yet.
+/// The failure for a 408 with which a server closes an idle connection; the server had not received the request yet.
 pub(super) fn tired_of_waiting() -> Failure {
     Failure::new(ErrorKind::Reset, "the server closed the kept connection with a 408", Sent::Stale)
 }
 
-/// The proxy wants to know first who asks (RFC 9110, section 15.5.8); the host was not asked.
+/// The failure for a proxy that requires credentials (RFC 9110, section 15.5.8); the request did not reach the host.
 pub(super) fn refused_by_proxy(proxy: &str) -> Failure {
-    let message = format!("{}: it asks for credentials; write http://USER:PASSWORD@{proxy}", no_way_through(proxy));
+    let message = format!("{}: it requires credentials; set http://USER:PASSWORD@{proxy}", no_way_through(proxy));
     Failure::new(ErrorKind::ConnectFailed, message, Sent::Nothing)
 }
 
-/// What went wrong in the middle of the body.
+/// The failure for an error within the body.
 pub(super) fn within_body(error: reqwest::Error, version: Version) -> Failure {
     let error = error.without_url();
     let broken_framing = find::<io::Error>(&error).is_some_and(|io| {
@@ -69,7 +69,7 @@ pub(super) fn within_body(error: reqwest::Error, version: Version) -> Failure {
     Failure::new(kind, with_cause(in_words(kind), &error), Sent::Something)
 }
 
-/// The server gave the body up, and said that nothing was wrong.
+/// The failure for an HTTP/2 stream that the server reset with NO_ERROR before the end of the body.
 pub(super) fn cut_short() -> Failure {
     let message = "the server ended the stream before the end of the body";
     Failure::new(ErrorKind::BodyIncomplete, message, Sent::Something)
@@ -89,13 +89,13 @@ fn while_connecting(error: &reqwest::Error) -> ErrorKind {
     }
 }
 
-/// Whether it was this machine that had no file or port for a connection.
+/// Whether this machine had no file descriptor or port for a connection.
 fn is_starved(error: &(dyn Error + 'static), url: &Url) -> bool {
     let Some(error) = find::<io::Error>(error) else { return false };
     if error.kind() != io::ErrorKind::AddrNotAvailable {
         return is_out_of_sockets(error);
     }
-    // No port was free; but for want of any way to it, an IPv6 address fails alike. The resolver gives none out then.
+    // No port was free, or there is no route to the IPv6 address of the URL. The resolver returns none without a route.
     match url.host() {
         Some(Host::Ipv6(address)) => reachability::route_to(address.into()).is_ok(),
         _ => true,
@@ -104,7 +104,7 @@ fn is_starved(error: &(dyn Error + 'static), url: &Url) -> bool {
 
 fn while_asking(error: &reqwest::Error) -> (ErrorKind, Sent) {
     if find::<rustls::Error>(error).is_some() {
-        // With TLS 1.3 a server says what it thinks of the client's certificate only after the handshake.
+        // With TLS 1.3 a server rejects the client's certificate only after the handshake.
         return (ErrorKind::TlsFailed, Sent::Something);
     }
     if let Some(error) = find::<h2::Error>(error) {
@@ -114,7 +114,7 @@ fn while_asking(error: &reqwest::Error) -> (ErrorKind, Sent) {
     (if speaks_nonsense { ErrorKind::Protocol } else { ErrorKind::Reset }, Sent::Something)
 }
 
-/// A stream that is refused, or comes after the last one of a GOAWAY, was not processed (RFC 9113, section 8.7).
+/// A refused stream, or one after the last of a GOAWAY, was not processed (RFC 9113, section 8.7).
 fn over_http2(error: &h2::Error) -> (ErrorKind, Sent) {
     let is_refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
     if error.is_remote() && is_refused {
@@ -126,12 +126,12 @@ fn over_http2(error: &h2::Error) -> (ErrorKind, Sent) {
     }
 }
 
-/// Whether this is how a server ends a kept connection that it no longer wants; the request met the end on its way.
+/// Whether the error is that of a server that closed an idle connection while the request was on its way.
 fn closes_kept(error: &reqwest::Error, kind: ErrorKind) -> bool {
     match find::<h2::Error>(error) {
         Some(error) if error.is_go_away() => error.reason() == Some(h2::Reason::NO_ERROR),
         Some(error) => error.is_io() || (error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)),
-        // TLS may end with an alert.
+        // The server may close TLS with an alert.
         None => matches!(kind, ErrorKind::Reset | ErrorKind::TlsFailed),
     }
 }
@@ -149,7 +149,7 @@ fn of_tls(error: &rustls::Error, host: &str) -> String {
     match error {
         Error::InvalidCertificate(why) => certificate::explain(why, host),
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            format!("the server asks for a client certificate; give it one with hosts.\"{host}\".client_cert")
+            format!("the server requires a client certificate; set hosts.\"{host}\".client_cert")
         }
         _ => format!("the TLS connection failed: {error}"),
     }
@@ -158,18 +158,18 @@ fn of_tls(error: &rustls::Error, host: &str) -> String {
 fn in_words(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::ConnectRefused => "the connection was refused",
-        ErrorKind::ConnectTimeout => "no connection within the connect timeout",
+        ErrorKind::ConnectTimeout => "the connection timed out (fetch.connect_timeout)",
         ErrorKind::ConnectFailed => "the connection failed",
         ErrorKind::TlsFailed => "the TLS connection failed",
-        ErrorKind::Reset => "the connection was lost before the answer",
+        ErrorKind::Reset => "the connection was lost before the response",
         ErrorKind::BodyIncomplete => "the connection was lost within the body",
-        ErrorKind::InvalidUrl => "the client refused the request",
-        _ => "the server does not speak HTTP as it should",
+        ErrorKind::InvalidUrl => "the client rejected the request",
+        _ => "the server sent invalid HTTP",
     }
 }
 
 fn with_cause(what: &str, error: &reqwest::Error) -> String {
-    // The outermost errors only say "error sending request".
+    // The outermost error is only "error sending request".
     let cause = error.source().and_then(Error::source).or(error.source());
     cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {}", Chain(cause)))
 }
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lack_of_files_ports_or_memory_is_this_machines_and_no_servers() {
+    fn a_lack_of_files_ports_or_memory_is_not_the_servers_fault() {
         let url = Url::parse("http://127.0.0.1/").unwrap();
         let is_starved = |errno: Errno| is_starved(&io::Error::other(io::Error::from(errno)), &url);
         for lack in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM] {

@@ -1,5 +1,5 @@
-//! The address guard: which addresses may be dialled. Pure: the IANA registries (`iana_ranges`), IPv4 addresses embedded
-//! in IPv6 ones (`embedded`), and the operator's `network.allow` and `network.deny` on top.
+//! The address guard: decides which addresses fetchd may connect to. Pure: from the IANA registries (`iana_ranges`),
+//! IPv4 addresses embedded in IPv6 ones (`embedded`), and the operator's `network.allow` and `network.deny`.
 
 use std::net::IpAddr;
 
@@ -11,21 +11,21 @@ use super::embedded::embedded_in;
 use super::iana_ranges::{Reach, reach};
 use crate::units::Network;
 
-/// Says which addresses may be dialled.
+/// Decides which addresses fetchd may connect to.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     allow: Vec<IpNet>,
     deny: Vec<IpNet>,
 }
 
-/// Why an address may not be dialled; it names the key that would change it.
+/// Why an address is forbidden, with the key that changes that.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
-    /// Not public, and not allowed.
+    /// Not public, and not in `network.allow`.
     #[error("{0} is not a public address; `network.allow` (or --allow {0}) would allow it")]
     NotPublic(IpAddr),
-    /// Listed.
-    #[error("{0} is refused by `network.deny`")]
+    /// In `network.deny`.
+    #[error("{0} is denied by `network.deny`")]
     Denied(IpAddr),
 }
 
@@ -36,10 +36,10 @@ impl Guard {
         Self { allow: nets(&config.allow), deny: nets(&config.deny) }
     }
 
-    /// Whether the address that stands in a URL may be dialled. A name may: it is judged by what it resolves to.
+    /// Checks a URL whose host is an address. Names pass; the resolver checks their addresses.
     ///
     /// # Errors
-    /// Why not.
+    /// When the address is forbidden.
     pub fn check_literal(&self, url: &Url) -> Result<(), Forbidden> {
         match url.host() {
             Some(Host::Ipv4(address)) => self.check(address.into()),
@@ -48,11 +48,10 @@ impl Guard {
         }
     }
 
-    /// Whether the address may be dialled. One that carries IPv4 addresses is denied with any of them, and public only
-    /// with all of them.
+    /// Checks an address. It is denied if one of its embedded IPv4 addresses is, and public only if all of them are.
     ///
     /// # Errors
-    /// Why not.
+    /// When the address is forbidden.
     pub fn check(&self, address: IpAddr) -> Result<(), Forbidden> {
         let embedded = embedded_in(address);
         if is_in(&self.deny, address) || embedded.iter().any(|inner| is_in(&self.deny, *inner)) {
@@ -98,7 +97,7 @@ mod tests {
             ("64:ff9b::8.8.8.8", true),
             ("2002:7f00:1::", false),
             ("2002:808:808::1", true),
-            // Teredo: the client's bits are turned over.
+            // Teredo: the client's bits are inverted.
             ("2001:0:808:808:0:0:f5ff:fffe", false),
             ("2001:0:a00:1:0:0:f7f7:f7f7", false),
             ("2001:0:808:808:0:0:f7f7:f7f7", true),
@@ -106,7 +105,7 @@ mod tests {
             ("2a00::5efe:10.0.0.1", false),
             ("2a00::5efe:8.8.8.8", true),
             ("fe80::5efe:8.8.8.8", false),
-            // Forms that are not public whatever they carry.
+            // Forms that are never public.
             ("::8.8.8.8", false),
             ("::ffff:0:8.8.8.8", false),
             ("64:ff9b:1::8.8.8.8", false),

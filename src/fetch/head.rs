@@ -1,4 +1,4 @@
-//! The head of a response: what is kept of it, and whether its framing can be trusted.
+//! Reads a response head for the record, and rejects ambiguous framing.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,10 +10,10 @@ use super::decode::Codings;
 use super::quota::{LONGEST, Reading, Scope, date_of, until};
 use crate::item::{Body, ErrorKind, Failure, Head, Needs, Reservation, RetryAfter, Sent, header_text};
 
-/// Types, codings and validators are short; what is longer is kept out of memory that nobody has counted.
+/// The longest content type, coding or validator that is kept, because their memory is not counted.
 const LONGEST_TEXT: usize = 1024;
 
-/// What is kept of a head.
+/// Reads the parts of a head that the record needs.
 pub(super) fn read_head(
     method: &Method,
     response: &reqwest::Response,
@@ -46,15 +46,15 @@ pub(super) fn read_head(
     head
 }
 
-/// A 408 with which servers and balancers end an idle connection (RFC 9110, section 15.5.9).
+/// Whether the response is a 408 that closes an idle connection (RFC 9110, section 15.5.9).
 pub(super) fn is_idle_timeout(response: &reqwest::Response) -> bool {
     response.status() == StatusCode::REQUEST_TIMEOUT && response.version() != Version::HTTP_2
 }
 
-/// RFC 9112, section 6.3, more strictly than the client: what could be read in two ways is not read at all.
+/// Rejects framing that can be read in two ways (RFC 9112, section 6.3), more strictly than the client.
 ///
 /// # Errors
-/// `protocol`, with what is wrong.
+/// `protocol` if the framing is ambiguous, or the server switched protocols.
 pub(super) fn check_framing(response: &reqwest::Response) -> Result<(), Failure> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(failed(ErrorKind::Protocol, "the server switched protocols without being asked"));
@@ -66,15 +66,15 @@ pub(super) fn check_framing(response: &reqwest::Response) -> Result<(), Failure>
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(first) = codings.next() else { return Ok(()) };
     if !first.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some() {
-        return Err(failed(ErrorKind::Protocol, "the answer has a transfer coding other than `chunked`"));
+        return Err(failed(ErrorKind::Protocol, "the response has a transfer coding other than `chunked`"));
     }
     if headers.contains_key(header::CONTENT_LENGTH) {
-        return Err(failed(ErrorKind::Protocol, "the answer has both a transfer coding and a content-length"));
+        return Err(failed(ErrorKind::Protocol, "the response has both a transfer coding and a content-length"));
     }
     Ok(())
 }
 
-/// What the head says of the body.
+/// The body's codings and framing according to the head.
 pub(super) fn announced(method: &Method, response: &reqwest::Response) -> Announced {
     let (headers, length) = (response.headers(), content_length(response.headers()));
     let has_body = has_body(method, response.status());
@@ -89,7 +89,7 @@ pub(super) fn announced(method: &Method, response: &reqwest::Response) -> Announ
     }
 }
 
-/// A part of an encoded body (RFC 9110, section 15.3.7) cannot be decoded.
+/// Whether the body can be decoded; a part of an encoded body (RFC 9110, section 15.3.7) cannot.
 fn can_be_decoded(status: StatusCode, headers: &HeaderMap) -> bool {
     match Codings::of(headers) {
         Codings::Known(codings) => codings.is_empty() || status != StatusCode::PARTIAL_CONTENT,
@@ -102,14 +102,14 @@ fn short_text(headers: &HeaderMap, name: HeaderName) -> Option<Box<str>> {
     (text.len() <= LONGEST_TEXT).then(|| text.into())
 }
 
-/// The ETag. With several that differ, none of them says which is meant.
+/// The ETag; none if there are several different ones.
 fn etag(headers: &HeaderMap) -> Option<Box<str>> {
     let mut values = headers.get_all(header::ETAG).iter();
     let first = values.next()?;
     values.all(|value| value == first).then(|| short_text(headers, header::ETAG))?
 }
 
-/// Whether the connection ends with the response: the server says so, or only its end ends the body (RFC 9112, section 9.3).
+/// Whether the response closes the connection, by its headers or to end its body (RFC 9112, section 9.3).
 fn closes(method: &Method, response: &reqwest::Response) -> bool {
     let says = |option: &str| {
         let values = response.headers().get_all(header::CONNECTION).iter();
@@ -124,7 +124,7 @@ fn closes(method: &Method, response: &reqwest::Response) -> bool {
     said || (has_body(method, response.status()) && ends_with_connection(response))
 }
 
-/// Whether the head does not say where the body ends (RFC 9112, section 6.3).
+/// Whether the end of the connection ends the body (RFC 9112, section 6.3).
 fn ends_with_connection(response: &reqwest::Response) -> bool {
     let headers = response.headers();
     response.version() != Version::HTTP_2
@@ -140,34 +140,35 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Parses a Retry-After: seconds or a date (RFC 9110, section 10.2.3), or what else servers write for a reset ([`until`]); without
-/// one, the reset of a used-up quota counts. Anything else is ignored, and more than [`LONGEST`] is that. The host's pause (`schedule/host_pause.rs`) and the line's next attempt (`schedule/decide.rs`) honour it.
+/// Parses a Retry-After: seconds, a date (RFC 9110, section 10.2.3), or another format of a reset ([`until`]), at most
+/// [`LONGEST`]. Without one, the reset of a used-up quota counts. The host's pause (`schedule/host_pause.rs`) and the
+/// line's next attempt (`schedule/decide.rs`) honour it.
 fn retry_after(status: StatusCode, headers: &HeaderMap, quota: Option<Reading>) -> Option<RetryAfter> {
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN) {
         return None;
     }
-    // Clocks differ: a date is meant by that of its sender, who may say what time it is there.
+    // Clocks differ: a date counts by the clock of the server, which the `date` header shows.
     let now = date_of(headers).unwrap_or_else(SystemTime::now);
     let said = headers.get(header::RETRY_AFTER).and_then(|value| until(value.to_str().ok()?.trim(), now));
-    // A date that has passed is no wait.
+    // A date in the past means no wait.
     let said = said.map(|wait| Duration::try_from(wait).unwrap_or_default());
     let wait = said.or_else(|| quota?.retry_after(status))?;
     Some(RetryAfter(wait.min(LONGEST)))
 }
 
-/// A copy: a header's bytes are a piece of all that was read with it, and would keep it in memory.
+/// A deep copy: a header value shares the buffer that was read with it, and would keep that in memory.
 fn copy(headers: &HeaderMap) -> HeaderMap {
     let copied = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
     headers.iter().filter_map(|(name, value)| Some((name.clone(), copied(value)?))).collect()
 }
 
-/// What a header map weighs, roughly.
+/// The approximate memory of a header map, in bytes.
 fn size_of(headers: &HeaderMap) -> usize {
     const PER_ENTRY: usize = 64;
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + PER_ENTRY).sum()
 }
 
-/// What the record of a response holds of the reservation. A short text beside no body is not worth a permit.
+/// The part of the reservation that the record of a response keeps; none if only short texts are left.
 pub(super) fn held(head: &Head, body: Option<&Body>, mut reservation: Reservation) -> Option<Reservation> {
     let (body, headers) = (body.map_or(0, |body| body.data.len()), head.headers.as_ref().map_or(0, size_of));
     if body + headers == 0 {
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_judged_by_the_clock_of_its_sender() {
+    fn a_date_is_read_by_the_clock_of_the_server() {
         let mut headers = HeaderMap::new();
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("Wed, 21 Oct 2015 07:28:00 GMT"));
         for (date, wait) in

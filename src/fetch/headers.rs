@@ -1,5 +1,6 @@
-//! Which headers a request carries. For one name the first wins: the line's own, `-H`, `[hosts]` (most specific first),
-//! `fetch.headers`. The first three belong to the host of the line's own URL, and credentials of `-H` to that of the first line.
+//! The headers of a request. For each name the first source wins: the line, `-H`, `[hosts]` (most specific pattern
+//! first), `fetch.headers`. The first three are sent only to the host of the line's URL, and credentials of `-H` only
+//! to that of the first line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,43 +18,43 @@ use crate::units::{Secret, Template};
 /// The configured headers.
 #[derive(Clone, Debug, Default)]
 pub struct HeaderTable {
-    /// `fetch.headers` and what fetchd itself says.
+    /// `fetch.headers` and fetchd's own.
     everywhere: HeaderMap,
     /// `[hosts]`
     hosts: Patterns<HostHeaders>,
-    /// Of these, the ones that have the contents of files in them.
+    /// The headers of `[hosts]` that contain tokens from files.
     tokens: Arc<Tokens>,
     /// `-H`
     command_line: HeaderMap,
-    /// The same without credentials.
+    /// `-H` without credentials.
     command_line_elsewhere: HeaderMap,
 }
 
 /// The headers of one pattern of `[hosts]`.
 #[derive(Clone, Debug)]
 struct HostHeaders {
-    /// Those that stay as they are.
+    /// Headers without token files.
     fixed: HeaderMap,
-    /// The number of the pattern among those that have token files.
+    /// The index of the pattern among those with token files.
     tokens: Option<usize>,
 }
 
-/// What `[hosts]` says of the headers of one pattern.
+/// The configured headers of one `[hosts]` pattern.
 #[derive(Clone, Debug)]
 pub struct ConfiguredHeaders {
-    /// The hosts that they are for.
+    /// The hosts that get the headers.
     pub pattern: HostPattern,
-    /// Their values as of the start.
+    /// Their values at the start.
     pub values: BTreeMap<String, Secret<String>>,
-    /// Those of them that change with files.
+    /// Templates of the values that contain files.
     pub templates: BTreeMap<String, Template>,
 }
 
 impl HeaderTable {
-    /// A table as configured: `fetch.headers`, `[hosts]` with these token files, and `-H`.
+    /// A table of `fetch.headers`, `[hosts]` with these token files, and `-H`.
     ///
     /// # Errors
-    /// The first header that is none; a checked configuration has no such header.
+    /// The first invalid header; a checked configuration has none.
     pub fn new(
         fetch: &FetchConfig,
         hosts: Vec<ConfiguredHeaders>,
@@ -78,7 +79,7 @@ impl HeaderTable {
         Ok(Self { everywhere, hosts: patterns.into_iter().collect(), tokens, command_line, command_line_elsewhere })
     }
 
-    /// Comes after this table, on a reload.
+    /// Takes over the token generations of the table before a reload.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -86,13 +87,13 @@ impl HeaderTable {
         self.tokens.follow(&before.tokens)
     }
 
-    /// The headers that have the contents of files in them.
+    /// The headers that contain tokens from files.
     pub fn tokens(&self) -> &Arc<Tokens> {
         &self.tokens
     }
 
-    /// The headers of this call's request, and the token that it carries: none if a header of its own won, or if its response
-    /// is not for its line.
+    /// The headers of this call's request, and the generation of its token: none if another header won, or if the
+    /// response is not for the line.
     pub fn of(&self, call: &Call) -> (HeaderMap, Option<TokenGeneration>) {
         let mut headers = self.everywhere.clone();
         let mut carried = Carried::default();
@@ -121,7 +122,7 @@ impl HeaderTable {
         if let Some(stored) = call.request.condition() {
             stored.put_validators(&mut headers);
         }
-        // A range is one of the body as it is: of an encoded one, a part could not be decoded.
+        // A range of an encoded body could not be decoded.
         let codings = if headers.contains_key(header::RANGE) { "identity" } else { ACCEPT_ENCODING };
         headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static(codings));
         if !matches!(call.connection, Connection::Keep(_)) {
@@ -131,7 +132,7 @@ impl HeaderTable {
     }
 }
 
-/// The headers with tokens in them that no other has replaced so far, and the newest token of the host.
+/// The token headers that no other header has replaced so far, and the newest token generation of the host.
 #[derive(Default)]
 struct Carried {
     names: BTreeSet<String>,
@@ -144,7 +145,7 @@ impl Carried {
         self.newest = self.newest.max(Some(tokens.generation));
     }
 
-    /// These go instead.
+    /// Removes the headers that these replace.
     fn lose(&mut self, others: &HeaderMap) {
         if !self.names.is_empty() {
             self.names.retain(|name| !others.contains_key(name.as_str()));
@@ -179,7 +180,7 @@ mod tests {
         template
     }
 
-    /// `*.test` has its token in a file, and `fixed.test` one that stays.
+    /// `*.test` has a token from a file, and `fixed.test` a fixed one.
     fn table(command_line: &[(&str, &str)]) -> HeaderTable {
         let secret = |text: &str| Secret::new(text.to_owned());
         let of = |pattern: &str, value: &str, template: Option<Template>| ConfiguredHeaders {
@@ -200,7 +201,7 @@ mod tests {
         Call::new(Request { method: Method::GET, url: url.parse().unwrap(), extra })
     }
 
-    /// The header as it is sent, and whether that is a token of a file.
+    /// The header as sent, and whether it has a token from a file.
     fn sent(table: &HeaderTable, call: &Call) -> (Option<String>, bool) {
         let (headers, token) = table.of(call);
         let value = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());

@@ -1,4 +1,4 @@
-//! One attempt with reqwest: guard, request, head, body.
+//! Makes one attempt with reqwest: guard, request, head, body.
 
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -25,14 +25,13 @@ use crate::item::{
 };
 use crate::open_files;
 
-/// 500 KiB, and one byte that shows that there is more (RFC 9309, section 2.5).
+/// The most of a robots.txt that is read: 500 KiB (RFC 9309, section 2.5), and one byte that shows that it is longer.
 const MOST_OF_ROBOTS: u64 = (500 << 10) + 1;
 
-/// Of the body of a redirect that is followed, no more is read than this, and for no longer: enough to use the connection
-/// again.
+/// The most bytes and time for the body of a followed redirect, which is read so that the connection can be reused.
 const MOST_OF_REDIRECT: (u64, Duration) = (CHUNK, Duration::from_millis(200));
 
-/// The fetcher over HTTP.
+/// The HTTP fetcher of a run.
 pub struct Http {
     generation: Arc<ClientGeneration>,
     connections: Arc<ConnectionCounts>,
@@ -49,7 +48,7 @@ impl Http {
     /// Builds the clients of the run.
     ///
     /// # Errors
-    /// When the proxy's URL is none, a file of certificates cannot be used, or TLS cannot be set up.
+    /// When the proxy's URL is invalid, a certificate file cannot be used, or TLS cannot be set up.
     pub fn new(
         config: &FetchConfig,
         settings: HttpSettings,
@@ -72,10 +71,10 @@ impl Http {
         })
     }
 
-    /// The fetcher that follows this one on a reload, with these headers, over the same connections.
+    /// The next fetcher on a reload, with these headers and the same connections.
     ///
     /// # Errors
-    /// A header with a token that is none; a checked configuration has no such header.
+    /// The first invalid header; a checked configuration has none.
     pub fn with_headers(&self, config: &FetchConfig, headers: HeaderTable) -> Result<Self, BoxError> {
         headers.follow(&self.headers)?;
         Ok(Self {
@@ -91,7 +90,7 @@ impl Http {
         })
     }
 
-    /// The same with connections and a resolver of its own, whose uses it counts together with those of this one.
+    /// The next fetcher on a reload, with new connections and another resolver. They share the counts of this one.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -107,12 +106,12 @@ impl Http {
         Ok(Self { generation: Arc::new(generation), ..self.with_headers(config, settings.headers)? })
     }
 
-    /// Tells whether the connections of this fetcher are still in use.
+    /// A handle that shows whether the connections of this fetcher are still in use.
     pub fn connections_in_use(&self) -> InUse {
         InUse::of(&self.generation)
     }
 
-    /// The headers that have the contents of files in them, if there are any.
+    /// The headers that contain tokens from files, if any.
     pub fn tokens(&self) -> Option<Arc<dyn RefreshTokens>> {
         let tokens = self.headers.tokens();
         tokens.has_files().then(|| Arc::clone(tokens) as Arc<dyn RefreshTokens>)
@@ -148,19 +147,20 @@ impl Http {
         self.receive(call, response, head, reservation).await
     }
 
-    /// Says once a run that this machine, not a server, is what some lines wait for.
+    /// Warns once a run that lines wait because this machine lacks files or ports.
     fn tell_of_shortage(&self, failure: &Failure) {
         if failure.sent == Sent::Starved {
             self.told_of_shortage.call_once(|| {
                 let (why, advice) = (&failure.message, open_files::advice());
                 tracing::warn!(
-                    "no file or port is left for a connection ({why}); lines wait for one, uncharged; {advice}"
+                    error = %why,
+                    "no file or port is left for a connection ({why}); lines wait until one is free; {advice}"
                 );
             });
         }
     }
 
-    /// Names are checked where they are resolved; an address that stands in the URL never gets there.
+    /// Checks an address in the URL; the resolver checks those of names.
     fn check_literal(&self, url: &Url) -> Result<(), Failure> {
         self.generation
             .guard
@@ -168,7 +168,7 @@ impl Http {
             .map_err(|forbidden| Failure::new(ErrorKind::ForbiddenAddress, forbidden.to_string(), Sent::Refused))
     }
 
-    /// A robots.txt is read whatever records show of bodies, as far as its rules may count.
+    /// The body rules of a call. A robots.txt is always read, up to its own limit.
     fn rules_for(&self, call: &Call) -> BodyRules {
         match call.purpose {
             Purpose::Line => BodyRules {
@@ -194,14 +194,14 @@ impl Http {
         *request.headers_mut() = headers;
         let body = call.request.extra.as_ref().and_then(|extra| extra.body.clone());
         if body.is_none() && matches!(call.request.method, Method::POST | Method::PUT | Method::PATCH) {
-            // RFC 9110, section 8.6: methods that expect content say that there is none.
+            // RFC 9110, section 8.6: a method that expects content declares that there is none.
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         *request.body_mut() = body.map(Into::into);
         (request, token)
     }
 
-    /// Receives the body. Whatever becomes of it, what the head says is kept.
+    /// Receives the body. If that fails, the failure keeps the head.
     async fn receive(
         &self,
         call: &Call,
@@ -225,13 +225,13 @@ impl Http {
         }
     }
 
-    /// Whether the schedule is going to follow this response, or to refuse to, whatever its body.
+    /// Whether the schedule will follow or reject this redirect, for which it does not need the body.
     fn is_followed(&self, call: &Call, head: &Head) -> bool {
         let follows = self.max_redirects > 0 || call.purpose == Purpose::RobotsTxt;
         follows && matches!(Redirect::of(head, &call.request.url), Redirect::To(_))
     }
 
-    /// The body, as long as it comes fast enough.
+    /// Receives the body under the speed limit and the deadline of the call.
     async fn body(
         &self,
         call: &Call,
@@ -245,7 +245,7 @@ impl Http {
         receive(Chunks::of(response, clock), &announced, rules, reservation).await
     }
 
-    /// The body of a redirect that is followed, if it is short and there.
+    /// Receives the body of a followed redirect if it is short and fast.
     async fn body_of_redirect(
         &self,
         call: &Call,
@@ -256,7 +256,7 @@ impl Http {
         let (most, time) = MOST_OF_REDIRECT;
         let max_body = self.rules.max_body.min(most);
         let rules = BodyRules { max_body, oversize: Oversize::Fail, ..self.rules };
-        // In a box of its own: it is rare, and would make every attempt larger.
+        // Boxed, because it is rare and would make every attempt's future larger.
         let body = Box::pin(self.body(call, response, rules, reservation, ttfb));
         let no_body = || failed(ErrorKind::Timeout, format!("no whole body within {} ms", time.as_millis()));
         timeout(time, body).await.unwrap_or_else(|_| Err(no_body()))

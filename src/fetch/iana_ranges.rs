@@ -1,6 +1,5 @@
-//! Where an address may be reached from: the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190),
-//! each row of both as they were in September 2026, and around them the address spaces that they are cut out of. The most
-//! specific row holds.
+//! The reach of IP addresses: every row of the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC
+//! 8190) as of September 2026, and the enclosing address spaces. The most specific row applies.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,7 +14,7 @@ pub(super) enum Reach {
     Global,
     /// Not globally reachable, no longer assigned, or never assigned.
     Local,
-    /// As far as packets to the IPv4 addresses in it; the registry leaves it to the protocol's own RFC.
+    /// As far as packets to the embedded IPv4 addresses; the registry refers to the protocol's RFC.
     AsEmbedded,
 }
 
@@ -26,13 +25,13 @@ pub(super) fn reach(address: IpAddr) -> Reach {
 }
 
 const ROWS: [(IpNet, Reach); 57] = [
-    v4([0, 0, 0, 0], 0, Global),               // unicast, as far as no row below says otherwise
+    v4([0, 0, 0, 0], 0, Global),               // unicast, except where a row below says otherwise
     v4([0, 0, 0, 0], 8, Local),                // this network (RFC 791)
     v4([0, 0, 0, 0], 32, Local),               // this host (RFC 1122)
     v4([10, 0, 0, 0], 8, Local),               // private use (RFC 1918)
     v4([100, 64, 0, 0], 10, Local),            // shared by the customers of a provider (RFC 6598)
     v4([127, 0, 0, 0], 8, Local),              // loopback (RFC 1122)
-    v4([169, 254, 0, 0], 16, Local),           // link-local (RFC 3927); here clouds keep their metadata
+    v4([169, 254, 0, 0], 16, Local),           // link-local (RFC 3927); cloud metadata services
     v4([172, 16, 0, 0], 12, Local),            // private use (RFC 1918)
     v4([192, 0, 0, 0], 24, Local),             // protocol assignments (RFC 6890)
     v4([192, 0, 0, 0], 29, Local),             // service continuity, DS-Lite (RFC 7335)
@@ -51,10 +50,10 @@ const ROWS: [(IpNet, Reach); 57] = [
     v4([198, 18, 0, 0], 15, Local),            // benchmarks (RFC 2544)
     v4([198, 51, 100, 0], 24, Local),          // documentation (RFC 5737)
     v4([203, 0, 113, 0], 24, Local),           // documentation (RFC 5737)
-    v4([224, 0, 0, 0], 4, Local),              // multicast (RFC 5771), in a registry of its own
+    v4([224, 0, 0, 0], 4, Local),              // multicast (RFC 5771), in another registry
     v4([240, 0, 0, 0], 4, Local),              // reserved (RFC 1112)
     v4([255, 255, 255, 255], 32, Local),       // broadcast (RFC 919)
-    v6(&[], 0, Local),                         // reserved by the IETF (RFC 4291), but for what follows
+    v6(&[], 0, Local),                         // reserved by the IETF (RFC 4291), except for the rows below
     v6(&[0, 0, 0, 0, 0, 0, 0, 1], 128, Local), // loopback (RFC 4291)
     v6(&[], 128, Local),                       // unspecified (RFC 4291)
     v6(&[0, 0, 0, 0, 0, 0xffff], 96, AsEmbedded), // IPv4-mapped (RFC 4291)
@@ -82,7 +81,7 @@ const ROWS: [(IpNet, Reach); 57] = [
     v6(&[0xfc00], 7, Local),                   // unique local (RFC 4193)
     v6(&[0xfe80], 10, Local),                  // link-local (RFC 4291)
     v6(&[0xfec0], 10, Local),                  // site-local, deprecated (RFC 3879), in no registry
-    v6(&[0xff00], 8, Local),                   // multicast (RFC 4291), in a registry of its own
+    v6(&[0xff00], 8, Local),                   // multicast (RFC 4291), in another registry
 ];
 
 const fn v4(octets: [u8; 4], length: u8, reach: Reach) -> (IpNet, Reach) {
@@ -90,7 +89,7 @@ const fn v4(octets: [u8; 4], length: u8, reach: Reach) -> (IpNet, Reach) {
     (IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), length), reach)
 }
 
-/// By its segments; those left out at the end are zero.
+/// A row with these IPv6 segments; missing ones at the end are zero.
 const fn v6(segments: &[u16], length: u8, reach: Reach) -> (IpNet, Reach) {
     let mut bits = 0;
     let mut at = 0;

@@ -1,5 +1,5 @@
-//! The bodies of a run that take longer than `fetch.timeout`. While a line waits for a request of `limits.concurrency` to
-//! end, they hold at most half of those requests: the slowest ends, so that slow servers cannot hold up the others.
+//! Limits bodies that take longer than `fetch.timeout` to half of `limits.concurrency` while lines wait for it: the
+//! slowest one is failed, so that slow servers cannot hold up the others.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +7,10 @@ use std::task::Context;
 
 use futures::task::AtomicWaker;
 
-/// See the module.
+/// The long bodies of a run.
 #[derive(Debug, Default)]
 pub(super) struct LongBodies {
-    /// The limit of requests at once while a line waits for one of them to end, and 0 while none does.
+    /// The limit of concurrent requests while a line waits for it; 0 while none waits.
     reached: AtomicUsize,
     places: Mutex<Vec<Arc<Place>>>,
 }
@@ -20,11 +20,11 @@ struct Place {
     /// Bytes per second.
     speed: AtomicU64,
     is_lost: AtomicBool,
-    /// Of the body, as a line waits for its end.
+    /// Wakes the body's task when the body loses its place.
     waker: AtomicWaker,
 }
 
-/// The place of one body, until it is dropped.
+/// The place of one body; dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct LongBody {
     place: Arc<Place>,
@@ -32,12 +32,12 @@ pub(super) struct LongBody {
 }
 
 impl LongBodies {
-    /// Notes the limit of requests at once while a line waits for one of them to end.
+    /// Sets the limit of concurrent requests while a line waits for it; `None` if none waits.
     pub fn limit_reached(&self, limit: Option<usize>) {
         self.reached.store(limit.unwrap_or_default(), Ordering::Relaxed);
     }
 
-    /// Gives a body of so many bytes per second a place.
+    /// Adds a body with a speed in bytes per second.
     pub fn enter(self: &Arc<Self>, speed: u64) -> LongBody {
         let place = Arc::new(Place { speed: AtomicU64::new(speed), ..Place::default() });
         self.places().push(Arc::clone(&place));
@@ -45,8 +45,8 @@ impl LongBodies {
         LongBody { place, of: Arc::clone(self) }
     }
 
-    /// Takes the place of the slowest body, if a line waits and these bodies hold more than half of what it waits for. One
-    /// at a time: that line may be the only one.
+    /// Takes the place of the slowest body if a line waits and long bodies hold more than half of the requests. Only
+    /// one at a time, because that line may be the only one.
     fn end_slowest(&self) {
         let reached = self.reached.load(Ordering::Relaxed);
         if reached == 0 {
@@ -67,7 +67,7 @@ impl LongBodies {
     }
 }
 
-/// How many of so many requests long bodies may hold, one at least.
+/// How many of so many requests long bodies may hold, at least one.
 fn half_of(requests: usize) -> usize {
     (requests / 2).max(1)
 }
@@ -85,7 +85,7 @@ impl LongBody {
         self.of.end_slowest();
     }
 
-    /// Whether it has lost its place; if not, the task is woken once it has.
+    /// Whether the body has lost its place; if not, its task is woken when that happens.
     pub fn is_lost(&self, cx: &Context<'_>) -> bool {
         self.place.waker.register(cx.waker());
         self.place.is_lost()
@@ -96,7 +96,7 @@ impl Drop for LongBody {
     fn drop(&mut self) {
         self.of.places().retain(|place| !Arc::ptr_eq(place, &self.place));
         if self.place.is_lost() {
-            // The line that waited can start now; should another one wait, the schedule says so again.
+            // The waiting line can start now; if another one waits, the schedule sets the limit again.
             self.of.limit_reached(None);
         }
     }

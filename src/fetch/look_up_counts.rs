@@ -1,30 +1,30 @@
-//! How many names were looked up, with which results, and how long that took.
+//! Counts DNS look-ups by result, and their times.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::item::{Durations, REQUEST_TIMES, SharedDurations};
 
-/// What came of a look-up.
+/// The result of a DNS look-up, as counted in metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LookUpResult {
     /// The name has addresses.
     Found,
-    /// There is no such name, or it has no address.
+    /// The name does not exist or has no address.
     NotFound,
-    /// Nobody knows, in time.
+    /// No name server answered in time.
     TimedOut,
-    /// Nobody knows.
+    /// The name servers failed.
     Failed,
-    /// It was known, or another request had it looked up.
+    /// The result was cached, or shared with another request's look-up.
     Shared,
 }
 
 impl LookUpResult {
-    /// All of them, by their numbers.
+    /// All results, in the order of the enum.
     pub const ALL: [Self; 5] = [Self::Found, Self::NotFound, Self::TimedOut, Self::Failed, Self::Shared];
 
-    /// The word for it in metrics.
+    /// The label in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Found => "found",
@@ -36,7 +36,7 @@ impl LookUpResult {
     }
 }
 
-/// The look-ups of a run.
+/// Counts and times of a run's look-ups.
 #[derive(Debug)]
 pub struct LookUpCounts {
     results: [AtomicU64; LookUpResult::ALL.len()],
@@ -50,23 +50,23 @@ impl Default for LookUpCounts {
 }
 
 impl LookUpCounts {
-    /// Look-ups of which this came.
+    /// Look-ups with this result.
     pub fn of(&self, result: LookUpResult) -> u64 {
         self.results[result as usize].load(Ordering::Relaxed)
     }
 
-    /// How long look-ups took, those left out that were shared.
+    /// The times of look-ups, without shared ones.
     pub fn times(&self) -> Durations {
         self.times.read()
     }
 
-    /// Counts one that took so long.
+    /// Counts a look-up and its time.
     pub(super) fn note(&self, result: LookUpResult, time: Duration) {
         self.results[result as usize].fetch_add(1, Ordering::Relaxed);
         self.times.note(time);
     }
 
-    /// Counts one that was known, or under way.
+    /// Counts a cached or shared result.
     pub(super) fn note_shared(&self) {
         self.results[LookUpResult::Shared as usize].fetch_add(1, Ordering::Relaxed);
     }

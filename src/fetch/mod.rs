@@ -1,4 +1,4 @@
-//! Fetching: one attempt on the wire. In: a call. Out: an [`Attempt`], on which the schedule decides.
+//! Fetching: makes one attempt over the network. In: a call. Out: an [`Attempt`], on which the schedule decides.
 
 mod body;
 mod body_clock;
@@ -57,24 +57,24 @@ use crate::item::{Attempt, Call, Reservation};
 
 /// Makes one attempt at a call.
 ///
-/// An implementer reports what happened and decides nothing: no retry, no redirect, no waiting for anything but the
-/// network. It ends within `call.limits`, and a failure after the response's head has that head. It may be dropped at
-/// any await (the end of the run). It keeps the body within `reservation`, grows it without waiting, and reports
-/// [`Attempt::NoMemory`] when it cannot.
+/// An implementation only reports the result: it does not retry, follow redirects, or wait for anything but the
+/// network. It ends within `call.limits`, and a failure after the response head contains that head. It may be dropped
+/// at any await (the end of the run). It keeps the body within `reservation`, grows that without waiting, and reports
+/// [`Attempt::NoMemory`] if that fails.
 pub trait Fetch: Send + Sync {
-    /// One attempt at `call.request`; the body it brings lives in `reservation`.
+    /// Makes one attempt at `call.request`; `reservation` accounts for the body's memory.
     fn attempt<'a>(&'a self, call: &'a Call, reservation: Reservation) -> BoxFuture<'a, Attempt>;
 
-    /// The limit of requests at once while a line waits for one of them to end, and `None` while none does. An attempt that
-    /// holds one of them for long may end for it.
+    /// Sets the limit of concurrent requests while a line waits for it; `None` if none waits. The fetcher may then end
+    /// a long attempt.
     fn limit_reached(&self, _limit: Option<usize>) {}
 
-    /// The connections that attempts open, if they open any.
+    /// Counts of the connections that attempts open, if any.
     fn connections(&self) -> Option<Arc<ConnectionCounts>> {
         None
     }
 
-    /// The names that attempts have looked up, if they look any up.
+    /// Counts of the names that attempts look up, if any.
     fn look_ups(&self) -> Option<Arc<LookUpCounts>> {
         None
     }

@@ -1,5 +1,5 @@
-//! The files that TLS needs, in PEM (RFC 7468): read, and found to be what their keys say. An error tells which key of
-//! the configuration is wrong, and never shows what a file holds.
+//! Reads and validates the PEM files (RFC 7468) of the TLS configuration. An error names the configuration key, and
+//! never shows the contents of a file.
 
 use std::path::Path;
 
@@ -9,26 +9,26 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-/// A file that cannot be used.
+/// The error for a PEM file that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable {
     /// The key that names the file, without its table.
     pub key: &'static str,
-    /// What is said of it.
+    /// The rest of the message.
     what: String,
 }
 
 impl Unusable {
-    /// The whole sentence, for a key of this table.
+    /// The whole message, for a key of this table.
     pub fn sentence(&self, table: &str) -> String {
         format!("`{table}.{}` {}", self.key, self.what)
     }
 }
 
-/// Reads `ca_file`: certificates of authorities.
+/// Reads the certificates of authorities in `ca_file`.
 ///
 /// # Errors
-/// When the file cannot be read, holds no certificate, or one that is none of an authority.
+/// When the file cannot be read, has no certificate, or one that cannot be an authority's.
 pub fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     let certificates = certificates("ca_file", path)?;
     let mut store = RootCertStore::empty();
@@ -40,22 +40,22 @@ pub fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unu
     Ok(certificates)
 }
 
-/// What is shown to a server that asks for a certificate.
+/// A client certificate with its key.
 pub struct ClientCertificate {
-    /// The certificate, and those that lead to its authority.
+    /// The certificate and its intermediates.
     pub chain: Vec<CertificateDer<'static>>,
-    /// Its key.
+    /// The private key.
     pub key: PrivateKeyDer<'static>,
 }
 
-/// Reads `client_cert` and `client_key`: a certificate, with those that lead to its authority, and its key.
+/// Reads a certificate with its intermediates from `client_cert`, and its key from `client_key`.
 ///
 /// # Errors
-/// When a file cannot be read or does not hold what it should, or the key is that of another certificate.
+/// When a file cannot be read or is invalid, or the key belongs to another certificate.
 pub fn read_identity(cert: &Path, key: &Path) -> Result<ClientCertificate, Unusable> {
     let chain = certificates("client_cert", cert)?;
     let der = PrivateKeyDer::from_pem_slice(&contents("client_key", key)?)
-        .map_err(|_| unusable("client_key", key, "which has no private key in PEM that is not encrypted"))?;
+        .map_err(|_| unusable("client_key", key, "which has no unencrypted private key in PEM"))?;
     CertifiedKey::from_der(chain.clone(), der.clone_key(), &default_provider()).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
             let what = format!("which is not the key of the certificate in {}", cert.display());
@@ -75,15 +75,15 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(unusable(key, path, "which has no certificate in PEM")),
-        Err(_) => Err(unusable(key, path, "which is damaged: it is not PEM from its first line to its last")),
+        Err(_) => Err(unusable(key, path, "which is damaged: parts of it are not PEM")),
     }
 }
 
 fn contents(key: &'static str, path: &Path) -> Result<Vec<u8>, Unusable> {
     if path.to_string_lossy().contains("-----BEGIN") {
-        return Err(Unusable { key, what: "holds PEM itself; write the path of a file that does".to_owned() });
+        return Err(Unusable { key, what: "contains PEM itself; set it to the path of a PEM file".to_owned() });
     }
-    // The file is read more than once, and a pipe would wait for ever.
+    // The file is read more than once, and a read from a pipe could block for ever.
     match path.metadata() {
         Ok(metadata) if !metadata.is_file() => Err(unusable(key, path, "which is not a file")),
         _ => std::fs::read(path).map_err(|error| unusable(key, path, &format!("which cannot be read: {error}"))),

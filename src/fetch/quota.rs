@@ -1,8 +1,8 @@
-//! What the head of a response says of its client's quota: `RateLimit` (draft-ietf-httpapi-ratelimit-headers), the
-//! `RateLimit-Remaining` and `-Reset` of its earlier versions, and the `X-` spellings that came before them. A `RateLimit` without
-//! a reset is reset within its window, which `RateLimit-Policy` has.
+//! Reads the client's quota from a response head: `RateLimit` (draft-ietf-httpapi-ratelimit-headers), the
+//! `RateLimit-Remaining` and `-Reset` of its earlier versions, and the `X-` names before them. A `RateLimit` without a
+//! reset is reset within the window in `RateLimit-Policy`.
 //!
-//! Servers call the same thing by many names and give the same name many meanings, so a reset is read by its value: small
+//! Servers use many names for a reset and give one name several meanings, so a reset is read by its value: small
 //! numbers are seconds from now, large ones a time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,26 +12,26 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::item::Quota;
 
-/// A window is not longer than that; what says so is something else.
+/// The longest window of a quota; a longer reset is ignored.
 pub(super) const LONGEST: Duration = Duration::from_secs(32 * 24 * 3600);
 
-/// What a head says of a quota.
+/// The quota in a response head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
     pub quota: Quota,
     pub scope: Scope,
 }
 
-/// Which requests a quota is of.
+/// The requests that a quota limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// All of the client's, as far as anybody knows.
+    /// All requests of the client, as far as the head shows.
     Client,
-    /// Those for one resource or bucket, or those of the client for which a cache was filled: other requests may go on.
+    /// Those for one resource or bucket, or of the client for which a cache was filled; others are not limited.
     Part,
 }
 
-/// One value of a header about quotas.
+/// One header about quotas.
 struct Field {
     /// The rest of the name, without `remaining` and `reset`: `requests`, `minute`, mostly nothing.
     of: String,
@@ -52,7 +52,7 @@ enum What {
 }
 
 impl Reading {
-    /// Reads a head; `None` when it says nothing that can be used.
+    /// Reads a head; `None` if it has no usable quota.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let fields: Vec<_> =
             headers.iter().filter_map(|(name, value)| field(name.as_str(), value.to_str().ok()?)).collect();
@@ -61,26 +61,26 @@ impl Reading {
         }
         let now = date_of(headers).unwrap_or_else(SystemTime::now);
         let pairs: Vec<_> = fields.iter().flat_map(|field| pairs(field, &fields, now)).collect();
-        // The first that has nothing left holds everything up; of others, the one with the least.
+        // The first used-up quota counts, or else the one with the least remaining.
         let quota = pairs.into_iter().min_by_key(|quota| quota.remaining)?;
         let is_part = headers.contains_key(header::AGE) || fields.iter().any(|field| field.what == What::Name);
         Some(Self { quota, scope: if is_part { Scope::Part } else { Scope::Client } })
     }
 
-    /// How long a refused request waits, if the quota was the reason.
+    /// The delay of a rejected request, if the quota was the reason.
     pub fn retry_after(self, status: StatusCode) -> Option<Duration> {
         let is_refused = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN);
         (is_refused && self.quota.remaining == 0).then(|| self.quota.reset + Quota::MARGIN)
     }
 }
 
-/// When the answer was made, by the clock of its sender.
+/// The time of the response by the server's clock.
 pub(super) fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()
 }
 
 fn field(name: &str, value: &str) -> Option<Field> {
-    // Most heads have none of them, so most names are searched once.
+    // Most heads have no such header, so one search suffices for most names.
     if !name.contains("limit") {
         return None;
     }
@@ -103,7 +103,7 @@ fn field(name: &str, value: &str) -> Option<Field> {
     Some(Field { of: of.join("-"), what, values })
 }
 
-/// The quotas that a field begins: what is left, with the reset that belongs to it.
+/// The quotas of a field with a remaining count, each with its reset.
 fn pairs(field: &Field, all: &[Field], now: SystemTime) -> Vec<Quota> {
     match field.what {
         What::Both => structured(&field.values, all, now),
@@ -117,7 +117,7 @@ fn pairs(field: &Field, all: &[Field], now: SystemTime) -> Vec<Quota> {
     }
 }
 
-/// `"default";r=50;t=30` for each quota, or `limit=100, remaining=50, reset=30` for the only one.
+/// The quotas of a `RateLimit`: `"default";r=50;t=30` for each, or `limit=100, remaining=50, reset=30` for one.
 fn structured(values: &[String], all: &[Field], now: SystemTime) -> Vec<Quota> {
     let of = |text: &str| {
         let reset = parameter(text, &["t", "reset"]).or_else(|| window(name(text), all))?;
@@ -127,13 +127,13 @@ fn structured(values: &[String], all: &[Field], now: SystemTime) -> Vec<Quota> {
     if each.is_empty() { of(&values.join(";")).into_iter().collect() } else { each }
 }
 
-/// The window of the policy of this name.
+/// The window of the policy with this name.
 fn window(policy: &str, all: &[Field]) -> Option<String> {
     let policies = all.iter().filter(|field| field.what == What::Policy).flat_map(|field| &field.values);
     policies.filter(|value| name(value) == policy).find_map(|value| parameter(value, &["w"]))
 }
 
-/// What an item is called: all before its parameters.
+/// The name of an item: the part before its parameters.
 fn name(item: &str) -> &str {
     item.split(';').next().unwrap_or_default().trim()
 }
@@ -147,14 +147,14 @@ fn parameter(item: &str, names: &[&str]) -> Option<String> {
 
 fn quota(remaining: &str, reset: &str, now: SystemTime) -> Option<Quota> {
     let remaining: f64 = remaining.parse().ok().filter(|n: &f64| n.is_finite() && *n >= 0.0)?;
-    // One that has passed is no reset.
+    // A reset in the past is ignored.
     let reset = Duration::try_from(until(reset, now)?).ok().filter(|reset| *reset <= LONGEST)?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is rounded down, and saturates")]
     Some(Quota { remaining: remaining as u64, reset })
 }
 
-/// How long it is until a time that is given in seconds, as a time in seconds or milliseconds, as a duration or a date; less than
-/// zero if it has passed.
+/// The duration until a time given in seconds from now, in seconds or milliseconds since 1970, as a duration or as a
+/// date; negative if it has passed.
 pub(super) fn until(value: &str, now: SystemTime) -> Option<SignedDuration> {
     const SECONDS: f64 = 1e8;
     const MILLISECONDS: f64 = 1e11;
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// Sunday, 6 September 2026, 12:00:00 UTC, by the clock of the sender, which may be an hour off ours.
+    /// Sunday, 6 September 2026, 12:00:00 UTC, by the server's clock, which may differ from ours.
     const DATE: (&str, &str) = ("date", "Sun, 06 Sep 2026 12:00:00 GMT");
     const EPOCH: u64 = 1_788_696_000;
 
@@ -196,7 +196,7 @@ mod tests {
         reading(headers).map(|reading| (reading.quota.remaining, reading.quota.reset.as_secs(), reading.scope))
     }
 
-    /// As their documentation shows them.
+    /// Headers from the documentation of public APIs.
     #[test]
     #[expect(clippy::too_many_lines, reason = "a table of headers")]
     fn headers_of_public_apis_are_read() {

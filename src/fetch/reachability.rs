@@ -1,4 +1,4 @@
-//! What this machine can reach: whether the routing table has a route to an address, and whether a socket can be had.
+//! Whether this machine has a route to an address, and sockets left.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -8,21 +8,21 @@ use rustix::io::Errno;
 /// Asks the kernel for a route to an address and a source address for it (RFC 6724, section 5, rule 1).
 ///
 /// # Errors
-/// What the kernel says when there is none, or when it has no file or port for the question.
+/// The kernel's error if there is no route, or no file or port for the socket.
 pub(super) fn route_to(address: IpAddr) -> io::Result<()> {
     let here = if address.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
-    // Connecting a UDP socket looks the way up, and does nothing else. The port is the one for what is thrown away.
+    // Connecting a UDP socket only looks up the route. Port 9 is the discard port.
     UdpSocket::bind((here, 0))?.connect(SocketAddr::new(address, 9))
 }
 
-/// Whether this machine has a way to public IPv6 addresses.
+/// Whether this machine has a route to public IPv6 addresses.
 pub(super) fn has_ipv6() -> bool {
-    // Any of the global unicast addresses (RFC 4291, section 2.4); nothing is sent there.
+    // Any global unicast address (RFC 4291, section 2.4); nothing is sent there.
     const PUBLIC: Ipv6Addr = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 1);
     route_to(PUBLIC.into()).is_ok()
 }
 
-/// Whether an error says that this machine has no file, or no memory, for one more socket.
+/// Whether an error means that this machine has no file or memory for another socket.
 pub(super) fn is_out_of_sockets(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }

@@ -1,4 +1,4 @@
-//! The TLS configuration of clients: certificates to verify and to show, protocols to offer, sessions to resume.
+//! Builds the TLS configuration of clients: accepted certificates, client certificates, protocols and sessions.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::error::BoxError;
 /// Whether a server's certificate is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
-    /// It must be valid, for this name, and of a known authority.
+    /// The certificate must be valid, for this name, and of a known authority.
     #[default]
     Yes,
-    /// Any will do.
+    /// Any certificate is accepted.
     No,
 }
 
@@ -27,13 +27,13 @@ pub enum Verify {
 pub(super) struct Tls {
     provider: Arc<CryptoProvider>,
     accepted: Accepted,
-    /// What ALPN offers (RFC 7301).
+    /// The protocols that ALPN offers (RFC 7301).
     protocols: Vec<Vec<u8>>,
     session_hosts: usize,
 }
 
 impl Tls {
-    /// Reads `tls.ca_file`, and the system's own root certificates. Sessions are kept of so many hosts.
+    /// Reads `tls.ca_file` and the system's root certificates. Sessions are kept for at most so many hosts.
     ///
     /// # Errors
     /// When the file cannot be used.
@@ -48,11 +48,11 @@ impl Tls {
         Ok(Self { provider, accepted, protocols: protocols.iter().map(|name| name.to_vec()).collect(), session_hosts })
     }
 
-    /// The configuration of one pair of clients. Its sessions are its own: clients that verify less, or show another certificate,
-    /// cannot resume them.
+    /// The configuration of one pair of clients. Its sessions are separate: clients that do not verify, or have another
+    /// client certificate, cannot resume them.
     ///
     /// # Errors
-    /// When the certificate cannot be shown.
+    /// When the client certificate cannot be used.
     pub fn config(&self, verify: Verify, shown: Option<&ClientCertificate>) -> Result<ClientConfig, rustls::Error> {
         let accepted = match verify {
             Verify::Yes => self.accepted.clone(),
@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps the sessions of this many hosts.
+    /// The most hosts whose sessions are kept.
     const HOSTS: usize = 8;
 
     fn client() -> Arc<ClientConfig> {
@@ -100,7 +100,7 @@ mod tests {
         Arc::new(builder.with_single_cert(vec![cert.der().clone()], key.into()).unwrap())
     }
 
-    /// Connects the two in memory, tickets included.
+    /// Connects client and server in memory, tickets included.
     fn connect(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, host: &str) -> Option<HandshakeKind> {
         let host = ServerName::try_from(host.to_owned()).unwrap();
         let mut client = ClientConnection::new(Arc::clone(client), host).unwrap();

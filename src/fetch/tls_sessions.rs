@@ -1,9 +1,9 @@
-//! The TLS sessions that can be resumed (RFC 8446, section 2.2; RFC 5077), by host. A resumed session saves the client the
-//! verification of a certificate, and the server a signature.
+//! The store of resumable TLS sessions (RFC 8446, section 2.2; RFC 5077), by host. A resumed session saves the client a
+//! certificate verification, and the server a signature.
 //!
-//! rustls has a store, too. It allocates its memory for all hosts at once, and evicts the host that was added first, where this
-//! one evicts the least recently used host. And each resumed session brings tickets for the next, so that a certificate would
-//! never be verified again: here that ends with [`LIFETIME`].
+//! The store of rustls allocates its memory for all hosts at the start, and evicts the oldest host instead of the least
+//! recently used one. And each resumed session brings tickets for the next, so that a certificate would never be
+//! verified again; this store ends that after [`LIFETIME`].
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,12 +17,11 @@ use tokio::time::Instant;
 
 use super::handshake::Handshake;
 
-/// Tickets of one host. Each resumes one session, so that many connections to a host can be opened at once; servers usually
-/// send two in a full handshake.
+/// The most tickets of one host. Each opens one connection; servers usually send two in a full handshake.
 const TICKETS: usize = 8;
 
-/// How long sessions are resumed after the certificate of the host was verified: one that has expired since, or was replaced, is
-/// noticed by then (RFC 8446, section 4.6.1).
+/// How long sessions are resumed after the certificate of the host was verified. After this time an expired or replaced
+/// certificate is detected (RFC 8446, section 4.6.1).
 const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// The sessions of a bounded number of hosts; the least recently used host is evicted.
@@ -116,7 +115,7 @@ impl ClientSessionStore for TlsSessions {
 }
 
 impl fmt::Debug for TlsSessions {
-    /// Sessions are secrets.
+    /// Without the sessions, which are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsSessions").field("most", &self.most).finish_non_exhaustive()
     }

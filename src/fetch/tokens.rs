@@ -1,7 +1,7 @@
-//! Token files: headers of `[hosts]` whose values have the contents of files in them (`${file:PATH}`), as they are now.
+//! Token files: headers of `[hosts]` whose values contain the current contents of files (`${file:PATH}`).
 //!
-//! In: templates at the start, and requests to read a file once more ([`RefreshTokens`]). Out: the headers with the number
-//! of their generation, read together under one lock, so that an attempt knows what it carries.
+//! In: templates at the start, and requests to read a file again ([`RefreshTokens`]). Out: the headers with their token
+//! generation, read together under one lock.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,26 +16,26 @@ use tokio::sync::oneshot;
 use crate::item::{TokenGeneration, parse_header};
 use crate::units::{Secret, Template, read_content};
 
-/// Reads the files of tokens again.
+/// Reads token files again.
 pub trait RefreshTokens: Send + Sync {
-    /// Reads the file of this number. Requests that start afterwards carry what it holds. Returns the number of that
-    /// generation; `None` if the content is no other, is empty, or cannot be sent.
+    /// Reads the file with this index; later requests carry its content. Returns the new generation; `None` if the
+    /// content is the same, empty, or invalid in a header.
     fn refresh(&self, file: usize) -> BoxFuture<'_, Option<TokenGeneration>>;
 
-    /// The generation of what each file held when it was last read, by number.
+    /// The generation of each file's content, by index.
     fn generations(&self) -> Vec<TokenGeneration> {
         Vec::new()
     }
 }
 
-/// See the module.
+/// Renders the headers that contain tokens from files.
 #[derive(Debug, Default)]
 pub struct Tokens {
     files: Vec<PathBuf>,
     /// By pattern.
     templates: Vec<BTreeMap<String, Template>>,
     state: RwLock<State>,
-    /// To the thread that reads, once there is one.
+    /// Sends to the reader thread, once it has started.
     reader: Mutex<Option<SyncSender<ReadRequest>>>,
 }
 
@@ -47,29 +47,29 @@ struct State {
     headers: Vec<TokenHeaders>,
 }
 
-/// What a file held when it was last found to hold a token.
+/// The last valid content of a file.
 #[derive(Clone, Debug)]
 struct Content {
     text: Secret<String>,
     generation: TokenGeneration,
 }
 
-/// The headers of one pattern as they are sent now.
+/// The current headers of one pattern.
 #[derive(Clone, Debug)]
 pub(super) struct TokenHeaders {
     pub headers: HeaderMap,
-    /// The newest content in them.
+    /// The newest generation among their tokens.
     pub generation: TokenGeneration,
 }
 
-/// A file to be read, and who waits for it.
+/// A file to read, and the channel for its content.
 type ReadRequest = (PathBuf, oneshot::Sender<Option<String>>);
 
 impl Tokens {
-    /// The headers of these patterns as of the start. Files go by their numbers in this list.
+    /// The headers of these patterns with the contents at the start. Files are identified by their index.
     ///
     /// # Errors
-    /// The first header that is none; a checked configuration has no such header.
+    /// The first invalid header; a checked configuration has none.
     pub fn new(files: Vec<PathBuf>, templates: Vec<BTreeMap<String, Template>>) -> Result<Self, String> {
         let first = |file: &PathBuf| {
             let all = templates.iter().flat_map(BTreeMap::values).flat_map(Template::files);
@@ -83,8 +83,8 @@ impl Tokens {
         Ok(Self { files, templates, state, reader: Mutex::default() })
     }
 
-    /// Comes after these, on a reload: contents that have not changed keep the numbers of their generations, and others have
-    /// newer ones than any before.
+    /// Takes over the generations from before a reload: unchanged contents keep theirs, and others get a newer one than
+    /// any before.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -103,17 +103,17 @@ impl Tokens {
         Ok(())
     }
 
-    /// Whether there is a file that could be read again.
+    /// Whether there are token files.
     pub fn has_files(&self) -> bool {
         !self.files.is_empty()
     }
 
-    /// The headers of the pattern of this number.
+    /// The headers of the pattern with this index.
     pub(super) fn headers_of(&self, pattern: usize) -> Option<TokenHeaders> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).headers.get(pattern).cloned()
     }
 
-    /// Takes in what a file holds now: all headers that have it change at once, if each of them can be sent.
+    /// Sets the content of a file: all headers that contain it change at once, if all of them are valid.
     fn renew(&self, file: usize, text: String) -> Option<TokenGeneration> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let known = state.contents.get(file)?;
@@ -130,7 +130,7 @@ impl Tokens {
         Some(generation)
     }
 
-    /// Has a file read by the thread for that, which is started for the first: a disk may take its time.
+    /// Reads a file in the reader thread, because a disk may be slow. The first call starts the thread.
     async fn read(&self, file: usize) -> Option<String> {
         let (answer, answered) = oneshot::channel();
         let request = (self.files.get(file)?.clone(), answer);
@@ -139,7 +139,7 @@ impl Tokens {
             if reader.is_none() {
                 *reader = start_reader();
             }
-            // Full while a file is being read that nobody waits for any more.
+            // The channel is full while the thread still reads a file for a request that was dropped.
             reader.as_ref()?.try_send(request).ok()?;
         }
         answered.await.ok()?
@@ -157,12 +157,12 @@ impl RefreshTokens for Tokens {
     }
 }
 
-/// A thread that reads files until nobody can ask it any more.
+/// Starts the reader thread, which ends when the sender is dropped.
 fn start_reader() -> Option<SyncSender<ReadRequest>> {
     let (requests, from_requests): (_, Receiver<ReadRequest>) = sync_channel(1);
     let read = move || {
         for (path, answer) in from_requests {
-            // Who asked may have left.
+            // The request may have been dropped.
             let _ = answer.send(read_content(&path).ok());
         }
     };
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_same_or_empty_or_no_header_is_no_generation() {
+    fn content_that_is_unchanged_empty_or_invalid_begins_no_generation() {
         let tokens = tokens();
         for text in ["1", "", "a\nb", "a\u{0}"] {
             assert_eq!(tokens.renew(0, text.to_owned()), None, "{text:?}");
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_is_read_by_the_thread_each_time_it_is_asked_for() {
+    async fn the_thread_reads_a_file_at_each_refresh() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_owned();
         let header = BTreeMap::from([("x-key".to_owned(), template("", path.to_str().unwrap(), "1"))]);

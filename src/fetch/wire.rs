@@ -1,4 +1,4 @@
-//! An encoded body as it comes off the wire, of which there may be so much. In: its chunks. Next: `body`.
+//! Limits the length of an encoded body before decoding. In: its chunks. Next: `body`.
 
 use bytes::Bytes;
 use futures::stream::Fuse;
@@ -7,25 +7,25 @@ use futures::{StreamExt, TryStreamExt};
 use super::chunks::Chunks;
 use crate::item::{Attempt, CHUNK, ErrorKind, Failure, Level, Sent};
 
-/// An encoded body as it comes off the wire.
+/// The encoded bytes of a body, up to a limit.
 pub(super) struct Wire {
     chunks: Fuse<Chunks>,
-    /// How many bytes may still come: no coding makes a body much longer, so more would never decode to what may be had.
+    /// How many bytes may follow. No coding makes a body much longer, so a longer one would exceed `max_body` decoded.
     left: u64,
-    /// Where that is set.
+    /// The configuration section that sets `max_body`.
     set_by: Level,
 }
 
 impl Wire {
-    /// The body in these chunks, which may decode to `max_body` bytes.
+    /// The body in these chunks, of at most `max_body` decoded bytes.
     pub fn new(chunks: Chunks, max_body: u64, set_by: Level) -> Self {
         Self { chunks: chunks.fuse(), left: max_body.saturating_add(CHUNK), set_by }
     }
 
-    /// The next chunk that is not empty, as far as it may come: what is before the bound may decode to all that is wanted.
+    /// The next non-empty chunk, cut at the limit: the bytes before it may decode to all that is needed.
     ///
     /// # Errors
-    /// `body_too_large`, when more comes than may, or what broke the body.
+    /// `body_too_large` beyond the limit, or the failure of the body.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Attempt> {
         while let Some(mut chunk) = self.chunks.try_next().await.map_err(Attempt::Failed)? {
             if chunk.is_empty() {
@@ -33,7 +33,7 @@ impl Wire {
             }
             if self.left == 0 {
                 let key = self.set_by.key("max_body");
-                let message = format!("the body is longer than {key} before decoding; raise it");
+                let message = format!("the encoded body is longer than {key}; raise it");
                 return Err(Attempt::Failed(Failure::new(ErrorKind::BodyTooLarge, message, Sent::Something)));
             }
             chunk.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
@@ -43,7 +43,7 @@ impl Wire {
         Ok(None)
     }
 
-    /// Adds what follows a first chunk, as long as the body may be short: whether it is all there then.
+    /// Appends chunks to the first one while the body is at most `most` bytes; returns whether it is the whole body.
     ///
     /// # Errors
     /// As `next`.

@@ -1,51 +1,51 @@
-//! Answers that go back to their source, where that goes on from what they say: a paginated API.
+//! The channel by which the source of a paginated API reads its settled records, to find the next page.
 //!
-//! `pipeline::answers` hands each settled record of the source over before any sink has it. The source reads it in a thread
-//! of its own, and returns it with its `page`, which is also the source's position once the line is done.
-//! `pipeline::settle` says when every sink has the record. The source has one line under way at a time.
+//! `pipeline::answers` passes each settled record to the source before any sink gets it. The source reads it in its own
+//! thread, and returns it with its `page`, which is also the source's position once the line is done.
+//! `pipeline::settle` signals when every sink has the record. The source has one line in progress at a time.
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::Record;
 
-/// The record that a source is to read, and where it goes then.
+/// A record for the source to read, and the channel for its return.
 type Handover = (Box<Record>, oneshot::Sender<Box<Record>>);
 
-/// The pipeline's end.
+/// The pipeline's end of the channel.
 #[derive(Clone, Debug)]
 pub struct AnswerDesk {
     records: mpsc::Sender<Handover>,
     written: mpsc::Sender<()>,
 }
 
-/// The source's end.
+/// The source's end of the channel.
 #[derive(Debug)]
 pub struct AnswerReader {
     records: mpsc::Receiver<Handover>,
     written: mpsc::Receiver<()>,
 }
 
-/// The line has no answer in this run: it was left for the next start, or the run is over.
+/// The error for a line without a record in this run: it was left for the next start, or the run has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoAnswer;
 
-/// The source ended with a record in its hands.
+/// The error if the source ended without returning a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReaderGone;
 
-/// Both ends for a source that reads answers.
+/// Both ends of the channel for one source.
 pub fn answers() -> (AnswerDesk, AnswerReader) {
-    // One line is under way.
+    // One line is in progress.
     let (to_records, records) = mpsc::channel(1);
     let (to_written, written) = mpsc::channel(1);
     (AnswerDesk { records: to_records, written: to_written }, AnswerReader { records, written })
 }
 
 impl AnswerDesk {
-    /// Lets the source read the record, and returns it as the source leaves it. Where the source has ended, that is as it was.
+    /// Passes the record to the source and returns it completed; unchanged if the source had ended before.
     ///
     /// # Errors
-    /// When the source ends with the record in its hands.
+    /// When the source ends without returning the record.
     pub async fn read(&self, record: Box<Record>) -> Result<Box<Record>, ReaderGone> {
         let (back, returned) = oneshot::channel();
         match self.records.send((record, back)).await {
@@ -54,17 +54,17 @@ impl AnswerDesk {
         }
     }
 
-    /// Says that every sink has taken the record that was read last. Does not wait, and a source that is gone is no error.
+    /// Signals that every sink has taken the last record. Does not wait, and ignores a source that has ended.
     pub fn say_written(&self) {
         let _ = self.written.try_send(());
     }
 }
 
 impl AnswerReader {
-    /// Waits until the line is settled, and lets `read` complete its record: set `page`, and `outcome` and `error` where the
-    /// answer is not what it should be. Returns what `read` does. The record goes to the sinks then.
+    /// Waits until the line is settled, then passes its record to `read` and on to the sinks. `read` sets `page`, and
+    /// `outcome` and `error` if the response is not a valid page.
     ///
-    /// To read an answer takes time: a source waits for this in a thread of its own.
+    /// `read` may be slow, so a source calls this in its own thread.
     ///
     /// # Errors
     /// When the line is not settled in this run.
@@ -76,10 +76,10 @@ impl AnswerReader {
         Ok(result)
     }
 
-    /// Waits until every sink has taken the record that was read last.
+    /// Waits until every sink has taken the last record.
     ///
     /// # Errors
-    /// When the run ended before.
+    /// When the run ends before.
     pub async fn written(&mut self) -> Result<(), NoAnswer> {
         self.written.recv().await.ok_or(NoAnswer)
     }

@@ -1,4 +1,4 @@
-//! The result of one attempt, as the worker reports it, without any decision.
+//! The result of one attempt, as the worker reports it to the schedule.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -9,21 +9,21 @@ use http::{HeaderMap, StatusCode, Version};
 
 use super::{ErrorKind, Reservation, TokenGeneration};
 
-/// What happened on the wire; the schedule judges it.
+/// The result of one attempt, on which the schedule decides.
 #[derive(Debug)]
 pub enum Attempt {
     /// A whole response, whatever its status.
     Response(Box<Response>),
-    /// A redirect that can be followed, and whose body was not waited for.
+    /// A redirect that can be followed; its body was not received.
     Redirect(Box<Head>),
     /// No whole response.
     Failed(Failure),
-    /// The body did not fit into body memory: start again when `need` bytes are there, uncharged.
+    /// The body did not fit into body memory: the request is repeated, uncharged, once `need` bytes are reserved.
     NoMemory {
         /// Bytes to reserve first.
         need: u64,
     },
-    /// The run was given up.
+    /// The run was stopped before the attempt ended.
     Canceled,
 }
 
@@ -38,7 +38,7 @@ impl Attempt {
         }
     }
 
-    /// What its line's record shows of the response.
+    /// The parts of the response for the record.
     pub fn into_received(self) -> Received {
         match self {
             Self::Response(response) => Received::Response(response),
@@ -47,7 +47,7 @@ impl Attempt {
         }
     }
 
-    /// What happened, in a word; of a server's own words only the number of the status.
+    /// The status or error kind as a word, without text from the server.
     pub fn name(&self) -> &str {
         match self {
             Self::Response(response) => response.head.status.as_str(),
@@ -62,9 +62,9 @@ impl Attempt {
 /// Why there is no whole response.
 #[derive(Debug)]
 pub struct Failure {
-    /// Its row in the table.
+    /// The error kind.
     pub kind: ErrorKind,
-    /// A sentence for the record.
+    /// The record's error message.
     pub message: String,
     /// How far the request got.
     pub sent: Sent,
@@ -82,30 +82,30 @@ impl Failure {
 /// How far a request got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// It was refused here: no packet left for this attempt.
+    /// fetchd refused to send it.
     Refused,
-    /// This machine had no file or port to spare: no packet left, and the line is not charged.
+    /// Not sent, because this machine had no file or port left. The attempt is not charged to the line.
     Starved,
-    /// It went over a kept connection that the server closed without an answer: the server has probably not seen it, and
-    /// the line is not charged.
+    /// Sent over a pooled connection that the server closed without a response, so the server has probably not read it.
+    /// The attempt is not charged to the line.
     Stale,
-    /// The response's head has more lines than are received over a kept connection; the line is not charged.
+    /// The response head has more lines than a pooled connection accepts. The attempt is not charged to the line.
     LongHead,
-    /// No byte of the request was written, or the server has said that it did not act on it.
+    /// No byte of the request was written, or the server reported that it did not process it.
     Nothing,
     /// Some of the request may have arrived.
     Something,
 }
 
-/// What was received of a response.
+/// The received parts of a response.
 #[derive(Debug, Default)]
 pub enum Received {
-    /// Nothing that could be understood.
+    /// No valid head.
     #[default]
     Nothing,
-    /// The head; the body did not come whole, or could not be used.
+    /// The head; the body is incomplete or unusable.
     Head(Box<Head>),
-    /// All of it.
+    /// The whole response.
     Response(Box<Response>),
 }
 
@@ -131,53 +131,53 @@ impl Received {
 /// A whole response.
 #[derive(Debug)]
 pub struct Response {
-    /// Its body; dropped before the head, which has its memory.
+    /// Its body; dropped before the head, which holds the memory reservation.
     pub body: Body,
     /// Its status line and headers.
     pub head: Head,
 }
 
-/// The head of a response: what records show of it, and what decisions depend on.
+/// The parts of a response head that records contain and decisions depend on.
 #[derive(Debug)]
 pub struct Head {
     /// Its status.
     pub status: StatusCode,
     /// Its HTTP version.
     pub version: Version,
-    /// Who sent it.
+    /// The address of the server.
     pub ip: Option<IpAddr>,
     /// `content-type` as sent.
     pub content_type: Option<Box<str>>,
-    /// `content-encoding`, when the body stays as it was sent because of it.
+    /// `content-encoding`, if fetchd did not decode the body.
     pub content_encoding: Option<Box<str>>,
-    /// `etag` as sent, if there is one and no other.
+    /// `etag` as sent, if there is exactly one.
     pub etag: Option<Box<str>>,
     /// `last-modified` as sent.
     pub last_modified: Option<Box<str>>,
     /// `content-length` as sent.
     pub content_length: Option<u64>,
-    /// `location`, of a redirect; bytes that no URL has are percent-encoded.
+    /// `location` of a redirect, with bytes that are invalid in a URL percent-encoded.
     pub location: Option<Box<str>>,
-    /// How long the client is to wait: `retry-after` of a 429, 503 or 403, or until the quota of a 429 or 403 is reset.
+    /// How long to wait: the `retry-after` of a 429, 503 or 403, or the time until the quota of a 429 or 403 is reset.
     pub retry_after: Option<RetryAfter>,
-    /// What is left of the client's quota.
+    /// The client's remaining quota.
     pub quota: Option<Quota>,
-    /// All headers, when records want them.
+    /// All headers, if a sink needs them.
     pub headers: Option<HeaderMap>,
-    /// The content of a token file that the request carried, if it carried one.
+    /// The generation of the token that the request carried, if any.
     pub token: Option<TokenGeneration>,
-    /// Whether the request went over a kept connection.
+    /// Whether the request used a pooled connection.
     pub reused: bool,
     /// Whether the server closes the connection after the response (RFC 9112, section 9.3).
     pub closes: bool,
-    /// From the start of the attempt to the response's first byte.
+    /// The time from the start of the attempt to the response's first byte.
     pub ttfb: Duration,
-    /// The body memory that the headers, and the body if it was received, hold until the record is written.
+    /// The body memory of the headers and the body, held until the record is written.
     pub reservation: Option<Reservation>,
 }
 
 impl Head {
-    /// A head of HTTP/1.1 with this status and no headers.
+    /// An HTTP/1.1 head with this status and no headers.
     pub fn new(status: StatusCode) -> Self {
         Self {
             status,
@@ -201,7 +201,7 @@ impl Head {
     }
 }
 
-/// The text of a header's value, none of whose bytes is lost: ISO 8859-1 where it is not UTF-8 (RFC 9110, section 5.5).
+/// A header value as text without loss: read as ISO 8859-1 if it is not UTF-8 (RFC 9110, section 5.5).
 pub fn header_text(value: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(value) {
         Ok(text) => text.into(),
@@ -209,32 +209,32 @@ pub fn header_text(value: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// A Retry-After that can be honoured (RFC 9110, section 10.2.3): how long from now.
+/// The delay of a valid Retry-After (RFC 9110, section 10.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryAfter(pub Duration);
 
-/// What is left of a quota.
+/// The rest of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// Requests.
+    /// Remaining requests.
     pub remaining: u64,
-    /// From the response to when there are more.
+    /// The time from the response to the reset.
     pub reset: Duration,
 }
 
 impl Quota {
-    /// A reset in whole seconds may come up to one later.
+    /// A reset given in whole seconds may be up to a second later.
     pub const MARGIN: Duration = Duration::from_secs(1);
 }
 
 /// A received body, after decoding.
 #[derive(Debug, Default)]
 pub struct Body {
-    /// Its bytes; empty when no sink wants bodies.
+    /// Its bytes; empty if no sink needs bodies.
     pub data: Bytes,
-    /// How many bytes there were.
+    /// Its length in bytes.
     pub bytes: u64,
-    /// SHA-256 of them, when records want it.
+    /// Its SHA-256, if a sink needs it.
     pub sha256: Option<[u8; 32]>,
     /// Whether `max_body` cut it.
     pub truncated: bool,

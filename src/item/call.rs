@@ -1,4 +1,4 @@
-//! A call: one request that is ready to be sent, and how its response is received. The scheduler makes it, `fetch` sends it.
+//! A call: one request with the limits of its response. The scheduler builds it, and `fetch` sends it.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,27 +8,27 @@ use http::Method;
 use super::{Extra, Request, ResponseLimits};
 use crate::hosts::port_of;
 
-/// A request that is ready to be sent.
+/// A request that is ready to be sent, with the limits of its response.
 #[derive(Debug)]
 pub struct Call {
-    /// The line's own request, that of its last redirect, or one for a robots.txt.
+    /// The request of the line or of its last redirect, or one for a robots.txt.
     pub request: Request,
-    /// What the response is for.
+    /// The use of the response.
     pub purpose: Purpose,
-    /// Whether credentials may travel with it.
+    /// Whether the request may carry credentials.
     pub credential_scope: CredentialScope,
-    /// Whether the line's host is that of the first line, whose credentials `-H` has.
+    /// Whether the line's host is that of the first line, which gets the credentials of `-H`.
     pub line_host: LineHost,
-    /// The port of the line's own URL: a `[hosts]` table that names a port has headers for that port.
+    /// The port of the line's own URL, because a `[hosts]` pattern may name a port.
     pub own_port: u16,
-    /// What its response may take.
+    /// The limits of the response.
     pub limits: ResponseLimits,
-    /// Which connection it takes.
+    /// The connection to use.
     pub connection: Connection,
 }
 
 impl Call {
-    /// A call for a line's own request.
+    /// A call for the request of a line.
     pub fn new(request: Request) -> Self {
         Self {
             own_port: port_of(&request.url),
@@ -41,8 +41,8 @@ impl Call {
         }
     }
 
-    /// Whether it may be sent again after the server may have seen it: it has one of these methods, or a key by which the
-    /// server tells that it is the same.
+    /// Whether it may be sent again after it may have reached the server: it has one of these methods, or a key by
+    /// which the server detects the repetition.
     pub fn is_repeatable(&self, methods: &[Method]) -> bool {
         // draft-ietf-httpapi-idempotency-key-header
         let has_key = |extra: &Extra| extra.headers.contains_key("idempotency-key");
@@ -51,58 +51,58 @@ impl Call {
     }
 }
 
-/// What a response is for.
+/// The use of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The record of its line.
+    /// The record of the line.
     Line,
-    /// The rules of a site: it is a robots.txt.
+    /// The rules of a site.
     RobotsTxt,
 }
 
-/// Whether credentials may travel.
+/// Whether a request may carry the line's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialScope {
-    /// At the host of the line's own URL.
+    /// Yes: no redirect has left the host of the line's URL.
     OwnHost,
-    /// A redirect led elsewhere once; there is no way back.
+    /// No: a redirect has left that host, even if a later one led back.
     OtherHost,
 }
 
-/// The host of a line beside that of the first line.
+/// Whether a line has the same host as the first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineHost {
-    /// It is the same, or nothing depends on it.
+    /// The same host, or no header depends on it.
     First,
-    /// It is another one.
+    /// Another host.
     Other,
 }
 
-/// One content of the files that a host's token stands in. A later content has a larger number, over all files.
+/// The number of one content of a token file. Later contents have larger numbers, over all files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenGeneration(NonZeroU32);
 
 impl TokenGeneration {
-    /// The content at the start.
+    /// The number of the contents at the start.
     pub const FIRST: Self = Self(NonZeroU32::MIN);
 
-    /// The one after this.
+    /// The next number.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
 
-/// How long the client keeps an idle connection; the schedule counts on it.
+/// How long the client keeps an idle connection; the schedule relies on it.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Which connection a request takes, and what becomes of it after the response.
+/// The connection that a request uses, and whether it is kept after the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
-    /// Any: it may have been kept, and may stay open for reuse, in the pool of this key.
+    /// A pooled or new connection, which returns to the pool of this key.
     Keep(u64),
-    /// One that was kept in the pool of this key, if it is still open; it closes.
+    /// A connection of the pool of this key if one is still open; closed afterwards.
     Last(u64),
-    /// A new one, which closes.
+    /// A new connection, closed afterwards.
     New,
 }

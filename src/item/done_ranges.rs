@@ -1,23 +1,23 @@
-//! Which lines of a durable source are done, as ranges of sequence numbers: what a checkpoint stores of them.
+//! The done lines of a durable source, as ranges of sequence numbers in the checkpoint.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a line ends in a file that can be read again.
+/// The end of a line in a file that can be read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The file.
     pub file: Arc<FileGeneration>,
     /// The offset after the line, in bytes.
     pub end: u64,
-    /// What identifies the file by its content.
+    /// Identifies the file by its content.
     pub fingerprint: Fingerprint,
 }
 
-/// What identifies a file by its content up to a position. Whatever is added here has to be optional: a position that has
-/// only the prefix sum is verified by that. What a later version added is dropped.
+/// Identifies a file by its content up to a position. New fields must be optional: a position with only the prefix sum
+/// is verified by that. Fields of later versions are dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The CRC-32 of all bytes up to the position.
@@ -31,39 +31,39 @@ impl Position {
     }
 }
 
-/// A file as one of those that a path stood for, one after the other.
+/// One of the files that a path named over time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileGeneration {
-    /// The device that it is on.
+    /// Its device.
     pub device: u64,
-    /// Its number there.
+    /// Its inode on the device.
     pub inode: u64,
     /// The `seq` of its first line.
     pub first: u64,
-    /// The offsets at which it ended without LF when its last line was read. If that line was completed later, it has
-    /// another number as a whole.
+    /// The offsets at which it ended without LF when its last line was read. A line that is completed later gets
+    /// another `seq`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub torn: Vec<u64>,
 }
 
-/// The numbers of the lines that are done, as ranges. Between them are the lines under way, and those that were lost with
-/// their files. A line 0, which nobody wrote, ends where the first one begins.
+/// The sequence numbers of done lines, as ranges. The gaps are lines in progress, and lines lost with their files. A
+/// virtual line 0 ends where the first line begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<StoredRange<StoredPosition>>", into = "Vec<StoredRange<StoredPosition>>")]
 pub struct DoneRanges {
-    /// By their first number.
+    /// Ranges by their first number.
     ranges: BTreeMap<u64, Run>,
 }
 
-/// Lines without a gap.
+/// A range of lines without a gap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Run {
     to: u64,
-    /// The last of them in the first known file: lines before them may be in it that are not done. When there are none,
-    /// the same as `known`.
+    /// The last line in the first known file, which may also have lines before the range that are not done. If it
+    /// cannot, the same as `known`.
     first: Option<(u64, Position)>,
-    /// The last of them of which it is known where it ends. One that was found in an output does not say.
+    /// The last line with a known position. Lines that were found in an output have none.
     known: Option<(u64, Position)>,
 }
 
@@ -72,7 +72,7 @@ impl Run {
         Self { to, first: known.clone(), known }
     }
 
-    /// These lines, and those that come right after them.
+    /// Joins this range and the one right after it.
     fn and(self, next: Self) -> Self {
         let first = match (self.first, next.first) {
             (Some((seq, position)), Some((_, other))) if position.file != other.file => Some((seq, position)),
@@ -82,7 +82,7 @@ impl Run {
     }
 }
 
-/// A range as the checkpoint writes it. The shape of its positions depends on the version.
+/// A range in the format of the checkpoint. The format of its positions depends on the version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredRange<P> {
@@ -94,7 +94,7 @@ pub struct StoredRange<P> {
     known: Option<P>,
 }
 
-/// Where one of its lines ends.
+/// The end of a line in the format of the checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredPosition {
@@ -111,7 +111,7 @@ impl From<StoredPosition> for (u64, Position) {
 }
 
 impl DoneRanges {
-    /// Notes that a line is done; says whether that is news.
+    /// Adds a done line; returns whether it was new.
     pub fn insert(&mut self, seq: u64, position: Option<Position>) -> bool {
         if self.contains(seq) {
             return false;
@@ -139,7 +139,7 @@ impl DoneRanges {
         self.ranges.range(..=seq).next_back().is_some_and(|(_, run)| seq <= run.to)
     }
 
-    /// The last line up to which all are done; 0 when the first is not.
+    /// The last line up to which all lines are done; 0 if the first is not.
     pub fn through(&self) -> u64 {
         self.begun().map_or(0, |run| run.to)
     }
@@ -148,7 +148,7 @@ impl DoneRanges {
         self.ranges.get(&0).or_else(|| self.ranges.get(&1))
     }
 
-    /// The last line of which it is known where it ends, among those that are done from this one on without a gap.
+    /// The last line with a known position among the done lines from this one on without a gap.
     pub fn known_from(&self, seq: u64) -> Option<&(u64, Position)> {
         let (_, run) = self.ranges.range(..=seq).next_back().filter(|(_, run)| seq <= run.to)?;
         run.known.as_ref()
@@ -165,7 +165,7 @@ impl DoneRanges {
         self.count() - (seq.saturating_sub(1) - self.missing_before(seq))
     }
 
-    /// The last line that is done; 0 when none is.
+    /// The last done line; 0 if there is none.
     pub fn last(&self) -> u64 {
         self.ranges.last_key_value().map_or(0, |(_, run)| run.to)
     }
@@ -175,7 +175,7 @@ impl DoneRanges {
         self.ranges.iter().map(|(from, run)| run.to + 1 - (*from).max(1)).sum()
     }
 
-    /// Where known lines end, in the order of the lines: of each range the last in its first file, and the last of all.
+    /// Known positions in the order of the lines: for each range that of the last line in its first file, and the last.
     pub fn positions(&self) -> impl Iterator<Item = &Position> {
         let ends = self.ranges.values().flat_map(|run| [&run.first, &run.known]);
         ends.flatten().map(|(_, position)| position)
@@ -222,7 +222,7 @@ mod tests {
         fn ranges_hold_what_was_put_in_and_nothing_else(seqs in proptest::collection::vec(1u64..60, 0..80)) {
             let (mut settled, mut model) = (DoneRanges::default(), BTreeSet::new());
             for seq in seqs {
-                // Of every third line it is not known where it ends.
+                // Every third line has no known position.
                 let is_known = |seq: &u64| !seq.is_multiple_of(3);
                 prop_assert_eq!(settled.insert(seq, is_known(&seq).then_some(position(seq * 10))), model.insert(seq));
                 let through = (1..).take_while(|seq| model.contains(seq)).last().unwrap_or(0);
@@ -249,7 +249,7 @@ mod tests {
         }
 
         #[test]
-        fn of_each_range_the_end_of_its_first_file_is_known(seqs in proptest::collection::vec(1u64..40, 0..40)) {
+        fn each_range_has_the_last_position_in_its_first_file(seqs in proptest::collection::vec(1u64..40, 0..40)) {
             let (mut settled, mut model) = (DoneRanges::default(), BTreeSet::new());
             for seq in seqs {
                 let file = Arc::new(FileGeneration { device: 1, inode: 2, first: seq / 6, torn: Vec::new() });

@@ -1,16 +1,15 @@
-//! Histograms of durations, for metrics: how many were within each of some bounds, and how long they were together. Bounds are
-//! in microseconds.
+//! Histograms of durations for metrics, with bounds in microseconds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper bounds of what requests, and parts of them, take.
+/// Upper bounds for the times of requests and their parts.
 pub const REQUEST_TIMES: [u64; 13] = [
     1_000, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000,
     30_000_000,
 ];
 
-/// Upper bounds of what lines take, which can wait for hours.
+/// Upper bounds for the times of lines, which can wait for hours.
 pub const LINE_TIMES: [u64; 12] = [
     10_000,
     100_000,
@@ -26,37 +25,37 @@ pub const LINE_TIMES: [u64; 12] = [
     86_400_000_000,
 ];
 
-/// Durations by bounds.
+/// A histogram of durations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Durations {
     /// The upper bounds of all but the last bucket, in microseconds, in ascending order.
     pub bounds: &'static [u64],
-    /// How many were in each bucket; the last one has those above all bounds.
+    /// The count of each bucket; the last one has durations above all bounds.
     pub counts: Vec<u64>,
-    /// The sum of all, in microseconds.
+    /// The sum of all durations, in microseconds.
     pub sum: u64,
 }
 
 impl Durations {
-    /// None so far.
+    /// An empty histogram.
     pub fn new(bounds: &'static [u64]) -> Self {
         Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0 }
     }
 
-    /// Counts one.
+    /// Counts a duration.
     pub fn note(&mut self, time: Duration) {
         let (bucket, micros) = bucket_of(self.bounds, time);
         self.counts[bucket] += 1;
         self.sum += micros;
     }
 
-    /// How many there were.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 }
 
-/// The same, counted by one thread or several while others read.
+/// A histogram of durations that several threads can update and read.
 #[derive(Debug)]
 pub struct SharedDurations {
     bounds: &'static [u64],
@@ -65,20 +64,20 @@ pub struct SharedDurations {
 }
 
 impl SharedDurations {
-    /// None so far.
+    /// An empty histogram.
     pub fn new(bounds: &'static [u64]) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Self { bounds, counts, sum: AtomicU64::new(0) }
     }
 
-    /// Counts one.
+    /// Counts a duration.
     pub fn note(&self, time: Duration) {
         let (bucket, micros) = bucket_of(self.bounds, time);
         self.counts[bucket].fetch_add(1, Ordering::Relaxed);
         self.sum.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// A copy.
+    /// A snapshot.
     pub fn read(&self) -> Durations {
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         Durations { bounds: self.bounds, counts, sum: self.sum.load(Ordering::Relaxed) }

@@ -1,7 +1,6 @@
-//! Freshness: the request of a line that is a fetchd record asks whether the response of that record is still good (RFC 9110,
-//! section 13).
+//! Freshness: if a line is a fetchd record, its request is conditional on the record's response (RFC 9110, section 13).
 //!
-//! In: the stored response, and the response to the line's request. Out: whether that changed.
+//! In: the stored response, and the response to the line's request. Out: whether the response changed.
 
 use http::{HeaderValue, Method, StatusCode};
 
@@ -19,8 +18,8 @@ pub enum Revalidation {
 }
 
 impl Request {
-    /// Makes this a request for what changed since the stored response. A line with conditions of its own keeps these, and
-    /// has its body compared.
+    /// Makes the request conditional on the stored response. A line with its own conditions keeps those, and its body
+    /// is compared.
     pub fn revalidate(&mut self, mut stored: StoredResponse) {
         let extra = self.extra.get_or_insert_default();
         if CONDITIONS.iter().any(|name| extra.headers.contains_key(name)) {
@@ -29,14 +28,14 @@ impl Request {
         extra.stored = Some(Box::new(stored));
     }
 
-    /// The stored response whose validators this request carries: it goes to the URL that sent them, with a method for which
-    /// a 304 is defined.
+    /// The stored response whose validators this request carries, if it goes to the URL that sent them and has a method
+    /// for which a 304 is defined.
     pub fn condition(&self) -> Option<&StoredResponse> {
         let is_for = |stored: &&StoredResponse| stored.has_validators() && *stored.url == *self.url.as_str();
         self.stored().filter(is_for).filter(|_| matches!(self.method, Method::GET | Method::HEAD))
     }
 
-    /// The digest that the body of the response is compared with. A HEAD has no body to compare.
+    /// The digest to compare with that of the response body. A HEAD has none.
     pub fn digest_to_compare(&self) -> Option<[u8; 32]> {
         self.stored()?.sha256.filter(|_| self.method != Method::HEAD)
     }
@@ -46,29 +45,29 @@ impl Request {
     }
 }
 
-/// What a record says of a response beside the stored one.
+/// The result of comparing a response with the stored one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Freshness {
-    /// There is no stored response, or none that can be compared.
+    /// There is no stored response, or it cannot be compared.
     #[default]
     Unknown,
-    /// The body may be another one; its digest is for the next comparison.
+    /// The body may have changed; the record has its digest for the next comparison.
     Changed,
-    /// The body is that of the stored response, whose digest this is.
+    /// The body is that of the stored response.
     Unchanged {
-        /// Absent when the stored response had none.
+        /// Its digest; absent if the stored response had none.
         sha256: Option<[u8; 32]>,
     },
 }
 
 impl Freshness {
-    /// Whether the stored response is still good.
+    /// Whether the body is that of the stored response.
     pub fn is_unchanged(self) -> bool {
         matches!(self, Self::Unchanged { .. })
     }
 
-    /// Compares the response to this request, which is good, with the stored one. That of a 304 has no body, and so only its
-    /// head is left.
+    /// Compares the successful response to this request with the stored one. A 304 has no body, so only its head is
+    /// returned.
     pub fn of(request: &Request, received: Received) -> (Self, Received) {
         let Some(stored) = request.stored() else { return (Self::Unknown, received) };
         match received {
@@ -94,13 +93,13 @@ impl Freshness {
 }
 
 impl Head {
-    /// Whether it says that the stored response whose validators the request carried is still good.
+    /// Whether it confirms the stored response whose validators the request carried.
     pub fn confirms(&self, request: &Request) -> bool {
         self.status == StatusCode::NOT_MODIFIED && request.condition().is_some()
     }
 }
 
-/// Gives the head of a 304 the validators that it leaves out: they are still those of the stored response.
+/// Adds the validators that a 304 omits, from the stored response.
 fn complete(head: &mut Head, stored: &StoredResponse) {
     let text = |value: &Option<HeaderValue>| value.as_ref().and_then(|value| value.to_str().ok()).map(Box::from);
     head.etag = head.etag.take().or_else(|| text(&stored.etag));
@@ -119,7 +118,7 @@ mod tests {
     const TAG: &str = "\"v1\"";
     const DATE: &str = "Wed, 21 Oct 2015 07:28:00 GMT";
 
-    /// A record of a line that was fetched long after its Last-Modified.
+    /// A record that was fetched long after its Last-Modified.
     fn record(change: &[(&str, Value)]) -> String {
         let mut record = json!({ "seq": 1, "input": URL, "url": URL, "outcome": "ok", "status": 200, "etag": TAG,
             "last_modified": DATE, "sha256": "ab".repeat(32), "started": "2015-10-21T08:00:00.000Z" });
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_304_to_a_condition_is_the_stored_response_with_what_it_says_anew() {
+    fn a_304_to_a_condition_is_the_stored_response_with_its_new_validators() {
         let request = request(&[]);
         let (freshness, received) = judged(&request, StatusCode::NOT_MODIFIED, Body::default());
         assert_eq!(freshness, Freshness::Unchanged { sha256: Some([0xab; 32]) });

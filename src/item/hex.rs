@@ -1,17 +1,17 @@
-//! Bytes as hexadecimal digits, as digests stand in records and in the journal.
+//! Hexadecimal digits for the digests in records and in the journal.
 
 use std::fmt::Write;
 
 /// Two lower-case digits for each byte.
 pub fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _ = write!(out, "{byte:02x}");
         out
     })
 }
 
-/// The SHA-256 with these digits, of either case; `None` where it is none.
+/// The SHA-256 with these digits, of either case; `None` if the text is invalid.
 pub fn sha256_of_hex(text: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
     if text.len() != 2 * digest.len() {

@@ -1,29 +1,29 @@
-//! JSON that is passed on as it came: white space outside strings removed, nothing else touched.
+//! JSON text that is passed on unparsed: only white space outside strings is removed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// Deeper than this, common readers give up: serde_json takes 127 levels, of which the record is one.
+/// The deepest nesting that common readers accept: serde_json allows 127 levels, of which the record is one.
 const MAX_DEPTH: u32 = 126;
 
-/// A JSON value as its text: to be stored without being read.
+/// A JSON value as text, to store without parsing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawJson(Box<RawValue>);
 
 impl RawJson {
-    /// The text of a value.
+    /// Serialises a value.
     ///
     /// # Errors
-    /// When it has no JSON form.
+    /// When the value has no JSON form.
     pub fn of(value: &impl Serialize) -> serde_json::Result<Self> {
         to_raw_value(value).map(Self)
     }
 
-    /// The value.
+    /// Deserialises the value.
     ///
     /// # Errors
-    /// When it is another one than the type asks for.
+    /// When the value does not fit the type.
     pub fn read<'de, T: Deserialize<'de>>(&'de self) -> serde_json::Result<T> {
         serde_json::from_str(self.0.get())
     }
@@ -37,16 +37,16 @@ impl PartialEq for RawJson {
 
 impl Eq for RawJson {}
 
-/// The same JSON text without white space outside strings; numbers, key order and duplicate keys survive.
+/// Removes white space outside strings from JSON text; keeps numbers, key order and duplicate keys.
 ///
-/// `None` when the text is not JSON, or is JSON that common readers refuse: nested deeper than they go, with half a
-/// surrogate pair in an escape, or with a number beyond the range of a double.
+/// `None` if the text is not JSON, or if common readers reject it: nested too deeply, with half a surrogate pair in an
+/// escape, or with a number beyond the range of a double.
 pub fn compact(text: &str) -> Option<Box<RawValue>> {
     let squeezed = squeeze(text)?;
     RawValue::from_string(squeezed).ok()
 }
 
-/// Removes white space outside strings. Whether the rest is JSON is for the parser to say.
+/// Removes white space outside strings. The parser checks whether the result is JSON.
 fn squeeze(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -91,7 +91,7 @@ fn separate(out: &mut Vec<u8>, bytes: &[u8], at: usize) {
     }
 }
 
-/// The number that begins here; `None` for one that is infinite as a double. Only long ones and exponents can be.
+/// The number that begins here; `None` if it is infinite as a double, which only long numbers and exponents can be.
 fn number_at(bytes: &[u8]) -> Option<&[u8]> {
     let length = bytes.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
     let number = &bytes[..length.unwrap_or(bytes.len())];
@@ -100,7 +100,7 @@ fn number_at(bytes: &[u8]) -> Option<&[u8]> {
     (!may_leave || value().is_none_or(f64::is_finite)).then_some(number)
 }
 
-/// The place after the closing quote; `None` for an open string or half a surrogate pair.
+/// The index after the closing quote; `None` for an open string or half a surrogate pair.
 fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start + 1;
     loop {
@@ -119,7 +119,7 @@ fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-/// The UTF-16 unit of a `\uXXXX` at this place.
+/// The UTF-16 unit of a `\uXXXX` at this index.
 fn escaped_unit(bytes: &[u8], at: usize) -> Option<u16> {
     let escape = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(escape).ok()?, 16).ok()
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_common_readers_refuse_is_not_called_json() {
+    fn what_common_readers_reject_is_not_json() {
         assert_eq!(compacted(r#""\ud800""#), None);
         assert_eq!(compacted(r#""\udc00\ud800""#), None);
         assert_eq!(compacted(r#""\ud83d\ude00""#).as_deref(), Some(r#""\ud83d\ude00""#));

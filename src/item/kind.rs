@@ -1,4 +1,4 @@
-//! The one table: error kind → name → outcome → retry class.
+//! The table of error kinds, with the name, outcome and retry class of each.
 
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,7 +11,7 @@ pub enum Outcome {
     Failed,
     /// No request was sent for this line.
     Rejected,
-    /// Accepted, not finished when the run was given up.
+    /// Accepted, but not finished when the run was stopped.
     Canceled,
 }
 
@@ -40,13 +40,13 @@ pub enum Retry {
     BeforeSend,
     /// Something was sent, so only an idempotent method may be sent again.
     Idempotent,
-    /// The status decides (`retry.on_status`, Retry-After).
+    /// Depends on the status (`retry.on_status`, Retry-After).
     ByStatus,
 }
 
-/// What went wrong.
+/// The kind of an error in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are the documentation; product terms are explained in the README")]
+#[expect(missing_docs, reason = "the names are the documentation; product terms are explained in docs/records.md")]
 pub enum ErrorKind {
     HttpStatus,
     RetryAfterTooLong,
@@ -137,7 +137,7 @@ impl ErrorKind {
         Self::Canceled,
     ];
 
-    /// The table.
+    /// The name, outcome and retry class.
     #[expect(clippy::too_many_lines, reason = "each kind has its row")]
     const fn row(self) -> (&'static str, Outcome, Retry) {
         use {Outcome as O, Retry as R};
@@ -191,7 +191,7 @@ impl ErrorKind {
         self.row().0
     }
 
-    /// The kind of this name.
+    /// The kind with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -214,9 +214,9 @@ impl ErrorKind {
 /// Why a line, or a redirect target, is not requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// Its row in the table.
+    /// The error kind.
     pub kind: ErrorKind,
-    /// A sentence for the record.
+    /// The record's error message.
     pub message: String,
 }
 

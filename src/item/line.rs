@@ -1,4 +1,4 @@
-//! A line as a source yields it, and what of it is echoed in its record.
+//! A line as a source yields it, and its echo in the record.
 
 use std::fmt;
 use std::io;
@@ -11,55 +11,56 @@ use super::redact::{cut_before_password, hide_url, redact};
 use super::{DoneRanges, FileGeneration, Fingerprint, Position, RawJson};
 use crate::error::BoxError;
 
-/// Which line this is: stable over restarts of a durable source.
+/// Identifies a line, also over restarts of a durable source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
-    /// The name of the data directory that remembers it, when one does. It tells apart runs that share an output.
+    /// The identity of the data directory, if there is one. It distinguishes runs that share an output.
     pub state_id: Option<Arc<str>>,
-    /// The source's name, when the configuration gives it one.
+    /// The source's name, if the configuration sets one.
     pub source: Option<Arc<str>>,
-    /// The path, when the source reads several.
+    /// The path, if the source reads several.
     pub file: Option<Arc<str>>,
-    /// Counts the non-blank lines of one source and file, from 1.
+    /// The number of the line among the non-blank lines of its source and file, from 1.
     pub seq: u64,
-    /// The round in which it is fetched: 0 for the first, whose records do not say it, and 2, 3 and so on for those after it.
+    /// The round in which it is fetched: 0 for the first, whose records omit it, then 2, 3 and so on.
     pub round: u32,
 }
 
-/// What a source yields.
+/// One line of a source, blank or not.
 #[derive(Debug)]
 pub enum Input {
-    /// A line with nothing on it; counted, and no more.
+    /// A blank line, which is only counted.
     Blank,
-    /// A line that is owed exactly one record.
+    /// A line that gets exactly one record.
     Line(Line),
 }
 
-/// One non-blank line: who it is and what it says.
+/// A non-blank line with its identity and text.
 #[derive(Debug)]
 pub struct Line {
     /// Its identity.
     pub id: Identity,
     /// Its text.
     pub text: Text,
-    /// Where it is, if a restart can go on from there.
+    /// Its position, if a restart can resume from there.
     pub position: Option<LinePosition>,
 }
 
-/// Where a source goes on once a line is done. It has no more bytes than a [`Position`]: thousands of lines wait.
+/// The position from which a source resumes once a line is done. It is no larger than a [`Position`], because thousands
+/// of lines wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinePosition {
-    /// It ends here in a file that can be read again.
+    /// The end of the line in a file that can be read again.
     #[expect(missing_docs, reason = "these are the fields of `Position`")]
     InFile { file: Arc<FileGeneration>, end: u64, fingerprint: Fingerprint },
-    /// It has this ordinal in the list of its round.
+    /// The ordinal of the line in the list of its round.
     InList(u64),
-    /// Its source has read the answer, and goes on from what it found.
+    /// The next page, which the source read in the response.
     Page(RawJson),
 }
 
 impl LinePosition {
-    /// Where it ends in its file, if it is in one.
+    /// The position in a file, if it is one.
     pub fn in_file(self) -> Option<Position> {
         match self {
             Self::InFile { file, end, fingerprint } => Some(Position { file, end, fingerprint }),
@@ -77,15 +78,15 @@ impl From<Position> for LinePosition {
 /// The text of a line, without its LF.
 #[derive(Debug)]
 pub enum Text {
-    /// All of it.
+    /// The whole text.
     Whole(Bytes),
-    /// The line was longer than `max_line`. It is rare, and kept apart: thousands of lines wait.
+    /// The line was longer than `max_line`. Boxed, because it is rare and thousands of lines wait.
     TooLong(Box<TooLong>),
-    /// The line was accepted, but the journal that kept it is damaged.
+    /// The line was accepted, but its journal is damaged.
     Lost,
 }
 
-/// What is kept of a line that was too long.
+/// The start and the length of a line that was too long.
 #[derive(Debug)]
 pub struct TooLong {
     /// The first KiB.
@@ -100,7 +101,7 @@ impl Text {
         Self::TooLong(Box::new(TooLong { head, bytes }))
     }
 
-    /// How many bytes of this line are kept in memory.
+    /// The bytes of this line in memory.
     pub fn len(&self) -> usize {
         match self {
             Self::Whole(text) => text.len(),
@@ -109,34 +110,34 @@ impl Text {
         }
     }
 
-    /// Whether no byte is kept.
+    /// Whether no byte is in memory.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Deletes lines that no restart will need.
+/// Deletes lines that no restart needs.
 pub trait Trim: Send + Sync {
-    /// These lines are done, and the checkpoint says so.
+    /// Deletes lines that are done in the checkpoint.
     ///
     /// # Errors
-    /// When their storage cannot be freed; the run goes on, as only space is lost.
+    /// When their storage cannot be freed; the run continues, because only space is lost.
     fn trim(&self, done: &DoneRanges) -> io::Result<()>;
 }
 
 /// Saves the position of a source at once, apart from the lines that are done.
 pub trait SavePosition: Send + fmt::Debug {
-    /// Replaces the position that a restart gives back to the source. Returns once it is durable.
+    /// Replaces the position from which a restart resumes the source. Returns once it is durable.
     ///
     /// # Errors
     /// When the checkpoint cannot be written; the run ends.
     fn save(&mut self, position: RawJson) -> Result<(), BoxError>;
 }
 
-/// What a record repeats of its line.
+/// The parts of its line that a record repeats.
 #[derive(Debug)]
 pub struct Echo {
-    /// The whole line as given, the password of a URL redacted.
+    /// The whole line, with the password of a URL redacted.
     pub input: EchoInput,
     /// `id` of a JSON line.
     pub id: Option<Box<RawValue>>,
@@ -144,18 +145,18 @@ pub struct Echo {
     pub meta: Option<Box<RawValue>>,
 }
 
-/// The line itself, in the three shapes it can have.
+/// The line as its record repeats it.
 #[derive(Debug)]
 pub enum EchoInput {
     /// A line that is no JSON object.
     Text(Box<str>),
     /// A JSON object.
     Object(Box<RawValue>),
-    /// A line that cannot be repeated (too long, or not UTF-8). It is rare, and kept apart: thousands of lines wait.
+    /// A line that cannot be repeated (too long, or not UTF-8). Boxed, because it is rare and thousands of lines wait.
     Cut(Box<CutInput>),
 }
 
-/// What a record shows of a line that cannot be repeated.
+/// The start and the length of a line that cannot be repeated.
 #[derive(Debug)]
 pub struct CutInput {
     /// Its beginning, at most 1 KiB.
@@ -165,7 +166,7 @@ pub struct CutInput {
 }
 
 impl EchoInput {
-    /// A JSON object whose URL may carry a password: it is hidden.
+    /// A JSON object with any password in its URL hidden.
     pub(super) fn without_password(raw: &RawValue) -> Self {
         hide_url(raw).map_or_else(|text| Self::Text(text.into()), Self::Object)
     }
@@ -180,7 +181,7 @@ impl Echo {
     /// The echo of a line that cannot be repeated: at most its first KiB.
     pub fn cut(head: &[u8], bytes: u64) -> Self {
         const MOST: usize = 1024;
-        // All of it is looked at, for the end of a password may be beyond what is shown.
+        // The whole line is searched, because a password may end beyond the shown part.
         let text = redact(&String::from_utf8_lossy(head));
         let text = if (text.len() as u64) < bytes { cut_before_password(&text) } else { &text };
         let head = text[..text.floor_char_boundary(MOST)].into();
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_that_is_cut_is_hidden_whether_its_end_is_known_or_not() {
+    fn a_password_is_hidden_wherever_the_line_is_cut() {
         let line = format!("http://u:hunter2{}@h/", "x".repeat(5000));
         for head in [&line.as_bytes()[..1024], line.as_bytes()] {
             let echo = format!("{:?}", Echo::cut(head, 6000));

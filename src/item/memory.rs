@@ -1,13 +1,15 @@
-//! The bound on memory for response bodies (`limits.body_memory`), counted in KiB over all requests on the wire and all records
-//! not yet written. The scheduler reserves it (`pipeline/memory_gate.rs`), and `fetch/body.rs` grows it as a body arrives.
+//! The budget of memory for response bodies (`limits.body_memory`), in KiB, over all requests in progress and all
+//! records not yet written. The scheduler reserves it (`pipeline/memory_gate.rs`), and `fetch/body.rs` grows it as a
+//! body arrives.
 //!
-//! Nobody waits while holding some: a body that cannot grow releases its reservation and its request starts over.
+//! To avoid deadlocks, no request waits while it holds memory: a body that cannot grow releases its reservation, and
+//! its request starts over.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What a request holds from its start, in bytes.
+/// The memory that a request holds from its start, in bytes.
 pub const CHUNK: u64 = 64 << 10;
 
 /// The budget `limits.body_memory`.
@@ -15,7 +17,7 @@ pub const CHUNK: u64 = 64 << 10;
 pub struct BodyMemory {
     kib: Arc<Semaphore>,
     total: usize,
-    // One line at a time, the oldest, may exceed the budget: without it ordered output could wait for ever.
+    // Only the oldest line may exceed the budget; otherwise ordered output could wait for ever.
     overdraft: Arc<Semaphore>,
 }
 
@@ -31,13 +33,13 @@ impl BodyMemory {
         (self.total as u64) << 10
     }
 
-    /// Takes `bytes` if they are there now.
+    /// Takes `bytes` if they are free now.
     pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
         let permit = Arc::clone(&self.kib).try_acquire_many_owned(to_kib(bytes)).ok()?;
         Some(Reservation { permit, limit: None, _overdraft: None })
     }
 
-    /// Waits for `bytes`; those who wait come first, in their order.
+    /// Waits for `bytes`; waiting callers are served in order.
     pub async fn reserve(&self, bytes: u64) -> Option<Reservation> {
         let permit = Arc::clone(&self.kib).acquire_many_owned(to_kib(bytes)).await.ok()?;
         Some(Reservation { permit, limit: None, _overdraft: None })
@@ -52,37 +54,37 @@ impl BodyMemory {
 
     /// Waits until the overdraft is free.
     pub async fn overdraft(&self) {
-        // The semaphore is never closed. The next caller takes it.
+        // The semaphore is never closed. The caller then takes the overdraft itself.
         drop(self.overdraft.acquire().await);
     }
 
-    /// Bytes of the budget in use, the overdraft not counted.
+    /// Bytes of the budget in use, without the overdraft.
     pub fn in_use(&self) -> u64 {
         (self.total.saturating_sub(self.kib.available_permits()) as u64) << 10
     }
 }
 
-/// Body memory in someone's hands; dropped, it is released.
+/// Reserved body memory; dropping it releases the memory.
 #[derive(Debug)]
 pub struct Reservation {
     permit: OwnedSemaphorePermit,
-    // With an overdraft: how much was lent.
+    // The size of an overdraft, if it is one.
     limit: Option<u64>,
     _overdraft: Option<OwnedSemaphorePermit>,
 }
 
 impl Reservation {
-    /// How many bytes are held.
+    /// The reserved bytes.
     pub fn bytes(&self) -> u64 {
         self.limit.unwrap_or((self.permit.num_permits() as u64) << 10)
     }
 
-    /// Makes sure that at least `bytes` are held, without waiting; false when there are none left.
+    /// Grows the reservation to at least `bytes` without waiting; false if they are not free.
     pub fn grow_to(&mut self, bytes: u64) -> bool {
         if bytes <= self.bytes() {
             return true;
         }
-        // In steps of a chunk, and by half of what is held, so that a long body asks seldom.
+        // Grows by at least a chunk and half of the reservation, so that a long body grows it seldom.
         let wish = bytes.max(self.bytes() + (self.bytes() / 2).max(CHUNK));
         let semaphore = Arc::clone(self.permit.semaphore());
         for target in [wish, bytes] {
@@ -95,14 +97,14 @@ impl Reservation {
         false
     }
 
-    /// Gives back all but `bytes`.
+    /// Releases all but `bytes`.
     pub fn shrink_to(&mut self, bytes: u64) {
         let surplus = self.permit.num_permits().saturating_sub(to_kib(bytes) as usize);
         drop(self.permit.split(surplus));
     }
 }
 
-/// KiB, rounded up; the budget is checked to fit.
+/// Bytes in KiB, rounded up; the configuration ensures that the budget fits.
 fn to_kib(bytes: u64) -> u32 {
     u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX)
 }
@@ -112,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_grows_in_steps_and_goes_home() {
+    fn memory_grows_in_steps_and_is_released() {
         let memory = BodyMemory::new(256 << 10);
         let mut reservation = memory.try_reserve(CHUNK).unwrap();
         assert!(reservation.grow_to(CHUNK + 1));

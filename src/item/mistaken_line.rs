@@ -1,16 +1,15 @@
-//! What a line is that is no URL, or a URL and more: the mistakes that lists of URLs have, and what to do about each.
-//! Nothing of the line is repeated, for it may hold a password.
+//! Advice for the usual mistakes in lists of URLs. It repeats nothing of the line, which may contain a password.
 
-/// What the text is, and what to do, if it is one of the usual mistakes. It is no URL.
+/// The advice for a text that is not a URL, if it is one of the usual mistakes.
 pub(super) fn advice(text: &str) -> Option<&'static str> {
     let found = || MISTAKES.iter().find(|(is_it, _)| is_it(text)).map(|(_, advice)| *advice);
     Some(text).filter(|text| is_url(text)).and_then(more).or_else(found)
 }
 
-/// What to do, if the text is a URL with a second one, or a comment, after it. A parser takes all of it for one URL, which
-/// nobody meant. Other words stay part of the URL: people write paths with spaces.
+/// The advice for a URL that is followed by a second one or a comment, which a parser would include in the URL. Other
+/// words stay part of the URL, because some paths have spaces.
 pub(super) fn advice_for_more(text: &str) -> Option<&'static str> {
-    // Almost every URL has no space.
+    // Few URLs have a space.
     if text.is_ascii() && memchr::memchr(b' ', text.as_bytes()).is_none() { None } else { more(text) }
 }
 
@@ -24,7 +23,7 @@ fn more(text: &str) -> Option<&'static str> {
     }
 }
 
-/// What bytes are that are not UTF-8, and what to do.
+/// The advice for bytes that are not UTF-8.
 pub(super) fn advice_for_bytes(line: &[u8]) -> &'static str {
     if line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff") || line.contains(&0) {
         UTF_16
@@ -34,33 +33,33 @@ pub(super) fn advice_for_bytes(line: &[u8]) -> &'static str {
 }
 
 const UTF_16: &str =
-    "the line is UTF-16, or another text in which bytes are zero; convert the list to UTF-8: iconv -f UTF-16 -t UTF-8";
+    "the line is UTF-16 or another text with zero bytes; convert the list to UTF-8: iconv -f UTF-16 -t UTF-8";
 
 const SEVERAL_URLS: &str = "the line has more than one URL; put each on its own line";
 
 /// Whether a text is a mistake of this kind.
 type Test = fn(&str) -> bool;
 
-/// The first that fits counts.
+/// The usual mistakes with their advice; the first match counts.
 const MISTAKES: [(Test, &str); 13] = [
     (|text| text.contains('\0'), UTF_16),
     (
         |text| text.starts_with(['\u{feff}', '\u{200b}', '\u{200e}', '\u{2060}']),
-        "the line begins with an invisible character (a byte order mark or a zero-width one, as where files were joined); remove it",
+        "the line begins with an invisible character (a byte order mark or a zero-width character); remove it",
     ),
     (
         |text| text.starts_with('#'),
-        "the line looks like a comment; there is no comment syntax, so remove it: grep -v '^#'",
+        "the line looks like a comment, for which there is no syntax; remove it: grep -v '^#'",
     ),
     (
         |text| QUOTES.iter().any(|(open, close)| is_enclosed(text, *open, *close)),
         "the URL is in quotes or brackets; remove them",
     ),
-    (|text| text.starts_with('['), "the line begins a JSON array; write one URL, or one object, per line: jq -c '.[]'"),
-    (is_windows_path, "the line is a path of Windows; only http and https URLs can be fetched"),
+    (|text| text.starts_with('['), "the line begins a JSON array; write one URL or one object per line: jq -c '.[]'"),
+    (is_windows_path, "the line is a Windows path; only http and https URLs can be fetched"),
     (
         |text| text.starts_with(['/', '~', '.']) && !text.starts_with("//"),
-        "the line is a path, or a URL without its host; write it with http:// or https:// and the host",
+        "the line is a path, or a URL without a host; add http:// or https:// and the host",
     ),
     (
         |text| has_url_after(text, &[',', ';', '\t', '|']),
@@ -68,17 +67,17 @@ const MISTAKES: [(Test, &str); 13] = [
     ),
     (
         |text| has_url_after(text, &[]),
-        "there is something before the URL; write the URL alone on its line, or an object such as {\"url\": \"https://...\"}",
+        "the line has text before the URL; write the URL alone on its line, or an object such as {\"url\": \"https://...\"}",
     ),
     (|text| text.contains('\t'), "the line has a tab; if it is a row of a table, write the URL alone on its line"),
     (|text| text.starts_with("http//") || text.starts_with("https//"), "the colon after http or https is missing"),
     (
         |text| is_url(text) && text.contains(char::is_whitespace),
-        "the URL has a space where none can be; write it as %20, or put each URL on a line of its own",
+        "the URL has a space in an invalid place; write it as %20, or put each URL on its own line",
     ),
     (
         |text| text.contains(char::is_whitespace),
-        "the line is several words, and no URL; a URL begins with http:// or https://",
+        "the line has several words and is not a URL; a URL begins with http:// or https://",
     ),
 ];
 
@@ -93,13 +92,13 @@ const QUOTES: [(char, char); 8] = [
     ('\u{ab}', '\u{bb}'),
 ];
 
-/// Whether the text begins as a URL, or a name of a web server, does.
+/// Whether the text begins like a URL or the name of a web server.
 fn is_url(text: &str) -> bool {
     let begins = |start: &str| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
     begins("http://") || begins("https://") || begins("www.")
 }
 
-/// Whether a word after the first begins as a URL does, also in quotes or brackets.
+/// Whether a word after the first begins like a URL, also in quotes or brackets.
 fn has_second_url(text: &str) -> bool {
     let opening = QUOTES.map(|(open, _)| open);
     let begins = |word: &str| {
@@ -109,20 +108,20 @@ fn has_second_url(text: &str) -> bool {
     text.split(char::is_whitespace).skip(1).any(begins)
 }
 
-/// Also with a comma after it, as in a list of a programming language.
+/// Whether the text is a URL in quotes or brackets, with or without a comma after it as in source code.
 fn is_enclosed(text: &str, open: char, close: char) -> bool {
     let inner = text.trim_end_matches([',', ';']).strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     inner.is_some_and(|inner| is_url(inner) && !inner.contains([open, close]))
 }
 
-/// `C:\` or `C:/`, and `\\server`.
+/// Whether the text begins with `C:\`, `C:/` or `\\server`.
 fn is_windows_path(text: &str) -> bool {
     let bytes = text.as_bytes();
     let has_drive = matches!(bytes, [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic());
     has_drive || text.starts_with("\\\\")
 }
 
-/// Whether there is a URL in the text, but not at its start, with one of these before or behind it, if there are any.
+/// Whether the text has a URL after its start, and one of these separators if any are given.
 fn has_url_after(text: &str, separators: &[char]) -> bool {
     let urls = || ["http://", "https://"].iter().filter_map(|start| text.find(start));
     urls().any(|at| at > 0) && !is_url(text) && (separators.is_empty() || text.contains(separators))

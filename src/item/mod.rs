@@ -1,6 +1,6 @@
-//! What travels, in the order it comes to be: line → request → call → response → record.
+//! The data of a line through the pipeline: line → request → call → response → record.
 //!
-//! One URL is one [`Ticket`] from acceptance to settlement; everything else here is what is known about it so far.
+//! Each line has one [`Ticket`] from acceptance to settlement.
 
 mod answer;
 mod attempt;

@@ -1,4 +1,4 @@
-//! What sinks and sources need of responses. What none of them needs is not kept.
+//! The parts of responses that sinks and sources need; other parts are not kept.
 
 use std::ops::BitOr;
 

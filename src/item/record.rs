@@ -1,4 +1,4 @@
-//! The record: what is known about a line when it is settled. Sinks turn it into text.
+//! The record: the result of a line when it is settled. Sinks serialise it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Echo, ErrorKind, Freshness, Identity, Outcome, RawJson, Received, Re
 pub struct Record {
     /// The line's identity.
     pub id: Identity,
-    /// What is repeated of the line.
+    /// The parts of the line that it repeats.
     pub echo: Echo,
     /// The URL that was requested first.
     pub url: Option<Url>,
@@ -20,58 +20,58 @@ pub struct Record {
     pub final_url: Option<Url>,
     /// The line's method.
     pub method: Method,
-    /// How it ended.
+    /// The outcome of the line.
     pub outcome: Outcome,
-    /// What was received of the final response.
+    /// The received parts of the final response.
     pub received: Received,
-    /// Whether that changed since the response that the line is the record of.
+    /// Whether the response changed since the one in the line, if the line is a record.
     pub freshness: Freshness,
-    /// The status to show when nothing was received: that of the last hop.
+    /// The status to show if nothing was received: that of the last redirect.
     pub hop_status: Option<StatusCode>,
     /// Requests sent, redirects not counted.
     pub attempts: u32,
     /// The redirects followed.
     pub hops: Vec<Hop>,
-    /// Its clock readings.
+    /// The times of the line.
     pub times: Times,
-    /// What went wrong.
+    /// The error kind and message.
     pub error: Option<(ErrorKind, String)>,
-    /// What the line's source read in the answer, if it reads answers: also where it goes on from there.
+    /// The result of a paginated source's reading of the response, with the position from which it resumes.
     pub page: Option<RawJson>,
 }
 
 /// A redirect that was followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
-    /// The URL that answered.
+    /// The requested URL.
     pub url: Url,
-    /// The method it was asked with.
+    /// The request's method.
     pub method: Method,
-    /// Its status.
+    /// The response's status.
     pub status: StatusCode,
 }
 
-/// When things happened, as time since the start of the run.
+/// The times of a line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
-    /// When the first request started.
+    /// When the first request started, since the start of the run.
     pub started: Option<Duration>,
-    /// From acceptance to settlement.
+    /// The time from acceptance to settlement.
     pub elapsed: Duration,
-    /// Of that, on the wire.
+    /// The part of it in which requests were in progress.
     pub wire: Duration,
-    /// What it waited for longest, if it waited.
+    /// The reason for the longest wait, if the line waited.
     pub waited_for: Option<WaitedFor>,
 }
 
-/// What a line can wait for before a request.
+/// The reason for which a line waits before a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitedFor {
-    /// A sink did not take its records.
+    /// Back-pressure of a sink.
     Output,
     /// `limits.rate`
     Rate,
-    /// `limits.concurrency`, or body memory.
+    /// `limits.concurrency` or body memory.
     Concurrency,
     /// `limits.hosts`
     Hosts,
@@ -87,7 +87,7 @@ pub enum WaitedFor {
     Quota,
     /// A new token.
     Token,
-    /// A host that cannot be reached.
+    /// An open circuit breaker.
     Circuit,
     /// A robots.txt.
     Robots,
@@ -98,7 +98,7 @@ pub enum WaitedFor {
 }
 
 impl WaitedFor {
-    /// All of them, by their numbers.
+    /// All reasons, in the order of the enum.
     pub const ALL: [Self; 14] = [
         Self::Output,
         Self::Rate,
@@ -116,7 +116,7 @@ impl WaitedFor {
         Self::Paused,
     ];
 
-    /// The word for it in records.
+    /// Its name in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Output => "output",
@@ -138,7 +138,7 @@ impl WaitedFor {
 }
 
 impl Record {
-    /// The record of a line that is not requested at all.
+    /// The record of a line that is rejected without a request.
     pub fn rejected(id: Identity, echo: Echo, rejection: Rejection) -> Self {
         Self {
             id,
@@ -158,17 +158,17 @@ impl Record {
         }
     }
 
-    /// The error's kind, if it ended with one.
+    /// The error's kind, if any.
     pub fn kind(&self) -> Option<ErrorKind> {
         self.error.as_ref().map(|(kind, _)| *kind)
     }
 }
 
-/// A record on its way out, with the place in the window that it frees.
+/// A record on its way to the sinks, with its line's ticket.
 #[derive(Debug)]
 pub struct Done {
     /// The line's ticket.
     pub ticket: Ticket,
-    /// Its record, in one place from here to the sinks.
+    /// The record, boxed once so that it is not moved on the way to the sinks.
     pub record: Box<Record>,
 }

@@ -1,12 +1,12 @@
-//! What may be a password in a line is not repeated, whatever else is wrong with the line.
+//! Hides possible passwords in the text of rejected lines.
 //!
-//! In: what a rejected line says. Out: what its record shows of it.
+//! In: the text of a line. Out: the text for its record.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Hides what may be a password in a text that may be a URL: everything between the first colon after the scheme and
-/// the last `@`. It hides too much rather than too little, so it is for rejected lines only.
+/// Hides a possible password in a text that may be a URL: everything between the first colon after the scheme and the
+/// last `@`. It hides too much rather than too little, so it is for rejected lines only.
 pub(super) fn redact(text: &str) -> String {
     let secret = || {
         let scheme = text.find(':')?;
@@ -24,7 +24,7 @@ pub(super) fn redact(text: &str) -> String {
     }
 }
 
-/// The text up to a colon that may begin a password, of which the end is not known.
+/// The text up to a colon that may begin a password whose end was cut off.
 pub(super) fn cut_before_password(text: &str) -> &str {
     let authority = text.find("//").map_or(0, |slashes| slashes + 2);
     let end = text[authority..].find(['/', '?', '#', '@']);
@@ -32,9 +32,9 @@ pub(super) fn cut_before_password(text: &str) -> &str {
     colon.map_or(text, |colon| &text[..authority + colon + 1])
 }
 
-/// The object with the password of its URL hidden; `Err` is the whole text redacted, where the URL cannot be found.
+/// The object with the password of its URL hidden; `Err` is the whole text redacted, if its URL cannot be found.
 pub(super) fn hide_url(raw: &RawValue) -> Result<Box<RawValue>, String> {
-    /// The URL alone, whatever else is wrong.
+    /// Only the URL, so that other errors do not matter.
     #[derive(Deserialize)]
     struct Only<'a> {
         #[serde(borrow)]
@@ -43,7 +43,7 @@ pub(super) fn hide_url(raw: &RawValue) -> Result<Box<RawValue>, String> {
     let text = raw.get();
     let url = serde_json::from_str::<Only<'_>>(text).ok().and_then(|only| only.url);
     let url = url.ok_or_else(|| redact_json(text))?;
-    // Decoded first: an escape may stand for any character of a password's surroundings.
+    // Decoded first, because any character around a password may be escaped.
     let decoded = serde_json::from_str::<String>(url.get()).map_err(|_| redact_json(text))?;
     let hidden = redact(&decoded);
     if hidden == decoded {

@@ -1,21 +1,20 @@
-//! Where a redirect leads (RFC 9110, section 15.4). The fetcher does not wait for the body of one that is followed; the
-//! schedule follows it.
+//! Finds the target of a redirect (RFC 9110, section 15.4), which the schedule follows without waiting for its body.
 
 use url::Url;
 
 use super::Head;
 
-/// A longer Location cannot be followed: lines keep the URLs of their redirects.
+/// The longest Location that is followed, because lines keep the URLs of their redirects.
 pub(super) const LONGEST_LOCATION: usize = 8192;
 
-/// Where a response leads.
+/// The redirect in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redirect {
-    /// It is no redirect.
+    /// The response is not a redirect.
     None,
-    /// To this URL.
+    /// A redirect to this URL.
     To(Box<Url>),
-    /// Nowhere, for this reason.
+    /// A redirect without a usable target, for this reason.
     Unusable(String),
 }
 
@@ -42,9 +41,9 @@ impl Redirect {
 }
 
 impl Head {
-    /// Sets the Location from its bytes: those that no URL has are percent-encoded, as each client does it.
+    /// Sets the Location from its bytes; bytes that are invalid in a URL are percent-encoded, as in other clients.
     pub fn set_location(&mut self, bytes: &[u8]) {
-        // One byte more shows that it is too long.
+        // One more byte shows that it is too long.
         let bytes = &bytes[..bytes.len().min(LONGEST_LOCATION + 1)];
         let encoded = bytes.iter().fold(String::with_capacity(bytes.len()), |mut text, byte| {
             match byte.is_ascii() {
@@ -62,7 +61,7 @@ fn percent_encoding(byte: u8) -> [char; 3] {
     ['%', digit(byte >> 4), digit(byte & 0x0f)]
 }
 
-/// The start of a text, for a message.
+/// The start of a text for a message.
 fn cut(text: &str) -> &str {
     const MOST: usize = 200;
     text.get(..MOST).unwrap_or(text)
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn other_answers_lead_nowhere_whatever_their_location() {
+    fn other_responses_are_no_redirects_whatever_their_location() {
         for status in [200, 201, 300, 304, 305, 306, 309, 404] {
             let mut head = Head::new(StatusCode::from_u16(status).unwrap());
             head.set_location(b"/");

@@ -1,4 +1,4 @@
-//! From a line to a request: a bare URL, a JSON object, or a fetchd record whose `input` is taken.
+//! Parses a line into a request: a bare URL, a JSON object, or a fetchd record, of which `input` is used.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -14,31 +14,31 @@ use super::target::parse_url;
 use super::{ErrorKind, Rejection, ResponseRules, StoredResponse, compact};
 use crate::units::{Size, Span, Speed};
 
-/// What is asked of a host.
+/// An HTTP request of a line.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Any token but CONNECT and TRACE.
+    /// Any method except CONNECT and TRACE.
     pub method: Method,
-    /// http or https, with a host, without credentials and fragment.
+    /// An http or https URL with a host, without credentials and fragment.
     pub url: Url,
-    /// What else the line says of it. Kept apart: thousands of lines wait, and most say nothing.
+    /// The other keys of the line. Boxed, because thousands of lines wait and most have none.
     pub extra: Option<Box<Extra>>,
 }
 
-/// What a line can say of its request besides method and URL.
+/// The keys of a line's request besides method and URL.
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
     /// The line's own headers.
     pub headers: HeaderMap,
     /// The line's body.
     pub body: Option<Bytes>,
-    /// What its response may take.
+    /// The line's limits of the response.
     pub response: ResponseRules,
-    /// The response that the line is the record of, if that is to be revalidated.
+    /// The response to revalidate, if the line is a record.
     pub stored: Option<Box<StoredResponse>>,
 }
 
-/// Reads one line. The echo comes back either way: it is what the record repeats.
+/// Parses one line. It always returns the echo for the record.
 pub fn parse(line: &[u8]) -> (Echo, Result<Request, Rejection>) {
     let Ok(text) = std::str::from_utf8(line) else {
         return (Echo::cut(line, line.len() as u64), Err(Rejection::new(ErrorKind::NotUtf8, advice_for_bytes(line))));
@@ -84,7 +84,7 @@ struct Object<'a> {
     meta: Option<&'a RawValue>,
 }
 
-/// What of a fetchd record matters: the line it is the record of.
+/// The keys of a fetchd record that contain its line.
 #[derive(Deserialize)]
 struct Recorded<'a> {
     #[serde(borrow)]
@@ -93,7 +93,7 @@ struct Recorded<'a> {
 }
 
 fn parse_object(text: &str) -> (Echo, Result<Request, Rejection>) {
-    // A record is known by its key `input`; the search keeps every other line at one parse.
+    // The key `input` identifies a record; the search saves every other line a second parse.
     if memchr::memmem::find(text.as_bytes(), b"\"input\"").is_some()
         && let Ok(record) = serde_json::from_str::<Recorded<'_>>(text)
     {
@@ -187,10 +187,10 @@ fn method_of(raw: Option<&RawValue>) -> Result<Method, String> {
     name.as_deref().map_or(Ok(Method::GET), parse_method)
 }
 
-/// Reads a method. Those that everybody knows may be written in lower case.
+/// Parses a method. Standard methods may be in lower case.
 ///
 /// # Errors
-/// A sentence that names the method: it is none, or is never sent.
+/// A message if the method is invalid or not allowed.
 pub fn parse_method(name: &str) -> Result<Method, String> {
     const KNOWN: [Method; 9] = [
         Method::GET,
@@ -223,16 +223,16 @@ fn headers_of(raw: Option<&RawValue>) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-/// Whether a header, whatever its case, shows who asks, so that no host may have it but the one that it is meant for.
+/// Whether a header, in any case, is a credential, which may be sent only to its own host.
 pub fn is_credential(name: &str) -> bool {
     const CREDENTIALS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"];
     CREDENTIALS.iter().any(|credential| credential.eq_ignore_ascii_case(name))
 }
 
-/// Reads a header that a user gives; those that frame the message or name the connection are not theirs to set.
+/// Parses a header of a user; headers that frame the message or control the connection are rejected.
 ///
 /// # Errors
-/// A sentence that names the header.
+/// A message that names the header.
 pub fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     const REFUSED: [&str; 8] =
         ["host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "keep-alive"];
@@ -265,7 +265,7 @@ fn body_of(object: &Object<'_>) -> Result<Option<Bytes>, String> {
     }
 }
 
-/// serde_json's message without "at line 1 column n", which says nothing about one line.
+/// serde_json's message without "at line 1 column n", which does not help for a single line.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn bare_urls_and_what_is_wrong_with_them() {
+    fn bare_urls_have_the_kind_of_their_error() {
         assert_eq!(kind_of("http://example.com/a b#c"), None);
         assert_eq!(kind_of("http://example.com/%zz"), None);
         assert_eq!(kind_of("http://h/a\tb"), Some(ErrorKind::InvalidChar));
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_json_line_is_said() {
+    fn wrong_json_lines_have_the_kind_of_their_error() {
         for (line, kind) in [
             (r#"{"url":"http://h/","colour":1}"#, ErrorKind::InvalidRequest),
             (r#"{"url":"http://h/","url":"http://i/"}"#, ErrorKind::InvalidRequest),

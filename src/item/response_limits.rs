@@ -1,24 +1,24 @@
-//! What a response may take of time and memory: what `[fetch]`, `[hosts]` and a line say, and what then holds for a call.
+//! The limits of a response's time and length: as set in `[fetch]`, `[hosts]` and a line, and as effective for a call.
 
 use std::time::Duration;
 
-/// What one response may take of time and memory.
+/// The effective limits of one response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseLimits {
-    /// Until its head is there: DNS, connect, TLS, request.
+    /// The time until the response head: DNS, connect, TLS, request.
     pub timeout: Duration,
-    /// Until all of it is there: what is left of the line's deadline.
+    /// The time until the end of the response: the rest of the line's deadline.
     pub time_left: Duration,
-    /// The least bytes per second of its body, over `fetch.speed_time`; 0 for no limit.
+    /// The least bytes per second of the body over `fetch.speed_time`; 0 for no limit.
     pub min_speed: u32,
-    /// The longest body, decoded.
+    /// The longest decoded body.
     pub max_body: u64,
-    /// Where they are set.
+    /// Where each limit is set.
     pub set_by: SetBy,
 }
 
 impl ResponseLimits {
-    /// These limits, which are those of `[fetch]`, and instead of them what the line says, or line and host together.
+    /// These limits of `[fetch]`, overridden by `rules`, which combine those of the line and of its host.
     pub fn with(self, line: ResponseRules, rules: ResponseRules) -> Self {
         let timeout = rules.timeout.unwrap_or(self.timeout);
         let set_by = SetBy {
@@ -36,7 +36,7 @@ impl ResponseLimits {
     }
 }
 
-/// Where each of the limits is set, for messages that say which key to raise.
+/// Where each limit is set, for messages that name the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SetBy {
     /// See [`ResponseLimits::timeout`].
@@ -57,12 +57,12 @@ pub enum Level {
     Hosts,
     /// In the line.
     Line,
-    /// It is what is left of the line's deadline.
+    /// By the rest of the line's deadline.
     Deadline,
 }
 
 impl Level {
-    /// The level of a limit that a line says, or that line and host together say.
+    /// The level of a limit that the line may set, or line and host together.
     fn of<T>(line: Option<T>, line_or_host: Option<T>) -> Self {
         match (line, line_or_host) {
             (Some(_), _) => Self::Line,
@@ -71,7 +71,7 @@ impl Level {
         }
     }
 
-    /// The key of this name, as a message calls it.
+    /// The key of this name for a message.
     pub fn key(self, name: &str) -> String {
         match self {
             Self::Fetch => format!("fetch.{name}"),
@@ -82,7 +82,7 @@ impl Level {
     }
 }
 
-/// What a `[hosts]` table or a line says of these limits; what it leaves out is said elsewhere.
+/// The limits that a `[hosts]` table or a line sets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseRules {
     /// See [`ResponseLimits::timeout`].
@@ -94,7 +94,7 @@ pub struct ResponseRules {
 }
 
 impl ResponseRules {
-    /// These rules, and of `other` what they leave out.
+    /// These rules; limits that they do not set are those of `other`.
     pub fn or(self, other: Self) -> Self {
         Self {
             timeout: self.timeout.or(other.timeout),

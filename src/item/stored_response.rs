@@ -1,6 +1,6 @@
-//! The response that a fetchd record is of, as far as a later request can ask whether it is still good.
+//! The response in a fetchd record, with the keys that revalidate it.
 //!
-//! In: a record, as a line. Out: the validators to send (RFC 9110, section 13.1), and the digest to compare.
+//! In: a line that is a record. Out: the validators to send (RFC 9110, section 13.1), and the digest to compare.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -12,24 +12,24 @@ use serde::de::IgnoredAny;
 
 use super::{Outcome, sha256_of_hex};
 
-/// Servers choose what a validator is; thousands of lines with one wait.
+/// The longest validator that is kept, because servers choose it and thousands of lines wait.
 const LONGEST_VALIDATOR: usize = 1024;
 
-/// A resource may change twice within the second that its Last-Modified names, and clocks differ: a younger date than this,
-/// when it was fetched, proves nothing (RFC 9110, section 8.8.2.2).
+/// The least age of a Last-Modified when it was fetched. A younger one proves nothing, because a resource may change
+/// twice within its second, and clocks differ (RFC 9110, section 8.8.2.2).
 const YOUNGEST_DATE: Duration = Duration::from_secs(60);
 
-/// What a record says of the response that it has, or had: enough to ask whether that is still good.
+/// The validators and the digest of the response in a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredResponse {
-    /// The URL that it was the response of.
+    /// The URL that sent the response.
     pub(super) url: Box<str>,
     pub(super) etag: Option<HeaderValue>,
     pub(super) last_modified: Option<HeaderValue>,
     pub(super) sha256: Option<[u8; 32]>,
 }
 
-/// The keys of a record that count here. `input` tells it from other objects.
+/// The keys of a record that are used here. `input` distinguishes it from other objects.
 #[derive(Deserialize)]
 struct Keys<'a> {
     #[serde(rename = "input")]
@@ -52,9 +52,9 @@ struct Keys<'a> {
 }
 
 impl StoredResponse {
-    /// The stored response of a line, if the line is the record of a whole one that can be compared.
+    /// The stored response of a line, if the line is the record of a whole response that can be compared.
     pub fn of_line(line: &[u8]) -> Option<Self> {
-        // As in `parse`: the search keeps every other line from a second parse.
+        // As in `parse`, the search saves every other line a second parse.
         if !line.starts_with(b"{") || memmem::find(line, b"\"input\"").is_none() {
             return None;
         }
@@ -70,7 +70,7 @@ impl StoredResponse {
         (is_whole && (stored.has_validators() || stored.sha256.is_some())).then_some(stored)
     }
 
-    /// Puts the validators into the headers of a request, instead of any other that would make it conditional.
+    /// Puts the validators into the headers of a request, in place of its other conditions.
     pub fn put_validators(&self, headers: &mut HeaderMap) {
         for name in &CONDITIONS {
             headers.remove(name);
@@ -88,8 +88,8 @@ impl StoredResponse {
 pub(super) const CONDITIONS: [HeaderName; 5] =
     [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE, header::IF_RANGE];
 
-/// An ETag that can be sent back (RFC 9110, section 8.8.3), also where a server forgot the quotes. A `*`, or a list, would match
-/// more than what was stored; of other bytes than ASCII the record does not say which they were.
+/// An ETag that can be sent back (RFC 9110, section 8.8.3), also without its quotes. A `*` or a list would match other
+/// responses; bytes that are not ASCII cannot be restored from the record.
 fn entity_tag(text: &str) -> Option<HeaderValue> {
     let opaque = text.strip_prefix("W/").unwrap_or(text);
     let is_tag = match opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -103,7 +103,7 @@ fn is_of_tag(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x7e)
 }
 
-/// A Last-Modified that can be sent back: it is a date, and was past long enough when the response was fetched.
+/// A Last-Modified that can be sent back: a date that was old enough when the response was fetched.
 fn settled_date(text: &str, fetched: SystemTime) -> Option<HeaderValue> {
     let date = httpdate::parse_http_date(text).ok()?;
     let age = fetched.duration_since(date).ok()?;
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_record_of_a_whole_good_response_is_worth_asking_about() {
+    fn only_the_record_of_a_whole_ok_response_is_revalidated() {
         assert!(stored(&[]).is_some());
         for (key, value) in [
             ("outcome", json!("failed")),

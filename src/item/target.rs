@@ -1,4 +1,4 @@
-//! The URL of a request: read as it is written, and held to what every URL must be.
+//! Parses and checks the URL of a request.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use super::mistaken_line::{advice, advice_for_more};
 use super::redact::redact;
 use super::{ErrorKind, Rejection};
 
-/// Reads a URL as a line, or a JSON object's `url`, gives it.
+/// Parses the URL of a line or of a JSON object.
 pub(super) fn parse_url(text: &str) -> Result<Url, Rejection> {
     let mut url = read_url(text).map_err(|rejection| match (rejection.kind, advice(text)) {
         (ErrorKind::CredentialsInUrl, _) | (_, None) => rejection,
@@ -17,7 +17,7 @@ pub(super) fn parse_url(text: &str) -> Result<Url, Rejection> {
 }
 
 fn read_url(text: &str) -> Result<Url, Rejection> {
-    // The URL parser drops tab, LF and CR without a word, so the bytes are looked at first.
+    // The URL parser silently drops tab, LF and CR, so they are checked first.
     if let Some(bad) = text.chars().find(|c| c.is_control()) {
         let message = format!("the URL has the control character U+{:04X}; percent-encode it", u32::from(bad));
         return Err(Rejection::new(ErrorKind::InvalidChar, message));
@@ -35,12 +35,12 @@ fn read_url(text: &str) -> Result<Url, Rejection> {
     }
 }
 
-/// What holds for every URL that is requested: those of lines and those of redirects.
+/// Checks a URL of a line or a redirect before it is requested.
 ///
 /// # Errors
-/// `scheme_not_allowed`, `credentials_in_url`, `invalid_url`.
+/// `scheme_not_allowed`, `credentials_in_url` or `invalid_url`.
 pub fn check_url(url: &Url) -> Result<(), Rejection> {
-    // hyper's `Uri` takes no more than this.
+    // The longest `Uri` of hyper.
     const MAX_URL: usize = 65_534;
     if !matches!(url.scheme(), "http" | "https") {
         let message = format!("the scheme `{}` is not http or https", url.scheme());
@@ -66,17 +66,17 @@ fn explain(text: &str, error: url::ParseError) -> String {
     }
 }
 
-/// `example.com/a` and `localhost:8080/a` (whose "scheme" is a host name).
+/// Whether the text is like `example.com/a` or `localhost:8080/a` (whose "scheme" is a host name).
 fn looks_bare(text: &str) -> bool {
     let Some((head, rest)) = text.split_once(':') else { return true };
     let port = rest.split(['/', '?', '#']).next().unwrap_or_default();
     (head.contains('.') || head == "localhost") && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// What has no dot and no port is hardly the name of a host.
+/// The message for a text that is not an absolute URL. Without a dot or a port it is hardly a host name.
 fn did_you_mean(text: &str) -> String {
     if !text.contains(['.', ':']) && !text.starts_with("localhost") {
-        return "not an absolute URL; it has to begin with http:// or https://".to_owned();
+        return "not an absolute URL; it must begin with http:// or https://".to_owned();
     }
     let shown: String = redact(text).chars().take(200).collect();
     format!("not an absolute URL; did you mean https://{}?", shown.trim_start_matches('/'))

@@ -1,8 +1,7 @@
 //! The ticket: one accepted line's place in the window.
 //!
-//! The feed issues it, it travels with the line and ends in the settle stage. Silence means "not done": only
-//! [`Ticket::done`] yields the receipt that a source may settle, and only [`Ticket::release`] one by which it takes the line
-//! back.
+//! The feed issues it, and the settle stage consumes it. If it is dropped, the line is not done: only [`Ticket::done`]
+//! yields the receipt with which a source settles a line, and only [`Ticket::release`] that for taking a line back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::{Identity, Line, LinePosition};
 
-/// How many lines, and bytes of lines, may be accepted and not yet done.
+/// Limits the lines, and their bytes, that are accepted and not yet done.
 #[derive(Clone, Debug)]
 pub struct Window(Arc<Permits>);
 
@@ -21,14 +20,14 @@ struct Permits {
     bytes: Semaphore,
     max_lines: usize,
     max_bytes: usize,
-    /// Lines that wait for room, before and after they are known.
+    /// Lines that wait for room before they are read, and after.
     unknown_outside: AtomicUsize,
     known_outside: AtomicUsize,
-    /// Woken by each of them.
+    /// Notified by each of them.
     full: Notify,
 }
 
-/// What a window can be full of.
+/// The limit that a window has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowLimit {
     /// `queue.window`
@@ -37,7 +36,7 @@ pub enum WindowLimit {
     Bytes,
 }
 
-/// Room for one line in the window, and for so many bytes of it; dropped, it is free again.
+/// Room for one line and its bytes in the window; dropping it frees the room.
 #[derive(Debug)]
 pub struct Room {
     window: Arc<Permits>,
@@ -62,13 +61,13 @@ impl Window {
         }))
     }
 
-    /// Waits for room for one line, before the line is known; `None` never comes while the window is in use.
+    /// Waits for room for one line before the line is read. Never `None`, because the semaphore is never closed.
     pub async fn room(&self) -> Option<Room> {
         self.0.acquire(&self.0.lines, 1, &self.0.unknown_outside).await?;
         Some(Room { window: Arc::clone(&self.0), bytes: 0 })
     }
 
-    /// Waits until the line's bytes fit too, and hands out its ticket. A line longer than the window takes all of it.
+    /// Waits until the line's bytes fit, and issues its ticket. A line longer than the window takes all of it.
     pub async fn ticket(&self, mut room: Room, line: &Line, ordinal: u64, source: usize) -> Option<Ticket> {
         let bytes = u32::try_from(line.text.len().min(self.0.max_bytes)).unwrap_or(u32::MAX);
         self.0.acquire(&self.0.bytes, bytes, &self.0.known_outside).await?;
@@ -77,7 +76,7 @@ impl Window {
         Some(Ticket { ordinal, source, id, position, _room: room })
     }
 
-    /// The limit that keeps further lines out, if there is as good as no room.
+    /// The limit that keeps further lines out, if at most a sixteenth of the room is left.
     pub fn reached(&self) -> Option<WindowLimit> {
         let is_reached = |left: &Semaphore, most: usize| left.available_permits() <= most / 16;
         if is_reached(&self.0.lines, self.0.max_lines) {
@@ -86,7 +85,7 @@ impl Window {
         is_reached(&self.0.bytes, self.0.max_bytes).then_some(WindowLimit::Bytes)
     }
 
-    /// Lines that it has room for.
+    /// The most lines in the window.
     pub fn lines(&self) -> usize {
         self.0.max_lines
     }
@@ -96,22 +95,22 @@ impl Window {
         self.0.max_lines - self.0.lines.available_permits()
     }
 
-    /// Waits until a line comes for which it has no room; returns at once if one came since the last time.
+    /// Waits until a line finds no room; returns at once if that happened since the last call.
     pub async fn gets_full(&self) {
         self.0.full.notified().await;
     }
 
-    /// The lines in it, if it has no room for the next one.
+    /// The lines in the window, if there is no room for the next one.
     pub fn full(&self) -> Option<usize> {
         let waiting = |outside: &AtomicUsize| outside.load(Ordering::Relaxed);
         let known = waiting(&self.0.known_outside);
-        // One that is known has its place among the lines already.
+        // A line that is read already counts among the lines.
         (waiting(&self.0.unknown_outside) + known > 0).then(|| self.in_use() - known)
     }
 }
 
 impl Permits {
-    /// Takes permits, and counts itself among those outside while it waits for them.
+    /// Takes permits, and counts in `outside` while it waits for them.
     async fn acquire(&self, permits: &Semaphore, count: u32, outside: &AtomicUsize) -> Option<()> {
         struct Outside<'a>(&'a AtomicUsize);
         impl Drop for Outside<'_> {
@@ -138,27 +137,27 @@ impl Drop for Room {
     }
 }
 
-/// One accepted line's place in the window. Dropped, its line is not done.
+/// One accepted line's place in the window. If it is dropped, the line is not done.
 #[derive(Debug)]
 pub struct Ticket {
-    /// Counts accepted lines of all sources, from 0 and without gaps.
+    /// The number of the line among accepted lines of all sources, from 0 and without gaps.
     pub ordinal: u64,
-    /// The number of its source.
+    /// The index of its source.
     pub source: usize,
     /// The line's identity.
     pub id: Identity,
-    /// Where the line is, if a restart can go on from there.
+    /// The line's position, if a restart can resume from there.
     pub position: Option<LinePosition>,
     _room: Room,
 }
 
 impl Ticket {
-    /// Says that every sink has taken the line's record.
+    /// Declares the line done: every sink has taken its record.
     pub fn done(self) -> Receipt {
         Receipt { source: self.source, id: self.id, position: self.position }
     }
 
-    /// Gives the line back to its source: it has no record here.
+    /// Returns the line to its source without a record.
     pub fn release(self) -> ReleaseReceipt {
         ReleaseReceipt { source: self.source, id: self.id, position: self.position }
     }
@@ -167,21 +166,21 @@ impl Ticket {
 /// Proof that a line is done; only a ticket yields it.
 #[derive(Debug)]
 pub struct Receipt {
-    /// The number of the line's source.
+    /// The index of the line's source.
     pub source: usize,
     /// The line's identity.
     pub id: Identity,
-    /// Where the line is, if a restart can go on from there.
+    /// The line's position, if a restart can resume from there.
     pub position: Option<LinePosition>,
 }
 
-/// Proof that a line goes back to its source without a record; only a ticket yields it.
+/// Proof that a line returns to its source without a record; only a ticket yields it.
 #[derive(Debug)]
 pub struct ReleaseReceipt {
-    /// The number of the line's source.
+    /// The index of the line's source.
     pub source: usize,
     /// The line's identity.
     pub id: Identity,
-    /// Where the line is, if a restart can go on from there.
+    /// The line's position, if a restart can resume from there.
     pub position: Option<LinePosition>,
 }

@@ -1,13 +1,13 @@
-//! How a batch is written. Pure: lines to bytes and back.
+//! The format of a batch. Pure: lines to bytes and back.
 //!
 //! ```text
 //! TAB # checksum SP first-number SP lines SP bytes *(SP word [= value]) LF
-//!                                  the head; the checksum is of all that follows it
+//!                                  the head; the checksum covers all that follows it
 //! http://example.com/ LF           a line
 //! TAB ! length SP beginning LF     a line that was too long
 //! ```
 //!
-//! The words of a head: `group=N`, the first number of a group of batches that one sync made to last, in all of them but
+//! The words of a head: `group=N`, the first line number of a group of batches that share an fsync, in all of them but
 //! the first; `key`, `digest` and `at`, the idempotency key of the batch (`keys`). Others are for later versions.
 
 use std::fmt::Write as _;
@@ -18,13 +18,13 @@ use bytes::Bytes;
 use super::keys::{BatchKey, KeyWords};
 use crate::item::Text;
 
-/// What a head begins with; no accepted line begins with a tab.
+/// The beginning of a head; no accepted line begins with a tab.
 pub(super) const HEAD: &[u8] = b"\t#";
 
-/// What stands for a line that was too long.
+/// The beginning of a line that was too long.
 const TOO_LONG: &[u8] = b"\t!";
 
-/// The longest head there can be: 80 bytes without words, and up to 110 besides the key with all words of this version.
+/// The most bytes of a head: 80 without words, and up to 110 more, besides the key, with all words of this version.
 pub(super) const LONGEST_HEAD: usize = 512;
 
 /// Lines that are accepted together.
@@ -36,12 +36,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Gives it the key by which its producer can repeat it.
+    /// Sets the idempotency key with which the producer can repeat the batch.
     pub fn set_key(&mut self, key: BatchKey) {
         self.key = Some(key);
     }
 
-    /// Its key, if it has one.
+    /// The idempotency key.
     pub fn key(&self) -> Option<&BatchKey> {
         self.key.as_ref()
     }
@@ -62,22 +62,22 @@ impl Batch {
         self.lines += 1;
     }
 
-    /// How many lines there are.
+    /// The number of lines.
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// How many bytes they have.
+    /// The bytes of the lines.
     pub fn bytes(&self) -> usize {
         self.body.len()
     }
 
-    /// Adds the batch to `bytes` as it is written, when its first line has the number `first`, and that of its group the
-    /// number `group`.
+    /// Appends the encoded batch to `bytes`. `first` is the number of its first line, `group` that of the first line of
+    /// its group.
     pub(super) fn encode(&self, first: u64, group: u64, bytes: &mut Vec<u8>) {
         let mut head = format!(" {first} {} {}", self.lines, self.body.len());
         if group < first {
-            // A string takes whatever is written to it.
+            // Writing to a string cannot fail.
             let _ = write!(head, " group={group}");
         }
         if let Some(key) = &self.key {
@@ -91,26 +91,26 @@ impl Batch {
     }
 }
 
-/// What the head of a batch says.
+/// The head of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     checksum: u32,
     /// The number of the first line.
     pub first: u64,
-    /// How many lines there are.
+    /// The number of lines.
     pub lines: u64,
-    /// How many bytes they have.
+    /// The bytes of the lines.
     pub bytes: u64,
-    /// How many bytes the head has itself.
+    /// The bytes of the head itself.
     pub length: usize,
-    /// The first number of the group that was synced together.
+    /// The first line number of the group that shares an fsync.
     pub group: u64,
     /// The batch's key.
     pub key: Option<BatchKey>,
 }
 
 impl Head {
-    /// Reads the head that these bytes begin with.
+    /// Parses the head at the beginning of these bytes.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let end = memchr::memchr(b'\n', &bytes[..bytes.len().min(LONGEST_HEAD)])?;
         let text = std::str::from_utf8(bytes[..end].strip_prefix(HEAD)?).ok()?;
@@ -131,7 +131,7 @@ impl Head {
         (is_sound && head.first.checked_add(head.lines).is_some()).then_some(head)
     }
 
-    /// Takes the words that this version knows; `None` where one of them all is no word.
+    /// Reads the words of this version and skips others; `None` where one of them is no word.
     fn read_words<'a>(&mut self, words: impl Iterator<Item = &'a str>) -> Option<()> {
         let mut key = KeyWords::default();
         for word in words {
@@ -153,12 +153,12 @@ impl Head {
         self.first..=self.first + self.lines - 1
     }
 
-    /// How many bytes the batch has, its head included.
+    /// The bytes of the batch, its head included.
     pub fn whole(&self) -> u64 {
         self.bytes.saturating_add(self.length as u64)
     }
 
-    /// Whether this is the batch that was written; `bytes` is all of it.
+    /// Whether `bytes`, the whole batch, has the number of lines and the checksum of this head.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         let (head, body) = bytes.split_at(self.length);
         let ends = memchr::memchr_iter(b'\n', body).count() as u64;
@@ -190,13 +190,13 @@ impl Iterator for BatchLines {
     }
 }
 
-/// A digit as it is written: a checksum that can be read but was not written so is damaged.
+/// Whether this is a digit as the writer writes it: a checksum with other digits (upper case) is damaged.
 fn is_digit(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
-/// Whether this is a word, `word` or `word=value`, be it of a later version. The alphabet of its name is small: a line that a damaged
-/// LF joins to the head is then still seen as damage, and not as a head that was cut short.
+/// Whether this is a word, `word` or `word=value`, of this version or a later one. Names have a small alphabet, so that
+/// a line that a damaged LF joins to the head is seen as damage, not as a head that was cut short.
 fn is_word(word: &str) -> bool {
     let (name, value) = word.split_once('=').unwrap_or((word, "-"));
     let is_of_name = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
@@ -204,7 +204,7 @@ fn is_word(word: &str) -> bool {
     is_name && !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The line that was accepted.
+/// Decodes an accepted line.
 fn text(line: Bytes) -> Text {
     let too_long = || {
         let rest = line.strip_prefix(TOO_LONG)?;
@@ -230,7 +230,7 @@ mod tests {
     fn any_text() -> impl Strategy<Value = Text> {
         let bytes = proptest::collection::vec(any::<u8>().prop_filter("no line has one", |byte| *byte != b'\n'), 0..40);
         let whole = bytes.clone().prop_map(|mut text| {
-            // As the splitter cuts it: nothing blank in front, and not empty.
+            // Like the lines of the splitter: nothing blank in front, and not empty.
             text.insert(0, b'x');
             Text::Whole(text.into())
         });
@@ -242,14 +242,14 @@ mod tests {
         format!("{text:?}")
     }
 
-    /// A batch that is a group of its own.
+    /// Encodes a batch that is a group of its own.
     fn encode(batch: &Batch, first: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         batch.encode(first, first, &mut bytes);
         bytes
     }
 
-    /// The longest key there can be.
+    /// The longest possible key.
     fn longest_key() -> BatchKey {
         BatchKey { key: "~".repeat(BatchKey::LONGEST).into(), digest: [0xa5; 32], at: u64::MAX }
     }
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_head_has_room_for_all_that_is_said_in_it() {
+    fn the_longest_head_has_room_for_all_of_its_words() {
         let mut batch = Batch::default();
         batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));
         batch.set_key(longest_key());
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_batch_with_any_byte_changed_is_not_taken_for_whole() {
-        // One of these has a checksum that begins with 0, which a sign in its place would not change.
+        // One of these checksums begins with 0; a parser that accepted a sign would take `+` for it.
         for first in 1..40 {
             let mut batch = Batch::default();
             batch.push(&Text::Whole(Bytes::from_static(b"http://a.test/1")));

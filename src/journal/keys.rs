@@ -1,9 +1,9 @@
-//! Idempotency keys: under which key a batch was accepted, so that a producer that repeats it adds nothing.
+//! Idempotency keys of accepted batches: a producer that repeats a batch under its key adds nothing.
 //!
-//! A batch has its key in its own head, so both are accepted at once or not at all. The keys of all segments but the last
-//! are in the file `keys` beside them, which is written and synced before a segment gets a successor. So that file and the
-//! last segment have all keys, whichever segments are deleted. Pure but for [`KeyTable::load`] and [`KeyTable::save`]; the
-//! time is that of the caller.
+//! A batch has its key in its own head, so both are accepted or neither is. The keys of all segments but the last are
+//! in the file `keys` beside them, which is written and synced before a segment gets a successor. So this file and the
+//! last segment have all keys, whichever segments are deleted. Pure except for [`KeyTable::load`] and
+//! [`KeyTable::save`]; the caller passes the time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -25,14 +25,14 @@ const MOST_AGE: u64 = 24 * 3600;
 /// The name of the file of keys.
 const NAME: &str = "keys";
 
-/// The key of a batch, and what was sent under it.
+/// The idempotency key of a batch, with the digest of its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchKey {
     /// The key as its producer wrote it, of at most [`BatchKey::LONGEST`] bytes: visible ASCII.
     pub key: Arc<str>,
-    /// The SHA-256 of what was sent.
+    /// The SHA-256 of the decoded body.
     pub digest: [u8; 32],
-    /// When, in seconds since 1970.
+    /// When the batch was accepted, in seconds since 1970.
     pub at: u64,
 }
 
@@ -41,14 +41,14 @@ impl BatchKey {
     pub const LONGEST: usize = 255;
 }
 
-/// The words that stand for it in the head of a batch, and in the file of keys.
+/// The words of the key in the head of a batch and in the file of keys.
 impl fmt::Display for BatchKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "key={} digest={} at={}", self.key, to_hex(&self.digest), self.at)
     }
 }
 
-/// Those words while they are read.
+/// The words of a key while they are read.
 #[derive(Debug, Default)]
 pub(super) struct KeyWords {
     key: Option<Arc<str>>,
@@ -57,7 +57,7 @@ pub(super) struct KeyWords {
 }
 
 impl KeyWords {
-    /// Takes a word; others than those of a key are none of its business.
+    /// Notes a word of a key and ignores others.
     pub fn take(&mut self, name: &str, value: &str) {
         match name {
             "key" => self.key = Some(value.into()),
@@ -82,23 +82,23 @@ pub struct KeyedBatch {
     pub lines: RangeInclusive<u64>,
 }
 
-/// The keys that are remembered.
+/// The remembered keys, with their batches.
 #[derive(Debug, Default)]
 pub struct KeyTable {
     by_key: HashMap<Arc<str>, KeyedBatch>,
-    /// The keys by the first lines of their batches: the first is the oldest.
+    /// The keys by the first line numbers of their batches, the oldest first.
     in_order: BTreeMap<u64, Arc<str>>,
-    /// Whether the file of keys lacks some.
+    /// Whether the file of keys lacks some keys.
     is_unsaved: bool,
 }
 
 impl KeyTable {
-    /// The batch that was accepted under a key, unless that is too long ago.
+    /// The batch that was accepted under a key, unless the key has expired.
     pub fn find(&self, key: &str, now: u64) -> Option<&KeyedBatch> {
         self.by_key.get(key).filter(|batch| !is_old(batch, now))
     }
 
-    /// Remembers a batch, the newest, and forgets those that are too old or too many.
+    /// Remembers the newest batch, and forgets batches that are too old or too many.
     pub fn insert(&mut self, batch: KeyedBatch) {
         let (key, first, now) = (Arc::clone(&batch.key.key), *batch.lines.start(), batch.key.at);
         if let Some(before) = self.by_key.insert(Arc::clone(&key), batch) {
@@ -114,10 +114,7 @@ impl KeyTable {
         }
     }
 
-    /// Reads the file of keys in the directory of a journal; without one there are none. A damaged line costs its own key.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Loads the file of keys of a journal, if there is one. A damaged line costs its own key.
     pub(super) fn load(disk: &dyn Disk, dir: &Path) -> io::Result<Self> {
         let file = match disk.open(&dir.join(NAME), Mode::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -139,10 +136,10 @@ impl KeyTable {
         Ok(table)
     }
 
-    /// Writes the file of keys, if it lacks some. They last when this returns.
+    /// Writes and syncs the file of keys, if it lacks some.
     ///
     /// # Errors
-    /// What the system says; the file of before is still there then.
+    /// When the disk fails; the old file is kept then.
     pub(super) fn save(&mut self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
         if !self.is_unsaved {
             return Ok(());
@@ -160,14 +157,14 @@ impl KeyTable {
         Ok(())
     }
 
-    /// Forgets the batches that have a line behind this one.
+    /// Forgets the batches that have a line after `last`.
     pub(super) fn forget_after(&mut self, last: u64) {
         self.by_key.retain(|_, batch| *batch.lines.end() <= last);
         self.in_order.retain(|_, key| self.by_key.contains_key(key));
     }
 }
 
-/// A clock that was set back makes no key older.
+/// Whether a key has expired. A clock that was set back makes no key older.
 fn is_old(batch: &KeyedBatch, now: u64) -> bool {
     now.saturating_sub(batch.key.at) >= MOST_AGE
 }

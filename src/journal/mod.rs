@@ -1,10 +1,10 @@
-//! The journal of a durable stdin, or of a source `http`: a write-ahead log of its accepted lines, in plain files of lines,
-//! until they are done.
+//! The journal of a durable stdin or a source `http`: a write-ahead log that holds accepted lines in text files until
+//! they are done.
 //!
-//! Lines come in batches. A batch is a head (number of lines, first sequence number, checksum) and then the lines as they
-//! were accepted. A head begins with a tab, which no line does, so `grep -v $'^\t'` shows the lines. Batches fill segments,
-//! each a file with the number of its first line as its name. [`Writer`] appends, [`Reader`] follows it, both share the
-//! [`SegmentIndex`]; a segment is deleted once the checkpoint calls all of its lines done.
+//! Lines come in batches. A batch is a head (number of lines, first sequence number, checksum) and then the accepted
+//! lines. A head begins with a tab, which no line does, so `grep -v $'^\t'` shows the lines. Batches fill segments,
+//! each a file named after the number of its first line. [`Writer`] appends, [`Reader`] follows it, both share the
+//! [`SegmentIndex`]; a segment is deleted once all of its lines are done in the checkpoint.
 
 mod batch;
 mod keys;

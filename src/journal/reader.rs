@@ -1,5 +1,5 @@
-//! Reads a journal behind its writer, in pieces of bounded size. The lines of a damaged batch come out as lost, so that each has
-//! its record.
+//! Reads a journal behind its writer, in pieces of bounded size. Lines of a damaged batch are yielded as lost, so that
+//! each has its record.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,27 +10,27 @@ use super::{BatchLines, Scanned, Segment, SegmentIndex, SegmentScan};
 use crate::disk::Mode;
 use crate::item::Text;
 
-/// Lost lines handed out at once.
+/// Lost lines yielded at once.
 const MOST_LOST: u64 = 1024;
 
-/// Lines handed out at once: a line that waits has more bytes than a short one in its batch.
+/// Lines yielded at once: a short line takes more memory in the queue than in its batch.
 const MOST_LINES: usize = 32 << 10;
 
-/// A place in a journal.
+/// Reads the lines of a journal in order.
 #[derive(Debug)]
 pub struct Reader {
     index: Arc<SegmentIndex>,
     /// The number of the next line.
     next: u64,
-    /// The segment that is being read.
+    /// The segment being read.
     at: Option<At>,
-    /// A batch that was read before its turn came.
+    /// A batch that was read before the lost lines in front of it were yielded.
     ahead: Option<ValidBatch>,
-    /// What is left of a batch whose turn it is.
+    /// The rest of the batch being yielded.
     rest: Option<BatchLines>,
 }
 
-/// A place in a segment.
+/// A position in a segment.
 #[derive(Debug)]
 struct At {
     /// The number of the segment's first line.
@@ -38,17 +38,17 @@ struct At {
     scan: SegmentScan,
 }
 
-/// What was read.
+/// The result of a read.
 #[derive(Debug)]
 pub enum ReadBatch {
     /// Lines with their numbers, in order.
     Lines(Vec<(u64, Text)>),
-    /// All lines that there are have been read.
+    /// All accepted lines have been read.
     UpToDate,
 }
 
 impl Reader {
-    /// Begins with the line of this number.
+    /// A reader that begins with line `next`.
     pub fn new(index: Arc<SegmentIndex>, next: u64) -> Self {
         Self { index, next, at: None, ahead: None, rest: None }
     }
@@ -59,9 +59,6 @@ impl Reader {
     }
 
     /// Reads the lines of the next batch, or some of them if there are many.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn take(&mut self) -> io::Result<ReadBatch> {
         loop {
             let until = self.index.next();
@@ -87,7 +84,7 @@ impl Reader {
         }
     }
 
-    /// The next lines of the batch whose turn it is.
+    /// The next lines of the batch being yielded.
     fn piece(&mut self) -> Option<Vec<(u64, Text)>> {
         let next = self.next;
         let lines: Vec<_> = self.rest.as_mut()?.filter(|(seq, _)| *seq >= next).take(MOST_LINES).collect();
@@ -100,11 +97,12 @@ impl Reader {
 
     fn lost_before(&mut self, end: u64) -> Vec<(u64, Text)> {
         let from = std::mem::replace(&mut self.next, end);
-        tracing::warn!(event = "journal_damaged", journal = %self.index.dir.display(), "lines {from} to {} are lost: the journal is damaged", end - 1);
+        let (path, last) = (self.index.dir.display(), end - 1);
+        tracing::warn!(event = "journal_damaged", %path, "the journal in {path} is damaged: lines {from} to {last} are lost");
         (from..end).map(|seq| (seq, Text::Lost)).collect()
     }
 
-    /// The next batch that is whole, if there is one.
+    /// The next whole batch, if there is one.
     fn next_batch(&mut self) -> io::Result<Option<ValidBatch>> {
         loop {
             let Some(at) = &mut self.at else {
@@ -134,14 +132,14 @@ impl Reader {
         }
     }
 
-    /// Goes to the start of a segment.
+    /// Opens a segment at its start.
     fn go(&self, pick: impl Fn(&VecDeque<Segment>, u64) -> Option<&Segment>) -> io::Result<At> {
         loop {
             let segment = pick(&self.index.state().segments, self.next).cloned();
             let Segment { first, path, .. } = segment.ok_or_else(|| io::Error::other("a journal has no segments"))?;
             match self.index.disk.open(&path, Mode::Read) {
                 Ok(file) => return Ok(At { first, scan: SegmentScan::new(file) }),
-                // Its lines were done, and it went in between.
+                // Its lines were done, and it was deleted in between.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !self.index.has(first) => {}
                 Err(error) => return Err(error),
             }

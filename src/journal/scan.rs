@@ -1,4 +1,4 @@
-//! Scans a segment batch by batch. Damaged bytes are skipped, up to the next valid batch.
+//! Scans a segment batch by batch. Damaged bytes are skipped up to the next valid batch.
 
 use std::io;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use crate::disk::DiskFile;
 /// Bytes read to find a head.
 const PIECE: u64 = 64 << 10;
 
-/// A scan over a segment, at some offset.
+/// A scan over a segment.
 #[derive(Debug)]
 pub struct SegmentScan {
     file: Arc<dyn DiskFile>,
     offset: u64,
 }
 
-/// What stands at the offset.
+/// The result of one step of a scan.
 #[derive(Debug)]
 pub enum Scanned {
     /// A whole batch.
     Batch(ValidBatch),
-    /// So many bytes that are no batch, before the next one or the end.
+    /// This many damaged bytes before the next batch or the end.
     Damage(u64),
-    /// Nothing.
+    /// The end of the segment.
     End,
 }
 
-/// A batch that is as it was written.
+/// A batch whose checksum is right.
 #[derive(Debug)]
 pub struct ValidBatch {
     head: Head,
@@ -49,12 +49,12 @@ impl ValidBatch {
         *self.head.seqs().end()
     }
 
-    /// The first number of the group that was synced together with it.
+    /// The first line number of the group that shares its fsync.
     pub(super) fn group(&self) -> u64 {
         self.head.group
     }
 
-    /// Itself as a batch with a key, if it has one.
+    /// Its key and line numbers, if it has a key.
     pub(super) fn keyed(&self) -> Option<KeyedBatch> {
         Some(KeyedBatch { key: self.head.key.clone()?, lines: self.head.seqs() })
     }
@@ -71,15 +71,12 @@ impl SegmentScan {
         Self { file, offset: 0 }
     }
 
-    /// Where it is.
+    /// The offset of the scan in the segment.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Goes over what comes next, in a segment that ends at `end`.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Scans the next batch or damage of a segment that ends at `end`.
     pub fn next(&mut self, end: u64) -> io::Result<Scanned> {
         if self.offset >= end {
             return Ok(Scanned::End);
@@ -109,9 +106,9 @@ impl SegmentScan {
         Ok(is_whole.then(|| ValidBatch { head, bytes: bytes.into() }))
     }
 
-    /// The offset of the next batch that is whole, or the end.
+    /// The offset of the next whole batch, or the end.
     fn next_whole(&self, end: u64) -> io::Result<u64> {
-        // If only lines are damaged, the head still says where they end; else a head is where a line begins.
+        // If only lines are damaged, the head still has their length; else search for a head at the start of a line.
         let bytes = self.read(self.offset, PIECE.min(end - self.offset))?;
         if let Some(head) = Head::read(&bytes) {
             let next = self.offset.saturating_add(head.whole());
@@ -132,7 +129,7 @@ impl SegmentScan {
             if bytes.len() < start.len() {
                 break;
             }
-            // What is looked for may lie across two pieces.
+            // The start of a head may lie across two pieces.
             offset += (bytes.len() - (start.len() - 1)) as u64;
         }
         Ok(end)

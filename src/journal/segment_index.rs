@@ -1,4 +1,4 @@
-//! The segment index: the segments of a journal and how far they reach, shared by its writer, its reader and the deletion of
+//! The segment index: the segments of a journal and their lengths, shared by its writer, its reader and the deletion of
 //! segments that are done.
 
 use std::cmp::Ordering;
@@ -14,7 +14,7 @@ use super::Segment;
 use crate::disk::Disk;
 use crate::item::{DoneRanges, Trim};
 
-/// See the module. There is always a segment, the last one, that is being written.
+/// The segments of a journal. The last one, which is being written, always exists.
 #[derive(Debug)]
 pub struct SegmentIndex {
     pub(super) disk: Arc<dyn Disk>,
@@ -26,23 +26,23 @@ pub struct SegmentIndex {
 #[derive(Debug)]
 pub(super) struct IndexState {
     pub segments: VecDeque<Segment>,
-    /// The number that the next accepted line will have.
+    /// The number of the next accepted line.
     pub next: u64,
-    /// All lines up to this one are done, by the checkpoint, too.
+    /// All lines up to this one are done in the checkpoint.
     pub done_through: u64,
     pub state: WriterState,
-    /// The segment that was read last, by the number of its first line, and how far.
+    /// The segment that was read last, by the number of its first line, and the offset up to which it was read.
     pub read: (u64, u64),
 }
 
-/// What is to be expected of the writer.
+/// Whether the writer can still accept lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriterState {
     /// More lines may come.
     Open,
     /// No more lines come.
     Ended,
-    /// No more lines come, for this reason.
+    /// No more lines come, because of this error.
     Broken(String),
 }
 
@@ -57,17 +57,17 @@ impl SegmentIndex {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number that the next accepted line will have.
+    /// The number of the next accepted line.
     pub fn next(&self) -> u64 {
         self.state().next
     }
 
-    /// Bytes of all segments.
+    /// The bytes of all segments.
     pub fn bytes(&self) -> u64 {
         self.state().segments.iter().map(|segment| segment.length).sum()
     }
 
-    /// Bytes that were accepted and not read yet.
+    /// Accepted bytes that were not read yet.
     pub fn unread_bytes(&self) -> u64 {
         let state = self.state();
         let (first, offset) = state.read;
@@ -79,7 +79,7 @@ impl SegmentIndex {
         state.segments.iter().map(unread).sum()
     }
 
-    /// Notes up to where the segment that begins with this line was read.
+    /// Notes the offset up to which the segment that begins with line `first` was read.
     pub(super) fn note_read(&self, first: u64, offset: u64) {
         self.state().read = (first, offset);
     }
@@ -89,39 +89,34 @@ impl SegmentIndex {
         self.state().segments.iter().any(|segment| segment.first == first)
     }
 
-    /// Where it is.
+    /// The directory of the journal.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Bytes that its disk has room for.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Free bytes on the disk of the journal.
     pub fn free(&self) -> io::Result<u64> {
         self.disk.free(&self.dir)
     }
 
-    /// No more lines come, because there are none or for another reason.
+    /// Notes that no more lines come: the input ended, or an error ended it.
     pub fn end(&self, ended: Result<(), String>) {
         self.change(|state| state.state = ended.map_or_else(WriterState::Broken, |()| WriterState::Ended));
     }
 
-    /// Removes the segments whose lines are all done, as all up to this one are, but never the last: the numbers go on from it.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Removes the segments that have only lines up to `through`, which are done. The last one stays: line numbers
+    /// continue from it.
     pub fn trim_through(&self, through: u64) -> io::Result<()> {
         self.change(|state| state.done_through = state.done_through.max(through));
         self.clear_up()
     }
 
-    /// Removes the segments of which it is known that all their lines are done.
+    /// Removes the segments whose lines are all done.
     pub(super) fn clear_up(&self) -> io::Result<()> {
         loop {
             let mut state = self.state();
             let is_done = |second: &Segment| second.first <= state.done_through + 1;
-            // A reader must not find what is about to go.
+            // Out of the index first, so that no reader opens a segment that is being deleted.
             let done = if state.segments.get(1).is_some_and(is_done) { state.segments.pop_front() } else { None };
             drop(state);
             let Some(Segment { path, .. }) = done else { return Ok(()) };
@@ -138,23 +133,23 @@ impl SegmentIndex {
         self.changed.notify_all();
     }
 
-    /// Waits until there is a line with this number, or none comes any more; says what is to be expected.
+    /// Waits until line `seq` is accepted or no more lines come; returns the state of the writer.
     pub fn wait_for(&self, seq: u64) -> WriterState {
         let waits = |state: &mut IndexState| state.next <= seq && state.state == WriterState::Open;
         let state = self.changed.wait_while(self.state(), waits).unwrap_or_else(PoisonError::into_inner);
         state.state.clone()
     }
 
-    /// Pulls `stop`, and lets those who wait know.
+    /// Cancels `stop` and wakes the waiting threads.
     pub fn stop(&self, stop: &CancellationToken) {
-        // Under the lock no thread is between its look at `stop` and its wait.
+        // Under the lock no thread is between its check of `stop` and its wait.
         let state = self.state();
         stop.cancel();
         drop(state);
         self.changed.notify_all();
     }
 
-    /// Waits until something changes or `stop` is pulled, but not for longer than this.
+    /// Waits until the index changes or `stop` is cancelled, for at most this time.
     pub fn wait(&self, stop: &CancellationToken, most: Duration) {
         let state = self.state();
         if !stop.is_cancelled() {
@@ -162,7 +157,7 @@ impl SegmentIndex {
         }
     }
 
-    /// Waits until no more lines come, but not for longer than this.
+    /// Waits until no more lines come, for at most this time.
     pub fn wait_for_end(&self, most: Duration) {
         let waits = |state: &mut IndexState| state.state == WriterState::Open;
         drop(self.changed.wait_timeout_while(self.state(), most, waits));

@@ -1,4 +1,4 @@
-//! The segment files of a journal, their names, and how a part of one is read.
+//! The segment files of a journal, and their names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// A segment that begins with this line, and is empty.
+    /// An empty segment that begins with this line.
     pub(super) fn new(dir: &Path, first: u64) -> Self {
-        // As many digits as the largest number has, so that the order of names is that of numbers.
+        // With the digits of the largest number, names sort like numbers.
         Self { first, path: dir.join(format!("{first:020}.lines")), length: 0 }
     }
 
@@ -30,14 +30,11 @@ impl Segment {
 }
 
 /// The segments in a directory, in order; their lengths are not known yet.
-///
-/// # Errors
-/// What the system says.
 pub fn segments(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<Segment>> {
     Ok(disk.list(dir)?.into_iter().filter_map(Segment::of).collect())
 }
 
-/// Reads so many bytes, or up to the end of the file.
+/// Reads `length` bytes, or up to the end of the file.
 pub(super) fn read(file: &dyn DiskFile, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     let mut filled = 0;

@@ -12,38 +12,38 @@ use super::{Scanned, SegmentScan};
 use crate::disk::{DiskFile, READ_BACK};
 use crate::units::counted;
 
-/// The end of the last segment.
+/// The tail of the last segment.
 #[derive(Debug)]
 pub struct SegmentTail {
     /// Where its last whole batch ends.
     pub end: u64,
     /// The number after its last line.
     pub next: u64,
-    /// What comes after that.
+    /// The bytes after its last whole batch.
     pub torn: TornTail,
-    /// The batches up to there that have keys.
+    /// The batches before that have keys.
     pub(super) keys: Vec<KeyedBatch>,
 }
 
-/// What comes after the last whole batch.
+/// The bytes after the last whole batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TornTail {
-    /// Its length. The lines of a batch that was cut short were never acknowledged as accepted.
+    /// Their number. The lines of a batch that was cut short were never acknowledged as accepted.
     pub bytes: u64,
-    /// Lines that may have been accepted all the same: they are not cut short, but damaged.
+    /// Lines that may have been accepted: they are damaged, not cut short.
     pub damaged: Option<Damaged>,
 }
 
-/// Lines that were written, and cannot be read.
+/// Lines that were written and cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged {
-    /// The number of the first.
+    /// The number of the first line.
     pub first: u64,
-    /// That of the last, if what says so can be read.
+    /// The number of the last line, if a head that can be read names it.
     pub last: Option<u64>,
 }
 
-/// What the producer of the lines has to do about it.
+/// The end of a message: which lines the producer has to send again.
 impl fmt::Display for Damaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.first;
@@ -60,10 +60,7 @@ impl fmt::Display for Damaged {
 }
 
 impl SegmentTail {
-    /// That of a segment that begins with line `first`, when lines up to `known` are known to have been accepted.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Recovers the tail of a segment that begins with line `first`. Lines up to `known` were certainly accepted.
     pub fn of(file: &Arc<dyn DiskFile>, first: u64, known: u64) -> io::Result<Self> {
         let length = file.length()?;
         let (mut scan, mut reading) = (SegmentScan::new(Arc::clone(file)), READ_BACK.begin(length));
@@ -87,18 +84,19 @@ impl SegmentTail {
     }
 }
 
-/// Which groups of batches were synced. A crash may leave any part of the last one: where a batch is whole and one before it in
-/// its group is not, neither may have been accepted. If another group follows, or lines of it are known, they were.
+/// Which groups of batches were synced. A crash may leave any part of the last group: where a batch is whole and one
+/// before it in its group is not, the group may not have been accepted. It was if another group follows, or if lines of
+/// it are known.
 struct Groups {
     known: u64,
-    /// Damaged bytes came right before.
+    /// Whether damaged bytes came right before.
     after_damage: bool,
     /// The group that may never have been synced, by its first number.
     in_doubt: Option<u64>,
 }
 
 impl Groups {
-    /// Takes the next batch that is whole, and says whether all up to it was accepted.
+    /// Notes the next whole batch; returns whether all batches up to it were accepted.
     fn is_accepted(&mut self, batch: &ValidBatch) -> bool {
         let group = batch.group();
         let is_damaged = std::mem::take(&mut self.after_damage) && group < batch.first();
@@ -109,10 +107,7 @@ impl Groups {
 }
 
 impl TornTail {
-    /// What a segment has from `end`, where line `next` would begin, to `length`.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Examines the bytes of a segment from `end`, where line `next` would begin, to `length`.
     pub fn between(file: &dyn DiskFile, end: u64, length: u64, next: u64) -> io::Result<Self> {
         let (mut offset, mut after) = (end, next);
         let is_known = loop {
@@ -133,7 +128,7 @@ impl TornTail {
         Ok(Self { bytes: length - end, damaged })
     }
 
-    /// The same when it is known that the lines up to this one were accepted: those are not in doubt.
+    /// The same tail without the lines up to `known`, which were certainly accepted.
     #[must_use]
     pub fn after(self, known: u64) -> Self {
         let in_doubt = |lines: Damaged| Damaged { first: lines.first.max(known + 1), ..lines };
@@ -142,7 +137,7 @@ impl TornTail {
     }
 }
 
-/// Whether these bytes, the last ones, may be the beginning of a head.
+/// Whether these last bytes of a file may be the beginning of a head.
 fn is_cut_short(bytes: &[u8]) -> bool {
     let begins_so = HEAD.starts_with(bytes) || bytes.starts_with(HEAD);
     begins_so && bytes.len() < LONGEST_HEAD && memchr::memchr(b'\n', bytes).is_none()

@@ -1,4 +1,4 @@
-//! Appends batches to a journal. A batch is accepted once it is synced; a torn batch after a crash is cut off.
+//! Appends batches to a journal. A batch is accepted once its fsync succeeds; after a crash a torn batch is cut off.
 
 use std::io;
 use std::path::Path;
@@ -7,37 +7,34 @@ use std::sync::Arc;
 use super::{Batch, KeyTable, KeyedBatch, Segment, SegmentIndex, SegmentTail, TornTail, segments};
 use crate::disk::{Disk, DiskFile, Mode, SyncPoint, append_all};
 
-/// The end of a journal that is written to.
+/// The appending end of a journal.
 #[derive(Debug)]
 pub struct Writer {
     index: Arc<SegmentIndex>,
     file: Arc<dyn DiskFile>,
-    /// Bytes of the last segment that are accepted.
+    /// Accepted bytes of the last segment.
     length: u64,
-    /// How long a segment may grow.
+    /// The size at which a segment gets a successor.
     most: u64,
     is_torn: bool,
-    /// The keys of batches, of all segments.
+    /// The idempotency keys of all segments.
     keys: KeyTable,
 }
 
-/// A journal that was opened, and what was found.
+/// An opened journal, with the state it was found in.
 #[derive(Debug)]
 pub struct OpenedJournal {
-    /// Its end.
+    /// The writer.
     pub writer: Writer,
-    /// What came after the last whole batch, and was cut off.
+    /// The bytes after the last whole batch, which were cut off.
     pub torn: TornTail,
-    /// How many segments were there.
+    /// How many segments there were.
     pub segments: usize,
 }
 
 impl Writer {
-    /// Opens the journal in a directory, and creates it if there is none. Lines up to `known` have had their numbers.
+    /// Opens the journal in a directory, or creates one. Line numbers up to `known` are in use already.
     /// Segments grow to about `most` bytes.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn open(disk: &Arc<dyn Disk>, dir: &Path, known: u64, most: u64) -> io::Result<OpenedJournal> {
         disk.create_dir(dir)?;
         for above in dir.ancestors().skip(1).take(2) {
@@ -66,7 +63,7 @@ impl Writer {
         }
         let mut keys = KeyTable::load(disk.as_ref(), dir)?;
         if found == 0 {
-            // Whoever deleted the segments has to send their lines again.
+            // The segments were deleted, so their lines have to be sent again.
             keys.forget_after(known);
         }
         of_last.into_iter().for_each(|batch| keys.insert(batch));
@@ -78,29 +75,29 @@ impl Writer {
         })
     }
 
-    /// What the reader, and who clears up, share with it.
+    /// The segment index, which the reader and the deletion of segments share.
     pub fn index(&self) -> &Arc<SegmentIndex> {
         &self.index
     }
 
-    /// The keys of the batches that were accepted.
+    /// The idempotency keys of the accepted batches.
     pub fn keys(&self) -> &KeyTable {
         &self.keys
     }
 
-    /// Accepts the lines of a batch: they are numbered, and last.
+    /// Accepts a batch: numbers its lines and syncs them.
     ///
     /// # Errors
-    /// What the system says; nothing of the batch is accepted then. It may be tried again if the disk was full, and must
-    /// not be after any other error.
+    /// When the write or the fsync fails; no line of the batch is accepted then. Retry only if the disk was full, never
+    /// after another error.
     pub fn append(&mut self, batch: &Batch) -> io::Result<()> {
         self.append_group(std::slice::from_ref(batch))
     }
 
-    /// The same with several batches, by one sync. A crash before that may leave the first of them, each whole.
+    /// Accepts several batches with one fsync. A crash before it may leave the first of them, each whole.
     ///
     /// # Errors
-    /// The same, of all batches.
+    /// As for [`Self::append`], for all batches.
     pub fn append_group(&mut self, batches: &[Batch]) -> io::Result<()> {
         if batches.iter().all(|batch| batch.lines() == 0) {
             return Ok(());
@@ -117,7 +114,7 @@ impl Writer {
         self.is_torn = true;
         append_all(self.file.as_ref(), &bytes, self.length)?;
         if let Err(error) = self.file.sync(SyncPoint::JournalBatch) {
-            // Nobody may find it whole: the next sync would say that it lasts, which it may not.
+            // Remove the batch: a later fsync could succeed although these bytes never reached the disk.
             let _ = self.file.set_len(self.length);
             return Err(error);
         }
@@ -133,10 +130,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on in another segment, so that this one can be removed when its lines are done, which they may be already.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Begins another segment, so that this one can be removed when its lines are done (they may be already).
     pub fn roll(&mut self) -> io::Result<()> {
         if self.length > 0 {
             self.begin_segment(self.index.next())?;
@@ -148,10 +142,10 @@ impl Writer {
         self.keys.save(self.index.disk.as_ref(), &self.index.dir)?;
         let segment = Segment::new(&self.index.dir, first);
         let file = self.index.disk.open(&segment.path, Mode::Append)?;
-        // An attempt that failed before may have left something there.
+        // A failed attempt may have left bytes in it.
         file.set_len(0)?;
         if let Err(error) = self.index.disk.sync_dir(&self.index.dir, SyncPoint::JournalName) {
-            // The next attempt has to make a name of its own: it cannot rely on one that was not synced.
+            // The next attempt has to create the file anew: the name of this one was not synced.
             let _ = self.index.disk.remove(&segment.path);
             return Err(error);
         }
@@ -163,7 +157,7 @@ impl Writer {
     }
 }
 
-/// The batches as they are written, the number after their lines, and those that have keys.
+/// The encoded batches, the number after their last line, and the batches that have keys.
 fn encode(batches: &[Batch], first: u64) -> (Vec<u8>, u64, Vec<KeyedBatch>) {
     let (mut bytes, mut next, mut keyed) = (Vec::new(), first, Vec::new());
     for batch in batches.iter().filter(|batch| batch.lines() > 0) {

@@ -139,8 +139,11 @@ impl Health {
         let full = view.paused.as_ref().filter(|_| view.window > 0 && view.in_window >= view.window);
         let since = self.since("paused_host_blocks", full.is_some());
         let blocks = full.zip(since).map(|(paused, since)| {
-            let (host, held, window) = (&paused.host, grouped(paused.lines as u64), grouped(view.window as u64));
-            let message = format!("Paused by an operator: {host} holds {held} of {window} lines of the window, so all others wait; fetchd ctl resume {host}, or skip {host}.");
+            let (held, window) = (grouped(paused.all as u64), grouped(view.window as u64));
+            let message = format!(
+                "Hosts that an operator has paused hold {held} of {window} lines of the window, so no further lines are accepted; \
+                 fetchd ctl status names them."
+            );
             Reason::new("paused_host_blocks", since, message)
         });
         paused.into_iter().chain(blocks).collect()

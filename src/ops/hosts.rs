@@ -124,7 +124,7 @@ fn name_filter(name: String) -> Result<NameFilter, Failure> {
         |_| Failure::bad("`name` is neither a host nor a suffix; write for example `example.com` or `*.example.com`");
     match name.strip_prefix('*') {
         Some(suffix) if suffix.len() > 1 && suffix.starts_with('.') => {
-            let below = host(suffix.trim_start_matches('.').to_owned()).map_err(wrong)?;
+            let below = host(suffix.trim_start_matches('.')).map_err(wrong)?;
             Ok(NameFilter::Suffix(format!(".{below}").into()))
         }
         _ => Ok(NameFilter::Exact(host(name).map_err(wrong)?.into())),

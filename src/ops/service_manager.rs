@@ -4,6 +4,9 @@
 //! fetchd starts no other process, so nobody inherits `NOTIFY_SOCKET`. Without it nothing here happens.
 
 use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -13,6 +16,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::pipeline::{HealthWatch, RunState, StuckTask};
+
+/// The variable with the socket of the service manager.
+const SOCKET: &str = "NOTIFY_SOCKET";
 
 /// By how much a message extends the time that the service manager gives start and stop: longer than it takes to find a task
 /// stuck, so that a run whose tasks turn is never too late.
@@ -46,7 +52,7 @@ impl ServiceManager {
     /// # Errors
     /// When the system has no thread for it.
     pub fn start(watched: Watched) -> io::Result<Option<Self>> {
-        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        if std::env::var_os(SOCKET).is_none_or(|socket| socket.is_empty()) {
             return Ok(None);
         }
         // Neither sockets nor signals: the thread takes no file but that of a message while it is sent.
@@ -70,9 +76,20 @@ impl Drop for ServiceManager {
 }
 
 fn send(messages: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(messages) {
+    let sent = match std::env::var_os(SOCKET).as_ref().and_then(|socket| socket.as_bytes().strip_prefix(b"@")) {
+        Some(name) => send_to_abstract(name, messages),
+        None => sd_notify::notify(messages),
+    };
+    if let Err(error) = sent {
         tracing::warn!(event = "service_manager_lost", %error, "the service manager at NOTIFY_SOCKET cannot be reached");
     }
+}
+
+/// Sends to a socket without a file (sd_notify(3)), which the crate does not know.
+fn send_to_abstract(name: &[u8], messages: &[NotifyState<'_>]) -> io::Result<()> {
+    let text: String = messages.iter().map(|message| format!("{message}\n")).collect();
+    let address = SocketAddr::from_abstract_name(name)?;
+    UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &address).map(drop)
 }
 
 /// Decides what is said, and when.

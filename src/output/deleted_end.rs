@@ -1,12 +1,11 @@
-//! The end of a deleted file, which has the records since the last flush: it is copied to the file that is written next,
-//! piece by piece, also where the disk is full.
+//! Copies the unflushed end of a deleted output file to the next file, in pieces and even if the disk is full.
 
 use std::io;
 use std::sync::Arc;
 
 use crate::disk::{AppendAttempts, DiskFile, is_full};
 
-/// The end of a deleted file, from a byte on, that is to be copied to the next file.
+/// The end of a deleted file that has to be copied to the next file.
 #[derive(Debug)]
 pub(super) struct DeletedEnd {
     file: Arc<dyn DiskFile>,
@@ -19,7 +18,7 @@ impl DeletedEnd {
         Self { file, at, attempts: AppendAttempts::default() }
     }
 
-    /// Copies the next bytes, and says how many; 0 at the end. On a full disk, what was copied makes room for them.
+    /// Copies the next bytes and returns their number; 0 at the end. On a full disk, it frees the bytes already copied.
     pub fn copy_piece(&mut self, to: &dyn DiskFile) -> io::Result<usize> {
         const PIECE: usize = 64 << 10;
         let mut piece = vec![0; PIECE];

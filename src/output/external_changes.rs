@@ -1,9 +1,9 @@
-//! What other programs do to the file that is written: they delete it, rename it, put another one in its place, truncate it.
-//! It is looked at whenever the output is flushed, which is before each checkpoint, and each second while the disk is full.
+//! Detects that another program deleted, renamed, replaced or truncated the active output file. The check runs at each
+//! flush, so before each checkpoint, and every second while the disk is full.
 //!
-//! The records of a deleted file that were flushed before are gone, and a warning says how many; those since then are
-//! copied to the new file at its path, for the checkpoint is about to call their lines done. A file that was renamed
-//! keeps its records, and the sink goes on in a new one as after a SIGUSR1.
+//! The flushed records of a deleted file are lost, and a warning contains their number. Unflushed records are copied to
+//! a new file at the path, because the next checkpoint marks their lines as done. After a rename the sink continues in
+//! a new file, as after a SIGUSR1.
 
 use std::io;
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Written {
         Ok(Self { before: length, flushed: length, appended: 0, records: 0, unflushed: 0 })
     }
 
-    /// What is lost with everything that was flushed.
+    /// The flushed records and bytes, for a message about their loss.
     fn lost(&self) -> String {
         let records = counted(self.records, "record");
         match self.before {
@@ -38,7 +38,8 @@ impl Written {
 }
 
 impl RotatingFile {
-    /// Watches the active file from here on: before the run begins, recovery itself cuts it.
+    /// Starts to watch the active file. Recovery truncates the file before the run begins, so it is not watched
+    /// earlier.
     ///
     /// # Errors
     /// When the length of the file cannot be read.
@@ -47,26 +48,26 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// Sets where files are registered to which others lead the output.
+    /// Sets the registry for files opened after an external change.
     pub fn register_in(&mut self, registry: Arc<dyn RegisterOutputFile>) {
         self.registry = Some(registry);
     }
 
-    /// Counts records that were appended.
+    /// Counts appended records.
     pub fn count(&mut self, records: u64) {
         if let Some(written) = &mut self.written {
             written.unflushed += records;
         }
     }
 
-    /// Counts bytes that were appended.
+    /// Counts appended bytes.
     pub(super) fn count_bytes(&mut self, bytes: usize) {
         if let Some(written) = &mut self.written {
             written.appended += bytes as u64;
         }
     }
 
-    /// Where the active file is. An error proves nothing, but that the path leads nowhere.
+    /// Where the active file is. Errors count as unchanged, unless they show that the path does not resolve.
     pub fn place(&self) -> FilePlace {
         let ActiveFile { file, path, .. } = &self.active;
         let is_at_path = match self.disk.id_at(path) {
@@ -80,7 +81,7 @@ impl RotatingFile {
         }
     }
 
-    /// Looks for what others did to the active file since the last flush.
+    /// Checks for external changes to the active file since the last flush.
     pub(super) fn check_file(&mut self) -> io::Result<()> {
         let Some(written) = self.written else { return Ok(()) };
         if self.place() == FilePlace::Deleted {
@@ -98,15 +99,15 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// A checkpoint that waits for room would wait for ever for that of the deleted file, and the new one for the checkpoint.
-    /// Else the deleted file is left to programs that still read it.
+    /// Frees the space of a deleted file if the disk is nearly full: a checkpoint could wait for ever for that space.
+    /// Otherwise programs may still read the deleted file.
     fn free_for_checkpoint(&self, written: Written) -> io::Result<()> {
         const SCARCE: u64 = 64 << 20;
         let is_scarce = || self.disk.free(&dir_of(&self.active.path)).is_ok_and(|free| free < SCARCE);
         if self.registry.is_some() && is_scarce() { self.active.file.free_start(written.flushed) } else { Ok(()) }
     }
 
-    /// Cuts a file that was truncated back to its last whole record: nothing may be written behind a torn one.
+    /// Repairs a file that another program truncated: no record may follow a partial one.
     pub(super) fn check_length(&mut self) -> io::Result<()> {
         let Some(written) = self.written else { return Ok(()) };
         let ActiveFile { file, path, compress, .. } = &self.active;
@@ -120,8 +121,8 @@ impl RotatingFile {
         self.watch()
     }
 
-    /// Appends frames. While there is no room, it looks at the file at each attempt: a deleted one gives its room back, and
-    /// the path can lead to another disk by now.
+    /// Appends frames. While the disk is full, each attempt checks the path again, because a deleted file can be freed
+    /// and the path can move to another disk.
     pub(super) fn append_when_room(&mut self, frames: &[u8]) -> io::Result<()> {
         let mut attempts = AppendAttempts::default();
         match self.try_append(&mut attempts, frames) {
@@ -148,7 +149,7 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// Goes on in the file to which the path leads, between two flushes.
+    /// Follows the path to a new file between two flushes.
     fn follow_path(&mut self) -> io::Result<()> {
         let Some(written) = self.written else { return Ok(()) };
         match self.place() {
@@ -157,27 +158,28 @@ impl RotatingFile {
                 self.replace_deleted(written)
             }
             FilePlace::Renamed if self.deleted_ends.is_empty() => self.leave_renamed(),
-            // One that was renamed amid the copy gets all of it.
+            // A file that is renamed during the copy still gets all of it.
             FilePlace::Renamed | FilePlace::AtPath => Ok(()),
         }
     }
 
-    /// Leaves a file that was renamed. The next checkpoint relies on its records, but syncs the new file alone.
+    /// Leaves a renamed file. The next checkpoint relies on its records but syncs only the new file, so this syncs the
+    /// old one.
     fn leave_renamed(&mut self) -> io::Result<()> {
         let path = self.active.path.display();
         tracing::warn!(event = "output_moved", path = %path, "{path} was renamed or replaced; going on in a new file");
-        // A second attempt would prove nothing.
+        // After a failed fsync, a retry can succeed although data is lost.
         self.active.file.sync(SyncPoint::Output).map_err(io::Error::other)?;
         self.rotate()?;
         self.register()
     }
 
-    /// Opens the path of a deleted file anew. What was written since the last flush is to be copied there. Where the
-    /// directory is gone as well, it waits for that.
+    /// Reopens the path of a deleted file, and schedules the copy of its unflushed end. If the directory is missing as
+    /// well, it waits for the directory.
     fn replace_deleted(&mut self, written: Written) -> io::Result<()> {
         let ActiveFile { path, number, compress, .. } = self.active.clone();
         let lost = written.lost();
-        tracing::warn!(event = "output_deleted", path = %path.display(), "{} was deleted; what comes now goes to a new file. Gone with it: {lost}", path.display());
+        tracing::warn!(event = "output_deleted", path = %path.display(), "{} was deleted; the sink goes on in a new file. Gone with it: {lost}", path.display());
         let new = self.open_next(&path, number, compress)?;
         repair(new.file.as_ref(), compress, self.reader.as_ref())?;
         let deleted = std::mem::replace(&mut self.active, new);
@@ -188,12 +190,12 @@ impl RotatingFile {
         self.register()
     }
 
-    /// Opens and locks a file to go on in, as soon as its directory is there.
+    /// Opens and locks the next file, and waits while its directory is missing.
     pub(super) fn open_next(&self, path: &Path, number: u64, compress: Compress) -> io::Result<ActiveFile> {
         let disk = self.disk.as_ref();
         let opened = retry_while_absent(path, || ActiveFile::open_new(disk, path, number, compress, self.fsync));
         opened.map_err(|error| match error.kind() {
-            // At the start no two sinks have one file.
+            // At the start, no two sinks share a file.
             io::ErrorKind::ResourceBusy => {
                 io::Error::other("another process, or another sink, is writing to this file")
             }

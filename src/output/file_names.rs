@@ -1,6 +1,6 @@
-//! The files of an output and their names.
+//! The files of an output, and the names of numbered files.
 //!
-//! `results.jsonl` becomes `results-000001.jsonl.zst`, which is `results-000001.jsonl.zst.part` while it is written.
+//! `results.jsonl` becomes `results-000001.jsonl.zst`, with the suffix `.part` while it is written.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use super::frames::Compress;
 use crate::disk::{Disk, FileId, Mode};
 
-/// What an active file's name ends with.
+/// The suffix of an active file.
 const PART: &str = ".part";
 
-/// The files that an output has.
+/// The files of an output.
 #[derive(Clone, Debug)]
 pub enum Files {
-    /// One.
+    /// One file.
     One(PathBuf),
-    /// One after the other, compressed like this.
+    /// Numbered files with this compression.
     Numbered(FileNames, Compress),
 }
 
@@ -32,7 +32,7 @@ pub struct FileNames {
     extension: OsString,
 }
 
-/// A numbered file that is there.
+/// A numbered file that exists.
 #[derive(Clone, Debug)]
 pub(super) struct NumberedFile {
     pub number: u64,
@@ -47,7 +47,7 @@ pub(super) enum Stage {
     Finished,
 }
 
-/// The directory that a file is in.
+/// The parent directory of a file.
 pub(super) fn dir_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
@@ -56,12 +56,12 @@ pub(super) fn dir_of(path: &Path) -> PathBuf {
 }
 
 impl Files {
-    /// Numbered files with names like this path's.
+    /// Numbered files with names derived from this path.
     pub fn numbered(path: &Path, compress: Compress) -> Self {
         Self::Numbered(FileNames::like(path), compress)
     }
 
-    /// Paths that are written to now or later.
+    /// Paths that the output writes to now or later.
     pub fn to_come(self) -> Vec<PathBuf> {
         match self {
             Self::One(path) => vec![path],
@@ -69,7 +69,7 @@ impl Files {
         }
     }
 
-    /// Those that are there, in the order in which they were written.
+    /// The existing files, in the order in which they were written.
     ///
     /// # Errors
     /// When their directory cannot be read.
@@ -80,7 +80,7 @@ impl Files {
         }
     }
 
-    /// Those with numbers that are there and finished, in their order, each with its number.
+    /// The existing finished files with their numbers, in order.
     ///
     /// # Errors
     /// When their directory cannot be read.
@@ -90,7 +90,7 @@ impl Files {
         Ok(finished.map(|file| (file.number, file.path)).collect())
     }
 
-    /// Whether one of these that have numbers has or will have this path.
+    /// Whether a numbered file has or will have this path.
     pub fn may_have(&self, path: &Path) -> bool {
         match self {
             Self::One(_) => false,
@@ -98,7 +98,7 @@ impl Files {
         }
     }
 
-    /// Whether a file is one of these.
+    /// Whether a file belongs to this output.
     pub fn has(self, disk: &dyn Disk, file: FileId) -> bool {
         let paths = match self {
             Self::One(path) => vec![path],
@@ -106,14 +106,14 @@ impl Files {
                 names.list(disk).unwrap_or_default().into_iter().map(|numbered| numbered.path).collect()
             }
         };
-        // What cannot be opened is reported when it is opened to be written.
+        // An unreadable file is reported when it is opened for writing.
         let is_it = |path: &PathBuf| path.is_file() && disk.open(path, Mode::Read).is_ok_and(|f| f.id() == file);
         paths.iter().any(is_it)
     }
 }
 
 impl FileNames {
-    /// Names like this path's; the end that says how a file is compressed is not said twice.
+    /// File names derived from this path; the suffix of the compression is not repeated.
     pub(super) fn like(path: &Path) -> Self {
         let is_compressed = path.extension().is_some_and(|end| end == "gz" || end == "zst");
         let bare = if is_compressed { path.with_extension("") } else { path.to_owned() };
@@ -137,15 +137,15 @@ impl FileNames {
         self.dir.join(name)
     }
 
-    /// Paths that files will have, active and finished. There is no last one: these are those
-    /// of the next years, and some of later ones.
+    /// Paths of active and finished files to come. Their number is unlimited, so these are the next 10,000 and a sample
+    /// of later ones.
     fn to_come(&self, compress: Compress) -> Vec<PathBuf> {
         const MANY: u64 = 10_000;
         let path = |number| [Stage::Active, Stage::Finished].map(|stage| self.path(number, compress, stage));
         (1..MANY).chain((1..100).map(|high| high * MANY)).flat_map(path).collect()
     }
 
-    /// The files that are there, by their numbers.
+    /// The existing files, sorted by number.
     pub(super) fn list(&self, disk: &dyn Disk) -> io::Result<Vec<NumberedFile>> {
         let paths = disk.list(&self.dir)?;
         let mut found: Vec<_> = paths.into_iter().filter_map(|path| self.numbered(path)).collect();
@@ -153,7 +153,7 @@ impl FileNames {
         Ok(found)
     }
 
-    /// The numbered file that has this path; `None` when it is no such name.
+    /// Parses the path of a numbered file; `None` for any other name.
     pub(super) fn numbered(&self, path: PathBuf) -> Option<NumberedFile> {
         let name = path.file_name().map(OsStr::as_bytes)?;
         let digits = name.strip_prefix(self.stem.as_bytes())?.strip_prefix(b"-")?;

@@ -1,4 +1,4 @@
-//! Frames: the independently readable units of an output. A line is one; in a compressed file each gzip member or zstd frame.
+//! Frames: the independently readable units of an output. A frame is a line, a gzip member or a zstd frame.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -9,38 +9,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::DiskFile;
 
-/// How an output is compressed.
+/// The compression of an output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compress {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// As gzip members.
+    /// Gzip members.
     Gzip,
-    /// As zstd frames with checksums.
+    /// Zstd frames with checksums.
     Zstd,
 }
 
-/// What comes next in a file.
+/// The result of reading a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// One frame.
+    /// A whole frame.
     Whole,
-    /// Something that is no frame, or not all of one.
+    /// A partial frame, or no frame.
     Torn,
-    /// Nothing.
+    /// The end of the file.
     End,
 }
 
-/// More text than this is no frame of ours.
+/// The longest text of a frame. fetchd writes shorter ones.
 const LONGEST: u64 = 1 << 30;
 
 impl Compress {
-    /// All ways.
+    /// All compressions.
     pub const ALL: [Self; 3] = [Self::None, Self::Gzip, Self::Zstd];
 
-    /// What the names of such files end with.
+    /// The suffix of file names.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::None => "",
@@ -49,7 +49,7 @@ impl Compress {
         }
     }
 
-    /// This text as one frame.
+    /// Encodes a text as one frame.
     pub fn frame(self, text: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Self::None => Ok(text.to_owned()),
@@ -68,7 +68,7 @@ impl Compress {
         }
     }
 
-    /// Appends the text of the frame at the cursor, which stands after it then.
+    /// Reads the frame at the cursor and appends its text.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -90,7 +90,7 @@ impl Compress {
     }
 }
 
-/// Appends a line with its LF. What a power cut left unwritten reads as zeros, of which a line has none.
+/// Appends a line with its LF. A line with a zero byte is torn: data that a power cut left unwritten reads as zeros.
 fn line(cursor: &mut Cursor<'_>, text: &mut Vec<u8>) -> io::Result<Frame> {
     let start = text.len();
     loop {
@@ -109,20 +109,20 @@ fn line(cursor: &mut Cursor<'_>, text: &mut Vec<u8>) -> io::Result<Frame> {
     }
 }
 
-/// A buffered reader over a file from an offset on, which knows its position.
+/// A buffered reader over a file from an offset on, with its position.
 pub struct Cursor<'a> {
     file: &'a dyn DiskFile,
-    /// What was read and not yet used; it begins at `used`.
+    /// The bytes read; those from `used` on are not consumed yet.
     buffer: Vec<u8>,
     used: usize,
-    /// Where the unused part begins in the file.
+    /// The file offset of the next unconsumed byte.
     at: u64,
-    /// Why reading failed: a decoder that reads from here may pass it on as something else.
+    /// The last read error, because decoders may turn it into another one.
     error: Option<io::Error>,
 }
 
 impl<'a> Cursor<'a> {
-    /// A reader from this offset on.
+    /// A reader that starts at this offset.
     pub fn new(file: &'a dyn DiskFile, at: u64) -> Self {
         Self { file, buffer: Vec::new(), used: 0, at, error: None }
     }

@@ -1,5 +1,5 @@
-//! The fsync policy of an output: `fsync = "never"` replaces every fsync of its files by nothing. With `batch` the output syncs
-//! after every write (`rotating_file`); with `commit` the checkpoint does before it is written (`DataDir::save`).
+//! The fsync policy of an output. With `never`, no file is fsynced. With `batch`, the output fsyncs after every batch
+//! (`rotating_file`); with `commit`, before a checkpoint is written (`DataDir::save`).
 
 use std::io;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::{DiskFile, FileId, SyncPoint};
 
-/// When records are made to last.
+/// When records are fsynced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fsync {
-    /// Before something relies on them: a checkpoint, or the final name of a file.
+    /// Before a checkpoint, and before a file gets its final name.
     #[default]
     Commit,
     /// After every batch.
     Batch,
-    /// When the system does it: they survive this process, but perhaps not the machine.
+    /// Never: records survive a crash of the process, but perhaps not of the machine.
     Never,
 }
 
 impl Fsync {
-    /// The file itself, or one that is never synced.
+    /// Wraps the file for `Never`, so that its fsync does nothing.
     pub(super) fn apply(self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
         match self {
             Self::Commit | Self::Batch => file,

@@ -1,8 +1,9 @@
-//! The file of frames that file-like sinks stand on: rotated, compressed, locked, and read back after a restart.
+//! The output files of sinks: rotated, compressed, locked, and read back after a restart.
 //!
-//! In: text of records from a sink's thread, and the sink's [`RecordReader`], which alone knows what a record looks like.
-//! Out: files, and marks for the checkpoint. `rotating_file` writes, and `external_changes` notices what others do to the file meanwhile; `open` finds, locks and repairs what earlier runs
-//! left; `tail` reads what lies behind the checkpoint. Next is `sink::recover`, which makes several outputs agree.
+//! The input is encoded records from a sink's thread, and the sink's [`RecordReader`], which parses its format. The
+//! result is files, and marks for the checkpoint. `rotating_file` writes, and `external_changes` detects changes by
+//! other programs. `open` finds, locks and repairs the files of earlier runs; `tail` reads the records after the
+//! checkpoint. Then `sink::recover` makes several outputs consistent.
 
 mod deleted_end;
 mod external_changes;

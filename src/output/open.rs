@@ -1,4 +1,4 @@
-//! Opens an output: finds its files, locks the one that is written, and reads what lies behind the saved position.
+//! Opens an output: finds its files, locks the active file, and reads the records after the saved position.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,62 +14,63 @@ use crate::disk::{Disk, Mode, OutputPosition};
 use crate::error::{AtPath, BoxError};
 use crate::units::counted;
 
-/// An output as its sink describes it.
+/// The settings of an output.
 #[derive(Debug)]
 pub struct OutputSettings {
-    /// The sink's name, which marks carry.
+    /// The name of the sink, for marks.
     pub sink: Arc<str>,
     /// The path in the configuration.
     pub path: PathBuf,
-    /// Its files.
+    /// The files of the output.
     pub files: Files,
-    /// When records are made to last.
+    /// When records are fsynced.
     pub fsync: Fsync,
-    /// Where files are.
+    /// The file system.
     pub disk: Arc<dyn Disk>,
-    /// What is remembered of it.
+    /// The position in the checkpoint.
     pub saved: SavedPosition,
-    /// Reads its records back.
+    /// Parses the records of the sink.
     pub reader: Arc<dyn RecordReader>,
 }
 
-/// What a checkpoint remembers of an output.
+/// The position of an output in the checkpoint.
 #[derive(Clone, Debug)]
 pub enum SavedPosition {
     /// There is no checkpoint.
     No,
-    /// Nothing yet.
+    /// The checkpoint does not have this output yet.
     New,
-    /// Its files are accounted for until here.
+    /// The checkpoint covers the files up to these positions.
     Until(Vec<OutputPosition>),
 }
 
-/// An output that was opened, and what was in it.
+/// An opened output, and its tail.
 #[derive(Debug)]
 pub struct OpenedOutput {
-    /// Where records go.
+    /// The output.
     pub output: RotatingFile,
-    /// What came after the last checkpoint.
+    /// The records after the last checkpoint.
     pub tail: Tail,
-    /// A sentence for the person who started the run.
+    /// A sentence for the operator.
     pub note: Option<String>,
 }
 
-/// What all steps need.
+/// The arguments that all steps share.
 struct Opener<'a> {
     disk: &'a dyn Disk,
     path: &'a Path,
     fsync: Fsync,
     reader: &'a dyn RecordReader,
-    /// What is remembered.
+    /// The positions in the checkpoint.
     positions: &'a [OutputPosition],
 }
 
 impl OutputSettings {
-    /// Opens and locks the output, repairs what a killed process left unfinished, and reads what lies behind the position.
+    /// Opens and locks the output, repairs partial records of a killed process, and reads the records after the
+    /// position.
     ///
     /// # Errors
-    /// When it cannot be opened or read, or another process writes to it.
+    /// When the output cannot be opened or read, or another process has locked it.
     pub fn open(self) -> Result<OpenedOutput, BoxError> {
         let at = |path: &Path, error| AtPath::new(path, error);
         let positions: &[OutputPosition] = match &self.saved {
@@ -111,17 +112,17 @@ impl OutputSettings {
     }
 }
 
-/// The files of an output, and what is in them.
+/// The files of an output, and their tail.
 struct Found {
     active: ActiveFile,
-    /// Files that a killed process could not finish.
+    /// Files that a killed process did not finish.
     unfinished: Vec<ActiveFile>,
     tail: Tail,
     note: Option<String>,
 }
 
 impl Opener<'_> {
-    /// One file, which may have got another name since.
+    /// Opens a single file, which may have been renamed since.
     fn one(&self) -> io::Result<Found> {
         let active = ActiveFile::open(self.disk, self.path, 0, Compress::None, self.fsync)?;
         let file_tails = self.remembered(Some(&active))?;
@@ -131,7 +132,7 @@ impl Opener<'_> {
         Ok(Found { active, unfinished: Vec::new(), tail, note })
     }
 
-    /// Files with numbers, of which the last may not be finished.
+    /// Opens numbered files. The last one is continued if it is unfinished and has the same compression.
     fn numbered(&self, names: &FileNames, compress: Compress) -> io::Result<Found> {
         let files = names.list(self.disk)?;
         let mut unfinished = Vec::new();
@@ -158,15 +159,14 @@ impl Opener<'_> {
         Ok(Found { active, unfinished, tail, note })
     }
 
-    /// The last number that was used. It is not used again, even when its file was taken away; an empty one is as good as
-    /// none.
+    /// The last number used. It is not reused even if its file was removed, unless the file was empty.
     fn used(&self) -> u64 {
         let used =
             self.positions.iter().map(|position| position.number.saturating_sub(u64::from(position.length == 0)));
         used.max().unwrap_or(0)
     }
 
-    /// A process that went on to its next file while this one looked is found by what it left behind.
+    /// Detects another process that has rotated to its next file in the meantime.
     fn be_alone(&self, names: &FileNames, active: &ActiveFile) -> io::Result<()> {
         let files = names.list(self.disk)?;
         if files.iter().all(|file| file.number < active.number || file.path == active.path) {
@@ -178,7 +178,7 @@ impl Opener<'_> {
         Err(io::Error::other("another process is writing to these files"))
     }
 
-    /// Repairs the active files of which nothing is remembered, and says what was in the last of them.
+    /// Repairs the active files that are not in the checkpoint, and returns the contents of the last one.
     fn repair_others(&self, active: &[ActiveFile], tail: &[TailFile]) -> io::Result<Before> {
         let mut before = Before::default();
         for ActiveFile { file, compress, .. } in active {
@@ -190,7 +190,7 @@ impl Opener<'_> {
         Ok(before)
     }
 
-    /// The remembered files from the remembered positions on, as far as they are there; `now` is the one at the path.
+    /// The tails of the files in the checkpoint, as far as they exist. `now` is the file at the path.
     fn remembered(&self, now: Option<&ActiveFile>) -> io::Result<Vec<TailFile>> {
         let mut file_tails = Vec::new();
         for position in self.positions {
@@ -203,9 +203,9 @@ impl Opener<'_> {
             }
             match path {
                 Some(path) => file_tails.extend(self.file_tail(&path, position)?),
-                // A numbered file may be taken away once it is finished.
+                // Finished numbered files may be removed.
                 None if position.number == 0 && position.length > 0 => {
-                    self.warn("the file that it wrote to is not there any more");
+                    self.warn("its file does not exist any more");
                 }
                 None => {}
             }
@@ -217,7 +217,7 @@ impl Opener<'_> {
         act(Rewrite { disk: self.disk, dir: &dir_of(self.path) })
     }
 
-    /// A file from its position on, unless that is of no use.
+    /// The tail of a file, unless the file was changed before its position.
     fn file_tail(&self, path: &Path, position: &OutputPosition) -> io::Result<Option<TailFile>> {
         let file = self.fsync.apply(self.disk.open(path, Mode::Append)?);
         let (number, compress, from) = (position.number, compress_of(self.path, path), position.length);
@@ -227,14 +227,14 @@ impl Opener<'_> {
             return Ok(Some(file_tail));
         }
         self.rewrite(|rewrite| rewrite.discard(position.file))?;
-        self.warn(&format!("{} was changed by someone else", path.display()));
+        self.warn(&format!("{} was changed by another program", path.display()));
         Ok(None)
     }
 
-    /// Finds a file that may have got another name.
+    /// Finds a file that may have been renamed.
     fn find(&self, position: &OutputPosition) -> io::Result<Option<PathBuf>> {
         for path in self.disk.list(&dir_of(self.path))? {
-            // What cannot be read is none of ours.
+            // An unreadable file does not belong to this output.
             if self.disk.open(&path, Mode::Read).is_ok_and(|file| file.id() == position.file) {
                 return Ok(Some(path));
             }
@@ -254,7 +254,7 @@ fn compress_of(own: &Path, found: &Path) -> Compress {
     FileNames::like(own).numbered(found.to_owned()).map_or(Compress::None, |file| file.compress)
 }
 
-/// Whether a file is at least as long as remembered, with a record ending there.
+/// Whether the file reaches its saved position, and a record ends there.
 fn reaches(file_tail: &TailFile) -> io::Result<bool> {
     let TailFile { file, compress, from, .. } = file_tail;
     let mut last = [b'\n'];

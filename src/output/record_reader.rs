@@ -1,4 +1,4 @@
-//! The interface to a sink's own format: what recovery has to know of the records in an output, and nothing more.
+//! The interface between recovery and a sink's record format.
 
 use std::fmt;
 use std::io;
@@ -7,59 +7,59 @@ use std::ops::Range;
 use crate::disk::DiskFile;
 use crate::item::{Identity, Outcome, RawJson};
 
-/// Reads the records of a sink back from its output.
+/// Parses the records of a sink from its output.
 pub trait RecordReader: fmt::Debug + Send + Sync {
-    /// The records in the text of one frame, or of several that follow each other.
+    /// Parses the text of one frame, or of several successive frames.
     fn parse(&self, text: &[u8]) -> Parsed;
 
-    /// Examines the end of an uncompressed file of which nothing is remembered, so that it may be another program's.
+    /// Examines the end of an uncompressed file that is not in the checkpoint. It may belong to another program.
     ///
     /// # Errors
-    /// When the file cannot be read, or is another program's.
+    /// When the file cannot be read, or belongs to another program.
     fn examine(&self, file: &dyn DiskFile) -> io::Result<Examined>;
 }
 
-/// The text of frames, as a reader understands it.
+/// The result of parsing the text of frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// These records, one after the other, and nothing else. A record without a head is nobody's.
+    /// Successive records and nothing else. A record without a head has no line.
     Records(Vec<(Range<usize>, Option<RecordHead>)>),
-    /// The beginning of a record that goes on in the next frame.
+    /// The beginning of a record that continues in the next frame.
     Part,
-    /// Nothing that the sink writes.
+    /// Text that the sink does not write.
     Foreign,
 }
 
-/// The facts of a record that recovery needs.
+/// The part of a record that recovery needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordHead {
-    /// Its line.
+    /// The identity of the line.
     pub id: Identity,
-    /// How the line ended.
+    /// The outcome of the line.
     pub outcome: Outcome,
-    /// Whether it shows the body of the response.
+    /// Whether the record contains the body.
     pub body: BodyShown,
-    /// Where its source goes on, if that reads answers.
+    /// The next page of a source that paginates.
     pub page: Option<RawJson>,
 }
 
-/// Whether a record shows the body of its response.
+/// Whether a record contains the body of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyShown {
     /// There is no response, so the record is the same in every output.
     NoResponse,
-    /// It does.
+    /// The record contains the body.
     Shown,
     /// The body was left out.
     LeftOut,
 }
 
-/// An uncompressed file of which nothing is remembered, as the sink's reader understands it.
+/// The result of examining an uncompressed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Examined {
-    /// How many records it has.
+    /// The number of records.
     pub records: u64,
-    /// What comes after the last of them.
+    /// The end of the file.
     pub end: FileEnd,
 }
 
@@ -68,8 +68,8 @@ pub struct Examined {
 pub enum FileEnd {
     /// The last record is whole.
     Whole,
-    /// The last record is whole but for these bytes.
+    /// The last record lacks these bytes.
     Lacks(&'static [u8]),
-    /// A torn record begins here.
+    /// A partial record begins at this offset.
     Torn(u64),
 }

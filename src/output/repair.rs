@@ -1,4 +1,4 @@
-//! Repairs the end of a file that the checkpoint does not know: a whole record gets its missing end, a torn one is cut off.
+//! Repairs the end of a file that is not in the checkpoint: adds a missing line end, or truncates a partial record.
 
 use std::io;
 use std::path::Path;
@@ -9,11 +9,11 @@ use super::scan;
 use crate::disk::{DiskFile, READ_BACK, SyncPoint, append_all};
 use crate::units::counted;
 
-/// What was in the file already.
+/// The contents of a file before this run.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Before {
     pub records: u64,
-    /// Bytes of an unfinished end that were cut off.
+    /// Bytes of a partial record that were truncated.
     pub torn: u64,
 }
 
@@ -31,10 +31,10 @@ impl Before {
     }
 }
 
-/// Repairs the end of a file of ours.
+/// Repairs the end of an output file.
 ///
 /// # Errors
-/// When the file cannot be read or changed, or is another program's.
+/// When the file cannot be read or changed, or belongs to another program.
 pub(super) fn repair(file: &dyn DiskFile, compress: Compress, reader: &dyn RecordReader) -> io::Result<Before> {
     if compress != Compress::None {
         let mut records = 0;
@@ -51,10 +51,10 @@ pub(super) fn repair(file: &dyn DiskFile, compress: Compress, reader: &dyn Recor
     Ok(Before { records, torn })
 }
 
-/// Cuts off what comes after this, and says how many bytes that were.
+/// Truncates the file at `end`, and returns the number of bytes removed.
 ///
 /// # Errors
-/// When the file cannot be cut.
+/// When the file cannot be truncated.
 pub(super) fn cut(file: &dyn DiskFile, end: u64) -> io::Result<u64> {
     let torn = file.length()?.saturating_sub(end);
     if torn > 0 {

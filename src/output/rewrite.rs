@@ -1,9 +1,9 @@
-//! Rewrites the end of a file without some of its frames, in pieces, so that a crash at any moment loses none of the others.
+//! Removes frames from the end of a file so that a crash at any moment loses none of the other frames.
 //!
-//! The frames that stay are first written to a file beside it. While that one is there, it has what the end is to be, and
-//! opening the output finishes the rewrite before anything else, as SQLite does with a hot journal. An inode can be used again,
-//! so the file beside says which output it is of: it has the position that the checkpoint had of the output, and a checksum of
-//! what is before that. What does not match is stale, and removed.
+//! The remaining frames are first written to a rewrite file in the same directory. While the rewrite file exists,
+//! opening the output first finishes the rewrite, as SQLite does with a hot journal. Inodes can be reused, so the
+//! rewrite file identifies its output by the position in the checkpoint and a checksum of the bytes before it. A
+//! rewrite file that does not match is stale and removed.
 
 use std::io;
 use std::ops::Range;
@@ -12,17 +12,18 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, DiskFile, FileId, Mode, SyncPoint, append_when_room, retry_while_full};
 
-/// Bytes that are copied at once.
+/// Bytes copied at once.
 const PIECE: u64 = 64 << 10;
 
-/// The head of the file beside the output.
+/// The header of the rewrite file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
     /// The position of the output in the checkpoint, which stays the same until the rewrite is finished.
     from: u64,
-    /// The CRC-32 of up to 64 KiB before that. They were synced before the checkpoint, so a power cut does not change them.
+    /// The CRC-32 of up to 64 KiB before that position. They were fsynced before the checkpoint, so a power cut does
+    /// not change them.
     sum: u32,
-    /// From this offset on the output is replaced.
+    /// The offset from which on the output is replaced.
     start: u64,
 }
 
@@ -41,8 +42,8 @@ impl Header {
     }
 }
 
-/// Where the files of an output are rewritten. The file beside them is synced whatever the fsync policy of the output is:
-/// a torn one would damage what was whole.
+/// Rewrites the files of an output. The rewrite file is fsynced regardless of the fsync policy, because a torn one
+/// would damage whole records.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rewrite<'a> {
     pub disk: &'a dyn Disk,
@@ -50,19 +51,19 @@ pub(super) struct Rewrite<'a> {
     pub dir: &'a Path,
 }
 
-/// Something that stays.
+/// A part of the file that is kept.
 pub(super) enum Kept {
-    /// Frames as they are in the file.
+    /// Frames that are copied unchanged.
     Frames(Range<u64>),
-    /// A frame that was made anew, as a part of it stays.
+    /// A new frame with the remaining records of an old one.
     New(Vec<u8>),
 }
 
 impl Rewrite<'_> {
-    /// Replaces what a file has from `start` on by what is kept of it. The checkpoint has the position `from` of it.
+    /// Replaces the file from `start` on by the kept parts. `from` is the file's position in the checkpoint.
     ///
     /// # Errors
-    /// When a file cannot be read or written. The next [`finish`](Self::finish) goes on from there.
+    /// When a file cannot be read or written. The next [`finish`](Self::finish) resumes the rewrite.
     pub fn replace_end(
         self,
         file: &dyn DiskFile,
@@ -87,7 +88,7 @@ impl Rewrite<'_> {
         self.finish(file, from)
     }
 
-    /// Goes on with the rewrite that a crash interrupted, if there is one, of a file that has this position in the checkpoint.
+    /// Finishes an interrupted rewrite, if there is one, of a file with this position in the checkpoint.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -109,18 +110,17 @@ impl Rewrite<'_> {
         self.remove(&path)
     }
 
-    /// Removes what is beside a file that the checkpoint does not know, or knows otherwise: it is of an output that had
-    /// this inode before.
+    /// Removes a stale rewrite file: it belongs to an output that had this inode before.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// When the rewrite file cannot be removed.
     pub fn discard(self, id: FileId) -> io::Result<()> {
         let path = self.path_beside(id);
         self.remove_unfinished(&path)?;
         if self.open(&path)?.is_none() {
             return Ok(());
         }
-        tracing::warn!("{} is of an output that was removed or changed since; it is deleted", path.display());
+        tracing::warn!("{} belongs to an output that was removed or changed since, so it is deleted", path.display());
         self.remove(&path)
     }
 
@@ -134,7 +134,7 @@ impl Rewrite<'_> {
         if self.open(&new)?.is_some() { self.disk.remove(&new) } else { Ok(()) }
     }
 
-    /// The file beside the one with this identity, whatever its name is by now.
+    /// The path of the rewrite file for the output with this identity.
     fn path_beside(self, FileId { device, inode }: FileId) -> PathBuf {
         self.dir.join(format!(".fetchd-rewrite-{device}-{inode}"))
     }
@@ -155,12 +155,12 @@ fn sum_before(file: &dyn DiskFile, end: u64) -> io::Result<u32> {
     Ok(crc32fast::hash(&bytes[..n]))
 }
 
-/// Its name while it is written.
+/// The name of an incomplete rewrite file.
 fn unfinished(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
-/// Appends bytes of one file to another.
+/// Appends a range of one file to another.
 fn copy(from: &dyn DiskFile, range: Range<u64>, path: &Path, to: &dyn DiskFile) -> io::Result<()> {
     let mut piece = Vec::new();
     let mut at = range.start;

@@ -1,6 +1,6 @@
 //! The rotating file behind a sink: appends records, syncs, rotates, and reports its position for the checkpoint.
 //!
-//! It blocks on the disk, and waits while the disk is full. So it runs in a thread of its own (`sink::writer`).
+//! It blocks on the disk, and waits while the disk is full, so it runs in a dedicated thread (`sink::writer`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,45 +13,45 @@ use super::rewrite::Rewrite;
 use super::{Compress, Files, Fsync, RecordReader};
 use crate::disk::{Disk, DiskFile, Mark, Mode, OutputPosition, RegisterOutputFile, SyncPoint, retry_while_full};
 
-/// Text that a compressed frame has, about: less compresses worse, and more is lost when a process is killed.
+/// The approximate text size of a compressed frame. Less compresses worse; with more, a kill loses more.
 const FRAME: usize = 1 << 20;
 
 /// An output in regular files.
 #[derive(Debug)]
 pub struct RotatingFile {
     pub(super) disk: Arc<dyn Disk>,
-    /// The sink's name.
+    /// The name of the sink.
     pub(super) sink: Arc<str>,
     pub(super) reader: Arc<dyn RecordReader>,
     pub(super) files: Files,
     pub(super) fsync: Fsync,
     pub(super) names_last: NamesLast,
-    /// The file that is written.
+    /// The file that records are appended to.
     pub(super) active: ActiveFile,
-    /// Files before it that a killed process could not finish any more.
+    /// Earlier files that a killed process did not finish.
     pub(super) unfinished: Vec<ActiveFile>,
     /// Records that are not in a frame yet.
     pub(super) text: Vec<u8>,
-    /// What this run has written to the active file; nothing before the run begins.
+    /// The writes of this run to the active file; `None` before the run begins.
     pub(super) written: Option<Written>,
-    /// Ends of deleted files that are to be in the active file before anything else, the last one first.
+    /// Ends of deleted files that are copied to the active file before new records, the last one first.
     pub(super) deleted_ends: Vec<DeletedEnd>,
-    /// Where a file is registered to which others led the output; nowhere without a checkpoint.
+    /// The registry for files opened after an external change; `None` without a checkpoint.
     pub(super) registry: Option<Arc<dyn RegisterOutputFile>>,
 }
 
-/// Who needs it that the names of files survive the machine.
+/// Why directories are fsynced after files are created or renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NamesLast {
     /// A checkpoint relies on them.
     ForCheckpoint,
-    /// A finished file is to be whole.
+    /// A finished file has to be whole.
     ForReaders,
-    /// Nobody.
+    /// They are not fsynced.
     No,
 }
 
-/// A file that is written.
+/// An open output file.
 #[derive(Clone, Debug)]
 pub(super) struct ActiveFile {
     pub file: Arc<dyn DiskFile>,
@@ -60,29 +60,29 @@ pub(super) struct ActiveFile {
     pub compress: Compress,
 }
 
-/// What this run has brought into the active file.
+/// Counts of this run's writes to the active file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written {
-    /// Its length when this run began with it.
+    /// The length when this run began to write.
     pub before: u64,
-    /// Its length at the last flush.
+    /// The length at the last flush.
     pub flushed: u64,
-    /// Bytes appended since.
+    /// Bytes appended since the last flush.
     pub appended: u64,
-    /// Records that were flushed.
+    /// Flushed records.
     pub records: u64,
     /// Records since the last flush.
     pub unflushed: u64,
 }
 
-/// Where the active file is.
+/// The location of the active file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilePlace {
-    /// At its path, or that is not known.
+    /// At its path, or unknown.
     AtPath,
-    /// It has another name, and perhaps another file has its own.
+    /// At another path; another file may be at its own.
     Renamed,
-    /// It has no name.
+    /// At no path.
     Deleted,
 }
 
@@ -90,7 +90,7 @@ impl ActiveFile {
     /// Opens and locks a file.
     ///
     /// # Errors
-    /// When it cannot be opened, or another process has it.
+    /// When the file cannot be opened, or another process has locked it.
     pub fn open(disk: &dyn Disk, path: &Path, number: u64, compress: Compress, fsync: Fsync) -> io::Result<Self> {
         let file = retry_while_full(path, || disk.open(path, Mode::Append))?;
         if !file.try_lock()? {
@@ -99,10 +99,10 @@ impl ActiveFile {
         Ok(Self { file: fsync.apply(file), path: path.to_owned(), number, compress })
     }
 
-    /// The same for a file that the checkpoint does not know: a rewrite beside it is not of this file.
+    /// Opens and locks a file that is not in the checkpoint, and removes a stale rewrite file.
     ///
     /// # Errors
-    /// The same.
+    /// Like `open`, or when the rewrite file cannot be removed.
     pub fn open_new(disk: &dyn Disk, path: &Path, number: u64, compress: Compress, fsync: Fsync) -> io::Result<Self> {
         let new = Self::open(disk, path, number, compress, fsync)?;
         Rewrite { disk, dir: &dir_of(path) }.discard(new.file.id())?;
@@ -111,11 +111,10 @@ impl ActiveFile {
 }
 
 impl RotatingFile {
-    /// Takes whole records.
+    /// Appends whole records, and waits while the disk is full.
     ///
     /// # Errors
-    /// What the system says, other than that there is no room: that is waited for. Nothing is torn then, as far as
-    /// possible, and nothing more may be written.
+    /// When the file cannot be written. A partial record is removed if possible, and no more records may be written.
     pub fn append(&mut self, text: &[u8]) -> io::Result<()> {
         if self.active.compress == Compress::None {
             return self.write(text);
@@ -124,10 +123,10 @@ impl RotatingFile {
         if self.text.len() >= FRAME { self.end_frame() } else { Ok(()) }
     }
 
-    /// The end of a batch: it is synced if each is to be.
+    /// Ends a batch, and fsyncs it with `fsync = "batch"`.
     ///
     /// # Errors
-    /// What the system says.
+    /// When the file cannot be written or synced.
     pub fn end_batch(&mut self) -> io::Result<()> {
         if self.fsync == Fsync::Batch {
             self.end_frame()?;
@@ -136,10 +135,10 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// Brings all records into the file, and says where it ends. A file that was deleted is there again then.
+    /// Writes all records to the file, and returns its end. A deleted file is recreated.
     ///
     /// # Errors
-    /// What the system says.
+    /// When the file cannot be written.
     pub fn flush(&mut self) -> io::Result<Mark> {
         self.end_frame()?;
         self.check_file()?;
@@ -148,16 +147,16 @@ impl RotatingFile {
         Ok(Mark { sink: Arc::clone(&self.sink), position, file: Arc::clone(file), path: path.clone() })
     }
 
-    /// Where the file ends that is written.
+    /// The end of the active file.
     pub(super) fn position(&self) -> io::Result<OutputPosition> {
         let ActiveFile { file, number, .. } = &self.active;
         Ok(OutputPosition { file: file.id(), number: *number, length: file.length()? })
     }
 
-    /// Bytes of the file that is written, and of the records that wait for it.
+    /// Bytes of the active file and of the buffered records.
     ///
     /// # Errors
-    /// What the system says.
+    /// When the length cannot be read.
     pub fn length(&self) -> io::Result<u64> {
         Ok(self.active.file.length()? + self.text.len() as u64)
     }
@@ -167,17 +166,17 @@ impl RotatingFile {
         Arc::clone(&self.sink)
     }
 
-    /// When its records are made to last.
+    /// The fsync policy.
     pub fn fsync(&self) -> Fsync {
         self.fsync
     }
 
-    /// The file that is written.
+    /// The path of the active file.
     pub fn path(&self) -> &Path {
         &self.active.path
     }
 
-    /// Its files that are there, in the order in which they were written.
+    /// The existing files, in the order in which they were written.
     ///
     /// # Errors
     /// When their directory cannot be read.
@@ -185,7 +184,7 @@ impl RotatingFile {
         self.files.present(self.disk.as_ref())
     }
 
-    /// Goes on in another file. This one was flushed, and a checkpoint relies on that, before.
+    /// Switches to the next file. The caller has flushed this one, and a checkpoint covers it.
     ///
     /// # Errors
     /// When the next file cannot be opened, or this one cannot get its final name.
@@ -195,7 +194,7 @@ impl RotatingFile {
             Files::One(path) => self.reopen(&path),
             Files::Numbered(..) if self.active.file.length()? == 0 => Ok(()),
             Files::Numbered(names, compress) => {
-                // The next one is there before: an active file is what another process finds locked.
+                // The next file is opened first, so that another process always finds a locked file.
                 let number = self.active.number + 1;
                 let path = names.path(number, compress, Stage::Active);
                 let next = self.open_next(&path, number, compress)?;
@@ -206,10 +205,10 @@ impl RotatingFile {
         }
     }
 
-    /// Ends with this file, under the same conditions.
+    /// Finishes the last file, under the same conditions as `rotate`.
     ///
     /// # Errors
-    /// When it cannot get its final name.
+    /// When the file cannot get its final name.
     pub fn finish(&mut self) -> io::Result<()> {
         self.end_frame()?;
         match &self.files {
@@ -218,7 +217,7 @@ impl RotatingFile {
         }
     }
 
-    /// Opens the path anew: by now it may be another file, or none.
+    /// Reopens the path if it does not lead to the active file any more.
     fn reopen(&mut self, path: &Path) -> io::Result<()> {
         if self.place() == FilePlace::AtPath {
             return Ok(());
@@ -229,11 +228,11 @@ impl RotatingFile {
         self.watch()
     }
 
-    /// Finishes what a killed process could not finish any more. What was in it is remembered by now, as whoever finds a
-    /// finished file may take it away.
+    /// Finishes the files of a killed process. The checkpoint already covers their records, because other programs may
+    /// remove a finished file.
     ///
     /// # Errors
-    /// What the system says.
+    /// When a file cannot be synced or renamed.
     pub fn finish_old_files(&mut self) -> io::Result<()> {
         let unfinished = std::mem::take(&mut self.unfinished);
         let Files::Numbered(names, _) = &self.files else { return Ok(()) };
@@ -253,7 +252,7 @@ impl RotatingFile {
         self.sync_names()
     }
 
-    /// A file without records gets no final name: it goes.
+    /// Gives a file its final name, or removes it if it has no records.
     fn rename(&self, names: &FileNames, ActiveFile { file, path, number, compress }: &ActiveFile) -> io::Result<()> {
         if self.disk.id_at(path).ok() != Some(file.id()) {
             let path = path.display();
@@ -267,7 +266,7 @@ impl RotatingFile {
         retry_while_full(&finished, || self.disk.rename(path, &finished))
     }
 
-    /// Makes the names of files last.
+    /// Fsyncs the directory.
     pub(super) fn sync_names(&self) -> io::Result<()> {
         if self.names_last == NamesLast::No {
             return Ok(());
@@ -276,7 +275,7 @@ impl RotatingFile {
     }
 
     fn end_frame(&mut self) -> io::Result<()> {
-        /// A buffer that one large record blew up is not kept.
+        /// The capacity that the buffer keeps after a large record.
         const KEEP: usize = 2 * FRAME;
         if self.text.is_empty() {
             return Ok(());

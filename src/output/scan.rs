@@ -1,4 +1,4 @@
-//! Scans the frames that earlier runs left in an output for records: whose they are, and where their text is.
+//! Scans the frames of an output for records: their heads, and the location of their text.
 
 use std::io;
 use std::ops::Range;
@@ -7,24 +7,24 @@ use super::frames::{Compress, Cursor, Frame};
 use super::record_reader::{Parsed, RecordHead, RecordReader};
 use crate::disk::{DiskFile, Reading};
 
-/// A record found in an output. Its text stays in the file: a body can be long.
+/// A record found in an output. Its text stays in the file because a body can be large.
 #[derive(Clone, Debug)]
 pub(super) struct ScannedRecord {
-    /// What it is of; absent when it is nobody's.
+    /// The head; `None` if the record has no line.
     pub head: Option<RecordHead>,
-    /// Where it is.
+    /// The location of the record.
     pub place: TextRange,
 }
 
-/// The frames that a record is in, and where in their text.
+/// The frames of a record, and its range in their text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TextRange {
     pub frames: Range<u64>,
     pub text: Range<usize>,
 }
 
-/// Reads the records of a file from a place on, to the first frame that has anything else. Returns where that begins. `reading`
-/// follows what is behind that place.
+/// Reads the records of a file from an offset to the first frame with other contents. Returns the offset of that frame. `reading` counts
+/// the bytes behind the offset.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -59,10 +59,10 @@ pub(super) fn read(
     }
 }
 
-/// The text of frames in which records were found.
+/// The text of a range of frames.
 ///
 /// # Errors
-/// When it cannot be read any more.
+/// When the frames cannot be read any more.
 pub(super) fn text_of(file: &dyn DiskFile, compress: Compress, frames: &Range<u64>) -> io::Result<Vec<u8>> {
     let mut cursor = Cursor::new(file, frames.start);
     let mut text = Vec::new();
@@ -74,9 +74,9 @@ pub(super) fn text_of(file: &dyn DiskFile, compress: Compress, frames: &Range<u6
     Ok(text)
 }
 
-/// The file was changed meanwhile.
+/// The error for a file that was changed during recovery.
 pub(super) fn changed() -> io::Error {
-    io::Error::other("a record that was just read is not there any more")
+    io::Error::other("a record that was just read does not exist any more")
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     use crate::disk::{Disk, Mode, ReadBack, ReadBackBytes, RealDisk};
     use crate::output::Examined;
 
-    /// A format whose records are of three frames each, as a WARC has a request, a response and metadata.
+    /// A format with three frames per record, like the request, response and metadata in a WARC file.
     #[derive(Debug)]
     struct Groups;
 

@@ -1,4 +1,4 @@
-//! The tail of an output behind the position in the checkpoint: the log of lines done after the checkpoint.
+//! The tail of an output: the records after its position in the checkpoint, which list the lines done since.
 
 use std::collections::HashSet;
 use std::io;
@@ -13,20 +13,20 @@ use super::{Compress, RecordHead, RecordReader, RotatingFile};
 use crate::disk::{DiskFile, OutputPosition, READ_BACK, SyncPoint};
 use crate::item::Identity;
 
-/// The end of an output.
+/// The records of an output after the checkpoint.
 #[derive(Debug, Default)]
 pub struct Tail {
-    /// The files that it is in, in their order; the last is the one that is written.
+    /// The files of the tail in order; the last one is the active file.
     file_tails: Vec<TailFile>,
-    /// The records in it, each with the number of its file.
+    /// The records, each with the index of its file.
     found: Vec<(usize, ScannedRecord)>,
-    /// The frame whose text was read last: its other records are asked for next.
+    /// The text of the last frame read, because its other records are read next.
     frame: Option<(usize, u64, Vec<u8>)>,
-    /// Bytes that were no whole records, and were cut off.
+    /// Bytes of partial records that were truncated.
     pub(super) torn: u64,
 }
 
-/// A file from some byte on.
+/// A file from an offset on.
 #[derive(Clone, Debug)]
 pub(super) struct TailFile {
     pub file: Arc<dyn DiskFile>,
@@ -36,10 +36,10 @@ pub(super) struct TailFile {
 }
 
 impl Tail {
-    /// Reads the tail, and cuts it off where it is torn.
+    /// Reads the tail, and truncates it at the first partial record.
     ///
     /// # Errors
-    /// What the system says.
+    /// When a file cannot be read or truncated.
     pub(super) fn read(file_tails: Vec<TailFile>, reader: &dyn RecordReader) -> io::Result<Self> {
         let mut tail = Self { file_tails, found: Vec::new(), frame: None, torn: 0 };
         let length = |file_tail: &TailFile| Ok(file_tail.file.length()?.saturating_sub(file_tail.from));
@@ -54,7 +54,7 @@ impl Tail {
         Ok(tail)
     }
 
-    /// Adds the file that is written now, if it has nothing of the tail. Nobody will ask for a sync of the others.
+    /// Adds the active file if it is not part of the tail, and fsyncs the other files because later checkpoints do not.
     pub(super) fn go_on(&mut self, output: &RotatingFile) -> io::Result<()> {
         let active = &output.active;
         for file_tail in self.file_tails.iter().filter(|file_tail| file_tail.file.id() != active.file.id()) {
@@ -67,7 +67,7 @@ impl Tail {
         Ok(())
     }
 
-    /// Where it begins, in each of its files.
+    /// The start of the tail in each file.
     pub fn positions(&self) -> Vec<OutputPosition> {
         let position = |TailFile { file, number, from, .. }: &TailFile| OutputPosition {
             file: file.id(),
@@ -77,17 +77,17 @@ impl Tail {
         self.file_tails.iter().map(position).collect()
     }
 
-    /// How many records are in it.
+    /// The number of records.
     pub fn len(&self) -> usize {
         self.found.len()
     }
 
-    /// Whether nothing is in it.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// The records in it, with their numbers.
+    /// The heads of the records with their indices.
     pub fn records(&self) -> impl Iterator<Item = (usize, &RecordHead)> {
         self.found.iter().enumerate().filter_map(|(n, (_, found))| Some((n, found.head.as_ref()?)))
     }
@@ -95,7 +95,7 @@ impl Tail {
     /// The text of a record.
     ///
     /// # Errors
-    /// When it cannot be read any more.
+    /// When the record cannot be read any more.
     pub fn text(&mut self, number: usize) -> io::Result<&[u8]> {
         let (file_tail, ScannedRecord { place, .. }) = &self.found[number];
         let is_it = |(of, start, _): &(usize, u64, Vec<u8>)| of == file_tail && *start == place.frames.start;
@@ -110,7 +110,7 @@ impl Tail {
         text.get(place.text.clone()).ok_or_else(changed)
     }
 
-    /// Takes records back: their lines are not done. Each file is rewritten behind the first of them that it has.
+    /// Removes the records of these lines. Each file is rewritten from the first of them on.
     ///
     /// # Errors
     /// When a file cannot be read or written.
@@ -128,7 +128,7 @@ impl Tail {
         Ok(())
     }
 
-    /// The frames of a file, and what stays of them without these records.
+    /// The frames of a file, and the parts to keep without the records of these lines.
     fn frames_without(&self, ids: &HashSet<&Identity>, file: usize) -> Vec<KeptFrames> {
         let stays = |record: &ScannedRecord| record.head.as_ref().is_none_or(|head| !ids.contains(&head.id));
         let records: Vec<_> = self.found.iter().filter(|(of, _)| *of == file).map(|(_, record)| record).collect();
@@ -147,7 +147,7 @@ impl Tail {
     }
 }
 
-/// Frames that follow each other, and what stays of them.
+/// Successive frames, and the parts of them to keep.
 struct KeptFrames {
     range: Range<u64>,
     stays: Stays,
@@ -157,7 +157,7 @@ struct KeptFrames {
 enum Stays {
     All,
     Nothing,
-    /// These parts of the text.
+    /// These ranges of the text.
     Parts(Vec<Range<usize>>),
 }
 

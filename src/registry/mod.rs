@@ -1,7 +1,7 @@
-//! The registry of kinds: one row for each kind of source and sink, with its name, its keys, and how its table is read.
+//! The registry of kinds: one row for each kind of source and sink, with its name, keys, and table parser.
 //!
-//! A row is made from the configuration struct of the kind alone ([`crate::source::KINDS`], [`crate::sink::KINDS`]).
-//! Everything else that the program must ask a kind stands in the trait of its side.
+//! A row is made only from the kind's configuration struct ([`crate::source::KINDS`], [`crate::sink::KINDS`]). All
+//! other properties of a kind are in the trait of sources or sinks.
 
 mod schema;
 
@@ -16,15 +16,15 @@ use toml::de::{Error, ValueDeserializer};
 
 pub use schema::{Key, keys_of};
 
-/// What every configuration struct can do, whatever its side: be shown, and be compared on a reload.
+/// The configuration of a source or sink, which can be shown, and compared on a reload.
 pub trait Component: Any + fmt::Debug + Send + Sync {
-    /// Its keys and values as they serialise: secrets as `***`.
+    /// Its serialised keys and values, with secrets as `***`.
     fn table(&self) -> Value;
 
     /// Whether the other is of the same kind and has the same values, secrets included.
     fn is_same(&self, other: &dyn Any) -> bool;
 
-    /// Itself, for [`Component::is_same`].
+    /// `self`, for [`Component::is_same`].
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -42,7 +42,7 @@ impl<T: Any + fmt::Debug + PartialEq + Serialize + Send + Sync> Component for T 
     }
 }
 
-/// One row: a kind of the components `C`.
+/// A row of the registry: one kind of the components `C`.
 pub struct Kind<C: ?Sized> {
     /// Its name, as in `[sink.results.jsonl]`.
     pub name: &'static str,
@@ -51,7 +51,7 @@ pub struct Kind<C: ?Sized> {
 }
 
 impl<C: ?Sized> Kind<C> {
-    /// A row for the configuration struct `T`; `box_it` makes it a `C`.
+    /// A row for the configuration struct `T`; `read` parses its table.
     pub const fn new<T: DeserializeOwned>(
         name: &'static str,
         read: fn(ValueDeserializer<'_>) -> Result<Arc<C>, Error>,
@@ -62,7 +62,7 @@ impl<C: ?Sized> Kind<C> {
     /// Reads the kind's table.
     ///
     /// # Errors
-    /// The first value that does not fit.
+    /// The first invalid value.
     pub fn read(&self, table: ValueDeserializer<'_>) -> Result<Arc<C>, Error> {
         (self.read)(table)
     }
@@ -73,7 +73,7 @@ impl<C: ?Sized> Kind<C> {
     }
 }
 
-// Derived, these would ask the same of `C`.
+// A derive would require the same traits of `C`.
 impl<C: ?Sized> Clone for Kind<C> {
     fn clone(&self) -> Self {
         *self
@@ -88,9 +88,9 @@ impl<C: ?Sized> fmt::Debug for Kind<C> {
     }
 }
 
-/// A component with the name that the configuration gives it.
+/// A component with its name in the configuration.
 pub struct Named<C: ?Sized> {
-    /// Absent for a component that no configuration names.
+    /// Absent for a component without a name in the configuration.
     pub name: Option<String>,
     /// The name of its kind.
     pub kind: &'static str,
@@ -99,12 +99,12 @@ pub struct Named<C: ?Sized> {
 }
 
 impl<C: ?Sized> Named<C> {
-    /// A component that no configuration names.
+    /// A component without a name in the configuration.
     pub fn unnamed(kind: &'static str, component: Arc<C>) -> Self {
         Self { name: None, kind, component }
     }
 
-    /// Its name; empty when it has none, as in the checkpoint.
+    /// Its name in the checkpoint; empty if it has none.
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
     }

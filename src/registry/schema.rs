@@ -1,5 +1,5 @@
-//! The keys of a configuration struct, found by a deserialiser that offers it one key after the other: their names, and
-//! whether a value is a [`Secret`](crate::units::Secret). So no list of either has to be kept beside the struct.
+//! Finds the names of a configuration struct's keys, and which values are a [`Secret`](crate::units::Secret). Its
+//! deserialiser offers the struct one key after the other, so that no separate list has to be maintained.
 
 use std::cell::Cell;
 
@@ -16,7 +16,7 @@ use crate::units::SECRET;
 pub struct Key {
     /// Its name.
     pub name: &'static str,
-    /// Whether no report may show its value.
+    /// Whether its value is secret.
     pub is_secret: bool,
 }
 
@@ -26,14 +26,14 @@ pub fn keys_of<T: DeserializeOwned>() -> Vec<Key> {
     let _ = T::deserialize(Table { names: &names, offer: None });
     let key = |name: &&'static str| {
         let is_secret = Cell::new(false);
-        // Whether the value fits is of no interest.
+        // An error does not matter, only whether a secret was requested.
         let _ = T::deserialize(Table { names: &names, offer: Some((name, &is_secret)) });
         Key { name, is_secret: is_secret.get() }
     };
     names.get().iter().map(key).collect()
 }
 
-/// A table that has no key, or the one on offer.
+/// A deserialiser of a table with no key, or with the offered one.
 struct Table<'a> {
     names: &'a Cell<&'static [&'static str]>,
     offer: Option<(&'static str, &'a Cell<bool>)>,
@@ -62,7 +62,7 @@ impl<'de> Deserializer<'de> for Table<'_> {
     }
 }
 
-/// The entry on offer, or an element of a list.
+/// The offered entry, or an element of a list.
 struct Entry<'a>(Option<(&'static str, &'a Cell<bool>)>);
 
 impl<'de> MapAccess<'de> for Entry<'_> {
@@ -86,7 +86,7 @@ impl<'de> SeqAccess<'de> for Entry<'_> {
     }
 }
 
-/// A value that notes whether a secret is wanted of it, at any depth.
+/// A deserialiser of a value that notes whether a secret is requested at any depth.
 struct Probe<'a>(&'a Cell<bool>);
 
 impl<'de> Deserializer<'de> for Probe<'_> {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_found_with_what_is_secret_however_deep() {
+    fn keys_are_found_with_secrets_at_any_depth() {
         let keys: Vec<_> = keys_of::<Sample>().into_iter().map(|key| (key.name, key.is_secret)).collect();
         let want = [
             ("required", false),

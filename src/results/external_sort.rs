@@ -1,8 +1,7 @@
-//! An external merge sort: entries beyond a limit of memory go to temporary files, and of entries with the same key only the
-//! one of the highest rank is kept.
+//! An external merge sort in bounded memory. Of entries with the same key, only the one with the highest rank is kept.
 //!
-//! What fits into memory is sorted and written as a run. [`FAN_IN`] runs of one level are merged into one of the next, so
-//! that few files are open however many entries there are. A merge holds the keys in memory, and never a text.
+//! Entries that fit into memory are sorted and written as a run to a temporary file. [`FAN_IN`] runs of one level are
+//! merged into one run of the next, so few files are open. A merge holds keys in memory, but no texts.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -10,32 +9,32 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Runs that are merged into one.
+/// The number of runs merged into one.
 const FAN_IN: usize = 32;
 
-/// Bytes that are read and written at once.
+/// Bytes read or written at once.
 const PIECE: usize = 64 << 10;
 
-/// Of entries with the same key the one of the highest rank is kept.
+/// The rank of an entry. Of entries with the same key, the one with the highest rank is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
     /// The round of the record.
     pub round: u32,
-    /// The place of the record among all that were read; no other has it.
+    /// The unique position of the record among all records read.
     pub place: u64,
 }
 
-/// See the module.
+/// A sort that spills to temporary files.
 #[derive(Debug)]
 pub struct ExternalSort {
-    /// Bytes that are held in memory, at most; a larger entry is held alone.
+    /// The most bytes held in memory; a larger entry is held alone.
     limit: usize,
-    /// Where temporary files are.
+    /// The directory of the temporary files.
     dir: PathBuf,
-    /// The keys and texts of the entries, one after the other.
+    /// The concatenated keys and texts of the entries.
     bytes: Vec<u8>,
     entries: Vec<Entry>,
-    /// Each level has runs of about [`FAN_IN`] times the size of those of the one before.
+    /// Runs by level; those of a level are about [`FAN_IN`] times as large as those of the level before.
     levels: Vec<Vec<Run>>,
 }
 
@@ -49,8 +48,8 @@ struct Entry {
 }
 
 impl ExternalSort {
-    /// A sort that holds so many bytes in memory at most, and whose temporary files are in this directory. They have no
-    /// names, so nothing is left when the process is killed.
+    /// A sort that holds at most `limit` bytes in memory. Its temporary files in `dir` have no names, so a killed
+    /// process leaves none.
     pub fn new(limit: usize, dir: &Path) -> Self {
         Self { limit, dir: dir.to_owned(), bytes: Vec::new(), entries: Vec::new(), levels: Vec::new() }
     }
@@ -72,7 +71,7 @@ impl ExternalSort {
         Ok(())
     }
 
-    /// Shows the entries that are kept, by their keys in ascending order, each with a reader of its text.
+    /// Calls `each` for the kept entries in ascending order of keys, each with a reader of its text.
     ///
     /// # Errors
     /// When a temporary file cannot be written or read, and what `each` returns.
@@ -91,22 +90,22 @@ impl ExternalSort {
         Ok(())
     }
 
-    /// The memory of an entry besides its key and text: a vector that grows may have twice the room.
+    /// The memory of an entry besides its key and text: a growing vector may have twice the capacity.
     const PER_ENTRY: usize = 2 * size_of::<Entry>();
 
-    /// Bytes that are held in memory.
+    /// Bytes held in memory.
     fn held(&self) -> usize {
         self.bytes.len() + self.entries.len() * Self::PER_ENTRY
     }
 
-    /// Takes all the room at once: a page that was never written to takes no memory, and growing would take it twice.
+    /// Reserves the whole limit at once: untouched pages take no memory, and growing a vector would take it twice.
     fn make_room(&mut self, size: usize) {
         if self.bytes.len() + size > self.bytes.capacity() {
             self.bytes.reserve_exact(self.limit.max(size) - self.bytes.len());
         }
     }
 
-    /// Writes what is in memory as a run.
+    /// Writes the entries in memory as a run.
     fn spill(&mut self) -> io::Result<()> {
         if self.entries.is_empty() {
             return Ok(());
@@ -127,7 +126,7 @@ impl ExternalSort {
         self.add(run.finish()?)
     }
 
-    /// Adds a run; where its level is full, that is merged into a run of the next one.
+    /// Adds a run. A full level is merged into a run of the next level.
     fn add(&mut self, mut run: Run) -> io::Result<()> {
         for level in 0.. {
             if self.levels.len() == level {
@@ -142,7 +141,7 @@ impl ExternalSort {
         Ok(())
     }
 
-    /// All runs of a level as one.
+    /// Merges all runs of a level.
     fn merged(&mut self, level: usize) -> io::Result<Run> {
         let mut merge = Merge::of(std::mem::take(&mut self.levels[level]).into_iter())?;
         let mut to = RunWriter::new(&self.dir)?;
@@ -159,7 +158,7 @@ impl ExternalSort {
 #[derive(Debug)]
 struct Run(File);
 
-/// The writer of one. An entry is written as the lengths of its key and text, its rank, its key and its text.
+/// Writes a run. An entry is the lengths of key and text, the rank, the key and the text.
 struct RunWriter {
     file: BufWriter<File>,
 }
@@ -192,24 +191,24 @@ impl RunWriter {
 /// Bytes before the key of an entry in a run.
 const HEAD: usize = 28;
 
-/// A run that is read, at one of its entries.
+/// Reads a run; positioned at an entry.
 struct RunReader {
     file: BufReader<File>,
     key: Vec<u8>,
     rank: Rank,
-    /// Bytes of the entry's text that were not read yet.
+    /// Unread bytes of the entry's text.
     unread: u64,
 }
 
 impl RunReader {
-    /// At the first entry; nothing where there is none.
+    /// Opens a run at its first entry; `None` if it has no entries.
     fn begin(Run(file): Run) -> io::Result<Option<Self>> {
         let file = BufReader::with_capacity(PIECE, file);
         let reader = Self { file, key: Vec::new(), rank: Rank { round: 0, place: 0 }, unread: 0 };
         reader.next()
     }
 
-    /// At the next entry; nothing where there is none.
+    /// Moves to the next entry; `None` at the end.
     fn next(mut self) -> io::Result<Option<Self>> {
         io::copy(&mut self.text(), &mut io::sink())?;
         if io::BufRead::fill_buf(&mut self.file)?.is_empty() {
@@ -231,7 +230,7 @@ impl RunReader {
     }
 }
 
-/// The text of the present entry, as far as it was not read.
+/// The unread text of the current entry.
 struct Text<'a>(&'a mut RunReader);
 
 impl Read for Text<'_> {
@@ -245,7 +244,7 @@ impl Read for Text<'_> {
     }
 }
 
-/// The greatest is the one whose entry comes first.
+/// The greatest reader is the one whose entry comes first.
 impl Ord for RunReader {
     fn cmp(&self, other: &Self) -> Ordering {
         other.key.cmp(&self.key).then(self.rank.cmp(&other.rank))
@@ -266,7 +265,7 @@ impl PartialEq for RunReader {
 
 impl Eq for RunReader {}
 
-/// Several runs that are read as one.
+/// A merge of several runs.
 struct Merge(BinaryHeap<RunReader>);
 
 impl Merge {
@@ -274,7 +273,7 @@ impl Merge {
         runs.filter_map(|run| RunReader::begin(run).transpose()).collect::<io::Result<_>>().map(Self)
     }
 
-    /// The run at the next entry that is kept; the others have passed its key. It comes back by `go_on`.
+    /// The run at the next kept entry; other runs skip its key. The caller returns the run with `go_on`.
     fn next(&mut self) -> io::Result<Option<RunReader>> {
         let Some(newest) = self.0.pop() else { return Ok(None) };
         while self.0.peek().is_some_and(|other| other.key == newest.key) {
@@ -298,13 +297,13 @@ mod tests {
 
     use super::*;
 
-    /// Keys and what was read of their texts.
+    /// Keys, and the parts of their texts that were read.
     type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-    /// Of each key the highest rank, and its text.
+    /// The highest rank of each key, and its text.
     type Model = BTreeMap<Vec<u8>, (Rank, Vec<u8>)>;
 
-    /// The entries in order, as a sort with this limit has them, and as a map has them.
+    /// The entries in order according to a sort with this limit, and according to a map.
     fn sorted(limit: usize, entries: &[(Vec<u8>, u32, Vec<u8>)]) -> (Pairs, Model, usize) {
         let dir = tempfile::tempdir().unwrap();
         let (mut sort, mut model) = (ExternalSort::new(limit, dir.path()), Model::new());
@@ -322,7 +321,7 @@ mod tests {
         let mut found = Vec::new();
         let read = |key: &[u8], text: &mut dyn Read| {
             let mut all = Vec::new();
-            // Some are read in part, and some not at all.
+            // Some texts are read in part, and some not at all.
             match key.len() % 3 {
                 0 => drop(text.read(&mut [0])?),
                 1 => {}

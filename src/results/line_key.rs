@@ -1,20 +1,20 @@
-//! Which line a record is of, as bytes whose order is that of (source, file, seq).
+//! The identity of a line as bytes that sort by (source, file, seq).
 
-/// See the module. A text that is absent is empty: no source and no file has an empty name.
+/// The identity of a line. Absent names are empty: no source and no file has an empty name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineKey {
-    /// The source's name.
+    /// The name of the source.
     pub source: String,
-    /// The path, when the source reads several or is durable.
+    /// The path, if the source reads several files or is durable.
     pub file: String,
-    /// The number.
+    /// The number of the line.
     pub seq: u64,
-    /// The name of what numbers the line.
+    /// The id of the durable state that numbers the line.
     pub state_id: String,
 }
 
 impl LineKey {
-    /// The key as bytes.
+    /// Encodes the key.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.source.len() + self.file.len() + self.state_id.len() + 16);
         put(&mut bytes, &self.source);
@@ -24,7 +24,7 @@ impl LineKey {
         bytes
     }
 
-    /// The key of these bytes; `None` when they are no key.
+    /// Decodes a key; `None` if the bytes are no key.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (source, rest) = take(bytes)?;
         let (file, rest) = take(rest)?;
@@ -34,7 +34,8 @@ impl LineKey {
     }
 }
 
-/// Texts end with two zeros, and a zero in one is followed by 255: so a text comes before those that it begins.
+/// Appends a text, terminated by two zeros; a zero inside is followed by 255. So a text sorts before texts that it is a
+/// prefix of.
 fn put(bytes: &mut Vec<u8>, text: &str) {
     for part in text.split_inclusive('\0') {
         bytes.extend_from_slice(part.as_bytes());

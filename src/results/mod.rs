@@ -1,8 +1,8 @@
-//! Records read back from files: the newest one of each line.
+//! Reads records back from files, and finds the newest one of each line.
 //!
-//! In: record files of any name, plain, gzip or zstd, also unfinished ones (`record_file`), and of each record the keys that
-//! matter here (`record_keys`). `line_key` says which line a record is of, and `external_sort` sorts by that, in bounded
-//! memory. Next: `daemon::results`, which prints them, and `daemon::again`, which selects lines for a round by them.
+//! The input is record files of any name, plain, gzip or zstd, finished or not (`record_file`). `record_keys` parses
+//! the relevant keys of a record, `line_key` identifies its line, and `external_sort` sorts by line in bounded memory.
+//! `daemon::results` prints the records, and `daemon::again` selects lines for a round by them.
 
 mod external_sort;
 mod line_key;
@@ -14,5 +14,5 @@ pub use line_key::LineKey;
 pub use record_file::{FoundRecord, RecordFile};
 pub use record_keys::RecordKeys;
 
-/// Memory that a sort may hold, in bytes.
+/// The memory limit of a sort in bytes.
 pub const SORT_MEMORY: usize = 64 << 20;

@@ -1,5 +1,6 @@
-//! Reads the lines of a record file up to the last whole one: plain, gzip members or zstd frames, by their first bytes and
-//! not by the name. A file that is still written, or that a killed process or a power cut left, ends in something torn.
+//! Reads the whole lines of a record file. The first bytes, not the name, decide between plain text, gzip and zstd. The
+//! file may end with a partial line or frame: another process may write it, or a killed process or a power cut may have
+//! left it.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
@@ -9,31 +10,31 @@ use serde::de::IgnoredAny;
 use super::RecordKeys;
 use crate::error::BoxError;
 
-/// A longer line is no record.
+/// The longest line of a record.
 const LONGEST: u64 = 1 << 30;
 
-/// See the module.
+/// A record file that is being read.
 pub struct RecordFile<R: BufRead> {
-    /// Its name, for messages.
+    /// The name, for messages.
     name: String,
     text: Decoder<Head<R>>,
     line: Vec<u8>,
-    /// Lines so far.
+    /// Lines read so far.
     lines: u64,
-    /// Whether something torn came after the last whole line.
+    /// Whether the file ends with a partial line or frame.
     is_torn: bool,
 }
 
 /// A line of a record file.
 #[derive(Debug)]
 pub struct FoundRecord<'a> {
-    /// Its text, without LF.
+    /// The text, without LF.
     pub text: &'a [u8],
-    /// Its keys; absent when it is a JSON object and no record.
+    /// The keys; `None` for a JSON object that is no record.
     pub keys: Option<RecordKeys<'a>>,
 }
 
-/// The first bytes, which say how the file is compressed, and the rest.
+/// The file with its first bytes, which were read to detect the compression, chained in front.
 type Head<R> = Chain<Cursor<Vec<u8>>, R>;
 
 enum Decoder<R: BufRead> {
@@ -51,7 +52,7 @@ impl<R: BufRead> Decoder<R> {
         }
     }
 
-    /// The file behind the decoder.
+    /// The undecoded file.
     fn raw(&mut self) -> &mut R {
         match self {
             Self::Plain(text) => text,
@@ -60,7 +61,7 @@ impl<R: BufRead> Decoder<R> {
         }
     }
 
-    /// Whether nothing but zeros is left of the file.
+    /// Whether the rest of the file is zeros.
     fn only_zeros_follow(&mut self, name: &str) -> Result<bool, BoxError> {
         let raw = self.raw();
         loop {
@@ -77,10 +78,10 @@ impl<R: BufRead> Decoder<R> {
 }
 
 impl<R: BufRead> RecordFile<R> {
-    /// The record file of this content.
+    /// Opens a record file, and detects its compression.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn new(name: String, mut raw: R) -> Result<Self, BoxError> {
         let at = |error: io::Error| format!("cannot read {name}: {error}");
         let mut first = Vec::new();
@@ -89,7 +90,7 @@ impl<R: BufRead> RecordFile<R> {
         let raw = Cursor::new(first).chain(raw);
         let text = match kind.as_slice() {
             [0x1f, 0x8b, ..] => Decoder::Gzip(Box::new(BufReader::new(MultiGzDecoder::new(raw)))),
-            // A frame, or one that is to be skipped.
+            // A frame, or a skippable frame.
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
                 Decoder::Zstd(Box::new(BufReader::new(zstd::Decoder::with_buffer(raw).map_err(at)?)))
             }
@@ -98,7 +99,7 @@ impl<R: BufRead> RecordFile<R> {
         Ok(Self { name, text, line: Vec::new(), lines: 0, is_torn: false })
     }
 
-    /// The next line that is no blank one; nothing after the last whole one.
+    /// Reads the next line that is not blank; `None` after the last whole one.
     ///
     /// # Errors
     /// When the file cannot be read, is damaged before its end, or has a line that is no JSON object.
@@ -115,7 +116,7 @@ impl<R: BufRead> RecordFile<R> {
         if let Some(keys) = RecordKeys::of_object(text) {
             return Ok(Some(FoundRecord { text, keys }));
         }
-        // What a power cut left unwritten reads as zeros.
+        // Data that a power cut left unwritten reads as zeros.
         if text.contains(&0) && decoder.only_zeros_follow(name)? {
             *is_torn = true;
             return Ok(None);
@@ -123,17 +124,17 @@ impl<R: BufRead> RecordFile<R> {
         Err(format!("line {lines} of {name} is no JSON object; give files of records, as fetchd writes them").into())
     }
 
-    /// Its name and the number of the present line, for messages.
+    /// The file name and the current line number, for messages.
     pub fn place(&self) -> String {
         format!("line {} of {}", self.lines, self.name)
     }
 
-    /// Whether something torn came after the last whole line; to be asked after that.
+    /// Whether the file ends with a partial line or frame; valid after the last line.
     pub fn is_torn(&self) -> bool {
         self.is_torn
     }
 
-    /// Reads a line, which loses its end; says whether there is one.
+    /// Reads a line without its line end; returns whether there is one.
     fn read_line(&mut self) -> Result<bool, BoxError> {
         self.line.clear();
         if self.is_torn {
@@ -145,7 +146,7 @@ impl<R: BufRead> RecordFile<R> {
         let is_there = !self.line.is_empty();
         self.lines += u64::from(is_there);
         let length = self.line.trim_ascii_end().len();
-        // A last line without LF may be whole all the same.
+        // The last line may be whole without LF.
         self.is_torn = is_there
             && self.line.last() != Some(&b'\n')
             && serde_json::from_slice::<IgnoredAny>(&self.line[..length]).is_err();
@@ -153,9 +154,9 @@ impl<R: BufRead> RecordFile<R> {
         Ok(is_there && !self.is_torn)
     }
 
-    /// What cannot be decoded is a torn end, or damage.
+    /// Distinguishes a partial end of the file from damage after a read error.
     fn not_decoded(&mut self, error: &io::Error) -> Result<bool, BoxError> {
-        // A disk that cannot be read says so in another way.
+        // Read errors of the disk have an OS error code.
         let is_of_decoder = error.raw_os_error().is_none() && !matches!(self.text, Decoder::Plain(_));
         if is_of_decoder && (error.kind() == io::ErrorKind::UnexpectedEof || self.text.only_zeros_follow(&self.name)?) {
             self.is_torn = true;
@@ -176,7 +177,7 @@ mod tests {
     const WHOLE: &str =
         "{\"seq\":1,\"outcome\":\"ok\"}\n{\"odd\":1}\n\n{\"seq\":2,\"outcome\":\"failed\",\"body\":\"é\"}\r\n";
 
-    /// The texts of the lines, which of them are records, and whether the end is torn.
+    /// The lines, which of them are records, and whether the end is partial.
     fn read(bytes: &[u8]) -> Result<(Vec<String>, Vec<bool>, bool), String> {
         let mut file = RecordFile::new("x".into(), bytes).map_err(|error| error.to_string())?;
         let (mut texts, mut are_records) = (Vec::new(), Vec::new());
@@ -192,7 +193,7 @@ mod tests {
         lines.take(n).map(str::to_owned).collect()
     }
 
-    /// The same text in frames of a line each, and in one.
+    /// The text in each compression, in one frame and in a frame per line.
     fn forms() -> Vec<Vec<u8>> {
         let mut forms = Vec::new();
         for compress in Compress::ALL {

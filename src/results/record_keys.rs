@@ -1,4 +1,4 @@
-//! The keys of a record that say which line it is of, how that ended, and what it was.
+//! Parses the keys of a record that identify its line, outcome and input.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::LineKey;
 use crate::item::Outcome;
 
-/// See the module. A JSON object without `seq` or with no known `outcome` is no record.
+/// The relevant keys of a record. A JSON object without `seq` or a known `outcome` is no record.
 #[derive(Debug, Deserialize)]
 pub struct RecordKeys<'a> {
     seq: Option<u64>,
@@ -17,7 +17,7 @@ pub struct RecordKeys<'a> {
     source: Option<Cow<'a, str>>,
     #[serde(borrow)]
     file: Option<Cow<'a, str>>,
-    /// The key of 0.1.
+    /// The key of `state_id` in 0.1.
     #[serde(borrow)]
     journal: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -25,7 +25,7 @@ pub struct RecordKeys<'a> {
     /// The round; absent for the first.
     #[serde(default)]
     pub round: u32,
-    /// What the line gave as its `id`.
+    /// The `id` that the line contained.
     #[serde(borrow)]
     pub id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -47,7 +47,7 @@ struct ErrorKeys<'a> {
 }
 
 impl<'a> RecordKeys<'a> {
-    /// The keys of a JSON object, which are none when it is no record; `None` when the text is no object.
+    /// Parses a JSON object: `Some(None)` if it is no record, `None` if the text is no JSON object.
     pub(super) fn of_object(text: &'a [u8]) -> Option<Option<Self>> {
         if !text.starts_with(b"{") {
             return None;
@@ -62,28 +62,28 @@ impl<'a> RecordKeys<'a> {
         self.seq.is_some() && self.outcome().is_some()
     }
 
-    /// How the line ended.
+    /// The outcome of the line.
     pub fn outcome(&self) -> Option<Outcome> {
         let name = self.outcome.as_deref()?;
         Outcome::ALL.into_iter().find(|outcome| outcome.name() == name)
     }
 
-    /// The kind of the error, if it ended with one.
+    /// The kind of the error, if there is one.
     pub fn error_kind(&self) -> Option<&str> {
         self.error.as_ref()?.kind.as_deref()
     }
 
-    /// Whether the line's source went on from its answer. Its source alone decides what is asked for again.
+    /// Whether the record is a page of a source that paginates. Only the source decides which pages are fetched again.
     pub fn is_page(&self) -> bool {
         self.page.is_some()
     }
 
-    /// The name of what numbers the line; without it the number says nothing over several runs.
+    /// The id of the durable state that numbers the line. Without it, numbers of several runs are unrelated.
     pub fn state_id(&self) -> Option<&str> {
         self.state_id.as_deref().or(self.journal.as_deref())
     }
 
-    /// Which line it is of.
+    /// The identity of the line.
     pub fn line(&self) -> LineKey {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         LineKey {
@@ -94,7 +94,7 @@ impl<'a> RecordKeys<'a> {
         }
     }
 
-    /// The line as it was given; nothing where that cannot be repeated, as it was cut or lost.
+    /// The input of the line; `None` if it was shortened or lost and cannot be fetched again.
     pub fn repeatable_input(&self) -> Option<&'a RawValue> {
         self.input.filter(|input| self.input_bytes.is_none() && input.get() != "\"\"")
     }

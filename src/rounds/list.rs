@@ -1,7 +1,7 @@
-//! The list of a round, `DIR/rounds/N`: its lines as JSON, one a line, in (source, file, seq) order. Each has its ordinal,
-//! from 1, its identity, and its `input`; so it is a record that can be fetched as it is.
+//! The list of a round, `DIR/rounds/N`: JSON lines sorted by (source, file, seq). Each entry has an ordinal from 1, the
+//! identity of the line, and its `input`, so it can be fetched without other data.
 //!
-//! A list is never changed. The ordinal of a line is found by binary search over the bytes: a list may be larger than memory.
+//! A list is immutable. Entries are found by binary search over the bytes because a list may be larger than memory.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -14,35 +14,35 @@ use serde_json::value::RawValue;
 
 use crate::disk::{Disk, DiskFile, Mode, SyncPoint, append_all};
 
-/// A line of a list.
+/// An entry of a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ListEntry<'a> {
-    /// Its place in the list, from 1.
+    /// The position in the list, from 1.
     pub ordinal: u64,
-    /// The source's name; empty when it has none.
+    /// The name of the source; empty if it has none.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub source: Cow<'a, str>,
-    /// The path; empty when there is none.
+    /// The path; empty if there is none.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub file: Cow<'a, str>,
-    /// The number.
+    /// The number of the line.
     pub seq: u64,
-    /// The line as it was given.
+    /// The input of the line.
     #[serde(borrow)]
     pub input: &'a RawValue,
 }
 
 impl<'a> ListEntry<'a> {
-    /// Reads an entry.
+    /// Parses an entry.
     ///
     /// # Errors
-    /// When it is none: the list is damaged.
+    /// When the list is damaged.
     pub fn of(line: &'a [u8]) -> io::Result<Self> {
         Ok(serde_json::from_slice(line)?)
     }
 }
 
-/// A list that is whole.
+/// A complete list.
 #[derive(Clone, Debug)]
 pub struct RoundList {
     file: Arc<dyn DiskFile>,
@@ -50,10 +50,10 @@ pub struct RoundList {
     lines: u64,
 }
 
-/// An entry that was found.
+/// The position of an entry.
 struct Found {
     ordinal: u64,
-    /// Where it begins.
+    /// The offset of the entry.
     at: u64,
 }
 
@@ -61,12 +61,12 @@ impl RoundList {
     /// Opens the list of a round.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the list cannot be read.
     pub fn open(disk: &dyn Disk, dir: &Path, number: u32) -> io::Result<Self> {
         let file = disk.open(&path(dir, number), Mode::Read)?;
         let mut list = Self { length: file.length()?, file, lines: 0 };
         let mut last = 0;
-        // What is searched for is behind all entries, so the one that is looked at last is the last.
+        // A search for a position after all entries compares the last entry last.
         list.search(|entry| {
             last = entry.ordinal;
             Ordering::Less
@@ -75,7 +75,7 @@ impl RoundList {
         Ok(list)
     }
 
-    /// How many lines it has.
+    /// The number of lines.
     pub fn lines(&self) -> u64 {
         self.lines
     }
@@ -90,18 +90,18 @@ impl RoundList {
         Ok(found.map(|found| found.ordinal))
     }
 
-    /// Its entries from this ordinal on.
+    /// A reader of the entries from this ordinal on.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the list cannot be read.
     pub fn read_from(&self, ordinal: u64) -> io::Result<ListReader> {
         let at = self.search(|entry| entry.ordinal.cmp(&ordinal))?.map_or(self.length, |found| found.at);
         Ok(ListReader { left: self.length - at, text: self.at(at, 64 << 10) })
     }
 
-    /// Finds the entry for which this is `Equal`, among entries in order.
+    /// Finds the entry for which `compare` returns `Equal`, by binary search.
     fn search(&self, mut compare: impl FnMut(&ListEntry<'_>) -> Ordering) -> io::Result<Option<Found>> {
-        // Where the entries begin that it can be.
+        // The range of offsets at which the entry can begin.
         let (mut low, mut high) = (0, self.length);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -121,7 +121,7 @@ impl RoundList {
         Ok(None)
     }
 
-    /// The bytes from an offset to the next LF, and where that ends.
+    /// The bytes from an offset to the next LF, and the offset after that.
     fn line_from(&self, at: u64) -> io::Result<(Vec<u8>, u64)> {
         let mut line = Vec::new();
         self.at(at, 4 << 10).read_until(b'\n', &mut line)?;
@@ -134,7 +134,7 @@ impl RoundList {
     }
 }
 
-/// Reads the entries of a list one after the other.
+/// Reads the entries of a list in order.
 #[derive(Debug)]
 pub struct ListReader {
     text: BufReader<ReadAt>,
@@ -142,7 +142,7 @@ pub struct ListReader {
 }
 
 impl ListReader {
-    /// Bytes that were not read yet.
+    /// Unread bytes.
     pub fn left(&self) -> u64 {
         self.left
     }
@@ -175,24 +175,21 @@ impl Read for ReadAt {
     }
 }
 
-/// Writes the list of a round that is to begin.
+/// Writes the list of a new round.
 #[derive(Debug)]
 pub struct ListWriter<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
     number: u32,
     file: Arc<dyn DiskFile>,
-    /// What is not in the file yet.
+    /// Entries that are not in the file yet.
     text: Vec<u8>,
     length: u64,
     lines: u64,
 }
 
 impl<'a> ListWriter<'a> {
-    /// Begins the list of this round.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Creates the list of this round.
     pub fn begin(disk: &'a dyn Disk, dir: &'a Path, number: u32) -> io::Result<Self> {
         disk.create_dir(&lists(dir))?;
         let file = disk.open(&path(dir, number), Mode::Append)?;
@@ -200,10 +197,7 @@ impl<'a> ListWriter<'a> {
         Ok(Self { disk, dir, number, file, text: Vec::new(), length: 0, lines: 0 })
     }
 
-    /// Adds a line. Lines come in (source, file, seq) order.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Adds a line. Lines have to be added in (source, file, seq) order.
     pub fn push(&mut self, source: &str, file: &str, seq: u64, input: &RawValue) -> io::Result<()> {
         const PIECE: usize = 64 << 10;
         self.lines += 1;
@@ -213,15 +207,12 @@ impl<'a> ListWriter<'a> {
         if self.text.len() >= PIECE { self.write() } else { Ok(()) }
     }
 
-    /// How many lines were added.
+    /// The number of lines added.
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// Makes the list last, with its name: a checkpoint may say now that the round is open.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Fsyncs the list and its name. A checkpoint may open the round afterwards.
     pub fn finish(mut self) -> io::Result<RoundList> {
         self.write()?;
         self.file.sync(SyncPoint::RoundList)?;
@@ -231,10 +222,7 @@ impl<'a> ListWriter<'a> {
         RoundList::open(self.disk, self.dir, self.number)
     }
 
-    /// Leaves it, and removes what is there.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Removes the list.
     pub fn abandon(self) -> io::Result<()> {
         self.disk.remove(&path(self.dir, self.number))
     }
@@ -247,10 +235,7 @@ impl<'a> ListWriter<'a> {
     }
 }
 
-/// Removes the lists of rounds that are not open: those of finished ones, and that of one that did not come to begin.
-///
-/// # Errors
-/// What the system says.
+/// Removes the lists of rounds that are finished or never began.
 pub fn remove_other_lists(disk: &dyn Disk, dir: &Path, open: Option<u32>) -> io::Result<()> {
     let found = match disk.list(&lists(dir)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -260,7 +245,7 @@ pub fn remove_other_lists(disk: &dyn Disk, dir: &Path, open: Option<u32>) -> io:
     found.iter().filter(|path| Some(*path) != open.as_ref()).try_for_each(|path| disk.remove(path))
 }
 
-/// Where the lists of a data directory are.
+/// The directory of the lists in a data directory.
 fn lists(dir: &Path) -> PathBuf {
     dir.join("rounds")
 }

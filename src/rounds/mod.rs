@@ -1,8 +1,9 @@
-//! Rounds: lines whose records say that they failed are fetched once more.
+//! Rounds: fetch lines again whose records show that they failed.
 //!
-//! A round is a list. At its start lines are selected by their newest records (`selection`), and written with what they
-//! said to a file of the data directory (`list`), which lasts before the first request. From then on neither outputs nor
-//! sources are read for it: `source::round` reads the list, and the checkpoint has the ordinals that are done.
+//! A round is a list. At its start, lines are selected by their newest records (`selection`) and written with their
+//! inputs to a file in the data directory (`list`), which is fsynced before the first request. Afterwards the round
+//! needs neither outputs nor sources: `source::round` reads the list, and the checkpoint contains the ordinals that are
+//! done.
 
 mod list;
 mod selection;

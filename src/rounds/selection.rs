@@ -1,4 +1,4 @@
-//! Which lines `--again` selects: by outcome, error kind or status of their newest record.
+//! The selection of `--again`: lines by outcome, error kind or status of their newest record.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,18 +6,18 @@ use std::str::FromStr;
 
 use crate::item::{ErrorKind, Outcome};
 
-/// See the module. The same words in another order are the same selection.
+/// A set of words. Their order does not matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection(BTreeSet<Word>);
 
-/// What is selected. A line is selected by any of the words.
+/// A word of a selection. A line that matches any word is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Word {
-    /// Every outcome but `ok`.
+    /// Every outcome except `ok`.
     NotOk,
     Outcome(Outcome),
     Kind(ErrorKind),
-    /// All statuses of a hundred, by its first digit.
+    /// All statuses with this first digit.
     Hundred(u16),
     Status(u16),
 }
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// How a record can end: its outcome, status and error kind.
+    /// Any result of a line: its outcome, status and error kind.
     fn any_end() -> impl Strategy<Value = (Outcome, Option<u16>, Option<ErrorKind>)> {
         let kind = prop::option::of(prop::sample::select(ErrorKind::ALL.to_vec()));
         (kind, 0u32..2, prop::option::of(100u16..600)).prop_map(|(kind, attempts, status)| {

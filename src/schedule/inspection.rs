@@ -109,7 +109,9 @@ impl HostsQuery {
     fn matches(&self, name: &str, status: HostStatus) -> bool {
         let by_name = match &self.name {
             None => true,
-            Some(NameFilter::Exact(exact)) => name == &**exact,
+            Some(NameFilter::Exact(exact)) => {
+                name.strip_prefix(&**exact).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+            }
             Some(NameFilter::Suffix(suffix)) => name.ends_with(&**suffix),
         };
         by_name && self.status.is_none_or(|wanted| wanted == status)
@@ -121,9 +123,9 @@ impl Core {
     pub fn hosts_at_once(&self, query: &HostsQuery, now: Duration) -> Option<Vec<HostReport>> {
         let limit = query.limit.min(MOST_REPORTS);
         if let Some(name) = query.exact() {
-            let host = self.hosts.find(name).map(|id| &self.hosts[id]);
-            let matching = host.filter(|host| query.matches(&host.name, host.status(now)));
-            return Some(matching.map(|host| self.report(host, now)).into_iter().take(limit).collect());
+            let hosts = self.hosts_of(name).into_iter().map(|id| &self.hosts[id]);
+            let matching = hosts.filter(|host| query.matches(&host.name, host.status(now)));
+            return Some(matching.take(limit).map(|host| self.report(host, now)).collect());
         }
         let most = || self.hosts.by_waiting().take(limit).map(|host| self.report(host, now)).collect();
         query.is_of_index().then(most)
@@ -153,7 +155,7 @@ impl Core {
 
     /// Why the next line of this host waits; `None` if the host has no lines.
     pub fn host_why(&self, name: &str, now: Duration) -> Option<HostWhy> {
-        let host = self.hosts.find(name).map(|id| &self.hosts[id]).filter(|host| !host.is_idle())?;
+        let host = self.hosts_of(name).into_iter().map(|id| &self.hosts[id]).find(|host| !host.is_idle())?;
         let causes = host.next_waiting().map(|line| self.causes(host, line, now)).unwrap_or_default();
         Some(HostWhy { host: Arc::clone(&host.name), causes, waiting: host.waiting(), in_flight: host.in_flight })
     }

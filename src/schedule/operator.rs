@@ -65,7 +65,7 @@ impl Core {
             if limits(&old) != limits(&self.operator.overrides) {
                 self.enter_as_asked(&name, now);
             }
-            if let Some(id) = self.hosts.find(&name) {
+            for id in self.hosts_of(&name) {
                 self.obey(id, now);
                 self.refresh(id, now);
             }
@@ -95,14 +95,14 @@ impl Core {
         self.is_run_paused() || self.hosts[id].is_stalled_by(StallReason::Paused)
     }
 
-    /// Whether the run is stopping, and paused: nobody waits for the operator.
+    /// Whether the run is stopping, and paused until somebody resumes it: a stop does not wait for that.
     pub(super) fn is_stopping_paused(&self) -> bool {
-        self.phase == Phase::Stopping && self.is_run_paused()
+        self.phase == Phase::Stopping && self.run_orders().pause.is_some_and(|pause| pause.until.is_none())
     }
 
     /// Whether an operator has paused the host of this name.
     pub fn is_host_paused(&self, name: &str) -> bool {
-        self.operator.overrides.hosts.get(name).is_some_and(|host| host.pause.is_some())
+        self.operator.overrides.holding_for(name).pause.is_some()
     }
 
     /// Until when an operator's pause holds this host, or the run, if one does; [`Duration::MAX`] until it is resumed.
@@ -133,12 +133,18 @@ impl Core {
     /// The paused hosts with lines that wait.
     pub(super) fn paused_hosts(&self) -> impl Iterator<Item = &Host> {
         let named = self.operator.overrides.hosts.iter().filter(|(_, host)| host.pause.is_some());
-        named.filter_map(|(name, _)| self.hosts.find(name)).map(|id| &self.hosts[id]).filter(|host| host.waiting() > 0)
+        named.flat_map(|(name, _)| self.hosts_of(name)).map(|id| &self.hosts[id]).filter(|host| host.waiting() > 0)
+    }
+
+    /// The hosts of the table that overrides of this name hold for: that of the name, and its ports that are hosts of their own.
+    pub(super) fn hosts_of(&self, name: &str) -> Vec<HostId> {
+        let ports = self.settings.hosts.ports_of(name).filter_map(|port| self.hosts.find(&format!("{name}:{port}")));
+        self.hosts.find(name).into_iter().chain(ports).collect()
     }
 
     /// Gives a host what operators have changed of it. It has to be reindexed.
     pub(super) fn obey(&mut self, id: HostId, now: Duration) {
-        let orders = self.operator.overrides.hosts.get(&self.hosts[id].name).cloned().unwrap_or_default();
+        let orders = self.operator.overrides.holding_for(&self.hosts[id].name);
         let host = &mut self.hosts[id];
         let skipped_below = host.orders.as_ref().and_then(|orders| orders.skipped_below);
         let skips = orders.skip.is_some();
@@ -166,8 +172,8 @@ impl Core {
 
     /// The same for a host that enters the table.
     pub(super) fn obey_at_entry(&mut self, id: HostId, now: Duration) {
-        if !self.operator.overrides.hosts.is_empty() && self.operator.overrides.hosts.contains_key(&self.hosts[id].name)
-        {
+        let overrides = &self.operator.overrides;
+        if !overrides.hosts.is_empty() && !overrides.holding_for(&self.hosts[id].name).is_empty() {
             self.obey(id, now);
         }
     }
@@ -245,12 +251,22 @@ impl Core {
         }
     }
 
-    /// After a stop nobody waits for an operator: cancels the lines that do.
+    /// Whether a line waits until an operator resumes its host or the run.
+    fn waits_for_resume(&self, line: LineId) -> bool {
+        match self.lines.place_of(line) {
+            Place::Untracked => self.is_stopping_paused(),
+            Place::Waiting { host, .. } => self.paused_until(host) == Duration::MAX,
+            Place::OnWire { .. } => false,
+        }
+    }
+
+    /// A stop waits for a pause that ends by itself, as for a Retry-After, and not for one that an operator has to end: cancels
+    /// the lines that wait for that.
     pub(super) fn cancel_paused(&mut self, now: Duration) {
         if self.phase != Phase::Stopping {
             return;
         }
-        let lines = self.lines.newest_first().filter(|line| self.waits_for_operator(*line)).collect();
+        let lines = self.lines.newest_first().filter(|line| self.waits_for_resume(*line)).collect();
         self.withdraw(lines, |core, job| core.settle(job, Received::Nothing, Some(canceled()), now), now);
     }
 }

@@ -1,7 +1,8 @@
 //! Overrides: what operators have changed while the run goes on. A pure value; the core is given a complete new set each time
 //! (`Core::set_overrides`), also at the start, so that a restart does the same as the verb did.
 //!
-//! All times are since the start of the run. A host is an exact name, as the host table has it.
+//! All times are since the start of the run. A host is an exact name, as the host table has it; a name without a port is also
+//! that of its ports that patterns make hosts of their own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,6 +118,18 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Overrides {
+    /// What holds for a host of the table: its own overrides and, where it is a port, those of its name besides.
+    pub fn holding_for(&self, host: &str) -> HostOverrides {
+        let port = |port: &str| port.parse::<u16>().is_ok();
+        let of_name = host.rsplit_once(':').filter(|(_, text)| port(text)).and_then(|(name, _)| self.hosts.get(name));
+        let [own, of_name] = [self.hosts.get(host), of_name].map(|host| host.cloned().unwrap_or_default());
+        HostOverrides {
+            pause: own.pause.or(of_name.pause),
+            skip: own.skip.or(of_name.skip),
+            limits: own.limits.or(of_name.limits),
+        }
+    }
+
     /// The set with one more change, as of `now`; `workers` is how many the run began with.
     ///
     /// # Errors

@@ -228,7 +228,7 @@ pub enum HostsBy {
 /// A filter of host names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameFilter {
-    /// This name.
+    /// This name, and its ports that are hosts of their own.
     Exact(Arc<str>),
     /// Names that end in this: `.example.com` for `*.example.com`.
     Suffix(Arc<str>),

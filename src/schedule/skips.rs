@@ -26,10 +26,12 @@ impl Core {
     /// Settles the lines of this host that wait now, from here on a few a turn ([`Self::work`]); says how many they are. None of
     /// them starts.
     pub fn skip(&mut self, host: &str, now: Duration) -> usize {
-        let Some(id) = self.hosts.find(host).filter(|id| self.hosts[*id].waiting() > 0) else { return 0 };
-        let lines = self.hosts[id].waiting();
-        self.begin_skip(id);
-        self.refresh(id, now);
+        let mut lines = 0;
+        for id in self.hosts_of(host) {
+            lines += self.hosts[id].waiting();
+            self.begin_skip(id);
+            self.refresh(id, now);
+        }
         lines
     }
 

@@ -138,8 +138,10 @@ impl WaitReason {
     pub(super) fn waited_for(self) -> Option<WaitedFor> {
         Some(match self {
             Self::Ready | Self::OnWire { .. } => return None,
+            Self::Stalled(StallReason::Paused) | Self::RunPaused { .. } | Self::Paused { .. } | Self::Skipped => {
+                WaitedFor::Paused
+            }
             Self::Stalled(_) => WaitedFor::Output,
-            Self::RunPaused { .. } | Self::Paused { .. } | Self::Skipped => WaitedFor::Paused,
             Self::BodyMemory => WaitedFor::Concurrency,
             Self::HostTable => WaitedFor::Hosts,
             Self::Rate { .. } => WaitedFor::Rate,

@@ -1,20 +1,20 @@
-//! The backlog of a sink that ships: what it has finished, and what has not arrived. Shared by the sink, which adds to it and
-//! waits while it is too large, the shipper, which takes from it, and the status.
+//! The backlog of a sink that ships: finished segments that are not delivered yet. The sink adds to it and waits while
+//! it is full, the shipper removes from it, and the status reads it.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// What waits to be shipped.
+/// The undelivered finished segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lag {
-    /// Finished segments.
+    /// Number of finished segments.
     pub segments: u64,
-    /// Their bytes.
+    /// Bytes of these segments.
     pub bytes: u64,
 }
 
-/// See the module.
+/// The shared handle of a backlog.
 #[derive(Clone, Debug)]
 pub struct Backlog {
     sink: Arc<str>,
@@ -25,7 +25,7 @@ pub struct Backlog {
 #[derive(Clone, Copy, Debug)]
 struct State {
     lag: Lag,
-    /// Records that the remote place has refused in this run.
+    /// Records that the receiver has refused in this run.
     dead_letters: u64,
     limit: Limit,
     sink: SinkState,
@@ -34,7 +34,7 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Limit {
     Holds,
-    /// The run is to end: what is on its way is written all the same.
+    /// The run is ending: records in flight are written regardless of the limit.
     Lifted,
 }
 
@@ -44,49 +44,49 @@ enum SinkState {
     Gone,
 }
 
-/// The sink's end of its backlog; dropped, no further segment comes.
+/// The sink's handle of its backlog. After it is dropped, no more segments are added.
 #[derive(Debug)]
 pub struct Writing(Backlog);
 
 impl Backlog {
-    /// The backlog of a sink with nothing in it, which makes its sink wait once it has so many bytes.
+    /// An empty backlog, which makes its sink wait from `most` bytes on.
     pub fn new(sink: Arc<str>, most: u64) -> Self {
         let state = State { lag: Lag::default(), dead_letters: 0, limit: Limit::Holds, sink: SinkState::Writing };
         Self { sink, most, state: Arc::new(watch::Sender::new(state)) }
     }
 
-    /// The sink's name.
+    /// The name of the sink.
     pub fn sink(&self) -> &str {
         &self.sink
     }
 
-    /// The bytes at which the sink has to wait.
+    /// The number of bytes from which on the sink waits.
     pub fn most(&self) -> u64 {
         self.most
     }
 
-    /// The sink's end. `found` is what earlier runs left.
+    /// Makes the sink's handle. `found` is the backlog of earlier runs.
     pub fn begin(&self, found: Lag) -> Writing {
         self.state.send_modify(|state| state.lag = found);
         Writing(self.clone())
     }
 
-    /// What waits.
+    /// The undelivered segments.
     pub fn lag(&self) -> Lag {
         self.state.borrow().lag
     }
 
-    /// Records of this run that went to the dead letters.
+    /// Dead letters of this run.
     pub fn dead_letters(&self) -> u64 {
         self.state.borrow().dead_letters
     }
 
-    /// Lets the sink write whatever waits: the run is to end, and must not lose what is on its way.
+    /// Lifts the limit, so that a run that ends can write the records in flight.
     pub fn lift_limit(&self) {
         self.state.send_modify(|state| state.limit = Limit::Lifted);
     }
 
-    /// A segment of this length has arrived.
+    /// Removes a delivered segment of this length.
     pub(super) fn remove(&self, bytes: u64) {
         self.state.send_modify(|State { lag, .. }| {
             lag.segments = lag.segments.saturating_sub(1);
@@ -94,17 +94,17 @@ impl Backlog {
         });
     }
 
-    /// A record went to the dead letters.
+    /// Counts a dead letter.
     pub(super) fn count_dead_letter(&self) {
         self.state.send_modify(|state| state.dead_letters += 1);
     }
 
-    /// Whether further segments may come.
+    /// Whether the sink can add segments.
     pub(super) fn may_grow(&self) -> bool {
         self.state.borrow().sink == SinkState::Writing
     }
 
-    /// Resolves whenever the backlog has changed.
+    /// Subscribes to changes of the backlog.
     pub(super) fn changes(&self) -> Changes {
         Changes(self.state.subscribe())
     }
@@ -120,7 +120,7 @@ pub(super) struct Changes(watch::Receiver<State>);
 impl Changes {
     /// Waits for the next change since the last call.
     pub async fn next(&mut self) {
-        // The shipper holds the sender, too.
+        // This cannot fail because the shipper holds the sender, too.
         let _ = self.0.changed().await;
     }
 }
@@ -131,7 +131,7 @@ impl Writing {
         &self.0
     }
 
-    /// A segment of this length is finished.
+    /// Adds a finished segment of this length.
     pub fn add(&self, bytes: u64) {
         self.0.state.send_modify(|State { lag, .. }| {
             lag.segments += 1;
@@ -139,20 +139,20 @@ impl Writing {
         });
     }
 
-    /// Whether the run goes on, so that its sink may be made to wait.
+    /// Whether the sink may wait, because the run is not ending.
     pub fn may_wait(&self) -> bool {
         self.0.state.borrow().limit == Limit::Holds
     }
 
-    /// Whether there is room for more.
+    /// Whether the backlog is below its limit.
     pub fn has_room(&self) -> bool {
         Backlog::has_room(&self.0.state.borrow(), self.0.most)
     }
 
-    /// Waits until there is.
+    /// Waits until the backlog is below its limit.
     pub async fn room(&self) {
         let mut state = self.0.state.subscribe();
-        // This end holds the sender.
+        // This cannot fail because `self` holds the sender.
         let _ = state.wait_for(|state| Backlog::has_room(state, self.0.most)).await;
     }
 }

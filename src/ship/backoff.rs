@@ -1,18 +1,18 @@
-//! How long a shipper waits after attempts that failed.
+//! The backoff of a shipper after failed deliveries.
 
 use std::time::Duration;
 
-/// The wait after the first failure, at most.
+/// The longest wait after the first failure.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// The longest wait that doubling leads to.
+/// The longest wait without a Retry-After.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The longest time that a remote place can ask for.
+/// The longest Retry-After that is honoured.
 const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
-/// The wait after so many failures in a row. It doubles, with jitter: `chance`, from 0 to 1, picks from its upper half. A
-/// remote place that asks for more time gets it, up to an hour.
+/// The wait after this many successive failures: exponential, with jitter. `chance`, from 0 to 1, picks from the upper
+/// half. A longer Retry-After is honoured up to an hour.
 pub fn backoff(failures: u32, retry_after: Option<Duration>, chance: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let most = FIRST.saturating_mul(1 << doublings).min(LONGEST);

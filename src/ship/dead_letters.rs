@@ -1,5 +1,5 @@
-//! Dead letters: records that a remote place refuses for what is in them. Each is kept as it is, with the reason, in a file that
-//! is synced before its segment can go. The file is for people: they may read it, move it away or delete it at any time.
+//! Dead letters: records that a receiver refuses because of their contents. Each is appended with the reason to a file,
+//! which is fsynced before the segment is deleted. Operators may read, move or delete the file at any time.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -17,17 +17,17 @@ use crate::output::{
     SavedPosition,
 };
 
-/// See the module.
+/// The dead-letter file of a sink.
 #[derive(Debug)]
 pub(super) struct DeadLetters {
     pub disk: Arc<dyn Disk>,
     pub sink: Arc<str>,
     pub path: PathBuf,
-    /// The file, once there was something to keep.
+    /// The file, opened at the first dead letter.
     pub file: Option<RotatingFile>,
 }
 
-/// Why a record is a dead letter; the last key of its line.
+/// The value of the key `dead_letter`, the last key of a line.
 #[derive(Serialize)]
 struct Reason<'a> {
     id: &'a str,
@@ -36,10 +36,10 @@ struct Reason<'a> {
 }
 
 impl DeadLetters {
-    /// Keeps the only record of a message. It lasts when this returns.
+    /// Appends the only record of a message, and fsyncs the file. Waits while the disk is full.
     ///
     /// # Errors
-    /// What the system says, other than that there is no room: that is waited for.
+    /// When the file cannot be opened, written or synced.
     pub fn keep(&mut self, message: &Message, reason: &str) -> io::Result<()> {
         let line = with_reason(&message.text, &Reason { id: &message.id, reason, at: Timestamp::now() })?;
         let file = match self.file.take().filter(|file| file.place() == FilePlace::AtPath) {
@@ -62,7 +62,7 @@ impl DeadLetters {
             files: Files::One(self.path.clone()),
             fsync: Fsync::Batch,
             disk: Arc::clone(&self.disk),
-            // Its name is to last, too.
+            // Fsync the directory, too.
             saved: SavedPosition::New,
             reader: Arc::new(Letters),
         };
@@ -70,12 +70,12 @@ impl DeadLetters {
     }
 }
 
-/// The end of the file: each line is synced before the next one is written, so a crash can have torn only the last.
+/// Examines the end of the file. Each line is fsynced before the next one, so a crash can tear only the last one.
 #[derive(Debug)]
 struct Letters;
 
 impl RecordReader for Letters {
-    /// Nothing is remembered of the file, so none of it is read back.
+    /// The file is not in the checkpoint, so its records are never read.
     fn parse(&self, _text: &[u8]) -> Parsed {
         Parsed::Foreign
     }
@@ -92,7 +92,7 @@ impl RecordReader for Letters {
     }
 }
 
-/// The last line of a file, with its LF if it has one, and where it begins.
+/// The offset and text of the last line of a file, with its LF if it has one.
 fn last_line(file: &dyn DiskFile) -> io::Result<(u64, Vec<u8>)> {
     const PIECE: u64 = 64 << 10;
     let length = file.length()?;
@@ -109,7 +109,7 @@ fn last_line(file: &dyn DiskFile) -> io::Result<(u64, Vec<u8>)> {
     }
 }
 
-/// The record with the reason as its last key.
+/// Adds the reason to a record as the last key.
 fn with_reason(record: &[u8], reason: &Reason<'_>) -> io::Result<Vec<u8>> {
     let mut line = record.trim_ascii_end().to_owned();
     if line.pop() != Some(b'}') {

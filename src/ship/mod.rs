@@ -1,11 +1,11 @@
-//! Shipping: records that wait in the data directory go to a remote place, in their order.
+//! Shipping: delivers staged records from the data directory to a remote receiver, in order.
 //!
-//! In: the finished segments of a staging output, which a sink writes and rotates like any other. Out: each is deleted once all
-//! of it has arrived. So the directory is the position, and the checkpoint has nothing of it. A remote place that is down costs
-//! disk, up to a limit, and no fetching time.
+//! The input is the finished segments of a staging output, which a sink writes and rotates like any other. Each segment
+//! is deleted once it is delivered, so the directory is the position, and the checkpoint contains none. A receiver that
+//! is down costs disk space, up to a limit, but does not slow down fetching.
 //!
-//! `segments` reads the segments as messages of whole records; `shipper` is the service that has them delivered by what the
-//! kind of the sink brings ([`Deliver`]); `backlog` counts what waits, and makes the sink wait when that is too much.
+//! `segments` reads the segments as messages of whole records. `shipper` is the service that delivers them through the
+//! sink's [`Deliver`]. `backlog` counts undelivered segments and applies back-pressure to the sink.
 
 mod backlog;
 mod backoff;
@@ -27,64 +27,64 @@ pub use places::{Orphan, StagingPlace, orphans};
 pub use segments::Segments;
 pub use shipper::Shipper;
 
-/// Delivers messages to a remote place.
+/// Delivers messages to a remote receiver.
 pub trait Deliver: Send + Sync {
-    /// Makes one attempt, and ends within a time of its own. It may be dropped at any await: the message is delivered again
-    /// then, under the same id.
+    /// Makes one attempt with its own timeout. The future may be dropped: the message is then delivered again under the
+    /// same id.
     fn deliver<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Delivery>;
 }
 
 /// Whole records that are delivered together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Its name. The same records have the same one in each attempt, also after a restart, and no others have it.
+    /// The unique id of these records. It is the same in each attempt, even after a restart.
     pub id: String,
-    /// How many records it has.
+    /// The number of records.
     pub records: u64,
     /// The records, as JSON lines.
     pub text: Bytes,
 }
 
-/// What became of an attempt.
+/// The result of one delivery attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// The remote place has the message.
+    /// The receiver has accepted the message.
     Arrived,
-    /// It cannot take it now, or cannot be reached.
+    /// The receiver is unavailable or cannot be reached.
     Failed {
         /// Why, as a clause.
         reason: String,
-        /// How long it wants to be left alone.
+        /// The Retry-After of the receiver.
         retry_after: Option<Duration>,
     },
-    /// It takes no message from this sender until somebody has changed something, here or there.
+    /// The receiver accepts no message until an operator changes the configuration of either side.
     Blocked {
         /// Why, as a clause.
         reason: String,
     },
-    /// It does not take this message, for what is in it.
+    /// The receiver refuses this message because of its contents.
     Refused {
         /// Why, as a clause.
         reason: String,
     },
 }
 
-/// What becomes of a message.
+/// How a message is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// It arrived.
+    /// The message was delivered.
     Arrived,
-    /// Its records are delivered one by one.
+    /// The records are delivered one by one.
     Split,
-    /// Its only record goes to the dead letters, for this reason.
+    /// The only record becomes a dead letter, for this reason.
     Buried(String),
 }
 
-/// Messages that wait, in their order: [`Segments`] in a thread of their own, or those of a test.
+/// A queue of staged messages: [`Segments`] in a dedicated thread, or a fake in tests.
 pub trait Staged: Send {
-    /// The first message that is not settled; `None` while there is none.
+    /// The first unsettled message; `None` while there is none.
     fn first(&mut self) -> BoxFuture<'_, io::Result<Option<Message>>>;
 
-    /// Settles that message. Returns the length of the segment that is gone by this, if one is.
+    /// Settles the first message. Returns the length of the segment if that completes and deletes it.
     fn settle(&mut self, settled: Settled) -> BoxFuture<'_, io::Result<Option<u64>>>;
 }

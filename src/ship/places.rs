@@ -1,5 +1,5 @@
-//! Where a data directory has the records that are to be shipped: `staging/SINK-000001.jsonl` and so on, and those that the
-//! remote place refused, in `dead/SINK.dead.jsonl`.
+//! Paths of shipping in a data directory: segments are `staging/SINK-000001.jsonl` and so on, dead letters
+//! `dead/SINK.dead.jsonl`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Disk, Mode};
 use crate::output::{Compress, Files};
 
-/// The places of one sink.
+/// The paths of one sink.
 #[derive(Clone, Debug)]
 pub struct StagingPlace {
     /// The directory of all segments.
     pub dir: PathBuf,
-    /// The path that the names of the sink's segments are made of.
+    /// The path that the names of the sink's segments derive from.
     pub path: PathBuf,
-    /// The sink's dead letters.
+    /// The dead-letter file.
     pub dead_letters: PathBuf,
 }
 
 impl StagingPlace {
-    /// Those of a sink in a data directory.
+    /// The paths of a sink in a data directory.
     pub fn of(data_dir: &Path, sink: &str) -> Self {
         let dir = staging(data_dir);
         let path = dir.join(format!("{sink}.jsonl"));
@@ -37,21 +37,21 @@ fn staging(data_dir: &Path) -> PathBuf {
     data_dir.join("staging")
 }
 
-/// Segments of a sink that the run does not have.
+/// Segments of a sink that is not configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
-    /// The sink's name.
+    /// The name of the sink.
     pub sink: String,
-    /// How many segments, finished or not.
+    /// The number of segments, finished or not.
     pub segments: u64,
     /// The path of one of them.
     pub path: PathBuf,
 }
 
-/// Segments with records in a data directory whose sink is none of these.
+/// Finds segments with records that belong to none of these sinks.
 ///
 /// # Errors
-/// When they cannot be looked at.
+/// When the segments cannot be listed or opened.
 pub fn orphans(disk: &dyn Disk, data_dir: &Path, sinks: &[&str]) -> io::Result<Vec<Orphan>> {
     let known: Vec<Files> = sinks.iter().map(|sink| StagingPlace::of(data_dir, sink).files()).collect();
     let found = match disk.list(&staging(data_dir)) {
@@ -69,7 +69,7 @@ pub fn orphans(disk: &dyn Disk, data_dir: &Path, sinks: &[&str]) -> io::Result<V
     Ok(orphans.into_values().collect())
 }
 
-/// The sink whose segment has this path.
+/// Parses the sink's name from the path of a segment.
 fn sink_of(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let name = name.strip_suffix(".part").unwrap_or(name).strip_suffix(".jsonl")?;

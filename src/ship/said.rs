@@ -1,18 +1,18 @@
-//! How often a message is logged that could come with every attempt.
+//! Limits the rate of log messages that could come with every attempt.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The time from one message to the next.
+/// The minimum time between messages.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// When something was said last.
+/// When a message was last logged.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Said(Option<Instant>);
 
 impl Said {
-    /// Whether it is time to say it, which is noted.
+    /// Whether the message is due, in which case it counts as logged.
     pub fn is_due(&mut self) -> bool {
         let is_due = self.0.is_none_or(|at| at.elapsed() >= EVERY);
         if is_due {
@@ -21,7 +21,7 @@ impl Said {
         is_due
     }
 
-    /// Whether it was said since the last time that it was over; it is over now.
+    /// Whether the message was logged since the last call; resets that.
     pub fn take(&mut self) -> bool {
         self.0.take().is_some()
     }

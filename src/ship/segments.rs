@@ -1,8 +1,8 @@
-//! The finished segments of a staging output, read as messages of whole records. Blocks on the disk, so the shipper has it in a
-//! thread of its own.
+//! Reads the finished segments of a staging output as messages of whole records. It blocks on the disk, so it runs in a
+//! dedicated thread.
 //!
-//! How a segment is cut into messages depends on its text alone, so a restart cuts it likewise, and a message that is delivered
-//! once more has the same id.
+//! Message boundaries depend only on the text of a segment, so a message that is delivered again after a restart has
+//! the same id.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,52 +19,52 @@ use crate::disk::{Disk, DiskFile, DiskThread, Mode};
 use crate::error::AtPath;
 use crate::output::Files;
 
-/// Bytes of a message, at most, unless its only record is longer: what servers take by default.
+/// The most bytes of a message with several records: what servers accept by default.
 const MESSAGE: usize = 1 << 20;
 
-/// Bytes that are read at once where one record is looked for.
+/// Bytes read at once to find the end of one record.
 const PIECE: usize = 64 << 10;
 
-/// See the module.
+/// The finished segments of a sink.
 #[derive(Debug)]
 pub struct Segments {
     disk: Arc<dyn Disk>,
     files: Files,
-    /// What all ids begin with.
+    /// The prefix of all message ids.
     prefix: String,
-    /// Segments that were found and not begun.
+    /// Segments not read yet.
     waiting: VecDeque<(u64, PathBuf)>,
     current: Option<Segment>,
     dead_letters: DeadLetters,
 }
 
-/// The segment whose messages are delivered.
+/// The segment whose messages are being delivered.
 #[derive(Debug)]
 struct Segment {
     number: u64,
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     length: u64,
-    /// Where its first message begins that is not settled, and which record that is, from 1.
+    /// The offset of the first unsettled message, and the number of its first record, from 1.
     offset: u64,
     ordinal: u64,
-    /// Up to here, each record is a message.
+    /// Up to this offset, each record is a message.
     split_until: u64,
-    /// The message that begins there, once it was read.
+    /// The message at `offset`, once read.
     message: Option<Message>,
 }
 
-/// How the next message is cut.
+/// The extent of the next message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cut {
     /// As many records as fit.
     Packed,
-    /// One.
+    /// One record.
     Single,
 }
 
 impl Segments {
-    /// The segments of a sink at a place. `state_id` names the data directory.
+    /// The segments of a sink. `state_id` is the id of the data directory.
     pub fn new(disk: Arc<dyn Disk>, place: &StagingPlace, sink: Arc<str>, state_id: &str) -> Self {
         let (files, prefix) = (place.files(), format!("{state_id}-{sink}"));
         let path = place.dead_letters.clone();
@@ -72,10 +72,10 @@ impl Segments {
         Self { disk, files, prefix, waiting: VecDeque::new(), current: None, dead_letters }
     }
 
-    /// How much is finished, as of now.
+    /// Counts the finished segments on disk.
     ///
     /// # Errors
-    /// What the system says.
+    /// When the segments cannot be listed or opened.
     pub fn lag(&self) -> io::Result<Lag> {
         let mut lag = Lag::default();
         for (_, path) in self.files.finished(self.disk.as_ref())? {
@@ -85,10 +85,10 @@ impl Segments {
         Ok(lag)
     }
 
-    /// The first message that is not settled; `None` while there is none.
+    /// The first unsettled message; `None` while there is none.
     ///
     /// # Errors
-    /// What the system says, with the path.
+    /// When a segment cannot be read; the error contains the path.
     pub fn first_message(&mut self) -> io::Result<Option<Message>> {
         if self.current.is_none() {
             self.current = self.next_segment()?;
@@ -101,10 +101,10 @@ impl Segments {
         Ok(segment.message.clone())
     }
 
-    /// Settles that message. Returns the length of the segment that is gone by this, if one is.
+    /// Settles the first message. Returns the length of the segment if that completes and deletes it.
     ///
     /// # Errors
-    /// What the system says, with the path.
+    /// When the segment cannot be deleted or the dead letter not written; the error contains the path.
     pub fn settle_message(&mut self, settled: &Settled) -> io::Result<Option<u64>> {
         let Some(segment) = &mut self.current else { return Ok(None) };
         let Some(message) = segment.message.take() else { return Ok(None) };
@@ -129,7 +129,7 @@ impl Segments {
         }
     }
 
-    /// The next segment. Others may take segments away: one that is gone is skipped.
+    /// Opens the next segment, and skips segments that were removed by others.
     fn next_segment(&mut self) -> io::Result<Option<Segment>> {
         if self.waiting.is_empty() {
             self.waiting.extend(self.files.finished(self.disk.as_ref())?);
@@ -143,7 +143,7 @@ impl Segments {
                     return Ok(Some(Segment { number, path, file, length, offset, ordinal, split_until, message }));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    tracing::warn!(event = "segment_gone", path = %path.display(), "{} was taken away before its records had arrived", path.display());
+                    tracing::warn!(event = "segment_gone", path = %path.display(), "{} was removed before its records had arrived", path.display());
                 }
                 Err(error) => return Err(at(&path, error)),
             }
@@ -157,7 +157,7 @@ impl Segment {
         let cut = if self.offset < self.split_until { Cut::Single } else { Cut::Packed };
         let text = read_records(self.file.as_ref(), self.offset, cut)?;
         let hash: String = digest(&SHA256, &text).as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        // Numbers alone would be used again by a data directory that was restored from a backup.
+        // A data directory restored from a backup reuses numbers, so the id contains a hash.
         let id = format!("{prefix}-{}-{}-{hash}", self.number, self.ordinal);
         Ok(Message { id, records: memchr::memchr_iter(b'\n', &text).count() as u64, text: text.into() })
     }
@@ -172,7 +172,7 @@ fn read_records(file: &dyn DiskFile, from: u64, cut: Cut) -> io::Result<Vec<u8>>
         read_piece(file, from, piece, &mut text)?;
         let end = match cut {
             Cut::Packed if start == 0 => memchr::memrchr(b'\n', &text),
-            // One record that is longer than a piece.
+            // A record longer than a piece.
             Cut::Packed | Cut::Single => memchr::memchr(b'\n', &text[start..]).map(|end| start + end),
         };
         match end {
@@ -187,7 +187,7 @@ fn read_records(file: &dyn DiskFile, from: u64, cut: Cut) -> io::Result<Vec<u8>>
     }
 }
 
-/// Reads the next piece behind a text that begins at this offset.
+/// Appends the next piece to a text that begins at offset `from`.
 fn read_piece(file: &dyn DiskFile, from: u64, piece: usize, text: &mut Vec<u8>) -> io::Result<()> {
     let end = text.len() + piece;
     while text.len() < end {

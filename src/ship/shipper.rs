@@ -1,5 +1,5 @@
-//! The service that ships the records of one sink: it has messages delivered one after the other, and waits where that fails.
-//! It ends when the sink is gone and everything has arrived; at the end of a run it may be dropped before.
+//! The service that ships the records of one sink: it delivers messages one by one, and backs off after failures. It
+//! ends when the sink has ended and everything is delivered; at the end of a run it may be dropped earlier.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use super::{Backlog, Deliver, Delivery, Message, Settled, Staged, backoff};
 use crate::error::BoxError;
 use crate::units::{counted, in_bytes};
 
-/// Segments that wait while the remote place keeps up. A second makes one.
+/// The most undelivered segments of a receiver that keeps up. A run makes about one a second.
 const KEEPS_UP: u64 = 10;
 
-/// See the module.
+/// The shipping service of one sink.
 pub struct Shipper {
     backlog: Backlog,
     staged: Box<dyn Staged>,
     deliver: Box<dyn Deliver>,
-    /// When something was said of failures, of refused records, and of a backlog that grows.
+    /// When failures, refused records and a growing backlog were last logged.
     said: Messages,
 }
 
@@ -31,20 +31,20 @@ struct Messages {
 }
 
 impl Shipper {
-    /// Ships what is staged.
+    /// A shipper of the staged messages.
     pub fn new(backlog: Backlog, staged: Box<dyn Staged>, deliver: Box<dyn Deliver>) -> Self {
         Self { backlog, staged, deliver, said: Messages::default() }
     }
 
-    /// What waits.
+    /// The backlog of the sink.
     pub fn backlog(&self) -> &Backlog {
         &self.backlog
     }
 
-    /// Ships until the sink is gone and all has arrived.
+    /// Ships until the sink has ended and everything is delivered.
     ///
     /// # Errors
-    /// When a segment cannot be read or deleted, or a dead letter not be written.
+    /// When a segment cannot be read or deleted, or a dead letter cannot be written.
     pub async fn run(mut self) -> Result<(), BoxError> {
         let mut changes = self.backlog.changes();
         while let Some(message) = self.next(&mut changes).await? {
@@ -60,10 +60,10 @@ impl Shipper {
         Ok(())
     }
 
-    /// The next message, which may be yet to come; `None` once none can.
+    /// Waits for the next message; `None` once no more can come.
     async fn next(&mut self, changes: &mut Changes) -> Result<Option<Message>, BoxError> {
         loop {
-            // Before the look: what was added before the sink went is seen by it.
+            // Checked first, so that `first` sees segments added before the sink ended.
             let may_grow = self.backlog.may_grow();
             let message = self.staged.first().await?;
             if message.is_some() || !may_grow {
@@ -73,7 +73,7 @@ impl Shipper {
         }
     }
 
-    /// Has a message delivered, for as long as it takes.
+    /// Delivers a message, with unlimited retries.
     async fn deliver(&mut self, message: &Message) -> Settled {
         let mut failures = 0;
         loop {
@@ -89,7 +89,7 @@ impl Shipper {
             };
             failures += 1;
             let wait = backoff(failures, retry_after, fastrand::f64());
-            // One failure is nothing: a kept connection can just have been closed.
+            // A single failure is not logged: an idle connection may just have been closed.
             if is_blocked || retry_after.is_some() || failures > 1 {
                 self.say_failing(&reason, wait);
             }

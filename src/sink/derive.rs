@@ -1,4 +1,4 @@
-//! From the record in one output to the same line's record in another: it is copied, or its body is left out.
+//! Derives a line's record for one output from its record in another: a copy, or a copy without the body.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,8 +9,7 @@ use serde_json::value::RawValue;
 use super::BodyFormat;
 use crate::output::BodyShown;
 
-/// Whether a record with this body, from an output that shows bodies like `from`, yields that of one that shows them like
-/// `to`.
+/// Whether the record for an output with body format `to` can be derived from a record in an output with format `from`.
 pub(super) fn suffices(body: BodyShown, from: BodyFormat, to: BodyFormat) -> bool {
     to == BodyFormat::None
         || match body {
@@ -20,7 +19,7 @@ pub(super) fn suffices(body: BodyShown, from: BodyFormat, to: BodyFormat) -> boo
         }
 }
 
-/// The record for an output that shows bodies like this, made of one that suffices for it. Both end with a LF.
+/// Derives a record with body format `body` from one that [`suffices`]. Both end with LF.
 ///
 /// # Errors
 /// When the line is no JSON object.
@@ -41,7 +40,7 @@ pub(super) fn derive(line: &[u8], body: BodyFormat) -> serde_json::Result<Cow<'_
     Ok(Cow::Owned(out))
 }
 
-/// The keys of a record and their values as text, in their order.
+/// The keys of a record and their raw JSON values, in order.
 fn entries(line: &[u8]) -> serde_json::Result<Vec<(String, &RawValue)>> {
     struct Object;
     impl<'de> Visitor<'de> for Object {

@@ -1,5 +1,5 @@
-//! Serializes a record to its JSON line: one key after the other, in the order in which they are put here. No derive: half of
-//! the keys depend on the outcome or on the configuration.
+//! Serializes a record to its JSON line, key by key in a fixed order. There is no derive because half of the keys
+//! depend on the outcome or the configuration.
 
 use std::time::Duration;
 
@@ -19,31 +19,31 @@ use crate::item::{EchoInput, Freshness, Head, Hop, Outcome, Record, Times, Waite
 /// RFC 3339 with milliseconds.
 const TIMESTAMPS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
-/// How bodies are shown.
+/// The format of bodies in records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum BodyFormat {
-    /// `json` if the type says JSON and it is valid, else as `text` does.
+    /// `json` if the type is JSON and the body valid, else `text`.
     #[default]
     Auto,
-    /// `body` if it is UTF-8, else as `base64` does.
+    /// `body` if the body is UTF-8, else `base64`.
     Text,
     /// `body_base64`
     Base64,
-    /// Not at all.
+    /// No body.
     None,
 }
 
-/// What all sinks of a run have in common.
+/// The settings that all sinks of a run share.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
-    /// What records show.
+    /// The content of records.
     pub content: Content,
-    /// When the run started: what the records' times are counted from.
+    /// The start of the run; times in records are relative to it.
     pub epoch: jiff::Timestamp,
 }
 
-/// Turns the records that one sink wants into lines.
+/// Encodes the records of one sink as JSON lines.
 #[derive(Debug)]
 pub struct Encoder {
     epoch: jiff::Timestamp,
@@ -52,26 +52,26 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder for a sink; `body` overrides the style's.
+    /// An encoder for a sink; `body` overrides the style's format.
     pub fn new(style: Style, wanted: Wanted, body: Option<BodyFormat>) -> Self {
         let content = Content { body: body.unwrap_or(style.content.body), ..style.content };
         Self { epoch: style.epoch, content, wanted }
     }
 
-    /// How bodies are shown.
+    /// The format of bodies.
     pub fn body(&self) -> BodyFormat {
         self.content.body
     }
 
-    /// Whether records of this outcome are wanted.
+    /// Whether the sink writes records with this outcome.
     pub fn takes(&self, outcome: Outcome) -> bool {
         self.wanted.takes(outcome)
     }
 
-    /// Appends the record's line, if the record is wanted.
+    /// Appends the record's line, if the sink writes records with its outcome.
     ///
     /// # Errors
-    /// Never for a record as the pipeline makes them: writing to memory does not fail.
+    /// Never for a record of the pipeline: writing to memory does not fail.
     pub fn encode(&self, record: &Record, out: &mut Vec<u8>) -> serde_json::Result<()> {
         if self.takes(record.outcome) {
             let start = out.len();
@@ -117,7 +117,7 @@ impl Encoder {
         line.put_some("meta", record.echo.meta.as_deref())
     }
 
-    /// The response's head, but for its status.
+    /// Writes the response head without its status.
     fn put_head(&self, head: &Head, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
         line.put("http", version(head.version))?;
         line.put_some("ip", head.ip)?;
@@ -130,7 +130,7 @@ impl Encoder {
         line.put_some("reused", head.reused.then_some(true))
     }
 
-    /// What a body comes to, whether it is shown or not, and whether it changed.
+    /// Writes the size and digest of the body, and whether it changed, even if the body itself is left out.
     fn put_size(&self, record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
         let (body, freshness) = (record.received.body(), record.freshness);
         let sha256 = match freshness {
@@ -148,7 +148,7 @@ impl Encoder {
         if let Some(started) = times.started {
             let out = line.key("started");
             out.push(b'"');
-            // A buffer takes whatever is written to it.
+            // Writing to a `Vec` does not fail.
             let _ = TIMESTAMPS.print_timestamp(&self.timestamp(started), &mut *out);
             out.push(b'"');
         }
@@ -162,7 +162,7 @@ impl Encoder {
     }
 }
 
-/// The version that the head says; what a client takes for 1.1 is shown as that.
+/// The HTTP version of the response head; the client treats unknown versions as 1.1.
 fn version(version: http::Version) -> &'static str {
     match version {
         http::Version::HTTP_2 => "2",
@@ -172,7 +172,7 @@ fn version(version: http::Version) -> &'static str {
     }
 }
 
-/// Which line it was, and what it said.
+/// Writes the identity of the line, and the input.
 fn put_input(record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<()> {
     line.put("seq", &record.id.seq)?;
     line.put_some("source", record.id.source.as_deref())?;
@@ -190,7 +190,7 @@ fn put_input(record: &Record, line: &mut JsonWriter<'_>) -> serde_json::Result<(
     }
 }
 
-/// A body as a record has it.
+/// A body as it appears in a record.
 enum Shown<'a> {
     Nothing,
     Json(Box<RawValue>),
@@ -198,7 +198,7 @@ enum Shown<'a> {
     Base64(String),
 }
 
-/// Shows a body of this type.
+/// Formats a body of this content type.
 fn shown<'a>(data: &'a [u8], content_type: Option<&str>, body: BodyFormat) -> Shown<'a> {
     let text = match body {
         BodyFormat::None => return Shown::Nothing,
@@ -213,7 +213,7 @@ fn shown<'a>(data: &'a [u8], content_type: Option<&str>, body: BodyFormat) -> Sh
     }
 }
 
-/// `application/json`, `text/json` and anything `+json` (RFC 6839), parameters aside.
+/// Whether the media type is `application/json`, `text/json` or `*+json` (RFC 6839).
 fn says_json(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(media_type.as_str(), "application/json" | "text/json") || media_type.ends_with("+json")
@@ -242,7 +242,7 @@ impl<'a> Redirect<'a> {
     }
 }
 
-/// Response headers: a string each, or an array of strings where a name comes more than once.
+/// Response headers: a string each, or an array of strings if a name is repeated.
 struct Headers<'a>(&'a HeaderMap);
 
 impl Serialize for Headers<'_> {
@@ -280,7 +280,7 @@ mod tests {
         Identity { state_id: Some("j".into()), source: Some("s".into()), file: Some("f".into()), seq: 7, round: 2 }
     }
 
-    /// With something to say under every key.
+    /// A record with every key.
     fn full() -> Record {
         let raw = |text: &str| Some(RawValue::from_string(text.to_owned()).unwrap());
         let mut headers = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! Reads JSON lines back from an output: whose records they are, and what the end of a file is.
+//! Reads JSON lines back from an output: the identities of records, and the state of the file's end.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use crate::disk::DiskFile;
 use crate::item::{Identity, Outcome, RawJson};
 use crate::output::{BodyShown, Cursor, Examined, FileEnd, Parsed, RecordHead, RecordReader};
 
-/// The reader of outputs that are JSON lines.
+/// The record reader of JSON lines outputs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JsonLines;
 
@@ -26,7 +26,7 @@ impl RecordReader for JsonLines {
     }
 
     fn examine(&self, file: &dyn DiskFile) -> io::Result<Examined> {
-        /// A last line longer than this is not ours to judge.
+        /// A longer last line is not a record of fetchd.
         const LONGEST: u64 = 1 << 30;
         let (records, last_end, length) = count_lines(file)?;
         if length == last_end {
@@ -49,7 +49,7 @@ impl RecordReader for JsonLines {
     }
 }
 
-/// How many whole lines a file has, where the last of them ends, and where the file ends.
+/// The number of whole lines of a file, the offset at which the last one ends, and the length of the file.
 fn count_lines(file: &dyn DiskFile) -> io::Result<(u64, u64, u64)> {
     let (mut lines, mut last_end, mut length) = (0, 0, 0);
     let mut buffer = vec![0; 1 << 16];
@@ -66,7 +66,7 @@ fn count_lines(file: &dyn DiskFile) -> io::Result<(u64, u64, u64)> {
     }
 }
 
-/// The facts of a line; `None` when it is no JSON object, and none when it is no record.
+/// The head of a record: `None` if the line is no JSON object, `Some(None)` if the object is no record.
 fn head(line: &[u8]) -> Option<Option<RecordHead>> {
     if let Ok(keys) = serde_json::from_slice::<Keys<'_>>(line) {
         return Some(keys.head());
@@ -82,7 +82,7 @@ struct Keys<'a> {
     source: Option<Cow<'a, str>>,
     #[serde(borrow)]
     file: Option<Cow<'a, str>>,
-    /// The key of 0.1.
+    /// The key of `state_id` in 0.1.
     #[serde(borrow)]
     journal: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -102,7 +102,7 @@ struct Keys<'a> {
     body_base64: bool,
 }
 
-/// A key is there even when its value is null.
+/// Whether a key is present, even with the value null.
 fn there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(value).map(|_| true)
 }

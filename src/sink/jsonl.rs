@@ -1,4 +1,4 @@
-//! The sink `jsonl`: records as JSON lines, in an output that is locked while the run lasts.
+//! The sink `jsonl`: records as JSON lines in files that are locked during the run.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -23,39 +23,40 @@ use crate::units::{Size, Span};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jsonl {
-    /// The file; it is created when it is not there, and appended to when it is.
+    /// The file. It is created if it does not exist, and appended to if it does.
     pub path: PathBuf,
-    /// Which records.
+    /// The records to write.
     #[serde(default)]
     pub records: Wanted,
-    /// How bodies are shown; by default as `output.body` says.
+    /// The format of bodies; `output.body` by default.
     pub body: Option<BodyFormat>,
-    /// A file of this size is finished, and the next one begun.
+    /// The size at which a file is finished and the next one begins.
     pub rotate_size: Option<Size>,
-    /// A file that got its first record so long ago is finished, and the next one begun.
+    /// The time after a file's first record when it is finished and the next one begins.
     pub rotate_every: Option<Span>,
     /// How files are compressed.
     #[serde(default)]
     pub compress: Compress,
-    /// When records are made to last.
+    /// When records are fsynced.
     #[serde(default)]
     pub fsync: Fsync,
 }
 
 impl Jsonl {
-    /// All records into this file.
+    /// A sink that writes all records to this file.
     pub fn new(path: PathBuf) -> Self {
         let (rotate_size, rotate_every) = (None, None);
         let (records, compress, fsync) = (Wanted::All, Compress::None, Fsync::Commit);
         Self { path, records, body: None, rotate_size, rotate_every, compress, fsync }
     }
 
-    /// One file, or several with numbers: a compressed file that goes on growing under its final name would look finished.
+    /// One file, or numbered files. A compressed file is numbered because it would look finished if it grew under its
+    /// final name.
     fn files(&self) -> Files {
         self.files_like(self.path.clone())
     }
 
-    /// The same at another spelling of its path.
+    /// The files for another spelling of the path.
     fn files_like(&self, path: PathBuf) -> Files {
         let is_one = self.rotate_size.is_none() && self.rotate_every.is_none() && self.compress == Compress::None;
         if is_one { Files::One(path) } else { Files::numbered(&path, self.compress) }
@@ -104,7 +105,7 @@ impl SinkConfig for Jsonl {
         output.needs(self.body)
     }
 
-    /// Opens and locks the file, and repairs what a killed process left unfinished.
+    /// Opens and locks the file, and repairs a record that a killed process left partial.
     fn open(&self, opening: Opening) -> Result<OpenedSink, BoxError> {
         let encoder = Encoder::new(opening.style, self.records, self.body);
         let is_regular = self.path.metadata().map_or(true, |metadata| metadata.is_file());
@@ -112,7 +113,7 @@ impl SinkConfig for Jsonl {
             if let Files::Numbered(..) = self.files() {
                 return Err(AtPath::new(&self.path, no_file()).into());
             }
-            // A FIFO or device: nothing to lock, to count or to repair.
+            // A FIFO or device cannot be locked, counted or repaired.
             let file = OpenOptions::new().append(true).open(&self.path);
             let file = file.map_err(|error| AtPath::new(&self.path, error))?;
             return Ok(OpenedSink::stream(StreamSink::start(self.path.display().to_string(), file, encoder)));

@@ -1,7 +1,8 @@
-//! Escapes the characters of JSON text that some readers take for the end of a line: NEL, LINE SEPARATOR and PARAGRAPH SEPARATOR
-//! (Unicode, UAX #14; Python's `str.splitlines`, JavaScript before 2019). JSON leaves them as they are; its control characters are escaped anyway.
+//! Escapes the characters that some readers take for line ends: NEL, LINE SEPARATOR and PARAGRAPH SEPARATOR (UAX #14;
+//! Python's `str.splitlines`, JavaScript before 2019). JSON allows them unescaped, other than control characters.
 
-/// Escapes them from this byte of the buffer on, which is JSON text. There they can be in strings alone, so the values stay.
+/// Escapes line breaks in the JSON text from byte `start` of the buffer on. They occur only in strings, so the values
+/// stay the same.
 pub(super) fn escape_line_breaks(out: &mut Vec<u8>, start: usize) {
     let Some((first, _)) = next_break(&out[start..]) else { return };
     let rest = out.split_off(start + first);
@@ -14,7 +15,7 @@ pub(super) fn escape_line_breaks(out: &mut Vec<u8>, start: usize) {
     out.extend_from_slice(rest);
 }
 
-/// A character as UTF-8, and its escape.
+/// A line break in UTF-8, and its JSON escape.
 struct LineBreak {
     bytes: &'static [u8],
     escape: &'static [u8],
@@ -26,7 +27,7 @@ const LINE_BREAKS: [LineBreak; 3] = [
     LineBreak { bytes: "\u{2029}".as_bytes(), escape: br"\u2029" },
 ];
 
-/// The first of them, and where it is. Most text has none of the two bytes that they begin with.
+/// The first line break and its offset. Most text has neither of the two leading bytes that the search looks for.
 fn next_break(text: &[u8]) -> Option<(usize, &'static LineBreak)> {
     memchr::memchr2_iter(0xc2, 0xe2, text)
         .find_map(|at| Some((at, LINE_BREAKS.iter().find(|found| text[at..].starts_with(found.bytes))?)))

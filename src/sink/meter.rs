@@ -1,4 +1,4 @@
-//! The meter of a sink: what it has written, and for how long the run has waited for it. [`metered`] wraps a sink in one.
+//! The meter of a sink: records and bytes written, and the time that the run waited for the sink. [`metered`] adds one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::disk::Mark;
 use crate::error::BoxError;
 use crate::item::Record;
 
-/// What a sink has written so far.
+/// Records and bytes that a sink has written so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Records.
@@ -21,20 +21,20 @@ pub struct Written {
     pub bytes: u64,
 }
 
-/// What is known of a sink now.
+/// A snapshot of a sink's meter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkView {
-    /// Its name, or its kind where the configuration gives it none.
+    /// The name of the sink, or its kind if it has no name.
     pub name: Arc<str>,
-    /// What it has written so far.
+    /// Records and bytes written so far.
     pub written: Written,
-    /// For how long the run has waited for it so far, the wait under way included.
+    /// The total time that the run has waited for the sink, including the current wait.
     pub blocked: Duration,
-    /// For how long the run has been waiting for it now, if it is.
+    /// The duration of the current wait, if there is one.
     pub blocked_for: Option<Duration>,
 }
 
-/// The meter of a sink; read by other threads.
+/// The meter of a sink, shared with other threads.
 #[derive(Debug)]
 pub struct SinkMeter {
     name: Arc<str>,
@@ -44,13 +44,13 @@ pub struct SinkMeter {
 #[derive(Debug, Default)]
 struct State {
     written: Written,
-    /// Of all waits that are over.
+    /// The sum of all finished waits.
     blocked: Duration,
     since: Option<Instant>,
 }
 
 impl SinkMeter {
-    /// What is known of the sink now.
+    /// A snapshot of the meter.
     pub fn view(&self) -> SinkView {
         let State { written, blocked, since } = *self.state();
         let blocked_for = since.map(|since| since.elapsed());
@@ -58,7 +58,7 @@ impl SinkMeter {
         SinkView { name: Arc::clone(&self.name), written, blocked, blocked_for }
     }
 
-    /// The run waits for the sink until this is dropped.
+    /// Starts a wait, which ends when the guard is dropped.
     fn wait(&self) -> Waiting<'_> {
         self.state().since = Some(Instant::now());
         Waiting(self)
@@ -69,7 +69,7 @@ impl SinkMeter {
     }
 }
 
-/// The run waits for a sink.
+/// Guard of a wait for a sink.
 struct Waiting<'a>(&'a SinkMeter);
 
 impl Drop for Waiting<'_> {
@@ -81,7 +81,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A sink with a meter of this name.
+/// Wraps a sink in a meter of this name.
 pub fn metered(name: Arc<str>, sink: Box<dyn Sink>) -> Box<dyn Sink> {
     Box::new(Metered { meter: Arc::new(SinkMeter { name, state: Mutex::default() }), sink })
 }
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes so long for each call.
+    /// A sink whose calls take this long.
     struct Slow(Duration, Written);
 
     impl Sink for Slow {

@@ -41,64 +41,64 @@ use crate::registry::{Component, Kind, Named};
 /// Takes records.
 ///
 /// An error ends the run. Batches come one at a time and in order; a slow sink slows the whole pipeline down to its
-/// source. All methods but `write` have something to do only where a sink is a file.
+/// source. The default methods do nothing; a sink that writes files overrides them.
 pub trait Sink: Send {
-    /// Takes a batch. `Ok` means that it will be in the output unless the process is killed before the next `flush`.
+    /// Writes a batch. After `Ok` it is in the output unless the process is killed before the next `flush`.
     fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>>;
 
-    /// Writes everything taken to the output, and returns where that ends if a restart can read it there.
+    /// Writes buffered records to the output. Returns where the output ends, if a restart can read it.
     fn flush(&mut self) -> BoxFuture<'_, Result<Option<Mark>, BoxError>> {
         ready(Ok(None)).boxed()
     }
 
-    /// Returns once this sink's file should be rotated. It may be dropped and called again.
+    /// Returns once this sink's file should be rotated. The future is cancel-safe.
     fn due(&mut self) -> BoxFuture<'_, ()> {
         pending().boxed()
     }
 
-    /// Makes this sink due, if it has files to rotate.
+    /// Requests a rotation, if this sink rotates files.
     fn request_rotation(&mut self) {}
 
-    /// Ends the present file. The checkpoint holds by now what was flushed before.
+    /// Finishes the current file. The checkpoint already covers the records flushed before.
     fn end_file(&mut self, _end: EndReason) -> BoxFuture<'_, Result<(), BoxError>> {
         ready(Ok(())).boxed()
     }
 
-    /// What it has written so far, if it counts that.
+    /// The records and bytes written so far, if this sink counts them.
     fn written(&self) -> Written {
         Written::default()
     }
 
-    /// Its meter, if it has one ([`metered`]).
+    /// The meter, if this sink has one ([`metered`]).
     fn meter(&self) -> Option<Arc<SinkMeter>> {
         None
     }
 }
 
-/// Why a file of the output ends.
+/// Why an output file is finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// Another one begins.
+    /// The next file begins.
     Rotation,
-    /// The run is over.
+    /// The run ends.
     Shutdown,
 }
 
-/// Which records a sink wants.
+/// The records that a sink is configured to write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wanted {
     /// Every record.
     #[default]
     All,
-    /// Those with the outcome `ok`.
+    /// Records with the outcome `ok`.
     Ok,
-    /// All others.
+    /// Records with any other outcome.
     NotOk,
 }
 
 impl Wanted {
-    /// Whether records of this outcome are wanted.
+    /// Whether the sink writes records with this outcome.
     pub fn takes(self, outcome: Outcome) -> bool {
         match self {
             Self::All => true,
@@ -108,51 +108,51 @@ impl Wanted {
     }
 }
 
-/// A sink as configured, `[sink.NAME.KIND]`: what its kind says of itself before it is opened.
+/// A configured sink, `[sink.NAME.KIND]`, before it is opened.
 pub trait SinkConfig: Component {
-    /// Reports everything that is wrong with its table.
+    /// Reports every problem in its configuration table.
     fn check(&self, section: &mut Section<'_>);
 
-    /// Where it writes.
+    /// Where the sink writes.
     fn target(&self) -> Target<'_>;
 
-    /// Paths that it writes to now or later.
+    /// Paths that the sink writes to now or later.
     fn paths(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 
-    /// Whether it will write to this path, which is not its own: one of its numbered files. The path has no links and detours.
+    /// Whether this path, which is resolved, may become one of the sink's numbered files.
     fn will_write_to(&self, _path: &Path) -> bool {
         false
     }
 
-    /// Whether a file, whatever its name, is one of its own.
+    /// Whether a file, under any name, belongs to this sink.
     fn has_file(&self, _disk: &dyn Disk, _file: FileId) -> bool {
         false
     }
 
-    /// Whether its records wait in the data directory until they have arrived elsewhere: then it needs one, and its name stands
-    /// in names of files.
+    /// Whether records are staged in the data directory until they are delivered. Then the sink's name is part of file
+    /// names.
     fn ships(&self) -> bool {
         false
     }
 
-    /// Files and sockets that it can have open at once.
+    /// The most files and sockets that the sink has open at once.
     fn open_files(&self) -> u64 {
         1
     }
 
-    /// What it needs of responses, where `[output]` says this.
+    /// The parts of a response that the sink writes, given the `[output]` table.
     fn needs(&self, output: &Content) -> Needs;
 
-    /// Opens it.
+    /// Opens the sink.
     ///
     /// # Errors
-    /// What could not be opened, and why.
+    /// When the output cannot be opened, or its end cannot be repaired.
     fn open(&self, opening: Opening) -> Result<OpenedSink, BoxError>;
 }
 
-/// The kinds of sinks. A new one is its file, its `mod` line, and its row here.
+/// The kinds of sinks. A new kind is a file, its `mod` line, and a row here.
 pub const KINDS: &[Kind<dyn SinkConfig>] = &[
     Kind::new::<Stdout>("stdout", |table| Ok(Arc::new(Stdout::deserialize(table)?))),
     Kind::new::<Jsonl>("jsonl", |table| Ok(Arc::new(Jsonl::deserialize(table)?))),
@@ -164,32 +164,32 @@ pub const KINDS: &[Kind<dyn SinkConfig>] = &[
 pub enum Target<'a> {
     /// Standard output.
     Stdout,
-    /// A file, or the path that the names of its files are made of.
+    /// A file, or the path that the names of numbered files derive from.
     File(&'a Path),
-    /// No file of this machine.
+    /// A remote receiver.
     Elsewhere,
 }
 
-/// What `[output]` says of the content of records, for all sinks.
+/// The content of records as `[output]` sets it for all sinks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Content {
-    /// How bodies are shown; a sink may override it.
+    /// The format of bodies; a sink may override it.
     pub body: BodyFormat,
-    /// Whether records have the response's headers.
+    /// Whether records contain the response headers.
     pub headers: bool,
-    /// Whether records have the body's SHA-256.
+    /// Whether records contain the body's SHA-256.
     pub digest: bool,
 }
 
 impl Content {
-    /// What a sink of JSON lines needs that shows bodies as `body` says, or as all do.
+    /// The parts of a response that a JSON lines sink writes; `body` overrides the format of `[output]`.
     pub fn needs(&self, body: Option<BodyFormat>) -> Needs {
         let body = if body.unwrap_or(self.body) == BodyFormat::None { BodyNeed::Length } else { BodyNeed::Decoded };
         Needs { body, response_headers: self.headers, digest: self.digest }
     }
 }
 
-/// The sink of a run that configures none.
+/// The default sink: standard output.
 pub fn standard_output() -> Named<dyn SinkConfig> {
     Named::unnamed("stdout", Arc::new(Stdout::default()))
 }

@@ -1,4 +1,4 @@
-//! A sink between being opened and being started: what earlier runs left in it is read, and completed, in between.
+//! A sink between opening and starting. Recovery reads and completes the records of earlier runs in between.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,63 +13,63 @@ use crate::output::{RotatingFile, SavedPosition, Tail};
 use crate::ship::Shipper;
 use crate::units::Secret;
 
-/// What a sink needs to be opened.
+/// The arguments for opening a sink.
 pub struct Opening {
-    /// Its name; empty when it has none.
+    /// The name of the sink; empty if it has none.
     pub name: Arc<str>,
-    /// What all sinks have in common.
+    /// The settings that all sinks share.
     pub style: Style,
-    /// Where files are.
+    /// The file system.
     pub disk: Arc<dyn Disk>,
-    /// What is remembered of its output.
+    /// The output position in the checkpoint.
     pub saved: SavedPosition,
-    /// What a sink needs that ships its records; nothing without a data directory.
+    /// For sinks that ship records; `None` without a data directory.
     pub shipping: Option<Shipping>,
 }
 
-/// What a sink needs that ships its records to a remote place.
+/// The dependencies of a sink that ships records to a remote receiver.
 #[derive(Clone)]
 pub struct Shipping {
-    /// Where they wait.
+    /// The directory that records are staged in.
     pub data_dir: PathBuf,
-    /// Bytes to be left free on its disk.
+    /// Bytes to leave free on its disk.
     pub min_free: u64,
-    /// The name of the data directory.
+    /// The id of the data directory.
     pub state_id: Arc<str>,
-    /// Makes its client.
+    /// Makes the HTTP client.
     pub clients: Arc<dyn RemoteClients>,
 }
 
-/// Makes HTTP clients for remote places that the configuration names.
+/// Makes HTTP clients for remote receivers in the configuration.
 pub trait RemoteClients: Send + Sync {
-    /// A client for this URL alone, through this proxy if there is one. It follows no redirect.
+    /// A client for this URL only, through this proxy if given. It follows no redirects.
     ///
     /// # Errors
     /// When the client cannot be made.
     fn client(&self, url: &Url, proxy: Option<&Secret<String>>) -> Result<reqwest::Client, BoxError>;
 }
 
-/// An open sink, and what there is to say about it.
+/// An open sink, and a note for the operator.
 pub struct OpenedSink {
-    /// Its name, or its kind where the configuration gives it none; empty until it is set.
+    /// The name of the sink, or its kind if it has no name; empty until set.
     pub name: Arc<str>,
-    /// A sentence for the person who started the run.
+    /// A sentence for the operator.
     pub note: Option<String>,
     kind: Kind,
 }
 
 enum Kind {
-    /// What it takes cannot be read again.
+    /// The output cannot be read again.
     Stream(Box<dyn Sink>),
-    /// It can.
+    /// The output can be read again.
     File(Box<FileSink>),
 }
 
 /// A sink on an output.
 pub(super) struct FileSink {
-    /// Where records go.
+    /// The output.
     pub output: RotatingFile,
-    /// What came after the last checkpoint.
+    /// The records after the last checkpoint.
     pub tail: Tail,
     pub encoder: Encoder,
     pub start: Start,
@@ -79,20 +79,20 @@ pub(super) struct FileSink {
 /// How long the records of an output stay there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifetime {
-    /// Until somebody takes them.
+    /// They are never deleted.
     Kept,
-    /// Until they have arrived elsewhere.
+    /// Until they are delivered.
     UntilShipped,
 }
 
-/// Starts the thread that writes.
+/// Starts the writer thread.
 pub(super) type Start = Box<dyn FnOnce(RotatingFile, Encoder) -> io::Result<StartedSink> + Send>;
 
-/// A sink that takes records, and the service that ships them, where they go to a remote place.
+/// A running sink, and its shipper if the records go to a remote receiver.
 pub struct StartedSink {
-    /// Takes records.
+    /// The sink.
     pub sink: Box<dyn Sink>,
-    /// Ships them.
+    /// Delivers the staged records.
     pub shipper: Option<Shipper>,
 }
 
@@ -102,15 +102,15 @@ impl<S: Sink + 'static> From<S> for StartedSink {
     }
 }
 
-/// The order in which sinks get records, so that a kill costs as little as possible: what cannot be read again comes first,
-/// and then what shows bodies, as the records of those that do not can be made of its.
+/// The order in which sinks get records, so that a kill loses as few as possible. Streams come first because they
+/// cannot be read again, then outputs with bodies because records without bodies can be derived from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// What it takes cannot be read again.
+    /// The output cannot be read again.
     Stream,
-    /// It shows bodies.
+    /// Records contain bodies.
     Bodies,
-    /// It does not.
+    /// Records contain no bodies.
     NoBodies,
 }
 
@@ -131,7 +131,7 @@ impl OpenedSink {
         }
     }
 
-    /// Its place among the sinks.
+    /// The rank of this sink.
     pub fn rank(&self) -> Rank {
         match &self.kind {
             Kind::Stream(_) => Rank::Stream,
@@ -140,32 +140,32 @@ impl OpenedSink {
         }
     }
 
-    /// Its core, and the encoder of its records, for those who do without its thread; only where it is a file.
+    /// The output and the encoder of a file sink, for callers that write without its thread.
     pub fn core(&mut self) -> Option<(&mut RotatingFile, &Encoder)> {
         self.as_file().map(|sink| (&mut sink.output, &sink.encoder))
     }
 
-    /// The same, where its records stay.
+    /// Like `core`, for sinks that keep their records.
     pub fn kept_core(&mut self) -> Option<(&mut RotatingFile, &Encoder)> {
         let kept = self.as_file().filter(|sink| sink.lifetime == Lifetime::Kept);
         kept.map(|sink| (&mut sink.output, &sink.encoder))
     }
 
-    /// From where on its output is the log of what was done after the last checkpoint, by its name; nothing where that
-    /// cannot be read again.
+    /// The sink's name, and the positions from which its output lists the lines done after the last checkpoint; `None`
+    /// for a stream.
     pub fn log(&mut self) -> Option<(Arc<str>, Vec<OutputPosition>)> {
         self.as_file().map(|sink| (sink.output.name(), sink.tail.positions()))
     }
 
-    /// Where its output ends; nothing where that cannot be read again.
+    /// The end of the output; `None` for a stream.
     ///
     /// # Errors
-    /// What the system says.
+    /// When the output cannot be flushed.
     pub fn mark(&mut self) -> io::Result<Option<Mark>> {
         self.as_file().map(|sink| sink.output.flush()).transpose()
     }
 
-    /// Gives files that a killed process could not finish their final names. What was found in them is remembered by now.
+    /// Gives unfinished files of a killed process their final names. The checkpoint already covers their records.
     ///
     /// # Errors
     /// When a file cannot be renamed.
@@ -173,11 +173,11 @@ impl OpenedSink {
         self.as_file().map_or(Ok(()), |sink| sink.output.finish_old_files())
     }
 
-    /// Starts it, and finishes old files if that was not done before: without a checkpoint there is no recovery. With one,
-    /// files to which others lead the output are registered there.
+    /// Starts the sink. Finishes old files first if recovery did not, because there was no checkpoint. With a registry,
+    /// the output registers files that are moved or replaced.
     ///
     /// # Errors
-    /// When a file cannot be renamed, or the thread that writes cannot begin.
+    /// When a file cannot be renamed, or the writer thread cannot start.
     pub fn start(self, registry: Option<Arc<dyn RegisterOutputFile>>) -> io::Result<StartedSink> {
         match self.kind {
             Kind::Stream(sink) => Ok(StartedSink { sink, shipper: None }),

@@ -1,6 +1,7 @@
-//! Recovery after a crash: records behind the last checkpoint are the results of their lines, in every output.
+//! Recovery after a crash: a line with a record after the last checkpoint is done, and its record is completed in all
+//! outputs.
 //!
-//! In: outputs with their tails. Out: the lines that are done. Records missing in an output were appended there.
+//! Input: outputs with their tails. Result: the lines that are done. Records missing in an output are appended to it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -16,38 +17,38 @@ use crate::output::{BodyShown, RecordHead};
 struct Recorded {
     outcome: Outcome,
     page: Option<RawJson>,
-    /// By output, its record there.
+    /// The line's record by output.
     copies: Vec<Option<RecordCopy>>,
 }
 
 /// A record in one of the outputs.
 #[derive(Clone, Copy)]
 struct RecordCopy {
-    /// Its number in the tail.
+    /// The record's index in the tail.
     number: usize,
     body: BodyShown,
 }
 
-/// A line that is done, as the outputs say.
+/// A line that is done according to the outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveredLine {
-    /// The line.
+    /// The identity of the line.
     pub id: Identity,
-    /// Where its source goes on, if that reads answers.
+    /// The next page of a source that paginates.
     pub page: Option<RawJson>,
 }
 
-/// Says whether a line is one of a durable source that the checkpoint does not call done.
+/// Whether a line is of a durable source and not done in the checkpoint.
 type IsPending<'a> = &'a dyn Fn(&Identity) -> io::Result<bool>;
 
 type AllRecorded = BTreeMap<Identity, Recorded>;
 
-/// Makes the outputs agree on which lines are done, and returns these. `is_pending` says whether a line is one of a durable
-/// source that the checkpoint does not call done; all other records are let be.
+/// Makes the outputs consistent, and returns the lines that are done. Only records of `is_pending` lines are
+/// considered.
 ///
-/// A record that an output wants and lacks is copied from one that shows bodies the same way, or made of any other by
-/// leaving the body out. Where no output has such a record, the line is not done: its records are taken back, and it is
-/// fetched again. So are the pages behind one that no output has, as each page says where the next one is.
+/// A record missing in an output is copied from an output with the same body format, or derived from any other by
+/// leaving the body out. If no output has such a record, the line is not done: its records are removed, and the line is
+/// fetched again. The same holds for the pages after a missing page, because each page links the next one.
 ///
 /// # Errors
 /// When an output cannot be read or written.
@@ -70,7 +71,7 @@ pub fn recover(sinks: &mut [OpenedSink], is_pending: IsPending<'_>) -> Result<Ve
     Ok(all.into_iter().map(|(id, line)| RecoveredLine { id, page: line.page }).collect())
 }
 
-/// The lines that have records, and where these are.
+/// The lines with records, and the location of these.
 fn gather(sinks: &[&mut FileSink], is_pending: IsPending<'_>) -> io::Result<AllRecorded> {
     let mut all = AllRecorded::new();
     for (output, sink) in sinks.iter().enumerate() {
@@ -86,14 +87,14 @@ fn gather(sinks: &[&mut FileSink], is_pending: IsPending<'_>) -> io::Result<AllR
     Ok(all)
 }
 
-/// The lines that are not done although they have records.
+/// The lines with records that have to be fetched again.
 fn lost<'a>(
     all: &'a AllRecorded,
     sinks: &[&mut FileSink],
     is_pending: IsPending<'_>,
 ) -> io::Result<HashSet<&'a Identity>> {
     let mut lost = HashSet::new();
-    // Lines of one source come in the order of their numbers.
+    // Lines of one source are sorted by `seq`.
     for (id, line) in all {
         let is_lost = !can_be_everywhere(line, sinks)
             || line.page.is_some() && {
@@ -108,7 +109,7 @@ fn lost<'a>(
     Ok(lost)
 }
 
-/// The first output with a record that does for this one, and the record's number there.
+/// The first output with a record that suffices for output `to`, and the record's index in its tail.
 fn origin(line: &Recorded, to: &FileSink, sinks: &[&mut FileSink]) -> Option<(usize, usize)> {
     let mut copies = line.copies.iter().enumerate();
     copies.find_map(|(from, copy)| {
@@ -126,7 +127,7 @@ fn can_be_everywhere(line: &Recorded, sinks: &[&mut FileSink]) -> bool {
     all.all(|(output, sink)| !lacks(line, output, sink) || origin(line, sink, sinks).is_some())
 }
 
-/// Appends a record to each output that wants and lacks it.
+/// Appends a line's record to each output that lacks it.
 fn complete(line: &Recorded, sinks: &mut [&mut FileSink]) -> Result<(), BoxError> {
     for output in 0..sinks.len() {
         let sink = &sinks[output];

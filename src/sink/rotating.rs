@@ -1,4 +1,4 @@
-//! The sink on an output while the run lasts: encodes batches, and reports when its file is due for rotation.
+//! The sink of a file output during the run: encodes batches, and rotates the file when it is due.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use crate::error::BoxError;
 use crate::item::Record;
 use crate::output::{FilePlace, Fsync, RotatingFile};
 
-/// When a file is finished.
+/// When a file is rotated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rotation {
-    /// Once it has so many bytes.
+    /// At this size in bytes.
     pub size: Option<u64>,
-    /// So long after its first record.
+    /// This long after its first record.
     pub every: Option<Duration>,
 }
 
@@ -33,14 +33,14 @@ pub(super) struct RotatingSink {
     state: State,
 }
 
-/// What is known of the file that grows.
+/// The state of the current file.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// Its size, where that matters.
+    /// The size, if rotation or fsync depends on it.
     length: u64,
-    /// When it got its first record, or was found with records.
+    /// When the file got its first record, or was opened with records.
     since: Option<Instant>,
-    /// Someone asked for another one, or moved this one away.
+    /// A rotation was requested, or the file was moved.
     is_asked: bool,
     /// Records since the last flush.
     records: u64,
@@ -56,7 +56,7 @@ impl RotatingSink {
         Ok(Self { path, writer: WriterThread::new(output), encoder, fsync, rotation, state })
     }
 
-    /// When the file will have been written for long enough.
+    /// When `rotate_every` has passed for this file.
     fn over(&self) -> Option<Instant> {
         Some(self.state.since? + self.rotation.every?)
     }
@@ -79,7 +79,7 @@ impl RotatingSink {
         Ok(())
     }
 
-    /// A file that was moved away is flushed, too: its records are where it is now.
+    /// Flushes the file, even if it was moved: its records are in the moved file.
     async fn flush_records(&mut self) -> io::Result<Mark> {
         let records = std::mem::take(&mut self.state.records);
         let flushed = move |output: &mut RotatingFile| {
@@ -96,9 +96,9 @@ impl RotatingSink {
         Ok(mark)
     }
 
-    /// Ends the present file, where that is due, and returns the length of a file that has its final name by now.
+    /// Finishes the current file if it is due, and returns its length if it got its final name.
     pub async fn end(&mut self, end: EndReason) -> Result<Option<u64>, BoxError> {
-        // It may be another sink that is due.
+        // Another sink may be due.
         if end == EndReason::Rotation && !self.is_due() {
             return Ok(None);
         }

@@ -1,5 +1,5 @@
-//! The staging output of a sink that ships: records wait in the data directory until they have arrived elsewhere. It is an
-//! output like any other, with its marks and its recovery, in files of a second or a MiB.
+//! The staging output of a sink that ships: records are kept in the data directory until they are delivered. It is an
+//! ordinary output with marks and recovery, in segments of at most a second or a MiB.
 
 use std::io;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use crate::units::{Size, counted, in_bytes};
 /// When a segment is finished.
 const ROTATION: Rotation = Rotation { size: Some(1 << 20), every: Some(Duration::from_secs(1)) };
 
-/// Opens the staging output of a sink. It makes the sink wait once it has `most` bytes that have not arrived.
+/// Opens the staging output of a sink. It applies back-pressure from `most` undelivered bytes on.
 pub(super) fn open(
     opening: Opening,
     encoder: Encoder,
@@ -32,7 +32,7 @@ pub(super) fn open(
 ) -> Result<OpenedSink, BoxError> {
     let Opening { name, disk, saved, shipping, .. } = opening;
     let shipping =
-        shipping.ok_or("its records wait in a data directory until they have arrived; add state.data_dir")?;
+        shipping.ok_or("its records are kept in a data directory until they are delivered; add state.data_dir")?;
     let place = StagingPlace::of(&shipping.data_dir, &name);
     disk.create_dir(&place.dir)
         .and_then(|()| disk.sync_dir(&shipping.data_dir, SyncPoint::OutputName))
@@ -64,14 +64,14 @@ pub(super) fn open(
     Ok(OpenedSink::file(FileSink { output, tail, encoder, start, lifetime }, None))
 }
 
-/// The sink while the run lasts.
+/// The staging sink during the run.
 struct StagingSink {
     inner: RotatingSink,
     writing: Writing,
     headroom: Headroom,
 }
 
-/// The room that staging leaves on its disk: a start writes what recovery completes before anything is shipped.
+/// The disk space that staging leaves free, because recovery appends records before the shipper can delete any.
 struct Headroom {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
@@ -86,7 +86,7 @@ impl Headroom {
 }
 
 impl StagingSink {
-    /// Waits while too much has not arrived.
+    /// Waits while the backlog is full.
     async fn wait_for_room(&self) {
         if self.writing.has_room() {
             return;
@@ -101,7 +101,7 @@ impl StagingSink {
         tracing::info!(event = "sink_has_room", sink, "there is room for records of `{sink}` again");
     }
 
-    /// Waits while the disk is nearly full, and what is shipped could make room there.
+    /// Waits while the disk is nearly full and deliveries could free space.
     async fn wait_for_disk(&self) -> io::Result<()> {
         const LOOK_EVERY: Duration = Duration::from_millis(100);
         let backlog = self.writing.backlog();

@@ -1,4 +1,4 @@
-//! The sink `stdout`: records as JSON lines on standard output, each batch written before the next is made.
+//! The sink `stdout`: records as JSON lines on standard output, unbuffered between batches.
 
 use std::fs::File;
 use std::io;
@@ -19,9 +19,9 @@ use crate::item::Needs;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stdout {
-    /// Which records.
+    /// The records to write.
     pub records: Wanted,
-    /// How bodies are shown; by default as `output.body` says.
+    /// The format of bodies; `output.body` by default.
     pub body: Option<BodyFormat>,
 }
 
@@ -48,8 +48,8 @@ impl SinkConfig for Stdout {
     }
 }
 
-/// A standard output that was closed is /dev/null by now, open for both directions: before `main` begins, Rust puts that
-/// in its place. A shell's `>/dev/null` is open for writing only, and meant.
+/// Before `main`, Rust replaces a closed standard output by /dev/null, open for reading and writing. A shell opens an
+/// intended `>/dev/null` for writing only.
 fn may_be_closed(file: &File) -> bool {
     let is_null = file.metadata().is_ok_and(|found| {
         Path::new("/dev/null").metadata().is_ok_and(|null| (found.dev(), found.ino()) == (null.dev(), null.ino()))

@@ -1,4 +1,4 @@
-//! A pipe or device as an output: what was written to it can be neither read again nor taken back.
+//! A pipe or device as an output: records written to it can be neither read again nor removed.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -47,8 +47,8 @@ impl Sink for StreamSink {
 }
 
 impl Put for Stream {
-    /// Like `Write::write_all`, and waits for a pipe that someone made non-blocking. In a regular file no part of a record
-    /// stays behind.
+    /// Like `Write::write_all`, but also waits for a non-blocking pipe. After an error, a regular file ends with a
+    /// whole record.
     fn put(&mut self, text: &[u8]) -> io::Result<()> {
         let mut rest = text;
         while !rest.is_empty() {
@@ -60,7 +60,7 @@ impl Put for Stream {
                     let _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None);
                 }
                 Err(error) => {
-                    // What cannot be cut stays torn, as in a pipe.
+                    // In a pipe the partial record stays.
                     let _ = self.cut_torn(&text[..text.len() - rest.len()]);
                     return Err(explain(error));
                 }
@@ -71,7 +71,7 @@ impl Put for Stream {
 }
 
 impl Stream {
-    /// Cuts off the record that the end of this text is a part of, unless another program has written behind it.
+    /// Truncates the partial record at the end of `written`, unless another program has appended to the file.
     fn cut_torn(&mut self, written: &[u8]) -> io::Result<()> {
         let torn = written.len() - memchr::memrchr(b'\n', written).map_or(0, |end| end + 1);
         let metadata = self.0.metadata()?;
@@ -79,7 +79,7 @@ impl Stream {
         if torn > 0 && metadata.is_file() && metadata.len() == end {
             let whole = end - torn as u64;
             self.0.set_len(whole)?;
-            // Whoever has the file next writes there.
+            // The offset is shared with other holders of the descriptor.
             self.0.seek(SeekFrom::Start(whole))?;
         }
         Ok(())

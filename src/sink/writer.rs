@@ -1,5 +1,4 @@
-//! Writes batches in a thread of its own, so that an output nobody reads, or a full disk, holds up the pipeline and
-//! nothing else.
+//! Writes batches in a dedicated thread, so that a blocked output or a full disk blocks only the pipeline.
 
 use std::io;
 
@@ -7,36 +6,36 @@ use super::{Encoder, Written};
 use crate::disk::DiskThread;
 use crate::item::Record;
 
-/// An output, as its thread owns it.
+/// An output that a writer thread owns.
 pub(super) trait Put: Send + 'static {
-    /// Takes whole records.
+    /// Writes whole records.
     fn put(&mut self, text: &[u8]) -> io::Result<()>;
 }
 
-/// The thread's end in the pipeline.
+/// The handle of a writer thread.
 #[derive(Debug)]
 pub(super) struct WriterThread<T> {
     thread: DiskThread<T>,
-    /// The buffer to fill.
+    /// The encoded records that are not written yet.
     buffer: Vec<u8>,
     written: Written,
 }
 
 impl<T: Put> WriterThread<T> {
-    /// Starts the thread; it ends with the writer.
+    /// Starts the thread; it ends when the handle is dropped.
     pub fn new(output: T) -> Self {
         Self { thread: DiskThread::start(output), buffer: Vec::new(), written: Written::default() }
     }
 
-    /// What was written so far.
+    /// Records and bytes written so far.
     pub fn written(&self) -> Written {
         self.written
     }
 
-    /// Lets the thread do something with its output.
+    /// Runs a task on the output in the thread.
     ///
     /// # Errors
-    /// The task's own, or that the thread is gone.
+    /// The error of the task, or that the thread has ended.
     pub async fn ask<R: Send + 'static>(
         &self,
         task: impl FnOnce(&mut T) -> io::Result<R> + Send + 'static,
@@ -44,11 +43,11 @@ impl<T: Put> WriterThread<T> {
         self.thread.ask(task).await
     }
 
-    /// Writes a batch, in pieces: control characters make text six times as long, so a whole batch of large bodies would
-    /// not fit into the memory that is meant for them.
+    /// Writes a batch in pieces: escaped control characters are six times as long, so a whole batch of large bodies
+    /// would exceed the memory budget.
     ///
     /// # Errors
-    /// The write error, or that the thread is gone.
+    /// The write error, or that the thread has ended.
     pub async fn write(&mut self, batch: &[Box<Record>], encoder: &Encoder) -> io::Result<()> {
         const PIECE: usize = 1 << 20;
         for record in batch {
@@ -61,9 +60,9 @@ impl<T: Put> WriterThread<T> {
         self.put().await
     }
 
-    /// Writes the buffer, all of it.
+    /// Writes and empties the buffer.
     async fn put(&mut self) -> io::Result<()> {
-        /// A buffer that one large batch blew up is not kept.
+        /// The capacity that the buffer keeps after a large record.
         const KEEP: usize = 1 << 20;
         if self.buffer.is_empty() {
             return Ok(());

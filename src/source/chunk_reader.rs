@@ -1,7 +1,7 @@
-//! Reads a file, pipe or terminal in a thread of its own, chunk by chunk as bytes come, with bounded buffers.
+//! Reads a file, pipe or terminal in a thread of its own, in chunks as bytes come, with bounded buffers.
 //!
-//! Tokio's own stdin cannot be cancelled, and its files live on the blocking pool; a thread that nobody waits for at the
-//! end has neither fault.
+//! A detached thread, because Tokio's stdin cannot be cancelled and its files use the blocking pool, which is joined at
+//! exit.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 /// Bytes per read, at most.
 const CHUNK: usize = 64 << 10;
 
-/// What the thread says. That it falls silent without `End` is an error.
+/// A message of the thread. If the channel closes without `End`, the thread failed.
 #[derive(Debug)]
 pub(super) enum Chunk {
     Bytes(Bytes),
@@ -21,7 +21,7 @@ pub(super) enum Chunk {
     Failed(io::Error),
 }
 
-/// Starts reading. The thread ends with the file, or once the receiver is dropped.
+/// Starts the thread. It ends with the file, or once the receiver is dropped.
 pub(super) fn read(mut file: File) -> mpsc::Receiver<Chunk> {
     let (tx, rx) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -54,7 +54,7 @@ fn read_chunk(file: &mut File) -> Chunk {
     }
 }
 
-/// Someone made the pipe non-blocking; waiting for it is still right. An error shows at the next read.
+/// Waits for a pipe that another process made non-blocking. The next read returns an error, if there is one.
 fn wait_until_readable(file: &File) {
     let _ = poll(&mut [PollFd::new(file, PollFlags::IN)], None);
 }

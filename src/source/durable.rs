@@ -1,7 +1,7 @@
-//! Durable standard input: lines go into a journal, and are read back from it once they are accepted.
+//! Durable standard input: lines go into a journal and are read back from it once they are accepted.
 //!
-//! One thread takes what waits in the pipe, batch by batch, into the journal, by the [`Intake`]; another one reads the journal
-//! behind it (`read_back`).
+//! One thread moves lines from the pipe into the journal in batches, through the [`Intake`]; another thread reads the
+//! journal behind it (`read_back`).
 
 use std::io;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use super::{SavedState, Source, line_stream, read_back};
 use crate::error::BoxError;
 use crate::journal::Batch;
 
-/// Bytes that are accepted at once, about.
+/// Approximate bytes of a batch.
 const BATCH: usize = 1 << 20;
 
-/// Opens the journal, and standard input in front of it.
+/// Opens standard input and its journal.
 ///
 /// # Errors
 /// When one of the two cannot be opened.
@@ -43,15 +43,15 @@ pub(super) fn open(
     Ok(source)
 }
 
-/// Takes lines from standard input into the journal.
+/// Moves lines from standard input into the journal.
 struct Pipe {
     intake: Intake,
     splitter: Splitter,
-    /// Bytes of a batch, about.
+    /// Approximate bytes of a batch.
     most: usize,
 }
 
-/// Whether more can come.
+/// Whether more lines can come.
 enum Input {
     Open,
     Ended,
@@ -65,11 +65,11 @@ impl Pipe {
             let mut batch = Batch::default();
             let mut input = match block_on(stop.run_until_cancelled(chunks.recv())) {
                 Some(Some(chunk)) => self.take(chunk, &mut batch),
-                Some(None) => Input::Failed(io::Error::other("its reader ended without saying why")),
-                // What was read already is still accepted.
+                Some(None) => Input::Failed(io::Error::other("the reader thread ended unexpectedly")),
+                // Chunks read before the stop are still accepted.
                 None => Input::Ended,
             };
-            // What waits behind it is accepted with it: one sync for all.
+            // Chunks that wait behind it are accepted with the same fsync.
             while batch.bytes() < self.most
                 && let Ok(chunk) = chunks.try_recv()
             {

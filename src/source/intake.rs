@@ -1,8 +1,7 @@
-//! Batch intake: takes batches of lines into the journal of a durable source, each as a whole. What is taken lasts.
+//! Batch intake: appends batches of lines to the journal of a durable source, each as a whole.
 //!
-//! In: batches, from the one thread that has the intake. Out: `read_back`, which yields their lines. Where the journal or its
-//! disk has no room, a producer that can be held up waits for it ([`Intake::take_when_room`]); another one is refused at once
-//! ([`Intake::take_now`]).
+//! In: batches, from the thread that owns the intake. Out: `read_back`, which yields their lines. When the journal or
+//! its disk is full, [`Intake::take_when_room`] blocks (back-pressure) and [`Intake::take_now`] refuses the batch.
 
 use std::io;
 use std::sync::Arc;
@@ -19,19 +18,19 @@ use crate::item::DoneRanges;
 use crate::journal::{Batch, KeyTable, OpenedJournal, SegmentIndex, Writer};
 use crate::units::counted;
 
-/// The end of a journal that takes lines.
+/// Accepts lines into a journal.
 pub(super) struct Intake {
     writer: Writer,
     gauge: Arc<JournalGauge>,
     stop: CancellationToken,
 }
 
-/// Why batches were not taken.
+/// Why batches were not accepted.
 #[derive(Debug)]
 pub(super) enum NotTaken {
     /// There is no room for now: a clause that says where.
     Full(String),
-    /// The journal cannot be written any more: a clause that says why. No further batch may be tried.
+    /// Writing the journal failed: a clause that says why. No further batch may be tried.
     Broken(String),
 }
 
@@ -41,20 +40,20 @@ impl Intake {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(bounds: Bounds, saved: &SavedState) -> Result<Self, BoxError> {
-        /// Segments are removed as a whole, so a journal must have several.
+        /// Segments are deleted as a whole, so a journal must have several.
         const SEGMENT: u64 = 64 << 20;
         let at = |error: io::Error| format!("the journal in {}: {error}", saved.dir.display());
         let settled = saved.files.get("").cloned().unwrap_or_default();
         let segment = SEGMENT.min(bounds.max_journal / 4);
         let opened = Writer::open(&saved.disk, &saved.dir, settled.last(), segment).map_err(at)?;
         announce(&opened, &settled);
-        // What is done may leave no room for more, and without more nobody says again that it is done.
+        // Lines that are done may fill the journal; without new lines no checkpoint would trim them.
         opened.writer.index().trim_through(settled.through()).map_err(at)?;
         let gauge = JournalGauge::new(Arc::clone(opened.writer.index()), bounds);
         Ok(Self { writer: opened.writer, gauge, stop: CancellationToken::new() })
     }
 
-    /// The segments, which the end that is read shares.
+    /// The segment index, which the reader shares.
     pub fn index(&self) -> &Arc<SegmentIndex> {
         self.writer.index()
     }
@@ -64,17 +63,18 @@ impl Intake {
         &self.gauge
     }
 
-    /// Cancelled once nobody reads the lines any more: no further batch is to be begun.
+    /// Cancelled when the stream of lines is dropped: no further batch may begin.
     pub fn stop(&self) -> &CancellationToken {
         &self.stop
     }
 
-    /// The keys of the batches that were taken.
+    /// The idempotency keys of the accepted batches.
     pub fn keys(&self) -> &KeyTable {
         self.writer.keys()
     }
 
-    /// Takes a batch as soon as there is room for it, or at once after a stop: its producer has handed it over.
+    /// Accepts a batch as soon as there is room for it. After a stop it does so at once, because the lines cannot be
+    /// read from the producer again.
     ///
     /// # Errors
     /// A clause that says why the journal cannot be written.
@@ -87,10 +87,10 @@ impl Intake {
             .map_err(|error| self.broken(&error))
     }
 
-    /// Takes batches by one sync, if there is room for all of them. Each is whole or not there, whatever happens.
+    /// Accepts batches with one fsync, if there is room for all. After a crash each is whole or absent.
     ///
     /// # Errors
-    /// Why none of them was taken.
+    /// [`NotTaken::Full`] or [`NotTaken::Broken`]; then no batch was accepted.
     pub fn take_now(&mut self, batches: &[Batch]) -> Result<(), NotTaken> {
         let bytes = batches.iter().map(|batch| batch.bytes() as u64).sum();
         match self.make_room(bytes) {
@@ -104,8 +104,8 @@ impl Intake {
         self.writer.append_group(batches).map_err(|error| self.not_taken(&error))
     }
 
-    /// Says to all who read the lines that no more come; after a failure also to the run, at once: the lines before may take long
-    /// to be done, and their results may be on the same disk.
+    /// Tells the reader that no more lines come. A failure ends the run at once: the lines before may take long, and
+    /// their results may be on the same disk.
     pub fn end(self, ended: Result<(), String>, failed: oneshot::Sender<String>) {
         if let Err(why) = &ended {
             let _ = failed.send(why.clone());
@@ -113,7 +113,7 @@ impl Intake {
         self.index().end(ended);
     }
 
-    /// Waits until the journal and its disk have room for so many bytes, or the intake is stopped.
+    /// Waits until the journal and its disk have room for `bytes`, or the intake is stopped.
     fn wait_for_room(&mut self, bytes: u64) -> io::Result<()> {
         const LOOK_EVERY: Duration = Duration::from_secs(1);
         let mut is_waiting = false;
@@ -122,7 +122,7 @@ impl Intake {
         {
             self.gauge.refuse(bytes);
             if !std::mem::replace(&mut is_waiting, true) {
-                tracing::warn!(event = "journal_full", "no more lines are read for now: {why}");
+                tracing::warn!(event = "journal_full", "stopped reading the input until there is room: {why}");
                 let dir = self.index().dir().to_owned();
                 retry_while_full(&dir, || self.writer.roll())?;
             }
@@ -130,16 +130,16 @@ impl Intake {
         }
         self.gauge.accept();
         if is_waiting && !self.stop.is_cancelled() {
-            tracing::info!(event = "journal_has_room", "lines are read again");
+            tracing::info!(event = "journal_has_room", "reading the input again: the journal has room");
         }
         Ok(())
     }
 
-    /// Lets go of what is done where that gives room for so many bytes; says what is lacking all the same.
+    /// Deletes segments that are done if there is no room for `bytes`; returns why there is still none.
     fn make_room(&mut self, bytes: u64) -> io::Result<Option<String>> {
         let Some(lack) = self.gauge.lack_of_room(bytes)? else { return Ok(None) };
         match self.writer.roll() {
-            // Another segment needs room itself.
+            // A new segment needs room itself.
             Err(error) if is_full(&error) => Ok(Some(lack)),
             rolled => rolled.and_then(|()| self.gauge.lack_of_room(bytes)),
         }
@@ -159,23 +159,25 @@ impl Intake {
     }
 }
 
-/// Says what earlier runs have left.
+/// Logs the state in which earlier runs left the journal.
 fn announce(opened: &OpenedJournal, settled: &DoneRanges) {
     let OpenedJournal { writer, torn, segments } = opened;
     let (index, last) = (writer.index(), settled.last());
-    let (dir, bytes) = (index.dir().display(), counted(torn.bytes, "byte"));
+    let (path, bytes) = (index.dir().display(), counted(torn.bytes, "byte"));
     if *segments == 0 && last > 0 {
-        tracing::warn!("the journal in {dir} is gone; lines accepted after line {last} are lost: send them again");
+        tracing::warn!(%path, "the journal in {path} is gone; lines accepted after line {last} are lost: send them again");
     }
     match torn.damaged {
-        Some(lines) => tracing::warn!("the end of the journal in {dir} is damaged, and was cut off ({bytes}); {lines}"),
+        Some(lines) => {
+            tracing::warn!(%path, "the end of the journal in {path} is damaged, and was cut off ({bytes}); {lines}");
+        }
         None if torn.bytes > 0 => {
-            tracing::warn!("the journal in {dir} ended in {bytes} that were never accepted; they were cut off");
+            tracing::warn!(%path, "the journal in {path} ended in {bytes} that were never accepted; they were cut off");
         }
         None => {}
     }
     let pending = index.next() - 1 - settled.count();
     if pending > 0 {
-        tracing::info!("going on with {} of earlier runs", counted(pending, "accepted line"));
+        tracing::info!("continuing with {} of earlier runs", counted(pending, "accepted line"));
     }
 }

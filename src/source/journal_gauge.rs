@@ -1,4 +1,4 @@
-//! How full the journal of a source is: the bounds that hold it down, and whether a producer was held up or refused for them.
+//! How full the journal of a source is: its bounds, and whether a producer is blocked or refused because of them.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,21 +10,21 @@ use super::meter::{JournalView, SourceGauge};
 use crate::journal::SegmentIndex;
 use crate::units::in_bytes;
 
-/// What holds a journal down.
+/// The bounds of a journal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// Bytes of the journal.
+    /// The most bytes of the journal.
     pub max_journal: u64,
-    /// Bytes to be left free on its disk.
+    /// Bytes to leave free on its disk.
     pub min_free: u64,
 }
 
-/// The journal of a source, as others see it.
+/// The gauge of a source's journal.
 #[derive(Debug)]
 pub(super) struct JournalGauge {
     index: Arc<SegmentIndex>,
     bounds: Bounds,
-    /// The first batch for which there was no room, since the last one for which there was.
+    /// Since when batches do not fit, and the size of the last one.
     refused: Mutex<Option<Refused>>,
 }
 
@@ -39,14 +39,11 @@ impl JournalGauge {
         Arc::new(Self { index, bounds, refused: Mutex::new(None) })
     }
 
-    /// Why there is no room for so many bytes, if there is none.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Why there is no room for `bytes`; `None` if there is.
     pub fn lack_of_room(&self, bytes: u64) -> io::Result<Option<String>> {
         let Bounds { max_journal, min_free } = self.bounds;
         let (held, free, dir) = (self.index.bytes(), self.index.free()?, self.index.dir().display());
-        // A single batch is let in, or a line larger than the journal may be would wait for ever.
+        // An empty journal accepts any batch; otherwise a line larger than `max_journal` would wait for ever.
         if held > 0 && held + bytes > max_journal {
             let (held, most) = (in_bytes(held), in_bytes(max_journal));
             return Ok(Some(format!("the journal in {dir} has {held}, and max_journal is {most}")));
@@ -56,18 +53,18 @@ impl JournalGauge {
         Ok(is_low.then(|| format!("the disk of {dir} has {left} left, and state.min_free is {least}")))
     }
 
-    /// There was no room for so many bytes.
+    /// Notes that there was no room for a batch of `bytes`.
     pub fn refuse(&self, bytes: u64) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.get_or_insert(Refused { bytes, since: Instant::now() }).bytes = bytes;
     }
 
-    /// There was room for what came.
+    /// Notes that there was room for a batch.
     pub fn accept(&self) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// A producer that was refused may not have come again, though there is room by now.
+    /// For how long the journal has been full. There may be room by now although the refused producer has not retried.
     fn full_for(&self) -> Option<Duration> {
         let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let Refused { bytes, since } = refused?;
@@ -100,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_is_full_while_there_is_no_room_for_what_was_refused() {
+    fn a_journal_is_full_while_there_is_no_room_for_the_refused_batch() {
         let dir = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let mut writer = Writer::open(&disk, &dir.path().join("j"), 0, 1).unwrap().writer;
@@ -120,11 +117,11 @@ mod tests {
         writer.append(&batch("http://two.test/")).unwrap();
         writer.index().trim_through(2).unwrap();
         gauge.refuse(10);
-        assert!(!is_full(), "there is room for it by now, though its producer has not come again");
+        assert!(!is_full(), "there is room for it by now, although its producer has not retried");
     }
 
     #[test]
-    fn what_was_accepted_and_not_read_is_the_lag() {
+    fn the_lag_is_the_bytes_that_were_accepted_and_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         // Each batch has a segment of its own.
@@ -142,6 +139,6 @@ mod tests {
         }
         writer.index().trim_through(2).unwrap();
         writer.append(&batch("http://two.test/")).unwrap();
-        assert_eq!(gauge.lag(), one, "a segment that was read and deleted takes nothing off");
+        assert_eq!(gauge.lag(), one, "a segment that was read and deleted does not lower the lag");
     }
 }

@@ -1,5 +1,5 @@
-//! Reads lines of a regular file from an offset on, with the CRC-32 of everything before each line end. It reads no further
-//! ahead than one chunk, so the consumer sets the pace.
+//! Reads lines of a regular file from an offset on, with the CRC-32 of all bytes before each line end. It reads at most
+//! one chunk ahead, so the consumer sets the pace.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::disk::DiskFile;
 /// Bytes per read, at most.
 const CHUNK: u64 = 64 << 10;
 
-/// A line, the offset after it, and the CRC-32 of all bytes up to there.
+/// A line, the offset after it, and the CRC-32 of all bytes before that offset.
 #[derive(Debug)]
 pub(super) struct ReadLine {
     pub split: Split,
@@ -23,21 +23,21 @@ pub(super) struct ReadLine {
 /// Bytes before the offset that are compared with the file, at most.
 const LAST: usize = 1 << 10;
 
-/// See the module.
+/// Reads the lines of one file.
 #[derive(Debug)]
 pub(super) struct LineReader {
     file: Arc<dyn DiskFile>,
     read: u64,
     splitter: Splitter,
     sum: u32,
-    /// What was read and is not summed up.
+    /// Bytes that were read and are not in the sum yet.
     unsummed: Bytes,
     /// The last bytes before the offset, once they were loaded or read.
     last: Vec<u8>,
 }
 
 impl LineReader {
-    /// Starts at an offset where a line begins. `sum` is that of the bytes before it.
+    /// Starts at an offset where a line begins. `sum` is the CRC-32 of the bytes before it.
     pub fn new(file: Arc<dyn DiskFile>, from: u64, sum: u32, max_line: usize) -> Self {
         Self {
             file,
@@ -54,37 +54,28 @@ impl LineReader {
         &self.file
     }
 
-    /// Loads what is before the offset: should the file be truncated, it is known what it had.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Loads the bytes before the offset, to detect later that the file was truncated.
     pub fn load_last(&mut self) -> io::Result<()> {
         self.last = before(self.file.as_ref(), self.read)?;
         Ok(())
     }
 
-    /// Whether a file still has, or has as well, what was loaded and read of this one last.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Whether a file, this one or a copy, still has the bytes that were read last.
     pub fn is_intact_in(&self, file: &dyn DiskFile) -> io::Result<bool> {
         Ok(file.length()? >= self.read && before(file, self.read)? == self.last)
     }
 
-    /// Goes on in a copy of the file.
+    /// Continues in a copy of the file.
     pub fn continue_in(&mut self, copy: Arc<dyn DiskFile>) {
         self.file = copy;
     }
 
-    /// How far the file was read.
+    /// The offset up to which the file was read.
     pub fn offset(&self) -> u64 {
         self.read
     }
 
-    /// The next line that ends at or before the limit; `None` where there is no more up to it.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// The next line that ends at or before the limit, if there is one.
     pub fn next(&mut self, limit: u64) -> io::Result<Option<ReadLine>> {
         loop {
             let split = self.splitter.next();
@@ -107,7 +98,7 @@ impl LineReader {
         self.splitter.finish().map(|split| ReadLine { split, end: self.read, sum: self.sum })
     }
 
-    /// Takes what the splitter has come past into the sum.
+    /// Adds the bytes that the splitter has passed to the sum.
     fn sum_up(&mut self) {
         let rest = (self.read - self.splitter.position()) as usize;
         let passed = self.unsummed.split_to(self.unsummed.len() - rest);
@@ -144,10 +135,7 @@ fn before(file: &dyn DiskFile, end: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The sum of the first so many bytes of a file; `None` if it has fewer.
-///
-/// # Errors
-/// What the system says.
+/// The CRC-32 of a file's bytes before `end`; `None` if it has fewer.
 pub(super) fn sum(file: &dyn DiskFile, end: u64) -> io::Result<Option<u32>> {
     let (mut sum, mut at) = (0, 0);
     let mut buffer = vec![0; CHUNK.min(end) as usize];
@@ -182,7 +170,7 @@ mod tests {
         RealDisk.open(file.path(), Mode::Read).unwrap()
     }
 
-    /// The lines up to the limits, one after the other, with the offsets after them.
+    /// The lines up to each limit in turn, with the offsets after them.
     fn cut(line_reader: &mut LineReader, limits: &[u64]) -> Vec<(String, u64, u32)> {
         let (mut lines, from) = (Vec::new(), line_reader.offset());
         for limit in limits {

@@ -1,4 +1,4 @@
-//! A stream of lines out of one or more open files, each read in a thread of its own.
+//! A stream of the lines of one or more open files, each read in a thread of its own.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,13 +15,13 @@ use super::splitter::{Split, Splitter};
 use crate::error::BoxError;
 use crate::item::{Identity, Input, Line};
 
-/// A file with the path that its lines carry, if they carry one.
+/// A file, with the path for its records if they carry one.
 pub(super) type Labelled = (Option<Arc<str>>, File);
 
 /// The lines of the files, one file after the other.
 ///
 /// # Errors
-/// When `max_line` does not fit into memory's address space.
+/// When `max_line` does not fit into the address space.
 pub(super) fn of(
     files: Vec<Labelled>,
     source: Option<Arc<str>>,
@@ -33,7 +33,7 @@ pub(super) fn of(
         .boxed())
 }
 
-/// Standard input as a file, so that reading it is not behind a lock and a second buffer.
+/// Standard input as a file, which is read without a lock and a second buffer.
 pub(super) fn standard_input() -> io::Result<File> {
     let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     if file.metadata()?.is_dir() {
@@ -72,7 +72,7 @@ impl State {
             match current.chunks.recv().await {
                 Some(Chunk::Bytes(bytes)) => current.splitter.push(bytes),
                 Some(Chunk::Failed(error)) => return Err(current.broken(&error.to_string())),
-                None => return Err(current.broken("its reader ended without saying why")),
+                None => return Err(current.broken("the reader thread ended unexpectedly")),
                 Some(Chunk::End) => {
                     let last = current.splitter.finish().map(|split| current.input(split, &self.source));
                     self.current = None;

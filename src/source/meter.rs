@@ -1,4 +1,4 @@
-//! The meter of a source: how many lines of it were accepted, how much waits to be read, and how full its journal is.
+//! The meter of a source: its accepted lines, its unread bytes, and how full its journal is.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::Extent;
 
-/// What a source shows of itself while it runs; read by other threads.
+/// Values that a running source measures itself; read by other threads.
 pub trait SourceGauge: fmt::Debug + Send + Sync {
-    /// Bytes that wait to be read.
+    /// Unread bytes.
     fn lag(&self) -> u64;
 
     /// Its journal, if it has one.
@@ -18,29 +18,29 @@ pub trait SourceGauge: fmt::Debug + Send + Sync {
     }
 }
 
-/// The journal of a source.
+/// How full the journal of a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalView {
     /// Its bytes.
     pub bytes: u64,
     /// `max_journal`
     pub most: u64,
-    /// For how long it, or its disk, has had no room for what a producer brought, if it has none.
+    /// For how long the journal or its disk has had no room for a producer's batch, if it has none.
     pub full_for: Option<Duration>,
 }
 
-/// What is known of a source now.
+/// The values of a source's meter at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceView {
-    /// Its name, or its kind where the configuration gives it none.
+    /// Its name, or its kind if the configuration gives no name.
     pub name: Arc<str>,
     /// Lines accepted in this run.
     pub lines: u64,
     /// Their bytes, each with its line end.
     pub bytes: u64,
-    /// The number of the last of them, in its file where the source reads several; 0 before the first.
+    /// The `seq` of the last of them, in its file if the source reads several; 0 before the first.
     pub last_seq: u64,
-    /// Bytes that wait to be read; 0 where nobody knows, as of a pipe.
+    /// Unread bytes; 0 if unknown, as for a pipe.
     pub lag: u64,
     /// Its journal, if it has one.
     pub journal: Option<JournalView>,
@@ -62,14 +62,14 @@ impl SourceMeter {
         Self { name, lines: AtomicU64::new(0), bytes: AtomicU64::new(0), last_seq: AtomicU64::new(0), extent, gauge }
     }
 
-    /// Counts an accepted line of so many bytes, its line end included, with its number.
+    /// Counts an accepted line; `bytes` include its line end.
     pub fn note(&self, bytes: u64, seq: u64) {
         self.lines.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.last_seq.store(seq, Ordering::Relaxed);
     }
 
-    /// What is known of the source now.
+    /// The current values.
     pub fn view(&self) -> SourceView {
         let (lines, bytes) = (self.lines.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
         let unread = || self.extent.map_or(0, |extent| extent.bytes.saturating_sub(bytes));
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_of_a_file_is_what_was_not_accepted_of_it() {
+    fn the_lag_of_a_file_is_its_bytes_that_were_not_accepted() {
         let meter = SourceMeter::new("list".into(), Some(Extent::new(100)), None);
         meter.note(30, 7);
         meter.note(20, 8);

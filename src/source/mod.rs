@@ -1,7 +1,6 @@
-//! Sources: where lines come from. One file or folder per kind.
+//! Sources of lines: one file or folder per kind.
 //!
-//! A source is a stream of lines and, when it is durable, a part that deletes lines once they are done. Next:
-//! `pipeline::feed`.
+//! A source is a stream of lines; a durable one also deletes stored lines once they are done. Next: `pipeline::feed`.
 
 mod chunk_reader;
 mod durable;
@@ -43,37 +42,37 @@ use crate::units::Size;
 
 /// An open source.
 pub struct Source {
-    /// Its name, or its kind where the configuration gives it none; empty until it is set.
+    /// Its name, or its kind if the configuration gives no name; empty until it is set.
     pub name: Arc<str>,
     /// Its lines, in order. The end of the stream is the end of the input; an error ends the run.
     ///
-    /// The stream may wait for ever and is dropped when the run stops. It keeps no line from being seen: what was read
-    /// completely is yielded before the next wait.
+    /// The stream may wait for ever and is dropped when the run stops. It yields every complete line before the next
+    /// wait.
     pub lines: BoxStream<'static, Result<Input, BoxError>>,
-    /// What it keeps of lines for a restart.
+    /// Whether a restart continues after the lines that are done.
     pub durability: Durability,
-    /// Deletes stored lines that are done, where the source stores lines (a journal).
+    /// Deletes stored lines that are done, if the source stores lines (a journal).
     pub trim: Option<Arc<dyn Trim>>,
-    /// Resolves with the error when the source fails while nobody polls its lines; the run ends at once.
+    /// Resolves with the error when the source fails while its lines are not polled; the run ends at once.
     pub failure: Option<BoxFuture<'static, BoxError>>,
-    /// What serves its producers, where they come to it: a stage of the run, which the end of the run waits for. It ends soon after
-    /// the lines are dropped.
+    /// The server to which producers connect: a stage of the run, which the end of the run waits for. It ends soon
+    /// after the lines are dropped.
     pub service: Option<BoxFuture<'static, Result<(), BoxError>>>,
-    /// How much there is to read, when that is known.
+    /// The size of the input, if it is known.
     pub extent: Option<Extent>,
-    /// Takes lines back, where the source can. A line that goes back leaves a gap, so such a source excludes records in
-    /// the order of the input.
+    /// Takes lines back, if the source can. A released line leaves a gap, so such a source excludes records in the
+    /// order of the input.
     pub release: Option<Box<dyn Release>>,
-    /// Where it reads the answer to each line before the record is written, if it does.
+    /// Passes the response of each line to the source before the record is written, if the source reads responses.
     pub answers: Option<AnswerDesk>,
-    /// What it shows of itself while it runs.
+    /// Its metrics while it runs.
     pub gauge: Option<Arc<dyn SourceGauge>>,
 }
 
 /// The size of an input whose size is known, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Extent {
-    /// All of it.
+    /// The bytes of all lines.
     pub bytes: u64,
 }
 
@@ -84,7 +83,7 @@ impl Extent {
 }
 
 impl Source {
-    /// A source that has no more to it than its lines.
+    /// A source of lines without any optional part.
     pub fn new(lines: BoxStream<'static, Result<Input, BoxError>>, durability: Durability) -> Self {
         Self {
             name: "".into(),
@@ -100,65 +99,64 @@ impl Source {
         }
     }
 
-    /// A meter of it.
+    /// Creates the meter of the source.
     pub fn meter(&self) -> Arc<SourceMeter> {
         Arc::new(SourceMeter::new(Arc::clone(&self.name), self.extent, self.gauge.clone()))
     }
 }
 
-/// What a source keeps of its lines, so that it can yield them again after a restart.
+/// Whether a source yields unfinished lines again after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing: a line that is not finished when the run ends is canceled, and gets its record.
+    /// No: a line that is not finished when the run ends is canceled and gets its record.
     Ephemeral,
-    /// Its position: a line that is not finished is left for the next start, and one that is done is not yielded again.
+    /// Yes: an unfinished line is left for the next start, and a line that is done is not yielded again.
     Resumable,
 }
 
-/// What a durable source starts from.
+/// The saved state from which a durable source starts.
 #[derive(Debug)]
 pub struct SavedState {
-    /// The name of what is kept, which its lines carry.
+    /// The name of the durable state, which records carry.
     pub state_id: Arc<str>,
-    /// Where state is kept.
+    /// The disk of the state.
     pub disk: Arc<dyn Disk>,
-    /// The source's own directory, should it need one.
+    /// A directory for the source alone.
     pub dir: PathBuf,
-    /// Room that is to be left on its disk, in bytes.
+    /// Bytes to leave free on the disk.
     pub min_free: u64,
-    /// The position that was saved for the whole source, as that source wrote it.
+    /// The position of the whole source, as the source saved it.
     pub position: Option<RawJson>,
-    /// Saves another one.
+    /// Saves another position.
     pub save_position: Box<dyn SavePosition>,
-    /// By path, the lines that are done. A source without files has an empty path.
+    /// The lines that are done, by path. A source without files has an empty path.
     pub files: BTreeMap<String, DoneRanges>,
 }
 
-/// Takes lines back that were accepted and have no record, for another instance to fetch.
+/// Takes back accepted lines without a record, for another instance to fetch.
 pub trait Release: Send {
-    /// These lines of the source are not fetched here, each released once. They are not settled, neither before nor after.
-    /// Does not wait.
+    /// Releases lines that are not fetched here, each once. They are never settled. Does not wait.
     ///
     /// # Errors
     /// When the lines could be lost; the run ends.
     fn release(&mut self, lines: Vec<ReleaseReceipt>) -> Result<(), BoxError>;
 }
 
-/// A source as configured, `[source.NAME.KIND]`: what its kind says of itself before it is opened.
+/// The configuration of a source, `[source.NAME.KIND]`, and the properties of its kind.
 pub trait SourceConfig: Component {
-    /// Reports everything that is wrong with its table.
+    /// Reports every problem of its table.
     fn check(&self, context: &CheckContext<'_>, section: &mut Section<'_>);
 
-    /// What it reads now. Files that are not there yet do not count.
+    /// Its inputs now, without files that may match a pattern later.
     fn inputs(&self) -> Inputs;
 
-    /// The first of these paths that the source would come to read while it runs (an output that its glob matches), with
-    /// the configured path or pattern that matches it.
+    /// The first of these paths that the source would read while it runs (an output that its glob matches), with the
+    /// configured path or pattern that matches it.
     fn would_read<'a>(&self, _paths: &'a [PathBuf]) -> Option<(PathBuf, &'a Path)> {
         None
     }
 
-    /// Where producers connect to it, as it was configured.
+    /// The configured address at which producers connect.
     fn listens_at(&self) -> Option<String> {
         None
     }
@@ -168,32 +166,33 @@ pub trait SourceConfig: Component {
         1
     }
 
-    /// What it needs of responses.
+    /// The parts of responses that it needs.
     fn needs(&self) -> Needs {
         Needs::default()
     }
 
-    /// Whether a restart can go on where it stopped, given a data directory.
+    /// Whether a restart can continue where it stopped, given a data directory.
     fn is_durable(&self) -> bool {
         false
     }
 
-    /// Whether all that it reads is there when the run begins, and can be read again: files that are not followed.
+    /// Whether the whole input exists when the run begins and can be read again: files that are not followed.
     fn is_batch(&self) -> bool {
         false
     }
 
-    /// The URL of its first line, where that is known before a line is read.
+    /// The URL of its first line, if the configuration has it.
     fn first_url(&self) -> Option<Url> {
         None
     }
 
-    /// The same, but with the permission to read from its start what is not what was read of it before.
+    /// The same source, with the permission to read changed files from their start.
     fn anew(&self) -> Option<Arc<dyn SourceConfig>> {
         None
     }
 
-    /// Whether a round can fetch its lines once more (`--again`). One that goes on from answers asks again by itself.
+    /// Whether a round can fetch its lines once more (`--again`). A source that derives lines from responses repeats
+    /// them itself.
     fn is_repeated(&self) -> bool {
         true
     }
@@ -203,16 +202,16 @@ pub trait SourceConfig: Component {
         false
     }
 
-    /// What a data directory does not do for this source, as the rest of a sentence that begins with its path; only where
-    /// the source is not durable.
+    /// Why the data directory does not keep this source's lines: the rest of a sentence that begins with the
+    /// directory's path. Only for sources that are not durable.
     fn why_not_durable(&self, name: &str) -> String {
         format!("does not remember the lines of `{name}`, which cannot be read again")
     }
 
-    /// Opens it; a durable one with the state of its earlier runs, where there is a data directory.
+    /// Opens the source; a durable one with the state of its earlier runs, if there is a data directory.
     ///
     /// # Errors
-    /// What could not be opened, and why.
+    /// When a file, socket or journal cannot be opened.
     fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError>;
 }
 
@@ -224,7 +223,7 @@ pub const KINDS: &[Kind<dyn SourceConfig>] = &[
     Kind::new::<Http>("http", |table| Ok(Arc::new(Http::deserialize(table)?))),
 ];
 
-/// What the check of a source can depend on besides its own table.
+/// The keys besides its own table on which the check of a source depends.
 #[derive(Debug)]
 pub struct CheckContext<'a> {
     /// `queue.window_bytes`
@@ -234,7 +233,7 @@ pub struct CheckContext<'a> {
 }
 
 impl CheckContext<'_> {
-    /// Reports a `max_line` that no line, or not every line, could meet.
+    /// Reports a `max_line` that is 0 or larger than the window.
     pub fn check_max_line(&self, max_line: Size, section: &mut Section<'_>) {
         if max_line.0 == 0 {
             section.add("max_line", "`max_line` is 0, so every line would be rejected; write for example \"1MiB\"");
@@ -249,21 +248,21 @@ impl CheckContext<'_> {
     }
 }
 
-/// What a source reads.
+/// The inputs of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
-    /// How often it reads standard input.
+    /// How many times it reads standard input.
     pub stdin: usize,
     /// The files.
     pub files: Vec<PathBuf>,
 }
 
-/// The source of a run that configures none.
+/// The source of a run without a configured source.
 pub fn standard_input() -> Named<dyn SourceConfig> {
     Named::unnamed("stdin", Arc::new(Stdin::default()))
 }
 
-/// The source of `-i`: these paths, of which `-` is standard input.
+/// The source of `-i`: these paths; `-` is standard input.
 pub fn reading(paths: Vec<PathBuf>) -> Named<dyn SourceConfig> {
     match paths.as_slice() {
         [only] if only == Path::new("-") => standard_input(),

@@ -1,4 +1,4 @@
-//! Reads the lines of a journal back once they are accepted, as after a restart. So their producer may go.
+//! Reads accepted lines back from a journal, in the same way during a run and after a restart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::error::BoxError;
 use crate::item::{DoneRanges, Identity, Input, Line, Text, Trim};
 use crate::journal::{ReadBatch, Reader, SegmentIndex, WriterState};
 
-/// The source whose lines come through this intake. What fails there is to be sent to the other end.
+/// The source whose lines this intake accepts. The intake sends its failure to the returned sender.
 pub(super) fn source(intake: &Intake, name: Option<Arc<str>>, saved: &SavedState) -> (Source, oneshot::Sender<String>) {
     let (index, stop) = (Arc::clone(intake.index()), intake.stop().clone());
     let settled = saved.files.get("").cloned().unwrap_or_default();
@@ -33,10 +33,10 @@ pub(super) fn source(intake: &Intake, name: Option<Arc<str>>, saved: &SavedState
     (Source { trim: Some(trim), failure: Some(failure.boxed()), gauge: Some(gauge), ..source }, failed)
 }
 
-/// Lines out of the journal.
+/// A batch of lines from the journal.
 type Batched = Result<Vec<(u64, Text)>, BoxError>;
 
-/// The end of the journal that is read. Dropped, it stops the intake.
+/// The receiving end of the journal's lines. When it is dropped, the intake stops.
 struct Tap {
     batches: mpsc::Receiver<Batched>,
     index: Arc<SegmentIndex>,
@@ -44,7 +44,7 @@ struct Tap {
 }
 
 impl Drop for Tap {
-    /// Waits a moment, so that what was taken from the producer already is accepted before the process ends.
+    /// Waits a moment, so that lines already taken from the producer are accepted before the process ends.
     fn drop(&mut self) {
         const LAST_BATCH: Duration = Duration::from_millis(500);
         self.index.stop(&self.stop);
@@ -52,7 +52,7 @@ impl Drop for Tap {
     }
 }
 
-/// The journal's lines that are not settled, as soon as they are accepted.
+/// Yields the journal's lines that are not settled, as soon as they are accepted.
 fn read_back(
     index: Arc<SegmentIndex>,
     stop: CancellationToken,

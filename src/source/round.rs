@@ -1,5 +1,5 @@
-//! The source of a round: the lines of its list that are not done. No configuration names it; it is there while a round is
-//! open, and the checkpoint has the ordinals of its lines that are done.
+//! The source of a round (`--again`): the lines of its list that are not done. It is not configured; it exists while a
+//! round is open, and the checkpoint has the ordinals of its lines that are done.
 
 use std::io;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::error::BoxError;
 use crate::item::{DoneRanges, Identity, Input, Line, LinePosition, Text};
 use crate::rounds::{ListEntry, ListReader, RoundList};
 
-/// Lines that are read before the stream takes them, at most.
+/// The most lines in a batch.
 const BATCH: usize = 256;
 
-/// Opens it. `state_id_of` says which name the lines of a source carry.
+/// Opens the source of a round. `state_id_of` returns the `state_id` of a source's lines.
 ///
 /// # Errors
 /// When the list cannot be read.
@@ -51,14 +51,14 @@ struct Reader<F> {
     names: Names<F>,
 }
 
-/// The names of the last line's source, state and file: the next line has mostly the same.
+/// The source, `state_id` and file of the last line, which the next line usually shares.
 struct Names<F> {
     state_id_of: F,
     last: Option<(Arc<str>, Arc<str>, Arc<str>)>,
 }
 
 impl<F: Fn(&str) -> Arc<str>> Reader<F> {
-    /// Ends with the list, or when nobody takes its lines any more.
+    /// Sends the lines until the list ends or the receiver is dropped.
     fn send(mut self, batches: &mpsc::Sender<Batch>) {
         loop {
             let batch =

@@ -1,29 +1,29 @@
-//! Cuts bytes into lines, with bounded memory whatever the lines are. Pure: chunks in, lines out.
+//! Splits bytes into lines, in bounded memory whatever their lengths. Pure: chunks in, lines out.
 
 use bytes::{Buf, Bytes};
 
 use crate::item::Text;
 
-/// What is kept of a line that is too long.
+/// Bytes that are kept of a line that is too long.
 const HEAD: usize = 1024;
 
-/// One line, as it was cut.
+/// One line of the input.
 #[derive(Debug)]
 pub(super) enum Split {
     Blank,
     Line(Text),
 }
 
-/// The state between chunks.
+/// Splits an input that comes in chunks.
 #[derive(Debug)]
 pub(super) struct Splitter {
     max_line: usize,
     chunk: Bytes,
-    /// The offset after the chunk, in the whole input.
+    /// The offset in the input after the chunk.
     pushed: u64,
     /// The beginning of a line that the last chunk did not finish.
     partial: Vec<u8>,
-    /// Its whole length so far; more than `partial` holds once it is too long.
+    /// The length of that line so far; more than `partial` holds once the line is too long.
     length: u64,
     at_start: bool,
 }
@@ -33,25 +33,25 @@ impl Splitter {
         Self::starting_at(max_line, 0)
     }
 
-    /// For an input of which this many bytes, all of whole lines, are skipped.
+    /// A splitter for an input after `offset`, where a line begins.
     pub fn starting_at(max_line: usize, offset: u64) -> Self {
         let (chunk, partial) = (Bytes::new(), Vec::new());
         Self { max_line, chunk, pushed: offset, partial, length: 0, at_start: offset == 0 }
     }
 
-    /// Takes the next bytes; the lines of the ones before must have been taken out.
+    /// Adds the next chunk; all lines of the chunk before must have been taken.
     pub fn push(&mut self, chunk: Bytes) {
         debug_assert!(self.chunk.is_empty());
         self.pushed += chunk.len() as u64;
         self.chunk = chunk;
     }
 
-    /// The offset after the line that was taken out last.
+    /// The offset after the last line that was taken.
     pub fn position(&self) -> u64 {
         self.pushed - self.chunk.len() as u64
     }
 
-    /// The next line that is complete.
+    /// The next complete line.
     pub fn next(&mut self) -> Option<Split> {
         match memchr::memchr(b'\n', &self.chunk) {
             Some(end) => {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The lines of an input that comes in chunks of these lengths, over and over.
+    /// The lines of an input that comes in chunks of these lengths, in a cycle.
     fn split(input: &[u8], max_line: usize, chunks: &[usize]) -> Vec<String> {
         let (mut splitter, mut out, mut rest) = (Splitter::new(max_line), Vec::new(), input);
         for length in chunks.iter().cycle() {

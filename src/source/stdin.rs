@@ -1,4 +1,4 @@
-//! The source `stdin`: lines as they come, each as soon as its LF is there.
+//! The source `stdin`: yields each line as soon as its LF arrives.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub struct Stdin {
     pub max_line: Size,
     /// Whether accepted lines are kept in a journal until they are done.
     pub durable: bool,
-    /// How large that journal may grow before no more is read.
+    /// The size of the journal at which reading stops.
     pub max_journal: Size,
 }
 

@@ -1,5 +1,5 @@
-//! The checkpoint writer: the thread that writes the checkpoint of a run, by `DataDir::save`, which syncs the outputs first,
-//! and `Checkpoint::save`, which replaces the file.
+//! The checkpoint writer: the thread that writes the checkpoint of a run. `DataDir::save` fsyncs the outputs first, and
+//! `Checkpoint::save` replaces the file.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,50 +13,50 @@ use crate::disk::{Mark, OutputPosition, RegisterOutputFile};
 use crate::error::BoxError;
 use crate::item::{RawJson, SavePosition, Trim};
 
-/// What the thread is to write.
+/// A request to the checkpoint writer.
 pub(super) enum WriteRequest {
     Commit(Commit),
-    /// The states of hosts changed. They are saved apart from commits: a host can be paused long before its line has a
-    /// record.
+    /// The host states changed. They are saved apart from commits because a host can be paused long before its line has
+    /// a record.
     Hosts,
-    /// The position of a source changed, on which lines will rely that have no record yet.
+    /// The position of a source changed. It is saved before the lines that depend on it have records.
     Position(SourcePosition),
-    /// An output goes on in another file, which the last commit does not have.
+    /// An output continues in a file that is not in the last commit.
     OutputFile(OutputFile),
-    /// A source has lines to delete once they are done.
+    /// Registers a source that deletes lines once they are done.
     Trim(String, Arc<dyn Trim>),
 }
 
-/// The position of a source, and where the result goes.
+/// The position of a source, and the channel for the result.
 pub(super) struct SourcePosition {
     source: String,
     position: RawJson,
     tell: SyncSender<Result<(), BoxError>>,
 }
 
-/// A file of a sink, and where the result goes.
+/// A file of a sink, and the channel for the result.
 pub(super) struct OutputFile {
     sink: String,
     position: OutputPosition,
     tell: SyncSender<Result<(), BoxError>>,
 }
 
-/// A checkpoint, the outputs that it relies on, and where the result goes.
+/// A checkpoint, the outputs that it relies on, and the channel for the result.
 pub(super) struct Commit {
     pub checkpoint: Checkpoint,
     pub marks: Vec<Mark>,
     pub tell: oneshot::Sender<Result<(), BoxError>>,
 }
 
-/// The thread that writes the checkpoint, and nothing else does while the run lasts.
+/// The only writer of the checkpoint during a run.
 pub(super) struct CheckpointWriter {
     state: DataDir,
-    /// Sources that keep lines, by name.
+    /// Sources that delete lines once they are done, by name.
     trims: Vec<(String, Arc<dyn Trim>)>,
-    /// What was written last.
+    /// The checkpoint written last.
     last: Checkpoint,
     latest_host_states: LatestHostStates,
-    /// By source, the positions that were saved apart from commits: no commit has them.
+    /// The positions that were saved apart from commits, by source. Commits do not contain them.
     positions: BTreeMap<String, RawJson>,
 }
 
@@ -66,7 +66,7 @@ impl CheckpointWriter {
         Self { state, trims: Vec::new(), last, latest_host_states, positions: BTreeMap::new() }
     }
 
-    /// Ends with the requests, or with the first of them that could not be written down: nothing can be relied on then.
+    /// Handles requests until the channel closes or a write fails.
     pub fn write_down(mut self, requests: &Receiver<WriteRequest>) {
         while let Ok(request) = requests.recv() {
             match request {
@@ -108,14 +108,14 @@ impl CheckpointWriter {
             let files = self.last.sources.get(name).map(|source| &source.files);
             let Some(done) = files.and_then(|files| files.get("")) else { continue };
             if let Err(error) = trim.trim(done) {
-                tracing::warn!(event = "lines_not_deleted", %error, source = name.as_str(), "lines that are done could not be deleted");
+                tracing::warn!(event = "lines_not_deleted", %error, source = name.as_str(), "done lines of `{name}` could not be deleted");
             }
         }
         Ok(())
     }
 
-    /// Writes what was written last once more, with what is new about hosts: lines settled since then have no outputs to
-    /// rely on yet.
+    /// Writes the last checkpoint again with new host states. It leaves out lines settled since, because their outputs
+    /// are not synced yet.
     fn hosts(&mut self) -> Result<(), BoxError> {
         let Some(hosts) = self.latest_host_states.take() else { return Ok(()) };
         let before = std::mem::replace(&mut self.last.hosts, hosts);
@@ -123,24 +123,24 @@ impl CheckpointWriter {
         self.state.save(&self.last, &[])
     }
 
-    /// Likewise with a new position of a source.
+    /// Writes the last checkpoint again with a new position of a source.
     fn position(&mut self, source: String, position: RawJson) -> Result<(), BoxError> {
         put_position(&mut self.last, &source, &position);
         self.positions.insert(source, position);
         self.state.save(&self.last, &[])
     }
 
-    /// Likewise with one more file of an output. The next commit has the position of that alone.
+    /// Writes the last checkpoint again with one more file of an output. The next commit contains only that file.
     fn output_file(&mut self, sink: String, position: OutputPosition) -> Result<(), BoxError> {
         let positions = self.last.sinks.entry(sink).or_default();
-        // A deleted file may have had this inode before.
+        // The inode may be that of a deleted file.
         positions.retain(|other| other.file != position.file);
         positions.push(position);
         self.state.save(&self.last, &[])
     }
 }
 
-/// Sends the result, and says whether it was written. Who is gone takes no answer.
+/// Sends the result if the requester still exists. Returns whether the write succeeded.
 fn answer(tell: &SyncSender<Result<(), BoxError>>, written: Result<(), BoxError>) -> bool {
     let is_written = written.is_ok();
     let _ = tell.send(written);
@@ -153,7 +153,7 @@ fn put_position(checkpoint: &mut Checkpoint, source: &str, position: &RawJson) {
     }
 }
 
-/// Lets the next commit fail with this error.
+/// Fails the next commit with this error.
 fn refuse(requests: &Receiver<WriteRequest>, error: BoxError) {
     while let Ok(request) = requests.recv() {
         if let WriteRequest::Commit(commit) = request {
@@ -164,7 +164,7 @@ fn refuse(requests: &Receiver<WriteRequest>, error: BoxError) {
     }
 }
 
-/// Brings the position of a source to the thread that writes checkpoints, and waits for it.
+/// Saves the position of a source through the checkpoint writer, and waits for the result.
 #[derive(Debug)]
 pub struct PositionRecorder {
     pub(super) source: String,
@@ -179,7 +179,7 @@ impl SavePosition for PositionRecorder {
     }
 }
 
-/// Brings files of outputs there likewise.
+/// Registers output files through the checkpoint writer, and waits for the result.
 #[derive(Debug)]
 pub(super) struct OutputFileRecorder {
     pub requests: SyncSender<WriteRequest>,
@@ -192,18 +192,18 @@ impl RegisterOutputFile for OutputFileRecorder {
     }
 }
 
-/// Sends a request, and waits for the answer.
+/// Sends a request, and waits for the result.
 fn send(
     requests: &SyncSender<WriteRequest>,
     request: impl FnOnce(SyncSender<Result<(), BoxError>>) -> WriteRequest,
 ) -> Result<(), BoxError> {
     let (tell, told) = sync_channel(1);
-    let gone = "the thread that writes checkpoints is gone";
+    let gone = "the checkpoint writer has ended";
     requests.send(request(tell)).map_err(|_| gone)?;
     told.recv().map_err(|_| gone)?
 }
 
-/// What is to be written down next of hosts. Whoever puts something where nothing was sends a request.
+/// The host states to write next. A caller whose `put` returns `None` sends a request.
 #[derive(Clone, Default)]
 pub(super) struct LatestHostStates(Arc<Mutex<Option<BTreeMap<String, StoredHostState>>>>);
 

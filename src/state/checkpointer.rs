@@ -1,4 +1,4 @@
-//! The checkpointer: collects receipts, and has the checkpoint written at each commit. Next: `checkpoint_writer`.
+//! The checkpointer: collects receipts, and sends the checkpoint to the `checkpoint_writer` at each commit.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::disk::{Disk, DiskFile, Mark, RegisterOutputFile};
 use crate::error::BoxError;
 use crate::item::{LinePosition, Receipt, Trim};
 
-/// See the module.
+/// Collects the lines that are done, and commits them.
 pub struct Checkpointer {
     checkpoint: Checkpoint,
-    /// The names of durable sources, by their numbers.
+    /// The names of durable sources by index.
     names: Vec<Option<String>>,
-    /// How many lines the open round has.
+    /// The number of lines of the open round.
     lines_of_round: u64,
     latest_host_states: LatestHostStates,
     requests: SyncSender<WriteRequest>,
@@ -33,10 +33,11 @@ pub struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Starts the thread; it ends with the checkpointer and its recorders. `names` has an entry for each source of the run:
-    /// its name where it is durable, empty when it has none. The source of an open round has none.
+    /// Starts the writer thread; it ends with the checkpointer and its recorders. `names` has an entry for each source
+    /// of the run: the name of a durable source (empty if it has none), otherwise `None`, also for the source of a
+    /// round.
     pub fn start(state: DataDir, names: Vec<Option<String>>) -> Self {
-        // A commit, a request of hosts, of each source a position and what deletes its lines, and of each output a file.
+        // Room for a commit, host states, a position and a trim of each source, and a file of each output.
         let (requests, rx) = sync_channel(2 + 2 * names.len() + state.checkpoint.sinks.len());
         let checkpoint = state.checkpoint.clone();
         let (disk, dir) = (Arc::clone(&state.disk), state.dir.clone());
@@ -59,23 +60,23 @@ impl Checkpointer {
         }
     }
 
-    /// The part that saves the position of a source.
+    /// A recorder for the position of a source.
     pub fn position(&self, source: &str) -> PositionRecorder {
         PositionRecorder { source: source.to_owned(), requests: self.requests.clone() }
     }
 
-    /// The part that registers files of outputs.
+    /// A registry for output files.
     pub fn output_files(&self) -> Arc<dyn RegisterOutputFile> {
         Arc::new(OutputFileRecorder { requests: self.requests.clone() })
     }
 
-    /// After each commit, deletes lines of this source that are done.
+    /// Registers a source whose done lines are deleted after each commit.
     pub fn add_trim(&self, source: String, trim: Arc<dyn Trim>) {
-        // There is room. A thread that is gone has said why, or will at the next commit.
+        // The channel has room. If the thread has ended, the next commit returns the error.
         let _ = self.requests.try_send(WriteRequest::Trim(source, trim));
     }
 
-    /// The part that remembers hosts, and, if robots.txt is obeyed, with a robots log of so many bytes.
+    /// A recorder of host states, with a robots log of this size if robots.txt is obeyed.
     pub fn hosts(&self, robots_log: Option<u64>) -> HostStateRecorder {
         HostStateRecorder {
             before: self.checkpoint.hosts.clone(),
@@ -95,7 +96,7 @@ impl Settle for Checkpointer {
                 round.done.insert(ordinal, None);
                 continue;
             }
-            let name = self.names.get(receipt.source).and_then(Option::as_ref).ok_or("a source is not known")?;
+            let name = self.names.get(receipt.source).and_then(Option::as_ref).ok_or("a source is unknown")?;
             let source = self.checkpoint.sources.get_mut(name).ok_or("a source is not in the checkpoint")?;
             let file = receipt.id.file.as_deref().unwrap_or_default();
             let settled = match source.files.get_mut(file) {
@@ -118,8 +119,8 @@ impl Settle for Checkpointer {
             }
             let (tell, told) = oneshot::channel();
             let request = WriteRequest::Commit(Commit { checkpoint: self.checkpoint.clone(), marks, tell });
-            // There is room: commits come one at a time, and so do requests of hosts, of each source and of each output.
-            let gone = "the thread that writes checkpoints is gone";
+            // The channel has room because requests of each kind come one at a time.
+            let gone = "the checkpoint writer has ended";
             self.requests.try_send(request).map_err(|_| gone)?;
             told.await.map_err(|_| gone)??;
             self.commits.note();

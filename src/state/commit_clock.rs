@@ -1,11 +1,11 @@
-//! When the checkpoint was written last, for those who look at a run from outside.
+//! The time of the last commit, for status and metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// See the module. Before the first commit of a run its start counts.
+/// The time of the last commit; before the first commit, the start of the run.
 #[derive(Debug)]
 pub struct CommitClock {
     start: Instant,
@@ -20,12 +20,12 @@ impl Default for CommitClock {
 }
 
 impl CommitClock {
-    /// How long ago that was.
+    /// The time since the last commit.
     pub fn age(&self) -> Duration {
         self.start.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
     }
 
-    /// The checkpoint was written now.
+    /// Records a commit.
     pub(super) fn note(&self) {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(now, Ordering::Relaxed);

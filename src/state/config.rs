@@ -8,17 +8,16 @@ use super::{overrides, robots_log};
 use crate::disk::resolved;
 use crate::units::Size;
 
-/// The files of a data directory itself besides the robots log and the overrides, and the directories of its journals, rounds, records that are to
-/// be shipped, and dead letters.
+/// The files and directories of a data directory, besides the robots log and the overrides.
 const OWN: [&str; 7] = ["checkpoint.json", "checkpoint.new", "lock", "journal", "rounds", "staging", "dead"];
 
 /// `[state]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateConfig {
-    /// Where a run leaves what the next one needs; without it every run begins anew.
+    /// The directory of durable state; without it every run starts afresh.
     pub data_dir: Option<PathBuf>,
-    /// With less room than this on its disk, journals take no more lines.
+    /// Journals accept no more lines if less disk space than this is free.
     pub min_free: Size,
 }
 
@@ -29,7 +28,7 @@ impl Default for StateConfig {
 }
 
 impl StateConfig {
-    /// Whether a file is one that the data directory needs for itself.
+    /// Whether a file belongs to the data directory.
     pub fn has(&self, file: &Path) -> bool {
         let file = resolved(file);
         let mut own = OWN.iter().chain(&robots_log::NAMES).chain(&overrides::NAMES);

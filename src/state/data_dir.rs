@@ -1,4 +1,4 @@
-//! The data directory, locked by one process at a time.
+//! The data directory, which one process locks.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,34 +10,35 @@ use crate::error::{AtPath, BoxError};
 use crate::item::{DoneRanges, Identity, RawJson};
 use crate::rounds::{RoundList, Selection, remove_other_lists};
 
-/// A data directory that cannot be used.
+/// The error for an unusable data directory.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{0}; it has to be a directory that fetchd can write to: mend it, or name another with `--data-dir` or `state.data_dir`"
 )]
 struct Unusable(#[source] AtPath);
 
-/// An open data directory, and what its checkpoint said.
+/// An open data directory, and its checkpoint.
 #[derive(Debug)]
 pub struct DataDir {
-    /// The file system that it is on.
+    /// The file system.
     pub disk: Arc<dyn Disk>,
-    /// Its path.
+    /// The path.
     pub dir: PathBuf,
-    /// What is remembered.
+    /// The checkpoint.
     pub checkpoint: Checkpoint,
     /// The list of the open round.
     pub list: Option<RoundList>,
-    /// Whether it had a checkpoint when it was opened.
+    /// Whether the directory had a checkpoint when it was opened.
     pub(super) had_checkpoint: bool,
     pub(super) lock: Arc<dyn DiskFile>,
 }
 
 impl DataDir {
-    /// Opens a data directory, and creates it if it is not there.
+    /// Opens a data directory, and creates it if missing.
     ///
     /// # Errors
-    /// When it cannot be read or written, another process has it, or a round is open whose list is gone.
+    /// When the directory cannot be read or written, another process has locked it, or the list of an open round is
+    /// missing.
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, BoxError> {
         let at = |error| Unusable(AtPath::new(dir, error));
         disk.create_dir(dir).map_err(at)?;
@@ -56,7 +57,7 @@ impl DataDir {
         Ok(Self { disk, dir: dir.to_owned(), checkpoint, list, had_checkpoint, lock })
     }
 
-    /// Whether this is a line that is not known to be done, in the first round or in the one that is open.
+    /// Whether this is a line of the first or the open round that is not done in the checkpoint.
     ///
     /// # Errors
     /// When the list of the round cannot be read.
@@ -71,7 +72,7 @@ impl DataDir {
         Ok(self.checkpoint.has_line(id) && self.ordinal(id)?.is_some_and(is_open))
     }
 
-    /// Notes that a line is done which was pending; `page` is where its source goes on, if that reads answers.
+    /// Marks a pending line as done. `page` is the next page of a source that paginates.
     ///
     /// # Errors
     /// When the list of the round cannot be read.
@@ -94,12 +95,12 @@ impl DataDir {
         list.ordinal(id.source.as_deref().unwrap_or_default(), id.file.as_deref().unwrap_or_default(), id.seq)
     }
 
-    /// How many lines the open round has.
+    /// The number of lines of the open round.
     pub fn lines_of_round(&self) -> u64 {
         self.list.as_ref().map_or(0, RoundList::lines)
     }
 
-    /// Opens a round, whose list lasts by now.
+    /// Opens a round whose list is fsynced.
     ///
     /// # Errors
     /// When the checkpoint cannot be written.
@@ -111,11 +112,11 @@ impl DataDir {
         self.save(&self.checkpoint, &[])
     }
 
-    /// Remembers where the logs of the outputs begin, by sink, also in files that are new to them. After that these may
-    /// grow by what is completed: should this start be killed as well, the next one finds that there.
+    /// Saves the start of the tail of each output, by sink, including new files. Recovery may then append records: if
+    /// this start is killed, too, the next one finds them in the tails.
     ///
     /// # Errors
-    /// When the checkpoint could not be written.
+    /// When the checkpoint cannot be written.
     pub fn remember_logs(
         &mut self,
         logs: impl Iterator<Item = (Arc<str>, Vec<OutputPosition>)>,
@@ -128,10 +129,11 @@ impl DataDir {
         self.save(&self.checkpoint, &[])
     }
 
-    /// Syncs (fsync) the outputs up to these marks, and then writes the checkpoint that relies on them.
+    /// Fsyncs the outputs up to these marks, and then writes the checkpoint that relies on them.
     ///
     /// # Errors
-    /// When something cannot be written or synced. The run ends then: a second fsync would prove nothing.
+    /// When the checkpoint cannot be written, or an output cannot be fsynced. The run then ends, because a repeated
+    /// fsync can succeed although data is lost.
     pub fn save(&self, checkpoint: &Checkpoint, marks: &[Mark]) -> Result<(), BoxError> {
         for mark in marks {
             mark.file
@@ -142,10 +144,10 @@ impl DataDir {
             .map_err(|error| format!("cannot write the checkpoint in {}: {error}", self.dir.display()).into())
     }
 
-    /// The same, and then deletes the list of a round that has ended by this checkpoint.
+    /// Saves the checkpoint, and deletes the list of a round that has ended.
     ///
     /// # Errors
-    /// The same.
+    /// Like `save`.
     pub fn commit(&mut self, checkpoint: &Checkpoint, marks: &[Mark]) -> Result<(), BoxError> {
         self.save(checkpoint, marks)?;
         if checkpoint.round.is_none() && self.list.take().is_some() {
@@ -158,7 +160,7 @@ impl DataDir {
     }
 }
 
-/// The list of an open round; without it nobody knows which lines the round has.
+/// Opens the list of an open round.
 fn open_list(disk: &dyn Disk, dir: &Path, number: u32) -> Result<RoundList, BoxError> {
     RoundList::open(disk, dir, number).map_err(|error| {
         let dir = dir.display();
@@ -169,11 +171,11 @@ fn open_list(disk: &dyn Disk, dir: &Path, number: u32) -> Result<RoundList, BoxE
     })
 }
 
-/// Makes the name of a directory last, and of those above it, which may be new as well.
+/// Fsyncs the parents of a directory, which may be new as well.
 fn keep_name(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     for above in dir.ancestors().skip(1) {
         match disk.sync_dir(above, SyncPoint::DataDir) {
-            // Where this process may not look it has made nothing.
+            // This process cannot have created anything in an unreadable directory.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
             synced => synced?,
         }

@@ -1,5 +1,5 @@
-//! The host state recorder: what the schedule knows of hosts, on its way to the data directory. The states of hosts go to the
-//! thread that writes checkpoints, robots.txt files to the robots log, and the end of the requests to the lock file.
+//! The host state recorder: stores host states in the checkpoint, robots.txt files in the robots log, and the time of
+//! the last request in the lock file.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
@@ -13,13 +13,13 @@ use super::run_marker::{RunEnd, RunMarker};
 use super::{HostStateStore, LastRun};
 use crate::schedule::{HostState, KnownRobots};
 
-/// See the module.
+/// Stores the state of hosts in the data directory.
 pub struct HostStateRecorder {
     pub(super) before: BTreeMap<String, StoredHostState>,
     pub(super) latest: LatestHostStates,
     pub(super) requests: SyncSender<WriteRequest>,
     pub(super) marker: RunMarker,
-    /// Where robots.txt files are kept, if they are obeyed and could be written so far.
+    /// The robots log, if robots.txt is obeyed and the log is writable.
     pub(super) robots: Option<RobotsLog>,
 }
 
@@ -31,7 +31,7 @@ impl HostStateStore for HostStateRecorder {
     fn save(&mut self, host_states: &[HostState]) {
         let unread = self.latest.put(to_stored(host_states, Timestamp::now()));
         if unread.is_none() {
-            // There is room for one such request. A thread that is gone has said why, or will at the next commit.
+            // The channel has room for one such request. If the thread has ended, the next commit returns the error.
             let _ = self.requests.try_send(WriteRequest::Hosts);
         }
     }
@@ -48,14 +48,14 @@ impl HostStateStore for HostStateRecorder {
 
     fn save_robots(&mut self, known: &KnownRobots) {
         if let Some(Err(error)) = self.robots.as_mut().map(|log| log.append(known, Timestamp::now())) {
-            tracing::warn!(%error, "robots.txt files are not kept for the next run, which will fetch them again");
+            tracing::warn!(%error, "robots.txt files cannot be saved; the next run will fetch them again");
             self.robots = None;
         }
     }
 
     fn end(&mut self) {
         if let Err(error) = self.marker.end(Timestamp::now()) {
-            tracing::warn!(%error, "the end of the run cannot be marked; to the next one every host counts as just asked");
+            tracing::warn!(%error, "the end of the run cannot be marked; for the next run every host counts as just asked");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The states of hosts as the checkpoint stores them: by wall-clock time, as no other clock outlasts a run.
+//! The host states in the checkpoint. They contain wall-clock times because no other clock outlasts a run.
 //!
-//! In: durations from now, from the schedule. Out: what is left of them. A wall clock may jump; when it jumps back, nothing
-//! lasts longer than it was to last when it was written.
+//! The schedule passes and gets durations from now. If the wall clock jumps back, no duration exceeds the one that was
+//! stored.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,23 +15,23 @@ use crate::item::{ErrorKind, RawJson};
 use crate::schedule::{HostState, OpenCircuit};
 use crate::units::Span;
 
-/// Nothing is kept for longer: a Retry-After can exceed what a clock can show.
+/// The longest duration stored: a Retry-After can exceed the range of timestamps.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// What is stored of a host: a table of entries by name.
+/// The stored entries of a host by name.
 type Entries = BTreeMap<String, RawJson>;
 
-/// A host that is paused or has ports that cannot be reached.
+/// The stored state of a host that is paused or has open circuits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Entries")]
 pub struct StoredHostState {
-    /// No request before then.
+    /// The end of the host pause.
     pub(super) pause: Option<Until>,
-    /// It asked for a longer pause than its lines may wait.
+    /// The end of a Retry-After longer than `retry.max_retry_after`.
     pub(super) closed: Option<Until>,
-    /// Its ports that cannot be reached.
+    /// The open circuits by port.
     pub(super) circuits: BTreeMap<u16, StoredCircuit>,
-    /// Entries of later versions, which are stored again as they are.
+    /// Entries of later versions, which are kept unchanged.
     pub(super) unknown: Entries,
 }
 
@@ -64,7 +64,7 @@ impl Serialize for StoredHostState {
     }
 }
 
-/// A time to come, and how far off it was when it was written.
+/// A future time, and the duration until then when it was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Until {
@@ -72,7 +72,7 @@ pub(super) struct Until {
     left: Span,
 }
 
-/// See [`OpenCircuit`].
+/// A stored [`OpenCircuit`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoredCircuit {
@@ -90,7 +90,7 @@ impl Until {
         (!left.is_zero()).then_some(Self { time, left: Span(left) })
     }
 
-    /// What is left of it.
+    /// The remaining duration.
     fn read(self, now: Timestamp) -> Duration {
         let left = Duration::try_from(self.time.duration_since(now)).unwrap_or_default();
         left.min(self.left.0).min(LONGEST)
@@ -120,7 +120,7 @@ fn left(until: Option<Until>, now: Timestamp) -> Duration {
     until.map(|until| until.read(now)).unwrap_or_default()
 }
 
-/// What a checkpoint of this moment says of these hosts.
+/// Converts host states for a checkpoint written at `now`.
 pub fn to_stored(host_states: &[HostState], now: Timestamp) -> BTreeMap<String, StoredHostState> {
     let circuit = |known: &OpenCircuit| Some((known.port, StoredCircuit::write(known, now)?));
     let state = |known: &HostState| StoredHostState {
@@ -132,7 +132,7 @@ pub fn to_stored(host_states: &[HostState], now: Timestamp) -> BTreeMap<String, 
     host_states.iter().map(|known| (known.host.to_string(), state(known))).collect()
 }
 
-/// Which hosts are still in trouble at this moment, by what a checkpoint says.
+/// The host states of a checkpoint that still hold at `now`.
 pub fn from_stored(hosts: &BTreeMap<String, StoredHostState>, now: Timestamp) -> Vec<HostState> {
     let host_state = |(name, host): (&String, &StoredHostState)| HostState {
         host: name.as_str().into(),
@@ -144,7 +144,7 @@ pub fn from_stored(hosts: &BTreeMap<String, StoredHostState>, now: Timestamp) ->
     hosts.iter().map(host_state).filter(|known| !is_over(known)).collect()
 }
 
-/// Adds the entries of later versions that were stored before.
+/// Keeps stored entries of later versions.
 pub(super) fn keep_unknown(hosts: &mut BTreeMap<String, StoredHostState>, before: BTreeMap<String, StoredHostState>) {
     for (name, host) in before.into_iter().filter(|(_, host)| !host.unknown.is_empty()) {
         hosts.entry(name).or_default().unknown = host.unknown;

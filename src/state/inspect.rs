@@ -1,4 +1,4 @@
-//! Reads a data directory without changing it, also while a run uses it: the commands of `fetchd state`.
+//! Reads a data directory without changing it, even during a run, for the commands of `fetchd state`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,63 +11,63 @@ use crate::item::{DoneRanges, Text};
 use crate::journal::{Scanned, Segment, SegmentScan, SegmentTail, TornTail, segments};
 use crate::rounds::RoundList;
 
-/// A durable source, as its checkpoint and its journal show it.
+/// The state of a durable source in its checkpoint and journal.
 #[derive(Debug)]
 pub struct SourceStatus {
-    /// Its name; empty when it has none.
+    /// The name of the source; empty if it has none.
     pub name: String,
-    /// Its kind.
+    /// The kind of the source.
     pub kind: String,
-    /// Lines that are done, as the checkpoint knows; the outputs may know of more.
+    /// Lines done in the checkpoint; the outputs may have more.
     pub settled: u64,
-    /// Its journal, if it has one.
+    /// The state of the journal, if there is one.
     pub journal: Option<WalStatus>,
 }
 
-/// A journal.
+/// The state of a journal.
 #[derive(Debug, Default)]
 pub struct WalStatus {
-    /// Lines accepted since it was begun, those included that are deleted because they are done.
+    /// Lines accepted since the journal was created, including deleted ones.
     pub accepted: u64,
-    /// Bytes of its segments.
+    /// Bytes of the segments.
     pub bytes: u64,
-    /// How many segments it has.
+    /// The number of segments.
     pub segments: usize,
-    /// Lines that are accepted, not done, and cannot be read: from the first to the last of each gap.
+    /// Lines that are accepted, not done, and unreadable: the first and the last of each gap.
     pub lost: Vec<(u64, u64)>,
-    /// What comes after the last whole batch, and the next run cuts off.
+    /// The torn tail after the last whole batch, which the next run truncates.
     pub torn: TornTail,
 }
 
 impl WalStatus {
-    /// Whether all of it was deleted: a journal that had lines has a segment for good. How many were accepted
-    /// cannot be known then.
+    /// Whether the journal was deleted: one that had lines always has a segment. The number of accepted lines is then
+    /// unknown.
     pub fn is_gone(&self) -> bool {
         self.segments == 0 && self.accepted > 0
     }
 }
 
 impl SourceStatus {
-    /// Lines that are accepted and not done, as far as the checkpoint knows.
+    /// Lines that are accepted and not done in the checkpoint.
     pub fn pending(&self) -> Option<u64> {
         self.journal.as_ref().map(|journal| journal.accepted.saturating_sub(self.settled))
     }
 }
 
-/// A round that is open.
+/// The state of an open round.
 #[derive(Debug)]
 pub struct RoundStatus {
-    /// Its number.
+    /// The number of the round.
     pub number: u32,
-    /// What selected its lines.
+    /// The selection of its lines.
     pub selection: String,
-    /// How many lines it has.
+    /// The number of lines.
     pub lines: u64,
-    /// How many of them are done, as the checkpoint knows; the outputs may know of more.
+    /// Lines done in the checkpoint; the outputs may have more.
     pub done: u64,
 }
 
-/// The round that is open, if one is.
+/// The open round, if there is one.
 ///
 /// # Errors
 /// When the checkpoint, or the list of the round, cannot be read.
@@ -75,13 +75,13 @@ pub fn round(disk: &dyn Disk, dir: &Path) -> Result<Option<RoundStatus>, BoxErro
     let Some(OpenRound { number, selection, done }) = load(disk, dir)?.round else { return Ok(None) };
     match RoundList::open(disk, dir, number) {
         Ok(list) => Ok(Some(RoundStatus { number, selection, lines: list.lines(), done: done.count() })),
-        // A run has just finished it.
+        // A run has just finished the round.
         Err(_) if load(disk, dir)?.round.is_none_or(|round| round.number != number) => Ok(None),
         Err(error) => Err(AtPath::new(&dir.join("rounds").join(number.to_string()), error).into()),
     }
 }
 
-/// Looks at all durable sources, and at no more of their journals than it must to count.
+/// Counts the lines of all durable sources; reads only the last segment of each journal.
 ///
 /// # Errors
 /// When the checkpoint, or a journal, cannot be read.
@@ -89,7 +89,7 @@ pub fn count(disk: &dyn Disk, dir: &Path) -> Result<Vec<SourceStatus>, BoxError>
     look(disk, dir, count_wal)
 }
 
-/// Looks at all of all durable sources. Each line that is accepted and not done is shown to `pending`, with the name of
+/// Scans the journals of all durable sources. Calls `pending` for each accepted line that is not done, with the name of
 /// its source and its number.
 ///
 /// # Errors
@@ -102,17 +102,18 @@ pub fn inspect(
     look(disk, dir, |live| inspect_wal(live, |seq, text| pending(live.name, seq, text)))
 }
 
-/// A journal of which a run may delete segments meanwhile. It does so only when a checkpoint says that their lines are
-/// done, so what is not there any more is in the checkpoint that is read after that.
+/// A journal whose segments a run may delete during the scan. A run deletes a segment only after a checkpoint marks its
+/// lines as done, so a checkpoint read later contains them.
 struct LiveState<'a> {
     disk: &'a dyn Disk,
     /// The data directory.
     state: &'a Path,
-    /// The source's name.
+    /// The name of the source.
     name: &'a str,
-    /// Where the segments are.
+    /// The directory of the segments.
     dir: PathBuf,
-    /// The last line that was done when it was first looked at. The segments that are found later have all before it.
+    /// The last done line of the first checkpoint read. Segments listed later contain every line before it that is not
+    /// done.
     known: u64,
 }
 
@@ -124,7 +125,7 @@ fn look(
     let mut all = Vec::new();
     for (name, source) in load(disk, dir)?.sources {
         let (settled, journal) = match source.kind.as_str() {
-            // The kinds that keep their lines in a journal.
+            // The kinds with a journal.
             "stdin" | "http" => {
                 let known = source.files.get("").map_or(0, DoneRanges::last);
                 let of_name = dir.join("journal").join(&name);
@@ -145,13 +146,13 @@ fn load(disk: &dyn Disk, dir: &Path) -> Result<Checkpoint, BoxError> {
 }
 
 impl LiveState<'_> {
-    /// The lines that are done by now.
+    /// The lines done in the current checkpoint.
     fn settled(&self) -> Result<DoneRanges, BoxError> {
         let mut sources = load(self.disk, self.state)?.sources;
         Ok(sources.get_mut(self.name).and_then(|source| source.files.remove("")).unwrap_or_default())
     }
 
-    /// The segments; a source that was killed before it had a journal has none.
+    /// The segments; none if the source was killed before it created a journal.
     fn segments(&self) -> Result<Vec<Segment>, BoxError> {
         match segments(self.disk, &self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -159,7 +160,7 @@ impl LiveState<'_> {
         }
     }
 
-    /// A segment; `None` when it is gone.
+    /// Opens a segment; `None` if it was deleted.
     fn open(&self, segment: &Segment) -> Result<Option<Arc<dyn DiskFile>>, BoxError> {
         match self.disk.open(&segment.path, Mode::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -172,7 +173,7 @@ impl LiveState<'_> {
     }
 }
 
-/// Only the last segment says how far the numbers go.
+/// Counts accepted lines by the last segment.
 fn count_wal(live: &LiveState<'_>) -> Result<(WalStatus, DoneRanges), BoxError> {
     let segments = live.segments()?;
     let mut journal = WalStatus { segments: segments.len(), ..WalStatus::default() };
@@ -184,7 +185,7 @@ fn count_wal(live: &LiveState<'_>) -> Result<(WalStatus, DoneRanges), BoxError> 
         && let Some(file) = live.open(last)?
     {
         let accepted = || -> io::Result<u64> {
-            // A producer goes on from what is counted here, so that must last. Its name did so before it had lines.
+            // Producers rely on this count, so the lines must be durable. The name is, since before the first line.
             file.sync(SyncPoint::JournalFound)?;
             Ok(SegmentTail::of(&file, last.first, live.known)?.next - 1)
         };
@@ -195,11 +196,11 @@ fn count_wal(live: &LiveState<'_>) -> Result<(WalStatus, DoneRanges), BoxError> 
     Ok((journal, settled))
 }
 
-/// A scan over all segments.
+/// The state of a scan over all segments.
 struct WalInspection {
     journal: WalStatus,
     settled: DoneRanges,
-    /// The number after the lines that were seen, or are known to be done or lost.
+    /// The number after the lines that were scanned, done or lost.
     next: u64,
 }
 
@@ -238,7 +239,7 @@ impl WalInspection {
         end: u64,
         pending: &mut impl FnMut(u64, &Text) -> io::Result<()>,
     ) -> io::Result<()> {
-        // Its name says that all before it were accepted, also when nothing is left of them.
+        // All lines before the number in its name were accepted, even if none are left.
         self.lose_before(segment.first);
         self.journal.bytes += file.length()?;
         let mut scan = SegmentScan::new(Arc::clone(file));
@@ -258,7 +259,7 @@ impl WalInspection {
         }
     }
 
-    /// Reads the last segment, without what the next run cuts off.
+    /// Reads the last segment without its torn tail.
     fn read_last(
         &mut self,
         segment: &Segment,
@@ -271,7 +272,7 @@ impl WalInspection {
         self.read(segment, file, end, pending)
     }
 
-    /// Lines before this one that were not seen are lost, unless they are done.
+    /// Counts lines before this one as lost, unless they were scanned or are done.
     fn lose_before(&mut self, seq: u64) {
         for seq in (self.next..seq).filter(|seq| !self.settled.contains(*seq)) {
             match self.journal.lost.last_mut() {

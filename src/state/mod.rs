@@ -1,7 +1,7 @@
-//! Durable state in `data_dir`: what one run leaves for the next.
+//! The durable state of runs in `data_dir`.
 //!
-//! The outputs themselves are the log of what is done; the checkpoint says up to where they are accounted for, and which
-//! lines were done until there. Next to it are the journals of durable stdin. In: receipts and marks from `pipeline::settle`.
+//! The outputs are the log of done lines. The checkpoint contains their positions, and the lines that are done up to
+//! there. The input is receipts and marks from `pipeline::settle`.
 
 mod checkpoint;
 mod checkpoint_writer;
@@ -37,50 +37,49 @@ use crate::error::BoxError;
 use crate::item::Receipt;
 use crate::schedule::{HostState, KnownRobots};
 
-/// Remembers which lines are done, so that a restart does not yield them again.
+/// Records which lines are done, so that a restart does not fetch them again.
 ///
 /// An error ends the run. Calls come one at a time.
 pub trait Settle: Send {
-    /// Every sink has taken the records of these lines of durable sources, each line once.
+    /// Marks lines of durable sources as done, after all sinks have taken their records. Each line is passed once.
     fn settle(&mut self, done: &[Receipt]) -> Result<(), BoxError>;
 
-    /// Makes it last that the lines settled so far are done. Their records, and no others of durable sources, are in the
-    /// outputs up to these marks.
+    /// Makes the settled lines durable. Up to these marks, the outputs contain their records and no others of durable
+    /// sources.
     fn commit(&mut self, marks: Vec<Mark>) -> BoxFuture<'_, Result<(), BoxError>>;
 
-    /// When it committed last, if it says so.
+    /// The time of the last commit, if there are commits.
     fn commits(&self) -> Option<Arc<CommitClock>> {
         None
     }
 }
 
-/// Saves the states of hosts, so that the next run leaves the paused and the unreachable ones alone, too, and asks none too
-/// early.
+/// Saves host states, so that the next run respects pauses, circuit breakers and rates.
 pub trait HostStateStore: Send {
-    /// What the run before saved.
+    /// The host states that the previous run saved.
     fn load(&mut self) -> Vec<HostState>;
 
-    /// Saves these states and no others. Does not wait; should it fail, the next commit returns the error.
+    /// Replaces the saved states without waiting. If that fails, the next commit returns the error.
     fn save(&mut self, host_states: &[HostState]);
 
-    /// What the run before left of its requests.
+    /// The end of the previous run.
     fn load_last_run(&mut self) -> LastRun {
         LastRun::default()
     }
 
-    /// Saves what was learnt of a site's robots.txt. It is there for the next run when this returns, whatever becomes of this
-    /// one; where it cannot be, the next run fetches the file again.
+    /// Saves the robots.txt rules of a site, even if the process is killed after this returns. If saving fails, the
+    /// next run fetches the file again.
     fn save_robots(&mut self, _known: &KnownRobots) {}
 
-    /// Saves that no request is sent any more.
+    /// Saves that the run has sent its last request.
     fn end(&mut self) {}
 }
 
-/// What the run before leaves of its requests.
+/// The end of the previous run, and the robots.txt rules that it saved.
 #[derive(Debug, Default)]
 pub struct LastRun {
-    /// How long ago its last request may have been; `None` when there was no run before.
+    /// The least time since its last request; `None` if there was no previous run.
     pub ended_ago: Option<Duration>,
-    /// What it knew of the robots.txt of sites, the oldest first.
+    /// The robots.txt rules of sites, the oldest first.
     pub robots: Vec<KnownRobots>,
 }

@@ -1,6 +1,6 @@
-//! Overrides as a data directory keeps them, in `overrides.json`: by wall-clock time, as no other clock outlasts a run.
+//! Operators' overrides in `overrides.json`. They contain wall-clock times because no other clock outlasts a run.
 //!
-//! A file that cannot be read ends the start: what an operator has paused must not go on because of it.
+//! An unreadable file is a startup error, because hosts that an operator has paused must stay paused.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::error::{AtPath, BoxError};
 use crate::schedule::{HostOverrides, LimitsOverride, Overrides, PauseOverride, SkipOverride};
 use crate::units::Rate;
 
-/// The file, and the one that takes its place.
+/// The file, and its replacement while it is written.
 pub(super) const NAMES: [&str; 2] = ["overrides.json", "overrides.new"];
 
-/// An end by the wall clock; `None` for what has none.
+/// The end of an override, if it has one.
 type End = Option<Timestamp>;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -72,37 +72,37 @@ impl StoredHost {
     }
 }
 
-/// Both clocks at one moment.
+/// The readings of both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct ClockReading {
-    /// That of the run: times of overrides are on it.
+    /// The clock of the run, which overrides use.
     pub run: Duration,
     /// The wall clock.
     pub wall: Timestamp,
 }
 
 impl ClockReading {
-    /// The wall clock says now that the clock of the run is at `run`.
+    /// Reads the wall clock at time `run` of the run.
     pub fn now(run: Duration) -> Self {
         Self { run, wall: Timestamp::now() }
     }
 
-    /// What the wall clock says at a time of the run.
+    /// Converts a time of the run to wall-clock time.
     fn to_wall(self, at: Duration) -> Timestamp {
         let left = SignedDuration::try_from(at.saturating_sub(self.run)).unwrap_or(SignedDuration::MAX);
         self.wall.checked_add(left).unwrap_or(Timestamp::MAX)
     }
 
-    /// The time of the run at which the wall clock says so.
+    /// Converts a wall-clock time to a time of the run.
     fn to_run(self, at: Timestamp) -> Duration {
         self.run.saturating_add(Duration::try_from(at.duration_since(self.wall)).unwrap_or_default())
     }
 }
 
-/// The overrides that a data directory keeps; none if it keeps none.
+/// Loads the overrides of a data directory; none if there is no file.
 ///
 /// # Errors
-/// When the file cannot be read, or is none of ours.
+/// When the file cannot be read or parsed.
 pub fn load_overrides(disk: &dyn Disk, dir: &Path, clock: ClockReading) -> Result<Overrides, BoxError> {
     let path = path(dir);
     let text = match read(disk, &path) {
@@ -112,17 +112,17 @@ pub fn load_overrides(disk: &dyn Disk, dir: &Path, clock: ClockReading) -> Resul
     };
     let stored: Stored = serde_json::from_slice(&text).map_err(|error| {
         let path = path.display();
-        format!("what operators have paused or limited cannot be read from {path} ({error}); mend the file, or remove it to start without")
+        format!("the overrides of operators cannot be read from {path} ({error}); repair the file, or remove it to start without overrides")
     })?;
     let hosts = stored.hosts.into_iter().map(|(name, host)| (name, from_stored(host, clock)));
     let overrides = Overrides { all: from_stored(stored.all, clock), hosts: hosts.collect() };
     Ok(overrides.at(clock.run))
 }
 
-/// Keeps these overrides and no others. They are there for the next run when this returns.
+/// Replaces the saved overrides. They are durable when this returns.
 ///
 /// # Errors
-/// When they are not: the old ones still are.
+/// When the file cannot be written; the old one is kept.
 pub fn save_overrides(disk: &dyn Disk, dir: &Path, overrides: &Overrides, clock: ClockReading) -> Result<(), BoxError> {
     let hosts = overrides.hosts.iter().map(|(name, host)| (Arc::clone(name), to_stored(host, clock)));
     let stored = Stored { all: to_stored(&overrides.all, clock), hosts: hosts.collect() };
@@ -207,7 +207,7 @@ mod tests {
             let saved = ClockReading::now(at(ran));
             save_overrides(&RealDisk, dir.path(), &overrides.at(at(ran)), saved).unwrap();
             let wall = saved.wall.checked_add(SignedDuration::from_secs(down as i64)).unwrap();
-            // As if the run had gone on all the time.
+            // Same as if the run had never stopped.
             let loaded = load_overrides(&RealDisk, dir.path(), ClockReading { run: at(ran + down), wall }).unwrap();
             prop_assert_eq!(loaded, overrides.at(at(ran + down)));
         }

@@ -1,9 +1,9 @@
-//! The robots.txt of sites, for the next run: a log in the data directory, a JSON object a line, of which the last one of a
-//! site counts.
+//! The robots log: the robots.txt rules of sites as JSON lines in the data directory, for the next run. The last line
+//! of a site counts.
 //!
-//! A line is appended before the first request that its Crawl-delay spaces; a killed process leaves it, and no crash of the
-//! system costs more than asking again, so nothing is synced. A log that is full is renamed, and takes the place of the one
-//! before it: two of them have all that the cache of rules can hold.
+//! A line is appended before the first request under its Crawl-delay. It survives a kill, and a crash of the system
+//! only costs another fetch, so nothing is fsynced. A full log replaces the old log: two logs hold as much as the cache
+//! of rules.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::disk::{Disk, DiskFile, Mode, append_all};
 use crate::schedule::{KnownRobots, KnownRules};
 use crate::units::Span;
 
-/// The log, and the one before it.
+/// The log, and the old log.
 pub(super) const NAMES: [&str; 2] = ["robots.jsonl", "robots.old.jsonl"];
 
 /// A line of the log.
@@ -41,7 +41,7 @@ impl Entry {
         Self { site, agent, fetched, crawl_delay, rules }
     }
 
-    /// A clock that jumped back makes no file last longer than a new one would.
+    /// Converts the entry. If the clock jumped back, it counts as fetched now.
     fn known(self, now: Timestamp) -> KnownRobots {
         let Self { site, agent, fetched, crawl_delay, rules } = self;
         let age = Duration::try_from(now.duration_since(fetched)).unwrap_or_default();
@@ -56,27 +56,27 @@ pub(super) struct RobotsLog {
     dir: PathBuf,
     /// The most bytes of one file.
     most: u64,
-    /// The file, once something is to be written, and its length.
+    /// The file, opened at the first write, and its length.
     file: Option<(Arc<dyn DiskFile>, u64)>,
 }
 
 impl RobotsLog {
-    /// The log of a directory, whose two files may have so many bytes each.
+    /// The log of a directory, with at most `most` bytes in each of its two files.
     pub fn new(disk: Arc<dyn Disk>, dir: &Path, most: u64) -> Self {
         Self { disk, dir: dir.to_owned(), most, file: None }
     }
 
-    /// What runs before left, the oldest first: of the two files together no more than one may have.
+    /// Loads the rules of previous runs, the oldest first, at most `most` bytes of both files.
     pub fn load(&self, now: Timestamp) -> Vec<KnownRobots> {
         let [new, old] = NAMES.map(|name| self.disk.open(&self.dir.join(name), Mode::Read).ok());
         let length = |file: &Option<Arc<dyn DiskFile>>| file.as_ref().and_then(|file| file.length().ok()).unwrap_or(0);
         let skip = (length(&new) + length(&old)).saturating_sub(self.most);
         let mut known = Vec::new();
         for (file, skip) in [(old, skip), (new, 0)] {
-            // A log that cannot be read is one that is not there.
+            // An unreadable log counts as missing.
             if let Some(file) = file {
                 let _ = each_line(file.as_ref(), skip, |line| {
-                    // The first line may be cut, and the last one torn.
+                    // The first and the last line may be partial.
                     known.extend(serde_json::from_slice(line).ok().map(|entry: Entry| entry.known(now)));
                 });
             }
@@ -84,10 +84,10 @@ impl RobotsLog {
         known
     }
 
-    /// Appends what is known of a site.
+    /// Appends the rules of a site.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the log cannot be written.
     pub fn append(&mut self, known: &KnownRobots, now: Timestamp) -> io::Result<()> {
         let mut line = serde_json::to_vec(&Entry::new(known, now))?;
         line.push(b'\n');
@@ -111,7 +111,7 @@ impl RobotsLog {
         let mut last = [b'\n'];
         file.read_at(&mut last, length.saturating_sub(1))?;
         if last != [b'\n'] {
-            // A killed process has left the begin of a line.
+            // A killed process has left a partial line.
             append_all(file.as_ref(), b"\n", length)?;
             length += 1;
         }
@@ -159,7 +159,7 @@ mod tests {
     fn however_much_is_written_the_disk_is_bounded_and_the_newest_come_back() {
         let (dir, now) = (tempfile::tempdir().unwrap(), Timestamp::now());
         for n in 0..200 {
-            // A killed process leaves the begin of a line, which costs no other.
+            // A killed process leaves a partial line, which does not affect others.
             let mut log = RobotsLog::new(Arc::new(RealDisk), dir.path(), MOST);
             log.append(&robots(n), now).unwrap();
             log.append(&robots(n), now).unwrap();

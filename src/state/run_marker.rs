@@ -1,6 +1,5 @@
-//! The mark of a run in the lock file of its data directory: that it runs, and, once it has sent its last request, when that
-//! was. What the next run finds says since when no host was asked. Nothing is synced: a process that is killed leaves what it
-//! has written.
+//! The run marker in the lock file of the data directory: that a run is active, or when it sent its last request. The
+//! next run uses it to space its first requests. It is not fsynced because it only has to survive a kill.
 
 use std::io;
 use std::sync::Arc;
@@ -10,19 +9,19 @@ use jiff::Timestamp;
 
 use crate::disk::{DiskFile, append_all};
 
-/// How the run before ended.
+/// The end of the previous run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RunEnd {
-    /// There was none.
+    /// There was no previous run.
     None,
-    /// It was killed, nobody knows when.
+    /// It was killed at an unknown time.
     Killed,
-    /// It sent nothing from then on.
+    /// It sent no request after this time.
     Ended(Timestamp),
 }
 
 impl RunEnd {
-    /// How long ago its last request may have been at most, if there was one. A clock that jumped back makes it no time.
+    /// The least time since its last request, if there was a run; zero if the clock jumped back.
     pub fn ago(self, now: Timestamp) -> Option<Duration> {
         match self {
             Self::None => None,
@@ -32,25 +31,25 @@ impl RunEnd {
     }
 }
 
-/// The mark of the run at hand.
+/// The marker of the current run.
 #[derive(Debug)]
 pub(super) struct RunMarker {
     pub lock: Arc<dyn DiskFile>,
-    /// Whether there was a checkpoint: a lock file of 0.1.0 has no mark.
+    /// Whether there was a checkpoint: 0.1.0 wrote no marker.
     pub had_checkpoint: bool,
 }
 
 impl RunMarker {
-    /// Marks that a run begins, and says how the one before ended.
+    /// Marks the run as active, and returns the end of the previous run.
     ///
     /// # Errors
-    /// When the lock file cannot be read or cut.
+    /// When the lock file cannot be read or truncated.
     pub fn begin(&self) -> io::Result<RunEnd> {
         let mut text = [0; 64];
         let n = self.lock.read_at(&mut text, 0)?;
         let ended = || std::str::from_utf8(&text[..n]).ok()?.strip_prefix("ended ")?.strip_suffix('\n')?.parse().ok();
         self.lock.set_len(0)?;
-        // On a full disk the checkpoint alone says that there was a run.
+        // On a full disk this fails, and only the checkpoint shows that there was a run.
         let _ = self.write("running");
         Ok(match n {
             0 if !self.had_checkpoint => RunEnd::None,
@@ -61,7 +60,7 @@ impl RunMarker {
     /// Marks that the run has sent its last request.
     ///
     /// # Errors
-    /// When that cannot be written: for the next run this one was killed.
+    /// When the marker cannot be written; the run then counts as killed.
     pub fn end(&self, now: Timestamp) -> io::Result<()> {
         self.lock.set_len(0)?;
         self.write(&format!("ended {now}"))

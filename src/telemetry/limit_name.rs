@@ -1,17 +1,17 @@
-//! How a bottleneck is called: the limit, its host, and the key or option that would change it.
+//! The display name of a bottleneck: the limit, its host, and the key or option that changes it.
 
 use std::fmt;
 
 use crate::schedule::{Bottleneck, BottleneckKind};
 use crate::units::{counted, shortened};
 
-/// The name of what holds a run back, in pieces: where there is no room, the host is shortened and the rest left out.
+/// The name of a bottleneck in parts, so that the host can be shortened and the rest left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LimitName {
     before: String,
     host: String,
     after: &'static str,
-    /// The key or option that would change it, and what else there is to say.
+    /// The key or option that changes the limit, and further details.
     rest: String,
 }
 
@@ -23,22 +23,22 @@ impl fmt::Display for LimitName {
 }
 
 impl LimitName {
-    /// Of the limit of a run.
+    /// The name of a limit of the whole run.
     fn of_run(name: impl Into<String>, rest: impl Into<String>) -> Self {
         Self { before: name.into(), rest: rest.into(), ..Self::default() }
     }
 
-    /// Without the key, and with a host of so many columns at most.
+    /// The name without the key, with a host of at most `host_columns` columns.
     pub fn short(&self, host_columns: usize) -> String {
         format!("{}{}{}", self.before, shortened(&self.host, host_columns), self.after)
     }
 
-    /// Of the limit of a host no more than the host, in so many columns at most.
+    /// Only the host if there is one, in at most `columns` columns.
     pub fn host_alone(&self, columns: usize) -> String {
         if self.host.is_empty() { self.short(0) } else { shortened(&self.host, columns) }
     }
 
-    /// Of lines that wait for hosts that cannot be reached.
+    /// The name for lines that wait for unreachable hosts.
     pub fn of_tail(hosts: usize, lines: usize, seconds: f64) -> Self {
         let verb = if lines == 1 { "waits" } else { "wait" };
         let (hosts, lines) = (counted(hosts as u64, "host"), counted(lines as u64, "line"));
@@ -46,7 +46,7 @@ impl LimitName {
         Self::of_run(name, format!(", at most {} s more", seconds.ceil()))
     }
 
-    /// Of a bottleneck. That of a token is a statement of its own.
+    /// The name of a bottleneck. For a token it is a whole statement.
     #[expect(clippy::too_many_lines, reason = "a table with a row for each kind")]
     pub fn of(bottleneck: &Bottleneck) -> Self {
         let Bottleneck { kind, port, limit, hosts, .. } = bottleneck;
@@ -61,7 +61,7 @@ impl LimitName {
             after,
             rest: rest.to_owned(),
         };
-        // The options set what holds for `*`, and do nothing where a more specific pattern has the key.
+        // Options apply to `*`, and have no effect if a more specific pattern sets the key.
         let key = |key: &str, option: &str| match &bottleneck.pattern {
             Some(pattern) => format!("hosts.\"{pattern}\".{key}"),
             None => option.to_owned(),

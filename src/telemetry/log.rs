@@ -1,4 +1,4 @@
-//! Logs: which lines there are, and how they look.
+//! Logging: the level and format of log lines.
 
 use std::io::{self, IsTerminal};
 
@@ -17,13 +17,13 @@ use super::stderr::Stderr;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// The least important level that is logged.
+    /// The least severe level that is logged.
     pub level: Level,
-    /// How.
+    /// The format of log lines.
     pub format: Format,
 }
 
-/// How important a log line is.
+/// The severity of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names are the documentation")]
@@ -36,7 +36,7 @@ pub enum Level {
     Trace,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -60,7 +60,7 @@ impl Format {
     }
 }
 
-/// The way to stderr; dropped, what was said is written.
+/// The handle of logging; flushes stderr when dropped.
 #[must_use]
 pub struct Logs {
     stderr: Stderr,
@@ -68,19 +68,19 @@ pub struct Logs {
     level: LogLevel,
 }
 
-/// Changes the least important level that is logged.
+/// Changes the log level.
 #[derive(Clone)]
 pub struct LogLevel(reload::Handle<Targets, Registry>);
 
 impl LogLevel {
-    /// From now on it is this one.
+    /// Sets the log level.
     pub fn set(&self, level: Level) {
-        // Without the subscriber of this handle, as in tests, there is nothing to change.
+        // This fails if another subscriber is installed, as in tests.
         let _ = self.0.reload(ours(level));
     }
 }
 
-/// Only our own lines: those of the client could hold what a server sent, or a URL's password.
+/// A filter for fetchd's own lines: those of the HTTP client may contain server data, or passwords in URLs.
 fn ours(level: Level) -> Targets {
     let level = match level {
         Level::Error => LevelFilter::ERROR,
@@ -93,12 +93,12 @@ fn ours(level: Level) -> Targets {
 }
 
 impl Logs {
-    /// Changes what is logged.
+    /// A handle to change the log level.
     pub fn level(&self) -> LogLevel {
         self.level.clone()
     }
 
-    /// Says something that is no log line.
+    /// Writes text that is no log line to stderr.
     pub fn say(&self, text: String) {
         self.stderr.say(text.into_bytes());
     }
@@ -111,7 +111,7 @@ impl Drop for Logs {
     }
 }
 
-/// Starts logging. Once per process.
+/// Starts logging, once per process.
 pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
     let summaries = LogSummaries::new();
     let stderr = Stderr::start(bar, summaries.clone());
@@ -129,7 +129,7 @@ pub fn init(config: &LogConfig, bar: Option<ProgressBar>) -> Logs {
     Logs { stderr, summaries, level: LogLevel(level) }
 }
 
-/// A panic is a log line like any other; its catcher decides what follows.
+/// Logs panics; the code that catches a panic decides what happens next.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = crate::error::panic_message(panic.payload());

@@ -1,5 +1,5 @@
-//! Summaries of repeated log lines: a layer in front of the log's format. A log event with a field `event` names its kind there
-//! and may be counted in place of being written; one without it, as a configuration error, is always written.
+//! Summarises repeated log lines, as a layer in front of the format layer. Log events with the field `event` may be
+//! counted instead of written; those without it, like configuration errors, are always written.
 
 use std::fmt::{self, Write};
 use std::hash::{DefaultHasher, Hasher};
@@ -14,27 +14,27 @@ use tracing_subscriber::layer::Context;
 
 use super::repeats::{Occurrence, Repeats, Subject, Summary, Verdict};
 
-/// The field of a log event that says its kind.
+/// The field with the kind of a log event.
 const KIND: &str = "event";
 
-/// The field that summaries alone have.
+/// The field that only summaries have.
 const MORE: &str = "more";
 
-/// The fields of a log event that say what it is about, with the noun for it.
+/// The fields for the subject of a log event, with their nouns.
 const SUBJECTS: [(&str, &str); 4] = [("host", "host"), ("source", "source"), ("sink", "sink"), ("path", "path")];
 
-/// What was not written; clones share it.
+/// The counted log lines; clones share them.
 #[derive(Clone)]
 pub(super) struct LogSummaries {
     repeats: Arc<Mutex<Repeats>>,
     clock: Clock,
 }
 
-/// Time since some start.
+/// A clock that returns the time since a fixed start.
 type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 impl LogSummaries {
-    /// By the clock of the process.
+    /// Summaries with the clock of the process.
     pub fn new() -> Self {
         let start = Instant::now();
         Self::at(Arc::new(move || start.elapsed()))
@@ -44,7 +44,7 @@ impl LogSummaries {
         Self { repeats: Arc::default(), clock }
     }
 
-    /// How long it is until a summary may be due.
+    /// The time until the next summary may be due.
     pub fn due_in(&self) -> Option<Duration> {
         let due = self.with(|repeats, _| repeats.next_due())?;
         Some(due.saturating_sub((self.clock)()))
@@ -55,7 +55,7 @@ impl LogSummaries {
         self.with(Repeats::take_due).iter().for_each(log);
     }
 
-    /// Logs all that was counted: the log ends.
+    /// Logs all summaries at the end of the log.
     pub fn log_all(&self) {
         self.with(Repeats::take_all).iter().for_each(log);
     }
@@ -86,7 +86,7 @@ fn log(summary: &Summary) {
     }
 }
 
-/// A layer that gets no event that is only counted. There are no spans.
+/// A layer that does not get counted events. There are no spans.
 pub(super) struct Summarised<L> {
     pub layer: L,
     pub summaries: LogSummaries,
@@ -100,7 +100,7 @@ impl<S: Subscriber, L: Layer<S>> Layer<S> for Summarised<L> {
     }
 }
 
-/// What a log event says of its kind.
+/// The kind and subject of a log event.
 #[derive(Default)]
 struct Facts {
     event: String,
@@ -123,7 +123,7 @@ impl Visit for Facts {
     }
 }
 
-/// Hashes a text that is never put together.
+/// Hashes formatted text without a buffer.
 #[derive(Default)]
 struct Hash(DefaultHasher);
 
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// The log lines of what is done with a clock of seconds.
+    /// The log lines of an action that controls a clock in seconds.
     fn logged(act: impl FnOnce(&AtomicU64, &LogSummaries)) -> Vec<String> {
         let seconds = Arc::new(AtomicU64::new(0));
         let clock = Arc::clone(&seconds);

@@ -1,4 +1,4 @@
-//! What a run says of itself: logs, the progress line, the closing summary. All of it goes to stderr.
+//! Logs, the progress line, the closing summary, which all go to stderr, and metrics.
 
 mod limit_name;
 mod log;
@@ -23,5 +23,5 @@ pub use sentences::Sentences;
 pub use stats::{Stats, Tally};
 pub use summary::{Summary, human};
 
-/// How long the end of a run waits for a stderr that nobody reads.
+/// The longest wait for a blocked stderr at the end of a run.
 const LAST_WORDS: Duration = Duration::from_secs(1);

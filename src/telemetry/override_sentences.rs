@@ -1,4 +1,4 @@
-//! What operators have changed, as sentences: made once for the log, the summary and the API.
+//! Sentences about operators' overrides, for the log, the summary and the API.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use crate::pipeline::View;
 use crate::schedule::{HostOverrides, LimitsOverride, Overrides, PauseOverride, SkipOverride};
 use crate::units::Span;
 
-/// One sentence for each override that holds in a view, those of the run first.
+/// One sentence for each override in a view, those of the whole run first.
 pub fn override_sentences(view: &View) -> Vec<String> {
     let passed = view.as_of.map_or(Duration::ZERO, |as_of| as_of.elapsed());
     sentences(&view.overrides, view.run_time + passed)
 }
 
-/// The same of these overrides, as of this time of the run.
+/// One sentence for each of these overrides at time `now` of the run.
 pub fn sentences(overrides: &Overrides, now: Duration) -> Vec<String> {
     let run = of("The run", &overrides.all, now);
     let hosts = overrides.hosts.iter().flat_map(|(name, host)| of(name, host, now));
@@ -26,17 +26,17 @@ fn of(whom: &str, overrides: &HostOverrides, now: Duration) -> Vec<String> {
     [pause, skip, limits].into_iter().flatten().collect()
 }
 
-/// A pause of `whom`, a host or `The run`.
+/// The sentence about a pause of `whom`, a host or `The run`.
 pub fn pause_sentence(whom: &str, pause: PauseOverride, now: Duration) -> String {
     format!("{whom} is paused by an operator{}.", end(pause.until, "it is resumed", now))
 }
 
-/// A time in which the lines of a host are skipped.
+/// The sentence about skipped lines of a host.
 pub fn skip_sentence(whom: &str, skip: SkipOverride, now: Duration) -> String {
     format!("Lines of {whom} are skipped{}.", end(Some(skip.until), "", now))
 }
 
-/// Limits of `whom`, a host or `The run`.
+/// The sentence about limits of `whom`, a host or `The run`.
 pub fn limits_sentence(
     whom: &str,
     LimitsOverride { rate, concurrency, until }: LimitsOverride,

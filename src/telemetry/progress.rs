@@ -1,4 +1,4 @@
-//! The progress line on a terminal: how much is done, how fast, and what holds it up.
+//! The progress line on stderr: progress, speed and bottleneck.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -11,13 +11,13 @@ use super::progress_text::Figures;
 use super::{LAST_WORDS, Stats};
 use crate::pipeline::Status;
 
-/// Columns of a terminal that does not say how many it has.
+/// The width of a terminal that does not report it.
 const USUAL_COLUMNS: usize = 80;
 
 /// Columns of the spinner.
 const SPINNER: usize = 2;
 
-/// When there is a progress line.
+/// When the progress line is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ProgressMode {
     /// On a terminal.
@@ -30,7 +30,7 @@ pub enum ProgressMode {
 }
 
 impl ProgressMode {
-    /// The line, if there is to be one.
+    /// The progress line, if it is shown.
     pub fn line(self) -> Option<ProgressLine> {
         let terminal = io::stderr().is_terminal();
         match self {
@@ -46,17 +46,17 @@ impl ProgressMode {
     }
 }
 
-/// Where the progress line goes.
+/// The destination of the progress line.
 #[derive(Clone, Debug)]
 pub enum ProgressLine {
-    /// A terminal, where it is drawn over itself.
+    /// A terminal, on which the line is redrawn.
     Bar(ProgressBar),
-    /// Anything else, where it is written anew every second.
+    /// Anything else, to which a new line is written every second.
     Plain,
 }
 
 impl ProgressLine {
-    /// The bar that log lines must not be drawn over by.
+    /// The bar, which has to be suspended while log lines are written.
     pub fn bar(&self) -> Option<ProgressBar> {
         match self {
             Self::Bar(bar) => Some(bar.clone()),
@@ -71,7 +71,7 @@ impl ProgressLine {
         }
     }
 
-    /// How many columns there are now.
+    /// The current number of columns.
     fn columns(&self) -> usize {
         match self {
             Self::Bar(_) => {
@@ -88,21 +88,21 @@ impl ProgressLine {
                 bar.set_message(text);
                 bar.tick();
             }
-            // A progress line that cannot be written is no reason to stop fetching.
+            // A write error must not stop the run.
             Self::Plain => drop(writeln!(io::stderr(), "{text}")),
         }
     }
 }
 
-/// Keeps the line up to date from a thread of its own, until it is dropped.
+/// Updates the progress line in a dedicated thread until dropped.
 pub struct Progress {
     stop: Option<SyncSender<()>>,
-    /// Says by its end that the thread has cleared the line.
+    /// Disconnects once the thread has cleared the line.
     cleared: Receiver<()>,
 }
 
 impl Progress {
-    /// Starts.
+    /// Starts the thread.
     pub fn start(to: ProgressLine, status: Status, stats: Stats) -> Self {
         let (stop, stopped) = sync_channel(1);
         let (clearing, cleared) = sync_channel(1);
@@ -125,7 +125,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.stop = None;
-        // Where nobody reads stderr, the thread may be stuck in it: the run ends without the line being cleared.
+        // If stderr is blocked, the thread cannot clear the line, and the run ends without it.
         let _ = self.cleared.recv_timeout(LAST_WORDS);
     }
 }
@@ -138,7 +138,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// The rate as of now, when so many records are made. Times are since some start.
+    /// Updates the rate with the number of records done. Times are relative to a fixed start.
     pub fn update(&mut self, now: Duration, done: u64) -> f64 {
         let (then, before) = *self.last.get_or_insert((Duration::ZERO, 0));
         let time = (now - then).as_secs_f64();

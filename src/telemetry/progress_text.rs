@@ -1,5 +1,5 @@
-//! The text of the progress line, as wide as there is room: what matters least goes first, and how much is done, what is not
-//! ok and when it ends stay.
+//! The text of the progress line for a width. The least important parts are left out first; done, not ok and the ETA
+//! stay.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::pipeline::Status;
 use crate::schedule::{Bottleneck, BottleneckKind, Eta};
 use crate::units::{grouped, rounded};
 
-/// What there is to say.
+/// The contents of the progress line.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Figures {
     pub done: u64,
@@ -20,16 +20,16 @@ pub(super) struct Figures {
     pub waiting: u64,
     pub not_ok: u64,
     pub eta: Option<Eta>,
-    /// What holds the run back, and whether that is said already.
+    /// The bottleneck.
     pub cause: Option<Cause>,
 }
 
-/// What is said at the end of the line.
+/// The last part of the line.
 #[derive(Clone, Debug)]
 pub(super) enum Cause {
-    /// The run is limited by this.
+    /// The limit of the run.
     Limit(LimitName),
-    /// A statement of its own.
+    /// A whole statement.
     Tail(LimitName),
 }
 
@@ -40,18 +40,18 @@ impl Cause {
     }
 }
 
-/// How much is said; each says less than the one before.
+/// Levels of detail, in descending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
     All,
-    /// Without the key that would change the limit.
+    /// Without the key that changes the limit.
     NoKey,
     ShortWords,
     NoWaiting,
     NoWire,
     ShortHost,
     ShortNumbers,
-    /// Of the limit of a host no more than the host.
+    /// Only the host of a limit.
     HostAlone,
     NoRate,
     NoCause,
@@ -73,7 +73,7 @@ impl Detail {
 }
 
 impl Figures {
-    /// Of a run that makes so many records a second.
+    /// The figures of a run with this rate of records per second.
     pub fn of(status: &Status, stats: &Stats, rate: f64) -> Self {
         let (done, view) = (status.counters().recorded.get(), status.view().clone());
         let tail =
@@ -90,22 +90,22 @@ impl Figures {
         }
     }
 
-    /// How much is done, and how fast: the first parts of the line.
+    /// The first parts of the line: progress and speed.
     pub fn amounts(&self) -> String {
         self.parts(Detail::All)[..5].iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" · ")
     }
 
-    /// What holds the run back, whole.
+    /// The bottleneck in full.
     pub fn limit(&self) -> Option<String> {
         self.cause.as_ref().map(|cause| cause.in_detail(Detail::All))
     }
 
-    /// How long the run takes.
+    /// The remaining time.
     pub fn left(&self) -> Option<String> {
         self.eta.map(long_eta)
     }
 
-    /// All of it in so many columns, as far as there is room.
+    /// The text in at most `columns` columns.
     pub fn text(&self, columns: usize) -> String {
         let mut texts = Detail::ALL.into_iter().map(|detail| self.in_detail(detail));
         let fitting = texts.find(|text| text.chars().count() <= columns);

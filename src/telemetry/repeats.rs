@@ -1,5 +1,5 @@
-//! Which log lines are written and which are only counted. A kind of line is written at once a few times in a window; what
-//! comes after that is counted, and one summary at the end of the window says how many there were.
+//! Decides which log lines are written and which are only counted. The first few lines of a kind in a window are
+//! written; the others are counted, and a summary at the end of the window contains their number.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -9,63 +9,63 @@ use tracing::Level;
 
 use crate::units::counted;
 
-/// How long lines of a kind are counted until a summary says so.
+/// The time for which lines of a kind are counted before a summary.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
-/// Lines of a kind that are written at once in a window: the hosts of a small trouble are all named.
+/// Lines of a kind that are written in a window: enough to name all hosts of a small problem.
 pub(super) const WRITTEN: u32 = 5;
 
-/// Kinds that are counted; lines of others are all written.
+/// The most kinds that are counted; lines of other kinds are all written.
 pub(super) const KINDS: usize = 64;
 
-/// Hosts, sinks and so on of a kind that are told apart in a window.
+/// The most distinct hosts, sinks and so on of a kind in a window.
 pub(super) const SUBJECTS: usize = 1024;
 
 /// A log line that may repeat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Occurrence<'a> {
-    /// Its kind.
+    /// The kind of the line.
     pub event: &'a str,
     pub level: Level,
-    /// A thing that it is about.
+    /// The subject of the line.
     pub subject: Option<Subject>,
 }
 
-/// What a log line is about.
+/// The subject of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Subject {
-    /// The noun for it: `host`, `sink`.
+    /// The noun: `host`, `sink`.
     pub noun: &'static str,
-    /// A hash of its name.
+    /// A hash of the name.
     pub hash: u64,
 }
 
-/// What becomes of a log line.
+/// Whether a log line is written or counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Write,
     Count,
 }
 
-/// The lines of a kind that were counted.
+/// A summary of the counted lines of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Summary {
     pub event: String,
     pub level: Level,
     pub lines: u64,
-    /// How long they were counted.
+    /// The duration of the count.
     pub time: Duration,
     pub subjects: Option<Subjects>,
 }
 
-/// How many things the lines were about.
+/// The number of distinct subjects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Subjects {
     noun: &'static str,
     number: usize,
 }
 
-/// The kinds that came lately. Times are since a start of the caller's.
+/// The recent kinds of log lines. Times are relative to a start of the caller's choice.
 #[derive(Debug, Default)]
 pub(super) struct Repeats(BTreeMap<String, Window>);
 
@@ -80,7 +80,7 @@ struct Window {
 }
 
 impl Repeats {
-    /// Decides about a line.
+    /// Decides whether a line is written or counted.
     pub fn note(&mut self, line: Occurrence<'_>, now: Duration) -> Verdict {
         self.0.retain(|_, window| !window.is_over(now) || window.counted > 0);
         if let Some(window) = self.0.get_mut(line.event) {
@@ -92,17 +92,17 @@ impl Repeats {
         Verdict::Write
     }
 
-    /// When the next summary may be due.
+    /// The time at which the next summary may be due.
     pub fn next_due(&self) -> Option<Duration> {
         self.0.values().filter(|window| window.counted > 0).map(|window| window.start + WINDOW).min()
     }
 
-    /// The summaries of the windows that are over. A kind that went on until now is only counted in its next window.
+    /// The summaries of windows that are over. In its next window, a kind that repeated until now is only counted.
     pub fn take_due(&mut self, now: Duration) -> Vec<Summary> {
         self.take(now, |window| window.is_over(now))
     }
 
-    /// The summaries of all windows: nothing comes any more.
+    /// The summaries of all windows, at the end of the log.
     pub fn take_all(&mut self, now: Duration) -> Vec<Summary> {
         self.take(now, |_| true)
     }

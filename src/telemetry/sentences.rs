@@ -1,5 +1,5 @@
-//! The three sentences that every view of a run begins with: how it is, what it waits for, and when it will be done. They are
-//! made of the figures of the progress line, so that line and views cannot disagree.
+//! The first three sentences of every view of a run: progress, bottleneck and ETA. They use the figures of the progress
+//! line, so both always agree.
 
 use serde::Serialize;
 
@@ -7,19 +7,19 @@ use super::Stats;
 use super::progress_text::Figures;
 use crate::pipeline::{RunState, Status};
 
-/// See the module. Each is one sentence with its full stop.
+/// Three sentences about a run, each with a full stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sentences {
-    /// How much is done, how fast, and how much is not.
+    /// Progress, speed and records that are not ok.
     pub how_it_is: String,
-    /// What holds the run back, with the key or verb that would change it.
+    /// The bottleneck, with the key or command that changes it.
     pub waits_for: String,
-    /// When it ends.
+    /// The remaining time.
     pub done_when: String,
 }
 
 impl Sentences {
-    /// Of a run that makes so many records a second.
+    /// The sentences about a run with this rate of records per second.
     pub fn of(status: &Status, stats: &Stats, rate: f64) -> Self {
         let figures = Figures::of(status, stats, rate);
         let state = match status.lifecycle().state() {
@@ -39,7 +39,7 @@ impl Sentences {
     }
 }
 
-/// A clause of the progress line as a sentence.
+/// Makes a sentence of a clause of the progress line.
 fn sentence(clause: &str) -> String {
     let mut rest = clause.chars();
     let first = rest.next().map(char::to_uppercase);

@@ -1,5 +1,5 @@
-//! RecordCounts of records by outcome and kind, and how long lines were on the wire. Stats are a sink like any other: they
-//! see what every sink before them has taken.
+//! Counts records by outcome and kind, and measures times on the wire. Stats are a sink after all others, so they count
+//! the records that every sink has taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,37 +18,37 @@ use crate::sink::Sink;
 #[derive(Clone, Default)]
 pub struct Stats(Arc<Mutex<RecordCounts>>);
 
-/// Records by how they ended.
+/// Records by outcome and error kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// By outcome; outcomes without a record are absent.
+    /// Records by outcome; outcomes without records are absent.
     pub outcomes: BTreeMap<Outcome, u64>,
-    /// By error kind, likewise.
+    /// Records by error kind; kinds without records are absent.
     pub kinds: BTreeMap<ErrorKind, u64>,
 }
 
-/// What has been counted.
+/// The counts and times.
 #[derive(Clone)]
 pub(super) struct RecordCounts {
     pub outcomes: BTreeMap<Outcome, u64>,
-    /// Records that are `ok` and did not change since their lines' own records.
+    /// Records that are `ok` and unchanged since the earlier records in their lines.
     pub unchanged: u64,
     pub kinds: BTreeMap<ErrorKind, u64>,
-    /// Both together.
+    /// Records by outcome and error kind.
     pub results: BTreeMap<(Outcome, Option<ErrorKind>), u64>,
-    /// From acceptance to settlement, of lines that could be requested.
+    /// Times from acceptance to settlement of lines with a valid URL.
     pub lines: Durations,
-    /// Microseconds on the wire, of lines that had an answer or an error there.
+    /// Microseconds on the wire of lines with an attempt.
     pub wire: Histogram<u64>,
-    /// Records that are not `ok`, of lines that are remembered and that a round could repeat.
+    /// Records that are not `ok` of durable lines that a round can fetch again.
     pub remembered_not_ok: BTreeMap<ErrorKind, u64>,
-    /// The statuses of records that are not `ok`.
+    /// Statuses of records that are not `ok`.
     pub statuses: BTreeMap<u16, u64>,
-    /// Hosts by their records that are not `ok`.
+    /// Hosts by number of records that are not `ok`.
     pub not_ok: TopHosts,
-    /// Hosts whose Retry-After was too long to wait for; the first few of them.
+    /// The first few hosts whose Retry-After was longer than `retry.max_retry_after`.
     pub closed: BTreeSet<String>,
-    /// Patterns of `[hosts]` that no request's host matched so far.
+    /// Patterns of `[hosts]` without a matching request so far.
     pub unmatched: Vec<HostPattern>,
 }
 
@@ -75,7 +75,7 @@ impl Default for RecordCounts {
 }
 
 impl Stats {
-    /// Counts that also say which of these patterns no request's host matched.
+    /// Stats that also track which of these patterns have no matching request.
     pub fn watching(patterns: impl Iterator<Item = HostPattern>) -> Self {
         let unmatched = patterns.filter(|pattern| *pattern != HostPattern::Any).collect();
         Self(Arc::new(Mutex::new(RecordCounts { unmatched, ..RecordCounts::default() })))
@@ -92,7 +92,7 @@ impl Stats {
         Tally { outcomes: counts.outcomes.clone(), kinds: counts.kinds.clone() }
     }
 
-    /// Records that are not `ok` by their kinds, of lines that are remembered.
+    /// Records of durable lines that are not `ok`, by kind.
     pub fn remembered_not_ok(&self) -> BTreeMap<ErrorKind, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remembered_not_ok.clone()
     }
@@ -133,7 +133,7 @@ impl RecordCounts {
         }
         if record.attempts > 0 {
             let wire = u64::try_from(record.times.wire.as_micros()).unwrap_or(u64::MAX);
-            // Unlike `saturating_record`, this lets the histogram grow; a time that no memory could hold is left out.
+            // Unlike `saturating_record`, this lets the histogram grow; times out of range are left out.
             let _ = self.wire.record(wire);
         }
         if record.kind() == Some(ErrorKind::RetryAfterTooLong)

@@ -1,5 +1,5 @@
-//! Messages to stderr: written by a thread of their own, in their order, and dropped rather than waited for when nobody
-//! reads. Logs and the closing summary go through here.
+//! Writes messages to stderr in a dedicated thread, in order. When stderr is blocked, messages are dropped. Logs and
+//! the closing summary use it.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,30 +11,30 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::LAST_WORDS;
 use super::log_summaries::LogSummaries;
 
-/// Messages that wait to be written, at most.
+/// The most messages in the queue.
 const QUEUE: usize = 1024;
 
-/// Messages that were dropped, for there was no room. There is one stderr in a process.
+/// Messages dropped because the queue was full. It is global because a process has one stderr.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// How many messages were dropped so far.
+/// The number of messages dropped so far.
 pub(super) fn dropped_messages() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// The way to stderr.
+/// The handle of the stderr thread.
 #[derive(Clone, Debug)]
 pub(super) struct Stderr(SyncSender<Message>);
 
 enum Message {
     Text(Vec<u8>),
-    /// Everything before this is written once the sender is dropped.
+    /// A mark, dropped after all earlier messages are written.
     Mark(#[expect(dead_code, reason = "it speaks by being dropped")] SyncSender<()>),
 }
 
 impl Stderr {
-    /// Starts the thread, which also logs summaries when they are due. A progress line, if there is one, is out of the way
-    /// while a message is written.
+    /// Starts the thread, which also logs summaries when they are due. The progress bar is suspended while a message is
+    /// written.
     pub(super) fn start(bar: Option<ProgressBar>, summaries: LogSummaries) -> Self {
         let (messages, rx) = sync_channel(QUEUE);
         std::thread::spawn(move || {
@@ -45,14 +45,14 @@ impl Stderr {
         Self(messages)
     }
 
-    /// Says something, if there is room for it.
+    /// Queues a message, or drops it if the queue is full.
     pub(super) fn say(&self, text: Vec<u8>) {
         if self.0.try_send(Message::Text(text)).is_err() {
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Waits until all that was said is written; not for long, for stderr may be a pipe that nobody reads.
+    /// Waits until all messages are written, but not for long because stderr may be blocked.
     pub(super) fn flush(&self) {
         let (mark, written) = sync_channel(1);
         if self.0.try_send(Message::Mark(mark)).is_ok() {
@@ -61,7 +61,7 @@ impl Stderr {
     }
 }
 
-/// The next message. Summaries that are due come to the end of the queue.
+/// The next message. Due summaries are logged to the end of the queue.
 fn next_message(messages: &Receiver<Message>, summaries: &LogSummaries) -> Option<Message> {
     loop {
         summaries.log_due();
@@ -75,7 +75,7 @@ fn next_message(messages: &Receiver<Message>, summaries: &LogSummaries) -> Optio
 
 fn write_message(bar: Option<&ProgressBar>, message: Message) {
     let Message::Text(text) = message else { return };
-    // A message that cannot be written cannot be reported either.
+    // There is nowhere to report a write error.
     let _ = match bar {
         Some(bar) => bar.suspend(|| io::stderr().write_all(&text)),
         None => io::stderr().write_all(&text),
@@ -90,7 +90,7 @@ impl<'a> MakeWriter<'a> for Stderr {
     }
 }
 
-/// One log line while it is put together.
+/// A log line that is being formatted.
 pub(super) struct LogLine<'a> {
     to: &'a Stderr,
     text: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The closing summary: what came of the lines, where the time went, and what would make the next run faster.
+//! The closing summary: results, times, and the limit that slowed the run down.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::schedule::{Bottleneck, BottleneckKind};
 use crate::ship::Backlog;
 use crate::units::{counted, grouped, in_bytes};
 
-/// What there is to say of a run.
+/// The summary of a run.
 pub struct Summary {
     counts: RecordCounts,
     accepted: u64,
     blank: u64,
     unread: u64,
-    /// Whether there are more of these.
+    /// Whether `unread` is a lower bound.
     unread_at_least: bool,
     released: u64,
     left: u64,
@@ -29,7 +29,7 @@ pub struct Summary {
     bottleneck: Option<(Bottleneck, f64)>,
     connections: Connections,
     unshipped: Vec<Unshipped>,
-    /// What operators have changed that still holds.
+    /// Sentences about overrides that still apply.
     overrides: Vec<String>,
 }
 
@@ -37,10 +37,10 @@ pub struct Summary {
 #[derive(Default)]
 struct Connections {
     opened: u64,
-    /// Requests that went over one which was there before.
+    /// Requests that reused a connection.
     reused: u64,
     with_tls: u64,
-    /// Of these, the ones that resumed a TLS session.
+    /// Connections that resumed a TLS session.
     resumed: u64,
 }
 
@@ -62,17 +62,17 @@ impl fmt::Display for Connections {
     }
 }
 
-/// What a sink that ships leaves behind.
+/// The undelivered records of a sink that ships.
 struct Unshipped {
     sink: String,
     segments: u64,
     bytes: u64,
-    /// Records that its remote place refused.
+    /// Records that the receiver refused.
     dead_letters: u64,
 }
 
 impl Summary {
-    /// Of a run that took so long.
+    /// The summary of a run with this duration.
     pub fn of(status: &Status, stats: &Stats, elapsed: Duration) -> Self {
         let (counters, metrics) = (status.counters(), status.metrics());
         let bottleneck = status.view().bottleneck_times.most().map(|(bottleneck, share)| (bottleneck.clone(), share));
@@ -93,7 +93,7 @@ impl Summary {
         }
     }
 
-    /// The same as one log line.
+    /// Logs the summary as one line.
     pub fn log(&self) {
         let outcome = |outcome| self.counts.outcomes.get(&outcome).copied().unwrap_or(0);
         let quantile = |q| self.counts.wire.value_at_quantile(q) as f64 / 1000.0;
@@ -133,13 +133,13 @@ impl Summary {
         );
     }
 
-    /// Nothing where no sink ships.
+    /// A sum over all sinks that ship; `None` if there are none.
     fn sum_of_unshipped(&self, number: impl Fn(&Unshipped) -> u64) -> Option<u64> {
         let is_shipped = !self.unshipped.is_empty();
         is_shipped.then(|| self.unshipped.iter().map(number).sum())
     }
 
-    /// Patterns that were of no use; a run without lines says nothing of them.
+    /// The patterns without a matching request; empty for a run without lines.
     fn unmatched(&self) -> String {
         let patterns = self.counts.unmatched.iter().filter(|_| self.accepted > 0);
         patterns.map(|pattern| format!("hosts.\"{pattern}\"")).collect::<Vec<_>>().join(" ")
@@ -223,7 +223,7 @@ impl fmt::Display for Summary {
 }
 
 impl Summary {
-    /// Lines that are in no count of records.
+    /// Writes the numbers of lines without records.
     fn write_leftovers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let leftovers = [
             (self.blank, "blank line skipped", "blank lines skipped"),
@@ -264,12 +264,12 @@ fn unshipped(status: &Status) -> Vec<Unshipped> {
     status.backlogs().iter().map(of).collect()
 }
 
-/// A rate in at least two digits.
+/// Formats a rate with at least two digits.
 pub(super) fn per_second(rate: f64) -> String {
     if rate < 10.0 { format!("{rate:.1}") } else { grouped(rate as u64) }
 }
 
-/// What holds a run back, and the key or option that would change it.
+/// The bottleneck, and the key or option that changes it.
 fn limited_by(bottleneck: &Bottleneck) -> String {
     let name = LimitName::of(bottleneck);
     match bottleneck.kind {
@@ -278,7 +278,7 @@ fn limited_by(bottleneck: &Bottleneck) -> String {
     }
 }
 
-/// A length of time in two or three digits.
+/// Formats a duration with two or three digits.
 pub fn human(time: Duration) -> String {
     let (us, s) = (time.as_micros(), time.as_secs());
     match s {

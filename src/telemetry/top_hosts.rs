@@ -1,24 +1,24 @@
-//! Which hosts come up most, in bounded memory (Space-Saving: Metwally, Agrawal and El Abbadi, 2005): the host with the
-//! fewest gives its place, and its count, to one that is new.
+//! Finds the most frequent hosts in bounded memory (Space-Saving: Metwally, Agrawal and El Abbadi, 2005): a new host
+//! replaces the one with the lowest count, and inherits that count.
 
 use std::collections::HashMap;
 
-/// Hosts counted at once. One with more than that share of all is among them.
+/// The number of counters. A host with a share of more than one in 256 is always among them.
 const MOST: usize = 256;
 
-/// See the module.
+/// Counters of the most frequent hosts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TopHosts(HashMap<Box<str>, Count>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     counted: u64,
-    /// Of these, so many may be those of hosts before it.
+    /// The part of the count that may belong to replaced hosts.
     inherited: u64,
 }
 
 impl TopHosts {
-    /// Counts this host once more.
+    /// Counts an occurrence of a host.
     pub fn add(&mut self, host: &str) {
         if let Some(count) = self.0.get_mut(host) {
             count.counted += 1;
@@ -28,7 +28,7 @@ impl TopHosts {
         self.0.insert(host.into(), Count { counted: inherited + 1, inherited });
     }
 
-    /// The hosts that came up most, each with how often it did at least.
+    /// The `n` most frequent hosts, each with a lower bound of its count.
     pub fn first(&self, n: usize) -> Vec<(&str, u64)> {
         let mut hosts: Vec<_> = self.0.iter().map(|(host, count)| (&**host, count.counted - count.inherited)).collect();
         hosts.sort_by(|(a, n), (b, m)| m.cmp(n).then(a.cmp(b)));

@@ -1,6 +1,6 @@
-//! The units a person writes: `500ms`, `30s`, `10m`; `64KiB`, `16MiB`; `5/s`, `100/min`, `unlimited`; `10.0.0.0/8`.
+//! Configuration values: `500ms`, `30s`, `10m`; `64KiB`, `16MiB`; `5/s`, `100/min`, `unlimited`; `10.0.0.0/8`.
 //!
-//! Each type reads and writes the same text in TOML, on the command line and in messages.
+//! Each type has the same text in TOML, on the command line and in messages.
 
 mod numbers;
 mod secret;
@@ -19,7 +19,7 @@ pub use secret::{SECRET, Secret};
 pub use template::{Template, read_content};
 pub use times::{Rate, Span};
 
-/// A network in CIDR notation, or an address as the network of itself.
+/// A network in CIDR notation, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(pub IpNet);
 
@@ -41,7 +41,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// Gives a type that reads and writes as text its serde form: a string; `$what` stands in the error message.
+/// Implements serde for types that parse from and display as text; `$what` is the expected value in error messages.
 macro_rules! serde_as_text {
     ($($type:ty: $what:literal),*) => {$(
         impl<'de> Deserialize<'de> for $type {
@@ -79,7 +79,7 @@ serde_as_text!(
     Network: "a network in quotes; write for example \"127.0.0.0/8\" or \"10.1.2.3\""
 );
 
-/// A number as people read it: 16,210.
+/// A number with grouped digits: 16,210.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -92,7 +92,7 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
-/// A number in three digits: 16.2k, 1.23M.
+/// A number cut to three digits: 16.2k, 1.23M.
 pub fn rounded(n: u64) -> String {
     let (unit, name) = match n {
         0..1_000 => return n.to_string(),
@@ -100,14 +100,14 @@ pub fn rounded(n: u64) -> String {
         1_000_000..1_000_000_000 => (1e6, "M"),
         _ => (1e9, "G"),
     };
-    // Cut and not rounded, so that 999,999 is not 1000k.
+    // Cut instead of rounded, so that 999,999 is not 1000k.
     let number = n as f64 / unit;
     let digits = if number < 10.0 { 2 } else { usize::from(number < 100.0) };
     let step = 10f64.powi(digits as i32);
     format!("{:.digits$}{name}", (number * step).floor() / step)
 }
 
-/// A text in so many columns at most, three at least: what is too much goes out of the middle.
+/// A text shortened in its middle to at most so many columns, at least three.
 pub fn shortened(text: &str, columns: usize) -> String {
     let count = text.chars().count();
     if count <= columns {
@@ -118,12 +118,12 @@ pub fn shortened(text: &str, columns: usize) -> String {
     text.chars().take(head).chain(['…']).chain(text.chars().skip(count - tail)).collect()
 }
 
-/// A number of bytes as people read it: 53.6 KiB.
+/// A number of bytes with a unit: 53.6 KiB.
 pub fn in_bytes(n: u64) -> String {
     bytesize::ByteSize(n).display().iec().to_string()
 }
 
-/// A number with what it counts: `1 line`, `2 lines`.
+/// A number with its noun: `1 line`, `2 lines`.
 pub fn counted(n: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
@@ -159,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped_as_people_read_them() {
+    fn digits_are_grouped_in_threes() {
         let shown: Vec<_> = [0, 999, 1000, 16_210, 1_000_000].into_iter().map(grouped).collect();
         assert_eq!(shown, ["0", "999", "1,000", "16,210", "1,000,000"]);
     }
 
     #[test]
-    fn numbers_and_names_are_shortened_where_there_is_little_room() {
+    fn numbers_and_names_are_shortened() {
         let numbers = [0, 999, 1000, 16_210, 123_456, 999_999, 1_234_567, 12_000_000, 4_000_000_000];
         let shown = ["0", "999", "1.00k", "16.2k", "123k", "999k", "1.23M", "12.0M", "4.00G"];
         assert_eq!(numbers.map(rounded), shown);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_unit_is_told_how_to_write_it() {
+    fn the_error_for_a_wrong_unit_has_an_example() {
         for text in ["0/s", "5/d", "x/s", "5", "2000000/s"] {
             assert!(text.parse::<Rate>().unwrap_err().contains("`5/s`"), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Sizes, shares, and how many at once.
+//! Sizes, speeds, concurrency and shares.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,12 +67,12 @@ impl fmt::Display for Speed {
     }
 }
 
-/// How many requests at once: a number, or `adaptive`, which finds it out.
+/// The number of concurrent requests: fixed, or `adaptive`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concurrency {
-    /// So many.
+    /// A fixed number.
     Fixed(u32),
-    /// As many as do good.
+    /// Adjusted to the observed latency.
     Adaptive,
 }
 
@@ -85,7 +85,7 @@ impl FromStr for Concurrency {
             _ => text
                 .parse()
                 .map(Self::Fixed)
-                .map_err(|_| format!("`{text}` is no number of requests; write for example `8`, or `adaptive`")),
+                .map_err(|_| format!("`{text}` is not a number of requests; write for example `8` or `adaptive`")),
         }
     }
 }
@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for Concurrency {
             type Value = Concurrency;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("requests at once; write a number without quotes, or \"adaptive\" in quotes")
+                f.write_str("concurrent requests; write a number without quotes, or \"adaptive\" in quotes")
             }
 
             fn visit_i64<E: de::Error>(self, n: i64) -> Result<Concurrency, E> {
@@ -137,7 +137,7 @@ impl Serialize for Concurrency {
 /// A share, written `10%`, or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
-    /// So many per hundred.
+    /// A percentage.
     Percent(u32),
     /// No limit.
     Unlimited,

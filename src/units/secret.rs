@@ -1,13 +1,13 @@
-//! A value that no log, report or configuration dump may show.
+//! A value that is never shown in logs, reports and configuration dumps.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The name by which [`crate::registry`] finds the keys whose values are secrets.
+/// The type name by which [`crate::registry`] finds secret keys.
 pub const SECRET: &str = "Secret";
 
-/// A secret: a password, a token, a key. It is shown, and serialised, as `***`.
+/// A password, token or key, which is shown and serialised as `***`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret<T>(T);
 
@@ -17,7 +17,7 @@ impl<T> Secret<T> {
         Self(value)
     }
 
-    /// The value itself, for the one place that sends or opens it.
+    /// The value itself, for the code that sends or opens it.
     pub fn expose(&self) -> &T {
         &self.0
     }

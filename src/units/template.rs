@@ -1,5 +1,5 @@
-//! `${file:PATH}`: the content of a file within a text of the configuration. A [`Template`] keeps such a text in its pieces, so
-//! that it can be put together again when the file has changed.
+//! `${file:PATH}`: the content of a file within a text of the configuration. A [`Template`] keeps the pieces of the
+//! text, so that it can be rendered again when the file changes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Secret;
 
-/// The longest content: a file of tokens, not of data.
+/// The longest content; the files hold tokens, not data.
 const MOST_BYTES: u64 = 64 << 10;
 
 /// A text with the contents of files in it.
@@ -16,19 +16,19 @@ pub struct Template(Vec<Piece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
-    /// As it is: it may be the value of a variable, and secret.
+    /// A fixed text, which may be the value of a variable and secret.
     Text(Secret<String>),
-    /// The file, and what it held at the start.
+    /// A file and its content at the start.
     File(PathBuf, Secret<String>),
 }
 
 impl Template {
-    /// Adds a text that stays.
+    /// Adds a fixed text.
     pub fn push_text(&mut self, text: &str) {
         self.0.push(Piece::Text(Secret::new(text.to_owned())));
     }
 
-    /// Adds a file with its content as of now.
+    /// Adds a file with its current content.
     pub fn push_file(&mut self, path: PathBuf, content: String) {
         self.0.push(Piece::File(path, Secret::new(content)));
     }
@@ -41,7 +41,7 @@ impl Template {
         })
     }
 
-    /// The whole text, with these contents of its files.
+    /// The whole text with these contents of its files.
     pub fn render<'a>(&'a self, mut content: impl FnMut(&Path) -> Option<&'a str>) -> String {
         let text = |piece: &'a Piece| match piece {
             Piece::Text(text) => text.expose().as_str(),
@@ -51,10 +51,10 @@ impl Template {
     }
 }
 
-/// Reads a file for `${file:PATH}`, without one line end at its end.
+/// Reads a file for `${file:PATH}`, without one trailing line end.
 ///
 /// # Errors
-/// A clause about the file: it cannot be read, is no regular file (a pipe would wait for ever), is too long, or is not UTF-8.
+/// A clause for a file that cannot be read, is not regular (a pipe could block for ever), is too long, or is not UTF-8.
 pub fn read_content(path: &Path) -> Result<String, String> {
     let clause = |error: io::Error| format!("which cannot be read: {error}");
     if !path.metadata().map_err(clause)?.is_file() {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_end_is_no_part_of_a_content_and_all_else_is() {
+    fn one_trailing_line_end_is_not_part_of_the_content() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for (bytes, content) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a ", "a "), ("", ""), ("a\r", "a\r")]
         {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_short_text_in_a_file_is_refused() {
+    fn only_a_short_text_in_a_regular_file_is_accepted() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for (bytes, said) in
             [(vec![b'a'; 64 << 10], None), (vec![b'a'; (64 << 10) + 1], Some("64 KiB")), (vec![0xff], Some("UTF-8"))]

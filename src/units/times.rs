@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Span(pub Duration);
 
 impl Span {
-    /// The longest that a key can say: longer than any run, and short enough that no sum of times overflows.
+    /// The longest span of a key: longer than any run, and short enough that no sum of times overflows.
     pub const LONGEST: Self = Self::secs(365 * 24 * 3600);
 
     /// A span of whole seconds.
@@ -37,19 +37,18 @@ impl fmt::Display for Span {
     }
 }
 
-/// How often something may start: `5/s`, `20/10s`, `0.5/s`, `100/day` or `unlimited`.
+/// A rate of starts: `5/s`, `20/10s`, `0.5/s`, `100/day` or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
     /// No limit.
     Unlimited,
-    /// `count` starts in `times` units of time, evenly spaced: a burst at the start of a unit would earn the refusal that
-    /// the limit is to avoid.
+    /// `count` starts in `times` units of time, evenly spaced, because servers may reject a burst.
     Per {
-        /// How many starts.
+        /// The number of starts.
         count: Thousandths,
-        /// In how many units of time.
+        /// The number of units of time.
         times: u32,
-        /// In which unit of time.
+        /// The unit of time.
         unit: Period,
     },
 }
@@ -83,7 +82,7 @@ impl Rate {
         }
     }
 
-    /// So many starts a second.
+    /// A rate of so many starts a second.
     pub const fn per_second(count: u16) -> Self {
         Self::Per { count: Thousandths(count as u32 * 1000), times: 1, unit: Period::Second }
     }
@@ -158,7 +157,7 @@ impl FromStr for Rate {
             )
         })?;
         if rate.every() > Span::LONGEST.0 {
-            return Err(format!("`{text}` is less than one in a year; raise it"));
+            return Err(format!("`{text}` is less than one a year; raise it"));
         }
         Ok(rate)
     }
@@ -227,6 +226,6 @@ mod tests {
             let error = text.parse::<Rate>().unwrap_err();
             assert!(error.contains("`20/10s`") && error.contains("`100/day`"), "{text}: {error}");
         }
-        assert_eq!("1/366day".parse::<Rate>(), Err("`1/366day` is less than one in a year; raise it".to_owned()));
+        assert_eq!("1/366day".parse::<Rate>(), Err("`1/366day` is less than one a year; raise it".to_owned()));
     }
 }

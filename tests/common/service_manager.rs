@@ -1,6 +1,7 @@
 //! A service manager as sd_notify(3) describes it: a socket that takes messages.
 
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use tempfile::TempDir;
 
@@ -8,22 +9,37 @@ use super::PATIENCE;
 use super::fetchd::Fetchd;
 
 pub struct ServiceManager {
-    dir: TempDir,
+    _dir: TempDir,
+    /// What `NOTIFY_SOCKET` is.
+    address: String,
     socket: UnixDatagram,
 }
 
 impl ServiceManager {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let socket = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+        let path = dir.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        Self::of(dir, path.to_str().unwrap().to_owned(), socket)
+    }
+
+    /// One whose socket has no file.
+    pub fn start_abstract() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let name = dir.path().to_str().unwrap();
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
+        let address = format!("@{name}");
+        Self::of(dir, address, socket)
+    }
+
+    fn of(dir: TempDir, address: String, socket: UnixDatagram) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { dir, socket }
+        Self { _dir: dir, address, socket }
     }
 
     /// The process as it starts it, with a watchdog of so many microseconds.
     pub fn starts(&self, fetchd: Fetchd, watchdog: &str) -> Fetchd {
-        let path = self.dir.path().join("notify");
-        fetchd.env("NOTIFY_SOCKET", path.to_str().unwrap()).env("WATCHDOG_USEC", watchdog)
+        fetchd.env("NOTIFY_SOCKET", &self.address).env("WATCHDOG_USEC", watchdog)
     }
 
     /// The next message.

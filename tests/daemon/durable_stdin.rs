@@ -176,7 +176,7 @@ fn a_full_journal_stops_the_reading_until_lines_are_done() {
     let mut running = place.configured(source, "[queue]\nwindow = 64").start();
     let lines: String = (0..4000).map(|n| format!("{}\n", origin.url(&format!("/ok/{n}")))).collect();
     let writer = running.write_all(lines.into_bytes());
-    running.message("no more lines are read for now");
+    running.message("stopped reading the input until there is room");
     for _ in 0..4000 {
         assert_eq!(running.record()["outcome"], "ok");
     }
@@ -249,7 +249,7 @@ fn a_disk_that_is_nearly_full_stops_the_reading() {
         format!("[source.urls.stdin]\ndurable = true\n[state]\ndata_dir = \"{state}\"\nmin_free = \"1000TiB\"\n");
     let mut running = Fetchd::local().config(&config).start();
     running.line(&origin.url("/ok/1"));
-    assert!(running.message("no more lines are read for now").contains("state.min_free is 1000.0 TiB"));
+    assert!(running.message("stopped reading the input").contains("state.min_free is 1000.0 TiB"));
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!((ended.code, ended.records.len()), (Some(0), 0));
@@ -351,7 +351,7 @@ fn the_state_of_a_journal_is_told_in_words() {
     let running = half_done(place.durable(""), &origin);
     let (code, text) = place.journal(&["status"]);
     assert_eq!(code, Some(0));
-    assert!(text.starts_with("urls: accepted 4, settled "), "{text}");
+    assert!(text.starts_with("urls: accepted 4, done "), "{text}");
     drop(running);
 }
 

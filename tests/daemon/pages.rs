@@ -473,7 +473,7 @@ fn the_state_of_a_walk_is_shown() {
     let status: Value = serde_json::from_reader(stdout.unwrap()).unwrap();
     assert_eq!(running.wait().code, Some(0));
     assert_eq!(
-        (&status["sources"]["api"]["settled"], &status["sources"]["api"]["kind"]),
+        (&status["sources"]["api"]["done"], &status["sources"]["api"]["kind"]),
         (&json!(3), &json!("pages")),
         "{status}"
     );
@@ -524,13 +524,13 @@ fn what_is_wrong_with_the_table_is_said_at_once_with_the_fix() {
         ),
         (format!("{url}\nnext = {{ page = 'p', first = true }}"), "write for example 1 or \"\""),
         (format!("{url}\nnext = {{ page = 'p' }}"), "something else has to end a walk; add `items`"),
-        (format!("{url}\nnext = {{ link = 'next' }}\nitems = 'data'"), "`items` is `data`, which is no JSON Pointer"),
+        (format!("{url}\nnext = {{ link = 'next' }}\nitems = 'data'"), "`items` is `data`, which is not a JSON"),
         (format!("{url}\nnext = {{ link = 'next' }}\nmax_pages = 0"), "`max_pages` is 0; it can be from 1 to 1000000"),
         (format!("{url}\nnext = {{ link = 'next' }}\nevery = '1h'"), "need a place to remember the last one"),
-        (format!("{url}\nnext = {{ link = 'next' }}\nevery = '0s'"), "walks would never rest"),
+        (format!("{url}\nnext = {{ link = 'next' }}\nevery = '0s'"), "walks would never pause"),
         (
             format!("{url}\nnext = {{ link = 'next' }}\nsince = {{ param = 's', from = '/t' }}"),
-            "without `every` there is one",
+            "without `every` there is only one",
         ),
         (format!("{url}\nnext = {{ link = 'next' }}\nsince = {{ from = '/t' }}"), "`since` needs `param`"),
         (

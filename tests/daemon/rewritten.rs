@@ -113,8 +113,8 @@ fn a_list_that_was_sorted_or_got_lines_on_top_takes_a_permission() {
         job.write("urls.txt", lines);
         let refused = job.run("urls.txt", &[]);
         assert_eq!((refused.code, job.origin.requests().len()), (Some(2), 10), "{}", refused.stderr);
-        let again = format!("10 lines of it are done, so that up to {} of the {now} now", now.min(10));
-        for word in ["urls.txt: it is not what was read of it before", "`--anew`", "`changed = \\\"anew\\\"`", &again] {
+        let again = format!("10 lines of it are done, and up to {} of the {now} now", now.min(10));
+        for word in ["urls.txt: it changed where it was read", "`--anew`", "`changed = \\\"anew\\\"`", &again] {
             assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
         }
         job.goes_on(&job.run("urls.txt", &["--anew"]), 10 + now);
@@ -162,4 +162,32 @@ fn a_followed_file_that_was_rewritten_is_only_warned_of() {
         let ended = running.wait();
         assert_eq!((ended.code, ended.stderr.contains("was overwritten")), (Some(0), said), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_file_that_was_read_by_a_source_of_another_name_is_not_fetched_again_unawares() {
+    let (origin, dir) = (Origin::start(), tempfile::tempdir().unwrap());
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("urls.txt"), origin.url("/ok/1") + "\n").unwrap();
+    fs::write(path("more.txt"), origin.url("/ok/2") + "\n").unwrap();
+    let run = |input: &[&str], config: &str| {
+        let args = ["--data-dir", "state"].iter().chain(input);
+        Fetchd::with(args)
+            .directory(dir.path())
+            .config(&format!("{config}[sink.out.jsonl]\npath = 'out.jsonl'\n"))
+            .run("")
+    };
+    let source = "[source.urls.file]\npaths = ['urls.txt']\n";
+    assert_eq!(run(&[], source).code, Some(0));
+    for (input, config, words) in [
+        (&["-i", "./urls.txt"][..], "", "done by the source `urls`, and this run reads it with `-i`"),
+        (&[], "[source.list.file]\npaths = ['urls.txt']\n", "reads it with the source `list`"),
+    ] {
+        let ended = run(input, config);
+        assert!(ended.code == Some(2) && ended.stderr.contains(words), "{}", ended.stderr);
+    }
+    assert_eq!(origin.requests().len(), 1);
+    // Another file is another one, and a further source takes nothing from the first.
+    let both = format!("{source}[source.more.file]\npaths = ['more.txt']\n");
+    assert_eq!((run(&[], &both).code, origin.requests().len()), (Some(0), 2));
 }

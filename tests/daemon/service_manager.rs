@@ -69,3 +69,11 @@ fn without_a_service_manager_there_is_no_thread_for_it() {
     fetchd.stdin = None;
     assert_eq!(fetchd.wait().code, Some(0));
 }
+
+#[test]
+fn a_service_manager_with_a_socket_without_a_file_is_told_too() {
+    let manager = ServiceManager::start_abstract();
+    let fetchd = manager.starts(Fetchd::local(), WATCHDOG).start();
+    manager.hear("READY=1");
+    fetchd.kill();
+}

@@ -27,7 +27,7 @@ impl Full {
 
     fn says(self) -> [&'static str; 2] {
         match self {
-            Self::Before => ["no more lines are read for now", "lines are read again"],
+            Self::Before => ["stopped reading the input", "reading the input again"],
             Self::Amid => ["no room for", "there is room for"],
         }
     }
@@ -132,7 +132,7 @@ fn five_without_checkpoint(place: &Place, disk: &SmallDisk, origin: &Origin) -> 
     assert_eq!(seqs, [1, 2, 3, 4, 5]);
     let said = fetchd.message("no room for");
     assert!(said.contains(place.state.to_str().unwrap()), "{said}");
-    assert_eq!(place.count("settled"), 0);
+    assert_eq!(place.count("done"), 0);
     fetchd
 }
 

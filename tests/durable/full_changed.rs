@@ -32,7 +32,7 @@ impl Waiting {
         for n in 1..=committed {
             fetchd.line(&origin.url(&format!("/bytes/{}", LARGE + n)));
             assert_eq!(seq(&fetchd.record()), n);
-            until("the checkpoint", || place.count("settled") == n);
+            until("the checkpoint", || place.count("done") == n);
         }
         disk.fill_but(PAGE);
         for n in 1..=2 {

@@ -79,7 +79,7 @@ impl Place {
         for n in numbers {
             fetchd.line(&origin.url(&format!("/ok/{n}")));
             assert_eq!(seq(&fetchd.record()), n);
-            until("the checkpoint", || self.count("settled") == n);
+            until("the checkpoint", || self.count("done") == n);
         }
     }
 

@@ -79,7 +79,7 @@ fn check_refuses_what_is_no_number_of_requests_and_says_what_is() {
         assert!(said.contains("max_concurrency` is 0; it "), "{said}");
     }
     let ended = Fetchd::bare(["--host-concurrency", "much"]).run("");
-    let said = "`much` is no number of requests; write for example `8`, or `adaptive`";
+    let said = "`much` is not a number of requests; write for example `8` or `adaptive`";
     assert!(ended.code == Some(2) && ended.stderr.contains(said), "{}", ended.stderr);
 }
 

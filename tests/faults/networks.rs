@@ -118,7 +118,7 @@ fn while_resolv_conf_is_empty_or_gone_the_servers_of_before_are_asked() {
                 assert_eq!(machine.fetch(&mut fetchd, "moved.test"), "127.0.0.1");
             }
             assert!(machine.old.look_ups("moved.test") > before + 10);
-            fetchd.message("the servers of before are still asked");
+            fetchd.message("the previous ones are still used");
             fs::write("/etc/resolv.conf", NEW).unwrap();
             machine.until(&mut fetchd, "moved.test", "127.0.0.2");
             fs::write("/etc/resolv.conf", OLD).unwrap();

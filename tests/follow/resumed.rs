@@ -122,8 +122,7 @@ fn a_last_line_that_is_completed_after_it_was_fetched_is_one_new_line_and_said()
     scenario.append_to(&mut file, [4]);
     let completed = scenario.resume("urls");
     assert_eq!(lines(&completed), [(3, 23), (4, 4)]);
-    let said =
-        "urls: a line without LF at its end was completed after it had been read; as it is now, it is a new line";
+    let said = "urls: a line without LF was completed after it had been read; the whole line is a new line";
     assert!(completed.stderr.contains(said), "{}", completed.stderr);
     assert_eq!(lines(&scenario.resume("urls")), []);
 }

@@ -121,7 +121,7 @@ impl Driver {
         let accepted = status["accepted"].as_u64().unwrap_or(0);
         assert!(accepted >= self.accepted, "{} lines were accepted, and now it is {accepted}", self.accepted);
         self.accepted = accepted;
-        let (all, settled) = (self.read("all"), status["settled"].as_u64().unwrap_or(0));
+        let (all, settled) = (self.read("all"), status["done"].as_u64().unwrap_or(0));
         After { is_torn: all.is_torn, already_written: all.count().saturating_sub(settled) }
     }
 

@@ -308,21 +308,6 @@ fn no_file_is_longer_than_a_reader_can_hold() {
     assert!(too_long.is_empty(), "{too_long:?}");
 }
 
-/// The anchor that a heading gets: lower case, words joined by hyphens, all other characters dropped.
-fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
-}
-
-#[test]
-fn the_contents_of_the_page_on_faults_lead_to_all_of_its_sections() {
-    let text = fs::read_to_string(repository("docs/faults.md")).unwrap();
-    let sections: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).map(anchor).collect();
-    let links: BTreeSet<_> =
-        text.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).map(str::to_owned).collect();
-    assert_eq!(links, sections);
-}
-
 /// Paths into the repository that a document names.
 fn files_named(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);

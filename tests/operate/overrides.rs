@@ -176,3 +176,39 @@ fn verbs_from_several_operators_under_load_lose_no_line_and_double_none() {
     let ended = running.wait();
     assert_eq!((ended.code, ended.records.len()), (Some(0), 0), "{ended:?}");
 }
+
+#[test]
+fn a_port_that_is_no_host_of_its_own_is_refused_and_the_name_of_one_that_is_holds_for_it() {
+    let origin = Origin::start();
+    let port = origin.address().port();
+    let place = Place::with(&format!("[hosts.'127.0.0.1:{port}']\nconcurrency = 2\n"));
+    let mut running = place.start();
+    place.wait_until(|status| status["state"] == "running");
+    for verb in
+        [vec!["pause", "127.0.0.1:1"], vec!["skip", "a.test:8080"], vec!["limits", "127.0.0.1:1", "--rate", "1/s"]]
+    {
+        let said = place.ctl(verb.iter().copied());
+        assert!(said.code == 1 && said.err.contains("as one host"), "{said:?}");
+    }
+    assert_eq!(place.ctl(["pause", "127.0.0.1"]).code, 0);
+    running.line(&origin.url("/ok/1"));
+    place.wait_until(|status| status["lines"]["waiting"] == 1);
+    let why = place.ctl(["why", "127.0.0.1"]);
+    assert!(why.out.contains("1 line of") && why.out.contains("pause"), "{why:?}");
+    assert_eq!(place.ctl(["skip", "127.0.0.1"]).code, 0);
+    assert_eq!(running.record()["error"]["kind"], "skipped");
+    assert_eq!(running.finish("").code, Some(0));
+    assert_eq!(origin.requests().len(), 0);
+}
+
+#[test]
+fn an_address_of_ipv6_is_a_host_with_or_without_brackets() {
+    let place = Place::new();
+    let running = place.start();
+    place.wait_until(|status| status["state"] == "running");
+    for name in ["::1", "[::1]"] {
+        let said = place.ctl(["pause", name]);
+        assert!(said.code == 0 && said.out.contains("[::1] is paused"), "{said:?}");
+    }
+    running.kill();
+}

@@ -206,10 +206,13 @@ fn a_file_that_is_wrong_changes_nothing() {
     }
     fs::remove_file(place.file()).unwrap();
     place.reload_is_refused("cannot read the configuration");
-    // Whoever is root can read any file, but no directory.
     fs::create_dir(place.file()).unwrap();
-    place.reload_is_refused("cannot read the configuration");
+    place.reload_is_refused("is not a regular file");
     fs::remove_dir(place.file()).unwrap();
+    // To open it would wait for a writer, and every later verb with it.
+    nix::unistd::mkfifo(&place.file(), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    place.reload_is_refused("is not a regular file");
+    fs::remove_file(place.file()).unwrap();
     assert_eq!(place.in_force(), (digest, json!("refused")));
     place.reload_changes("[retry]\nretries = 5\n[limits]\nrate = '1000/s'\n", "retry.retries");
     running.line(&origin.url("/ok/1"));

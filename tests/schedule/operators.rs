@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use fetchd::item::{ErrorKind, Outcome, Sent};
+use fetchd::item::{ErrorKind, Outcome, Sent, WaitedFor};
 use fetchd::schedule::{
-    Change, Core, HostOverrides, LimitsOverride, Overrides, PauseOverride, SLACK, Scope, Settings, WaitReason,
+    Change, Core, HostOverrides, HostRule, LimitsOverride, Overrides, PauseOverride, SLACK, Scope, Settings, WaitReason,
 };
 use proptest::option;
 use proptest::prelude::*;
@@ -196,13 +196,15 @@ proptest! {
     }
 
     #[test]
-    fn after_a_stop_no_line_waits_for_an_operator(
+    fn after_a_stop_no_line_waits_for_a_pause_that_an_operator_has_to_end(
         script in scripts_with_releases(), storm in storms(), stop in some_ms(0..1000), durable in any::<[bool; 2]>()
     ) {
         let script = script.with_verbs(storm).stopped_at(Some(stop), durable.to_vec());
         for event in play(&script).iter().skip_while(|event| !matches!(event.what, What::Stopped)) {
             if let What::Rests(rest) = &event.what {
-                let paused = |why: &WaitReason| matches!(why, WaitReason::Paused { .. } | WaitReason::RunPaused { .. });
+                let paused = |why: &WaitReason| {
+                    matches!(why, WaitReason::Paused { until: None } | WaitReason::RunPaused { until: None })
+                };
                 prop_assert!(!rest.whys.iter().flatten().any(paused), "at {:?}: {:?}", event.at, rest.whys);
             }
         }
@@ -353,5 +355,65 @@ fn a_run_with_nothing_but_paused_lines_is_not_one_of_closed_hosts() {
     for overrides in overrides {
         core.set_overrides(&overrides, ms(2));
         assert_eq!(core.only_closed_hosts(ms(2)), None);
+    }
+}
+
+/// A core with a port of a host that is a host of its own.
+fn core_with_a_port() -> Core {
+    let port = ("a.test:81".parse().expect("a pattern"), HostRule::default());
+    Core::new(Settings { hosts: [port].into_iter().collect(), ..Settings::default() })
+}
+
+#[test]
+fn overrides_of_a_name_hold_for_its_ports_and_those_of_a_port_come_first() {
+    let mut core = core_with_a_port();
+    core.push(get(0, "http://a.test:81/"), ms(0));
+    core.push(get(1, "http://a.test/"), ms(0));
+    let both = paused(host("a.test"), None).apply(Change::Pause(host("a.test:81"), Some(ms(50))), 8, ms(0));
+    core.set_overrides(&both.expect("it makes sense"), ms(1));
+    assert!(core.take(ms(60)).is_none(), "the pause of the port is over, and that of the name goes on");
+    core.push(get(2, "http://a.test:81/later"), ms(61));
+    assert!(core.take(ms(62)).is_none() && core.is_host_paused("a.test:81"));
+    assert_eq!(core.paused_lines().map(|paused| (paused.hosts, paused.all)), Some((2, 3)));
+    core.set_overrides(&Overrides::default(), ms(63));
+    assert_eq!((0..3).filter_map(|_| core.take(ms(63))).count(), 3);
+}
+
+#[test]
+fn a_skip_of_a_name_settles_the_lines_of_its_ports() {
+    let mut core = core_with_a_port();
+    core.push(get(0, "http://a.test:81/"), ms(0));
+    core.push(get(1, "http://a.test/"), ms(0));
+    core.push(get(2, "http://b.test/"), ms(0));
+    assert_eq!(core.skip("a.test", ms(0)), 2);
+    while core.work(ms(0)) > 0 {}
+    assert_eq!(std::iter::from_fn(|| core.take_settled()).count(), 2);
+    assert!(core.host_why("a.test", ms(0)).is_none());
+}
+
+#[test]
+fn a_stop_waits_for_a_pause_that_ends_and_not_for_one_that_an_operator_has_to_end() {
+    for scope in [Scope::All, host("a.test")] {
+        for (until, left) in [(Some(ms(500)), 1), (None, 0)] {
+            let mut core = Core::new(Settings::default());
+            core.push(get(0, "http://a.test/"), ms(0));
+            core.set_overrides(&paused(scope.clone(), until), ms(1));
+            core.stop(ms(2));
+            assert_eq!((core.counts().waiting, core.has_settled()), (left, left == 0), "{scope:?} {until:?}");
+            assert_eq!(core.take(ms(500)).is_some(), left == 1);
+        }
+    }
+}
+
+#[test]
+fn a_line_that_waited_for_an_operator_says_so() {
+    for scope in [Scope::All, host("a.test")] {
+        let mut core = Core::new(Settings::default());
+        core.push(get(0, "http://a.test/"), ms(0));
+        core.set_overrides(&paused(scope, Some(ms(500))), ms(1));
+        let job = core.take(ms(500)).expect("it starts");
+        core.complete(job, answered(200), ms(501), ms(501));
+        let record = core.take_settled().expect("its record");
+        assert_eq!(record.record.times.waited_for, Some(WaitedFor::Paused));
     }
 }

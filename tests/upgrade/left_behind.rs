@@ -115,7 +115,7 @@ impl LeftBehind {
 
 /// The lines that the checkpoint calls done, by `fetchd state status`.
 pub fn settled(status: &Value) -> u64 {
-    status["sources"]["urls"]["settled"].as_u64().unwrap()
+    status["sources"]["urls"]["done"].as_u64().unwrap()
 }
 
 fn copy_all(from: &Path, to: &Path) {

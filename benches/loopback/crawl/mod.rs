@@ -4,6 +4,7 @@ mod candidates;
 mod certificates;
 mod counts;
 mod html;
+mod kill;
 mod origin;
 mod pages;
 mod serve;
@@ -18,6 +19,7 @@ use pages::Coding;
 
 use crate::say;
 
+pub use kill::kill;
 pub use serve::serve;
 pub use smoke::smoke;
 

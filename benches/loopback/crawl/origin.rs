@@ -52,6 +52,11 @@ impl Origin {
         Self { port, ca, server }
     }
 
+    /// Requests of the run so far.
+    pub fn requests(&self) -> u64 {
+        self.server.run().counts().requests
+    }
+
     /// Ends the account of a run and begins that of the next.
     pub fn end_run(&self) -> Counts {
         std::mem::take(&mut *self.server.run.lock().expect("the account")).counts()

@@ -1,4 +1,4 @@
-//! What a look-up found, its TTL (RFC 2308 for negative answers), and how it is read out of a DNS message. Pure.
+//! The result of a look-up and its TTL (RFC 2308 for negative answers), and its parsing from a DNS message. Pure.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,53 +10,53 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use crate::fetch::LookUpResult;
 use crate::item::{ErrorKind, Sent};
 
-/// Addresses of one answer that are kept; a client has no use for more.
+/// The most addresses of one answer that are kept; a client needs no more.
 const MOST_KEPT: usize = 32;
 
-/// More aliases than this, one after the other, lead nowhere.
+/// The longest chain of aliases that is followed.
 const MOST_ALIASES: usize = 16;
 
 /// The longest time that addresses are cached (RFC 8767, section 4, recommends a week at most).
 const LONGEST_POSITIVE: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest time that the absence of a name is cached (RFC 2308, section 5, finds one to three hours sensible): it
-/// may be one that is just being set up.
+/// The longest time that a negative answer is cached, because the name may be just being set up. RFC 2308, section 5,
+/// calls one to three hours sensible.
 const LONGEST_NEGATIVE: Duration = Duration::from_secs(5 * 60);
 
-/// Why a name has no address that may be dialled. It travels through the client's errors and is found there again.
+/// Why a name has no usable address. `failure` finds it among the sources of the client's errors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct LookupError {
-    /// Its row in the table.
+    /// The record's error kind.
     pub kind: ErrorKind,
-    /// A sentence for the record.
+    /// The record's error message.
     pub message: String,
-    /// How far the request got: refused, or no byte of it was written, for want of a file or not.
+    /// How far the request got: refused, not sent, or not sent because this machine lacked a resource.
     pub sent: Sent,
 }
 
 impl LookupError {
-    /// A failure that is not this machine's, and not a refusal.
+    /// A failure caused neither by this machine nor by a forbidden address.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), sent: Sent::Nothing }
     }
 }
 
-/// What a look-up found.
+/// The result of a look-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     /// At least one address, in the order of the answer.
     Addresses { addresses: Arc<[IpAddr]>, ttl: Duration },
-    /// The name does not exist. Without a time to live the server did not say for how long (RFC 2308, section 5).
+    /// The name does not exist. The TTL is absent if the server sent none (RFC 2308, section 5).
     NoName { ttl: Option<Duration> },
-    /// The name exists and has no address of the kind asked for.
+    /// The name exists and has no address of the requested family.
     NoAddress { ttl: Option<Duration> },
-    /// Nobody knows.
+    /// No name server gave an answer.
     Failed(LookupError),
 }
 
 impl Answer {
-    /// What came of the look-up, for its count.
+    /// The label under which the look-up is counted.
     pub fn result(&self) -> LookUpResult {
         match self {
             Self::Addresses { .. } => LookUpResult::Found,
@@ -66,8 +66,8 @@ impl Answer {
         }
     }
 
-    /// Its lifetime in the cache. `failures` is that of what has no TTL: failures (RFC 9520), and missing
-    /// names without one. What this machine lacked is not cached at all, for it may be there again.
+    /// The time that the answer is cached: `failures` for failures (RFC 9520) and missing names without a TTL. Failures
+    /// caused by this machine are not cached, because the resource may be available again.
     pub fn lifetime(&self, failures: Duration) -> Duration {
         match self {
             Self::Addresses { ttl, .. } => (*ttl).min(LONGEST_POSITIVE),
@@ -78,7 +78,7 @@ impl Answer {
     }
 }
 
-/// These addresses in the order in which they are tried: the families take turns, and IPv6 begins (RFC 8305, section 4).
+/// The addresses in the order in which they are tried: families alternate, IPv6 first (RFC 8305, section 4).
 pub(super) fn interleave(addresses: &[IpAddr]) -> Arc<[IpAddr]> {
     let (v6, v4): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(IpAddr::is_ipv6);
     let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
@@ -91,7 +91,7 @@ pub(super) fn interleave(addresses: &[IpAddr]) -> Arc<[IpAddr]> {
     .collect()
 }
 
-/// What an answer says of a name's addresses of one kind: those of the name at the end of its aliases.
+/// Reads the addresses of one family from a DNS answer, those of the name at the end of the aliases.
 pub(super) fn read(answer: &DnsResponse, name: &Name, kind: RecordType) -> Answer {
     let Some((owner, alias_ttl)) = follow(&answer.answers, name) else {
         return failed(format!("the name's aliases lead in a circle, or through more than {MOST_ALIASES} names"));
@@ -110,7 +110,7 @@ pub(super) fn read(answer: &DnsResponse, name: &Name, kind: RecordType) -> Answe
     }
 }
 
-/// The name at the end of the aliases, and the shortest time to live on the way (RFC 1034, section 3.6.2).
+/// The name at the end of the aliases, and the shortest TTL among them (RFC 1034, section 3.6.2).
 fn follow<'a>(answers: &'a [Record], name: &'a Name) -> Option<(&'a Name, Duration)> {
     let (mut owner, mut ttl) = (name, Duration::MAX);
     for _ in 0..=MOST_ALIASES {
@@ -124,12 +124,12 @@ fn follow<'a>(answers: &'a [Record], name: &'a Name) -> Option<(&'a Name, Durati
     None
 }
 
-/// With the highest bit set it is as good as zero (RFC 2181, section 8).
+/// A TTL as a duration; with the highest bit set it counts as zero (RFC 2181, section 8).
 fn time_to_live(seconds: u32) -> Duration {
     Duration::from_secs(i32::try_from(seconds).unwrap_or(0).unsigned_abs().into())
 }
 
-/// A failure of which the server is the cause.
+/// A failure caused by the name server.
 fn failed(message: String) -> Answer {
     Answer::Failed(LookupError::new(ErrorKind::DnsFailed, message))
 }
@@ -165,7 +165,7 @@ mod tests {
         read(&DnsResponse::from_message(message).unwrap(), &name("www.test."), RecordType::A)
     }
 
-    /// The last bytes of the addresses found, and for how many seconds they are cached.
+    /// The last bytes of the addresses found, and their TTL in seconds.
     fn addresses(answers: Vec<Record>) -> (Vec<u8>, u64) {
         match found(ResponseCode::NoError, answers, Vec::new()) {
             Answer::Addresses { addresses, ttl } => {

@@ -1,4 +1,4 @@
-//! The DNS cache: results by name, each with its lifetime. Pure: the caller gives the time.
+//! The DNS cache: results by name, each with its lifetime. Pure: the caller passes the time.
 //!
 //! Its capacity is a number of names; when it is full, the least recently used name is evicted.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 
-/// Names and what is known of them.
+/// An LRU cache of results by name.
 pub(super) struct Cache<T> {
     capacity: usize,
     entries: LruCache<Arc<str>, Entry<T>>,
@@ -19,9 +19,9 @@ struct Entry<T> {
 }
 
 impl<T: Clone> Cache<T> {
-    /// Room for this many names; nothing is cached when it is 0.
+    /// A cache of this many names; with 0, nothing is cached.
     pub fn new(capacity: usize) -> Self {
-        // One with a bound takes its memory at once.
+        // A bounded `LruCache` allocates all of its memory at the start.
         Self { capacity, entries: LruCache::unbounded() }
     }
 
@@ -33,7 +33,7 @@ impl<T: Clone> Cache<T> {
         Some(self.entries.get(name)?.known.clone())
     }
 
-    /// Remembers something of a name for a time, instead of what was known before.
+    /// Caches a name's result for a time, in place of any earlier one.
     pub fn put(&mut self, name: &Arc<str>, known: T, lifetime: Duration, now: Duration) {
         self.entries.pop(name);
         if lifetime.is_zero() || self.capacity == 0 {
@@ -55,7 +55,7 @@ mod tests {
         Duration::from_secs(n)
     }
 
-    /// A cache with what was put into it at second 0, for so many seconds each.
+    /// A cache with these names, put at second 0 for so many seconds each.
     fn cache_of(capacity: usize, names: &[(&str, u64)]) -> Cache<u64> {
         let mut cache = Cache::new(capacity);
         for (name, lifetime) in names {
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(kept, [true, false, true]);
     }
 
-    /// The same by counting on fingers: names in the order of their last use, the oldest first.
+    /// A model of the cache: names in the order of their last use, the oldest first.
     #[derive(Default)]
     struct Model(Vec<(u8, u64, Duration)>);
 
@@ -116,9 +116,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Each step: time passes, then a name is put for a time, or asked for.
+        /// Each step: time passes, then a name is put for a time, or read.
         #[test]
-        fn it_is_what_counting_on_fingers_makes_it(
+        fn the_cache_agrees_with_its_model(
             capacity in 0..5_usize,
             steps in prop::collection::vec((0..3_u64, 0..8_u8, prop::option::of(0..6_u64)), 0..200),
         ) {

@@ -1,5 +1,4 @@
-//! The hosts file, hosts(5): names and their addresses. Names are compared as bytes in lower case, so it takes every name
-//! that a URL can have.
+//! Parses the hosts file, hosts(5). Names are compared as lower-case bytes, so any host name of a URL may be listed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,7 +10,7 @@ pub(super) struct HostsFile {
 }
 
 impl HostsFile {
-    /// Reads the text of a hosts file; a line that has no address and name is left out.
+    /// Parses the text of a hosts file; skips lines without an address and a name.
     pub fn parse(text: &[u8]) -> Self {
         let mut hosts = Self::default();
         for line in String::from_utf8_lossy(text).lines() {
@@ -28,7 +27,7 @@ impl HostsFile {
         hosts
     }
 
-    /// The addresses of a name in lower case, without a dot at its end, in the order of the file.
+    /// The addresses of a lower-case name without a trailing dot, in the order of the file.
     pub fn addresses(&self, name: &str) -> &[IpAddr] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }

@@ -1,8 +1,8 @@
-//! One look-up: a name in, what the hosts file or the name servers say of it out, within `dns.timeout`.
+//! One look-up: resolves a name from the hosts file or the name servers within `dns.timeout`.
 //!
-//! Hickory's UDP and TCP clients are used, and not its resolver: that one has a cache of its own, asks again after
-//! answers that will not change, and asks several times at once. Here each question is one socket, and a second one is
-//! asked only when the first had no answer for long, or for the other family; nothing runs that nobody waits for.
+//! It uses Hickory's UDP and TCP clients, not its resolver, which has its own cache, repeats queries after final
+//! answers, and sends several at once. Here each query has one socket; a second one is sent only for the other family,
+//! or when the first has had no answer for long; and no query outlives its waiters.
 
 use std::collections::HashSet;
 use std::io;
@@ -28,35 +28,35 @@ use super::system_files::SystemNames;
 use crate::fetch::reachability::{self, is_out_of_sockets};
 use crate::item::{ErrorKind, Sent};
 
-/// How often a question is asked while nothing comes back, and more often only if there are more servers (RFC 9520,
-/// section 3.1, allows three times).
+/// How often a query is sent while no answer arrives, or once to each server if there are more (RFC 9520, section 3.1,
+/// allows three times).
 const TRIES: usize = 3;
 
-/// After this time without an answer the next server is asked, at the latest.
+/// The longest time without an answer before the next server is queried.
 const LONGEST_PAUSE: Duration = Duration::from_millis(1500);
 
-/// How much longer IPv6 addresses are waited for when there are IPv4 addresses (RFC 8305, section 3): some servers never
-/// answer a question that they do not know.
+/// How long a look-up with IPv4 addresses waits for IPv6 ones (RFC 8305, section 3): some servers never answer queries
+/// of unknown types.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 
-/// How much longer IPv4 addresses are waited for when there are IPv6 addresses: those may lead nowhere.
+/// How long a look-up with IPv6 addresses waits for IPv4 ones, because IPv6 may be unreachable.
 const LONGEST_V4: Duration = Duration::from_millis(2500);
 
-/// Looks names up.
+/// Looks up names with one set of servers and one hosts file.
 pub(super) struct Lookup {
     system: SystemNames,
-    /// Which server is asked first: the one that answered last.
+    /// The server that is queried first: the last one that answered.
     first: AtomicUsize,
     timeout: Duration,
 }
 
 impl Lookup {
-    /// With what the system says of names now.
+    /// A look-up with these servers and this hosts file.
     pub fn new(system: SystemNames, timeout: Duration) -> Self {
         Self { system, first: AtomicUsize::new(0), timeout }
     }
 
-    /// The name for the cache: with a dot at its end it is another one only where search domains complete it without.
+    /// The name's key in the cache. A trailing dot is kept only if search domains apply to the name without it.
     pub fn key<'a>(&self, name: &'a str) -> &'a str {
         let bare = without_dot(name);
         if self.system.resolv_conf.completes(bare.matches('.').count()) { name } else { bare }
@@ -65,10 +65,10 @@ impl Lookup {
     /// Looks a name up.
     pub async fn look_up(&self, name: &str) -> Answer {
         let bare = without_dot(name);
-        // Its labels as they are: hickory's `Name::from_ascii` refuses some that DNS can have (RFC 2181, section 11), such
-        // as `-b` (hickory-proto 0.26.3, src/rr/domain/label.rs).
+        // hickory's `Name::from_ascii` rejects some valid labels (RFC 2181, section 11), such as `-b` (hickory-proto
+        // 0.26.3, src/rr/domain/label.rs).
         let Ok(mut asked) = Name::from_labels(bare.split('.').map(str::as_bytes)) else {
-            let message = "the name is one that DNS cannot have: it or a label is too long, or a label is empty";
+            let message = "the name is not valid in DNS: it or a label is too long, or a label is empty";
             return Answer::Failed(LookupError::new(ErrorKind::DnsNotFound, message));
         };
         asked.set_fqdn(bare != name);
@@ -78,7 +78,7 @@ impl Lookup {
         self.search(&asked, Instant::now() + self.timeout).await
     }
 
-    /// What the hosts file says, and what needs no asking (RFC 6761, sections 6.3 and 6.4; RFC 7686, section 2).
+    /// The answer from the hosts file or for a special name (RFC 6761, sections 6.3 and 6.4; RFC 7686, section 2).
     fn known_here(&self, name: &str) -> Option<Answer> {
         const LONG: Duration = Duration::MAX;
         let listed = self.system.hosts.addresses(name);
@@ -94,8 +94,8 @@ impl Lookup {
         }
     }
 
-    /// The first of the names that this one may stand for that has an address. A failure ends the search: another name
-    /// must not be taken for this one because a server had a bad moment.
+    /// Tries the name with each search domain until one has an address. A failure ends the search, so that no other
+    /// name is used because a server failed for a moment.
     async fn search(&self, name: &Name, until: Instant) -> Answer {
         let mut missing = Answer::NoName { ttl: Some(Duration::MAX) };
         for candidate in self.system.resolv_conf.names(name) {
@@ -107,8 +107,8 @@ impl Lookup {
         missing
     }
 
-    /// Addresses of both families. A machine without IPv6 has a use for an IPv6 address only when there is no IPv4
-    /// address, or no way to one, as where IPv6 leads no further than the next network.
+    /// Resolves addresses of both families. A machine without global IPv6 queries IPv6 only if there is no IPv4 address
+    /// or no route to one.
     async fn addresses(&self, name: &Name, until: Instant) -> Answer {
         if reachability::has_ipv6() {
             return self.both_families(name, until).await;
@@ -127,7 +127,8 @@ impl Lookup {
         }
     }
 
-    /// Asks for both families at once (RFC 8305, section 3). One that nobody answers for does not hold up the other.
+    /// Queries both families at once (RFC 8305, section 3). A family without an answer delays the other for a limited
+    /// time.
     async fn both_families(&self, name: &Name, until: Instant) -> Answer {
         let (v4, v6) = (pin!(self.ask(name, RecordType::A, until)), pin!(self.ask(name, RecordType::AAAA, until)));
         match select(v4, v6).await {
@@ -147,9 +148,8 @@ impl Lookup {
         }
     }
 
-    /// Asks the servers one after the other until one knows, and those that are silent again, as long as there are tries. A
-    /// question stays open while the next ones are asked: the answer of a slow server counts, whichever it answers. A
-    /// server that has failed is not asked again.
+    /// Queries the servers in turn until one answers, silent ones again while tries are left. Earlier queries stay
+    /// open, so the late answer of a slow server counts. A server that has failed is not queried again.
     async fn ask(&self, name: &Name, kind: RecordType, until: Instant) -> Answer {
         let servers = self.system.resolv_conf.servers.len();
         if servers == 0 {
@@ -185,7 +185,7 @@ impl Lookup {
         Answer::Failed(failure.unwrap_or_else(|| self.no_answer()))
     }
 
-    /// One question to one server, and what it says.
+    /// Sends one query to one server; returns the server and its answer.
     async fn question(&self, server: usize, name: &Name, kind: RecordType, until: Instant) -> (usize, Answer) {
         let answer = match query(self.system.resolv_conf.servers[server], name, kind, until).await {
             Ok(answer) => read(&answer, name, kind),
@@ -198,17 +198,17 @@ impl Lookup {
     fn no_answer(&self) -> LookupError {
         LookupError::new(
             ErrorKind::DnsTimeout,
-            format!("no answer from DNS within {:.3} s", self.timeout.as_secs_f64()),
+            format!("no DNS answer within {:.3} s (dns.timeout)", self.timeout.as_secs_f64()),
         )
     }
 }
 
-/// Whether this machine has a way to one of the addresses.
+/// Whether this machine has a route to one of the addresses.
 fn has_way(found: &Answer) -> bool {
     matches!(found, Answer::Addresses { addresses, .. } if addresses.iter().any(|address| reachability::route_to(*address).is_ok()))
 }
 
-/// What two answers say of one name, one for each family.
+/// Combines the answers for both families of a name.
 fn merge(v4: Answer, v6: Answer) -> Answer {
     match (v4, v6) {
         (Answer::Addresses { addresses: v4, ttl }, Answer::Addresses { addresses: v6, ttl: its_ttl }) => {
@@ -216,18 +216,18 @@ fn merge(v4: Answer, v6: Answer) -> Answer {
         }
         (found @ Answer::Addresses { .. }, _) | (_, found @ Answer::Addresses { .. }) => found,
         (missing @ Answer::NoName { .. }, _) => missing,
-        // An answer to one question does not hide that the other one failed.
+        // A negative answer for one family does not hide the failure of the other.
         (failed @ Answer::Failed(_), _) | (_, failed @ Answer::Failed(_)) => failed,
         (v4, v6) => neither(&v4, &v6),
     }
 }
 
-/// A name with a dot at its end is the same one without.
+/// The name without a trailing dot.
 pub(super) fn without_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
-/// Of two names, or kinds of address, neither is there; cached for the shorter TTL of the two.
+/// Combines two negative answers, for two names or two families; the shorter TTL counts.
 fn neither(one: &Answer, other: &Answer) -> Answer {
     let ttl_of = |found: &Answer| match found {
         Answer::NoName { ttl } | Answer::NoAddress { ttl } => *ttl,
@@ -241,17 +241,17 @@ fn neither(one: &Answer, other: &Answer) -> Answer {
     }
 }
 
-/// One question to one server: over UDP, and over TCP when the answer does not fit (RFC 7766, section 5).
+/// Queries one server over UDP, and over TCP if the answer is truncated (RFC 7766, section 5).
 async fn query(server: SocketAddr, name: &Name, kind: RecordType, until: Instant) -> Result<DnsResponse, NetError> {
     let limit = until.saturating_duration_since(Instant::now());
-    // Its one task, for TCP, ends with it.
+    // The runtime's one task, for TCP, ends with the runtime.
     let runtime = TokioRuntimeProvider::new();
     let mut options = DnsRequestOptions::default();
-    // Some servers in homes and hotels know nothing of EDNS, and what is asked for here is short.
+    // Some routers in homes and hotels do not support EDNS, and the answers are short.
     options.use_edns = false;
     let request = DnsRequest::from_query(Query::query(name.clone(), kind), options);
     let answer = {
-        // More than one try of its own would be more than one socket at once.
+        // Retries in the client would open several sockets at once.
         let udp = UdpClientStream::builder(server, runtime.clone()).with_timeout(Some(limit)).with_max_retries(1);
         udp.build().send_message(request.clone()).first_answer().await?
     };
@@ -262,10 +262,10 @@ async fn query(server: SocketAddr, name: &Name, kind: RecordType, until: Instant
     tcp.send(request).first_answer().await
 }
 
-/// Why there was no answer.
+/// The failure for a network error of a query.
 fn explain(error: &NetError) -> LookupError {
     let sent = match error {
-        // The UDP port is drawn, several times over, so that all of them were taken is a lack of ports.
+        // Hickory tries several random UDP ports; if all are taken, this machine lacks ports.
         NetError::Io(error) if is_out_of_sockets(error) || error.kind() == io::ErrorKind::AddrInUse => Sent::Starved,
         _ => Sent::Nothing,
     };

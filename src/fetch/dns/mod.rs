@@ -1,13 +1,13 @@
-//! DNS resolution, restricted to addresses that may be dialled. The client resolves names only through this module.
+//! DNS resolution, restricted to allowed addresses. The client resolves names only through this module.
 //!
-//! A name is looked up by `lookup.rs`, once for all concurrent requests (`single_flight.rs`), and cached for its TTL
+//! `lookup.rs` looks a name up, once for all concurrent requests (`single_flight.rs`); the result is cached for its TTL
 //! (`cache.rs`, `answer.rs`). The guard checks every address at every use, cached or not.
 //!
-//! `/etc/resolv.conf` and `/etc/hosts` may change under a run (`system_files.rs`): then everything that is known goes with
-//! the old network, and its look-ups end by their own time limit.
+//! If `/etc/resolv.conf` or `/etc/hosts` changes during a run (`system_files.rs`), the cache is dropped, and look-ups
+//! in flight end by their own time limit.
 //!
-//! Concurrent look-ups have no limit of their own. Each is part of an attempt, and has its sockets before the attempt has
-//! one: so `limits.concurrency` bounds them, and a lower limit would only make good names wait for silent ones.
+//! Concurrent look-ups have no separate limit. Each is part of an attempt and closes its sockets before the attempt
+//! opens one, so `limits.concurrency` bounds them. A lower limit would make good names wait for silent servers.
 
 mod answer;
 mod cache;
@@ -34,15 +34,14 @@ use lookup::{Lookup, without_dot};
 use single_flight::SingleFlight;
 use system_files::SystemFiles;
 
-/// Addresses of one family that are tried, at least and at most.
+/// The least and the most addresses of one family that are tried.
 const TRIED: (u128, u128) = (4, 16);
 
-/// The time that each of them has to accept a connection, where there are more than the least: hyper-util gives each
-/// address of a family the same part of `connect_timeout` (0.1.21, src/client/legacy/connect/http.rs), so the more are
-/// tried, the sooner each is given up.
+/// The least connect time of each address if more than the minimum are tried: hyper-util divides `connect_timeout`
+/// equally among the addresses of a family (0.1.21, src/client/legacy/connect/http.rs).
 const FOR_EACH: Duration = Duration::from_millis(500);
 
-/// The longest time that a failure is cached: as long as RFC 9520, section 3.2, wants at least.
+/// The longest time that a failure is cached, which RFC 9520, section 3.2, requires as the minimum.
 const LONGEST_FAILURE: Duration = Duration::from_secs(1);
 
 /// The resolver of a run.
@@ -52,14 +51,14 @@ pub struct Resolver {
     guard: Arc<Guard>,
     /// How long failures are cached.
     failures: Duration,
-    /// Addresses of one family that are tried.
+    /// The most addresses of one family that are tried.
     tried: usize,
-    /// The proxy's own host, which the operator has named.
+    /// The proxy's host, which the guard does not check.
     exempt: Option<Arc<str>>,
     counts: Arc<LookUpCounts>,
 }
 
-/// The system's files, and what is known of names as long as these do not change.
+/// The system's files, and the look-ups and cache that are valid until the files change.
 struct System {
     files: SystemFiles,
     known: Known,
@@ -83,11 +82,11 @@ impl System {
         Self { files, known: Known { names: SingleFlight::new(cache), lookup }, timeout, cache }
     }
 
-    /// What is known in the network that the machine is in now.
+    /// The look-ups and the cache for the current files.
     fn known(&mut self) -> Known {
         if let Some(names) = self.files.changed() {
             let servers = names.resolv_conf.servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            tracing::info!(event = "names_changed", %servers, "resolv.conf or the hosts file has changed; names are looked up anew");
+            tracing::info!(event = "names_changed", %servers, "resolv.conf or the hosts file has changed; the DNS cache is cleared");
             let lookup = Arc::new(Lookup::new(names, self.timeout));
             self.known = Known { names: SingleFlight::new(self.cache), lookup };
         }
@@ -96,12 +95,10 @@ impl System {
 }
 
 impl Resolver {
-    /// A resolver as configured. Without name servers in the configuration it takes the system's; where the system has
-    /// none, only `/etc/hosts` answers.
+    /// A resolver with the configured name servers, or else the system's. If there are none, only `/etc/hosts` is used.
     ///
-    /// `first_retry` is the earliest that a line whose look-up failed comes again. Until then, and for a second at most,
-    /// other lines get the same failure: that spares the servers, and no retry is in vain. `connect_timeout` is what
-    /// the addresses of a name share.
+    /// `first_retry` is the shortest delay of a retry. A failure is cached for this time, a second at most: that spares
+    /// the servers, and no retry gets a cached failure. `connect_timeout` is divided among the addresses of a name.
     pub fn new(
         config: &DnsConfig,
         guard: Arc<Guard>,
@@ -121,17 +118,17 @@ impl Resolver {
         }
     }
 
-    /// What came of its look-ups.
+    /// The counts of its look-ups.
     pub(super) fn counts(&self) -> &Arc<LookUpCounts> {
         &self.counts
     }
 
-    /// The same resolver, which counts its look-ups there.
+    /// The same resolver with other counts.
     pub(super) fn counting_in(&self, counts: &Arc<LookUpCounts>) -> Self {
         Self { counts: Arc::clone(counts), ..self.clone() }
     }
 
-    /// Where a name may be dialled.
+    /// The allowed addresses of a name.
     async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, LookupError> {
         let Known { names, lookup } = self.system.lock().unwrap_or_else(PoisonError::into_inner).known();
         let (key, failures) = (lookup.key(name), self.failures);
@@ -159,7 +156,7 @@ impl Resolver {
         }
     }
 
-    /// Those of the addresses that may be dialled, and that there is a way to: of each family the first few.
+    /// The addresses that are allowed and have a route: the first few of each family.
     fn allowed(&self, name: &str, addresses: &[IpAddr]) -> Result<Vec<SocketAddr>, LookupError> {
         let mut refusal = LookupError::new(ErrorKind::DnsNotFound, "the name has no address");
         let (mut allowed, mut of_family) = (Vec::new(), [0; 2]);
@@ -194,11 +191,10 @@ impl Resolve for Resolver {
     }
 }
 
-/// Why an IPv6 address is not worth dialling. Dialled without a way to it, it can fail as if all ports were taken; an
-/// IPv4 address cannot.
+/// The error for an IPv6 address without a route. Connecting to it can fail as if all ports were taken; IPv4 cannot.
 fn no_way_to(address: IpAddr) -> Option<LookupError> {
     let error = if address.is_ipv6() { reachability::route_to(address).err()? } else { return None };
     let sent = if is_out_of_sockets(&error) { Sent::Starved } else { Sent::Nothing };
-    let message = format!("no way to {address} was found: {error}");
+    let message = format!("no route to {address} was found: {error}");
     Some(LookupError { kind: ErrorKind::ConnectFailed, message, sent })
 }

@@ -1,4 +1,4 @@
-//! The name servers and search domains: from the configuration, or from resolv.conf(5).
+//! Name servers and search domains, from the configuration or from resolv.conf(5).
 
 use std::net::SocketAddr;
 
@@ -10,19 +10,19 @@ use hickory_resolver::system_conf;
 /// The port of name servers.
 const PORT: u16 = 53;
 
-/// What the system, or the operator, says of DNS. By default there is no server, and only the hosts file answers.
+/// Name servers and search domains. By default there are none, so that only the hosts file is used.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ResolvConf {
-    /// In the order in which they are asked.
+    /// In the order in which they are queried.
     pub servers: Vec<SocketAddr>,
     /// The search domains.
     domains: Vec<Name>,
-    /// Names with fewer dots may be short for one in a search domain.
+    /// Search domains apply to names with fewer dots.
     dots: usize,
 }
 
 impl ResolvConf {
-    /// These servers, and no search domains.
+    /// These servers, without search domains.
     pub fn of_servers(servers: &[SocketAddr]) -> Self {
         Self { servers: servers.to_vec(), ..Self::default() }
     }
@@ -47,19 +47,18 @@ impl ResolvConf {
         Self { servers, domains, dots: options.ndots }
     }
 
-    /// The whole names that one may stand for, in the order in which they are tried. With enough dots it stands for
-    /// itself alone: `www.example.com` must never come to mean `www.example.com.corp.example`. So does one with a dot at
-    /// its end.
+    /// The full names to try for a name, in order. A name with enough dots or a trailing dot is tried only as it is:
+    /// `www.example.com` must never mean `www.example.com.corp.example`.
     pub fn names(&self, name: &Name) -> Vec<Name> {
         let mut whole = name.clone();
         whole.set_fqdn(true);
         let dots = name.iter().count().saturating_sub(1);
         let domains = self.domains.iter().filter(|_| self.completes(dots) && !name.is_fqdn());
-        // One that would be too long is none.
+        // A name that the domain makes too long is skipped.
         domains.filter_map(|domain| name.clone().append_domain(domain).ok()).chain([whole]).collect()
     }
 
-    /// Whether a name with so many dots may be short for one in a search domain.
+    /// Whether search domains apply to a name with so many dots.
     pub fn completes(&self, dots: usize) -> bool {
         dots < self.dots && !self.domains.is_empty()
     }

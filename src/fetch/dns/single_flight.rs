@@ -1,7 +1,7 @@
 //! Single flight of DNS look-ups: concurrent requests for one name share one look-up, and its result is cached.
 //!
-//! No task drives a look-up: those who wait for it poll it, each of them. So it goes on while one of them is left, and ends
-//! with the last one, which is how the end of a run ends it, too.
+//! No task drives a look-up: each waiting request polls it. So it runs while one of them waits, and is dropped with the
+//! last one, also at the end of a run.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ pub(super) struct SingleFlight<T> {
 struct State<T> {
     known: Cache<T>,
     underway: HashMap<Arc<str>, Flight<T>>,
-    /// Look-ups so far; each has a number of its own.
+    /// Look-ups so far, which number them.
     begun: u64,
 }
 
@@ -38,13 +38,13 @@ enum Step<T: Clone> {
 }
 
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
-    /// Remembers so many names.
+    /// Caches so many names.
     pub fn new(capacity: usize) -> Arc<Self> {
         let state = State { known: Cache::new(capacity), underway: HashMap::new(), begun: 0 };
         Arc::new(Self { state: Mutex::new(state), start: Instant::now() })
     }
 
-    /// The cached result of a name, or else that of `look_up`, which comes with its lifetime.
+    /// The cached result of a name, or else that of `look_up`, which also returns its lifetime.
     pub async fn find<F>(self: &Arc<Self>, name: &str, look_up: impl FnOnce(Arc<str>) -> F) -> T
     where
         F: Future<Output = (T, Duration)> + Send + 'static,
@@ -84,13 +84,13 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
 }
 
 impl<T> SingleFlight<T> {
-    /// Nothing is awaited, and no look-up is dropped, while it is held.
+    /// Locks the state. Its holder must not await, nor drop a look-up.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A look-up's guard among those under way; it is given up with the look-up, however that ends.
+/// Removes a look-up from those in flight when it ends in any way.
 struct FlightGuard<T> {
     names: Arc<SingleFlight<T>>,
     name: Arc<str>,
@@ -107,7 +107,7 @@ impl<T: Clone> FlightGuard<T> {
 impl<T> Drop for FlightGuard<T> {
     fn drop(&mut self) {
         let mut state = self.names.lock();
-        // Another may have begun since the last one who waited for this one left.
+        // Another look-up may have begun since the last waiting request of this one was dropped.
         if state.underway.get(&self.name).is_some_and(|underway| underway.number == self.number) {
             state.underway.remove(&self.name);
         }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hundred_who_ask_at_once_share_one_look_up_even_if_its_answer_may_not_be_kept() {
+    async fn a_hundred_concurrent_requests_share_one_look_up_even_if_its_answer_is_not_cached() {
         let (names, number) = (SingleFlight::new(10), Cell::new(0));
         let found = join_all((0..100).map(|_| names.find("a", |_| slow(&number, Duration::ZERO)))).await;
         assert_eq!((found, number.get()), (vec![1; 100], 1));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_found_is_kept_for_its_time_from_when_it_was_found() {
+    async fn a_result_is_cached_for_its_lifetime_from_the_end_of_the_look_up() {
         let (names, number) = (SingleFlight::new(10), Cell::new(0));
         for (wait, found) in [(0, 1), (4, 1), (1, 2)] {
             sleep(SECOND * wait).await;
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_who_leaves_does_not_end_the_look_up_for_the_others() {
+    async fn a_request_that_is_dropped_does_not_end_the_look_up_for_the_others() {
         let (names, number) = (SingleFlight::new(10), Cell::new(0));
         let first = timeout(SECOND / 2, names.find("a", |_| slow(&number, Duration::ZERO)));
         let second = async {
@@ -165,12 +165,12 @@ mod tests {
         };
         let (first, (second, waited)) = tokio::join!(first, second);
         assert!(first.is_err());
-        // It waited for what was left of the first one's look-up.
+        // The second request waited for the rest of the first one's look-up.
         assert_eq!((second, waited, number.get()), (1, SECOND * 3 / 4, 1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn with_the_last_who_waits_the_look_up_ends_and_the_next_begins_anew() {
+    async fn with_the_last_waiting_request_the_look_up_ends_and_the_next_begins_anew() {
         struct Ends(Arc<AtomicBool>);
         impl Drop for Ends {
             fn drop(&mut self) {
@@ -189,10 +189,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_place_of_a_look_up_is_not_taken_from_the_one_that_follows_it() {
+    async fn the_end_of_a_look_up_does_not_remove_the_one_that_follows_it() {
         let (names, number) = (SingleFlight::new(10), Cell::new(0));
         let Step::Wait(first) = names.begin("a", |_| slow(&number, Duration::ZERO)) else { panic!("nothing is known") };
-        // As if the last one who waits were leaving right now: nobody can join, and the guard is still taken.
+        // As if the last waiting request were being dropped: none can join, and the guard still exists.
         names.lock().underway.clear();
         let Step::Wait(second) = names.begin("a", |_| slow(&number, Duration::ZERO)) else {
             panic!("nothing is known")

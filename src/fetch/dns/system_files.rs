@@ -1,6 +1,6 @@
-//! `/etc/resolv.conf` and `/etc/hosts`, which change under a running process: a laptop or container moves to another
-//! network, a VPN comes and goes. They are looked at when a name is resolved, at most once a second, and read again
-//! when they changed. Out: [`SystemNames`], for `lookup.rs`.
+//! Watches `/etc/resolv.conf` and `/etc/hosts`, which change when a laptop or container moves to another network, or a
+//! VPN connects. They are checked when a name is resolved, at most once a second, and read again if they changed. Out:
+//! [`SystemNames`], for `lookup.rs`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,21 +14,21 @@ use tokio::time::Instant;
 use super::hosts_file::HostsFile;
 use super::resolv_conf::ResolvConf;
 
-/// How often the files are looked at, and for how long a changed one must have been left alone: one that is just being
-/// written can be empty, or half of what it will be.
+/// How often the files are checked, and how long a changed one must have stayed the same: a file that is being written
+/// can be empty or incomplete.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// What the system says of names.
+/// The servers, search domains and hosts of the system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SystemNames {
     pub resolv_conf: Arc<ResolvConf>,
     pub hosts: Arc<HostsFile>,
 }
 
-/// The files, and what was read of them.
+/// The watched files and their parsed contents.
 #[derive(Debug)]
 pub(super) struct SystemFiles {
-    /// Absent when the configuration names the servers.
+    /// Absent if `dns.servers` is set.
     resolv_conf: Option<WatchedFile>,
     hosts: WatchedFile,
     names: SystemNames,
@@ -54,12 +54,12 @@ impl SystemFiles {
         files
     }
 
-    /// What was read last.
+    /// The contents that were read last.
     pub fn names(&self) -> SystemNames {
         self.names.clone()
     }
 
-    /// Looks at the files, if that is due, and returns what they say now if it is something else than before.
+    /// Checks the files, if that is due; returns the new contents if they differ.
     pub fn changed(&mut self) -> Option<SystemNames> {
         if self.checked.elapsed() < CHECK_EVERY {
             return None;
@@ -75,34 +75,35 @@ impl SystemFiles {
         (self.names != before).then(|| self.names())
     }
 
-    /// A file that names no server is no better than the servers that were there before.
+    /// Reads resolv.conf. If it names no server, the previous ones stay.
     fn read_resolv_conf(&mut self) {
         let Some(file) = &self.resolv_conf else { return };
         let path = file.path.display();
         match file.read().map_err(Into::into).and_then(|text| ResolvConf::parse(&text)) {
             Ok(read) => self.names.resolv_conf = Arc::new(read),
             Err(error) if self.names.resolv_conf.servers.is_empty() => {
-                tracing::warn!(event = "no_dns_servers", %error, "{path} names no DNS server; set dns.servers to look names up");
+                tracing::warn!(event = "no_dns_servers", %path, %error, "{path} names no DNS server; set dns.servers");
             }
             Err(error) => {
-                tracing::warn!(event = "no_dns_servers", %error, "{path} names no DNS server now; the servers of before are still asked");
+                tracing::warn!(event = "no_dns_servers", %path, %error, "{path} names no DNS server now; the previous ones are still used");
             }
         }
     }
 
-    /// A file that is not there lists nothing; of one that cannot be read this is unknown.
+    /// Reads the hosts file. A missing file is empty; if it cannot be read, the previous contents stay.
     fn read_hosts(&mut self) {
         match self.hosts.read() {
             Ok(text) => self.names.hosts = Arc::new(HostsFile::parse(&text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.names.hosts = Arc::default(),
             Err(error) => {
-                tracing::warn!(event = "hosts_file_unreadable", %error, "{} cannot be read", self.hosts.path.display());
+                let path = self.hosts.path.display();
+                tracing::warn!(event = "hosts_file_unreadable", %path, %error, "{path} cannot be read");
             }
         }
     }
 }
 
-/// A file, and the state of it that was read last.
+/// A file, and its stamps when it was read and checked last.
 #[derive(Debug)]
 struct WatchedFile {
     path: PathBuf,
@@ -110,7 +111,7 @@ struct WatchedFile {
     seen: Stamp,
 }
 
-/// What tells two states of a file apart, also after a rename and behind a link.
+/// Identifies a version of a file, also after a rename and behind a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stamp {
     Missing,
@@ -128,7 +129,7 @@ impl WatchedFile {
         std::fs::read(&self.path)
     }
 
-    /// Whether the file is not the one that was read, and has been left alone for a moment.
+    /// Whether the file differs from the one that was read, and has not changed since the last check.
     fn has_changed(&mut self) -> bool {
         let now = Stamp::of(&self.path);
         let is_at_rest = std::mem::replace(&mut self.seen, now) == now || now.is_old();
@@ -143,7 +144,8 @@ impl Stamp {
         })
     }
 
-    /// A clock that was set back is waited for no longer than one check.
+    /// Whether the file changed more than two checks ago. If the clock was set back, it counts as new for one check
+    /// only.
     fn is_old(self) -> bool {
         let Self::Of(_, (seconds, _)) = self else { return false };
         let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs());
@@ -163,7 +165,7 @@ mod tests {
     const OLD: &str = "nameserver 192.0.2.1\n";
     const NEW: &str = "nameserver 192.0.2.2\nsearch corp.test\n";
 
-    /// A directory with a resolv.conf and a hosts file, as they were read.
+    /// A directory with a resolv.conf and a hosts file, and their watch.
     struct Etc {
         dir: TempDir,
         files: SystemFiles,
@@ -182,7 +184,7 @@ mod tests {
             self.dir.path().join(name)
         }
 
-        /// Looks at the files after a while, often enough for one that is at rest.
+        /// Checks the files twice, enough for a change that has settled.
         async fn look(&mut self) -> Option<SystemNames> {
             for _ in 0..2 {
                 advance(CHECK_EVERY).await;
@@ -193,7 +195,7 @@ mod tests {
             None
         }
 
-        /// The server that is asked, and the addresses of `box`.
+        /// The servers, and the addresses of `box`.
         fn say(&self) -> (Vec<String>, Vec<String>) {
             let names = self.files.names();
             let servers = names.resolv_conf.servers.iter().map(ToString::to_string).collect();

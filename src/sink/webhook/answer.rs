@@ -1,4 +1,4 @@
-//! What an answer of a receiver means for the message that it answers.
+//! Maps a receiver's response to the result of a delivery.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::ship::Delivery;
 
-/// The head of an answer, and the beginning of its body as text that can be shown.
+/// The head of a response, and the beginning of its body as printable text.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub status: StatusCode,
@@ -15,14 +15,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// What it means.
+    /// The result of the delivery.
     pub fn delivery(self) -> Delivery {
         let reason = self.reason();
         match self.status.as_u16() {
             200..=299 => Delivery::Arrived,
             408 | 425 | 429 | 500.. => Delivery::Failed { reason, retry_after: self.retry_after },
             400 | 413 | 422 => Delivery::Refused { reason },
-            // A redirect is none of ours to follow: the configuration names the receiver. All else is for people to mend.
+            // Redirects are not followed because the configuration names the receiver. Operators have to fix everything
+            // else.
             _ => Delivery::Blocked { reason },
         }
     }
@@ -45,11 +46,11 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    // A date that has passed is no wait.
+    // A date in the past is no wait.
     Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
 }
 
-/// The beginning of a body, in one line that can be logged: without what a terminal would act on.
+/// The beginning of a body as one line for logs, without control sequences.
 pub(super) fn shown(body: &[u8]) -> String {
     const LONGEST: usize = 200;
     let text = String::from_utf8_lossy(body);

@@ -1,4 +1,4 @@
-//! One delivery: a signed POST of a message, and what came back.
+//! One delivery: a signed POST of a message, and its response.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,10 +14,10 @@ use super::signature::SigningKeys;
 use crate::error::{BoxError, Chain};
 use crate::ship::{Deliver, Delivery, Message};
 
-/// Bytes of an answer that are read, about: enough to show, and to use the connection again.
+/// About how many bytes of a response body are read: enough for a log message, and to reuse the connection.
 const READ: usize = 4096;
 
-/// How long these bytes may take.
+/// The timeout for these bytes.
 const BODY: Duration = Duration::from_secs(5);
 
 /// Delivers to one receiver.
@@ -25,14 +25,14 @@ pub(super) struct Receiver {
     pub client: reqwest::Client,
     pub url: Url,
     pub keys: SigningKeys,
-    /// Besides those of each message.
+    /// Configured headers, besides those of each message.
     pub headers: HeaderMap,
-    /// For one delivery.
+    /// The timeout of one delivery.
     pub timeout: Duration,
 }
 
 impl Receiver {
-    /// Sends a message, and says why there is no answer if there is none.
+    /// Sends a message. An error is the reason why there is no response.
     async fn send(&self, message: &Message) -> Result<Answer, String> {
         let sent = timeout(self.timeout, self.client.execute(self.request(message))).await;
         let mut response = match sent {
@@ -47,7 +47,7 @@ impl Receiver {
             }
         };
         let (status, retry_after) = (response.status(), retry_after(response.headers(), SystemTime::now()));
-        // The status is the answer, whatever becomes of its body.
+        // The status decides, even if the body cannot be read.
         let text = timeout(BODY, beginning(&mut response)).await.unwrap_or_default();
         Ok(Answer { status, retry_after, text: shown(&text) })
     }
@@ -61,7 +61,7 @@ impl Receiver {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         headers.insert("webhook-timestamp", timestamp.into());
         for (name, text) in [("webhook-id", message.id.as_str()), ("webhook-signature", signature.as_str())] {
-            // Both are of letters, digits and a few signs.
+            // Both are ASCII, so this does not fail.
             if let Ok(value) = HeaderValue::from_str(text) {
                 headers.insert(name, value);
             }
@@ -71,7 +71,7 @@ impl Receiver {
     }
 }
 
-/// The beginning of a body.
+/// Reads the beginning of a body.
 async fn beginning(response: &mut reqwest::Response) -> Vec<u8> {
     let mut text = Vec::new();
     while text.len() < READ

@@ -1,7 +1,7 @@
-//! The sink `webhook`: records go to an HTTP endpoint in signed requests (Standard Webhooks), at least once each.
+//! The sink `webhook`: posts records to an HTTP endpoint in signed requests (Standard Webhooks), at least once each.
 //!
-//! Records wait in the staging output of the data directory (`sink::staging`), and the service of `crate::ship` has them delivered. Here
-//! is one delivery (`delivery`): its signature (`signature`), and what an answer to it means (`answer`).
+//! Records are staged in the data directory (`sink::staging`), and `crate::ship` delivers them. This module contains
+//! one delivery (`delivery`), its signature (`signature`), and the interpretation of the response (`answer`).
 
 mod answer;
 mod delivery;
@@ -27,25 +27,26 @@ use crate::units::{Secret, Size, Span};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
-    /// Where records are posted to; its path may be a secret, so only its host is shown.
+    /// The URL that records are posted to. Its path may be a secret, so only the host is shown.
     pub url: Secret<String>,
-    /// What messages are signed with: `whsec_` and base64. Several, with spaces between them, sign each message once each.
+    /// The signing secret: `whsec_` and base64. With several, separated by spaces, each message has a signature for
+    /// each.
     pub secret: Secret<String>,
     /// Further headers of each request.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret<String>>,
-    /// Which records.
+    /// The records to post.
     #[serde(default)]
     pub records: Wanted,
-    /// How bodies are shown; by default as `output.body` says.
+    /// The format of bodies; `output.body` by default.
     pub body: Option<BodyFormat>,
-    /// Bytes that may wait in the data directory; then the run waits.
+    /// The undelivered bytes in the data directory from which on the run waits.
     #[serde(default = "staging_max")]
     pub staging_max: Size,
-    /// One delivery.
+    /// The timeout of one delivery.
     #[serde(default = "timeout")]
     pub timeout: Span,
-    /// The proxy of the deliveries; that of `[fetch]` is not used.
+    /// The proxy of the deliveries; the proxy of `[fetch]` does not apply.
     pub proxy: Option<Secret<String>>,
 }
 
@@ -58,7 +59,7 @@ fn timeout() -> Span {
 }
 
 impl Webhook {
-    /// The URL, if it is one that can be posted to.
+    /// The parsed URL, if it is an HTTP URL without credentials.
     fn receiver(&self) -> Result<Url, &'static str> {
         let example = "is no URL of a receiver; write for example \"https://hooks.example.com/records\"";
         let url = Url::parse(self.url.expose()).map_err(|_| example)?;
@@ -87,7 +88,7 @@ impl Webhook {
     }
 }
 
-/// Whether a header is one of each message.
+/// Whether fetchd sets this header for each message.
 fn is_own(name: &HeaderName) -> bool {
     *name == CONTENT_TYPE || name.as_str().starts_with("webhook-")
 }
@@ -104,7 +105,7 @@ impl SinkConfig for Webhook {
             section.add("headers", format!("`headers`: {why}"));
         }
         if self.staging_max < Size::mib(1) {
-            section.add("staging_max", "`staging_max` is less than one segment has; write for example \"10GiB\"");
+            section.add("staging_max", "`staging_max` is less than one segment (1 MiB); write for example \"10GiB\"");
         }
         if !(Span::secs(1)..=Span::secs(600)).contains(&self.timeout) {
             section.add("timeout", format!("`timeout` is {}; it can be from 1s to 10m", self.timeout));
@@ -125,8 +126,8 @@ impl SinkConfig for Webhook {
         true
     }
 
-    /// Two segments while one follows the other, one that is read, the dead letters, and the socket of a look-up or a delivery,
-    /// besides the one that is kept.
+    /// Two segments during a rotation, the segment being read, the dead letters, the socket of a DNS lookup or a
+    /// delivery, and an idle connection.
     fn open_files(&self) -> u64 {
         6
     }

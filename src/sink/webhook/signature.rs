@@ -6,27 +6,27 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::units::Secret;
 
-/// What every secret begins with.
+/// The prefix of every secret.
 const PREFIX: &str = "whsec_";
 
-/// How long a key can be, in bytes, by the specification.
+/// The length of a key in bytes according to the specification.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// The keys that a message is signed with, each once: with two of them a receiver can change from one to the other.
+/// The keys that each message is signed with. Two keys let a receiver rotate secrets.
 #[derive(Debug)]
 pub(super) struct SigningKeys(Vec<Key>);
 
 impl SigningKeys {
-    /// Reads secrets with spaces between them.
+    /// Parses secrets separated by spaces.
     ///
     /// # Errors
-    /// What is wrong with one of them, as the rest of a sentence about the key. The secret is not shown.
+    /// The problem of an invalid secret, as the predicate of a sentence, without the secret.
     pub fn read(secrets: &Secret<String>) -> Result<Self, &'static str> {
         let keys: Vec<Key> = secrets.expose().split_ascii_whitespace().map(key).collect::<Result<_, _>>()?;
         if keys.is_empty() { Err("is empty; write for example \"${file:hook-secret}\"") } else { Ok(Self(keys)) }
     }
 
-    /// The value of `webhook-signature`.
+    /// The value of the header `webhook-signature`.
     pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let head = format!("{id}.{timestamp}.");
         let signature = |key: &Key| {
@@ -40,14 +40,14 @@ impl SigningKeys {
 }
 
 fn key(secret: &str) -> Result<Key, &'static str> {
-    let text = secret.strip_prefix(PREFIX).ok_or(
-        "is no Standard Webhooks secret; one begins with `whsec_`, for example of: echo whsec_$(openssl rand -base64 32)",
-    )?;
+    let text = secret
+        .strip_prefix(PREFIX)
+        .ok_or("is no Standard Webhooks secret, which begins with `whsec_`; make one with: echo whsec_$(openssl rand -base64 32)")?;
     let bytes = STANDARD.decode(text).map_err(|_| "has a part after `whsec_` that is not base64")?;
     if LENGTHS.contains(&bytes.len()) {
         Ok(Key::new(HMAC_SHA256, &bytes))
     } else {
-        Err("has a key that is not 24 to 64 bytes long (before base64); a longer one is safe")
+        Err("has a key that is not 24 to 64 bytes long (before base64)")
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
         SigningKeys::read(&Secret::new(secrets.to_owned()))
     }
 
-    /// The example of the specification's own libraries.
+    /// The example of the reference libraries.
     #[test]
     fn the_signature_is_that_of_the_published_example() {
         let keys = keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();

@@ -1,5 +1,5 @@
-//! The file of a path that is being read: how far it was read, and whether it is still the same. In: a file of the `queue`.
-//! Next: `tailer`.
+//! The file of a path that is being read: its read position, and whether its content is still the same. In: a file of
+//! the `queue`. Next: `tailer`.
 
 use std::io;
 use std::path::Path;
@@ -15,28 +15,25 @@ use crate::disk::{DiskFile, FileId};
 use crate::item::{FileGeneration, Fingerprint, Position};
 use crate::source::line_reader::LineReader;
 
-/// See the module.
+/// The file that is being read.
 #[derive(Debug)]
 pub(super) struct Current {
     pub line_reader: LineReader,
-    /// As the checkpoint remembers it.
+    /// The generation in the checkpoint.
     pub saved: Generation,
-    /// As positions have it.
+    /// The generation in positions.
     pub generation: Arc<FileGeneration>,
-    /// Where its next line begins.
+    /// The offset of its next line.
     pub at: u64,
-    /// The number of its last line, when the next file's first line has a number already.
+    /// The number of its last line, if the next file's first line has a number already.
     pub last: Option<u64>,
-    /// Its content is another one now: what was read of it is all there is.
+    /// Whether its content was replaced: nothing more of the old content can be read.
     pub is_truncated: bool,
 }
 
 impl Current {
-    /// Starts to read a file, with the line before its next one; `None` if it is not open. `seq` is the last line that has a
-    /// number.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Starts to read a file, and returns the number of the line before its next one; `None` if it is not open. `seq`
+    /// is the last number in use.
     pub fn start(pending: PendingFile, seq: u64, max_line: usize) -> io::Result<Option<(u64, Self)>> {
         let PendingFile { generation: saved, file, begin, last, .. } = pending;
         let Some(file) = file else { return Ok(None) };
@@ -56,11 +53,8 @@ impl Current {
         Ok(Some((seq, Self { line_reader, saved, generation, at: end, last, is_truncated: false })))
     }
 
-    /// Registers the number of its first line before that goes on, and more of its beginning once it is there. Says whether
-    /// that is to be saved.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Registers the number of its first line before that line is yielded, and a longer head once the file has one.
+    /// Returns whether that must be saved.
     pub fn begin(&mut self) -> io::Result<bool> {
         let Generation { head, progress, .. } = &mut self.saved;
         let before = *head;
@@ -74,11 +68,8 @@ impl Current {
         Ok(is_new || before.length == 0 && head.length > 0)
     }
 
-    /// Registers more of its beginning, or that it was truncated in place: what it has now waits to be read, and what it had
-    /// is read from its copy, if there is one.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Registers a longer head, or that the file was truncated in place: then its new content is queued, and the old
+    /// content is read from a copy, if there is one.
     pub fn check_content(&mut self, queue: &mut Queue, path: &Path, now: Instant) -> io::Result<()> {
         if self.is_truncated {
             return Ok(());
@@ -102,13 +93,13 @@ impl Current {
         queue.push_rewritten(file, self.saved.modified, now)
     }
 
-    /// Whether the file has other content where it was read.
+    /// Whether the bytes that were read have changed.
     fn is_rewritten(&self) -> io::Result<bool> {
         let file = self.line_reader.file();
         Ok(!self.line_reader.is_intact_in(file.as_ref())? || !self.saved.head.is_of(file.as_ref())?)
     }
 
-    /// The copy that was made of it before it was truncated.
+    /// The copy of the file from before the truncation.
     fn copy(&self, queue: &Queue) -> io::Result<Option<Arc<dyn DiskFile>>> {
         for copy in queue.copies(&self.saved, self.line_reader.file().id())? {
             if self.line_reader.is_intact_in(copy.as_ref())? {

@@ -1,5 +1,5 @@
-//! Fingerprints of followed files: the device, the inode, and CRC-32 sums of what is at the beginning identify a file,
-//! whatever its name. `line_reader` sums what is read, `tailer` puts the sum into each position. Next: `generation`.
+//! Fingerprints of files: device, inode and CRC-32 sums of the beginning identify a file, whatever its name.
+//! `line_reader` sums the bytes read, `tailer` puts the sum into each position. Next: `generation`.
 
 use std::io;
 
@@ -8,23 +8,20 @@ use serde::{Deserialize, Serialize};
 use crate::disk::DiskFile;
 use crate::source::line_reader::sum;
 
-/// Bytes of a head, at most.
+/// The most bytes of a head.
 const HEAD: usize = 1 << 10;
 
 /// A checksum of the first bytes of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Prefix {
-    /// How many bytes.
+    /// The number of bytes.
     pub length: u64,
     /// Their CRC-32.
     pub sum: u32,
 }
 
 impl Prefix {
-    /// The first KiB of a file, or all of it if it has less.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// The checksum of the first KiB of a file, or of the whole file if it has less.
     pub fn head(file: &dyn DiskFile) -> io::Result<Self> {
         let (mut buffer, mut length) = ([0; HEAD], 0);
         while length < HEAD {
@@ -36,15 +33,12 @@ impl Prefix {
         Ok(Self { length: length as u64, sum: crc32fast::hash(&buffer[..length]) })
     }
 
-    /// Whether a file begins with these bytes.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Whether the beginning of a file has this checksum.
     pub fn is_of(self, file: &dyn DiskFile) -> io::Result<bool> {
         Ok(sum(file, self.length)? == Some(self.sum))
     }
 
-    /// Whether these are fewer bytes than a head can have.
+    /// Whether it covers fewer bytes than a head can have.
     pub fn may_grow(self) -> bool {
         self.length < HEAD as u64
     }

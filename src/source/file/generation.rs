@@ -1,4 +1,4 @@
-//! A generation: one of the files that a path named, one after the other. Next: `queue` and `resume`.
+//! A generation: one of the successive files that a path has named. Next: `queue` and `resume`.
 
 use std::io;
 use std::sync::Arc;
@@ -10,34 +10,34 @@ use super::fingerprint::Prefix;
 use crate::disk::{DiskFile, FileId};
 use crate::item::{FileGeneration, Position};
 
-/// One of the files that a path named, one after the other, as the checkpoint remembers it. What a later version added is
-/// dropped.
+/// A generation in the checkpoint. Fields of later versions are dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Generation {
-    /// Which file it was.
+    /// The device and inode of the file.
     pub file: FileId,
-    /// Its beginning, as far as it was there.
+    /// The checksum of its beginning.
     pub head: Prefix,
-    /// When it was written to last, in nanoseconds since 1970. Absent for what version 2 had before there were generations.
+    /// When it was written to last, in nanoseconds since 1970. Absent for what version 2 had before there were
+    /// generations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<i64>,
-    /// How many bytes it had.
+    /// Its bytes when it was last seen.
     pub length: u64,
-    /// How far the reading has come.
+    /// How far it was read.
     pub progress: Progress,
 }
 
-/// How far the reading of a generation has come. Of those that are begun, all but the last were read to their ends.
+/// How far a generation was read. Of those that are begun, all but the last were read to their ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Progress {
-    /// It is not read: it was next to the path before that was followed.
+    /// It is not read: it was rotated away before the path was followed.
     Earlier,
-    /// It waits for those before it.
+    /// It waits for earlier generations.
     Seen,
-    /// Its lines are numbered from this one on.
+    /// Its first line has this number.
     Begun(u64),
-    /// Likewise, but it was read to its end, and its file is gone: lines of it that are under way are lost at a kill.
+    /// Likewise, but it was read to its end, and its file is gone: a kill loses its unfinished lines.
     Gone(u64),
 }
 
@@ -50,21 +50,15 @@ impl Generation {
         }
     }
 
-    /// Whether a file with its inode still is this generation, which is not open: an inode is used again once its file is
-    /// deleted.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Whether a file with its inode is still this generation. It is not held open, and inodes of deleted files are
+    /// reused.
     pub fn is_still(&self, file: &dyn DiskFile) -> io::Result<bool> {
         let is_gone = matches!(self.progress, Progress::Gone(_));
         Ok(!is_gone && self.head.is_of(file)? && (self.head.length > 0 || file.length()? == 0))
     }
 
-    /// Whether a file is this generation, by all that is known of its content. A device may get another number when the
-    /// machine starts.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Whether a file is this generation, by the checksums of its content. Device numbers may change when the machine
+    /// boots.
     pub fn is_in(&self, file: &dyn DiskFile, furthest: Option<&Position>) -> io::Result<bool> {
         let read = furthest.map_or(Prefix::default(), |position| Prefix {
             length: position.end,
@@ -77,35 +71,32 @@ impl Generation {
     }
 }
 
-/// A file that is to be read.
+/// A file that waits to be read.
 #[derive(Debug)]
 pub(super) struct PendingFile {
     pub generation: Generation,
     /// The file, if it is held open.
     pub file: Option<Arc<dyn DiskFile>>,
     pub begin: ResumePoint,
-    /// The number of its last line, when the next file's first line has a number already.
+    /// The number of its last line, if the next file's first line has a number already.
     pub last: Option<u64>,
-    /// Since when it is known to have taken the place of the one before; `None` until it is asked for.
+    /// When it was first seen to replace the generation before; `None` until that is needed.
     pub since: Option<Instant>,
 }
 
-/// Where in a file the reading begins.
+/// Where in a file reading begins.
 #[derive(Clone, Debug)]
 pub(super) enum ResumePoint {
     /// After this line.
     After(u64, Position),
-    /// At its start; it is known which line that is.
+    /// At its start; the number of its first line is known.
     Start(Arc<FileGeneration>),
-    /// At its start; its lines are counted on from those before, of which there were at least so many.
+    /// At its start; its lines are numbered after those before, and above this number.
     New(u64),
 }
 
 impl PendingFile {
-    /// A file of which nothing is read. `modified` says when it was written to last.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// A file that was not read yet. `modified` is the time of its last write.
     pub fn new(file: Arc<dyn DiskFile>, modified: Option<i64>) -> io::Result<Self> {
         let (head, length) = (Prefix::head(file.as_ref())?, file.length()?);
         let generation = Generation { file: file.id(), head, modified, length, progress: Progress::Seen };

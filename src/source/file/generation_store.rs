@@ -1,5 +1,5 @@
-//! The generations of all paths of a source, as the checkpoint has them: its `position`. They are saved when one is seen,
-//! and when the first line of one is numbered, before that line goes on.
+//! The generations of all paths of a source, which are the source's `position` in the checkpoint. They are saved when a
+//! generation is first seen, and when its first line is numbered, before that line is yielded.
 
 use std::collections::BTreeMap;
 
@@ -11,29 +11,29 @@ use super::tailer::Tailer;
 use crate::error::BoxError;
 use crate::item::{RawJson, SavePosition};
 
-/// See the module.
+/// Saves the generations of a source.
 #[derive(Debug, Default)]
 pub(super) struct GenerationStore {
     saved: Saved,
-    /// Without a data directory there is none.
+    /// Absent without a data directory.
     save: Option<Box<dyn SavePosition>>,
 }
 
-/// What the checkpoint has. What a later version added is dropped.
+/// The position in the checkpoint. Fields of later versions are dropped.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Saved {
     /// By label, from the oldest to the newest.
     generations: BTreeMap<String, Vec<Generation>>,
-    /// By label, the path without links and detours.
+    /// By label, the resolved path.
     #[serde(default)]
     paths: BTreeMap<String, String>,
 }
 
 impl GenerationStore {
-    /// What earlier runs have saved; nothing, if they did not yet.
+    /// The generations that earlier runs saved, if any.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the saved position cannot be parsed.
     pub fn new(position: Option<&RawJson>, save: Box<dyn SavePosition>) -> Result<Self, BoxError> {
         let saved = position.map(RawJson::read).transpose().map_err(|error| {
             format!("the checkpoint is damaged: the position of a source of files cannot be read ({error})")
@@ -41,7 +41,7 @@ impl GenerationStore {
         Ok(Self { saved: saved.unwrap_or_default(), save: Some(save) })
     }
 
-    /// The same, of which changes are not saved.
+    /// A copy whose changes are not saved.
     pub fn unsaved(&self) -> Self {
         Self { saved: self.saved.clone(), save: None }
     }
@@ -51,12 +51,12 @@ impl GenerationStore {
         self.saved.generations.get(label).map_or(&[], Vec::as_slice)
     }
 
-    /// By label, the path that it stands for.
+    /// The resolved paths, by label.
     pub fn paths(&self) -> &BTreeMap<String, String> {
         &self.saved.paths
     }
 
-    /// Saves what these have seen since the last time.
+    /// Saves the changed generations of these tailers.
     ///
     /// # Errors
     /// When the checkpoint cannot be written.

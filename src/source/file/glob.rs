@@ -1,4 +1,4 @@
-//! Expands the configured paths: a path that exists is itself, another one may be a glob pattern.
+//! Expands the configured paths: a path that does not exist may be a glob pattern.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use ::glob::{MatchOptions, Pattern, PatternError};
 
 use super::rotated_name;
 
-/// What is wrong with a path as a pattern.
+/// The syntax error of a path as a pattern, unless the path exists.
 pub(super) fn wrong(path: &Path) -> Option<PatternError> {
     if path.exists() { None } else { Pattern::new(&path.to_string_lossy()).err() }
 }
 
-/// Whether a path stands for the files that match it.
+/// Whether a path is a pattern.
 pub(super) fn is_pattern(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '[']) && !path.exists()
 }
 
-/// The files that the paths stand for now, each once, in the order of the paths, and of their names.
+/// The files that the paths expand to now, each once, in the order of the paths and then of names.
 pub(super) fn all(paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     let files = paths.iter().flat_map(|path| if is_pattern(path) { matches(path) } else { vec![path.clone()] });
@@ -29,7 +29,7 @@ pub(super) fn unmatched(paths: &[PathBuf]) -> Option<&Path> {
     paths.iter().map(PathBuf::as_path).find(|path| is_pattern(path) && matches(path).is_empty())
 }
 
-/// The first of these paths, whether anything is there or not, that a path stands for.
+/// The first path of `among`, existing or not, that `path` expands to.
 pub(super) fn first_meant<'a>(path: &Path, among: &'a [PathBuf]) -> Option<&'a Path> {
     const AS_IN_A_SEARCH: MatchOptions =
         MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
@@ -40,15 +40,15 @@ pub(super) fn first_meant<'a>(path: &Path, among: &'a [PathBuf]) -> Option<&'a P
     among.iter().find(is_meant).map(PathBuf::as_path)
 }
 
-/// The regular files that match a pattern now. One that was rotated away from another is part of that one.
+/// The regular files that match a pattern now, without those that were rotated away from another match.
 fn matches(pattern: &Path) -> Vec<PathBuf> {
-    // A directory that cannot be read has no files to read.
+    // Directories that cannot be read are skipped.
     let found = ::glob::glob(&pattern.to_string_lossy()).into_iter().flatten().flatten();
     let found: BTreeSet<_> = found.filter(|path| path.is_file()).collect();
     found.iter().filter(|path| !is_rotated(path, &found)).cloned().collect()
 }
 
-/// Whether a file has the name of an older one of another.
+/// Whether a name is that of a rotated file of another path.
 fn is_rotated(path: &Path, among: &BTreeSet<PathBuf>) -> bool {
     let Some(name) = path.file_name() else { return false };
     let Some(text) = name.to_str() else { return false };

@@ -1,4 +1,4 @@
-//! The generations that a checkpoint knows, and the files that they are now. Next: `resume`.
+//! The generations in a checkpoint, and the files on disk that match them. Next: `resume`.
 
 use std::io;
 use std::path::Path;
@@ -11,23 +11,23 @@ use super::rotation::{self, Sibling, Siblings, Status};
 use crate::disk::{DiskFile, FileId};
 use crate::item::{DoneRanges, FileGeneration, Position};
 
-/// A generation, and what the lines that are done say of it.
+/// A generation, with what follows from the lines that are done.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub generation: Generation,
-    /// The furthest position in it.
+    /// The furthest position of a line that is done.
     pub furthest: Option<Position>,
-    /// The first line of the next generation, if that is begun.
+    /// The number of the next generation's first line, if that is begun.
     pub next: Option<u64>,
-    /// Whether there is nothing more to read of it.
+    /// Whether nothing of it is left to read.
     pub is_done: bool,
-    /// Whether its file became a later generation: it was truncated.
+    /// Whether its file was truncated and became a later generation.
     is_truncated: bool,
 }
 
 impl Known {
-    /// Those that are saved, and those of which only lines that are done say that they are there: fetchd 0.1.0, and
-    /// version 2 of the checkpoint at first, saved no generations.
+    /// The saved generations, and those of which only lines that are done exist: fetchd 0.1.0 and early version 2
+    /// checkpoints saved no generations.
     pub fn all(saved: &[Generation], settled: &DoneRanges) -> Vec<Self> {
         let furthest = furthest(settled);
         let mut generations = saved.to_vec();
@@ -39,7 +39,7 @@ impl Known {
             let is_next_the_same = next.is_some() && next == generation.first();
             let is_here = |position: &&&Position| !is_next_the_same && Some(position.file.first) == generation.first();
             let is_done = match (generation.progress, next) {
-                // One that was empty until the reading went on to the next has no line.
+                // A generation that was empty when its successor was begun has no line.
                 (Progress::Earlier, _) | (Progress::Seen, Some(_)) => true,
                 (Progress::Begun(first) | Progress::Gone(first), Some(next)) => {
                     settled.missing_before(first) == settled.missing_before(next)
@@ -53,15 +53,12 @@ impl Known {
         generations.iter().enumerate().map(known).collect()
     }
 
-    /// Whether it is known what its content begins with.
+    /// Whether there is a checksum of its content.
     fn is_content_known(&self) -> bool {
         self.generation.head.length > 0 || self.furthest.as_ref().is_some_and(|position| position.end > 0)
     }
 
-    /// The file, to be read from where all lines before are done.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Its file, to be read from the point up to which all lines are done.
     pub fn pending(&self, file: Arc<dyn DiskFile>, settled: &DoneRanges) -> io::Result<PendingFile> {
         let begin = self.begin(file.as_ref(), settled)?;
         let progress = self.generation.first().map_or(self.generation.progress, Progress::Begun);
@@ -78,7 +75,7 @@ impl Known {
         };
         let mut generation = partial_line::noted(file, furthest)?;
         if generation.inode != inode {
-            // It is read from a copy.
+            // The file is a copy.
             generation = Arc::new(FileGeneration { device, inode, ..FileGeneration::clone(&generation) });
         }
         match settled.known_from(first) {
@@ -91,7 +88,7 @@ impl Known {
     }
 }
 
-/// The furthest position that is known of each generation, in the order of their lines.
+/// The furthest known position of each generation, in the order of their lines.
 fn furthest(settled: &DoneRanges) -> Vec<&Position> {
     let mut furthest: Vec<&Position> = Vec::new();
     for position in settled.positions() {
@@ -101,7 +98,7 @@ fn furthest(settled: &DoneRanges) -> Vec<&Position> {
     furthest
 }
 
-/// Adds the generation of a position, if it is not among them.
+/// Adds the generation of a position, if it is missing.
 fn add(generations: &mut Vec<Generation>, position: &Position) {
     let FileGeneration { device, inode, first, .. } = *position.file;
     if generations.iter().any(|generation| generation.first() == Some(first)) {
@@ -118,10 +115,10 @@ fn add(generations: &mut Vec<Generation>, position: &Position) {
     generations.insert(place, generation);
 }
 
-/// A file that a generation is now, and its status.
+/// A file that matches a generation, and its status.
 pub(super) type Found = (Arc<dyn DiskFile>, Status);
 
-/// How the files are found that a generation may be now.
+/// A way to find the files that match a generation.
 type Way = fn(&Directory, &Known) -> io::Result<Vec<Found>>;
 
 /// The file at a path, and those next to it.
@@ -132,10 +129,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Reads the directory of a path. One that is not there has no files.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Reads the directory of a path; a missing one counts as empty.
     pub fn read(path: &Path, inodes: &[u64]) -> io::Result<Self> {
         let here = rotation::open_with_status(path)?;
         let siblings = match Siblings::of(path, inodes) {
@@ -145,7 +139,7 @@ impl Directory {
         Ok(Self { here, siblings })
     }
 
-    /// Whether the names and their files are the same.
+    /// Whether both have the same names for the same files.
     pub fn is_as(&self, other: &Self) -> bool {
         self.here_id() == other.here_id() && self.siblings.is_as(&other.siblings)
     }
@@ -155,14 +149,11 @@ impl Directory {
         self.here.as_ref().map(|(_, status)| status.id)
     }
 
-    /// The files that the generations are now which are not done, each file once.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Finds the files of the generations that are not done, each file once.
     pub fn locate(&self, known: &[Known]) -> io::Result<Vec<Option<Found>>> {
         let mut found: Vec<Option<Found>> = vec![None; known.len()];
         let mut taken = self.done(known)?;
-        // What says most of a file first: an inode is used again, and a copy has another one.
+        // The strongest evidence first: inodes are reused, and a copy has another inode.
         let ways: [Way; 3] = [Self::same_content, Self::same_inode, Self::same_beginning];
         for way in ways {
             for (place, known) in known.iter().enumerate().filter(|(_, known)| !known.is_done) {
@@ -196,7 +187,7 @@ impl Directory {
         let Known { generation, furthest, is_truncated, .. } = known;
         let inode = generation.file.inode;
         if !known.is_content_known() && generation.modified.is_some() {
-            // Nothing tells one that was empty from a new file with its inode: it is found as a new one.
+            // An empty file cannot be told from a new file with its inode, so it is found as a new one.
             return Ok(Vec::new());
         }
         let mut same = Vec::from_iter(self.here.clone().filter(|(_, status)| status.id.inode == inode));

@@ -1,28 +1,28 @@
-//! Labels: what records and the checkpoint call a path. Its first spelling stays, so that another one, or a link, is no
-//! other file. In: paths, and what the checkpoint has. Next: `opener`.
+//! Labels: the names of paths in records and in the checkpoint. A label is the first spelling of a path; later
+//! spellings and links keep it. In: paths, and the checkpoint. Next: `opener`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::disk::resolved;
 
-/// See the module.
+/// Assigns labels to paths.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
-    /// By label, the path without links and detours.
+    /// By label, the resolved path.
     known: BTreeMap<String, String>,
     /// By label, the path that has it in this run.
     taken: BTreeMap<String, PathBuf>,
 }
 
 impl Labels {
-    /// Those that the checkpoint has; what they stood for is not known of those of fetchd 0.1.0.
+    /// The labels in the checkpoint. Checkpoints of fetchd 0.1.0 lack the resolved paths.
     pub fn new<'a>(labels: impl Iterator<Item = &'a String>, paths: &BTreeMap<String, String>) -> Self {
         let path = |label: &String| paths.get(label).cloned().unwrap_or_else(|| plain(Path::new(label)));
         Self { known: labels.map(|label| (label.clone(), path(label))).collect(), taken: BTreeMap::new() }
     }
 
-    /// The label of a path: that of the same file, or else the path as it is written.
+    /// The label of a path: the label of the same file, or else the configured path.
     pub fn of(&mut self, path: &Path) -> String {
         let (written, plain) = (path.to_string_lossy().into_owned(), plain(path));
         let is_free = |label: &&String| self.taken.get(*label).is_none_or(|by| by == path);
@@ -35,7 +35,7 @@ impl Labels {
     }
 }
 
-/// A path without links and detours, as the checkpoint has it.
+/// The resolved path, as in the checkpoint.
 pub(super) fn plain(path: &Path) -> String {
     resolved(path).to_string_lossy().into_owned()
 }
@@ -62,7 +62,7 @@ mod tests {
             assert_eq!(labels().of(&path(spelling)), text("./a"));
         }
         assert_eq!([labels().of(&path("b")), labels().of(&path("c"))], [text("b"), text("c")]);
-        // The link leads elsewhere since; what it stood for has its label.
+        // The link was changed since; its old target keeps its label.
         let paths = BTreeMap::from([(text("link"), plain(&path("b")))]);
         let mut labels = Labels::new([text("link")].iter(), &paths);
         assert_eq!(labels.of(&path("b")), text("link"));

@@ -1,11 +1,11 @@
-//! What the log says of lines that can no longer be read.
+//! Warnings of lines that can no longer be read.
 
 use std::path::Path;
 
 use super::generation::Generation;
 use crate::units::counted;
 
-/// Says that a file was rewritten in place.
+/// Warns that a file was rewritten in place.
 pub(super) fn say_that_it_is_truncated(path: &Path, bytes: u64) {
     let path = path.display();
     tracing::warn!(
@@ -16,14 +16,14 @@ pub(super) fn say_that_it_is_truncated(path: &Path, bytes: u64) {
     );
 }
 
-/// Says that a file is gone that was not read to its end.
+/// Warns that a file is gone that was not read to its end.
 pub(super) fn say_that_it_is_gone(path: &Path, generation: &Generation) {
     let (path, bytes) = (path.display(), generation.length);
     tracing::warn!(
         event = "file_lost",
         %path,
         bytes,
-        "{path}: a file that it named before was deleted or moved before it could be read, and at least {} are lost",
+        "{path}: an earlier file of this path was deleted or moved before it could be read; at least {} are lost",
         counted(bytes, "byte")
     );
 }

@@ -1,4 +1,4 @@
-//! The source `file`: one or more files, read to their ends in the given order, or followed as they grow.
+//! The source `file`: one or more files, read to their ends in the given order or followed as they grow.
 
 mod current;
 mod fingerprint;
@@ -36,28 +36,28 @@ use opener::Opener;
 use reader_thread::FollowLag;
 use rewritten::Changed;
 
-/// Lines that are read of a path before the next one's turn, at most.
+/// The most lines that are read from a path before the next path.
 const BATCH: usize = 1024;
 
-/// Files that wait and are held open, over all paths.
+/// Waiting files that are held open, over all paths.
 const HELD: usize = 32;
 
 /// `[source.NAME.file]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
-    /// The files; `-` is standard input. A path that is not there may be a pattern: `logs/*.txt`.
+    /// The files; `-` is standard input. A path that does not exist may be a pattern: `logs/*.txt`.
     pub paths: Vec<PathBuf>,
     /// A longer line is rejected.
     #[serde(default = "default_max_line")]
     pub max_line: Size,
-    /// Whether to go on at the ends of the files, for what is written there later.
+    /// Whether to keep reading lines that are appended later.
     #[serde(default)]
     pub follow: bool,
-    /// How long a followed file is still read after it was rotated away: its writer may be late to notice.
+    /// How long a followed file is read after it was rotated away, because its writer may reopen late.
     #[serde(default = "default_rotate_wait")]
     pub rotate_wait: Span,
-    /// What becomes of a file that is not followed, and is not what was read of it before.
+    /// The treatment of a file that is not followed and whose content changed where it was read.
     #[serde(default)]
     pub changed: Changed,
 }
@@ -77,7 +77,7 @@ impl File {
         Self { paths, max_line, follow: false, rotate_wait, changed: Changed::default() }
     }
 
-    /// The files that its paths stand for now; those that are not followed each once, whatever leads to them.
+    /// The files that the paths expand to now. Without `follow`, each file once, even if several paths lead to it.
     fn files(&self) -> Vec<PathBuf> {
         let mut files = glob::all(&self.paths);
         let mut seen = BTreeSet::new();
@@ -85,7 +85,7 @@ impl File {
         files
     }
 
-    /// Without a memory, and to the ends: files may be pipes, too.
+    /// Opens the files to be read to their ends, without saved state. They may be pipes.
     fn open_once(&self, paths: &[PathBuf], name: Option<Arc<str>>) -> Result<Source, BoxError> {
         let is_labelled = self.is_labelled();
         let mut files = Vec::with_capacity(paths.len());
@@ -100,12 +100,12 @@ impl File {
         Ok(Source { extent: total.map(Extent::new), ..Source::new(lines, Durability::Ephemeral) })
     }
 
-    /// How many files that wait behind the one that is read are held open, of each path.
+    /// How many waiting files of each path are held open.
     fn held(&self) -> usize {
         (HELD / self.paths.len().max(1)).max(1)
     }
 
-    /// Whether several files can be meant.
+    /// Whether there can be several files, so that records name theirs.
     fn is_labelled(&self) -> bool {
         self.paths.len() > 1 || self.paths.iter().any(|path| glob::is_pattern(path))
     }
@@ -119,19 +119,19 @@ impl SourceConfig for File {
         }
         let mut seen = BTreeSet::new();
         for path in self.paths.iter().filter(|path| !seen.insert(plain(path))) {
-            // Its lines could not be told apart: a path and a number are their identity.
+            // Lines are identified by path and number.
             let path = path.display();
             section.add("paths", format!("`{path}` is read twice by one source; give each path once"));
         }
         for path in &self.paths {
             if let Some(error) = glob::wrong(path) {
                 let (path, why) = (path.display(), error.msg);
-                let message = format!("`{path}` is neither a file that is there nor a pattern ({why}); correct it");
+                let message = format!("`{path}` is neither an existing file nor a valid pattern ({why}); correct it");
                 section.add("paths", message);
             }
         }
         if self.follow && self.inputs().stdin > 0 {
-            let message = "standard input cannot be followed, for it is read as it comes anyway; give it a source of its own, of the kind stdin";
+            let message = "standard input cannot be followed; give it a source of its own, of the kind stdin, which reads lines as they come";
             section.add("follow", message);
         }
         if self.rotate_wait > Span::LONGEST {
@@ -150,12 +150,13 @@ impl SourceConfig for File {
         own.find_map(|own| Some((own.clone(), glob::first_meant(own, paths)?)))
     }
 
-    /// Every file is opened at the start, and kept until it is read; those that wait behind a followed one are held open, too.
+    /// Every file is opened at the start and kept open until it is read; waiting files of followed paths are held open,
+    /// too.
     fn open_files(&self) -> u64 {
         self.paths.len() as u64 * if self.follow { 1 + self.held() as u64 } else { 1 }
     }
 
-    /// What came out of a pipe is gone when it was read.
+    /// Whether all paths are regular files: bytes of a pipe cannot be read again.
     fn is_durable(&self) -> bool {
         let can_be_regular = |path: &PathBuf| path.metadata().map_or(true, |metadata| metadata.is_file());
         self.paths.iter().all(|path| path != Path::new("-") && can_be_regular(path))
@@ -170,18 +171,18 @@ impl SourceConfig for File {
     }
 
     fn why_not_durable(&self, _name: &str) -> String {
-        "remembers no lines that come out of a pipe; those of regular files it does".to_owned()
+        "remembers no lines of a pipe, only those of regular files".to_owned()
     }
 
-    /// Opens every file before the first line is read. Lines carry the path when there are or may be several, or when
-    /// a later run may have to find it.
+    /// Opens every file before the first line is read. Records carry the path if there may be several files, or if a
+    /// later run may have to find the file.
     fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError> {
         let files = self.files();
         if !self.follow
             && let Some(pattern) = glob::unmatched(&self.paths)
         {
             let pattern = pattern.display();
-            return Err(format!("no file matches {pattern}; with `follow = true` it would be waited for").into());
+            return Err(format!("no file matches {pattern}; with `follow = true` fetchd would wait for one").into());
         }
         if !self.follow && saved.is_none() {
             return self.open_once(&files, name);
@@ -200,20 +201,20 @@ impl SourceConfig for File {
     }
 }
 
-/// What a tailer is of, and how it is read.
+/// The path of a tailer, and how it is read.
 #[derive(Debug)]
 pub(super) struct ReadOptions {
     pub path: PathBuf,
-    /// What remembers its lines, if anything does: they carry its name and their positions then.
+    /// The durable state, if there is any: lines carry its name, and their positions.
     pub state_id: Option<Arc<str>>,
-    /// Its source and path, as its lines carry them.
+    /// The source and path that its lines carry.
     pub source: Option<Arc<str>>,
     pub file: Option<Arc<str>>,
     pub until: Until,
     pub max_line: usize,
-    /// How many files that wait are held open.
+    /// How many waiting files are held open.
     pub held: usize,
-    /// Lines per step, at most.
+    /// The most lines per step.
     pub batch: usize,
 }
 
@@ -222,11 +223,11 @@ pub(super) struct ReadOptions {
 pub(super) enum Until {
     /// To the end of the file.
     End { changed: Changed },
-    /// For ever. A file that was rotated away is read for this long still.
+    /// For ever. A file that was rotated away is read for this long.
     Stopped { rotate_wait: Duration },
 }
 
-/// One path for all that lead to a file; standard input has its own.
+/// The resolved path of a file; `-` stays as it is.
 fn plain(path: &Path) -> PathBuf {
     if path == Path::new("-") { path.to_owned() } else { resolved(path) }
 }
@@ -242,7 +243,7 @@ fn open(path: &Path) -> io::Result<Fs> {
     Ok(file)
 }
 
-/// How many bytes there are to read, when that is known.
+/// The bytes of a regular file; `None` for a pipe.
 fn length(file: &Fs) -> Option<u64> {
     let metadata = file.metadata().ok()?;
     metadata.is_file().then_some(metadata.len())

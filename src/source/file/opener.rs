@@ -1,4 +1,4 @@
-//! Opens the paths of a source as files that can be read again, and those that its patterns come to match. Next: `tailer`.
+//! Opens the paths of a source as followed or resumable files, and new files that its patterns match. Next: `tailer`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::error::{AtPath, BoxError};
 use crate::item::DoneRanges;
 use crate::source::SavedState;
 
-/// See the module.
+/// Opens the paths of one source.
 pub(super) struct Opener {
     paths: Vec<PathBuf>,
     source: Option<Arc<str>>,
@@ -21,22 +21,22 @@ pub(super) struct Opener {
     labels: Labels,
     /// By label, the lines that are done.
     done: BTreeMap<String, DoneRanges>,
-    /// The generations that earlier runs have seen.
+    /// The generations of earlier runs.
     saved: GenerationStore,
     until: Until,
     max_line: usize,
-    /// Files that wait and are held open, of each path.
+    /// How many waiting files of each path are held open.
     held: usize,
     opened: BTreeSet<PathBuf>,
-    /// What was found and could not be opened.
+    /// Files that could not be opened.
     failed: BTreeSet<PathBuf>,
 }
 
 impl Opener {
-    /// What `config` reads, after what is saved of it.
+    /// An opener for the paths of `config`, with the saved state.
     ///
     /// # Errors
-    /// When what is saved cannot be read, or `max_line` does not fit into memory's address space.
+    /// When the saved state cannot be parsed, or `max_line` does not fit into the address space.
     pub fn new(config: &File, source: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Self, BoxError> {
         let state_id = saved.as_ref().map(|saved| Arc::clone(&saved.state_id));
         let is_labelled = saved.is_some() || config.is_labelled();
@@ -61,10 +61,10 @@ impl Opener {
         })
     }
 
-    /// Opens these paths, and registers what is there.
+    /// Opens these paths, and registers their files.
     ///
     /// # Errors
-    /// What the system says, and when the checkpoint cannot be written.
+    /// When a path cannot be opened or the checkpoint cannot be written.
     pub fn open_all(&mut self, paths: Vec<PathBuf>) -> Result<(Vec<Tailer>, GenerationStore), BoxError> {
         let mut tailers = paths.into_iter().map(|path| self.open(path)).collect::<Result<Vec<_>, _>>()?;
         let mut store = std::mem::take(&mut self.saved);
@@ -91,7 +91,7 @@ impl Opener {
         Ok(tailer)
     }
 
-    /// Opens what patterns have come to match since.
+    /// Opens new files that match the patterns.
     pub fn search(&mut self) -> Vec<Tailer> {
         let mut new = glob::all(&self.paths);
         new.retain(|path| !self.opened.contains(path));
@@ -103,7 +103,7 @@ impl Opener {
             Ok(tailer) => Some(tailer),
             Err(error) => {
                 if self.failed.insert(path) {
-                    tracing::warn!(event = "file_not_opened", "cannot open {error}; it is tried again");
+                    tracing::warn!(event = "file_not_opened", "cannot open {error}; retrying");
                 }
                 None
             }

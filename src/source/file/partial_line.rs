@@ -1,4 +1,4 @@
-//! Partial lines: a last line without LF is read as a line, and may be completed by its writer later.
+//! Partial lines: a last line without LF is read as a line, although its writer may complete it later.
 
 use std::io;
 use std::ops::Range;
@@ -12,16 +12,13 @@ use crate::source::splitter::Split;
 /// Bytes per read, at most.
 const PIECE: u64 = 4 << 10;
 
-/// Whether no LF ends the line that ended there.
+/// Whether the line that ends at this offset lacks its LF.
 fn is_torn(file: &dyn DiskFile, end: u64) -> io::Result<bool> {
     let mut last = [0];
     Ok(end > 0 && file.read_at(&mut last, end - 1)? == 1 && last != *b"\n")
 }
 
-/// The generation of a position; if the line before it has no LF, it knows of that.
-///
-/// # Errors
-/// What the system says.
+/// The generation of a position, with that offset noted if the line before it lacks its LF.
 pub(super) fn noted(file: &dyn DiskFile, position: &Position) -> io::Result<Arc<FileGeneration>> {
     let Position { file: generation, end, .. } = position;
     if generation.torn.contains(end) || !is_torn(file, *end)? {
@@ -32,11 +29,8 @@ pub(super) fn noted(file: &dyn DiskFile, position: &Position) -> io::Result<Arc<
     Ok(Arc::new(generation))
 }
 
-/// After which line, and where, the reading has to begin so that what follows on this line is seen: at its start, if it
-/// has no LF.
-///
-/// # Errors
-/// What the system says.
+/// Where to resume after a line: after it, or at its start if it lacks its LF, so that its completion is seen. Returns
+/// the number of the line before, and its position.
 pub(super) fn before(file: &dyn DiskFile, seq: u64, position: Position) -> io::Result<(u64, Position)> {
     if !is_torn(file, position.end)? {
         return Ok((seq, position));
@@ -47,7 +41,7 @@ pub(super) fn before(file: &dyn DiskFile, seq: u64, position: Position) -> io::R
     Ok((seq - 1 - earlier as u64, Position { end: start, fingerprint: Fingerprint { prefix_sum }, ..position }))
 }
 
-/// Where the line begins that goes on at this offset.
+/// The start of the line that contains this offset.
 fn line_start(file: &dyn DiskFile, end: u64) -> io::Result<u64> {
     let mut to = end;
     let mut buffer = [0; PIECE as usize];
@@ -62,11 +56,7 @@ fn line_start(file: &dyn DiskFile, end: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-/// How many lines were read where this line is now, before it was complete. A LF or blanks alone make
-/// no other line of it.
-///
-/// # Errors
-/// What the system says.
+/// How many partial lines of this line were read before it was complete. A LF or blanks alone do not make another line.
 pub(super) fn parts(
     file: &Arc<dyn DiskFile>,
     generation: &FileGeneration,

@@ -1,5 +1,5 @@
-//! The generations of a path: which were read, and which wait, in the order in which they came to be. Each is registered when
-//! it is first seen, however far behind the reading is. In: looks at the path. Next: `tailer` reads what waits.
+//! The generations of a path in order: those that were read and those that wait. Each is registered when it is first
+//! seen, however far behind reading is. In: looks at the path. Next: `tailer` reads the waiting files.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,25 +15,25 @@ use super::lost_lines::{say_that_it_is_gone, say_that_it_is_truncated};
 use super::rotation::{self, Siblings, Status};
 use crate::disk::{DiskFile, FileId};
 
-/// How many of the files that were read and are gone are remembered, to report lines of them that a kill loses.
+/// How many deleted files that were read are remembered, to report lines of them that a kill loses.
 const GONE: usize = 32;
 
-/// See the module.
+/// The generations of one path.
 #[derive(Debug)]
 pub(super) struct Queue {
     path: PathBuf,
-    /// How many of those that wait are held open, so that they can be read though they are deleted. The oldest are: they are
+    /// How many waiting files are held open, so that they can be read even if they are deleted: the oldest, which are
     /// deleted first.
     held: usize,
-    /// Those that are read and still there, so that none is read twice.
+    /// Files that were read and still exist, so that none is read twice.
     left: Vec<Generation>,
-    /// Those after the one that is being read.
+    /// Files after the current one.
     later: VecDeque<PendingFile>,
-    /// Since when the path names nothing.
+    /// Since when the path names no file.
     missing: Option<Instant>,
-    /// When the names next to it changed last, if they were read since.
+    /// The last change of the directories, if their names were read since.
     names_of: Vec<SystemTime>,
-    /// Whether there is something to save.
+    /// Whether there are unsaved changes.
     is_changed: bool,
 }
 
@@ -42,35 +42,32 @@ impl Queue {
         Self { path, held, left, later, missing: None, names_of: Vec::new(), is_changed: true }
     }
 
-    /// The files that wait.
+    /// The waiting files.
     pub fn later(&self) -> &VecDeque<PendingFile> {
         &self.later
     }
 
-    /// There is something to save.
+    /// Notes a change to save.
     pub fn note_change(&mut self) {
         self.is_changed = true;
     }
 
-    /// All generations, if there is something to save since the last call.
+    /// All generations, if one changed since the last call.
     pub fn changes(&mut self, current: Option<&Generation>) -> Option<Vec<Generation>> {
         let later = self.later.iter().map(|pending| &pending.generation);
         std::mem::take(&mut self.is_changed).then(|| self.left.iter().chain(current).chain(later).cloned().collect())
     }
 
-    /// This one was read to its end, or became another one.
+    /// Notes that a file was read to its end or was truncated.
     pub fn leave(&mut self, generation: Generation) {
         self.left.push(generation);
     }
 
-    /// Looks at the path, and registers what is there since the last look.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Registers files that came to the path since the last look.
     pub fn look(&mut self, current: Option<&mut Generation>, now: Instant) -> io::Result<()> {
         self.look_at_newest(now)?;
         for PendingFile { generation, file, .. } in self.later.iter_mut().filter(|p| p.generation.head.length == 0) {
-            // A late writer may begin to write to it only now.
+            // A late writer may begin to write only now.
             if let Some(file) = file {
                 generation.head = Prefix::head(file.as_ref())?;
                 self.is_changed |= generation.head.length > 0;
@@ -78,7 +75,7 @@ impl Queue {
         }
         let Some(status) = Status::at(&self.path)? else {
             self.missing.get_or_insert(now);
-            // What was there in between and has another name by now is registered before it is deleted.
+            // A file that was there in between and was renamed is registered before it is deleted.
             let may_be_new = rotation::may_have_changed(&self.path, &mut self.names_of)?;
             return if may_be_new { self.register(current.as_deref(), now) } else { Ok(()) };
         };
@@ -94,7 +91,7 @@ impl Queue {
         self.register(current.as_deref(), now)
     }
 
-    /// The newest file that waits may be rewritten: what it had is read from its copy, if there is one, and then what it has.
+    /// If the newest waiting file was rewritten, queues its copy, if there is one, and then its new content.
     fn look_at_newest(&mut self, now: Instant) -> io::Result<()> {
         let Some(PendingFile { generation, file: Some(file), .. }) = self.later.back() else { return Ok(()) };
         if file.length()? >= generation.length && generation.head.is_of(file.as_ref())? {
@@ -114,7 +111,7 @@ impl Queue {
         self.push(file, modified, now)
     }
 
-    /// The newest file that waits is still at the path, and may have grown.
+    /// Updates the newest waiting file, which is still at the path and may have grown.
     fn update_newest(&mut self, status: Status) -> io::Result<()> {
         let Some(PendingFile { generation, file, .. }) = self.later.back_mut() else { return Ok(()) };
         if let Some(file) = file
@@ -128,11 +125,8 @@ impl Queue {
         Ok(())
     }
 
-    /// The files next to the path that may be copies of a file that was rewritten, the newest first: `copytruncate` copies
-    /// a file, and then truncates it.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// The files next to the path that may be copies of a rewritten file, the newest first: `copytruncate` copies a
+    /// file and then truncates it.
     pub fn copies(&self, generation: &Generation, file: FileId) -> io::Result<Vec<Arc<dyn DiskFile>>> {
         let mut copies = Vec::new();
         if generation.head.length == 0 {
@@ -153,7 +147,7 @@ impl Queue {
         Ok(copies)
     }
 
-    /// The path names another file than before, or none: registers it, and those that were there since the last look.
+    /// Registers the file that is at the path now, if any, and those that were there since the last look.
     fn register(&mut self, current: Option<&Generation>, now: Instant) -> io::Result<()> {
         let known = || self.left.iter().chain(current).chain(self.later.iter().map(|pending| &pending.generation));
         let inodes: Vec<u64> = known().map(|generation| generation.file.inode).collect();
@@ -172,10 +166,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a file that has taken the place of those before.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Adds a file that replaced those before.
     fn push(&mut self, file: Arc<dyn DiskFile>, modified: Option<i64>, now: Instant) -> io::Result<()> {
         let pending = PendingFile { since: Some(now), ..PendingFile::new(file, modified)? };
         self.later.push_back(pending);
@@ -186,10 +177,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds the file that was copied away and then truncated, right after the one that is read from the copy.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Adds a truncated file as the next one, after the current one, whose old content is read from a copy or lost.
     pub fn push_rewritten(&mut self, file: Arc<dyn DiskFile>, modified: Option<i64>, now: Instant) -> io::Result<()> {
         let pending = PendingFile { since: Some(now), ..PendingFile::new(file, modified)? };
         self.later.push_front(pending);
@@ -197,8 +185,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Forgets files that are not there any more and that are read, or cannot be read. The newest of all stays, as what is
-    /// newer is found by it.
+    /// Forgets deleted files that were read or cannot be read. The newest of all stays, because newer files are found
+    /// by its time.
     fn forget(&mut self, siblings: &Siblings) {
         let here = self.later.back().map(|newest| newest.generation.file);
         let is_there = |file: FileId| Some(file) == here || siblings.get(file).is_some();
@@ -226,29 +214,23 @@ impl Queue {
         });
     }
 
-    /// Since when the path does not name the current file.
+    /// Since when the path no longer names the current file.
     pub fn replaced_since(&mut self, now: Instant) -> Option<Instant> {
         let next = self.later.front_mut().map(|pending| *pending.since.get_or_insert(now));
         next.or(self.missing)
     }
 
     /// Whether a file is still in the directory, under another name.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn is_nearby(&self, generation: &Generation) -> io::Result<bool> {
         Ok(Siblings::of(&self.path, &[generation.file.inode])?.get(generation.file).is_some())
     }
 
-    /// Nothing took the place of the current file yet; the time runs from now on.
+    /// Restarts `rotate_wait`, because no file has replaced the current one yet.
     pub fn wait_on(&mut self, now: Instant) {
         self.missing = Some(now);
     }
 
     /// The next file to read.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn next(&mut self) -> io::Result<Option<PendingFile>> {
         self.hold()?;
         while let Some(pending) = self.later.pop_front() {
@@ -261,7 +243,7 @@ impl Queue {
         Ok(None)
     }
 
-    /// Opens those that are next and not open.
+    /// Opens the next waiting files.
     fn hold(&mut self) -> io::Result<()> {
         let next = || self.later.iter().take(self.held).filter(|pending| pending.file.is_none());
         let inodes: Vec<u64> = next().map(|pending| pending.generation.file.inode).collect();

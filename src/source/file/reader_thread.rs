@@ -1,5 +1,5 @@
-//! The thread that reads all paths of a source: one after the other, or round robin where they are followed. What it read
-//! waits in a bounded channel until the stream of lines takes it.
+//! The thread that reads all paths of a source: one after the other, or round robin if they are followed. Its lines
+//! wait in a bounded channel for the stream of lines.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -20,23 +20,23 @@ use crate::error::{AtPath, BoxError};
 use crate::item::Input;
 use crate::source::SourceGauge;
 
-/// How long nothing is looked at when there was nothing new.
+/// How long the thread sleeps when there was nothing new.
 const REST: Duration = Duration::from_millis(200);
 
-/// How often the paths are looked at: a file that comes and is rotated away between two looks is found by its name alone.
+/// The interval of looks at the paths. A file that comes and is rotated away in between is found only by its name.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How often new files are searched for.
+/// The interval of searches for new files.
 const SEARCH: Duration = Duration::from_secs(1);
 
-/// What the thread says. That it falls silent without `End` is an error.
+/// A message of the thread. If the channel closes without `End`, the thread failed.
 enum Message {
     Lines(Vec<Input>),
     End,
     Failed(BoxError),
 }
 
-/// The lines of these paths, read to their ends one after the other.
+/// Reads paths to their ends, one after the other.
 pub(super) fn one_after_another(
     tailers: Vec<Tailer>,
     mut store: GenerationStore,
@@ -49,7 +49,7 @@ pub(super) fn one_after_another(
     })
 }
 
-/// The lines of these paths, as they come, and of those that `search` finds later.
+/// Follows paths, and those that `search` finds later.
 pub(super) fn round_robin(
     mut tailers: Vec<Tailer>,
     mut store: GenerationStore,
@@ -77,12 +77,12 @@ pub(super) fn round_robin(
     })
 }
 
-/// Bytes of followed paths that wait to be read, as of the last look.
+/// Unread bytes of followed paths, as of the last look.
 #[derive(Debug, Default)]
 pub(super) struct FollowLag(AtomicU64);
 
 impl FollowLag {
-    /// A file that cannot be asked now fails when it is read.
+    /// Sums the unread bytes. A file whose length cannot be read counts as empty; reading it reports the error.
     fn measure(&self, tailers: &[Tailer]) {
         let bytes = tailers.iter().map(|tailer| tailer.bytes().unwrap_or(0)).sum();
         self.0.store(bytes, Ordering::Relaxed);
@@ -95,18 +95,18 @@ impl SourceGauge for FollowLag {
     }
 }
 
-/// The stream of lines was dropped, or the error was sent.
+/// Stops the thread: the stream of lines was dropped, or the error was sent.
 struct Gone;
 
 struct Tell {
     lines: mpsc::Sender<Message>,
-    /// When the paths are looked at next.
+    /// The time of the next look at the paths.
     look_at: Cell<Instant>,
     lag: Arc<FollowLag>,
 }
 
 impl Tell {
-    /// Reads some lines of one of the paths; meanwhile looks at all of them.
+    /// Reads some lines of one path, and looks at all paths meanwhile.
     fn step(&self, tailers: &mut [Tailer], number: usize, store: &mut GenerationStore) -> Result<Step, Gone> {
         let mut lines = Vec::new();
         let Some(tailer) = tailers.get_mut(number) else { return Ok(Step::End) };
@@ -122,7 +122,7 @@ impl Tell {
         Ok(step)
     }
 
-    /// Registers what has come to the paths, however long lines wait that were read before.
+    /// Registers new files at the paths, however long earlier lines wait in the channel.
     fn look(&self, tailers: &mut [Tailer], store: &mut GenerationStore) -> Result<(), Gone> {
         let now = Instant::now();
         if now < self.look_at.get() {
@@ -147,7 +147,7 @@ impl Tell {
         Err(Gone)
     }
 
-    /// Sends a message; while there is no room for it, does something else now and then.
+    /// Sends a message; calls `meanwhile` periodically while the channel is full.
     fn send(&self, message: Message, mut meanwhile: impl FnMut() -> Result<(), Gone>) -> Result<(), Gone> {
         let mut room = pin!(self.lines.reserve());
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -161,7 +161,7 @@ impl Tell {
     }
 }
 
-/// Wakes the thread when there is room.
+/// Wakes the thread when the channel has room.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -170,7 +170,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Starts the thread. It ends with the reading, or soon after the stream is dropped.
+/// Starts the thread. It ends with `reading`, or soon after the stream is dropped.
 fn read(
     lag: Arc<FollowLag>,
     reading: impl FnOnce(&Tell) -> Result<(), Gone> + Send + 'static,
@@ -178,7 +178,7 @@ fn read(
     let (tx, rx) = mpsc::channel(1);
     thread::spawn(move || {
         let tell = Tell { lines: tx, look_at: Cell::new(Instant::now()), lag };
-        // Where nobody listens there is nothing to say.
+        // After an error there is nothing more to send.
         let _ = reading(&tell).and_then(|()| tell.send(Message::End, || Ok(())));
     });
     let batches = stream::try_unfold(rx, |mut rx| async move {
@@ -186,7 +186,7 @@ fn read(
             Some(Message::Lines(lines)) => Ok(Some((lines, rx))),
             Some(Message::End) => Ok(None),
             Some(Message::Failed(error)) => Err(error),
-            None => Err("the reader of a file ended without saying why".into()),
+            None => Err("the reader thread of a file ended unexpectedly".into()),
         }
     });
     batches.map_ok(|lines| stream::iter(lines).map(Ok)).try_flatten().boxed()
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_thread_ends_soon_after_nobody_listens_though_nothing_comes() {
+    fn the_thread_ends_soon_after_the_stream_is_dropped_even_without_lines() {
         let (alive, ended) = sync_channel::<()>(1);
         let search = move || {
             let _ = &alive;

@@ -1,4 +1,4 @@
-//! Where reading resumes, from the lines that are done, the generations that are saved, and the files that exist. Next:
+//! Plans where reading resumes, from the lines that are done, the saved generations, and the existing files. Next:
 //! `queue` and `tailer`.
 
 use std::collections::VecDeque;
@@ -11,28 +11,25 @@ use super::rotation;
 use crate::item::DoneRanges;
 use crate::units::counted;
 
-/// What there is to read of a path.
+/// The files to read of a path.
 #[derive(Debug)]
 pub(super) struct ResumePlan {
-    /// Those that are read, or are not to be read, and may still be there.
+    /// Files that were read, or are not to be read, and may still exist.
     pub left: Vec<Generation>,
-    /// From the oldest file to the one at the path.
+    /// Files to read, from the oldest to the one at the path.
     pub files: VecDeque<PendingFile>,
-    /// The line before all of them.
+    /// The number before their first line.
     pub seq: u64,
-    /// What cannot be read any more, as a sentence.
+    /// A sentence about lines that cannot be read any more.
     pub lost: Option<String>,
-    /// Lines that are done of the file read last, if it is not there any more: what is there now may have them as well.
+    /// The lines that are done of the last file, if it is gone: the file at the path may have them as well.
     pub again: u64,
 }
 
 impl ResumePlan {
-    /// Looks for the files in which the lines are that are not done.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Finds the files that have lines that are not done.
     pub fn find(path: &Path, settled: &DoneRanges, saved: &[Generation]) -> io::Result<Self> {
-        // Names may change while files are looked for.
+        // Names may change during the search.
         const TRIES: usize = 8;
         let known = Known::all(saved, settled);
         let inodes: Vec<u64> = known.iter().map(|known| known.generation.file.inode).collect();
@@ -61,18 +58,18 @@ impl ResumePlan {
             since = since.or(Some(status.modified));
             let mut pending = known.pending(file, settled)?;
             if directory.here_id() == Some(status.id) {
-                // All others were there before it.
+                // All other files are older.
                 pending.generation.modified = Some(status.modified);
             }
             if let ResumePoint::After(_, position) = &pending.begin
                 && !files.is_empty()
             {
-                // Lines of it that are not done may come before: they follow on a file that is still to be read.
+                // An earlier file is still to be read, so lines before this position may not be done.
                 pending.begin = ResumePoint::Start(position.file.clone());
             }
             files.push_back(pending);
         }
-        // The lines of a file that is gone have numbers, too.
+        // Numbers of lines in deleted files are in use, too.
         let begun = known.iter().filter_map(|known| known.generation.first()).max().unwrap_or(1);
         let seq = if gone.is_empty() { 0 } else { settled.last().max(begun - 1) };
         if known.is_empty() {
@@ -89,7 +86,7 @@ impl ResumePlan {
     }
 }
 
-/// The files that were at the path after those that are known, and the one that is there now.
+/// The files that were at the path after the known ones, and the one that is there now.
 fn unseen(
     directory: &Directory,
     left: &[Generation],
@@ -107,7 +104,7 @@ fn unseen(
     Ok(unseen)
 }
 
-/// The files that were at the path after those that are known, and are not there any more.
+/// The files that were at the path after the known ones and are rotated away by now.
 fn between(
     directory: &Directory,
     left: &[Generation],
@@ -119,8 +116,8 @@ fn between(
     unseen.into_iter().map(|(file, status)| PendingFile::new(file, Some(status.modified))).collect()
 }
 
-/// The files next to a path that were there before it is followed, and are not read. Only those count that a late writer may
-/// make newer than the file at the path: others are older by the time of their last write.
+/// The rotated files from before the path was followed, which are not read. Only files that a late writer may make
+/// newer than the file at the path are listed; the others are older by their last write.
 fn earlier(directory: &Directory) -> io::Result<Vec<Generation>> {
     const LATE: i64 = 60_000_000_000;
     let Some((_, here)) = &directory.here else { return Ok(Vec::new()) };
@@ -137,13 +134,13 @@ fn earlier(directory: &Directory) -> io::Result<Vec<Generation>> {
     Ok(earlier)
 }
 
-/// The lines that are done of the last file, if it is among those that are gone.
+/// The number of done lines of the last file, if it is gone.
 fn again(settled: &DoneRanges, gone: &[&Known]) -> u64 {
     let last = gone.iter().find(|known| known.next.is_none());
     last.and_then(|known| known.generation.first()).map_or(0, |first| settled.count_from(first))
 }
 
-/// What is lost with the files that are gone.
+/// A sentence about the unread lines of files that are gone.
 fn lost(path: &Path, settled: &DoneRanges, gone: &[&Known]) -> Option<String> {
     let (mut lines, mut bytes, mut is_last_gone) = (0, 0, false);
     for Known { generation, furthest, next, .. } in gone {
@@ -162,12 +159,12 @@ fn lost(path: &Path, settled: &DoneRanges, gone: &[&Known]) -> Option<String> {
     let path = path.display();
     match (is_last_gone, what.as_str()) {
         (false, "") => None,
-        (false, _) => Some(format!("{path}: a file that it named before is gone, and with it {what} not yet done")),
+        (false, _) => Some(format!("{path}: an earlier file of this path is gone, and with it {what} not yet done")),
         (true, "") => Some(format!(
-            "{path}: the file read before is gone or was overwritten; what is there now is read from its start, as new lines"
+            "{path}: the file read before is gone or was overwritten; reading the present file from the start, as new lines"
         )),
         (true, _) => Some(format!(
-            "{path}: the file read before is gone or was overwritten, and with it {what} not yet done; what is there now is read from its start, as new lines"
+            "{path}: the file read before is gone or was overwritten, and with it {what} not yet done; reading the present file from the start, as new lines"
         )),
     }
 }
@@ -224,7 +221,7 @@ mod tests {
         settled
     }
 
-    /// Nothing is done, and the first line is at the start of this file.
+    /// No line is done, and the first line is at the start of this file.
     fn before(file: &Read) -> DoneRanges {
         let position =
             serde_json::json!({ "seq": 0, "file": *file.generation, "end": 0, "fingerprint": { "prefix_sum": 0 } });
@@ -248,7 +245,7 @@ mod tests {
         (line.id.seq, String::from_utf8_lossy(text).into())
     }
 
-    /// The lines that are not done, with their numbers, and what is said.
+    /// The lines that are not done, with their numbers, and the warning.
     fn resumed(path: &Path, settled: &DoneRanges) -> (Vec<(u64, String)>, Option<String>) {
         let lost = ResumePlan::find(path, settled, &[]).unwrap().lost;
         (pending(path, settled).iter().map(shown).collect(), lost)
@@ -259,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_to_a_file_that_was_given_up_takes_no_number_of_the_next_one() {
+    fn late_lines_of_a_file_that_was_left_take_no_numbers_of_the_next_one() {
         let (_dir, path) = with_files(&[("a.1", "1\n2\nlate\nlater\n"), ("a", "3\n4\n")]);
         let (old, new) = (read(&path.with_file_name("a.1"), 1), read(&path, 3));
         let settled = settled(&[(1, &old, 2), (3, &new, 2)]);
@@ -277,7 +274,7 @@ mod tests {
         fs::remove_file(old_path).unwrap();
         let (came, lost) = resumed(&path, &settled);
         assert_eq!(came, lines(&[(4, "4"), (6, "6")]));
-        assert!(lost.unwrap().contains("a file that it named before is gone, and with it 2 lines not yet done"));
+        assert!(lost.unwrap().contains("an earlier file of this path is gone, and with it 2 lines not yet done"));
     }
 
     #[test]
@@ -306,7 +303,7 @@ mod tests {
         let file = read(&path, 1);
         fs::write(&path, "1\nX\n3\n").unwrap();
         assert_eq!(resumed(&path, &settled(&[(1, &file, 2)])), (lines(&[(2, "X"), (3, "3")]), None));
-        // The first line stands where it stood, but not what was read after it.
+        // The first line is unchanged, but not the lines that were read after it.
         for done in [&[(1, &file, 2), (2, &file, 4)][..], &[(2, &file, 4)], &[(1, &file, 2), (3, &file, 6)]] {
             let settled = settled(done);
             let last = settled.last();

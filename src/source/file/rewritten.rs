@@ -1,5 +1,5 @@
-//! A file that is read to its end, and is not what was read of it before: sorted since, or with lines on top. It would be
-//! fetched once more as a whole, which takes a permission where that is much of what is done. Next: `tailer`.
+//! Refuses a changed file that is not followed (sorted since, or with lines on top): all of its lines would be fetched
+//! once more, which takes a permission if that repeats more than half of the lines that are done. Next: `tailer`.
 
 use std::io;
 
@@ -10,21 +10,21 @@ use crate::source::line_reader::LineReader;
 use crate::source::splitter::Split;
 use crate::units::{counted, grouped};
 
-/// What becomes of a file that is not followed, and of which other lines were read than it has now.
+/// The treatment of a file that is not followed and whose content changed where it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Changed {
-    /// The run is refused, if more than half of what was done there would be done once more.
+    /// The start is refused if more than half of the file's done lines would be fetched once more.
     #[default]
     Refuse,
-    /// Its lines are new ones.
+    /// The file is read from its start, as new lines.
     Anew,
 }
 
-/// Refuses files to be read from their starts, if that does more than half of these lines once more.
+/// Refuses new files if they have more lines than half of `done`.
 ///
 /// # Errors
-/// What the system says, and the refusal.
+/// When reading fails, or the refusal.
 pub(super) fn refuse<'a>(
     files: impl IntoIterator<Item = &'a PendingFile>,
     done: u64,
@@ -41,14 +41,14 @@ pub(super) fn refuse<'a>(
         return Ok(());
     }
     Err(io::Error::other(format!(
-        "it is not what was read of it before (was it sorted, or did it get lines on top?), and {} of it are done, so that up to {} of the {} now in it would be fetched once more; append new lines at the end, or let it be read from its start with `--anew` (`changed = \"anew\"`)",
+        "it changed where it was read (was it sorted, or did it get lines on top?): {} of it are done, and up to {} of the {} now in it would be fetched once more; append new lines at the end, or read it from its start with `--anew` (`changed = \"anew\"`)",
         counted(done, "line"),
         grouped(lines.min(done)),
         grouped(lines),
     )))
 }
 
-/// The lines of a file that is read from its start as a new one.
+/// The lines of a file, if it is new.
 fn count(PendingFile { file, begin, .. }: &PendingFile, max_line: usize) -> io::Result<u64> {
     let (Some(file), ResumePoint::New(_)) = (file, begin) else { return Ok(0) };
     let mut reader = LineReader::new(file.clone(), 0, 0, max_line);

@@ -1,17 +1,17 @@
-//! The names of files that were rotated away, and what they say of their order. Next: `rotation` and `glob`.
+//! The names of rotated files, and their order. Next: `rotation` and `glob`.
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
 
-/// The name of a file that was rotated away.
+/// The name of a rotated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RotatedName {
     pub place: Place,
-    /// The numbers in it: one that counts, or those of a date.
+    /// Its numbers: a counter, or the parts of a date.
     numbers: Vec<u64>,
 }
 
-/// Where the number or date stands in the name of a rotated file.
+/// The place of the number or date in the name of a rotated file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// `urls.txt.1`, `urls.txt-20261126`
@@ -21,7 +21,7 @@ pub(super) enum Place {
 }
 
 impl RotatedName {
-    /// What the other name has beside this one, if it is that of a file that was rotated away from it.
+    /// Parses `other` as the name of a file that was rotated away from `name`.
     pub fn of(name: &OsStr, other: &OsStr) -> Option<Self> {
         let (name, other) = (name.to_str()?, other.to_str()?);
         if let Some(rest) = other.strip_prefix(name) {
@@ -34,7 +34,7 @@ impl RotatedName {
         Some(Self { place: Place::BeforeExtension, numbers })
     }
 
-    /// The number, if it counts files rather than days.
+    /// The number, if it is a counter and not a date.
     fn counter(&self) -> Option<u64> {
         const HIGHEST: u64 = 9999;
         if let [number] = self.numbers.as_slice() { Some(*number).filter(|number| *number <= HIGHEST) } else { None }
@@ -51,18 +51,17 @@ fn numbers(text: &str) -> Option<Vec<u64>> {
     parts.map(|part| part.parse().ok()).collect()
 }
 
-/// Whether the names of rotated files count up or down with time.
+/// Whether the numbers of rotated files rise or fall with time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     /// The newest has the highest number: files keep their names.
     Rising,
-    /// The newest has the lowest: files are renamed each time.
+    /// The newest has the lowest number: files are renamed at each rotation.
     Falling,
 }
 
 impl Direction {
-    /// What the files say that were written to at different times, by their names and the times of their last writes; if they
-    /// say nothing, as `logrotate` does it.
+    /// The direction of files with these names and last writes; if that is ambiguous, the one of `logrotate`.
     pub fn of(rotated: &[(&RotatedName, i64)]) -> Self {
         let counter = |(name, modified): &(&RotatedName, i64)| Some((name.counter()?, *modified));
         let mut counted: Vec<_> = rotated.iter().filter_map(counter).collect();
@@ -77,7 +76,7 @@ impl Direction {
         }
     }
 
-    /// Which of two files was there first, by their names.
+    /// Compares the ages of two files by their names; the older is less.
     pub fn compare(self, a: &RotatedName, b: &RotatedName) -> Ordering {
         match (self, a.counter().zip(b.counter())) {
             (Self::Falling, Some((a, b))) => b.cmp(&a),
@@ -86,7 +85,7 @@ impl Direction {
     }
 }
 
-/// Whether this is the name of a file that was rotated away from the one with the other name.
+/// Whether `other` is the name of a file that was rotated away from `name`.
 pub(super) fn is_rotated(name: &OsStr, other: &OsStr) -> bool {
     RotatedName::of(name, other).is_some_and(|name| name.place == Place::AtEnd)
 }

@@ -1,4 +1,4 @@
-//! Log rotation: the file at a path now, and the files next to it that may have been there before.
+//! Log rotation: the file at a path, and the files next to it that may have been there before.
 
 use std::fs;
 use std::io;
@@ -11,12 +11,12 @@ use super::generation::Generation;
 use super::rotated_name::{Direction, Place, RotatedName};
 use crate::disk::{Disk, DiskFile, FileId, Mode, RealDisk};
 
-/// Opens the regular file at a path; `None` when nothing is there.
+/// Opens the regular file at a path, if there is one.
 ///
 /// # Errors
-/// What the system says, and when it is no regular file: others cannot be read twice.
+/// When opening fails, or the file is not regular: others cannot be read twice.
 pub(super) fn open(path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
-    // Looked at before it is opened: to open a pipe is to wait for its writer.
+    // Checked before it is opened, because opening a pipe waits for its writer.
     match path.metadata() {
         Ok(metadata) if metadata.is_file() => {}
         Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
@@ -26,10 +26,10 @@ pub(super) fn open(path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
     RealDisk.open(path, Mode::Read).map(Some).or_else(absent)
 }
 
-/// Opens the regular file at a path, with its status; `None` when nothing is there.
+/// Opens the regular file at a path, if there is one, with its status.
 ///
 /// # Errors
-/// What the system says, and when the path names other files all the time.
+/// When opening fails, or names change faster than they can be read.
 pub(super) fn open_with_status(path: &Path) -> io::Result<Option<(Arc<dyn DiskFile>, Status)>> {
     for _ in 0..TRIES {
         let Some(status) = Status::at(path)? else { return Ok(None) };
@@ -41,29 +41,29 @@ pub(super) fn open_with_status(path: &Path) -> io::Result<Option<(Arc<dyn DiskFi
     Err(too_fast())
 }
 
-/// How often names are looked at that change meanwhile.
+/// How often changing names are read.
 const TRIES: usize = 8;
 
-/// Two changes within this time may have the same time in a file system.
+/// Two changes within this time may have the same timestamp.
 const COARSE: Duration = Duration::from_secs(3);
 
 pub(super) fn too_fast() -> io::Error {
-    io::Error::other("the files next to it are renamed faster than they can be looked at")
+    io::Error::other("the files next to it are renamed faster than they can be listed")
 }
 
-/// A file as its directory shows it.
+/// The metadata of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Status {
-    /// Which file it is.
+    /// Its device and inode.
     pub id: FileId,
     /// When it was written to last, in nanoseconds since 1970.
     pub modified: i64,
-    /// How many bytes it has.
+    /// Its bytes.
     pub length: u64,
 }
 
 impl Status {
-    /// Of the file at a path; `None` when nothing is there.
+    /// The status of the file at a path, if there is one.
     pub fn at(path: &Path) -> io::Result<Option<Self>> {
         path.metadata().map(|metadata| Some(Self::of(&metadata))).or_else(absent)
     }
@@ -87,27 +87,24 @@ pub(super) struct Sibling {
 }
 
 impl Sibling {
-    /// Opens it; `None` if its name is another file's by now.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// Opens the file; `None` if its name belongs to another file by now.
     pub fn open(&self) -> io::Result<Option<Arc<dyn DiskFile>>> {
         Ok(open(&self.path)?.filter(|file| file.id() == self.status.id))
     }
 }
 
-/// The files next to a path that may be its earlier generations: those with the name of one, and those with certain inodes,
-/// whatever their names.
+/// The files next to a path that may be its earlier generations: files with the name of a rotated file, and files with
+/// certain inodes, whatever their names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Siblings(Vec<Sibling>);
 
 impl Siblings {
-    /// Reads the directory of a path, and where the path is a symbolic link, that of its target.
+    /// Reads the directory of a path and, for a symbolic link, that of its target.
     ///
     /// # Errors
-    /// What the system says, and when names change faster than they can be read.
+    /// When reading fails, or names change faster than they can be read.
     pub fn of(path: &Path, inodes: &[u64]) -> io::Result<Self> {
-        // Names may change while they are read: what is seen twice was so.
+        // Names may change while they are read, so two equal listings are needed.
         let mut siblings = Self::read(path, inodes)?;
         for _ in 0..TRIES {
             let before = std::mem::replace(&mut siblings, Self::read(path, inodes)?);
@@ -129,13 +126,13 @@ impl Siblings {
         Ok(Self(all))
     }
 
-    /// Whether the names and their files are the same.
+    /// Whether both have the same names for the same files.
     pub fn is_as(&self, other: &Self) -> bool {
         let names = |siblings: &Self| siblings.0.iter().map(|s| (s.path.clone(), s.status.id)).collect::<Vec<_>>();
         names(self) == names(other)
     }
 
-    /// The file with this inode, whatever its name.
+    /// The files with this inode.
     pub fn with_inode(&self, inode: u64) -> impl Iterator<Item = &Sibling> {
         self.0.iter().filter(move |sibling| sibling.status.id.inode == inode)
     }
@@ -145,11 +142,10 @@ impl Siblings {
         self.0.iter().find(|sibling| sibling.status.id == id)
     }
 
-    /// All with the name of a rotated file, from the one that was written to first to the one that was written to last.
-    /// Of two that were written to at the same time, the name tells.
+    /// The files with the name of a rotated file, by the time of their last write; by name if the times are equal.
     ///
-    /// A name in which the number is before the extension (`in-0001.txt`) is taken for one only where a file that is known
-    /// to be a generation has such a name: it is as likely that of a file of its own.
+    /// A name with the number before the extension (`in-0001.txt`) counts only if a known generation has such a name:
+    /// otherwise it may as well be an independent file.
     pub fn rotated(&self, is_known: impl Fn(FileId) -> bool) -> Vec<&Sibling> {
         let infix = |sibling: &Sibling| sibling.name.as_ref().is_some_and(|name| name.place == Place::BeforeExtension);
         let are_infix = self.0.iter().any(|sibling| infix(sibling) && is_known(sibling.status.id));
@@ -163,12 +159,11 @@ impl Siblings {
         rotated.into_iter().map(|(sibling, _)| sibling).collect()
     }
 
-    /// Those that were at the path after all that are known, from the oldest to the newest: their names are those of rotated
-    /// files, and they were written to no earlier than the newest of those that are known. `open` are to be read, `left` are
-    /// not.
+    /// The files that were at the path after all known ones, from the oldest to the newest: they have names of rotated
+    /// files, and were written to no earlier than the newest known file. `open` are to be read, `left` are not.
     ///
     /// # Errors
-    /// What the system says, and when one of them got another name.
+    /// When reading fails, or a file was renamed meanwhile.
     pub fn unseen(
         &self,
         open: &[FileId],
@@ -193,8 +188,8 @@ impl Siblings {
     }
 }
 
-/// Whether names next to a path may have changed since `before`, which becomes when they changed last. A time that has just
-/// passed does not tell: clocks of file systems are coarse.
+/// Whether names next to a path may have changed since `before`, which is updated. A recent time is no proof, because
+/// timestamps of file systems are coarse.
 pub(super) fn may_have_changed(path: &Path, before: &mut Vec<SystemTime>) -> io::Result<bool> {
     let times = with_target(path).into_iter().map(|path| directory(&path).metadata()?.modified());
     let times = times.collect::<io::Result<Vec<_>>>()?;
@@ -202,7 +197,7 @@ pub(super) fn may_have_changed(path: &Path, before: &mut Vec<SystemTime>) -> io:
     Ok(std::mem::replace(before, if is_settled { times.clone() } else { Vec::new() }) != times || !is_settled)
 }
 
-/// A path, and where it is a symbolic link, that of its target.
+/// A path and, for a symbolic link, its target.
 fn with_target(path: &Path) -> Vec<PathBuf> {
     let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
     std::iter::once(path.to_owned()).chain(target).collect()
@@ -221,7 +216,7 @@ fn read_directory(path: &Path, inodes: &[u64], all: &mut Vec<Sibling>) -> io::Re
         if entry.file_name() == own || !(name.is_some() || inodes.contains(&entry.ino())) {
             continue;
         }
-        // One that is gone by now is as good as one that was gone before.
+        // The file may have been deleted meanwhile.
         let Some(metadata) = entry.metadata().map(Some).or_else(absent)?.filter(fs::Metadata::is_file) else {
             continue;
         };
@@ -237,7 +232,7 @@ fn read_directory(path: &Path, inodes: &[u64], all: &mut Vec<Sibling>) -> io::Re
 mod tests {
     use super::*;
 
-    /// Files that were last written to a second after each other, or all at once; in the order in which they are found.
+    /// Creates files whose last writes are this far apart; returns them in the order in which they are found.
     fn rotated(names: &[&str], apart: Duration, known: &str) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let begin = SystemTime::now();

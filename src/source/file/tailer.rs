@@ -1,5 +1,5 @@
-//! Tails one path through the files that it names one after the other, and numbers their lines. Pure but for reading: one
-//! step at a time, at a given time. Next: `reader_thread`.
+//! Tails one path through the successive files that it names, and numbers their lines. Pure except for reading: the
+//! caller runs each step and passes the time. Next: `reader_thread`.
 
 use std::borrow::Cow;
 use std::io;
@@ -20,37 +20,37 @@ use crate::item::{DoneRanges, Fingerprint, Identity, Input, Line, Position};
 use crate::source::line_reader::ReadLine;
 use crate::source::splitter::Split;
 
-/// What came of a step.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Something; there may be more.
+    /// Progress; there may be more to read.
     Read,
-    /// Nothing for now.
+    /// Nothing to read for now.
     Idle,
-    /// There is no more.
+    /// The end of the path.
     End,
 }
 
-/// See the module.
+/// Reads one path.
 #[derive(Debug)]
 pub(super) struct Tailer {
     options: ReadOptions,
-    /// The lines that earlier runs have done.
+    /// The lines that are done by earlier runs.
     done: DoneRanges,
-    /// The last line that was counted.
+    /// The number of the last line.
     seq: u64,
     current: Option<Current>,
-    /// The files that were read before the current one, and those that wait for it.
+    /// The files before and after the current one.
     queue: Queue,
-    /// Why the path could not be looked at the last time.
+    /// The error of the last look at the path.
     complaint: Option<String>,
 }
 
 impl Tailer {
-    /// Finds what there is to read, after what earlier runs have done. `saved` are the generations that they have seen.
+    /// Opens a path where earlier runs stopped. `saved` are their generations.
     ///
     /// # Errors
-    /// What the system says, and when there is nothing at the path and it is not to be waited for.
+    /// When reading fails, or the path does not exist and is not followed.
     pub fn open(options: ReadOptions, done: DoneRanges, saved: &[Generation]) -> io::Result<Self> {
         let ResumePlan { left, files, seq, lost, again } = ResumePlan::find(&options.path, &done, saved)?;
         if files.is_empty() && matches!(options.until, Until::End { .. }) {
@@ -60,7 +60,7 @@ impl Tailer {
             rewritten::refuse(&files, again, options.max_line)?;
         }
         if let Some(lost) = lost {
-            tracing::warn!("{lost}");
+            tracing::warn!(path = %options.path.display(), "{lost}");
         }
         let queue = Queue::new(options.path.clone(), options.held, left, files);
         let mut tailer = Self { options, done, seq, current: None, queue, complaint: None };
@@ -73,20 +73,17 @@ impl Tailer {
         &self.options.path
     }
 
-    /// What records and the checkpoint call the path.
+    /// The name of the path in records and in the checkpoint.
     pub fn label(&self) -> Cow<'_, str> {
         self.options.file.as_deref().map_or_else(|| self.options.path.to_string_lossy(), Cow::Borrowed)
     }
 
-    /// The generations of the path, if they are to be saved: before the lines go on that were read since.
+    /// The generations of the path, if they changed. They must be saved before the lines of the last step are yielded.
     pub fn changes(&mut self) -> Option<Vec<Generation>> {
         self.queue.changes(self.current.as_ref().map(|current| &current.saved))
     }
 
-    /// How many bytes there are to read for now.
-    ///
-    /// # Errors
-    /// What the system says.
+    /// The unread bytes.
     pub fn bytes(&self) -> io::Result<u64> {
         let mut bytes = 0;
         if let Some(Current { line_reader, .. }) = &self.current {
@@ -99,9 +96,6 @@ impl Tailer {
     }
 
     /// Reads some lines.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn step(&mut self, now: Instant, lines: &mut Vec<Input>) -> io::Result<Step> {
         if self.read(now, lines)? {
             return Ok(Step::Read);
@@ -121,8 +115,8 @@ impl Tailer {
         }
     }
 
-    /// Registers what is at the path since the last look, also while the lines read before still wait. Where it cannot be
-    /// told, it is later.
+    /// Registers new files at the path, also while lines wait in the channel. Errors are logged, and the next look
+    /// retries.
     pub fn look(&mut self, now: Instant) {
         if let Until::Stopped { .. } = self.options.until
             && let Err(error) = self.try_to_look(now)
@@ -145,11 +139,11 @@ impl Tailer {
         self.queue.look(self.current.as_mut().map(|current| &mut current.saved), now)
     }
 
-    /// Reads some lines of the current file; says whether there were any.
+    /// Reads some lines of the current file; returns whether there were any.
     fn read(&mut self, now: Instant, lines: &mut Vec<Input>) -> io::Result<bool> {
         self.check_content(now)?;
         let Some(current) = &self.current else { return Ok(false) };
-        // What was read before it was truncated is still whole.
+        // Bytes read before the truncation are still valid.
         let reader = &current.line_reader;
         let limit = if current.is_truncated { reader.offset() } else { reader.file().length()? };
         for n in 0..self.options.batch {
@@ -175,7 +169,7 @@ impl Tailer {
             tracing::warn!(
                 event = "late_line",
                 %path,
-                "{path}: a line was written to a file after it was rotated away and given up; it is skipped"
+                "{path}: a line was written to a rotated file after it had been read to its end; it is skipped"
             );
             return Ok(());
         }
@@ -188,7 +182,7 @@ impl Tailer {
             tracing::warn!(
                 event = "line_completed",
                 %path,
-                "{path}: a line without LF at its end was completed after it had been read; as it is now, it is a new line"
+                "{path}: a line without LF was completed after it had been read; the whole line is a new line"
             );
         }
         let ReadOptions { state_id, source, file, .. } = &self.options;
@@ -201,7 +195,7 @@ impl Tailer {
         Ok(())
     }
 
-    /// Registers more of the beginning of the current file, or that it was truncated in place.
+    /// Registers a longer head of the current file, or that it was truncated in place.
     fn check_content(&mut self, now: Instant) -> io::Result<()> {
         match &mut self.current {
             Some(current) => current.check_content(&mut self.queue, &self.options.path, now),
@@ -209,7 +203,7 @@ impl Tailer {
         }
     }
 
-    /// Whether the current file is to be left.
+    /// Whether reading of the current file is over.
     fn is_over(&mut self, now: Instant, rotate_wait: Duration) -> io::Result<bool> {
         let Some(since) = self.queue.replaced_since(now) else { return Ok(false) };
         let Some(current) = self.current.as_ref().filter(|current| !current.is_truncated) else { return Ok(true) };
@@ -217,14 +211,14 @@ impl Tailer {
             return Ok(false);
         }
         if self.queue.later().is_empty() && self.queue.is_nearby(&current.saved)? {
-            // Nothing took its place yet, and what will is found by what is known of this one.
+            // No file has replaced it yet; the one that will is found by the time of this one.
             self.queue.wait_on(now);
             return Ok(false);
         }
         Ok(true)
     }
 
-    /// Finishes the current file and goes on to the next; says whether there was anything to do.
+    /// Finishes the current file and starts the next; returns whether there was one of them.
     fn leave(&mut self, lines: &mut Vec<Input>) -> io::Result<bool> {
         let whole = self.current.as_mut().filter(|current| !current.is_truncated);
         let last = whole.and_then(|current| current.line_reader.finish());
@@ -246,7 +240,7 @@ impl Tailer {
     }
 
     fn start(&mut self, pending: PendingFile) -> io::Result<()> {
-        // Lines that are done have their numbers, also where their file was rewritten since.
+        // Numbers of done lines are in use, even if their file was rewritten since.
         let Some((seq, mut current)) = Current::start(pending, self.seq.max(self.done.last()), self.options.max_line)?
         else {
             return Ok(());

@@ -1,7 +1,7 @@
-//! The thread that has the journal. In: batches. Out: a verdict for each, which a batch that was accepted gets after its sync.
+//! The thread that owns the journal. In: batches. Out: a verdict for each, after the fsync if it was accepted.
 //!
-//! What waits is accepted together, by one sync. It is decided here alone whether a key was seen before, so two requests with
-//! one key cannot both be new.
+//! Waiting batches are accepted together, with one fsync (group commit). Only this thread checks idempotency keys, so
+//! two requests with one key cannot both be new.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use super::decoder::Submission;
 use crate::journal::{Batch, BatchKey, KeyTable};
 use crate::source::intake::{Intake, NotTaken};
 
-/// Bytes that are accepted at once, about.
+/// Approximate bytes of a group of batches.
 const GROUP: usize = 1 << 20;
 
-/// See the module.
+/// Accepts batches into the journal.
 pub(super) struct Acceptor {
     intake: Intake,
-    /// Whether the last batch was refused for want of room.
+    /// Whether the last batch was refused because the journal or its disk was full.
     is_full: bool,
-    /// Says, when it is dropped, that nothing is accepted any more.
+    /// Cancels a token when the acceptor is dropped.
     _ended: DropGuard,
 }
 
 impl Acceptor {
-    /// `ended` is cancelled once it has ended: a request without a verdict is not accepted then.
+    /// `ended` is cancelled once the acceptor has ended: requests without a verdict were not accepted.
     pub fn new(intake: Intake, ended: CancellationToken) -> Self {
         Self { intake, is_full: false, _ended: ended.drop_guard() }
     }
 
-    /// Takes batches until the source is stopped. Those that wait then get no verdict: they are not accepted.
+    /// Accepts batches until the source is stopped. Batches that still wait then get no verdict.
     pub fn run(mut self, mut submissions: mpsc::Receiver<Submission>, failed: oneshot::Sender<String>) {
         let stop = self.intake.stop().clone();
         let mut ended = Ok(());
@@ -52,7 +52,7 @@ impl Acceptor {
         self.intake.end(ended, failed);
     }
 
-    /// Accepts the batches of a group, or each of them alone where there is no room for all.
+    /// Accepts the batches of a group together, or one by one if there is no room for all.
     fn accept(&mut self, group: Vec<Submission>) -> Result<(), String> {
         let (batches, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|Submission { batch, reply, _held }| (batch, (reply, _held))).unzip();
@@ -64,7 +64,7 @@ impl Acceptor {
                 (Answer::Of(batch), Ok(taken)) => taken[batch].clone(),
                 (Answer::Of(_), Err(why)) => Err(Refusal::Broken(why.clone())),
             };
-            // A producer that is gone takes no answer.
+            // The producer may have disconnected.
             let _ = reply.send(verdict);
         }
         taken.map(drop)
@@ -88,7 +88,7 @@ impl Acceptor {
             }
             Err(NotTaken::Full(lack)) => {
                 if !std::mem::replace(&mut self.is_full, true) {
-                    tracing::warn!(event = "batches_refused", "batches are refused for now: {lack}");
+                    tracing::warn!(event = "batches_refused", "batches are refused until there is room: {lack}");
                 }
                 Ok(vec![Err(Refusal::Full(lack))])
             }
@@ -97,7 +97,7 @@ impl Acceptor {
     }
 }
 
-/// The lines of batches, the first of which has this number.
+/// The line numbers of batches; the first line has the number `first`.
 fn ranges(batches: &[Batch], first: u64) -> impl Iterator<Item = Lines> {
     batches.iter().scan(first, |next, batch| {
         let begin = std::mem::replace(next, *next + batch.lines());
@@ -105,20 +105,20 @@ fn ranges(batches: &[Batch], first: u64) -> impl Iterator<Item = Lines> {
     })
 }
 
-/// What is to be done for a group of requests.
+/// The new batches of a group of requests, and the verdicts.
 struct Plan {
-    /// What is to be accepted.
+    /// The batches to accept.
     batches: Vec<Batch>,
-    /// For each request, where its verdict comes from.
+    /// The source of each request's verdict.
     answers: Vec<Answer>,
 }
 
-/// Where a verdict comes from.
+/// The source of a verdict.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
-    /// It is known.
+    /// The verdict is known.
     Now(Verdict),
-    /// It is that of a batch of the plan.
+    /// The verdict of this batch of the plan.
     Of(usize),
 }
 
@@ -154,7 +154,7 @@ impl Plan {
     }
 }
 
-/// Refuses a key under which something else was sent.
+/// Refuses a key with which another body was sent.
 fn same(known: &BatchKey, key: &BatchKey) -> Result<(), Refusal> {
     if known.digest == key.digest { Ok(()) } else { Err(Refusal::KeyReused) }
 }
@@ -176,7 +176,7 @@ mod tests {
         batch
     }
 
-    /// What one after the other would be told.
+    /// The verdicts of requests one after the other.
     #[derive(Debug, Default)]
     struct Model {
         keys: HashMap<u8, (u8, Lines)>,

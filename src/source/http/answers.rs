@@ -1,4 +1,4 @@
-//! What a request is answered: JSON with what was accepted, or with why it was not, as whole sentences with the fix in them.
+//! Responses in JSON: the lines that were accepted, or the reason of a refusal as a sentence with the fix.
 
 use std::ops::RangeInclusive;
 
@@ -12,48 +12,48 @@ use super::memory::MOST_BYTES;
 use crate::journal::BatchKey;
 use crate::units::in_bytes;
 
-/// A batch that was accepted, and lasts; without lines when it had none.
+/// The line numbers of an accepted batch; `None` if it had no lines.
 pub(super) type Lines = Option<RangeInclusive<u64>>;
 
-/// What becomes of a batch.
+/// The result of a batch.
 pub(super) type Verdict = Result<Lines, Refusal>;
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     Unauthorized,
-    /// Nothing is at this path.
+    /// The path does not exist.
     NotFound(String),
-    /// This path takes another method.
+    /// The path allows only this method.
     Method(&'static str),
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     TooSlow,
-    /// The body ended before its end.
+    /// The connection ended within the body.
     CutShort(String),
     TooLarge,
-    /// This type has no lines.
+    /// This content type is not supported.
     Type(String),
-    /// Which coding is not read.
+    /// This content coding is not supported.
     Coding(String),
-    /// Why the body cannot be decoded.
+    /// The body cannot be decoded, for this reason.
     Undecodable(String),
-    /// The body has this coding, and is said to have none.
+    /// The body has this coding without a Content-Encoding.
     Undeclared(&'static str),
-    /// The key is none.
+    /// The idempotency key is invalid.
     Key,
-    /// Another body was sent under this key before.
+    /// Another body was sent with this key before.
     KeyReused,
-    /// This is no range of lines.
+    /// This is not a range of lines.
     Range(String),
-    /// These lines were not accepted; the last that was.
+    /// Some of the lines were not accepted; the last accepted line.
     NotAccepted(u64),
-    /// Where there is no room.
+    /// The journal or its disk is full: a clause about it.
     Full(String),
-    /// Other bodies have all memory.
+    /// Other bodies use all memory.
     Busy,
-    /// The run is about to end.
+    /// The run is ending.
     Stopping,
-    /// Why the journal cannot be written.
+    /// Writing the journal failed, for this reason.
     Broken(String),
 }
 
@@ -101,44 +101,44 @@ impl Refusal {
         match self {
             Self::Unauthorized => "the token is missing or wrong; send it as `Authorization: Bearer TOKEN`".to_owned(),
             Self::NotFound(path) => {
-                format!("there is nothing at {path}; send lines with POST to /v1/lines, or ask for them at /v1/lines/FIRST-LAST")
+                format!("there is nothing at {path}; send lines with POST to /v1/lines, or GET /v1/lines/FIRST-LAST for their progress")
             }
-            Self::Method(allowed) => format!("this path takes {allowed} alone; with curl, add `-X {allowed}`"),
-            Self::TooSlow => "the request did not come in time; send it faster, or raise `timeout` of the source".to_owned(),
-            Self::CutShort(error) => format!("the body ended early ({error}), so nothing of it was accepted; send it again"),
+            Self::Method(allowed) => format!("this path allows only {allowed}; with curl, add `-X {allowed}`"),
+            Self::TooSlow => "the request did not arrive in time; send it faster, or raise `timeout` of the source".to_owned(),
+            Self::CutShort(error) => format!("the body ended early ({error}), and no line was accepted; send it again"),
             Self::TooLarge => {
                 let most = in_bytes(MOST_BYTES as u64);
                 format!("the lines of a request can have {most} after decoding; send them in several requests")
             }
             Self::Type(name) => format!(
-                "a body of the type `{name}` is not read; send one URL or JSON object a line as `Content-Type: application/x-ndjson` (with curl: -T FILE -X POST, as --data removes line ends)"
+                "the content type `{name}` is not supported; send one URL or JSON object a line as `Content-Type: application/x-ndjson` (with curl: -T FILE -X POST, because --data removes line ends)"
             ),
-            Self::Coding(name) => format!("the content coding {name} is not read; send identity, gzip or zstd"),
+            Self::Coding(name) => format!("the content coding {name} is not supported; send identity, gzip or zstd"),
             Self::Undecodable(error) => {
-                format!("the body is not what its Content-Encoding says ({error}), so nothing of it was accepted; mend the one or the other")
+                format!("the body does not match its Content-Encoding ({error}), and no line was accepted; correct one of them")
             }
             Self::Undeclared(coding) => format!(
-                "the body is {coding}, and its head does not say so; add the header `Content-Encoding: {coding}`"
+                "the body is {coding} without a Content-Encoding; add the header `Content-Encoding: {coding}`"
             ),
             Self::Key => format!(
                 "an Idempotency-Key is one value of 1 to {} visible ASCII characters without spaces; send for example a UUID",
                 BatchKey::LONGEST
             ),
             Self::KeyReused => {
-                "other lines were accepted under this Idempotency-Key before; send new lines with a new key".to_owned()
+                "other lines were accepted with this Idempotency-Key before; send new lines with a new key".to_owned()
             }
             Self::Range(text) => {
-                format!("`{text}` is no range of lines; write the first and the last number, for example /v1/lines/1-100")
+                format!("`{text}` is not a range of lines; write the first and the last number, for example /v1/lines/1-100")
             }
-            Self::NotAccepted(last) => format!("lines up to {last} were accepted; ask for these"),
-            Self::Full(lack) => format!("{lack}; nothing of the request was accepted: send it again later"),
-            Self::Busy => "other requests have all memory for bodies; send this one again later".to_owned(),
-            Self::Stopping => "fetchd is about to stop; nothing of the request was accepted, unless an answer with 202 was lost: send it again with its key".to_owned(),
-            Self::Broken(why) => format!("{why}; nothing of the request was accepted, and fetchd ends"),
+            Self::NotAccepted(last) => format!("only lines up to {last} were accepted; ask for these"),
+            Self::Full(lack) => format!("{lack}; no line was accepted: send the request again later"),
+            Self::Busy => "other requests use all memory for bodies; send this one again later".to_owned(),
+            Self::Stopping => "fetchd is stopping; no line was accepted, unless a 202 response was lost: send the request again with its key".to_owned(),
+            Self::Broken(why) => format!("{why}; no line was accepted, and fetchd ends"),
         }
     }
 
-    /// A header that says more.
+    /// The header that belongs to the status.
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let header = |name, value| Some((name, HeaderValue::from_static(value)));
         match self {
@@ -151,7 +151,7 @@ impl Refusal {
         }
     }
 
-    /// The answer.
+    /// The HTTP response.
     pub fn response(&self) -> Response<Full<Bytes>> {
         #[derive(Serialize)]
         struct Body<'a> {
@@ -169,7 +169,7 @@ impl Refusal {
     }
 }
 
-/// The answer to a batch that was accepted.
+/// The response to an accepted batch.
 #[derive(Serialize)]
 pub(super) struct Accepted<'a> {
     pub state_id: &'a str,
@@ -178,7 +178,7 @@ pub(super) struct Accepted<'a> {
     pub last: Option<u64>,
 }
 
-/// How many of these lines are done, and how many are not.
+/// The response to `GET /v1/lines/FIRST-LAST`.
 #[derive(Serialize)]
 pub(super) struct Progress<'a> {
     pub state_id: &'a str,
@@ -189,9 +189,9 @@ pub(super) struct Progress<'a> {
     pub pending: u64,
 }
 
-/// An answer with this body, and an LF for those who read it in a terminal.
+/// A response with this body and an LF, for terminals.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Full<Bytes>> {
-    // These structs have nothing that JSON cannot say.
+    // Serializing these structs cannot fail.
     let mut text = serde_json::to_vec(body).unwrap_or_default();
     text.push(b'\n');
     let mut response = Response::new(Full::new(Bytes::from(text)));

@@ -1,4 +1,4 @@
-//! Receives the body of a request, with bounded memory and within a time.
+//! Receives the body of a request, with bounded memory and before a deadline.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -10,20 +10,20 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 use super::answers::Refusal;
 use super::memory::{BodyMemory, Held, MOST_BYTES, PIECE};
 
-/// What encoding may add where it saves nothing.
+/// Bytes that an encoding may add to incompressible data.
 const MOST_OVERHEAD: usize = 64 << 10;
 
-/// A body as it was sent, in pieces, with the memory that it has.
+/// A received body, still encoded, in pieces, with its memory permits.
 #[derive(Debug, Default)]
 pub(super) struct Received {
     pub pieces: Vec<Bytes>,
     pub held: Held,
 }
 
-/// The body of a request that is being answered.
+/// The body of a request.
 pub(super) struct RequestBody {
     incoming: Incoming,
-    /// Its producer sends it once it has leave to (`Expect: 100-continue`), which the first look at it gives.
+    /// Whether the producer waits for `100 Continue`, which the first read of the body sends.
     awaits_leave: bool,
 }
 
@@ -32,10 +32,10 @@ impl RequestBody {
         Self { incoming, awaits_leave: headers.contains_key(EXPECT) }
     }
 
-    /// Receives all of it by a point in time.
+    /// Receives the whole body before a deadline.
     ///
     /// # Errors
-    /// It is too large, came too slowly, was cut short, or there was no memory for it in that time.
+    /// When it is too large, too slow or cut short, or when there was no memory for it in time.
     pub async fn receive(&mut self, memory: &BodyMemory, until: Instant) -> Result<Received, Refusal> {
         let mut received = Received::default();
         let (mut piece, mut bytes) = (Vec::new(), 0);
@@ -45,14 +45,14 @@ impl RequestBody {
         self.awaits_leave = false;
         while let Some(frame) = timeout_at(until, self.incoming.frame()).await.map_err(|_| Refusal::TooSlow)? {
             let frame = frame.map_err(|error| Refusal::CutShort(error.to_string()))?;
-            // Trailers say nothing here.
+            // Trailers are ignored.
             let Ok(data) = frame.into_data() else { continue };
             bytes += data.len();
             if is_too_large(bytes as u64) {
                 return Err(Refusal::TooLarge);
             }
             timeout_at(until, memory.grow(&mut received.held, data.len())).await.map_err(|_| Refusal::Busy)?;
-            // Copied, for a producer may send it byte by byte, each with a buffer of its own behind it.
+            // Copied, because each of many tiny frames may pin a buffer of its own.
             piece.extend_from_slice(&data);
             if piece.len() >= PIECE {
                 received.pieces.push(std::mem::take(&mut piece).into());
@@ -64,8 +64,8 @@ impl RequestBody {
         Ok(received)
     }
 
-    /// Reads on for a moment and drops what comes, so that a producer that is still sending gets to read the answer: a
-    /// connection that is closed while bytes come is reset.
+    /// Reads and drops the rest for a moment, so that a producer that is still sending can read the response: closing a
+    /// connection while bytes arrive resets it.
     pub async fn discard(&mut self) {
         const MOMENT: Duration = Duration::from_secs(1);
         if !self.awaits_leave {

@@ -1,4 +1,4 @@
-//! One connection: its requests, one after the other, and its end.
+//! Serves the requests of one connection, and closes it.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -21,29 +21,29 @@ use tokio_util::sync::CancellationToken;
 use super::endpoint::Endpoint;
 use crate::listener::Stream;
 
-/// Bytes of a head, and of what is read at once.
+/// The most bytes of a request head, and of one read.
 const MOST_BUFFERED: usize = 64 << 10;
 
-/// How long a connection that is to close may take for its last answer.
+/// How long a closing connection may take for its last response.
 const LAST_ANSWER: Duration = Duration::from_secs(5);
 
-/// What the connection is at.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// No request has come.
+    /// No request has arrived.
     Fresh,
     /// A request is being answered.
     Busy,
-    /// All requests that have come are answered.
+    /// All requests so far are answered.
     Idle,
 }
 
-/// What the connection shows of itself, and by which it is closed.
+/// The handle of a connection: its phase, and how to close it.
 #[derive(Debug)]
 pub(super) struct Seat {
     phase: Mutex<Phase>,
     leave: CancellationToken,
-    /// Notified when it becomes idle.
+    /// Notified when the connection becomes idle.
     idle: Arc<Notify>,
 }
 
@@ -52,12 +52,12 @@ impl Seat {
         Self { phase: Mutex::new(Phase::Fresh), leave: CancellationToken::new(), idle }
     }
 
-    /// Whether the connection could be closed without a request failing.
+    /// Whether the connection can be closed without failing a request.
     pub fn is_evictable(&self) -> bool {
         self.phase() != Phase::Busy && !self.leave.is_cancelled()
     }
 
-    /// Closes the connection after the request that it is at.
+    /// Closes the connection after its current request.
     pub fn close(&self) {
         self.leave.cancel();
     }
@@ -115,7 +115,7 @@ fn answer(
     .boxed()
 }
 
-/// Closes the stream. A head that took too long is answered, unless nothing of it came.
+/// Closes the stream; first answers a head that timed out, unless no byte of it arrived.
 async fn hang_up<S>(parts: Parts<TokioIo<Box<dyn Stream>>, S>, has_timed_out: bool) {
     const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     let mut stream = parts.io.into_inner();

@@ -1,4 +1,4 @@
-//! The connections that are open, of which there is a bounded number: the oldest that is idle makes room for a new one.
+//! The open connections, a bounded number: a new one evicts the oldest idle one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use super::connection::{self, Seat};
 use super::endpoint::Endpoint;
 use crate::listener::Stream;
 
-/// Connections beyond the most that may be there until others have closed for them.
+/// Connections above the maximum that may be open while evicted ones close.
 pub(super) const SPARE: usize = 8;
 
-/// See the module.
+/// The open connections.
 pub(super) struct Connections {
     open: FuturesUnordered<BoxFuture<'static, u64>>,
-    /// By their numbers, in the order in which they came.
+    /// By number, in the order in which they were accepted.
     seats: BTreeMap<u64, Arc<Seat>>,
     next: u64,
     most: usize,
@@ -30,13 +30,13 @@ impl Connections {
         Self { open: FuturesUnordered::new(), seats: BTreeMap::new(), next: 0, most, idle: Arc::default() }
     }
 
-    /// Whether one more may come.
+    /// Whether another connection may be accepted.
     pub fn has_room(&self) -> bool {
         let is_over = self.open.len() >= self.most;
         !is_over || (self.open.len() < self.most + SPARE && self.oldest_idle().is_some())
     }
 
-    /// Serves one more.
+    /// Serves another connection.
     pub fn add(&mut self, stream: Box<dyn Stream>, endpoint: &Arc<Endpoint>) {
         if self.open.len() >= self.most
             && let Some(oldest) = self.oldest_idle()
@@ -53,7 +53,7 @@ impl Connections {
         self.seats.values().find(|seat| seat.is_evictable())
     }
 
-    /// Serves those that are there until one has ended, or is idle.
+    /// Serves the connections until one ends or becomes idle.
     pub async fn next_change(&mut self) {
         let idle = Arc::clone(&self.idle);
         tokio::select! {
@@ -62,7 +62,7 @@ impl Connections {
         }
     }
 
-    /// Closes all, each after the request that it is at.
+    /// Closes all connections, each after its current request.
     pub async fn close(mut self) {
         self.seats.values().for_each(|seat| seat.close());
         while self.open.next().await.is_some() {}

@@ -1,4 +1,4 @@
-//! Decodes a body, piece by piece, up to the most that a request may have. Pure.
+//! Decodes a body in pieces, up to a limit. Pure.
 
 use std::io::{self, Read};
 use std::vec::IntoIter;
@@ -10,13 +10,13 @@ use super::answers::Refusal;
 use super::memory::PIECE;
 use super::request_head::Coding;
 
-/// The largest window that a zstd frame may ask for, as a power of two: 8 MiB, as for responses.
+/// The largest window of a zstd frame, as a power of two: 8 MiB, as for responses.
 const WINDOW_LOG: u32 = 23;
 
-/// Gives `each` all bytes that the pieces decode to, of which there may be `most`.
+/// Passes the decoded bytes to `each`.
 ///
 /// # Errors
-/// They are more, or not encoded so.
+/// When there are more than `most`, or the body is not encoded so.
 pub(super) fn decode(
     pieces: Vec<Bytes>,
     coding: Coding,
@@ -58,7 +58,7 @@ fn undecodable(error: io::Error) -> Refusal {
     Refusal::Undecodable(error.to_string())
 }
 
-/// Pieces one after the other; each goes once it is read.
+/// Reads pieces one after the other; each is freed once it is read.
 struct Pieces {
     current: Bytes,
     rest: IntoIter<Bytes>,
@@ -111,7 +111,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_encoded_is_decoded_in_whatever_pieces_it_comes(
+        fn an_encoded_body_is_decoded_whatever_its_pieces(
             bytes in proptest::collection::vec(0u8..4, 0..3000), length in 1usize..700, second in any::<bool>()
         ) {
             let most = 2 * bytes.len();
@@ -127,7 +127,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_cut_short_is_refused(bytes in proptest::collection::vec(any::<u8>(), 1..300), at in 0usize..100) {
+        fn a_torn_encoding_is_refused(bytes in proptest::collection::vec(any::<u8>(), 1..300), at in 0usize..100) {
             for (coding, encoded) in [(Coding::Gzip, gzip(&bytes)), (Coding::Zstd, zstd(&bytes))] {
                 let end = 1 + at * (encoded.len() - 1) / 100;
                 prop_assume!(end < encoded.len());
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_encoded_is_refused_and_nothing_is_nothing() {
+    fn a_body_that_is_not_encoded_is_refused_and_an_empty_one_is_empty() {
         for coding in [Coding::Gzip, Coding::Zstd] {
             let refused = decoded(cut(b"http://a.test/\n", 100), coding, 1000);
             assert!(matches!(refused, Err(Refusal::Undecodable(_))), "{refused:?}");

@@ -1,4 +1,4 @@
-//! The thread that decodes bodies and cuts them into lines, as standard input is cut. In: bodies. Out: batches.
+//! The thread that decodes bodies and splits them into lines, like standard input. In: bodies. Out: batches.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::request_head::Coding;
 use crate::journal::{Batch, BatchKey};
 use crate::source::splitter::{Split, Splitter};
 
-/// A body that was received.
+/// A received body.
 pub(super) struct Upload {
     pub body: Received,
     pub coding: Coding,
@@ -28,15 +28,15 @@ pub(super) struct Upload {
 pub(super) struct Submission {
     pub batch: Batch,
     pub reply: oneshot::Sender<Verdict>,
-    /// Its memory; none where only the decision matters.
+    /// Its memory permit.
     pub _held: Option<OwnedSemaphorePermit>,
 }
 
-/// See the module.
+/// Decodes bodies into batches.
 pub(super) struct Decoder {
     max_line: usize,
     batches: mpsc::Sender<Submission>,
-    /// Bytes of batches that wait: those of one request at least.
+    /// Bytes of waiting batches: at least those of one request.
     memory: Arc<Semaphore>,
 }
 
@@ -45,13 +45,13 @@ impl Decoder {
         Self { max_line, batches, memory: Arc::new(Semaphore::new(MOST_BYTES)) }
     }
 
-    /// Decodes what comes until nobody sends, or takes, any more.
+    /// Decodes bodies until one of the channels closes.
     pub fn run(self, mut uploads: mpsc::Receiver<Upload>) {
         while let Some(Upload { body, coding, key, reply }) = uploads.blocking_recv() {
             let batch = match batch(body.pieces, coding, key, self.max_line) {
                 Ok(batch) => batch,
                 Err(refusal) => {
-                    // A producer that is gone takes no answer.
+                    // The producer may have disconnected.
                     let _ = reply.send(Err(refusal));
                     continue;
                 }
@@ -66,7 +66,7 @@ impl Decoder {
     }
 }
 
-/// The lines of a body.
+/// Decodes a body into a batch.
 fn batch(pieces: Vec<Bytes>, coding: Coding, key: Option<Arc<str>>, max_line: usize) -> Result<Batch, Refusal> {
     if let (Coding::Identity, Some(coding)) = (coding, pieces.first().and_then(|piece| undeclared(piece))) {
         return Err(Refusal::Undeclared(coding));
@@ -91,7 +91,7 @@ fn batch(pieces: Vec<Bytes>, coding: Coding, key: Option<Arc<str>>, max_line: us
     Ok(batch)
 }
 
-/// The coding of a body by how it begins, as no line does (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
+/// The coding of a body by its magic number, as no line begins (RFC 1952, section 2.3.1; RFC 8878, section 3.1.1).
 fn undeclared(beginning: &[u8]) -> Option<&'static str> {
     let magic: [(&[u8], _); 2] = [(&[0x1f, 0x8b], "gzip"), (&[0x28, 0xb5, 0x2f, 0xfd], "zstd")];
     magic.into_iter().find(|(magic, _)| beginning.starts_with(magic)).map(|(_, coding)| coding)
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_cut_as_standard_input_is() {
+    fn a_body_is_split_like_standard_input() {
         let batch = lines("\u{feff}http://a/\r\n\n \t \n\thttp://b/ \nnonsense\nlast", 1000);
         assert_eq!(batch.lines(), 4);
         assert_eq!(batch.bytes(), "http://a/\nhttp://b/\nnonsense\nlast\n".len());

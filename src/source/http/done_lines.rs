@@ -1,4 +1,4 @@
-//! Which lines are done, as the last checkpoint has it: what `GET /v1/lines/FIRST-LAST` shows.
+//! The lines that are done in the last checkpoint, for `GET /v1/lines/FIRST-LAST`.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::item::{DoneRanges, Trim};
 use crate::journal::SegmentIndex;
 
-/// See the module. It stands between the checkpoint and the journal, whose lines are deleted once they are done.
+/// Copies the done lines of each checkpoint, and passes them on to the journal, which deletes them.
 #[derive(Debug)]
 pub(super) struct DoneLines {
     index: Arc<SegmentIndex>,
@@ -15,12 +15,12 @@ pub(super) struct DoneLines {
 }
 
 impl DoneLines {
-    /// Begins with what earlier runs have done.
+    /// Begins with the lines that are done by earlier runs.
     pub fn new(index: Arc<SegmentIndex>, done: DoneRanges) -> Self {
         Self { index, done: Mutex::new(done) }
     }
 
-    /// The last line that was accepted; 0 when none was.
+    /// The number of the last accepted line; 0 before the first.
     pub fn last_accepted(&self) -> u64 {
         self.index.next() - 1
     }

@@ -1,4 +1,4 @@
-//! What is at which path, and what it answers. In: a request. Out: its response.
+//! Routes requests and answers them. In: a request. Out: its response.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use super::memory::BodyMemory;
 use super::request_head::{authorize, check_type, coding, key, range};
 use crate::units::Secret;
 
-/// Where lines are sent.
+/// The path to which producers send lines.
 const LINES: &str = "/v1/lines";
 
-/// What all connections share.
+/// The state that all connections share.
 pub(super) struct Endpoint {
     pub token: Option<Secret<String>>,
     pub state_id: Arc<str>,
@@ -34,7 +34,7 @@ pub(super) struct Endpoint {
     pub timeout: Duration,
     pub done: Arc<DoneLines>,
     pub stop: CancellationToken,
-    /// Cancelled once nothing is accepted any more.
+    /// Cancelled once the acceptor has ended.
     pub ended: CancellationToken,
 }
 
@@ -69,7 +69,7 @@ impl Endpoint {
         }
     }
 
-    /// Takes a batch of lines. It lasts when this returns.
+    /// Accepts a batch of lines; it is durable when this returns.
     async fn take(&self, head: &Parts, body: &mut RequestBody) -> Result<Lines, Refusal> {
         check_type(&head.headers)?;
         let (coding, key) = (coding(&head.headers)?, key(&head.headers)?);
@@ -82,7 +82,7 @@ impl Endpoint {
         tokio::select! {
             biased;
             verdict = verdict => verdict.unwrap_or(Err(Refusal::Stopping)),
-            // What has no verdict by now gets none that accepts it, and to decode it may take long.
+            // Without a verdict the batch was not accepted, and decoding it may still take long.
             () = self.ended.cancelled() => Err(Refusal::Stopping),
         }
     }
@@ -93,7 +93,7 @@ impl Endpoint {
         json(StatusCode::ACCEPTED, &accepted)
     }
 
-    /// Says how many of these lines are done.
+    /// Counts how many of these lines are done.
     fn progress(&self, lines: &RangeInclusive<u64>) -> Result<Response<Full<Bytes>>, Refusal> {
         let (first, last) = (*lines.start(), *lines.end());
         let accepted = self.done.last_accepted();

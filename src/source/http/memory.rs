@@ -1,8 +1,7 @@
-//! The memory for bodies that are received and not yet decoded, over all connections.
+//! The memory of bodies that are received and not yet decoded, over all connections.
 //!
-//! Each body has its first piece without asking. More comes out of one pool, piece by piece. When that is empty, bodies wait in
-//! the order in which they asked, and one of them may go on without it: so bodies that each have a part of the pool cannot wait
-//! for each other for ever.
+//! Each body has its first piece for free. Further pieces come from one pool. When the pool is empty, bodies wait in
+//! FIFO order, and one of them may overdraw the pool, so that bodies that each hold a part of it cannot deadlock.
 
 use std::sync::Arc;
 
@@ -11,22 +10,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The most bytes of a request's lines, after decoding.
 pub(super) const MOST_BYTES: usize = 16 << 20;
 
-/// Bytes that are taken at once.
+/// Bytes of a piece.
 pub(super) const PIECE: usize = 64 << 10;
 
 /// Bytes of the pool.
 const POOL: usize = 32 << 20;
 
-/// See the module.
+/// The pool of pieces.
 #[derive(Clone, Debug)]
 pub(super) struct BodyMemory {
-    /// Pieces.
+    /// Free pieces.
     pool: Arc<Semaphore>,
-    /// The leave to do without.
+    /// The permit to overdraw the pool.
     overdraft: Arc<Semaphore>,
 }
 
-/// What a body holds; dropped, it goes back.
+/// The memory of a body; dropping it returns it to the pool.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     bytes: usize,
@@ -45,7 +44,7 @@ impl BodyMemory {
         Self { pool: Arc::new(Semaphore::new(pieces)), overdraft: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Lets a body have so many bytes more, as soon as there is room.
+    /// Waits until a body may have `bytes` more.
     pub async fn grow(&self, held: &mut Held, bytes: usize) {
         held.bytes += bytes;
         let pieces = held.bytes.div_ceil(PIECE).saturating_sub(1);
@@ -75,7 +74,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bodies_that_grow_together_all_come_to_their_ends(
+        fn bodies_that_grow_together_do_not_deadlock(
             sizes in proptest::collection::vec(1usize..20, 1..12), pool in 1usize..10
         ) {
             let memory = BodyMemory::of(pool);

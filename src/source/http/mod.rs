@@ -1,14 +1,14 @@
-//! The source `http`: producers push lines with `POST /v1/lines`, one batch a request.
+//! The source `http`: producers push lines with `POST /v1/lines`, one batch per request.
 //!
 //! ```text
 //!                      bodies           batches
 //! connections (server) ──────► decoder ────────► acceptor ──► journal ──► read_back ──► the source's lines
 //!       ▲                       thread            thread         │
-//!       └────────────── replies ◄─────────────────┘ after the sync
+//!       └────────────── replies ◄─────────────────┘ after the fsync
 //! ```
 //!
-//! A request is answered with 202 once its lines are in the journal and last. Connections are served in one stage of the run;
-//! what takes time, to decode and to sync, is done by two threads. All that is held for producers is bounded: connections by
+//! A request is answered with 202 once its lines are synced to the journal. One stage of the run serves the
+//! connections; two threads do the slow work, decoding and fsync. Everything is bounded: connections by
 //! `max_connections`, bodies by `memory`, batches by `decoder`, the time of a request by `timeout`.
 
 mod acceptor;
@@ -55,15 +55,15 @@ pub struct Http {
     pub socket: Option<PathBuf>,
     /// The loopback address and port at which it listens instead.
     pub listen: Option<String>,
-    /// What producers have to send as `Authorization: Bearer TOKEN`.
+    /// The token that producers send as `Authorization: Bearer TOKEN`.
     pub token: Option<Secret<String>>,
     /// A longer line is rejected.
     pub max_line: Size,
-    /// How large the journal may grow before batches are refused.
+    /// The size of the journal at which batches are refused.
     pub max_journal: Size,
-    /// Producers at once.
+    /// The most connections at once.
     pub max_connections: u32,
-    /// How long the head of a request may take, and then its body.
+    /// The timeout of a request's head, and then of its body.
     pub timeout: Span,
 }
 
@@ -81,7 +81,7 @@ impl Default for Http {
     }
 }
 
-/// The most that `max_connections` can be.
+/// The largest `max_connections`.
 const MOST_CONNECTIONS: u32 = 10_000;
 
 /// The longest path that a Unix socket can have, in bytes.
@@ -106,7 +106,7 @@ impl SourceConfig for Http {
             section.add("timeout", "`timeout` is 0, so no request could be received; write for example \"30s\"");
         }
         if context.data_dir.is_none() {
-            let message = "lines that are pushed are kept in a journal, which needs a place; write for example [state] with data_dir = \"/var/lib/fetchd\"";
+            let message = "pushed lines are kept in a journal, which needs a place; write for example [state] with data_dir = \"/var/lib/fetchd\"";
             section.add_with("socket", &["state.data_dir"], message);
         }
     }
@@ -119,7 +119,7 @@ impl SourceConfig for Http {
         self.address().ok().map(|address| address.to_string())
     }
 
-    /// The listener, connections, one that is about to be accepted or closed, and the files of the journal.
+    /// The listener, connections, those being accepted or closed, and the files of the journal.
     fn open_files(&self) -> u64 {
         const OF_JOURNAL: u64 = 4;
         1 + u64::from(self.max_connections) + connections::SPARE as u64 + OF_JOURNAL
@@ -164,7 +164,7 @@ impl SourceConfig for Http {
 }
 
 impl Http {
-    /// Reports what is wrong with where it listens.
+    /// Reports problems of `socket` and `listen`.
     fn check_place(&self, section: &mut Section<'_>) {
         match (&self.socket, &self.listen) {
             (None, None) => {
@@ -208,7 +208,7 @@ impl Http {
         }
     }
 
-    /// Where it listens.
+    /// The configured address.
     fn address(&self) -> Result<Address, String> {
         match (&self.socket, &self.listen) {
             (Some(path), _) => Ok(Address::Socket(path.clone())),

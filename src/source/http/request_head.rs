@@ -1,4 +1,4 @@
-//! What the head of a request says. Pure: headers and paths in; codings, keys and ranges out, or the refusal.
+//! Parses the head of a request. Pure: headers and paths in; codings, keys and ranges out, or the refusal.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use super::answers::Refusal;
 use crate::journal::BatchKey;
 
-/// Types that are taken for lines. What `curl --data` sends by itself is none of them: it has no line ends any more.
+/// Content types of lines. The default of `curl --data` is not among them, because curl removes the line ends.
 const TYPES: [&str; 9] = [
     "application/x-ndjson",
     "application/ndjson",
@@ -38,12 +38,12 @@ pub(super) fn authorize(headers: &HeaderMap, token: Option<&str>) -> Result<(), 
     let sent = headers.get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
     let is_bearer = sent.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
     let sent = if is_bearer { sent[7..].trim_ascii() } else { b"" };
-    // Digests have one length, so the time says nothing of that of the token either.
+    // Digests have a fixed length, so the time does not reveal the length of the token.
     let (sent, token) = (digest(&SHA256, sent), digest(&SHA256, token.as_bytes()));
     verify_slices_are_equal(sent.as_ref(), token.as_ref()).map_err(|_| Refusal::Unauthorized)
 }
 
-/// Refuses a type that has no lines.
+/// Refuses content types other than lines.
 pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let text = String::from_utf8_lossy(value.as_bytes());
@@ -54,7 +54,7 @@ pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// How the body is encoded.
+/// The coding of the body.
 pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, Refusal> {
     let mut values = headers.get_all(CONTENT_ENCODING).iter();
     let Some(value) = values.next() else { return Ok(Coding::Identity) };
@@ -68,7 +68,7 @@ pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, Refusal> {
     }
 }
 
-/// The key that makes a request safe to repeat, if it has one.
+/// The idempotency key, if there is one.
 pub(super) fn key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Refusal> {
     const NAME: HeaderName = HeaderName::from_static("idempotency-key");
     let mut values = headers.get_all(NAME).iter();
@@ -79,7 +79,7 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Refusal> {
     key.map(|key| Some(key.into())).ok_or(Refusal::Key)
 }
 
-/// The lines that `GET /v1/lines/FIRST-LAST` asks for.
+/// The line numbers of `GET /v1/lines/FIRST-LAST`.
 pub(super) fn range(text: &str) -> Result<RangeInclusive<u64>, Refusal> {
     let number = |text: &str| text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
     let range = text.split_once('-').and_then(|(first, last)| Some(number(first)?..=number(last)?));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_token_itself_opens_the_door() {
+    fn only_the_token_itself_is_accepted() {
         for (sent, is_let_in) in [
             ("Bearer s3cret", true),
             ("bearer  s3cret", true),

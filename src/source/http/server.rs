@@ -1,4 +1,4 @@
-//! The stage that serves producers until the source is stopped.
+//! The pipeline stage that serves producers until the source is stopped.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::endpoint::Endpoint;
 use crate::error::BoxError;
 use crate::listener::{Bound, Listener};
 
-/// Serves a listener, with at most so many connections, until `stop` is cancelled. What is being accepted then is still answered.
+/// Serves a listener, with at most `most` connections, until `stop` is cancelled. Requests in progress are answered.
 ///
 /// # Errors
 /// When the listener cannot be served.
@@ -30,7 +30,7 @@ pub(super) async fn serve(
             stream = listener.accept("a producer"), if has_room => connections.add(stream, &endpoint),
         }
     }
-    // The socket goes before the last answer, so that no producer connects in vain.
+    // Close the socket before the last response, so that no producer connects in vain.
     drop(listener);
     connections.close().await;
     Ok(())

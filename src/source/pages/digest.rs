@@ -1,4 +1,4 @@
-//! What requests and bodies are known by.
+//! Digests that identify requests and bodies.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -15,7 +15,7 @@ impl Digest {
     /// Its length.
     pub const BYTES: usize = 16;
 
-    /// That of these bytes.
+    /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
         let whole = digest(&SHA256, bytes);
         let mut half = [0; Self::BYTES];
@@ -23,12 +23,12 @@ impl Digest {
         Self(half)
     }
 
-    /// As it is stored.
+    /// Reads a stored digest.
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
 
-    /// As it is stored.
+    /// The digest for storage.
     pub fn bytes(self) -> [u8; Self::BYTES] {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The entry of a page: the key `page` of its record, and the position of its source.
+//! The entry of a page: the value of `page` in its record, and the saved position of its source.
 
 use jiff::Timestamp;
 use serde::de::Error as _;
@@ -8,20 +8,20 @@ use url::Url;
 use super::digest::Digest;
 use super::moment::Moment;
 
-/// See the module. What a later version added is dropped.
+/// The entry of a page. Fields of later versions are dropped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct PageEntry {
     /// The walk, from 1.
     pub walk: u64,
     /// The number of the page in its walk, from 1.
     pub number: u64,
-    /// How many items it has; absent where it could not be read, or nobody counts them.
+    /// The number of its items; absent if it could not be read, or `items` is not configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
-    /// How often it has failed in a row; absent where it has not.
+    /// Its consecutive failures; absent if it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<u32>,
-    /// What is asked for next: the next page, or this one again where it has failed. Absent where the walk has ended.
+    /// The next request: the next page, or this page again if it failed. Absent at the end of the walk.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -29,21 +29,21 @@ pub(super) struct PageEntry {
         deserialize_with = "read_url"
     )]
     pub next: Option<Url>,
-    /// When the walk began, where there will be another one.
+    /// When the walk began, if there will be another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Timestamp>,
-    /// The newest time before the walk, if it asks for what is new.
+    /// The newest time before the walk, if the walk requests only new items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Moment>,
-    /// The newest time in the walk so far, as long as nothing has cut it off.
+    /// The newest time in the walk so far, unless the walk was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<Moment>,
-    /// Of the `url` of the configuration.
+    /// The digest of the configured `url`.
     pub url_digest: Digest,
 }
 
 impl PageEntry {
-    /// How many pages of the walk are read, this one included.
+    /// The number of pages read in this walk, this one included.
     pub fn pages(&self) -> u64 {
         self.number - u64::from(self.failures.is_some()).min(self.number)
     }

@@ -1,7 +1,6 @@
-//! What a walk needs of a page, taken from its JSON in one pass: no value is built of what is not wanted, and of the items
-//! only their number is kept.
+//! Extracts values from the JSON of a page in one pass, without building other values. Items are only counted.
 //!
-//! Where an object has a key twice, the last one counts.
+//! If an object has a key twice, the last one counts.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,21 +11,21 @@ use serde_json::value::RawValue;
 use super::moment::Moment;
 use super::pointer::{Pointer, Step};
 
-/// Where in a page there is what.
+/// The pointers to the values that a walk needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pointers {
     /// The items.
     pub items: Option<Pointer>,
     /// Whether there are more pages.
     pub more: Option<Pointer>,
-    /// What says which page is next: a URL or a cursor.
+    /// The next page: a URL or a cursor.
     pub next: Option<Pointer>,
     /// The times of the items.
     pub times: Option<Pointer>,
 }
 
 impl Pointers {
-    /// Whether nothing of a page is wanted.
+    /// Whether no value of a page is needed.
     pub fn are_none(&self) -> bool {
         self.all().next().is_none()
     }
@@ -42,7 +41,7 @@ impl Pointers {
     }
 }
 
-/// What is wanted of a place.
+/// The kinds of values that a walk needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     Items,
@@ -51,32 +50,32 @@ enum Wanted {
     Time,
 }
 
-/// What was found; absent is what has nothing at its place.
+/// The extracted values; `None` if the page has no value there.
 #[derive(Debug, Default)]
 pub(super) struct Found<'a> {
     /// The items.
     pub items: Option<Items>,
-    /// The value at `more`, as it is written.
+    /// The JSON text at `more`.
     pub more: Option<&'a str>,
-    /// The value at `next`, as it is written.
+    /// The JSON text at `next`.
     pub next: Option<&'a str>,
-    /// The newest of the times. What is none is passed over.
+    /// The newest of the times. Values that are not times are skipped.
     pub newest: Option<Moment>,
 }
 
-/// What stands where the items should.
+/// The value at `items`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Items {
-    /// A list or an object of so many; `null` has none.
+    /// A list or an object with this many items; `null` has none.
     Of(u64),
-    /// Something that has no items.
+    /// A value that cannot have items.
     Scalar,
 }
 
-/// Reads a page.
+/// Extracts the values of a page.
 ///
 /// # Errors
-/// When it is no JSON.
+/// When the page is not JSON.
 pub(super) fn extract<'a>(page: &'a [u8], pointers: &Pointers) -> serde_json::Result<Found<'a>> {
     let mut found = Found::default();
     let mut reader = serde_json::Deserializer::from_slice(page);
@@ -85,19 +84,19 @@ pub(super) fn extract<'a>(page: &'a [u8], pointers: &Pointers) -> serde_json::Re
     Ok(found)
 }
 
-/// A place in the page, and the steps from it to what is wanted.
+/// A value of the page, and the steps from it to the needed values.
 struct Place<'p, 'f, 'a> {
     wanted: Vec<(Wanted, &'p [Step])>,
     found: &'f mut Found<'a>,
 }
 
 impl<'p, 'a> Place<'p, '_, 'a> {
-    /// Whether this place itself is wanted for that.
+    /// Whether this value itself is needed as `what`.
     fn is_wanted(&self, what: Wanted) -> bool {
         self.wanted.iter().any(|(wanted, steps)| *wanted == what && steps.is_empty())
     }
 
-    /// The place one step down.
+    /// The value one step down.
     fn below(&mut self, leads_there: impl Fn(&Step) -> bool) -> Place<'p, '_, 'a> {
         let one_down = |(wanted, steps): &(Wanted, &'p [Step])| {
             let (first, rest) = steps.split_first()?;
@@ -197,7 +196,7 @@ impl Place<'_, '_, '_> {
     }
 }
 
-/// The text of a string, or of a number as it is written; nothing of all else.
+/// The text of a JSON string or number; `None` for other values.
 pub(super) fn scalar(json: &str) -> Option<Cow<'_, str>> {
     match json.as_bytes().first() {
         Some(b'"') => serde_json::from_str(json).ok(),
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_found_in_one_pass() {
+    fn all_values_are_found_in_one_pass() {
         let page = json!({ "data": [{ "at": 5 }, { "at": "7" }, { "at": null }, {}], "meta": { "next": "c/\"1", "more": true } });
         let text = page.to_string();
         let found = extract(text.as_bytes(), &pointers("/data", "/meta/more", "/meta/next", "/data/*/at")).unwrap();
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_in_another_is_found_as_well() {
+    fn a_value_within_another_is_found_as_well() {
         let text = r#"{"next":{"href":"/2","times":[3,9]}}"#;
         let found = extract(text.as_bytes(), &pointers("/next/times", "/next", "/next/href", "/next/times/*")).unwrap();
         assert_eq!((found.items, found.next), (Some(Items::Of(2)), Some("\"/2\"")));
@@ -266,13 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_or_goes_on_behind_its_end_is_refused() {
+    fn invalid_json_and_bytes_after_its_end_are_refused() {
         for text in ["", "{", "<html>", "[] []", "{\"a\":1}x", "{\"a\":nul}"] {
             assert!(extract(text.as_bytes(), &pointers("/a", "?", "?", "?")).is_err(), "{text}");
         }
     }
 
-    /// JSON whose keys often are those of [`any_pointer`].
+    /// JSON whose keys often match [`any_pointer`].
     fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
@@ -295,7 +294,7 @@ mod tests {
             .prop_map(|tokens| tokens.iter().map(|token| format!("/{token}")).collect())
     }
 
-    /// Every value that a pointer with `*` leads to.
+    /// All values of a pointer with `*`.
     fn each<'a>(value: &'a Value, steps: &[Step]) -> Vec<&'a Value> {
         let Some((first, rest)) = steps.split_first() else { return vec![value] };
         let below: Vec<&Value> = match value {
@@ -310,7 +309,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_found_is_what_a_whole_value_has(
+        fn extraction_agrees_with_a_parsed_value(
             page in any_json(), items in any_pointer(), more in any_pointer(), next in any_pointer(), times in any_pointer(),
             star in 0usize..3,
         ) {

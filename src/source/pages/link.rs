@@ -1,16 +1,16 @@
-//! The header `Link` (RFC 8288): the target of the link with a relation.
+//! Parses the header `Link` (RFC 8288).
 //!
-//! The crate for it would bring a regular expression engine along.
+//! By hand, because the crate for it depends on a regular expression engine.
 
-/// The target of the first link with this relation, as it is written. A link from another context than the page (`anchor`)
-/// is not one of the page's.
+/// The target of the first link with this relation, as written. Links from another context than the page (`anchor`) are
+/// skipped.
 pub(super) fn target<'a>(values: impl IntoIterator<Item = &'a str>, relation: &str) -> Option<&'a str> {
     values.into_iter().flat_map(Links::of).find(|link| link.has(relation)).map(|link| link.target)
 }
 
 struct Link<'a> {
     target: &'a str,
-    /// The first `rel`, which alone counts.
+    /// The first `rel`; others are ignored.
     relations: Option<String>,
     has_anchor: bool,
 }
@@ -32,7 +32,7 @@ impl<'a> Links<'a> {
         Self { rest: value }
     }
 
-    /// Goes on behind the next of these characters outside of quotes, and says which one it was.
+    /// Skips to behind the next of these characters outside of quotes, and returns it.
     fn skip_to(&mut self, ends: &[char]) -> Option<char> {
         let (mut is_quoted, mut is_escaped) = (false, false);
         for (at, c) in self.rest.char_indices() {
@@ -51,14 +51,14 @@ impl<'a> Links<'a> {
         None
     }
 
-    /// Goes on behind a parameter, which `ends` ends. `None` where the link has no more of them.
+    /// Reads the next parameter of a link, if there is one.
     fn parameter(&mut self) -> Option<(&'a str, String)> {
         self.rest = self.rest.trim_start();
         self.rest = self.rest.strip_prefix(';')?.trim_start();
         let text = self.rest;
         let end = self.skip_to(&[';', ',']);
         let length = text.len() - self.rest.len() - end.map_or(0, char::len_utf8);
-        // The separator is the next one's to read.
+        // The separator belongs to the next parameter.
         self.rest = &text[length..];
         let (name, value) = text[..length].split_once('=').unwrap_or((&text[..length], ""));
         Some((name.trim(), unquoted(value.trim())))
@@ -75,7 +75,7 @@ impl<'a> Iterator for Links<'a> {
                 return None;
             }
             let Some((target, rest)) = self.rest.strip_prefix('<').and_then(|rest| rest.split_once('>')) else {
-                // No link: what comes after the next comma may be one.
+                // Not a link; there may be one after the next comma.
                 self.skip_to(&[',']);
                 continue;
             };
@@ -93,7 +93,7 @@ impl<'a> Iterator for Links<'a> {
     }
 }
 
-/// The value of a quoted string, or of a token.
+/// The value of a quoted string or a token.
 fn unquoted(text: &str) -> String {
     let Some(quoted) = text.strip_prefix('"') else { return text.to_owned() };
     let mut value = String::with_capacity(quoted.len());

@@ -1,8 +1,8 @@
-//! The source `pages`: the pages of an API, each of which says where the next one is. A page is a line: what it says is read
-//! before its record is written, and once every sink has that, the next page is asked for.
+//! The source `pages`: a paginated API, in which each page leads to the next. Each page is a line: its response is read
+//! before its record is written, and the next page is requested once every sink has the record.
 //!
-//! From the table (`plan`) to a walk (`walk`), which a thread drives (`thread`). An answer is read by `reader`, with `extract`
-//! for bodies and `link` for headers; `next` makes the requests.
+//! The table becomes a `plan`, and the plan a `walk`, which a `thread` drives. `reader` reads responses, with `extract`
+//! for bodies and `link` for headers; `next` builds the requests.
 
 mod digest;
 mod entry;
@@ -39,26 +39,26 @@ use walk::Walk;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pages {
-    /// The first page. A URL can hold a password, which is refused, and is not to be shown either.
+    /// The URL of the first page. A secret, because a URL with a password is refused and must not be shown.
     pub url: Secret<String>,
-    /// How to get from a page to the next one.
+    /// How a walk gets from a page to the next one.
     pub next: NextTable,
-    /// Where a page has its items: a page without any ends the walk.
+    /// The pointer to the items of a page: a page without items ends the walk.
     #[serde(default)]
     pub items: Option<String>,
-    /// Where a page says whether there are more.
+    /// The pointer to the value that says whether there are more pages.
     #[serde(default)]
     pub more: Option<String>,
     /// The most pages of a walk.
     #[serde(default = "default_max_pages")]
     pub max_pages: u64,
-    /// How often to walk again, from one beginning to the next.
+    /// The interval of walks, from one beginning to the next.
     #[serde(default)]
     pub every: Option<Span>,
-    /// How a later walk asks for what is new.
+    /// How later walks request only new items.
     #[serde(default)]
     pub since: Option<Since>,
-    /// Origins besides that of `url` that pages may be at.
+    /// Allowed origins of pages besides that of `url`.
     #[serde(default)]
     pub origins: Vec<String>,
 }
@@ -67,13 +67,13 @@ pub struct Pages {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Since {
-    /// The parameter that asks for what is new.
+    /// The query parameter that requests new items.
     #[serde(default)]
     pub param: String,
-    /// Where a page has the times of its items.
+    /// The pointer to the times of the items.
     #[serde(default)]
     pub from: String,
-    /// How much before the newest time of the last walk a walk begins.
+    /// How far before the newest time of the last walk the next walk begins.
     #[serde(default = "no_overlap")]
     pub overlap: Span,
 }
@@ -88,12 +88,12 @@ fn no_overlap() -> Span {
 
 impl Pages {
     fn plan(&self) -> Result<Plan, BoxError> {
-        // A checked configuration has nothing wrong.
+        // A checked configuration has no problems.
         Plan::of(self)
             .map_err(|wrong| wrong.into_iter().map(|wrong| wrong.message).collect::<Vec<_>>().join("; ").into())
     }
 
-    /// The walk after this state, and how many lines there were before.
+    /// Resumes a walk from the saved state; also returns the number of earlier lines.
     fn resume(plan: Plan, name: &str, saved: &SavedState) -> Result<(Walk, u64), BoxError> {
         let (last, done) = (saved_page(name, saved)?, saved.files.get("").map_or(0, |lines| lines.through()));
         let (walk, pages) = last.as_ref().map_or((0, 0), |last| (last.walk, last.pages()));
@@ -109,25 +109,22 @@ impl Pages {
         }
     }
 
-    /// Who sees no page come would wonder.
+    /// Logs where the walk continues.
     fn say_what_goes_on(last: &PageEntry, plan: &Plan, name: &str) {
         let (walk, number) = (last.walk, last.number);
         if last.url_digest != plan.url_digest {
-            tracing::warn!(
-                source = name,
-                "the `url` of `{name}` is another one than before; walking from the first page"
-            );
+            tracing::warn!(source = name, "the `url` of `{name}` has changed; walking from the first page");
         } else if last.next.as_ref().is_some_and(|next| !plan.allows(next)) {
             tracing::warn!(
                 source = name,
-                "the next page of `{name}` is at an origin that `origins` does not list any more; walking from the first page"
+                "the next page of `{name}` is at an origin that `origins` no longer lists; walking from the first page"
             );
         } else if last.next.is_none() && plan.every.is_none() {
             tracing::info!(
                 source = name,
                 walk,
                 number,
-                "the walk of `{name}` ended with page {number} in an earlier run, and is not walked again; give the source another name to walk it once more, or `every` to do so regularly"
+                "the walk of `{name}` ended with page {number} in an earlier run and is not repeated; give the source another name to walk once more, or set `every` to walk regularly"
             );
         } else if let (None, Some(every)) = (&last.next, plan.every) {
             let due = last.began.and_then(|began| began.checked_add(every).ok());
@@ -139,7 +136,7 @@ impl Pages {
                 "walk {walk} of `{name}` ended with page {number}; the next one begins at {at:.0}"
             );
         } else {
-            tracing::info!(source = name, walk, number, "walk {walk} of `{name}` goes on after page {number}");
+            tracing::info!(source = name, walk, number, "walk {walk} of `{name}` continues after page {number}");
         }
     }
 }
@@ -160,7 +157,7 @@ impl SourceConfig for Pages {
             section.add(wrong.key, wrong.message);
         }
         if self.every.is_some() && context.data_dir.is_none() {
-            let message = "walks that come again need a place to remember the last one; write for example [state] with data_dir = \"/var/lib/fetchd\"";
+            let message = "walks with `every` need a place to remember the last one; write for example [state] with data_dir = \"/var/lib/fetchd\"";
             section.add("every", message);
         }
     }

@@ -1,7 +1,7 @@
-//! The times of items: which of two is newer, and what is sent as `since` in the next walk.
+//! The times of items: their order, and the value of `since` in the next walk.
 //!
-//! APIs write them as text (RFC 3339, with or without an offset, or a date) or as numbers since 1970. What was read is sent
-//! back as it was; only where `overlap` takes something off it is written anew.
+//! APIs write times as text (RFC 3339, with or without an offset, or a date) or as numbers since 1970. A time is sent
+//! back as it was read, unless `overlap` is subtracted.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
@@ -23,24 +23,24 @@ pub(super) struct Moment {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Value {
     Time(Timestamp, Form),
-    /// Since 1970, in a unit that its magnitude tells.
+    /// Since 1970, in a unit that follows from the magnitude.
     Whole(i64),
     /// Likewise.
     Decimal(f64),
 }
 
-/// How a time is written.
+/// The format of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// With an offset from UTC.
     Instant,
-    /// Without: it is taken for UTC, and sent without one.
+    /// Without an offset: UTC, and sent without one.
     Civil,
-    /// A date alone.
+    /// Only a date.
     Date,
 }
 
-/// What is no time.
+/// The error of a text that is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is neither a time (RFC 3339) nor a number")]
 pub(super) struct NoMoment;
@@ -74,7 +74,7 @@ fn time(text: &str) -> Option<Value> {
 }
 
 impl Moment {
-    /// The newer of two. Of two that cannot be compared, a time and a number, the first stays.
+    /// The newer of two times. If they cannot be compared (a text and a number), the first one.
     pub fn newer(self, other: Self) -> Self {
         if self.order(&other) == Some(Ordering::Less) { other } else { self }
     }
@@ -88,7 +88,7 @@ impl Moment {
         }
     }
 
-    /// The older of it and this time, in its own form.
+    /// The older of this and `at`, in the format of this.
     pub fn at_most(self, at: Timestamp) -> Self {
         let text = match self.value {
             Value::Time(own, form) => (own > at).then(|| form.write(at)),
@@ -104,7 +104,7 @@ impl Moment {
         text.and_then(|text| text.parse().ok()).unwrap_or(self)
     }
 
-    /// The text that is sent for what is so much older.
+    /// The text of the time that is older by `overlap`.
     pub fn minus(&self, overlap: Duration) -> String {
         if overlap.is_zero() {
             return self.text.clone();
@@ -140,7 +140,7 @@ impl Form {
     }
 }
 
-/// What one of a number that says a time stands for: seconds would be those of the year 5138 and later.
+/// The unit of a numeric time. Numbers above the limit of seconds would mean the year 5138 and later.
 fn unit(number: f64) -> Duration {
     match number.abs() {
         n if n < 1e11 => Duration::from_secs(1),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_has_the_form_of_what_was_read() {
+    fn the_time_sent_has_the_format_of_the_time_read() {
         let overlap = Duration::from_secs(300);
         for (read, sent) in [
             ("2026-05-04T03:02:01Z", "2026-05-04T02:57:01Z"),
@@ -219,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_a_time_nor_a_number_is_refused() {
+    fn a_text_that_is_neither_a_time_nor_a_number_is_refused() {
         for text in ["", "yesterday", "nan", "inf", "2026-13-01", "12:00", "0x10", "Mon, 04 May 2026 00:00:00 GMT"] {
             assert_eq!(text.parse::<Moment>(), Err(NoMoment), "{text}");
         }
     }
 
     #[test]
-    fn what_is_later_than_a_time_becomes_that_time_in_its_own_form() {
+    fn a_later_time_is_capped_in_its_own_format() {
         let at: Timestamp = "2026-05-04T03:02:01.5Z".parse().unwrap();
         for (read, capped) in [
             ("2099-01-01T00:00:00+02:00", "2026-05-04T03:02:01.5Z"),
@@ -243,7 +243,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sent_is_older_by_the_overlap_at_least(seconds in 0i64..4_000_000_000, overlap in 1u64..10_000_000) {
+        fn the_time_sent_is_older_by_at_least_the_overlap(seconds in 0i64..4_000_000_000, overlap in 1u64..10_000_000) {
             let overlap = Duration::from_secs(overlap);
             let at = Timestamp::from_second(seconds).unwrap();
             let civil = Offset::UTC.to_datetime(at);

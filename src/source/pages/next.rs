@@ -1,4 +1,4 @@
-//! `next`: how a walk gets from page to page, in one of five forms.
+//! The key `next`: how a walk gets from page to page, in one of five forms.
 
 use std::fmt;
 
@@ -8,21 +8,21 @@ use url::{Url, form_urlencoded};
 use super::extract::scalar;
 use super::pointer::Pointer;
 
-/// `next` of `[source.NAME.pages]`, as it is written: the keys of one form.
+/// `next` of `[source.NAME.pages]`, as configured: the keys of one form.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NextTable {
     /// The relation of a link in the header `Link`.
     pub link: Option<String>,
-    /// Where the page has the next URL.
+    /// The pointer to the next URL.
     pub url: Option<String>,
-    /// Where the page has a cursor, which goes into `param`.
+    /// The pointer to a cursor, which goes into `param`.
     pub cursor: Option<String>,
-    /// The parameter that a cursor goes into.
+    /// The parameter for the cursor.
     pub param: Option<String>,
     /// The parameter that counts items.
     pub offset: Option<String>,
-    /// How many items of these a page has.
+    /// The number of items per page.
     pub step: Option<u32>,
     /// The parameter that counts pages.
     pub page: Option<String>,
@@ -44,15 +44,15 @@ pub enum First {
 pub(super) enum NextForm {
     /// By the link with this relation in the header.
     Link(String),
-    /// By the URL that stands in the page.
+    /// By a URL in the page.
     Url(Pointer),
-    /// By a cursor that stands in the page.
+    /// By a cursor in the page.
     Cursor { at: Pointer, param: String, first: Option<String> },
     /// By counting.
     Count { param: String, first: u64, step: u64 },
 }
 
-/// The forms, and the keys that each may have besides its own.
+/// The forms, with the other keys that each may have.
 const FORMS: [(&str, &[&str]); 5] = [
     ("link", &[]),
     ("url", &[]),
@@ -64,10 +64,10 @@ const FORMS: [(&str, &[&str]); 5] = [
 const NO_FORM: &str = "`next` does not say how to get to the next page; write { link = \"next\" }, { url = \"/next\" }, { cursor = \"/meta/next\", param = \"after\" }, { offset = \"offset\", step = 100 } or { page = \"page\" }";
 
 impl NextTable {
-    /// The form.
+    /// Checks the keys and returns their form.
     ///
     /// # Errors
-    /// A sentence: the keys are of no form, or of several, or a value does not fit.
+    /// A sentence: the keys belong to no form or to several, or a value does not fit.
     pub(super) fn form(&self) -> Result<NextForm, String> {
         self.check_keys()?;
         if let Some(relation) = &self.link {
@@ -106,7 +106,7 @@ impl NextTable {
             ));
         }
         let odd = given.iter().find(|key| *key != form && !details.contains(key));
-        odd.map_or(Ok(()), |key| Err(format!("`next` has `{key}`, which means nothing beside `{form}`; remove it")))
+        odd.map_or(Ok(()), |key| Err(format!("`next` has `{key}`, which has no effect with `{form}`; remove it")))
     }
 
     fn given(&self) -> Vec<&'static str> {
@@ -128,7 +128,7 @@ impl NextTable {
             None => Ok(default),
             Some(First::Number(number)) => Ok((*number).into()),
             Some(First::Text(_)) => {
-                Err("`next.first` is text, and pages and items are counted; write for example first = 1".to_owned())
+                Err("`next.first` is text, but pages and items are counted; write for example first = 1".to_owned())
             }
         }
     }
@@ -144,10 +144,10 @@ impl NextForm {
         }
     }
 
-    /// What the page has at the place that says which one is next: nothing where it is the last.
+    /// The URL or cursor of the next page; `None` on the last page.
     ///
     /// # Errors
-    /// A sentence, when something else is there.
+    /// A sentence, when the page has another value there.
     pub fn read(&self, found: Option<&str>) -> Result<Option<String>, String> {
         let (at, is_url) = match self {
             Self::Link(_) | Self::Count { .. } => return Ok(None),
@@ -158,18 +158,18 @@ impl NextForm {
         let is_text = json.starts_with('"');
         let wanted = if is_url { "a URL" } else { "a cursor" };
         let text = scalar(json).filter(|_| is_text || !is_url);
-        text.map(|text| Some(text.into_owned())).ok_or_else(|| format!("what the page has at `{at}` is not {wanted}"))
+        text.map(|text| Some(text.into_owned())).ok_or_else(|| format!("the page's value at `{at}` is not {wanted}"))
     }
 
-    /// Whether the next page follows from the number of this one alone, so that a server may give the same page for ever.
+    /// Whether the next page follows only from the number of this one, so that a server may return one page for ever.
     pub fn counts(&self) -> bool {
         matches!(self, Self::Count { .. })
     }
 
-    /// The request after that for the page of this number, whose record has this final URL.
+    /// The request after page `number`, whose request was `asked` and whose record has `final_url`.
     ///
     /// # Errors
-    /// When what the page says is no URL.
+    /// When the page's next URL is invalid.
     pub fn after(
         &self,
         asked: &Url,
@@ -193,7 +193,7 @@ impl NextForm {
     }
 }
 
-/// The URL with this parameter in its query, in place of those that have its name. The others stay as they are written.
+/// Sets a query parameter, in place of all with its name. Other parameters stay as they are written.
 pub(super) fn with_param(url: &Url, name: &str, value: &str) -> Url {
     let is_it = |pair: &str| form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(key, _)| key == name);
     let others = url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !is_it(pair));
@@ -273,7 +273,7 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
-    /// The first request, and that after the page of this number.
+    /// The first request, and the request after the page of this number.
     fn requests(toml: &str, number: u64, next: Option<&str>) -> (String, Option<String>) {
         let (form, start) = (form(toml).unwrap(), url("http://a.test/v1/items?limit=2&x=%20"));
         let asked = form.first(&start);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_takes_the_place_of_those_of_its_name() {
+    fn a_parameter_replaces_those_of_its_name() {
         for (before, after) in [
             ("http://a.test/", "http://a.test/?a%5B0%5D=1+2"),
             ("http://a.test/?", "http://a.test/?a%5B0%5D=1+2"),
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_a_walk_is_told_from_what_does_not_fit() {
+    fn values_that_end_a_walk_are_told_from_wrong_ones() {
         let (by_url, cursor) = (form("url = \"/n\"").unwrap(), form("cursor = \"/n\"\nparam = \"c\"").unwrap());
         for found in [None, Some("null"), Some("\"\""), Some("false")] {
             assert_eq!((by_url.read(found), cursor.read(found)), (Ok(None), Ok(None)));
@@ -331,7 +331,7 @@ mod tests {
         for wrong in ["true", "[1]", "{}", "\"\\ud800\""] {
             assert!(by_url.read(Some(wrong)).is_err() && cursor.read(Some(wrong)).is_err(), "{wrong}");
         }
-        assert_eq!(by_url.read(Some("7")), Err("what the page has at `/n` is not a URL".to_owned()));
+        assert_eq!(by_url.read(Some("7")), Err("the page's value at `/n` is not a URL".to_owned()));
     }
 
     #[test]
@@ -340,14 +340,14 @@ mod tests {
             ("", "write { link = \"next\" }"),
             ("step = 5", "does not say how to get to the next page"),
             ("link = \"next\"\npage = \"p\"", "both `link` and `page`"),
-            ("link = \"next\"\nstep = 5", "`step`, which means nothing beside `link`"),
-            ("page = \"p\"\nparam = \"x\"", "`param`, which means nothing beside `page`"),
+            ("link = \"next\"\nstep = 5", "`step`, which has no effect with `link`"),
+            ("page = \"p\"\nparam = \"x\"", "`param`, which has no effect with `page`"),
             ("cursor = \"/c\"", "needs `param`"),
             ("offset = \"o\"", "needs `step`"),
             ("offset = \"o\"\nstep = 0", "needs `step`"),
             ("page = \"p\"\nfirst = \"1\"", "write for example first = 1"),
-            ("url = \"next\"", "`next.url` is `next`, which is no JSON Pointer"),
-            ("url = \"/a/*\"", "`*` can stand in `since.from` alone"),
+            ("url = \"next\"", "`next.url` is `next`, which is not a JSON Pointer"),
+            ("url = \"/a/*\"", "`*` is allowed only in `since.from`"),
             ("cursor = \"/c\"\nparam = \"\"", "`next.param` is empty"),
             ("link = \"\"", "`next.link` is empty"),
         ] {

@@ -1,4 +1,4 @@
-//! The configuration of a source, checked: what its walks go by.
+//! The plan of a source's walks: its checked configuration.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::hosts::{host_name, origin_of, port_of};
 use crate::item::{check_url, parse};
 use crate::units::Span;
 
-/// The most pages that a walk can have: each is remembered while it lasts.
+/// The most pages of a walk, which remembers each.
 const MOST_PAGES: u64 = 1_000_000;
 
-/// See the module.
+/// The checked configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub next: NextForm,
@@ -25,22 +25,22 @@ pub(super) struct Plan {
     pub max_pages: u64,
     /// From the beginning of a walk to that of the next one.
     pub every: Option<Duration>,
-    /// What `url` is known by: another one is another walk.
+    /// The digest of `url`: another URL begins another walk.
     pub url_digest: Digest,
     url: Url,
     since: Option<SinceParam>,
-    /// Besides that of `url`.
+    /// Allowed origins besides that of `url`.
     origins: Vec<Url>,
 }
 
-/// How the next walk asks for what is new.
+/// How the next walk requests new items.
 #[derive(Clone, Debug)]
 struct SinceParam {
     name: String,
     overlap: Duration,
 }
 
-/// What is wrong with a key of the table.
+/// A problem of a key of the table.
 #[derive(Debug)]
 pub(super) struct Wrong {
     pub key: &'static str,
@@ -51,7 +51,7 @@ impl Plan {
     /// The plan of a table.
     ///
     /// # Errors
-    /// Everything that is wrong with the table.
+    /// All problems of the table.
     pub fn of(pages: &Pages) -> Result<Self, Vec<Wrong>> {
         let mut wrong = Vec::new();
         let url = note(&mut wrong, "url", read_url(pages.url.expose()));
@@ -88,7 +88,7 @@ impl Plan {
         })
     }
 
-    /// The request for the first page of a walk, of all or of what is new since then.
+    /// The request for the first page of a walk over all items, or over those that are new since a time.
     pub fn first(&self, since: Option<&Moment>) -> Url {
         let url = match (&self.since, since) {
             (Some(param), Some(since)) => with_param(&self.url, &param.name, &since.minus(param.overlap)),
@@ -97,7 +97,7 @@ impl Plan {
         self.next.first(&url)
     }
 
-    /// Whether a page may be at this URL: it may get what the configuration says for its host, a token too.
+    /// Whether a page may be at this URL. Its host gets the configured headers, tokens included.
     pub fn allows(&self, next: &Url) -> bool {
         is_same_origin(&self.url, next) || self.origins.iter().any(|origin| is_same_origin(origin, next))
     }
@@ -138,18 +138,18 @@ fn times(pages: &Pages) -> Result<Option<Pointer>, String> {
     let Some(since) = &pages.since else { return Ok(None) };
     if since.param.is_empty() {
         return Err(
-            "`since` needs `param`, the parameter that asks for what is new; add for example param = \"updated_since\""
+            "`since` needs `param`, the parameter that requests new items; add for example param = \"updated_since\""
                 .to_owned(),
         );
     }
     if since.from.is_empty() {
         return Err(
-            "`since` needs `from`, where the items have their times; add for example from = \"/data/*/updated_at\""
+            "`since` needs `from`, the pointer to the times of items; add for example from = \"/data/*/updated_at\""
                 .to_owned(),
         );
     }
     if pages.every.is_none() {
-        return Err("`since` is for the walks after the first one, and without `every` there is one; add for example every = \"1h\"".to_owned());
+        return Err("`since` is for walks after the first one, and without `every` there is only one; add for example every = \"1h\"".to_owned());
     }
     if since.overlap > Span::LONGEST {
         return Err(format!("`since.overlap` is {}; it can be at most a year, `8760h`", since.overlap));
@@ -160,7 +160,7 @@ fn times(pages: &Pages) -> Result<Option<Pointer>, String> {
 fn check_every(every: Option<Span>) -> Result<(), String> {
     match every {
         Some(every) if every.0.is_zero() => {
-            Err("`every` is zero, so walks would never rest; write for example \"1h\"".to_owned())
+            Err("`every` is zero, so walks would never pause; write for example \"1h\"".to_owned())
         }
         Some(every) if every > Span::LONGEST => Err(format!("`every` is {every}; it can be at most a year, `8760h`")),
         _ => Ok(()),

@@ -1,46 +1,46 @@
-//! JSON Pointers (RFC 6901): how the configuration names places in a page.
+//! JSON Pointers (RFC 6901) to values in a page.
 
 use std::fmt;
 
 use jsonptr::Pointer as Syntax;
 
-/// A place in a page; with [`Step::Each`] in it, several.
+/// A pointer to a value in a page; with [`Step::Each`], to several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pointer {
     text: String,
     steps: Vec<Step>,
 }
 
-/// One step down.
+/// One token of a pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// To the value of this key, or to the element of this number.
+    /// To the value of this key, or the element of this number.
     Key(String),
-    /// To each value or element: `*`, which is no part of RFC 6901.
+    /// To each value or element: `*`, an extension of RFC 6901.
     Each,
 }
 
 impl Pointer {
-    /// A pointer to one place.
+    /// Parses a pointer to one value.
     ///
     /// # Errors
-    /// The rest of a sentence that begins with the key: the text is no pointer, or has a `*`.
+    /// The rest of a sentence that begins with the key: the text is not a pointer, or has a `*`.
     pub fn to_one(text: &str) -> Result<Self, String> {
         let pointer = Self::to_each(text)?;
         if pointer.steps.contains(&Step::Each) {
-            return Err(format!("is `{text}`, and `*` can stand in `since.from` alone; name one place"));
+            return Err(format!("is `{text}`, but `*` is allowed only in `since.from`; name one value"));
         }
         Ok(pointer)
     }
 
-    /// A pointer in which `*` stands for each element.
+    /// Parses a pointer in which `*` stands for each element.
     ///
     /// # Errors
-    /// The rest of a sentence that begins with the key: the text is no pointer.
+    /// The rest of a sentence that begins with the key: the text is not a pointer.
     pub fn to_each(text: &str) -> Result<Self, String> {
         let syntax = Syntax::parse(text).map_err(|_| {
             format!(
-                "is `{text}`, which is no JSON Pointer (RFC 6901); write for example \"/data/items\", or \"\" for the whole page"
+                "is `{text}`, which is not a JSON Pointer (RFC 6901); write for example \"/data/items\", or \"\" for the whole page"
             )
         })?;
         let step = |token: jsonptr::Token<'_>| match token.decoded().into_owned() {
@@ -50,7 +50,7 @@ impl Pointer {
         Ok(Self { text: text.to_owned(), steps: syntax.tokens().map(step).collect() })
     }
 
-    /// The steps down from the page.
+    /// The steps from the root of the page.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }

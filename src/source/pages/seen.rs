@@ -1,9 +1,9 @@
-//! What a walk has had: its requests, and the bodies where only a number tells one page from the next. A walk that comes to
-//! one of them again goes in a circle.
+//! Loop detection: the requests of a walk and, if pages are counted, their bodies. A walk that reaches one of them
+//! again is in a loop.
 //!
-//! With a data directory they stand in a file as well, so that a circle is found in which a restart falls. A page is there
-//! before its record is written; a start cuts off what is there of pages that are not done. Nothing is synced: what a power
-//! cut takes away lets a circle go on for one more lap.
+//! With a data directory they are also in a file, to detect loops that span a restart. A page is written before its
+//! record; a start truncates pages that are not done. The file is not synced: after a power cut a loop may last one lap
+//! longer.
 
 use std::collections::HashSet;
 use std::io;
@@ -13,29 +13,29 @@ use std::sync::Arc;
 use super::digest::Digest;
 use crate::disk::{Disk, DiskFile, Mode, append_all};
 
-/// See the module.
+/// The pages of the current walk.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Which walk it is; 0 for none.
+    /// The number of the walk; 0 for none.
     walk: u64,
     requests: HashSet<Digest>,
     bodies: HashSet<Digest>,
     file: Option<SeenFile>,
 }
 
-/// A page that a walk has had.
+/// A page of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SeenPage {
     /// Its number in the walk.
     pub number: u64,
-    /// Its request.
+    /// The digest of its URL.
     pub request: Digest,
-    /// Its body, where that matters.
+    /// The digest of its body, if pages are counted.
     pub body: Option<Digest>,
 }
 
 impl Seen {
-    /// Goes on with a walk of which so many pages are done; 0 for none.
+    /// Opens the file of a walk of which `pages` are done; walk 0 is none.
     ///
     /// # Errors
     /// When the file cannot be opened, read or written.
@@ -51,7 +51,7 @@ impl Seen {
         Ok(seen)
     }
 
-    /// Forgets what there is of another walk than this one.
+    /// Begins a walk, and forgets the pages of another one.
     pub fn begin(&mut self, walk: u64) {
         if self.walk == walk {
             return;
@@ -81,12 +81,12 @@ impl Seen {
         self.bodies.extend(page.body);
     }
 
-    /// Writes to the file. Without it a walk goes on all the same: a circle is found, unless a restart falls in it.
+    /// Writes to the file. After an error the walk continues without it, and misses only loops that span a restart.
     fn write(&mut self, write: impl FnOnce(&mut SeenFile) -> io::Result<()>) {
         let Some(file) = &mut self.file else { return };
         if let Err(error) = write(file) {
             let path = file.path.display();
-            tracing::warn!(%error, "{path} cannot be written; a circle of pages in which a restart falls is found one lap later");
+            tracing::warn!(%path, %error, "cannot write {path}; a loop of pages that spans a restart is found one lap later");
             self.file = None;
         }
     }
@@ -95,7 +95,7 @@ impl Seen {
 impl SeenPage {
     const BYTES: usize = 8 + 2 * Digest::BYTES;
 
-    /// No body has zeros alone.
+    /// Stands for no body: no digest is all zeros.
     const NO_BODY: [u8; Digest::BYTES] = [0; Digest::BYTES];
 
     fn to_bytes(self) -> Vec<u8> {
@@ -121,7 +121,7 @@ struct SeenFile {
 }
 
 impl SeenFile {
-    /// Reads the pages of this walk up to this number, and cuts off the rest.
+    /// Reads the pages of this walk up to this number, and truncates the rest.
     fn resume(&mut self, walk: u64, pages: u64) -> io::Result<Vec<SeenPage>> {
         let text = self.read()?;
         let Some((head, rest)) = text.split_first_chunk().filter(|(head, _)| u64::from_le_bytes(**head) == walk) else {
@@ -175,7 +175,7 @@ mod tests {
         SeenPage { number, request: of(number), body: body.map(of) }
     }
 
-    /// The numbers of the pages that it has had, up to a hundred.
+    /// The numbers of the seen pages, up to a hundred.
     fn had(seen: &Seen) -> Vec<u64> {
         (1..100).filter(|number| seen.has_request(page(*number, None).request)).collect()
     }
@@ -204,7 +204,7 @@ mod tests {
             let mut seen = Seen::open(&RealDisk, dir.path(), walk, done).unwrap();
             prop_assert_eq!(&had(&seen), &left);
             prop_assert_eq!(seen.has_body(page(1, Some(1)).body), !left.is_empty());
-            // What is added is found after what was there.
+            // A page that is added is found after the others.
             seen.add(page(50, None));
             let again = Seen::open(&RealDisk, dir.path(), walk, 50).unwrap();
             prop_assert_eq!(had(&again), left.into_iter().chain([50]).collect::<Vec<_>>());

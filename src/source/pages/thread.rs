@@ -1,7 +1,7 @@
-//! The thread of a source: asks for a page, reads its answer, and asks for the next one once every sink has the record.
+//! The thread of a source: requests a page, reads its response, and requests the next once every sink has the record.
 //!
-//! It waits for answers and for nothing else. Where a page is to come later, the stream of lines waits: it is dropped at a
-//! stop, and the thread ends with it.
+//! The thread waits only for responses. The stream of lines delays later pages: it is dropped at a stop, and the thread
+//! ends with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,22 +18,22 @@ use super::walk::{Ask, Walk, backoff};
 use crate::error::BoxError;
 use crate::item::{AnswerReader, ErrorKind, Identity, Input, Line, NoAnswer, Outcome, RawJson, Received, Record, Text};
 
-/// What the thread says. That it falls silent is an error.
+/// A message of the thread. If the channel closes without one of the last two, the thread failed.
 enum Message {
-    /// A line, and how long it has time.
+    /// A line, and its delay.
     Line(Line, Duration),
     /// There are no more pages.
     End,
-    /// The line has no answer in this run, which is about to end.
+    /// The run is ending, and the line has no response.
     Left,
 }
 
 /// The thread, before it starts.
 pub(super) struct Asker {
     pub walk: Walk,
-    /// Of the line before the first one.
+    /// The identity of the line before the first one.
     pub id: Identity,
-    /// The source, for messages.
+    /// The name of the source, for messages.
     pub name: Arc<str>,
 }
 
@@ -46,13 +46,13 @@ impl Asker {
                 Ok(()) => Message::End,
                 Err(NoAnswer) => Message::Left,
             };
-            // Where nobody listens there is nothing to say.
+            // The stream may have been dropped.
             let _ = tx.blocking_send(last);
         });
         lines(rx).boxed()
     }
 
-    /// Asks for page after page, until there are no more.
+    /// Requests page after page, until there are no more.
     async fn walk_on(mut self, lines: &mpsc::Sender<Message>, mut answers: AnswerReader) -> Result<(), NoAnswer> {
         while let Some(ask) = self.walk.ask(Timestamp::now()) {
             self.id.seq += 1;
@@ -65,7 +65,7 @@ impl Asker {
         Ok(())
     }
 
-    /// Reads an answer, and completes its record.
+    /// Reads a response, and completes its record.
     fn read(&mut self, ask: &Ask, record: &mut Record) {
         let flaw = match reader::read(self.walk.plan(), record) {
             Ok(page) => self.walk.read(ask, page),
@@ -86,12 +86,12 @@ impl Asker {
         }
         if let Some(entry) = self.walk.last() {
             self.tell(entry, record);
-            // An entry has nothing that JSON does not have.
+            // Serializing an entry cannot fail.
             record.page = RawJson::of(entry).ok();
         }
     }
 
-    /// Says what becomes of the walk where somebody may have to know.
+    /// Logs failed pages and the end of a walk.
     fn tell(&self, entry: &PageEntry, record: &Record) {
         let (name, walk, number) = (&*self.name, entry.walk, entry.number);
         let error = record.error.as_ref().map(|(kind, message)| (kind.name(), message));
@@ -100,7 +100,7 @@ impl Asker {
             (Some((kind, why)), Some(failures)) => {
                 let seconds = backoff(failures).as_secs();
                 let message =
-                    format!("page {number} of `{name}` failed ({kind}): {why}; it is asked for again in {seconds} s");
+                    format!("page {number} of `{name}` failed ({kind}): {why}; it is requested again in {seconds} s");
                 tracing::warn!(event = "page_failed", source = name, walk, number, failures, kind, "{message}");
             }
             (Some((kind, _)), None) => {
@@ -123,7 +123,7 @@ impl Asker {
     }
 }
 
-/// The lines, each when it is time.
+/// The stream of lines, each after its delay.
 fn lines(messages: mpsc::Receiver<Message>) -> impl stream::Stream<Item = Result<Input, BoxError>> {
     stream::try_unfold(messages, |mut messages| async move {
         match messages.recv().await {
@@ -135,12 +135,12 @@ fn lines(messages: mpsc::Receiver<Message>) -> impl stream::Stream<Item = Result
             }
             Some(Message::End) => Ok(None),
             Some(Message::Left) => future::pending().await,
-            None => Err("the thread that walks from page to page has ended before its walk".into()),
+            None => Err("the thread of a source `pages` ended unexpectedly".into()),
         }
     })
 }
 
-/// What is too long to be read is not passed on either, as where the client gives up a body.
+/// Removes a body that is too long to be read from its record, like a body that the client gave up.
 fn leave_body_out(received: &mut Received) {
     *received = match std::mem::take(received) {
         Received::Response(response) => Received::Head(Box::new(response.head)),

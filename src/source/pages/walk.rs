@@ -1,7 +1,7 @@
-//! A walk from page to page, as a pure state machine: what is asked for next, and what an answer means.
+//! A walk from page to page, as a pure state machine: the next request, and the effect of a response.
 //!
-//! Its state is the entry of the last page, which stands in that page's record and then in the checkpoint. So a restart goes
-//! on as the run before would have gone on.
+//! Its state is the entry of the last page, which is in that page's record and then in the checkpoint. So a restart
+//! continues exactly like the run before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,78 +17,78 @@ use super::seen::{Seen, SeenPage};
 use crate::hosts::origin_of;
 use crate::item::{ErrorKind, check_url};
 
-/// How long a page that failed is left alone, at least and at most; the time doubles with each failure.
+/// The least and the most backoff of a failed page; it doubles with each failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15 * 60));
 
-/// A page that is asked for.
+/// A request for a page.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Ask {
-    /// Where it is.
+    /// The URL of the page.
     pub url: Url,
-    /// How long that has time.
+    /// The delay of the request.
     pub after: Duration,
-    /// What is known of the page before its answer: how often it has failed, too.
+    /// The entry of the page before its response, its failures included.
     entry: PageEntry,
 }
 
-/// What was read of a page.
+/// The contents of a page.
 #[derive(Clone, Debug)]
 pub(super) struct Contents {
-    /// How many items it has, if somebody counts them.
+    /// The number of its items, if `items` is configured.
     pub items: Option<u64>,
-    /// Whether it says that there are more pages, or says nothing.
+    /// Whether there are more pages.
     pub more: More,
-    /// What it says of the next page.
+    /// The URL or cursor of the next page.
     pub next: Option<String>,
     /// The newest time of its items.
     pub newest: Option<Moment>,
-    /// Its URL after redirects, which relative ones start from.
+    /// Its URL after redirects, the base of relative URLs.
     pub url: Url,
-    /// Its body, where only a number tells one page from the next.
+    /// The digest of its body, if pages are counted.
     pub body: Option<Digest>,
 }
 
-/// What a page says of further ones.
+/// Whether there are more pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum More {
-    /// There may be some.
+    /// There may be more.
     Perhaps,
-    /// There are none.
+    /// The page says that there are none.
     No,
 }
 
-/// Why a record is not that of a page like all others: its kind, and a sentence.
+/// The error in the record of a page: its kind, and a sentence.
 pub(super) type Flaw = (ErrorKind, String);
 
-/// How a walk goes on after a page that was read.
+/// The next step of a walk after a page.
 enum Step {
     To(Url),
-    /// The walk is over, for this reason: a clause.
+    /// The walk is complete, for this reason: a clause.
     End(&'static str),
-    /// The walk ends before its end.
+    /// The walk is cut off, with this error.
     Cut(Flaw),
 }
 
-/// See the module.
+/// The walks of a source.
 #[derive(Debug)]
 pub(super) struct Walk {
     plan: Arc<Plan>,
     seen: Seen,
-    /// Which walk begins where no page is known.
+    /// The number of the walk that begins if there is no last page.
     first: u64,
     last: Option<PageEntry>,
-    /// Why the last walk that ended in this run did: a clause about its last page.
+    /// Why the last walk of this run ended: a clause about its last page.
     ended_as: &'static str,
 }
 
 impl Walk {
-    /// A source's first walk.
+    /// Begins the first walk of a source.
     pub fn begin(plan: Arc<Plan>, seen: Seen) -> Self {
         Self { plan, seen, first: 1, last: None, ended_as: "" }
     }
 
-    /// Goes on after this page, or begins anew where that was one of another `url`, or leads to an origin that is not allowed any more. A page that failed is asked for soon:
-    /// a person may have mended the cause before the start.
+    /// Continues after a page, or begins anew if `url` has changed or the next page's origin is no longer allowed. A
+    /// failed page is retried soon, because the cause may have been fixed before the start.
     pub fn resume(plan: Arc<Plan>, seen: Seen, last: PageEntry) -> Self {
         let is_forbidden = last.next.as_ref().is_some_and(|next| !plan.allows(next));
         if last.url_digest != plan.url_digest || is_forbidden {
@@ -98,22 +98,22 @@ impl Walk {
         Self { first: last.walk, last: Some(PageEntry { failures, ..last }), ..Self::begin(plan, seen) }
     }
 
-    /// What it goes by.
+    /// The plan of the walk.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The last page that was answered, in this run or before.
+    /// The entry of the last answered page, in this run or before.
     pub fn last(&self) -> Option<&PageEntry> {
         self.last.as_ref()
     }
 
-    /// Why the last walk that ended in this run did: a clause about its last page.
+    /// Why the last walk of this run ended: a clause about its last page.
     pub fn ended_as(&self) -> &'static str {
         self.ended_as
     }
 
-    /// What is asked for now; nothing where the walk has ended and no other one follows.
+    /// The next request; `None` if the walk has ended and no other one follows.
     pub fn ask(&mut self, now: Timestamp) -> Option<Ask> {
         let ask = match &self.last {
             None => self.first_page(self.first, None, now),
@@ -148,14 +148,14 @@ impl Walk {
         Ask { url: self.plan.first(entry.since.as_ref()), after: Duration::ZERO, entry }
     }
 
-    /// Takes a page that cannot be used: it comes again.
+    /// Notes a page that failed or cannot be used; it is requested again.
     pub fn failed(&mut self, ask: &Ask) {
         let failures = ask.entry.failures.unwrap_or(0).saturating_add(1);
         let next = Some(ask.url.clone());
         self.last = Some(PageEntry { failures: Some(failures), next, ..ask.entry.clone() });
     }
 
-    /// Takes a page that was read. A flaw is for its record: the walk is cut off there, or the page cannot be used.
+    /// Advances the walk by a page. Returns the error for its record if the walk is cut off or the page cannot be used.
     pub fn read(&mut self, ask: &Ask, page: Contents) -> Option<Flaw> {
         let step = match self.step(ask, &page) {
             Ok(step) => step,
@@ -173,44 +173,44 @@ impl Walk {
                 self.ended_as = reason;
                 (None, newest, None)
             }
-            // What comes after the cut may be older, and is not to be missed.
+            // Items after the cut may be older, and must not be missed.
             Step::Cut(flaw) => (None, None, Some(flaw)),
         };
         self.last = Some(PageEntry { items: page.items, failures: None, next, newest, ..before });
         flaw
     }
 
-    /// How the walk goes on.
+    /// The step after a page.
     ///
     /// # Errors
-    /// A sentence, when what the page says of the next one cannot be requested.
+    /// A sentence, when the next page cannot be requested.
     fn step(&self, ask: &Ask, page: &Contents) -> Result<Step, String> {
         if page.items == Some(0) {
             return Ok(Step::End("it has no items"));
         }
         if page.more == More::No {
-            return Ok(Step::End("it says at `more` that there are no more"));
+            return Ok(Step::End("its value at `more` says that there are no more"));
         }
         if self.seen.has_body(page.body) {
-            let message = "the walk ends here: this page is the same as an earlier one, so the API does not count as `next` of this source does";
+            let message = "the walk ends here: this page is the same as an earlier one, so the API does not count like `next` of this source; correct `next`";
             return Ok(Step::Cut((ErrorKind::PageLoop, message.to_owned())));
         }
         let next = self.plan.next.after(&ask.url, &page.url, ask.entry.number, page.next.as_deref());
-        let Some(next) = next.map_err(|error| format!("what the page gives as the next URL is none: {error}"))? else {
-            return Ok(Step::End("it has no next page where `next` looks for one"));
+        let Some(next) = next.map_err(|error| format!("the next URL of the page is invalid: {error}"))? else {
+            return Ok(Step::End("it has no next page by `next`"));
         };
         if !self.plan.allows(&next) {
             return Ok(Step::Cut((ErrorKind::PageOrigin, foreign(&next))));
         }
         check_url(&next).map_err(|rejection| format!("the next page cannot be requested: {}", rejection.message))?;
         if next == ask.url || self.seen.has_request(digest(&next)) {
-            let message = "the walk ends here: the page leads back to one that this walk has had";
+            let message = "the walk ends here: the next page was already read in this walk";
             return Ok(Step::Cut((ErrorKind::PageLoop, message.to_owned())));
         }
         if ask.entry.number >= self.plan.max_pages {
             let most = self.plan.max_pages;
             let message = format!(
-                "the walk ends here, for it has had {most} pages, and there are more; raise `max_pages` of this source"
+                "the walk ends here: it has read {most} pages, and there are more; raise `max_pages` of this source"
             );
             return Ok(Step::Cut((ErrorKind::PageLimit, message)));
         }
@@ -218,14 +218,14 @@ impl Walk {
     }
 }
 
-/// The page after this one, or this one once more where it has failed.
+/// The request for the next page, or for the same page if it failed.
 fn page_after(last: &PageEntry, url: Url) -> Ask {
     let entry = PageEntry { number: last.pages() + 1, items: None, next: None, ..last.clone() };
     Ask { url, after: backoff(last.failures.unwrap_or(0)), entry }
 }
 
-/// The newest time of all walks. What changed while the last one was under way may have been missed by it, whatever newer
-/// things it had; and a time in the future would hide all that comes before it.
+/// The newest time of all walks, capped at the beginning of the last one: it may have missed changes since then, and a
+/// time in the future would hide all changes before it.
 fn newest_before(last: &PageEntry) -> Option<Moment> {
     let all = newest(last.since.clone(), last.newest.clone())?;
     Some(match last.began {
@@ -234,14 +234,14 @@ fn newest_before(last: &PageEntry) -> Option<Moment> {
     })
 }
 
-/// Names the origin of a page that is not asked for. The rest of its URL may have a token in it.
+/// The message about a forbidden origin. It omits the rest of the URL, which may contain a token.
 fn foreign(next: &Url) -> String {
     let origin = match check_url(next) {
         Ok(()) => origin_of(next),
-        Err(_) => "another kind of place",
+        Err(_) => "a URL that cannot be requested",
     };
     format!(
-        "the walk ends here: the next page is at {origin}, which is not the origin of `url`; if it may be asked, add it to `origins` of this source"
+        "the walk ends here: the next page is at {origin}, which is not the origin of `url`; to allow it, add it to `origins` of this source"
     )
 }
 
@@ -256,7 +256,7 @@ fn newest(before: Option<Moment>, page: Option<Moment>) -> Option<Moment> {
     }
 }
 
-/// How long a page is left alone that has failed so often in a row.
+/// The backoff after consecutive failures.
 pub(super) fn backoff(failures: u32) -> Duration {
     let (least, most) = BACKOFF;
     match failures {
@@ -265,7 +265,7 @@ pub(super) fn backoff(failures: u32) -> Duration {
     }
 }
 
-/// How long the next walk has time. A clock that was set back makes that no longer than `every`.
+/// The time until the next walk, at most `every` even if the clock was set back.
 fn until_next(began: Timestamp, every: Duration, now: Timestamp) -> Duration {
     let over = SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX) - now.duration_since(began);
     Duration::try_from(over).unwrap_or(Duration::ZERO).min(every)

@@ -1,4 +1,4 @@
-//! The checkpoint file: which lines are done and up to where outputs are accounted for. It is replaced atomically.
+//! The checkpoint file: the lines that are done, and the positions of outputs. It is replaced atomically.
 
 mod v1;
 
@@ -15,31 +15,31 @@ use crate::disk::{Disk, Mode, OutputPosition, SyncPoint, append_all};
 use crate::error::{AtPath, BoxError};
 use crate::item::{DoneRanges, Identity, RawJson};
 
-/// The version that is written. Version 1 is read, too.
+/// The version written. Version 1 can be read, too.
 const VERSION: u32 = 2;
 
-/// What is remembered, as of the moment that it was written.
+/// The contents of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
     version: u32,
-    /// The name that records of lines carry which are remembered here. Another directory has another one, so that no run
-    /// takes the records of another for those of its own lines.
+    /// The id in records of lines that this data directory numbers. It is unique, so no run mistakes the records of
+    /// another directory for its own.
     pub state_id: Arc<str>,
-    /// The durable sources by name; the one without a name has an empty one.
+    /// The durable sources by name; empty for the source without a name.
     pub sources: BTreeMap<String, SourceState>,
-    /// By sink, up to where the files of its output are accounted for; the last of them is the one that it goes on with.
+    /// The positions in the output files by sink; the last file is the active one.
     pub sinks: BTreeMap<String, Vec<OutputPosition>>,
-    /// By sink, the path of its output as it was configured.
+    /// The configured output path by sink.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub paths: BTreeMap<String, String>,
-    /// By name, the hosts that are paused or cannot be reached.
+    /// The hosts that are paused or have open circuits, by name.
     #[serde(default)]
     pub hosts: BTreeMap<String, StoredHostState>,
-    /// The round that has begun and is not finished.
+    /// The open round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<OpenRound>,
-    /// The number of the last round that began; 0 where only the first did.
+    /// The number of the last round that began; 0 if there was only the first.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub last_round: u32,
 }
@@ -49,49 +49,49 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// What is remembered of a durable source.
+/// The state of a durable source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceState {
-    /// Its kind: a journal is not read as files are.
+    /// The kind of the source.
     pub kind: String,
-    /// The name that records of its lines carry, where that is not the data directory's.
+    /// The id in records of its lines, if it differs from that of the data directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_id: Option<Arc<str>>,
-    /// Where it goes on, as JSON that only the source reads.
+    /// The position to resume from, as JSON of the source's own format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<RawJson>,
-    /// By path, which of its lines are done. A source without files has one entry with an empty path.
+    /// The done lines by path. A source without files has one entry with an empty path.
     pub files: BTreeMap<String, DoneRanges>,
 }
 
-/// A round in which lines are fetched once more. They stand in a list of its own.
+/// A round that fetches the lines of a list again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenRound {
-    /// Its number, from 2: the first round reads the sources.
+    /// The number, from 2: the first round reads the sources.
     pub number: u32,
-    /// What selected its lines.
+    /// The selection of its lines.
     pub selection: String,
-    /// Which lines of the list are done, by their ordinals from 1.
+    /// The ordinals of done lines, from 1.
     pub done: DoneRanges,
 }
 
-/// All that every version has in common.
+/// The key that every version has.
 #[derive(Deserialize)]
 struct Version {
     version: NonZeroU32,
 }
 
 impl SourceState {
-    /// A source of which nothing is known yet.
+    /// The state of a new source.
     pub fn new(kind: &str) -> Self {
         Self { kind: kind.to_owned(), state_id: None, position: None, files: BTreeMap::new() }
     }
 }
 
 impl Checkpoint {
-    /// Nothing is remembered, under a new name.
+    /// An empty checkpoint with a new id.
     pub fn begin() -> Self {
         const LETTERS: usize = 8;
         let state_id: String = std::iter::repeat_with(fastrand::alphanumeric).take(LETTERS).collect();
@@ -100,18 +100,18 @@ impl Checkpoint {
         Self { version: VERSION, state_id: state_id.into(), sources, sinks, paths, hosts, round: None, last_round: 0 }
     }
 
-    /// The name that records of a source's lines carry.
+    /// The id in records of a source's lines.
     pub fn state_id_of(&self, source: &str) -> &Arc<str> {
         self.sources.get(source).and_then(|source| source.state_id.as_ref()).unwrap_or(&self.state_id)
     }
 
-    /// Whether this is a line of a durable source, by the name that it carries.
+    /// Whether this is a line of a durable source of this checkpoint.
     pub fn has_line(&self, id: &Identity) -> bool {
         let name = id.source.as_deref().unwrap_or_default();
         self.sources.contains_key(name) && id.state_id.as_ref() == Some(self.state_id_of(name))
     }
 
-    /// Whether this is a line of a durable source that is not known to be done in the first round.
+    /// Whether this is a line of a durable source that is not done in the first round.
     pub fn is_pending(&self, id: &Identity) -> bool {
         id.round == 0
             && self.has_line(id)
@@ -124,17 +124,17 @@ impl Checkpoint {
         done.is_some_and(|done| done.contains(seq))
     }
 
-    /// Ends the open round if this is the number of its lines, and all are done.
+    /// Ends the open round if all of its `lines` are done.
     pub fn end_finished_round(&mut self, lines: u64) {
         if self.round.as_ref().is_some_and(|round| round.done.through() >= lines) {
             self.round = None;
         }
     }
 
-    /// Reads a checkpoint of any version up to the present one.
+    /// Parses a checkpoint of any version up to the current one.
     ///
     /// # Errors
-    /// What is wrong with it: it is damaged, or of a later version.
+    /// When the checkpoint is damaged, or of a later version.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let damaged = |error: serde_json::Error| format!("damaged ({error})");
         let Version { version } = serde_json::from_slice(text).map_err(damaged)?;
@@ -147,10 +147,10 @@ impl Checkpoint {
         }
     }
 
-    /// Reads the checkpoint of a data directory; `None` if there is none yet.
+    /// Loads the checkpoint of a data directory; `None` if there is none.
     ///
     /// # Errors
-    /// When it cannot be read, is damaged, or is of a later version.
+    /// When the checkpoint cannot be read, is damaged, or is of a later version.
     pub fn load(disk: &dyn Disk, dir: &Path) -> Result<Option<Self>, BoxError> {
         let path = path(dir);
         let text = match read(disk, &path) {
@@ -166,7 +166,7 @@ impl Checkpoint {
     /// Replaces the checkpoint of a data directory.
     ///
     /// # Errors
-    /// What the system says; the old one is still there then.
+    /// When the file cannot be written; the old checkpoint is kept.
     pub fn save(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
         let (path, new) = (path(dir), dir.join("checkpoint.new"));
         let text = serde_json::to_vec(self)?;
@@ -183,7 +183,7 @@ fn path(dir: &Path) -> PathBuf {
     dir.join("checkpoint.json")
 }
 
-/// All of a file.
+/// Reads a whole file.
 pub(super) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     const PIECE: usize = 64 << 10;
     let file = disk.open(path, Mode::Read)?;

@@ -1,4 +1,4 @@
-//! Version 1 of the checkpoint, as fetchd 0.1.0 wrote it. It is read for good, and written as the present version.
+//! Version 1 of the checkpoint, written by fetchd 0.1.0. It is converted to the current version.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,8 +70,8 @@ impl From<LineEnd> for (u64, Position) {
 }
 
 impl Host {
-    /// The host of this name. Its one circuit becomes that of the port in the name, or else of the default ports of http and
-    /// https: a guess that is wrong costs one probe.
+    /// Converts a host. Its only circuit becomes that of the port in the name, or else of both default ports: a wrong
+    /// guess costs one probe.
     fn of_name(self, name: &str) -> StoredHostState {
         let Self { paused: pause, closed, unreachable } = self;
         let named = name.rsplit_once(':').and_then(|(_, port)| port.parse().ok());

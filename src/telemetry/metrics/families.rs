@@ -1,5 +1,5 @@
-//! The one table of metrics: name, kind, labels, help, and where its samples come from. Names are a contract; those of
-//! counters end in `_total`, and units stand before that.
+//! The table of all metrics: name, kind, labels, help, and the function for the samples. Names are stable; names of
+//! counters end in `_total`, after the unit.
 
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,7 +12,7 @@ pub(super) struct Family {
     pub name: &'static str,
     pub kind: Kind,
     pub help: &'static str,
-    /// The labels of its samples, in their order.
+    /// The labels of the samples, in order.
     pub labels: &'static [&'static str],
     pub samples: fn(&Metered) -> Vec<Sample>,
 }
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     Histogram,
 }
 
-/// A sample: the values of its labels, and its own.
+/// A sample: the values of its labels, and its value.
 pub(super) struct Sample {
     pub labels: Vec<Cow<'static, str>>,
     pub value: Value,
@@ -100,12 +100,12 @@ const fn histogram(
     Family { name, kind: Kind::Histogram, help, labels, samples }
 }
 
-/// By source.
+/// One sample for each source.
 fn sources<V: Into<Value>>(metered: &Metered, value: impl Fn(&crate::source::SourceView) -> Option<V>) -> Vec<Sample> {
     by(metered.sources.iter().filter_map(|source| Some((source.name.to_string(), value(source)?))))
 }
 
-/// By sink.
+/// One sample for each sink.
 fn sinks<V: Into<Value>>(metered: &Metered, value: impl Fn(&crate::sink::SinkView) -> V) -> Vec<Sample> {
     by(metered.sinks.iter().map(|sink| (sink.name.to_string(), value(sink))))
 }

@@ -1,4 +1,4 @@
-//! Everything that metrics show, as of one moment.
+//! The snapshot of a run that metrics are made of.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use crate::source::SourceView;
 use crate::telemetry::Stats;
 use crate::telemetry::stderr::dropped_messages;
 
-/// Everything that metrics show. What [`Metered::of`] cannot know is for its caller to fill in.
+/// The values of all metrics. The caller of [`Metered::of`] fills in the values that a status does not contain.
 #[derive(Clone, Debug)]
 pub struct Metered {
-    /// Whether `/readyz` says so.
+    /// Whether `/readyz` reports that the service is ready.
     pub ready: bool,
     /// Whether the whole run is paused.
     pub paused: bool,
@@ -26,11 +26,11 @@ pub struct Metered {
     pub draining: bool,
     /// Hosts by their state.
     pub hosts: Vec<(&'static str, u64)>,
-    /// Attempts to load the configuration again.
+    /// Reloads of the configuration.
     pub reloads: Reloads,
     /// Requests to the API.
     pub api_requests: Vec<ApiRequests>,
-    /// Room on the disks that the run writes to.
+    /// Free space on the disks that the run writes to.
     pub disks: Vec<DiskFree>,
     pub(super) records: BTreeMap<(Outcome, Option<ErrorKind>), u64>,
     pub(super) lines: Vec<(&'static str, u64)>,
@@ -54,16 +54,16 @@ pub struct Metered {
     pub(super) process: Process,
 }
 
-/// Attempts to load the configuration again.
+/// Reloads of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reloads {
-    /// Those that succeeded.
+    /// Successful reloads.
     pub succeeded: u64,
-    /// Those that changed nothing, as something was wrong.
+    /// Reloads refused because of an error.
     pub refused: u64,
-    /// Whether the last one succeeded. The start counts as one.
+    /// Whether the last reload succeeded. The start counts as a reload.
     pub last_succeeded: bool,
-    /// When that was; by default at the start of the process.
+    /// The time of the last reload; by default the start of the process.
     pub last_at: Option<SystemTime>,
 }
 
@@ -73,44 +73,44 @@ impl Default for Reloads {
     }
 }
 
-/// Requests to one route of the API that were answered alike.
+/// Requests to one route of the API with the same class of status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiRequests {
-    /// The route, one of a fixed set: never a path as it came.
+    /// The route, from a fixed set, never the path of a request.
     pub route: &'static str,
     /// `2xx`, `4xx` or `5xx`.
     pub class: &'static str,
-    /// How many.
+    /// The number of requests.
     pub requests: u64,
 }
 
 /// A disk that the run writes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskPlace {
-    /// What it is called in metrics: `state`, or `sink.NAME`.
+    /// The label in metrics: `state`, or `sink.NAME`.
     pub disk: String,
-    /// A directory on it.
+    /// A directory on the disk.
     pub dir: PathBuf,
 }
 
-/// The room on a disk.
+/// The free space of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskFree {
-    /// What it is called in metrics.
+    /// The label in metrics.
     pub disk: String,
-    /// Bytes that are free.
+    /// Free bytes.
     pub bytes: u64,
 }
 
 impl DiskPlace {
-    /// The room there is now; nothing where that cannot be found out.
+    /// The current free space; `None` if it cannot be read.
     pub fn free(&self) -> Option<DiskFree> {
         Some(DiskFree { disk: self.disk.clone(), bytes: RealDisk.free(&self.dir).ok()? })
     }
 }
 
 impl Metered {
-    /// All that the status and the counts of a run show.
+    /// The values from the status and the counts of a run.
     pub fn of(status: &Status, stats: &Stats) -> Self {
         let (counts, view, meters) = (stats.counts(), status.view().clone(), status.meters());
         let limited = view.bottleneck_times();
@@ -151,7 +151,7 @@ impl Metered {
     }
 }
 
-/// How many lines are where.
+/// The number of lines by state.
 fn lines(status: &Status) -> Vec<(&'static str, u64)> {
     let view = status.view();
     let (queued, waiting, in_flight) = (view.queued, view.counts.waiting as u64, view.counts.in_flight as u64);
@@ -159,7 +159,7 @@ fn lines(status: &Status) -> Vec<(&'static str, u64)> {
     vec![("queued", queued), ("waiting", waiting), ("in_flight", in_flight), ("unrecorded", unrecorded)]
 }
 
-/// The parts of requests, by how long they took.
+/// The durations of the phases of requests.
 fn request_durations(status: &Status) -> [(&'static str, Durations); 4] {
     let meters = status.meters();
     let none = || Durations::new(&REQUEST_TIMES);
@@ -171,10 +171,10 @@ fn request_durations(status: &Status) -> [(&'static str, Durations); 4] {
     ]
 }
 
-/// Every result that there can be, with how many records have it.
+/// The number of records of every possible result, including zeros.
 fn results(counted: BTreeMap<(Outcome, Option<ErrorKind>), u64>) -> BTreeMap<(Outcome, Option<ErrorKind>), u64> {
     let of_kind = |kind: ErrorKind| {
-        // An `http_error` whose body did not come whole is `failed`.
+        // An `http_error` with an incomplete body is `failed`.
         let without_body = (kind.outcome(1) == Outcome::HttpError).then_some(Outcome::Failed);
         let outcomes = [Some(kind.outcome(0)), Some(kind.outcome(1)), without_body];
         outcomes.into_iter().flatten().map(move |outcome| ((outcome, Some(kind)), 0))

@@ -1,5 +1,5 @@
-//! Metrics in the text format of Prometheus (0.0.4): made anew for each scrape, of what the stages have counted. In: the status and
-//! the counts of the run ([`Metered`]). Out: [`text`].
+//! Metrics in the text format of Prometheus (0.0.4). Each scrape makes a new [`text`] of the current values
+//! ([`Metered`]).
 
 mod families;
 mod metered;
@@ -20,12 +20,12 @@ pub use metered::{ApiRequests, DiskFree, DiskPlace, Metered, Reloads};
 /// The content type of [`text`].
 pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
-/// All metrics.
+/// Encodes all metrics.
 pub fn text(metered: Metered) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(metered));
     let mut text = String::new();
-    // Writing to a string cannot fail, and the crate has no error of its own here.
+    // Writing to a string cannot fail.
     let _ = prometheus_text::encode(&mut text, &registry);
     text
 }
@@ -39,7 +39,7 @@ impl Collector for Metered {
 impl Family {
     fn encode(&self, metered: &Metered, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let (name, kind) = match self.kind {
-            // The crate appends it.
+            // The crate appends `_total`.
             Kind::Counter => (self.name.strip_suffix("_total").unwrap_or(self.name), MetricType::Counter),
             Kind::Gauge => (self.name, MetricType::Gauge),
             Kind::Histogram => (self.name, MetricType::Histogram),

@@ -1,4 +1,4 @@
-//! What the kernel knows of this process (proc(5)), under the names that all exporters use.
+//! Process metrics from proc(5), with the names that all exporters use.
 
 use std::fs;
 use std::sync::OnceLock;
@@ -9,10 +9,10 @@ use rustix::time::{ClockId, clock_gettime};
 /// Ticks a second in `/proc/self/stat`: `USER_HZ`, 100 on every Linux.
 const TICKS: f64 = 100.0;
 
-/// This process.
+/// The values of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Process {
-    /// CPU time, in seconds, of user and system.
+    /// User and system CPU time in seconds.
     pub cpu_seconds: f64,
     pub resident_bytes: u64,
     pub virtual_bytes: u64,
@@ -24,21 +24,21 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// As it is now. What cannot be read is 0.
+    /// Reads the current values; unreadable values are 0.
     pub fn read() -> Self {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let own = Self::of(&text("/proc/self/stat"), &text("/proc/self/status"), boot());
-        // One of them is the directory that is being read.
+        // One of them is the open directory itself.
         let open_fds = fs::read_dir("/proc/self/fd").map_or(0, |fds| (fds.count() as u64).saturating_sub(1));
         let max_fds = rlimit::Resource::NOFILE.get_soft().unwrap_or_default();
         Self { open_fds, max_fds, ..own }
     }
 
-    /// Of a machine that was started so many seconds after 1970.
+    /// Parses the values. `boot` is the boot time in seconds since 1970.
     fn of(stat: &str, status: &str, boot: f64) -> Self {
-        // The name of the program stands in parentheses, and may have spaces and parentheses itself.
+        // The program name is in parentheses, and may contain spaces and parentheses.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
-        // Its third field is the first of these (proc(5)).
+        // The first of these is field 3 (proc(5)).
         let ticks = |field: usize| fields.get(field - 3).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
         let kib = |key| value(status, key).unwrap_or_default() << 10;
         Self {
@@ -51,14 +51,14 @@ impl Process {
         }
     }
 
-    /// When it was started.
+    /// The start time of the process.
     pub fn start(&self) -> SystemTime {
         UNIX_EPOCH + Duration::try_from_secs_f64(self.start_seconds).unwrap_or_default()
     }
 }
 
-/// When the machine was started, in seconds since 1970. The service sees no `/proc/stat`, which has it, too. It is computed once:
-/// two clocks are never read at the same moment, and a time that changes looks like a restart.
+/// The boot time in seconds since 1970. The hardened service cannot read `/proc/stat`, so this is computed from two
+/// clocks. It is computed once because a time that changes looks like a restart.
 fn boot() -> f64 {
     static BOOT: OnceLock<f64> = OnceLock::new();
     *BOOT.get_or_init(|| {
@@ -67,7 +67,7 @@ fn boot() -> f64 {
     })
 }
 
-/// The number after this word at the start of a line.
+/// The number after a key at the start of a line.
 fn value(text: &str, key: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(key));
     lines.next()?.split_ascii_whitespace().next()?.parse().ok()

@@ -1,4 +1,4 @@
-//! Every name of the contract is there, from the start; series are bounded; counters never fall.
+//! Tests that all metrics exist from the start, with their labels and documentation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::*;
 use crate::pipeline::Status;
 use crate::telemetry::Stats;
 
-/// The names of the contract, with their labels.
+/// The stable names with their labels.
 const CONTRACT: &[(&str, &str)] = &[
     ("fetchd_lines_accepted_total", "source"),
     ("fetchd_accepted_bytes_total", "source"),
@@ -56,7 +56,7 @@ fn idle() -> Metered {
     Metered::of(&Status::default(), &Stats::default())
 }
 
-/// The samples of a text, by name and labels.
+/// Parses samples by name and labels.
 pub(super) fn samples(text: &str) -> BTreeMap<String, f64> {
     let samples = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let (series, value) = line.rsplit_once(' ').unwrap();

@@ -359,7 +359,7 @@ pub fn remote(row: &Row, _test: &str) {
         trial.feed(&mut running, 4);
         // Fetching goes on meanwhile.
         let lines = trial.next() - 1;
-        until("the account", || trial.site.account("settled") == lines);
+        until("the account", || trial.site.account("done") == lines);
         trial.consumer.fail(None);
         trial.wait_for(before + 4);
     }

@@ -100,7 +100,7 @@ fn a_journal_that_is_full_refuses_lines_and_takes_them_again_when_there_is_room(
     assert!(refused.headers.contains("retry-after: 5"), "{refused:?}");
     assert!(refused.message().contains("max_journal is 8.0 KiB"), "{refused:?}");
     assert_eq!(place.curl("/v1/lines/1-100", &[]).status, 200, "the listener goes on");
-    running.message("batches are refused for now");
+    running.message("batches are refused until there is room");
     running.kill();
     origin.script("/hang", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     let running = place.start();

@@ -1,4 +1,4 @@
-//! The writer's side of the model: files that are written, rotated by every naming scheme, truncated and deleted.
+//! The writer's side of the model: files that are written, rotated with every naming scheme, truncated and deleted.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
-/// What becomes of the file at the path.
+/// How the file at the path is rotated.
 #[derive(Clone, Copy, Debug)]
 pub enum Scheme {
-    /// `urls.txt.1`, after those before were shifted.
+    /// `urls.txt.1`, after older files were shifted.
     Shifted,
     /// The newest has the highest number.
     Rising,
@@ -18,7 +18,7 @@ pub enum Scheme {
     Dated,
     /// `urls-0001.txt`
     BeforeExtension,
-    /// A name that says nothing.
+    /// A name without a number or date.
     Arbitrary,
     /// Another directory.
     MovedAway,
@@ -32,42 +32,42 @@ pub enum Scheme {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Here,
-    /// Under a name by which it is found though it was never seen.
+    /// Under a name by which it is found even if it was never seen.
     Rotated,
-    /// Under a name by which it is found only if it was seen.
+    /// Under a name by which it is found only if it was seen before.
     Hidden,
     Gone,
 }
 
-/// A generation as its writer knows it.
+/// A generation from the writer's side.
 #[derive(Debug)]
 pub struct Written {
     pub place: Place,
     pub name: PathBuf,
-    /// The reader saw it.
+    /// Whether the reader saw it.
     pub is_seen: bool,
-    /// The reader saw what its content begins with.
+    /// Whether the reader saw the beginning of its content.
     pub is_known: bool,
-    /// The reader that runs has it open.
+    /// Whether the present reader has it open.
     pub is_open: bool,
 }
 
-/// Which generation a line was written to.
+/// A line, and the generation to which it was written.
 #[derive(Debug)]
 pub struct WrittenLine {
     pub text: String,
     pub generation: usize,
 }
 
-/// A directory with the files that a path named, one after the other.
+/// A directory with the successive files of a path.
 pub struct Files {
     dir: TempDir,
     clock: u64,
     pub lines: Vec<WrittenLine>,
     pub generations: Vec<Written>,
-    /// Open to write to; created by the first who writes.
+    /// The writer's open file; created by the first write.
     file: Option<File>,
-    /// The line that is not finished.
+    /// The unfinished line.
     begun: String,
 }
 
@@ -85,7 +85,7 @@ impl Files {
         self.dir.path().join(name)
     }
 
-    /// The writer's file; files are written to one after the other, however coarse the system's clock is.
+    /// Creates the writer's file. Modification times are artificial, because the system's clock may be too coarse.
     fn create(&mut self) {
         if self.file.is_some() {
             return;
@@ -150,7 +150,7 @@ impl Files {
             fs::remove_file(&self.generations.last().unwrap().name).unwrap();
         }
         (0..late).for_each(|_| self.write(false));
-        // What was begun and not finished in a file that is left is a line.
+        // The unfinished line of a file that is left is a line.
         if !self.begun.is_empty() {
             self.end_line();
         }
@@ -177,7 +177,7 @@ impl Files {
         File::options().append(true).open(&name).unwrap().set_modified(modified).unwrap();
         self.file.as_ref().unwrap().set_len(0).unwrap();
         let generation = self.generations.last_mut().unwrap();
-        // A copy is known by what the file had when it was seen. It is a file of its own, which nobody has open.
+        // A copy is recognized by the content that the reader saw. It is another file, which the reader has not open.
         let place = if generation.is_known { Place::Rotated } else { Place::Gone };
         (generation.name, generation.place, generation.is_open) = (name, place, false);
         self.begin_generation_in_the_same_file();
@@ -205,7 +205,7 @@ impl Files {
         (generation.place, generation.name) = (Place::Gone, PathBuf::new());
     }
 
-    /// What is left of a generation can be read: its file is there under a name by which it is found, or open.
+    /// Whether a generation can still be read: its file can be found by its name, or is open.
     pub fn can_be_read(&self, generation: usize) -> bool {
         let generation = &self.generations[generation];
         match generation.place {
@@ -215,7 +215,7 @@ impl Files {
         }
     }
 
-    /// The reader has looked at the path.
+    /// Notes that the reader has looked at the path.
     pub fn see(&mut self) {
         for generation in &mut self.generations {
             let is_here = generation.place == Place::Here;

@@ -1,6 +1,6 @@
-//! A writer, a rotation with every naming scheme, a system that deletes, and a reader that lags behind and is killed, in any
-//! order: every line comes once, in order and with its number, if its file is there or was open; the loss of others is
-//! reported, if the beginning of their file was seen.
+//! A model test of writes, rotations with every naming scheme, deletions, and a reader that lags and is killed, in any
+//! order: every line comes once, in order and with its number, if its file exists or was open; the loss of other lines
+//! is reported if the beginning of their file was seen.
 
 mod files;
 mod warnings;
@@ -22,33 +22,33 @@ const ROTATE_WAIT: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug)]
 enum Act {
-    /// So many lines, of which every so many-th is followed by a blank one.
+    /// Writes lines; every `blank`-th is followed by a blank one.
     Write {
         lines: u64,
         blank: u64,
     },
     /// The beginning of a line, or more of it.
     Begin,
-    /// A rotation; the writer is late to notice, and writes so many lines to the old file.
+    /// Rotates; the writer still writes `late` lines to the old file.
     Rotate {
         scheme: Scheme,
         late: u64,
     },
-    /// One of the files that were rotated away is deleted, as it is old or compressed.
+    /// Deletes a rotated file.
     Delete {
         which: usize,
     },
-    /// The paths are looked at while lines wait downstream.
+    /// The reader looks at the path while lines wait downstream.
     Look,
-    /// So many steps of the reader.
+    /// The reader makes some steps.
     Step {
         steps: usize,
     },
     Pass {
         millis: u64,
     },
-    /// Every so many-th line is done, and where of every so many-th of these, it is known where it ends; then the process
-    /// is killed, and does not start before these things have happened.
+    /// Every `every`-th line is done, and the position of every `known`-th is saved; then the process is killed. It
+    /// starts again after the acts `meanwhile`.
     Kill {
         every: u64,
         known: u64,
@@ -91,12 +91,12 @@ struct World {
     tailer: Option<Tailer>,
     saved: Vec<Generation>,
     settled: DoneRanges,
-    /// The lines that came since the last start, where they end, and which they are of those that were written.
+    /// The lines read since the last start, by number: their positions and their indices among the written lines.
     came: BTreeMap<u64, (Option<Position>, usize)>,
-    /// Of those that were written: the lines that are done, by their numbers, and those that nobody can read any more.
+    /// Indices of the written lines that are done, with their numbers, and of those that cannot be read any more.
     done: BTreeMap<usize, u64>,
     lost: BTreeSet<usize>,
-    /// Those of the lost ones that a warning is to tell of.
+    /// Lost lines that need a warning.
     unreported: BTreeSet<usize>,
     warnings: Warnings,
 }
@@ -137,7 +137,7 @@ impl World {
         self.give_up_what_cannot_be_read();
     }
 
-    /// Lines that did not come, of files that are gone and not open, or were not seen and have no name that tells of them.
+    /// Marks unread lines as lost if their files are neither open nor can be found.
     fn give_up_what_cannot_be_read(&mut self) {
         let has_come: BTreeSet<usize> = self.came.values().map(|(_, line)| *line).collect();
         for (line, written) in self.files.lines.iter().enumerate() {
@@ -170,7 +170,7 @@ impl World {
         self.files.see();
     }
 
-    /// As the reader's thread does: before the lines go on that were read.
+    /// Saves the generations before lines are yielded, like the reader thread.
     fn save(&mut self) {
         if self.warnings.take_losses() {
             self.unreported.clear();
@@ -208,7 +208,7 @@ impl World {
                 self.done
             );
             assert!(!self.settled.contains(seq), "the number {seq} was used before: {line:?}");
-            // Of a file that nobody had seen before it was copied and truncated it cannot be told when it was there.
+            // The order of a file that was copied and truncated before it was seen is unknown.
             let mut in_order = self.came.iter().rev().filter(|(_, (_, number))| !self.lost.contains(number));
             let last = in_order.next().map(|(seq, (_, number))| (*seq, *number));
             let is_after = last.is_none_or(|last| last.0 < seq && (last.1 < number || self.lost.contains(&number)));
@@ -227,7 +227,7 @@ impl World {
                 self.settled.insert(seq, position.filter(|_| seq % known == 0));
                 self.done.insert(line, seq);
             } else {
-                // It is lost again, if it cannot be read again.
+                // It must be read again, and may be lost.
                 self.lost.remove(&line);
             }
         }
@@ -237,7 +237,7 @@ impl World {
         self.give_up_what_cannot_be_read();
     }
 
-    /// Asserts that every line came that can be read, and that the loss of others was reported where it can be seen.
+    /// Asserts that every readable line was read, and that visible losses were reported.
     fn end(&mut self) {
         self.files.write(false);
         for _ in 0..2 * self.files.generations.len() + 2 {
@@ -248,7 +248,7 @@ impl World {
             let has_come = self.came.values().any(|(_, came)| *came == line) || self.done.contains_key(&line);
             assert!(has_come || self.lost.contains(&line), "line {line} did not come: {:?}", self.files.lines[line]);
         }
-        assert!(self.unreported.is_empty(), "lines {:?} are lost without a word", self.unreported);
+        assert!(self.unreported.is_empty(), "lines {:?} are lost without a warning", self.unreported);
     }
 }
 

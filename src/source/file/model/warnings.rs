@@ -1,23 +1,23 @@
-//! The warnings of the reader.
+//! Collects the reader's warnings.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use tracing::Level;
 
-/// See the module.
+/// The collected warnings.
 #[derive(Clone, Default)]
 pub struct Warnings(Arc<Mutex<Vec<u8>>>);
 
 impl Warnings {
-    /// Does something, and collects its warnings.
+    /// Runs `work` and collects its warnings.
     pub fn during<T>(&self, work: impl FnOnce() -> T) -> T {
         let warnings = self.clone();
         let subscriber = tracing_subscriber::fmt().with_max_level(Level::WARN).with_writer(move || warnings.clone());
         tracing::subscriber::with_default(subscriber.finish(), work)
     }
 
-    /// Forgets them, and says whether one of them was of lines that are lost.
+    /// Removes the warnings, and returns whether one of them reported lost lines.
     pub fn take_losses(&self) -> bool {
         let text = std::mem::take(&mut *self.0.lock().unwrap());
         String::from_utf8_lossy(&text).lines().any(|line| line.contains(" lost") || line.contains(" gone"))

@@ -1,4 +1,4 @@
-//! Single walks, and single pages that cannot be used.
+//! Examples of walks, and of pages that cannot be used.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ fn a_counted_walk_ends_where_the_api_gives_the_same_page_again() {
 }
 
 #[test]
-fn a_page_that_fails_is_left_alone_for_longer_each_time_and_a_start_asks_soon() {
+fn a_page_that_fails_is_retried_with_growing_backoff_and_soon_after_a_start() {
     let plan = plan(&config(""));
     let mut walk = Walk::begin(Arc::clone(&plan), Seen::default());
     let mut waits = Vec::new();
@@ -101,7 +101,7 @@ fn an_origin_that_is_not_listed_any_more_is_not_asked_after_a_restart() {
 }
 
 #[test]
-fn what_cannot_be_used_says_why_and_where() {
+fn the_error_of_an_unusable_page_says_why_and_where() {
     let plan_of = |more: &str| plan(&toml::from_str(&format!("url = \"http://a.test/0\"\n{more}")).unwrap());
     let url: Url = "http://a.test/0".parse().unwrap();
     let read = |plan: &Plan, page: Value| match reader::read(plan, &record(&url, Ok(page))) {
@@ -111,7 +111,7 @@ fn what_cannot_be_used_says_why_and_where() {
     let items = plan_of("next = { url = \"/next\" }\nitems = \"/d\"\nmore = \"/m\"");
     for (page, said) in [
         (json!({ "m": true }), "nothing at `/d`"),
-        (json!({ "d": 7, "m": true }), "at `/d` is no list"),
+        (json!({ "d": 7, "m": true }), "at `/d` is not a list"),
         (json!({ "d": [1] }), "nothing at `/m`"),
         (json!({ "d": [1], "m": [] }), "at `/m` does not say"),
         (json!({ "d": [1], "m": 1, "next": 7 }), "at `/next` is not a URL"),
@@ -133,7 +133,7 @@ fn what_cannot_be_used_says_why_and_where() {
 
 #[test]
 fn a_next_page_that_cannot_be_requested_fails_this_one_and_shows_no_password() {
-    for (next, said) in [("http://user:s3cret@a.test/1", "user name or password"), ("http://[", "is none")] {
+    for (next, said) in [("http://user:s3cret@a.test/1", "user name or password"), ("http://[", "is invalid")] {
         let mut walk = Walk::begin(plan(&config("")), Seen::default());
         let ask = walk.ask(Timestamp::UNIX_EPOCH).unwrap();
         let page = json!({ "items": [1], "more": true, "next": next });
@@ -176,7 +176,7 @@ fn origins_are_compared_by_scheme_host_and_port() {
 }
 
 #[test]
-fn what_changes_during_a_walk_and_times_in_the_future_hide_nothing_from_the_next_one() {
+fn changes_during_a_walk_and_times_in_the_future_hide_nothing_from_the_next_one() {
     let since = "every = \"1h\"\nsince = { param = \"s\", from = \"/items/*/at\", overlap = \"5s\" }\n";
     for (newest, asked) in [(999_990, "999985"), (1_000_007, "999995"), (2_000_000_000, "999995")] {
         let mut walk = Walk::begin(plan(&config(since)), Seen::default());

@@ -1,7 +1,7 @@
-//! Walks over made-up APIs: each is a graph of pages, which fail, and between any two of which the program starts anew.
+//! A model test of walks over random APIs: graphs of pages that may fail, with restarts of the program between pages.
 //!
-//! The oracle follows the links by itself. What a walk has recorded must be what the oracle has seen, and the end must be the
-//! one that the graph has, whatever fails and however often the program starts.
+//! An oracle follows the links by itself. The walk must record the same pages and the same end, whatever fails and
+//! however often the program restarts.
 
 mod examples;
 
@@ -20,7 +20,7 @@ use super::walk::Walk;
 use crate::disk::RealDisk;
 use crate::item::{Body, Echo, ErrorKind, Head, Identity, Outcome, RawJson, Received, Record, Rejection, Response};
 
-/// An API: what each of its pages says. The first page is page 0.
+/// An API, by its pages. The first one is page 0.
 #[derive(Clone, Debug)]
 struct Api {
     pages: Vec<ApiPage>,
@@ -30,9 +30,9 @@ struct Api {
 struct ApiPage {
     items: u64,
     more: bool,
-    /// The page that it leads to; a number that no page has leads to another origin.
+    /// The next page; a number without a page leads to another origin.
     next: Option<usize>,
-    /// How often it is refused before it is there.
+    /// How often it fails before it succeeds.
     refusals: u32,
 }
 
@@ -57,7 +57,7 @@ fn plan(pages: &Pages) -> Arc<Plan> {
 }
 
 impl Api {
-    /// The pages that a walk has, and how it ends.
+    /// The oracle: the pages of a walk, and its end.
     fn walked(&self) -> (Vec<usize>, End) {
         let (mut at, mut had) = (0, Vec::new());
         loop {
@@ -73,7 +73,7 @@ impl Api {
         }
     }
 
-    /// The record of a request, the last of so many for its page.
+    /// The record of the request number `times` for its page.
     fn record(&self, url: &url::Url, times: u32) -> Record {
         let number: usize = url.path().trim_start_matches('/').parse().unwrap();
         let page = &self.pages[number];
@@ -105,7 +105,7 @@ fn record(url: &url::Url, page: Result<Value, ErrorKind>) -> Record {
     }
 }
 
-/// One step of a walk: the request, its answer, the entry, and what is wrong with it.
+/// Runs one step of a walk; returns the URL, the entry, and the kind of error.
 fn step(
     walk: &mut Walk,
     now: Timestamp,
@@ -124,7 +124,7 @@ fn step(
     Some((ask.url, entry, flaw.map(|(kind, _)| kind).or(record.kind())))
 }
 
-/// As the checkpoint has it.
+/// The entry after a round trip through the checkpoint.
 fn stored(entry: &PageEntry) -> PageEntry {
     RawJson::of(entry).unwrap().read().unwrap()
 }
@@ -178,7 +178,7 @@ proptest! {
                 end = kind.map_or(End::Whole, End::Cut);
             }
             if starts_anew {
-                // A page that nobody recorded is asked for once more, and is not taken for a circle.
+                // A page without a record is requested once more, and is not taken for a loop.
                 let mut unrecorded = resumed(&plan, dir.path(), &entry);
                 let _ = step(&mut unrecorded, now, |url| api.record(url, 9));
                 walk = resumed(&plan, dir.path(), &entry);
