@@ -4,12 +4,14 @@
 //! cargo bench --bench engine                 time per line, and its growth with hosts and window (criterion)
 //! cargo bench --bench engine -- guard        fails if a line takes more instructions than the baseline allows
 //! cargo bench --bench engine -- record       writes a new baseline
+//! cargo bench --bench engine -- turns        the longest turn of the scheduler for each question and verb
 //! ```
 
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on has nothing better to do than to stop")]
 
 mod guard;
 mod parts;
+mod turns;
 
 use std::io::Write;
 use std::time::Duration;
@@ -27,7 +29,11 @@ fn main() {
             hosts: hosts.parse().expect("a number of hosts"),
             window: parts::WINDOW,
         }),
-        ["guard"] => guard::guard(),
+        ["guard"] => {
+            turns::turns();
+            guard::guard();
+        }
+        ["turns"] => turns::turns(),
         ["record"] => guard::record(),
         _ => growth(),
     }

@@ -54,3 +54,16 @@ pub fn peak_mib(process: u32) -> f64 {
     let kib: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
     kib / 1024.0
 }
+
+/// CPU time of the threads of a process that runs, in seconds: those of this name, and all others.
+pub fn cpu_seconds(process: u32, name: &str) -> (f64, f64) {
+    let (mut named, mut others) = (0.0, 0.0);
+    for thread in std::fs::read_dir(format!("/proc/{process}/task")).expect("its threads") {
+        let dir = thread.expect("a thread").path();
+        // One may have ended meanwhile.
+        let read = |file| std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+        let nanos: f64 = read("schedstat").split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_default();
+        *if read("comm").trim() == name { &mut named } else { &mut others } += nanos / 1e9;
+    }
+    (named, others)
+}

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::{crawl, durable, hosts, latency, memory, say};
+use crate::{api, crawl, durable, hosts, latency, memory, say};
 
 /// Runs all of it.
 pub fn smoke(origin: SocketAddr, dir: &Path) {
@@ -17,6 +17,7 @@ pub fn smoke(origin: SocketAddr, dir: &Path) {
     mixed(origin, 200_000);
     memory::smoke(origin, dir);
     latency::latency(origin);
+    api::smoke(origin, dir);
     durable::durable(origin, dir, &durable::SMALL);
     hosts::many_hosts(50_000);
     crawl::smoke(dir);

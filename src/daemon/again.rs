@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::round_selection::{NewRound, take_every_outcome};
 use crate::config::Config;
 use crate::error::BoxError;
+use crate::item::ErrorKind;
 use crate::sink::OpenedSink;
 use crate::source::{Source, of_round};
 use crate::state::{DataDir, OpenRound};
@@ -114,12 +115,16 @@ pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
     let mut kinds: Vec<_> = stats.remembered_not_ok().into_iter().collect();
     kinds.sort_by_key(|(_, lines)| Reverse(*lines));
     let total: u64 = kinds.iter().map(|(_, lines)| lines).sum();
+    let are_forbidden = kinds.iter().all(|(kind, _)| *kind == ErrorKind::ForbiddenAddress);
     let (are, them) = if total == 1 { ("is", "it") } else { ("are", "them") };
     let kinds: Vec<_> = kinds.iter().map(|(kind, lines)| format!("{} {}", kind.name(), grouped(*lines))).collect();
     let what = format!("{} {are} not ok ({})", counted(total, "line"), kinds.join(" · "));
     match repeatable {
         _ if total == 0 => {}
         Repeatable::NotRemembered => {}
+        Repeatable::Yes if are_forbidden => tracing::info!(
+            "{what}; allow their networks (network.allow or --allow), and run again with --again forbidden_address"
+        ),
         Repeatable::Yes => tracing::info!("{what}; to fetch {them} once more, run again with --again not_ok"),
         Repeatable::LacksRecords => tracing::info!(
             "{what}; --again not_ok could fetch {them} once more if the files of this run took every record (records = \"all\")"

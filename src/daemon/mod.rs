@@ -51,6 +51,7 @@ use crate::config::{Config, Registry};
 use crate::error::Error;
 use crate::hosts::HostPattern;
 use crate::open_files;
+use crate::ops::ServiceManager;
 use crate::pipeline::{self, End, Parts, Status};
 use crate::resource_limits;
 use crate::telemetry::{self, Logs, Progress, ProgressLine, Stats, Summary};
@@ -103,7 +104,9 @@ async fn run_logged(
     signals: io::Result<Signals>,
 ) -> Result<u8, Error> {
     let (args, config) = (invocation.args, loaded.config.clone());
-    let (status, stats, start) = (Status::default(), Stats::watching(patterns(&config)), Instant::now());
+    let is_watched = config.api.is_on() || ServiceManager::is_there();
+    let status = if is_watched { Status::watched() } else { Status::default() };
+    let (stats, start) = (Stats::watching(patterns(&config)), Instant::now());
     let manager = service_manager::start(&status, &stats)?;
     // From here on the API answers; it is dropped last.
     let in_force = InForce::at_start(&config, args.config.as_ref().map(|path| path.display().to_string()));

@@ -56,6 +56,7 @@ pub(super) fn open(
     }
     preflight::reject_outputs_that_are_read(config)?;
     preflight::reject_shared_outputs(config)?;
+    preflight::reject_compressed_inputs(config)?;
     if let Some(state) = &state {
         staged::reject_orphans(config, disk.as_ref(), &state.dir)?;
     }

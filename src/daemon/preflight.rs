@@ -1,7 +1,9 @@
-//! Checks before the first request that need the file system: an output that the run would read, and a file that two
-//! sinks would write.
+//! Checks before the first request that need the file system: an output that the run would read, a file that two sinks would
+//! write, and an input that is compressed.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -24,6 +26,24 @@ pub(super) fn reject_outputs_that_are_read(config: &Config) -> Result<(), Error>
         if id(path).is_some_and(|id| read.contains(&id)) {
             return Err(cannot_write(path, "it is also read as input".to_owned()));
         }
+    }
+    Ok(())
+}
+
+/// Compressed files have no lines of URLs: each of theirs would be a rejected record.
+pub(super) fn reject_compressed_inputs(config: &Config) -> Result<(), Error> {
+    let files = config.sources.iter().flat_map(|source| source.component.inputs().files);
+    for path in files.filter(|path| path.is_file()) {
+        let mut begin = [0; 4];
+        let is_read = File::open(&path).and_then(|mut file| file.read_exact(&mut begin)).is_ok();
+        let how = match begin {
+            [0x1f, 0x8b, ..] if is_read => "gzip",
+            [0x28, 0xb5, 0x2f, 0xfd] if is_read => "zstd",
+            _ => continue,
+        };
+        let shown = path.display();
+        let why = format!("it is compressed; decompress it on the way: {how} -dc {shown} | fetchd -i -");
+        return Err(Error::Open { what: format!("cannot read {shown}"), source: why.into() });
     }
     Ok(())
 }

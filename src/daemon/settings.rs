@@ -73,7 +73,8 @@ fn http_settings(config: &Config) -> Result<HttpSettings, BoxError> {
 
 /// The headers of requests; what is suspicious about them is said.
 fn headers(config: &Config) -> Result<HeaderTable, BoxError> {
-    for warning in suspicious_headers(config).into_iter().chain(useless_refreshes(config)) {
+    let warnings = suspicious_headers(config).into_iter().chain(useless_refreshes(config));
+    for warning in warnings.chain(cut_product_token(config)) {
         tracing::warn!("{warning}");
     }
     let headers = |(text, host): (&String, &HostConfig)| {
@@ -82,6 +83,18 @@ fn headers(config: &Config) -> Result<HeaderTable, BoxError> {
     };
     let hosts = config.hosts.iter().filter_map(headers).collect();
     Ok(HeaderTable::new(&config.fetch, hosts, config.file_values.token_files(), &config.headers)?)
+}
+
+/// Warns of a name in the user agent of which robots.txt files see only a part (RFC 9309, section 2.2.1).
+fn cut_product_token(config: &Config) -> Option<String> {
+    let product = config.fetch.user_agent.split(['/', ' ']).next().unwrap_or_default();
+    let token = product.split(|c: char| !c.is_ascii_alphabetic() && !"-_".contains(c)).next().unwrap_or_default();
+    (config.robots.enabled && token != product).then(|| {
+        format!(
+            "robots.txt files are read for `{token}`, as a product token ends at the first character that is no letter, `-` or `_`; \
+             begin fetch.user_agent with a name of these, not with `{product}`"
+        )
+    })
 }
 
 /// What `[hosts]` says of TLS; where certificates are not verified, that is said.

@@ -2,7 +2,7 @@
 //!
 //! It has a thread and a runtime of its own, which begin before anything of the run is opened and end last, so that it answers
 //! whatever becomes of the run. It reads what the stages publish (`pipeline::Status`), and gives verbs to an [`Operator`].
-//! Everything that a client could use up is bounded: connections, times, bodies, answers, requests a second.
+//! Everything that a client could use up is bounded: connections, times, bodies, answers, requests a second, CPU time.
 
 mod admission;
 mod answer;
@@ -34,6 +34,7 @@ mod server;
 mod service_manager;
 mod state;
 mod status;
+mod throttle;
 mod verbs;
 mod watch;
 mod why;
@@ -65,6 +66,7 @@ use self::events::Changes;
 use self::history::Sample;
 use self::listener::{Bound, Listener};
 use self::state::ApiState;
+use self::throttle::Throttled;
 use crate::error::{BoxError, Error};
 use crate::pipeline::HealthWatch;
 use crate::schedule::HostStatus;
@@ -126,13 +128,13 @@ fn serve(runtime: &Runtime, bound: Vec<Bound>, state: Arc<ApiState>, _ending: Sy
 }
 
 /// Serves one listener.
-fn listen(bound: Bound, state: &Arc<ApiState>) -> std::io::Result<futures::future::BoxFuture<'static, ()>> {
+fn listen(bound: Bound, state: &Arc<ApiState>) -> std::io::Result<Throttled> {
     let (router, spare) = match &bound {
         Bound::Socket(..) => (router::all(Arc::clone(state)), SPARE_CONNECTIONS),
         Bound::Tcp(_) => (router::metrics_only(Arc::clone(state)), 0),
     };
     let door = Door { router, pace: Pace::new(), requests: state.parts.requests.clone() };
-    Ok(server::accept(Listener::new(bound)?, door, spare, state.stop.clone()).boxed())
+    Ok(Throttled::new(server::accept(Listener::new(bound)?, door, spare, state.stop.clone()).boxed()))
 }
 
 /// The same once more after a panic, which is counted.

@@ -47,12 +47,17 @@ pub struct ServiceManager {
 }
 
 impl ServiceManager {
+    /// Whether one listens.
+    pub fn is_there() -> bool {
+        std::env::var_os(SOCKET).is_some_and(|socket| !socket.is_empty())
+    }
+
     /// Starts the thread, if a service manager listens.
     ///
     /// # Errors
     /// When the system has no thread for it.
     pub fn start(watched: Watched) -> io::Result<Option<Self>> {
-        if std::env::var_os(SOCKET).is_none_or(|socket| socket.is_empty()) {
+        if !Self::is_there() {
             return Ok(None);
         }
         // Neither sockets nor signals: the thread takes no file but that of a message while it is sent.

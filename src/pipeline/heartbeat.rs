@@ -2,7 +2,7 @@
 //! or never comes back from a turn, does not.
 //!
 //! In: every poll of a task ([`Beating`]). Out: the task that does not turn ([`HealthWatch::look`]). Whoever wants to know
-//! wakes the tasks for it, so that a run which nobody watches has no timer for this.
+//! wakes the tasks for it, so that no timer is needed; a run that nobody can look at counts no turns either.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use futures::task::AtomicWaker;
 
-/// The heartbeats of all tasks of a run that have not ended; clones share them.
+/// The heartbeats of all tasks of a run that have not ended; clones share them. By default there are none, as nobody looks.
 #[derive(Clone, Debug, Default)]
-pub struct Heartbeats(Arc<Mutex<Vec<Weak<Heartbeat>>>>);
+pub struct Heartbeats(Option<Arc<Mutex<Vec<Weak<Heartbeat>>>>>);
 
 /// What a task shows of itself.
 #[derive(Debug)]
@@ -27,10 +27,10 @@ struct Heartbeat {
     waker: AtomicWaker,
 }
 
-/// A task whose turns are counted.
+/// A task whose turns are counted, if anybody may look.
 pub(super) struct Beating<F> {
     task: Pin<Box<F>>,
-    heartbeat: Arc<Heartbeat>,
+    heartbeat: Option<Arc<Heartbeat>>,
 }
 
 /// A task that does not turn.
@@ -51,17 +51,25 @@ pub struct HealthWatch {
 }
 
 impl Heartbeats {
-    /// Counts the turns of a task of this name.
+    /// Those of a run that somebody looks at.
+    pub fn watched() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    /// Counts the turns of a task of this name, if anybody may look.
     pub(super) fn watch<F: Future>(&self, name: &'static str, task: F) -> Beating<F> {
-        let heartbeat = Arc::new(Heartbeat { task: name, turns: AtomicU64::new(0), waker: AtomicWaker::new() });
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(Arc::downgrade(&heartbeat));
+        let heartbeat = self.0.as_ref().map(|all| {
+            let heartbeat = Arc::new(Heartbeat { task: name, turns: AtomicU64::new(0), waker: AtomicWaker::new() });
+            all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&heartbeat));
+            heartbeat
+        });
         Beating { task: Box::pin(task), heartbeat }
     }
 
     /// Those of tasks that have not ended.
     fn of_tasks(&self) -> Vec<Arc<Heartbeat>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(all) = &self.0 else { return Vec::new() };
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|heartbeat| heartbeat.strong_count() > 0);
         all.iter().filter_map(Weak::upgrade).collect()
     }
@@ -71,11 +79,24 @@ impl<F: Future> Future for Beating<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.heartbeat.waker.register(cx.waker());
-        self.heartbeat.turns.fetch_add(1, Ordering::Relaxed);
-        let turn = self.task.as_mut().poll(cx);
-        self.heartbeat.turns.fetch_add(1, Ordering::Relaxed);
+        let Self { task, heartbeat } = &mut *self;
+        let Some(heartbeat) = heartbeat else { return task.as_mut().poll(cx) };
+        heartbeat.begin(cx);
+        let turn = task.as_mut().poll(cx);
+        heartbeat.end();
         turn
+    }
+}
+
+impl Heartbeat {
+    fn begin(&self, cx: &Context<'_>) {
+        self.waker.register(cx.waker());
+        self.end();
+    }
+
+    fn end(&self) {
+        // Only the task itself writes it.
+        self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }
 
@@ -127,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_that_waits_turns_when_it_is_looked_at() {
-        let heartbeats = Heartbeats::default();
+        let heartbeats = Heartbeats::watched();
         let mut waits = Box::pin(heartbeats.watch("waits", std::future::pending::<()>()));
         let mut watch = HealthWatch::new(heartbeats.clone());
         for _ in 0..20 {
@@ -140,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_look_wakes_a_task_and_one_that_blocks_its_thread_is_stuck_until_it_goes_on() {
-        let heartbeats = Heartbeats::default();
+        let heartbeats = Heartbeats::watched();
         let (entered, is_in) = mpsc::sync_channel(8);
         let (go_on, goes_on) = mpsc::sync_channel::<()>(1);
         let mut turn = 0;

@@ -15,8 +15,8 @@ use crate::state::CommitClock;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Meters {
-    /// The requests of the run.
-    pub requests: RequestCounts,
+    /// The requests of the run, if anybody can read their counts.
+    requests: Option<Arc<RequestCounts>>,
     parts: OnceLock<MeteredParts>,
     /// Requests at once that the run may have at its start.
     first_limit: AtomicU32,
@@ -42,6 +42,16 @@ pub struct MemoryUse {
 }
 
 impl Meters {
+    /// Those of a run whose metrics somebody reads.
+    pub(super) fn watched() -> Self {
+        Self { requests: Some(Arc::default()), ..Self::default() }
+    }
+
+    /// The requests of the run, if anybody can read their counts.
+    pub fn requests(&self) -> Option<&Arc<RequestCounts>> {
+        self.requests.as_ref()
+    }
+
     /// The run has begun with these.
     pub(super) fn begin(&self, parts: MeteredParts) {
         let _ = self.parts.set(parts);

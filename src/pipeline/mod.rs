@@ -223,6 +223,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         stopped: levers.stopped.clone(),
         give_up: levers.give_up.clone(),
         status: status.clone(),
+        requests: status.meters().requests().cloned(),
         publisher: status_publisher::StatusPublisher::new(status.clone(), parts.hosts, &clock),
         limits: run_limits::RunLimits {
             window,

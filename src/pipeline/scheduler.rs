@@ -18,7 +18,7 @@ use super::run_limits::{LookAgain, RunLimits};
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
 use super::token_reader::{Renewal, TokenDesk};
-use super::{Accepted, Clock, Completion, Dispatch, Question, Status};
+use super::{Accepted, Clock, Completion, Dispatch, Question, RequestCounts, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
 use crate::item::{Done, Reservation};
@@ -62,6 +62,8 @@ pub(super) struct Scheduler {
     pub stopped: CancellationToken,
     pub give_up: CancellationToken,
     pub status: Status,
+    /// Counts requests, if anybody reads that.
+    pub requests: Option<Arc<RequestCounts>>,
     pub publisher: StatusPublisher,
     pub limits: RunLimits,
     pub clock: Clock,
@@ -240,7 +242,9 @@ impl Scheduler {
         let now = self.clock.now();
         for Completion { job, permit, attempt, wire } in completions.drain(..) {
             drop(permit);
-            self.status.meters().requests.note(&attempt, wire);
+            if let Some(counts) = &self.requests {
+                counts.note(&attempt, wire);
+            }
             self.core.complete(job, attempt, wire, now);
         }
     }

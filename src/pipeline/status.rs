@@ -18,7 +18,7 @@ use crate::ship::Backlog;
 use crate::sink::SinkView;
 use crate::source::SourceView;
 
-/// Written by the stages; read by the progress line and the summary.
+/// Written by the stages; read by the progress line and the summary, and from outside if it is [`Status::watched`].
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     counters: Arc<Counters>,
@@ -43,6 +43,11 @@ pub struct LeftHosts {
 }
 
 impl Status {
+    /// That of a run at which an API or a service manager looks: requests and the turns of tasks are counted for them.
+    pub fn watched() -> Self {
+        Self { meters: Arc::new(Meters::watched()), heartbeats: Heartbeats::watched(), ..Self::default() }
+    }
+
     /// The counters that control uses.
     pub fn counters(&self) -> &Counters {
         &self.counters

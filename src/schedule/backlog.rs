@@ -38,16 +38,16 @@ impl Core {
         {
             host.pauses.get_or_insert_default().note(until, clocks.time);
         }
-        let backlog = match host.held_until(wait, clocks) {
-            _ if host.waiting() == 0 && host.in_flight == 0 => Backlog::None,
-            // Nobody knows when an operator lets it go on.
-            _ if awaits_operator(wait) => Backlog::None,
-            None => Backlog::Sends(host.backlog()),
-            Some(until) => Backlog::HeldUntil(until),
+        // Nobody knows when an operator lets it go on.
+        let awaits_operator = awaits_operator(wait);
+        let backlog = if (host.waiting() == 0 && host.in_flight == 0) || awaits_operator {
+            Backlog::None
+        } else {
+            host.held_until(wait, clocks).map_or_else(|| Backlog::Sends(host.backlog()), Backlog::HeldUntil)
         };
         // Lines of a host that cannot be reached fail without a request.
         let is_unreachable = matches!(wait, Some(WaitReason::CircuitOpen { .. }));
-        let work = if is_unreachable || awaits_operator(wait) { 0.0 } else { host.lines() * host.cost.wire() };
+        let work = if is_unreachable || awaits_operator { 0.0 } else { host.lines() * host.cost.wire() };
         self.work += f64::from(work) - f64::from(std::mem::replace(&mut host.work, work));
         self.hosts.backlogs.set(id, backlog);
     }
@@ -85,10 +85,13 @@ impl Host {
             }
             _ => return None,
         };
+        if until <= now.time {
+            return None;
+        }
         // After a pause there is none for a while, nor one after the last line.
         let paused = self.pauses.as_ref().map_or(0.0, |pauses| pauses.one() / 2.0);
         let backlog = Duration::from_secs_f32(rounded((self.backlog() - paused).max(0.0)));
-        (until > now.time).then(|| until.saturating_add(backlog))
+        Some(until.saturating_add(backlog))
     }
 }
 

@@ -48,9 +48,6 @@ impl Core {
             chance,
         };
         let decision = context.decide(&job, &attempt);
-        if let Decision::Settle(Some(error)) | Decision::Retry { because: error, .. } = &decision {
-            self.hosts[id].note_trouble((error.0, &error.1), now);
-        }
         let (line, spent, requests) = (job.slot.line, job.progress.wire, job.progress.attempts);
         self.conclude(job, id, attempt, decision, now);
         if !was_closed {
@@ -63,6 +60,9 @@ impl Core {
     /// Goes on with a line as was decided, unless its attempt was for a robots.txt, says something of its host's token, or
     /// was the last before a stop.
     fn conclude(&mut self, job: Box<Job>, id: HostId, attempt: Attempt, decision: Decision, now: Duration) {
+        if let Decision::Settle(Some(error)) | Decision::Retry { because: error, .. } = &decision {
+            self.hosts[id].note_trouble((error.0, &error.1), now);
+        }
         let verdict = self.judge_token(&job, id, &attempt, now);
         let continues = decision.continues() || verdict != Verdict::Decide;
         if job.slot.parked.is_some() {

@@ -37,10 +37,10 @@ impl Core {
 
     /// Takes the line that may start now: from here on it is on the wire.
     pub fn take(&mut self, now: Duration) -> Option<Box<Job>> {
-        self.peek(now)?;
-        let id = self.hosts.first_ready()?;
-        self.hosts.leave_ring();
+        self.advance(now);
+        let id = self.next_allowed(now)?;
         let job = self.hosts.take(id, Pick::Next(now))?;
+        self.hosts.leave_ring();
         Some(self.start(job, id, now))
     }
 

@@ -1,11 +1,31 @@
 //! The clocks of hosts in the core: when the time of a line is over that waits at a host whose clock can stand still. Deadlines
-//! are set on the clock of the line's host; the line book has them on that of the run.
+//! are set on the clock of the line's host; the line book has them on that of the run. When the clock of a host with many lines
+//! stands still, or goes on, the book follows a few lines a turn; until then it has times that are too early, never too late,
+//! for lines of a host that stands still, and none for some of a host that has just gone on.
 
 use std::time::Duration;
 
 use super::Core;
-use super::line_book::{HostId, LineId};
+use super::line_book::{HostId, LineId, Place};
 use super::stall_clock::{Now, StallReason};
+
+/// Lines whose deadlines are brought in line with their host's clock in one turn, at most.
+const A_TURN: usize = 512;
+
+/// The walk over all lines of the book that brings their deadlines in line with the clocks of their hosts.
+#[derive(Debug, Default)]
+pub(super) struct DeadlineWalk {
+    /// The place in the book where it goes on; after the last one it goes on at the first.
+    next: LineId,
+    /// Places left to look at.
+    left: usize,
+}
+
+impl DeadlineWalk {
+    pub fn is_under_way(&self) -> bool {
+        self.left > 0
+    }
+}
 
 impl Core {
     /// Both clocks of a host.
@@ -61,9 +81,39 @@ impl Core {
             Holds::Yes => host.stall_clock().stall(reason, run.lines),
             Holds::No => host.stall_clock().resume(reason, run.lines),
         }
+        if self.hosts[id].queue.has_more_dispatched_than(A_TURN) {
+            self.deadline_walk.left = self.lines.places();
+            return;
+        }
         for line in self.hosts[id].queue.dispatched() {
             self.watch_deadline(line, id, now);
         }
+    }
+
+    /// Goes on with the walk; says at how many places of the book it looked.
+    pub(super) fn watch_some_deadlines(&mut self, now: Duration) -> usize {
+        let (places, walk) = (self.lines.places(), &mut self.deadline_walk);
+        let from = if walk.next < places { walk.next } else { 0 };
+        let looked = A_TURN.min(walk.left).min(places - from);
+        (walk.next, walk.left) = (from + looked, walk.left - looked);
+        for line in from..from + looked {
+            if self.lines.has(line)
+                && let Place::Waiting { host, due: Some(_), .. } = self.lines.place_of(line)
+            {
+                self.watch_deadline(line, host, now);
+            }
+        }
+        looked
+    }
+
+    /// Whether the time of a line that seems to be over is not, as the walk has not come to it.
+    pub(super) fn has_stale_deadline(&mut self, line: LineId, id: HostId, now: Duration) -> bool {
+        if !self.deadline_walk.is_under_way() {
+            return false;
+        }
+        let first = self.lines.first_deadline();
+        self.watch_deadline(line, id, now);
+        self.lines.first_deadline() != first
     }
 }
 

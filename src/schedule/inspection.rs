@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
-use super::host_table::Host;
+use super::host_table::{AheadCount, Host};
 use super::line_book::{HostId, LineId, Place};
 use super::line_report::{LineAnswer, LineKey};
 use super::reports::{
@@ -40,6 +40,8 @@ pub struct LineScan {
     pub key: LineKey,
     /// The place in the book where it goes on.
     next: LineId,
+    /// The line, once it is found, its place, and how far those are counted that start before it.
+    found: Option<(LineId, Place, AheadCount)>,
     /// The number of the settled line where it goes on.
     settled: u64,
 }
@@ -216,7 +218,7 @@ impl Core {
 
     /// Begins a look for this line.
     pub fn look_for(&self, key: LineKey) -> LineScan {
-        LineScan { key, next: 0, settled: 0 }
+        LineScan { key, next: 0, found: None, settled: 0 }
     }
 
     /// Whether this is an ordinal that the schedule has not come to.
@@ -228,8 +230,9 @@ impl Core {
     pub fn scan_lines(&self, scan: &mut LineScan, now: Duration) -> Scanned<Option<LineAnswer>> {
         let (from, end) = (scan.next, self.lines.places());
         scan.next = end.min(from + A_TURN);
-        if let Some(line) = (from..scan.next).find(|line| self.lines.is(*line, &scan.key)) {
-            return Scanned::Done(Some(self.line_answer(line, now)));
+        let found = || (from..scan.next).find(|line| self.lines.is(*line, &scan.key));
+        if let Some(line) = scan.found.map(|(line, ..)| line).or_else(found) {
+            return self.count_on(scan, line, now);
         }
         if scan.next < end {
             return Scanned::More(scan.next - from);
@@ -244,9 +247,27 @@ impl Core {
         }
     }
 
-    fn line_answer(&self, line: LineId, now: Duration) -> LineAnswer {
+    /// Goes on with the count of lines before the one that was found, unless it has gone meanwhile.
+    fn count_on(&self, scan: &mut LineScan, line: LineId, now: Duration) -> Scanned<Option<LineAnswer>> {
+        scan.next = self.lines.places();
+        if !self.lines.is(line, &scan.key) {
+            scan.found = None;
+            return Scanned::More(1);
+        }
+        let place = self.lines.place_of(line);
+        let counted = scan.found.filter(|(_, was, _)| *was == place);
+        let mut count = counted.map(|(.., count)| count).unwrap_or_default();
+        if let Some(answer) = self.line_answer(line, &mut count, now) {
+            return Scanned::Done(Some(answer));
+        }
+        scan.found = Some((line, place, count));
+        Scanned::More(A_TURN)
+    }
+
+    /// The answer; `None` if there are more lines before it to be counted.
+    fn line_answer(&self, line: LineId, count: &mut AheadCount, now: Duration) -> Option<LineAnswer> {
         let ordinal = self.lines.ordinal(line);
-        match self.lines.place_of(line) {
+        Some(match self.lines.place_of(line) {
             Place::OnWire { host, since } => LineAnswer::OnTheWire {
                 ordinal,
                 host: Arc::clone(&self.hosts[host].name),
@@ -260,10 +281,10 @@ impl Core {
             Place::Waiting { host, port, due } => {
                 let host = &self.hosts[host];
                 let causes = self.causes(host, host.waiting_line(ordinal, port, due), now);
-                let ahead = host.queue.ahead(ordinal, port, due, now);
+                let ahead = host.queue.ahead(ordinal, port, due, now, count)?;
                 LineAnswer::Waiting { ordinal, host: Some(Arc::clone(&host.name)), causes, ahead }
             }
-        }
+        })
     }
 }
 

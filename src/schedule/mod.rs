@@ -98,6 +98,7 @@ use crate::item::{Done, Received};
 use adaptive::AdaptiveLimit;
 use connection_budget::ConnectionBudget;
 use decide::canceled;
+use host_clock::DeadlineWalk;
 use host_table::{Capacity, HostTable};
 use input_order::InputHosts;
 use line_book::LineBook;
@@ -132,6 +133,8 @@ pub struct Core {
     configurations: Configurations,
     /// What operators have changed.
     operator: Operator,
+    /// Deadlines that have to follow the clocks of their hosts.
+    deadline_walk: DeadlineWalk,
     connections: ConnectionBudget,
     /// The rules of sites, if robots.txt is obeyed.
     robots: Option<RobotsRules>,
@@ -169,6 +172,7 @@ impl Core {
             at_most: None,
             configurations: Configurations::default(),
             operator: Operator::default(),
+            deadline_walk: DeadlineWalk::default(),
             connections: ConnectionBudget::new(settings.idle_connections),
             robots: settings.robots.clone().map(RobotsRules::new),
             tokens: TokenFiles::new(settings.tokens.files.len()),

@@ -80,6 +80,7 @@ impl Core {
     }
 
     /// Lets overrides end whose time is over.
+    #[inline(always)]
     pub(super) fn expire_overrides(&mut self, now: Duration) {
         if self.operator.next_end <= now {
             self.set_overrides(&self.overrides(), now);
@@ -172,6 +173,7 @@ impl Core {
     }
 
     /// The same for a host that enters the table.
+    #[inline(always)]
     pub(super) fn obey_at_entry(&mut self, id: HostId, now: Duration) {
         let overrides = &self.operator.overrides;
         if !overrides.hosts.is_empty() && !overrides.holding_for(&self.hosts[id].name).is_empty() {

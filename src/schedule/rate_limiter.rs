@@ -14,6 +14,8 @@ pub struct RateLimiter {
     own: Duration,
     /// What a robots.txt asks for.
     crawl_delay: Duration,
+    /// The longer of the two.
+    every: Duration,
     /// `None` before the first start.
     due: Option<Duration>,
     /// Since when starts are noted: those before were at least the interval of that time earlier.
@@ -23,12 +25,17 @@ pub struct RateLimiter {
 impl RateLimiter {
     /// One start every `every`; zero means no limit.
     pub fn new(every: Duration) -> Self {
-        Self { own: every, crawl_delay: Duration::ZERO, due: None, entered: None }
+        Self { own: every, crawl_delay: Duration::ZERO, every, due: None, entered: None }
+    }
+
+    /// The same where a robots.txt asks for so much, too.
+    pub fn with_crawl_delay(own: Duration, crawl_delay: Duration) -> Self {
+        Self { own, crawl_delay, ..Self::new(own.max(crawl_delay)) }
     }
 
     /// The same after starts of a run before: the last of them was `ago` before `now`, or earlier.
-    pub fn resume(every: Duration, ago: Duration, now: Duration) -> Self {
-        Self { due: Some(now + every.saturating_sub(ago)), ..Self::new(every) }
+    pub fn resume(self, ago: Duration, now: Duration) -> Self {
+        Self { due: Some(now + self.every.saturating_sub(ago)), ..self }
     }
 
     /// The earliest time of the next start.
@@ -38,7 +45,7 @@ impl RateLimiter {
 
     /// From one start to the next.
     pub fn interval(&self) -> Duration {
-        self.own.max(self.crawl_delay)
+        self.every
     }
 
     /// The same by its limit alone.
@@ -48,7 +55,7 @@ impl RateLimiter {
 
     /// From when on a new rate limiter would allow no more than this one: not before its slack is used up.
     pub fn full_at(&self) -> Duration {
-        if self.interval().is_zero() { self.next() } else { self.due.map_or(Duration::ZERO, |due| due + SLACK) }
+        if self.every.is_zero() { self.next() } else { self.due.map_or(Duration::ZERO, |due| due + SLACK) }
     }
 
     /// From the last start on a robots.txt asks for at least so much time from one start to the next.
@@ -63,7 +70,7 @@ impl RateLimiter {
 
     /// From the last start on its limit asks for so much time from one start to the next.
     pub fn set_interval(&mut self, every: Duration) {
-        if self.due.is_none() && every > self.interval() {
+        if self.due.is_none() && every > self.every {
             self.due = self.entered;
         }
         self.change(|limiter| limiter.own = every);
@@ -71,7 +78,7 @@ impl RateLimiter {
 
     /// It counts as started then, if not later.
     pub fn note_earlier(&mut self, at: Duration) {
-        self.due = Some(self.next().max(at + self.interval()));
+        self.due = Some(self.next().max(at + self.every));
     }
 
     /// Starts are noted from now on.
@@ -86,16 +93,19 @@ impl RateLimiter {
 
     /// The next start is the last one and the new interval.
     fn change(&mut self, change: impl FnOnce(&mut Self)) {
-        let old = self.interval();
+        let old = self.every;
         change(self);
-        let new = self.interval();
-        self.due = self.due.map(|due| (due + new).saturating_sub(old));
+        self.every = self.own.max(self.crawl_delay);
+        self.due = self.due.map(|due| (due + self.every).saturating_sub(old));
     }
 
     /// Notes a start, after which there is at least so much time from one start to the next.
     pub fn start(&mut self, at_least: Duration, now: Duration) {
-        self.crawl_delay = self.crawl_delay.max(at_least);
-        self.due = Some(self.next().max(now.saturating_sub(SLACK)) + self.interval());
+        if at_least > self.crawl_delay {
+            self.crawl_delay = at_least;
+            self.every = self.own.max(at_least);
+        }
+        self.due = Some(self.next().max(now.saturating_sub(SLACK)) + self.every);
     }
 }
 
@@ -145,7 +155,7 @@ mod tests {
         unasked.set_interval(ms(500));
         assert_eq!(unasked.next(), ms(1400), "the last start may have been 100 ms before it was known");
         for (ago, next) in [(0, 507), (300, 207), (9000, 7)] {
-            assert_eq!(RateLimiter::resume(ms(500), ms(ago), ms(7)).next(), ms(next));
+            assert_eq!(RateLimiter::new(ms(500)).resume(ms(ago), ms(7)).next(), ms(next));
         }
     }
 }

@@ -78,12 +78,15 @@ impl Core {
 
     /// Whether there is something to do that takes more than one turn.
     pub fn has_work(&self) -> bool {
-        self.configurations.behind.is_some() || !self.operator.skips.is_empty()
+        self.configurations.behind.is_some() || !self.operator.skips.is_empty() || self.deadline_walk.is_under_way()
     }
 
-    /// Does a part of it; says how many hosts and lines were looked at.
+    /// Does a part of it, of one kind in each turn; says how many hosts or lines were looked at.
     pub fn work(&mut self, now: Duration) -> usize {
-        self.skip_some(now) + self.catch_up_some(now)
+        if self.deadline_walk.is_under_way() {
+            return self.watch_some_deadlines(now);
+        }
+        if !self.operator.skips.is_empty() { self.skip_some(now) } else { self.catch_up_some(now) }
     }
 
     fn catch_up_some(&mut self, now: Duration) -> usize {
@@ -100,13 +103,15 @@ impl Core {
     }
 
     /// Brings a host up to date with the configuration. It has to be reindexed.
+    #[inline(always)]
     pub(super) fn catch_up(&mut self, id: HostId, now: Duration) {
-        // It costs each line several times: nearly always there is nothing to do.
-        if self.hosts[id].configuration != self.configurations.number {
+        // It costs each line several times: nearly always no host of the table is behind.
+        if self.configurations.behind.is_some() && self.hosts[id].configuration != self.configurations.number {
             self.follow_configuration(id, now);
         }
     }
 
+    #[cold]
     fn follow_configuration(&mut self, id: HostId, now: Duration) {
         let host = &mut self.hosts[id];
         let was = std::mem::replace(&mut host.configuration, self.configurations.number);
@@ -149,8 +154,16 @@ impl Core {
 
     /// A host that enters the table may have been asked by the settings of before, which let it be asked more often: it counts as
     /// asked when they ended.
+    #[inline(always)]
     pub(super) fn slow_since_reload(&mut self, id: HostId, now: Duration) {
         self.hosts[id].configuration = self.configurations.number;
+        if !self.configurations.before.is_empty() {
+            self.note_settings_before(id, now);
+        }
+    }
+
+    #[cold]
+    fn note_settings_before(&mut self, id: HostId, now: Duration) {
         let (name, port) = name_and_port(&self.hosts[id].name);
         let every = self.hosts[id].limits.every;
         let recent = self.configurations.before.iter().rev().filter(|(at, _)| now < at.saturating_add(every));

@@ -52,13 +52,11 @@ impl Core {
     /// until its end.
     fn pace(&mut self, id: HostId, crawl_delay: Duration) {
         let host = &mut self.hosts[id];
-        let every = host.limits.every;
+        let rate_limiter = RateLimiter::with_crawl_delay(host.limits.every, crawl_delay);
         host.rate_limiter = match self.last_run {
-            Some(LastRun { ended_ago, began }) => RateLimiter::resume(every.max(crawl_delay), ended_ago, began),
-            None => RateLimiter::new(every.max(crawl_delay)),
+            Some(LastRun { ended_ago, began }) => rate_limiter.resume(ended_ago, began),
+            None => rate_limiter,
         };
-        host.rate_limiter.slow_to(crawl_delay);
-        host.rate_limiter.set_interval(every);
         host.cost = self.cost.of_next_host();
         host.arrivals.before = self.input.lines();
     }
@@ -119,6 +117,9 @@ impl Core {
         while let Some((_, line)) = self.lines.first_deadline().filter(|(end, _)| *end <= lines_time)
             && let Place::Waiting { host: id, port, due } = self.lines.place_of(line)
         {
+            if self.has_stale_deadline(line, id, now) {
+                continue;
+            }
             let pick = Pick::Line { ordinal: self.lines.ordinal(line), port, due };
             let Some(job) = self.hosts.take(id, pick) else { return };
             let why = match &job.progress.last_error {
@@ -220,7 +221,7 @@ impl Core {
     /// Goes on after a run that ended so long ago: no host gets a request sooner than its interval after that.
     pub fn resume_pace(&mut self, ended_ago: Duration, now: Duration) {
         self.last_run = Some(LastRun { ended_ago, began: now });
-        self.rate_limiter = RateLimiter::resume(self.settings.every, ended_ago, now);
+        self.rate_limiter = RateLimiter::new(self.settings.every).resume(ended_ago, now);
     }
 
     /// Begins with what the run before knew of the robots.txt of sites.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::item::WaitedFor;
 
-/// Intervals that are remembered; the oldest two become one.
-const MOST: usize = 6;
+/// Spans that are remembered.
+const MOST: usize = 4;
 
 /// The longest wait of a line so far, in four bytes: its milliseconds, and below them its reason.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,21 +31,31 @@ impl LongestWait {
     }
 }
 
-/// What was waited for, interval after interval.
+/// What was waited for, span after span.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WaitHistory {
-    /// The reasons, with the milliseconds at which they ended; the first began with the history.
-    over: [(Option<WaitedFor>, u64); MOST],
+    /// The spans that are over; the first began with the history.
+    over: [Span; MOST],
     count: usize,
     began: u64,
     now: Option<WaitedFor>,
     since: u64,
 }
 
+/// A time in which one or several reasons held, one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// Its end, in milliseconds; it began when the one before ended.
+    end: u64,
+    /// The milliseconds of each reason; the rest is time without one.
+    times: [u32; WaitedFor::ALL.len()],
+}
+
 impl WaitHistory {
     pub fn new(now: Duration) -> Self {
         let began = millis(now);
-        Self { over: [(None, 0); MOST], count: 0, began, now: None, since: began }
+        let none = Span { end: 0, times: [0; WaitedFor::ALL.len()] };
+        Self { over: [none; MOST], count: 0, began, now: None, since: began }
     }
 
     /// Notes what is waited for from now on.
@@ -60,37 +70,52 @@ impl WaitHistory {
         }
     }
 
-    /// What was waited for longest since then, and how long.
+    /// What was waited for longest since then, and how long. Of a span that began earlier, each reason has its share.
     pub fn longest(&self, since: Duration, now: Duration) -> Option<(WaitedFor, Duration)> {
         let (since, mut begin) = (millis(since), self.began);
+        let running = |from: u64| millis(now).saturating_sub(from);
         if since >= self.since {
-            return self.now.map(|reason| (reason, Duration::from_millis(millis(now) - since)));
+            return self.now.map(|reason| (reason, Duration::from_millis(running(since))));
         }
-        let mut times = [0; WaitedFor::ALL.len()];
-        let running = [(self.now, millis(now))];
-        for (reason, end) in self.over[..self.count].iter().chain(&running) {
-            if let Some(reason) = reason {
-                times[*reason as usize] += end.saturating_sub(begin.max(since));
+        let mut sums = [0; WaitedFor::ALL.len()];
+        for Span { end, times } in &self.over[..self.count] {
+            let (part, whole) = (end.saturating_sub(begin.max(since)), (end - begin).max(1));
+            for (sum, time) in sums.iter_mut().zip(times).filter(|_| part > 0) {
+                *sum += u64::from(*time) * part / whole;
             }
             begin = *end;
         }
-        let (reason, time) = WaitedFor::ALL.into_iter().zip(times).max_by_key(|(_, time)| *time)?;
+        if let Some(reason) = self.now {
+            sums[reason as usize] += running(self.since);
+        }
+        let (reason, time) = WaitedFor::ALL.into_iter().zip(sums).max_by_key(|(_, time)| *time)?;
         (time > 0).then(|| (reason, Duration::from_millis(time)))
     }
 
     fn end(&mut self, reason: Option<WaitedFor>, now: u64) {
-        if let Some((_, end)) = self.over[..self.count].last_mut().filter(|(last, _)| *last == reason) {
-            *end = now;
-            return;
-        }
         if self.count == MOST {
-            let ((first, until), (second, end)) = (self.over[0], self.over[1]);
-            self.over[1].0 = if until - self.began > end - until { first } else { second };
-            self.over.copy_within(1.., 0);
-            self.count -= 1;
+            self.join_shortest();
         }
-        self.over[self.count] = (reason, now);
+        let mut span = Span { end: now, times: [0; WaitedFor::ALL.len()] };
+        if let Some(reason) = reason {
+            span.times[reason as usize] = u32::try_from(now - self.since).unwrap_or(u32::MAX);
+        }
+        self.over[self.count] = span;
         self.count += 1;
+    }
+
+    /// Makes one of the two neighbours that are shortest together: reasons that alternate quickly become one span, and a long
+    /// one stays by itself.
+    fn join_shortest(&mut self) {
+        let begin = |at: usize| if at == 0 { self.began } else { self.over[at - 1].end };
+        let length = |at: &usize| self.over[at + 1].end - begin(*at);
+        let at = (0..self.count - 1).min_by_key(length).unwrap_or_default();
+        let first = self.over[at].times;
+        for (time, before) in self.over[at + 1].times.iter_mut().zip(first) {
+            *time = time.saturating_add(before);
+        }
+        self.over.copy_within(at + 1..self.count, at);
+        self.count -= 1;
     }
 }
 
@@ -122,16 +147,33 @@ mod tests {
     }
 
     #[test]
-    fn a_history_adds_up_intervals_and_forgets_the_oldest_borders_first() {
+    fn a_history_adds_up_intervals_and_forgets_borders_between_short_ones_first() {
         let mut history = WaitHistory::new(at(0));
         for n in 0..100 {
             history.note(Some(WaitedFor::HostRate), at(10 * n));
             history.note(Some(WaitedFor::HostConcurrency), at(10 * n + 7));
         }
         let longest = history.longest(at(0), at(1000));
-        assert!(longest.is_some_and(|(reason, time)| reason == WaitedFor::HostRate && time > at(900)), "{longest:?}");
+        assert!(longest.is_some_and(|(_, time)| (at(690)..at(710)).contains(&time)), "{longest:?}");
+        assert_eq!(longest.map(|(reason, _)| reason), Some(WaitedFor::HostRate));
         assert_eq!(history.longest(at(990), at(1000)), Some((WaitedFor::HostRate, at(7))));
         assert_eq!(history.longest(at(998), at(1000)), Some((WaitedFor::HostConcurrency, at(2))));
         assert_eq!(WaitHistory::new(at(5)).longest(at(0), at(9)), None);
+    }
+
+    #[test]
+    fn a_long_wait_at_first_does_not_hide_a_longer_one_that_is_often_interrupted() {
+        let mut history = WaitHistory::new(at(0));
+        history.note(Some(WaitedFor::Robots), at(0));
+        for n in 6..240 {
+            history.note(Some(WaitedFor::HostConcurrency), at(50 * n));
+            history.note(Some(WaitedFor::HostRate), at(50 * n + 5));
+        }
+        let longest = history.longest(at(0), at(12_000));
+        assert!(
+            longest.is_some_and(|(reason, time)| reason == WaitedFor::HostRate && time > at(10_000)),
+            "{longest:?}"
+        );
+        assert_eq!(history.longest(at(11_000), at(12_000)).map(|(reason, _)| reason), Some(WaitedFor::HostRate));
     }
 }

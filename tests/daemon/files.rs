@@ -279,3 +279,23 @@ fn wrong_usage_and_a_wrong_configuration_exit_with_2_and_name_every_problem() {
     assert_eq!(checked.code, Some(2));
     assert!(problems.iter().all(|problem| checked.stderr.contains(problem)), "{}", checked.stderr);
 }
+
+#[test]
+fn a_compressed_list_is_refused_with_the_pipe_that_reads_it() {
+    let scenario = Scenario::new();
+    for (begin, tool) in [(&[0x1f, 0x8b, 8, 0][..], "gzip"), (&[0x28, 0xb5, 0x2f, 0xfd], "zstd")] {
+        fs::write(scenario.path("list"), begin).unwrap();
+        let ended = scenario.run(&["-i", "list"]);
+        assert_eq!((ended.code, ended.records.len()), (Some(2), 0), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("{tool} -dc list | fetchd -i -")), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_product_token_that_robots_txt_files_see_only_a_part_of_is_warned_of() {
+    let scenario = Scenario::new();
+    for (agent, warned) in [("r1-crawler/1.0", true), ("my-crawler/1.0 (+https://example.com)", false)] {
+        let ended = Fetchd::with(["--robots", "-A", agent]).run(&(scenario.origin.url("/ok/1") + "\n"));
+        assert_eq!(ended.stderr.contains("robots.txt files are read for `r`"), warned, "{}", ended.stderr);
+    }
+}

@@ -153,7 +153,7 @@ fn scenario() -> Scenario {
 fn each_stage_that_blocks_is_found_and_named_until_it_goes_on() {
     for stage in ["feed", "source", "schedule", "work", "drain", "settle", "tokens", "ship"] {
         let (gate, keeper) = gate();
-        let (status, scenario) = (Status::default(), scenario());
+        let (status, scenario) = (Status::watched(), scenario());
         let (seen, (end, ended)) = (status.clone(), tokio::sync::oneshot::channel::<()>());
         let thread = thread::spawn(move || {
             let parts = with_gate(stage, gate, scenario.parts(&Log::start(), &Ledger::default()));

@@ -33,7 +33,7 @@ fn scrape(status: &Status, stats: &Stats) -> Scrape {
 
 /// Runs it with Stats and metered sinks, and scrapes it every so often.
 async fn watch(scenario: &Scenario) -> (Vec<Scrape>, Log, Status) {
-    let (log, memory, status, stats) = (Log::start(), Ledger::default(), Status::default(), Stats::default());
+    let (log, memory, status, stats) = (Log::start(), Ledger::default(), Status::watched(), Stats::default());
     let mut parts = scenario.parts(&log, &memory);
     let sinks = std::mem::take(&mut parts.sinks).into_iter().enumerate();
     parts.sinks = sinks.map(|(number, sink)| metered(format!("sink{number}").into(), sink)).collect();

@@ -61,7 +61,7 @@ struct Bench {
 impl Bench {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (operator, requests, status) = (Arc::new(Fake::default()), ApiRequests::default(), Status::default());
+        let (operator, requests, status) = (Arc::new(Fake::default()), ApiRequests::default(), Status::watched());
         let config = ConfigInForce {
             digest: "0".to_owned(),
             file: None,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fetchd::item::{ErrorKind, Outcome};
-use fetchd::schedule::{Core, Settings, StallReason};
+use fetchd::schedule::{Change, Core, Overrides, Scope, Settings, StallReason};
 use proptest::prelude::*;
 
-use crate::items::{answered, answered_later, get, ms};
+use crate::items::{answered, answered_later, get, limits, ms};
 use crate::script::{MAX_RETRY_AFTER, Reply, scripts, scripts_with_releases};
 use crate::world::{What, play};
 
@@ -140,4 +140,33 @@ fn a_line_does_not_lose_its_time_while_records_cannot_be_written() {
     core.resume(StallReason::Output, ms(9_000));
     let job = core.take(ms(9_000)).expect("it starts again");
     assert_eq!(job.call.limits.timeout, ms(900), "what was left when the stall began");
+}
+
+#[test]
+fn a_pause_of_a_host_whose_many_lines_were_sent_before_takes_some_turns_and_none_of_their_time() {
+    const MANY: u32 = 2_000;
+    let host = || Scope::Host("a.test".into());
+    for turns_in_the_pause in [0, 2, 99] {
+        let deadline = ms(10_000);
+        let mut core = Core::new(Settings { any_host: limits(MANY, ms(0)), deadline, ..Settings::default() });
+        (0..MANY.into()).for_each(|ordinal| core.push(get(ordinal, "http://a.test/"), ms(0)));
+        let jobs: Vec<_> = std::iter::from_fn(|| core.take(ms(0))).collect();
+        jobs.into_iter().for_each(|job| core.complete(job, answered_later(503, ms(3_000)), ms(1), ms(1)));
+        let turn = |core: &mut Core, now| {
+            assert!(core.work(now) <= 512);
+            core.has_work()
+        };
+        let paused = Overrides::default().apply(Change::Pause(host(), None), 8, ms(1_000)).expect("it makes sense");
+        core.set_overrides(&paused, ms(1_000));
+        let worked = (0..turns_in_the_pause).take_while(|_| turn(&mut core, ms(1_000))).count();
+        assert!(worked < 98, "it ends");
+        core.next_wakeup(ms(50_000));
+        assert!(!core.has_settled(), "the time of none is over in the pause");
+        core.set_overrides(&Overrides::default(), ms(50_000));
+        while turn(&mut core, ms(50_000)) {}
+        core.next_wakeup(ms(58_999));
+        assert!(!core.has_settled(), "each has the time that it had left");
+        core.next_wakeup(ms(59_000));
+        assert_eq!(std::iter::from_fn(|| core.take_settled()).count(), MANY as usize);
+    }
 }

@@ -414,6 +414,6 @@ fn a_line_that_waited_for_an_operator_says_so() {
         let job = core.take(ms(500)).expect("it starts");
         core.complete(job, answered(200), ms(501), ms(501));
         let record = core.take_settled().expect("its record");
-        assert_eq!(record.times.waited_for, Some(WaitedFor::Paused));
+        assert_eq!(record.record.times.waited_for, Some(WaitedFor::Paused));
     }
 }

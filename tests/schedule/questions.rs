@@ -8,7 +8,7 @@ use fetchd::schedule::{
     Overrides, Remedy, Scanned, Scope, Settings, WaitReason,
 };
 
-use crate::items::{answered, get, limits, ms};
+use crate::items::{answered, answered_later, get, limits, ms};
 
 /// More than any scan of one turn.
 const MANY: u64 = 2_000;
@@ -135,6 +135,41 @@ fn a_line_is_found_by_its_identity_wherever_it_is() {
     while core.take_settled().is_some() {}
     assert_eq!(answer(&core, line(1), ms(5)), None);
     assert_eq!(answer(&core, LineKey::Identity { source: Some("x".into()), file: None, seq: 2 }, ms(5)), None);
+}
+
+#[test]
+fn lines_that_start_before_one_are_counted_512_a_turn() {
+    let mut core = Core::new(Settings { any_host: limits(MANY as u32, ms(0)), ..Settings::default() });
+    (0..MANY).for_each(|ordinal| core.push(get(ordinal, "http://a.test/"), ms(0)));
+    let jobs: Vec<_> = std::iter::from_fn(|| core.take(ms(0))).collect();
+    jobs.into_iter().for_each(|job| core.complete(job, answered_later(503, ms(9_000)), ms(1), ms(1)));
+    core.push(get(MANY, "http://a.test/"), ms(2));
+    let ahead = |core: &Core, seq, now| match answer(core, LineKey::Identity { source: None, file: None, seq }, now) {
+        Some(LineAnswer::Waiting { ahead, .. }) => ahead as u64,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([1, 2, 1_500, MANY].map(|seq| ahead(&core, seq, ms(9_500))), [0, 1, 1_499, MANY - 1]);
+    assert_eq!(ahead(&core, MANY + 1, ms(9_500)), MANY, "those that are due go first");
+    assert_eq!([1, MANY, MANY + 1].map(|seq| ahead(&core, seq, ms(3))), [1, MANY, 0], "none of them is due yet");
+}
+
+#[test]
+fn a_line_that_leaves_while_others_are_counted_is_found_where_it_has_gone() {
+    let mut core = Core::new(Settings { any_host: limits(MANY as u32, ms(0)), ..Settings::default() });
+    (0..MANY).for_each(|ordinal| core.push(get(ordinal, "http://a.test/"), ms(0)));
+    let jobs: Vec<_> = std::iter::from_fn(|| core.take(ms(0))).collect();
+    jobs.into_iter().for_each(|job| core.complete(job, answered_later(503, ms(9_000)), ms(1), ms(1)));
+    let mut scan = core.look_for(LineKey::Identity { source: None, file: None, seq: MANY });
+    for _ in 0..5 {
+        assert!(matches!(core.scan_lines(&mut scan, ms(3)), Scanned::More(_)));
+    }
+    core.give_up(ms(4));
+    let answer = loop {
+        if let Scanned::Done(answer) = core.scan_lines(&mut scan, ms(5)) {
+            break answer;
+        }
+    };
+    assert_eq!(answer, Some(LineAnswer::WaitingForSink));
 }
 
 #[test]

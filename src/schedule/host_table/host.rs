@@ -156,7 +156,10 @@ impl Host {
 
     /// What the host's next line waits for, or waited for last; `None` while nothing waits.
     pub fn next_wait(&self) -> Option<WaitReason> {
-        if let Some(wait) = self.wait_of_all().filter(|_| self.waiting() > 0) {
+        if self.may_hold_all()
+            && self.waiting() > 0
+            && let Some(wait) = self.wait_of_all()
+        {
             return Some(wait);
         }
         match (self.queue.next_due(), self.queue.next_of_held()) {
@@ -175,6 +178,12 @@ impl Host {
             Some(_) if !self.queue.fetches_robots(ordinal, port, due) => WaitReason::Robots,
             _ => self.wait(due.unwrap_or_default(), self.queue.open_port(port)),
         }
+    }
+
+    /// Whether there is anything that could hold all its lines: most hosts have neither orders nor a token.
+    #[inline]
+    fn may_hold_all(&self) -> bool {
+        self.orders.is_some() || self.token.is_some()
     }
 
     /// The wait of all its lines for an operator, or for its token.

@@ -2,6 +2,8 @@
 //! before lines that were not sent yet.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound::{self, Excluded, Included};
+use std::ops::RangeBounds as _;
 use std::time::Duration;
 
 use crate::schedule::job::Job;
@@ -33,6 +35,17 @@ enum Precedence {
     Again,
     /// One that was not sent yet.
     Fresh,
+}
+
+/// Lines that are counted in one turn, at most.
+const A_TURN: usize = 512;
+
+/// How many of the lines have been counted that start before another.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AheadCount {
+    /// Where the count goes on.
+    from: Key,
+    lines: usize,
 }
 
 /// The place of one line among the others.
@@ -128,6 +141,11 @@ impl Lines {
         self.robots.values().chain(self.again.values()).map(|job| job.slot.line)
     }
 
+    /// How many these are.
+    pub fn dispatched_len(&self) -> usize {
+        self.robots.len() + self.again.len()
+    }
+
     /// The lines that are held.
     pub fn held(&self) -> impl Iterator<Item = LineId> {
         self.again.range((HELD, 0)..).map(|(_, job)| job.slot.line)
@@ -174,17 +192,17 @@ impl Lines {
         }
     }
 
-    /// Lines that start before that one, as of now.
-    pub fn ahead(&self, ordinal: u64, due: Option<Duration>, now: Duration) -> usize {
+    /// Lines that start before that one, as of now; `None` if the count has to go on in another turn.
+    pub fn ahead(&self, ordinal: u64, due: Option<Duration>, now: Duration, count: &mut AheadCount) -> Option<usize> {
         let Some(due) = due else {
-            let again = self.again.range(..=(now, u64::MAX)).count();
-            return self.robots.len() + again + self.place_of_fresh(ordinal).unwrap_or_default();
+            let again = count.go_on(&self.again, Included((now, u64::MAX)))?;
+            return Some(self.robots.len() + again + self.place_of_fresh(ordinal).unwrap_or_default());
         };
         if self.fetches_robots(ordinal, Some(due)) {
-            return self.robots.range(..(due, ordinal)).count();
+            return count.go_on(&self.robots, Excluded((due, ordinal)));
         }
         let fresh = if due > now { self.fresh.len() } else { 0 };
-        self.robots.len() + self.again.range(..(due, ordinal)).count() + fresh
+        Some(self.robots.len() + count.go_on(&self.again, Excluded((due, ordinal)))? + fresh)
     }
 
     fn place_of_fresh(&self, ordinal: u64) -> Option<usize> {
@@ -237,6 +255,20 @@ impl Lines {
     pub fn take_any(&mut self) -> Option<Box<Job>> {
         let again = self.robots.pop_first().or_else(|| self.again.pop_first());
         again.map(|(_, job)| job).or_else(|| self.fresh.pop_front())
+    }
+}
+
+impl AheadCount {
+    /// Counts some more lines before that key; `None` if there are others.
+    fn go_on(&mut self, queue: &BTreeMap<Key, Box<Job>>, end: Bound<Key>) -> Option<usize> {
+        let mut keys =
+            queue.range(self.from..).map(|(key, _)| *key).take_while(|key| (Bound::Unbounded, end).contains(key));
+        self.lines += keys.by_ref().take(A_TURN).count();
+        match keys.next() {
+            Some(key) => self.from = key,
+            None => return Some(self.lines),
+        }
+        None
     }
 }
 

@@ -25,7 +25,7 @@ use slab::Slab;
 
 pub(super) use backlogs::{Backlog, Backlogs};
 pub(super) use host::Host;
-pub(super) use lines::HELD;
+pub(super) use lines::{AheadCount, HELD};
 pub(super) use queue::Pick;
 
 use super::config::{HostLimits, Settings};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::lines::{Lines, Spot};
+use super::lines::{AheadCount, Lines, Spot};
 use super::ports::{OpenPort, Ports};
 use crate::hosts::port_of;
 use crate::item::ErrorKind;
@@ -65,6 +65,11 @@ impl HostQueue {
         self.all().flat_map(Lines::dispatched).collect()
     }
 
+    /// Whether these are more than so many.
+    pub fn has_more_dispatched_than(&self, lines: usize) -> bool {
+        self.all().map(Lines::dispatched_len).sum::<usize>() > lines
+    }
+
     /// The lines that are held until the host's token is known.
     pub fn held(&self) -> Vec<LineId> {
         self.all().flat_map(Lines::held).collect()
@@ -101,10 +106,17 @@ impl HostQueue {
         self.ports.as_ref()?.due(port)
     }
 
-    /// Lines that start before this one, as of now.
-    pub fn ahead(&self, ordinal: u64, port: u16, due: Option<Duration>, now: Duration) -> usize {
-        let held = self.ports.as_ref().and_then(|ports| ports.ahead(port, ordinal, due, now));
-        held.unwrap_or_else(|| self.lines.ahead(ordinal, due, now))
+    /// Lines that start before this one, as of now; `None` if the count has to go on in another turn.
+    pub fn ahead(
+        &self,
+        ordinal: u64,
+        port: u16,
+        due: Option<Duration>,
+        now: Duration,
+        count: &mut AheadCount,
+    ) -> Option<usize> {
+        let held = self.ports.as_ref().and_then(|ports| ports.lines_with(port, ordinal, due));
+        held.unwrap_or(&self.lines).ahead(ordinal, due, now, count)
     }
 
     /// The line that starts next.

@@ -24,6 +24,9 @@ impl LineBook {
 
     /// Lets the time of a waiting line end then, on the clock of the run; never, while its host's clock stands still.
     pub fn end_at(&mut self, id: LineId, ends_at: Option<Duration>) {
+        if self.lines[id].ends_at == ends_at {
+            return;
+        }
         if let Some(was) = std::mem::replace(&mut self.lines[id].ends_at, ends_at) {
             self.deadlines.remove(&(was, id));
         }

@@ -25,7 +25,9 @@ impl LineBook {
         match key {
             LineKey::Ordinal(ordinal) => line.ordinal == *ordinal,
             LineKey::Identity { source, file, seq } => {
-                line.seq == *seq && line.file == *file && self.sources[line.source] == *source
+                line.seq == *seq
+                    && line.file == *file
+                    && self.sources.get(line.source as usize).cloned().flatten() == *source
             }
         }
     }

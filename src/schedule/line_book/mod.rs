@@ -48,7 +48,7 @@ pub(super) enum Place {
 #[derive(Debug)]
 struct Line {
     ordinal: u64,
-    source: usize,
+    source: u32,
     /// Its file and number there, by which it can be asked for.
     file: Option<Arc<str>>,
     seq: u64,
@@ -59,8 +59,27 @@ struct Line {
     /// Its time in `deadlines`.
     ends_at: Option<Duration>,
     place: Place,
-    older: Option<LineId>,
-    newer: Option<LineId>,
+    older: Neighbour,
+    newer: Neighbour,
+}
+
+/// The number of a neighbour of a line in the list, if it has one, in half the room: all of a line is moved at once.
+#[derive(Clone, Copy, Debug)]
+struct Neighbour(u32);
+
+impl Neighbour {
+    const NONE: Self = Self(u32::MAX);
+
+    fn get(self) -> Option<LineId> {
+        (self.0 != u32::MAX).then_some(self.0 as LineId)
+    }
+}
+
+impl From<Option<LineId>> for Neighbour {
+    fn from(id: Option<LineId>) -> Self {
+        // No window has room for four billion lines.
+        id.map_or(Self::NONE, |id| Self(id as u32))
+    }
 }
 
 /// All lines of the schedule. As large as the window, however long the oldest line waits while others pass.
@@ -92,27 +111,33 @@ impl LineBook {
     pub fn add(&mut self, ticket: &Ticket, accepted: Duration) -> LineId {
         let line = Line {
             ordinal: ticket.ordinal,
-            source: ticket.source,
+            source: ticket.source as u32,
             file: ticket.id.file.clone(),
             seq: ticket.id.seq,
             accepted,
             deadline: None,
             ends_at: None,
             place: Place::Untracked,
-            older: None,
-            newer: None,
+            older: self.newest.into(),
+            newer: Neighbour::NONE,
         };
-        if self.sources.len() <= ticket.source {
-            self.sources.resize(ticket.source + 1, None);
-        }
-        if self.sources[ticket.source].is_none() {
-            self.sources[ticket.source] = ticket.id.source.clone();
-        }
+        self.note_name(ticket);
         let id = self.lines.insert(line);
-        self.link(id);
-        self.enter(id);
+        self.waiting += 1;
         self.accepted += 1;
+        self.link(id, ticket.ordinal);
         id
+    }
+
+    /// Notes the name of a line's source, by which it can be asked for.
+    #[inline]
+    fn note_name(&mut self, ticket: &Ticket) {
+        if let Some(name) = &ticket.id.source
+            && self.sources.get(ticket.source).is_none_or(Option::is_none)
+        {
+            self.sources.resize(self.sources.len().max(ticket.source + 1), None);
+            self.sources[ticket.source] = Some(Arc::clone(name));
+        }
     }
 
     /// Adds a line that is settled already.
@@ -196,7 +221,7 @@ impl LineBook {
 
     /// The number of the line's source.
     pub fn source(&self, id: LineId) -> usize {
-        self.lines[id].source
+        self.lines[id].source as usize
     }
 
     /// When the line was accepted.
@@ -211,7 +236,7 @@ impl LineBook {
 
     /// All unsettled lines.
     pub fn newest_first(&self) -> impl Iterator<Item = LineId> {
-        std::iter::successors(self.newest, |id| self.lines[*id].older)
+        std::iter::successors(self.newest, |id| self.lines[*id].older.get())
     }
 
     /// The newest unsettled line.
@@ -259,14 +284,24 @@ impl LineBook {
         }
     }
 
-    /// Puts a line behind all that are older: lines come in the order of their ordinals, so that is the end, as a rule.
-    fn link(&mut self, id: LineId) {
-        let ordinal = self.lines[id].ordinal;
+    /// Puts a line behind all that are older: lines come in the order of their ordinals, so that is the end, as a rule, where
+    /// it has been put already.
+    fn link(&mut self, id: LineId, ordinal: u64) {
+        match self.newest.map(|newest| &mut self.lines[newest]) {
+            Some(newest) if newest.ordinal > ordinal => return self.link_before_newest(id, ordinal),
+            Some(newest) => newest.newer = Some(id).into(),
+            None => self.oldest = Some(id),
+        }
+        self.newest = Some(id);
+    }
+
+    #[cold]
+    fn link_before_newest(&mut self, id: LineId, ordinal: u64) {
         let (mut older, mut newer) = (self.newest, None);
         while let Some(other) = older.filter(|other| self.lines[*other].ordinal > ordinal) {
-            (older, newer) = (self.lines[other].older, Some(other));
+            (older, newer) = (self.lines[other].older.get(), Some(other));
         }
-        (self.lines[id].older, self.lines[id].newer) = (older, newer);
+        (self.lines[id].older, self.lines[id].newer) = (older.into(), newer.into());
         self.join(older, Some(id));
         self.join(Some(id), newer);
     }
@@ -274,13 +309,19 @@ impl LineBook {
     fn remove(&mut self, id: LineId) {
         self.leave(id);
         let Line { older, newer, .. } = self.lines.remove(id);
-        self.join(older, newer);
+        self.join(older.get(), newer.get());
     }
 
     /// Makes two lines neighbours; none is the end of the list.
     fn join(&mut self, older: Option<LineId>, newer: Option<LineId>) {
-        *older.map_or(&mut self.oldest, |older| &mut self.lines[older].newer) = newer;
-        *newer.map_or(&mut self.newest, |newer| &mut self.lines[newer].older) = older;
+        match older {
+            Some(older) => self.lines[older].newer = newer.into(),
+            None => self.oldest = newer,
+        }
+        match newer {
+            Some(newer) => self.lines[newer].older = older.into(),
+            None => self.newest = older,
+        }
     }
 }
 

@@ -116,6 +116,7 @@ impl Metered {
         let (counts, view, meters) = (stats.counts(), status.view().clone(), status.meters());
         let limited = view.bottleneck_times();
         let (opened, reused) = status.connections().map_or((0, 0), |counts| (counts.opened(), counts.reused()));
+        let requests = |class| meters.requests().map_or(0, |counts| counts.of(class));
         let look_ups = |result| meters.look_ups().map_or(0, |counts| counts.of(result));
         Self {
             ready: status.lifecycle().state() == RunState::Running,
@@ -136,8 +137,8 @@ impl Metered {
             },
             retries: view.totals.retries,
             retries_denied: RetryDenial::ALL.map(|why| (why.name(), view.totals.denied(why))).to_vec(),
-            requests: RequestClass::ALL.map(|class| (class.name(), meters.requests.of(class))).to_vec(),
-            body_bytes: meters.requests.body_bytes(),
+            requests: RequestClass::ALL.map(|class| (class.name(), requests(class))).to_vec(),
+            body_bytes: meters.requests().map_or(0, |counts| counts.body_bytes()),
             body_memory: meters.body_memory(),
             connections: [("new", opened), ("reused", reused)],
             look_ups: LookUpResult::ALL.map(|result| (result.name(), look_ups(result))).to_vec(),
@@ -180,8 +181,8 @@ fn request_durations(status: &Status) -> [(&'static str, Durations); 4] {
     [
         ("dns", meters.look_ups().map_or_else(none, |counts| counts.times())),
         ("connect", status.connections().map_or_else(none, |counts| counts.times())),
-        ("ttfb", meters.requests.ttfb.read()),
-        ("body", meters.requests.body.read()),
+        ("ttfb", meters.requests().map_or_else(none, |counts| counts.ttfb.read())),
+        ("body", meters.requests().map_or_else(none, |counts| counts.body.read())),
     ]
 }
 

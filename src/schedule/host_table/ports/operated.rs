@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CircuitBreaker, Port, Ports};
+use super::{CircuitBreaker, Lines, Port, Ports};
 use crate::schedule::job::Job;
 
 impl Ports {
@@ -11,10 +11,9 @@ impl Ports {
         self.ports.get(&port)?.next_due()
     }
 
-    /// Lines of a held port that start before this one.
-    pub fn ahead(&self, port: u16, ordinal: u64, due: Option<Duration>, now: Duration) -> Option<usize> {
-        let port = self.ports.get(&port).filter(|port| port.lines.has(ordinal, due))?;
-        Some(port.lines.ahead(ordinal, due, now))
+    /// The lines of a held port, if this one is among them.
+    pub fn lines_with(&self, port: u16, ordinal: u64, due: Option<Duration>) -> Option<&Lines> {
+        self.ports.get(&port).map(|port| &port.lines).filter(|lines| lines.has(ordinal, due))
     }
 
     /// Takes a line with an ordinal below this, if one waits here.
