@@ -53,9 +53,7 @@ pub(super) fn open(
     if let Some(new) = new_round {
         again::reject_impossible_round(new, state.as_ref()).map_err(|error| cannot_begin(&error))?;
     }
-    preflight::reject_outputs_that_are_read(config)?;
-    preflight::reject_shared_outputs(config)?;
-    preflight::reject_compressed_inputs(config)?;
+    preflight::reject_impossible_paths(config)?;
     if let Some(state) = &state {
         staged::reject_orphans(config, disk.as_ref(), &state.dir)?;
     }

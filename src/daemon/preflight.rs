@@ -13,6 +13,13 @@ use crate::error::Error;
 use crate::registry::Named;
 use crate::sink::{OpenedSink, SinkConfig, Target};
 
+/// Everything that the paths of a configuration alone decide.
+pub(super) fn reject_impossible_paths(config: &Config) -> Result<(), Error> {
+    reject_outputs_that_are_read(config)?;
+    reject_shared_outputs(config)?;
+    reject_compressed_inputs(config)
+}
+
 /// A run whose output is its own input would never end.
 pub(super) fn reject_outputs_that_are_read(config: &Config) -> Result<(), Error> {
     let inputs = config.sources.iter().map(|source| source.component.inputs());
@@ -31,7 +38,7 @@ pub(super) fn reject_outputs_that_are_read(config: &Config) -> Result<(), Error>
 }
 
 /// Compressed files have no lines of URLs: each of theirs would be a rejected record.
-pub(super) fn reject_compressed_inputs(config: &Config) -> Result<(), Error> {
+fn reject_compressed_inputs(config: &Config) -> Result<(), Error> {
     let files = config.sources.iter().flat_map(|source| source.component.inputs().files);
     for path in files.filter(|path| path.is_file()) {
         let mut begin = [0; 4];

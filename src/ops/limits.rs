@@ -78,7 +78,7 @@ mod tests {
             sentence("a.test", &limits),
             "The limits of a.test: rate 10/s by the configuration, and concurrency 2 by an operator."
         );
-        let slow = LimitsInForce { every: Duration::from_secs(20), every_by: LimitBy::CrawlDelay, ..limits.clone() };
+        let slow = LimitsInForce { every: Duration::from_secs(20), every_by: LimitBy::CrawlDelay, ..limits };
         assert!(sentence("a.test", &slow).contains("one request every 20.0 s by the Crawl-delay of its robots.txt,"));
         let free = LimitsInForce { every: Duration::ZERO, concurrency_by: LimitBy::Adaptive, ..limits };
         assert!(

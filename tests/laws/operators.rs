@@ -189,7 +189,7 @@ fn a_line_that_waits_for_body_memory_names_the_key_that_would_change_it() {
     assert!(matches!(why(&tight, 1, secs(9)), LineAnswer::OnTheWire { .. }));
     for seq in [5, 9] {
         let LineAnswer::Waiting { causes, .. } = why(&tight, seq, secs(9)) else { panic!("it waits") };
-        let key = Remedy::Key { key: "limits.body_memory", pattern: None };
+        let key = Remedy::Key { key: "limits.body_memory", pattern: None, host: None };
         let of_memory = causes.iter().find(|cause| cause.reason == WaitReason::BodyMemory);
         assert_eq!(of_memory.map(|cause| &cause.remedy), Some(&Some(key)), "{causes:?}");
     }
