@@ -107,7 +107,7 @@ async fn run_logged(
     signals: io::Result<Signals>,
 ) -> Result<u8, Error> {
     let (args, config) = (invocation.args, loaded.config.clone());
-    tell_start(args);
+    args.config.as_deref().into_iter().for_each(tell_start);
     let is_watched = config.api.is_on() || ServiceManager::is_there();
     let status = if is_watched { Status::watched() } else { Status::default() };
     let (stats, start) = (Stats::watching(patterns(&config)), Instant::now());
@@ -167,16 +167,10 @@ fn tell_overrides(overrides: &Overrides, status: &Status) {
     }
 }
 
-/// One line by which a log says where a run begins.
-fn tell_start(args: &RunArgs) {
-    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
-    match &args.config {
-        Some(path) => {
-            let path = path.display();
-            tracing::info!(version, pid, %path, "fetchd {version} starts as process {pid} with {path}");
-        }
-        None => tracing::info!(version, pid, "fetchd {version} starts as process {pid} without a configuration file"),
-    }
+/// One line by which the log of a service says where a run begins.
+fn tell_start(path: &Path) {
+    let (version, pid, path) = (env!("CARGO_PKG_VERSION"), std::process::id(), path.display());
+    tracing::info!(version, pid, %path, "fetchd {version} starts as process {pid} with {path}");
 }
 
 /// Says what this run leaves for others.

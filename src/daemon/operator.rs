@@ -144,23 +144,27 @@ impl Operator for Orders {
 }
 
 impl Steering {
-    /// Carries out a verb, and tells of it: in the log without a kind, so that each is written.
+    /// Carries out a verb, and tells of it: in the log without a kind, so that each is written. Who asked is told of a refusal; one of
+    /// a reload may have come by a signal.
     fn carry_out(&mut self, verb: Verb) -> Result<Reply, Refusal> {
-        let (name, reloading) = (verb.name(), matches!(verb, Verb::Reload(_)));
-        let told = !matches!(verb, Verb::Reload(Reloading::DryRun));
+        let (name, dry_run) = (verb.name(), Verb::Reload(Reloading::DryRun));
+        let kind = match verb {
+            Verb::Reload(_) => EventKind::Reload,
+            _ => EventKind::Override,
+        };
+        let is_told = verb != dry_run;
         let done = self.obey(verb);
-        match &done {
-            _ if !told => {}
-            Ok(Reply { message, .. }) if reloading => self.events.note(EventKind::Reload, format!("{name}: {message}")),
-            Err(Refusal::Invalid(message) | Refusal::Refused(message) | Refusal::TryAgain(message)) if reloading => {
-                self.events.note(EventKind::Reload, format!("{name}: {message}"));
-            }
-            Ok(Reply { message, .. }) => {
-                self.events.note(EventKind::Override, format!("{name}: {message}"));
-                tracing::info!(verb = name, "{message}");
-            }
-            // Who asked is told.
-            Err(_) => {}
+        let message = match &done {
+            Ok(reply) => &reply.message,
+            Err(Refusal::Invalid(message) | Refusal::Refused(message) | Refusal::TryAgain(message)) => message,
+        };
+        let is_told = is_told && (done.is_ok() || kind == EventKind::Reload);
+        if is_told {
+            self.events.note(kind, format!("{name}: {message}"));
+        }
+        // A reload is in the log already.
+        if is_told && kind == EventKind::Override {
+            tracing::info!(verb = name, "{message}");
         }
         done
     }

@@ -1,12 +1,15 @@
 //! Changes of the overrides: on the disk, then in the schedule, then in the reply. Where the schedule does not take one, the disk
 //! has what it had before, so that a verb that is refused has changed nothing, for the next start either.
 
+use std::error::Error;
 use std::time::Duration;
 
 use futures::executor::block_on;
 
 use super::overrides_in_dir::OverridesDir;
 use super::verb_replies::{no_answer, not_taken_back, nothing_to_undo};
+use crate::disk::is_full;
+use crate::error::BoxError;
 use crate::ops::Refusal;
 use crate::pipeline::{Desk, InForce};
 use crate::schedule::{self, Change, Overrides};
@@ -46,9 +49,8 @@ impl OverrideChanges {
             Refusal::Refused(format!("Nothing has changed: {why}."))
         })?;
         self.keep(&new, now).map_err(|error| {
-            Refusal::Refused(format!(
-                "Nothing has changed, as it could not be kept: {error}. Make room there, and try again."
-            ))
+            let what = if is_for_want_of_room(error.as_ref()) { "make room there" } else { "see to that" };
+            Refusal::Refused(format!("Nothing has changed, as it could not be kept: {error}; {what}, and try again."))
         })?;
         if let Err(why) = block_on(self.desk.set_overrides(new.clone())) {
             self.keep(&overrides, now).map_err(|error| not_taken_back(why, &error))?;
@@ -57,17 +59,24 @@ impl OverrideChanges {
         Ok(Changed { kept: Some(self.kept.is_some()), overrides: new, now })
     }
 
-    fn keep(&self, overrides: &Overrides, now: Duration) -> Result<(), crate::error::BoxError> {
+    fn keep(&self, overrides: &Overrides, now: Duration) -> Result<(), BoxError> {
         self.kept.as_ref().map_or(Ok(()), |kept| kept.save(overrides, now))
     }
 }
 
+/// Whether this error, or one behind it, goes away when there is room on the disk.
+fn is_for_want_of_room(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref().is_some_and(is_full) || error.source().is_some_and(is_for_want_of_room)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::Arc;
 
     use super::*;
     use crate::disk::{Disk, RealDisk};
+    use crate::error::AtPath;
     use crate::pipeline::Question;
     use crate::schedule::{PauseOverride, Scope};
 
@@ -99,6 +108,13 @@ mod tests {
     fn pause(host: &str) -> impl FnOnce(Duration) -> Result<Change, Refusal> {
         let scope = Scope::Host(host.into());
         move |_| Ok(Change::Pause(scope, None))
+    }
+
+    #[test]
+    fn room_is_asked_for_where_the_disk_is_full_alone() {
+        let at = |kind: io::ErrorKind| AtPath::new("state".as_ref(), kind.into());
+        assert!(is_for_want_of_room(&at(io::ErrorKind::StorageFull)));
+        assert!(!is_for_want_of_room(&at(io::ErrorKind::IsADirectory)));
     }
 
     #[test]
