@@ -100,39 +100,45 @@ impl Sink for LiveSink {
     fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
         self.live.failures.add(batch);
         if self.live.readers.number.load(Ordering::Relaxed) > 0 {
-            let (now, readers) = (Instant::now(), locked(&self.live.readers.all));
-            for record in batch {
-                show(record, &readers, &self.encoder, now);
+            let now = Instant::now();
+            // Each is encoded once, and only if somebody has room for it.
+            let mut lines = vec![Vec::new(); batch.len()];
+            for reader in locked(&self.live.readers.all).iter() {
+                show(batch, &mut lines, reader, &self.encoder, now);
             }
         }
         async { Ok(()) }.boxed()
     }
 }
 
-/// Shows a record to all who want it; it is encoded once, and only if somebody has room for it.
-fn show(record: &Record, readers: &[Arc<Reader>], encoder: &Encoder, now: Instant) {
-    let mut line = Vec::new();
-    for reader in readers.iter().filter(|reader| reader.wanted.takes(record.outcome)) {
-        let mut waiting = locked(&reader.waiting);
-        if !waiting.may_take(now) {
+/// Shows records to a reader. Most records come when he may have none, and must cost next to nothing then.
+fn show(batch: &[Box<Record>], lines: &mut [Vec<u8>], reader: &Reader, encoder: &Encoder, now: Instant) {
+    let mut waiting = locked(&reader.waiting);
+    waiting.earn(now);
+    let before = waiting.lines.len();
+    for (record, line) in batch.iter().zip(lines).filter(|(record, _)| reader.wanted.takes(record.outcome)) {
+        if !waiting.may_take() {
             waiting.dropped += 1;
-            continue;
+        } else if !line.is_empty() || encoder.encode(record, line).is_ok() {
+            waiting.take(line);
         }
-        if line.is_empty() && encoder.encode(record, &mut line).is_err() {
-            return;
-        }
-        waiting.take(&line);
+    }
+    if waiting.lines.len() > before {
         drop(waiting);
         reader.news.notify_one();
     }
 }
 
 impl Waiting {
-    /// Whether a record is due for this reader.
-    fn may_take(&mut self, now: Instant) -> bool {
+    /// The reader may have more as time passes.
+    fn earn(&mut self, now: Instant) {
         let since = now.saturating_duration_since(self.filled).as_secs_f64();
         self.tokens = (self.tokens + since * PER_SECOND).min(PER_SECOND);
         self.filled = now;
+    }
+
+    /// Whether a record is due for this reader.
+    fn may_take(&self) -> bool {
         self.tokens >= 1.0 && self.lines.len() < MOST_BYTES
     }
 

@@ -28,7 +28,7 @@ fn a_line_is_recorded_or_unread_also_after_a_restart_and_its_source_need_not_be_
     assert_eq!((named(&place_of("3").out), named(&place_of("4").out)), (json!("recorded"), json!("unread")));
     assert_eq!(running.finish("").code, Some(0));
 
-    let running = place.start();
+    let mut running = place.start();
     let status = place.wait_until(|status| status["state"] == "running");
     assert_eq!((&status["sources"][0]["accepted"], &status["sources"][0]["done_before"]), (&json!(0), &json!(3)));
     assert_eq!((named(&place_of("3").out), named(&place_of("4").out)), (json!("recorded"), json!("unread")));
@@ -88,7 +88,7 @@ fn each_limit_keeps_its_own_end_and_the_reply_has_both() {
 #[test]
 fn a_paused_host_without_lines_is_found_by_name_by_state_and_by_metrics() {
     let place = Place::new();
-    let running = place.start();
+    let mut running = place.start();
     place.wait_until(|status| status["state"] == "running");
     assert_eq!(place.ctl(["pause", "a.test"]).code, 0);
     let why = place.ctl(["why", "a.test"]);
@@ -144,7 +144,7 @@ fn failures_are_told_apart_by_their_status() {
 #[test]
 fn what_cannot_be_written_and_what_is_no_fetchd_is_exit_code_1() {
     let place = Place::new();
-    let running = place.start();
+    let mut running = place.start();
     place.wait_until(|status| status["state"] == "running");
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut ctl = Command::new(env!("CARGO_BIN_EXE_fetchd"));
