@@ -155,8 +155,8 @@ impl Steering {
         let is_told = verb != dry_run;
         let done = self.obey(verb);
         let message = match &done {
-            Ok(reply) => &reply.message,
-            Err(Refusal::Invalid(message) | Refusal::Refused(message) | Refusal::TryAgain(message)) => message,
+            Ok(reply) => reply.message.as_str(),
+            Err(refusal) => refusal.message(),
         };
         let is_told = is_told && (done.is_ok() || kind == EventKind::Reload);
         if is_told {
