@@ -11,14 +11,14 @@ use crate::item::{Attempt, ErrorKind, Head};
 pub(super) struct HostPause {
     /// No request before then.
     pub paused_until: Duration,
-    /// A Retry-After that is too long to wait for holds until then.
+    /// The end of a pause that is longer than `retry.max_retry_after`.
     pub closed_until: Duration,
     /// 429s in a row, each to a request that was sent after the pause of the last one.
     refusals: u32,
 }
 
 impl HostPause {
-    /// Obeys the response to a request that was sent at `sent`; `chance` is for the jitter, uniform in 0..1.
+    /// Applies the response to a request that was sent at `sent`; `chance` is for the jitter, uniform in 0..1.
     pub fn observe(&mut self, attempt: &Attempt, policy: &RetryPolicy, sent: Duration, chance: f64, now: Duration) {
         let Some(head) = attempt.head() else { return };
         match head.retry_after {
@@ -30,8 +30,8 @@ impl HostPause {
         }
     }
 
-    /// Requests that were sent together are refused together: only one that was sent after the last pause makes the next
-    /// one longer.
+    /// Starts a back-off. Requests that were sent together are refused together, so only a request that was sent after
+    /// the last pause makes the next one longer.
     fn refused(&mut self, policy: &RetryPolicy, sent: Duration, chance: f64, now: Duration) {
         if sent >= self.paused_until {
             self.refusals = self.refusals.saturating_add(1);
@@ -43,18 +43,18 @@ impl HostPause {
         self.paused_until = self.paused_until.max(until);
     }
 
-    /// Lets no line wait until then.
+    /// Closes the host until then.
     pub fn close(&mut self, until: Duration) {
         self.closed_until = self.closed_until.max(until);
     }
 
-    /// Goes on where a run before left off.
+    /// Restores the pauses of the previous run.
     pub fn restore(&mut self, paused: Duration, closed: Duration, now: Duration) {
         self.pause(now.saturating_add(paused));
         self.close(now.saturating_add(closed));
     }
 
-    /// Until when it wants to be left alone.
+    /// The end of the longer pause.
     pub fn until(&self) -> Duration {
         self.paused_until.max(self.closed_until)
     }
@@ -65,7 +65,7 @@ impl HostPause {
     }
 }
 
-/// The error of a line whose host is closed for so long.
+/// The error of a line whose host is closed for `pause`.
 pub(super) fn too_long(pause: Duration) -> (ErrorKind, String) {
     let message =
         format!("the host takes no request for {} s, longer than retry.max_retry_after allows", pause.as_secs());
