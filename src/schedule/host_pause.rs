@@ -99,40 +99,40 @@ mod tests {
     }
 
     /// Half a second at first, without jitter.
-    fn observe(rest: &mut HostPause, attempt: &Attempt, sent: u64, now: u64) -> Duration {
+    fn observe(pause: &mut HostPause, attempt: &Attempt, sent: u64, now: u64) -> Duration {
         let policy = RetryPolicy::from(&RetryConfig::default());
-        rest.observe(attempt, &policy, at(sent), 1.0, at(now));
-        rest.paused_until
+        pause.observe(attempt, &policy, at(sent), 1.0, at(now));
+        pause.paused_until
     }
 
     #[test]
     fn the_pause_doubles_with_each_refusal_and_is_forgotten_after_success() {
-        let (mut rest, refused) = (HostPause::default(), answered(429, None));
-        assert_eq!(observe(&mut rest, &refused, 0, 100), at(600));
-        assert_eq!(observe(&mut rest, &refused, 50, 200), at(600), "sent with the first one");
-        assert_eq!(observe(&mut rest, &refused, 600, 1000), at(2000));
-        assert_eq!(observe(&mut rest, &answered(200, None), 90, 1500), at(2000));
-        assert_eq!(observe(&mut rest, &refused, 2000, 2000), at(4000), "that success was sent before the refusals");
-        assert_eq!(observe(&mut rest, &answered(404, None), 4000, 5000), at(4000));
-        assert_eq!(observe(&mut rest, &refused, 5000, 5000), at(5500), "as the first time");
+        let (mut pause, refused) = (HostPause::default(), answered(429, None));
+        assert_eq!(observe(&mut pause, &refused, 0, 100), at(600));
+        assert_eq!(observe(&mut pause, &refused, 50, 200), at(600), "sent with the first one");
+        assert_eq!(observe(&mut pause, &refused, 600, 1000), at(2000));
+        assert_eq!(observe(&mut pause, &answered(200, None), 90, 1500), at(2000));
+        assert_eq!(observe(&mut pause, &refused, 2000, 2000), at(4000), "that success was sent before the refusals");
+        assert_eq!(observe(&mut pause, &answered(404, None), 4000, 5000), at(4000));
+        assert_eq!(observe(&mut pause, &refused, 5000, 5000), at(5500), "as the first time");
     }
 
     #[test]
     fn the_pause_has_an_end() {
-        let (mut rest, refused) = (HostPause::default(), answered(429, None));
+        let (mut pause, refused) = (HostPause::default(), answered(429, None));
         let mut now = 0;
         for _ in 0..40 {
-            now = observe(&mut rest, &refused, now, now).as_millis() as u64;
+            now = observe(&mut pause, &refused, now, now).as_millis() as u64;
         }
-        assert_eq!(observe(&mut rest, &refused, now, now), at(now + 60_000));
+        assert_eq!(observe(&mut pause, &refused, now, now), at(now + 60_000));
     }
 
     #[test]
     fn a_retry_after_is_taken_as_it_is() {
-        let mut rest = HostPause::default();
-        assert_eq!(observe(&mut rest, &answered(503, Some(7000)), 0, 100), at(7100));
-        assert_eq!(observe(&mut rest, &answered(429, Some(10)), 0, 200), at(7100), "the longer one holds");
-        observe(&mut rest, &answered(429, Some(400_000)), 0, 300);
-        assert_eq!((rest.paused_until, rest.closed_until), (at(7100), at(400_300)));
+        let mut pause = HostPause::default();
+        assert_eq!(observe(&mut pause, &answered(503, Some(7000)), 0, 100), at(7100));
+        assert_eq!(observe(&mut pause, &answered(429, Some(10)), 0, 200), at(7100), "the longer one holds");
+        observe(&mut pause, &answered(429, Some(400_000)), 0, 300);
+        assert_eq!((pause.paused_until, pause.closed_until), (at(7100), at(400_300)));
     }
 }
