@@ -11,7 +11,7 @@ use super::host_pause::too_long;
 use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::{HostId, Place};
 use super::robots::is_unavailable;
-use super::token::Verdict;
+use super::token::TokenDecision;
 use super::totals::RetryDenial;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent, WaitedFor};
@@ -63,14 +63,14 @@ impl Core {
         if let Decision::Settle(Some(error)) | Decision::Retry { because: error, .. } = &decision {
             self.hosts[id].note_trouble((error.0, &error.1), now);
         }
-        let verdict = self.judge_token(&job, id, &attempt, now);
-        let continues = decision.continues() || verdict != Verdict::Decide;
+        let token_decision = self.judge_token(&job, id, &attempt, now);
+        let continues = decision.continues() || token_decision != TokenDecision::Decide;
         if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
         } else if continues && (self.is_stopped(job.ticket.source) || self.is_stopping_paused()) {
             self.settle(job, attempt.into_received(), Some(canceled()), now);
-        } else if verdict != Verdict::Decide {
-            self.carry_out_token(job, decision, verdict, attempt, now);
+        } else if token_decision != TokenDecision::Decide {
+            self.carry_out_token(job, decision, token_decision, attempt, now);
         } else {
             self.carry_out(job, id, attempt, decision, now);
         }

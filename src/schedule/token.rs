@@ -66,7 +66,7 @@ enum State {
 
 /// The decision on a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum TokenDecision {
     /// Its response is decided on as any other.
     Decide,
     /// It is sent again at once, because it carried an older generation.
@@ -167,27 +167,27 @@ impl HostToken {
         answer: Option<(TokenGeneration, Said)>,
         in_files: TokenGeneration,
         now: Duration,
-    ) -> (Verdict, Option<Change>) {
+    ) -> (TokenDecision, Option<Change>) {
         let probe = match &mut self.state {
             State::Doubted { probe, .. } => probe.take_if(|(probe, _)| *probe == ordinal).map(|(_, started)| started),
             _ => None,
         };
-        let Some((carried, said)) = answer else { return (Verdict::Decide, None) };
+        let Some((carried, said)) = answer else { return (TokenDecision::Decide, None) };
         self.seen = self.seen.max(carried);
         let renewed = self.renew(in_files, now);
         let (is_last, resent) = line.map_or((false, 0), |line| (line.is_last, line.resent));
         let may_resend = !is_last && resent < MOST_RESENDS;
-        let (verdict, change) = match said {
-            Said::Nothing => (Verdict::Decide, None),
+        let (decision, change) = match said {
+            Said::Nothing => (TokenDecision::Decide, None),
             _ if carried < self.present(in_files) => {
-                (if said == Said::Refused && may_resend { Verdict::Resend } else { Verdict::Decide }, None)
+                (if said == Said::Refused && may_resend { TokenDecision::Resend } else { TokenDecision::Decide }, None)
             }
-            Said::Accepted => (Verdict::Decide, self.accepted(probe, is_last, now)),
+            Said::Accepted => (TokenDecision::Decide, self.accepted(probe, is_last, now)),
             // Another refusal of the line says nothing new about the token.
-            Said::Refused if !may_resend && !self.is_alone() => (Verdict::Decide, None),
+            Said::Refused if !may_resend && !self.is_alone() => (TokenDecision::Decide, None),
             Said::Refused => self.refused(carried, probe, is_last, now),
         };
-        (verdict, renewed.or(change))
+        (decision, renewed.or(change))
     }
 
     /// Notes the time, and whether the host has lines that are not held.
@@ -253,27 +253,27 @@ impl HostToken {
         probe: Option<Duration>,
         is_last: bool,
         now: Duration,
-    ) -> (Verdict, Option<Change>) {
+    ) -> (TokenDecision, Option<Change>) {
         match &mut self.state {
             State::Trusted => {
                 let doubted = State::Doubted { generation, probe: None, refused_at: now, lonely_since: None };
                 self.enter(doubted, now);
-                (Verdict::Hold, None)
+                (TokenDecision::Hold, None)
             }
             State::Doubted { .. } if probe.is_some() => {
                 self.enter(State::Refused { generation }, now);
-                (Verdict::HoldWithoutAnswer, Some(Change::Refused))
+                (TokenDecision::HoldWithoutAnswer, Some(Change::Refused))
             }
             State::Doubted { refused_at, .. } => {
                 *refused_at = now;
-                (Verdict::Hold, None)
+                (TokenDecision::Hold, None)
             }
-            State::Refused { .. } => (Verdict::HoldWithoutAnswer, None),
+            State::Refused { .. } => (TokenDecision::HoldWithoutAnswer, None),
             State::Alone { .. } if !is_last => {
                 self.enter(State::Spent { generation }, now);
-                (Verdict::Decide, Some(Change::Spent))
+                (TokenDecision::Decide, Some(Change::Spent))
             }
-            State::Alone { .. } | State::Spent { .. } => (Verdict::Decide, None),
+            State::Alone { .. } | State::Spent { .. } => (TokenDecision::Decide, None),
         }
     }
 
@@ -307,17 +307,17 @@ mod tests {
     }
 
     /// Notes the response to a line at this second.
-    fn answered(token: &mut HostToken, ordinal: u64, said: Said, second: u64) -> (Verdict, Option<Change>) {
+    fn answered(token: &mut HostToken, ordinal: u64, said: Said, second: u64) -> (TokenDecision, Option<Change>) {
         token.judge(ordinal, None, Some((FIRST, said)), FIRST, at(second))
     }
 
     /// A token after the refusal of one line and of the probe, which is line 1.
     fn refused() -> HostToken {
         let mut token = token();
-        assert_eq!(answered(&mut token, 0, Said::Refused, 0), (Verdict::Hold, None));
+        assert_eq!(answered(&mut token, 0, Said::Refused, 0), (TokenDecision::Hold, None));
         token.start(1, None, at(0));
-        let verdict = answered(&mut token, 1, Said::Refused, 0);
-        assert_eq!(verdict, (Verdict::HoldWithoutAnswer, Some(Change::Refused)));
+        let decision = answered(&mut token, 1, Said::Refused, 0);
+        assert_eq!(decision, (TokenDecision::HoldWithoutAnswer, Some(Change::Refused)));
         token
     }
 
@@ -329,16 +329,19 @@ mod tests {
         token.start(1, None, at(0));
         assert_eq!(token.wait(), Some(None));
         // These were on the wire when the first was refused.
-        assert_eq!(answered(&mut token, 2, Said::Accepted, 1), (Verdict::Decide, None));
-        assert_eq!(answered(&mut token, 3, Said::Refused, 1), (Verdict::Hold, None));
+        assert_eq!(answered(&mut token, 2, Said::Accepted, 1), (TokenDecision::Decide, None));
+        assert_eq!(answered(&mut token, 3, Said::Refused, 1), (TokenDecision::Hold, None));
         assert_eq!(token.wait(), Some(None));
         // The probe has no response, or one that does not count: another starts.
-        assert_eq!(token.judge(1, None, None, FIRST, at(1)), (Verdict::Decide, None));
+        assert_eq!(token.judge(1, None, None, FIRST, at(1)), (TokenDecision::Decide, None));
         assert_eq!(token.wait(), None);
         token.start(4, None, at(1));
-        assert_eq!(answered(&mut token, 4, Said::Nothing, 1), (Verdict::Decide, None));
+        assert_eq!(answered(&mut token, 4, Said::Nothing, 1), (TokenDecision::Decide, None));
         token.start(5, None, at(1));
-        assert_eq!(answered(&mut token, 5, Said::Accepted, 2), (Verdict::Decide, Some(Change::Accepted { at: at(1) })));
+        assert_eq!(
+            answered(&mut token, 5, Said::Accepted, 2),
+            (TokenDecision::Decide, Some(Change::Accepted { at: at(1) }))
+        );
         assert!(token.is_trusted());
     }
 
@@ -360,12 +363,12 @@ mod tests {
         let last = LineToken { is_last: true, ..LineToken::default() };
         let mut token = token();
         let refused = |token: &mut HostToken| token.judge(0, Some(&last), Some((FIRST, Said::Refused)), FIRST, at(0));
-        assert_eq!(refused(&mut token), (Verdict::Decide, None));
+        assert_eq!(refused(&mut token), (TokenDecision::Decide, None));
         assert!(token.is_trusted());
         answered(&mut token, 1, Said::Refused, 0);
         token.start(0, Some(&last), at(0));
         assert_eq!(token.wait(), None);
-        assert_eq!(refused(&mut token), (Verdict::Decide, None));
+        assert_eq!(refused(&mut token), (TokenDecision::Decide, None));
     }
 
     #[test]
@@ -375,10 +378,10 @@ mod tests {
         assert_eq!(token.advance(FIRST, Others::Some, at(9)), None);
         assert_eq!(token.advance(FIRST, Others::Some, at(10)), Some(Change::Spent));
         assert!(token.is_spent() && token.wait().is_none());
-        assert_eq!(answered(&mut token, 2, Said::Accepted, 11), (Verdict::Decide, None), "it started before");
+        assert_eq!(answered(&mut token, 2, Said::Accepted, 11), (TokenDecision::Decide, None), "it started before");
         let last = LineToken { is_last: true, ..LineToken::default() };
-        let verdict = token.judge(0, Some(&last), Some((FIRST, Said::Accepted)), FIRST, at(11));
-        assert_eq!(verdict, (Verdict::Decide, Some(Change::Accepted { at: at(11) })));
+        let decision = token.judge(0, Some(&last), Some((FIRST, Said::Accepted)), FIRST, at(11));
+        assert_eq!(decision, (TokenDecision::Decide, Some(Change::Accepted { at: at(11) })));
         assert!(token.is_trusted());
     }
 
@@ -396,10 +399,12 @@ mod tests {
             assert_eq!(token.advance(FIRST.next(), Others::Some, at(1)), Some(Change::Renewed));
             assert!(token.is_trusted());
             // What carried the old one is sent again, twice at most.
-            for (resent, verdict) in [(0, Verdict::Resend), (1, Verdict::Resend), (2, Verdict::Decide)] {
+            for (resent, decision) in
+                [(0, TokenDecision::Resend), (1, TokenDecision::Resend), (2, TokenDecision::Decide)]
+            {
                 let line = LineToken { resent, ..LineToken::default() };
                 let judged = token.judge(7, Some(&line), Some((FIRST, Said::Refused)), FIRST.next(), at(1));
-                assert_eq!(judged, (verdict, None));
+                assert_eq!(judged, (decision, None));
             }
         }
     }
@@ -415,6 +420,6 @@ mod tests {
         token.advance(FIRST, Others::None, at(3));
         assert_eq!(token.advance(FIRST, Others::None, at(13)), Some(Change::Alone));
         assert_eq!((token.wait(), token.is_spent()), (None, false));
-        assert_eq!(answered(&mut token, 1, Said::Refused, 14), (Verdict::Decide, Some(Change::Spent)));
+        assert_eq!(answered(&mut token, 1, Said::Refused, 14), (TokenDecision::Decide, Some(Change::Spent)));
     }
 }

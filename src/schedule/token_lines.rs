@@ -12,7 +12,7 @@ use super::host_table::{HELD, Host, Pick};
 use super::job::{Job, Next};
 use super::line_book::{HostId, LineId, Place};
 use super::stall_clock::StallReason;
-use super::token::{Change, LineToken, Others, Verdict};
+use super::token::{Change, LineToken, Others, TokenDecision};
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Received, TokenGeneration, WaitedFor};
 
@@ -79,20 +79,20 @@ impl Core {
     }
 
     /// Updates the token of a host after an attempt, and decides on the line.
-    pub(super) fn judge_token(&mut self, job: &Job, id: HostId, attempt: &Attempt, now: Duration) -> Verdict {
+    pub(super) fn judge_token(&mut self, job: &Job, id: HostId, attempt: &Attempt, now: Duration) -> TokenDecision {
         let host = &mut self.hosts[id];
-        let Some(token) = &mut host.token else { return Verdict::Decide };
+        let Some(token) = &mut host.token else { return TokenDecision::Decide };
         let answer = attempt.head().and_then(|head| Some((head.token?, token.policy.said(head.status))));
         let in_files = self.tokens.newest(&token.policy.files);
         let line = job.slot.token.as_deref();
-        let (verdict, change) = token.judge(job.ticket.ordinal, line, answer, in_files, now);
+        let (decision, change) = token.judge(job.ticket.ordinal, line, answer, in_files, now);
         if !token.is_trusted() {
             self.tokens.hosts.insert(id);
         }
         if let Some(change) = change {
             self.change_held(id, change, now);
         }
-        verdict
+        decision
     }
 
     /// Carries out the token's decision on a line whose attempt is over; `decision` is the one without the token.
@@ -100,7 +100,7 @@ impl Core {
         &mut self,
         mut job: Box<Job>,
         decision: Decision,
-        verdict: Verdict,
+        token_decision: TokenDecision,
         attempt: Attempt,
         now: Duration,
     ) {
@@ -108,12 +108,14 @@ impl Core {
         let mut line = job.slot.token.take().unwrap_or_default();
         let error = if let Decision::Settle(error) = decision { error } else { None };
         job.progress.last_error = error.as_ref().map(|(_, message)| message.as_str().into());
-        let due = if verdict == Verdict::Resend {
+        let due = if token_decision == TokenDecision::Resend {
             line.resent += 1;
             now
         } else {
             line.held_since = Some(now);
-            line.answer = error.filter(|_| verdict == Verdict::Hold).and_then(|error| Some((small(attempt)?, error)));
+            line.answer = error
+                .filter(|_| token_decision == TokenDecision::Hold)
+                .and_then(|error| Some((small(attempt)?, error)));
             HELD
         };
         job.slot.token = Some(line);

@@ -86,7 +86,7 @@ impl RobotsRules {
             Known::Rules(group) if group.allows(&url[Position::BeforePath..Position::AfterQuery]) => None,
             Known::Rules(_) => denied(format!("does not let `{}` fetch it (robots.enabled)", self.policy.agent)),
             Known::TooManyWildcards => {
-                denied(format!("has more than {MOST_WILDCARDS} wildcards, which counts as a ban"))
+                denied(format!("has more than {MOST_WILDCARDS} wildcards, so the site counts as disallowed"))
             }
             Known::Unavailable(unavailable) => unavailable.refusal(origin_of(url), now),
         }
