@@ -18,6 +18,7 @@ pub mod error;
 pub mod hosts;
 pub mod in_order;
 pub mod item;
+pub mod listener;
 pub mod open_files;
 pub mod resource_limits;
 

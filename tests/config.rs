@@ -381,7 +381,7 @@ fn a_missing_variable_is_named_with_its_place_and_no_value_is_printed() {
 #[test]
 fn a_value_of_the_environment_that_does_not_fit_is_not_printed() {
     for (text, fix) in [
-        ("[fetch]\ntimeout = \"${V}\"\n", "write for example `500ms`, `30s` or `10m`"),
+        ("[fetch]\ntimeout = \"${V}\"\n", "write for example `500ms`, `30s`, `10m` or `1d`"),
         ("[fetch]\nproxy = \"${V}\"\n", "write for example `http://proxy.example:3128`"),
         ("[output]\nbody = \"${V}\"\n", "write `auto`, `text`, `base64` or `none`"),
         ("[network]\nallow = [\"${V}\"]\n", "write for example `127.0.0.0/8`"),

@@ -10,6 +10,7 @@ mod known_inputs;
 mod known_outputs;
 mod open;
 mod operator;
+mod override_changes;
 mod overrides_in_dir;
 mod preflight;
 mod recovery;
@@ -26,6 +27,7 @@ mod verb_replies;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::time::Duration;
 
 use futures::StreamExt;
 use tokio::runtime::{self, Runtime};
@@ -52,8 +54,9 @@ use crate::error::Error;
 use crate::hosts::HostPattern;
 use crate::open_files;
 use crate::ops::ServiceManager;
-use crate::pipeline::{self, End, Parts, Status};
+use crate::pipeline::{self, End, EventKind, Events, Parts, Status};
 use crate::resource_limits;
+use crate::schedule::Overrides;
 use crate::telemetry::{self, Logs, Progress, ProgressLine, Stats, Summary};
 
 /// Runs as the arguments and the configuration say; the number is the exit code.
@@ -104,6 +107,7 @@ async fn run_logged(
     signals: io::Result<Signals>,
 ) -> Result<u8, Error> {
     let (args, config) = (invocation.args, loaded.config.clone());
+    tell_start(args);
     let is_watched = config.api.is_on() || ServiceManager::is_there();
     let status = if is_watched { Status::watched() } else { Status::default() };
     let (stats, start) = (Stats::watching(patterns(&config)), Instant::now());
@@ -116,7 +120,8 @@ async fn run_logged(
         open::open(&config, &stats, live, NewRound::of(&args.again, &config).as_ref())?;
     // The client is given away: its connections end with the last request that goes by it.
     let present = Generation { certificates: CertificateFiles::read(&config), loaded, http };
-    let steered = steer(invocation, present, in_force, &mut parts, kept)?;
+    tell_overrides(&parts.overrides, &status);
+    let steered = steer(invocation, present, in_force, &mut parts, kept, status.events())?;
     api.iter().for_each(|api| api.begin(&steered));
     let progress = line.map(|line| Progress::start(line, status.clone(), stats.clone()));
     let ended = drive(parts, &config, &status, signals, steered).await;
@@ -141,6 +146,7 @@ fn steer(
     in_force: InForce,
     parts: &mut Parts,
     kept: Option<OverridesDir>,
+    events: &Events,
 ) -> Result<Steered, Error> {
     if args.config.is_none() && !present.loaded.config.api.is_on() {
         return Ok(Steered::default());
@@ -149,7 +155,28 @@ fn steer(
     let (limits, fetch) = (&present.loaded.config.limits, &present.loaded.config.fetch);
     let workers = fetch.workers.unwrap_or(limits.permits());
     let reloader = Reloader { args, registry, workers, present, before: None, log_level, in_force };
-    Steered::begin(parts, kept, reloader)
+    Steered::begin(parts, kept, reloader, events.clone())
+}
+
+/// Says what operators had changed when the run before ended, as far as it still holds.
+fn tell_overrides(overrides: &Overrides, status: &Status) {
+    for sentence in telemetry::sentences(overrides, Duration::ZERO) {
+        status.events().note(EventKind::Override, sentence.as_str());
+        // Without a kind: each is written, however many there are.
+        tracing::warn!("{sentence}");
+    }
+}
+
+/// One line by which a log says where a run begins.
+fn tell_start(args: &RunArgs) {
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    match &args.config {
+        Some(path) => {
+            let path = path.display();
+            tracing::info!(version, pid, %path, "fetchd {version} starts as process {pid} with {path}");
+        }
+        None => tracing::info!(version, pid, "fetchd {version} starts as process {pid} without a configuration file"),
+    }
 }
 
 /// Says what this run leaves for others.

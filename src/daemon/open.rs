@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -25,7 +24,7 @@ use crate::ship::Shipper;
 use crate::sink::{OpenedSink, Opening, Sink, StartedSink, Style, metered};
 use crate::source::{SavedState, Source, SourceConfig, SourceLines};
 use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
-use crate::telemetry::{Stats, sentences};
+use crate::telemetry::Stats;
 use crate::units::counted;
 
 /// The parts of a run, and whether a round could repeat what fails in it.
@@ -109,13 +108,9 @@ fn host_states(checkpointer: &Checkpointer, config: &Config) -> Box<dyn HostStat
     Box::new(checkpointer.hosts(robots_log))
 }
 
-/// What operators had changed when the run before ended; what still holds of it is said.
+/// What operators had changed when the run before ended.
 fn load_overrides(kept: &OverridesDir) -> Result<Overrides, Error> {
-    let overrides = kept.load().map_err(|error| cannot_open("the data directory", None, &error))?;
-    for sentence in sentences(&overrides, Duration::ZERO) {
-        tracing::warn!(event = "override", "{sentence}");
-    }
-    Ok(overrides)
+    kept.load().map_err(|error| cannot_open("the data directory", None, &error))
 }
 
 /// Opens the sinks, and puts them in the order in which they are to get records.

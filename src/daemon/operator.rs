@@ -12,14 +12,15 @@ use futures::executor::block_on;
 use futures::future::{BoxFuture, ready};
 use tokio::sync::{mpsc, oneshot};
 
+use super::override_changes::{Changed, OverrideChanges};
 use super::overrides_in_dir::OverridesDir;
 use super::reload::Reloader;
-use super::verb_replies::{Known, drained, ended, limited, no_answer, nothing_to_undo, paused, resumed, said, skipped};
+use super::verb_replies::{Known, drained, ended, limited, no_answer, paused, resumed, said, skipped, skips};
 use crate::error::{BoxError, Error};
 use crate::hosts::HostPattern;
 use crate::ops::{Lasting, LimitsChange, Operator, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
-use crate::pipeline::{Control, Desk, InForce, Parts};
-use crate::schedule::{self, Change, LimitsOverride, Overrides, Scope};
+use crate::pipeline::{Control, Desk, EventKind, Events, InForce, Parts};
+use crate::schedule::{Change, LimitsOverride, Scope};
 use crate::units::{Concurrency, counted};
 
 /// Verbs that wait for the one that is being carried out, at most.
@@ -61,9 +62,10 @@ pub(super) struct Steering {
     pub controls: mpsc::Sender<Control>,
     /// Where the schedule is asked.
     pub desk: Desk,
-    /// Where overrides are kept, if the run has a data directory.
-    pub kept: Option<OverridesDir>,
+    pub overrides: OverrideChanges,
     pub reloader: Reloader,
+    /// Where those look who want to know what was done.
+    pub events: Events,
 }
 
 /// What operators steer the run by.
@@ -82,13 +84,19 @@ impl Steered {
     ///
     /// # Errors
     /// When there is no thread for it.
-    pub fn begin(parts: &mut Parts, kept: Option<OverridesDir>, reloader: Reloader) -> Result<Self, Error> {
+    pub fn begin(
+        parts: &mut Parts,
+        kept: Option<OverridesDir>,
+        reloader: Reloader,
+        events: Events,
+    ) -> Result<Self, Error> {
         let (controls, from_operators) = mpsc::channel(MOST_WAITING);
         let (desk, questions) = Desk::open();
         parts.questions = Some(questions);
         let cannot = |source| Error::Open { what: "cannot start the thread of operators".to_owned(), source };
         let asked = Some(desk.clone());
-        let orders = Orders::start(Steering { controls, desk, kept, reloader }).map_err(cannot)?;
+        let overrides = OverrideChanges { desk: desk.clone(), kept };
+        let orders = Orders::start(Steering { controls, desk, overrides, reloader, events }).map_err(cannot)?;
         Ok(Self { orders: Some(orders), desk: asked, controls: Some(from_operators) })
     }
 }
@@ -106,7 +114,7 @@ impl Orders {
                 if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
                     continue;
                 }
-                let replied = steering.obey(verb);
+                let replied = steering.carry_out(verb);
                 let _ = reply.map(|reply| reply.send(replied));
             }
         };
@@ -135,27 +143,38 @@ impl Operator for Orders {
     }
 }
 
-/// What a change came to.
-struct Changed {
-    /// Whether it outlasts the run.
-    kept: Option<bool>,
-    /// All overrides that hold now.
-    overrides: Overrides,
-    /// Now, since the start of the run.
-    now: Duration,
-}
-
 impl Steering {
+    /// Carries out a verb, and tells of it: in the log without a kind, so that each is written.
+    fn carry_out(&mut self, verb: Verb) -> Result<Reply, Refusal> {
+        let (name, reloading) = (verb.name(), matches!(verb, Verb::Reload(_)));
+        let told = !matches!(verb, Verb::Reload(Reloading::DryRun));
+        let done = self.obey(verb);
+        match &done {
+            _ if !told => {}
+            Ok(Reply { message, .. }) if reloading => self.events.note(EventKind::Reload, format!("{name}: {message}")),
+            Err(Refusal::Invalid(message) | Refusal::Refused(message) | Refusal::TryAgain(message)) if reloading => {
+                self.events.note(EventKind::Reload, format!("{name}: {message}"));
+            }
+            Ok(Reply { message, .. }) => {
+                self.events.note(EventKind::Override, format!("{name}: {message}"));
+                tracing::info!(verb = name, "{message}");
+            }
+            // Who asked is told.
+            Err(_) => {}
+        }
+        done
+    }
+
     fn obey(&mut self, verb: Verb) -> Result<Reply, Refusal> {
         match verb {
             Verb::Pause(whom, lasting) => self.pause(&whom, lasting),
             Verb::Resume(whom) => {
-                let Changed { kept, overrides, .. } = self.change(|_| Ok(Change::Resume(scope(&whom))))?;
+                let Changed { kept, overrides, .. } = self.overrides.make(|_| Ok(Change::Resume(scope(&whom))))?;
                 Ok(Reply { kept, ..resumed(&whom, &overrides) })
             }
             Verb::Skip { host, lasting } => self.skip(&host, lasting),
             Verb::EndSkip(host) => {
-                let Changed { kept, .. } = self.change(|_| Ok(Change::EndSkip(host.as_str().into())))?;
+                let Changed { kept, .. } = self.overrides.make(|_| Ok(Change::EndSkip(host.as_str().into())))?;
                 Ok(Reply { kept, ..said(format!("Lines of {host} that come are fetched again.")) })
             }
             Verb::Limits(whom, change) => self.limit(&whom, change),
@@ -194,7 +213,7 @@ impl Steering {
     fn pause(&mut self, whom: &Whom, lasting: Lasting) -> Result<Reply, Refusal> {
         self.check_whom(whom)?;
         let known = self.known(whom)?;
-        let Changed { kept, .. } = self.change(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
+        let Changed { kept, .. } = self.overrides.make(|now| Ok(Change::Pause(scope(whom), end(lasting, now))))?;
         Ok(Reply { kept, ..paused(whom, lasting, &known) })
     }
 
@@ -202,11 +221,15 @@ impl Steering {
         self.check(host)?;
         let known = self.known(&Whom::Host(host.to_owned()))?;
         let kept = match lasting {
-            Some(time) => self.change(|now| Ok(Change::Skip(host.into(), now + time)))?.kept,
+            Some(time) => self.overrides.make(|now| Ok(Change::Skip(host.into(), now + time)))?.kept,
             None => None,
         };
-        let lines = block_on(self.desk.skip(host.into())).map_err(no_answer)?;
-        Ok(Reply { kept, ..skipped(host, lines, lasting, &known) })
+        match (block_on(self.desk.skip(host.into())), lasting) {
+            (Ok(lines), _) => Ok(Reply { kept, ..skipped(host, lines, lasting, &known) }),
+            // The schedule skips the lines that wait, too, and did not say how many they are.
+            (Err(_), Some(time)) => Ok(Reply { kept, ..skips(host, time) }),
+            (Err(why), None) => Err(no_answer(why)),
+        }
     }
 
     fn limit(&mut self, whom: &Whom, limits: LimitsChange) -> Result<Reply, Refusal> {
@@ -223,7 +246,7 @@ impl Steering {
         };
         // Before the change: a host whose limits change enters the table by it.
         let known = self.known(whom)?;
-        let Changed { kept, overrides, now } = self.change(change)?;
+        let Changed { kept, overrides, now } = self.overrides.make(change)?;
         Ok(Reply { kept, ..limited(whom, &overrides, now, &known) })
     }
 
@@ -245,28 +268,6 @@ impl Steering {
         }
         self.control(Control::Stop)?;
         Ok(drained(would_cancel))
-    }
-
-    /// Makes a change of the overrides: on the disk, then in the schedule.
-    fn change(&mut self, change: impl FnOnce(Duration) -> Result<Change, Refusal>) -> Result<Changed, Refusal> {
-        let InForce { overrides, now, workers, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
-        let change = change(now)?;
-        let new = overrides.apply(change.clone(), workers, now).map_err(|refusal| {
-            let why = match refusal {
-                schedule::Refusal::NothingToUndo => nothing_to_undo(&change, &overrides),
-                refusal => refusal.to_string(),
-            };
-            Refusal::Refused(format!("Nothing has changed: {why}."))
-        })?;
-        if let Some(kept) = &self.kept {
-            kept.save(&new, now).map_err(|error| {
-                Refusal::Refused(format!(
-                    "Nothing has changed, as it could not be kept: {error}. Make room there, and try again."
-                ))
-            })?;
-        }
-        block_on(self.desk.set_overrides(new.clone())).map_err(no_answer)?;
-        Ok(Changed { kept: Some(self.kept.is_some()), overrides: new, now })
     }
 
     fn control(&self, control: Control) -> Result<(), Refusal> {

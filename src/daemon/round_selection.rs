@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::cli::AgainArgs;
 use crate::config::Config;
-use crate::disk::{Disk, DiskFile, Mode};
+use crate::disk::{Disk, DiskFile, Mode, READ_BACK};
 use crate::error::{AtPath, BoxError};
 use crate::item::Outcome;
 use crate::output::Cursor;
@@ -135,7 +135,8 @@ impl NewestRecords {
         let mut place = 0;
         for path in files {
             let file = open(state.disk.as_ref(), path)?;
-            let mut records = RecordFile::new(path.display().to_string(), Cursor::new(file.as_ref(), 0))?;
+            let reader = READ_BACK.begin(file.length()?).follow(Cursor::new(file.as_ref(), 0));
+            let mut records = RecordFile::new(path.display().to_string(), reader)?;
             while let Some(found) = records.read()? {
                 let Some(keys) = found.keys else { continue };
                 let line = keys.line();

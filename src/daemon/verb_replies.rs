@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, json};
 
+use crate::error::BoxError;
 use crate::ops::{Lasting, Refusal, Reply, Whom};
 use crate::pipeline::NoAnswer;
 use crate::schedule::{Change, HostOverrides, LimitsOverride, Overrides, Scope};
@@ -115,6 +116,11 @@ pub(super) fn skipped(host: &str, lines: usize, lasting: Option<Duration>, known
     reply
 }
 
+/// Lines of a host are skipped for this time, those that wait included.
+pub(super) fn skips(host: &str, time: Duration) -> Reply {
+    said(format!("Lines of {host} end unsent as `skipped` for {}, those that wait included.", Span(time)))
+}
+
 /// Limits that an operator has set, or taken back: all that holds now for whom they are of.
 pub(super) fn limited(whom: &Whom, overrides: &Overrides, now: Duration, known: &Known) -> Reply {
     let (subject, of, holds) = match whom {
@@ -179,6 +185,17 @@ pub(super) fn no_answer(why: NoAnswer) -> Refusal {
         }
         NoAnswer::Ended => ended(),
     }
+}
+
+/// The schedule did not take a change, and the data directory has it all the same.
+pub(super) fn not_taken_back(why: NoAnswer, error: &BoxError) -> Refusal {
+    let why = match why {
+        NoAnswer::Busy => "The schedule has other questions to answer",
+        NoAnswer::Ended => "The run has ended",
+    };
+    Refusal::Refused(format!(
+        "{why}, and the change could not be taken back from the data directory: {error}. It holds from the next start on, unless another takes its place."
+    ))
 }
 
 /// It came too late.

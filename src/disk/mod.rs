@@ -4,6 +4,7 @@
 //! a name ([`SyncPoint`]), and `tests/crash/` shows that each is needed.
 
 mod append;
+mod read_back;
 mod real;
 mod resolved;
 mod retry;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::BoxError;
 
 pub use append::{AppendAttempts, append_all, append_when_room};
+pub use read_back::{READ_BACK, ReadBack, ReadBackBytes, Reading, ReadingBack};
 pub use real::RealDisk;
 pub use resolved::resolved;
 pub use retry::{is_absent, is_full, retry_while_absent, retry_while_full, waiting_for_room};

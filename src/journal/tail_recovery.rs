@@ -9,7 +9,7 @@ use super::keys::KeyedBatch;
 use super::scan::ValidBatch;
 use super::segments::read;
 use super::{Scanned, SegmentScan};
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, READ_BACK};
 use crate::units::counted;
 
 /// The tail of the last segment.
@@ -63,10 +63,11 @@ impl SegmentTail {
     /// Recovers the tail of a segment that begins with line `first`. Lines up to `known` were certainly accepted.
     pub fn of(file: &Arc<dyn DiskFile>, first: u64, known: u64) -> io::Result<Self> {
         let length = file.length()?;
-        let mut scan = SegmentScan::new(Arc::clone(file));
+        let (mut scan, mut reading) = (SegmentScan::new(Arc::clone(file)), READ_BACK.begin(length));
         let (mut end, mut next, mut keys) = (0, first, Vec::new());
         let mut groups = Groups { known, after_damage: false, in_doubt: None };
         loop {
+            reading.reach(scan.offset());
             match scan.next(length)? {
                 Scanned::Batch(batch) => {
                     keys.extend(batch.keyed());

@@ -19,10 +19,10 @@ use tower::ServiceExt;
 
 use super::admission::{Pace, refuse_foreign};
 use super::answer::Failure;
-use super::listener::Stream;
 use super::requests::ApiRequests;
 use super::write_timeout::WriteTimeout;
 use crate::error::panic_message;
+use crate::listener::Stream;
 
 /// How long a head may take, and how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(5);

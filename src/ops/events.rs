@@ -13,7 +13,6 @@ use super::health::stuck_sentence;
 use super::moment::{At, timestamp};
 use super::state::ApiState;
 use crate::pipeline::{Event, EventKind, RunState, StuckTask};
-use crate::units::counted;
 
 #[derive(Serialize)]
 struct Listed {
@@ -53,8 +52,6 @@ pub(super) struct Changes {
     stuck: Option<&'static str>,
     /// Sinks and paths that hold the run up.
     blocked: BTreeSet<String>,
-    /// Hosts that could not be reached when that was last an event.
-    unreachable: usize,
 }
 
 impl Changes {
@@ -80,23 +77,6 @@ impl Changes {
             _ => {}
         }
         self.look_at_places(api);
-    }
-
-    /// Notes how many hosts cannot be reached: when there are some, when they are twice as many as noted, when there are none.
-    pub fn look_at_hosts(&mut self, api: &ApiState, unreachable: usize) {
-        let events = api.parts.status.events();
-        if unreachable == 0 && self.unreachable > 0 {
-            events.note(EventKind::Recovered, "All hosts with lines can be reached again.");
-        } else if unreachable > 0 && unreachable >= 2 * self.unreachable {
-            let hosts = counted(unreachable as u64, "host");
-            events.note(
-                EventKind::Circuit,
-                format!("{hosts} cannot be reached; fetchd ctl hosts --state unreachable lists them."),
-            );
-        } else {
-            return;
-        }
-        self.unreachable = unreachable;
     }
 
     fn look_at_places(&mut self, api: &ApiState) {

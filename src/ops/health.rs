@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::answer::{json, json_with};
 use super::moment::{Since, seconds};
-use crate::disk::waiting_for_room;
+use crate::disk::{READ_BACK, ReadBackBytes, waiting_for_room};
 use crate::pipeline::{HealthWatch, RunState, Status, StuckTask, View};
 use crate::units::grouped;
 
@@ -62,13 +62,20 @@ pub(super) struct Reason {
     /// The source whose journal is full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Bytes of what earlier runs left that are read back, while the run is starting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_read: Option<u64>,
+    /// How many they will be, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_total: Option<u64>,
     /// A whole sentence.
     pub message: String,
 }
 
 impl Reason {
     pub fn new(reason: &'static str, since: Since, message: impl Into<String>) -> Self {
-        Self { reason, since, path: None, sink: None, source: None, message: message.into() }
+        let (path, sink, source) = (None, None, None);
+        Self { reason, since, path, sink, source, bytes_read: None, bytes_total: None, message: message.into() }
     }
 }
 
@@ -157,11 +164,18 @@ fn of_state(status: &Status) -> Option<Reason> {
     let since = Since::ago(status.lifecycle().since());
     let (reason, message) = match status.lifecycle().state() {
         RunState::Running => return None,
-        RunState::Starting => ("starting", "The run opens its files and reads back what earlier runs left."),
+        RunState::Starting => return Some(starting(since, READ_BACK.bytes())),
         RunState::Draining { .. } => ("draining", "The run was told to stop, and finishes what it has accepted."),
         RunState::Ended => ("draining", "The run has ended."),
     };
     Some(Reason::new(reason, since, message))
+}
+
+fn starting(since: Since, ReadBackBytes { read, total }: ReadBackBytes) -> Reason {
+    let (shown, of) = (grouped(read), grouped(total));
+    let message =
+        format!("The run opens its files and reads back what earlier runs left, {shown} of {of} bytes so far.");
+    Reason { bytes_read: Some(read), bytes_total: Some(total), ..Reason::new("starting", since, message) }
 }
 
 fn full_disks() -> impl Iterator<Item = Reason> {

@@ -1,20 +1,18 @@
 //! Where operators connect: a Unix socket in a directory of its own, and a port of a loopback address for metrics. In: the
-//! configuration. Out: connections.
+//! configuration. Out: listeners.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
-use std::os::unix::net as unix;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use nix::unistd::Group;
 use rustix::fs::{FlockOperation, flock};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
 
 use crate::error::{AtPath, BoxError};
+use crate::listener::{Bound, SocketFile, reject_what_is_in_use, remove_stale};
 
 /// Permissions of the socket and of its directory.
 #[derive(Clone, Copy, Debug)]
@@ -55,73 +53,46 @@ impl Access {
     }
 }
 
-/// A listener that no task serves yet.
-#[derive(Debug)]
-pub(super) enum Bound {
-    Socket(unix::UnixListener, SocketFile),
-    Tcp(std::net::TcpListener),
+/// Listens at a Unix socket, which the group may use, too.
+///
+/// # Errors
+/// When it cannot be had: another process answers there, it is somebody else's file, or its directory is open to others.
+pub(super) fn socket(path: &Path, group: Option<&str>) -> Result<Bound, BoxError> {
+    let bound = bind(path, Access::of(group)?)?;
+    tracing::info!(path = %path.display(), "operators connect at {} (fetchd ctl --socket)", path.display());
+    Ok(bound)
 }
 
-impl Bound {
-    /// Listens at a Unix socket, which the group may use, too.
-    ///
-    /// # Errors
-    /// When it cannot be had: another process answers there, it is somebody else's file, or its directory is open to others.
-    pub fn socket(path: &Path, group: Option<&str>) -> Result<Self, BoxError> {
-        let (listener, file) = SocketFile::bind(path, Access::of(group)?)?;
-        listener.set_nonblocking(true)?;
-        tracing::info!(path = %path.display(), "operators connect at {} (fetchd ctl --socket)", path.display());
-        Ok(Self::Socket(listener, file))
-    }
-
-    /// Listens at a port for metrics.
-    ///
-    /// # Errors
-    /// When the port is taken.
-    pub fn tcp(address: SocketAddr) -> Result<Self, BoxError> {
-        let listener = std::net::TcpListener::bind(address).map_err(|error| {
-            format!("cannot listen at {address} (api.metrics_listen): {error}; give it a port that is free")
-        })?;
-        listener.set_nonblocking(true)?;
+/// Listens at a port for metrics.
+///
+/// # Errors
+/// When the port is taken.
+pub(super) fn port(address: SocketAddr) -> Result<Bound, BoxError> {
+    let bound = Bound::tcp(address, &format!("{address} (api.metrics_listen)"))?;
+    if let Bound::Tcp(listener) = &bound {
         tracing::info!("metrics are at http://{}/metrics", listener.local_addr()?);
-        Ok(Self::Tcp(listener))
     }
+    Ok(bound)
 }
 
-/// The file of a Unix socket; dropped, it is gone.
-#[derive(Debug)]
-pub(super) struct SocketFile {
-    path: PathBuf,
-    inode: u64,
-}
-
-impl SocketFile {
-    /// Listens at a path. A socket that a killed process has left there is replaced. The directory's lock orders starts: of two,
-    /// the second finds the first one answering.
-    fn bind(path: &Path, access: Access) -> Result<(unix::UnixListener, Self), BoxError> {
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        prepare_directory(dir, path, access)?;
-        let at_dir = |error: io::Error| AtPath::new(dir, error);
-        let lock = fs::File::open(dir).map_err(at_dir)?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|errno| at_dir(errno.into()))?;
-        remove_stale(path)?;
-        let at = |error| AtPath::new(path, error);
-        let listener = unix::UnixListener::bind(path).map_err(at)?;
-        let file = Self { path: path.to_owned(), inode: fs::symlink_metadata(path).map_err(at)?.ino() };
-        if let Some(gid) = access.group() {
-            chown(path, None, Some(gid)).map_err(at)?;
-        }
-        fs::set_permissions(path, Permissions::from_mode(access.of_socket())).map_err(at)?;
-        Ok((listener, file))
+/// Listens at a path. A socket that a killed process has left there is replaced. The directory's lock orders starts: of two,
+/// the second finds the first one answering.
+fn bind(path: &Path, access: Access) -> Result<Bound, BoxError> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    prepare_directory(dir, path, access)?;
+    let at_dir = |error: io::Error| AtPath::new(dir, error);
+    let lock = fs::File::open(dir).map_err(at_dir)?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(|errno| at_dir(errno.into()))?;
+    reject_what_is_in_use(path, "api.socket")?;
+    let at = |error| AtPath::new(path, error);
+    remove_stale(path).map_err(at)?;
+    let listener = UnixListener::bind(path).map_err(at)?;
+    let file = SocketFile::at(path).map_err(at)?;
+    if let Some(gid) = access.group() {
+        chown(path, None, Some(gid)).map_err(at)?;
     }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
+    fs::set_permissions(path, Permissions::from_mode(access.of_socket())).map_err(at)?;
+    Ok(Bound::socket(listener, file)?)
 }
 
 /// Creates the directory of the socket, or looks at who may enter it: between the creation of a socket and its permissions
@@ -172,77 +143,6 @@ fn give_directory(dir: &Path, access: Access) -> io::Result<()> {
     fs::set_permissions(dir, Permissions::from_mode(access.of_directory()))
 }
 
-/// Removes a socket at which nobody answers.
-fn remove_stale(path: &Path) -> Result<(), BoxError> {
-    let shown = path.display();
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(AtPath::new(path, error).into()),
-        Ok(file) if !file.file_type().is_socket() => {
-            return Err(format!("{shown} is there and is no socket; give api.socket a path of its own").into());
-        }
-        Ok(_) => {}
-    }
-    match unix::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            Ok(fs::remove_file(path).map_err(|error| AtPath::new(path, error))?)
-        }
-        Err(error) => Err(AtPath::new(path, error).into()),
-        Ok(_) => {
-            Err(format!("another process answers at {shown}; end it, or give this one an api.socket of its own").into())
-        }
-    }
-}
-
-/// A connection of either kind.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// A listener that is served.
-pub(super) enum Listener {
-    Socket(UnixListener, SocketFile),
-    Tcp(TcpListener),
-}
-
-impl Listener {
-    /// Begins to serve it.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn new(bound: Bound) -> io::Result<Self> {
-        Ok(match bound {
-            Bound::Socket(listener, file) => Self::Socket(UnixListener::from_std(listener)?, file),
-            Bound::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
-        })
-    }
-
-    /// The next connection. Where none can be had for want of files or memory, it tries again after a moment.
-    pub async fn accept(&self) -> Box<dyn Stream> {
-        const MOMENT: Duration = Duration::from_millis(100);
-        let mut has_warned = false;
-        loop {
-            let accepted: io::Result<Box<dyn Stream>> = match self {
-                Self::Socket(listener, _file) => listener.accept().await.map(|(stream, _)| Box::new(stream) as _),
-                Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                    // Answers are small. A socket that refuses that is only slower.
-                    let _ = stream.set_nodelay(true);
-                    Box::new(stream) as _
-                }),
-            };
-            match accepted {
-                Ok(stream) => return stream,
-                Err(error) => {
-                    if !std::mem::replace(&mut has_warned, true) {
-                        tracing::warn!(%error, "an operator cannot be connected for now");
-                    }
-                    tokio::time::sleep(MOMENT).await;
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,7 +166,7 @@ mod tests {
     fn a_socket_is_for_its_user_alone_in_a_directory_that_is_created_for_it() {
         let dir = place();
         let path = dir.path().join("api/api.sock");
-        let bound = Bound::socket(&path, None).unwrap();
+        let bound = socket(&path, None).unwrap();
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         drop(bound);
         assert!(!path.exists(), "the end removes it");
@@ -277,9 +177,9 @@ mod tests {
         let Some(group) = own_group() else { return };
         let dir = place();
         let path = dir.path().join("api.sock");
-        let _bound = Bound::socket(&path, Some(&group)).unwrap();
+        let _bound = socket(&path, Some(&group)).unwrap();
         assert_eq!((mode(&path), mode(dir.path())), (0o660, 0o750), "an empty directory is opened to it");
-        let refused = Bound::socket(&path, Some("no-such-group-")).unwrap_err().to_string();
+        let refused = socket(&path, Some("no-such-group-")).unwrap_err().to_string();
         assert!(refused.contains("there is no group `no-such-group-`"), "{refused}");
     }
 
@@ -288,7 +188,7 @@ mod tests {
         let dir = place();
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
         for group in [None, own_group().as_deref()] {
-            let refused = Bound::socket(&dir.path().join("api.sock"), group).unwrap_err().to_string();
+            let refused = socket(&dir.path().join("api.sock"), group).unwrap_err().to_string();
             assert!(refused.contains("is open to other users") && refused.contains("chmod 7"), "{refused}");
             assert_eq!(mode(dir.path()), 0o755, "it stays as it is");
         }
@@ -297,7 +197,7 @@ mod tests {
     #[test]
     fn a_missing_directory_is_named() {
         let dir = place();
-        let refused = Bound::socket(&dir.path().join("a/b/api.sock"), None).unwrap_err().to_string();
+        let refused = socket(&dir.path().join("a/b/api.sock"), None).unwrap_err().to_string();
         assert!(refused.contains("is not there; create it"), "{refused}");
     }
 
@@ -305,13 +205,13 @@ mod tests {
     fn a_stale_socket_is_replaced_and_one_that_answers_is_not() {
         let dir = place();
         let path = dir.path().join("api.sock");
-        drop(unix::UnixListener::bind(&path).unwrap());
-        let bound = Bound::socket(&path, None).unwrap();
-        let refused = Bound::socket(&path, None).unwrap_err().to_string();
-        assert!(refused.contains("another process answers at"), "{refused}");
+        drop(UnixListener::bind(&path).unwrap());
+        let bound = socket(&path, None).unwrap();
+        let refused = socket(&path, None).unwrap_err().to_string();
+        assert!(refused.contains("another process listens at"), "{refused}");
         drop(bound);
         fs::write(&path, "mine").unwrap();
-        let refused = Bound::socket(&path, None).unwrap_err().to_string();
+        let refused = socket(&path, None).unwrap_err().to_string();
         assert!(refused.contains("is no socket"), "{refused}");
         assert_eq!(fs::read(&path).unwrap(), b"mine");
     }
@@ -321,9 +221,9 @@ mod tests {
         let dir = place();
         let path = dir.path().join("api.sock");
         for _ in 0..20 {
-            drop(unix::UnixListener::bind(&path));
+            drop(UnixListener::bind(&path));
             let bound: Vec<_> = std::thread::scope(|scope| {
-                let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| Bound::socket(&path, None).ok())).collect();
+                let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| socket(&path, None).ok())).collect();
                 starts.into_iter().filter_map(|start| start.join().unwrap()).collect()
             });
             assert_eq!(bound.len(), 1);

@@ -64,12 +64,11 @@ use self::config::SPARE_CONNECTIONS;
 use self::connection::Door;
 use self::events::Changes;
 use self::history::Sample;
-use self::listener::{Bound, Listener};
 use self::state::ApiState;
 use self::throttle::Throttled;
 use crate::error::{BoxError, Error};
+use crate::listener::{Bound, Listener};
 use crate::pipeline::HealthWatch;
-use crate::schedule::HostStatus;
 
 /// How long the end waits for the last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -91,10 +90,10 @@ impl Api {
         let opened = |error: BoxError| Error::Open { what: "cannot open the API".to_owned(), source: error };
         let mut bound = Vec::new();
         if let Some(path) = &config.socket {
-            bound.push(Bound::socket(path, config.socket_group.as_deref()).map_err(opened)?);
+            bound.push(listener::socket(path, config.socket_group.as_deref()).map_err(opened)?);
         }
         if let Some(address) = config.metrics_address().map_err(|message| opened(message.into()))? {
-            bound.push(Bound::tcp(address).map_err(opened)?);
+            bound.push(listener::port(address).map_err(opened)?);
         }
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| opened(error.into()))?;
         let stop = CancellationToken::new();
@@ -148,10 +147,8 @@ async fn look_on(state: &ApiState) {
 /// Takes samples, looks at the heartbeats and notes what has changed, until the API ends.
 async fn look(state: &ApiState) {
     const EVERY: Duration = Duration::from_secs(1);
-    /// The schedule goes through all its hosts for it.
-    const COUNT_HOSTS: Duration = Duration::from_secs(10);
     let (mut every, mut changes) = (interval(EVERY), Changes::default());
-    let (mut looked, mut counted) = (Instant::now(), Instant::now());
+    let mut looked = Instant::now();
     let mut lifecycle = state.parts.status.lifecycle().subscribe();
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     state.health.look();
@@ -172,10 +169,5 @@ async fn look(state: &ApiState) {
             state.health.look();
         }
         changes.look(state);
-        if now - counted >= COUNT_HOSTS {
-            counted = now;
-            let hosts = state.host_counts.read(&state.parts.desk).await;
-            changes.look_at_hosts(state, hosts.of(HostStatus::Unreachable));
-        }
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::MOST_CONNECTIONS;
 use super::connection::{Door, Then, serve};
-use super::listener::Listener;
+use crate::listener::Listener;
 
 /// Serves a listener, with so many connections beyond the usual number, until `stop` is cancelled. What is being answered then
 /// is still answered.
@@ -22,7 +22,7 @@ pub(super) async fn accept(listener: Listener, door: Door, spare: usize, stop: C
             biased;
             () = stop.cancelled() => break,
             Some(()) = open.next() => {}
-            stream = listener.accept(), if has_room => {
+            stream = listener.accept("an operator"), if has_room => {
                 // Where many come, none may stay without a request.
                 let then = if open.len() < MOST_CONNECTIONS / 2 { Then::StayOpen } else { Then::Close };
                 open.push(serve(stream, Arc::clone(&door), then, stop.clone()).boxed());

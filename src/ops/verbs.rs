@@ -18,7 +18,6 @@ use super::fields::Fields;
 use super::host_name::host;
 use super::operator::{Lasting, LimitsChange, Refusal, Reloading, Reply, Unfinished, Verb, Whom};
 use super::state::ApiState;
-use crate::pipeline::EventKind;
 use crate::units::{Concurrency, Rate, Span};
 
 /// The longest body.
@@ -60,13 +59,8 @@ async fn carry_out(api: Arc<ApiState>, request: Request<Body>, read: Read) -> An
         fields.end()?;
         verb
     };
-    let name = verb.name();
     match api.parts.operator.carry_out(verb).await {
-        Ok(reply) => {
-            let kind = if name == "reload" { EventKind::Reload } else { EventKind::Override };
-            api.parts.status.events().note(kind, format!("{name}: {}", reply.message));
-            Ok(answer(reply))
-        }
+        Ok(reply) => Ok(answer(reply)),
         Err(Refusal::Invalid(message)) => Err(Failure::bad(message)),
         Err(Refusal::Refused(message)) => Err(Failure::new(StatusCode::CONFLICT, message)),
         Err(Refusal::Unavailable(message)) => Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, message)),

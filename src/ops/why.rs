@@ -172,6 +172,9 @@ fn of_line(answer: LineAnswer) -> Why {
             );
             Why { behind: Some(behind), ..place("held_for_order", &message) }
         }
+        LineAnswer::ReadBySource => {
+            place("read_by_source", "The line is done, and its source reads the answer before a sink gets the record.")
+        }
         LineAnswer::WaitingForSink => {
             place("waiting_for_sink", "The line is done, and a sink has not taken its record yet.")
         }

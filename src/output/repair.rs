@@ -6,7 +6,7 @@ use std::path::Path;
 use super::frames::Compress;
 use super::record_reader::{Examined, FileEnd, RecordReader};
 use super::scan;
-use crate::disk::{DiskFile, SyncPoint, append_all};
+use crate::disk::{DiskFile, READ_BACK, SyncPoint, append_all};
 use crate::units::counted;
 
 /// The contents of a file before this run.
@@ -38,7 +38,8 @@ impl Before {
 pub(super) fn repair(file: &dyn DiskFile, compress: Compress, reader: &dyn RecordReader) -> io::Result<Before> {
     if compress != Compress::None {
         let mut records = 0;
-        let end = scan::read(file, compress, reader, 0, |_| records += 1)?;
+        let reading = READ_BACK.begin(file.length()?);
+        let end = scan::read(file, compress, reader, 0, reading, |_| records += 1)?;
         return Ok(Before { records, torn: cut(file, end)? });
     }
     let Examined { records, end } = reader.examine(file)?;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::frames::{Compress, Cursor, Frame};
 use super::record_reader::{Parsed, RecordHead, RecordReader};
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, Reading};
 
 /// A record found in an output. Its text stays in the file because a body can be large.
 #[derive(Clone, Debug)]
@@ -23,7 +23,8 @@ pub(super) struct TextRange {
     pub text: Range<usize>,
 }
 
-/// Reads the records of a file from an offset to the first frame with other contents. Returns the offset of that frame.
+/// Reads the records of a file from an offset to the first frame with other contents. Returns the offset of that frame. `reading` counts
+/// the bytes behind the offset.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -32,12 +33,14 @@ pub(super) fn read(
     compress: Compress,
     reader: &dyn RecordReader,
     from: u64,
+    mut reading: Reading<'_>,
     mut each: impl FnMut(ScannedRecord),
 ) -> io::Result<u64> {
     let mut cursor = Cursor::new(file, from);
     let mut text = Vec::new();
     loop {
         let start = cursor.at();
+        reading.reach(start - from);
         text.clear();
         let records = loop {
             match compress.next(&mut cursor, &mut text)? {
@@ -79,7 +82,7 @@ pub(super) fn changed() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{Disk, Mode, RealDisk};
+    use crate::disk::{Disk, Mode, ReadBack, ReadBackBytes, RealDisk};
     use crate::output::Examined;
 
     /// A format with three frames per record, like the request, response and metadata in a WARC file.
@@ -108,9 +111,31 @@ mod tests {
             file.append(&Compress::Gzip.frame(part.as_bytes()).unwrap()).unwrap();
             ends.push(file.length().unwrap());
         }
-        let mut frames = Vec::new();
-        let end = read(file.as_ref(), Compress::Gzip, &Groups, 0, |record| frames.push(record.place.frames)).unwrap();
+        let (mut frames, nobody) = (Vec::new(), ReadBack::new());
+        let reading = nobody.begin(0);
+        let end = read(file.as_ref(), Compress::Gzip, &Groups, 0, reading, |record| frames.push(record.place.frames))
+            .unwrap();
         assert_eq!((end, frames.as_slice()), (ends[5], [0..ends[2], ends[2]..ends[5]].as_slice()));
         assert_eq!(text_of(file.as_ref(), Compress::Gzip, &frames[0]).unwrap(), b"a1;a\n2;a3;");
+    }
+
+    #[test]
+    fn a_scan_says_how_far_it_has_come_of_what_is_behind_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = RealDisk.open(&dir.path().join("out.gz"), Mode::Append).unwrap();
+        let mut ends = vec![0];
+        for n in 0..9 {
+            file.append(&Compress::Gzip.frame(format!("{n};a;b;").as_bytes()).unwrap()).unwrap();
+            ends.push(file.length().unwrap());
+        }
+        file.append(b"torn").unwrap();
+        let (from, read_back, mut seen) = (ends[1], ReadBack::new(), Vec::new());
+        let total = file.length().unwrap() - from;
+        let reading = read_back.begin(total);
+        let end = read(file.as_ref(), Compress::Gzip, &Groups, from, reading, |_| seen.push(read_back.bytes()));
+        assert_eq!(end.unwrap(), ends[9]);
+        let expected: Vec<_> = ends[1..9].iter().map(|at| ReadBackBytes { read: at - from, total }).collect();
+        assert_eq!(seen, expected);
+        assert_eq!(read_back.bytes(), ReadBackBytes { read: total, total }, "the torn end is no more to be read");
     }
 }

@@ -10,7 +10,7 @@ use super::repair::cut;
 use super::rewrite::{Kept, Rewrite};
 use super::scan::{self, ScannedRecord, changed};
 use super::{Compress, RecordHead, RecordReader, RotatingFile};
-use crate::disk::{DiskFile, OutputPosition, SyncPoint};
+use crate::disk::{DiskFile, OutputPosition, READ_BACK, SyncPoint};
 use crate::item::Identity;
 
 /// The records of an output after the checkpoint.
@@ -42,10 +42,13 @@ impl Tail {
     /// When a file cannot be read or truncated.
     pub(super) fn read(file_tails: Vec<TailFile>, reader: &dyn RecordReader) -> io::Result<Self> {
         let mut tail = Self { file_tails, found: Vec::new(), frame: None, torn: 0 };
-        for (number, file_tail) in tail.file_tails.iter().enumerate() {
+        let length = |file_tail: &TailFile| Ok(file_tail.file.length()?.saturating_sub(file_tail.from));
+        let lengths = tail.file_tails.iter().map(length).collect::<io::Result<Vec<_>>>()?;
+        let readings: Vec<_> = lengths.into_iter().map(|bytes| READ_BACK.begin(bytes)).collect();
+        for ((number, file_tail), reading) in tail.file_tails.iter().enumerate().zip(readings) {
             let (file, found) = (file_tail.file.as_ref(), &mut tail.found);
-            let end =
-                scan::read(file, file_tail.compress, reader, file_tail.from, |record| found.push((number, record)))?;
+            let TailFile { compress, from, .. } = file_tail;
+            let end = scan::read(file, *compress, reader, *from, reading, |record| found.push((number, record)))?;
             tail.torn += cut(file, end)?;
         }
         Ok(tail)

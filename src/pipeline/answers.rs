@@ -1,59 +1,123 @@
 //! The answers stage: hands settled records to their sources where these read answers, and all others on at once. It is
-//! there only in a run with such a source. Next: `drain`.
+//! there only in a run with such a source. Next: `drain`. Questions for lines come through it on their way to the drain.
+
+use std::collections::{BTreeMap, VecDeque};
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
+use super::lookup::Lookup;
 use crate::error::BoxError;
-use crate::item::{AnswerDesk, Done, LinePosition, ReaderGone};
+use crate::item::{AnswerDesk, Done, LinePosition, ReaderGone, Record, Ticket};
+use crate::schedule::LineAnswer;
+
+/// Records taken in to look for a line while the drain takes none, at most.
+const MOST_NEXT: usize = 256;
 
 pub(super) struct Answers {
     /// Per source: where its records are read.
     pub desks: Vec<Option<AnswerDesk>>,
     pub settled: mpsc::Receiver<Done>,
     pub done: mpsc::Sender<Done>,
+    /// Questions for lines that have left the schedule.
+    pub lookups: mpsc::Receiver<Lookup>,
+    /// Where those go that are not here.
+    pub drain: mpsc::Sender<Lookup>,
+}
+
+/// The ordinal of a line, and its record as the source leaves it.
+type ReadAnswer = (u64, Result<Box<Record>, ReaderGone>);
+
+/// The lines in the stage.
+#[derive(Default)]
+struct Held {
+    /// Per source: where its records are read.
+    desks: Vec<Option<AnswerDesk>>,
+    /// The tickets of those whose answers are read, by ordinal: as each source has one line under way, no more than sources.
+    read: BTreeMap<u64, Ticket>,
+    reading: FuturesUnordered<BoxFuture<'static, ReadAnswer>>,
+    /// Those that go to the drain, in this order.
+    next: VecDeque<Done>,
 }
 
 impl Answers {
-    /// The stage in front of this channel, and the channel to the stage.
-    pub fn before(done: mpsc::Sender<Done>, desks: Vec<Option<AnswerDesk>>) -> (Self, mpsc::Sender<Done>) {
+    /// The stage in front of these channels to the drain, and the channels to the stage.
+    pub fn before(
+        done: mpsc::Sender<Done>,
+        drain: mpsc::Sender<Lookup>,
+        desks: Vec<Option<AnswerDesk>>,
+    ) -> (Self, mpsc::Sender<Done>, mpsc::Sender<Lookup>) {
         let (to_settled, settled) = mpsc::channel(done.max_capacity());
-        (Self { desks, settled, done }, to_settled)
+        let (to_lookups, lookups) = mpsc::channel(drain.max_capacity());
+        (Self { desks, settled, done, lookups, drain }, to_settled, to_lookups)
     }
 
-    /// Ends with its input, once the sources have read what they are reading. As each has one line under way, no more than
-    /// there are sources are held here.
-    pub async fn run(mut self) -> Result<(), BoxError> {
-        let mut being_read = FuturesUnordered::new();
-        loop {
-            let done = tokio::select! {
+    /// Ends with its input, once the sources have read what they are reading.
+    pub async fn run(self) -> Result<(), BoxError> {
+        let Self { desks, mut settled, done, mut lookups, drain } = self;
+        let (mut held, mut is_open) = (Held { desks, ..Held::default() }, true);
+        while is_open || !held.is_empty() {
+            tokio::select! {
                 biased;
-                Some(read) = being_read.next() => read?,
-                settled = self.settled.recv() => match settled {
-                    None => break,
-                    Some(settled) => match self.desks[settled.ticket.source].clone() {
-                        None => settled,
-                        Some(desk) => {
-                            being_read.push(read(desk, settled));
-                            continue;
-                        }
-                    },
+                Some(read) = held.reading.next() => held.end_reading(read)?,
+                slot = done.reserve(), if !held.next.is_empty() => {
+                    // A closed channel is a consequence of the end, never its cause.
+                    if let (Some(done), Ok(slot)) = (held.next.pop_front(), slot) {
+                        slot.send(done);
+                    }
+                }
+                settled = settled.recv(), if is_open && held.next.is_empty() => match settled {
+                    Some(settled) => held.take(settled),
+                    None => is_open = false,
                 },
-            };
-            // A closed channel is a consequence of the end, never its cause.
-            let _ = self.done.send(done).await;
-        }
-        while let Some(read) = being_read.next().await {
-            let _ = self.done.send(read?).await;
+                Some(lookup) = lookups.recv() => {
+                    while held.next.len() < MOST_NEXT && let Ok(settled) = settled.try_recv() {
+                        held.take(settled);
+                    }
+                    held.answer(lookup, &drain);
+                }
+            }
         }
         Ok(())
     }
 }
 
-async fn read(desk: AnswerDesk, Done { mut ticket, record }: Done) -> Result<Done, BoxError> {
-    let gone = |ReaderGone| "the thread in which a source reads answers is gone";
-    let record = desk.read(record).await.map_err(gone)?;
-    ticket.position = record.page.clone().map(LinePosition::Page);
-    Ok(Done { ticket, record })
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.read.is_empty() && self.next.is_empty()
+    }
+
+    fn take(&mut self, settled: Done) {
+        match self.desks[settled.ticket.source].clone() {
+            None => self.next.push_back(settled),
+            Some(desk) => self.begin_reading(desk, settled),
+        }
+    }
+
+    /// Answers a question for a line that is here, or lets the drain do so.
+    fn answer(&self, lookup: Lookup, drain: &mpsc::Sender<Lookup>) {
+        let is_it = |ticket: &Ticket| lookup.key.names(ticket);
+        match () {
+            () if self.read.values().any(is_it) => lookup.say(LineAnswer::ReadBySource),
+            () if self.next.iter().any(|done| is_it(&done.ticket)) => lookup.say(LineAnswer::WaitingForSink),
+            () => lookup.pass_on(drain),
+        }
+    }
+
+    fn begin_reading(&mut self, desk: AnswerDesk, Done { ticket, record }: Done) {
+        let ordinal = ticket.ordinal;
+        self.read.insert(ordinal, ticket);
+        self.reading.push(Box::pin(async move { (ordinal, desk.read(record).await) }));
+    }
+
+    fn end_reading(&mut self, (ordinal, record): ReadAnswer) -> Result<(), BoxError> {
+        let record = record.map_err(|ReaderGone| "the thread in which a source reads answers is gone")?;
+        if let Some(mut ticket) = self.read.remove(&ordinal) {
+            ticket.position = record.page.clone().map(LinePosition::Page);
+            self.next.push_back(Done { ticket, record });
+        }
+        Ok(())
+    }
 }

@@ -7,6 +7,9 @@ use std::time::SystemTime;
 /// Events that are kept.
 const MOST: usize = 100;
 
+/// Of these, events on circuits: a storm of them leaves room for what operators did.
+const MOST_CIRCUITS: usize = MOST / 2;
+
 /// What kind of event it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
@@ -16,7 +19,7 @@ pub enum EventKind {
     Reload,
     /// An operator paused, resumed, skipped or limited something, or rotated or drained.
     Override,
-    /// A host could not be reached, or can be again.
+    /// A port of a host cannot be reached, or can be again.
     Circuit,
     /// A sink or a stage waits for too long.
     Blocked,
@@ -60,7 +63,13 @@ impl Events {
     /// Something happened now. `text` is a whole sentence, without secrets.
     pub fn note(&self, kind: EventKind, text: impl Into<String>) {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.len() == MOST {
+        let is_circuit = |event: &Event| event.kind == EventKind::Circuit;
+        let circuits =
+            if kind == EventKind::Circuit { events.iter().filter(|event| is_circuit(event)).count() } else { 0 };
+        if circuits == MOST_CIRCUITS {
+            let oldest = events.iter().position(is_circuit);
+            oldest.and_then(|place| events.remove(place));
+        } else if events.len() == MOST {
             events.pop_front();
         }
         events.push_back(Event { at: SystemTime::now(), kind, text: text.into() });
@@ -82,5 +91,18 @@ mod tests {
         (0..250).for_each(|n| events.note(EventKind::State, format!("{n}")));
         let texts: Vec<_> = events.all().into_iter().map(|event| event.text).collect();
         assert_eq!((texts.len(), texts[0].as_str(), texts[99].as_str()), (100, "150", "249"));
+    }
+
+    #[test]
+    fn a_storm_of_circuits_does_not_drive_out_what_operators_did() {
+        let events = Events::default();
+        (0..60).for_each(|n| events.note(EventKind::Override, format!("{n}")));
+        (0..250).for_each(|n| events.note(EventKind::Circuit, format!("{n}")));
+        let texts = |kind| {
+            let events = events.all().into_iter().filter(move |event| event.kind == kind);
+            events.map(|event| event.text).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(EventKind::Override), (10..60).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!(texts(EventKind::Circuit), (200..250).map(|n| n.to_string()).collect::<Vec<_>>());
     }
 }

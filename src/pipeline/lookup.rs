@@ -1,6 +1,7 @@
-//! Where a line is that has left the schedule: the drain knows, and says so also while a sink does not take its records.
+//! Where a line is that has left the schedule: the drain knows, and says so also while a sink does not take its records. A line whose
+//! answer its source reads is in the stage before.
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::in_order::InOrder;
 use crate::item::{Done, Ticket};
@@ -22,6 +23,19 @@ impl Lookup {
             () if next.iter().any(|done| is_it(&done.ticket)) => LineAnswer::WaitingForSink,
             () => LineAnswer::NotHere,
         };
+        self.say(answer);
+    }
+
+    /// Has another stage answer it.
+    pub fn pass_on(self, stage: &mpsc::Sender<Self>) {
+        if let Err(error) = stage.try_send(self) {
+            // It has more to answer than it can, or has ended.
+            error.into_inner().say(LineAnswer::NotHere);
+        }
+    }
+
+    /// This is the answer.
+    pub fn say(self, answer: LineAnswer) {
         // Whoever does not wait for it any more has no need of it.
         let _ = self.reply.send(answer);
     }

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use crate::item::{BodyMemory, Reservation};
-use crate::schedule::Need;
+use crate::schedule::{BodyMemoryRoom, Need};
 
 /// Body memory as the scheduler reserves it: at once, or by waiting for one amount at a time.
 pub(super) struct MemoryGate {
@@ -24,6 +24,11 @@ impl MemoryGate {
     /// Whether an amount is waited for.
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()
+    }
+
+    /// The same for the schedule.
+    pub fn room(&self) -> BodyMemoryRoom {
+        if self.is_waiting() { BodyMemoryRoom::Lacking } else { BodyMemoryRoom::Enough }
     }
 
     /// Keeps what was waited for until the next line takes it.

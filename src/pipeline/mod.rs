@@ -18,6 +18,7 @@
 //! permits) and work → completions (as many places as workers).
 
 mod answers;
+mod circuits;
 mod closed_hosts;
 mod config;
 mod control;
@@ -34,6 +35,7 @@ mod lifecycle;
 mod lookup;
 mod memory_gate;
 mod meters;
+mod override_ends;
 mod parts;
 mod questions;
 mod releases;
@@ -141,7 +143,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let (completions, from_completions) = mpsc::channel(settings.workers);
     let (mut done, from_done) = mpsc::channel(256);
     let (acks, from_acks) = mpsc::channel(16);
-    let (lookups, from_scheduler) = mpsc::channel(16);
+    let (mut lookups, from_scheduler) = mpsc::channel(16);
     let is_durable = |source: &Source| source.durability == Durability::Resumable;
     let durable: Vec<bool> = parts.sources.iter().map(is_durable).collect();
     let is_finite = parts.sources.iter().map(|source| source.extent.is_some()).collect();
@@ -167,8 +169,8 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     }
     let mut answers = None;
     if desks.iter().any(Option::is_some) {
-        let (stage, settled) = answers::Answers::before(done, desks.clone());
-        (answers, done) = (Some(stage), settled);
+        let (stage, settled, asked) = answers::Answers::before(done, lookups, desks.clone());
+        (answers, done, lookups) = (Some(stage), settled, asked);
     }
     let (token_desk, token_reader) = token_reader::token_reader(parts.tokens);
 
@@ -203,8 +205,9 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
     let scheduler = scheduler::Scheduler {
         core,
         overrides: parts.overrides,
+        last_overrides: Arc::default(),
         questions: parts.questions,
-        drain: lookups,
+        lookups,
         scan: None,
         reconfigured: Vec::new(),
         queue: from_queue,

@@ -103,7 +103,7 @@ impl Scheduler {
             Scan::Line(mut scan, reply) => match core.scan_lines(&mut scan, now) {
                 Scanned::More(_) => return Some(Scan::Line(scan, reply)),
                 Scanned::Done(Some(answer)) => drop(reply.send(answer)),
-                Scanned::Done(None) => self.ask_drain(scan.key, reply),
+                Scanned::Done(None) => self.look_beyond(scan.key, reply),
             },
             Scan::Held(from, so_far, reply) => {
                 let would_cancel = so_far + core.held_by_operator(from, A_TURN);
@@ -118,15 +118,12 @@ impl Scheduler {
     }
 
     /// A line that is not in the schedule is on its way to it, or has left it.
-    fn ask_drain(&self, key: LineKey, reply: oneshot::Sender<LineAnswer>) {
+    fn look_beyond(&self, key: LineKey, reply: oneshot::Sender<LineAnswer>) {
         let accepted = self.status.counters().accepted.get();
         if self.core.is_to_come(&key) {
             let is_accepted = matches!(key, LineKey::Ordinal(ordinal) if ordinal < accepted);
             return drop(reply.send(if is_accepted { LineAnswer::Queued } else { LineAnswer::NotHere }));
         }
-        if let Err(error) = self.drain.try_send(Lookup { key, reply }) {
-            // It has more to answer than it can, or has ended.
-            drop(error.into_inner().reply.send(LineAnswer::NotHere));
-        }
+        Lookup { key, reply }.pass_on(&self.lookups);
     }
 }

@@ -39,10 +39,12 @@ pub(super) struct Scheduler {
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
     /// Those that the run begins with.
     pub overrides: Overrides,
+    /// Those that held when operators were last told which have ended.
+    pub last_overrides: Arc<Overrides>,
     /// Questions, if there may be any.
     pub questions: Option<mpsc::Receiver<Question>>,
     /// Asked for lines that have left the schedule.
-    pub drain: mpsc::Sender<Lookup>,
+    pub lookups: mpsc::Sender<Lookup>,
     /// A look at all hosts or lines that is under way.
     pub scan: Option<Scan>,
     /// Who waits for a reload to hold.
@@ -114,7 +116,7 @@ impl Scheduler {
                 self.stopped.cancel();
                 return Ok(());
             }
-            self.tokens.follow(&mut self.core);
+            self.tokens.follow(&mut self.core, self.status.events());
             let outlook = |core: &mut Core| self.limits.look(core, &self.memory, now);
             let view_at = self.publisher.look(&mut self.core, outlook, now);
             // While records wait, a timer of the core has nothing to set going.
@@ -166,6 +168,8 @@ impl Scheduler {
     /// Sends what can be sent: settled and released lines, and jobs unless settled lines are left.
     fn send(&mut self, now: Duration) {
         self.publisher.save_robots(&mut self.core);
+        self.tell_of_circuits();
+        self.tell_of_override_ends(now);
         self.hand_out();
         self.hand_back();
         self.count_left();
@@ -175,6 +179,7 @@ impl Scheduler {
             self.core.resume(StallReason::Output, now);
         }
         self.dispatch(now);
+        self.core.note_memory(self.memory.room());
     }
 
     /// Waits for whatever comes first; takes nothing out of a channel that it does not return.

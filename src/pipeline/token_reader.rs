@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use super::{EventKind, Events};
 use crate::error::BoxError;
 use crate::fetch::RefreshTokens;
 use crate::item::TokenGeneration;
@@ -74,7 +75,7 @@ impl TokenDesk {
     }
 
     /// Lets the service read what the hosts of the core want to be read, and says which begin and cease to wait.
-    pub fn follow(&mut self, core: &mut Core) {
+    pub fn follow(&mut self, core: &mut Core, events: &Events) {
         let wanted = core.token_files_wanted();
         if wanted.is_empty() && self.waits.is_empty() && self.wanted.borrow().files.is_empty() {
             return;
@@ -89,10 +90,13 @@ impl TokenDesk {
             return;
         }
         for TokenWait { host, files } in waits.iter().filter(|wait| !self.waits.contains(wait)) {
-            tracing::warn!(event = "token_wait", %host, "{host} refuses its token: waiting for a new token of {host} ({files})");
+            let message = format!("{host} refuses its token: waiting for a new token of {host} ({files})");
+            events.note(EventKind::Blocked, format!("{message}."));
+            tracing::warn!(event = "token_wait", %host, "{message}");
         }
         for TokenWait { host, files } in self.waits.iter().filter(|wait| !waits.contains(wait)) {
             tracing::info!(event = "token_wait_over", %host, "the wait for a new token of {host} ({files}) is over");
+            events.note(EventKind::Recovered, format!("The wait for a new token of {host} ({files}) is over."));
         }
         self.waits = waits;
     }

@@ -7,11 +7,14 @@ use std::time::Duration;
 use super::Core;
 use super::bottleneck::pattern_of;
 use super::config::HostRule;
+use super::dispatch::BodyMemoryRoom;
+use super::host_key::name_and_port;
 use super::host_table::{HELD, Host};
 use super::overrides::HostOverrides;
 use super::reports::{Cause, Remedy};
 use super::stall_clock::StallReason;
 use super::wait_reason::WaitReason;
+use crate::units::Concurrency;
 
 /// The line of a host that is asked about, or the one that starts next.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +37,8 @@ impl Core {
         let (in_flight, limit) = (self.lines.in_flight(), self.most_at_once());
         let full = (in_flight >= limit as usize).then_some(WaitReason::Concurrency { in_flight, limit });
         let rate = WaitReason::Rate { until: self.rate_limiter.next() };
-        let reasons = stalls.chain(full).chain([rate]).filter(|reason| !reason.is_over(now));
+        let memory = (self.body_memory == BodyMemoryRoom::Lacking).then_some(WaitReason::BodyMemory);
+        let reasons = stalls.chain(full).chain(memory).chain([rate]).filter(|reason| !reason.is_over(now));
         reasons.map(|reason| self.cause(reason, None, now)).collect()
     }
 
@@ -47,13 +51,55 @@ impl Core {
     }
 
     pub(super) fn cause(&self, reason: WaitReason, host: Option<&Host>, now: Duration) -> Cause {
-        let left = reason.until().map(|until| until.saturating_sub(now));
+        let until = match self.limits_over(reason, host) {
+            Some(over) => self.until_without_override(reason, host, over).or(reason.until()),
+            None => reason.until(),
+        };
+        let left = until.map(|until| until.saturating_sub(now));
         let is_paced = matches!(
             reason,
             WaitReason::HostConcurrency { .. } | WaitReason::HostRate { .. } | WaitReason::CrawlDelay { .. }
         );
         let pace = host.filter(|_| is_paced).map(Host::pace);
         Cause { reason, left, remedy: self.remedy(reason, host), pace }
+    }
+
+    /// When the operator's limit ends by which this holds, if that is before it ceases to hold.
+    fn limits_over(&self, reason: WaitReason, host: Option<&Host>) -> Option<Duration> {
+        let overrides = match host {
+            Some(host) => &host.orders.as_ref()?.overrides,
+            None => self.run_orders(),
+        };
+        let over = match reason {
+            WaitReason::Rate { .. } | WaitReason::HostRate { .. } => overrides.rate?.until,
+            WaitReason::Concurrency { .. } | WaitReason::HostConcurrency { .. } => overrides.concurrency?.until,
+            _ => None,
+        };
+        over.filter(|over| reason.until().is_none_or(|until| *over < until))
+    }
+
+    /// When a limit ceases to hold that is the configuration's from `over` on; `None` if something else must happen first.
+    fn until_without_override(&self, reason: WaitReason, host: Option<&Host>, over: Duration) -> Option<Duration> {
+        let limits = host.map(|host| {
+            let (name, port) = name_and_port(&host.name);
+            self.settings.limits_of(name, port)
+        });
+        match (reason, host, limits) {
+            (WaitReason::Rate { until }, ..) => {
+                Some(over.max((until + self.settings.every).saturating_sub(self.rate_limiter.own_interval())))
+            }
+            (WaitReason::HostRate { until }, Some(host), Some(limits)) => {
+                Some(over.max((until + limits.every).saturating_sub(host.rate_limiter.own_interval())))
+            }
+            (WaitReason::Concurrency { in_flight, .. }, ..) => {
+                let has_room = self.settings.adaptive.is_none() && in_flight < self.settings.permits as usize;
+                has_room.then_some(over)
+            }
+            (WaitReason::HostConcurrency { in_flight, .. }, Some(_), Some(limits)) => {
+                matches!(limits.concurrency, Concurrency::Fixed(most) if in_flight < most).then_some(over)
+            }
+            _ => None,
+        }
     }
 
     fn remedy(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {

@@ -47,6 +47,39 @@ impl<'a> Contact<'a> {
     }
 }
 
+/// What a circuit changed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CircuitSwitch {
+    /// Attempts in a row did not reach the port; the last one failed so. Or it was open when the run before ended.
+    Opened(ErrorKind),
+    /// Lines waited for it in vain (`health.give_up`), for the first time since it opened. Probes go on.
+    GaveUp {
+        /// How many ended so at once.
+        lines: usize,
+    },
+    /// The port could be reached again, or nobody asks any more whether it can.
+    Closed {
+        /// How long the circuit was open, without the time in which nothing could start.
+        after: Duration,
+    },
+}
+
+/// Lines of a port waited in vain.
+#[derive(Debug)]
+pub(super) struct GaveUp {
+    pub port: u16,
+    /// Their error.
+    pub error: (ErrorKind, String),
+    pub turn: GiveUpTurn,
+}
+
+/// Whether lines waited in vain before since a circuit opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GiveUpTurn {
+    First,
+    Later,
+}
+
 /// The state of one port's circuit.
 #[derive(Debug, Default)]
 pub(super) struct CircuitBreaker {
@@ -68,6 +101,7 @@ struct Open {
     /// The ordinal of the line that failed last, if it did in this run.
     failed_last: Option<u64>,
     last_error: (ErrorKind, String),
+    has_given_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,13 +133,32 @@ impl CircuitBreaker {
         }
     }
 
-    /// Notes what became of the request of this ordinal.
-    pub fn end(&mut self, ordinal: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
+    /// Notes what became of the request of this ordinal; says whether that opened or closed it.
+    pub fn end(
+        &mut self,
+        ordinal: u64,
+        contact: Contact<'_>,
+        policy: &HealthPolicy,
+        now: Now,
+    ) -> Option<CircuitSwitch> {
         match contact {
-            Contact::Made => (self.failures, self.open) = (0, None),
-            Contact::Failed(kind, message) => self.fail(ordinal, (kind, message), policy, now),
-            Contact::Unknown => self.end_probe(ordinal, policy, now.time),
+            Contact::Made => self.close(now),
+            Contact::Failed(kind, message) => {
+                let was_open = self.is_open();
+                self.fail(ordinal, (kind, message), policy, now);
+                (self.is_open() && !was_open).then_some(CircuitSwitch::Opened(kind))
+            }
+            Contact::Unknown => {
+                self.end_probe(ordinal, policy, now.time);
+                None
+            }
         }
+    }
+
+    /// Closes it, and forgets all failures.
+    pub fn close(&mut self, now: Now) -> Option<CircuitSwitch> {
+        self.failures = 0;
+        self.open.take().map(|open| CircuitSwitch::Closed { after: open.length(now) })
     }
 
     fn fail(&mut self, ordinal: u64, (kind, message): (ErrorKind, &str), policy: &HealthPolicy, now: Now) {
@@ -122,6 +175,7 @@ impl CircuitBreaker {
                 probe: Probe::NotBefore(now.time + policy.cool_down),
                 failed_last: Some(ordinal),
                 last_error,
+                has_given_up: false,
             }));
         }
         // It costs others nothing when it is forgotten.
@@ -159,6 +213,12 @@ impl CircuitBreaker {
         Some((ErrorKind::CircuitOpen, message))
     }
 
+    /// Lines end that waited in vain.
+    pub fn give_up(&mut self) -> GiveUpTurn {
+        let given_up = self.open.as_mut().map(|open| std::mem::replace(&mut open.has_given_up, true));
+        if given_up == Some(false) { GiveUpTurn::First } else { GiveUpTurn::Later }
+    }
+
     /// Until when the failures are kept without lines.
     pub fn kept_until(&self) -> Duration {
         if self.failures == 0 { Duration::ZERO } else { self.kept_until }
@@ -176,18 +236,27 @@ impl CircuitBreaker {
         Some(OpenCircuit { port, tried: open.length(now), probe, remembered, last_error: open.last_error.clone() })
     }
 
-    /// Goes on where a run before left off.
-    pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) {
+    /// Goes on where a run before left off; says whether that opened it.
+    pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) -> Option<CircuitSwitch> {
         if policy.failures == 0 || known.remembered.is_zero() {
-            return;
+            return None;
         }
         self.failures = policy.failures;
         self.kept_until = now.time + known.remembered;
         let probe = Probe::NotBefore(now.time + known.probe.min(policy.cool_down));
         let OpenCircuit { tried: before, last_error, .. } = known;
+        let switch = CircuitSwitch::Opened(last_error.0);
         let gives_up_at = now.lines.saturating_add(policy.give_up.saturating_sub(before));
-        self.open =
-            Some(Box::new(Open { since: now.lines, before, gives_up_at, probe, failed_last: None, last_error }));
+        self.open = Some(Box::new(Open {
+            since: now.lines,
+            before,
+            gives_up_at,
+            probe,
+            failed_last: None,
+            last_error,
+            has_given_up: false,
+        }));
+        Some(switch)
     }
 }
 
@@ -236,6 +305,20 @@ mod tests {
         assert_eq!(circuit.next_start(), Some(at(6)));
         circuit.end(9, Contact::Made, &POLICY, now(2));
         assert_eq!(circuit.next_start(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn only_the_attempt_that_opens_or_closes_it_says_so() {
+        let mut circuit = CircuitBreaker::default();
+        let said: Vec<_> = (0..5).map(|ordinal| circuit.end(ordinal, REFUSED, &POLICY, now(ordinal))).collect();
+        assert_eq!(said, [None, None, Some(CircuitSwitch::Opened(ErrorKind::ConnectRefused)), None, None]);
+        assert_eq!(circuit.end(5, Contact::Unknown, &POLICY, now(6)), None);
+        let left = circuit.unreachable(80, &POLICY, now(6)).unwrap();
+        assert_eq!(circuit.end(6, Contact::Made, &POLICY, now(9)), Some(CircuitSwitch::Closed { after: at(7) }));
+        assert_eq!(circuit.end(7, Contact::Made, &POLICY, now(9)), None);
+        assert_eq!(circuit.restore(left, &POLICY, now(1)), Some(CircuitSwitch::Opened(ErrorKind::ConnectRefused)));
+        assert_eq!(circuit.close(now(3)), Some(CircuitSwitch::Closed { after: at(6) }), "four seconds before, two now");
+        assert_eq!(circuit.close(now(3)), None);
     }
 
     #[test]

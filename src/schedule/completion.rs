@@ -4,7 +4,6 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::Core;
-use super::circuit_breaker::Contact;
 use super::connection_budget::Reuse;
 use super::decide::{AttemptContext, Decision, RetryCost, canceled};
 use super::host_pause::too_long;
@@ -33,8 +32,7 @@ impl Core {
         if let Some(head) = attempt.head() {
             host.observe_quota(head, &self.settings.retry, now);
         }
-        let (url, contact) = (&job.call.request.url, Contact::of(&attempt));
-        host.queue.end(url, job.ticket.ordinal, contact, &self.settings.health, clocks);
+        self.note_contact(id, &job, &attempt, now);
         self.adapt(id, &job, &attempt, sent, now);
         self.follow_quota(id, now);
         let context = AttemptContext {

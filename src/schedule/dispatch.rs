@@ -25,7 +25,22 @@ pub struct Need {
     pub memory: u64,
 }
 
+/// Whether there was memory for the line whose turn it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BodyMemoryRoom {
+    /// There was, or no line may start for other reasons.
+    #[default]
+    Enough,
+    /// It waits for memory, and all lines behind it wait for that.
+    Lacking,
+}
+
 impl Core {
+    /// What those who ask are told of body memory from now on.
+    pub fn note_memory(&mut self, room: BodyMemoryRoom) {
+        self.body_memory = room;
+    }
+
     /// What the line that may start now needs; `None` when none may. Nothing changes, but that lines are settled that
     /// robots.txt disallows.
     pub fn peek(&mut self, now: Duration) -> Option<Need> {

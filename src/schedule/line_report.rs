@@ -65,6 +65,8 @@ pub enum LineAnswer {
         /// The ordinal of that line: ask for it.
         behind: u64,
     },
+    /// It is settled, and its source reads the answer before any sink has the record.
+    ReadBySource,
     /// It is settled, and a sink has not taken its record yet.
     WaitingForSink,
     /// It is not here: it has its record, or was never accepted.

@@ -12,6 +12,7 @@ mod backlog;
 mod bottleneck;
 mod causes;
 mod circuit_breaker;
+mod circuit_changes;
 mod completion;
 mod config;
 mod connection_budget;
@@ -62,8 +63,10 @@ mod waited;
 use std::time::Duration;
 
 pub use bottleneck::{Bottleneck, BottleneckKind};
+pub use circuit_breaker::CircuitSwitch;
+pub use circuit_changes::{CircuitChange, MOST_CIRCUIT_CHANGES};
 pub use config::{HostConfig, HostLimits, HostRule, LimitsConfig, Settings};
-pub use dispatch::Need;
+pub use dispatch::{BodyMemoryRoom, Need};
 pub use eta::{Ahead, Eta, InputEnd};
 pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
@@ -96,6 +99,7 @@ pub use wait_reason::WaitReason;
 
 use crate::item::{Done, Received};
 use adaptive::AdaptiveLimit;
+use circuit_changes::CircuitChanges;
 use connection_budget::ConnectionBudget;
 use decide::canceled;
 use host_clock::DeadlineWalk;
@@ -136,6 +140,10 @@ pub struct Core {
     /// Deadlines that have to follow the clocks of their hosts.
     deadline_walk: DeadlineWalk,
     connections: ConnectionBudget,
+    /// Whether lines wait for memory.
+    body_memory: BodyMemoryRoom,
+    /// Circuits that have opened or closed.
+    circuit_changes: CircuitChanges,
     /// The rules of sites, if robots.txt is obeyed.
     robots: Option<RobotsRules>,
     /// The generations of token files.
@@ -174,6 +182,8 @@ impl Core {
             operator: Operator::default(),
             deadline_walk: DeadlineWalk::default(),
             connections: ConnectionBudget::new(settings.idle_connections),
+            body_memory: BodyMemoryRoom::default(),
+            circuit_changes: CircuitChanges::default(),
             robots: settings.robots.clone().map(RobotsRules::new),
             tokens: TokenFiles::new(settings.tokens.files.len()),
             last_run: None,

@@ -116,11 +116,19 @@ impl Core {
         let host = &mut self.hosts[id];
         let was = std::mem::replace(&mut host.configuration, self.configurations.number);
         if self.settings.health.failures == 0 {
-            host.queue.close_circuits();
+            self.close_circuits(id, now);
         }
         self.limit_host(id);
         self.follow_crawl_delay(id, now);
         self.change_token(id, was, now);
+    }
+
+    fn close_circuits(&mut self, id: HostId, now: Duration) {
+        let clocks = self.clocks(id, now);
+        let host = &mut self.hosts[id];
+        for port in host.queue.known_ports() {
+            self.circuit_changes.note(&host.name, port, host.queue.close_circuit(port, clocks));
+        }
     }
 
     /// The longest Crawl-delay may have become another.

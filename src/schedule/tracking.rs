@@ -150,11 +150,14 @@ impl Core {
         self.follow_quota(id, now);
         self.follow_token(id, now);
         let clocks = self.clocks(id, now);
-        while let Some((port, error)) = self.hosts[id].queue.gave_up(clocks) {
-            while let Some(mut job) = self.hosts.take(id, Pick::OfPort(port)) {
+        while let Some(gave_up) = self.hosts[id].queue.gave_up(clocks) {
+            let mut lines = 0;
+            while let Some(mut job) = self.hosts.take(id, Pick::OfPort(gave_up.port)) {
                 self.note_failed_wait(&mut job, WaitedFor::Circuit, now);
-                self.settle(job, Received::Nothing, Some(error.clone()), now);
+                self.settle(job, Received::Nothing, Some(gave_up.error.clone()), now);
+                lines += 1;
             }
+            self.note_gave_up(id, &gave_up, lines);
         }
         let wait = self.hosts[id].next_wait();
         if let Some(wait) = wait {
@@ -249,7 +252,13 @@ impl Core {
             // A table without room has none for the others either.
             let Some(id) = self.host_called(&host_state.host, now) else { return };
             let clocks = self.clocks(id, now);
-            self.hosts[id].restore(host_state, &self.settings, clocks);
+            let host = &mut self.hosts[id];
+            host.restore_pause(&host_state, clocks);
+            for circuit in host_state.unreachable {
+                let port = circuit.port;
+                let switch = host.restore_circuit(circuit, &self.settings, clocks);
+                self.circuit_changes.note(&host.name, port, switch);
+            }
             self.refresh(id, now);
         }
     }

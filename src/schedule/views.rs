@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::backlog::awaits_operator;
+use super::dispatch::BodyMemoryRoom;
 use super::host_table::Host;
 use super::line_book::Place;
 use super::wait_reason::WaitReason;
@@ -112,6 +113,10 @@ impl Core {
     /// The reason that holds now for a line that its host holds back for this one.
     fn wait_now(&self, host: WaitReason, now: Duration) -> WaitReason {
         let wait = host.or_later(self.run_wait());
-        if wait.is_over(now) { WaitReason::Ready } else { wait }
+        match self.body_memory {
+            _ if !wait.is_over(now) => wait,
+            BodyMemoryRoom::Lacking => WaitReason::BodyMemory,
+            BodyMemoryRoom::Enough => WaitReason::Ready,
+        }
     }
 }

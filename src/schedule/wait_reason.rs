@@ -9,7 +9,7 @@ use crate::item::WaitedFor;
 /// What holds a line back, or where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
-    /// Nothing but the turns of other lines, a free worker and body memory.
+    /// Nothing but the turns of other lines and a free worker.
     Ready,
     /// It is on the wire.
     OnWire {

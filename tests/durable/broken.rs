@@ -2,12 +2,11 @@
 //! which file, and the next run finds every accepted line, once.
 
 use std::fs::File;
-use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::common::fetchd::{Fetchd, Running};
 use crate::common::origin::Origin;
+use crate::common::tools::traces;
 use crate::place::{Place, gated};
 
 /// A call that fails.
@@ -17,17 +16,6 @@ struct Fault {
     /// From which one on. Each thread counts for itself, and the one that opens everything is another one.
     when: &'static str,
     error: &'static str,
-}
-
-/// Whether the kernel lets a process be traced.
-fn traces() -> bool {
-    let tried = Command::new("strace").args(["-o", "/dev/null", "true"]).output().expect("`strace` starts");
-    if !tried.status.success() {
-        // Unlike `eprintln`, this is shown also for a test that passes.
-        let why = String::from_utf8_lossy(&tried.stderr).into_owned();
-        io::stderr().write_all(format!("a test of broken disks is left out: {why}").as_bytes()).unwrap();
-    }
-    tried.status.success()
 }
 
 fn start(place: &Place, config: &str, fault: &Fault) -> Running {

@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fetchd::item::{ErrorKind, Outcome};
+use fetchd::item::{CHUNK, ErrorKind, Outcome};
 use fetchd::pipeline::{Desk, End, Order, Parts, Status, run};
-use fetchd::schedule::{Change, LineAnswer, LineKey, Overrides, PauseOverride, Scope, StallReason, WaitReason};
+use fetchd::schedule::{Change, LineAnswer, LineKey, Overrides, PauseOverride, Remedy, Scope, StallReason, WaitReason};
 use futures::stream;
 use proptest::prelude::*;
 use tokio::time::{sleep, timeout};
@@ -17,7 +17,7 @@ use crate::accounts::{
 use crate::any;
 use crate::log::{Event, Ledger, Log};
 use crate::scenario::{Report, Scenario, on_paused_time};
-use crate::script::{Settling, SinkBehaviour, SourceScript, hang, ms, ok, secs};
+use crate::script::{Answers, Settling, SinkBehaviour, SourceScript, hang, ms, ok, secs, with_body};
 use crate::verbs::{Verb, host, storm};
 
 proptest! {
@@ -161,4 +161,36 @@ fn a_line_that_has_left_the_schedule_says_whether_it_waits_for_another_or_for_a_
     }
     let LineAnswer::Waiting { causes, .. } = why(&stuck, 599, secs(60)) else { panic!("it waits") };
     assert_eq!(causes[0].reason, WaitReason::Stalled(StallReason::Output));
+}
+
+#[test]
+fn a_line_whose_answer_its_source_reads_says_so_and_those_behind_a_sink_say_that() {
+    let page = || SourceScript::of([ok(ms(1)).get()]).settling(Settling::Records).answers(Answers::Read(secs(60)));
+    let reads = Scenario::of([page(), lines(3)]);
+    assert_eq!(why(&reads, 1, secs(30)), LineAnswer::ReadBySource);
+    assert_eq!(why(&reads, 2, secs(30)), LineAnswer::NotHere, "the source has not come to it");
+    let stuck = Scenario::of([lines(900), page()]).sinks([SinkBehaviour::Hangs { after: 1 }]);
+    let stuck = stuck.settings(|settings| settings.window = 1000);
+    for seq in [2, 250, 400, 500, 700] {
+        assert_eq!(why(&stuck, seq, secs(60)), LineAnswer::WaitingForSink, "line {seq}");
+    }
+    assert!(matches!(why(&stuck, 899, secs(60)), LineAnswer::Waiting { .. }));
+}
+
+#[test]
+fn a_line_that_waits_for_body_memory_names_the_key_that_would_change_it() {
+    let posts = SourceScript::of((0..9).map(|_| with_body(secs(500), CHUNK).post()));
+    let tight = Scenario::of([posts]).settings(|settings| {
+        (settings.workers, settings.concurrency) = (8, 8);
+        (settings.largest_body, settings.schedule.largest_body) = (4 * CHUNK, 4 * CHUNK);
+        settings.body_memory = 8 * CHUNK;
+        settings.schedule.timeout = secs(1000);
+    });
+    assert!(matches!(why(&tight, 1, secs(9)), LineAnswer::OnTheWire { .. }));
+    for seq in [5, 9] {
+        let LineAnswer::Waiting { causes, .. } = why(&tight, seq, secs(9)) else { panic!("it waits") };
+        let key = Remedy::Key { key: "limits.body_memory", pattern: None };
+        let of_memory = causes.iter().find(|cause| cause.reason == WaitReason::BodyMemory);
+        assert_eq!(of_memory.map(|cause| &cause.remedy), Some(&Some(key)), "{causes:?}");
+    }
 }

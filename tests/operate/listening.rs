@@ -37,7 +37,7 @@ fn a_stale_socket_is_replaced_and_a_second_daemon_is_refused() {
     assert_eq!(place.get("/healthz").status, 200);
     let second = place.fetchd().run("");
     assert_eq!(second.code, Some(2), "{}", second.stderr);
-    assert!(second.stderr.contains("another process answers at"), "{}", second.stderr);
+    assert!(second.stderr.contains("another process listens at"), "{}", second.stderr);
     assert_eq!(place.get("/healthz").status, 200, "the first one is as before");
     assert_eq!(running.finish("").code, Some(0));
 }

@@ -230,3 +230,40 @@ fn each_alert_has_its_section_in_the_documentation() {
         assert!(documentation.lines().any(|line| line == format!("### {name}")), "{name}");
     }
 }
+
+#[test]
+fn no_counter_falls_over_a_reload_that_makes_new_connections() {
+    let (mut place, origin) = (place(), Origin::start());
+    let tables = place.tables.clone();
+    let with_timeout = |seconds: u32| format!("{tables}[fetch]\nconnect_timeout = '{seconds}s'\n");
+    place.write(&with_timeout(9));
+    let mut running = place.start();
+    let named = |path: &str| origin.url(path).replace("127.0.0.1", "localhost");
+    let do_lines = |running: &mut Running| {
+        [origin.url("/ok/1"), named("/ok/2"), named("/ok/3")].iter().for_each(|url| {
+            running.line(url);
+            running.record();
+        });
+    };
+    let sum = |samples: &BTreeMap<String, f64>, name: &str| -> f64 {
+        samples.iter().filter(|(series, _)| series.starts_with(name)).map(|(_, value)| value).sum()
+    };
+    do_lines(&mut running);
+    let mut before = scrape_until(&place, |samples| sum(samples, "fetchd_connections_total") == 3.0);
+    assert!(sum(&before, "fetchd_dns_lookups_total") >= 1.0, "{before:#?}");
+    for (reload, seconds) in (1..).zip([8, 7, 6]) {
+        place.write(&with_timeout(seconds));
+        let said = place.ctl(["reload"]);
+        assert_eq!(said.code, 0, "{said:?}");
+        let after = scrape(&place);
+        do_lines(&mut running);
+        let lines = f64::from(3 * (reload + 1));
+        let last = scrape_until(&place, |samples| sum(samples, "fetchd_connections_total") == lines);
+        for (series, value) in before.iter().filter(|(series, _)| series.contains("_total")) {
+            assert!(after[series] >= *value && last[series] >= after[series], "{series}: {value}, {}", after[series]);
+        }
+        assert!(sum(&last, "fetchd_dns_lookups_total") > sum(&before, "fetchd_dns_lookups_total"));
+        before = last;
+    }
+    assert_eq!(running.finish("").code, Some(0));
+}

@@ -177,17 +177,6 @@ fn a_refusal_says_why_and_changes_nothing() {
 }
 
 #[test]
-fn a_verb_that_is_carried_out_is_an_event() {
-    let bench = Bench::start();
-    bench.post("/v1/pause", "");
-    bench.post("/v1/reload", "");
-    let events = bench.status.events().all();
-    let told: Vec<_> =
-        events.iter().filter(|event| event.kind.name() != "state").map(|event| event.kind.name()).collect();
-    assert_eq!(told, ["override", "reload"], "{events:?}");
-}
-
-#[test]
 fn a_panic_closes_its_connection_is_counted_and_ends_nothing() {
     let bench = Bench::start();
     let (status, body) = bench.post("/v1/pause", r#"{"host":"panic.test"}"#);

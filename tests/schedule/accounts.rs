@@ -40,7 +40,7 @@ proptest! {
                 What::Answered { .. } => (here.waiting, here.in_flight) = (here.waiting + 1, here.in_flight - 1),
                 What::Settled(_) | What::Released(_) => here.waiting -= 1,
                 What::Stopped | What::GaveUp | What::Releases(_) => {}
-                What::Overridden(_) | What::Skips(_) | What::Reconfigured(_) => {}
+                What::Overridden(_) | What::Skips(_) | What::Reconfigured(_) | What::Switched(_) => {}
                 What::Rests(Rest { counts, in_window, .. }) => {
                     prop_assert_eq!(counts, here);
                     prop_assert_eq!(in_window, here.waiting + here.in_flight);

@@ -15,6 +15,8 @@ mod world;
 
 mod accounts;
 mod adaptive;
+mod cause_ends;
+mod circuit_changes;
 mod crowd;
 mod deadlines;
 mod fairness;

@@ -75,6 +75,7 @@ impl Oracle {
             | What::Overridden(_)
             | What::Skips(_)
             | What::Reconfigured(_)
+            | What::Switched(_)
             | What::Stopped
             | What::GaveUp
             | What::Rests(_) => {}

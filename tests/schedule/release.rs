@@ -43,7 +43,7 @@ proptest! {
                     };
                     owed.reverse();
                 }
-                What::Released(_) | What::Overridden(_) | What::Skips(_) | What::Reconfigured(_) | What::Stopped | What::GaveUp | What::Rests(_) => {}
+                What::Released(_) | What::Overridden(_) | What::Skips(_) | What::Reconfigured(_) | What::Switched(_) | What::Stopped | What::GaveUp | What::Rests(_) => {}
             }
         }
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::host::Host;
+use crate::schedule::circuit_breaker::CircuitSwitch;
 use crate::schedule::config::Settings;
-use crate::schedule::host_state::{HostState, StateEnd};
+use crate::schedule::host_state::{HostState, OpenCircuit, StateEnd};
 use crate::schedule::stall_clock::Now;
 
 impl Host {
@@ -24,12 +25,14 @@ impl Host {
         }
     }
 
-    /// Goes on where a run before left off.
-    pub fn restore(&mut self, known: HostState, settings: &Settings, now: Now) {
+    /// Goes on where a run before left off; its circuits are [`Host::restore_circuit`]'s.
+    pub fn restore_pause(&mut self, known: &HostState, now: Now) {
         self.pause.restore(known.paused, known.closed, now.time);
-        for circuit in known.unreachable {
-            self.queue.restore(circuit, &settings.health, now);
-        }
+    }
+
+    /// Opens a circuit that a run before left open.
+    pub fn restore_circuit(&mut self, known: OpenCircuit, settings: &Settings, now: Now) -> Option<CircuitSwitch> {
+        self.queue.restore(known, &settings.health, now)
     }
 
     /// Until when it must stay in the table without lines: another request before then could come too early.

@@ -9,9 +9,8 @@ use url::Url;
 use super::lines::{AheadCount, Lines, Spot};
 use super::ports::{OpenPort, Ports};
 use crate::hosts::port_of;
-use crate::item::ErrorKind;
 use crate::schedule::HealthPolicy;
-use crate::schedule::circuit_breaker::Contact;
+use crate::schedule::circuit_breaker::{CircuitSwitch, Contact, GaveUp};
 use crate::schedule::host_state::OpenCircuit;
 use crate::schedule::job::Job;
 use crate::schedule::line_book::LineId;
@@ -205,14 +204,23 @@ impl HostQueue {
         }
     }
 
-    /// Notes what became of a request to the port of this URL.
-    pub fn end(&mut self, url: &Url, ordinal: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
+    /// Notes what became of a request to the port of this URL; says whether that opened or closed the circuit of the port.
+    pub fn end(
+        &mut self,
+        url: &Url,
+        ordinal: u64,
+        contact: Contact<'_>,
+        policy: &HealthPolicy,
+        now: Now,
+    ) -> Option<CircuitSwitch> {
         let may_be_first = matches!(contact, Contact::Failed(..)) && policy.failures > 0;
-        if may_be_first || self.ports.is_some() {
-            let port = port_of(url);
-            self.ports.get_or_insert_default().end(port, ordinal, contact, policy, now);
-            self.follow(port);
+        if !may_be_first && self.ports.is_none() {
+            return None;
         }
+        let port = port_of(url);
+        let switch = self.ports.get_or_insert_default().end(port, ordinal, contact, policy, now);
+        self.follow(port);
+        switch
     }
 
     /// The circuit of this port, if it is open.
@@ -236,7 +244,7 @@ impl HostQueue {
     }
 
     /// A port whose lines waited in vain, and their error.
-    pub fn gave_up(&mut self, now: Now) -> Option<(u16, (ErrorKind, String))> {
+    pub fn gave_up(&mut self, now: Now) -> Option<GaveUp> {
         self.ports.as_mut()?.gave_up(now)
     }
 
@@ -256,19 +264,23 @@ impl HostQueue {
     }
 
     /// Goes on where a run before left off.
-    pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) {
+    pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) -> Option<CircuitSwitch> {
         let port = known.port;
-        self.ports.get_or_insert_default().restore(known, policy, now);
+        let switch = self.ports.get_or_insert_default().restore(known, policy, now);
         self.follow(port);
+        switch
     }
 
-    /// Closes the circuits of all ports: nobody asks any more whether they can be reached.
-    pub fn close_circuits(&mut self) {
-        let numbers = self.ports.as_ref().map(|ports| ports.numbers()).unwrap_or_default();
-        for port in numbers {
-            self.ports.iter_mut().for_each(|ports| ports.close(port));
-            self.follow(port);
-        }
+    /// The ports of which there is anything to know.
+    pub fn known_ports(&self) -> Vec<u16> {
+        self.ports.as_ref().map(|ports| ports.numbers()).unwrap_or_default()
+    }
+
+    /// Closes the circuit of a port: nobody asks any more whether it can be reached.
+    pub fn close_circuit(&mut self, port: u16, now: Now) -> Option<CircuitSwitch> {
+        let switch = self.ports.as_mut()?.close(port, now);
+        self.follow(port);
+        switch
     }
 
     /// Brings the queue in line with a change of this port.

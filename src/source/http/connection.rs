@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::endpoint::Endpoint;
-use super::listener::Stream;
+use crate::listener::Stream;
 
 /// The most bytes of a request head, and of one read.
 const MOST_BUFFERED: usize = 64 << 10;

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::connection::{self, Seat};
 use super::endpoint::Endpoint;
-use super::listener::Stream;
+use crate::listener::Stream;
 
 /// Connections above the maximum that may be open while evicted ones close.
 pub(super) const SPARE: usize = 8;

@@ -38,7 +38,7 @@ use self::acceptor::Acceptor;
 use self::decoder::Decoder;
 use self::done_lines::DoneLines;
 use self::endpoint::Endpoint;
-use self::listener::{Address, Bound};
+use self::listener::Address;
 use self::memory::BodyMemory;
 use super::intake::Intake;
 use super::journal_gauge::Bounds;
@@ -131,7 +131,7 @@ impl SourceConfig for Http {
 
     fn open(&self, name: Option<Arc<str>>, saved: Option<SavedState>) -> Result<Source, BoxError> {
         let saved = saved.ok_or("a source `http` needs a data directory for its journal")?;
-        let bound = Bound::at(&self.address()?)?;
+        let bound = self.address()?.listen()?;
         let bounds = Bounds { max_journal: self.max_journal.0, min_free: saved.min_free };
         let intake = Intake::open(bounds, &saved)?;
         let (source, failed) = read_back::source(&intake, name.clone(), &saved);

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::connections::Connections;
 use super::endpoint::Endpoint;
-use super::listener::{Bound, Listener};
 use crate::error::BoxError;
+use crate::listener::{Bound, Listener};
 
 /// Serves a listener, with at most `most` connections, until `stop` is cancelled. Requests in progress are answered.
 ///
@@ -27,7 +27,7 @@ pub(super) async fn serve(
             biased;
             () = stop.cancelled() => break,
             () = connections.next_change() => {}
-            stream = listener.accept(), if has_room => connections.add(stream, &endpoint),
+            stream = listener.accept("a producer"), if has_room => connections.add(stream, &endpoint),
         }
     }
     // Close the socket before the last response, so that no producer connects in vain.

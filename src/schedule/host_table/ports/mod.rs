@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use super::lines::{Lines, Spot};
 use super::timers::Timers;
-use crate::item::ErrorKind;
 use crate::schedule::HealthPolicy;
-use crate::schedule::circuit_breaker::{CircuitBreaker, Contact};
+use crate::schedule::circuit_breaker::{CircuitBreaker, CircuitSwitch, Contact, GaveUp};
 use crate::schedule::host_state::OpenCircuit;
 use crate::schedule::job::Job;
 use crate::schedule::line_book::LineId;
@@ -184,15 +183,21 @@ impl Ports {
         }
     }
 
-    /// Notes what became of a request.
-    pub fn end(&mut self, port: u16, ordinal: u64, contact: Contact<'_>, policy: &HealthPolicy, now: Now) {
+    /// Notes what became of a request; says whether that opened or closed the circuit of its port.
+    pub fn end(
+        &mut self,
+        port: u16,
+        ordinal: u64,
+        contact: Contact<'_>,
+        policy: &HealthPolicy,
+        now: Now,
+    ) -> Option<CircuitSwitch> {
         let failed = matches!(contact, Contact::Failed(..));
         if failed && self.ports.len() >= self.sweep_at.max(FIRST_SWEEP) {
             self.sweep(now.time);
         }
-        if failed || self.ports.contains_key(&port) {
-            self.change(port, |port| port.circuit.end(ordinal, contact, policy, now));
-        }
+        let is_known = failed || self.ports.contains_key(&port);
+        is_known.then(|| self.change(port, |port| port.circuit.end(ordinal, contact, policy, now)))?
     }
 
     /// The circuit of this port, if it is open.
@@ -218,13 +223,13 @@ impl Ports {
     }
 
     /// A port whose lines waited in vain, and their error. One that may be probed now is looked at again once it changes.
-    pub fn gave_up(&mut self, now: Now) -> Option<(u16, (ErrorKind, String))> {
+    pub fn gave_up(&mut self, now: Now) -> Option<GaveUp> {
         loop {
             let number = self.give_ups.due(now.lines)?;
             let port = self.ports.get_mut(&number)?;
             let may_probe = port.start_at.is_some_and(|at| at <= now.time);
             if let Some(error) = port.circuit.gave_up(number, now).filter(|_| !may_probe) {
-                return Some((number, error));
+                return Some(GaveUp { port: number, error, turn: port.circuit.give_up() });
             }
             self.give_ups.set(number, &mut port.gives_up_at, None);
         }
@@ -246,8 +251,8 @@ impl Ports {
     }
 
     /// Goes on where a run before left off.
-    pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) {
-        self.change(known.port, |port| port.circuit.restore(known, policy, now));
+    pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) -> Option<CircuitSwitch> {
+        self.change(known.port, |port| port.circuit.restore(known, policy, now))
     }
 
     /// The lines of a port that was held and is not any more. A port that is as good as unknown is removed.

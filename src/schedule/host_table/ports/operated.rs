@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::{CircuitBreaker, Lines, Port, Ports};
+use super::{Lines, Port, Ports};
+use crate::schedule::circuit_breaker::CircuitSwitch;
 use crate::schedule::job::Job;
+use crate::schedule::stall_clock::Now;
 
 impl Ports {
     /// When the next line of a port is due, if any may start but for its circuit.
@@ -28,8 +30,8 @@ impl Ports {
         self.ports.keys().copied().collect()
     }
 
-    /// Closes the circuit of this port.
-    pub fn close(&mut self, port: u16) {
-        self.change(port, |port| port.circuit = CircuitBreaker::default());
+    /// Closes the circuit of this port; says so if it was open.
+    pub fn close(&mut self, port: u16, now: Now) -> Option<CircuitSwitch> {
+        self.change(port, |port| port.circuit.close(now))
     }
 }
