@@ -155,13 +155,13 @@ pub struct Cause {
     pub reason: WaitReason,
     /// How long it still holds, if it ends by itself.
     pub left: Option<Duration>,
-    /// What would change it, if anything does.
+    /// The key or verb that changes it, if any.
     pub remedy: Option<Remedy>,
     /// The pace of the host, if its own limits hold the line back.
     pub pace: Option<HostPace>,
 }
 
-/// What would change a cause.
+/// The key or verb that changes a cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// A key of the configuration.

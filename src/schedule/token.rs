@@ -398,7 +398,7 @@ mod tests {
             assert_eq!(token.advance(FIRST, Others::Some, at(1)), None);
             assert_eq!(token.advance(FIRST.next(), Others::Some, at(1)), Some(Change::Renewed));
             assert!(token.is_trusted());
-            // What carried the old one is sent again, twice at most.
+            // A line that carried the old one is sent again, twice at most.
             for (resent, decision) in
                 [(0, TokenDecision::Resend), (1, TokenDecision::Resend), (2, TokenDecision::Decide)]
             {

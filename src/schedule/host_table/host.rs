@@ -67,7 +67,7 @@ pub(in crate::schedule) struct Host {
     pub waits: WaitHistory,
     /// The time of this host's timer, if it has one.
     pub(super) timer: Option<Duration>,
-    /// Whether the host stands in the ring of ready hosts.
+    /// Whether the host is in the ring of ready hosts.
     pub(super) in_ring: bool,
     /// From when on it may be evicted, if it is kept for longer.
     pub(super) evictable_at: Option<Duration>,

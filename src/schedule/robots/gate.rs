@@ -97,7 +97,7 @@ impl Core {
                 let text = response.body.data.clone();
                 self.store_robots(job, &text, now);
             }
-            // The status alone says that there is no file, or where it is.
+            // The status alone shows that there is no file, or a redirect.
             (_, Some(head)) if is_elsewhere(head.status) && !is_not_http(&attempt) => match self.redirected(&job, head)
             {
                 Some(request) => self.redirect_robots(job, request, now),
