@@ -1,5 +1,5 @@
-//! How the backlogs of hosts are kept: the seconds that each takes for the lines that it has. They change when a line enters
-//! or leaves, when a request ends, and when what holds the host changes.
+//! Updates the backlogs of hosts: the seconds that each host takes for its lines. They change when a line enters or
+//! leaves, when a request ends, and when the wait reason of the host changes.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl Core {
         self.input.note(arrivals.hash);
     }
 
-    /// Notes what a line took of this host, if it is over there, and of the run, if it is settled.
+    /// Notes the cost of a line: for this host if the line has left it, and for the run if it is settled.
     pub(super) fn note_cost(&mut self, id: HostId, line: LineId, wire: Duration, requests: u32) {
         let host = self.lines.host(line);
         if host != Some(id) && self.hosts.get(id).is_some() {
@@ -30,7 +30,7 @@ impl Core {
         }
     }
 
-    /// Brings the backlog of a host in line with its state; `wait` is what its next line waits for.
+    /// Updates the backlog of a host; `wait` is what its next line waits for.
     pub(super) fn update_backlog(&mut self, id: HostId, wait: Option<WaitReason>, clocks: Now) {
         let host = &mut self.hosts[id];
         if let Some(WaitReason::HostPause { until } | WaitReason::Quota { until: Some(until) }) = wait
@@ -38,7 +38,7 @@ impl Core {
         {
             host.pauses.get_or_insert_default().note(until, clocks.time);
         }
-        // Nobody knows when an operator lets it go on.
+        // The time of an operator's resume is unknown.
         let awaits_operator = awaits_operator(wait);
         let backlog = if (host.waiting() == 0 && host.in_flight == 0) || awaits_operator {
             Backlog::None
@@ -54,7 +54,7 @@ impl Core {
 }
 
 impl Host {
-    /// Seconds from one of its lines to the next, but for pauses.
+    /// Seconds from one of its lines to the next, without pauses.
     pub fn line_seconds(&self) -> f32 {
         self.cost.seconds(self.concurrency(), self.rate_limiter.interval())
     }
@@ -74,7 +74,7 @@ impl Host {
         self.waiting() as f32 + self.in_flight as f32
     }
 
-    /// When the lines of a host that is held for now are done: those of a port that cannot be reached fail together.
+    /// When the lines of a host that is held for now are done; those of an unreachable port fail together.
     pub fn held_until(&self, wait: Option<WaitReason>, now: Now) -> Option<Duration> {
         let until = match wait? {
             WaitReason::HostPause { until } | WaitReason::Backoff { until } => until,
@@ -88,19 +88,19 @@ impl Host {
         if until <= now.time {
             return None;
         }
-        // After a pause there is none for a while, nor one after the last line.
+        // No pause follows directly on another, or on the last line.
         let paused = self.pauses.as_ref().map_or(0.0, |pauses| pauses.one() / 2.0);
         let backlog = Duration::from_secs_f32(rounded((self.backlog() - paused).max(0.0)));
         Some(until.saturating_add(backlog))
     }
 }
 
-/// Whether it ends when an operator says so.
+/// Whether only an operator ends this wait.
 pub(super) fn awaits_operator(wait: Option<WaitReason>) -> bool {
     matches!(wait, Some(WaitReason::Paused { until: None } | WaitReason::Skipped))
 }
 
-/// A number in four digits of two: an index need not follow each line that comes.
+/// Rounds down to four mantissa bits, so that the index need not change with each line.
 fn rounded(seconds: f32) -> f32 {
     f32::from_bits(seconds.min(1e9).to_bits() >> 19 << 19)
 }

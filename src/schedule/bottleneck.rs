@@ -1,4 +1,4 @@
-//! The bottleneck: what limits the run right now, by the name of the limit that would change it.
+//! The bottleneck: the limit that holds the run back right now.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use super::wait_reason::WaitReason;
 use crate::hosts::HostPattern;
 use crate::units::Concurrency;
 
-/// What kind of limit holds the run back.
+/// The kind of limit that holds the run back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BottleneckKind {
-    /// Nothing waits: the input is the limit.
+    /// No line waits: the input is the limit.
     Input,
-    /// Nothing waits, and no input is to come: the servers' own time is the limit.
+    /// No line waits, and the input has ended: the servers' own time is the limit.
     Servers,
     /// `limits.concurrency`
     Concurrency,
     /// `fetch.workers`
     Workers,
-    /// What an adaptive `limits.concurrency` has come to.
+    /// The current value of an adaptive `limits.concurrency`.
     Adaptive,
     /// This machine has no open files or ports left.
     OpenFiles,
@@ -30,11 +30,11 @@ pub enum BottleneckKind {
     Rate,
     /// `limits.body_memory`
     BodyMemory,
-    /// A sink does not take its records.
+    /// A sink applies back-pressure.
     Sink,
     /// `hosts.concurrency` of the host.
     HostConcurrency,
-    /// What an adaptive `hosts.concurrency` of the host has come to.
+    /// The current value of an adaptive `hosts.concurrency` of the host.
     HostAdaptive,
     /// `hosts.rate` of the host.
     HostRate,
@@ -42,13 +42,13 @@ pub enum BottleneckKind {
     HostPause,
     /// The host's quota is used up (`RateLimit`).
     Quota,
-    /// The host's token was refused (`hosts.refresh_on`), and a new one is waited for.
+    /// The host's token was refused (`hosts.refresh_on`), and the host waits for a new one.
     Token,
-    /// A port of the host could not be reached, time and again.
+    /// The circuit of a port of the host is open.
     CircuitOpen,
     /// A line of the host waits for its robots.txt.
     Robots,
-    /// The robots.txt of the host asks for more time between requests than `hosts.rate` does.
+    /// The Crawl-delay of the host is longer than the interval of `hosts.rate`.
     CrawlDelay,
     /// Retries of the host wait for their back-off.
     Backoff,
@@ -90,7 +90,7 @@ impl BottleneckKind {
         Self::Paused,
     ];
 
-    /// The word for it in the API and in metrics.
+    /// Its name in the API and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Input => "input",
@@ -120,7 +120,7 @@ impl BottleneckKind {
     }
 }
 
-/// What holds the run back.
+/// The limit that holds the run back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bottleneck {
     /// The kind of limit.
@@ -133,7 +133,7 @@ pub struct Bottleneck {
     pub files: Option<Arc<str>>,
     /// The `[hosts]` pattern whose key sets it, if it is that of a host and set for some hosts only.
     pub pattern: Option<HostPattern>,
-    /// Who set it, where an operator can.
+    /// Whether the configuration or an operator set it.
     pub set_by: LimitBy,
     /// The number that the limit is set to, of [`BottleneckKind::HostConcurrency`]; the lines in the window; those of a paused
     /// host, where they fill the window.
@@ -158,7 +158,7 @@ impl From<BottleneckKind> for Bottleneck {
 }
 
 impl Core {
-    /// What the end of the run waits for: a limit of the whole run, or that of the host that is done last.
+    /// The limit that delays the end of the run: one of the whole run, or that of the host that is done last.
     pub fn bottleneck(&self, now: Duration) -> Bottleneck {
         if self.starved_until > now {
             return BottleneckKind::OpenFiles.into();
@@ -168,7 +168,7 @@ impl Core {
         }
         let longest = self.longest_host(now);
         if self.hosts.first_ready().is_some() {
-            // Lines could start but for the run. What holds it up is a host all the same, if that takes longer than all lines do.
+            // The run holds these lines back. A host is the bottleneck all the same if it takes longer than all lines.
             let longer = longest.filter(|(_, seconds)| *seconds > self.run_seconds());
             let waits = longer.and_then(|(id, _)| self.hosts[id].next_wait().map(|wait| (&self.hosts[id], wait)));
             let limit = waits.filter(|(_, wait)| !wait.is_over(now));
@@ -183,7 +183,7 @@ impl Core {
         host.and_then(waits).unwrap_or(BottleneckKind::Input.into())
     }
 
-    /// The limit of the run for which hosts wait that have a line that may start.
+    /// The limit of the run that ready hosts wait for.
     fn limit_of_run(&self, now: Duration) -> Bottleneck {
         let of_operator = self.run_orders();
         let (kind, is_override) = match self.run_wait() {
@@ -199,7 +199,7 @@ fn set_by(is_override: bool) -> LimitBy {
     if is_override { LimitBy::Override } else { LimitBy::Configuration }
 }
 
-/// The limit of a host for which its next line waits.
+/// The limit of a host that its next line waits for.
 fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
     let (kind, limit) = match (wait, host.limits.concurrency) {
         (WaitReason::HostConcurrency { .. }, Concurrency::Fixed(n)) => (BottleneckKind::HostConcurrency, Some(n)),
@@ -236,7 +236,7 @@ fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
     Bottleneck { host: Some(Arc::clone(&host.name)), port, files, pattern, set_by, limit, ..kind.into() }
 }
 
-/// The pattern by which a key holds for this host, unless that is `*`, whose keys are options, too.
+/// The pattern that sets a key for this host, unless it is `*`, whose keys are also options.
 pub(super) fn pattern_of(settings: &Settings, host: &str, sets: fn(&HostRule) -> bool) -> Option<HostPattern> {
     let with_port = host.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
     let (name, port) = with_port.unwrap_or((host, 0));

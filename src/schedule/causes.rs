@@ -1,5 +1,5 @@
-//! Every cause that holds a line back now, not only the one that ceases last. They are made of the same facts as
-//! `Host::next_wait` and `Core::run_wait`, by which lines start: where there is no cause, the line waits for its turn alone.
+//! Every cause that holds a line back now, not only the last one to end. Causes use the same facts as `Host::next_wait`
+//! and `Core::run_wait`, which decide when lines start: a line without a cause only waits for its turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use super::stall_clock::StallReason;
 use super::wait_reason::WaitReason;
 use crate::units::Concurrency;
 
-/// The line of a host that is asked about, or the one that starts next.
+/// The line of a host that a query names, or the one that starts next.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
     /// When it is due, if it was dispatched before.
     pub due: Duration,
-    /// Its port, where that matters.
+    /// Its port, if it matters.
     pub port: Option<u16>,
     /// Whether it waits for another to fetch the robots.txt.
     pub robots: bool,
 }
 
 impl Core {
-    /// What holds all lines back.
+    /// The causes that hold all lines back.
     pub(super) fn run_causes(&self, now: Duration) -> Vec<Cause> {
         let stalls = self.clock.reasons().map(|reason| match reason {
             StallReason::Paused => self.run_pause(),
@@ -42,7 +42,7 @@ impl Core {
         reasons.map(|reason| self.cause(reason, None, now)).collect()
     }
 
-    /// What holds this line back, the causes of all lines included.
+    /// The causes that hold this line back, including those of all lines.
     pub(super) fn causes(&self, host: &Host, line: Waiting, now: Duration) -> Vec<Cause> {
         let mut causes = self.run_causes(now);
         let own = host.reasons(line).into_iter().filter(|reason| !reason.is_over(now));
@@ -64,7 +64,7 @@ impl Core {
         Cause { reason, left, remedy: self.remedy(reason, host), pace }
     }
 
-    /// When the operator's limit ends by which this holds, if that is before it ceases to hold.
+    /// When the operator's limit behind this reason ends, if that is before the reason ends.
     fn limits_over(&self, reason: WaitReason, host: Option<&Host>) -> Option<Duration> {
         let overrides = match host {
             Some(host) => &host.orders.as_ref()?.overrides,
@@ -78,7 +78,7 @@ impl Core {
         over.filter(|over| reason.until().is_none_or(|until| *over < until))
     }
 
-    /// When a limit ceases to hold that is the configuration's from `over` on; `None` if something else must happen first.
+    /// When this reason ends if the configured limit holds from `over` on; `None` if another event must come first.
     fn until_without_override(&self, reason: WaitReason, host: Option<&Host>, over: Duration) -> Option<Duration> {
         let limits = host.map(|host| {
             let (name, port) = name_and_port(&host.name);
@@ -134,7 +134,7 @@ impl Core {
             WaitReason::CircuitOpen { .. } => key("health.cool_down"),
             WaitReason::Robots => key("robots.enabled"),
             WaitReason::Backoff { .. } => key("retry.backoff"),
-            // What the host said, what is being done, and what stands in no file of ours.
+            // No key changes a host's response or token, or work in progress.
             WaitReason::HostPause { .. }
             | WaitReason::Token { .. }
             | WaitReason::Stalled(_)
@@ -150,12 +150,12 @@ impl Host {
     pub fn next_waiting(&self) -> Option<Waiting> {
         match (self.queue.next_due(), self.queue.next_of_held()) {
             (due, Some((at, port))) if due.is_none_or(|due| at < due) => {
-                // Only what ends its robots.txt sets a time again.
+                // Only the end of its robots.txt fetch sets a time again.
                 let own = self.queue.due_of_held(port);
                 Some(Waiting { due: own.unwrap_or_default(), port: Some(port), robots: own.is_none() })
             }
             (Some(due), _) => Some(Waiting { due, port: None, robots: false }),
-            // Those that are held until the host's token is known.
+            // Lines that are held for the host's token.
             (None, None) => (self.waiting() > 0).then_some(Waiting { due: HELD, port: None, robots: false }),
             (None, Some(_)) => None,
         }
@@ -167,7 +167,7 @@ impl Host {
         Waiting { due: due.unwrap_or_default(), port: Some(port), robots }
     }
 
-    /// All that may hold it back, over or not.
+    /// All reasons that may hold it back, over or not.
     fn reasons(&self, line: Waiting) -> Vec<WaitReason> {
         let (in_flight, limit, paced) = (self.in_flight, self.concurrency(), self.rate_limiter.next());
         let quota = self.quota.as_ref().and_then(|quota| quota.wait(in_flight));

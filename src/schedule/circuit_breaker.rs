@@ -1,7 +1,7 @@
 //! The circuit breaker of one port of a host (Nygard, *Release It!*): after several failures in a row the circuit opens, the
 //! port's lines wait, and one probe per cool-down tests whether it is back.
 //!
-//! In: whether each attempt reached the port. Out: when the next one may start, and from when on waiting is hopeless.
+//! In: whether each attempt reached the port. Out: when the next one may start, and when waiting lines fail.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::item::{Attempt, ErrorKind, Sent};
 /// Whether an attempt reached its host, at the port of its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contact<'a> {
-    /// It did: something came back, whatever it was.
+    /// It did: there was some response.
     Made,
-    /// Nothing came back.
+    /// There was no response.
     Failed(ErrorKind, &'a str),
-    /// The host was not asked, or not to the end.
+    /// The attempt was not sent, or not finished.
     Unknown,
 }
 
@@ -25,12 +25,12 @@ impl<'a> Contact<'a> {
     pub fn of(attempt: &'a Attempt) -> Self {
         match attempt {
             Attempt::Response(_) | Attempt::Redirect(_) | Attempt::NoMemory { .. } => Self::Made,
-            // What is wrong with the body, or slow about it, is a matter of that URL.
+            // Errors and slowness of the body depend on the URL.
             Attempt::Failed(failure) if failure.head.is_some() => Self::Made,
             Attempt::Canceled => Self::Unknown,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
                 (Sent::Refused | Sent::Starved | Sent::Stale, _) | (_, ErrorKind::Panic) => Self::Unknown,
-                // A name that does not exist, and a certificate that is not valid, are answers.
+                // A name that does not exist, and an invalid certificate, are responses.
                 (
                     _,
                     ErrorKind::DnsFailed
@@ -47,24 +47,24 @@ impl<'a> Contact<'a> {
     }
 }
 
-/// What a circuit changed to.
+/// A change of a circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CircuitSwitch {
-    /// Attempts in a row did not reach the port; the last one failed so. Or it was open when the run before ended.
+    /// Attempts in a row did not reach the port, with the last error; or it was open when the previous run ended.
     Opened(ErrorKind),
-    /// Lines waited for it in vain (`health.give_up`), for the first time since it opened. Probes go on.
+    /// Lines failed after `health.give_up`, for the first time since it opened. Probes go on.
     GaveUp {
-        /// How many ended so at once.
+        /// The number of these lines.
         lines: usize,
     },
-    /// The port could be reached again, or nobody asks any more whether it can.
+    /// The port could be reached again, or circuit breakers were switched off.
     Closed {
-        /// How long the circuit was open, without the time in which nothing could start.
+        /// How long the circuit was open, without stalls.
         after: Duration,
     },
 }
 
-/// Lines of a port waited in vain.
+/// Lines of a port waited too long.
 #[derive(Debug)]
 pub(super) struct GaveUp {
     pub port: u16,
@@ -73,7 +73,7 @@ pub(super) struct GaveUp {
     pub turn: GiveUpTurn,
 }
 
-/// Whether lines waited in vain before since a circuit opened.
+/// Whether lines failed before since the circuit opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GiveUpTurn {
     First,
@@ -91,11 +91,11 @@ pub(super) struct CircuitBreaker {
 
 #[derive(Debug)]
 struct Open {
-    /// On the clock that stands still while records cannot be written: lines shall not lose their time to that.
+    /// When it opened, on the clock of lines, so that stalls do not count.
     since: Duration,
-    /// How long it was open in the runs before.
+    /// How long it was open in previous runs.
     before: Duration,
-    /// When its lines have waited for long enough, on the same clock.
+    /// When its lines fail, on the same clock.
     gives_up_at: Duration,
     probe: Probe,
     /// The ordinal of the line that failed last, if it did in this run.
@@ -106,9 +106,9 @@ struct Open {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Probe {
-    /// The next line that starts from then on is one.
+    /// The next line that starts from this time on is the probe.
     NotBefore(Duration),
-    /// The line of this ordinal is one.
+    /// The line of this ordinal is the probe.
     UnderWay(u64),
 }
 
@@ -133,7 +133,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Notes what became of the request of this ordinal; says whether that opened or closed it.
+    /// Notes the result of the request of this ordinal; returns the change if that opened or closed it.
     pub fn end(
         &mut self,
         ordinal: u64,
@@ -155,7 +155,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Closes it, and forgets all failures.
+    /// Closes the circuit, and resets the failures.
     pub fn close(&mut self, now: Now) -> Option<CircuitSwitch> {
         self.failures = 0;
         self.open.take().map(|open| CircuitSwitch::Closed { after: open.length(now) })
@@ -178,7 +178,7 @@ impl CircuitBreaker {
                 has_given_up: false,
             }));
         }
-        // It costs others nothing when it is forgotten.
+        // To forget it costs other hosts nothing.
         let remembered_for = if self.is_open() { policy.give_up.max(policy.cool_down) } else { policy.cool_down };
         self.kept_until = now.time + remembered_for;
     }
@@ -201,7 +201,7 @@ impl CircuitBreaker {
         self.open.as_ref().map(|open| open.gives_up_at)
     }
 
-    /// The error of lines that waited for this port in vain, once they have.
+    /// The error of lines that waited too long for this port.
     pub fn gave_up(&self, port: u16, now: Now) -> Option<(ErrorKind, String)> {
         let open = self.open.as_ref().filter(|open| open.gives_up_at <= now.lines)?;
         let since = open.length(now).as_secs();
@@ -213,7 +213,7 @@ impl CircuitBreaker {
         Some((ErrorKind::CircuitOpen, message))
     }
 
-    /// Lines end that waited in vain.
+    /// Notes that lines that waited too long fail.
     pub fn give_up(&mut self) -> GiveUpTurn {
         let given_up = self.open.as_mut().map(|open| std::mem::replace(&mut open.has_given_up, true));
         if given_up == Some(false) { GiveUpTurn::First } else { GiveUpTurn::Later }
@@ -224,19 +224,19 @@ impl CircuitBreaker {
         if self.failures == 0 { Duration::ZERO } else { self.kept_until }
     }
 
-    /// What the next run is to know of it, if it is open.
+    /// Its state for the next run, if it is open.
     pub fn unreachable(&self, port: u16, policy: &HealthPolicy, now: Now) -> Option<OpenCircuit> {
         let open = self.open.as_ref()?;
         let probe = match open.probe {
             Probe::NotBefore(at) => at.saturating_sub(now.time),
-            // Should the run end before it does, that is a probe that says nothing.
+            // If the run ends before the probe does, the probe has no result.
             Probe::UnderWay(_) => policy.cool_down,
         };
         let remembered = self.kept_until.saturating_sub(now.time);
         Some(OpenCircuit { port, tried: open.length(now), probe, remembered, last_error: open.last_error.clone() })
     }
 
-    /// Goes on where a run before left off; says whether that opened it.
+    /// Restores the state of the previous run; returns the change if that opened it.
     pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) -> Option<CircuitSwitch> {
         if policy.failures == 0 || known.remembered.is_zero() {
             return None;
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(circuit.next_start(), Some(at(13)));
         circuit.start(8);
         circuit.end(8, Contact::Unknown, &POLICY, now(14));
-        assert_eq!(circuit.next_start(), Some(at(19)), "a probe that says nothing is made again");
+        assert_eq!(circuit.next_start(), Some(at(19)), "a probe without a result is repeated");
     }
 
     #[test]

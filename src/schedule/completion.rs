@@ -1,4 +1,4 @@
-//! What becomes of a line once its attempt is over: back into a queue, on to a redirect's target, or to its end.
+//! Completes attempts: requeues the line, follows its redirect, or settles it.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use super::host_pause::too_long;
 use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::{HostId, Place};
 use super::robots::is_unavailable;
-use super::token::Verdict;
+use super::token::TokenDecision;
 use super::totals::RetryDenial;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent, WaitedFor};
 
 impl Core {
-    /// Judges an attempt that took `wire`.
+    /// Completes an attempt that took `wire`.
     pub fn complete(&mut self, mut job: Box<Job>, attempt: Attempt, wire: Duration, now: Duration) {
         let Place::OnWire { host: id, since: sent } = self.lines.place_of(job.slot.line) else { return };
         let reuse = Reuse::after(&attempt);
@@ -55,26 +55,26 @@ impl Core {
         self.refresh(id, now);
     }
 
-    /// Goes on with a line as was decided, unless its attempt was for a robots.txt, says something of its host's token, or
-    /// was the last before a stop.
+    /// Carries out the decision on a line, unless its attempt fetched robots.txt, concerns its host's token, or was the
+    /// last before a stop.
     fn conclude(&mut self, job: Box<Job>, id: HostId, attempt: Attempt, decision: Decision, now: Duration) {
         if let Decision::Settle(Some(error)) | Decision::Retry { because: error, .. } = &decision {
             self.hosts[id].note_trouble((error.0, &error.1), now);
         }
-        let verdict = self.judge_token(&job, id, &attempt, now);
-        let continues = decision.continues() || verdict != Verdict::Decide;
+        let token_decision = self.judge_token(&job, id, &attempt, now);
+        let continues = decision.continues() || token_decision != TokenDecision::Decide;
         if job.slot.parked.is_some() {
             self.complete_robots(job, id, attempt, decision, now);
         } else if continues && (self.is_stopped(job.ticket.source) || self.is_stopping_paused()) {
             self.settle(job, attempt.into_received(), Some(canceled()), now);
-        } else if verdict != Verdict::Decide {
-            self.carry_out_token(job, decision, verdict, attempt, now);
+        } else if token_decision != TokenDecision::Decide {
+            self.carry_out_token(job, decision, token_decision, attempt, now);
         } else {
             self.carry_out(job, id, attempt, decision, now);
         }
     }
 
-    /// Carries out what was decided on an attempt at this host.
+    /// Carries out the decision on an attempt at this host.
     pub(super) fn carry_out(
         &mut self,
         mut job: Box<Job>,
@@ -95,7 +95,7 @@ impl Core {
                     job.slot.next = Next::Attempt;
                 }
                 if matches!(attempt, Attempt::Failed(_)) {
-                    // What failed on a kept connection may fail on the next one, and be sent twice again.
+                    // A request that failed on a kept connection may fail on the next one, and be sent twice again.
                     job.slot.connection = ConnectionChoice::New;
                 }
                 if cost == RetryCost::Wait && job.progress.waits > 1 {
@@ -120,7 +120,7 @@ impl Core {
         }
     }
 
-    /// The error of a line that cannot be tried again at this time, if it cannot; otherwise the retry is charged.
+    /// The error of a line that cannot be retried at this time; if it can, charges the retry.
     fn refuse_retry(
         &mut self,
         job: &mut Job,
@@ -138,7 +138,7 @@ impl Core {
         let stalled = self.stalled_until(id).max(self.paused_until(id));
         let starts = self.clocks(id, now).lines + at.saturating_sub(stalled.max(now));
         if self.lines.deadline(job.slot.line).is_some_and(|end| starts >= end) {
-            // The wait is longer than the line's time.
+            // The wait goes beyond the line's deadline.
             self.totals.deny(RetryDenial::Deadline);
             return Some(because.clone());
         }
@@ -159,7 +159,7 @@ impl Core {
         }
     }
 
-    /// Ends a line with this error, unless it is one of its robots.txt alone.
+    /// Ends a line with this error, unless the error only concerns its robots.txt.
     pub(super) fn end(&mut self, job: Box<Job>, attempt: Attempt, error: (ErrorKind, String), now: Duration) {
         match error {
             (kind, why) if is_unavailable(&job, kind) => self.note_unavailable(job, why, now),
@@ -167,19 +167,19 @@ impl Core {
         }
     }
 
-    /// Charges one wait to the line: a server that always answers with a Retry-After would be asked for as long as the deadline
-    /// is.
+    /// Charges one wait to the line, so that a server that always sends a Retry-After does not get requests until the
+    /// deadline.
     fn pay_wait(&self, job: &mut Job) -> Result<(), (RetryDenial, String)> {
         if u32::from(job.progress.waits) >= self.settings.retry.max_waits {
-            let why = format!("it was not tried again after {} waits (retry.max_waits)", job.progress.waits);
+            let why = format!("not retried after {} waits (retry.max_waits)", job.progress.waits);
             return Err((RetryDenial::MaxWaits, why));
         }
         job.progress.waits += 1;
         Ok(())
     }
 
-    /// Charges one retry to the line and to the budgets. A line that waits for an open circuit keeps its retries for when
-    /// it closes; that is one of its waits.
+    /// Charges one retry to the line and to the budgets. A line that waits for an open circuit is charged a wait
+    /// instead, and keeps its retries.
     fn pay(&mut self, job: &mut Job, id: HostId, now: Duration) -> Result<(), (RetryDenial, String)> {
         let host = &mut self.hosts[id];
         if host.queue.open_port(port_of(&job.call.request.url)).is_some() {
@@ -187,11 +187,11 @@ impl Core {
         }
         if !host.retries.allows(&self.settings.host_budget, now) {
             let name = &host.name;
-            let why = format!("it was not tried again, for the retries of {name} used up their share (retry.budget)");
+            let why = format!("not retried, because the retry budget of {name} is used up (retry.budget)");
             return Err((RetryDenial::HostBudget, why));
         }
         if !self.retries.allows(&self.settings.budget, now) {
-            let why = "it was not tried again, for the retries of all hosts used up their share (retry.budget)";
+            let why = "not retried, because the retry budget of all hosts is used up (retry.budget)";
             return Err((RetryDenial::Budget, why.to_owned()));
         }
         host.retries.note_retry(now);
@@ -200,7 +200,7 @@ impl Core {
         Ok(())
     }
 
-    /// Sends the line where its redirect leads, through that host's limits.
+    /// Sends the line to the target of its redirect, through that host's limits.
     fn follow(
         &mut self,
         mut job: Box<Job>,
@@ -218,7 +218,7 @@ impl Core {
         self.requeue(job, now, now);
     }
 
-    /// Settles a line that is in no queue. One of a durable source that was canceled is left for the next start instead.
+    /// Settles a line that is in no queue. Leaves a canceled line of a durable source for the next start instead.
     pub(super) fn settle(
         &mut self,
         mut job: Box<Job>,
@@ -228,7 +228,7 @@ impl Core {
     ) {
         let (received, error) = match job.slot.parked {
             None => (received, error),
-            // What came back was for its robots.txt, and is no answer to the line.
+            // The response was for its robots.txt, not for the line.
             Some(_) => (Received::Nothing, error.map(of_robots)),
         };
         self.unpark(&mut job);

@@ -16,15 +16,15 @@ use crate::hosts::{Patterns, host_name, port_of};
 use crate::item::{Request, ResponseLimits, ResponseRules, SetBy};
 use crate::units::{Concurrency, Rate, Secret, Size, Span, Speed};
 
-/// `[limits]`: what all hosts together may use.
+/// `[limits]`: the limits over all hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
     /// Requests on the wire at once.
     pub concurrency: Concurrency,
-    /// The most of them, where that is `adaptive`.
+    /// The most of them, if that is `adaptive`.
     pub max_concurrency: u32,
-    /// Starts of requests.
+    /// The rate of request starts.
     pub rate: Rate,
     /// Bytes of bodies held at once; by default 256 MiB, or more where concurrency and `max_body` need it.
     pub body_memory: Option<Size>,
@@ -54,19 +54,19 @@ impl LimitsConfig {
     }
 }
 
-/// `[hosts."PATTERN"]`: what one host may be asked to bear. Keys left out fall back to the next pattern.
+/// `[hosts."PATTERN"]`: limits and settings of hosts. Keys left out fall back to the next pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostConfig {
     /// Requests on the wire at once.
     pub concurrency: Option<Concurrency>,
-    /// The most of them, where that is `adaptive`.
+    /// The most of them, if that is `adaptive`.
     pub max_concurrency: Option<u32>,
-    /// Starts of requests.
+    /// The rate of request starts.
     pub rate: Option<Rate>,
-    /// Whether quotas that its responses tell are obeyed before it refuses a request.
+    /// Whether quotas in its responses are obeyed before it refuses a request.
     pub quota: Option<QuotaPolicy>,
-    /// Statuses that say that the token, which stands in a file, must be replaced.
+    /// Statuses that mean that the token from a file must be replaced.
     pub refresh_on: Option<Vec<u16>>,
     /// As `fetch.timeout`.
     pub timeout: Option<Span>,
@@ -76,37 +76,37 @@ pub struct HostConfig {
     pub max_body: Option<Size>,
     /// Headers for this host alone.
     pub headers: BTreeMap<String, Secret<String>>,
-    /// Whether every host may have credentials among these headers; for the pattern `*` alone.
+    /// Whether every host may get credentials in these headers; for the pattern `*` alone.
     pub everywhere: bool,
     /// Whether its certificate is not verified.
     pub insecure: Option<bool>,
-    /// The certificate, in PEM, that is shown to this host alone.
+    /// The client certificate, in PEM, for this host alone.
     pub client_cert: Option<PathBuf>,
     /// The key of that certificate.
     pub client_key: Option<Secret<PathBuf>>,
 }
 
-/// What one host may be asked to bear.
+/// The limits of one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostLimits {
     /// Requests on the wire at once.
     pub concurrency: Concurrency,
-    /// The most of them, where their number is found out.
+    /// The most of them, if they are adaptive.
     pub max_concurrency: u32,
     /// From one start to the next; zero for no limit.
     pub every: Duration,
     /// Whether its quotas are obeyed.
     pub quota: QuotaPolicy,
-    /// Whether the run waits for it while it is closed.
+    /// Whether the run waits for the host while it is closed.
     pub long_pause: LongPause,
 }
 
-/// What one pattern says of its hosts.
+/// The limits of one pattern.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostRule {
     /// Requests on the wire at once.
     pub concurrency: Option<Concurrency>,
-    /// The most of them, where their number is found out.
+    /// The most of them, if they are adaptive.
     pub max_concurrency: Option<u32>,
     /// From one start to the next.
     pub every: Option<Duration>,
@@ -138,7 +138,7 @@ impl Settings {
         Some(Box::new(HostToken::new(policy)))
     }
 
-    /// What the response to this request may take: the line's own rules go before those of its host.
+    /// The limits of the response to this request: the line's own rules override those of its host.
     pub fn response_limits(&self, request: &Request, time_left: Duration) -> ResponseLimits {
         let own = request.extra.as_ref().map(|extra| extra.response).unwrap_or_default();
         let rules = match self.responses.is_empty() {
@@ -160,17 +160,17 @@ pub struct Settings {
     pub every: Duration,
     /// Limits by pattern; what one leaves out falls back to the next, key by key.
     pub hosts: Patterns<HostRule>,
-    /// What responses may take, by pattern.
+    /// Limits of responses, by pattern.
     pub responses: Patterns<ResponseRules>,
-    /// Tokens that stand in files.
+    /// Tokens from files.
     pub tokens: TokenSettings,
-    /// What no pattern says.
+    /// The limits without a pattern.
     pub any_host: HostLimits,
-    /// The most requests at once, when their number is to be found out.
+    /// The most requests at once, if they are adaptive.
     pub adaptive: Option<u32>,
     /// Requests at once that the caller has permits for.
     pub permits: u32,
-    /// Workers, so that there can never be more requests at once.
+    /// Workers, which bound the requests at once.
     pub workers: u32,
     /// The last line of the input, if it is known from the start.
     pub last_line: Option<Url>,
@@ -182,19 +182,19 @@ pub struct Settings {
     pub budget: RetryBudgetPolicy,
     /// Retries of one host.
     pub host_budget: RetryBudgetPolicy,
-    /// Hosts that cannot be reached.
+    /// Circuit breakers.
     pub health: HealthPolicy,
     /// How robots.txt is obeyed, if it is.
     pub robots: Option<RobotsPolicy>,
-    /// One attempt until its response head.
+    /// The timeout of one attempt until its response head.
     pub timeout: Duration,
     /// The least bytes per second of a body; 0 for no limit.
     pub min_speed: u32,
     /// The longest body, decoded.
     pub max_body: u64,
-    /// Of the timeout, DNS, TCP and TLS.
+    /// The part of the timeout for DNS, TCP and TLS.
     pub connect_timeout: Duration,
-    /// One line, from its first request on.
+    /// The time for one line, from its first request on.
     pub deadline: Duration,
     /// Redirects per line.
     pub max_redirects: u32,
@@ -202,11 +202,11 @@ pub struct Settings {
     pub idle_connections: usize,
     /// The most body memory that one response can hold: no more than a chunk when no sink wants bodies.
     pub largest_body: u64,
-    /// Per source: whether the next start yields its unfinished lines again. Of the others there are records.
+    /// Per source: whether it is durable, so that the next start yields its unfinished lines again.
     pub durable: Vec<bool>,
-    /// Whether records have the order of the input, so that no line can be left out of it before the end of the run.
+    /// Whether records have the order of the input, so that no line can be left out before the end of the run.
     pub in_order: bool,
-    /// For the jitter.
+    /// The seed of the jitter.
     pub seed: u64,
 }
 

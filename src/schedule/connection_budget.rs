@@ -1,10 +1,10 @@
-//! The budget of kept connections: which requests may leave theirs open, so that open sockets are bounded over all hosts.
+//! The budget of kept connections: which requests may leave theirs open. It bounds open sockets over all hosts.
 //!
-//! Hosts with waiting lines come first: they keep connections up to the bound. A host without any keeps one only while they
-//! are few; beyond that, its last request closes the connection that it takes.
+//! Hosts with waiting lines keep connections up to the bound. A host without waiting lines keeps one only while few are
+//! kept; beyond that, its last request closes its connection.
 //!
-//! The client's pool has no bound over hosts, and no way to close a connection. This ledger counts a kept connection as
-//! open until twice the pool's idle timeout after the last response, which is never too few.
+//! The client's connection pool has no bound over hosts, and cannot close a connection. This ledger counts a kept
+//! connection as open until twice the pool's idle timeout after the last response, so it never counts too few.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,18 +15,18 @@ use http::Version;
 
 use crate::item::{Attempt, Connection, ErrorKind, POOL_IDLE_TIMEOUT, Sent};
 
-/// As long as fewer connections are kept, every host keeps its own, for its next line may come soon. Many hosts that come once
-/// cost no more memory than this.
+/// While fewer connections are kept, every host keeps its own, because its next line may come soon. This bounds the
+/// memory for many hosts with one line each.
 const FEW: usize = 256;
 
-/// The ledger of connections that are kept: on the wire with leave to stay, or idle.
+/// The ledger of kept connections: idle, or on the wire and to be kept.
 #[derive(Debug)]
 pub struct ConnectionBudget {
     most: usize,
-    /// As long as fewer are kept, every host keeps its own.
+    /// While fewer are kept, every host keeps its own.
     few: usize,
     kept: usize,
-    // By the hash of scheme, host and port: what the client's pool keeps apart, too.
+    // By the hash of scheme, host and port, like the client's pool.
     pools: HashMap<u64, Pool>,
     hasher: RandomState,
     swept: Duration,
@@ -38,17 +38,17 @@ struct Pool {
     last_answer: Duration,
 }
 
-/// Whether the host of a request has more to do.
+/// Whether the host of a request has waiting lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand {
-    /// Lines of it wait.
+    /// Lines wait.
     More,
-    /// None does.
+    /// No line waits.
     Last,
 }
 
 impl ConnectionBudget {
-    /// At most so many connections are kept.
+    /// A budget of at most `most` kept connections.
     pub fn new(most: usize) -> Self {
         Self::with_few(most, most.min(FEW))
     }
@@ -57,7 +57,7 @@ impl ConnectionBudget {
         Self { most, few, kept: 0, pools: HashMap::new(), hasher: RandomState::new(), swept: Duration::ZERO }
     }
 
-    /// The connection of the request to this site that starts now.
+    /// The connection for a request to this site.
     pub fn start(&mut self, site: &str, demand: Demand, now: Duration) -> Connection {
         let key = self.hasher.hash_one(site);
         let most = match demand {
@@ -81,14 +81,14 @@ impl ConnectionBudget {
         Connection::Keep(key)
     }
 
-    /// The request is over; `reuse` when its connection went back to the client's pool.
+    /// Notes the end of a request; `reuse` is the fate of its connection.
     pub fn end(&mut self, connection: Connection, reuse: Reuse, now: Duration) {
         match (connection, reuse) {
             (Connection::New, _) => {}
             (Connection::Last(_), Reuse::Closed | Reuse::Pooled) | (Connection::Keep(_), Reuse::Closed) => {
                 self.kept -= 1;
             }
-            // A shared connection closes for none of its requests.
+            // No request closes a shared connection.
             (Connection::Keep(key), Reuse::Pooled) | (Connection::Keep(key) | Connection::Last(key), Reuse::Shared) => {
                 let pool = self.pools.entry(key).or_default();
                 pool.last_answer = now;
@@ -101,7 +101,7 @@ impl ConnectionBudget {
         }
     }
 
-    /// Forgets the connections that the client has closed by now; at most once a second, for it looks at each pool.
+    /// Removes connections that the client has closed by now; at most once a second, because it scans all pools.
     fn sweep(&mut self, now: Duration) {
         if now < self.swept + Duration::from_secs(1) {
             return;
@@ -121,16 +121,16 @@ impl ConnectionBudget {
 /// Whether a connection outlived its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reuse {
-    /// It may be idle now: the client reads the rest of a body that nobody wanted, and keeps the connection.
+    /// It may be idle now: the client reads the rest of an unneeded body, and keeps the connection.
     Pooled,
-    /// It may be idle now, and then it is the one that all requests of its host share: HTTP/2's.
+    /// It may be idle now, and all requests of its host share it (HTTP/2).
     Shared,
-    /// It is gone, or never was.
+    /// It is closed, or was never opened.
     Closed,
 }
 
 impl Reuse {
-    /// What an attempt leaves behind.
+    /// The fate of an attempt's connection.
     pub fn after(attempt: &Attempt) -> Self {
         match attempt {
             Attempt::Response(_) | Attempt::Redirect(_) => match attempt.head() {
@@ -140,7 +140,7 @@ impl Reuse {
             },
             Attempt::NoMemory { .. } => Self::Pooled,
             Attempt::Failed(failure) => match (failure.sent, failure.kind) {
-                // With HTTP/1.1 it is gone; with HTTP/2 only the stream is. Which one it was nobody knows.
+                // HTTP/1.1 closes the connection, HTTP/2 only the stream; the version is unknown here.
                 (Sent::Something, ErrorKind::Reset | ErrorKind::Timeout) | (Sent::Nothing, ErrorKind::Reset) => {
                     Self::Shared
                 }
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(further, [true, true, false]);
     }
 
-    /// A client's pool as it is: connections that are open, by site.
+    /// A model of the client's pool: open connections by site.
     #[derive(Default)]
     struct Model {
         idle: [usize; SITES],
@@ -257,7 +257,7 @@ mod tests {
     enum Event {
         Start(usize, Demand),
         End(usize, Reuse),
-        /// The server closes an idle connection, and nobody notices.
+        /// The server closes an idle connection unnoticed.
         ServerCloses(usize),
     }
 

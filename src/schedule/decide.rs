@@ -1,5 +1,5 @@
-//! Decides what an attempt means for its line: settle, retry, reserve memory, or follow a redirect. Pure: facts in, decision
-//! out.
+//! Decides what a line does after an attempt: settle, retry, reserve memory, or follow a redirect. Pure: facts in,
+//! decision out.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use super::host_pause::too_long;
 use super::job::Job;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Failure, Head, Hop, Redirect, Request, Retry, Sent};
 
-/// Files and ports come back soon, and a retry without them sends nothing to any server.
+/// The longest back-off for lack of files or ports: they come back soon, and such a retry sends nothing.
 const LONGEST_STARVATION: Duration = Duration::from_secs(5);
 
-/// The core's word on one attempt.
+/// The decision on one attempt.
 #[derive(Debug)]
 pub(super) enum Decision {
     /// The line is done.
     Settle(Option<(ErrorKind, String)>),
     /// The same request once more, not before `at`.
     Retry { at: Duration, cost: RetryCost, because: (ErrorKind, String) },
-    /// The same request at once on a new connection, for this reason: it met the end of a kept one.
+    /// The same request at once on a new connection, for this reason: the kept one had ended.
     Resend(String),
     /// The same request once more, with this much body memory reserved.
     Reserve(u64),
@@ -29,7 +29,7 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    /// Whether the line has another request before it.
+    /// Whether another request of the line follows.
     pub fn continues(&self) -> bool {
         !matches!(self, Self::Settle(_))
     }
@@ -40,24 +40,24 @@ impl Decision {
 pub(super) enum RetryCost {
     /// `retry.retries`, and the budgets.
     Charged,
-    /// `retry.max_waits`: it is a request that the server was sent for nothing, or that it asked for.
+    /// `retry.max_waits`: the server asked for it, or this machine stood still during the attempt.
     Wait,
-    /// Nothing, as nothing was sent.
+    /// Nothing, because nothing was sent.
     Free,
 }
 
-/// What a decision needs besides the line and the attempt.
+/// The facts for a decision besides the line and the attempt.
 pub(super) struct AttemptContext<'a> {
     pub policy: &'a RetryPolicy,
     pub max_redirects: u32,
-    /// Whether the line waits however long its host is closed.
+    /// Whether the line keeps its place while its host is closed.
     pub keeps_place: bool,
     pub now: Duration,
-    /// Whether the line's time is over.
+    /// Whether the line's deadline has passed.
     pub overdue: bool,
     /// How long the attempt took.
     pub wire: Duration,
-    /// DNS, TCP and TLS.
+    /// For DNS, TCP and TLS.
     pub connect_timeout: Duration,
     /// Uniform in 0..1, for the jitter.
     pub chance: f64,
@@ -94,7 +94,7 @@ impl AttemptContext<'_> {
         }
     }
 
-    /// Whether the status says that another attempt may help.
+    /// Whether the status is to be retried.
     fn asks_for_another(&self, status: StatusCode) -> bool {
         self.policy.on_status.contains(&status.as_u16())
     }
@@ -103,7 +103,7 @@ impl AttemptContext<'_> {
         job.call.is_repeatable(&self.policy.methods) || was_not_acted_on(status)
     }
 
-    /// The error of a line that only its method keeps from another attempt, which its message says.
+    /// The error of a line that is not retried because of its method; the message says so.
     fn not_repeated(&self, job: &Job, (kind, message): (ErrorKind, String)) -> (ErrorKind, String) {
         if u32::from(job.progress.retries) >= self.policy.retries {
             return (kind, message);
@@ -144,7 +144,8 @@ impl AttemptContext<'_> {
         if failure.head.is_none() && self.overslept(job, failure.kind) && job.call.is_repeatable(&self.policy.methods) {
             return self.wait(job, self.backoff(1), because);
         }
-        // Its status decides, as its body would not be shown. What is not HTTP has no status to be trusted.
+        // The status decides, because the record would not show the body. The status is unreliable if the response is
+        // not HTTP.
         if let Some(head) = failure.head.as_deref().filter(|_| failure.kind != ErrorKind::Protocol)
             && self.asks_for_another(meant_by(head))
             && self.may_repeat(job, meant_by(head))
@@ -162,7 +163,7 @@ impl AttemptContext<'_> {
         }
     }
 
-    /// One more attempt that is charged as a wait, unless the line is to be sent once.
+    /// A retry that is charged as a wait, unless retries are disabled.
     fn wait(&self, job: &Job, wait: Duration, because: (ErrorKind, String)) -> Decision {
         if self.policy.retries == 0 {
             return Decision::Settle(Some(because));
@@ -170,7 +171,7 @@ impl AttemptContext<'_> {
         self.retry(job, wait, RetryCost::Wait, because)
     }
 
-    /// One more attempt, unless none is left. Whether the line has the time for it is seen once the host's pause is known.
+    /// A retry, unless none is left. The deadline is checked once the host's pause is known.
     fn retry(&self, job: &Job, wait: Duration, cost: RetryCost, because: (ErrorKind, String)) -> Decision {
         if cost == RetryCost::Charged && u32::from(job.progress.retries) >= self.policy.retries {
             return Decision::Settle(Some(because));
@@ -178,10 +179,9 @@ impl AttemptContext<'_> {
         Decision::Retry { at: self.now + wait, cost, because }
     }
 
-    /// Whether the attempt ran out of time while this process, or the whole machine, stood still: its end comes far too
-    /// late for a timer, and it may be that nothing was wrong.
+    /// Whether the attempt timed out because this process or machine stood still: its end is far too late for a timer.
     fn overslept(&self, job: &Job, kind: ErrorKind) -> bool {
-        // A machine that is merely busy is not as late as that.
+        // A busy machine is not as late as that.
         const TOO_LATE: Duration = Duration::from_secs(5);
         let limit = match kind {
             ErrorKind::Timeout => job.call.limits.timeout,
@@ -201,7 +201,7 @@ pub(super) fn canceled() -> (ErrorKind, String) {
     (ErrorKind::Canceled, "the run ended before this line was finished".to_owned())
 }
 
-/// The status of a head; a 403 that says when to come again is a 429 by another number.
+/// The status of a head; a 403 with a Retry-After counts as a 429.
 fn meant_by(head: &Head) -> StatusCode {
     match head.status {
         StatusCode::FORBIDDEN if head.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,
@@ -209,7 +209,7 @@ fn meant_by(head: &Head) -> StatusCode {
     }
 }
 
-/// Statuses by which a server says that it did not act on the request.
+/// Whether the status means that the server did not act on the request.
 fn was_not_acted_on(status: StatusCode) -> bool {
     matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }

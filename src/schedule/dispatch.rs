@@ -1,7 +1,7 @@
-//! Which line starts next, and what it takes with it onto the wire.
+//! Dispatch: which line starts next, with which memory and connection.
 //!
-//! Hosts take turns; the oldest unsettled line goes before all others when body memory is short, as everything else may
-//! have to wait for it.
+//! Hosts take turns; the oldest unsettled line goes first when body memory is short, because all others may have to
+//! wait for it.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -18,31 +18,31 @@ use super::wait_reason::WaitReason;
 use crate::hosts::origin_of;
 use crate::item::{CHUNK, Connection};
 
-/// What the next line needs before it can be taken.
+/// The resources for the next line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// Bytes of body memory.
     pub memory: u64,
 }
 
-/// Whether there was memory for the line whose turn it was.
+/// Whether there is body memory for the line whose turn it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyMemoryRoom {
-    /// There was, or no line may start for other reasons.
+    /// There is, or no line may start for other reasons.
     #[default]
     Enough,
-    /// It waits for memory, and all lines behind it wait for that.
+    /// The line waits for memory, and all lines behind it wait, too.
     Lacking,
 }
 
 impl Core {
-    /// What those who ask are told of body memory from now on.
+    /// Notes whether lines wait for body memory, for queries.
     pub fn note_memory(&mut self, room: BodyMemoryRoom) {
         self.body_memory = room;
     }
 
-    /// What the line that may start now needs; `None` when none may. Nothing changes, but that lines are settled that
-    /// robots.txt disallows.
+    /// The resources for the line that may start now; `None` if none may. Changes nothing, except that it settles lines
+    /// that robots.txt disallows.
     pub fn peek(&mut self, now: Duration) -> Option<Need> {
         self.advance(now);
         let id = self.next_allowed(now)?;
@@ -60,8 +60,8 @@ impl Core {
     }
 
     /// Takes the oldest unsettled line if it waits and may start now, out of its host's turn and before others of its
-    /// host. If it waits for one that fetches its robots.txt, that one is taken; if it may not be fetched, it is settled,
-    /// and the next one is the oldest.
+    /// host. If it waits for a line that fetches its robots.txt, takes that one; if robots.txt disallows it, settles it
+    /// and goes on with the next oldest.
     pub fn take_oldest(&mut self, now: Duration) -> Option<Box<Job>> {
         self.advance(now);
         loop {
@@ -75,7 +75,7 @@ impl Core {
         }
     }
 
-    /// The limit of requests at once, an adaptive one or this number of permits, if a line waits for that alone. Call it after
+    /// The concurrency limit, an adaptive one or this number of permits, if a line waits only for that. Call it after
     /// `take` returned nothing, or permits ran out, at the same `now`.
     pub fn reached_limit(&mut self, permits: usize, now: Duration) -> Option<usize> {
         self.next_host(now)?;
@@ -85,7 +85,7 @@ impl Core {
         }
     }
 
-    /// What all lines of the run wait for, or waited for last.
+    /// The reason for which all lines of the run wait, or waited last.
     pub(super) fn run_wait(&self) -> WaitReason {
         if let Some(reason) = self.clock.reasons().next() {
             return if reason == StallReason::Paused { self.run_pause() } else { WaitReason::Stalled(reason) };
@@ -102,7 +102,7 @@ impl Core {
         self.run_wait().is_over(now)
     }
 
-    /// The host whose turn it is, once those that are not ready any more have left the ring.
+    /// The host whose turn it is; hosts that are not ready any more leave the ring.
     pub(super) fn next_host(&mut self, now: Duration) -> Option<HostId> {
         while let Some(id) = self.hosts.first_ready() {
             self.catch_up(id, now);
@@ -115,7 +115,7 @@ impl Core {
         None
     }
 
-    /// The host whose next line may start now, and may be fetched; lines before it that may not are settled.
+    /// The host whose next line may start now, and may be fetched. Settles disallowed lines before it.
     fn next_allowed(&mut self, now: Duration) -> Option<HostId> {
         loop {
             let id = self.next_host(now).filter(|_| self.may_start(now))?;
@@ -125,7 +125,7 @@ impl Core {
         }
     }
 
-    /// Lets the oldest line into the table even if it is full: all its hosts may be waiting for that line.
+    /// Tracks the oldest line even if the table is full: all hosts may be waiting for this line.
     fn track_oldest(&mut self, now: Duration) {
         let untracked = |line: &LineId| self.lines.place_of(*line) == Place::Untracked;
         let Some(line) = self.lines.oldest().filter(untracked) else { return };
@@ -152,8 +152,8 @@ impl Core {
         self.hosts.take(host, pick).map(|job| (job, host))
     }
 
-    /// The line that must be back before this one may start: the one that fetches the robots.txt of a site at its port.
-    /// It is no obstacle to those that fetch one themselves.
+    /// The line that must end before this one may start: the one that fetches a robots.txt at its port. Lines that
+    /// fetch one themselves do not wait for it.
     fn stand_in(&self, line: LineId) -> LineId {
         let Place::Waiting { host, port, due } = self.lines.place_of(line) else { return line };
         let queue = &self.hosts[host].queue;
@@ -190,8 +190,8 @@ impl Core {
         job
     }
 
-    /// A kept connection may be closed by the time that the request gets there: what must not be sent twice takes none. Nor
-    /// does a request with a body, which an early answer leaves unfinished, in the way of the next one.
+    /// The connection for a request. A kept connection may close before the request arrives, so non-repeatable requests
+    /// take none. Nor do requests with a body: an early response leaves it unfinished on the connection.
     fn connection_for(&mut self, job: &mut Job, id: HostId, now: Duration) -> Connection {
         let choice = std::mem::take(&mut job.slot.connection);
         let request = &job.call.request;
@@ -199,7 +199,7 @@ impl Core {
         if choice == ConnectionChoice::New || has_body || !job.call.is_repeatable(&self.settings.retry.methods) {
             return Connection::New;
         }
-        // After a robots.txt comes its line.
+        // The line follows its robots.txt.
         let more = self.hosts[id].waiting() > 0 || job.slot.parked.is_some();
         let demand = if more { Demand::More } else { Demand::Last };
         self.connections.start(origin_of(&job.call.request.url), demand, now)

@@ -1,9 +1,9 @@
-//! When the run ends: the longest of what it still has to do. That is the backlog of one host, or what all lines take
-//! together by a limit of the run, or the rest of the input at the pace at which it is accepted.
+//! Estimates when the run ends. The estimate is the longest of three times: the longest backlog of a host, the time
+//! that all lines take under the limits of the run, and the time until the rest of the input is accepted.
 //!
-//! Of an input that comes mixed, each host gets the share of what is not read yet that it had so far. Where lines come host by
-//! host, or all were of one host so far, the hosts of what is not read yet are not known: then only lines that came count, and
-//! what they take is a lower bound.
+//! If hosts come mixed, each host gets the same share of the unread lines as of the lines so far. If lines come host by
+//! host, or all are of one host so far, the hosts of unread lines are unknown: then the estimate covers only the lines
+//! so far, and is a lower bound.
 
 use std::time::Duration;
 
@@ -14,45 +14,45 @@ use super::line_book::HostId;
 use super::pace::{HostPace, WaitingWork};
 use super::wait_reason::WaitReason;
 
-/// How much of a lower bound is left for averages that are too high.
+/// The factor of a lower bound that allows for averages that are too high.
 const CERTAIN: f64 = 7.0 / 8.0;
 
 /// The part of the input that is not accepted yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ahead {
-    /// Its lines, as far as the length of those that came tells; none once the input has ended.
+    /// The number of its lines, estimated from the length of the lines so far; 0 once the input has ended.
     pub lines: f64,
     /// Seconds until all are accepted, at the pace of the last minute.
     pub seconds: Option<f64>,
 }
 
-/// Whether it is known where the input ends.
+/// Whether the end of the input is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InputEnd {
-    /// It has a size, or has ended; so it is before the run begins.
+    /// The input has a size, or has ended; the default before the run begins.
     #[default]
     Known,
-    /// It has no end, or none that anybody knows: a pipe, a followed file, a source to which producers come.
+    /// The input has no known end: a pipe, a followed file, a source that accepts pushed lines.
     Unknown,
 }
 
-/// When the run ends.
+/// The estimated time until the run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Eta {
-    /// In about so long.
+    /// About this time.
     About(Duration),
-    /// In so long or later: what the rest of the input takes is not known.
+    /// This time or longer: the cost of the rest of the input is unknown.
     AtLeast(Duration),
 }
 
 impl Eta {
-    /// How long that is.
+    /// The time of either variant.
     pub fn left(self) -> Duration {
         let (Self::About(left) | Self::AtLeast(left)) = self;
         left
     }
 
-    /// The same some time later.
+    /// The estimate after `time` has passed.
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
         match self {
@@ -62,7 +62,7 @@ impl Eta {
     }
 }
 
-/// Whether the hosts of what is not read yet are known.
+/// Whether the hosts of unread lines are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outlook {
     Known,
@@ -75,12 +75,12 @@ impl Core {
         self.ahead = ahead;
     }
 
-    /// Whether the input has lines of one host after those of another.
+    /// Whether the input is grouped by host.
     pub fn is_input_grouped(&self) -> bool {
         self.input.order() == InputOrder::Grouped
     }
 
-    /// When the run ends, as of now, if the input ends as expected; `None` while nothing is known of what its lines take.
+    /// Estimates when the run ends; `None` while the cost of a line is unknown.
     pub fn eta(&self, now: Duration) -> Option<Eta> {
         let (eta, counts) = (self.known_eta(now), self.lines.counts());
         let is_known = !self.cost.is_unknown() || counts.waiting + counts.in_flight == 0;
@@ -108,7 +108,7 @@ impl Core {
         }
     }
 
-    /// The host that is done last, and in how many seconds.
+    /// The host whose lines are done last, and in how many seconds.
     pub(super) fn longest_host(&self, now: Duration) -> Option<(HostId, f64)> {
         let sends = self.hosts.backlogs.longest().map(|id| {
             let host = &self.hosts[id];
@@ -116,19 +116,19 @@ impl Core {
         });
         let held = self.hosts.backlogs.last_held().map(|(end, id)| {
             let host = &self.hosts[id];
-            // Lines that come to a port that is given up fail, too.
+            // Further lines of a port that was given up fail, too.
             let later = if is_unreachable(host) { 0.0 } else { self.later(host) };
             (id, end.saturating_sub(now).as_secs_f64() + later)
         });
         [sends, held].into_iter().flatten().max_by(|(_, one), (_, other)| one.total_cmp(other))
     }
 
-    /// Seconds that all lines take by the limits of the run.
+    /// Seconds that all lines take under the limits of the run.
     pub(super) fn run_seconds(&self) -> f64 {
         self.run_seconds_with(self.foreseen_lines())
     }
 
-    /// The same with so many lines besides that are not read yet.
+    /// The same with `ahead` unread lines.
     pub(super) fn run_seconds_with(&self, ahead: f64) -> f64 {
         let counts = self.lines.counts();
         let at_once = self.most_at_once();
@@ -137,32 +137,32 @@ impl Core {
         busy.max(lines * f64::from(self.cost.paced(self.settings.every)))
     }
 
-    /// Seconds that the lines of this host take that are not read yet.
+    /// Seconds that the unread lines of this host take.
     fn later(&self, host: &Host) -> f64 {
         let since = self.input.lines().saturating_sub(host.arrivals.before).max(1);
-        // A host that has just come back into the table had more lines before.
+        // A host that re-entered the table had more lines before.
         let share = (f64::from(host.arrivals.lines) / since as f64).min(self.input.most_of(host.arrivals.hash));
         self.foreseen_lines() * share * f64::from(host.line_seconds_with_pauses())
     }
 
-    /// Seconds that this host takes at least for the lines that it has.
+    /// A lower bound of the seconds for this host's lines.
     fn at_least(&self, id: HostId, now: Duration) -> f64 {
         let host = &self.hosts[id];
-        // Where no line is over yet, nothing but its rate is certain.
+        // Before the first line is done, only the rate is certain.
         let interval = host.rate_limiter.interval();
         let line = if host.cost.is_unknown() { interval.as_secs_f32() } else { host.line_seconds() };
         let sends = CERTAIN * host.waiting() as f64 * f64::from(line);
         let held = |(end, _): (Duration, HostId)| end.saturating_sub(now).as_secs_f64();
         let held = self.hosts.backlogs.last_held().filter(|(_, other)| *other == id).map(held);
         match (host.next_wait(), held) {
-            // It may be back at the next probe.
+            // The host may recover at the next probe.
             (Some(wait @ WaitReason::CircuitOpen { .. }), Some(held)) => held.min(until(wait, now) + sends),
             (Some(wait), Some(_)) => until(wait, now) + sends,
             _ => sends,
         }
     }
 
-    /// Lines that are not read yet, where their hosts are those that came.
+    /// Unread lines, if their hosts are known.
     fn foreseen_lines(&self) -> f64 {
         if self.outlook() == Outlook::Known { self.ahead.lines } else { 0.0 }
     }
@@ -177,7 +177,7 @@ impl Core {
 }
 
 impl Core {
-    /// What the lines take that wait now; `None` if none does, or while nothing is known of what they take.
+    /// The work of the lines that wait now; `None` if no line waits, or while the cost of a line is unknown.
     pub fn waiting_work(&self, now: Duration) -> Option<WaitingWork> {
         let counts = self.lines.counts();
         let of_run = (self.run_seconds_with(0.0) > 0.0).then(|| WaitingWork {
@@ -198,7 +198,7 @@ impl Core {
 }
 
 impl Host {
-    /// How fast its lines go by its limits.
+    /// The pace of its lines under its limits.
     pub fn pace(&self) -> HostPace {
         let request = self.cost.request().map(Duration::from_secs_f32);
         let every = self.rate_limiter.interval();
@@ -213,7 +213,7 @@ impl Host {
     }
 }
 
-/// What a quota has once it is reset, nobody says before it is used up again.
+/// Whether the host waits for a quota of unknown size after the reset: it shows when it is used up again.
 fn waits_for_unknown_quota(host: &Host) -> bool {
     let is_known = host.pauses.as_ref().is_some_and(|pauses| pauses.are_known());
     !is_known && matches!(host.next_wait(), Some(WaitReason::Quota { .. }))
@@ -227,7 +227,7 @@ fn until(wait: WaitReason, now: Duration) -> f64 {
     wait.until().unwrap_or_default().saturating_sub(now).as_secs_f64()
 }
 
-/// A number of seconds as a length of time, of a century at most.
+/// Converts seconds to a duration of at most a century.
 fn seconds(number: f64) -> Duration {
     Duration::from_secs_f64(number.clamp(0.0, 3.2e9))
 }

@@ -1,4 +1,4 @@
-//! `[health]`, and the policy of the circuits made of it.
+//! `[health]`: the configuration and policy of circuit breakers.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::Span;
 
-/// `[health]`: what becomes of hosts that cannot be reached.
+/// `[health]`: circuit breakers for hosts that cannot be reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthConfig {
-    /// Whether lines of a dead host wait for it; otherwise each makes all its attempts.
+    /// Whether lines of an unreachable host wait; otherwise each makes all its attempts.
     pub enabled: bool,
-    /// Attempts in a row that do not reach the host, until its lines wait.
+    /// Failures in a row that open the circuit.
     pub failures: u32,
-    /// From one probe of such a host to the next.
+    /// The time between two probes.
     pub cool_down: Span,
-    /// How long its lines wait, without any success, before they fail.
+    /// How long its lines wait without any success before they fail.
     pub give_up: Span,
 }
 
@@ -31,9 +31,9 @@ impl Default for HealthConfig {
 pub struct HealthPolicy {
     /// Failures in a row that open it; zero for never.
     pub failures: u32,
-    /// From one probe to the next.
+    /// The time between two probes.
     pub cool_down: Duration,
-    /// How long lines wait for it.
+    /// How long lines wait before they fail.
     pub give_up: Duration,
 }
 

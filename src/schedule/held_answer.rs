@@ -1,14 +1,14 @@
-//! The answer that a line keeps while it is found out whether its host's token or the line was refused.
+//! The response that a line keeps until a probe shows whether its host's token or the line was refused.
 
 use bytes::Bytes;
 
 use crate::item::{Attempt, Body, Head, Response};
 
-/// Bytes of an answer that is kept while it is found out whether the token or the line was refused. It is a copy that holds no
-/// body memory, and there are never more of them than requests on the wire at once.
+/// The most bytes of such a response. It is a copy that holds no body memory, and there are never more of them than
+/// requests on the wire at once.
 const MOST_KEPT: usize = 4 << 10;
 
-/// The answer as a copy of a few bytes that holds no body memory; `None` if it has more.
+/// Copies a small response, so that it holds no body memory; `None` if it is larger.
 pub(super) fn small(attempt: Attempt) -> Option<Attempt> {
     let Attempt::Response(response) = attempt else { return None };
     let Response { body, head } = *response;

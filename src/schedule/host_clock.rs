@@ -1,7 +1,7 @@
-//! The clocks of hosts in the core: when the time of a line is over that waits at a host whose clock can stand still. Deadlines
-//! are set on the clock of the line's host; the line book has them on that of the run. When the clock of a host with many lines
-//! stands still, or goes on, the book follows a few lines a turn; until then it has times that are too early, never too late,
-//! for lines of a host that stands still, and none for some of a host that has just gone on.
+//! The deadlines of lines at hosts whose clocks can stand still. They are set on the clock of the line's host; the line
+//! book has them on that of the run. When the clock of a host with many lines stops, or goes on, the book is updated a
+//! few lines a turn. Until then, deadlines of a stopped host are too early, never too late, and some of a host that has
+//! just gone on are missing.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use super::Core;
 use super::line_book::{HostId, LineId, Place};
 use super::stall_clock::{Now, StallReason};
 
-/// Lines whose deadlines are brought in line with their host's clock in one turn, at most.
+/// The most lines whose deadlines are updated in one turn.
 const A_TURN: usize = 512;
 
-/// The walk over all lines of the book that brings their deadlines in line with the clocks of their hosts.
+/// The walk over all lines of the book that updates their deadlines to the clocks of their hosts.
 #[derive(Debug, Default)]
 pub(super) struct DeadlineWalk {
-    /// The place in the book where it goes on; after the last one it goes on at the first.
+    /// The next place in the book; after the last one, the first.
     next: LineId,
-    /// Places left to look at.
+    /// Places left.
     left: usize,
 }
 
@@ -33,7 +33,7 @@ impl Core {
         self.hosts[id].clocks(self.clock.read(now))
     }
 
-    /// Lets a line keep the time that it has left when it goes to another host.
+    /// Keeps the time that a line has left when it goes to another host.
     pub(super) fn change_clock(&mut self, line: LineId, to: HostId, now: Duration) {
         let Some(from) = self.lines.host(line).filter(|from| *from != to && self.hosts.get(*from).is_some()) else {
             return;
@@ -42,7 +42,7 @@ impl Core {
         self.lines.move_deadline(line, |deadline| new + deadline.saturating_sub(old));
     }
 
-    /// Lets the time of a line that waits at this host end when it does on the host's clock.
+    /// Sets the deadline of a line that waits at this host, by the host's clock.
     pub(super) fn watch_deadline(&mut self, line: LineId, id: HostId, now: Duration) {
         let (host, run) = (&self.hosts[id], self.clock.read(now));
         let deadline = self.lines.deadline(line).filter(|_| !host.is_stalled());
@@ -50,7 +50,7 @@ impl Core {
         self.lines.end_at(line, left.map(|left| run.lines.saturating_add(left)));
     }
 
-    /// Until when the time of this host's lines stands still for what an answer said.
+    /// Until when the host's clock stands still because of a response.
     pub(super) fn stalled_until(&self, id: HostId) -> Duration {
         let host = &self.hosts[id];
         // Only lines of durable sources wait for a host that is closed.
@@ -58,10 +58,10 @@ impl Core {
         closed.max(host.used_up_until())
     }
 
-    /// Notes a reset of the host's quota. While nothing is left of it, or the host is closed, its clock stands still.
+    /// Notes a reset of the host's quota. Stops the host's clock while the quota is used up, or the host is closed.
     pub(super) fn follow_quota(&mut self, id: HostId, now: Duration) {
         let host = &mut self.hosts[id];
-        // Most hosts tell no quota and never close.
+        // Most hosts report no quota and never close.
         if !host.may_stall() {
             return;
         }
@@ -74,7 +74,7 @@ impl Core {
         }
     }
 
-    /// The clock of a host stands still for this reason, or does so no more.
+    /// Stops the clock of a host for this reason, or lets it go on.
     pub(super) fn stall_host(&mut self, id: HostId, reason: StallReason, holds: Holds, now: Duration) {
         let (run, host) = (self.clock.read(now), &mut self.hosts[id]);
         match holds {
@@ -90,7 +90,7 @@ impl Core {
         }
     }
 
-    /// Goes on with the walk; says at how many places of the book it looked.
+    /// Goes on with the walk; returns the number of places visited.
     pub(super) fn watch_some_deadlines(&mut self, now: Duration) -> usize {
         let (places, walk) = (self.lines.places(), &mut self.deadline_walk);
         let from = if walk.next < places { walk.next } else { 0 };
@@ -106,7 +106,7 @@ impl Core {
         looked
     }
 
-    /// Whether the time of a line that seems to be over is not, as the walk has not come to it.
+    /// Whether the deadline of a line that seems to be over is stale, because the walk has not reached it.
     pub(super) fn has_stale_deadline(&mut self, line: LineId, id: HostId, now: Duration) -> bool {
         if !self.deadline_walk.is_under_way() {
             return false;

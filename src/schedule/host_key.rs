@@ -1,4 +1,4 @@
-//! The names of hosts: a canonical name, with its port where a pattern names that.
+//! The names of hosts: a canonical name, with the port if a pattern has it.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ impl Settings {
     }
 }
 
-/// The name of a URL's host, with its port where that makes it a host of its own.
+/// The name of a URL's host, with the port if a pattern has it.
 pub(super) fn host_key<'a>(settings: &Settings, url: &'a Url) -> Cow<'a, str> {
     let name = host_name(url);
     if !settings.hosts.name_ports() {
@@ -24,7 +24,7 @@ pub(super) fn host_key<'a>(settings: &Settings, url: &'a Url) -> Cow<'a, str> {
     if settings.hosts.names_port(name, port) { format!("{name}:{port}").into() } else { name.into() }
 }
 
-/// The name of a host and its port, where that makes it a host of its own.
+/// Splits the name of a host from its port; 0 if it has none.
 pub(super) fn name_and_port(key: &str) -> (&str, u16) {
     let with_port = key.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
     with_port.unwrap_or((key, 0))

@@ -1,18 +1,18 @@
-//! What operators have changed of one host, as the host has it.
+//! The changes of operators to one host.
 
 use super::overrides::{HostOverrides, PauseOverride};
 use super::wait_reason::WaitReason;
 
-/// What operators have changed of one host.
+/// The changes of operators to one host.
 #[derive(Debug, Default)]
 pub(super) struct HostOrders {
     pub overrides: HostOverrides,
-    /// Its lines below this ordinal are being skipped, and nothing starts meanwhile.
+    /// Its lines below this ordinal are being skipped; no line starts meanwhile.
     pub skipped_below: Option<u64>,
 }
 
 impl HostOrders {
-    /// Why nothing of the host starts, if nothing does.
+    /// The wait for an operator, if no line of the host may start.
     pub fn wait(&self) -> Option<WaitReason> {
         if self.skipped_below.is_some() {
             return Some(WaitReason::Skipped);

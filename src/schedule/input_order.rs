@@ -1,31 +1,30 @@
-//! Whether lines come mixed or host by host, as in a sorted list. Of a mixed list, what is not read yet is like what came; of
-//! one that is sorted, it belongs to other hosts.
+//! Whether lines come mixed or host by host, as in a sorted list. The unread lines of a mixed list have the same hosts
+//! as those read; those of a sorted list have others.
 //!
 //! In a shuffled list a line has the host of the line before it as often as that of any other line before it. In a sorted
 //! list it has the host of the line before it nearly always.
 
-/// Hosts are counted by as many values of their hash: more hosts than these have such small shares that one for another
-/// changes nothing.
+/// Hosts are counted by this many hash values: with more hosts, shares are so small that collisions do not matter.
 const SLOTS: usize = 1024;
 
-/// Lines from which on there is anything to say of their order.
+/// The minimum of lines to tell their order.
 const FEW: u64 = 64;
 
-/// Changes from one host to another that there must be in a shuffled list, from which on it is known to be one.
+/// The minimum of host changes that a shuffled list of these lines would have, to tell their order.
 const SEVERAL: f64 = 8.0;
 
-/// In what order the lines of the input come.
+/// The order of the lines of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InputOrder {
-    /// Nearly all lines are of one host so far, or they are too few to know.
+    /// Nearly all lines are of one host so far, or there are too few.
     Unknown,
-    /// The hosts of what is to come are those that came, in the same shares.
+    /// Unread lines have the same hosts, in the same shares.
     Mixed,
-    /// Lines of one host after those of another.
+    /// Lines come host by host.
     Grouped,
 }
 
-/// The hosts of the lines that came.
+/// The hosts of the lines so far.
 #[derive(Debug)]
 pub(super) struct InputHosts {
     counts: Box<[u32; SLOTS]>,
@@ -33,20 +32,20 @@ pub(super) struct InputHosts {
     lines: u64,
     /// Lines of another host than the line before.
     changes: u64,
-    /// How many there would be if the lines that came had been shuffled.
+    /// How many there would be if these lines had been shuffled.
     expected: f64,
-    /// The host of the input's last line, if that was looked at.
+    /// The host of the input's last line, if known.
     end: Option<u32>,
 }
 
 impl InputHosts {
-    /// Of an input of which no line came yet, and whose last line is of this host, if that is known.
+    /// An input without lines so far; `host` is that of its last line, if known.
     pub fn ending_with(host: Option<&str>) -> Self {
         let (counts, end) = (Box::new([0; SLOTS]), host.map(hash_of));
         Self { counts, last: 0, lines: 0, changes: 0, expected: 0.0, end }
     }
 
-    /// Lines that came.
+    /// Lines so far.
     pub fn lines(&self) -> u64 {
         self.lines
     }
@@ -63,12 +62,12 @@ impl InputHosts {
         self.lines += 1;
     }
 
-    /// The share of lines that were of this host, or less.
+    /// The share of this host's lines, or more.
     pub fn most_of(&self, host: u32) -> f64 {
         f64::from(self.counts[host as usize % SLOTS]) / self.lines.max(1) as f64
     }
 
-    /// In what order lines come. Those of a single host are mixed if the last line of the input is one of them.
+    /// The order of the lines. Lines of a single host are mixed if the last line of the input is one of them.
     pub fn order(&self) -> InputOrder {
         match self.end {
             _ if self.changes == 0 && self.lines > 0 && self.end == Some(self.last) => InputOrder::Mixed,

@@ -1,5 +1,5 @@
-//! Looks at hosts and lines for those who ask, a few entries a turn: the table may have a million of them, and everybody waits
-//! meanwhile.
+//! Answers queries about hosts and lines, a few entries a turn: the table may have a million of them, and a scan blocks
+//! the scheduler.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,59 +15,59 @@ use super::reports::{
 use super::wait_reason::WaitReason;
 use crate::units::Concurrency;
 
-/// Entries looked at in one turn, at most.
+/// The most entries that are scanned in one turn.
 pub const A_TURN: usize = 512;
 
-/// Hosts that one answer has, at most.
+/// The most hosts in one answer.
 pub const MOST_REPORTS: usize = 500;
 
-/// A look at all hosts that goes on turn by turn.
+/// A scan of all hosts, turn by turn.
 #[derive(Debug)]
 pub struct HostScan {
     query: HostsQuery,
-    /// The place in the table where it goes on.
+    /// The next place in the table.
     next: HostId,
-    /// Those with the most so far, by their rank; perhaps some more than are wanted.
+    /// The hosts with the highest rank so far; perhaps more than the limit.
     best: Vec<(u64, HostId)>,
     counts: HostCounts,
     matching: usize,
 }
 
-/// A look at all lines that goes on turn by turn.
+/// A scan of all lines, turn by turn.
 #[derive(Debug)]
 pub struct LineScan {
     /// The line.
     pub key: LineKey,
-    /// The place in the book where it goes on.
+    /// The next place in the book.
     next: LineId,
-    /// The line, once it is found, its place, and how far those are counted that start before it.
+    /// The line, once found, its place, and the count of lines that start before it.
     found: Option<(LineId, Place, AheadCount)>,
-    /// The number of the settled line where it goes on.
+    /// The number of the next settled line.
     settled: u64,
 }
 
-/// What one turn of a scan came to.
+/// The result of one turn of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scanned<A> {
-    /// There is more to look at; so many entries were touched.
+    /// There are more entries; the number of those scanned in this turn.
     More(usize),
-    /// This is the answer.
+    /// The answer.
     Done(A),
 }
 
 impl HostScan {
-    /// A look for these hosts, which also counts the states of all.
+    /// A scan for these hosts, which also counts the states of all.
     pub fn new(query: HostsQuery) -> Self {
         let query = HostsQuery { limit: query.limit.min(MOST_REPORTS), ..query };
         Self { query, next: 0, best: Vec::new(), counts: HostCounts::default(), matching: 0 }
     }
 
-    /// How many hosts are in which state, once it is done.
+    /// The number of hosts in each state, once the scan is done.
     pub fn counts(&self) -> HostCounts {
         self.counts
     }
 
-    /// How many match, once it is done.
+    /// The number of matching hosts, once the scan is done.
     pub fn matching(&self) -> usize {
         self.matching
     }
@@ -97,7 +97,7 @@ impl HostScan {
 }
 
 impl HostsQuery {
-    /// The one host that it names, if it does.
+    /// The host name of the query, if it has one.
     pub fn exact(&self) -> Option<&Arc<str>> {
         match &self.name {
             Some(NameFilter::Exact(name)) => Some(name),
@@ -105,7 +105,7 @@ impl HostsQuery {
         }
     }
 
-    /// Whether the index of hosts by their lines answers it.
+    /// Whether the index of hosts by lines suffices.
     fn is_of_index(&self) -> bool {
         self.sort == HostsBy::Waiting && self.status.is_none() && self.name.is_none()
     }
@@ -123,7 +123,7 @@ impl HostsQuery {
 }
 
 impl Core {
-    /// The answer to a query that needs no look at all hosts.
+    /// The answer to a query that needs no scan of all hosts.
     pub fn hosts_at_once(&self, query: &HostsQuery, now: Duration) -> Option<Vec<HostReport>> {
         let limit = query.limit.min(MOST_REPORTS);
         if let Some(name) = query.exact() {
@@ -135,7 +135,7 @@ impl Core {
         query.is_of_index().then(most)
     }
 
-    /// Looks at some more hosts.
+    /// Scans some more hosts.
     pub fn scan_hosts(&self, scan: &mut HostScan, now: Duration) -> Scanned<Vec<HostReport>> {
         let (from, end) = (scan.next, self.hosts.places());
         scan.next = end.min(from + A_TURN);
@@ -146,13 +146,13 @@ impl Core {
             return Scanned::More(scan.next - from);
         }
         scan.keep_best();
-        // Some may have gone meanwhile, or become others.
+        // Some may have left meanwhile, or their numbers belong to others.
         let hosts = scan.best.iter().filter_map(|(_, id)| self.hosts.get(*id));
         let matching = hosts.filter(|host| scan.query.matches(&host.name, host.status(now)));
         Scanned::Done(matching.map(|host| self.report(host, now)).collect())
     }
 
-    /// What goes on at the host of this name.
+    /// A report of the host of this name.
     pub fn host_report(&self, name: &str, now: Duration) -> Option<HostReport> {
         self.hosts.find(name).map(|id| self.report(&self.hosts[id], now))
     }
@@ -164,7 +164,7 @@ impl Core {
         Some(HostWhy { host: Arc::clone(&host.name), causes, waiting: host.waiting(), in_flight: host.in_flight })
     }
 
-    /// The limits that hold for the host of this name, whether it has lines or not, or for the run.
+    /// The limits in force for the host of this name, with or without lines, or for the run.
     pub fn limits_of(&self, host: Option<&str>) -> LimitsInForce {
         let set_by = |is_override| if is_override { LimitBy::Override } else { LimitBy::Configuration };
         let Some(name) = host else {
@@ -184,7 +184,7 @@ impl Core {
         let (concurrency, concurrency_by) = match (concurrency, limits.concurrency) {
             (Some(of_operator), _) => (of_operator.limit, LimitBy::Override),
             (None, Concurrency::Fixed(limit)) => (limit, LimitBy::Configuration),
-            // It begins with one.
+            // It starts at one.
             (None, Concurrency::Adaptive) => (1, LimitBy::Adaptive),
         };
         let every = rate.map_or(limits.every, |of_operator| of_operator.rate.every());
@@ -216,17 +216,17 @@ impl Core {
         }
     }
 
-    /// Begins a look for this line.
+    /// Begins a scan for this line.
     pub fn look_for(&self, key: LineKey) -> LineScan {
         LineScan { key, next: 0, found: None, settled: 0 }
     }
 
-    /// Whether this is an ordinal that the schedule has not come to.
+    /// Whether no line of this ordinal is accepted yet.
     pub fn is_to_come(&self, key: &LineKey) -> bool {
         matches!(key, LineKey::Ordinal(ordinal) if *ordinal >= self.lines.accepted_so_far())
     }
 
-    /// Looks at some more lines. A line that is not here may have left the schedule: what comes after it has to be asked.
+    /// Scans some more lines. A line that is not here may have left the schedule: the caller then asks the next stages.
     pub fn scan_lines(&self, scan: &mut LineScan, now: Duration) -> Scanned<Option<LineAnswer>> {
         let (from, end) = (scan.next, self.lines.places());
         scan.next = end.min(from + A_TURN);
@@ -247,7 +247,7 @@ impl Core {
         }
     }
 
-    /// Goes on with the count of lines before the one that was found, unless it has gone meanwhile.
+    /// Goes on with the count of lines before the one that was found, unless it has left meanwhile.
     fn count_on(&self, scan: &mut LineScan, line: LineId, now: Duration) -> Scanned<Option<LineAnswer>> {
         scan.next = self.lines.places();
         if !self.lines.is(line, &scan.key) {
@@ -264,7 +264,7 @@ impl Core {
         Scanned::More(A_TURN)
     }
 
-    /// The answer; `None` if there are more lines before it to be counted.
+    /// The answer; `None` if more lines before it are to be counted.
     fn line_answer(&self, line: LineId, count: &mut AheadCount, now: Duration) -> Option<LineAnswer> {
         let ordinal = self.lines.ordinal(line);
         Some(match self.lines.place_of(line) {
@@ -289,7 +289,7 @@ impl Core {
 }
 
 impl Host {
-    /// How it is.
+    /// Its status.
     pub fn status(&self, now: Duration) -> HostStatus {
         let overrides = self.orders.as_ref().map(|orders| &orders.overrides);
         if overrides.is_some_and(|overrides| overrides.pause.is_some()) {
@@ -312,7 +312,7 @@ impl Host {
         }
     }
 
-    /// Attempts that failed, and answers that asked for another attempt.
+    /// Failed attempts, and responses that are retried.
     pub fn errors(&self) -> u64 {
         self.trouble.as_ref().map_or(0, |trouble| trouble.count)
     }

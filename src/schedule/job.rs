@@ -1,4 +1,4 @@
-//! A job: one line on its way, from acceptance to its record. Workers send its call and see nothing else of it.
+//! A job: one line from acceptance to its record. Workers send its call, and see nothing else of it.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use crate::item::{
     Call, CredentialScope, Done, Echo, ErrorKind, Freshness, Hop, Outcome, Received, Record, Request, Ticket, Times,
 };
 
-/// One line on its way.
+/// One line from acceptance to its record.
 #[derive(Debug)]
 pub struct Job {
     /// Its place in the window.
     pub ticket: Ticket,
-    /// What its record repeats.
+    /// The input that its record repeats.
     pub echo: Echo,
-    /// What is sent next, or is on the wire.
+    /// The next request, or the one on the wire.
     pub call: Call,
-    /// What was done for it so far.
+    /// Its progress so far.
     pub progress: Progress,
     pub(super) slot: Slot,
 }
 
-/// What was done for a line so far: what its record shows besides the response.
+/// The progress of a line, which its record shows besides the response.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// When the line was accepted, from the start of the run.
@@ -41,30 +41,30 @@ pub struct Progress {
     pub waits: u16,
     /// The redirects followed.
     pub hops: Vec<Hop>,
-    /// The last thing that went wrong, for lines whose time runs out while they wait.
+    /// The last error, for lines whose deadline passes while they wait.
     pub last_error: Option<Box<str>>,
 }
 
-/// What the scheduler keeps with a line.
+/// The scheduler's state of a line.
 #[derive(Debug)]
 pub(super) struct Slot {
     /// Its number in the line book.
     pub line: LineId,
-    /// What the next request is to the line.
+    /// The kind of the next request.
     pub next: Next,
-    /// Attempts in a row for which this machine had no file or port.
+    /// Attempts in a row that failed for lack of files or ports.
     pub starved: u8,
-    /// What the line waited for longest.
+    /// The longest wait.
     pub longest_wait: LongestWait,
-    /// Body memory to reserve before the next start, when more than the usual chunk.
+    /// Body memory to reserve before the next start, if more than the usual chunk.
     pub reserve: Option<NonZeroU64>,
     /// Which connection the next request may take.
     pub connection: ConnectionChoice,
     /// Its own request, while it fetches its origin's robots.txt.
     pub parked: Option<Box<ParkedRequest>>,
-    /// Whether its site's robots.txt was asked.
+    /// Whether its site's robots.txt was checked.
     pub robots_check: RobotsCheck,
-    /// What it has been through for the sake of tokens, if anything.
+    /// Its token state, if any.
     pub token: Option<Box<LineToken>>,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct ParkedRequest {
     pub request: Request,
-    /// Whether credentials may still travel with it.
+    /// Whether it may still carry credentials.
     pub credential_scope: CredentialScope,
     /// Its own retries so far.
     pub retries: u16,
@@ -82,7 +82,7 @@ pub(super) struct ParkedRequest {
     pub redirects: u32,
 }
 
-/// Whether the request at hand was found to be one that its site's robots.txt allows.
+/// Whether robots.txt is known to allow the current request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RobotsCheck {
     Pending,
@@ -94,21 +94,21 @@ pub(super) enum RobotsCheck {
 pub(super) enum ConnectionChoice {
     #[default]
     Any,
-    /// The last one was kept, and at its end.
+    /// The last one was kept, and had ended.
     New,
 }
 
-/// What a request is to its line: only attempts count as `attempts`.
+/// The kind of a request: only attempts count as `attempts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// The first request, or one more try of the last one.
+    /// The first request, or a retry.
     Attempt,
-    /// The first request to where a redirect leads.
+    /// The first request to the target of a redirect.
     Hop,
 }
 
 impl Job {
-    /// A line that is to be fetched.
+    /// A new line.
     pub fn new(ticket: Ticket, echo: Echo, request: Request, accepted: Duration) -> Box<Self> {
         let slot = Slot {
             line: 0,
@@ -129,7 +129,7 @@ impl Job {
     pub(super) fn settle(self, received: Received, error: Option<(ErrorKind, String)>, now: Duration) -> Done {
         let Self { ticket, echo, call: Call { request, .. }, progress, slot } = self;
         let outcome = match error.as_ref().map_or(Outcome::Ok, |(kind, _)| kind.outcome(progress.attempts)) {
-            // An `http_error` is a response that was received whole.
+            // An `http_error` has a whole response.
             Outcome::HttpError if received.body().is_none() => Outcome::Failed,
             outcome => outcome,
         };
@@ -170,7 +170,7 @@ impl Job {
 mod tests {
     use super::*;
 
-    /// Ten thousand of them wait in a full window, and each is read again once nothing of it is in a cache any more.
+    /// Ten thousand of them wait in a full window, and each has left the CPU caches when it is read again.
     #[test]
     fn a_line_that_waits_is_small() {
         assert!(size_of::<Job>() <= 512, "{} bytes", size_of::<Job>());

@@ -1,14 +1,13 @@
-//! What one line takes of its host: how many requests, and how long on the wire, on average over the last lines. The run has
-//! one, too, over the lines of all hosts.
+//! The cost of a line: its requests and its time on the wire, on average over the last lines of a host, or of the run.
 //!
-//! In: each line that is over. Out: from one line to the next, in seconds.
+//! In: each line that is done. Out: seconds from one line to the next.
 
 use std::time::Duration;
 
-/// The lines that the average of a host is over.
+/// The lines in the average of a host.
 const LINES_OF_HOST: u16 = 16;
 
-/// Those of the average of the run: lines of slow hosts and of fast ones come mixed.
+/// The lines in the average of the run, in which slow and fast hosts are mixed.
 const LINES_OF_RUN: u16 = 256;
 
 /// The average cost of a line.
@@ -17,28 +16,28 @@ pub(super) struct LineCost {
     /// Seconds on the wire.
     wire: f32,
     requests: f32,
-    /// Lines that the average is over, up to `most`.
+    /// Lines in the average, up to `most`.
     lines: u16,
     most: u16,
 }
 
 impl LineCost {
-    /// Of a run that has had no line.
+    /// The cost in a run without lines so far.
     pub fn of_run() -> Self {
         Self { wire: 0.0, requests: 1.0, lines: 0, most: LINES_OF_RUN }
     }
 
-    /// Of a host that has had no line: as the others, until its first one.
+    /// The cost of a new host: that of the run, until its first line.
     pub fn of_next_host(&self) -> Self {
         Self { lines: 0, most: LINES_OF_HOST, ..*self }
     }
 
-    /// Whether no line has told its cost so far.
+    /// Whether no line is done so far.
     pub fn is_unknown(&self) -> bool {
         self.lines == 0
     }
 
-    /// Notes a line that is over: how long it was on the wire, and with how many requests.
+    /// Notes a line that is done: its time on the wire, and its requests.
     pub fn note(&mut self, wire: Duration, requests: u32) {
         self.lines = (self.lines + 1).min(self.most);
         let share = 1.0 / f32::from(self.lines);
@@ -56,12 +55,12 @@ impl LineCost {
         (!self.is_unknown()).then(|| self.wire / self.requests.max(1.0))
     }
 
-    /// Seconds from one line to the next, where requests start so far from each other.
+    /// Seconds from one line to the next, if requests start `every` apart.
     pub fn paced(&self, every: Duration) -> f32 {
         if every.is_zero() { 0.0 } else { self.requests * every.as_secs_f32() }
     }
 
-    /// The same where so many may be on the wire besides.
+    /// The same if also `at_once` requests at most are on the wire.
     pub fn seconds(&self, at_once: u32, every: Duration) -> f32 {
         (self.wire / at_once.max(1) as f32).max(self.paced(every))
     }

@@ -1,4 +1,4 @@
-//! Where a line is, and what holds it back, for those who ask.
+//! Answers to queries about a line: where it is, and what holds it back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::reports::Cause;
 use crate::item::Ticket;
 
-/// Which line is asked for.
+/// The line of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineKey {
-    /// The one of this number among all accepted lines, from 0.
+    /// The number among all accepted lines, from 0.
     Ordinal(u64),
-    /// The one of this source, file and number there.
+    /// Source, file and number there.
     Identity {
         /// The name of the source, if it has one.
         source: Option<Arc<str>>,
@@ -23,7 +23,7 @@ pub enum LineKey {
 }
 
 impl LineKey {
-    /// Whether the line with this ticket is the one.
+    /// Whether this is the key of the line with this ticket.
     pub fn names(&self, ticket: &Ticket) -> bool {
         match self {
             Self::Ordinal(ordinal) => ticket.ordinal == *ordinal,
@@ -38,7 +38,7 @@ impl LineKey {
 /// Where a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineAnswer {
-    /// It is accepted, and the schedule has not taken it yet.
+    /// It is accepted, and not in the schedule yet.
     Queued,
     /// It waits.
     Waiting {
@@ -46,7 +46,7 @@ pub enum LineAnswer {
         ordinal: u64,
         /// Its host; `None` while the table has no room for it.
         host: Option<Arc<str>>,
-        /// All that holds it back now; nothing if it waits only for the turns of others.
+        /// The causes that hold it back now; none if it only waits for the turns of others.
         causes: Vec<Cause>,
         /// Lines of its host that start before it, as of now.
         ahead: usize,
@@ -60,12 +60,12 @@ pub enum LineAnswer {
         /// For how long.
         since: Duration,
     },
-    /// It is settled, and waits for the record of the line with this ordinal, which comes first in the order of the input.
+    /// It is settled, and waits for the record of an earlier line, to keep the order of the input.
     HeldForOrder {
-        /// The ordinal of that line: ask for it.
+        /// The ordinal of that line.
         behind: u64,
     },
-    /// It is settled, and its source reads the answer before any sink has the record.
+    /// It is settled, and its source reads the response before any sink has the record.
     ReadBySource,
     /// It is settled, and a sink has not taken its record yet.
     WaitingForSink,

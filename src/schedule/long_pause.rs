@@ -1,9 +1,10 @@
-//! Pauses of a host that are longer than `retry.max_retry_after`: the host is closed until their end. Lines of durable sources keep
-//! their places, and their time stands still; lines of other sources end, for nobody would keep them.
+//! Pauses of a host that are longer than `retry.max_retry_after`: the host is closed until their end. Lines of durable
+//! sources keep their places, and their time stands still; lines of other sources fail, because their source does not
+//! keep them.
 //!
-//! A host whose token is refused, and that waited for another one in vain, is closed like that until it has one (`token.rs`).
+//! A host that got no new token in time after a refusal is closed in the same way until it gets one (`token.rs`).
 //!
-//! A run in which only lines of closed hosts are left can end, as the next one finds them again ([`Core::only_closed_hosts`]).
+//! A run with only lines of closed hosts left can end: the next run finds them again ([`Core::only_closed_hosts`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +17,12 @@ use super::quota::LongPause;
 use super::stall_clock::StallReason;
 use crate::item::{Received, WaitedFor};
 
-/// A closed host, or one that has no token any more.
+/// A closed host, or a host without a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedHost {
     /// Its name.
     pub name: Arc<str>,
-    /// Its lines, which keep their places.
+    /// The number of its waiting lines.
     pub lines: usize,
     /// When it opens.
     pub opens: Opening,
@@ -30,18 +31,18 @@ pub struct ClosedHost {
 /// When a closed host opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opening {
-    /// Then, on the clock of the run.
+    /// At this time, on the clock of the run.
     At(Duration),
-    /// When a new token stands in these files.
+    /// When these files contain a new token.
     WithToken(String),
 }
 
 impl Core {
-    /// The closed hosts with lines, the one with the most first, if nothing is left but these lines and no host is to be
-    /// waited for.
+    /// The closed hosts with lines, the one with the most first, if only such lines are left and no host's policy is to
+    /// wait.
     pub fn only_closed_hosts(&self, now: Duration) -> Option<Vec<ClosedHost>> {
         let Counts { waiting: 1.., in_flight: 0, outgoing: 0, released: 0 } = self.counts() else { return None };
-        // Lines without room in the table wait for these, unless a host without lines makes room for them.
+        // Untracked lines wait for these hosts, unless a host without lines makes room.
         if self.hosts.has_untracked() && self.hosts.len() > self.waiting_hosts() {
             return None;
         }
@@ -61,7 +62,7 @@ impl Core {
         self.hosts.by_waiting().map(closed).collect()
     }
 
-    /// Ends the lines that wait at a host that closes, but those that keep their places.
+    /// Fails the waiting lines of a host that closes, except those of durable sources.
     pub(super) fn fail_closed(&mut self, id: HostId, now: Duration) {
         let Some(error) = self.hosts.get(id).and_then(|host| host.closed(now)) else { return };
         let ends = |line: &LineId| {

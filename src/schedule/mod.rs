@@ -1,10 +1,10 @@
 //! The pure core of the schedule: a state machine over jobs, hosts and time, without tasks, channels or clocks.
 //!
-//! In: jobs ([`Core::push`]) and what happened to them ([`Core::complete`]). Out: the job that may start now
-//! ([`Core::take`]) and settled lines ([`Core::take_settled`]). Time is a `Duration` since the start of the run, always
-//! given by the caller; [`Core::next_wakeup`] says when to call again. The task that drives it is `pipeline::scheduler`.
+//! In: jobs ([`Core::push`]) and their results ([`Core::complete`]). Out: the job that may start now ([`Core::take`])
+//! and settled lines ([`Core::take_settled`]). Time is a `Duration` since the start of the run, always given by the
+//! caller; [`Core::next_wakeup`] says when to call again. The task that drives it is `pipeline::scheduler`.
 //!
-//! Hosts with a line that may start now stand in a ring and take turns, so between two turns of a ready host no other
+//! Hosts with a line that may start now are in a ring and take turns, so between two turns of a ready host no other
 //! gets more than one. Hosts that must wait have one timer each.
 
 mod adaptive;
@@ -125,17 +125,17 @@ pub struct Core {
     hosts: HostTable,
     lines: LineBook,
     clock: StallClock,
-    /// Since when nothing could start at all.
+    /// The times in which no line could start.
     stalls: WaitHistory,
     rate_limiter: RateLimiter,
     retries: RetryBudget,
     /// The limit of the whole run, if it is adaptive.
     adaptive: Option<AdaptiveLimit>,
-    /// The limit of the whole run, if it is not what there are permits for.
+    /// The limit of the whole run, if it differs from the permits.
     at_most: Option<u32>,
     /// The configurations so far.
     configurations: Configurations,
-    /// What operators have changed.
+    /// The changes of operators.
     operator: Operator,
     /// Deadlines that have to follow the clocks of their hosts.
     deadline_walk: DeadlineWalk,
@@ -148,20 +148,20 @@ pub struct Core {
     robots: Option<RobotsRules>,
     /// The generations of token files.
     tokens: TokenFiles,
-    /// The run before, if there was one.
+    /// The previous run, if there was one.
     last_run: Option<LastRun>,
     chance: fastrand::Rng,
-    /// The hosts of the lines that came.
+    /// The hosts of the lines so far.
     input: InputHosts,
     /// The lines that are not read yet.
     ahead: Ahead,
-    /// What a line takes of the run.
+    /// The average cost of a line.
     cost: LineCost,
-    /// Seconds on the wire that the lines of all hosts take that can be reached.
+    /// Seconds on the wire that the lines of all reachable hosts take.
     work: f64,
     /// Which lines get no further request.
     phase: Phase,
-    /// Until when this machine counts as short of open files or ports.
+    /// Until when this machine counts as out of open files or ports.
     starved_until: Duration,
     totals: Totals,
 }
@@ -199,7 +199,7 @@ impl Core {
         }
     }
 
-    /// Takes in a line that is to be fetched. Lines come in the order of their ordinals.
+    /// Adds a line to be fetched. Lines come in the order of their ordinals.
     pub fn push(&mut self, mut job: Box<Job>, now: Duration) {
         job.slot.line = self.lines.add(&job.ticket, job.progress.accepted);
         if self.is_stopped(job.ticket.source) || self.is_stopping_paused() {
@@ -218,12 +218,12 @@ impl Core {
         self.lines.take_settled()
     }
 
-    /// The earliest time after `now` at which something changes by itself. Call it after `take` returned nothing, or permits
-    /// ran out, at the same `now`. Lines that lack only a permit set no timer: a completion wakes the caller.
+    /// The earliest time after `now` at which the state changes by itself. Call it after `take` returned nothing, or
+    /// permits ran out, at the same `now`. Lines that lack only a permit set no timer: a completion wakes the caller.
     pub fn next_wakeup(&mut self, now: Duration) -> Option<Duration> {
         self.advance(now);
         if self.is_run_paused() {
-            // Nothing can be done before then, whatever falls due.
+            // No line can start before then.
             return self.next_override_end();
         }
         // Ready hosts wait for the run's rate by time, and for all else by a completion.
@@ -234,13 +234,13 @@ impl Core {
         [self.hosts.next_wakeup(), deadline, paced, self.next_override_end()].into_iter().flatten().min()
     }
 
-    /// No line may start for this reason, until [`Self::resume`]: its time counts against no line. Idempotent.
+    /// Lets no line start for this reason until [`Self::resume`]; the time does not count against lines. Idempotent.
     pub fn stall(&mut self, reason: StallReason, now: Duration) {
         self.clock.stall(reason, now);
         self.stalls.note(WaitReason::Stalled(reason).waited_for(), now);
     }
 
-    /// The reason does not hold any more.
+    /// Ends this reason.
     pub fn resume(&mut self, reason: StallReason, now: Duration) {
         self.clock.resume(reason, now);
         self.stalls.note(self.clock.reasons().next().and_then(|reason| WaitReason::Stalled(reason).waited_for()), now);
@@ -251,7 +251,7 @@ impl Core {
         self.clock.reasons()
     }
 
-    /// How many lines are where. With those handed out or left, they are all lines added: none is lost.
+    /// The number of lines in each place. With those handed out or left, they are all lines added: none is lost.
     pub fn counts(&self) -> Counts {
         self.lines.counts()
     }

@@ -1,6 +1,6 @@
-//! What operators have changed: pauses of the run and of hosts, limits, and hosts that are skipped. The core is given a
-//! complete set, compares it with the one before, and lets it expire by itself. A host in the table has its own part; one that
-//! comes into it gets that then.
+//! The overrides of operators: pauses of the run and of hosts, limits, and skipped hosts. The core is given a complete
+//! set, compares it with the one before, and lets overrides expire by itself. Each host in the table has its own part,
+//! and gets it when it enters.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use super::wait_reason::WaitReason;
 use crate::item::Received;
 use crate::units::Concurrency;
 
-/// What operators have changed.
+/// The overrides of operators.
 #[derive(Debug)]
 pub(super) struct Operator {
     overrides: Arc<Overrides>,
@@ -41,17 +41,17 @@ impl Default for Operator {
 }
 
 impl Core {
-    /// The overrides that hold.
+    /// The overrides in force.
     pub fn overrides(&self) -> Arc<Overrides> {
         Arc::clone(&self.operator.overrides)
     }
 
-    /// Those of the run.
+    /// The overrides of the run.
     pub(super) fn run_orders(&self) -> &HostOverrides {
         &self.operator.overrides.all
     }
 
-    /// From now on these are all overrides. Also for the start, before the first line comes.
+    /// Replaces all overrides; also before the first line.
     pub fn set_overrides(&mut self, overrides: &Overrides, now: Duration) {
         let new = overrides.at(now);
         self.operator.next_end = new.next_end().unwrap_or(Duration::MAX);
@@ -74,12 +74,12 @@ impl Core {
         self.cancel_paused(now);
     }
 
-    /// When overrides end by themselves.
+    /// When the first override ends by itself.
     pub(super) fn next_override_end(&self) -> Option<Duration> {
         Some(self.operator.next_end).filter(|at| *at < Duration::MAX)
     }
 
-    /// Lets overrides end whose time is over.
+    /// Ends overrides whose time is over.
     #[inline(always)]
     pub(super) fn expire_overrides(&mut self, now: Duration) {
         if self.operator.next_end <= now {
@@ -97,7 +97,7 @@ impl Core {
         self.is_run_paused() || self.hosts[id].is_stalled_by(StallReason::Paused)
     }
 
-    /// Whether the run is stopping, and paused until somebody resumes it: a stop does not wait for that.
+    /// Whether the run is stopping, and paused until an operator resumes it: a stop does not wait for that.
     pub(super) fn is_stopping_paused(&self) -> bool {
         self.phase == Phase::Stopping && self.run_orders().pause.is_some_and(|pause| pause.until.is_none())
     }
@@ -126,25 +126,25 @@ impl Core {
         Some(PausedLines { host: Arc::clone(&most.name), lines: most.waiting(), hosts, all })
     }
 
-    /// Whether lines wait that go on when an operator says so.
+    /// Whether lines wait until an operator resumes them.
     pub(super) fn awaits_operator(&self) -> bool {
         let of_run = self.run_orders().pause.is_some_and(|pause| pause.until.is_none());
         of_run || self.paused_hosts().any(|host| awaits_operator(host.next_wait()))
     }
 
-    /// The paused hosts with lines that wait.
+    /// The paused hosts with waiting lines.
     pub(super) fn paused_hosts(&self) -> impl Iterator<Item = &Host> {
         let named = self.operator.overrides.hosts.iter().filter(|(_, host)| host.pause.is_some());
         named.flat_map(|(name, _)| self.hosts_of(name)).map(|id| &self.hosts[id]).filter(|host| host.waiting() > 0)
     }
 
-    /// The hosts of the table that overrides of this name hold for: that of the name, and its ports that are hosts of their own.
+    /// The hosts of the table with overrides of this name: that of the name, and those with a port in a pattern.
     pub(super) fn hosts_of(&self, name: &str) -> Vec<HostId> {
         let ports = self.settings.hosts.ports_of(name).filter_map(|port| self.hosts.find(&format!("{name}:{port}")));
         self.hosts.find(name).into_iter().chain(ports).collect()
     }
 
-    /// Gives a host what operators have changed of it. It has to be reindexed.
+    /// Applies the overrides of operators to a host, which then has to be reindexed.
     pub(super) fn obey(&mut self, id: HostId, now: Duration) {
         let orders = self.operator.overrides.holding_for(&self.hosts[id].name);
         let host = &mut self.hosts[id];
@@ -162,8 +162,8 @@ impl Core {
         }
     }
 
-    /// A host that is not in the table may have been asked just now. One whose limits change enters it as if it had been, if there
-    /// is room.
+    /// A host that is not in the table may have got a request just now. If its limits change, it enters the table as if
+    /// it had, if there is room.
     fn enter_as_asked(&mut self, name: &str, now: Duration) {
         if self.hosts.find(name).is_none()
             && let Some(id) = self.host_called(name, now)
@@ -172,7 +172,7 @@ impl Core {
         }
     }
 
-    /// The same for a host that enters the table.
+    /// Applies overrides to a host that enters the table.
     #[inline(always)]
     pub(super) fn obey_at_entry(&mut self, id: HostId, now: Duration) {
         let overrides = &self.operator.overrides;
@@ -181,7 +181,7 @@ impl Core {
         }
     }
 
-    /// The limits of the configuration for a host of this name, with its port where that makes it a host of its own.
+    /// The limits of the configuration for a host of this name, with the port if a pattern has it.
     pub(super) fn limits_when_entered(&self, name: &str) -> HostLimits {
         let (name, port) = name_and_port(name);
         self.settings.limits_of(name, port)
@@ -202,7 +202,7 @@ impl Core {
         }
     }
 
-    /// Lets the run follow its overrides; `old` are those before.
+    /// Applies the overrides of the run; `old` are those before.
     fn follow_run(&mut self, old: &HostOverrides, now: Duration) {
         let new = self.operator.overrides.all.clone();
         if old.pause.is_some() != new.pause.is_some() {
@@ -241,18 +241,18 @@ impl Core {
         adaptive.or(self.at_most).unwrap_or(self.settings.permits)
     }
 
-    /// Looks at so many places of the book from this one on: how many lines there a stop would cancel, as an operator holds them.
+    /// The number of lines that a stop would cancel because an operator holds them, in `places` places of the book.
     pub fn held_by_operator(&self, from: usize, places: usize) -> usize {
         let lines = (from..self.lines.places().min(from + places)).filter(|line| self.lines.has(*line));
         lines.filter(|line| self.waits_for_operator(*line) && !self.is_durable(self.lines.source(*line))).count()
     }
 
-    /// Places of the book.
+    /// The number of places of the book.
     pub fn line_places(&self) -> usize {
         self.lines.places()
     }
 
-    /// Whether a line waits that an operator holds.
+    /// Whether an operator holds a waiting line.
     fn waits_for_operator(&self, line: LineId) -> bool {
         match self.lines.place_of(line) {
             Place::Untracked => self.is_run_paused(),
@@ -270,8 +270,8 @@ impl Core {
         }
     }
 
-    /// A stop waits for a pause that ends by itself, as for a Retry-After, and not for one that an operator has to end: cancels
-    /// the lines that wait for that.
+    /// Cancels lines that wait until an operator resumes them. A stop only waits for pauses that end by themselves, as
+    /// for a Retry-After.
     pub(super) fn cancel_paused(&mut self, now: Duration) {
         if self.phase != Phase::Stopping {
             return;
@@ -282,7 +282,7 @@ impl Core {
 }
 
 impl Host {
-    /// Whether lines that come are skipped.
+    /// Whether new lines are skipped.
     pub fn skips(&self) -> bool {
         self.orders.as_ref().is_some_and(|orders| orders.overrides.skip.is_some())
     }

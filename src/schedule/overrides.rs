@@ -1,8 +1,8 @@
-//! Overrides: what operators have changed while the run goes on. A pure value; the core is given a complete new set each time
+//! Overrides: changes of operators during the run. A pure value; the core is given a complete new set each time
 //! (`Core::set_overrides`), also at the start, so that a restart does the same as the verb did.
 //!
-//! All times are since the start of the run. A host is an exact name, as the host table has it; a name without a port is also
-//! that of its ports that patterns make hosts of their own.
+//! All times are since the start of the run. A host is an exact name, as in the host table; a name without a port also
+//! covers its ports that patterns name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use crate::units::Rate;
 
-/// The hosts that overrides may be about, at most.
+/// The most hosts with overrides.
 pub const MOST_HOSTS: usize = 1000;
 
-/// Requests at once that a host may be allowed, at most.
+/// The highest concurrency of a host.
 const MOST_AT_ONCE: u32 = 65_535;
 
-/// Everything that operators have changed.
+/// All overrides of operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// Of the whole run.
@@ -25,16 +25,16 @@ pub struct Overrides {
     pub hosts: BTreeMap<Arc<str>, HostOverrides>,
 }
 
-/// What operators have changed of one host, or of the run, which cannot be skipped.
+/// The overrides of one host, or of the run, which cannot be skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostOverrides {
-    /// Nothing new starts.
+    /// No line starts.
     pub pause: Option<PauseOverride>,
-    /// Its lines are settled unsent as they come.
+    /// New lines are settled unsent.
     pub skip: Option<SkipOverride>,
-    /// This rate holds in place of that of the configuration.
+    /// The rate in place of the configured one.
     pub rate: Option<RateOverride>,
-    /// So many requests may be on the wire in place of what the configuration says.
+    /// The concurrency in place of the configured one.
     pub concurrency: Option<ConcurrencyOverride>,
 }
 
@@ -45,23 +45,23 @@ pub struct PauseOverride {
     pub until: Option<Duration>,
 }
 
-/// A time in which all lines of a host are skipped.
+/// A skip of all lines of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SkipOverride {
     /// Its end.
     pub until: Duration,
 }
 
-/// A rate in place of that of the configuration.
+/// A rate in place of the configured one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateOverride {
-    /// Starts of requests.
+    /// The rate of request starts.
     pub rate: Rate,
     /// Its end; `None` until it is cleared.
     pub until: Option<Duration>,
 }
 
-/// A concurrency in place of that of the configuration.
+/// A concurrency in place of the configured one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConcurrencyOverride {
     /// Requests on the wire at once.
@@ -70,18 +70,18 @@ pub struct ConcurrencyOverride {
     pub until: Option<Duration>,
 }
 
-/// Limits with one end: what one change sets, or what of the overrides ends together.
+/// Limits with one end: those of one change, or overrides that end together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitsOverride {
-    /// Starts of requests; `None` for what holds otherwise.
+    /// The rate of request starts; `None` for no change.
     pub rate: Option<Rate>,
-    /// Requests on the wire at once; `None` for what holds otherwise.
+    /// Requests on the wire at once; `None` for no change.
     pub concurrency: Option<u32>,
     /// Their end; `None` until they are cleared.
     pub until: Option<Duration>,
 }
 
-/// What a change is about.
+/// The scope of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The whole run.
@@ -90,20 +90,20 @@ pub enum Scope {
     Host(Arc<str>),
 }
 
-/// One change of the overrides. The same change once more is no error.
+/// One change of the overrides. To repeat a change is no error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing new starts until then, or until it is resumed.
+    /// No line starts until then, or until it is resumed.
     Pause(Scope, Option<Duration>),
-    /// It goes on. That of the run leaves the pauses of hosts.
+    /// Ends a pause. That of the run leaves the pauses of hosts.
     Resume(Scope),
-    /// These limits hold; what is `None` stays as it is, with its own end.
+    /// Sets these limits; a limit that is `None` stays as it is, with its own end.
     Limit(Scope, LimitsOverride),
-    /// The limits of the configuration hold again.
+    /// Restores the configured limits.
     ClearLimits(Scope),
-    /// The lines of a host that wait, and those that come until then, are settled unsent.
+    /// Settles the waiting lines of a host, and new ones until then, unsent.
     Skip(Arc<str>, Duration),
-    /// Lines that come are fetched again.
+    /// Ends a skip: new lines are fetched again.
     EndSkip(Arc<str>),
 }
 
@@ -112,13 +112,13 @@ pub enum Change {
 pub enum Refusal {
     /// There are overrides of [`MOST_HOSTS`] hosts.
     TooManyHosts,
-    /// It would end before it began.
+    /// The end has passed already.
     Over,
-    /// The limits say nothing.
+    /// No limit is given.
     NoLimit,
-    /// There can be no fewer requests at once than one, and no more than this.
+    /// The concurrency is not between 1 and this.
     Concurrency {
-        /// The workers that the run began with, for the run.
+        /// For the run, the workers that it began with.
         most: u32,
     },
     /// There is nothing to undo.
@@ -138,7 +138,7 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Overrides {
-    /// What holds for a host of the table: its own overrides and, where it is a port, those of its name besides.
+    /// The overrides of a host of the table: its own and, if it has a port, those of its name.
     pub fn holding_for(&self, host: &str) -> HostOverrides {
         let port = |port: &str| port.parse::<u16>().is_ok();
         let of_name = host.rsplit_once(':').filter(|(_, text)| port(text)).and_then(|(name, _)| self.hosts.get(name));
@@ -151,10 +151,10 @@ impl Overrides {
         }
     }
 
-    /// The set with one more change, as of `now`; `workers` is how many the run began with.
+    /// The set with one more change, as of `now`; `workers` is the number that the run began with.
     ///
     /// # Errors
-    /// A change that makes no sense.
+    /// The reason, if the change is invalid.
     pub fn apply(&self, change: Change, workers: u32, now: Duration) -> Result<Self, Refusal> {
         let mut new = self.at(now);
         match change {
@@ -181,19 +181,19 @@ impl Overrides {
         if new.hosts.len() > MOST_HOSTS { Err(Refusal::TooManyHosts) } else { Ok(new) }
     }
 
-    /// Whether there are none.
+    /// Whether there is no override.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty() && self.hosts.is_empty()
     }
 
-    /// What holds of them then.
+    /// The overrides that are in force at `now`.
     #[must_use]
     pub fn at(&self, now: Duration) -> Self {
         let hosts = self.hosts.iter().map(|(name, host)| (Arc::clone(name), host.at(now)));
         Self { all: self.all.at(now), hosts: hosts.filter(|(_, host)| !host.is_empty()).collect() }
     }
 
-    /// When the first of them ends by itself.
+    /// When the first override ends by itself.
     pub fn next_end(&self) -> Option<Duration> {
         std::iter::once(&self.all).chain(self.hosts.values()).filter_map(HostOverrides::next_end).min()
     }
@@ -207,7 +207,7 @@ impl Overrides {
 }
 
 impl HostOverrides {
-    /// Whether there are none.
+    /// Whether there is no override.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -229,7 +229,7 @@ impl HostOverrides {
         [pause, self.skip.map(|skip| skip.until), rate, concurrency].into_iter().flatten().min()
     }
 
-    /// The limits, those together that end together.
+    /// The limits; those with the same end are together.
     pub fn limits(&self) -> Vec<LimitsOverride> {
         let rate =
             self.rate.map(|RateOverride { rate, until }| LimitsOverride { rate: Some(rate), concurrency: None, until });
@@ -300,7 +300,7 @@ mod tests {
             assert_eq!(apply(&Overrides::default(), undo.clone()), Err(Refusal::NothingToUndo));
             let new = apply(&Overrides::default(), change.clone()).unwrap();
             assert!(!new.is_empty(), "{change:?}");
-            assert_eq!(apply(&new, change), Ok(new.clone()), "it is no error to say it again");
+            assert_eq!(apply(&new, change), Ok(new.clone()), "to repeat it is no error");
             assert_eq!(apply(&new, undo), Ok(Overrides::default()));
         }
     }
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!((both.next_end(), both.at(at(20)).hosts["a"].limits()), (Some(at(20)), vec![rate]));
         let again = apply(&both, Change::Limit(host("a"), LimitsOverride { until: Some(at(20)), ..rate })).unwrap();
         let together = LimitsOverride { rate: rate.rate, ..at_once };
-        assert_eq!(again.hosts["a"].limits(), [together], "what ends together is said together");
+        assert_eq!(again.hosts["a"].limits(), [together], "limits with one end are together");
         assert_eq!(apply(&both, Change::ClearLimits(host("a"))), Ok(Overrides::default()));
     }
 }

@@ -1,13 +1,13 @@
-//! How fast lines go: those of a host by its limits, and all that wait now. Both are made of what lines took so far, as the end
-//! of the run is (`eta.rs`).
+//! The pace of a host's lines under its limits, and the work of all waiting lines. Both are estimated from the cost of
+//! lines so far, like the end of the run (`eta.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How fast the lines of a host go by its limits.
+/// The pace of a host's lines under its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostPace {
-    /// The mean time of its last requests on the wire; `None` before a line of it is over.
+    /// The mean time of its last requests on the wire; `None` before its first line is done.
     pub request: Option<Duration>,
     /// From one start to the next, by its rate or a Crawl-delay; zero for no limit.
     pub every: Duration,
@@ -15,12 +15,12 @@ pub struct HostPace {
     pub at_once: u32,
     /// Its lines that wait or are on the wire.
     pub lines: usize,
-    /// How long these take; `None` while nothing is known of that.
+    /// How long these take; `None` while unknown.
     pub takes: Option<Duration>,
 }
 
 impl HostPace {
-    /// Requests a second, if something is known of that: as many as may be on the wire at once, but no more than its rate allows.
+    /// Requests a second, if known: as many as may be on the wire at once, but no more than its rate allows.
     pub fn per_second(&self) -> Option<f64> {
         let by_wire = self.request.map(|request| f64::from(self.at_once) / request.as_secs_f64().max(1e-6));
         let by_rate = (!self.every.is_zero()).then(|| 1.0 / self.every.as_secs_f64());
@@ -28,14 +28,14 @@ impl HostPace {
     }
 }
 
-/// What all lines take that wait or are on the wire.
+/// The work of all lines that wait or are on the wire.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WaitingWork {
-    /// How long, but for lines that an operator holds.
+    /// Its time, without lines that an operator holds.
     pub takes: Duration,
-    /// The lines that take so long: those of the host, or all.
+    /// The lines that take this time: those of the host, or all.
     pub lines: usize,
-    /// The host that takes longest; `None` where a limit of the run lets all lines take longer than any host.
+    /// The host that takes longest; `None` if all lines take longer under a limit of the run.
     pub host: Option<Arc<str>>,
     /// How many of these are done in a second; `None` while they are held until a time.
     pub per_second: Option<f64>,

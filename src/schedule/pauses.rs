@@ -1,5 +1,5 @@
-//! What the pauses of a host take per line: a server that refuses each hundredth request does so again. One pause says nothing
-//! of the next; from the second one on, they are expected to go on as they did.
+//! The cost of a host's pauses per line: a server that refuses each hundredth request does so again. From the second
+//! pause on, pauses are expected to go on as before.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use std::time::Duration;
 pub(super) struct Pauses {
     until: Duration,
     count: u32,
-    /// What they took, but for the first.
+    /// Their total, without the first.
     seconds: f32,
-    /// Lines that were over since the first.
+    /// Lines that were done since the first.
     lines: u32,
 }
 
@@ -27,12 +27,12 @@ impl Pauses {
         self.until = until;
     }
 
-    /// Notes a line that is over.
+    /// Notes a line that is done.
     pub fn note_line(&mut self) {
         self.lines = self.lines.saturating_add(1);
     }
 
-    /// Whether it is known what they take.
+    /// Whether their cost is known.
     pub fn are_known(&self) -> bool {
         self.count > 1
     }

@@ -1,8 +1,8 @@
-//! The quota of one host, as its answers tell it: how many requests are left until it is reset. In: what an answer says
+//! The quota of one host, as its responses report it: the requests left until the reset. In: the quota of a response
 //! ([`Quota`]). Out: what the next request waits for.
 //!
-//! Answers come out of order, so the lowest number of a window counts; and each request on the wire may use up one that
-//! no answer has counted yet.
+//! Responses come out of order, so the lowest number of a window counts. Each request on the wire may use up one that
+//! no response has counted yet.
 
 use std::time::Duration;
 
@@ -10,27 +10,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::item::Quota;
 
-/// The times that answers give for one reset differ by no more than this: they are in whole seconds, and on their way for a
-/// while.
+/// The maximum difference of reported times of one reset: they are in whole seconds, and transfer takes time.
 const TOLERANCE: Duration = Duration::from_secs(2);
 
-/// Answers in a row that say nothing, after which there is no quota any more.
+/// Responses in a row without a quota, after which the host has none.
 const MOST_SILENT: u32 = 3;
 
-/// `hosts.quota`: what the quotas are for that responses tell, and pauses longer than `retry.max_retry_after`.
+/// `hosts.quota`: whether fetchd obeys quotas in responses, and pauses longer than `retry.max_retry_after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QuotaPolicy {
-    /// No request is sent that is known to be refused. A run in which only lines are left whose hosts' pauses are longer
-    /// than `retry.max_retry_after` ends; the next one finds them again.
+    /// No request is sent that the quota would refuse. The run ends if only lines are left whose hosts pause longer
+    /// than `retry.max_retry_after`; the next one finds them again.
     Obey,
-    /// No request is sent that is known to be refused, and the run goes on until the pauses are over.
+    /// No request is sent that the quota would refuse, and the run goes on until the pauses are over.
     Wait,
-    /// Nothing, until a request is refused.
+    /// Quotas are ignored until a request is refused.
     Ignore,
 }
 
-/// What becomes of a run in which only lines of closed hosts are left.
+/// What a run does when only lines of closed hosts are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongPause {
     /// It ends, and leaves them for the next start.
@@ -39,18 +38,18 @@ pub enum LongPause {
     Wait,
 }
 
-/// What is known of a quota.
+/// The known state of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HostQuota {
-    /// So many requests are left until the reset, of which the first answer and the last one said these times.
+    /// `remaining` requests are left until the reset; its times as first and as latest reported.
     Left { remaining: u64, first: Duration, resets_at: Duration },
-    /// It was reset. One request alone finds out how many there are now. So many answers since then have not said it.
+    /// It was reset, and one request alone finds the new number. `silent` responses since then reported none.
     Unknown { silent: u32 },
 }
 
 impl HostQuota {
-    /// Notes what an answer says, and forgets the quota when no answer after a reset says anything: one that was on its way
-    /// when the quota was reset once more tells of the past.
+    /// Notes the quota of a response. Drops the quota if several responses in a row after a reset report none; the
+    /// first may date from before the reset.
     pub fn observe(known: &mut Option<Box<Self>>, said: Option<Quota>, now: Duration) {
         match (known.as_deref_mut(), said) {
             (Some(known), Some(said)) => known.update(said, now),
@@ -69,7 +68,7 @@ impl HostQuota {
     fn update(&mut self, said: Quota, now: Duration) {
         let at = now.saturating_add(said.reset);
         match self {
-            // An answer that was on its way for longer than a window says nothing of this one.
+            // A response that is older than this window does not count.
             Self::Left { first, .. } if at + TOLERANCE < *first => {}
             Self::Left { remaining, first, resets_at } if at <= *first + TOLERANCE => {
                 (*remaining, *resets_at) = (said.remaining.min(*remaining), at.max(*resets_at));
@@ -78,14 +77,14 @@ impl HostQuota {
         }
     }
 
-    /// Notes the time: a reset is a new window.
+    /// Ends the window at its reset.
     pub fn advance(&mut self, now: Duration) {
         if self.ends_at().is_some_and(|at| at <= now) {
             *self = Self::Unknown { silent: 0 };
         }
     }
 
-    /// What the next request waits for beside so many on the wire: a time, or the end of one of these.
+    /// What the next request waits for, with `in_flight` on the wire: a time, or the end of one of these.
     pub fn wait(&self, in_flight: u32) -> Option<Option<Duration>> {
         match self {
             Self::Left { remaining, .. } if *remaining > u64::from(in_flight) => None,

@@ -3,22 +3,22 @@
 
 use std::time::Duration;
 
-/// Timers tick in milliseconds: a start that is late by no more than this does not push the next one, so that high
+/// Timers tick in milliseconds: a start that is late by no more than this does not delay the next one, so that high
 /// rates are reached. Any window `w` therefore sees at most `rate × (w + SLACK) + 1` starts.
 pub const SLACK: Duration = Duration::from_millis(2);
 
-/// When the next start may be.
+/// The rate limiter of a host, or of the run.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimiter {
-    /// What its limit asks for.
+    /// The interval of its limit.
     own: Duration,
-    /// What a robots.txt asks for.
+    /// The Crawl-delay.
     crawl_delay: Duration,
     /// The longer of the two.
     every: Duration,
     /// `None` before the first start.
     due: Option<Duration>,
-    /// Since when starts are noted: those before were at least the interval of that time earlier.
+    /// Since when starts are noted: any start before was at least an interval earlier.
     entered: Option<Duration>,
 }
 
@@ -28,12 +28,12 @@ impl RateLimiter {
         Self { own: every, crawl_delay: Duration::ZERO, every, due: None, entered: None }
     }
 
-    /// The same where a robots.txt asks for so much, too.
+    /// The same with a Crawl-delay.
     pub fn with_crawl_delay(own: Duration, crawl_delay: Duration) -> Self {
         Self { own, crawl_delay, ..Self::new(own.max(crawl_delay)) }
     }
 
-    /// The same after starts of a run before: the last of them was `ago` before `now`, or earlier.
+    /// The same after a restart: the last start was `ago` before `now`, or earlier.
     pub fn resume(self, ago: Duration, now: Duration) -> Self {
         Self { due: Some(now + self.every.saturating_sub(ago)), ..self }
     }
@@ -43,12 +43,12 @@ impl RateLimiter {
         self.due.unwrap_or_default()
     }
 
-    /// From one start to the next.
+    /// The time from one start to the next.
     pub fn interval(&self) -> Duration {
         self.every
     }
 
-    /// The same by its limit alone.
+    /// The same without the Crawl-delay.
     pub fn own_interval(&self) -> Duration {
         self.own
     }
@@ -58,17 +58,17 @@ impl RateLimiter {
         if self.every.is_zero() { self.next() } else { self.due.map_or(Duration::ZERO, |due| due + SLACK) }
     }
 
-    /// From the last start on a robots.txt asks for at least so much time from one start to the next.
+    /// Raises the Crawl-delay to at least this, from the last start on.
     pub fn slow_to(&mut self, every: Duration) {
         self.change(|limiter| limiter.crawl_delay = limiter.crawl_delay.max(every));
     }
 
-    /// From the last start on a robots.txt asks for no more than that.
+    /// Caps the Crawl-delay, from the last start on.
     pub fn cap_crawl_delay(&mut self, most: Duration) {
         self.change(|limiter| limiter.crawl_delay = limiter.crawl_delay.min(most));
     }
 
-    /// From the last start on its limit asks for so much time from one start to the next.
+    /// Sets the interval of the limit, from the last start on.
     pub fn set_interval(&mut self, every: Duration) {
         if self.due.is_none() && every > self.every {
             self.due = self.entered;
@@ -76,7 +76,7 @@ impl RateLimiter {
         self.change(|limiter| limiter.own = every);
     }
 
-    /// It counts as started then, if not later.
+    /// Notes a start at `at`, unless a later one is noted.
     pub fn note_earlier(&mut self, at: Duration) {
         self.due = Some(self.next().max(at + self.every));
     }
@@ -86,12 +86,12 @@ impl RateLimiter {
         self.entered = Some(now);
     }
 
-    /// Whether a robots.txt asks for more time than the limit does.
+    /// Whether the Crawl-delay is longer than the interval of the limit.
     pub fn obeys_crawl_delay(&self) -> bool {
         self.crawl_delay > self.own
     }
 
-    /// The next start is the last one and the new interval.
+    /// Changes the interval, from the last start on.
     fn change(&mut self, change: impl FnOnce(&mut Self)) {
         let old = self.every;
         change(self);
@@ -99,7 +99,7 @@ impl RateLimiter {
         self.due = self.due.map(|due| (due + self.every).saturating_sub(old));
     }
 
-    /// Notes a start, after which there is at least so much time from one start to the next.
+    /// Notes a start; from it on, `at_least` is the shortest Crawl-delay.
     pub fn start(&mut self, at_least: Duration, now: Duration) {
         if at_least > self.crawl_delay {
             self.crawl_delay = at_least;

@@ -1,5 +1,5 @@
-//! Another configuration while the run goes on. Each host has the number of the configuration that it goes by, and is brought up
-//! to date before anything of it starts: those in the table a few a turn, or when their turn or their next line comes.
+//! Reload of the configuration during the run. Each host has the number of its configuration, and is updated before one
+//! of its lines starts: hosts in the table a few a turn, or when their turn or their next line comes.
 
 use std::time::Duration;
 
@@ -12,28 +12,28 @@ use super::robots::RobotsPolicy;
 use super::stall_clock::StallReason;
 use super::token::{Change, HostToken};
 
-/// Hosts brought up to date in one turn, at most.
+/// The most hosts that are updated in one turn.
 const A_TURN: usize = 256;
 
-/// Settings of before that are remembered, at most.
+/// The most previous settings that are kept.
 const MOST_BEFORE: usize = 8;
 
-/// The settings that the run goes by, as those that came one after the other.
+/// The succession of settings of the run.
 #[derive(Debug, Default)]
 pub(super) struct Configurations {
-    /// The number of the present ones.
+    /// The number of the current ones.
     pub number: u32,
-    /// The place in the table where hosts are brought up to date; `None` once all are.
+    /// The next place in the table to update; `None` once all are updated.
     behind: Option<HostId>,
-    /// The number of the last ones that had other files of tokens.
+    /// The number of the first ones with the current token files.
     files_since: u32,
-    /// The last ones before, and when they ended: a host that is not in the table may have been asked by them.
+    /// The last ones before, and when they ended: they may have applied to a host that is not in the table.
     before: Vec<(Duration, Settings)>,
 }
 
 impl Core {
-    /// From now on these settings hold, but for what is of the start of a run: sources, order, sizes of tables, whether robots.txt
-    /// is obeyed, and the seed. Requests at once stay between one and the workers.
+    /// Replaces the settings, except those fixed at the start: sources, order, sizes of tables, whether robots.txt is
+    /// obeyed, and the seed. Requests at once stay between one and the workers.
     pub fn reconfigure(&mut self, settings: Settings, now: Duration) {
         let old = &self.settings;
         let robots = old.robots.clone().map(|old| RobotsPolicy {
@@ -76,12 +76,12 @@ impl Core {
         self.settings.workers
     }
 
-    /// Whether there is something to do that takes more than one turn.
+    /// Whether there is work that takes more than one turn.
     pub fn has_work(&self) -> bool {
         self.configurations.behind.is_some() || !self.operator.skips.is_empty() || self.deadline_walk.is_under_way()
     }
 
-    /// Does a part of it, of one kind in each turn; says how many hosts or lines were looked at.
+    /// Does a part of it, of one kind in each turn; returns the number of hosts or lines visited.
     pub fn work(&mut self, now: Duration) -> usize {
         if self.deadline_walk.is_under_way() {
             return self.watch_some_deadlines(now);
@@ -102,10 +102,10 @@ impl Core {
         to - from
     }
 
-    /// Brings a host up to date with the configuration. It has to be reindexed.
+    /// Updates a host to the configuration. It has to be reindexed.
     #[inline(always)]
     pub(super) fn catch_up(&mut self, id: HostId, now: Duration) {
-        // It costs each line several times: nearly always no host of the table is behind.
+        // This runs several times per line, and nearly always no host is behind.
         if self.configurations.behind.is_some() && self.hosts[id].configuration != self.configurations.number {
             self.follow_configuration(id, now);
         }
@@ -131,7 +131,7 @@ impl Core {
         }
     }
 
-    /// The longest Crawl-delay may have become another.
+    /// Applies a change of the longest Crawl-delay.
     fn follow_crawl_delay(&mut self, id: HostId, now: Duration) {
         let Some(policy) = &self.settings.robots else { return };
         let host = &mut self.hosts[id];
@@ -141,8 +141,7 @@ impl Core {
         self.hosts[id].rate_limiter.slow_to(delay.unwrap_or_default());
     }
 
-    /// The token of a host may stand elsewhere than in the configuration that it went by. Then the lines that wait for another
-    /// one are sent again.
+    /// Replaces the token of a host if its headers or files changed. Then lines that wait for a new one are sent again.
     fn change_token(&mut self, id: HostId, was: u32, now: Duration) {
         let (name, port) = name_and_port(&self.hosts[id].name);
         let new = self.settings.token_of(name, port);
@@ -160,8 +159,8 @@ impl Core {
         self.hosts[id].token = new;
     }
 
-    /// A host that enters the table may have been asked by the settings of before, which let it be asked more often: it counts as
-    /// asked when they ended.
+    /// A host that enters the table may have got requests at the higher rate of previous settings: the last one counts
+    /// as sent when they ended.
     #[inline(always)]
     pub(super) fn slow_since_reload(&mut self, id: HostId, now: Duration) {
         self.hosts[id].configuration = self.configurations.number;

@@ -1,4 +1,4 @@
-//! Decides on a redirect: whether it is followed, with which method, and what of the request goes along.
+//! Decides on a redirect: whether to follow it, with which method, and with which parts of the request.
 
 use http::{HeaderName, Method, StatusCode, header};
 use url::Url;
@@ -8,7 +8,7 @@ use super::job::Job;
 use crate::hosts::{host_name, port_of};
 use crate::item::{CredentialScope, ErrorKind, Extra, Hop, Request, check_url};
 
-/// Headers that say which representation is meant, and nothing of who asks for it.
+/// Headers that select a representation and do not identify the client.
 const TRAVELLING: [HeaderName; 6] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
@@ -19,7 +19,7 @@ const TRAVELLING: [HeaderName; 6] = [
 ];
 
 impl AttemptContext<'_> {
-    /// What becomes of a line whose response leads to another URL.
+    /// The decision for a line whose response is a redirect.
     pub(super) fn hop(&self, job: &Job, status: StatusCode, target: Url) -> Decision {
         let from = &job.call.request;
         let method = method_after(status, &from.method);
@@ -65,7 +65,7 @@ impl AttemptContext<'_> {
     }
 }
 
-/// Takes the body away, and what was said of it.
+/// Removes the body and its headers.
 fn without_body(extra: &mut Extra) {
     extra.body = None;
     let about_the_body = |name: &&HeaderName| name.as_str().starts_with("content-");
@@ -75,7 +75,7 @@ fn without_body(extra: &mut Extra) {
     }
 }
 
-/// 303 asks for a GET; 301 and 302 turn a POST into one, as every client does; 307 and 308 keep the method.
+/// The method after a redirect: 303 means GET; 301 and 302 change POST to GET, as in every client; 307 and 308 keep it.
 fn method_after(status: StatusCode, method: &Method) -> Method {
     match (status.as_u16(), method) {
         (303, &Method::HEAD) => Method::HEAD,
@@ -84,7 +84,7 @@ fn method_after(status: StatusCode, method: &Method) -> Method {
     }
 }
 
-/// The same host and port under the same scheme, or its step from http to https on the default ports.
+/// Whether the target has the same scheme, host and port, or only moves from http to https on the default ports.
 fn stays_at_own_host(job: &Job, target: &Url) -> bool {
     let from = &job.call.request.url;
     let upgraded =

@@ -21,7 +21,7 @@ pub enum ReleaseScope {
     Newest {
         /// The number of the source.
         source: usize,
-        /// So many at most.
+        /// Their maximum number.
         lines: usize,
     },
 }
@@ -55,7 +55,7 @@ impl Core {
         self.withdraw(lines, release, now);
     }
 
-    /// Takes lines that wait out of their queues, each for this end.
+    /// Takes waiting lines out of their queues, and passes each to `end`.
     pub(super) fn withdraw(&mut self, lines: Vec<LineId>, end: impl Fn(&mut Self, Box<Job>), now: Duration) {
         let mut hosts = BTreeSet::new();
         for line in lines {

@@ -1,4 +1,4 @@
-//! What the schedule says to those who ask: how hosts are, and what holds a line back. Lengths of time are from now on.
+//! Reports of the schedule for queries: the state of hosts, and why a line waits. Durations are from now on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use super::wait_reason::WaitReason;
 use crate::hosts::HostPattern;
 use crate::item::ErrorKind;
 
-/// How a host is.
+/// The status of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostStatus {
-    /// It has no lines, and is remembered for what was learnt of it.
+    /// It has no lines, and is kept for its state.
     Idle,
     /// It has lines on the wire, and none that wait.
     Busy,
-    /// A line of it may start as far as the host is concerned.
+    /// A line of it may start under its own limits.
     Ready,
     /// Its rate, its Crawl-delay, its concurrency or a back-off holds its next line.
     Limited,
-    /// It asked for a pause (Retry-After, 429).
+    /// It pauses (Retry-After, 429).
     Resting,
-    /// Its quota is used up, or is to be found out.
+    /// Its quota is used up, or is unknown.
     Quota,
-    /// It waits for another token.
+    /// It waits for a new token.
     Token,
     /// The port of its next line cannot be reached.
     Unreachable,
@@ -51,7 +51,7 @@ impl HostStatus {
         Self::Skipped,
     ];
 
-    /// The word for it.
+    /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -68,44 +68,44 @@ impl HostStatus {
         }
     }
 
-    /// The one that this word names.
+    /// The status of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.name() == name)
     }
 }
 
-/// How many hosts of the table are in each state.
+/// The number of hosts of the table in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostCounts(pub(super) [usize; HostStatus::ALL.len()]);
 
 impl HostCounts {
-    /// How many are in this one.
+    /// The number in this state.
     pub fn of(&self, status: HostStatus) -> usize {
         self.0[status as usize]
     }
 }
 
-/// What goes on at one host.
+/// A report of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostReport {
-    /// Its name, with its port where that makes it a host of its own.
+    /// Its name, with the port if a pattern has it.
     pub name: Arc<str>,
-    /// Lines that wait there.
+    /// Its waiting lines.
     pub waiting: usize,
     /// Requests on the wire.
     pub in_flight: u32,
-    /// How it is.
+    /// Its status.
     pub status: HostStatus,
-    /// What limits it now.
+    /// Its limits now.
     pub limits: LimitsInForce,
-    /// How fast it goes by them.
+    /// Its pace under them.
     pub pace: HostPace,
-    /// When its next line starts, as far as that is known: zero for now; `None` where none waits, or something else must
-    /// happen first.
+    /// When its next line starts, as far as known: zero for now; `None` if none waits, or another event must come
+    /// first.
     pub next_start: Option<Duration>,
-    /// All that holds its next line back now; nothing if that waits only for the turns of others.
+    /// The causes that hold its next line back now; none if it only waits for the turns of others.
     pub causes: Vec<Cause>,
-    /// Attempts that failed, and answers that asked for another attempt, since the host entered the table.
+    /// Failed attempts, and responses that are retried, since the host entered the table.
     pub errors: u64,
     /// The last of them.
     pub last_error: Option<LastError>,
@@ -114,30 +114,30 @@ pub struct HostReport {
 /// The limits of a host now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitsInForce {
-    /// From one start to the next, whoever asked for it; zero for no limit.
+    /// From one start to the next; zero for no limit.
     pub every: Duration,
-    /// Whether that is the Crawl-delay of a robots.txt, the configuration's or an operator's.
+    /// What set it: a Crawl-delay, the configuration or an operator.
     pub every_by: LimitBy,
     /// Requests on the wire at once.
     pub concurrency: u32,
-    /// Who says so.
+    /// What set it.
     pub concurrency_by: LimitBy,
 }
 
-/// Who set a limit.
+/// What set a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitBy {
     /// The configuration, or its default.
     Configuration,
     /// An operator.
     Override,
-    /// It was found out (`adaptive`).
+    /// Adaptive concurrency.
     Adaptive,
     /// A robots.txt.
     CrawlDelay,
 }
 
-/// The last that went wrong at a host.
+/// The last error of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastError {
     /// Its kind.
@@ -148,32 +148,32 @@ pub struct LastError {
     pub ago: Duration,
 }
 
-/// One of the things that hold a line back now.
+/// One cause that holds a line back now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// What it is; its times are since the start of the run.
+    /// The reason; its times are since the start of the run.
     pub reason: WaitReason,
     /// How long it still holds, if it ends by itself.
     pub left: Option<Duration>,
-    /// What would change it, if anything does.
+    /// The key or verb that changes it, if any.
     pub remedy: Option<Remedy>,
-    /// How fast the host goes, where its own limits hold the line back.
+    /// The pace of the host, if its own limits hold the line back.
     pub pace: Option<HostPace>,
 }
 
-/// What would change a cause.
+/// The key or verb that changes a cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// A key of the configuration.
     Key {
-        /// Its name, `hosts.` standing for the table of the pattern.
+        /// Its name; `hosts.` stands for the table of the pattern.
         key: &'static str,
-        /// The pattern whose table sets it for this host; `None` where none does.
+        /// The pattern whose table sets it for this host; `None` if none does.
         pattern: Option<HostPattern>,
         /// The host whose limit it is; `None` for one of the run.
         host: Option<Arc<str>>,
     },
-    /// The undoing of an operator's verb.
+    /// An operator's verb that undoes it.
     Verb {
         /// `resume`, `limits --clear` or `skip --clear`.
         verb: &'static str,
@@ -187,20 +187,20 @@ pub enum Remedy {
 pub struct HostWhy {
     /// Its name.
     pub host: Arc<str>,
-    /// All that holds its next line back now; nothing if that waits only for the turns of others.
+    /// The causes that hold its next line back now; none if it only waits for the turns of others.
     pub causes: Vec<Cause>,
-    /// Its lines that wait.
+    /// Its waiting lines.
     pub waiting: usize,
     /// Its requests on the wire.
     pub in_flight: u32,
 }
 
-/// The lines that keep their places at paused hosts.
+/// The waiting lines of paused hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PausedLines {
     /// The host with the most.
     pub host: Arc<str>,
-    /// How many those are.
+    /// The number of its lines.
     pub lines: usize,
     /// The paused hosts with lines.
     pub hosts: usize,
@@ -208,23 +208,23 @@ pub struct PausedLines {
     pub all: usize,
 }
 
-/// Which hosts are asked for, and in which order.
+/// A query for hosts, and their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostsQuery {
-    /// Those with the most of this come first.
+    /// Hosts with the most of this come first.
     pub sort: HostsBy,
-    /// In this state alone.
+    /// Only hosts in this state.
     pub status: Option<HostStatus>,
-    /// Of this name alone.
+    /// Only hosts of this name.
     pub name: Option<NameFilter>,
-    /// So many at most.
+    /// The most hosts.
     pub limit: usize,
 }
 
 /// The order of hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostsBy {
-    /// Lines that wait.
+    /// Waiting lines.
     Waiting,
     /// Requests on the wire.
     InFlight,
@@ -235,14 +235,14 @@ pub enum HostsBy {
 /// A filter of host names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameFilter {
-    /// This name, and its ports that are hosts of their own.
+    /// This name, and its ports that patterns name.
     Exact(Arc<str>),
     /// Names that end in this: `.example.com` for `*.example.com`.
     Suffix(Arc<str>),
 }
 
 impl HostsQuery {
-    /// How much a host has of what the order is by.
+    /// The rank of a host in the order.
     pub fn rank(&self, host: &HostReport) -> u64 {
         match self.sort {
             HostsBy::Waiting => host.waiting as u64,

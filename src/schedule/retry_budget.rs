@@ -3,27 +3,27 @@
 
 use std::time::Duration;
 
-/// What was counted is forgotten after one to two of these.
+/// The counting window: counts are dropped after one to two of these.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// How many retries there may be.
+/// The limit of retries.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryBudgetPolicy {
-    /// Retries per hundred requests that are none; `None` for no limit.
+    /// Retries per hundred other requests; `None` for no limit.
     pub percent: Option<u32>,
-    /// Retries that may be in any case, in ten seconds.
+    /// Retries that are always allowed in ten seconds.
     pub floor: u64,
 }
 
 impl RetryBudgetPolicy {
-    /// A policy of so many per hundred, and at least one every `floor_every`.
+    /// A policy of `percent` per hundred, and at least one every `floor_every`.
     pub fn new(percent: Option<u32>, floor_every: Duration) -> Self {
         let floor = WINDOW.as_nanos().checked_div(floor_every.as_nanos()).unwrap_or(u128::from(u64::MAX));
         Self { percent, floor: u64::try_from(floor).unwrap_or(u64::MAX) }
     }
 }
 
-/// Requests and retries of the last time.
+/// The recent requests and retries.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RetryBudget {
     /// The window's number since the start of the run.
@@ -79,7 +79,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Takes what there is, and says how much that was.
+    /// Uses up the budget; returns the number of retries.
     fn drain(budget: &mut RetryBudget, policy: &RetryBudgetPolicy, now: Duration) -> u64 {
         let mut taken = 0;
         while taken < 10_000 && budget.allows(policy, now) {

@@ -18,21 +18,21 @@ pub struct RetryConfig {
     pub backoff: Span,
     /// The longest wait.
     pub max_backoff: Span,
-    /// The longest Retry-After that is waited for.
+    /// The longest Retry-After that lines wait for.
     pub max_retry_after: Span,
     /// Times that one line waits because of a Retry-After.
     pub max_waits: u32,
-    /// How long a new token is waited for.
+    /// How long a host waits for a new token.
     pub refresh_wait: Span,
-    /// Statuses that are tried again.
+    /// Statuses that are retried.
     pub on_status: Vec<u16>,
     /// Methods that may be sent again after the server may have seen them; by default the idempotent ones (RFC 9110, 9.2.2).
     pub methods: Vec<String>,
-    /// Retries at most, as a share of the requests that are none: per host, and over all.
+    /// The most retries, as a share of other requests: per host, and over all.
     pub budget: Share,
-    /// Retries over all hosts that may be in any case.
+    /// Retries over all hosts that are always allowed.
     pub floor: Rate,
-    /// Retries of one host that may be in any case.
+    /// Retries of one host that are always allowed.
     pub host_floor: Rate,
 }
 
@@ -55,12 +55,12 @@ impl Default for RetryConfig {
 }
 
 impl RetryConfig {
-    /// What retries over all hosts may be.
+    /// The retry budget over all hosts.
     pub fn budget(&self) -> RetryBudgetPolicy {
         self.policy(self.floor)
     }
 
-    /// What retries of one host may be.
+    /// The retry budget of one host.
     pub fn host_budget(&self) -> RetryBudgetPolicy {
         self.policy(self.host_floor)
     }
@@ -80,13 +80,13 @@ pub struct RetryPolicy {
     pub backoff: Duration,
     /// The longest wait.
     pub max_backoff: Duration,
-    /// The longest Retry-After that is waited for.
+    /// The longest Retry-After that lines wait for.
     pub max_retry_after: Duration,
     /// Waits per line that are not charged.
     pub max_waits: u32,
-    /// How long a new token is waited for.
+    /// How long a host waits for a new token.
     pub refresh_wait: Duration,
-    /// Statuses that are tried again.
+    /// Statuses that are retried.
     pub on_status: Vec<u16>,
     /// Methods that may be sent again after the server may have seen them.
     pub methods: Vec<http::Method>,

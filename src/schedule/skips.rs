@@ -1,5 +1,5 @@
-//! Skips: the lines of a host are settled unsent, because an operator said so, a few at a time. Nothing of the host starts until all
-//! are settled that waited then; lines that come later wait as ever, or are skipped as they come for as long as the override says.
+//! Skips: on an operator's order, the lines of a host are settled unsent, a few at a time. No line of the host starts
+//! until all lines that waited then are settled. Later lines wait as usual, or are skipped while the override holds.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use super::host_table::{Host, Pick};
 use super::line_book::HostId;
 use crate::item::{ErrorKind, Received};
 
-/// Lines settled in one turn, at most.
+/// The most lines that are settled in one turn.
 const A_TURN: usize = 512;
 
-/// The hosts with lines that are being skipped; perhaps some that are gone, or have become others.
+/// The hosts with lines that are being skipped; some numbers may be stale.
 #[derive(Debug, Default)]
 pub(super) struct Skips(VecDeque<HostId>);
 
@@ -23,8 +23,8 @@ impl Skips {
 }
 
 impl Core {
-    /// Settles the lines of this host that wait now, from here on a few a turn ([`Self::work`]); says how many they are. None of
-    /// them starts.
+    /// Settles the waiting lines of this host, a few a turn ([`Self::work`]), and returns their number. None of them
+    /// starts.
     pub fn skip(&mut self, host: &str, now: Duration) -> usize {
         let mut lines = 0;
         for id in self.hosts_of(host) {
@@ -35,7 +35,7 @@ impl Core {
         lines
     }
 
-    /// The lines of this host that wait now are skipped. It has to be reindexed.
+    /// Begins to skip the waiting lines of this host, which then has to be reindexed.
     pub(super) fn begin_skip(&mut self, id: HostId) {
         let host = &mut self.hosts[id];
         if host.waiting() == 0 {
@@ -48,7 +48,7 @@ impl Core {
         }
     }
 
-    /// Settles some of the lines that are being skipped; says how many.
+    /// Settles some of the lines that are being skipped; returns their number.
     pub(super) fn skip_some(&mut self, now: Duration) -> usize {
         let mut left = A_TURN;
         while left > 0

@@ -1,7 +1,7 @@
-//! The stall clock: the time that counts against lines. It stands still while none of them may start for a reason that is not
-//! the fault of any server. The run has one, and each host has its own, which runs while that of the run does.
+//! The stall clock measures the time that counts against deadlines. It stands still while no line may start for a
+//! reason that is no server's fault. The run has one, and each host has its own, which also stops with that of the run.
 //!
-//! In: when a reason begins to hold, and when it ceases. Out: the readings for deadlines and open circuits.
+//! In: the begin and end of each reason. Out: the readings for deadlines and open circuits.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub enum StallReason {
     Quota,
     /// The token of a host is refused, and there is no other yet.
     Token,
-    /// An operator has paused it.
+    /// An operator has paused the host or the run.
     Paused,
 }
 
@@ -28,11 +28,11 @@ impl StallReason {
 pub(super) struct Now {
     /// Since the start of the run.
     pub time: Duration,
-    /// The same without the time of stalls: by it deadlines of lines and open circuits are measured.
+    /// The same without stalls, for deadlines of lines and open circuits.
     pub lines: Duration,
 }
 
-/// The reasons that hold, and for how long some reason held so far.
+/// The reasons that hold, and the total time of stalls so far.
 #[derive(Debug, Default)]
 pub(super) struct StallClock {
     /// By the number of the reason.
@@ -44,13 +44,13 @@ pub(super) struct StallClock {
 }
 
 impl StallClock {
-    /// The reason holds from now on. Idempotent.
+    /// Stops the clock for this reason. Idempotent.
     pub fn stall(&mut self, reason: StallReason, now: Duration) {
         self.holds[reason as usize] = true;
         self.since.get_or_insert(now);
     }
 
-    /// The reason does not hold any more; the clock goes on once none does.
+    /// Ends this reason; the clock goes on when none is left.
     pub fn resume(&mut self, reason: StallReason, now: Duration) {
         self.holds[reason as usize] = false;
         if !self.holds.contains(&true)
@@ -70,15 +70,15 @@ impl StallClock {
         self.since.is_some()
     }
 
-    /// Both clocks.
+    /// Reads both clocks.
     pub fn read(&self, now: Duration) -> Now {
         Now { time: now, lines: self.lines(now) }
     }
 
-    /// The time without that of stalls.
+    /// The time without stalls.
     pub fn lines(&self, now: Duration) -> Duration {
         if self.since.is_none() && self.stalled.is_zero() {
-            // Most never stand still, and they are read several times for each line.
+            // Most clocks never stop, and they are read several times for each line.
             return now;
         }
         self.since.unwrap_or(now).min(now).saturating_sub(self.stalled)

@@ -1,7 +1,7 @@
-//! The end of requests: after a stop no line of a durable source gets another one, and once the run is given up no line at all.
+//! The end of requests: lines of durable sources get none after a stop, and no line gets one after the run is given up.
 //!
-//! A line that waits is canceled at once, and one on the wire when it comes back, unless it is done. A canceled line of a
-//! durable source is left for the next start, and has no record ([`Core::settle`]).
+//! A waiting line is canceled at once, and a line on the wire when its attempt ends, unless it is done. A canceled line
+//! of a durable source is left for the next start, and has no record ([`Core::settle`]).
 
 use std::time::Duration;
 
@@ -23,14 +23,14 @@ pub(super) enum Phase {
 }
 
 impl Core {
-    /// Leaves every line of a durable source that waits for the next start, and every further one as it comes.
+    /// Leaves all waiting and later lines of durable sources for the next start.
     pub fn stop(&mut self, now: Duration) {
         if self.phase == Phase::Running {
             self.enter(Phase::Stopping, now);
         }
     }
 
-    /// Settles every line that waits as `canceled`, and every further one as it comes.
+    /// Settles all waiting and later lines as `canceled`.
     pub fn give_up(&mut self, now: Duration) {
         self.enter(Phase::GivenUp, now);
     }
@@ -61,7 +61,7 @@ impl Core {
 
     fn enter(&mut self, phase: Phase, now: Duration) {
         self.phase = phase;
-        // Hosts that are ready still enter it again below. Each that leaves the table would be looked for in it.
+        // Hosts that are still ready enter it again below. Otherwise each host that leaves the table costs a scan.
         self.hosts.clear_ring();
         let waits = |line: &LineId| !matches!(self.lines.place_of(*line), Place::OnWire { .. });
         let is_stopped = |line: &LineId| self.is_stopped(self.lines.source(*line));

@@ -1,18 +1,18 @@
-//! The token of one host, as its answers show it: whether it is good, refused, or waited for. A state machine without tasks
-//! and clocks. In: what was answered to which line ([`HostToken::judge`]), and the time ([`HostToken::advance`]). Out: what
-//! becomes of that line, of those that are held, and of those that wait.
+//! The state of one host's token by its responses: good, refused, or awaited. A state machine without tasks and clocks.
+//! In: the response to a line ([`HostToken::judge`]), and the time ([`HostToken::advance`]). Out: the decisions on that
+//! line, on held lines, and on waiting lines.
 //!
-//! A *generation* is one content of the files that the host's token stands in. A status of `hosts.refresh_on` to a request that
-//! carried the present generation *refuses* it; any other answer *accepts* it, but a 429 or 5xx, which may come from
-//! something in front of the host. Refusals of an older generation say nothing: the line is sent again at once.
+//! A *generation* is one content of the host's token files. A status of `hosts.refresh_on` to a request that carried
+//! the present generation *refuses* it; any other response *accepts* it, except a 429 or 5xx, which may come from
+//! something in front of the host. A refusal of an older generation does not count: the line is sent again at once.
 //!
 //! | state | what is known | lines that carry the token | refused | accepted | without other lines | new generation | `retry.refresh_wait` is over |
 //! |---|---|---|---|---|---|---|---|
-//! | `Trusted` | nothing against it | start | → `Doubted`; the line is held with its answer | – | – | – | – |
-//! | `Doubted` | one line was refused: is it the token, or that line? | one starts, the probe | of the probe → `Refused`; any line is held, with its answer | of the probe → `Trusted`: the answers held are the records, but of lines that were refused after it started | the host waits | → `Trusted`: held lines are sent again | → `Alone`: held lines are sent a last time |
-//! | `Refused` | two lines were refused | wait | the line is held without its answer | – | – | → `Trusted`: held lines are sent again | → `Spent`: held lines are sent a last time |
-//! | `Alone` | one line was refused, and there was no other for as long | start | the answer is the record; of a line that was not held → `Spent` | → `Trusted` | – | → `Trusted` | – |
-//! | `Spent` | it was waited for in vain | end with `no_token`; those of durable sources keep their places (`long_pause.rs`) | the answer is the record | of a line sent a last time → `Trusted` | – | → `Trusted` | – |
+//! | `Trusted` | no refusal | start | → `Doubted`; the line is held with its response | – | – | – | – |
+//! | `Doubted` | one line was refused, because of the token or of that line | one starts, the probe | of the probe → `Refused`; any line is held, with its response | of the probe → `Trusted`: held responses are the records, except of lines that were refused after it started | the host waits | → `Trusted`: held lines are sent again | → `Alone`: held lines are sent a last time |
+//! | `Refused` | two lines were refused | wait | the line is held without its response | – | – | → `Trusted`: held lines are sent again | → `Spent`: held lines are sent a last time |
+//! | `Alone` | one line was refused, and no other came | start | the response is the record; of a line that was not held → `Spent` | → `Trusted` | – | → `Trusted` | – |
+//! | `Spent` | no new one came in time | end with `no_token`; those of durable sources keep their places (`long_pause.rs`) | the response is the record | of a line sent a last time → `Trusted` | – | → `Trusted` | – |
 //!
 //! While the host waits (`Refused`, or `Doubted` without other lines), its clock stands still. A line is sent again for at most
 //! [`MOST_RESENDS`] new generations; then a refusal is its record.
@@ -25,18 +25,18 @@ use crate::item::{Attempt, ErrorKind, TokenGeneration};
 /// How often a line is sent again for a new generation.
 pub const MOST_RESENDS: u8 = 2;
 
-/// How long the state of a host without lines is kept, if nobody needs its place.
+/// How long the state of a host without lines is kept, if no other needs its place.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// The token of one host.
 #[derive(Debug)]
 pub(super) struct HostToken {
-    /// Where it stands, and what says that it is refused.
+    /// Its headers and files, and the statuses that refuse it.
     pub policy: TokenPolicy,
     /// The newest generation that a request carried.
     seen: TokenGeneration,
     state: State,
-    /// Since when that is the state.
+    /// Since when the state holds.
     since: Duration,
 }
 
@@ -46,11 +46,11 @@ enum State {
     Trusted,
     Doubted {
         generation: TokenGeneration,
-        /// The ordinal of the line that is on the wire to find out, and when it started.
+        /// The ordinal of the probe on the wire, and its start.
         probe: Option<(u64, Duration)>,
         /// When a line was refused last.
         refused_at: Duration,
-        /// Since when there is no line that could.
+        /// Since when no line is left to probe with.
         lonely_since: Option<Duration>,
     },
     Refused {
@@ -64,35 +64,35 @@ enum State {
     },
 }
 
-/// What becomes of a line.
+/// The decision on a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Its answer is decided on as any other.
+pub(super) enum TokenDecision {
+    /// Its response is decided on as any other.
     Decide,
-    /// It is sent again at once, for it carried an older generation.
+    /// It is sent again at once, because it carried an older generation.
     Resend,
-    /// It is held with its answer, if that is small.
+    /// It is held with its response, if that is small.
     Hold,
-    /// It is held without its answer: it will be sent again.
+    /// It is held without its response: it will be sent again.
     HoldWithoutAnswer,
 }
 
-/// What becomes of the lines that are held.
+/// A change for held lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// The token was good then: the answers of lines that were held by then are their records.
+    /// The token was good at this time: the responses of lines that were held by then are their records.
     Accepted { at: Duration },
-    /// It is refused: they lose their answers, for they will be sent again.
+    /// It is refused: their responses are dropped, because they will be sent again.
     Refused,
-    /// There is another token: they are sent again.
+    /// There is a new token: they are sent again.
     Renewed,
-    /// There is none: they are sent a last time. The others start as before.
+    /// No new one came: they are sent a last time. Other lines start as before.
     Alone,
-    /// There is none: they are sent a last time, and no other line is.
+    /// No new one came: they are sent a last time, and no other line is.
     Spent,
 }
 
-/// What a line has been through for the sake of tokens.
+/// The token state of a line.
 #[derive(Debug, Default)]
 pub(super) struct LineToken {
     /// How often it was sent again for a new generation.
@@ -101,9 +101,9 @@ pub(super) struct LineToken {
     pub is_last: bool,
     /// Since when it is held, if it is.
     pub held_since: Option<Duration>,
-    /// Whether it was not refused, and keeps its place until there is another token.
+    /// Whether it was not refused, and keeps its place until there is a new token.
     pub is_kept: bool,
-    /// The answer to it with the error of its record, while it is held.
+    /// Its response, with the error of its record, while it is held.
     pub answer: Option<(Attempt, (ErrorKind, String))>,
 }
 
@@ -113,12 +113,12 @@ impl HostToken {
         Self { policy, seen: TokenGeneration::FIRST, state: State::Trusted, since: Duration::ZERO }
     }
 
-    /// Whether nothing is known against it.
+    /// Whether no refusal is known.
     pub fn is_trusted(&self) -> bool {
         self.state == State::Trusted
     }
 
-    /// Whether no line but those sent a last time may have it.
+    /// Whether only lines that are sent a last time may carry it.
     pub fn is_spent(&self) -> bool {
         matches!(self.state, State::Spent { .. })
     }
@@ -127,12 +127,12 @@ impl HostToken {
         matches!(self.state, State::Alone { .. })
     }
 
-    /// Whether the host waits for another one.
+    /// Whether the host waits for a new one.
     pub fn is_waited_for(&self) -> bool {
         matches!(self.state, State::Refused { .. } | State::Doubted { lonely_since: Some(_), .. })
     }
 
-    /// Notes that a line with this ordinal starts, and carries it. One that is sent a last time is no probe: it was refused.
+    /// Notes the start of a line that carries it. A line that is sent a last time is no probe, because it was refused.
     pub fn start(&mut self, ordinal: u64, line: Option<&LineToken>, now: Duration) {
         if let State::Doubted { probe, .. } = &mut self.state
             && !line.is_some_and(|line| line.is_last)
@@ -141,7 +141,7 @@ impl HostToken {
         }
     }
 
-    /// What the lines of the host wait for, if they do: the end of a probe, or a token until then.
+    /// What the host's lines wait for, if anything: the end of a probe, or a new token until then.
     pub fn wait(&self) -> Option<Option<Duration>> {
         match self.state {
             State::Doubted { probe: Some(_), .. } => Some(None),
@@ -153,12 +153,12 @@ impl HostToken {
         }
     }
 
-    /// Until when a host without lines keeps it.
+    /// Until when a host without lines keeps this state.
     pub fn kept_until(&self) -> Duration {
         if self.is_trusted() { Duration::ZERO } else { self.since.saturating_add(KEPT) }
     }
 
-    /// Decides on the answer to a line of this ordinal, or on the end of an attempt without one, which carried nothing. `in_files`
+    /// Decides on the response to a line, or on the end of an attempt without one, which carried no token. `in_files`
     /// is the newest generation of its files.
     pub fn judge(
         &mut self,
@@ -167,27 +167,27 @@ impl HostToken {
         answer: Option<(TokenGeneration, Said)>,
         in_files: TokenGeneration,
         now: Duration,
-    ) -> (Verdict, Option<Change>) {
+    ) -> (TokenDecision, Option<Change>) {
         let probe = match &mut self.state {
             State::Doubted { probe, .. } => probe.take_if(|(probe, _)| *probe == ordinal).map(|(_, started)| started),
             _ => None,
         };
-        let Some((carried, said)) = answer else { return (Verdict::Decide, None) };
+        let Some((carried, said)) = answer else { return (TokenDecision::Decide, None) };
         self.seen = self.seen.max(carried);
         let renewed = self.renew(in_files, now);
         let (is_last, resent) = line.map_or((false, 0), |line| (line.is_last, line.resent));
         let may_resend = !is_last && resent < MOST_RESENDS;
-        let (verdict, change) = match said {
-            Said::Nothing => (Verdict::Decide, None),
+        let (decision, change) = match said {
+            Said::Nothing => (TokenDecision::Decide, None),
             _ if carried < self.present(in_files) => {
-                (if said == Said::Refused && may_resend { Verdict::Resend } else { Verdict::Decide }, None)
+                (if said == Said::Refused && may_resend { TokenDecision::Resend } else { TokenDecision::Decide }, None)
             }
-            Said::Accepted => (Verdict::Decide, self.accepted(probe, is_last, now)),
-            // That it is refused once more is known, and says nothing new of the token.
-            Said::Refused if !may_resend && !self.is_alone() => (Verdict::Decide, None),
+            Said::Accepted => (TokenDecision::Decide, self.accepted(probe, is_last, now)),
+            // Another refusal of the line says nothing new about the token.
+            Said::Refused if !may_resend && !self.is_alone() => (TokenDecision::Decide, None),
             Said::Refused => self.refused(carried, probe, is_last, now),
         };
-        (verdict, renewed.or(change))
+        (decision, renewed.or(change))
     }
 
     /// Notes the time, and whether the host has lines that are not held.
@@ -212,7 +212,7 @@ impl HostToken {
         self.seen.max(in_files)
     }
 
-    /// Forgets what was said of a generation that is not the present one.
+    /// Trusts the token again if there is a newer generation than the refused one.
     fn renew(&mut self, in_files: TokenGeneration, now: Duration) -> Option<Change> {
         let generation = match self.state {
             State::Trusted => return None,
@@ -231,11 +231,11 @@ impl HostToken {
     fn accepted(&mut self, probe: Option<Duration>, is_last: bool, now: Duration) -> Option<Change> {
         let at = match self.state {
             State::Trusted | State::Refused { .. } => return None,
-            // Others started before the refusal, perhaps while the token was good still.
+            // Other lines started before the refusal, perhaps while the token was still good.
             State::Doubted { refused_at, .. } => {
                 let started = probe?;
                 if refused_at > started {
-                    // Of a line that was refused since, it says nothing: another finds out.
+                    // It does not count for lines that were refused since: another probe follows.
                     return Some(Change::Accepted { at: started });
                 }
                 started
@@ -253,27 +253,27 @@ impl HostToken {
         probe: Option<Duration>,
         is_last: bool,
         now: Duration,
-    ) -> (Verdict, Option<Change>) {
+    ) -> (TokenDecision, Option<Change>) {
         match &mut self.state {
             State::Trusted => {
                 let doubted = State::Doubted { generation, probe: None, refused_at: now, lonely_since: None };
                 self.enter(doubted, now);
-                (Verdict::Hold, None)
+                (TokenDecision::Hold, None)
             }
             State::Doubted { .. } if probe.is_some() => {
                 self.enter(State::Refused { generation }, now);
-                (Verdict::HoldWithoutAnswer, Some(Change::Refused))
+                (TokenDecision::HoldWithoutAnswer, Some(Change::Refused))
             }
             State::Doubted { refused_at, .. } => {
                 *refused_at = now;
-                (Verdict::Hold, None)
+                (TokenDecision::Hold, None)
             }
-            State::Refused { .. } => (Verdict::HoldWithoutAnswer, None),
+            State::Refused { .. } => (TokenDecision::HoldWithoutAnswer, None),
             State::Alone { .. } if !is_last => {
                 self.enter(State::Spent { generation }, now);
-                (Verdict::Decide, Some(Change::Spent))
+                (TokenDecision::Decide, Some(Change::Spent))
             }
-            State::Alone { .. } | State::Spent { .. } => (Verdict::Decide, None),
+            State::Alone { .. } | State::Spent { .. } => (TokenDecision::Decide, None),
         }
     }
 
@@ -300,24 +300,24 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// A token that is waited for ten seconds.
+    /// A token whose host waits ten seconds for a new one.
     fn token() -> HostToken {
         let rule = TokenRule { refresh_on: Some(vec![401]), headers: vec![(http::header::AUTHORIZATION, vec![0])] };
         HostToken::new(TokenPolicy::of([&rule].into_iter(), at(10)).unwrap())
     }
 
-    /// A line is answered at this second.
-    fn answered(token: &mut HostToken, ordinal: u64, said: Said, second: u64) -> (Verdict, Option<Change>) {
+    /// Notes the response to a line at this second.
+    fn answered(token: &mut HostToken, ordinal: u64, said: Said, second: u64) -> (TokenDecision, Option<Change>) {
         token.judge(ordinal, None, Some((FIRST, said)), FIRST, at(second))
     }
 
-    /// A token of which one line was refused, and then the probe, which is line 1.
+    /// A token after the refusal of one line and of the probe, which is line 1.
     fn refused() -> HostToken {
         let mut token = token();
-        assert_eq!(answered(&mut token, 0, Said::Refused, 0), (Verdict::Hold, None));
+        assert_eq!(answered(&mut token, 0, Said::Refused, 0), (TokenDecision::Hold, None));
         token.start(1, None, at(0));
-        let verdict = answered(&mut token, 1, Said::Refused, 0);
-        assert_eq!(verdict, (Verdict::HoldWithoutAnswer, Some(Change::Refused)));
+        let decision = answered(&mut token, 1, Said::Refused, 0);
+        assert_eq!(decision, (TokenDecision::HoldWithoutAnswer, Some(Change::Refused)));
         token
     }
 
@@ -329,16 +329,19 @@ mod tests {
         token.start(1, None, at(0));
         assert_eq!(token.wait(), Some(None));
         // These were on the wire when the first was refused.
-        assert_eq!(answered(&mut token, 2, Said::Accepted, 1), (Verdict::Decide, None));
-        assert_eq!(answered(&mut token, 3, Said::Refused, 1), (Verdict::Hold, None));
+        assert_eq!(answered(&mut token, 2, Said::Accepted, 1), (TokenDecision::Decide, None));
+        assert_eq!(answered(&mut token, 3, Said::Refused, 1), (TokenDecision::Hold, None));
         assert_eq!(token.wait(), Some(None));
-        // The probe has no answer, or one that says nothing: another goes.
-        assert_eq!(token.judge(1, None, None, FIRST, at(1)), (Verdict::Decide, None));
+        // The probe has no response, or one that does not count: another starts.
+        assert_eq!(token.judge(1, None, None, FIRST, at(1)), (TokenDecision::Decide, None));
         assert_eq!(token.wait(), None);
         token.start(4, None, at(1));
-        assert_eq!(answered(&mut token, 4, Said::Nothing, 1), (Verdict::Decide, None));
+        assert_eq!(answered(&mut token, 4, Said::Nothing, 1), (TokenDecision::Decide, None));
         token.start(5, None, at(1));
-        assert_eq!(answered(&mut token, 5, Said::Accepted, 2), (Verdict::Decide, Some(Change::Accepted { at: at(1) })));
+        assert_eq!(
+            answered(&mut token, 5, Said::Accepted, 2),
+            (TokenDecision::Decide, Some(Change::Accepted { at: at(1) }))
+        );
         assert!(token.is_trusted());
     }
 
@@ -360,12 +363,12 @@ mod tests {
         let last = LineToken { is_last: true, ..LineToken::default() };
         let mut token = token();
         let refused = |token: &mut HostToken| token.judge(0, Some(&last), Some((FIRST, Said::Refused)), FIRST, at(0));
-        assert_eq!(refused(&mut token), (Verdict::Decide, None));
+        assert_eq!(refused(&mut token), (TokenDecision::Decide, None));
         assert!(token.is_trusted());
         answered(&mut token, 1, Said::Refused, 0);
         token.start(0, Some(&last), at(0));
         assert_eq!(token.wait(), None);
-        assert_eq!(refused(&mut token), (Verdict::Decide, None));
+        assert_eq!(refused(&mut token), (TokenDecision::Decide, None));
     }
 
     #[test]
@@ -375,10 +378,10 @@ mod tests {
         assert_eq!(token.advance(FIRST, Others::Some, at(9)), None);
         assert_eq!(token.advance(FIRST, Others::Some, at(10)), Some(Change::Spent));
         assert!(token.is_spent() && token.wait().is_none());
-        assert_eq!(answered(&mut token, 2, Said::Accepted, 11), (Verdict::Decide, None), "it started before");
+        assert_eq!(answered(&mut token, 2, Said::Accepted, 11), (TokenDecision::Decide, None), "it started before");
         let last = LineToken { is_last: true, ..LineToken::default() };
-        let verdict = token.judge(0, Some(&last), Some((FIRST, Said::Accepted)), FIRST, at(11));
-        assert_eq!(verdict, (Verdict::Decide, Some(Change::Accepted { at: at(11) })));
+        let decision = token.judge(0, Some(&last), Some((FIRST, Said::Accepted)), FIRST, at(11));
+        assert_eq!(decision, (TokenDecision::Decide, Some(Change::Accepted { at: at(11) })));
         assert!(token.is_trusted());
     }
 
@@ -395,11 +398,13 @@ mod tests {
             assert_eq!(token.advance(FIRST, Others::Some, at(1)), None);
             assert_eq!(token.advance(FIRST.next(), Others::Some, at(1)), Some(Change::Renewed));
             assert!(token.is_trusted());
-            // What carried the old one is sent again, twice at most.
-            for (resent, verdict) in [(0, Verdict::Resend), (1, Verdict::Resend), (2, Verdict::Decide)] {
+            // A line that carried the old one is sent again, twice at most.
+            for (resent, decision) in
+                [(0, TokenDecision::Resend), (1, TokenDecision::Resend), (2, TokenDecision::Decide)]
+            {
                 let line = LineToken { resent, ..LineToken::default() };
                 let judged = token.judge(7, Some(&line), Some((FIRST, Said::Refused)), FIRST.next(), at(1));
-                assert_eq!(judged, (verdict, None));
+                assert_eq!(judged, (decision, None));
             }
         }
     }
@@ -415,6 +420,6 @@ mod tests {
         token.advance(FIRST, Others::None, at(3));
         assert_eq!(token.advance(FIRST, Others::None, at(13)), Some(Change::Alone));
         assert_eq!((token.wait(), token.is_spent()), (None, false));
-        assert_eq!(answered(&mut token, 1, Said::Refused, 14), (Verdict::Decide, Some(Change::Spent)));
+        assert_eq!(answered(&mut token, 1, Said::Refused, 14), (TokenDecision::Decide, Some(Change::Spent)));
     }
 }

@@ -1,5 +1,5 @@
-//! The lines of hosts that have a token (`token.rs`): which of them are held, sent again, or end without one. A line that is
-//! held stands in its host's queue like one whose back-off has no end ([`HELD`]).
+//! The lines of hosts with a token (`token.rs`): holds them, sends them again, or fails them without a token. A held
+//! line is in its host's queue like a line whose back-off has no end ([`HELD`]).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::host_table::{HELD, Host, Pick};
 use super::job::{Job, Next};
 use super::line_book::{HostId, LineId, Place};
 use super::stall_clock::StallReason;
-use super::token::{Change, LineToken, Others, Verdict};
+use super::token::{Change, LineToken, Others, TokenDecision};
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Received, TokenGeneration, WaitedFor};
 
@@ -26,7 +26,7 @@ pub struct TokenWait {
 }
 
 impl Core {
-    /// Notes that a file has new content.
+    /// Notes the new content of a token file.
     pub fn renew_token(&mut self, file: usize, generation: TokenGeneration, now: Duration) {
         let Some(known) = self.tokens.generations.get_mut(file) else { return };
         *known = generation.max(*known);
@@ -35,7 +35,7 @@ impl Core {
         }
     }
 
-    /// The files that hosts want to be read again.
+    /// The token files to read again.
     pub fn token_files_wanted(&mut self) -> BTreeSet<usize> {
         let hosts = &self.hosts;
         let untrusted = |id: HostId| hosts.get(id)?.token.as_ref().filter(|token| !token.is_trusted());
@@ -68,7 +68,7 @@ impl Core {
         token.is_some_and(|token| job.call.credential_scope == CredentialScope::OwnHost && token.policy.goes_with(own))
     }
 
-    /// Notes that a line starts that may carry the token of its host.
+    /// Notes the start of a line that may carry the token of its host.
     pub(super) fn note_token(&mut self, job: &Job, id: HostId, now: Duration) {
         if self.hosts[id].token.as_ref().is_some_and(|token| !token.is_trusted())
             && self.carries_token(job, id)
@@ -78,30 +78,29 @@ impl Core {
         }
     }
 
-    /// What an attempt means for the token of its host, and for the line because of that.
-    pub(super) fn judge_token(&mut self, job: &Job, id: HostId, attempt: &Attempt, now: Duration) -> Verdict {
+    /// Updates the token of a host after an attempt, and decides on the line.
+    pub(super) fn judge_token(&mut self, job: &Job, id: HostId, attempt: &Attempt, now: Duration) -> TokenDecision {
         let host = &mut self.hosts[id];
-        let Some(token) = &mut host.token else { return Verdict::Decide };
+        let Some(token) = &mut host.token else { return TokenDecision::Decide };
         let answer = attempt.head().and_then(|head| Some((head.token?, token.policy.said(head.status))));
         let in_files = self.tokens.newest(&token.policy.files);
         let line = job.slot.token.as_deref();
-        let (verdict, change) = token.judge(job.ticket.ordinal, line, answer, in_files, now);
+        let (decision, change) = token.judge(job.ticket.ordinal, line, answer, in_files, now);
         if !token.is_trusted() {
             self.tokens.hosts.insert(id);
         }
         if let Some(change) = change {
             self.change_held(id, change, now);
         }
-        verdict
+        decision
     }
 
-    /// Carries out what the token of a host means for a line whose attempt is over; `decision` is what the answer would mean
-    /// otherwise.
+    /// Carries out the token's decision on a line whose attempt is over; `decision` is the one without the token.
     pub(super) fn carry_out_token(
         &mut self,
         mut job: Box<Job>,
         decision: Decision,
-        verdict: Verdict,
+        token_decision: TokenDecision,
         attempt: Attempt,
         now: Duration,
     ) {
@@ -109,19 +108,21 @@ impl Core {
         let mut line = job.slot.token.take().unwrap_or_default();
         let error = if let Decision::Settle(error) = decision { error } else { None };
         job.progress.last_error = error.as_ref().map(|(_, message)| message.as_str().into());
-        let due = if verdict == Verdict::Resend {
+        let due = if token_decision == TokenDecision::Resend {
             line.resent += 1;
             now
         } else {
             line.held_since = Some(now);
-            line.answer = error.filter(|_| verdict == Verdict::Hold).and_then(|error| Some((small(attempt)?, error)));
+            line.answer = error
+                .filter(|_| token_decision == TokenDecision::Hold)
+                .and_then(|error| Some((small(attempt)?, error)));
             HELD
         };
         job.slot.token = Some(line);
         self.requeue(job, due, now);
     }
 
-    /// Lets the state of a host's token follow the time, its files and its lines.
+    /// Updates the state of a host's token to the time, its files and its lines.
     pub(super) fn follow_token(&mut self, id: HostId, now: Duration) {
         let host = &mut self.hosts[id];
         let is_stalled = host.is_stalled_by(StallReason::Token);
@@ -131,7 +132,7 @@ impl Core {
         let change = token.advance(in_files, others, now);
         let is_waited_for = token.is_waited_for();
         let holds = if is_waited_for || host.lacks_token() { Holds::Yes } else { Holds::No };
-        // First, so that lines which go on have their time again.
+        // First, so that the clock runs again for lines that go on.
         if (holds == Holds::Yes) != is_stalled {
             self.stall_host(id, StallReason::Token, holds, now);
         }
@@ -140,7 +141,7 @@ impl Core {
         }
     }
 
-    /// Lets the lines of a host that are held follow a change of its token, and ends those that cannot have one.
+    /// Applies a change of a host's token to its held lines, and ends lines for which there is no token.
     pub(super) fn change_held(&mut self, id: HostId, change: Change, now: Duration) {
         for line in self.hosts[id].queue.held() {
             let Some(job) = self.take_waiting(line) else { continue };
@@ -184,9 +185,8 @@ impl Core {
         self.put_back(job, id, Some(now), now);
     }
 
-    /// Lets the oldest line go that is held while another is to find out whether its host's token is good: where records have the order of
-    /// the input, all memory may be held by lines that wait for this one, and the other has none to start with. Its answer is
-    /// its record.
+    /// Settles the oldest line with its response, if it is held until a probe tests the host's token. Where records
+    /// have the order of the input, lines behind it may hold all memory, so that the probe could never start.
     pub(super) fn let_oldest_go(&mut self, now: Duration) {
         while let Some(line) = self.lines.oldest().filter(|_| self.settings.in_order)
             && let Place::Waiting { host: id, due: Some(HELD), .. } = self.lines.place_of(line)
@@ -198,15 +198,15 @@ impl Core {
         }
     }
 
-    /// Puts a line back that a host without a token has, unless it is not to be sent, and ends.
+    /// Puts a line of a host without a token back into the queue, unless the line ends.
     fn put_back_or_end(&mut self, job: Box<Job>, id: HostId, due: Option<Duration>, now: Duration) {
         if let Some((job, due)) = self.keep_or_end(job, id, due, now) {
             self.put_back(job, id, due, now);
         }
     }
 
-    /// Decides what becomes of a line that comes to a host, where that has no token any more: one of a durable source keeps its
-    /// place until there is another one, and others fail. A line that was refused before is sent a last time.
+    /// Decides on a line that comes to a host. If the host has no token left, a line of a durable source keeps its
+    /// place until there is one, and others fail. A line that was refused before is sent a last time.
     pub(super) fn keep_or_end(
         &mut self,
         mut job: Box<Job>,
@@ -226,7 +226,8 @@ impl Core {
         None
     }
 
-    /// Whether a line is not to be sent, as its host has no token. One that was refused before is sent a last time.
+    /// Whether a line must not be sent because its host has no token. A line that was refused before is sent a last
+    /// time.
     fn is_unsent(&self, job: &mut Job, id: HostId) -> bool {
         if !self.hosts[id].token.as_ref().is_some_and(|token| token.is_spent()) || !self.carries_token(job, id) {
             return false;

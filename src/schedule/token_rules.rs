@@ -1,4 +1,4 @@
-//! Which hosts have a token that may have to be replaced: by the rules of the patterns of `[hosts]`, and for one host.
+//! Which hosts have a token that may be replaced: the rules of `[hosts]` patterns, and the policy of one host.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::hosts::Patterns;
 
-/// What one pattern of `[hosts]` says of tokens.
+/// The token rule of one pattern of `[hosts]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenRule {
     /// `hosts.refresh_on`
     pub refresh_on: Option<Vec<u16>>,
-    /// Its headers, each with the numbers of the files that its value has contents of: none, if it stays as it is.
+    /// Its headers, each with the numbers of the files in its value; none if the value is fixed.
     pub headers: Vec<(HeaderName, Vec<usize>)>,
 }
 
-/// `[hosts]` as far as it is about tokens.
+/// The token settings of `[hosts]`.
 #[derive(Clone, Debug, Default)]
 pub struct TokenSettings {
     /// By pattern.
     pub rules: Patterns<TokenRule>,
-    /// The files, by their numbers, as they are shown.
+    /// The display names of the files, by number.
     pub files: Vec<String>,
 }
 
 impl TokenSettings {
-    /// These files, as they are shown.
+    /// The display names of these files.
     pub(super) fn names(&self, files: &[usize]) -> String {
         files.iter().filter_map(|file| self.files.get(*file)).cloned().collect::<Vec<_>>().join(", ")
     }
 }
 
-/// What an answer says of a token.
+/// What a response says about a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// Nothing.
@@ -40,11 +40,11 @@ pub(super) enum Said {
     Refused,
 }
 
-/// The token of one host: where it stands, and what says that it is refused.
+/// The token policy of one host: its headers and files, and the statuses that refuse it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TokenPolicy {
     refresh_on: Vec<u16>,
-    /// The headers that it stands in.
+    /// The headers with the token.
     headers: Vec<HeaderName>,
     /// The numbers of its files.
     pub files: Vec<usize>,
@@ -53,8 +53,8 @@ pub(super) struct TokenPolicy {
 }
 
 impl TokenPolicy {
-    /// The token by the rules of the patterns that match the host, the most specific first; `None` if it has none, or no status
-    /// that says it must be another.
+    /// The policy by the rules of the patterns that match the host, the most specific first; `None` if it has no token
+    /// from a file, or no status refuses it.
     pub fn of<'a>(rules: impl Iterator<Item = &'a TokenRule>, refresh_wait: Duration) -> Option<Self> {
         let rules: Vec<_> = rules.collect();
         let refresh_on = rules.iter().find_map(|rule| rule.refresh_on.clone()).filter(|list| !list.is_empty())?;
@@ -70,12 +70,12 @@ impl TokenPolicy {
         (!headers.is_empty()).then_some(Self { refresh_on, headers, files, refresh_wait })
     }
 
-    /// Whether a request with these headers of its own carries it.
+    /// Whether a request with these headers of its own carries the token.
     pub fn goes_with(&self, own: Option<&HeaderMap>) -> bool {
         own.is_none_or(|own| self.headers.iter().any(|name| !own.contains_key(name)))
     }
 
-    /// What a status says of the token.
+    /// What a status says about the token.
     pub fn said(&self, status: StatusCode) -> Said {
         match status {
             status if self.refresh_on.contains(&status.as_u16()) => Said::Refused,

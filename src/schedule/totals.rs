@@ -1,25 +1,25 @@
-//! Totals of the schedule that nothing decides by: metrics show them.
+//! Totals of the schedule for metrics; no decision depends on them.
 
 use std::time::Duration;
 
 use super::Core;
 
-/// See the module.
+/// The totals of the schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Lines that the schedule has taken in.
+    /// Lines accepted.
     pub taken: u64,
-    /// Retries that were or will be sent, those included for which a server asked.
+    /// Retries that were or will be sent, including those that a server asked for.
     pub retries: u64,
-    /// Retries that were not allowed, by the number of the reason.
+    /// Retries that were denied, by the number of the reason.
     denied: [u64; RetryDenial::ALL.len()],
-    /// Requests at once that the run may have now.
+    /// The current concurrency limit of the run.
     pub concurrency_limit: u32,
-    /// How long the host takes for its waiting lines that is done last.
+    /// The longest backlog of a host.
     pub backlog: Duration,
 }
 
-/// Why a retry was not allowed that an attempt called for.
+/// Why a retry was denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryDenial {
     /// It would begin after the line's deadline.
@@ -28,9 +28,9 @@ pub enum RetryDenial {
     RetryAfter,
     /// `retry.max_waits`
     MaxWaits,
-    /// `retry.budget`, by the share of the host.
+    /// `retry.budget` of the host.
     HostBudget,
-    /// `retry.budget`, by the share of the run.
+    /// `retry.budget` of the run.
     Budget,
 }
 
@@ -38,7 +38,7 @@ impl RetryDenial {
     /// All of them, by their numbers.
     pub const ALL: [Self; 5] = [Self::Deadline, Self::RetryAfter, Self::MaxWaits, Self::HostBudget, Self::Budget];
 
-    /// The word for it in metrics.
+    /// Its name in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Deadline => "deadline",
@@ -51,7 +51,7 @@ impl RetryDenial {
 }
 
 impl Totals {
-    /// Retries that were not allowed for this reason.
+    /// Retries that were denied for this reason.
     pub fn denied(&self, reason: RetryDenial) -> u64 {
         self.denied[reason as usize]
     }

@@ -1,5 +1,5 @@
-//! How the schedule keeps its parts in line: hosts enter and leave the table, with their states from and for other runs; lines
-//! enter their queues; timers and deadlines fire.
+//! Keeps the parts of the schedule consistent: hosts enter and leave the table, with their states from and for other
+//! runs; lines enter their queues; timers and deadlines fire.
 
 use std::time::Duration;
 
@@ -20,17 +20,17 @@ use super::wait_reason::WaitReason;
 use crate::hosts::{host_name, port_of};
 use crate::item::{ErrorKind, Received, Request, WaitedFor};
 
-/// The end of the run before, after which every host counts as just asked.
+/// The end of the previous run, at which every host counts as having got a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastRun {
-    /// How long before the start of this run.
+    /// The time from then to the start of this run.
     ended_ago: Duration,
     /// The start of this run.
     began: Duration,
 }
 
 impl Core {
-    /// The number of the request's host; `None` when it is not in the table and finds no room.
+    /// The number of the request's host; `None` if it is not in the table and there is no room.
     pub(super) fn host_of(&mut self, request: &Request, capacity: Capacity, now: Duration) -> Option<HostId> {
         let key = host_key(&self.settings, &request.url);
         if let Some(id) = self.hosts.find(&key) {
@@ -48,7 +48,7 @@ impl Core {
         Some(id)
     }
 
-    /// Gives a host that entered the table the times of its starts: a run before may have sent it a request at any time
+    /// Sets the rate limiter of a host that entered the table: the previous run may have sent it a request at any time
     /// until its end.
     fn pace(&mut self, id: HostId, crawl_delay: Duration) {
         let host = &mut self.hosts[id];
@@ -69,9 +69,9 @@ impl Core {
         }
     }
 
-    /// Puts a line that was dispatched into the queue of its request's host: it goes before fresh lines once it is due.
-    /// There is room for that host: there are never more such hosts than lines in the window. A line that gets no further
-    /// request is canceled.
+    /// Puts a line that was dispatched into the queue of its request's host, where it goes before fresh lines once it
+    /// is due. There is always room for that host, because there are never more such hosts than lines in the window.
+    /// Cancels a line that gets no further request.
     pub(super) fn requeue(&mut self, job: Box<Job>, due: Duration, now: Duration) {
         if self.is_stopped(job.ticket.source) {
             self.settle(job, Received::Nothing, Some(canceled()), now);
@@ -133,8 +133,7 @@ impl Core {
         }
     }
 
-    /// Brings the table in line with a host's state, and with that of hosts whose lines waited for one that was settled
-    /// here.
+    /// Updates the table to a host's state, and to that of hosts whose lines waited for one that was settled here.
     pub(super) fn refresh(&mut self, id: HostId, now: Duration) {
         self.reindex(id, now);
         while let Some(id) = self.hosts.take_unblocked() {
@@ -143,7 +142,7 @@ impl Core {
     }
 
     fn reindex(&mut self, id: HostId, now: Duration) {
-        // It may have made room for another in the meantime.
+        // It may have been evicted meanwhile.
         if self.hosts.get(id).is_none() {
             return;
         }
@@ -183,13 +182,13 @@ impl Core {
         self.hosts[id].waits.note(reason, now);
     }
 
-    /// Notes the wait of a line that fails with others: those of a port that cannot be reached, or of a closed host.
+    /// Notes the wait of a line that fails with all lines of an unreachable port, or of a closed host.
     pub(super) fn note_failed_wait(&self, job: &mut Job, reason: WaitedFor, now: Duration) {
         let since = self.lines.due(job.slot.line).unwrap_or(job.progress.accepted);
         job.slot.longest_wait.note(reason, now.saturating_sub(since));
     }
 
-    /// Notes what a line waited for that starts at this host now.
+    /// Notes the waits of a line that starts at this host now.
     pub(super) fn note_waited(&self, job: &mut Job, id: HostId, now: Duration) {
         const SHORT: Duration = Duration::from_millis(1);
         let since = self.lines.due(job.slot.line).unwrap_or(job.progress.accepted);
@@ -207,7 +206,7 @@ impl Core {
         }
     }
 
-    /// Lets lines into the table that wait for room, as far as there is some.
+    /// Tracks untracked lines while there is room in the table.
     fn track_next(&mut self, now: Duration) {
         while let Some(mut job) = self.hosts.take_untracked(None) {
             let waited = now.saturating_sub(job.progress.accepted);
@@ -221,19 +220,19 @@ impl Core {
         }
     }
 
-    /// Goes on after a run that ended so long ago: no host gets a request sooner than its interval after that.
+    /// Goes on after a run that ended `ended_ago`: no host gets a request before its interval after that end.
     pub fn resume_pace(&mut self, ended_ago: Duration, now: Duration) {
         self.last_run = Some(LastRun { ended_ago, began: now });
         self.rate_limiter = RateLimiter::new(self.settings.every).resume(ended_ago, now);
     }
 
-    /// Begins with what the run before knew of the robots.txt of sites.
+    /// Restores the robots.txt rules of the previous run.
     pub fn restore_robots(&mut self, known: Vec<KnownRobots>, now: Duration) {
         let Some(robots) = &mut self.robots else { return };
         for known in known {
             let url = Url::parse(&known.site).ok().filter(|_| !known.crawl_delay.is_zero());
             robots.restore(known, now);
-            // A host in trouble is in the table already.
+            // A host with a restored state is in the table already.
             let host = url.as_ref().and_then(|url| self.hosts.find(&host_key(&self.settings, url)));
             if let Some((url, id)) = url.as_ref().zip(host) {
                 self.hosts[id].rate_limiter.slow_to(robots.crawl_delay(url));
@@ -241,15 +240,15 @@ impl Core {
         }
     }
 
-    /// What was learnt of the robots.txt of a site and is to be known by the next run: before a line of the site starts.
+    /// The next robots.txt rules to be saved for the next run, before a line of the site starts.
     pub fn take_learnt_robots(&mut self) -> Option<KnownRobots> {
         self.robots.as_mut()?.take_learnt()
     }
 
-    /// Begins with what the run before knew of hosts in trouble.
+    /// Restores the host states of the previous run.
     pub fn restore(&mut self, known: Vec<HostState>, now: Duration) {
         for host_state in known {
-            // A table without room has none for the others either.
+            // Without room for this host there is none for the others.
             let Some(id) = self.host_called(&host_state.host, now) else { return };
             let clocks = self.clocks(id, now);
             let host = &mut self.hosts[id];
@@ -263,18 +262,18 @@ impl Core {
         }
     }
 
-    /// Whether there is anything new about hosts in trouble since [`Self::host_states`] was called.
+    /// Whether any host state changed since [`Self::host_states`] was called.
     pub fn has_host_state_changes(&self) -> bool {
         self.hosts.has_state_changes()
     }
 
-    /// The hosts in trouble.
+    /// The states of hosts with a pause or an open circuit.
     pub fn host_states(&mut self, now: Duration) -> Vec<HostState> {
         self.hosts.host_states(&self.settings, self.clock.read(now))
     }
 
-    /// The number of a host that the run before called so. If its port is no host of its own any more, it is that of all
-    /// its ports.
+    /// The number of the host that had this name in the previous run. If no pattern has its port any more, it is that
+    /// of all its ports.
     pub(super) fn host_called(&mut self, key: &str, now: Duration) -> Option<HostId> {
         let with_port = key.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
         let (key, name, port) = match with_port {

@@ -10,16 +10,16 @@ use super::host_table::Host;
 use super::line_book::Place;
 use super::wait_reason::WaitReason;
 
-/// What goes on at one host.
+/// A view of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostView {
     /// Its name.
     pub name: Arc<str>,
-    /// Lines that wait there.
+    /// Its waiting lines.
     pub waiting: usize,
     /// Requests on the wire.
     pub in_flight: u32,
-    /// How long both take, by what lines took so far; nothing while an operator holds them.
+    /// How long both take, by the cost of lines so far; zero while an operator holds them.
     pub backlog: Duration,
 }
 
@@ -34,14 +34,14 @@ pub struct OldestLine {
     pub host: Option<HostView>,
 }
 
-/// What is left when all lines that wait are those of hosts that cannot be reached.
+/// The rest of a run when all waiting lines are those of unreachable hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tail {
     /// The hosts.
     pub hosts: usize,
-    /// Their lines, those included that probe them.
+    /// Their lines, including probes.
     pub lines: usize,
-    /// How long they wait at most until they fail (`health.give_up`).
+    /// The longest time until they fail (`health.give_up`).
     pub at_most: Duration,
 }
 
@@ -51,12 +51,12 @@ impl Core {
         self.hosts.by_waiting().map(move |host| self.view_of(host, now))
     }
 
-    /// What goes on at the host of this name (with its port where that makes it a host of its own).
+    /// A view of the host of this name, with the port if a pattern has it.
     pub fn host(&self, name: &str, now: Duration) -> Option<HostView> {
         self.hosts.find(name).map(|id| self.view_of(&self.hosts[id], now))
     }
 
-    /// The host that is done last, without what is not read yet, or one that is as good as that. Takes constant time.
+    /// The host that is done last, or nearly, without unread lines. Takes constant time.
     pub fn last_host(&self, now: Duration) -> Option<HostView> {
         let longest = self.hosts.backlogs.longest();
         let held = self.hosts.backlogs.last_held().map(|(_, id)| id);
@@ -81,7 +81,7 @@ impl Core {
         Some(OldestLine { ordinal: self.lines.ordinal(line), age, host })
     }
 
-    /// What is left, if all lines that wait are those of hosts that cannot be reached.
+    /// The rest of the run, if all waiting lines are those of unreachable hosts.
     pub fn tail(&self, now: Duration) -> Option<Tail> {
         let lines_time = self.clock.read(now).lines;
         let mut tail = Tail { hosts: 0, lines: 0, at_most: Duration::ZERO };
@@ -100,7 +100,7 @@ impl Core {
         Some(self.wait_now(host.next_wait()?, now))
     }
 
-    /// Why the line of this ordinal waits; `None` if it is settled or unknown. Looks through the unsettled lines.
+    /// Why the line of this ordinal waits; `None` if it is settled or unknown. Scans the unsettled lines.
     pub fn why_line(&self, ordinal: u64, now: Duration) -> Option<WaitReason> {
         let line = self.lines.find(ordinal)?;
         Some(match self.lines.place_of(line) {
@@ -110,7 +110,7 @@ impl Core {
         })
     }
 
-    /// The reason that holds now for a line that its host holds back for this one.
+    /// The wait reason of a line now, from that of its host and that of the run.
     fn wait_now(&self, host: WaitReason, now: Duration) -> WaitReason {
         let wait = host.or_later(self.run_wait());
         match self.body_memory {

@@ -1,22 +1,22 @@
-//! Why a line waits, as `Core::why` (`views.rs`) shows it. `Host::next_start` and `Core::may_start` decide by these reasons when a line may start, so what is shown
-//! is what holds. All times are since the start of the run.
+//! Why a line waits, as `Core::why` (`views.rs`) shows it. `Host::next_start` and `Core::may_start` use the same
+//! reasons to start lines, so a shown reason always holds. All times are since the start of the run.
 
 use std::time::Duration;
 
 use super::stall_clock::StallReason;
 use crate::item::WaitedFor;
 
-/// What holds a line back, or where it is.
+/// The reason that holds a line back, or its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
-    /// Nothing but the turns of other lines and a free worker.
+    /// Only the turns of other lines and a free worker.
     Ready,
     /// It is on the wire.
     OnWire {
-        /// Since then.
+        /// The start of its request.
         since: Duration,
     },
-    /// Nothing starts at all for this reason.
+    /// No line starts for this reason.
     Stalled(StallReason),
     /// An operator has paused the run.
     RunPaused {
@@ -28,7 +28,7 @@ pub enum WaitReason {
         /// The end of the pause; `None` until it is resumed.
         until: Option<Duration>,
     },
-    /// The lines of the host that wait are being skipped.
+    /// The waiting lines of the host are being skipped.
     Skipped,
     /// `limits.body_memory` is used up.
     BodyMemory,
@@ -39,7 +39,7 @@ pub enum WaitReason {
         /// The next start of any host.
         until: Duration,
     },
-    /// `limits.concurrency` is reached, one that was found out, changed, or what there are workers for.
+    /// `limits.concurrency` is reached: configured, adaptive, set by an operator, or the number of workers.
     Concurrency {
         /// Requests on the wire.
         in_flight: usize,
@@ -51,7 +51,7 @@ pub enum WaitReason {
         /// The next start of this host.
         until: Duration,
     },
-    /// The Crawl-delay of a robots.txt that is longer than `hosts.rate` demands.
+    /// The Crawl-delay, which is longer than the interval of `hosts.rate`.
     CrawlDelay {
         /// The next start of this host.
         until: Duration,
@@ -68,21 +68,21 @@ pub enum WaitReason {
         /// The end of the pause.
         until: Duration,
     },
-    /// The host's quota has no more requests than are on the wire, or nobody has said yet how many the next one has.
+    /// The host's quota has no more requests than are on the wire, or the next quota is unknown.
     Quota {
-        /// When it is reset; `None` while a request on the wire is to say what is left.
+        /// When it is reset; `None` while the response to a request on the wire will tell.
         until: Option<Duration>,
     },
     /// The host's token was refused.
     Token {
-        /// Until when a new one is waited for; `None` while a request on the wire is to say whether it is the token.
+        /// Until when the host waits for a new one; `None` while a probe is on the wire.
         until: Option<Duration>,
     },
-    /// A port of the host could not be reached, time and again.
+    /// The circuit of a port of the host is open.
     CircuitOpen {
         /// The port.
         port: u16,
-        /// When the next line may probe it; `None` while a probe is under way, or requests from before hold all its slots.
+        /// When the next line may probe it; `None` while a probe is under way, or older requests fill the limit.
         probe_at: Option<Duration>,
     },
     /// Another line fetches the robots.txt of a site at this host and port.
@@ -95,7 +95,7 @@ pub enum WaitReason {
 }
 
 impl WaitReason {
-    /// When it ceases to hold by itself; `None` if something else must happen first.
+    /// When it ends by itself; `None` if another event must come first.
     pub fn until(self) -> Option<Duration> {
         match self {
             Self::Ready => Some(Duration::ZERO),
@@ -117,7 +117,7 @@ impl WaitReason {
         }
     }
 
-    /// The word for it: where lines wait for it, that of their records.
+    /// Its name: for waits, that of the records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -129,12 +129,12 @@ impl WaitReason {
         }
     }
 
-    /// Whether it does not hold any more.
+    /// Whether it has ended.
     pub fn is_over(self, now: Duration) -> bool {
         self.until().is_some_and(|at| at <= now)
     }
 
-    /// What a line waits for by this reason.
+    /// The wait in records for this reason.
     pub(super) fn waited_for(self) -> Option<WaitedFor> {
         Some(match self {
             Self::Ready | Self::OnWire { .. } => return None,
@@ -158,7 +158,7 @@ impl WaitReason {
         })
     }
 
-    /// Of two reasons the one that ceases to hold last; one without an end before one with.
+    /// Of two reasons, the one that ends last; a reason without an end counts as the last.
     pub(super) fn or_later(self, other: Self) -> Self {
         match (self.until(), other.until()) {
             (Some(own), Some(others)) if others > own => other,

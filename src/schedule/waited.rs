@@ -1,14 +1,14 @@
-//! What a line waited for longest. Each host has a short history of what its lines waited for, and the run one of what kept
-//! all of them; a line that starts looks up the time since it could have started.
+//! The longest wait of a line. Each host has a short history of its lines' wait reasons, and the run has one for all
+//! lines. When a line starts, the history since it could have started is looked up.
 
 use std::time::Duration;
 
 use crate::item::WaitedFor;
 
-/// Spans that are remembered.
+/// The spans of a history.
 const MOST: usize = 4;
 
-/// The longest wait of a line so far, in four bytes: its milliseconds, and below them its reason.
+/// The longest wait of a line so far, in four bytes: its milliseconds in the upper bits, its reason in the lower.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LongestWait(u32);
 
@@ -24,14 +24,14 @@ impl LongestWait {
         }
     }
 
-    /// The reason of the longest, if there was one of a millisecond.
+    /// The reason of the longest wait, if it took a millisecond.
     pub fn reason(self) -> Option<WaitedFor> {
         let number = self.0 & ((1 << Self::REASON_BITS) - 1);
         WaitedFor::ALL.get(number as usize).copied().filter(|_| self.0 > 0)
     }
 }
 
-/// What was waited for, span after span.
+/// A history of wait reasons.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WaitHistory {
     /// The spans that are over; the first began with the history.
@@ -58,7 +58,7 @@ impl WaitHistory {
         Self { over: [none; MOST], count: 0, began, now: None, since: began }
     }
 
-    /// Notes what is waited for from now on.
+    /// Sets the wait reason from now on.
     pub fn note(&mut self, reason: Option<WaitedFor>, now: Duration) {
         if reason == self.now {
             return;
@@ -70,7 +70,7 @@ impl WaitHistory {
         }
     }
 
-    /// What was waited for longest since then, and how long. Of a span that began earlier, each reason has its share.
+    /// The reason with the longest wait since `since`, and that wait. A span that began earlier counts in part.
     pub fn longest(&self, since: Duration, now: Duration) -> Option<(WaitedFor, Duration)> {
         let (since, mut begin) = (millis(since), self.began);
         let running = |from: u64| millis(now).saturating_sub(from);
@@ -104,8 +104,8 @@ impl WaitHistory {
         self.count += 1;
     }
 
-    /// Makes one of the two neighbours that are shortest together: reasons that alternate quickly become one span, and a long
-    /// one stays by itself.
+    /// Merges the two neighbours that are shortest together, so that reasons that alternate quickly become one span,
+    /// and a long span stays.
     fn join_shortest(&mut self) {
         let begin = |at: usize| if at == 0 { self.began } else { self.over[at - 1].end };
         let length = |at: &usize| self.over[at + 1].end - begin(*at);

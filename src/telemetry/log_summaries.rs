@@ -12,7 +12,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use super::repeats::{Occurrence, Repeats, Subject, Summary, Verdict};
+use super::repeats::{Action, Occurrence, Repeats, Subject, Summary};
 
 /// The field with the kind of a log event.
 const KIND: &str = "event";
@@ -60,10 +60,10 @@ impl LogSummaries {
         self.with(Repeats::take_all).iter().for_each(log);
     }
 
-    fn note(&self, event: &Event<'_>) -> Verdict {
+    fn note(&self, event: &Event<'_>) -> Action {
         let fields = event.metadata().fields();
         if fields.field(KIND).is_none() || fields.field(MORE).is_some() {
-            return Verdict::Write;
+            return Action::Write;
         }
         let mut facts = Facts::default();
         event.record(&mut facts);
@@ -94,7 +94,7 @@ pub(super) struct Summarised<L> {
 
 impl<S: Subscriber, L: Layer<S>> Layer<S> for Summarised<L> {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        if self.summaries.note(event) == Verdict::Write {
+        if self.summaries.note(event) == Action::Write {
             self.layer.on_event(event, context);
         }
     }

@@ -42,7 +42,7 @@ pub(super) struct Subject {
 
 /// Whether a log line is written or counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Action {
     Write,
     Count,
 }
@@ -81,7 +81,7 @@ struct Window {
 
 impl Repeats {
     /// Decides whether a line is written or counted.
-    pub fn note(&mut self, line: Occurrence<'_>, now: Duration) -> Verdict {
+    pub fn note(&mut self, line: Occurrence<'_>, now: Duration) -> Action {
         self.0.retain(|_, window| !window.is_over(now) || window.counted > 0);
         if let Some(window) = self.0.get_mut(line.event) {
             return window.note(line);
@@ -89,7 +89,7 @@ impl Repeats {
         if self.0.len() < KINDS {
             self.0.insert(line.event.to_owned(), Window::new(line.level, now, 1));
         }
-        Verdict::Write
+        Action::Write
     }
 
     /// The time at which the next summary may be due.
@@ -126,10 +126,10 @@ impl Window {
         now >= self.start + WINDOW
     }
 
-    fn note(&mut self, line: Occurrence<'_>) -> Verdict {
+    fn note(&mut self, line: Occurrence<'_>) -> Action {
         if self.written < WRITTEN {
             self.written += 1;
-            return Verdict::Write;
+            return Action::Write;
         }
         self.counted += 1;
         if let Some(Subject { noun, hash }) = line.subject {
@@ -138,7 +138,7 @@ impl Window {
                 self.hashes.insert(hash);
             }
         }
-        Verdict::Count
+        Action::Count
     }
 
     fn summary(self, event: &str, now: Duration) -> Summary {
@@ -176,7 +176,7 @@ mod tests {
     fn a_storm_is_a_few_lines_and_one_summary_a_window() {
         let mut repeats = Repeats::default();
         let at = Duration::from_millis;
-        let written = (0..317).filter(|n| repeats.note(line("circuit_open", n % 41), at(*n)) == Verdict::Write).count();
+        let written = (0..317).filter(|n| repeats.note(line("circuit_open", n % 41), at(*n)) == Action::Write).count();
         assert_eq!(written, WRITTEN as usize);
         assert_eq!(repeats.take_due(at(9_999)), []);
         assert_eq!(repeats.next_due(), Some(WINDOW));
@@ -189,10 +189,10 @@ mod tests {
     fn a_kind_beyond_the_bound_is_written_each_time() {
         let mut repeats = Repeats::default();
         for n in 0..KINDS {
-            assert_eq!(repeats.note(line(&format!("kind_{n}"), 0), WINDOW), Verdict::Write);
+            assert_eq!(repeats.note(line(&format!("kind_{n}"), 0), WINDOW), Action::Write);
         }
         for _ in 0..=WRITTEN {
-            assert_eq!(repeats.note(line("one_more", 0), WINDOW), Verdict::Write);
+            assert_eq!(repeats.note(line("one_more", 0), WINDOW), Action::Write);
         }
         assert_eq!(repeats.0.len(), KINDS);
     }
@@ -225,11 +225,11 @@ mod tests {
                 while let Some(due) = repeats.next_due().filter(|due| *due <= now) {
                     sum(repeats.take_due(due));
                 }
-                let verdict = repeats.note(line(EVENTS[kind], 0), now);
+                let action = repeats.note(line(EVENTS[kind], 0), now);
                 let is_quiet = last[kind].is_none_or(|last| now >= last + 2 * WINDOW);
-                prop_assert!(!is_quiet || verdict == Verdict::Write);
+                prop_assert!(!is_quiet || action == Action::Write);
                 came[kind] += 1;
-                written[kind] += u64::from(verdict == Verdict::Write);
+                written[kind] += u64::from(action == Action::Write);
                 last[kind] = Some(now);
             }
             sum(repeats.take_all(now));

@@ -80,7 +80,7 @@ fn retries_of_a_host_that_fails_are_a_tenth_of_its_requests_and_a_line_says_why_
         let (outcome, why, attempts) = fate(record);
         assert_eq!((outcome, why), *last_error, "{record:#}");
         let message = record["error"]["message"].as_str().unwrap();
-        let says_so = message.contains("127.0.0.1 used up their share (retry.budget)");
+        let says_so = message.contains("127.0.0.1 is used up (retry.budget)");
         assert_eq!(says_so, attempts < 3, "{record:#}");
         unpaid += usize::from(says_so);
     }
@@ -95,8 +95,7 @@ fn retries_of_all_hosts_together_keep_to_a_budget_too() {
     let records = provoke(Fetchd::local().config(config), urls);
     let requests: usize = origins.iter().map(|origin| origin.requests().len()).sum();
     assert!((201..=240).contains(&requests), "{requests} requests for 200 lines");
-    let said =
-        records.iter().filter(|record| record.to_string().contains("all hosts used up their share (retry.budget)"));
+    let said = records.iter().filter(|record| record.to_string().contains("all hosts is used up (retry.budget)"));
     assert!(said.count() > 100);
 }
 

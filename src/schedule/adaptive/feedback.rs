@@ -7,18 +7,18 @@ use crate::schedule::Core;
 use crate::schedule::job::Job;
 use crate::schedule::line_book::HostId;
 
-/// What an attempt says about the load of its host.
+/// The feedback of one attempt about the load of its host.
 enum Feedback {
-    /// It was answered, after so long.
+    /// The time to first byte.
     Latency(Duration),
-    /// It was too much.
+    /// The host is overloaded.
     Overloaded,
 }
 
 impl Feedback {
     fn of(attempt: &Attempt) -> Option<Self> {
         match (attempt, attempt.head()) {
-            // How long the body takes is a matter of that URL.
+            // The time for the body depends on the URL.
             (_, Some(head)) => match head.status.as_u16() {
                 429 | 503 => Some(Self::Overloaded),
                 200..=499 => Some(Self::Latency(head.ttfb)),
@@ -34,7 +34,7 @@ impl Feedback {
 }
 
 impl Core {
-    /// Adjusts the adaptive limits by the result of the job's attempt, which was sent then.
+    /// Adjusts the adaptive limits to the result of the job's attempt, which was sent at `sent`.
     pub(in crate::schedule) fn adapt(
         &mut self,
         id: HostId,
@@ -48,7 +48,7 @@ impl Core {
         }
         let Some(feedback) = Feedback::of(attempt) else { return };
         if job.slot.parked.is_some() && matches!(feedback, Feedback::Latency(_)) {
-            // A robots.txt is no measure of a host's pages.
+            // The latency of robots.txt differs from that of pages.
             return;
         }
         let host = &mut self.hosts[id];
@@ -57,11 +57,11 @@ impl Core {
             (Some(adaptive), Feedback::Overloaded) => adaptive.overloaded(sent, now),
             (None, _) => {}
         }
-        // Over all hosts it is the slowing down that counts, for each has a time of its own; one in trouble is its own
-        // limit's business.
+        // The limit of the run uses the slowdown of each host, because hosts differ in latency. Overload of a host only
+        // affects the host's own limit.
         if let (Some(adaptive), Feedback::Latency(ttfb)) = (&mut self.adaptive, feedback) {
-            // The first response of a host shows no slowing down; but if it did not count, a run with one line for each of
-            // many hosts would never adjust anything.
+            // The first response of a host counts as no slowdown. Without it, a run with one line for each of many
+            // hosts would never adjust its limit.
             let fastest = host.fastest.unwrap_or(ttfb);
             let slower = ttfb.as_secs_f64().max(1e-6) / fastest.as_secs_f64().max(1e-6);
             adaptive.answered(sent, Duration::from_secs_f64(slower.min(1e6)), now);
@@ -69,7 +69,7 @@ impl Core {
         }
     }
 
-    /// This machine has no file or port left: fewer requests at once may be what it can do.
+    /// Cuts the limit of the run, because this machine has no open file or port left.
     fn starve(&mut self, sent: Duration, now: Duration) {
         const SHOWN_FOR: Duration = Duration::from_secs(1);
         self.starved_until = now + SHOWN_FOR;

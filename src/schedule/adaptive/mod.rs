@@ -1,5 +1,5 @@
-//! Adaptive concurrency: the number of concurrent requests to a host, or of the run, adjusted to the observed latency. It
-//! grows while latency does not, shrinks when it does, and is cut at once on overload (429, 503, timeouts).
+//! Adaptive concurrency: the number of concurrent requests to a host, or of the run, adjusted to the observed latency.
+//! It grows while latency is stable, shrinks when latency grows, and is cut at once on overload (429, 503, timeouts).
 //!
 //! In: starts, times to first byte, overload. Out: the limit. The estimate of the queue at the host is that of TCP Vegas
 //! (Brakmo and Peterson, 1995): of `n` concurrent requests, `n × (1 − best / now)` are queued. The variance of the samples
@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use sample_window::{SampleWindow, cuts_were_in_vain};
 
-/// Answers that a decision rests on, at least.
+/// The minimum number of samples for a decision.
 const SAMPLES: usize = 16;
 
-/// Rounds that a limit rests after it was cut, before it is tried again whether more is possible.
+/// Rounds without growth after a cut.
 const HOLD: u32 = 12;
 
 /// The share of a new sample in the smoothed value.
@@ -24,7 +24,7 @@ const LEARN: f64 = 0.1;
 /// How long a limit is kept for a host without requests.
 const FRESH_FOR: Duration = Duration::from_secs(60);
 
-/// What a refusal leaves of the limit.
+/// The factor by which overload cuts the limit.
 const CUT: f64 = 0.8;
 
 /// The limit of one host, or of the whole run.
@@ -32,33 +32,33 @@ const CUT: f64 = 0.8;
 pub(in crate::schedule) struct AdaptiveLimit {
     most: u32,
     limit: u32,
-    /// How fast the host is when it has little to do, as far as it is known.
+    /// The best window so far: the latency under low load.
     best: Option<SampleWindow>,
-    /// Since when the limit is what it is: only requests that were sent since then say something about it.
+    /// When the limit last changed: only requests that were sent since then are samples of it.
     since: Duration,
-    /// Whether the limit was reached since then: otherwise more would change nothing.
+    /// Whether the limit was reached since then: otherwise a higher one would change nothing.
     reached: bool,
     samples: Vec<f64>,
-    /// How long the requests of these samples were under way, all together.
+    /// The total time of the requests of these samples.
     took: Duration,
     last_answer: Duration,
     growth: Growth,
-    /// What was before the cuts of late: whether they helped is yet to be seen.
+    /// The window before the recent cuts, until it is known whether they helped.
     before: Option<SampleWindow>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Growth {
-    /// Doubling: nothing was too much so far.
+    /// Doubling: no window had a queue so far.
     Fast,
-    /// Step by step.
+    /// By one.
     Slow,
-    /// Not in the next so many rounds.
+    /// None in this many rounds.
     Held(u32),
 }
 
 impl AdaptiveLimit {
-    /// A limit that begins with one request at a time, and never is above `most`.
+    /// A limit that starts at one request, and is never above `most`.
     pub fn new(most: u32) -> Self {
         Self {
             most,
@@ -79,27 +79,27 @@ impl AdaptiveLimit {
         self.limit
     }
 
-    /// From now on it is never above this.
+    /// Sets the maximum.
     pub fn set_most(&mut self, most: u32) {
         self.most = most;
         if self.limit > most {
-            // What is under way began under the old limit, and says nothing of the new one.
+            // Requests under way started under the old limit, and are no samples of the new one.
             self.set(most, self.last_answer);
         }
     }
 
-    /// Notes that so many requests are under way.
+    /// Notes how many requests are under way.
     pub fn note_in_flight(&mut self, in_flight: u32) {
         self.reached |= in_flight >= self.limit;
     }
 
-    /// Until when the limit is kept without requests: a new one would begin with one at a time.
+    /// Until when the limit is kept without requests: a new one would start at one.
     pub fn kept_until(&self) -> Duration {
         if self.limit == 1 { Duration::ZERO } else { self.last_answer + FRESH_FOR }
     }
 
-    /// Notes a response to a request that was sent at `sent`. What is measured is the time to first byte, or any other
-    /// that grows as it does.
+    /// Notes a response to a request that was sent at `sent`. `measured` is the time to first byte, or a value that
+    /// grows with it.
     pub fn answered(&mut self, sent: Duration, measured: Duration, now: Duration) {
         self.last_answer = now;
         if sent < self.since {
@@ -113,7 +113,7 @@ impl AdaptiveLimit {
         }
     }
 
-    /// Notes that the host refused a request that was sent at `sent`, or let it wait for too long.
+    /// Notes an overload: a request that was sent at `sent` was refused or timed out.
     pub fn overloaded(&mut self, sent: Duration, now: Duration) {
         if sent >= self.since {
             self.growth = Growth::Held(HOLD);
@@ -122,11 +122,11 @@ impl AdaptiveLimit {
     }
 
     fn decide(&mut self, window: SampleWindow, now: Duration) {
-        // One at a time, none waits for another.
+        // With one request at a time there is no queue.
         let best = self.best.filter(|best| best.mean < window.mean && self.limit > 1).unwrap_or(window);
         self.best = Some(best);
         if self.before.is_some_and(|before| cuts_were_in_vain(before, window)) {
-            // Fewer at once are no faster, so the load is not why: the host has become slower.
+            // Fewer requests at once are no faster, so the host itself has become slower.
             self.best = Some(window);
             let before = self.before.take().map_or(self.limit, |before| before.limit as u32);
             return self.set(before, now);
@@ -137,7 +137,7 @@ impl AdaptiveLimit {
         if queue > 0.5 + (0.06 + 2.0 * doubt) * window.limit {
             self.before.get_or_insert(window);
             self.growth = Growth::Held(HOLD);
-            // Those that wait there now still make others wait.
+            // Requests that are queued there now still delay others.
             let they_take = self.took.div_f64(self.samples.len().max(1) as f64);
             self.set(served.max(window.limit / 2.0).round() as u32, now + they_take);
         } else {
@@ -152,7 +152,7 @@ impl AdaptiveLimit {
             Growth::Fast if has_room => Growth::Fast,
             Growth::Fast | Growth::Slow | Growth::Held(0) => Growth::Slow,
             Growth::Held(rounds) => {
-                // Nothing should wait under a limit that was cut, and the best of many times is one of good luck.
+                // After a cut there should be no queue, and the best of many windows is partly luck.
                 self.best = self.best.map(|best| SampleWindow { mean: best.mean + LEARN * (mean - best.mean), ..best });
                 Growth::Held(rounds - 1)
             }
@@ -165,7 +165,7 @@ impl AdaptiveLimit {
         self.set(if self.reached { next } else { self.limit }, now);
     }
 
-    /// Begins a new window: what is sent from `since` on counts.
+    /// Begins a new window of requests that are sent from `since` on.
     fn set(&mut self, limit: u32, since: Duration) {
         let limit = limit.clamp(1, self.most);
         if limit != self.limit {
@@ -183,7 +183,7 @@ mod tests {
     use std::cmp::Reverse;
     use std::collections::BinaryHeap;
 
-    /// A host that serves so many requests at once, each in so many milliseconds, and lets others wait in line.
+    /// A host that serves `at_once` requests at once, each in `ms` milliseconds, and queues others.
     struct Server {
         at_once: usize,
         ms: f64,
@@ -205,7 +205,7 @@ mod tests {
             Self { limit: AdaptiveLimit::new(most), wire, free, now: 1, chance: fastrand::Rng::with_seed(7) }
         }
 
-        /// Keeps the host as busy as the limit allows for so many seconds; says what the limit was on average.
+        /// Keeps the host as busy as the limit allows for `seconds`; returns the average limit.
         fn play(&mut self, server: &Server, seconds: f64) -> f64 {
             let (from, until) = (self.now, self.now + (seconds * 1e9) as u128);
             let mut area = 0.0;
@@ -237,7 +237,7 @@ mod tests {
         Duration::from_nanos(nanos as u64)
     }
 
-    /// Says where the limit settles.
+    /// The value at which the limit settles.
     fn settle(scene: &mut Scene, server: &Server) -> f64 {
         scene.play(server, server.ms * 1.5);
         scene.play(server, server.ms * 2.0)
@@ -275,11 +275,11 @@ mod tests {
         for n in 1..1000 {
             limit.answered(time(n), time(10), time(n + 10));
         }
-        assert_eq!(limit.limit(), 1, "two at once were never asked for");
+        assert_eq!(limit.limit(), 1, "the limit was never reached");
     }
 
     #[test]
-    fn after_a_cut_it_looks_away_for_as_long_as_requests_take_whatever_is_measured() {
+    fn after_a_cut_samples_are_ignored_for_as_long_as_requests_take_whatever_is_measured() {
         let server = Server { at_once: 100, ms: 10.0, jitter: 0.1 };
         let mut scene = Scene::new(40);
         settle(&mut scene, &server);
@@ -287,7 +287,7 @@ mod tests {
         while scene.limit.limit() == 40 {
             scene.limit.answered(sent, 100 * second, sent + second);
         }
-        // The window had begun with faster ones.
+        // The window had begun with faster requests.
         let away = scene.limit.since - (sent + second);
         assert!((second / 2..=second).contains(&away), "{away:?}");
     }

@@ -1,13 +1,13 @@
-//! Hosts by their backlog in seconds, in constant time per change: a bucket queue whose buckets are a sixteenth of a power of
-//! two apart. So a host changes its bucket seldom while it has many lines, and the first one is that with the longest
-//! backlog, or within 7 % of it.
+//! Hosts by their backlog in seconds, in constant time per change: a bucket queue whose buckets are a sixteenth of a
+//! power of two apart. So a host with many lines seldom changes its bucket, and the first host has the longest backlog,
+//! or is within 7 % of it.
 
 use crate::schedule::line_book::HostId;
 
-/// Bits of a number's mantissa that are left out: each bucket has all numbers that differ in them alone.
+/// Mantissa bits that are dropped: each bucket has all numbers that differ only in them.
 const DROPPED: u32 = 19;
 
-/// The bucket of half a millisecond, below which all are alike, and that of a year, above which they are.
+/// The first bucket, of half a millisecond and less, and the number of buckets up to that of a year and more.
 const FIRST: u32 = (0.0005f32).to_bits() >> DROPPED;
 const BUCKETS: usize = ((31_536_000f32).to_bits() >> DROPPED) as usize - FIRST as usize + 1;
 
@@ -15,7 +15,7 @@ const BUCKETS: usize = ((31_536_000f32).to_bits() >> DROPPED) as usize - FIRST a
 #[derive(Debug)]
 pub(super) struct BacklogIndex {
     buckets: Vec<Vec<u32>>,
-    /// By bucket, whether there is any host in it.
+    /// By bucket, whether it has hosts.
     used: [u64; BUCKETS.div_ceil(64)],
     /// By host: its bucket, and its place there.
     places: Vec<Option<(u16, u32)>>,
@@ -48,7 +48,7 @@ impl BacklogIndex {
         });
     }
 
-    /// A host with the longest backlog, or one that is as good as the longest.
+    /// A host with the longest backlog, or nearly.
     pub fn first(&self) -> Option<HostId> {
         let (word, bits) = self.used.iter().enumerate().rev().find(|(_, bits)| **bits != 0)?;
         let bucket = word * 64 + 63 - bits.leading_zeros() as usize;

@@ -1,5 +1,5 @@
-//! The backlogs of hosts: those that send are ordered by the length of their backlog, and those that are held until a time by
-//! its end. What the run waits for longest is the first of either.
+//! The backlogs of hosts: those that send are ordered by the length of their backlog, and those that are held until a
+//! time by its end. The longest is the first of either order.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use super::backlog_index::BacklogIndex;
 use super::timers::Timers;
 use crate::schedule::line_book::HostId;
 
-/// What a host still has to do.
+/// The backlog of a host.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::schedule) enum Backlog {
     None,
-    /// Its lines go out one after the other, and take so many seconds.
+    /// Its lines are sent one after the other, and take this many seconds.
     Sends(f32),
-    /// Nothing starts for now, and its lines are done then.
+    /// No line starts for now, and its lines are done at this time.
     HeldUntil(Duration),
 }
 
@@ -43,12 +43,12 @@ impl Backlogs {
         }
     }
 
-    /// The host with the longest backlog of those that send, or one that is as good as that.
+    /// The host with the longest backlog, or nearly, of those that send.
     pub fn longest(&self) -> Option<HostId> {
         self.by_seconds.first()
     }
 
-    /// The host that is done last of those that are held, and when that is.
+    /// The held host that is done last, and when.
     pub fn last_held(&self) -> Option<(Duration, HostId)> {
         self.by_end.last()
     }

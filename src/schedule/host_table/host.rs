@@ -40,47 +40,47 @@ pub(in crate::schedule) struct Host {
     pub rate_limiter: RateLimiter,
     pub pause: HostPause,
     pub retries: RetryBudget,
-    /// What its answers say of a quota, if they do.
+    /// The quota in its responses, if any.
     pub quota: Option<Box<HostQuota>>,
-    /// Its token, if that may have to be replaced.
+    /// Its token, if it may be replaced.
     pub token: Option<Box<HostToken>>,
-    /// What operators have changed of it, if anything.
+    /// The changes of operators, if any.
     pub orders: Option<Box<HostOrders>>,
-    /// What went wrong there, if anything did.
+    /// Its errors, if any.
     pub trouble: Option<Box<Trouble>>,
-    /// The number of the configuration that it goes by.
+    /// The number of its configuration.
     pub configuration: u32,
-    /// The time that counts against its lines, if it ever stood still.
+    /// Its stall clock, if it ever stood still.
     stalls: Option<Box<StallClock>>,
-    /// Finds out how many requests at once do it good, if that is not given.
+    /// Its adaptive concurrency limit, if it has one.
     pub(super) adaptive: Option<Box<AdaptiveLimit>>,
-    /// What a line takes of it.
+    /// The average cost of its lines.
     pub cost: LineCost,
     /// Its pauses so far, if there were any.
     pub pauses: Option<Box<Pauses>>,
-    /// Seconds on the wire that its lines take, as the sum over all hosts has it.
+    /// Seconds on the wire that its lines take, as counted in the sum over all hosts.
     pub work: f32,
     pub arrivals: Arrivals,
     /// The shortest time to first byte.
     pub fastest: Option<Duration>,
-    /// What its lines wait for, and waited for.
+    /// The wait reasons of its lines.
     pub waits: WaitHistory,
     /// The time of this host's timer, if it has one.
     pub(super) timer: Option<Duration>,
-    /// Whether the host stands in the ring of ready hosts.
+    /// Whether the host is in the ring of ready hosts.
     pub(super) in_ring: bool,
-    /// From when on another host may have its place, if it is kept for longer.
+    /// From when on it may be evicted, if it is kept for longer.
     pub(super) evictable_at: Option<Duration>,
-    /// Until when it is in trouble, as the table has noted it.
+    /// The ends of its pause and open circuit, as noted in the table.
     pub(super) noted: StateEnd,
 }
 
 /// The lines of the input that came for a host while it was in the table.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::schedule) struct Arrivals {
-    /// Of its name.
+    /// The hash of its name.
     pub hash: u32,
-    /// How many they are.
+    /// Their number.
     pub lines: u32,
     /// Lines of all hosts that came before it entered the table.
     pub before: u64,
@@ -118,7 +118,7 @@ impl Host {
         }
     }
 
-    /// The limit that is to be found out, if it is.
+    /// A new adaptive limit, if these limits ask for one.
     pub(super) fn adaptive_limit(limits: &HostLimits) -> Option<Box<AdaptiveLimit>> {
         let most = (limits.concurrency == Concurrency::Adaptive).then_some(limits.max_concurrency)?;
         Some(Box::new(AdaptiveLimit::new(most)))
@@ -129,12 +129,12 @@ impl Host {
         Now { lines: self.stalls.as_ref().map_or(run.lines, |clock| clock.lines(run.lines)), ..run }
     }
 
-    /// Whether the time of its lines stands still.
+    /// Whether its stall clock stands still.
     pub fn is_stalled(&self) -> bool {
         self.stalls.as_ref().is_some_and(|clock| clock.is_stalled())
     }
 
-    /// Whether it ever did, or may for what an answer said.
+    /// Whether it ever did, or may because of a response.
     pub fn may_stall(&self) -> bool {
         self.stalls.is_some() || self.quota.is_some() || !self.pause.closed_until.is_zero()
     }
@@ -144,17 +144,17 @@ impl Host {
         self.stalls.as_ref().is_some_and(|clock| clock.reasons().any(|holds| holds == reason))
     }
 
-    /// Its clock of lines.
+    /// Its stall clock.
     pub fn stall_clock(&mut self) -> &mut StallClock {
         self.stalls.get_or_insert_default()
     }
 
-    /// The earliest time a line of this host may start; `None` while nothing waits, or something else must happen first.
+    /// The earliest time a line of this host may start; `None` while no line waits, or another event must come first.
     pub fn next_start(&self) -> Option<Duration> {
         self.next_wait()?.until()
     }
 
-    /// What the host's next line waits for, or waited for last; `None` while nothing waits.
+    /// What the host's next line waits for, or waited for last; `None` while no line waits.
     pub fn next_wait(&self) -> Option<WaitReason> {
         if self.may_hold_all()
             && self.waiting() > 0
@@ -180,7 +180,7 @@ impl Host {
         }
     }
 
-    /// Whether there is anything that could hold all its lines: most hosts have neither orders nor a token.
+    /// Whether an order or a token could hold all its lines: most hosts have neither.
     #[inline]
     fn may_hold_all(&self) -> bool {
         self.orders.is_some() || self.token.is_some()
@@ -203,14 +203,14 @@ impl Host {
     /// The same for the next line of a port that is held, which may start at `at` as far as the port is concerned.
     fn wait_of_held(&self, port: u16, at: Duration) -> WaitReason {
         match self.queue.open_port(port) {
-            // Only what ends its robots.txt, or a probe, sets a time again.
+            // Only the end of its robots.txt fetch, or of a probe, sets a time again.
             None if at == Duration::MAX => WaitReason::Robots,
             Some(OpenPort { probe_at: Some(_), .. }) if at == Duration::MAX => WaitReason::Robots,
             open => self.wait(at, open),
         }
     }
 
-    /// The limit by which a line that is due at `due` may start last; `open` is the circuit of its port, if that is open.
+    /// The limit that holds a line that is due at `due` longest; `open` is the open circuit of its port, if any.
     fn wait(&self, due: Duration, open: Option<OpenPort>) -> WaitReason {
         if let Some(until) = self.quota.as_ref().and_then(|quota| quota.wait(self.in_flight)) {
             return WaitReason::Quota { until };
@@ -236,7 +236,7 @@ impl Host {
         }
     }
 
-    /// Obeys what an answer says of a quota. A reset that is too far away closes the host, as a Retry-After does.
+    /// Applies the quota of a response. A reset that is too far away closes the host, like a Retry-After.
     pub fn observe_quota(&mut self, head: &Head, policy: &RetryPolicy, now: Duration) {
         if self.limits.quota == QuotaPolicy::Ignore {
             return;
@@ -253,7 +253,7 @@ impl Host {
         self.queue.front(now)
     }
 
-    /// Notes that one of its lines starts, no sooner after the last one than its robots.txt allows.
+    /// Notes the start of one of its lines, whose site has this Crawl-delay.
     pub fn start(&mut self, ordinal: u64, url: &Url, crawl_delay: Duration, now: Duration) {
         self.rate_limiter.start(crawl_delay, now);
         self.queue.start(url, ordinal);
@@ -263,27 +263,27 @@ impl Host {
         }
     }
 
-    /// Lines that wait here.
+    /// The number of its waiting lines.
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }
 
-    /// Whether nothing of it waits or is under way.
+    /// Whether no line of it waits or is under way.
     pub fn is_idle(&self) -> bool {
         self.waiting() == 0 && self.in_flight == 0 && !self.queue.awaits_robots()
     }
 
-    /// Whether only lines are left here that keep their places until there is another token.
+    /// Whether all its lines keep their places until there is a new token.
     pub fn lacks_token(&self) -> bool {
         self.waiting() > 0 && self.token.as_ref().is_some_and(|token| token.is_spent()) && !self.queue.has_others()
     }
 
-    /// Whether its pause is longer than any that lines of all sources wait for.
+    /// Whether its pause is longer than `retry.max_retry_after`.
     pub fn is_closed(&self, now: Duration) -> bool {
         self.pause.closed_until > now
     }
 
-    /// Why its lines would wait in vain, if they would.
+    /// The error of its lines, if it is closed.
     pub fn closed(&self, now: Duration) -> Option<(ErrorKind, String)> {
         self.is_closed(now).then(|| too_long(self.pause.closed_until - now))
     }

@@ -1,4 +1,4 @@
-//! The limits of a host, and what went wrong there.
+//! The limits of a host, and its errors.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::schedule::config::HostLimits;
 use crate::units::Concurrency;
 
 impl Host {
-    /// From now on these limits hold: the next start counts from the last one, and a number that is to be found out begins at
-    /// one, unless it was found out already.
+    /// Sets the limits: the next start counts from the last one, and an adaptive limit starts at one, unless there was
+    /// one already.
     pub fn set_limits(&mut self, limits: HostLimits) {
         self.rate_limiter.set_interval(limits.every);
         match (&mut self.adaptive, limits.concurrency) {
@@ -30,17 +30,17 @@ impl Host {
         }
     }
 
-    /// Whether the number of requests at once is found out.
+    /// Whether the concurrency is adaptive.
     pub fn is_adaptive(&self) -> bool {
         self.adaptive.is_some()
     }
 
-    /// The limit that is found out, if it is not given.
+    /// The adaptive limit, if there is one.
     pub fn adaptive(&mut self) -> Option<&mut AdaptiveLimit> {
         self.adaptive.as_deref_mut()
     }
 
-    /// Notes that something went wrong there.
+    /// Notes an error of the host.
     pub fn note_trouble(&mut self, (kind, message): (ErrorKind, &str), now: Duration) {
         let last = (kind, message.into());
         match &mut self.trouble {

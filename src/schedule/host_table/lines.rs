@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::schedule::job::Job;
 use crate::schedule::line_book::LineId;
 
-/// When a line is due that is held until its host's token is known.
+/// The due time of a line that is held for its host's token.
 pub const HELD: Duration = Duration::MAX;
 
 /// When a line is due, and its ordinal.
@@ -40,7 +40,7 @@ enum Precedence {
 /// Lines that are counted in one turn, at most.
 const A_TURN: usize = 512;
 
-/// How many of the lines have been counted that start before another.
+/// A count of the lines that start before another one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AheadCount {
     /// Where the count goes on.
@@ -106,7 +106,7 @@ impl Lines {
         self.next_robots(now).or(line)
     }
 
-    /// Once, a line that was not sent yet goes before those that are due again.
+    /// Lets one line that was not sent yet go before those that are due again.
     pub fn let_fresh_line_pass(&mut self) {
         self.precedence = Precedence::Fresh;
     }
@@ -116,8 +116,8 @@ impl Lines {
         due(&self.robots, now).map(Spot::Robots)
     }
 
-    /// The line that probes next. Lines that have failed come last, and the one that failed last comes after all others:
-    /// what is wrong may be that one URL.
+    /// The line that probes next. Lines that have failed come last, and the one that failed last comes after all
+    /// others, because its URL may be the cause.
     pub fn next_probe(&self, failed_last: u64, now: Duration) -> Option<Spot> {
         let mut due = self.again.range(..=(now, u64::MAX)).map(|(key, _)| *key);
         let again = || due.clone().find(|(_, ordinal)| *ordinal != failed_last).or_else(|| due.next()).map(Spot::Again);
@@ -141,7 +141,7 @@ impl Lines {
         self.robots.values().chain(self.again.values()).map(|job| job.slot.line)
     }
 
-    /// How many these are.
+    /// The number of these lines.
     pub fn dispatched_len(&self) -> usize {
         self.robots.len() + self.again.len()
     }
@@ -151,7 +151,7 @@ impl Lines {
         self.again.range((HELD, 0)..).map(|(_, job)| job.slot.line)
     }
 
-    /// Whether there are others.
+    /// Whether there are lines that are not held.
     pub fn has_others(&self) -> bool {
         self.next_due().is_some()
     }
@@ -168,12 +168,12 @@ impl Lines {
         [self.next_robots_due(), line].into_iter().flatten().min()
     }
 
-    /// When the next line is due that fetches a robots.txt.
+    /// When the next line that fetches a robots.txt is due.
     pub fn next_robots_due(&self) -> Option<Duration> {
         self.robots.first_key_value().map(|((due, _), _)| *due)
     }
 
-    /// When the next line falls due that is not due yet.
+    /// When the next line that is not due yet is due.
     pub fn next_due_after(&self, now: Duration) -> Option<Duration> {
         let next = |queue: &BTreeMap<Key, Box<Job>>| queue.range((now, u64::MAX)..).next().map(|((due, _), _)| *due);
         [next(&self.again), next(&self.robots)].into_iter().flatten().filter(|due| *due < HELD).min()
@@ -192,7 +192,7 @@ impl Lines {
         }
     }
 
-    /// Lines that start before that one, as of now; `None` if the count has to go on in another turn.
+    /// The number of lines that start before this one; `None` if the count has to go on in another turn.
     pub fn ahead(&self, ordinal: u64, due: Option<Duration>, now: Duration, count: &mut AheadCount) -> Option<usize> {
         let Some(due) = due else {
             let again = count.go_on(&self.again, Included((now, u64::MAX)))?;
@@ -206,7 +206,7 @@ impl Lines {
     }
 
     fn place_of_fresh(&self, ordinal: u64) -> Option<usize> {
-        // In order, but for lines that waited for room in the table while others came.
+        // In order, except lines that waited for room in the table while others came.
         let found = self.fresh.binary_search_by_key(&ordinal, |job| job.ticket.ordinal).ok();
         found.or_else(|| self.fresh.iter().position(|job| job.ticket.ordinal == ordinal))
     }
@@ -251,7 +251,7 @@ impl Lines {
         self.fresh.remove(place)
     }
 
-    /// Takes one line after the other, whether it is due or not.
+    /// Takes any line, whether it is due or not.
     pub fn take_any(&mut self) -> Option<Box<Job>> {
         let again = self.robots.pop_first().or_else(|| self.again.pop_first());
         again.map(|(_, job)| job).or_else(|| self.fresh.pop_front())
@@ -259,7 +259,7 @@ impl Lines {
 }
 
 impl AheadCount {
-    /// Counts some more lines before that key; `None` if there are others.
+    /// Counts some more lines before that key; `None` if some are left.
     fn go_on(&mut self, queue: &BTreeMap<Key, Box<Job>>, end: Bound<Key>) -> Option<usize> {
         let mut keys =
             queue.range(self.from..).map(|(key, _)| *key).take_while(|key| (Bound::Unbounded, end).contains(key));

@@ -1,8 +1,8 @@
 //! The host table: which hosts are tracked, the ring of hosts that are ready, the timers of the others, and the lines of
 //! hosts for which there is no room.
 //!
-//! In: lines, and changes of a host's state ([`HostTable::reindex`]). Out: whose turn it is, and when to look again.
-//! [`HostTable::add`] and [`HostTable::take`] are the only functions that change a host's queue and the index over them.
+//! In: lines, and changes of a host's state ([`HostTable::reindex`]). Out: the next host, and the next wake-up. Only
+//! [`HostTable::add`] and [`HostTable::take`] change a host's queue and the index over them.
 
 mod backlog_index;
 mod backlogs;
@@ -41,7 +41,7 @@ use waiting_index::WaitingIndex;
 pub(super) enum Capacity {
     /// Only in the place of another.
     Bounded,
-    /// It may: there are never more of these than lines in the window.
+    /// Always: there are never more of these than lines in the window.
     Unbounded,
 }
 
@@ -62,13 +62,13 @@ pub(super) struct HostTable {
     /// Hosts with a line that may start now, in the order of their turns.
     ring: VecDeque<HostId>,
     timers: Timers<HostId>,
-    /// Hosts without lines whose place another may have, by the time from which on it may.
+    /// Hosts without lines that may be evicted, by the time from which on they may.
     evictable: Timers<HostId>,
     by_waiting: WaitingIndex,
     pub backlogs: Backlogs,
     /// Lines of hosts for which the table has no room yet, by ordinal.
     untracked: BTreeMap<u64, Box<Job>>,
-    /// Hosts whose lines may start again, as soon as the change under way is done.
+    /// Hosts whose lines may start again after the current change.
     unblocked: Vec<HostId>,
     states: HostStates,
 }
@@ -104,8 +104,8 @@ impl HostTable {
         self.by_waiting.iter().map(|id| &self.hosts[id])
     }
 
-    /// Adds a host that is not in the table. A full table makes room by the host whose place is free first: one that is
-    /// only kept for what it once answered could keep others out for years.
+    /// Adds a host that is not in the table. A full table evicts the first host that it may: a host that is only kept
+    /// for an old response could keep others out for years.
     pub fn insert(&mut self, name: &str, limits: HostLimits, capacity: Capacity, now: Duration) -> Option<HostId> {
         if capacity == Capacity::Bounded && self.hosts.len() >= self.max_hosts {
             self.remove(self.evictable.due(now)?, now);
@@ -148,18 +148,18 @@ impl HostTable {
         !self.untracked.is_empty()
     }
 
-    /// The line that fetches a robots.txt holds up the others of its host and port.
+    /// Blocks other lines of a host and port while this line fetches robots.txt.
     pub fn start_robots_fetch(&mut self, id: HostId, port: u16, line: LineId) {
         self.hosts[id].queue.set_robots_fetch(port, Some(line));
     }
 
-    /// The others may start again.
+    /// Unblocks these lines.
     pub fn end_robots_fetch(&mut self, id: HostId, port: u16) {
         self.hosts[id].queue.set_robots_fetch(port, None);
         self.unblocked.push(id);
     }
 
-    /// A host whose lines may start again and that is not reindexed yet.
+    /// An unblocked host that is not reindexed yet.
     pub fn take_unblocked(&mut self) -> Option<HostId> {
         self.unblocked.pop()
     }
@@ -169,14 +169,14 @@ impl HostTable {
         self.ring.front().copied()
     }
 
-    /// The first of the ring had its turn, or is not ready any more.
+    /// Removes the first host of the ring, which had its turn or is not ready any more.
     pub fn leave_ring(&mut self) {
         if let Some(id) = self.ring.pop_front() {
             self.hosts[id].in_ring = false;
         }
     }
 
-    /// The first of the ring had its turn, and stays ready.
+    /// Moves the first host of the ring to its end.
     pub fn end_turn(&mut self) {
         self.ring.rotate_left(1);
     }
@@ -194,7 +194,7 @@ impl HostTable {
         Some(id)
     }
 
-    /// Removes a host whose place is free, if a line waits for one.
+    /// Evicts a host, if a line waits for its place.
     pub fn make_room(&mut self, now: Duration) -> Reindexed {
         match self.evictable.due(now).filter(|_| self.has_untracked()) {
             Some(id) => self.remove(id, now),
@@ -202,14 +202,14 @@ impl HostTable {
         }
     }
 
-    /// When the first timer is due, or a place gets free that is waited for.
+    /// When the first timer is due, or a host may be evicted for a waiting line.
     pub fn next_wakeup(&self) -> Option<Duration> {
         let place = self.evictable.first().filter(|_| self.has_untracked());
         [self.timers.first(), place].into_iter().flatten().map(|(at, _)| at).min()
     }
 
-    /// Brings the ring, the timers, the host states and the table in line with a host's state, and with when the next of its
-    /// lines may start ([`Host::next_start`]).
+    /// Updates the ring, the timers, the host states and the table to a host's state, and to the start of the next of
+    /// its lines ([`Host::next_start`]).
     pub fn reindex(&mut self, id: HostId, next_start: Option<Duration>, settings: &Settings, clocks: Now) -> Reindexed {
         let now = clocks.time;
         let host = &mut self.hosts[id];
@@ -223,9 +223,9 @@ impl HostTable {
         if host.is_idle() {
             return self.park_idle(id, settings, now);
         }
-        // A line that falls due later may be the oldest one, for which a ready host may have to wait.
+        // A line that is due later may be the oldest one, for which a ready host may have to wait.
         let start = if ready { host.queue.next_due_after(now) } else { next_start };
-        // Nobody gives up while the time of its lines stands still.
+        // No port gives up while the host's clock stands still.
         let gives_up_at =
             host.queue.gives_up_at().filter(|_| !host.is_stalled()).map(|at| now + at.saturating_sub(clocks.lines));
         let wake_at = [start, gives_up_at].into_iter().flatten().min();
@@ -245,7 +245,7 @@ impl HostTable {
         self.states.take(run.time).map(|id| hosts[id].host_state(settings, hosts[id].clocks(run))).collect()
     }
 
-    /// Keeps a host without lines for as long as it must be, and remembers it for as long as nobody needs its place.
+    /// Keeps a host without lines for as long as it must be kept, and longer while no other host needs its place.
     fn park_idle(&mut self, id: HostId, settings: &Settings, now: Duration) -> Reindexed {
         let host = &self.hosts[id];
         let (pinned, kept) = (host.pinned_until(), host.kept_until(settings));
@@ -276,7 +276,7 @@ impl HostTable {
         if host.in_ring && self.ring.front() == Some(&id) {
             self.ring.pop_front();
         } else if host.in_ring {
-            // Its last line left out of turn, or without a start at all: seldom enough to look through the ring.
+            // Its last line left out of turn, or without a start: seldom enough to scan the ring.
             self.ring.retain(|other| *other != id);
         }
         Reindexed::Removed

@@ -1,4 +1,4 @@
-//! What of a host outlasts its lines: until when it is kept, and what the next run is to know of it.
+//! The state of a host that outlasts its lines: until when it is kept, and its state for the next run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::schedule::host_state::{HostState, OpenCircuit, StateEnd};
 use crate::schedule::stall_clock::Now;
 
 impl Host {
-    /// Until when it is in trouble.
+    /// The ends of its pause and open circuit.
     pub fn state_ends(&self, now: Duration) -> StateEnd {
         StateEnd { pause: self.pause.until().max(self.used_up_until()), circuit: self.queue.open_until() }.as_of(now)
     }
 
-    /// What the next run is to know of it.
+    /// Its state for the next run.
     pub fn host_state(&self, settings: &Settings, now: Now) -> HostState {
         HostState {
             host: Arc::clone(&self.name),
@@ -25,12 +25,12 @@ impl Host {
         }
     }
 
-    /// Goes on where a run before left off; its circuits are [`Host::restore_circuit`]'s.
+    /// Restores the pauses of the previous run; [`Host::restore_circuit`] restores circuits.
     pub fn restore_pause(&mut self, known: &HostState, now: Now) {
         self.pause.restore(known.paused, known.closed, now.time);
     }
 
-    /// Opens a circuit that a run before left open.
+    /// Opens a circuit that the previous run left open.
     pub fn restore_circuit(&mut self, known: OpenCircuit, settings: &Settings, now: Now) -> Option<CircuitSwitch> {
         self.queue.restore(known, &settings.health, now)
     }

@@ -1,6 +1,6 @@
-//! The queue of one host: the lines of all its ports in one order, but for ports that are held. A line of a held port is moved
-//! to its port when it comes to the front, so that it holds up none of the others, and back when the port is free again:
-//! each line moves once for each time that its port is held.
+//! The queue of one host: the lines of all its ports in one order, except held ports. A line of a held port moves to
+//! its port when it comes to the front, so that it holds up no others, and back when the port is free again: each line
+//! moves once for each time that its port is held.
 
 use std::time::Duration;
 
@@ -34,12 +34,12 @@ pub(in crate::schedule) enum Pick {
 pub(in crate::schedule) struct HostQueue {
     /// The first of each kind is never one of a port that is held.
     lines: Lines,
-    /// Ports that could not be reached of late, or whose robots.txt is being fetched: none, as a rule.
+    /// Ports that could not be reached recently, or whose robots.txt is being fetched: usually none.
     ports: Option<Box<Ports>>,
     turn: Turn,
 }
 
-/// Whose line starts next where both a held port and the other lines have one: probes of many dead ports leave room.
+/// Whether a line of a held port or another starts next if both may, so that probes of many dead ports leave room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Turn {
     #[default]
@@ -48,7 +48,7 @@ enum Turn {
 }
 
 impl HostQueue {
-    /// Lines that wait here.
+    /// The number of waiting lines.
     pub fn len(&self) -> usize {
         self.lines.len() + self.ports.as_ref().map_or(0, |ports| ports.waiting())
     }
@@ -64,17 +64,17 @@ impl HostQueue {
         self.all().flat_map(Lines::dispatched).collect()
     }
 
-    /// Whether these are more than so many.
+    /// Whether there are more than `lines` of these.
     pub fn has_more_dispatched_than(&self, lines: usize) -> bool {
         self.all().map(Lines::dispatched_len).sum::<usize>() > lines
     }
 
-    /// The lines that are held until the host's token is known.
+    /// The lines that are held for the host's token.
     pub fn held(&self) -> Vec<LineId> {
         self.all().flat_map(Lines::held).collect()
     }
 
-    /// Whether there are others.
+    /// Whether there are lines that are not held.
     pub fn has_others(&self) -> bool {
         self.all().any(Lines::has_others)
     }
@@ -84,13 +84,13 @@ impl HostQueue {
         self.all().flat_map(Lines::jobs)
     }
 
-    /// The lines of no held port, and those of each.
+    /// The lines outside held ports, and those of each held port.
     fn all(&self) -> impl Iterator<Item = &Lines> {
         let held = self.ports.iter().flat_map(|ports| ports.lines());
         std::iter::once(&self.lines).chain(held)
     }
 
-    /// When the next line of a port is due that is not held.
+    /// When the next line outside held ports is due.
     pub fn next_due(&self) -> Option<Duration> {
         self.lines.next_due()
     }
@@ -100,12 +100,12 @@ impl HostQueue {
         self.ports.as_ref()?.next_start()
     }
 
-    /// When the next line of a held port is due, as far as its circuit is not concerned; `None` while it waits for a robots.txt.
+    /// When the next line of a held port is due, apart from its circuit; `None` while it waits for a robots.txt.
     pub fn due_of_held(&self, port: u16) -> Option<Duration> {
         self.ports.as_ref()?.due(port)
     }
 
-    /// Lines that start before this one, as of now; `None` if the count has to go on in another turn.
+    /// The number of lines that start before this one; `None` if the count has to go on in another turn.
     pub fn ahead(
         &self,
         ordinal: u64,
@@ -126,7 +126,7 @@ impl HostQueue {
         }
     }
 
-    /// The port that is held and the place there of the line that starts next, or its place among the others.
+    /// The place of the line that starts next, and its port if that is held.
     fn next(&self, now: Duration) -> Option<(Option<u16>, Spot)> {
         let line = self.lines.next(now).map(|spot| (None, spot));
         let held = self.ports.as_ref().and_then(|ports| ports.next(now)).map(|(port, spot)| (Some(port), spot));
@@ -164,13 +164,13 @@ impl HostQueue {
         }
     }
 
-    /// When the next line falls due that is not due yet.
+    /// When the next line that is not due yet is due.
     pub fn next_due_after(&self, now: Duration) -> Option<Duration> {
         let held = self.ports.as_ref().and_then(|ports| ports.next_due_after(now));
         [self.lines.next_due_after(now), held].into_iter().flatten().min()
     }
 
-    /// The line that fetches the robots.txt of an origin at this port; no other line of the port starts until it is back.
+    /// The line that fetches the robots.txt of an origin at this port; no other line of the port starts until it ends.
     pub fn robots_fetch(&self, port: u16) -> Option<LineId> {
         self.ports.as_ref()?.robots_fetch(port)
     }
@@ -191,8 +191,7 @@ impl HostQueue {
         self.lines.fetches_robots(ordinal, due) || held()
     }
 
-    /// A line was refused for the second time: it may be the only one that is, so once, a line that was not sent yet goes
-    /// before those that were.
+    /// Lets one line that was not sent yet go first after a second refusal: the host may only refuse the refused line.
     pub fn let_fresh_line_pass(&mut self) {
         self.lines.let_fresh_line_pass();
     }
@@ -204,7 +203,7 @@ impl HostQueue {
         }
     }
 
-    /// Notes what became of a request to the port of this URL; says whether that opened or closed the circuit of the port.
+    /// Notes the result of a request to the port of this URL; returns the change if that opened or closed its circuit.
     pub fn end(
         &mut self,
         url: &Url,
@@ -243,7 +242,7 @@ impl HostQueue {
         self.ports.as_ref()?.last_gives_up_at()
     }
 
-    /// A port whose lines waited in vain, and their error.
+    /// A port whose lines waited too long, and their error.
     pub fn gave_up(&mut self, now: Now) -> Option<GaveUp> {
         self.ports.as_mut()?.gave_up(now)
     }
@@ -258,12 +257,12 @@ impl HostQueue {
         self.ports.as_ref().map_or(Duration::ZERO, |ports| ports.open_until())
     }
 
-    /// What the next run is to know of its open circuits.
+    /// Its open circuits for the next run.
     pub fn unreachable(&self, policy: &HealthPolicy, now: Now) -> Vec<OpenCircuit> {
         self.ports.as_ref().map(|ports| ports.unreachable(policy, now)).unwrap_or_default()
     }
 
-    /// Goes on where a run before left off.
+    /// Restores a circuit of the previous run.
     pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) -> Option<CircuitSwitch> {
         let port = known.port;
         let switch = self.ports.get_or_insert_default().restore(known, policy, now);
@@ -271,19 +270,19 @@ impl HostQueue {
         switch
     }
 
-    /// The ports of which there is anything to know.
+    /// The ports that have a state.
     pub fn known_ports(&self) -> Vec<u16> {
         self.ports.as_ref().map(|ports| ports.numbers()).unwrap_or_default()
     }
 
-    /// Closes the circuit of a port: nobody asks any more whether it can be reached.
+    /// Closes the circuit of a port.
     pub fn close_circuit(&mut self, port: u16, now: Now) -> Option<CircuitSwitch> {
         let switch = self.ports.as_mut()?.close(port, now);
         self.follow(port);
         switch
     }
 
-    /// Brings the queue in line with a change of this port.
+    /// Updates the queue after a change of this port.
     fn follow(&mut self, port: u16) {
         let Some(ports) = &mut self.ports else { return };
         if let Some(lines) = ports.free(port) {

@@ -1,14 +1,14 @@
-//! Times of hosts, or of ports, at most one for each; each keeps its own.
+//! Timers of hosts, or of ports, at most one for each; the owner keeps its time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// The times, in order.
+/// The timers, by time.
 #[derive(Debug, Default)]
 pub(super) struct Timers<T>(BTreeSet<(Duration, T)>);
 
 impl<T: Copy + Ord> Timers<T> {
-    /// Sets the time of one, in place of the one that it keeps.
+    /// Sets the timer of `id`, in place of the one in `kept`.
     pub fn set(&mut self, id: T, kept: &mut Option<Duration>, new: Option<Duration>) {
         let old = std::mem::replace(kept, new);
         if old == new {
@@ -22,27 +22,27 @@ impl<T: Copy + Ord> Timers<T> {
         }
     }
 
-    /// The first time, and whose it is.
+    /// The first timer.
     pub fn first(&self) -> Option<(Duration, T)> {
         self.0.first().copied()
     }
 
-    /// The last time, and whose it is.
+    /// The last timer.
     pub fn last(&self) -> Option<(Duration, T)> {
         self.0.last().copied()
     }
 
-    /// The one whose time has come first.
+    /// The first timer that is due.
     pub fn due(&self, now: Duration) -> Option<T> {
         self.first().filter(|(at, _)| *at <= now).map(|(_, id)| id)
     }
 
-    /// All whose time has come.
+    /// All timers that are due.
     pub fn all_due(&self, now: Duration) -> impl Iterator<Item = T> {
         self.0.iter().take_while(move |(at, _)| *at <= now).map(|(_, id)| *id)
     }
 
-    /// The first time to come.
+    /// The first time after `now`.
     pub fn after(&self, now: Duration) -> Option<Duration> {
         self.0.iter().map(|(at, _)| *at).find(|at| *at > now)
     }

@@ -1,16 +1,16 @@
-//! What went wrong at a host.
+//! The errors of a host.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::item::ErrorKind;
 
-/// What went wrong at a host.
+/// The errors of a host.
 #[derive(Debug)]
 pub(in crate::schedule) struct Trouble {
-    /// Attempts that failed, and answers that asked for another attempt.
+    /// Failed attempts, and responses that are retried.
     pub count: u64,
-    /// The last one, with when it was.
+    /// The last one, and its time.
     pub last: (ErrorKind, Arc<str>),
     pub at: Duration,
 }

@@ -1,4 +1,4 @@
-//! Hosts in the order of their waiting lines, in constant time per line (a bucket queue, as in Batagelj and Zaveršnik, 2003).
+//! Hosts by their number of waiting lines, in constant time (a bucket queue, as in Batagelj and Zaveršnik, 2003).
 //!
 //! Hosts with the same number of lines are neighbours in one array. A host that gains or loses a line changes places with
 //! the first or last of them, and the border between two numbers moves by one.
@@ -17,7 +17,7 @@ pub(super) struct WaitingIndex {
 }
 
 impl WaitingIndex {
-    /// Notes that one more line waits at a host at which so many did.
+    /// Notes one more line at a host that had `waiting` lines.
     pub fn raise(&mut self, id: HostId, waiting: usize) {
         if waiting == 0 {
             if self.places.len() <= id {
@@ -33,7 +33,7 @@ impl WaitingIndex {
         self.above[waiting] += 1;
     }
 
-    /// Notes that one line less waits at a host at which so many do now.
+    /// Notes one line less at a host that now has `waiting` lines.
     pub fn lower(&mut self, id: HostId, waiting: usize) {
         self.above[waiting] -= 1;
         self.swap(id, self.above[waiting]);

@@ -1,10 +1,10 @@
-//! Looks into the book for those who ask for a line.
+//! Lookups of lines in the book.
 
 use super::{LineBook, LineId};
 use crate::schedule::line_report::LineKey;
 
 impl LineBook {
-    /// Lines taken in so far.
+    /// Lines accepted so far.
     pub fn accepted_so_far(&self) -> u64 {
         self.accepted
     }
@@ -19,7 +19,7 @@ impl LineBook {
         self.lines.contains(id)
     }
 
-    /// Whether the unsettled line of this number, if there is one, is the one that is asked for.
+    /// Whether there is an unsettled line of this number that matches the key.
     pub fn is(&self, id: LineId, key: &LineKey) -> bool {
         let Some(line) = self.lines.get(id) else { return false };
         match key {
@@ -32,17 +32,17 @@ impl LineBook {
         }
     }
 
-    /// The number of the first line that is settled and not handed out, and one more than that of the last.
+    /// The number of the first settled line that is not handed out.
     pub fn first_settled(&self) -> u64 {
         self.recorded
     }
 
-    /// See [`Self::first_settled`].
+    /// One more than the number of the last settled line.
     pub fn end_of_settled(&self) -> u64 {
         self.recorded + self.settled.len() as u64
     }
 
-    /// Whether the line that is asked for is among so many settled lines from this number on, and where those end.
+    /// Whether one of `lines` settled lines from this number on matches the key, and the number after them.
     pub fn is_settled(&self, key: &LineKey, from: u64, lines: usize) -> (bool, u64) {
         let skipped = usize::try_from(from.saturating_sub(self.recorded)).unwrap_or(usize::MAX);
         let some = self.settled.iter().skip(skipped).take(lines);

@@ -1,7 +1,7 @@
-//! The line book: all unsettled lines in the order of their ordinals, and the settled and released ones on their way out.
+//! The line book: unsettled lines in the order of their ordinals, and settled and released ones until they are taken.
 //!
-//! In: where each line goes. Out: the oldest unsettled line (the low-water mark), the deadlines of waiting lines, and how
-//! many lines are where. [`LineBook::place`] is the only function that moves a line from one set of ledgers to another.
+//! In: the moves of lines. Out: the oldest unsettled line (the low-water mark), deadlines of waiting lines, and the
+//! counts of each place. Only [`LineBook::place`] moves a line from one set of ledgers to another.
 
 mod deadlines;
 mod lookup;
@@ -20,7 +20,7 @@ pub(super) type HostId = usize;
 /// The number of an unsettled line in the book.
 pub(super) type LineId = usize;
 
-/// How many lines are where.
+/// The number of lines in each place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Waiting for their host: its turn, its limits, or the end of a back-off.
@@ -49,12 +49,12 @@ pub(super) enum Place {
 struct Line {
     ordinal: u64,
     source: u32,
-    /// Its file and number there, by which it can be asked for.
+    /// Its file and number there, for lookups.
     file: Option<Arc<str>>,
     seq: u64,
     /// When it was accepted, from the start of the run.
     accepted: Duration,
-    /// When its time is over, on the clock of its host; from its first start on.
+    /// Its deadline on the clock of its host, from its first start on.
     deadline: Option<Duration>,
     /// Its time in `deadlines`.
     ends_at: Option<Duration>,
@@ -63,7 +63,7 @@ struct Line {
     newer: Neighbour,
 }
 
-/// The number of a neighbour of a line in the list, if it has one, in half the room: all of a line is moved at once.
+/// The number of a neighbour in the list, if any, in four bytes, because a line is moved as a whole.
 #[derive(Clone, Copy, Debug)]
 struct Neighbour(u32);
 
@@ -82,21 +82,21 @@ impl From<Option<LineId>> for Neighbour {
     }
 }
 
-/// All lines of the schedule. As large as the window, however long the oldest line waits while others pass.
+/// All lines of the schedule. At most as large as the window, however long the oldest line waits.
 #[derive(Debug, Default)]
 pub(super) struct LineBook {
     lines: Slab<Line>,
-    /// By number: the names of sources, as far as they have one.
+    /// By number: the names of sources that have one.
     sources: Vec<Option<Arc<str>>>,
     oldest: Option<LineId>,
     newest: Option<LineId>,
-    /// Lines that wait and were on the wire before, by the end of their time on the clock of the run.
+    /// Waiting lines that were on the wire before, by their deadline on the clock of the run.
     deadlines: BTreeSet<(Duration, LineId)>,
     settled: VecDeque<Done>,
     released: VecDeque<Ticket>,
     waiting: usize,
     in_flight: usize,
-    /// Lines taken in so far.
+    /// Lines accepted so far.
     accepted: u64,
     /// Settled lines handed out so far.
     recorded: u64,
@@ -129,7 +129,7 @@ impl LineBook {
         id
     }
 
-    /// Notes the name of a line's source, by which it can be asked for.
+    /// Notes the name of a line's source, for lookups.
     #[inline]
     fn note_name(&mut self, ticket: &Ticket) {
         if let Some(name) = &ticket.id.source
@@ -165,7 +165,7 @@ impl LineBook {
         self.released.push_back(ticket);
     }
 
-    /// Removes a line from the book that has no record: the next start finds it again.
+    /// Removes a line without a record: the next start finds it again.
     pub fn leave_for_next_start(&mut self, id: LineId) {
         self.remove(id);
         self.left += 1;
@@ -199,7 +199,7 @@ impl LineBook {
         self.lines[id].place
     }
 
-    /// When a line may start that waits and was on the wire before.
+    /// When a waiting line that was on the wire before may start.
     pub fn due(&self, id: LineId) -> Option<Duration> {
         match self.lines[id].place {
             Place::Waiting { due, .. } => due,
@@ -229,7 +229,7 @@ impl LineBook {
         self.lines[id].accepted
     }
 
-    /// The unsettled line of this ordinal; looks at all that are newer.
+    /// The unsettled line of this ordinal; scans all newer ones.
     pub fn find(&self, ordinal: u64) -> Option<LineId> {
         self.newest_first().find(|id| self.lines[*id].ordinal == ordinal)
     }
@@ -254,8 +254,8 @@ impl LineBook {
         self.in_flight
     }
 
-    /// How many lines are where. Every line accepted was handed out with its record, was handed back, was left for the next
-    /// start, or is in one of these places.
+    /// The number of lines in each place. Every line accepted was handed out with its record, was handed back, was left
+    /// for the next start, or is in one of these places.
     pub fn counts(&self) -> Counts {
         let (outgoing, released) = (self.settled.len(), self.released.len());
         let here = (self.waiting + self.in_flight + outgoing + released) as u64;
@@ -284,8 +284,8 @@ impl LineBook {
         }
     }
 
-    /// Puts a line behind all that are older: lines come in the order of their ordinals, so that is the end, as a rule, where
-    /// it has been put already.
+    /// Links a line behind all older ones. Lines usually come in the order of their ordinals, so it is at the end
+    /// already.
     fn link(&mut self, id: LineId, ordinal: u64) {
         match self.newest.map(|newest| &mut self.lines[newest]) {
             Some(newest) if newest.ordinal > ordinal => return self.link_before_newest(id, ordinal),
@@ -312,7 +312,7 @@ impl LineBook {
         self.join(older.get(), newer.get());
     }
 
-    /// Makes two lines neighbours; none is the end of the list.
+    /// Makes two lines neighbours; `None` is the end of the list.
     fn join(&mut self, older: Option<LineId>, newer: Option<LineId>) {
         match older {
             Some(older) => self.lines[older].newer = newer.into(),

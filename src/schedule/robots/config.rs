@@ -28,7 +28,7 @@ impl Default for RobotsConfig {
 /// How robots.txt is obeyed.
 #[derive(Clone, Debug)]
 pub struct RobotsPolicy {
-    /// The name by which files speak of this crawler: the user agent's product token.
+    /// The name of this crawler in robots.txt: the user agent's product token.
     pub agent: String,
     /// The longest Crawl-delay that is honoured.
     pub max_crawl_delay: Duration,
@@ -37,7 +37,7 @@ pub struct RobotsPolicy {
 }
 
 impl RobotsConfig {
-    /// The policy for a crawler that calls itself `user_agent`; `None` when robots.txt is not obeyed.
+    /// The policy for a crawler with this user agent; `None` if robots.txt is not obeyed.
     pub fn policy(&self, user_agent: &str) -> Option<RobotsPolicy> {
         self.enabled.then(|| RobotsPolicy {
             agent: product_token(user_agent).to_owned(),

@@ -1,5 +1,6 @@
-//! The robots.txt gate: the first line of an origin parks its own request, fetches robots.txt, and takes its request up again.
-//! Meanwhile no other line of its host and port starts. So the file passes the same queue, limits, retries and deadline as any request.
+//! The robots.txt gate: the first line of an origin parks its own request, fetches robots.txt, and resumes its request.
+//! Meanwhile no other line of its host and port starts. So the fetch obeys queue, limits, retries and deadline like any
+//! request.
 
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use crate::schedule::line_book::HostId;
 const MOST_REDIRECTS: u32 = 5;
 
 impl Core {
-    /// Takes the host's next line out of its turn if its site does not let it be fetched now; says whether it did. That was
-    /// the host's turn, so that many such lines do not hold up the others.
+    /// Takes the host's next line out of its queue if robots.txt forbids or delays it; returns whether it did. This
+    /// uses up the host's turn, so that many such lines do not hold up other hosts.
     pub(in crate::schedule) fn refuse_front(&mut self, id: HostId, now: Duration) -> Denial {
         if self.robots.is_none() {
             return Denial::None;
@@ -37,7 +38,7 @@ impl Core {
         Denial::Refused
     }
 
-    /// Why the line cannot be fetched now, if it is known that it cannot.
+    /// Why the line cannot be fetched now, if that is known.
     pub(in crate::schedule) fn refusal(&self, line: &Job, now: Duration) -> Option<Refusal> {
         let robots = self.robots.as_ref()?;
         if line.slot.parked.is_some() || line.slot.robots_check == RobotsCheck::Allowed {
@@ -63,7 +64,7 @@ impl Core {
             && job.slot.robots_check == RobotsCheck::Pending
     }
 
-    /// Makes a line that is about to start fetch its origin's robots.txt first; the others of its host and port wait.
+    /// Makes a line that is about to start fetch its origin's robots.txt first; other lines of its host and port wait.
     pub(in crate::schedule) fn fetch_robots_first(&mut self, job: &mut Job, id: HostId) {
         let mut url = job.call.request.url.clone();
         url.set_path("/robots.txt");
@@ -82,7 +83,7 @@ impl Core {
         self.hosts.start_robots_fetch(id, port_of(&job.call.request.url), job.slot.line);
     }
 
-    /// Takes in what came of a robots.txt; the decision is what it would mean for a line of its own.
+    /// Handles the result of a robots.txt fetch; `decision` is the one for an ordinary line.
     pub(in crate::schedule) fn complete_robots(
         &mut self,
         job: Box<Job>,
@@ -96,7 +97,7 @@ impl Core {
                 let text = response.body.data.clone();
                 self.store_robots(job, &text, now);
             }
-            // The status alone says that there is no file, or where it is.
+            // The status alone shows that there is no file, or a redirect.
             (_, Some(head)) if is_elsewhere(head.status) && !is_not_http(&attempt) => match self.redirected(&job, head)
             {
                 Some(request) => self.redirect_robots(job, request, now),
@@ -106,8 +107,8 @@ impl Core {
         }
     }
 
-    /// A server that fails is asked again as for any other line. Once the file counts as unavailable, as it does at once if
-    /// its host pauses, each cool-down has one attempt.
+    /// Retries a failed fetch like any other line. Once the file counts as unavailable, which a pause of its host
+    /// causes at once, each cool-down has one attempt.
     fn fail_robots(&mut self, job: Box<Job>, id: HostId, attempt: Attempt, decision: Decision, now: Duration) {
         let site = job.slot.parked.as_ref().map(|parked| &parked.request.url);
         let is_unavailable = |robots: &RobotsRules| site.is_some_and(|url| robots.is_unavailable(url, now));
@@ -122,7 +123,7 @@ impl Core {
         }
     }
 
-    /// Where a redirect of the robots.txt leads, unless it is one too many, or one that no line would follow either.
+    /// The target of a robots.txt redirect, unless there were too many, or no line would follow it.
     fn redirected(&self, job: &Job, head: &Head) -> Option<Request> {
         let parked = job.slot.parked.as_ref().filter(|parked| parked.redirects < MOST_REDIRECTS)?;
         let Redirect::To(url) = Redirect::of(head, &job.call.request.url) else { return None };
@@ -137,20 +138,20 @@ impl Core {
         if let Some(parked) = &mut job.slot.parked {
             parked.redirects += 1;
         }
-        // Headers that the configuration has for the line's own host do not travel.
+        // Configured headers of the line's own host are not sent to other hosts.
         job.call.credential_scope = CredentialScope::OtherHost;
         job.call.request = request;
         self.requeue(job, now, now);
     }
 
-    /// Learns a site's rules, and lets the line that brought them go its own way, before all others of its host.
+    /// Stores a site's rules, and resumes the line that fetched them, before all others of its host.
     fn store_robots(&mut self, mut job: Box<Job>, file: &[u8], now: Duration) {
         let host = job.slot.parked.as_ref().map(|parked| parked.host);
         self.unpark(&mut job);
         let Some(robots) = &mut self.robots else { return };
         robots.store(&job.call.request.url, file, now);
         if let Some(host) = host {
-            // The request for the file was one to the host, too.
+            // The request for the file was also one to the host.
             self.hosts[host].rate_limiter.slow_to(robots.crawl_delay(&job.call.request.url));
         }
         self.go_on(job, now);
@@ -161,19 +162,19 @@ impl Core {
         let paused_until = job.slot.parked.as_ref().map(|parked| self.hosts[parked.host].pause.paused_until);
         self.unpark(&mut job);
         let Some(robots) = &mut self.robots else { return };
-        // A pause of the host is no cool-down: when it is over, its lines have to be looked at before the next attempt.
+        // The cool-down starts after the host's pause, so that its lines are checked before the next attempt.
         let from = paused_until.unwrap_or_default().max(now);
         robots.store_failure(&job.call.request.url, why, &self.settings.health, now, from);
         self.go_on(job, now);
     }
 
-    /// What becomes of the line that fetched the file.
+    /// Resumes, delays or settles the line that fetched the file.
     fn go_on(&mut self, mut job: Box<Job>, now: Duration) {
         match self.refusal(&job, now) {
             Some(Refusal::Settle(kind, why)) => self.settle(job, Received::Nothing, Some((kind, why)), now),
             Some(Refusal::WaitUntil(at)) => self.requeue(job, at, now),
             None => {
-                // Said once, for the rules may have to make room for others before it starts.
+                // Noted now, because the cache may evict the rules before the line starts.
                 if !self.needs_robots(&job, now) {
                     job.slot.robots_check = RobotsCheck::Allowed;
                 }
@@ -182,31 +183,31 @@ impl Core {
         }
     }
 
-    /// Makes the line what it was, whatever came of its robots.txt; the others of its host may start again.
+    /// Restores the line's own request after its robots.txt fetch; other lines of its host may start again.
     pub(in crate::schedule) fn unpark(&mut self, job: &mut Job) {
         let Some(parked) = job.slot.parked.take() else { return };
         (job.call.request, job.call.credential_scope, job.progress.retries, job.slot.reserve) =
             (parked.request, parked.credential_scope, parked.retries, None);
         job.call.purpose = Purpose::Line;
         if job.progress.started.is_none() {
-            // Its own first request is still to come, perhaps after a long Crawl-delay.
+            // The line's own first request follows, perhaps after a long Crawl-delay.
             self.lines.unset_deadline(job.slot.line);
         }
         self.hosts.end_robots_fetch(parked.host, port_of(&job.call.request.url));
     }
 }
 
-/// Whether the host's next line was one that cannot be fetched now.
+/// Whether the host's next line was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::schedule) enum Denial {
-    /// It was, and is settled or waits.
+    /// It was settled, or waits.
     Refused,
-    /// It was not.
+    /// It may start.
     None,
 }
 
-/// Whether an error of a line that fetches a robots.txt says no more than that the file is unavailable. That its own host
-/// cannot be found, reached or trusted is the line's matter, and so is the end of its time once it has begun.
+/// Whether an error of a robots.txt fetch only means that the file is unavailable. If the line's own host cannot be
+/// found, reached or trusted, or its deadline passes after its first start, the line itself fails.
 pub(in crate::schedule) fn is_unavailable(job: &Job, kind: ErrorKind) -> bool {
     let Some(parked) = &job.slot.parked else { return false };
     match kind {
@@ -220,12 +221,12 @@ pub(in crate::schedule) fn is_unavailable(job: &Job, kind: ErrorKind) -> bool {
         | ErrorKind::Decode
         | ErrorKind::Panic => true,
         ErrorKind::Canceled | ErrorKind::RetryAfterTooLong => false,
-        // Whatever is wrong with another host, to which the file was moved, is not wrong with the line's own.
+        // An error of the host that a redirect led to is no error of the line's own.
         _ => parked.redirects > 0,
     }
 }
 
-/// Sections 2.3.1.2 and 2.3.1.3. A 429 is no answer to the question, like a server's error (section 2.3.1.4).
+/// Whether there is a redirect, or no file (sections 2.3.1.2 and 2.3.1.3). A 429 is like a server error (2.3.1.4).
 fn is_elsewhere(status: StatusCode) -> bool {
     (status.is_redirection() || status.is_client_error()) && status != StatusCode::TOO_MANY_REQUESTS
 }

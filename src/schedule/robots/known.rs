@@ -1,4 +1,4 @@
-//! What one run knows of the robots.txt of sites, for the next one.
+//! The robots.txt rules of sites that one run saves for the next.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::parser::Group;
 use super::pattern::{Access, Pattern};
 
-/// Bytes of rules that are passed on; a site with more is asked again.
+/// The most bytes of rules that are saved for a site; longer ones are fetched again.
 const MOST_RULES: usize = 64 << 10;
 
-/// What is known of the robots.txt of a site.
+/// The saved robots.txt of a site.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KnownRobots {
     /// Scheme, host and port.
@@ -22,7 +22,7 @@ pub struct KnownRobots {
     pub age: Duration,
     /// Its Crawl-delay, however long.
     pub crawl_delay: Duration,
-    /// Its rules, unless they are too many to be passed on.
+    /// Its rules, unless they are too long to be saved.
     pub rules: Option<KnownRules>,
 }
 
@@ -30,16 +30,16 @@ pub struct KnownRobots {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownRules {
-    /// What may be fetched.
+    /// Paths that may be fetched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
-    /// What may not be.
+    /// Paths that may not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disallow: Vec<String>,
 }
 
 impl KnownRules {
-    /// The rules of a group, unless they are too many.
+    /// The rules of a group, unless they are too long.
     pub(super) fn of(group: &Group) -> Option<Self> {
         let bytes: usize = group.rules().iter().map(|rule| rule.text().len()).sum();
         let patterns = |access| {
@@ -49,7 +49,7 @@ impl KnownRules {
         (bytes <= MOST_RULES).then(|| Self { allow: patterns(Access::Allow), disallow: patterns(Access::Disallow) })
     }
 
-    /// The group that they are the rules of.
+    /// The group with these rules.
     pub(super) fn into_group(self, crawl_delay: Duration) -> Group {
         let allow = self.allow.into_iter().map(|text| Pattern::new(Access::Allow, text));
         let disallow = self.disallow.into_iter().map(|text| Pattern::new(Access::Disallow, text));

@@ -1,5 +1,5 @@
-//! robots.txt (RFC 9309): how a file is read (`parser`, `pattern`), what is known of each site (`rules`, `refusal`, `known`), and the
-//! fetch of the file before a site's first line (`gate`).
+//! robots.txt (RFC 9309): the parser (`parser`, `pattern`), the rules of each site (`rules`, `refusal`, `known`), and
+//! the fetch of the file before a site's first line (`gate`).
 
 mod config;
 mod gate;

@@ -1,4 +1,4 @@
-//! Reads a robots.txt (RFC 9309) as Google's published parser does, slips of the pen included: the rules of one crawler.
+//! Parses a robots.txt (RFC 9309) for one crawler, with the misspellings that Google's published parser accepts.
 //!
 //! In: the bytes of the file and the crawler's product token. Out: the crawler's [`Group`], which `pattern` matches.
 
@@ -6,29 +6,29 @@ use std::time::Duration;
 
 use super::pattern::{Access, Pattern, escape, escape_bytes};
 
-/// What of a file counts (section 2.5).
+/// The bytes of a file that count (section 2.5).
 const LONGEST_FILE: usize = 500 << 10;
 
-/// What of a line counts: eight times the longest URL that browsers took, less the byte of an end mark.
+/// The bytes of a line that count: eight times the longest URL that browsers took, less a terminating byte.
 const LONGEST_LINE: usize = 2083 * 8 - 1;
 
-/// The product token at the begin of a name: letters, `-` and `_` (section 2.2.1).
+/// The product token at the beginning of a name: letters, `-` and `_` (section 2.2.1).
 pub(super) fn product_token(name: &str) -> &str {
     let end = name.find(|c: char| !(c.is_ascii_alphabetic() || c == '-' || c == '_'));
     &name[..end.unwrap_or(name.len())]
 }
 
-/// What one file says to one crawler.
+/// The rules of one file for one crawler.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::schedule) struct Group {
     /// The longest first, and of equally long ones those that allow: the first that matches decides (section 2.2.2).
     rules: Vec<Pattern>,
-    /// The time that is to pass from one request to the next.
+    /// The time between two requests.
     pub crawl_delay: Duration,
 }
 
 impl Group {
-    /// These rules, in any order.
+    /// A group of these rules, which may have any order.
     pub fn new(mut rules: Vec<Pattern>, crawl_delay: Duration) -> Self {
         rules.sort_by(|a, b| b.text().len().cmp(&a.text().len()).then(a.access().cmp(&b.access())));
         rules.dedup();
@@ -54,7 +54,7 @@ impl Group {
 
     /// Whether a path, with its query, may be fetched.
     pub fn allows(&self, path: &str) -> bool {
-        // Section 2.2.2: the file itself may always be.
+        // Section 2.2.2: robots.txt itself is always allowed.
         if self.rules.is_empty() || path == "/robots.txt" {
             return true;
         }
@@ -66,8 +66,8 @@ impl Group {
     }
 }
 
-/// The path with its percent-encoded unreserved characters as they are, if it has any: a server takes both for the same,
-/// so what is disallowed in one form must not be fetched in the other (RFC 9309, section 2.2.2; RFC 3986, section 2.3).
+/// The path with its percent-encoded unreserved characters decoded, if it has any: servers treat both alike, so a path
+/// that is disallowed in one form must not be fetched in the other (RFC 9309, section 2.2.2; RFC 3986, section 2.3).
 fn without_needless_escapes(path: &str) -> Option<String> {
     let mut plain = String::new();
     let mut rest = path;
@@ -89,7 +89,7 @@ fn without_needless_escapes(path: &str) -> Option<String> {
     (plain.len() < path.len()).then(|| escape(&plain).into_owned())
 }
 
-/// What was read of the groups for one crawler, and where the reader is.
+/// The groups for one crawler that were read, and the state of the reader.
 #[derive(Debug, Default)]
 struct Reader<'a> {
     token: &'a str,
@@ -97,10 +97,10 @@ struct Reader<'a> {
     for_all: Found,
     /// Whether any group names the crawler, even one without rules.
     has_own_group: bool,
-    /// Whether the group at hand is the crawler's own, and whether it is the one for all.
+    /// Whether the current group is the crawler's own, and whether it is the one for all.
     in_own: bool,
     in_for_all: bool,
-    /// Whether the group at hand has rules already: the next name begins another.
+    /// Whether the current group has rules already: the next name begins another group.
     has_rules: bool,
 }
 
@@ -131,7 +131,7 @@ impl Reader<'_> {
         }
         let value = String::from_utf8_lossy(value);
         match value.strip_prefix('*') {
-            // `* and more words` is everybody, too.
+            // `* and more words` also means all crawlers.
             Some(more) if more.is_empty() || more.starts_with(is_white) => {
                 self.in_for_all = true;
             }
@@ -142,7 +142,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The group that the line at hand belongs to, if it is for the crawler.
+    /// The group of the current line, if it is for the crawler.
     fn group(&mut self) -> Option<&mut Found> {
         match (self.in_own, self.in_for_all) {
             (true, _) => Some(&mut self.own),
@@ -165,13 +165,13 @@ impl Reader<'_> {
     }
 }
 
-/// The pattern of the directory whose index page this one allows: who allows the page allows the directory.
+/// The pattern of the directory, if this one allows its index page: that also allows the directory.
 fn directory_of_index(pattern: &str) -> Option<String> {
     let slash = pattern.rfind('/')?;
     pattern[slash..].starts_with("/index.htm").then(|| format!("{}$", &pattern[..=slash]))
 }
 
-/// The keys that mean something, with the misspellings that are common enough to be meant.
+/// The known keys, with their common misspellings.
 enum Key {
     UserAgent,
     Rule(Access),
@@ -200,7 +200,7 @@ impl Key {
 fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends_line = |byte: &u8| matches!(byte, b'\n' | b'\r');
     let end = match file.get(..LONGEST_FILE) {
-        // A rule that is cut would be another rule.
+        // A truncated rule would be another rule.
         Some(begin) if file.len() > LONGEST_FILE => begin.iter().rposition(ends_line).unwrap_or(0),
         _ => file.len(),
     };
@@ -210,7 +210,7 @@ fn lines(file: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.map(|line| &line[..line.len().min(LONGEST_LINE)])
 }
 
-/// The two parts of a line. A colon may be missing where there are just two words.
+/// The key and value of a line. The colon may be missing between just two words.
 fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = line.iter().position(|byte| matches!(byte, b'#' | b'\0')).unwrap_or(line.len());
     let line = trim(&line[..end]);
@@ -226,7 +226,7 @@ fn key_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (!key.is_empty() && (has_colon || !value.iter().any(is_blank))).then_some((key, value))
 }
 
-/// Without the white space around it.
+/// Removes the white space around a text.
 fn trim(text: &[u8]) -> &[u8] {
     let is_text = |byte: &u8| !is_white(char::from(*byte));
     let start = text.iter().position(is_text).unwrap_or(text.len());
@@ -237,7 +237,7 @@ fn trim(text: &[u8]) -> &[u8] {
 /// A number of seconds, which may have a fraction.
 fn seconds(value: &[u8]) -> Option<Duration> {
     let seconds: f64 = std::str::from_utf8(value).ok()?.parse().ok()?;
-    // One that is longer than a clock can show is as good as the longest.
+    // A longer delay than a duration can hold counts as the longest.
     (seconds > 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(u32::MAX.into())))
 }
 

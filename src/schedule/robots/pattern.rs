@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// What a rule does to the paths that it matches. Where rules are equally long, the one that allows comes first.
+/// Whether a rule allows the paths that it matches. Of equally long rules, the one that allows comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::schedule) enum Access {
     Allow,
@@ -18,7 +18,7 @@ pub(in crate::schedule) struct Pattern {
 }
 
 impl Pattern {
-    /// A rule with this pattern, which is escaped.
+    /// A rule with this escaped pattern.
     pub fn new(access: Access, text: String) -> Self {
         Self { access, text: text.into() }
     }
@@ -31,13 +31,13 @@ impl Pattern {
         &self.text
     }
 
-    /// How many wildcards it has: each can cost a look through the whole path.
+    /// The number of its wildcards: each can cost a scan of the whole path.
     pub fn wildcards(&self) -> usize {
         memchr::memchr_iter(b'*', self.text.as_bytes()).count()
     }
 
-    /// Whether an escaped path begins with the pattern, or, with `$`, is all that it matches. The parts between wildcards
-    /// are looked for one after the other, each at its first place: a later place leaves less for those after it.
+    /// Whether an escaped path begins with the pattern, or, with `$`, matches it as a whole. The parts between
+    /// wildcards are searched in order, each at its first place, because a later place leaves less for those after it.
     pub fn matches(&self, path: &str) -> bool {
         let (pattern, is_anchored) = match self.text.strip_suffix('$') {
             Some(pattern) => (pattern, true),
@@ -57,8 +57,7 @@ impl Pattern {
     }
 }
 
-/// A path or pattern in the one form in which they are compared: octets beyond ASCII percent-encoded, and the digits of
-/// what is percent-encoded in upper case.
+/// Normalises a path or pattern for comparison: octets beyond ASCII are percent-encoded, with the digits in upper case.
 pub(in crate::schedule) fn escape(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| byte < 0x80 && byte != b'%') {
         Cow::Borrowed(text)
@@ -67,11 +66,11 @@ pub(in crate::schedule) fn escape(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same of text that need not be UTF-8.
+/// The same for text that need not be UTF-8.
 pub(in crate::schedule) fn escape_bytes(text: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut escaped = String::with_capacity(text.len());
-    // How many bytes of an escape that was begun are left.
+    // The bytes that are left of the current escape.
     let mut left = 0;
     for (place, byte) in text.iter().enumerate() {
         if *byte >= 0x80 {

@@ -1,6 +1,6 @@
-//! Why a line cannot be fetched: its site's robots.txt does not let it, or could not be fetched itself (RFC 9309, section
-//! 2.3.1.4). Then lines wait as for an open circuit: one of them fetches the file again each cool-down, and they fail once it
-//! was unavailable for too long.
+//! Why a line cannot be fetched: its site's robots.txt disallows it, or could not be fetched (RFC 9309, section
+//! 2.3.1.4). In the second case, lines wait as for an open circuit: one of them fetches the file again each cool-down,
+//! and they fail once it was unavailable for too long.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use crate::schedule::HealthPolicy;
 /// Why a line cannot be fetched now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::schedule) enum Refusal {
-    /// It may not be fetched.
+    /// The line fails with this error.
     Settle(ErrorKind, String),
-    /// The robots.txt could not be fetched: look again then.
+    /// robots.txt could not be fetched: the line waits until then.
     WaitUntil(Duration),
 }
 
-/// Since when a robots.txt is unavailable, and what follows.
+/// A robots.txt that is unavailable.
 #[derive(Debug)]
 pub(super) struct Unavailable {
-    /// The end of the first attempt in vain.
+    /// The end of the first failed attempt.
     pub since: Duration,
     /// When a line may fetch it again.
     pub retry_at: Duration,
     /// From when on lines fail until the next attempt.
     give_up_at: Duration,
-    /// What the last attempt said.
+    /// The error of the last attempt.
     pub why: String,
 }
 
 impl Unavailable {
-    /// It could not be fetched since then, for this reason; the cool-down counts from `from` on.
+    /// Unavailable since `since`, for this reason; the cool-down starts at `from`.
     pub fn new(since: Duration, why: String, policy: &HealthPolicy, from: Duration) -> Self {
         Self { since, retry_at: from + policy.cool_down, give_up_at: since + policy.give_up, why }
     }
 
-    /// Until when this is remembered if no line asks; as long as an open circuit is.
+    /// Until when this is kept without lines: as long as an open circuit.
     pub fn kept_until(&self, policy: &HealthPolicy) -> Duration {
         self.retry_at + policy.give_up
     }
@@ -49,9 +49,8 @@ impl Unavailable {
             return Some(Refusal::WaitUntil(self.retry_at.min(self.give_up_at)));
         }
         let (since, why) = (now.saturating_sub(self.since).as_secs(), &self.why);
-        let message = format!(
-            "{site}/robots.txt could not be fetched for {since} s, and until it is the site counts as disallowed: {why}"
-        );
+        let message =
+            format!("{site}/robots.txt could not be fetched for {since} s, so the site counts as disallowed: {why}");
         Some(Refusal::Settle(ErrorKind::RobotsUnavailable, message))
     }
 }

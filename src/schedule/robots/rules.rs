@@ -1,7 +1,7 @@
-//! What is known of the robots.txt of sites (RFC 9309), cached for 24 hours.
+//! The robots.txt rules of sites (RFC 9309), cached for 24 hours.
 //!
-//! In: a site's robots.txt, or that there is none, or that it could not be fetched. Out: whether a URL may be fetched, and the
-//! site's Crawl-delay. The `gate` fetches the file.
+//! In: a site's robots.txt, its absence, or a failure to fetch it. Out: whether a URL may be fetched, and the site's
+//! Crawl-delay. The `gate` fetches the file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::schedule::HealthPolicy;
 /// How long a file is cached (RFC 9309, section 2.4).
 const FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
 
-/// Wildcards that a file may have in all its rules. To compare a URL with one costs up to its whole length, and is done
-/// while everybody waits; no site that means well needs as many.
+/// The most wildcards in all rules of a file. To compare a URL with one costs up to its whole length, and blocks the
+/// scheduler; no legitimate site needs as many.
 const MOST_WILDCARDS: usize = 2000;
 
 /// The rules of sites.
@@ -30,31 +30,31 @@ const MOST_WILDCARDS: usize = 2000;
 pub(in crate::schedule) struct RobotsRules {
     policy: RobotsPolicy,
     sites: HashMap<Arc<str>, Site>,
-    /// By the number under which they were stored: the first one makes room for others.
+    /// By the number under which they were stored: the first one is evicted first.
     order: BTreeMap<u64, Arc<str>>,
     /// Files stored so far.
     count: u64,
     bytes: u64,
-    /// What was learnt and is not handed out yet for the next run.
+    /// Rules that are not handed out yet for the next run.
     learnt: Vec<KnownRobots>,
 }
 
 #[derive(Debug)]
 struct Site {
     known: Known,
-    /// How long that counts.
+    /// Until when it is valid.
     until: Duration,
-    /// Counts on: whatever the next file says, the last one asked for this time before it is fetched.
+    /// Valid for longer: it also applies to the next fetch of the file.
     crawl_delay: Duration,
     number: u64,
     bytes: u64,
 }
 
-/// What is known of a site.
+/// The robots.txt of a site.
 #[derive(Debug)]
 enum Known {
     Rules(Group),
-    /// Its rules are too many to be obeyed.
+    /// It has too many wildcards to match.
     TooManyWildcards,
     Unavailable(Unavailable),
 }
@@ -65,12 +65,12 @@ impl RobotsRules {
         Self { policy, sites, order, count: 0, bytes: 0, learnt: Vec::new() }
     }
 
-    /// From now on a longer Crawl-delay counts as this.
+    /// Sets the longest Crawl-delay that is honoured.
     pub fn set_max_crawl_delay(&mut self, most: Duration) {
         self.policy.max_crawl_delay = most;
     }
 
-    /// Whether the URL's robots.txt was fetched, or is not to be fetched again yet.
+    /// Whether the URL's robots.txt was fetched, or must not be fetched again yet.
     pub fn knows(&self, url: &Url, now: Duration) -> bool {
         self.known(url, now).is_some_and(|known| match known {
             Known::Rules(_) | Known::TooManyWildcards => true,
@@ -78,7 +78,7 @@ impl RobotsRules {
         })
     }
 
-    /// Why the URL cannot be fetched now; `None` when it can, as far as that is known.
+    /// Why the URL cannot be fetched now; `None` if no known rule prevents it.
     pub fn refusal(&self, url: &Url, now: Duration) -> Option<Refusal> {
         let denied =
             |why| Some(Refusal::Settle(ErrorKind::RobotsDenied, format!("{}/robots.txt {why}", origin_of(url))));
@@ -86,13 +86,13 @@ impl RobotsRules {
             Known::Rules(group) if group.allows(&url[Position::BeforePath..Position::AfterQuery]) => None,
             Known::Rules(_) => denied(format!("does not let `{}` fetch it (robots.enabled)", self.policy.agent)),
             Known::TooManyWildcards => {
-                denied(format!("has more than {MOST_WILDCARDS} wildcards, which counts as a ban"))
+                denied(format!("has more than {MOST_WILDCARDS} wildcards, so the site counts as disallowed"))
             }
             Known::Unavailable(unavailable) => unavailable.refusal(origin_of(url), now),
         }
     }
 
-    /// Whether the URL's robots.txt could not be fetched lately.
+    /// Whether the URL's robots.txt could not be fetched recently.
     pub fn is_unavailable(&self, url: &Url, now: Duration) -> bool {
         matches!(self.known(url, now), Some(Known::Unavailable(_)))
     }
@@ -107,7 +107,7 @@ impl RobotsRules {
         self.sites.get(origin_of(url)).filter(|site| now < site.until).map(|site| &site.known)
     }
 
-    /// Learns the robots.txt of the URL's site. One that is not there says no more than an empty one.
+    /// Stores the robots.txt of the URL's site. A missing file counts as an empty one.
     pub fn store(&mut self, url: &Url, file: &[u8], now: Duration) {
         let group = Group::parse(file, &self.policy.agent);
         let site: Arc<str> = origin_of(url).into();
@@ -121,7 +121,7 @@ impl RobotsRules {
         self.insert(site, group.crawl_delay, known_of(group), now + FRESH_FOR);
     }
 
-    /// Notes that the robots.txt of the URL's site could not be fetched, for this reason; the cool-down counts from `from` on.
+    /// Notes why the robots.txt of the URL's site could not be fetched; the cool-down starts at `from`.
     pub fn store_failure(&mut self, url: &Url, why: String, policy: &HealthPolicy, now: Duration, from: Duration) {
         let since = match self.known(url, now) {
             Some(Known::Unavailable(unavailable)) => unavailable.since,
@@ -132,7 +132,7 @@ impl RobotsRules {
         self.insert(origin_of(url).into(), self.crawl_delay(url), Known::Unavailable(unavailable), until);
     }
 
-    /// Goes on with what a run before knew of a site.
+    /// Restores the rules of a site from the previous run.
     pub fn restore(&mut self, known: KnownRobots, now: Duration) {
         let KnownRobots { site, agent, age, crawl_delay, rules } = known;
         if agent != self.policy.agent {
@@ -143,7 +143,7 @@ impl RobotsRules {
         self.insert(site, crawl_delay, known_of(rules.unwrap_or_default().into_group(crawl_delay)), now + fresh_for);
     }
 
-    /// What was learnt of a site since the run began, for the next one, each time that it was.
+    /// The next rules that were fetched, to be saved for the next run.
     pub fn take_learnt(&mut self) -> Option<KnownRobots> {
         self.learnt.pop()
     }
@@ -177,7 +177,7 @@ fn known_of(group: Group) -> Known {
     if wildcards > MOST_WILDCARDS { Known::TooManyWildcards } else { Known::Rules(group) }
 }
 
-/// What a site weighs, roughly.
+/// The approximate bytes of a site.
 fn weight(name: &str, known: &Known) -> u64 {
     const PER_SITE: usize = 256;
     const PER_RULE: usize = 40;

@@ -1,4 +1,4 @@
-//! The thread that owns the journal. In: batches. Out: a verdict for each, after the fsync if it was accepted.
+//! The thread that owns the journal. In: batches. Out: a result for each, after the fsync if it was accepted.
 //!
 //! Waiting batches are accepted together, with one fsync (group commit). Only this thread checks idempotency keys, so
 //! two requests with one key cannot both be new.
@@ -10,7 +10,7 @@ use futures::executor::block_on;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::answers::{Lines, Refusal, Verdict};
+use super::answers::{BatchResult, Lines, Refusal};
 use super::decoder::Submission;
 use crate::journal::{Batch, BatchKey, KeyTable};
 use crate::source::intake::{Intake, NotTaken};
@@ -28,12 +28,12 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// `ended` is cancelled once the acceptor has ended: requests without a verdict were not accepted.
+    /// `ended` is cancelled once the acceptor has ended: requests without a result were not accepted.
     pub fn new(intake: Intake, ended: CancellationToken) -> Self {
         Self { intake, is_full: false, _ended: ended.drop_guard() }
     }
 
-    /// Accepts batches until the source is stopped. Batches that still wait then get no verdict.
+    /// Accepts batches until the source is stopped. Batches that still wait then get no result.
     pub fn run(mut self, mut submissions: mpsc::Receiver<Submission>, failed: oneshot::Sender<String>) {
         let stop = self.intake.stop().clone();
         let mut ended = Ok(());
@@ -59,18 +59,18 @@ impl Acceptor {
         let plan = plan(batches, self.intake.keys());
         let taken = self.take(&plan.batches);
         for (answer, (reply, _)) in plan.answers.into_iter().zip(replies) {
-            let verdict = match (answer, &taken) {
-                (Answer::Now(verdict), _) => verdict,
+            let result = match (answer, &taken) {
+                (Answer::Now(result), _) => result,
                 (Answer::Of(batch), Ok(taken)) => taken[batch].clone(),
                 (Answer::Of(_), Err(why)) => Err(Refusal::Broken(why.clone())),
             };
             // The producer may have disconnected.
-            let _ = reply.send(verdict);
+            let _ = reply.send(result);
         }
         taken.map(drop)
     }
 
-    fn take(&mut self, batches: &[Batch]) -> Result<Vec<Verdict>, String> {
+    fn take(&mut self, batches: &[Batch]) -> Result<Vec<BatchResult>, String> {
         if batches.is_empty() {
             return Ok(Vec::new());
         }
@@ -105,20 +105,20 @@ fn ranges(batches: &[Batch], first: u64) -> impl Iterator<Item = Lines> {
     })
 }
 
-/// The new batches of a group of requests, and the verdicts.
+/// The new batches of a group of requests, and the results.
 struct Plan {
     /// The batches to accept.
     batches: Vec<Batch>,
-    /// The source of each request's verdict.
+    /// The source of each request's result.
     answers: Vec<Answer>,
 }
 
-/// The source of a verdict.
+/// The source of a result.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
-    /// The verdict is known.
-    Now(Verdict),
-    /// The verdict of this batch of the plan.
+    /// The result is known.
+    Now(BatchResult),
+    /// The result of this batch of the plan.
     Of(usize),
 }
 
@@ -176,7 +176,7 @@ mod tests {
         batch
     }
 
-    /// The verdicts of requests one after the other.
+    /// The results of requests one after the other.
     #[derive(Debug, Default)]
     struct Model {
         keys: HashMap<u8, (u8, Lines)>,
@@ -184,7 +184,7 @@ mod tests {
     }
 
     impl Model {
-        fn take(&mut self, lines: u8, key: Option<(u8, u8)>) -> Verdict {
+        fn take(&mut self, lines: u8, key: Option<(u8, u8)>) -> BatchResult {
             if lines == 0 {
                 return Ok(None);
             }
@@ -221,7 +221,7 @@ mod tests {
                     table_insert(&mut table, batch, lines);
                 }
                 let answer = |answer| match answer {
-                    Answer::Now(verdict) => verdict,
+                    Answer::Now(result) => result,
                     Answer::Of(place) => Ok(taken[place].clone()),
                 };
                 prop_assert_eq!(plan.answers.into_iter().map(answer).collect::<Vec<_>>(), want);

@@ -16,7 +16,7 @@ use crate::units::in_bytes;
 pub(super) type Lines = Option<RangeInclusive<u64>>;
 
 /// The result of a batch.
-pub(super) type Verdict = Result<Lines, Refusal>;
+pub(super) type BatchResult = Result<Lines, Refusal>;
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::answers::{Refusal, Verdict};
+use super::answers::{BatchResult, Refusal};
 use super::body::Received;
 use super::decode::decode;
 use super::memory::MOST_BYTES;
@@ -21,13 +21,13 @@ pub(super) struct Upload {
     pub body: Received,
     pub coding: Coding,
     pub key: Option<Arc<str>>,
-    pub reply: oneshot::Sender<Verdict>,
+    pub reply: oneshot::Sender<BatchResult>,
 }
 
 /// A batch that waits to be accepted.
 pub(super) struct Submission {
     pub batch: Batch,
-    pub reply: oneshot::Sender<Verdict>,
+    pub reply: oneshot::Sender<BatchResult>,
     /// Its memory permit.
     pub _held: Option<OwnedSemaphorePermit>,
 }

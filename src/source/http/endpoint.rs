@@ -76,13 +76,13 @@ impl Endpoint {
         let until = Instant::now() + self.timeout;
         let received = self.stop.run_until_cancelled(body.receive(&self.memory, until));
         let body = received.await.unwrap_or(Err(Refusal::Stopping))?;
-        let (reply, verdict) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         let upload = Upload { body, coding, key, reply };
         self.uploads.send(upload).await.map_err(|_| Refusal::Stopping)?;
         tokio::select! {
             biased;
-            verdict = verdict => verdict.unwrap_or(Err(Refusal::Stopping)),
-            // Without a verdict the batch was not accepted, and decoding it may still take long.
+            result = result => result.unwrap_or(Err(Refusal::Stopping)),
+            // Without a result the batch was not accepted, and decoding it may still take long.
             () = self.ended.cancelled() => Err(Refusal::Stopping),
         }
     }

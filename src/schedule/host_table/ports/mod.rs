@@ -1,8 +1,8 @@
-//! The ports of one host that could not be reached of late, or whose robots.txt is being fetched. A port is held while its
-//! circuit is open, and until its robots.txt is there: its lines wait here, and those of other ports go on.
+//! The ports of one host that could not be reached recently, or whose robots.txt is being fetched. A port is held while
+//! its circuit is open, or its robots.txt is being fetched: its lines wait here, and those of other ports go on.
 //!
-//! In: what became of requests to each port, and lines of held ports. Out: which of these may start, and the lines of a port
-//! that is free again.
+//! In: results of requests to each port, and lines of held ports. Out: which of these may start, and the lines of a
+//! port that is free again.
 
 mod operated;
 
@@ -18,10 +18,10 @@ use crate::schedule::job::Job;
 use crate::schedule::line_book::LineId;
 use crate::schedule::stall_clock::Now;
 
-/// Open circuits of one host that are stored, at most.
+/// The most open circuits of one host that are stored.
 const MOST_STORED: usize = 16;
 
-/// With so many ports, those that are worth nothing any more are looked for.
+/// The number of ports from which on outdated ones are removed.
 const FIRST_SWEEP: usize = 16;
 
 /// A port whose circuit is open.
@@ -32,11 +32,11 @@ pub(in crate::schedule) struct OpenPort {
     pub probe_at: Option<Duration>,
 }
 
-/// The ports of one host of which there is anything to know.
+/// The ports of one host that have a state.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
     ports: BTreeMap<u16, Box<Port>>,
-    /// Held ports with lines, by when the next of these may start: never, by itself, is `Duration::MAX`.
+    /// Held ports with lines, by when the next of these may start: `Duration::MAX` if only after another event.
     starts: Timers<u16>,
     /// Ports with lines that wait for a circuit, by when they give up, on the clock of lines.
     give_ups: Timers<u16>,
@@ -48,15 +48,15 @@ pub(super) struct Ports {
     kept_until: Duration,
     /// The same of ports whose circuit is open.
     open_until: Duration,
-    /// How many ports there are when the next sweep begins, [`FIRST_SWEEP`] at least.
+    /// The number of ports at the next sweep, [`FIRST_SWEEP`] at least.
     sweep_at: usize,
 }
 
-/// What is known of one port.
+/// The state of one port.
 #[derive(Debug, Default)]
 struct Port {
     circuit: CircuitBreaker,
-    /// The line that fetches its robots.txt; nothing but such lines starts until it is back.
+    /// The line that fetches its robots.txt; only such lines start until it ends.
     robots_fetch: Option<LineId>,
     /// Its lines, while it is held.
     lines: Lines,
@@ -71,7 +71,7 @@ impl Port {
         self.circuit.is_open() || self.robots_fetch.is_some()
     }
 
-    /// When its next line is due, if any may start but for its circuit.
+    /// When its next line is due, apart from its circuit.
     fn next_due(&self) -> Option<Duration> {
         match self.robots_fetch {
             Some(_) => self.lines.next_robots_due(),
@@ -94,7 +94,7 @@ impl Port {
         }
     }
 
-    /// Whether all that there is to know of it was long ago.
+    /// Whether its state is outdated.
     fn is_over(&self, now: Duration) -> bool {
         let is_idle = self.lines.len() == 0 && self.robots_fetch.is_none() && self.circuit.next_start().is_some();
         is_idle && self.circuit.kept_until() <= now
@@ -131,7 +131,7 @@ impl Ports {
         Some((port, self.ports.get(&port)?.next(now)?))
     }
 
-    /// When the next line falls due that is not due yet.
+    /// When the next line that is not due yet is due.
     pub fn next_due_after(&self, now: Duration) -> Option<Duration> {
         let ready = self.starts.all_due(now).filter_map(|port| self.ports.get(&port));
         let due = ready.filter_map(|port| port.lines.next_due_after(now)).min();
@@ -183,7 +183,7 @@ impl Ports {
         }
     }
 
-    /// Notes what became of a request; says whether that opened or closed the circuit of its port.
+    /// Notes the result of a request; returns the change if that opened or closed the circuit of its port.
     pub fn end(
         &mut self,
         port: u16,
@@ -222,7 +222,7 @@ impl Ports {
         waiting.map(|port| port.circuit.gives_up_at()).try_fold(Duration::ZERO, |last, at| Some(last.max(at?)))
     }
 
-    /// A port whose lines waited in vain, and their error. One that may be probed now is looked at again once it changes.
+    /// A port whose lines waited too long, and their error. One that may be probed now is checked again after a change.
     pub fn gave_up(&mut self, now: Now) -> Option<GaveUp> {
         loop {
             let number = self.give_ups.due(now.lines)?;
@@ -243,19 +243,19 @@ impl Ports {
         self.open_until
     }
 
-    /// What the next run is to know of its open circuits.
+    /// Its open circuits for the next run.
     pub fn unreachable(&self, policy: &HealthPolicy, now: Now) -> Vec<OpenCircuit> {
         let known = self.ports.iter().filter(|(_, port)| port.circuit.kept_until() > now.time);
         let open = known.filter_map(|(number, port)| port.circuit.unreachable(*number, policy, now));
         open.take(MOST_STORED).collect()
     }
 
-    /// Goes on where a run before left off.
+    /// Restores a circuit of the previous run.
     pub fn restore(&mut self, known: OpenCircuit, policy: &HealthPolicy, now: Now) -> Option<CircuitSwitch> {
         self.change(known.port, |port| port.circuit.restore(known, policy, now))
     }
 
-    /// The lines of a port that was held and is not any more. A port that is as good as unknown is removed.
+    /// The lines of a port that is not held any more. Removes a port without failures.
     pub fn free(&mut self, number: u16) -> Option<Lines> {
         let port = self.ports.get(&number).filter(|port| !port.is_held())?;
         let is_unknown = port.circuit.kept_until().is_zero();
@@ -270,7 +270,7 @@ impl Ports {
         Some(lines)
     }
 
-    /// Changes a port, and brings all that is said of ports in line with it.
+    /// Changes a port, and updates all indexes over the ports.
     fn change<R>(&mut self, number: u16, change: impl FnOnce(&mut Port) -> R) -> R {
         let port = self.ports.entry(number).or_default();
         self.waiting -= port.lines.len();
@@ -289,7 +289,7 @@ impl Ports {
         result
     }
 
-    /// Forgets the ports that are worth nothing any more; it takes twice as many as are left for the next time.
+    /// Removes outdated ports. The next sweep is at twice as many as are left.
     fn sweep(&mut self, now: Duration) {
         self.ports.retain(|_, port| !port.is_over(now));
         self.sweep_at = 2 * self.ports.len();

@@ -1,4 +1,4 @@
-//! What operators and those who ask want of the ports of a host.
+//! Ports of a host, for operators and queries.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::schedule::job::Job;
 use crate::schedule::stall_clock::Now;
 
 impl Ports {
-    /// When the next line of a port is due, if any may start but for its circuit.
+    /// When the next line of a port is due, apart from its circuit.
     pub fn due(&self, port: u16) -> Option<Duration> {
         self.ports.get(&port)?.next_due()
     }
@@ -25,12 +25,12 @@ impl Ports {
         self.change(number, |port| port.lines.take_below(ordinal))
     }
 
-    /// All of them.
+    /// The numbers of all ports.
     pub fn numbers(&self) -> Vec<u16> {
         self.ports.keys().copied().collect()
     }
 
-    /// Closes the circuit of this port; says so if it was open.
+    /// Closes the circuit of this port; returns the change if it was open.
     pub fn close(&mut self, port: u16, now: Now) -> Option<CircuitSwitch> {
         self.change(port, |port| port.circuit.close(now))
     }
