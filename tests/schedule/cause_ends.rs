@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fetchd::schedule::{
-    BodyMemoryRoom, Cause, Core, HostOverrides, LimitsOverride, Overrides, Remedy, SLACK, Settings, WaitReason,
+    BodyMemoryRoom, Cause, ConcurrencyOverride, Core, HostOverrides, Overrides, RateOverride, Remedy, SLACK, Settings,
+    WaitReason,
 };
 
 use crate::items::{get, limits, ms};
@@ -13,9 +14,10 @@ const A_TEST: &str = "a.test";
 /// Overrides of the run and of the host, with these limits until the third second.
 fn until_the_third_second(of_run: Option<&str>, of_host: Option<&str>) -> Overrides {
     let limits = |limit: &str| {
-        let (rate, concurrency) = (limit.parse().ok(), limit.parse().ok());
-        let limits = Some(LimitsOverride { rate, concurrency, until: Some(ms(3000)) });
-        HostOverrides { limits, ..HostOverrides::default() }
+        let until = Some(ms(3000));
+        let rate = limit.parse().ok().map(|rate| RateOverride { rate, until });
+        let concurrency = limit.parse().ok().map(|limit| ConcurrencyOverride { limit, until });
+        HostOverrides { rate, concurrency, ..HostOverrides::default() }
     };
     let hosts = of_host.map(|limit| (A_TEST.into(), limits(limit)));
     Overrides { all: of_run.map(limits).unwrap_or_default(), hosts: hosts.into_iter().collect() }
@@ -67,8 +69,8 @@ fn a_line_that_waits_for_body_memory_says_so_and_which_key_would_change_it() {
     let mut core = Core::new(settings(ms(0), ms(0), 8));
     core.push(get(0, "http://a.test/"), ms(0));
     core.note_memory(BodyMemoryRoom::Lacking);
-    let key = Remedy::Key { key: "limits.body_memory", pattern: None };
-    let cause = Cause { reason: WaitReason::BodyMemory, left: None, remedy: Some(key) };
+    let key = Remedy::Key { key: "limits.body_memory", pattern: None, host: None };
+    let cause = Cause { reason: WaitReason::BodyMemory, left: None, remedy: Some(key), pace: None };
     assert_eq!(core.host_why(A_TEST, ms(1)).map(|why| why.causes), Some(vec![cause]));
     assert_eq!(core.why(A_TEST, ms(1)), Some(WaitReason::BodyMemory));
     assert_eq!(core.why_line(0, ms(1)), Some(WaitReason::BodyMemory));

@@ -395,7 +395,7 @@ impl<'a> World<'a> {
     fn assert_agree(&self, why: WaitReason, causes: &[Cause]) {
         assert_eq!(why == WaitReason::Ready, causes.is_empty(), "{why:?} is not {causes:?}");
         let overrides = self.core.overrides();
-        let mut limits = overrides.hosts.values().chain([&overrides.all]).filter_map(|host| host.limits);
+        let mut limits = overrides.hosts.values().chain([&overrides.all]).flat_map(|host| host.limits());
         // Causes end with an operator's limit, and a single reason does not know of that.
         if limits.all(|limits| limits.until.is_none()) {
             assert_same_end(why, causes, self.now);
