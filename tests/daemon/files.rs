@@ -295,7 +295,7 @@ fn a_compressed_list_is_refused_with_the_pipe_that_reads_it() {
 fn a_product_token_that_robots_txt_files_see_only_a_part_of_is_warned_of() {
     let scenario = Scenario::new();
     for (agent, warned) in [("r1-crawler/1.0", true), ("my-crawler/1.0 (+https://example.com)", false)] {
-        let ended = Fetchd::with(["--robots", "-A", agent]).run(&(scenario.origin.url("/ok/1") + "\n"));
+        let ended = Fetchd::with(["--robots", "-A", agent]).run(scenario.origin.url("/ok/1") + "\n");
         assert_eq!(ended.stderr.contains("robots.txt files are read for `r`"), warned, "{}", ended.stderr);
     }
 }
