@@ -8,10 +8,10 @@ use super::Core;
 use super::host_table::{AheadCount, Host};
 use super::line_book::{HostId, LineId, Place};
 use super::line_report::{LineAnswer, LineKey};
+use super::overrides::HostOverrides;
 use super::reports::{
     HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy, LimitsInForce, NameFilter,
 };
-use super::overrides::HostOverrides;
 use super::wait_reason::WaitReason;
 use crate::units::Concurrency;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fetchd::item::{ErrorKind, Outcome, Sent, WaitedFor};
 use fetchd::schedule::{
-    Change, Core, HostOverrides, HostRule, LimitsOverride, Overrides, PauseOverride, RateOverride, SLACK, Scope, Settings,
-    WaitReason,
+    Change, Core, HostOverrides, HostRule, LimitsOverride, Overrides, PauseOverride, RateOverride, SLACK, Scope,
+    Settings, WaitReason,
 };
 use proptest::option;
 use proptest::prelude::*;
