@@ -140,6 +140,7 @@ fn questions(core: &Core, turns: &mut Turns) {
     scan(core, "hosts by state", HostsQuery { limit: 0, ..query(HostsBy::Waiting) }, turns);
     turns.take("a host", || core.host_report(HOST, now));
     turns.take("why, of a host", || core.host_why(HOST, now));
+    turns.take("the limits of a host", || core.limits_of(Some(HOST)));
     for seq in [1, MANY, MANY + 1] {
         let mut scan = core.look_for(LineKey::Identity { source: None, file: None, seq });
         while let Scanned::More(_) = turns.take("why, of a line", || core.scan_lines(&mut scan, now)) {}
@@ -203,4 +204,5 @@ fn view(core: &mut Core, now: Duration) {
     core.oldest(now);
     core.paused_lines();
     core.totals(now);
+    core.waiting_work(now);
 }

@@ -80,10 +80,16 @@ impl WaitHistory {
         let mut sums = [0; WaitedFor::ALL.len()];
         for Span { end, times } in &self.over[..self.count] {
             let (part, whole) = (end.saturating_sub(begin.max(since)), (end - begin).max(1));
-            for (sum, time) in sums.iter_mut().zip(times).filter(|_| part > 0) {
-                *sum += u64::from(*time) * part / whole;
-            }
             begin = *end;
+            if part == 0 {
+                continue;
+            }
+            // Most spans are within the time as a whole, or not at all.
+            let is_whole = part == whole;
+            for (sum, time) in sums.iter_mut().zip(times).filter(|(_, time)| **time > 0) {
+                let time = u64::from(*time);
+                *sum += if is_whole { time } else { time * part / whole };
+            }
         }
         if let Some(reason) = self.now {
             sums[reason as usize] += running(self.since);
