@@ -80,12 +80,18 @@ impl Core {
         }
     }
 
-    fn enqueue(&mut self, mut job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
+    /// Puts a line into the queue of its host, or ends it. A host that entered the table for a line that ends here leaves it again.
+    fn enqueue(&mut self, job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
+        self.queue_or_end(job, host, due, now);
+        self.refresh(host, now);
+    }
+
+    fn queue_or_end(&mut self, mut job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
         if self.hosts[host].skips() {
             let error = skipped(&self.hosts[host]);
             return self.settle(job, Received::Nothing, Some(error), now);
         }
-        if self.phase == Phase::Stopping && self.is_paused(host) {
+        if self.phase == Phase::Stopping && self.paused_until(host) == Duration::MAX {
             return self.settle(job, Received::Nothing, Some(canceled()), now);
         }
         if let Some(error) = self.hosts[host].closed(now).filter(|_| !self.is_durable(job.ticket.source)) {
@@ -101,7 +107,6 @@ impl Core {
             Some(_) => self.watch_deadline(line, host, now),
             None => self.note_arrival(host),
         }
-        self.refresh(host, now);
     }
 
     /// Fires the timers that are due.

@@ -105,7 +105,7 @@ fn what_check_says_of_certificates_run_says_too() {
         (of_host("client_key = 'me.key'"), "`hosts.\"api.internal\".client_key` needs `client_cert` beside it"),
         (
             of_host("client_cert = 'me.pem'\nclient_key = 'me.pem'"),
-            "`hosts.\"api.internal\".client_key` is me.pem, which has no private key",
+            "`hosts.\"api.internal\".client_key` is me.pem, which has no unencrypted private key in PEM",
         ),
         (
             of_host("client_cert = 'me.pem'\nclient_key = 'other.key'"),
@@ -139,6 +139,6 @@ fn a_key_in_place_of_its_path_is_not_shown() {
         let config = format!("[hosts.'api.internal']\nclient_cert = {text}\nclient_key = {text}");
         let ended = Fetchd::bare(["run"]).config(&config).env("KEY", &key).run("");
         assert_eq!(ended.code, Some(2));
-        assert!(ended.stderr.contains("write the path") && !ended.stderr.contains(secret), "{}", ended.stderr);
+        assert!(ended.stderr.contains("set it to the path") && !ended.stderr.contains(secret), "{}", ended.stderr);
     }
 }

@@ -12,7 +12,7 @@ use fetchd::schedule::{
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::items::{answered, at_once, failed, get, limits, ms};
+use crate::items::{answered, at_once, failed, get, limits, ms, redirected};
 use crate::script::{HOSTS, Script, obedience, renewals, scripts, scripts_with_releases, some_ms};
 use crate::verbs::storms;
 use crate::world::{Event, Rest, Until, What, name_of, play};
@@ -416,4 +416,19 @@ fn a_line_that_waited_for_an_operator_says_so() {
         let record = core.take_settled().expect("its record");
         assert_eq!(record.record.times.waited_for, Some(WaitedFor::Paused));
     }
+}
+
+#[test]
+fn a_host_that_entered_for_a_line_that_is_canceled_there_leaves_again() {
+    let mut core = Core::new(Settings::default());
+    core.push(get(0, "http://a.test/"), ms(0));
+    let job = core.take(ms(0)).expect("it starts");
+    core.set_overrides(&paused(host("b.test"), None), ms(1));
+    core.stop(ms(2));
+    core.complete(job, redirected(302, "http://b.test/"), ms(3), ms(3));
+    assert!(core.take_settled().is_some_and(|done| done.record.outcome == Outcome::Canceled));
+    while let Some(at) = core.next_wakeup(ms(3)) {
+        assert!(core.take(at).is_none());
+    }
+    assert_eq!(core.hosts(), 0);
 }
