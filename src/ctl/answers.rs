@@ -1,4 +1,4 @@
-//! Answers of the API as text for people.
+//! Responses of the API as text for people.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::cli::{CtlCommand, HostOrder, HostsArgs};
 use crate::telemetry::human;
 use crate::units::grouped;
 
-/// An answer to this command.
+/// The text of a response to a command.
 pub(super) fn text(command: &CtlCommand, answer: &Value) -> String {
     match command {
         CtlCommand::Status { .. } => status::text(answer),
@@ -23,7 +23,7 @@ pub(super) fn text(command: &CtlCommand, answer: &Value) -> String {
     }
 }
 
-/// Whether this can be an answer of the API to a command.
+/// Whether the API can have sent this response to a command.
 pub(super) fn is_answer(command: &CtlCommand, answer: Option<&Value>) -> bool {
     let Some(answer) = answer else { return false };
     match command {
@@ -35,12 +35,12 @@ pub(super) fn is_answer(command: &CtlCommand, answer: Option<&Value>) -> bool {
     }
 }
 
-/// What is said beside an answer.
+/// The warnings of a response.
 pub(super) fn warnings(answer: &Value) -> Vec<String> {
     let said = answer["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut warnings: Vec<_> = said.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     if answer["kept"] == Value::Bool(false) {
-        warnings.push("without state.data_dir this holds only until fetchd ends".to_owned());
+        warnings.push("without state.data_dir, this holds only until fetchd ends".to_owned());
     }
     warnings
 }
@@ -80,7 +80,7 @@ fn hosts(answer: &Value, asked: &HostsArgs) -> String {
     let all = answer["hosts"].as_array().map(Vec::as_slice).unwrap_or_default();
     if all.is_empty() {
         let is_narrowed = asked.state.is_some() || asked.name.is_some();
-        return if is_narrowed { "No host is like that.\n" } else { "No host has lines now.\n" }.to_owned();
+        return if is_narrowed { "No host matches.\n" } else { "No host has lines now.\n" }.to_owned();
     }
     let by_errors = asked.sort == Some(HostOrder::Errors);
     let row = |host: &Value| {
@@ -102,14 +102,14 @@ fn hosts(answer: &Value, asked: &HostsArgs) -> String {
     table(&columns, &rows)
 }
 
-/// The last error of a host; nothing if it had none.
+/// The last error of a host; empty if it had none.
 fn last_error(error: &Value) -> String {
     let Some(ago) = error["since_s"].as_f64() else { return String::new() };
     let ago = human(std::time::Duration::from_secs_f64(ago.clamp(0.0, 1e9)));
     format!("{}, {ago} ago: {}", field(error, "kind"), field(error, "message"))
 }
 
-/// The configuration in force, a line for each key.
+/// The configuration in force, one key a line.
 fn config(answer: &Value) -> String {
     let (file, loaded) = (answer["file"].as_str().unwrap_or("no file"), field(answer, "loaded"));
     let mut text = safe(&format!("# {file}, loaded {loaded}, digest {}", field(answer, "digest"))) + "\n";
@@ -121,7 +121,7 @@ fn config(answer: &Value) -> String {
     text
 }
 
-/// Adds the keys below this one, each by its whole name.
+/// Adds the keys below this one, by their full names.
 fn add_keys(name: &str, value: &Value, keys: &mut Vec<(String, String)>) {
     match value {
         Value::Object(table) if !table.is_empty() => {
@@ -137,7 +137,7 @@ fn add_keys(name: &str, value: &Value, keys: &mut Vec<(String, String)>) {
     }
 }
 
-/// What holds a host or a line, with how long it does.
+/// A cause with the time that is left.
 fn cause(cause: &Value) -> String {
     let text = field(cause, "message");
     match cause["until_s"].as_f64() {
@@ -158,7 +158,7 @@ fn why(answer: &Value) -> String {
     }
     if number(answer, "waiting") == 0 {
         for one in answer["overrides"].as_array().map(Vec::as_slice).unwrap_or_default() {
-            text.push_str(&format!("  to take it back: {}\n", safe(&field(one, "undo"))));
+            text.push_str(&format!("  to clear it: {}\n", safe(&field(one, "undo"))));
         }
     }
     text

@@ -20,37 +20,37 @@ use tokio::time::{sleep, timeout};
 
 use super::question::Question;
 
-/// How long an answer may take: longer than the API takes for any.
+/// The timeout of a response: longer than those of the API.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The longest answer, and the longest line of records.
+/// The longest response, and the longest line of a stream, in bytes.
 const MOST_BYTES: usize = 8 << 20;
 
-/// What is said of answers that are none of the API's.
-pub(super) const NO_FETCHD: &str = "whoever listens at the socket is no fetchd, or one of another version";
+/// The message about responses that the API does not send.
+pub(super) const NO_FETCHD: &str = "the process that listens at the socket is no fetchd, or one of another version";
 
-/// See the module.
+/// Connects once for each request.
 pub(super) struct Client {
     socket: PathBuf,
 }
 
-/// What the API answered.
+/// A response of the API.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub status: u16,
     pub text: String,
-    /// The text as JSON, if it is that.
+    /// The text as JSON, if it is JSON.
     pub value: Option<Value>,
 }
 
-/// Why there is no answer. A whole sentence each.
+/// Why there is no response: a sentence.
 #[derive(Debug)]
 pub(super) enum Unreached {
-    /// The path cannot be that of a socket.
+    /// The path is not that of a socket.
     Path(String),
-    /// Nobody listens, or this user may not connect.
+    /// No process listens, or this user may not connect.
     Nobody(String),
-    /// The connection ended before the answer did.
+    /// The connection ended before the response did.
     Lost(String),
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Unreached {
 }
 
 impl Answer {
-    /// The sentence of an error. The API answers all else with 200.
+    /// The sentence of an error response; all others have status 200.
     pub fn error(&self) -> Option<&str> {
         if self.status == 200 {
             return None;
@@ -79,10 +79,10 @@ impl Client {
         Self { socket }
     }
 
-    /// Asks; where too much else is asked there, once more after a second, and again.
+    /// Sends a request; retries a response 429 twice, after a second each.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// If there is no response.
     pub async fn ask(&self, question: &Question) -> Result<Answer, Unreached> {
         const TRIES: u32 = 3;
         for _ in 1..TRIES {
@@ -100,10 +100,10 @@ impl Client {
         self.whole(&mut wire, response).await
     }
 
-    /// Asks for lines without an end; an answer that is an error comes whole.
+    /// Sends a request whose response is an endless stream of lines, or an error.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// If there is no response.
     pub async fn follow(&self, question: &Question) -> Result<Result<Lines, Answer>, Unreached> {
         let (mut wire, response) = self.send(question).await?;
         if !response.status().is_success() {
@@ -129,7 +129,7 @@ impl Client {
             let mut response = std::pin::pin!(sender.send_request(request));
             let response = tokio::select! {
                 response = &mut response => response,
-                // With its last answer, the connection may end before that has been taken out of it.
+                // The connection may end before its last response has been taken out of it.
                 _ = &mut wire => response.await,
             };
             response.map_err(|_| self.lost())
@@ -138,7 +138,7 @@ impl Client {
         Ok((wire, response))
     }
 
-    /// The whole of an answer.
+    /// Reads all of a response.
     async fn whole(&self, wire: &mut Wire, response: http::Response<Incoming>) -> Result<Answer, Unreached> {
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), MOST_BYTES).collect();
@@ -158,31 +158,31 @@ impl Client {
 
     fn unreached(&self, error: &io::Error) -> Unreached {
         let shown = self.socket.display();
-        // Connecting to a file is refused like connecting to a socket at which nobody listens.
+        // Connecting to a file fails like connecting to a socket without a listener.
         let is_other = std::fs::metadata(&self.socket).is_ok_and(|file| !file.file_type().is_socket());
         match error.kind() {
-            _ if is_other => Unreached::Path(format!("{shown} is no socket; name that of api.socket")),
+            _ if is_other => Unreached::Path(format!("{shown} is no socket; name the path of api.socket")),
             io::ErrorKind::InvalidInput => {
-                Unreached::Path(format!("{shown} is too long for the path of a socket; give a shorter one"))
+                Unreached::Path(format!("{shown} is too long for the path of a socket; give a shorter path"))
             }
             io::ErrorKind::PermissionDenied => Unreached::Nobody(format!(
                 "this user may not connect to {shown}; become fetchd's user, or a member of api.socket_group"
             )),
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Unreached::Nobody(format!(
-                "nobody listens at {shown}; start fetchd with api.socket, or name its socket with --socket or -c"
+                "no fetchd listens at {shown}; start it with api.socket, or name its socket with --socket or -c"
             )),
             _ => Unreached::Nobody(format!("cannot connect to {shown}: {error}")),
         }
     }
 
     fn lost(&self) -> Unreached {
-        Unreached::Lost(format!("{} gave no answer; try again, or look at fetchd's log", self.socket.display()))
+        Unreached::Lost(format!("fetchd did not respond at {}; try again, or look at its log", self.socket.display()))
     }
 }
 
-/// Lines of an answer as they come.
+/// A stream of lines from a response.
 pub(super) struct Lines {
-    /// Until it has ended.
+    /// The connection, until it has ended.
     wire: Option<Wire>,
     body: Incoming,
     read: Vec<u8>,
@@ -192,9 +192,9 @@ impl Lines {
     /// The next line, or `None` at the end.
     ///
     /// # Errors
-    /// When the connection is lost, or a line has no end.
+    /// If the connection is lost, or a line is too long.
     pub async fn next(&mut self) -> Result<Option<String>, Unreached> {
-        let lost = || Unreached::Lost("the connection to fetchd was lost; ask again".to_owned());
+        let lost = || Unreached::Lost("the connection to fetchd was lost; try again".to_owned());
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.read.drain(..=end).collect();

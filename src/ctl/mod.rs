@@ -1,4 +1,4 @@
-//! `fetchd ctl`: asks a running fetchd over the socket of its API, and shows the answer to people or programs.
+//! `fetchd ctl`: sends a request to a running fetchd over the socket of its API, and shows the response.
 
 mod answers;
 mod client;
@@ -24,7 +24,7 @@ use self::text::{json_safe, safe_lines};
 use crate::cli::{CtlArgs, CtlCommand, WhyArgs};
 use crate::config::api_socket;
 
-/// Where the packaged service listens.
+/// The socket of the packaged service.
 const USUAL_SOCKET: &str = "/run/fetchd/api/api.sock";
 
 /// Exit codes (docs/configuration.md, "Exit codes").
@@ -32,14 +32,14 @@ const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const NOBODY: u8 = 69;
 
-/// How answers are shown.
+/// The format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Text,
     Json,
 }
 
-/// Carries out a command; the number is the exit code.
+/// Carries out a command; returns the exit code.
 pub async fn run(args: &CtlArgs) -> u8 {
     let form = if args.json { Form::Json } else { Form::Text };
     let socket = match &args.config {
@@ -61,16 +61,16 @@ pub async fn run(args: &CtlArgs) -> u8 {
     }
 }
 
-/// Why a host waits, as `fetchd ctl why HOST` shows it, as soon as it does.
+/// The text of `fetchd ctl why HOST`, as soon as the host waits.
 ///
 /// # Errors
-/// A sentence when nobody answers, or the host does not wait.
+/// A sentence if there is no response, or the host does not wait.
 pub async fn why_it_waits(socket: PathBuf, host: &str) -> Result<String, String> {
     const TRIES: u32 = 100;
     let (client, args) = (Client::new(socket), WhyArgs { host: Some(host.to_owned()), ..WhyArgs::default() });
     let command = CtlCommand::Why(args);
     let question = Question::of(&command);
-    let mut last = "the API was not asked".to_owned();
+    let mut last = "no request was sent to the API".to_owned();
     for _ in 0..TRIES {
         match client.ask(&question).await {
             Ok(Answer { value: Some(value), .. }) if waits(&value) => return Ok(answers::text(&command, &value)),
@@ -82,12 +82,12 @@ pub async fn why_it_waits(socket: PathBuf, host: &str) -> Result<String, String>
     Err(last)
 }
 
-/// Whether a host waits for more than its turn.
+/// Whether a host waits for anything but its turn.
 fn waits(answer: &Value) -> bool {
     answer["causes"][0]["kind"].as_str().is_some_and(|kind| kind != "ready")
 }
 
-/// Shows an answer; the number is the exit code.
+/// Shows a response; returns the exit code.
 fn show(command: &CtlCommand, answer: &Answer, form: Form) -> u8 {
     let code = exit_code(command, answer);
     if let Some(message) = answer.error() {
@@ -120,7 +120,7 @@ fn exit_code(command: &CtlCommand, answer: &Answer) -> u8 {
     }
 }
 
-/// Shows the status every second: on a terminal for as long as somebody looks, whether fetchd is there or not.
+/// Shows the status every second; on a terminal it continues while fetchd does not run.
 async fn watch(client: &Client, question: &Question, form: Form) -> u8 {
     let is_terminal = io::stdout().is_terminal();
     loop {
@@ -134,7 +134,7 @@ async fn watch(client: &Client, question: &Question, form: Form) -> u8 {
             Err(unreached) => return failed(&unreached.to_string(), unreached.exit_code()),
         };
         let text = if is_terminal && form == Form::Text { Screen::of_stdout().fit(&text) } else { text };
-        // Home, and what was there is gone.
+        // Move the cursor home, and clear the screen.
         let before = if is_terminal { "\x1b[H\x1b[2J" } else { "" };
         let after = if is_terminal || form == Form::Json { "" } else { "\n" };
         match write(&format!("{before}{text}{after}")) {
@@ -146,11 +146,11 @@ async fn watch(client: &Client, question: &Question, form: Form) -> u8 {
     }
 }
 
-/// Shows records as they come, until there are no more, or nobody reads.
+/// Shows live records until the stream ends, or the reader of stdout has gone.
 async fn tail(client: &Client, question: &Question, form: Form) -> u8 {
     let mut lines = match client.follow(question).await {
         Ok(Ok(lines)) => lines,
-        Ok(Err(answer)) => return failed(answer.error().unwrap_or("the API gave no records"), REFUSED),
+        Ok(Err(answer)) => return failed(answer.error().unwrap_or("the API sent no records"), REFUSED),
         Err(unreached) => return failed(&unreached.to_string(), unreached.exit_code()),
     };
     loop {
@@ -185,7 +185,7 @@ fn failed(message: &str, code: u8) -> u8 {
     code
 }
 
-/// Writes this; where nobody reads it, that is no failure.
+/// Writes a text; a closed pipe is no failure.
 fn said(text: &str, code: u8) -> u8 {
     match write(text) {
         Written::Whole | Written::NobodyReads => code,
@@ -193,12 +193,12 @@ fn said(text: &str, code: u8) -> u8 {
     }
 }
 
-/// What became of a text.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
     Whole,
     NobodyReads,
-    /// It could not be written, which was said.
+    /// The error was shown.
     Failed,
 }
 

@@ -1,4 +1,4 @@
-//! From a command to the request that asks it.
+//! Builds the API request of a command.
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ pub(super) enum Question {
 }
 
 impl Question {
-    /// What a command asks.
+    /// The request of a command.
     pub fn of(command: &CtlCommand) -> Self {
         match command {
             CtlCommand::Status { .. } => Self::Get("/v1/status".to_owned()),

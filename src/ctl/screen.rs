@@ -1,8 +1,8 @@
-//! A text on a screen of a fixed size: what does not fit is left out, so that the first lines never scroll away.
+//! Fits a text into the terminal: the rest is cut off, so that the first lines never scroll away.
 
 use std::io;
 
-/// Columns and rows.
+/// The size of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Screen {
     pub columns: usize,
@@ -10,23 +10,22 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// That of standard output, as large as it is now.
+    /// The current size of the terminal at standard output.
     pub fn of_stdout() -> Self {
         let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
         let (columns, rows) = size.map_or((0, 0), |size| (size.ws_col.into(), size.ws_row.into()));
-        // A terminal that does not know its size says 0.
+        // Some terminals report 0.
         Self { columns: if columns == 0 { 80 } else { columns }, rows: if rows == 0 { 24 } else { rows } }
     }
 
-    /// The text in this size: sentences, the lines before the first empty one, go on in the next line; of all others each has one
-    /// line.
+    /// Fits the text: lines before the first empty one are sentences and are wrapped; all others are clipped.
     pub fn fit(self, text: &str) -> String {
         let mut lines = text.trim_end().lines();
         let sentences = lines.by_ref().take_while(|line| !line.is_empty()).flat_map(|line| self.wrapped(line));
         let mut fitted: Vec<String> = sentences.collect();
         let rest = lines.map(|line| self.clipped(line));
         fitted.extend(std::iter::once(String::new()).chain(rest));
-        // The last row stays empty: a line end in it would scroll.
+        // The last row stays empty, because a line end in it would scroll.
         fitted.truncate(self.rows.saturating_sub(1).max(1));
         fitted.join("\n") + "\n"
     }
@@ -61,7 +60,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn sentences_go_on_in_the_next_line_and_other_lines_are_cut() {
+    fn sentences_are_wrapped_and_other_lines_are_clipped() {
         let screen = Screen { columns: 12, rows: 6 };
         let text = "It is a long sentence.\nShort.\n\nready  yes, it is\nlines  1\nmore\nand more\n";
         assert_eq!(screen.fit(text), "It is a long\nsentence.\nShort.\n\nready  yes,…\n");

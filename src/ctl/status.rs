@@ -1,4 +1,4 @@
-//! `fetchd ctl status`, for people.
+//! The text of `fetchd ctl status`.
 
 use serde_json::Value;
 
@@ -9,13 +9,13 @@ use super::text::{first_line, safe};
 use crate::telemetry::human;
 use crate::units::{grouped, in_bytes};
 
-/// Overrides that are shown.
+/// The most overrides that are shown.
 const MOST_OVERRIDES: usize = 20;
 
-/// Failures that are shown.
+/// The most failures that are shown.
 const MOST_FAILURES: usize = 5;
 
-/// The page.
+/// The text of the status.
 pub(super) fn text(status: &Value) -> String {
     let sentences = ["how_it_is", "waits_for", "done_when"].map(|key| format!("{}\n", safe(&field(status, key))));
     let mut text = sentences.concat();
@@ -128,7 +128,7 @@ fn sources(sources: &Value) -> Option<String> {
     })
 }
 
-/// A row for each, with the command that takes it back.
+/// A row for each override, with the command that clears it.
 fn overrides(overrides: &Value) -> Vec<(&'static str, Option<String>)> {
     let all = overrides.as_array().map(Vec::as_slice).unwrap_or_default();
     let said = all.iter().take(MOST_OVERRIDES).map(|one| format!("{} ({})", field(one, "message"), field(one, "undo")));

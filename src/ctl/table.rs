@@ -2,14 +2,14 @@
 
 use super::text::safe;
 
-/// Where the cells of a column stand.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
     Right,
 }
 
-/// Rows under a heading, each column as wide as its widest cell; the last one is not filled up.
+/// Rows under a heading, each column as wide as its widest cell, without trailing spaces.
 pub(super) fn table(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     let heading = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
     let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows.iter().cloned()).collect();
@@ -29,7 +29,7 @@ pub(super) fn table(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Names with their values below each other; those without a value are left out.
+/// One line for each name and its value; names without a value are left out.
 pub(super) fn list(rows: &[(&str, Option<String>)]) -> String {
     let rows: Vec<_> = rows.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).collect();
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);

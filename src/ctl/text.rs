@@ -1,23 +1,23 @@
-//! Text from outside as a terminal may show it: what would steer the terminal, or turn a line around, is escaped.
+//! Escapes untrusted text for a terminal: control characters, and characters that reorder or hide others.
 
 use std::fmt::Write;
 
-/// Whether a terminal shows this as something else than itself: controls, and characters that order, join or hide others
-/// (Unicode Technical Report 36, "Bidirectional Text Spoofing").
+/// Whether a character can mislead the reader: control characters, and those that order, join or hide others (Unicode
+/// Technical Report 36, "Bidirectional Text Spoofing").
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text for people, in one line.
+/// An escaped text in one line.
 pub(super) fn safe(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         match c {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             c if is_unsafe(c) => {
-                // A string takes whatever is written to it.
+                // Writing to a string cannot fail.
                 let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
             }
             c => out.push(c),
@@ -26,19 +26,19 @@ pub(super) fn safe(text: &str) -> String {
     })
 }
 
-/// A text of several lines for people; it ends without a line end.
+/// An escaped text of several lines, without a line end at its end.
 pub(super) fn safe_lines(text: &str) -> String {
     text.trim_end().lines().map(safe).collect::<Vec<_>>().join("\n")
 }
 
-/// The first line of a text; of one that has more, what follows is left out.
+/// The first line of a text, with `…` if there are more.
 pub(super) fn first_line(text: &str) -> String {
     let mut lines = text.trim_end().lines();
     let first = lines.next().unwrap_or_default();
     if lines.next().is_some() { format!("{first} …") } else { first.to_owned() }
 }
 
-/// JSON that means the same, and has nothing unsafe in it.
+/// Equivalent JSON in which unsafe characters are escaped.
 pub(super) fn json_safe(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
         if c != '\n' && is_unsafe(c) {
@@ -58,7 +58,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_steers_a_terminal_is_shown_as_its_number() {
+    fn characters_that_control_a_terminal_are_shown_as_their_numbers() {
         assert_eq!(safe("a\u{1b}[2J\n\u{202e}b\u{9b}é"), "a\\u{1b}[2J\\n\\u{202e}b\\u{9b}é");
         assert_eq!(safe_lines("error: a\u{1b}\n  --> b\n"), "error: a\\u{1b}\n  --> b");
         assert_eq!((first_line("a:\nb"), first_line("a\n")), ("a: …".to_owned(), "a".to_owned()));
@@ -67,7 +67,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn safe_json_means_the_same(text: String) {
+        fn safe_json_has_the_same_value(text: String) {
             let json = serde_json::to_string(&text).unwrap();
             let safe = json_safe(&json);
             prop_assert!(!safe.chars().any(is_unsafe), "{}", safe);

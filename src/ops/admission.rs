@@ -1,5 +1,5 @@
-//! Which requests are answered at all: those that name a loopback host, that no foreign page makes, and not more than fifty a
-//! second at a listener.
+//! Admission of API requests: a loopback name in the Host header, no request from a page of another site, and at most
+//! fifty requests a second at each listener.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::answer::Failure;
 
-/// Requests a second that a listener answers, and as many at once after a pause.
+/// Requests a second that a listener admits, and the size of a burst after a pause.
 const PER_SECOND: f64 = 50.0;
 
-/// Counts the requests of one listener.
+/// The rate limiter of one listener: a token bucket.
 #[derive(Debug)]
 pub(super) struct Pace(Mutex<Bucket>);
 
@@ -29,17 +29,17 @@ impl Pace {
         Self(Mutex::new(Bucket { tokens: PER_SECOND, filled: Instant::now() }))
     }
 
-    /// Counts one more.
+    /// Takes one token.
     ///
     /// # Errors
-    /// 429 when it is too many.
+    /// 429 if the bucket is empty.
     pub fn count(&self, now: Instant) -> Result<(), Failure> {
         let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since: Duration = now.saturating_duration_since(bucket.filled);
         bucket.tokens = (bucket.tokens + since.as_secs_f64() * PER_SECOND).min(PER_SECOND);
         bucket.filled = now;
         if bucket.tokens < 1.0 {
-            let message = format!("more than {PER_SECOND} requests a second came here; try again in a second");
+            let message = format!("this listener got more than {PER_SECOND} requests a second; try again in a second");
             return Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, message));
         }
         bucket.tokens -= 1.0;
@@ -47,11 +47,11 @@ impl Pace {
     }
 }
 
-/// Refuses requests that a page of another site may have made: by a name that an attacker has pointed at this machine (DNS
-/// rebinding), or from another origin.
+/// Refuses requests that a page of another site may have made: through a name that an attacker points at this machine
+/// (DNS rebinding), or from another origin.
 ///
 /// # Errors
-/// 403 with the header that is wrong.
+/// 403; the message names the wrong header.
 pub(super) fn refuse_foreign<B>(request: &Request<B>) -> Result<(), Failure> {
     let forbidden = |message: String| Failure::new(StatusCode::FORBIDDEN, message);
     let headers = request.headers();
@@ -63,7 +63,7 @@ pub(super) fn refuse_foreign<B>(request: &Request<B>) -> Result<(), Failure> {
         ));
     };
     if !is_loopback(host) {
-        let message = "the Host header is no loopback name, as it would be for a page of another site; write for example `Host: localhost`";
+        let message = "the Host header is not a loopback name, so a page of another site may have sent the request; write for example `Host: localhost`";
         return Err(forbidden(message.to_owned()));
     }
     let is_same = |origin: &str| origin.strip_prefix("http://").is_some_and(|origin| origin.eq_ignore_ascii_case(host));
@@ -80,13 +80,13 @@ pub(super) fn refuse_foreign<B>(request: &Request<B>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The value of a header that is there once.
+/// The value of a header that occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }
 
-/// Whether `NAME` or `NAME:PORT` is this machine by a name that no DNS server can give to another.
+/// Whether `NAME` or `NAME:PORT` is a loopback name that no DNS server can point at another machine.
 fn is_loopback(authority: &str) -> bool {
     let Ok(authority) = authority.parse::<http::uri::Authority>() else { return false };
     if authority.as_str().contains('@') {

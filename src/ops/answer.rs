@@ -1,18 +1,18 @@
-//! What the API answers: JSON of a bounded length, and errors that are whole sentences.
+//! Responses of the API: JSON of a bounded length, and errors with a whole sentence.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-/// The longest answer, in bytes.
+/// The longest response body, in bytes.
 const MOST_BYTES: usize = 4 << 20;
 
-/// Why a request is not answered as it was meant.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     pub status: StatusCode,
-    /// A whole sentence that says what to do.
+    /// A whole sentence that names the remedy.
     pub message: String,
 }
 
@@ -21,12 +21,12 @@ impl Failure {
         Self { status, message: message.into() }
     }
 
-    /// The request says something that is wrong.
+    /// 400: the request is wrong.
     pub fn bad(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// The word for it, by which programs decide.
+    /// `error.kind`, by which programs tell errors apart.
     fn kind(&self) -> &'static str {
         match self.status {
             StatusCode::BAD_REQUEST => "bad_request",
@@ -43,7 +43,7 @@ impl Failure {
     }
 }
 
-/// What a handler answers.
+/// The result of a handler.
 pub(super) type Answer = Result<Response, Failure>;
 
 #[derive(Serialize)]
@@ -68,28 +68,28 @@ impl IntoResponse for Failure {
     }
 }
 
-/// An answer.
+/// A response with status 200.
 pub(super) fn json(value: &impl Serialize) -> Response {
     json_with(StatusCode::OK, value)
 }
 
-/// An answer with this status.
+/// A JSON response with this status.
 pub(super) fn json_with(status: StatusCode, value: &impl Serialize) -> Response {
     let failed = |message| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, message).into_response();
     let Ok(mut text) = serde_json::to_vec(value) else {
-        return failed("the answer cannot be written as JSON; this is a defect of fetchd".to_owned());
+        return failed("the response cannot be written as JSON; this is a defect of fetchd".to_owned());
     };
     text.push(b'\n');
     if text.len() > MOST_BYTES {
         return failed(format!(
-            "the answer has {} bytes, more than the API sends; ask for less with `limit`",
+            "the response has {} bytes, more than the API sends; ask for less with `limit`",
             text.len()
         ));
     }
     typed(status, "application/json", text)
 }
 
-/// An answer of another type than JSON.
+/// A response with this status and content type.
 pub(super) fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;

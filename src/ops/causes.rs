@@ -1,4 +1,4 @@
-//! What holds a line back, in words: one sentence each, and what would change it.
+//! The causes for which a line waits, in words, and the key or command that changes each.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::schedule::{Cause, HostPace, Remedy, StallReason, WaitReason};
 use crate::telemetry::human;
 use crate::units::{counted, grouped, rate_of};
 
-/// A cause as answers show it.
+/// A cause, as responses show it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct CauseShown {
     kind: &'static str,
@@ -17,10 +17,10 @@ pub(super) struct CauseShown {
     /// When it ends by itself.
     #[serde(flatten)]
     until: Option<Until>,
-    /// How fast the host goes, where its own limits hold the line back.
+    /// The pace of the host, where the host's own limits hold the line back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pace: Option<PaceShown>,
-    /// The key or the command that would change it.
+    /// The key or the command that changes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     change: Option<String>,
 }
@@ -41,19 +41,19 @@ impl CauseShown {
     }
 }
 
-/// How fast a host goes, as answers show it; what is not known is absent.
+/// The pace of a host, as responses show it; unknown values are absent.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct PaceShown {
     /// Seconds from one start to the next; 0 for no limit.
     every_s: f64,
     concurrency: u32,
-    /// The mean time of its last requests on the wire.
+    /// The mean duration of its last requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_s: Option<f64>,
-    /// Requests a second that both allow.
+    /// Requests a second that both limits allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     per_s: Option<f64>,
-    /// Its lines that wait or are on the wire, and how long these take.
+    /// The host's lines that wait or are on the wire, and how long they take.
     lines: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     takes_s: Option<f64>,
@@ -72,7 +72,7 @@ impl PaceShown {
     }
 }
 
-/// The same clause with the numbers of the host.
+/// The clause of [`message`] with the numbers of the host.
 fn paced(reason: WaitReason, pace: HostPace) -> String {
     let lines = counted(pace.lines as u64, "line");
     let verb = if pace.lines == 1 { "takes" } else { "take" };
@@ -89,7 +89,7 @@ fn paced(reason: WaitReason, pace: HostPace) -> String {
     format!("{}{own}{takes}", message(reason))
 }
 
-/// How often something starts.
+/// An interval in words.
 fn frequency(every: Duration) -> String {
     match every.as_secs_f64() {
         seconds if seconds <= 1.0 => format!("{}/s", rate_of(1.0 / seconds)),
@@ -97,16 +97,16 @@ fn frequency(every: Duration) -> String {
     }
 }
 
-/// A clause that fits behind "it waits for".
+/// The cause as a clause that fits behind "waits for".
 fn message(reason: WaitReason) -> String {
     match reason {
-        WaitReason::Ready => "the turns of other lines".to_owned(),
-        WaitReason::OnWire { .. } => "the answer to its request".to_owned(),
+        WaitReason::Ready => "its turn among other lines".to_owned(),
+        WaitReason::OnWire { .. } => "the response to its request".to_owned(),
         WaitReason::Stalled(StallReason::Output) => "the output, which takes no records".to_owned(),
-        WaitReason::Stalled(_) => "its host, at which nothing may start".to_owned(),
+        WaitReason::Stalled(_) => "its host, to which no request may start".to_owned(),
         WaitReason::RunPaused { .. } => "the end of a pause of the whole run by an operator".to_owned(),
         WaitReason::Paused { .. } => "the end of a pause of its host by an operator".to_owned(),
-        WaitReason::Skipped => "its turn to be skipped, as an operator has asked for its host".to_owned(),
+        WaitReason::Skipped => "its turn to be skipped: an operator skips the lines of its host".to_owned(),
         WaitReason::HostTable => "a place for its host among the hosts tracked at once".to_owned(),
         WaitReason::Rate { .. } => "the rate of the run".to_owned(),
         WaitReason::BodyMemory => "memory for its body".to_owned(),
@@ -128,9 +128,9 @@ fn message(reason: WaitReason) -> String {
         }
         WaitReason::HostPause { .. } => "the end of a pause that its host asked for (Retry-After, 429)".to_owned(),
         WaitReason::Quota { until: Some(_) } => "the reset of its host's quota".to_owned(),
-        WaitReason::Quota { until: None } => "an answer that says what is left of its host's quota".to_owned(),
-        WaitReason::Token { until: Some(_) } => "a new token for its host, which refuses the one it has".to_owned(),
-        WaitReason::Token { until: None } => "an answer that says whether its host refuses the token".to_owned(),
+        WaitReason::Quota { until: None } => "a response that says what is left of its host's quota".to_owned(),
+        WaitReason::Token { until: Some(_) } => "a new token for its host, which refuses the current one".to_owned(),
+        WaitReason::Token { until: None } => "a response that shows whether its host refuses the token".to_owned(),
         WaitReason::CircuitOpen { port, .. } => format!("port {port} of its host, which cannot be reached"),
         WaitReason::Robots => "the robots.txt of its site".to_owned(),
         WaitReason::Backoff { .. } => "the back-off before its retry".to_owned(),
@@ -141,7 +141,7 @@ fn requests(n: u64) -> String {
     counted(n, "request")
 }
 
-/// A key, or a command.
+/// A remedy in words.
 fn change(remedy: &Remedy) -> String {
     match remedy {
         Remedy::Key { key, pattern, host } => {
@@ -169,7 +169,7 @@ fn live_option(key: &str) -> Option<&'static str> {
     }
 }
 
-/// `limits --clear` with a host is `limits HOST --clear`.
+/// Adds the host: `limits --clear` becomes `limits HOST --clear`.
 fn with_host(verb: &str, host: &str) -> String {
     let (verb, rest) = verb.split_once(' ').unwrap_or((verb, ""));
     format!("{verb} {host} {rest}").split_whitespace().collect::<Vec<_>>().join(" ")
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_remedy_is_what_an_operator_would_write() {
+    fn a_remedy_is_a_key_or_a_command_that_an_operator_can_type() {
         let verb = |verb, host: Option<&str>| change(&Remedy::Verb { verb, host: host.map(Into::into) });
         assert_eq!(verb("resume", Some("a.test")), "fetchd ctl resume a.test");
         assert_eq!(verb("resume", None), "fetchd ctl resume");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_a_host_says_how_fast_that_makes_it() {
+    fn the_limit_of_a_host_is_shown_with_the_pace_of_the_host() {
         let pace = HostPace {
             request: Some(Duration::from_secs(2)),
             every: Duration::from_millis(100),

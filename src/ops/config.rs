@@ -1,4 +1,4 @@
-//! `[api]`
+//! The `[api]` table.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,32 +10,32 @@ use crate::diagnostics::Section;
 /// Connections that one listener serves at once.
 pub(super) const MOST_CONNECTIONS: usize = 32;
 
-/// Connections that the Unix socket serves beyond those, so that an operator gets through.
+/// Connections that the Unix socket serves in addition, so that an operator gets through.
 pub(super) const SPARE_CONNECTIONS: usize = 8;
 
 /// The longest path that a Unix socket can have, in bytes.
 pub(crate) const LONGEST_SOCKET_PATH: usize = 107;
 
-/// `[api]`
+/// The `[api]` table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConfig {
-    /// The path of the Unix socket at which the API listens; absent: none does.
+    /// The path of the API's Unix socket; without it there is none.
     pub socket: Option<PathBuf>,
-    /// The group that may connect to it, besides the user that fetchd runs as.
+    /// The group that may connect to the socket, besides the user that runs fetchd.
     pub socket_group: Option<String>,
-    /// The loopback address and port for `/metrics`, `/healthz` and `/readyz` alone.
+    /// The loopback address and port for `/metrics`, `/healthz` and `/readyz`.
     pub metrics_listen: Option<String>,
 }
 
 impl ApiConfig {
-    /// Whether anything listens.
+    /// Whether there is a listener.
     pub fn is_on(&self) -> bool {
         self.socket.is_some() || self.metrics_listen.is_some()
     }
 
-    /// Files and sockets that it can have open at once: listeners, their connections, those that are about to be accepted, and
-    /// what the runtime of its thread needs.
+    /// File descriptors that the API can have open at once: listeners, their connections, one being accepted, and those
+    /// of its thread's runtime.
     pub fn open_files(&self) -> u64 {
         const OF_RUNTIME: u64 = 4;
         let listener = 2 + MOST_CONNECTIONS as u64;
@@ -48,24 +48,24 @@ impl ApiConfig {
     /// The address of `metrics_listen`.
     ///
     /// # Errors
-    /// A sentence when it is no loopback address with a port.
+    /// A sentence if it is not a loopback address with a port.
     pub(super) fn metrics_address(&self) -> Result<Option<SocketAddr>, String> {
         let Some(text) = &self.metrics_listen else { return Ok(None) };
         let address: SocketAddr = text.parse().map_err(|_| {
             format!(
-                "`metrics_listen` is `{text}`, which is no address with a port; write for example \"127.0.0.1:9180\""
+                "`metrics_listen` is `{text}`, which is not an address with a port; write for example \"127.0.0.1:9180\""
             )
         })?;
         if !address.ip().is_loopback() {
             return Err(format!(
-                "other machines can reach `metrics_listen` at {address}, and fetchd speaks no TLS there; write for example \"127.0.0.1:{}\", with a proxy in front that does",
+                "other machines can reach `metrics_listen` at {address}, where fetchd speaks no TLS; write for example \"127.0.0.1:{}\", behind a proxy that speaks TLS",
                 address.port()
             ));
         }
         Ok(Some(address))
     }
 
-    /// Reports everything that is wrong with the table.
+    /// Reports all problems of the table.
     pub fn check(&self, section: &mut Section<'_>) {
         match &self.socket {
             Some(socket) if socket.as_os_str().is_empty() || socket.file_name().is_none() => {
@@ -74,14 +74,14 @@ impl ApiConfig {
             }
             Some(socket) if socket.as_os_str().len() > LONGEST_SOCKET_PATH => {
                 let message = format!(
-                    "the path of a Unix socket can have {LONGEST_SOCKET_PATH} bytes, and `socket` has {}; shorten it",
+                    "the path of a Unix socket can have {LONGEST_SOCKET_PATH} bytes, and `socket` has {}; shorten the path",
                     socket.as_os_str().len()
                 );
                 section.add("socket", message);
             }
             Some(_) => {}
             None if self.socket_group.is_some() => {
-                let message = "`socket_group` opens the socket to a group, and there is no `socket`; add it, or leave `socket_group` out";
+                let message = "`socket_group` opens the socket to a group, but there is no `socket`; add `socket`, or leave `socket_group` out";
                 section.add("socket_group", message);
             }
             None => {}
@@ -118,8 +118,8 @@ mod tests {
             (socket("/run/.."), "write for example"),
             (socket(&"s".repeat(108)), "can have 107 bytes, and `socket` has 108"),
             (ApiConfig { socket_group: Some("ops".into()), ..ApiConfig::default() }, "there is no `socket`"),
-            (metrics("9180"), "is no address with a port"),
-            (metrics("localhost:9180"), "is no address with a port"),
+            (metrics("9180"), "is not an address with a port"),
+            (metrics("localhost:9180"), "is not an address with a port"),
             (metrics("0.0.0.0:9180"), "write for example \"127.0.0.1:9180\""),
             (metrics("[::]:9180"), "other machines can reach"),
         ] {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_listens_counts_as_open_files() {
+    fn listeners_and_their_connections_count_as_open_files() {
         let both = ApiConfig { metrics_listen: Some("127.0.0.1:0".into()), ..socket("a") };
         let counts =
             [ApiConfig::default(), socket("a"), metrics("127.0.0.1:0"), both].map(|config| config.open_files());

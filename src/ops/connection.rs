@@ -1,4 +1,4 @@
-//! One connection: its requests, one after the other, each admitted, bounded in time, and caught if it panics.
+//! A connection to the API: serves its requests one by one, each admitted, bounded in time, and isolated from panics.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -24,29 +24,29 @@ use super::write_timeout::WriteTimeout;
 use crate::error::panic_message;
 use crate::listener::Stream;
 
-/// How long a head may take, and how long a connection may be idle.
+/// The timeout of a request's head, and of an idle connection.
 const HEAD: Duration = Duration::from_secs(5);
 
-/// How long a request may take, its body included.
+/// The timeout of a request, its body included.
 const REQUEST: Duration = Duration::from_secs(10);
 
-/// How long a write may wait for the client to read.
+/// The timeout of a write to a client that does not read.
 const WRITE: Duration = Duration::from_secs(10);
 
-/// How long a connection may take for its last answer once the API ends.
+/// How long a connection may take for its last response once the API ends.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 
-/// Bytes of a head, and of what is read at once.
+/// The largest head and the size of the read buffer, in bytes.
 const MOST_BUFFERED: usize = 64 << 10;
 
-/// What all connections of a listener have in common.
+/// The state that all connections of a listener share.
 pub(super) struct Door {
     pub router: Router,
     pub pace: Pace,
     pub requests: ApiRequests,
 }
 
-/// Whether a connection may take another request after one.
+/// Whether a connection stays open after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     StayOpen,
@@ -103,12 +103,12 @@ impl Door {
             Ok(Err(panic)) => {
                 self.requests.count_panic();
                 tracing::error!("a request to the API panicked: {}", panic_message(panic.as_ref()));
-                let message = "the request failed by a defect of fetchd, which its log has; the run goes on";
+                let message = "the request failed because of a defect of fetchd; see its log; the run goes on";
                 Failure::new(StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
             }
             Err(_) => {
                 let message =
-                    format!("the request took longer than {} s; what it has begun goes on", REQUEST.as_secs());
+                    format!("the request took longer than {} s; a change that it began goes on", REQUEST.as_secs());
                 Failure::new(StatusCode::REQUEST_TIMEOUT, message).into_response()
             }
         }

@@ -1,4 +1,4 @@
-//! The ends of a run as answers show them: its sources and its sinks.
+//! The sources and sinks of a run, as responses show them.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ pub(super) struct SinkShown {
     name: Arc<str>,
     records: u64,
     bytes: u64,
-    /// Seconds that the run has waited for it now.
+    /// Seconds of the current wait for the sink.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked_s: Option<f64>,
-    /// Seconds that the run has waited for it in all.
+    /// Seconds of all waits for the sink.
     blocked_total_s: f64,
-    /// Of one that ships.
+    /// Only of sinks that ship records.
     #[serde(skip_serializing_if = "Option::is_none")]
     shipping: Option<Shipping>,
 }
@@ -34,13 +34,13 @@ struct Shipping {
 #[derive(Serialize)]
 pub(super) struct SourceShown {
     name: Arc<str>,
-    /// In this run.
+    /// Lines accepted in this run.
     accepted: u64,
     accepted_bytes: u64,
-    /// Lines that earlier runs have done; absent of a source that they do not know.
+    /// Lines that earlier runs have done; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     done_before: Option<u64>,
-    /// Bytes that wait to be read, as far as that is known.
+    /// Bytes that wait to be read; 0 if unknown.
     lag_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<Journal>,
@@ -50,7 +50,7 @@ pub(super) struct SourceShown {
 struct Journal {
     bytes: u64,
     most_bytes: u64,
-    /// Seconds for which it has had no room.
+    /// Seconds for which the journal has been full.
     #[serde(skip_serializing_if = "Option::is_none")]
     full_s: Option<f64>,
 }

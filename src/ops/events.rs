@@ -1,4 +1,4 @@
-//! `GET /v1/events`, and the events that the API itself finds: what it sees change from one second to the next.
+//! `GET /v1/events`, and the events that the API finds by comparing the run from one second to the next.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,23 +45,23 @@ pub(super) async fn events(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer
     Ok(json(&Listed { events }))
 }
 
-/// What was so at the last look.
+/// The state at the last look.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     state: Option<&'static str>,
     stuck: Option<&'static str>,
-    /// Sinks and paths that hold the run up.
+    /// Sinks, sources and paths that block the run.
     blocked: BTreeSet<String>,
 }
 
 impl Changes {
-    /// Notes what has changed since the last look.
+    /// Adds an event for each change since the last look.
     pub fn look(&mut self, api: &ApiState) {
         let (status, events) = (&api.parts.status, api.parts.status.events());
         let state = match status.lifecycle().state() {
             RunState::Starting => "The run is starting.",
             RunState::Running => "The run takes lines.",
-            RunState::Draining { .. } => "The run was told to stop, and finishes what it has accepted.",
+            RunState::Draining { .. } => "The run was told to stop, and finishes its accepted lines.",
             RunState::Ended => "The run has ended.",
         };
         if self.state.replace(state) != Some(state) {
@@ -91,7 +91,7 @@ impl Changes {
             blocked.insert(place);
         }
         for place in self.blocked.difference(&blocked) {
-            events.note(EventKind::Recovered, format!("`{place}` holds the run up no more."));
+            events.note(EventKind::Recovered, format!("`{place}` no longer blocks the run."));
         }
         self.blocked = blocked;
     }

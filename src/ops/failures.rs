@@ -7,14 +7,14 @@ use std::time::SystemTime;
 use crate::hosts::host_name;
 use crate::item::{ErrorKind, Outcome, Record};
 
-/// Records that are kept.
+/// How many failures are kept.
 const MOST: usize = 20;
 
-/// See the module; clones share them.
+/// The last failures; clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Failures(Arc<Mutex<VecDeque<Failed>>>);
 
-/// What is kept of a record.
+/// The kept part of a record.
 #[derive(Clone, Debug)]
 pub(super) struct Failed {
     pub at: SystemTime,
@@ -50,14 +50,14 @@ impl Failed {
     }
 }
 
-/// So much of a text that twenty of them are no burden.
+/// The first 500 characters of a text, which bound the memory of all failures.
 fn cut(text: &str) -> String {
     const MOST_CHARS: usize = 500;
     text.chars().take(MOST_CHARS).collect()
 }
 
 impl Failures {
-    /// Looks at a batch; of many failures only those that are kept cost anything.
+    /// Adds the failures of a batch; only those that are kept are copied.
     pub fn add(&self, batch: &[Box<Record>]) {
         if batch.iter().all(|record| record.outcome == Outcome::Ok) {
             return;
@@ -75,7 +75,7 @@ impl Failures {
         kept.drain(..surplus);
     }
 
-    /// All that are kept, the oldest first.
+    /// All failures that are kept, the oldest first.
     pub fn all(&self) -> Vec<Failed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }

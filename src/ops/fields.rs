@@ -1,5 +1,5 @@
-//! The fields of a request, from the query or from a JSON body: each is taken by its name, and what is left is an error, so
-//! that a misspelled field does not go unnoticed.
+//! The fields of a request, from its query or its JSON body. Handlers take fields by their names; a field that is left
+//! over is an error, so that misspelled ones do not go unnoticed.
 
 use std::str::FromStr;
 
@@ -7,62 +7,61 @@ use serde_json::{Map, Value};
 
 use super::answer::Failure;
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct Fields {
     fields: Map<String, Value>,
-    /// Those that were asked for.
+    /// The names asked for.
     known: Vec<&'static str>,
 }
 
 impl Fields {
-    /// Of `?a=1&b=2`.
+    /// The fields of a query.
     ///
     /// # Errors
-    /// When a name comes twice.
+    /// 400 if a name occurs twice.
     pub fn of_query(query: Option<&str>) -> Result<Self, Failure> {
         let mut fields = Map::new();
         for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             if fields.insert(name.clone().into_owned(), Value::String(value.into_owned())).is_some() {
-                return Err(Failure::bad(format!("`{}` is there twice in the query; keep one", name.escape_debug())));
+                return Err(Failure::bad(format!("`{}` occurs twice in the query; keep one", name.escape_debug())));
             }
         }
         Ok(Self { fields, known: Vec::new() })
     }
 
-    /// Of a JSON object; an empty body is one without fields.
+    /// The fields of a JSON object; an empty body has none.
     ///
     /// # Errors
-    /// When it is none.
+    /// 400 if the body is not a JSON object.
     pub fn of_body(body: &[u8]) -> Result<Self, Failure> {
         if body.trim_ascii().is_empty() {
             return Ok(Self { fields: Map::new(), known: Vec::new() });
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self { fields, known: Vec::new() }),
-            Ok(_) => Err(Failure::bad("the body is JSON and no object; write for example {\"host\": \"example.com\"}")),
+            Ok(_) => Err(Failure::bad("the body is JSON but no object; write for example {\"host\": \"example.com\"}")),
             Err(error) => Err(Failure::bad(format!(
-                "the body is no JSON ({error}); write for example {{\"host\": \"example.com\"}}"
+                "the body is not JSON ({error}); write for example {{\"host\": \"example.com\"}}"
             ))),
         }
     }
 
-    /// A text, if it is there.
+    /// A text, if present.
     ///
     /// # Errors
-    /// When it is no text.
+    /// 400 if it is not a text.
     pub fn text(&mut self, name: &'static str) -> Result<Option<String>, Failure> {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Failure::bad(format!("`{name}` is no text; write it in quotes"))),
+            Some(_) => Err(Failure::bad(format!("`{name}` is not a text; write it in quotes"))),
         }
     }
 
-    /// A value that is written as text; a number is taken as it stands.
+    /// A value parsed from a text or a number.
     ///
     /// # Errors
-    /// What is wrong with it, and how it is written.
+    /// 400 with the message of the parser.
     pub fn parsed<T: FromStr<Err: ToString>>(&mut self, name: &'static str) -> Result<Option<T>, Failure> {
         let text = match self.take(name) {
             None => return Ok(None),
@@ -73,10 +72,10 @@ impl Fields {
         text.parse().map(Some).map_err(|error: T::Err| Failure::bad(format!("`{name}`: {}", error.to_string())))
     }
 
-    /// A number of these.
+    /// A whole number.
     ///
     /// # Errors
-    /// When it is no number from `low` to `high`.
+    /// 400 if it is not from `low` to `high`.
     pub fn number(&mut self, name: &'static str, low: u64, high: u64) -> Result<Option<u64>, Failure> {
         let wrong = || Failure::bad(format!("`{name}` is not a whole number from {low} to {high}"));
         let Some(value) = self.take(name) else { return Ok(None) };
@@ -88,10 +87,10 @@ impl Fields {
         number.filter(|number| (low..=high).contains(number)).map(Some).ok_or_else(wrong)
     }
 
-    /// Whether something is wanted: `true` or `1`; absent, `false` and `0` say no.
+    /// A flag: `true` and `1` set it; `false`, `0` and absence do not.
     ///
     /// # Errors
-    /// When it is anything else.
+    /// 400 if it is anything else.
     pub fn wanted(&mut self, name: &'static str) -> Result<bool, Failure> {
         match self.take(name) {
             None | Some(Value::Bool(false)) => Ok(false),
@@ -105,7 +104,7 @@ impl Fields {
     /// One of these words.
     ///
     /// # Errors
-    /// When it is another.
+    /// 400 if it is another word.
     pub fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Result<Option<T>, Failure> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -115,10 +114,10 @@ impl Fields {
         })
     }
 
-    /// Nothing else may be there.
+    /// Checks that no field is left over.
     ///
     /// # Errors
-    /// The name of a field that nobody has asked for.
+    /// 400 with the name of an unknown field.
     pub fn end(self) -> Result<(), Failure> {
         let Some(unknown) = self.fields.keys().next() else { return Ok(()) };
         let known: Vec<_> = self.known.iter().map(|name| format!("`{name}`")).collect();
@@ -139,7 +138,7 @@ mod tests {
     use crate::units::Span;
 
     #[test]
-    fn an_error_names_the_field_and_says_how_it_is_written() {
+    fn an_error_names_the_field_and_the_values_that_it_takes() {
         let said = |body: &str| {
             let read = || -> Result<(), Failure> {
                 let mut fields = Fields::of_body(body.as_bytes())?;
@@ -157,15 +156,15 @@ mod tests {
             (r#"{"host": "a", "for": "1h", "concurrency": 3, "force": true}"#, ""),
             (r#"{"host": null}"#, ""),
             (r#"{"hots": "a"}"#, "unknown field `hots`; there are `host`, `for`, `concurrency`, `force`"),
-            (r#"{"host": 5}"#, "`host` is no text"),
+            (r#"{"host": 5}"#, "`host` is not a text"),
             (r#"{"for": "soon"}"#, "`for`: `soon` is not a duration; write for example `500ms`"),
             (r#"{"for": []}"#, "`for` is neither text nor a number"),
             (r#"{"concurrency": 0}"#, "`concurrency` is not a whole number from 1 to 10"),
             (r#"{"concurrency": 1.5}"#, "`concurrency` is not"),
             (r#"{"force": "yes"}"#, "`force` is neither true nor false"),
             ("[]", "no object"),
-            ("{", "no JSON"),
-            ("\u{1}", "no JSON"),
+            ("{", "not JSON"),
+            ("\u{1}", "not JSON"),
         ] {
             let said = said(body);
             assert!(said.contains(part) && said.is_empty() == part.is_empty(), "{body}: {said}");
@@ -179,6 +178,6 @@ mod tests {
         assert_eq!(fields.text("name").unwrap().as_deref(), Some("a.b"));
         assert!(fields.wanted("history").unwrap() && fields.end().is_ok());
         let twice = Fields::of_query(Some("a=1&a=2")).unwrap_err().message;
-        assert!(twice.contains("`a` is there twice"), "{twice}");
+        assert!(twice.contains("`a` occurs twice"), "{twice}");
     }
 }

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: whether the run turns, and whether it does its work.
+//! `/healthz` and `/readyz`: whether all stages turn, and whether the run takes and finishes lines.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -20,11 +20,11 @@ use crate::units::grouped;
 pub(super) struct Health {
     watch: Mutex<HealthWatch>,
     stuck: Mutex<Option<StuckTask>>,
-    /// Since when some reasons hold.
+    /// When each of some reasons was first seen.
     seen: Mutex<BTreeMap<&'static str, Instant>>,
 }
 
-/// What `/healthz` says.
+/// The response of `/healthz`.
 #[derive(Serialize)]
 struct Healthy {
     healthy: bool,
@@ -39,15 +39,15 @@ struct Stuck {
     message: String,
 }
 
-/// What `/readyz` says.
+/// The response of `/readyz`.
 #[derive(Debug, Serialize)]
 pub(super) struct Readiness {
     pub ready: bool,
-    /// Why it is not.
+    /// Why the run is not ready.
     pub reasons: Vec<Reason>,
 }
 
-/// Why a run does not do its work.
+/// A reason why a run is not ready.
 #[derive(Debug, Serialize)]
 pub(super) struct Reason {
     pub reason: &'static str,
@@ -62,10 +62,10 @@ pub(super) struct Reason {
     /// The source whose journal is full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Bytes of what earlier runs left that are read back, while the run is starting.
+    /// Bytes of state read back from earlier runs, while the run is starting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_read: Option<u64>,
-    /// How many they will be, as far as that is known.
+    /// Bytes to read back, as far as they are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_total: Option<u64>,
     /// A whole sentence.
@@ -88,7 +88,7 @@ impl Health {
         }
     }
 
-    /// Looks at the heartbeats; to be called every [`HealthWatch::LOOK_EVERY`].
+    /// Looks at the heartbeats; called every [`HealthWatch::LOOK_EVERY`].
     pub fn look(&self) {
         let stuck = self.watch.lock().unwrap_or_else(PoisonError::into_inner).look();
         *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
@@ -99,7 +99,7 @@ impl Health {
         *self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer of `/healthz`.
+    /// The response of `/healthz`.
     pub fn answer(&self) -> Response {
         let stuck = self.stuck().map(|StuckTask { name, at_least }| Stuck {
             stage: name,
@@ -111,16 +111,16 @@ impl Health {
     }
 }
 
-/// What there is to say of a stage that does not turn.
+/// The sentence about a stage that does not turn.
 pub(super) fn stuck_sentence(stage: &str, at_least: Duration) -> String {
-    format!("The stage `{stage}` has not turned for at least {} s; restart fetchd if that lasts.", at_least.as_secs())
+    format!("The stage `{stage}` has not turned for at least {} s; restart fetchd if this lasts.", at_least.as_secs())
 }
 
-/// A sink that holds the run up for a moment is usual.
+/// A sink that blocks for less time is normal.
 const BLOCKED: Duration = Duration::from_secs(30);
 
 impl Health {
-    /// Whether a run does its work.
+    /// Whether a run takes and finishes lines.
     pub fn readiness(&self, status: &Status) -> Readiness {
         let mut reasons: Vec<_> = of_state(status).into_iter().collect();
         reasons.extend(self.of_operators(&status.view()));
@@ -130,26 +130,26 @@ impl Health {
         Readiness { ready: reasons.is_empty(), reasons }
     }
 
-    /// Pauses, as far as they keep all lines waiting.
+    /// Pauses by operators that keep all lines waiting.
     fn of_operators(&self, view: &View) -> Vec<Reason> {
         let paused = view.overrides.all.pause.is_some();
         let paused = self.since("paused", paused).map(|since| {
-            Reason::new("paused", since, "An operator has paused the run; fetchd ctl resume lets it go on.")
+            Reason::new("paused", since, "An operator has paused the run; `fetchd ctl resume` ends the pause.")
         });
         let full = view.paused.as_ref().filter(|_| view.window > 0 && view.in_window >= view.window);
         let since = self.since("paused_host_blocks", full.is_some());
         let blocks = full.zip(since).map(|(paused, since)| {
             let (held, window) = (grouped(paused.all as u64), grouped(view.window as u64));
             let message = format!(
-                "Hosts that an operator has paused hold {held} of {window} lines of the window, so no further lines are accepted; \
-                 fetchd ctl status names them."
+                "Lines of hosts that an operator has paused fill {held} of {window} places of the window, so fetchd accepts no lines; \
+                 `fetchd ctl status` names the hosts."
             );
             Reason::new("paused_host_blocks", since, message)
         });
         paused.into_iter().chain(blocks).collect()
     }
 
-    /// Since when something holds that nobody notes the time of: since it was seen first.
+    /// When a condition was first seen; `None` if it does not hold.
     fn since(&self, what: &'static str, holds: bool) -> Option<Since> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if !holds {
@@ -165,7 +165,7 @@ fn of_state(status: &Status) -> Option<Reason> {
     let (reason, message) = match status.lifecycle().state() {
         RunState::Running => return None,
         RunState::Starting => return Some(starting(since, READ_BACK.bytes())),
-        RunState::Draining { .. } => ("draining", "The run was told to stop, and finishes what it has accepted."),
+        RunState::Draining { .. } => ("draining", "The run was told to stop, and finishes its accepted lines."),
         RunState::Ended => ("draining", "The run has ended."),
     };
     Some(Reason::new(reason, since, message))
@@ -174,13 +174,13 @@ fn of_state(status: &Status) -> Option<Reason> {
 fn starting(since: Since, ReadBackBytes { read, total }: ReadBackBytes) -> Reason {
     let (shown, of) = (grouped(read), grouped(total));
     let message =
-        format!("The run opens its files and reads back what earlier runs left, {shown} of {of} bytes so far.");
+        format!("The run opens its files and reads back the state of earlier runs, {shown} of {of} bytes so far.");
     Reason { bytes_read: Some(read), bytes_total: Some(total), ..Reason::new("starting", since, message) }
 }
 
 fn full_disks() -> impl Iterator<Item = Reason> {
     waiting_for_room().into_iter().map(|(path, since)| {
-        let message = format!("There is no room for {}; make some on its disk.", path.display());
+        let message = format!("The disk of {} is full; make room on it.", path.display());
         let path = Some(path.display().to_string());
         Reason { path, ..Reason::new("disk_full", Since::at(since), message) }
     })
@@ -189,7 +189,7 @@ fn full_disks() -> impl Iterator<Item = Reason> {
 fn blocked_sinks(status: &Status) -> impl Iterator<Item = Reason> {
     let blocked = status.sinks().into_iter().filter_map(|sink| Some((sink.name, sink.blocked_for?)));
     blocked.filter(|(_, time)| *time > BLOCKED).map(|(sink, time)| {
-        let message = format!("The sink `{sink}` takes no records; look at what reads or stores them.");
+        let message = format!("The sink `{sink}` takes no records; check the program or disk behind it.");
         Reason { sink: Some(sink.to_string()), ..Reason::new("sink_blocked", Since::ago(time), message) }
     })
 }
@@ -198,14 +198,14 @@ fn full_journals(status: &Status) -> impl Iterator<Item = Reason> {
     let full = status.sources().into_iter().filter_map(|source| Some((source.name, source.journal?.full_for?)));
     full.map(|(source, time)| {
         let message = format!(
-            "The journal of `{source}` has no room, so it takes no lines; raise max_journal, or make room on its disk."
+            "The journal of `{source}` is full, so the source takes no lines; raise max_journal, or make room on its disk."
         );
         Reason { source: Some(source.to_string()), ..Reason::new("journal_full", Since::ago(time), message) }
     })
 }
 
 impl Readiness {
-    /// The answer of `/readyz`.
+    /// The response of `/readyz`.
     pub fn answer(&self) -> Response {
         if self.ready { json(self) } else { json_with(StatusCode::SERVICE_UNAVAILABLE, self) }
     }

@@ -1,4 +1,4 @@
-//! The last quarter of an hour of a run: samples every 5 s for charts, and rates over a second, a minute and all of it.
+//! The last 15 min of a run: samples every 5 s for charts, and rates over 1 s, 1 min and 15 min.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use super::moment::{self, At};
 use crate::pipeline::Status;
 
-/// Seconds from one sample that is kept to the next.
+/// Seconds between samples that are kept.
 const KEEP_EVERY: u32 = 5;
 
 /// Samples that are kept: 15 min.
 const MOST: usize = 180;
 
-/// What a run has counted at one moment.
+/// The counts of a run at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sample {
     pub accepted: u64,
@@ -24,18 +24,18 @@ pub(super) struct Sample {
     pub queued: u64,
     pub waiting: u64,
     pub in_flight: u64,
-    /// All that are accepted and have no record.
+    /// Lines that are accepted and have no record.
     pub unrecorded: u64,
     /// The kind of the bottleneck.
     pub limit: Option<&'static str>,
 }
 
 impl Sample {
-    /// Of now. The view of the schedule is a moment older than the counters: lines that have left it since are not counted twice, so
-    /// that the numbers add up.
+    /// The counts of now. The view of the schedule is a moment older than the counters: its numbers are capped so that
+    /// all add up.
     pub fn of(status: &Status) -> Self {
         let (counters, view) = (status.counters(), status.view());
-        // A line that is recorded in between was accepted before.
+        // Read before `accepted`: a line that is recorded in between was accepted before.
         let (recorded, unrecorded) = (counters.recorded.get(), counters.unfinished());
         let in_flight = (view.counts.in_flight as u64).min(unrecorded);
         let waiting = (view.counts.waiting as u64).min(unrecorded - in_flight);
@@ -52,17 +52,16 @@ impl Sample {
     }
 }
 
-/// See the module.
 #[derive(Debug)]
 pub(super) struct History {
-    /// Every 5 s, the oldest first.
+    /// A sample every 5 s, the oldest first.
     kept: VecDeque<(Instant, At, Sample)>,
-    /// The last two, a second apart.
+    /// The last two samples, a second apart.
     last: [Option<(Instant, Sample)>; 2],
     ticks: u32,
 }
 
-/// Something a second, over three spans of time.
+/// A rate per second, over three spans of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Rates {
     #[serde(rename = "1s")]
@@ -73,7 +72,7 @@ pub(super) struct Rates {
     pub quarter: f64,
 }
 
-/// The samples as rows of one table.
+/// The samples as the rows of a table.
 #[derive(Debug, Serialize)]
 pub(super) struct Table {
     every_s: u32,
@@ -88,7 +87,7 @@ impl History {
         Self { kept: VecDeque::with_capacity(MOST), last: [None; 2], ticks: 0 }
     }
 
-    /// Takes a sample; to be called every second.
+    /// Adds a sample; called every second.
     pub fn take(&mut self, sample: Sample, now: Instant) {
         self.last = [self.last[1], Some((now, sample))];
         if self.ticks.is_multiple_of(KEEP_EVERY) {
@@ -100,7 +99,7 @@ impl History {
         self.ticks = self.ticks.wrapping_add(1);
     }
 
-    /// How fast a count grew.
+    /// The rates at which a count grew.
     pub fn rates(&self, count: impl Fn(&Sample) -> u64) -> Rates {
         let [before, Some((now, newest))] = &self.last else { return Rates::default() };
         let since = |then: Instant, sample: &Sample| {

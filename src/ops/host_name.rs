@@ -1,14 +1,14 @@
-//! Names of hosts, as operators write them and as the schedule has them.
+//! Converts host names that operators write to those of the schedule.
 
 use std::net::Ipv6Addr;
 
 use super::answer::Failure;
 use crate::hosts::HostPattern;
 
-/// The name of a host as the schedule has it, with its port where one is written.
+/// The name of a host as the schedule uses it, with a port if one is written.
 ///
 /// # Errors
-/// When it cannot be that of a host.
+/// 400 if it cannot be the name of a host.
 pub(super) fn host(name: impl AsRef<str>) -> Result<String, Failure> {
     let name = name.as_ref();
     let bracketed = name.parse::<Ipv6Addr>().map(|address| format!("[{address}]"));

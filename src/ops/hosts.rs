@@ -1,4 +1,4 @@
-//! `GET /v1/hosts`: the hosts with the most of something.
+//! `GET /v1/hosts`: the hosts with the most lines, requests, or errors.
 
 use std::sync::Arc;
 
@@ -17,33 +17,33 @@ use crate::schedule::{
     HostOverrides, HostReport, HostStatus, HostsBy, HostsQuery, LimitBy, LimitsInForce, NameFilter, Overrides,
 };
 
-/// Hosts where nobody says how many.
+/// The default of `limit`.
 const USUAL: u64 = 50;
 
-/// Hosts at most.
+/// The maximum of `limit`.
 const MOST: u64 = 500;
 
 #[derive(Serialize)]
 struct Listed {
     hosts: Vec<HostShown>,
-    /// How many there are like that; absent where they were not counted.
+    /// How many hosts match; absent if they were not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     matching: Option<usize>,
 }
 
-/// A host as answers show it.
+/// A host, as responses show it.
 #[derive(Serialize)]
 struct HostShown {
     name: Arc<str>,
     waiting: usize,
     in_flight: u32,
     state: &'static str,
-    /// Absent of a host that is not tracked now.
+    /// Absent if the host is not tracked now.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<LimitsShown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pace: Option<PaceShown>,
-    /// Absent where no line waits, or something else must happen first.
+    /// Absent if no line waits, or if the time depends on another event.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_start: Option<Until>,
     causes: Vec<CauseShown>,
@@ -52,7 +52,7 @@ struct HostShown {
     last_error: Option<LastErrorShown>,
 }
 
-/// Limits that hold, and who set them.
+/// The limits in force, and where each comes from.
 #[derive(Serialize)]
 pub(super) struct LimitsShown {
     /// Seconds from one start to the next; 0 for no limit.
@@ -71,7 +71,7 @@ struct LastErrorShown {
 }
 
 impl HostShown {
-    /// A host without lines, of which no more is known than what operators have changed.
+    /// A host without lines, of which only the overrides are known.
     fn untracked(name: &Arc<str>, status: HostStatus) -> Self {
         Self {
             name: Arc::clone(name),
@@ -125,13 +125,13 @@ impl LimitsShown {
     }
 }
 
-/// Takes `sort`, `state`, `name` and `limit`.
+/// The fields are `sort`, `state`, `name` and `limit`.
 pub(super) async fn hosts(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     let query = query(Fields::of_query(uri.query())?)?;
     let answer = api.parts.desk.get()?.hosts(query.clone()).await.map_err(unanswered)?;
     let mut hosts: Vec<_> = answer.hosts.iter().map(HostShown::of).collect();
     let mut untracked = Vec::new();
-    // The table may have more of these hosts than the answer.
+    // The schedule's table may have more of these hosts than its reply.
     for (name, status) in asked_overridden(&query, &api.parts.status.view().overrides) {
         let is_listed = hosts.iter().any(|host| host.name == name);
         if !is_listed && hosts.len() + untracked.len() < query.limit {
@@ -143,8 +143,8 @@ pub(super) async fn hosts(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer 
     Ok(json(&Listed { hosts, matching }))
 }
 
-/// The hosts that operators have paused or skip, where a state or a name is asked for: of those without lines the schedule need
-/// not have any.
+/// The hosts that operators pause or skip, if the query has a state or a name. The schedule need not track those
+/// without lines.
 fn asked_overridden(query: &HostsQuery, overrides: &Overrides) -> Vec<(Arc<str>, HostStatus)> {
     let named = |name: &str| match &query.name {
         None => query.status.is_some(),
@@ -172,7 +172,7 @@ fn query(mut fields: Fields) -> Result<HostsQuery, Failure> {
     Ok(HostsQuery { sort, status, name, limit })
 }
 
-/// An exact name, or `*.example.com`.
+/// Parses a name or `*.example.com`.
 fn name_filter(name: String) -> Result<NameFilter, Failure> {
     let wrong =
         |_| Failure::bad("`name` is neither a host nor a suffix; write for example `example.com` or `*.example.com`");
@@ -185,15 +185,13 @@ fn name_filter(name: String) -> Result<NameFilter, Failure> {
     }
 }
 
-/// The schedule does not answer.
+/// The error if the schedule does not reply.
 pub(super) fn unanswered(why: NoAnswer) -> Failure {
     match why {
-        NoAnswer::Busy => {
-            Failure::new(StatusCode::TOO_MANY_REQUESTS, "the schedule has questions enough; try again in a moment")
-        }
+        NoAnswer::Busy => Failure::new(StatusCode::TOO_MANY_REQUESTS, "the schedule is busy; try again in a moment"),
         NoAnswer::Ended => Failure::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "there is no schedule: the run has not begun, or has ended; /v1/status says which",
+            "there is no schedule: the run has not begun or has ended; see /v1/status",
         ),
     }
 }
@@ -205,7 +203,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn hosts_that_are_paused_or_skipped_are_found_by_their_state_also_without_lines() {
+    fn paused_and_skipped_hosts_without_lines_are_found_by_their_state() {
         let now = Duration::from_secs(1);
         let change = |overrides: Overrides, change| overrides.apply(change, 8, now).unwrap();
         let overrides = change(Overrides::default(), Change::Pause(Scope::Host("a.test".into()), None));

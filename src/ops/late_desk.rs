@@ -1,4 +1,4 @@
-//! The desk of the schedule, as the API has it: it is there once the run has begun.
+//! The schedule's desk for questions, which the API gets once the run has begun.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,21 +7,22 @@ use http::StatusCode;
 use super::answer::Failure;
 use crate::pipeline::Desk;
 
-/// See the module; clones share it.
+/// The desk, once there is one; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct LateDesk(Arc<OnceLock<Desk>>);
 
 impl LateDesk {
-    /// From now on the schedule can be asked.
+    /// Sets the desk, so that the schedule can be asked.
     pub fn begin(&self, desk: Desk) {
         let _ = self.0.set(desk);
     }
 
     /// # Errors
-    /// 503 while there is none.
+    /// 503 before the run has begun.
     pub(super) fn get(&self) -> Result<&Desk, Failure> {
         self.0.get().ok_or_else(|| {
-            let message = "the run is still starting, so there is no schedule to ask; try again once /readyz says that it is ready";
+            let message =
+                "the run is still starting, so there is no schedule to ask; try again once /readyz answers 200";
             Failure::new(StatusCode::SERVICE_UNAVAILABLE, message)
         })
     }

@@ -1,4 +1,4 @@
-//! `GET /v1/limits`: the limits that hold for a host, or for the run, and who set them.
+//! `GET /v1/limits`: the limits in force for a host or for the run, and where each comes from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,13 +23,13 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<Arc<str>>,
     limits: LimitsShown,
-    /// What operators have changed of it.
+    /// The overrides among them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     overrides: Vec<OverrideShown>,
     message: String,
 }
 
-/// Takes `host`; without it, the limits are those of the run.
+/// The field is `host`; without it, the limits are those of the run.
 pub(super) async fn limits(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     let host = asked(Fields::of_query(uri.query())?)?;
     let limits = api.parts.desk.get()?.limits(host.clone()).await.map_err(unanswered)?;
@@ -50,7 +50,7 @@ fn sentence(whom: &str, limits: &LimitsInForce) -> String {
     let by = |by| match by {
         LimitBy::Configuration => "by the configuration",
         LimitBy::Override => "by an operator",
-        LimitBy::Adaptive => "as was found out (adaptive)",
+        LimitBy::Adaptive => "as adapted to the observed latency (adaptive)",
         LimitBy::CrawlDelay => "by the Crawl-delay of its robots.txt",
     };
     let rate = match limits.every {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limits_that_hold_are_named_with_who_set_them() {
+    fn the_limits_in_force_are_named_with_their_origin() {
         let limits = LimitsInForce {
             every: Duration::from_millis(100),
             every_by: LimitBy::Configuration,
@@ -81,8 +81,6 @@ mod tests {
         let slow = LimitsInForce { every: Duration::from_secs(20), every_by: LimitBy::CrawlDelay, ..limits };
         assert!(sentence("a.test", &slow).contains("one request every 20.0 s by the Crawl-delay of its robots.txt,"));
         let free = LimitsInForce { every: Duration::ZERO, concurrency_by: LimitBy::Adaptive, ..limits };
-        assert!(
-            sentence("the run", &free).contains(": no rate by the configuration, and concurrency 2 as was found out")
-        );
+        assert!(sentence("the run", &free).contains(": no rate by the configuration, and concurrency 2 as adapted to"));
     }
 }

@@ -1,13 +1,13 @@
-//! Which line a question names, and what the sources say of one that is not in the run.
+//! Resolves the line that a question names, or why it is not in the run.
 
 use super::answer::Failure;
 use crate::schedule::LineKey;
 use crate::source::{SourceLines, SourceView};
 
-/// The line with the name that its source gives it: where nobody names the source, the only one is meant.
+/// Fills in the name of the source; a question without one means the only source.
 ///
 /// # Errors
-/// When no source has this name, or several could be meant.
+/// 400 if no source has this name, or none of several is named.
 pub(super) fn named(key: LineKey, sources: &[SourceView]) -> Result<LineKey, Failure> {
     let LineKey::Identity { source, file, seq } = key else { return Ok(key) };
     let known: Vec<_> = sources.iter().filter_map(|view| Some((view, view.known.as_ref()?))).collect();
@@ -26,18 +26,18 @@ pub(super) fn named(key: LineKey, sources: &[SourceView]) -> Result<LineKey, Fai
     Ok(LineKey::Identity { source: lines.source.clone(), file, seq })
 }
 
-/// What became of a line that is not in the run.
+/// Why a line is not in the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gone {
-    /// The source has not come to it.
+    /// The source has not read it yet.
     Unread,
     /// It has its record.
     Recorded,
-    /// The one or the other.
+    /// One of these, unknown which.
     Unknown,
 }
 
-/// What the sources say of it. Of a source of several files only those lines are known that earlier runs have done.
+/// Why a line is not in the run. For a source of several files, only lines done by earlier runs are known.
 pub(super) fn gone(key: &LineKey, sources: &[SourceView]) -> Gone {
     let LineKey::Identity { source, file, seq } = key else { return Gone::Unknown };
     let is_it = |lines: &SourceLines| lines.source == *source;
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_only_source_need_not_be_named_and_one_that_there_is_not_is_said() {
+    fn the_only_source_need_not_be_named_and_an_unknown_one_is_refused() {
         let urls = [source("urls", Some("urls"), 0)];
         assert_eq!(named(key(None, 3), &urls), Ok(key(Some("urls"), 3)));
         let message = named(key(Some("url"), 3), &urls).unwrap_err().message;

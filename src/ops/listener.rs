@@ -1,5 +1,4 @@
-//! Where operators connect: a Unix socket in a directory of its own, and a port of a loopback address for metrics. In: the
-//! configuration. Out: listeners.
+//! The listeners of the API: a Unix socket in a directory of its own, and a loopback port for metrics.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -14,24 +13,24 @@ use rustix::fs::{FlockOperation, flock};
 use crate::error::{AtPath, BoxError};
 use crate::listener::{Bound, SocketFile, reject_what_is_in_use, remove_stale};
 
-/// Permissions of the socket and of its directory.
+/// Who may use the socket and its directory.
 #[derive(Clone, Copy, Debug)]
 enum Access {
-    /// fetchd's own user, and root.
+    /// The user that runs fetchd, and root.
     User,
-    /// This group, too.
+    /// Also the members of this group.
     Group(u32),
 }
 
 impl Access {
     /// # Errors
-    /// A sentence when there is no such group.
+    /// A sentence if there is no such group.
     fn of(group: Option<&str>) -> Result<Self, BoxError> {
         let Some(name) = group else { return Ok(Self::User) };
         match Group::from_name(name) {
             Ok(Some(group)) => Ok(Self::Group(group.gid.as_raw())),
             Ok(None) => {
-                Err(format!("there is no group `{name}` (api.socket_group); create it, or name another").into())
+                Err(format!("there is no group `{name}` (api.socket_group); create it, or name another group").into())
             }
             Err(error) => Err(format!("the group `{name}` (api.socket_group) cannot be looked up: {error}").into()),
         }
@@ -56,17 +55,17 @@ impl Access {
 /// Listens at a Unix socket, which the group may use, too.
 ///
 /// # Errors
-/// When it cannot be had: another process answers there, it is somebody else's file, or its directory is open to others.
+/// If another process listens there, the path is not a socket, or other users may enter its directory.
 pub(super) fn socket(path: &Path, group: Option<&str>) -> Result<Bound, BoxError> {
     let bound = bind(path, Access::of(group)?)?;
     tracing::info!(path = %path.display(), "operators connect at {} (fetchd ctl --socket)", path.display());
     Ok(bound)
 }
 
-/// Listens at a port for metrics.
+/// Listens at a TCP port for metrics.
 ///
 /// # Errors
-/// When the port is taken.
+/// If the port is in use.
 pub(super) fn port(address: SocketAddr) -> Result<Bound, BoxError> {
     let bound = Bound::tcp(address, &format!("{address} (api.metrics_listen)"))?;
     if let Bound::Tcp(listener) = &bound {
@@ -75,8 +74,8 @@ pub(super) fn port(address: SocketAddr) -> Result<Bound, BoxError> {
     Ok(bound)
 }
 
-/// Listens at a path. A socket that a killed process has left there is replaced. The directory's lock orders starts: of two,
-/// the second finds the first one answering.
+/// Listens at a path, and replaces a socket that a killed process has left there. A lock on the directory serializes
+/// starts: the second one finds the first one listening.
 fn bind(path: &Path, access: Access) -> Result<Bound, BoxError> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     prepare_directory(dir, path, access)?;
@@ -95,8 +94,8 @@ fn bind(path: &Path, access: Access) -> Result<Bound, BoxError> {
     Ok(Bound::socket(listener, file)?)
 }
 
-/// Creates the directory of the socket, or looks at who may enter it: between the creation of a socket and its permissions
-/// nobody else must reach it.
+/// Creates the directory of the socket, or checks who may enter it: other users must not reach the socket between its
+/// creation and the setting of its permissions.
 fn prepare_directory(dir: &Path, socket: &Path, access: Access) -> Result<(), BoxError> {
     let at = |error| AtPath::new(dir, error);
     let mode = access.of_directory();
@@ -106,7 +105,7 @@ fn prepare_directory(dir: &Path, socket: &Path, access: Access) -> Result<(), Bo
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let parent = dir.parent().unwrap_or(dir).display();
             return Err(format!(
-                "the directory {parent} of api.socket is not there; create it, or give api.socket another path"
+                "the directory {parent} of api.socket does not exist; create it, or give api.socket another path"
             )
             .into());
         }
@@ -114,7 +113,7 @@ fn prepare_directory(dir: &Path, socket: &Path, access: Access) -> Result<(), Bo
     }
     let found = fs::metadata(dir).map_err(at)?;
     if !found.is_dir() {
-        return Err(format!("{} is no directory; give api.socket another path", dir.display()).into());
+        return Err(format!("{} is not a directory; give api.socket another path", dir.display()).into());
     }
     let has_group = access.group().is_none_or(|gid| gid == found.gid());
     if found.mode() & 0o777 & !mode == 0 && has_group && (found.mode() & 0o777 == mode || access.group().is_none()) {
@@ -135,7 +134,7 @@ fn prepare_directory(dir: &Path, socket: &Path, access: Access) -> Result<(), Bo
     .into())
 }
 
-/// Gives the directory its group and permissions.
+/// Sets the group and permissions of the directory.
 fn give_directory(dir: &Path, access: Access) -> io::Result<()> {
     if let Some(gid) = access.group() {
         chown(dir, None, Some(gid))?;
@@ -151,7 +150,7 @@ mod tests {
         fs::symlink_metadata(path).unwrap().mode() & 0o777
     }
 
-    /// A directory for a socket.
+    /// A temporary directory for a socket.
     fn place() -> tempfile::TempDir {
         tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap()
     }
@@ -198,7 +197,7 @@ mod tests {
     fn a_missing_directory_is_named() {
         let dir = place();
         let refused = socket(&dir.path().join("a/b/api.sock"), None).unwrap_err().to_string();
-        assert!(refused.contains("is not there; create it"), "{refused}");
+        assert!(refused.contains("does not exist; create it"), "{refused}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Records as they come, for those who watch: a sink like any other, which never waits and costs nothing while nobody does.
+//! A sink that shows live records to readers of the API. It never blocks, and costs almost nothing without readers.
 //!
-//! In: every record. Out: for each of at most four readers JSON lines without bodies, 100 a second and 64 KiB at once, and for
-//! what a reader misses `{"dropped": N}`; and the last 20 records that are not `ok`.
+//! Each of at most four readers gets JSON lines without bodies: 100 a second, 64 KiB at once, and `{"dropped": N}` in
+//! place of records that it missed. The sink also keeps the last 20 records that are not `ok`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use crate::error::BoxError;
 use crate::item::Record;
 use crate::sink::{BodyFormat, Content, Encoder, Sink, Style, Wanted};
 
-/// Readers at once.
+/// The most readers at once.
 const MOST_READERS: usize = 4;
 
 /// Records a second for one reader.
@@ -27,7 +27,7 @@ const PER_SECOND: f64 = 100.0;
 /// Bytes that wait for one reader.
 const MOST_BYTES: usize = 64 << 10;
 
-/// The records of a run, for its API; clones share them.
+/// The live records of a run; clones share them.
 #[derive(Clone, Default)]
 pub struct LiveRecords {
     readers: Arc<Readers>,
@@ -36,28 +36,28 @@ pub struct LiveRecords {
 
 #[derive(Default)]
 struct Readers {
-    /// How many there are, so that a run that nobody watches takes no lock.
+    /// The number of readers, so that a run without readers takes no lock.
     number: AtomicUsize,
     all: Mutex<Vec<Arc<Reader>>>,
 }
 
-/// One who watches.
+/// A reader of live records.
 struct Reader {
     wanted: Wanted,
     waiting: Mutex<Waiting>,
     news: Notify,
 }
 
-/// What waits for a reader.
+/// The queue and the rate limit of a reader.
 struct Waiting {
     lines: Vec<u8>,
-    /// Records that it missed since the last of these lines.
+    /// Records that the reader missed since the last of these lines.
     dropped: u64,
     tokens: f64,
     filled: Instant,
 }
 
-/// The reader's end; dropped, it watches no more.
+/// The reader's end, until it is dropped.
 pub(super) struct Watching {
     readers: Arc<Readers>,
     reader: Arc<Reader>,
@@ -70,7 +70,7 @@ struct LiveSink {
 }
 
 impl LiveRecords {
-    /// The sink through which the records come. `epoch` is when the run started.
+    /// The sink that receives the records. `epoch` is the start of the run.
     pub fn sink(&self, epoch: jiff::Timestamp) -> Box<dyn Sink> {
         let content = Content { body: BodyFormat::None, headers: false, digest: false };
         let encoder = Encoder::new(Style { content, epoch }, Wanted::All, None);
@@ -82,7 +82,7 @@ impl LiveRecords {
         &self.failures
     }
 
-    /// Begins to watch; `None` when four others do.
+    /// Adds a reader; `None` if there are four already.
     pub(super) fn watch(&self, wanted: Wanted) -> Option<Watching> {
         let mut all = locked(&self.readers.all);
         if all.len() >= MOST_READERS {
@@ -101,7 +101,7 @@ impl Sink for LiveSink {
         self.live.failures.add(batch);
         if self.live.readers.number.load(Ordering::Relaxed) > 0 {
             let now = Instant::now();
-            // Each is encoded once, and only if somebody has room for it.
+            // Each is encoded once, and only if a reader has room.
             let mut lines = vec![Vec::new(); batch.len()];
             for reader in locked(&self.live.readers.all).iter() {
                 show(batch, &mut lines, reader, &self.encoder, now);
@@ -111,7 +111,7 @@ impl Sink for LiveSink {
     }
 }
 
-/// Shows records to a reader. Most records come when he may have none, and must cost next to nothing then.
+/// Offers records to a reader. Most are beyond its rate, and must cost next to nothing.
 fn show(batch: &[Box<Record>], lines: &mut [Vec<u8>], reader: &Reader, encoder: &Encoder, now: Instant) {
     let mut waiting = locked(&reader.waiting);
     waiting.earn(now);
@@ -130,14 +130,14 @@ fn show(batch: &[Box<Record>], lines: &mut [Vec<u8>], reader: &Reader, encoder: 
 }
 
 impl Waiting {
-    /// The reader may have more as time passes.
+    /// Adds the tokens for the time that has passed.
     fn earn(&mut self, now: Instant) {
         let since = now.saturating_duration_since(self.filled).as_secs_f64();
         self.tokens = (self.tokens + since * PER_SECOND).min(PER_SECOND);
         self.filled = now;
     }
 
-    /// Whether a record is due for this reader.
+    /// Whether the reader has a token and room.
     fn may_take(&self) -> bool {
         self.tokens >= 1.0 && self.lines.len() < MOST_BYTES
     }
@@ -163,7 +163,7 @@ impl Waiting {
 impl Watching {
     /// The next lines.
     pub async fn next(&self) -> Bytes {
-        /// After so long it is said what was missed, even if no record comes any more.
+        /// The reader is told what it missed after this time, even if no more records come.
         const QUIET: Duration = Duration::from_secs(1);
         loop {
             let is_quiet = timeout(QUIET, self.reader.news.notified()).await.is_err();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_is_wanted_comes() {
+    async fn a_reader_gets_only_the_outcomes_that_it_asked_for() {
         let live = LiveRecords::default();
         let mut sink = live.sink(jiff::Timestamp::UNIX_EPOCH);
         let (ok, not_ok) = (live.watch(Wanted::Ok).unwrap(), live.watch(Wanted::NotOk).unwrap());

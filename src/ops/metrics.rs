@@ -1,4 +1,4 @@
-//! `GET /metrics`: the text that Prometheus scrapes.
+//! `GET /metrics`: metrics in the text format of Prometheus.
 
 use std::sync::Arc;
 

@@ -1,8 +1,9 @@
-//! The API through which a run is watched and steered: HTTP on a Unix socket, and metrics on a loopback port.
+//! The API for watching and controlling a run: HTTP on a Unix socket, and metrics on a loopback port.
 //!
-//! It has a thread and a runtime of its own, which begin before anything of the run is opened and end last, so that it answers
-//! whatever becomes of the run. It reads what the stages publish (`pipeline::Status`), and gives verbs to an [`Operator`].
-//! Everything that a client could use up is bounded: connections, times, bodies, answers, requests a second, CPU time.
+//! The API has a thread and a runtime of its own, which start before the run opens anything and end last, so that it
+//! answers in every state of the run. It reads the status that the stages publish (`pipeline::Status`), and passes
+//! verbs to an [`Operator`]. All resources that clients use are bounded: connections, times, bodies, responses,
+//! requests a second, CPU time.
 
 mod admission;
 mod answer;
@@ -70,22 +71,22 @@ use crate::error::{BoxError, Error};
 use crate::listener::{Bound, Listener};
 use crate::pipeline::HealthWatch;
 
-/// How long the end waits for the last answers.
+/// How long dropping the API waits for the last responses.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-/// The API of a run; dropped, it ends.
+/// The API of a run; dropping it ends the API.
 #[must_use]
 pub struct Api {
     stop: CancellationToken,
-    /// Says by its end that the thread has ended.
+    /// Disconnects when the thread ends.
     ended: Receiver<()>,
 }
 
 impl Api {
-    /// Listens, and starts the thread that answers.
+    /// Opens the listeners, and starts the thread that serves them.
     ///
     /// # Errors
-    /// When the socket or the port cannot be had, or no thread.
+    /// [`Error::Open`] if the socket, the port or the thread cannot be created.
     pub fn start(config: &ApiConfig, parts: ApiParts) -> Result<Self, Error> {
         let opened = |error: BoxError| Error::Open { what: "cannot open the API".to_owned(), source: error };
         let mut bound = Vec::new();
@@ -108,13 +109,13 @@ impl Api {
 impl Drop for Api {
     fn drop(&mut self) {
         self.stop.cancel();
-        // A client that does not read its last answer is not waited for.
+        // Bounded, because a client may not read its last response.
         let _ = self.ended.recv_timeout(LAST_ANSWERS);
     }
 }
 
-/// The thread.
-#[expect(clippy::needless_pass_by_value, reason = "its end is the end of the thread")]
+/// Runs the API's thread.
+#[expect(clippy::needless_pass_by_value, reason = "it is dropped when the thread ends")]
 fn serve(runtime: &Runtime, bound: Vec<Bound>, state: Arc<ApiState>, _ending: SyncSender<()>) {
     let served = runtime.block_on(async {
         let listeners = bound.into_iter().map(|bound| listen(bound, &state)).collect::<std::io::Result<Vec<_>>>()?;
@@ -136,7 +137,7 @@ fn listen(bound: Bound, state: &Arc<ApiState>) -> std::io::Result<Throttled> {
     Ok(Throttled::new(server::accept(Listener::new(bound)?, door, spare, state.stop.clone()).boxed()))
 }
 
-/// The same once more after a panic, which is counted.
+/// Runs [`look`], and starts it again after a panic, which is counted.
 async fn look_on(state: &ApiState) {
     while AssertUnwindSafe(look(state)).catch_unwind().await.is_err() {
         state.parts.requests.count_panic();
@@ -144,7 +145,7 @@ async fn look_on(state: &ApiState) {
     }
 }
 
-/// Takes samples, looks at the heartbeats and notes what has changed, until the API ends.
+/// Takes samples, checks the heartbeats and adds events for changes, until the API ends.
 async fn look(state: &ApiState) {
     const EVERY: Duration = Duration::from_secs(1);
     let (mut every, mut changes) = (interval(EVERY), Changes::default());
@@ -155,7 +156,7 @@ async fn look(state: &ApiState) {
     loop {
         tokio::select! {
             () = state.stop.cancelled() => return,
-            // It cannot be closed: the status has the other end.
+            // Never closed: the status holds the sender.
             _ = lifecycle.changed() => {
                 changes.look(state);
                 continue;

@@ -1,4 +1,4 @@
-//! Times in answers: RFC 3339 in UTC, beside them seconds relative to now.
+//! Times in responses: RFC 3339 in UTC, with the seconds relative to now beside them.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 /// RFC 3339 with milliseconds.
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
-/// A time as answers show it.
+/// A time, as responses show it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At(Timestamp);
 
@@ -28,12 +28,12 @@ pub(super) struct Since {
 }
 
 impl Since {
-    /// So long ago.
+    /// The moment this long ago.
     pub fn ago(time: Duration) -> Self {
         Self { since: at(-seconds(time)), since_s: seconds(time) }
     }
 
-    /// This time; one in the future counts as now.
+    /// This time; a future one counts as now.
     pub fn at(time: SystemTime) -> Self {
         Self::ago(time.elapsed().unwrap_or_default())
     }
@@ -48,7 +48,7 @@ pub(super) struct Until {
 }
 
 impl Until {
-    /// In so long.
+    /// The moment after this time.
     pub fn from_now(time: Duration) -> Self {
         Self { until: at(seconds(time)), until_s: seconds(time) }
     }
@@ -69,14 +69,14 @@ pub(super) fn in_millis<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok,
     to.serialize_str(&PRINTER.timestamp_to_string(time))
 }
 
-/// Seconds in milliseconds' precision.
+/// Seconds with a precision of milliseconds.
 pub(super) fn seconds(time: Duration) -> f64 {
     time.as_millis() as f64 / 1000.0
 }
 
 fn at(seconds_from_now: f64) -> At {
     let now = Timestamp::now();
-    // A time that no calendar has is shown as now.
+    // A time out of range is shown as now.
     let span = jiff::SignedDuration::from_millis((seconds_from_now * 1000.0) as i64);
     At(now.checked_add(span).unwrap_or(now))
 }
@@ -92,7 +92,7 @@ mod tests {
         let shown = text["since"].as_str().unwrap();
         assert!(shown.ends_with('Z') && shown.len() == "2026-11-27T21:00:00.123Z".len(), "{shown}");
         let until = serde_json::to_value(Until::from_now(Duration::from_secs(u64::MAX))).unwrap();
-        assert!(until["until"].is_string(), "a time beyond all calendars is one, too");
+        assert!(until["until"].is_string(), "a time that is out of range is shown, too");
         assert_eq!(serde_json::to_value(timestamp(SystemTime::UNIX_EPOCH)).unwrap(), "1970-01-01T00:00:00.000Z");
     }
 }

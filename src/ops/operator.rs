@@ -1,4 +1,4 @@
-//! What an operator can change while a run goes on, and who carries it out: the API knows only this trait.
+//! The changes that an operator can make to a run, and the trait that carries them out.
 
 use std::time::Duration;
 
@@ -7,86 +7,86 @@ use serde_json::{Map, Value};
 
 use crate::units::{Concurrency, Rate};
 
-/// Whom a verb is about.
+/// The target of a verb.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom {
     /// The whole run.
     All,
-    /// The host of this name, in lower case, with a port where the configuration gives that limits of its own.
+    /// A host by its name in lower case, with a port where the configuration limits that port separately.
     Host(String),
 }
 
 /// How long a change holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lasting {
-    /// Until it is taken back.
+    /// Until it is cleared.
     UntilCleared,
-    /// For so long.
+    /// For this time.
     For(Duration),
 }
 
-/// A verb, as `POST /v1/...` and `fetchd ctl` name it.
+/// A verb: a change by `POST /v1/...` or `fetchd ctl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Nothing new starts.
+    /// Starts no new requests.
     Pause(Whom, Lasting),
-    /// What was paused goes on.
+    /// Ends a pause.
     Resume(Whom),
-    /// The waiting lines of a host end unsent as `skipped`; with a time, those that come in it, too.
+    /// Ends the waiting lines of a host as `skipped`, without sending them.
     Skip {
         /// The host's name.
         host: String,
-        /// For how long lines that come are skipped, too; `None` only those that wait.
+        /// For how long new lines of the host are skipped, too; `None`: only those that wait.
         lasting: Option<Duration>,
     },
-    /// Lines of this host that come are fetched again.
+    /// Fetches new lines of a skipped host again.
     EndSkip(String),
-    /// Limits that beat those of the configuration.
+    /// Overrides limits, or clears the overrides.
     Limits(Whom, LimitsChange),
-    /// The run stops in good order.
+    /// Stops the run in good order.
     Drain(Unfinished),
-    /// The outputs go on in new files.
+    /// Starts new output files.
     Rotate,
-    /// The configuration is loaded anew.
+    /// Loads the configuration again.
     Reload(Reloading),
 }
 
-/// How limits change.
+/// A change of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitsChange {
-    /// These hold instead of those of the configuration.
+    /// Overrides the limits of the configuration.
     Set {
         /// Requests started per period.
         rate: Option<Rate>,
         /// Requests on the wire at once.
         concurrency: Option<Concurrency>,
-        /// For how long.
+        /// How long the override holds.
         lasting: Lasting,
     },
-    /// Those of the configuration hold again.
+    /// Restores the limits of the configuration.
     Clear,
 }
 
-/// What a drain may do to lines that could be lost by it.
+/// Whether a drain may cancel lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfinished {
-    /// It is refused if lines would be canceled.
+    /// The drain is refused if it would cancel lines.
     Keep,
-    /// They are canceled.
+    /// The drain may cancel lines.
     Cancel,
 }
 
 /// Whether a reload is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reloading {
-    /// It is.
+    /// The new configuration takes effect.
     Apply,
-    /// It is checked, and its reply says what would change.
+    /// The new configuration is only checked; the reply lists what would change.
     DryRun,
 }
 
 impl Verb {
-    /// Its name in paths and events.
+    /// The name of the verb in paths and events.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Pause(..) => "pause",
@@ -100,29 +100,29 @@ impl Verb {
     }
 }
 
-/// What came of a verb.
+/// The reply to a verb.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reply {
-    /// A whole sentence: what holds now.
+    /// A sentence with the state that now holds.
     pub message: String,
-    /// Whole sentences: what the operator may not have meant, such as a paused host whose lines fill the window.
+    /// Sentences about unexpected effects, such as a paused host whose lines fill the window.
     pub warnings: Vec<String>,
-    /// Whether it holds after a restart, too; `None` where that means nothing.
+    /// Whether the change survives a restart; `None` where that does not apply.
     pub kept: Option<bool>,
-    /// More facts, by their keys in the answer.
+    /// More facts, by their keys in the response.
     pub facts: Map<String, Value>,
 }
 
-/// Why a verb was not carried out: nothing has changed.
+/// Why a verb was not carried out. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It cannot be meant so: a host or a value that cannot be. A whole sentence, which names the field.
+    /// A host or a value is invalid. A sentence that names the field.
     Invalid(String),
-    /// The state of the run does not allow it. A whole sentence with what to do.
+    /// The state of the run does not allow it. A sentence that names the remedy.
     Refused(String),
     /// There is no run: it has not begun, or has ended.
     Unavailable(String),
-    /// It cannot be done now, and may be in a moment: the scheduler is busy, another reload goes on.
+    /// A retry may succeed: the schedule is busy, or another reload is under way.
     TryAgain(String),
 }
 
@@ -135,8 +135,8 @@ impl Refusal {
     }
 }
 
-/// Carries out verbs. It may take its time: a request ends after 10 s, and what it has begun goes on.
+/// Carries out verbs. This may take long: the API's request times out after 10 s, but the change goes on.
 pub trait Operator: Send + Sync {
-    /// Carries out a verb; the answer comes once it holds, and is kept on the disk where there is a data directory.
+    /// Carries out a verb; replies once the change holds and, with a data directory, is on disk.
     fn carry_out(&self, verb: Verb) -> BoxFuture<'static, Result<Reply, Refusal>>;
 }

@@ -1,4 +1,4 @@
-//! What operators have changed, one entry for each change.
+//! The overrides that operators have set, as responses show them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::schedule::HostOverrides;
 use crate::telemetry::{limits_sentence, pause_sentence, skip_sentence};
 use crate::units::Rate;
 
-/// A change that holds.
+/// An override in force.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct OverrideShown {
     /// `pause`, `skip` or `limits`.
@@ -26,37 +26,37 @@ pub(super) struct OverrideShown {
     /// When it ends by itself.
     #[serde(flatten)]
     until: Option<Until>,
-    /// The command that takes it back.
+    /// The command that clears it.
     undo: String,
     message: String,
 }
 
-/// All that hold, those of the run first.
+/// All overrides, those of the run first.
 pub(super) fn all(view: &View) -> Vec<OverrideShown> {
     let now = view.run_time + view.as_of.map(|as_of| as_of.elapsed()).unwrap_or_default();
     let of_hosts = view.overrides.hosts.iter().flat_map(|(host, overrides)| shown(Some(host), overrides, now));
     shown(None, &view.overrides.all, now).into_iter().chain(of_hosts).collect()
 }
 
-/// Those of this host alone, or of the run.
+/// The overrides of this host only, or of the run.
 pub(super) fn of(view: &View, host: Option<&Arc<str>>) -> Vec<OverrideShown> {
     all(view).into_iter().filter(|one| one.host.as_ref() == host).collect()
 }
 
-/// Those of this host, and of the run.
+/// The overrides of this host, and of the run.
 pub(super) fn of_host(view: &View, host: Option<&Arc<str>>) -> Vec<OverrideShown> {
     let shown = all(view).into_iter();
     shown.filter(|one| one.host.is_none() || one.host.as_ref() == host).collect()
 }
 
 impl OverrideShown {
-    /// What holds, as a sentence.
+    /// The override as a sentence.
     pub fn message(&self) -> &str {
         &self.message
     }
 }
 
-/// Those of a host, or of the run.
+/// The entries of a host, or of the run.
 fn shown(host: Option<&Arc<str>>, overrides: &HostOverrides, now: Duration) -> Vec<OverrideShown> {
     let (whom, named, all) = match host {
         None => ("The run", "", "--all"),
@@ -87,7 +87,7 @@ mod tests {
     use crate::schedule::{ConcurrencyOverride, Overrides, PauseOverride, RateOverride, SkipOverride};
 
     #[test]
-    fn each_change_is_shown_with_its_end_and_what_takes_it_back() {
+    fn each_override_is_shown_with_its_end_and_the_command_that_clears_it() {
         let at = Duration::from_secs;
         let mut overrides = Overrides::default();
         overrides.all.pause = Some(PauseOverride { until: None });

@@ -1,4 +1,4 @@
-//! What the API is given to show and to change.
+//! The API's view of a run.
 
 use std::sync::Arc;
 
@@ -16,40 +16,40 @@ use crate::pipeline::Status;
 use crate::telemetry::Stats;
 use crate::telemetry::metrics::{DiskPlace, Reloads};
 
-/// See the module.
+/// The parts of a run that the API shows and changes.
 #[derive(Clone)]
 pub struct ApiParts {
-    /// What the stages publish.
+    /// The status that the stages publish.
     pub status: Status,
-    /// Records by how they ended.
+    /// Counts of records by outcome and error kind.
     pub stats: Stats,
-    /// Where the schedule is asked.
+    /// Takes questions to the schedule.
     pub desk: LateDesk,
-    /// Records as they come; its sink stands among the sinks of the run.
+    /// The live records; their sink is one of the run's sinks.
     pub live: LiveRecords,
-    /// The disks whose room `/metrics` shows.
+    /// The disks whose free space `/metrics` shows.
     pub disks: Arc<[DiskPlace]>,
-    /// The configuration that is in force; a reload sends the next one.
+    /// The configuration in force; a reload sends the next one.
     pub config: watch::Receiver<Arc<ConfigInForce>>,
     /// Carries out verbs.
     pub operator: Arc<dyn Operator>,
-    /// Requests to the API are counted here, for metrics.
+    /// Counts requests to the API, for metrics.
     pub requests: ApiRequests,
 }
 
-/// The configuration that is in force.
+/// The configuration in force.
 #[derive(Clone, Debug, Serialize)]
 pub struct ConfigInForce {
     /// The SHA-256 of `values` as JSON, in hexadecimal digits.
     pub digest: String,
     /// The file that it was read from.
     pub file: Option<String>,
-    /// When.
+    /// When it was loaded.
     #[serde(serialize_with = "in_millis")]
     pub loaded: Timestamp,
     /// The last reload, if there was one.
     pub last_reload: Option<LastReload>,
-    /// Reloads so far.
+    /// The counts of reloads.
     #[serde(skip)]
     pub reloads: Reloads,
     /// All keys, with secrets as `***`.
@@ -59,12 +59,12 @@ pub struct ConfigInForce {
 /// How a reload ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct LastReload {
-    /// When.
+    /// When it ended.
     #[serde(serialize_with = "in_millis")]
     pub at: Timestamp,
     /// Whether it took effect.
     pub result: ReloadResult,
-    /// A whole sentence.
+    /// The result as a sentence.
     pub message: String,
 }
 
@@ -72,8 +72,8 @@ pub struct LastReload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadResult {
-    /// The new configuration holds.
+    /// The new configuration is in force.
     Applied,
-    /// The old one still does.
+    /// The old configuration is still in force.
     Refused,
 }

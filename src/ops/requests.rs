@@ -1,11 +1,11 @@
-//! Requests to the API, counted by route and by the class of the answer's status.
+//! Counts of requests to the API, by route and class of status.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
 
-/// The routes there are, and what stands for all other paths.
+/// The routes, and `other` for all other paths.
 pub(super) const ROUTES: [&str; 17] = [
     "/healthz",
     "/readyz",
@@ -29,7 +29,7 @@ pub(super) const ROUTES: [&str; 17] = [
 /// The classes of statuses.
 pub(super) const CLASSES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
-/// See the module; clones share the counts.
+/// The counts; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct ApiRequests(Arc<Counts>);
 
@@ -39,19 +39,19 @@ struct Counts {
     panics: AtomicU64,
 }
 
-/// Requests of one kind.
+/// The count of one route and class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiRequestCount {
     /// The path, or `other`.
     pub route: &'static str,
     /// `2xx`, `4xx` or `5xx`.
     pub class: &'static str,
-    /// How many.
+    /// The number of requests.
     pub requests: u64,
 }
 
 impl ApiRequests {
-    /// Counts one.
+    /// Counts a request.
     pub(super) fn count(&self, path: &str, status: StatusCode) {
         let route = ROUTES.iter().position(|route| *route == path).unwrap_or(ROUTES.len() - 1);
         let class = match status.as_u16() {
@@ -67,12 +67,12 @@ impl ApiRequests {
         self.0.panics.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Panics so far; none of them has ended the run.
+    /// Panics so far; none of them ended the run.
     pub fn panics(&self) -> u64 {
         self.0.panics.load(Ordering::Relaxed)
     }
 
-    /// All counts, those that are zero included.
+    /// All counts, including zeros.
     pub fn all(&self) -> Vec<ApiRequestCount> {
         let of_route = |(route, counts): (&&'static str, &[AtomicU64; CLASSES.len()])| {
             let count = |(class, n): (&&'static str, &AtomicU64)| ApiRequestCount {

@@ -1,4 +1,4 @@
-//! Which path is answered by what.
+//! The routes of the API.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::fields::Fields;
 use super::state::ApiState;
 use super::{events, hosts, limits, metrics, status, verbs, watch, why};
 
-/// All paths.
+/// All routes.
 pub(super) fn all(api: Arc<ApiState>) -> Router {
     let read = Router::new()
         .route("/v1/status", get(status::status))
@@ -27,7 +27,7 @@ pub(super) fn all(api: Arc<ApiState>) -> Router {
     finished(basic().merge(read).merge(verbs::routes()), api)
 }
 
-/// Those that name no host, and change nothing.
+/// Routes that name no host and change nothing.
 pub(super) fn metrics_only(api: Arc<ApiState>) -> Router {
     basic().fallback(not_at_this_port).method_not_allowed_fallback(wrong_method).with_state(api)
 }
@@ -65,12 +65,12 @@ async fn unknown_path(request: Request<Body>) -> Response {
 async fn not_at_this_port(request: Request<Body>) -> Response {
     let path = request.uri().path().escape_debug().to_string();
     let message = format!(
-        "there is nothing at {path} here: this port has /healthz, /readyz and /metrics alone; all else is at the socket of the API (api.socket)"
+        "there is nothing at {path} on this port, which has only /healthz, /readyz and /metrics; use the socket of the API (api.socket)"
     );
     Failure::new(StatusCode::NOT_FOUND, message).into_response()
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Response {
-    let message = format!("{} does not take {method}; the Allow header has what it takes", uri.path().escape_debug());
+    let message = format!("{} does not take {method}; the Allow header lists its methods", uri.path().escape_debug());
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, message).into_response()
 }

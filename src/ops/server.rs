@@ -1,4 +1,4 @@
-//! The task that accepts connections at a listener and serves them.
+//! The accept loop of a listener, which also serves the connections.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::config::MOST_CONNECTIONS;
 use super::connection::{Door, Then, serve};
 use crate::listener::Listener;
 
-/// Serves a listener, with so many connections beyond the usual number, until `stop` is cancelled. What is being answered then
-/// is still answered.
+/// Serves a listener, with `spare` connections beyond the usual limit, until `stop` is cancelled. Requests that are
+/// being served then still get their responses.
 pub(super) async fn accept(listener: Listener, door: Door, spare: usize, stop: CancellationToken) {
     let door = Arc::new(door);
     let mut open: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
@@ -23,13 +23,13 @@ pub(super) async fn accept(listener: Listener, door: Door, spare: usize, stop: C
             () = stop.cancelled() => break,
             Some(()) = open.next() => {}
             stream = listener.accept("an operator"), if has_room => {
-                // Where many come, none may stay without a request.
+                // Under load, idle connections must not take the places of others.
                 let then = if open.len() < MOST_CONNECTIONS / 2 { Then::StayOpen } else { Then::Close };
                 open.push(serve(stream, Arc::clone(&door), then, stop.clone()).boxed());
             }
         }
     }
-    // The socket goes before the last answer, so that nobody connects in vain.
+    // Removes the socket before the last response, so that no client connects in vain.
     drop(listener);
     while open.next().await.is_some() {}
 }

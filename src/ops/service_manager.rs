@@ -1,7 +1,8 @@
-//! The service manager that started fetchd: systemd, or another one that listens at `NOTIFY_SOCKET` (sd_notify(3)). A thread of its
-//! own says when the run takes lines and when it stops, how it is, and, as long as its tasks turn, that it lives.
+//! Notifications to the service manager: systemd, or another one that listens at `NOTIFY_SOCKET` (sd_notify(3)). A
+//! thread of its own reports when the run takes lines and when it stops, its status text, and watchdog pings while the
+//! tasks of the run turn.
 //!
-//! fetchd starts no other process, so nobody inherits `NOTIFY_SOCKET`. Without it nothing here happens.
+//! fetchd starts no other process, so no child inherits `NOTIFY_SOCKET`. Without it the thread is not started.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -17,50 +18,50 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::pipeline::{HealthWatch, RunState, StuckTask};
 
-/// The variable with the socket of the service manager.
+/// The environment variable with the socket of the service manager.
 const SOCKET: &str = "NOTIFY_SOCKET";
 
-/// By how much a message extends the time that the service manager gives start and stop: longer than it takes to find a task
-/// stuck, so that a run whose tasks turn is never too late.
+/// By how much a message extends the service manager's timeout for start and stop: longer than the detection of a stuck
+/// task takes, so that a run whose tasks turn never times out.
 const EXTENSION: Duration = Duration::from_secs(30);
 
-/// How long the end of the run waits for the last message.
+/// How long dropping [`ServiceManager`] waits for the last message.
 const LAST_MESSAGE: Duration = Duration::from_secs(1);
 
-/// The run as it is watched.
+/// The sources of the messages.
 pub struct Watched {
-    /// How far it has come, as `Lifecycle::subscribe` says.
+    /// From `Lifecycle::subscribe`.
     pub state: watch::Receiver<(RunState, Instant)>,
-    /// Looks for a task that is stuck, as `HealthWatch::look` does; called every `HealthWatch::LOOK_EVERY`.
+    /// Looks for a stuck task, as `HealthWatch::look` does; called every `HealthWatch::LOOK_EVERY`.
     pub look: Box<dyn FnMut() -> Option<StuckTask> + Send>,
-    /// How it is, in a line.
+    /// The status of the run, in one line.
     pub text: Box<dyn FnMut() -> String + Send>,
 }
 
-/// The thread that speaks to the service manager; dropped, it says that the run stops, and ends.
+/// The thread that notifies the service manager; dropping it reports that the run stops, and ends the thread.
 #[must_use]
 pub struct ServiceManager {
-    /// The run goes on until this is dropped.
+    /// Dropped to end the thread.
     goes_on: Option<oneshot::Sender<()>>,
-    /// Says by its end that the thread has ended.
+    /// Disconnects when the thread ends.
     ended: Receiver<()>,
 }
 
 impl ServiceManager {
-    /// Whether one listens.
+    /// Whether `NOTIFY_SOCKET` is set.
     pub fn is_there() -> bool {
         std::env::var_os(SOCKET).is_some_and(|socket| !socket.is_empty())
     }
 
-    /// Starts the thread, if a service manager listens.
+    /// Starts the thread, if `NOTIFY_SOCKET` is set.
     ///
     /// # Errors
-    /// When the system has no thread for it.
+    /// If the thread cannot be started.
     pub fn start(watched: Watched) -> io::Result<Option<Self>> {
         if !Self::is_there() {
             return Ok(None);
         }
-        // Neither sockets nor signals: the thread takes no file but that of a message while it is sent.
+        // Without I/O and signals, the runtime opens no file; only sending a message does, for a moment.
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let (goes_on, end) = oneshot::channel();
         let (ending, ended) = sync_channel(1);
@@ -90,14 +91,14 @@ fn send(messages: &[NotifyState<'_>]) {
     }
 }
 
-/// Sends to a socket without a file (sd_notify(3)), which the crate does not know.
+/// Sends to an abstract socket (sd_notify(3)), which the crate `sd_notify` does not support.
 fn send_to_abstract(name: &[u8], messages: &[NotifyState<'_>]) -> io::Result<()> {
     let text: String = messages.iter().map(|message| format!("{message}\n")).collect();
     let address = SocketAddr::from_abstract_name(name)?;
     UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &address).map(drop)
 }
 
-/// Decides what is said, and when.
+/// Decides which messages are sent, and when.
 struct Speaker<S> {
     watched: Watched,
     send: S,
@@ -105,7 +106,7 @@ struct Speaker<S> {
     is_ready: bool,
     /// The task that was stuck at the last look.
     stuck: Option<StuckTask>,
-    /// What was last said of how the run is.
+    /// The status text that was last sent.
     text: String,
 }
 
@@ -114,7 +115,7 @@ impl<S: FnMut(&[NotifyState<'_>])> Speaker<S> {
         Self { watched, send, state: RunState::Starting, is_ready: false, stuck: None, text: String::new() }
     }
 
-    /// Speaks until the run has ended. Half of the watchdog's time passes between two pings.
+    /// Sends messages until the run has ended. Pings are half of the watchdog's time apart.
     async fn speak(mut self, watchdog: Option<Duration>, mut end: oneshot::Receiver<()>) {
         let (mut looks, mut pings) = (every(HealthWatch::LOOK_EVERY), watchdog.map(|time| every(time / 2)));
         self.enter();
@@ -133,7 +134,7 @@ impl<S: FnMut(&[NotifyState<'_>])> Speaker<S> {
         }
     }
 
-    /// Says what the run has come to.
+    /// Reports the new state of the run.
     fn enter(&mut self) {
         let was = std::mem::replace(&mut self.state, self.watched.state.borrow_and_update().0);
         let mut messages = Vec::new();
@@ -150,18 +151,18 @@ impl<S: FnMut(&[NotifyState<'_>])> Speaker<S> {
         let stuck = (self.watched.look)();
         match (self.stuck, stuck) {
             (None, Some(StuckTask { name, at_least })) => tracing::error!(
-                task = name,
+                stage = name,
                 seconds = at_least.as_secs(),
-                "the task `{name}` is stuck; the service manager's watchdog is not pinged until it goes on"
+                "the stage `{name}` is stuck; the service manager's watchdog is not pinged until it goes on"
             ),
-            (Some(StuckTask { name, .. }), None) => tracing::info!(task = name, "the task `{name}` goes on"),
+            (Some(StuckTask { name, .. }), None) => tracing::info!(stage = name, "the stage `{name}` goes on"),
             _ => {}
         }
         self.stuck = stuck;
         self.say(Vec::new());
     }
 
-    /// Says this, how the run is if that has changed, and that it may take longer while the service manager counts its time.
+    /// Sends these messages, the status text if it has changed, and an extension of the timeout during start and stop.
     fn say<'a>(&'a mut self, mut messages: Vec<NotifyState<'a>>) {
         if self.stuck.is_none() && matches!(self.state, RunState::Starting | RunState::Draining { .. }) {
             let micros = u32::try_from(EXTENSION.as_micros()).unwrap_or(u32::MAX);
@@ -191,7 +192,7 @@ fn is_stopping(state: RunState) -> bool {
 fn every(time: Duration) -> Interval {
     let time = time.max(Duration::from_millis(1));
     let mut every = interval_at(Instant::now() + time, time);
-    // After a time in which the process was stopped, looks have their distance again.
+    // After the process was suspended, ticks keep their distance.
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     every
 }
@@ -209,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// A run as a test plays it, and what the service manager receives, with the seconds.
+    /// A simulated run, and the messages that the service manager receives, each with its second.
     struct Played {
         state: watch::Sender<(RunState, Instant)>,
         stuck: Arc<Mutex<Option<StuckTask>>>,
@@ -221,7 +222,7 @@ mod tests {
     const WATCHDOG: Duration = Duration::from_secs(60);
 
     impl Played {
-        /// Starts; the future speaks until that is dropped.
+        /// Starts a run, whose messages the future sends.
         fn start() -> (Self, impl Future<Output = ()>) {
             let start = Instant::now();
             let (state, seen) = watch::channel((RunState::Starting, start));
@@ -254,14 +255,14 @@ mod tests {
             *self.stuck.lock().unwrap() = name.map(|name| StuckTask { name, at_least: Duration::from_secs(20) });
         }
 
-        /// Lets so many seconds pass; says what is heard in that time.
+        /// Lets this many seconds pass; returns the messages of that time.
         async fn pass(&self, seconds: u64) -> Vec<(u64, String)> {
             tokio::time::sleep(Duration::from_secs(seconds) + Duration::from_millis(1)).await;
             std::mem::take(&mut *self.heard.lock().unwrap())
         }
     }
 
-    /// Plays a run to its end, on made-up time.
+    /// Plays a run to its end; returns the last messages.
     async fn play<F: Future<Output = ()>>(script: impl FnOnce(Played) -> F) -> Vec<(u64, String)> {
         let (played, speaks) = Played::start();
         let heard = Arc::clone(&played.heard);
@@ -276,7 +277,7 @@ mod tests {
     const EXTEND: &str = "EXTEND_TIMEOUT_USEC=30000000";
 
     #[tokio::test(start_paused = true)]
-    async fn a_service_manager_hears_of_start_run_and_stop_at_once_and_how_the_run_is_when_that_has_changed() {
+    async fn a_service_manager_is_told_of_state_changes_at_once_and_of_the_status_text_when_it_changes() {
         let last = play(async |played: Played| {
             let starting = format!("{EXTEND} STATUS=Starting.");
             assert_eq!(texts(&played.pass(11).await), [(0, &*starting), (5, EXTEND), (10, EXTEND)]);

@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! The state that all handlers share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,6 @@ use super::history::History;
 use super::host_counts::LastHostCounts;
 use super::parts::ApiParts;
 
-/// See the module.
 pub(super) struct ApiState {
     pub parts: ApiParts,
     pub health: Health,

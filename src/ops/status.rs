@@ -1,4 +1,4 @@
-//! `GET /v1/status`: all that fits on one page.
+//! `GET /v1/status`: the state of the run on one page.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,15 +40,15 @@ struct Page {
     /// Records by error kind.
     kinds: BTreeMap<&'static str, u64>,
     bottleneck: Option<Limit>,
-    /// Seconds that the run was limited by each kind.
+    /// Seconds for which each kind of bottleneck limited the run.
     limited_s: BTreeMap<&'static str, f64>,
     eta: Option<Ending>,
-    /// What the lines take that wait now; `null` if none does, or while nothing is known of that.
+    /// How long the lines that wait now take; `null` if no line waits, or if it is unknown.
     backlog: Option<BacklogShown>,
     oldest_line: Option<Oldest>,
     sinks: Vec<SinkShown>,
     sources: Vec<SourceShown>,
-    /// Lines that are accepted and not recorded, and how many may be.
+    /// Lines that are accepted and not recorded, and their maximum.
     window: WindowShown,
     overrides: Vec<OverrideShown>,
     configuration: Configuration,
@@ -61,13 +61,13 @@ struct Page {
 struct Lines {
     accepted: u64,
     recorded: u64,
-    /// Between source and schedule, or between schedule and sinks.
+    /// Lines between source and schedule, or between schedule and sinks.
     queued: u64,
     waiting: u64,
     in_flight: u64,
     unrecorded: u64,
     released: u64,
-    /// Left for the next start.
+    /// Lines that are left for the next start.
     left: u64,
 }
 
@@ -85,7 +85,7 @@ struct Limit {
     host: Option<Arc<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
-    /// The key or option that would change it, and what else there is to say.
+    /// A sentence with the bottleneck and the key or option that changes it.
     message: String,
 }
 
@@ -93,7 +93,7 @@ struct Limit {
 struct Ending {
     #[serde(flatten)]
     until: Until,
-    /// Whether it may be later.
+    /// Whether the time is a lower bound.
     at_least: bool,
 }
 
@@ -101,10 +101,10 @@ struct Ending {
 struct BacklogShown {
     takes_s: f64,
     lines: usize,
-    /// The host that takes longest; absent where a limit of the run does.
+    /// The slowest host; absent if a limit of the run is slower.
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<Arc<str>>,
-    /// Lines a second; absent where they are held until a time.
+    /// Lines a second; absent if the lines are held until a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     per_s: Option<f64>,
 }
@@ -171,7 +171,7 @@ impl Failure {
     }
 }
 
-/// Takes `history`: with `history=1` the samples of the last 15 min are there, too.
+/// `history=1` adds the samples of the last 15 min.
 pub(super) async fn status(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     let mut fields = Fields::of_query(uri.query())?;
     let with_history = fields.wanted("history")?;
@@ -244,7 +244,7 @@ fn lines(status: &Status) -> Lines {
     }
 }
 
-/// The place that the next line has already counts for nothing.
+/// A place reserved for the next line does not count.
 fn window(status: &Status, view: &View) -> WindowShown {
     let unrecorded = usize::try_from(status.counters().unfinished()).unwrap_or(usize::MAX);
     WindowShown { lines: view.in_window.min(unrecorded), most: view.window }
@@ -256,7 +256,7 @@ fn bottleneck(view: &View, sentences: &Sentences) -> Option<Limit> {
     Some(Limit { kind: bottleneck.kind.name(), host, port, message: sentences.waits_for.clone() })
 }
 
-/// The time under way included.
+/// The bottleneck times, including the current one.
 fn limited(view: &View) -> BTreeMap<&'static str, f64> {
     let times = view.bottleneck_times();
     let spent = |kind: BottleneckKind| (kind.name(), seconds(times.spent(kind)));

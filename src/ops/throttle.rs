@@ -1,7 +1,7 @@
-//! A share of a core for the API: whatever its clients do, its thread takes no more from a run that needs the core itself.
+//! Bounds the CPU time of the API, so that its clients cannot slow down the run.
 //!
-//! The work of a listener and of its connections is one future. Its CPU time is counted, and once it has had its share it is
-//! not polled for a while. Clients wait meanwhile; times of heads and writes go on.
+//! A listener and its connections are one future, whose CPU time is measured. Once it has used up its share of a core,
+//! it is not polled for a while. Clients wait meanwhile; timeouts of heads and writes go on.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,24 +12,24 @@ use futures::future::BoxFuture;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The part of a core that it may have.
+/// The share of a core for one listener.
 const SHARE: f64 = 0.04;
 
-/// CPU time that it may have at once after a pause: that of some hundred questions.
+/// CPU time of a burst after a pause: enough for some hundred requests.
 const BURST: Duration = Duration::from_millis(50);
 
-/// CPU time that it gets after its share was used up: polled for less, it would mostly wake.
+/// CPU time that is granted after the share was used up; with less, waking up would cost most of it.
 const PIECE: Duration = Duration::from_millis(2);
 
-/// Work that gets its share of a core.
+/// A future that gets a share of a core.
 pub(super) struct Throttled {
     work: BoxFuture<'static, ()>,
     budget: Budget,
-    /// While its share is used up.
+    /// Set while the share is used up.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-/// What is left of the share, in seconds of CPU time.
+/// A token bucket of CPU time, in seconds.
 #[derive(Debug)]
 struct Budget {
     left: f64,
@@ -44,7 +44,7 @@ impl Throttled {
 }
 
 impl Budget {
-    /// Takes what was spent; says when to go on, if nothing is left.
+    /// Subtracts the time spent; returns when to go on if nothing is left.
     fn spend(&mut self, spent: Duration, now: Instant) -> Option<Instant> {
         let earned = now.saturating_duration_since(self.filled).as_secs_f64() * SHARE;
         self.left = (self.left + earned).min(BURST.as_secs_f64()) - spent.as_secs_f64();
@@ -69,7 +69,7 @@ impl Future for Throttled {
             && done.is_pending()
         {
             let mut pause = Box::pin(sleep_until(until));
-            // Due at once only if the clock has leapt; then the next poll goes on.
+            // Ready at once only if the clock has jumped; the next poll then goes on.
             if pause.as_mut().poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
@@ -79,7 +79,7 @@ impl Future for Throttled {
     }
 }
 
-/// What this thread has had of a core.
+/// The CPU time of this thread.
 fn cpu_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! `POST /v1/...`: from a body to a verb, and from its reply to an answer.
+//! `POST /v1/...`: parses a body into a verb, and turns the reply into a response.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::units::{Concurrency, Rate, Span};
 /// The longest body.
 const MOST_BYTES: usize = 64 << 10;
 
-/// Reads the fields of one verb.
+/// Parses the fields of one verb.
 type Read = fn(&mut Fields) -> Result<Verb, Failure>;
 
 /// The paths of all verbs.
@@ -68,13 +68,13 @@ async fn carry_out(api: Arc<ApiState>, request: Request<Body>, read: Read) -> An
     }
 }
 
-/// The length that a request says its body has: of one that is too long nothing is waited for.
+/// The Content-Length of a request, by which a body that is too long is refused before it is read.
 fn length(request: &Request<Body>) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn too_large() -> Failure {
-    let message = format!("the body has more than {MOST_BYTES} bytes; a verb needs a few of them");
+    let message = format!("the body has more than {MOST_BYTES} bytes; send only the fields of the verb");
     Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
@@ -82,10 +82,10 @@ fn unread(error: &(dyn std::error::Error + 'static)) -> Failure {
     if error.is::<LengthLimitError>() {
         return too_large();
     }
-    Failure::bad("the body did not come to its end; send it whole")
+    Failure::bad("the body ended early; send all of it")
 }
 
-/// What an answer to a verb says.
+/// The response to a verb.
 #[derive(Serialize)]
 struct Done {
     message: String,
@@ -101,7 +101,7 @@ fn answer(Reply { message, warnings, kept, facts }: Reply) -> Response {
     json(&Done { message, warnings, kept, facts })
 }
 
-/// A host, or all.
+/// `host`, or the whole run.
 fn whom(fields: &mut Fields) -> Result<Whom, Failure> {
     Ok(fields.text("host")?.map(host).transpose()?.map_or(Whom::All, Whom::Host))
 }
@@ -139,16 +139,14 @@ fn limits(fields: &mut Fields) -> Result<Verb, Failure> {
                 "`host` is missing; name a host, or write \"all\": true for the limits of the run",
             ));
         }
-        (Whom::Host(_), true) => return Err(Failure::bad("`host` and `all` are both there; keep one")),
+        (Whom::Host(_), true) => return Err(Failure::bad("`host` and `all` exclude each other; keep one")),
         _ => {}
     }
     let (rate, concurrency) = (fields.parsed::<Rate>("rate")?, fields.parsed::<Concurrency>("concurrency")?);
     let (lasting, is_cleared) = (lasting(fields)?, fields.wanted("clear")?);
     let sets = rate.is_some() || concurrency.is_some();
     match (sets, is_cleared) {
-        (true, true) => {
-            Err(Failure::bad("`clear` takes limits back, so `rate` and `concurrency` cannot stand beside it; keep one"))
-        }
+        (true, true) => Err(Failure::bad("`clear` removes limits, so it excludes `rate` and `concurrency`; keep one")),
         (false, false) => Err(Failure::bad("`rate` or `concurrency` is missing; give one, or write \"clear\": true")),
         (false, true) if lasting != Lasting::UntilCleared => Err(Failure::bad("`clear` takes no `for`; leave it out")),
         (false, true) => Ok(Verb::Limits(whom, LimitsChange::Clear)),
@@ -207,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_means_nothing_is_refused_by_the_field() {
+    fn an_invalid_body_is_refused_with_the_name_of_the_field() {
         for (path, body, part) in [
             ("/v1/pause", r#"{"host":"http://a.test/"}"#, "`host` is not the name of a host"),
             ("/v1/pause", r#"{"host":"*.a.test"}"#, "`host` is not the name of a host"),
@@ -215,11 +213,11 @@ mod tests {
             ("/v1/pause", r#"{"for":"9000h"}"#, "`for` is not a time"),
             ("/v1/skip", "", "`host` is missing"),
             ("/v1/limits", r#"{"rate":"2/s"}"#, "`host` is missing"),
-            ("/v1/limits", r#"{"host":"a.test","all":true,"rate":"2/s"}"#, "both there"),
+            ("/v1/limits", r#"{"host":"a.test","all":true,"rate":"2/s"}"#, "exclude each other"),
             ("/v1/limits", r#"{"host":"a.test"}"#, "`rate` or `concurrency` is missing"),
             ("/v1/limits", r#"{"host":"a.test","rate":"2"}"#, "`rate`: `2` is not a rate"),
             ("/v1/limits", r#"{"host":"a.test","concurrency":0.5}"#, "`concurrency`"),
-            ("/v1/limits", r#"{"host":"a.test","clear":true,"rate":"2/s"}"#, "cannot stand beside it"),
+            ("/v1/limits", r#"{"host":"a.test","clear":true,"rate":"2/s"}"#, "it excludes `rate`"),
             ("/v1/rotate", r#"{"host":"a.test"}"#, "unknown field `host`; there is none here"),
         ] {
             let refused = verb(path, body).unwrap_err();

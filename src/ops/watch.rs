@@ -1,4 +1,4 @@
-//! `GET /v1/records`: records as they come.
+//! `GET /v1/records`: a stream of live records.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use super::fields::Fields;
 use super::state::ApiState;
 use crate::sink::Wanted;
 
-/// Takes `records`: `all`, `ok` or `not_ok`, as sinks do.
+/// The field `records` is `all`, `ok` or `not_ok`, as for sinks.
 pub(super) async fn records(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     let mut fields = Fields::of_query(uri.query())?;
     let wanted = [("all", Wanted::All), ("ok", Wanted::Ok), ("not_ok", Wanted::NotOk)];
     let wanted = fields.word("records", &wanted)?.unwrap_or_default();
     fields.end()?;
     let watching = api.parts.live.watch(wanted).ok_or_else(|| {
-        let message = "four readers watch the records already; end one of them, and try again";
+        let message = "four readers already follow the records; end one of them, and try again";
         Failure::new(StatusCode::TOO_MANY_REQUESTS, message)
     })?;
     let stop = api.stop.clone();

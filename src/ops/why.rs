@@ -1,4 +1,4 @@
-//! `GET /v1/why`: why a host's next line waits, or where one line is and what holds it back.
+//! `GET /v1/why`: why the next line of a host waits, or where a line is and why it waits.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::pipeline::Desk;
 use crate::schedule::{HostWhy, LineAnswer, LineKey};
 use crate::units::counted;
 
-/// What is said of a host or a line.
+/// The response about a host or a line.
 #[derive(Default, Serialize)]
 struct Why {
     /// Where a line is; absent for a host.
@@ -35,23 +35,23 @@ struct Why {
     waiting: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     in_flight: Option<u32>,
-    /// Lines of the host that start before.
+    /// Lines of the host that start before this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     lines_ahead: Option<usize>,
-    /// The ordinal of the line whose record comes first.
+    /// The ordinal of the line whose record must come first.
     #[serde(skip_serializing_if = "Option::is_none")]
     behind: Option<u64>,
     #[serde(flatten)]
     since: Option<Since>,
-    /// All that holds it back now.
+    /// All causes that hold the line back now.
     causes: Vec<CauseShown>,
-    /// What operators have changed of the host, and of the run.
+    /// The overrides of the host and of the run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     overrides: Vec<OverrideShown>,
     message: String,
 }
 
-/// Takes `host`, or `seq` with `source` and `file`, or `ordinal`.
+/// The fields are `host`, or `seq` with `source` and `file`, or `ordinal`.
 pub(super) async fn why(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     match asked(Fields::of_query(uri.query())?)? {
         Asked::Host(name) => {
@@ -71,7 +71,7 @@ pub(super) async fn why(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
     }
 }
 
-/// What is asked for.
+/// The subject of a question.
 #[derive(Debug, PartialEq, Eq)]
 enum Asked {
     Host(Arc<str>),
@@ -91,12 +91,12 @@ fn asked(mut fields: Fields) -> Result<Asked, Failure> {
         (None, None, Some(ordinal)) if source.is_none() && file.is_none() => Ok(Asked::Line(LineKey::Ordinal(ordinal))),
         _ => Err(Failure::new(
             StatusCode::BAD_REQUEST,
-            "ask for one host with `host`, or for one line with `seq` and, where it has them, `source` and `file`",
+            "ask for one host with `host`, or for one line with `seq` and, if it has them, `source` and `file`",
         )),
     }
 }
 
-/// Why a host waits. One that is named with a port is mostly known without it.
+/// Why a host waits. A name with a port is also tried without it.
 async fn why_host(desk: &Desk, name: Arc<str>) -> Result<Why, Failure> {
     if let Some(why) = desk.why(Arc::clone(&name)).await.map_err(unanswered)? {
         return Ok(of_host(why));
@@ -105,14 +105,14 @@ async fn why_host(desk: &Desk, name: Arc<str>) -> Result<Why, Failure> {
         && let Some(why) = desk.why(Arc::from(known_as)).await.map_err(unanswered)?
     {
         let why = of_host(why);
-        return Ok(Why { message: format!("The run knows this host as {known_as}. {}", why.message), ..why });
+        return Ok(Why { message: format!("The run tracks this host as {known_as}. {}", why.message), ..why });
     }
     let message = format!("{name} has no waiting line.");
     Ok(Why { host: Some(name), waiting: Some(0), message, ..Why::default() })
 }
 
 impl Why {
-    /// Where nothing waits, nothing else says what operators have changed.
+    /// Adds overrides to the message if no causes show them.
     fn with_overrides(mut self) -> Self {
         if self.waiting == Some(0) {
             let sentences = self.overrides.iter().map(|one| format!(" {}", one.message()));
@@ -126,10 +126,10 @@ fn of_gone(gone: Gone) -> Why {
     match gone {
         Gone::Unread => place(
             "unread",
-            "The source has not come to the line yet: it waits for room in the window, or for its producer.",
+            "The source has not read the line yet: it waits for room in the window, or for its producer.",
         ),
-        Gone::Recorded => place("recorded", "The line is done: it has its record, or was blank and gets none."),
-        Gone::Unknown => place("not_here", "The run has no such line: it has its record, or was not read yet."),
+        Gone::Recorded => place("recorded", "The line is done: it has its record, or is blank and gets none."),
+        Gone::Unknown => place("not_here", "The line is not in the run: it has its record, or was not read yet."),
     }
 }
 
@@ -138,7 +138,7 @@ fn of_host(HostWhy { host, causes, waiting, in_flight }: HostWhy) -> Why {
     let verb = if waiting == 1 { "waits" } else { "wait" };
     let message = match causes.len() {
         _ if waiting == 0 => format!("{host} has no waiting line."),
-        0 => format!("{lines} of {host} {verb} for the turns of other lines alone."),
+        0 => format!("{lines} of {host} {verb} only for a turn among other lines."),
         _ => format!("{lines} of {host} {verb} for:"),
     };
     let causes = CauseShown::all(&causes);
@@ -147,14 +147,14 @@ fn of_host(HostWhy { host, causes, waiting, in_flight }: HostWhy) -> Why {
 
 fn of_line(answer: LineAnswer) -> Why {
     match answer {
-        LineAnswer::Queued => place("queued", "The line was accepted, and the schedule takes it next."),
+        LineAnswer::Queued => place("queued", "The line was accepted, and is queued for the schedule."),
         LineAnswer::Waiting { ordinal, host, causes, ahead } => {
             let before = match ahead {
-                0 => "The line is the next of its host".to_owned(),
+                0 => "The line is the next one of its host".to_owned(),
                 n => format!("The line waits behind {} of its host", counted(n as u64, "line")),
             };
             let message = if causes.is_empty() {
-                format!("{before}, and waits for the turns of other lines alone.")
+                format!("{before}, and waits only for a turn among other lines.")
             } else {
                 format!("{before}, which waits for:")
             };
@@ -163,17 +163,17 @@ fn of_line(answer: LineAnswer) -> Why {
         }
         LineAnswer::OnTheWire { ordinal, host, since } => {
             let since = Some(Since::ago(since));
-            let message = format!("The request of the line is under way to {host}.");
+            let message = format!("The line's request to {host} is on the wire.");
             Why { host: Some(host), ordinal: Some(ordinal), since, ..place("on_the_wire", &message) }
         }
         LineAnswer::HeldForOrder { behind } => {
             let message = format!(
-                "The line is done, and its record waits for that of the line with the ordinal {behind} (output.order)."
+                "The line is done, and its record waits for the record of the line with the ordinal {behind} (output.order)."
             );
             Why { behind: Some(behind), ..place("held_for_order", &message) }
         }
         LineAnswer::ReadBySource => {
-            place("read_by_source", "The line is done, and its source reads the answer before a sink gets the record.")
+            place("read_by_source", "The line is done; its source reads the response before a sink gets the record.")
         }
         LineAnswer::WaitingForSink => {
             place("waiting_for_sink", "The line is done, and a sink has not taken its record yet.")

@@ -1,4 +1,4 @@
-//! A stream whose writes take a bounded time: a client that does not read its answer is disconnected.
+//! A stream whose writes time out, so that a client that does not read its response is disconnected.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// See the module.
 pub(super) struct WriteTimeout<S> {
     stream: S,
     most: Duration,
@@ -21,7 +20,7 @@ impl<S> WriteTimeout<S> {
         Self { stream, most, waiting: None }
     }
 
-    /// Passes on what a write came to, or an error if it has waited for too long.
+    /// Passes on the result of a write, or an error if it has waited for too long.
     fn bounded<T>(&mut self, written: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waiting = None;
@@ -62,7 +61,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_that_nobody_takes_fails_once_its_time_is_over() {
+    async fn a_write_to_a_client_that_does_not_read_times_out() {
         let (near, mut far) = tokio::io::duplex(4);
         let mut stream = WriteTimeout::new(near, Duration::from_secs(10));
         stream.write_all(b"1234").await.unwrap();
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_write_has_its_own_time() {
+    async fn each_write_has_its_own_timeout() {
         let (near, mut far) = tokio::io::duplex(1);
         let mut stream = WriteTimeout::new(near, Duration::from_secs(10));
         let reader = async {

@@ -106,7 +106,7 @@ fn what_is_not_there_or_not_meant_so_is_said_in_a_sentence() {
         ("GET", "/v1/records?records=some", "", 400, "`records` is none of `all`, `ok`, `not_ok`"),
         ("GET", "/v1/events?x=1", "", 400, "unknown field `x`"),
         ("POST", "/v1/pause", "{\"hots\":\"a\"}", 400, "unknown field `hots`; there are `host`, `for`"),
-        ("POST", "/v1/pause", "{", 400, "no JSON"),
+        ("POST", "/v1/pause", "{", 400, "not JSON"),
         ("POST", "/v1/limits", "{\"host\":\"a.test\",\"rate\":\"5\"}", 400, "`rate`: `5` is not a rate"),
     ] {
         let answer = place.request(method, path, "host: localhost\r\n", body);

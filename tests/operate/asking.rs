@@ -59,7 +59,7 @@ fn the_last_sentence_of_a_run_without_an_end_is_of_the_lines_that_wait() {
     }
     let authority = origin.url("/").replace("http://", "").replace('/', "");
     let with_port = place.ctl(["why", authority.as_str()]);
-    assert!(with_port.out.contains("The run knows this host as 127.0.0.1. 3 lines"), "{with_port:?}");
+    assert!(with_port.out.contains("The run tracks this host as 127.0.0.1. 3 lines"), "{with_port:?}");
     let limits = place.ctl(["limits", "127.0.0.1"]);
     assert!(limits.out.contains("one request every 10.0 s by the configuration, and concurrency"), "{limits:?}");
     running.kill();

@@ -62,7 +62,7 @@ fn where_nobody_listens_the_exit_code_is_69() {
     for args in [&["status"][..], &["status", "--json"], &["status", "--watch"], &["tail"], &["pause"]] {
         let said = place.ctl(args.iter().copied());
         assert_eq!((said.code, said.out.as_str()), (69, ""), "{said:?}");
-        assert!(said.err.contains("nobody listens at"), "{said:?}");
+        assert!(said.err.contains("no fetchd listens at"), "{said:?}");
     }
     fs::create_dir(place.path("api")).unwrap();
     drop(UnixListener::bind(place.socket()).unwrap());
@@ -70,7 +70,7 @@ fn where_nobody_listens_the_exit_code_is_69() {
     let silent = UnixListener::bind(place.path("silent.sock")).unwrap();
     std::thread::spawn(move || drop(silent.accept().unwrap()));
     let said = ctl_at(&place.path("silent.sock"), ["status"]);
-    assert!(said.code == 69 && said.err.contains("gave no answer"), "{said:?}");
+    assert!(said.code == 69 && said.err.contains("fetchd did not respond at"), "{said:?}");
 }
 
 #[test]

@@ -53,9 +53,9 @@ fn what_cannot_be_listened_at_ends_the_start_with_what_to_do() {
     let taken = format!("metrics_listen = '{}'", taken.local_addr().unwrap());
     let at = |path: &str| format!("socket = {:?}", place.path(path));
     for (api, part) in [
-        (at("no/such/api.sock"), "is not there; create it"),
+        (at("no/such/api.sock"), "does not exist; create it"),
         (at("open/api.sock"), "chmod 700"),
-        (at("file/api.sock"), "is no directory"),
+        (at("file/api.sock"), "is not a directory"),
         (format!("socket = '/tmp/{}'", "s".repeat(110)), "can have 107 bytes"),
         (format!("{}\nsocket_group = 'no-such-group-'", at("new/api.sock")), "there is no group"),
         ("metrics_listen = '0.0.0.0:0'".to_owned(), "other machines can reach"),
