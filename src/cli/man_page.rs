@@ -25,7 +25,7 @@ The grace period passed, and unfinished lines were canceled, or left for the nex
 .B 69
 Of
 .BR "fetchd ctl" :
-nobody listens at the socket.
+no fetchd listens at the socket.
 .TP
 .B 130
 A second signal: stopped at once.
