@@ -101,7 +101,7 @@ impl Core {
         if self.awaits_operator() {
             return Eta::AtLeast(seconds(left));
         }
-        if host.is_some_and(|(id, _)| waits_for_unknown_quota(&self.hosts[id])) {
+        if host.is_some_and(|(id, _)| waits_for_unknown_time(&self.hosts[id])) {
             Eta::AtLeast(seconds(left))
         } else {
             Eta::About(seconds(left))
@@ -213,10 +213,14 @@ impl Host {
     }
 }
 
-/// Whether the host waits for a quota of unknown size after the reset: it shows when it is used up again.
-fn waits_for_unknown_quota(host: &Host) -> bool {
+/// Whether nothing tells how long the host waits: for a new token, or for a quota whose size after its reset is unknown.
+fn waits_for_unknown_time(host: &Host) -> bool {
     let is_known = host.pauses.as_ref().is_some_and(|pauses| pauses.are_known());
-    !is_known && matches!(host.next_wait(), Some(WaitReason::Quota { .. }))
+    match host.next_wait() {
+        Some(WaitReason::Token { .. }) => true,
+        Some(WaitReason::Quota { .. }) => !is_known,
+        _ => false,
+    }
 }
 
 fn is_unreachable(host: &Host) -> bool {
