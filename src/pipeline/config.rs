@@ -1,4 +1,4 @@
-//! `[queue]`, `[output]` and `[shutdown]`.
+//! The configuration tables `[queue]`, `[output]` and `[shutdown]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::units::{Size, Span};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueConfig {
-    /// Lines handed over but not yet seen by the scheduler.
+    /// Accepted lines that the scheduler has not received.
     pub capacity: u32,
     /// Lines accepted and not yet settled.
     pub window: u32,
