@@ -169,7 +169,7 @@ fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
                 state.checkpoint.sources.insert(name.to_owned(), SourceState::new(kind));
             }
             (Some(kind), Some(known)) if known.kind == kind => {}
-            (None, None) => say_what_is_not_remembered(source, &state.dir),
+            (None, None) => log_why_not_durable(source, &state.dir),
             (_, Some(known)) => {
                 let (dir, was) = (state.dir.display(), &known.kind);
                 let why = format!(
@@ -183,7 +183,7 @@ fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
 }
 
 /// Logs why a source is not durable although there is a data directory.
-fn say_what_is_not_remembered(source: &Named<dyn SourceConfig>, dir: &Path) {
+fn log_why_not_durable(source: &Named<dyn SourceConfig>, dir: &Path) {
     let why = source.component.why_not_durable(source.name.as_deref().unwrap_or(source.kind));
     tracing::info!("{} {why}", dir.display());
 }

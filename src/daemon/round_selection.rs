@@ -39,7 +39,7 @@ pub struct NewRound {
 pub enum Missing {
     /// The round does not begin.
     Refused,
-    /// They are left out.
+    /// The round leaves these lines out.
     LeftOut,
 }
 

@@ -168,7 +168,7 @@ fn shown(name: &str) -> &str {
     if name.is_empty() { "the source without a name" } else { name }
 }
 
-/// The data directory to look at.
+/// The data directory of the arguments, or else of the configuration.
 fn data_dir(place: &StateArgs) -> Result<PathBuf, BoxError> {
     place.data_dir.clone().map_or_else(|| configured(place.config.as_deref()), Ok)
 }

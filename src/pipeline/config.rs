@@ -6,7 +6,7 @@ use super::Order;
 use crate::sink::BodyFormat;
 use crate::units::{Size, Span};
 
-/// `[queue]`
+/// `[queue]`: limits of accepted lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueConfig {
@@ -24,7 +24,7 @@ impl Default for QueueConfig {
     }
 }
 
-/// `[output]`: what all sinks have in common.
+/// `[output]`: settings of all sinks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputConfig {
@@ -55,7 +55,7 @@ impl Default for OutputConfig {
     }
 }
 
-/// `[shutdown]`
+/// `[shutdown]`: the grace period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {

@@ -23,9 +23,9 @@ pub enum FirstHost {
 /// Whether a line of another host came yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Others {
-    /// None.
+    /// No line.
     None,
-    /// One that a warning named.
+    /// A line whose host a warning named.
     Named,
 }
 

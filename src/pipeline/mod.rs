@@ -5,7 +5,7 @@
 //!              ▼                                 ▼
 //!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
 //!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
-//!    │         │ window permits      │   └─ [completions] ◄─────┘ job, permit, what happened
+//!    │         │ window permits      │   └─ [completions] ◄─────┘ job, permit, result
 //!    │         │                     └──► [done] ──► drain ──► sinks
 //!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink has written
 //! ```

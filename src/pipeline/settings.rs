@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::FirstHost;
 use crate::item::Revalidation;
 
-/// The limits of a run.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Accepted lines that the scheduler has not received.

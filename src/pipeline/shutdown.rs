@@ -44,7 +44,7 @@ pub enum End {
     Unshipped,
 }
 
-/// How far the shutdown has come.
+/// The phase of the shutdown.
 #[derive(Clone, Copy)]
 enum Phase {
     Running,
@@ -114,7 +114,7 @@ pub async fn run(
     ended.map(|()| run.end)
 }
 
-/// A run and how far its shutdown has come.
+/// A run and the phase of its shutdown.
 struct Run<'a> {
     group: Group,
     levers: Levers,

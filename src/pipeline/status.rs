@@ -118,7 +118,7 @@ impl Status {
         &self.events
     }
 
-    /// How far the run has come.
+    /// The lifecycle of the run.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
     }
@@ -149,14 +149,14 @@ impl Counters {
     }
 }
 
-/// Counters that are shown, and by which nothing in the pipeline decides.
+/// Counters for views; nothing in the pipeline decides by them.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Bytes of accepted lines, each with its line end.
     pub accepted_bytes: Counter,
     /// Blank lines skipped.
     pub blank: Counter,
-    /// Lines not accepted when the run stopped: what is left of files, and what was read of other sources.
+    /// Lines not accepted when the run stopped: unread lines of files, and lines read from other sources.
     pub unread: Counter,
     /// 1 if the count of `unread` was broken off.
     pub uncounted: Counter,

@@ -18,7 +18,7 @@ const HOSTS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct StatusPublisher {
     status: Status,
-    /// Where states of hosts are saved, if anywhere.
+    /// Saves the states of hosts, in a durable run.
     hosts: Option<Box<dyn HostStateStore>>,
     bottleneck_times: BottleneckTimes,
     bottleneck: Bottleneck,
