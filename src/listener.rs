@@ -148,7 +148,7 @@ impl Listener {
                 Ok(stream) => return stream,
                 Err(error) => {
                     if !std::mem::replace(&mut has_warned, true) {
-                        tracing::warn!(event = "not_connected", %error, "a connection of {who} cannot be accepted for now; trying again");
+                        tracing::warn!(event = "not_connected", %error, "a connection of {who} cannot be accepted; retrying");
                     }
                     tokio::time::sleep(MOMENT).await;
                 }
