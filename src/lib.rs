@@ -1,9 +1,9 @@
-//! fetchd: a stream of URLs in, exactly one result per line out: live, polite, bounded, and nothing lost.
+//! fetchd reads a stream of URLs and writes exactly one record per line: live, polite, bounded, and nothing lost.
 //!
-//! [`pipeline`] has the picture of the stages; ARCHITECTURE.md follows one URL through them.
+//! [`pipeline`] has the diagram of the stages; ARCHITECTURE.md follows one URL through them.
 //!
-//! The modules stand in the order of the data: the configuration, what travels, and the stages it passes. The library
-//! is there for the binary, its tests and its measurements; it makes no promise of its own.
+//! The modules are in the order of the data: the configuration, the items, and the stages. The library serves the
+//! binary, its tests and its benchmarks; its API is not stable.
 
 // The configuration and the command line.
 pub mod cli;
@@ -12,7 +12,7 @@ pub mod diagnostics;
 pub mod registry;
 pub mod units;
 
-// What travels, and what stages have in common.
+// Items, and what stages have in common.
 pub mod disk;
 pub mod error;
 pub mod hosts;
@@ -34,7 +34,7 @@ pub mod sink;
 pub mod source;
 pub mod state;
 
-// Around it.
+// Around the pipeline.
 pub mod ctl;
 pub mod daemon;
 pub mod demo;

@@ -1,6 +1,6 @@
-//! What all listeners have in common: who is at the path of a Unix socket, the file of one, and how connections are accepted.
+//! Listeners of the API and of sources: checks the path of a Unix socket, owns its file, and accepts connections.
 //!
-//! In: an address that `ops` or a source was given. Out: connections. Who may connect to a socket is its owner's matter.
+//! In: the address of `ops` or of a source. Out: connections. The permissions of a socket are set by its owner.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 use crate::error::{AtPath, BoxError};
 
-/// A listener that no task serves yet: who connects waits.
+/// A listener that no task serves yet: its connections wait.
 #[derive(Debug)]
 pub enum Bound {
     /// A Unix socket.
@@ -28,16 +28,16 @@ impl Bound {
     /// A Unix socket that listens already.
     ///
     /// # Errors
-    /// What the system says.
+    /// The socket cannot be made non-blocking.
     pub fn socket(listener: unix::UnixListener, file: SocketFile) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self::Socket(listener, file))
     }
 
-    /// Listens at a port; `shown` is how the address is named.
+    /// Listens at a port; `shown` names the address in errors.
     ///
     /// # Errors
-    /// When the port is taken.
+    /// The port cannot be bound.
     pub fn tcp(address: SocketAddr, shown: &str) -> Result<Self, BoxError> {
         let listener = std::net::TcpListener::bind(address)
             .map_err(|error| format!("cannot listen at {shown}: {error}; give it a port that is free"))?;
@@ -46,7 +46,7 @@ impl Bound {
     }
 }
 
-/// The file of a Unix socket; dropped, it is gone, unless another has its path by then.
+/// The file of a Unix socket; removed on drop, unless another file has its path by then.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -54,10 +54,10 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// That of the socket which was just bound to this path.
+    /// The file of the socket that was just bound to this path.
     ///
     /// # Errors
-    /// What the system says.
+    /// The file cannot be examined.
     pub fn at(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), inode: fs::symlink_metadata(path)?.ino() })
     }
@@ -71,17 +71,17 @@ impl Drop for SocketFile {
     }
 }
 
-/// Looks at the path that a socket is to have by the key `key`. A socket that a killed process has left there may be replaced.
+/// Checks the path that the key `key` sets for a socket. A socket left by a killed process may be replaced.
 ///
 /// # Errors
-/// When somebody listens there, or it is another file.
+/// A process listens there, or the file is no socket.
 pub fn reject_what_is_in_use(path: &Path, key: &str) -> Result<(), BoxError> {
     let shown = path.display();
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(AtPath::new(path, error).into()),
         Ok(file) if !file.file_type().is_socket() => {
-            return Err(format!("{shown} is there and is no socket; give {key} a path of its own").into());
+            return Err(format!("{shown} exists and is no socket; give {key} a path of its own").into());
         }
         Ok(_) => {}
     }
@@ -94,10 +94,10 @@ pub fn reject_what_is_in_use(path: &Path, key: &str) -> Result<(), BoxError> {
     }
 }
 
-/// Removes what has been found to be of use to nobody, if it is still there.
+/// Removes an unused socket, if it is still there.
 ///
 /// # Errors
-/// What the system says.
+/// The file cannot be removed.
 pub fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -105,7 +105,7 @@ pub fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A connection of either kind.
+/// A connection over a Unix socket or TCP.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -120,10 +120,10 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// Begins to serve it.
+    /// Registers a bound listener with the runtime.
     ///
     /// # Errors
-    /// What the system says.
+    /// The registration failed.
     pub fn new(bound: Bound) -> io::Result<Self> {
         Ok(match bound {
             Bound::Socket(listener, file) => Self::Socket(UnixListener::from_std(listener)?, file),
@@ -131,8 +131,7 @@ impl Listener {
         })
     }
 
-    /// The next connection of `who`: an operator, a producer. Where none can be had for want of files or memory, it tries again
-    /// after a moment.
+    /// Accepts the next connection of `who`: an operator, a producer. If files or memory are short, it retries.
     pub async fn accept(&self, who: &str) -> Box<dyn Stream> {
         const MOMENT: Duration = Duration::from_millis(100);
         let mut has_warned = false;
@@ -140,7 +139,7 @@ impl Listener {
             let accepted: io::Result<Box<dyn Stream>> = match self {
                 Self::Socket(listener, _file) => listener.accept().await.map(|(stream, _)| Box::new(stream) as _),
                 Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
-                    // Answers are small. A socket that refuses that is only slower.
+                    // Responses are small. If this fails, the socket is only slower.
                     let _ = stream.set_nodelay(true);
                     Box::new(stream) as _
                 }),
@@ -149,7 +148,7 @@ impl Listener {
                 Ok(stream) => return stream,
                 Err(error) => {
                     if !std::mem::replace(&mut has_warned, true) {
-                        tracing::warn!(event = "not_connected", %error, "{who} cannot be connected for now");
+                        tracing::warn!(event = "not_connected", %error, "a connection of {who} cannot be accepted; retrying");
                     }
                     tokio::time::sleep(MOMENT).await;
                 }

@@ -1,4 +1,4 @@
-//! fetchd: arguments in, exit code out.
+//! The `fetchd` binary: parses the arguments, runs a command and returns its exit code.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use fetchd::cli::{Cli, Command, MAN_PAGE_END};
 use fetchd::demo::{self, AfterTour};
 use fetchd::{ctl, daemon, open_files};
 
-/// With it a line takes a fifth less CPU than with the system's, for 3 MiB (`benches/README.md`).
+/// jemalloc takes a fifth less CPU per line than the system's allocator, for 3 MiB (`benches/README.md`).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -50,8 +50,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Runs on the one Tokio runtime, in this thread: that costs less than threads that wake each other. It is not waited for
-/// at the end: a reader or writer thread may be stuck in a pipe.
+/// Runs a task on the one Tokio runtime, in this thread: threads that wake each other cost more. The end does not wait
+/// for the runtime's threads: a reader or writer thread may be blocked on a pipe.
 fn block_on<T>(task: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;

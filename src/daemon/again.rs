@@ -1,7 +1,7 @@
-//! `--again`: a run that fetches lines of a round, which it begins or goes on with.
+//! `--again`: a run that begins or continues a round.
 //!
-//! `round_selection` begins one. Here is what the rest of a run has to know of it: what is read, in which order, and what is
-//! said at its end.
+//! `round_selection` begins a round. This module has the rest: the sources of the run, their order, and the message at
+//! the end.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use crate::state::{DataDir, OpenRound};
 use crate::telemetry::Stats;
 use crate::units::{counted, grouped};
 
-/// A run with `--again` reads no standard input, listens to no producers, and reads nothing else that cannot be read again.
+/// Removes the sources that a run with `--again` does not read: standard input, listeners, and non-durable ones.
 pub(super) fn sources_of_round(config: &Config) -> Config {
     let mut config = config.clone();
     config.sources.retain(|source| {
@@ -35,10 +35,10 @@ pub(super) fn sources_of_round(config: &Config) -> Config {
     config
 }
 
-/// Refuses a round without a memory of what is done, and another selection than that of the open round.
+/// Refuses a round without a data directory, and a selection other than that of the open round.
 pub(super) fn reject_impossible_round(new: &NewRound, state: Option<&DataDir>) -> Result<(), BoxError> {
     let Some(state) = state else {
-        return Err("without a data directory nothing remembers which lines are done; add --data-dir DIR, that of the runs before".into());
+        return Err("--again needs the data directory of the earlier runs, which has the lines that are done; add --data-dir DIR".into());
     };
     let Some(OpenRound { number, selection, done }) = &state.checkpoint.round else { return Ok(()) };
     if *selection == new.selection.to_string() {
@@ -68,7 +68,7 @@ pub(super) fn open_round(state: &DataDir) -> Result<Option<Source>, BoxError> {
     Ok(Some(of_round(list, *number, done.clone(), state_id_of)?))
 }
 
-/// The lines of the round come first: the other sources begin once all of them are accepted.
+/// Puts the round's source first: the other sources begin once all its lines are accepted.
 pub(super) fn round_first(round: Option<Source>, others: Vec<Source>) -> Vec<Source> {
     let Some(mut round) = round else { return others };
     round.name = "--again".into();
@@ -89,14 +89,14 @@ pub(super) fn round_first(round: Option<Source>, others: Vec<Source>) -> Vec<Sou
     std::iter::once(round).chain(later).collect()
 }
 
-/// Whether a round can repeat what fails in a run.
+/// Whether a round can repeat the failures of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeatable {
-    /// Nothing remembers its lines.
+    /// It cannot, without a data directory.
     NotRemembered,
     /// It can.
     Yes,
-    /// The files of its sinks together do not take every record.
+    /// It cannot: the files of the sinks together do not take every record.
     LacksRecords,
 }
 
@@ -110,7 +110,7 @@ impl Repeatable {
     }
 }
 
-/// Says how many remembered lines were not ok, and what repeats them.
+/// Logs how many lines of durable sources were not ok, and the option that fetches them again.
 pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
     let mut kinds: Vec<_> = stats.remembered_not_ok().into_iter().collect();
     kinds.sort_by_key(|(_, lines)| Reverse(*lines));

@@ -1,4 +1,4 @@
-//! Starts the API of a run, with what it shows and whom it asks.
+//! Starts the API of a run, with its views and channels.
 
 use std::path::Path;
 
@@ -12,20 +12,20 @@ use crate::sink::Target;
 use crate::telemetry::Stats;
 use crate::telemetry::metrics::DiskPlace;
 
-/// The API of a run, and what connects it with the run.
+/// The API of a run, and its channels to the run.
 pub(super) struct StartedApi {
-    /// Ends with the run.
+    /// The API; dropped at the end of the run.
     pub _api: Api,
-    /// The sink that shows it the records.
+    /// The live records for the API.
     pub live: LiveRecords,
-    /// Whom it gives verbs to.
+    /// Receives its verbs.
     pub operator: LateOrders,
-    /// Where it asks the schedule.
+    /// Receives its questions to the schedule.
     pub desk: LateDesk,
 }
 
 impl StartedApi {
-    /// Lets the API ask the schedule, and give verbs, from now on.
+    /// Connects the API with the schedule and the operators' thread.
     pub fn begin(&self, steered: &Steered) {
         steered.orders.iter().for_each(|orders| self.operator.begin(orders.clone()));
         steered.desk.iter().for_each(|desk| self.desk.begin(desk.clone()));
@@ -35,7 +35,7 @@ impl StartedApi {
 /// Starts the API, if the configuration has one.
 ///
 /// # Errors
-/// When it cannot listen.
+/// The API cannot listen.
 pub(super) fn start(
     config: &Config,
     in_force: &InForce,
@@ -59,7 +59,7 @@ pub(super) fn start(
     Ok(Some(StartedApi { _api: Api::start(&config.api, parts)?, live, operator, desk }))
 }
 
-/// The disks that a run writes to: that of the data directory, and those of outputs by their sinks.
+/// The directories that a run writes to: the data directory, and those of its outputs.
 fn disks(config: &Config) -> Vec<DiskPlace> {
     let of_state = config.state.data_dir.iter().map(|dir| DiskPlace { disk: "state".to_owned(), dir: dir.clone() });
     let of_sinks = config.sinks.iter().filter_map(|sink| {

@@ -1,4 +1,4 @@
-//! The files of certificates and keys that a configuration names, by the digests of what they hold: other contents need other
+//! Digests of the certificate and key files that a configuration names: a reload that finds other contents opens new
 //! connections.
 
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::config::Config;
 
-/// By path, the SHA-256 of what a file holds; `None` where it cannot be read.
+/// The SHA-256 of each file by path; `None` for a file that cannot be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct CertificateFiles(BTreeMap<PathBuf, Option<Vec<u8>>>);
 
 impl CertificateFiles {
-    /// As they are now.
+    /// Reads the files of a configuration.
     pub fn read(config: &Config) -> Self {
         let hosts = config.hosts.values().flat_map(|host| {
             let key = host.client_key.as_ref().map(|key| key.expose().as_path());

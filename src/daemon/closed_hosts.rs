@@ -1,4 +1,4 @@
-//! What a run says that ended because only lines of closed hosts were left.
+//! The closing messages of a run that ended because only lines of closed hosts were left.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::schedule::{ClosedHost, Opening};
 use crate::units::counted;
 use jiff::{SignedDuration, Timestamp};
 
-/// Hosts that are named.
+/// The most hosts that are named.
 const MOST: usize = 3;
 
-/// Says whose lines wait, and until when.
+/// Warns of the hosts whose lines wait, with the time until which each waits.
 pub(super) fn say_what_waits(left: &LeftHosts) {
     sentences(&left.hosts, left.clock.elapsed(), Timestamp::now())
         .into_iter()
@@ -48,7 +48,7 @@ fn sentences(hosts: &[ClosedHost], now: Duration, time: Timestamp) -> Vec<String
     sentences
 }
 
-/// The time after so long, rounded up: a start before it would send nothing.
+/// The time after `wait`, rounded up to seconds, because a start before it would send nothing.
 fn shown(wait: Duration, time: Timestamp) -> String {
     let at = SignedDuration::try_from(wait).ok().and_then(|wait| time.checked_add(wait).ok()).unwrap_or(Timestamp::MAX);
     let seconds = at.as_second() + i64::from(at.subsec_nanosecond() > 0);

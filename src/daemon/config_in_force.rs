@@ -1,4 +1,4 @@
-//! What is shown of the configuration that is in force, and of reloads.
+//! The view of the configuration in force and of reloads, for the API.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::item::to_hex;
 use crate::ops::{ConfigInForce, LastReload, Refusal, ReloadResult, Reply};
 use crate::telemetry::metrics::Reloads;
 
-/// See the module; clones share it.
+/// The view of the configuration in force; clones share it.
 #[derive(Clone)]
 pub(super) struct InForce(Arc<watch::Sender<Arc<ConfigInForce>>>);
 
 impl InForce {
-    /// As of the start, read from this file.
+    /// The view at the start of a run; `file` is the configuration file.
     pub fn at_start(config: &Config, file: Option<String>) -> Self {
         let (values, digest) = masked(config);
         let shown = ConfigInForce {
@@ -30,12 +30,12 @@ impl InForce {
         Self(Arc::new(watch::Sender::new(Arc::new(shown))))
     }
 
-    /// Whoever shows it.
+    /// A receiver of the view.
     pub fn subscribe(&self) -> watch::Receiver<Arc<ConfigInForce>> {
         self.0.subscribe()
     }
 
-    /// Notes how a reload ended; this configuration is in force since.
+    /// Notes the result of a reload; `config` is in force since.
     pub fn note_reload(&self, config: &Config, reloaded: &Result<Reply, Refusal>) {
         let at = Timestamp::now();
         let (result, message) = match reloaded {
@@ -65,7 +65,7 @@ fn reloads_after(before: Reloads, result: ReloadResult, at: Timestamp) -> Reload
     }
 }
 
-/// The values with secrets as `***`, and their digest.
+/// The values, with `***` for secrets, and their digest.
 fn masked(config: &Config) -> (serde_json::Value, String) {
     let values = serde_json::to_value(config).unwrap_or_default();
     let digest = to_hex(digest(&SHA256, values.to_string().as_bytes()).as_ref());

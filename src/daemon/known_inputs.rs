@@ -1,5 +1,5 @@
-//! Inputs that the checkpoint has done lines of, under the name of a source that this run does not have: `-i urls.txt` after a
-//! configuration with `[source.urls.file]`, or the other way round.
+//! Refuses inputs whose done lines are in the checkpoint under a source that this run does not have: `-i urls.txt`
+//! after a configuration with `[source.urls.file]`, or the reverse.
 //!
 //! In: the configuration and the checkpoint, before a source is opened. Next: `open`.
 
@@ -16,7 +16,7 @@ use crate::units::counted;
 /// Refuses a run that would fetch a file again because its source has another name now.
 ///
 /// # Errors
-/// Exit code 2: a file of a source that is new has done lines of a source that is gone.
+/// Exit code 2: a file of a new source has done lines under a source that is gone.
 pub(super) fn reject_renamed_sources(config: &Config, state: &DataDir) -> Result<(), Error> {
     let known = &state.checkpoint.sources;
     for source in config.sources.iter().filter(|source| !known.contains_key(source.label())) {
@@ -38,14 +38,14 @@ fn refused(path: &str, lines: u64, before: &str, now: &Named<dyn SourceConfig>, 
     Error::Open {
         what: format!("cannot read {path}"),
         source: format!(
-            "{dir} calls {lines} of it done by {before}, and this run reads it with {now}, which would fetch all of it again; \
+            "according to {dir} {before} has done {lines} of it; this run reads it with {now}, which would fetch all of it again; \
              run it as before (the same `-i` or `-c`, the same name of the source), or give another `--data-dir`"
         )
         .into(),
     }
 }
 
-/// A source, as its user gave it.
+/// A source as the user wrote it.
 fn called(name: &str) -> String {
     if name.is_empty() { "`-i`".to_owned() } else { format!("the source `{name}`") }
 }

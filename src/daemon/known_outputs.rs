@@ -1,4 +1,4 @@
-//! Outputs that the checkpoint has positions of: which sink has which, and whether a run would leave their records behind.
+//! Outputs in the checkpoint: finds the sink of each, and refuses a run that would leave their records behind.
 //!
 //! In: the configuration and the checkpoint, before a sink is opened. Next: `open`.
 
@@ -12,8 +12,8 @@ use crate::registry::Named;
 use crate::sink::{SinkConfig, Target};
 use crate::state::{Checkpoint, DataDir};
 
-/// Up to where the output of a sink is accounted for. One that got another name is known by its file: the records in it
-/// are still the results of their lines.
+/// The positions in the checkpoint of a sink's output. A renamed sink is identified by its file, whose records still
+/// count for their lines.
 pub(super) fn positions_of<'a>(
     sink: &Named<dyn SinkConfig>,
     config: &Config,
@@ -27,8 +27,8 @@ pub(super) fn positions_of<'a>(
     })
 }
 
-/// Refuses a run that would end with an empty output: its lines are done, and their records are in an output that is gone,
-/// or that it does not have any more. A run whose input goes on is only warned of.
+/// Refuses a run that would end with an empty output: its lines are done, but their records are in an output that is
+/// gone, or that the run no longer has. For a run whose input has no end, it only warns.
 pub(super) fn reject_left_records(config: &Config, state: &DataDir) -> Result<(), Error> {
     let (checkpoint, disk) = (&state.checkpoint, state.disk.as_ref());
     let Some(lines) = done_lines(config, checkpoint) else { return Ok(()) };
@@ -40,16 +40,16 @@ pub(super) fn reject_left_records(config: &Config, state: &DataDir) -> Result<()
             None => {}
             Some(left) if is_batch => return Err(left.refused(&lines, &state.dir)),
             Some(Left::Elsewhere { now, .. }) => {
-                tracing::warn!("{now} gets the records from now on; those of before stay where they are");
+                tracing::warn!("{now} gets the records from now on; earlier records stay in the previous output");
             }
-            // That warning comes from the sink.
+            // The sink warns itself.
             Some(Left::Gone { .. }) => {}
         }
     }
     Ok(())
 }
 
-/// Remembers the paths of the outputs.
+/// Notes the paths of the outputs in the checkpoint.
 pub(super) fn remember_paths(config: &Config, checkpoint: &mut Checkpoint) {
     let path = |sink: &Named<dyn SinkConfig>| Some((sink.label().to_owned(), written(file_of(sink)?)));
     checkpoint.paths = config.sinks.iter().filter_map(path).collect();
@@ -57,9 +57,9 @@ pub(super) fn remember_paths(config: &Config, checkpoint: &mut Checkpoint) {
 
 /// Records that a run would leave behind.
 enum Left {
-    /// Their file is not there.
+    /// Their file is gone.
     Gone { path: String },
-    /// The sink writes somewhere else now; where it wrote is known unless fetchd 0.1.0 wrote the checkpoint.
+    /// The sink writes somewhere else now; `before` is unknown if fetchd 0.1.0 wrote the checkpoint.
     Elsewhere { now: String, before: Option<String> },
 }
 
@@ -68,13 +68,14 @@ impl Left {
         let dir = dir.display();
         let (path, why) = match self {
             Self::Gone { path } => {
-                let why = format!("it is gone, and {dir} calls {lines} done whose records were in it; put it back");
+                let why =
+                    format!("it is gone, but according to {dir} {lines} with records in it are done; put it back");
                 (path, why)
             }
             Self::Elsewhere { now, before } => {
-                let before = before.unwrap_or_else(|| "the output of before".to_owned());
+                let before = before.unwrap_or_else(|| "the previous output".to_owned());
                 let why = format!(
-                    "{dir} calls {lines} done whose records are in {before}; go on with {before} (`-o` or `path`)"
+                    "according to {dir} {lines} with records in {before} are done; go on with {before} (`-o` or `path`)"
                 );
                 (now, why)
             }
@@ -84,11 +85,11 @@ impl Left {
     }
 }
 
-/// Where the records of a sink that the checkpoint has under this name would be left.
+/// The records that a run would leave behind of a sink with this name in the checkpoint.
 fn left(name: &str, positions: &[OutputPosition], config: &Config, state: &DataDir) -> Option<Left> {
     let before = state.checkpoint.paths.get(name);
     let Some(sink) = named(config, name) else {
-        // Beside sinks that were there before it was taken out, or is a new one.
+        // If another sink of the checkpoint is still there, this one was removed on purpose.
         let is_replaced = state.checkpoint.sinks.keys().all(|known| named(config, known).is_none());
         let now = config.sinks.first().filter(|_| is_replaced)?;
         let by_name = || (!name.is_empty()).then(|| format!("the sink `{name}`"));
@@ -96,7 +97,7 @@ fn left(name: &str, positions: &[OutputPosition], config: &Config, state: &DataD
     };
     // A sink that ships has no path.
     if sink.component.ships() && before.is_none() {
-        // What has arrived is where it belongs, and all else is in the data directory.
+        // Its records have been delivered, or are in the data directory.
         return None;
     }
     let elsewhere = || Some(Left::Elsewhere { now: shown(sink), before: before.cloned() });
@@ -107,19 +108,19 @@ fn left(name: &str, positions: &[OutputPosition], config: &Config, state: &DataD
     if is_moved {
         return if is_carried_over(path, before?, positions) { None } else { elsewhere() };
     }
-    // Numbered files are for others to take away. What is at the path is for the sink to judge.
+    // Users may take numbered files away. The sink itself checks the file at the path.
     let is_one = positions.iter().all(|position| position.number == 0);
     let is_gone = is_one && !path.exists() && !is_renamed(path, positions, state.disk.as_ref()).unwrap_or(true);
     is_gone.then(|| Left::Gone { path: path.display().to_string() })
 }
 
-/// Whether the file at a path is the one of before, which was moved there from another file system.
+/// Whether the file at a path is the previous one, moved there from another file system.
 fn is_carried_over(path: &Path, before: &str, positions: &[OutputPosition]) -> bool {
     let length = positions.iter().map(|position| position.length).max();
     !Path::new(before).exists() && path.metadata().is_ok_and(|metadata| Some(metadata.len()) >= length)
 }
 
-/// Whether one of these files is next to a path, under another name.
+/// Whether one of these files is in the directory of a path, under another name.
 fn is_renamed(path: &Path, positions: &[OutputPosition], disk: &dyn Disk) -> io::Result<bool> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_it = |path: &PathBuf| disk.id_at(path).is_ok_and(|id| positions.iter().any(|position| position.file == id));
@@ -129,7 +130,7 @@ fn is_renamed(path: &Path, positions: &[OutputPosition], disk: &dyn Disk) -> io:
     }
 }
 
-/// Of the files that are read now, the first with lines that are done.
+/// The first input file of this run with lines that are done.
 fn done_lines(config: &Config, checkpoint: &Checkpoint) -> Option<String> {
     config.sources.iter().find_map(|source| {
         let known = &checkpoint.sources.get(source.label())?.files;
@@ -156,7 +157,7 @@ fn file_of(sink: &Named<dyn SinkConfig>) -> Option<&Path> {
     }
 }
 
-/// A path as the checkpoint has it.
+/// A path as it is stored in the checkpoint.
 fn written(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -1,5 +1,5 @@
-//! The composition root: from a checked configuration to the parts of a run, its signals, and its exit code. The only
-//! file that knows every module.
+//! The composition root: makes the parts of a run from a checked configuration, handles signals, and returns the exit
+//! code. The only module that uses all others.
 
 mod again;
 mod api;
@@ -59,14 +59,14 @@ use crate::resource_limits;
 use crate::schedule::Overrides;
 use crate::telemetry::{self, Logs, Progress, ProgressLine, Stats, Summary};
 
-/// Runs as the arguments and the configuration say; the number is the exit code.
+/// Runs by the arguments and the configuration; returns the exit code.
 pub async fn run(args: &RunArgs) -> u8 {
     run_with(args, &Registry::default()).await
 }
 
-/// The same with these kinds of sources and sinks.
+/// Like [`run`], with these kinds of sources and sinks.
 pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
-    // From the first moment on: a SIGUSR1 without a listener would end the process.
+    // First: a SIGUSR1 without a handler would end the process.
     let signals = Signals::listen(Hangup::of(args.config.as_deref()));
     let raised = open_files::raise_limit();
     let loaded = match args.load(registry) {
@@ -91,7 +91,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         .unwrap_or_else(|error| failed(&error))
 }
 
-/// What a run was started with.
+/// The arguments, kinds and logs of a run.
 #[derive(Clone, Copy)]
 struct Invocation<'a> {
     args: &'a RunArgs,
@@ -99,7 +99,7 @@ struct Invocation<'a> {
     logs: &'a Logs,
 }
 
-/// The run, once there are logs: opens everything, and drives it to its end.
+/// Runs once logs are set up: opens everything, and runs the pipeline to its end.
 async fn run_logged(
     invocation: Invocation<'_>,
     loaded: Loaded,
@@ -112,13 +112,13 @@ async fn run_logged(
     let status = if is_watched { Status::watched() } else { Status::default() };
     let (stats, start) = (Stats::watching(patterns(&config)), Instant::now());
     let manager = service_manager::start(&status, &stats)?;
-    // From here on the API answers; it is dropped last.
+    // The API serves requests from here on, and is dropped last.
     let in_force = InForce::at_start(&config, args.config.as_ref().map(|path| path.display().to_string()));
     let api = api::start(&config, &in_force, &status, &stats)?;
     let live = api.as_ref().map(|api| &api.live);
     let Opened { mut parts, repeatable, http, kept } =
         open::open(&config, &stats, live, NewRound::of(&args.again, &config).as_ref())?;
-    // The client is given away: its connections end with the last request that goes by it.
+    // The client is moved, so that its connections end with its last request.
     let present = Generation { certificates: CertificateFiles::read(&config), loaded, http };
     tell_overrides(&parts.overrides, &status);
     let steered = steer(invocation, present, in_force, &mut parts, kept, status.events())?;
@@ -139,7 +139,7 @@ async fn run_logged(
     Ok(exit_code(end, &config, &status))
 }
 
-/// Lets operators steer the run; without a file and an API nobody can.
+/// Starts the thread for operators' verbs; without a configuration file and an API there are none.
 fn steer(
     Invocation { args, registry, logs }: Invocation<'_>,
     present: Generation,
@@ -158,41 +158,41 @@ fn steer(
     Steered::begin(parts, kept, reloader, events.clone())
 }
 
-/// Says what operators had changed when the run before ended, as far as it still holds.
+/// Reports the overrides of the previous run that are still in force.
 fn tell_overrides(overrides: &Overrides, status: &Status) {
     for sentence in telemetry::sentences(overrides, Duration::ZERO) {
         status.events().note(EventKind::Override, sentence.as_str());
-        // Without a kind: each is written, however many there are.
+        // Without an `event`, so that none is suppressed as a repetition.
         tracing::warn!("{sentence}");
     }
 }
 
-/// One line by which the log of a service says where a run begins.
+/// Logs the start of a service's run.
 fn tell_start(path: &Path) {
     let (version, pid, path) = (env!("CARGO_PKG_VERSION"), std::process::id(), path.display());
     tracing::info!(version, pid, %path, "fetchd {version} starts as process {pid} with {path}");
 }
 
-/// Says what this run leaves for others.
+/// Logs the lines that are left for the next start.
 fn say_what_is_left(config: &Config, status: &Status) {
     config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(config, dir));
     status.closed_hosts().into_iter().for_each(closed_hosts::say_what_waits);
 }
 
-/// The patterns of `[hosts]`.
+/// The host patterns of `[hosts]`.
 fn patterns(config: &Config) -> impl Iterator<Item = HostPattern> {
     config.hosts.keys().filter_map(|pattern| pattern.parse().ok())
 }
 
-/// Says something while nothing is set up yet, not even a log.
+/// Prints a message to stderr before logs are set up.
 fn say(what: &dyn fmt::Display) {
     let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{what}\n"));
 }
 
-/// How many threads a run has, at most, besides the first: those of its sources and sinks, of logs and progress, of the
+/// The most threads of a run besides the first: those of its sources and sinks, of logs and progress, of the
 /// checkpoint, of the API, and of attempts.
 fn most_threads(config: &Config) -> usize {
-    // A durable source has three, and a sink that ships has two; a round, token files, and the service manager have one.
+    // A durable source has three, a sink that ships has two; a round, token files and the service manager have one.
     let shippers = config.sinks.iter().filter(|sink| sink.component.ships()).count();
     3 * config.sources.len()
         + config.sinks.len()
@@ -202,13 +202,13 @@ fn most_threads(config: &Config) -> usize {
         + config.fetch.threads as usize
 }
 
-/// Reports why a run failed; the number is the exit code.
+/// Logs why a run failed; returns the exit code.
 fn failed(error: &Error) -> u8 {
     tracing::error!("{error}");
     error.exit_code()
 }
 
-/// The same of a run that had begun. Links can have led two outputs to one file since, and the second found it locked.
+/// Like [`failed`], for a run that had begun: a link created since may lead two outputs to one file, which is locked.
 fn failed_amid(config: &Config, error: &Error) -> u8 {
     if let Err(shared) = preflight::reject_shared_outputs(config) {
         tracing::error!("{shared}");
@@ -216,7 +216,7 @@ fn failed_amid(config: &Config, error: &Error) -> u8 {
     failed(error)
 }
 
-/// Checks a configuration without doing anything; the number is the exit code.
+/// Checks a configuration without running it; returns the exit code.
 pub fn check(path: Option<&Path>) -> u8 {
     let args = RunArgs { config: path.map(Path::to_owned), ..RunArgs::default() };
     let (text, code) = match args.config() {
@@ -256,7 +256,7 @@ async fn drive(
     }
 }
 
-/// Threads for attempts, when they are to have more than the one of all the rest.
+/// The runtime for attempts; `None` if they run in the one thread of all other tasks.
 fn threads(number: u32) -> io::Result<Option<Runtime>> {
     if number == 1 {
         return Ok(None);
@@ -264,7 +264,7 @@ fn threads(number: u32) -> io::Result<Option<Runtime>> {
     runtime::Builder::new_multi_thread().worker_threads(number as usize).enable_all().build().map(Some)
 }
 
-/// The first thing that people do is to start the program and wait.
+/// Explains on a terminal that the program reads URLs from it.
 fn hint(config: &Config, args: &RunArgs) {
     let reads_stdin =
         args.again.again.is_none() && config.sources.iter().any(|source| source.component.inputs().stdin > 0);

@@ -27,13 +27,13 @@ use crate::state::{Checkpointer, DataDir, HostStateStore, Settle, SourceState};
 use crate::telemetry::Stats;
 use crate::units::counted;
 
-/// The parts of a run, and whether a round could repeat what fails in it.
+/// The opened parts of a run, and whether a round could repeat its failures.
 pub(super) struct Opened {
     pub parts: Parts,
     pub repeatable: Repeatable,
-    /// The client, which the parts have, too.
+    /// The HTTP client, which is also in the parts.
     pub http: Arc<Http>,
-    /// Where overrides are kept, if there is a data directory.
+    /// The store of overrides, if there is a data directory.
     pub kept: Option<OverridesDir>,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn open(
     live: Option<&LiveRecords>,
     new_round: Option<&NewRound>,
 ) -> Result<Opened, Error> {
-    // First of all: where no file is left, the client makes do without root certificates, and what follows says why.
+    // First: if open files are short, the client goes without root certificates, and a later step reports the cause.
     let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let mut state = open_data_dir(config, &disk)?;
@@ -57,13 +57,13 @@ pub(super) fn open(
     if let Some(state) = &state {
         staged::reject_orphans(config, disk.as_ref(), &state.dir)?;
     }
-    // A round that is to begin counts the records itself.
+    // The beginning of a round makes these checks itself, by counting records.
     if let Some(state) = state.as_ref().filter(|state| new_round.is_none() || state.list.is_some()) {
         reject_renamed_sources(config, state)?;
         reject_left_records(config, state)?;
     }
     let mut opened = open_sinks(config, &disk, state.as_ref())?;
-    // Once more: a pattern may match an output that was created only now.
+    // Again: a pattern may match an output that was created only now.
     preflight::reject_outputs_that_are_read(config)?;
     if let Some(state) = &mut state {
         remember_sources(config, state)?;
@@ -94,24 +94,24 @@ fn open_data_dir(config: &Config, disk: &Arc<dyn Disk>) -> Result<Option<DataDir
     data_dir.transpose().map_err(|error| cannot_open("the data directory", None, &error))
 }
 
-/// Sinks that store nothing: they see what all others have taken.
+/// Sinks that store nothing; they get records after all others.
 fn observers(stats: &Stats, live: Option<&LiveRecords>) -> impl Iterator<Item = Box<dyn Sink>> {
     let live = live.map(|live| live.sink(Timestamp::now()));
     std::iter::once(Box::new(stats.clone()) as Box<dyn Sink>).chain(live)
 }
 
-/// Where the states of hosts are saved.
+/// The store of the states of hosts.
 fn host_states(checkpointer: &Checkpointer, config: &Config) -> Box<dyn HostStateStore> {
     let robots_log = config.robots.enabled.then_some(config.robots.cache.0);
     Box::new(checkpointer.hosts(robots_log))
 }
 
-/// What operators had changed when the run before ended.
+/// Loads the overrides of the previous run.
 fn load_overrides(kept: &OverridesDir) -> Result<Overrides, Error> {
     kept.load().map_err(|error| cannot_open("the data directory", None, &error))
 }
 
-/// Opens the sinks, and puts them in the order in which they are to get records.
+/// Opens the sinks, in the order in which they get records.
 fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) -> Result<Vec<OpenedSink>, Error> {
     let style = Style { content: config.content(), epoch: Timestamp::now() };
     let mut sinks = Vec::new();
@@ -139,13 +139,12 @@ fn open_sinks(config: &Config, disk: &Arc<dyn Disk>, state: Option<&DataDir>) ->
     Ok(sinks)
 }
 
-/// Sinks that take records, and what ships the records of some of them.
+/// Sinks that take records, and the shippers of some of them.
 struct StartedSinks {
     sinks: Vec<Box<dyn Sink>>,
     shippers: Vec<Shipper>,
 }
 
-/// Starts the sinks.
 fn start_sinks(opened: Vec<OpenedSink>, registry: Option<&Arc<dyn RegisterOutputFile>>) -> Result<StartedSinks, Error> {
     let mut started = StartedSinks { sinks: Vec::new(), shippers: Vec::new() };
     for sink in opened {
@@ -158,8 +157,8 @@ fn start_sinks(opened: Vec<OpenedSink>, registry: Option<&Arc<dyn RegisterOutput
     Ok(started)
 }
 
-/// Gives each durable source its place in the checkpoint. A source that is not what it was is refused: the records of
-/// one would be taken for those of the other.
+/// Adds each durable source to the checkpoint. A source of another kind than before is refused: records of one source
+/// would count for lines of the other.
 fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
     for source in &config.sources {
         let name = source.name.as_deref().unwrap_or_default();
@@ -170,11 +169,11 @@ fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
                 state.checkpoint.sources.insert(name.to_owned(), SourceState::new(kind));
             }
             (Some(kind), Some(known)) if known.kind == kind => {}
-            (None, None) => say_what_is_not_remembered(source, &state.dir),
+            (None, None) => log_why_not_durable(source, &state.dir),
             (_, Some(known)) => {
                 let (dir, was) = (state.dir.display(), &known.kind);
                 let why = format!(
-                    "{dir} remembers it as a durable source of the kind {was}, which it is not now; give it another name, or another data directory"
+                    "{dir} has it as a durable source of the kind {was}, which it is not now; give it another name, or use another data directory"
                 );
                 return Err(cannot_open("the source", source.name.as_deref(), &why.into()));
             }
@@ -183,13 +182,13 @@ fn remember_sources(config: &Config, state: &mut DataDir) -> Result<(), Error> {
     Ok(())
 }
 
-/// A data directory alone does not make every source durable.
-fn say_what_is_not_remembered(source: &Named<dyn SourceConfig>, dir: &Path) {
+/// Logs why a source is not durable although there is a data directory.
+fn log_why_not_durable(source: &Named<dyn SourceConfig>, dir: &Path) {
     let why = source.component.why_not_durable(source.name.as_deref().unwrap_or(source.kind));
     tracing::info!("{} {why}", dir.display());
 }
 
-/// Opens the sources, and starts what writes the checkpoint while the run lasts: they may save their positions from now on.
+/// Opens the sources, and starts the checkpointer: sources may save their positions from now on.
 fn open_sources(config: &Config, state: Option<DataDir>) -> Result<(Vec<Source>, Option<Checkpointer>), Error> {
     let Some(state) = state else {
         let opened = config.sources.iter().map(|source| open_source(source, None));
@@ -228,7 +227,7 @@ fn open_sources(config: &Config, state: Option<DataDir>) -> Result<(Vec<Source>,
 
 fn open_source(source: &Named<dyn SourceConfig>, saved: Option<SavedState>) -> Result<Source, Error> {
     let name = source.name.as_deref();
-    // Who sees no record come would wonder.
+    // This explains why no records come for these lines.
     for (path, settled) in saved.iter().flat_map(|saved| &saved.files) {
         if !path.is_empty() && settled.count() > 0 {
             tracing::info!("done by earlier runs: {} of {path}", counted(settled.count(), "line"));

@@ -1,8 +1,8 @@
-//! Carries out operators' verbs, and SIGHUP, one after the other in a thread of its own: a slow disk holds up no answer of the
-//! API, and two verbs never meet.
+//! Carries out operators' verbs, and SIGHUP, one at a time in a thread of its own: a slow disk delays no other response
+//! of the API, and verbs never run concurrently.
 //!
-//! In: verbs, from the API and from signals. Out: changes of the schedule through its desk, and controls of the run. What
-//! outlasts the run is on the disk before it holds, and it holds before the operator is told so.
+//! In: verbs, from the API and from signals. Out: changes of the schedule through its desk, and controls of the run. A
+//! durable change is on the disk before it is in force, and in force before the reply.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,15 +23,15 @@ use crate::pipeline::{Control, Desk, EventKind, Events, InForce, Parts};
 use crate::schedule::{Change, LimitsOverride, Scope};
 use crate::units::{Concurrency, counted};
 
-/// Verbs that wait for the one that is being carried out, at most.
+/// The most verbs that wait for the current one.
 const MOST_WAITING: usize = 8;
 
-/// Whom the API gives verbs to, before the run begins: then they are refused.
+/// The API's end of the thread, which refuses verbs until the run begins.
 #[derive(Clone, Default)]
 pub(super) struct LateOrders(Arc<OnceLock<Orders>>);
 
 impl LateOrders {
-    /// From now on verbs are carried out.
+    /// Accepts verbs from now on.
     pub fn begin(&self, orders: Orders) {
         let _ = self.0.set(orders);
     }
@@ -49,41 +49,41 @@ impl Operator for LateOrders {
     }
 }
 
-/// A verb, and where its reply goes; a signal waits for none.
+/// A verb, and the channel for its reply; a signal has none.
 type Order = (Verb, Option<oneshot::Sender<Result<Reply, Refusal>>>);
 
-/// The senders' end of the thread; clones share it.
+/// Sends verbs to the thread; clones share it.
 #[derive(Clone)]
 pub(super) struct Orders(mpsc::Sender<Order>);
 
-/// What the thread works on.
+/// The state of the thread.
 pub(super) struct Steering {
-    /// Steers the run.
+    /// Control messages to the run.
     pub controls: mpsc::Sender<Control>,
-    /// Where the schedule is asked.
+    /// The desk of the schedule.
     pub desk: Desk,
     pub overrides: OverrideChanges,
     pub reloader: Reloader,
-    /// Where those look who want to know what was done.
+    /// The events of the run.
     pub events: Events,
 }
 
-/// What operators steer the run by.
+/// The channels by which operators control the run.
 #[derive(Default)]
 pub(super) struct Steered {
-    /// Where verbs are sent.
+    /// Verbs to the thread.
     pub orders: Option<Orders>,
-    /// Where the schedule is asked.
+    /// The desk of the schedule.
     pub desk: Option<Desk>,
-    /// What comes of them for the run.
+    /// Control messages of the thread to the run.
     pub controls: Option<mpsc::Receiver<Control>>,
 }
 
 impl Steered {
-    /// Lets operators steer a run of these parts.
+    /// Starts the thread for a run of these parts.
     ///
     /// # Errors
-    /// When there is no thread for it.
+    /// The thread cannot be started.
     pub fn begin(
         parts: &mut Parts,
         kept: Option<OverridesDir>,
@@ -105,12 +105,12 @@ impl Orders {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When there is none left.
+    /// The thread cannot be started.
     pub fn start(mut steering: Steering) -> Result<Self, BoxError> {
         let (orders, mut from_orders) = mpsc::channel::<Order>(MOST_WAITING);
         let obey = move || {
             while let Some((verb, reply)) = from_orders.blocking_recv() {
-                // An order whose operator was told that it took too long must not be obeyed later.
+                // The operator was told that this verb timed out, so it must not be carried out later.
                 if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
                     continue;
                 }
@@ -122,11 +122,11 @@ impl Orders {
         Ok(Self(orders))
     }
 
-    /// Has the configuration loaded anew for a signal; what came of it is in the log.
+    /// Requests a reload for a signal; the log has its result.
     pub fn reload(&self) {
         if self.0.try_send((Verb::Reload(Reloading::Apply), None)).is_err() {
             tracing::warn!(
-                "SIGHUP: too much else is being changed, so the configuration was not loaded anew; send it again"
+                "SIGHUP: the configuration was not reloaded, because too many verbs wait; send the signal again"
             );
         }
     }
@@ -137,15 +137,15 @@ impl Operator for Orders {
         let (reply, replied) = oneshot::channel();
         let sent = self.0.try_send((verb, Some(reply)));
         Box::pin(async move {
-            sent.map_err(|_| Refusal::TryAgain("Others are being carried out; try again in a moment.".to_owned()))?;
+            sent.map_err(|_| Refusal::TryAgain("Too many verbs wait; try again in a moment.".to_owned()))?;
             replied.await.unwrap_or_else(|_| Err(ended()))
         })
     }
 }
 
 impl Steering {
-    /// Carries out a verb, and tells of it: in the log without a kind, so that each is written. Who asked is told of a refusal; one of
-    /// a reload may have come by a signal.
+    /// Carries out a verb, and reports it as an event and in the log, there without an `event`, so that none is
+    /// suppressed. A refusal goes only to the operator, except that of a reload, which a signal may have requested.
     fn carry_out(&mut self, verb: Verb) -> Result<Reply, Refusal> {
         let (name, dry_run) = (verb.name(), Verb::Reload(Reloading::DryRun));
         let kind = match verb {
@@ -162,7 +162,7 @@ impl Steering {
         if is_told {
             self.events.note(kind, format!("{name}: {message}"));
         }
-        // A reload is in the log already.
+        // The reloader logs reloads itself.
         if is_told && kind == EventKind::Override {
             tracing::info!(verb = name, "{message}");
         }
@@ -179,7 +179,7 @@ impl Steering {
             Verb::Skip { host, lasting } => self.skip(&host, lasting),
             Verb::EndSkip(host) => {
                 let Changed { kept, .. } = self.overrides.make(|_| Ok(Change::EndSkip(host.as_str().into())))?;
-                Ok(Reply { kept, ..said(format!("Lines of {host} that come are fetched again.")) })
+                Ok(Reply { kept, ..said(format!("New lines of {host} are fetched again.")) })
             }
             Verb::Limits(whom, change) => self.limit(&whom, change),
             Verb::Drain(unfinished) => self.drain(unfinished),
@@ -194,13 +194,13 @@ impl Steering {
         }
     }
 
-    /// Refuses a port of a host whose lines are all counted as those of one host: what is said of the port would hold nothing.
+    /// Refuses a port that is no host of its own: the override of such a port would have no effect.
     fn check(&self, host: &str) -> Result<(), Refusal> {
         let patterns = &self.reloader.present.loaded.config.hosts;
         let is_port = |name: &str, port: u16| patterns.contains_key(&format!("{name}:{port}"));
         match host.parse() {
             Ok(HostPattern::Port(name, port)) if !is_port(&name, port) => Err(Refusal::Refused(format!(
-                "Nothing has changed: the run counts all ports of {name} as one host, as no table [hosts.\"{name}:{port}\"] makes this one a \
+                "Nothing has changed: the run counts all ports of {name} as one host, because no table [hosts.\"{name}:{port}\"] makes this one a \
                  host of its own; write {name}."
             ))),
             _ => Ok(()),
@@ -230,7 +230,7 @@ impl Steering {
         };
         match (block_on(self.desk.skip(host.into())), lasting) {
             (Ok(lines), _) => Ok(Reply { kept, ..skipped(host, lines, lasting, &known) }),
-            // The schedule skips the lines that wait, too, and did not say how many they are.
+            // The override skips the waiting lines, too, but their number is unknown.
             (Err(_), Some(time)) => Ok(Reply { kept, ..skips(host, time) }),
             (Err(why), None) => Err(no_answer(why)),
         }
@@ -248,13 +248,13 @@ impl Steering {
                 Ok(Change::Limit(scope(whom), limits))
             }
         };
-        // Before the change: a host whose limits change enters the table by it.
+        // Before the change, which enters the host in the table.
         let known = self.known(whom)?;
         let Changed { kept, overrides, now } = self.overrides.make(change)?;
         Ok(Reply { kept, ..limited(whom, &overrides, now, &known) })
     }
 
-    /// How the schedule knows whom a verb is about.
+    /// Asks the schedule whether it has lines of the host.
     fn known(&self, whom: &Whom) -> Result<Known, Refusal> {
         let Whom::Host(host) = whom else { return Ok(Known::WithLines(0)) };
         let report = block_on(self.desk.host(host.as_str().into())).map_err(no_answer)?;
@@ -267,7 +267,7 @@ impl Steering {
         if would_cancel > 0 && unfinished == Unfinished::Keep {
             let lines = counted(would_cancel as u64, "line");
             return Err(Refusal::Refused(format!(
-                "{lines} would be canceled that operators have paused, as their source cannot yield them again; resume them first, or drain with force."
+                "{lines} would be canceled: operators have paused them, and their source cannot read them again; resume them first, or drain with force."
             )));
         }
         self.control(Control::Stop)?;

@@ -1,5 +1,5 @@
-//! Changes of the overrides: on the disk, then in the schedule, then in the reply. Where the schedule does not take one, the disk
-//! has what it had before, so that a verb that is refused has changed nothing, for the next start either.
+//! Changes overrides: first on the disk, then in the schedule, then in the reply. If the schedule does not take a
+//! change, the disk is reverted, so that a refused verb changes nothing, not even for the next start.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,30 +14,30 @@ use crate::ops::Refusal;
 use crate::pipeline::{Desk, InForce};
 use crate::schedule::{self, Change, Overrides};
 
-/// What a change came to.
+/// The result of a change.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Changed {
-    /// Whether it outlasts the run.
+    /// Whether the change outlasts the run.
     pub kept: Option<bool>,
-    /// All overrides that hold now.
+    /// All overrides in force.
     pub overrides: Overrides,
-    /// Now, since the start of the run.
+    /// The present time, since the start of the run.
     pub now: Duration,
 }
 
-/// Where overrides are.
+/// Changes overrides in the schedule and on the disk.
 pub(super) struct OverrideChanges {
-    /// Where the schedule is asked.
+    /// The desk of the schedule.
     pub desk: Desk,
-    /// Where they are kept, if the run has a data directory.
+    /// The store of overrides, if the run has a data directory.
     pub kept: Option<OverridesDir>,
 }
 
 impl OverrideChanges {
-    /// Makes a change, which is given the present time of the run.
+    /// Makes a change; `change` gets the present time of the run.
     ///
     /// # Errors
-    /// Why it was not made.
+    /// The reason why the change was not made.
     pub fn make(&self, change: impl FnOnce(Duration) -> Result<Change, Refusal>) -> Result<Changed, Refusal> {
         let InForce { overrides, now, workers, .. } = block_on(self.desk.overrides()).map_err(no_answer)?;
         let change = change(now)?;
@@ -49,8 +49,8 @@ impl OverrideChanges {
             Refusal::Refused(format!("Nothing has changed: {why}."))
         })?;
         self.keep(&new, now).map_err(|error| {
-            let what = if is_for_want_of_room(error.as_ref()) { "make room there" } else { "see to that" };
-            Refusal::Refused(format!("Nothing has changed, as it could not be kept: {error}; {what}, and try again."))
+            let what = if is_for_want_of_room(error.as_ref()) { "make room there" } else { "fix that" };
+            Refusal::Refused(format!("Nothing has changed, as it could not be saved: {error}; {what}, and try again."))
         })?;
         if let Err(why) = block_on(self.desk.set_overrides(new.clone())) {
             self.keep(&overrides, now).map_err(|error| not_taken_back(why, &error))?;
@@ -64,7 +64,7 @@ impl OverrideChanges {
     }
 }
 
-/// Whether this error, or one behind it, goes away when there is room on the disk.
+/// Whether this error, or one of its sources, is a full disk.
 fn is_for_want_of_room(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref().is_some_and(is_full) || error.source().is_some_and(is_for_want_of_room)
 }
@@ -82,7 +82,7 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(10);
 
-    /// Overrides that are kept in a directory, of a run that says what holds so often, and has ended then.
+    /// Overrides in a directory, of a run that answers so many questions and then ends.
     fn run_that_ends_after(questions: usize, dir: &tempfile::TempDir) -> OverrideChanges {
         let (desk, mut asked) = Desk::open();
         std::thread::spawn(move || {
@@ -132,7 +132,7 @@ mod tests {
         let changes = run_that_ends_after(3, &dir);
         assert_eq!(changes.make(pause("a.test")).map(|changed| changed.kept), Ok(Some(true)));
         let ended = Refusal::Unavailable("The run has ended.".to_owned());
-        // The run ends between the question what holds and the change.
+        // The run ends between the question for overrides and the change.
         assert_eq!(changes.make(pause("b.test")), Err(ended.clone()));
         assert_eq!(changes.make(pause("c.test")), Err(ended));
         let kept = changes.kept.unwrap().load().unwrap();

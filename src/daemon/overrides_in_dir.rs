@@ -1,4 +1,4 @@
-//! Where the overrides of a run with a data directory are kept.
+//! Stores overrides in the data directory.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::error::BoxError;
 use crate::schedule::Overrides;
 use crate::state::{ClockReading, load_overrides, save_overrides};
 
-/// The data directory of a run, which has locked it.
+/// The locked data directory of a run, as the store of overrides.
 #[derive(Clone)]
 pub(super) struct OverridesDir {
     pub disk: Arc<dyn Disk>,
@@ -17,18 +17,18 @@ pub(super) struct OverridesDir {
 }
 
 impl OverridesDir {
-    /// Those that the run before left, as of the start of this one.
+    /// Loads the overrides of the previous run, as of the start of this one.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// The overrides cannot be read.
     pub fn load(&self) -> Result<Overrides, BoxError> {
         load_overrides(self.disk.as_ref(), &self.dir, ClockReading::now(Duration::ZERO))
     }
 
-    /// Keeps these.
+    /// Saves overrides.
     ///
     /// # Errors
-    /// When they are not kept; those before are.
+    /// The overrides could not be saved; the previous ones remain.
     pub fn save(&self, overrides: &Overrides, now: Duration) -> Result<(), BoxError> {
         save_overrides(self.disk.as_ref(), &self.dir, overrides, ClockReading::now(now))
     }

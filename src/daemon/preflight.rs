@@ -1,5 +1,5 @@
-//! Checks before the first request that need the file system: an output that the run would read, a file that two sinks would
-//! write, and an input that is compressed.
+//! Checks of paths before the first request: rejects an output that the run would read, a file that two sinks would
+//! write, and a compressed input.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,14 +13,14 @@ use crate::error::Error;
 use crate::registry::Named;
 use crate::sink::{OpenedSink, SinkConfig, Target};
 
-/// Everything that the paths of a configuration alone decide.
+/// All checks that need only the paths of a configuration.
 pub(super) fn reject_impossible_paths(config: &Config) -> Result<(), Error> {
     reject_outputs_that_are_read(config)?;
     reject_shared_outputs(config)?;
     reject_compressed_inputs(config)
 }
 
-/// A run whose output is its own input would never end.
+/// Rejects a run that reads its own output: it would never end.
 pub(super) fn reject_outputs_that_are_read(config: &Config) -> Result<(), Error> {
     let inputs = config.sources.iter().map(|source| source.component.inputs());
     let read: Vec<FileId> = inputs
@@ -37,7 +37,7 @@ pub(super) fn reject_outputs_that_are_read(config: &Config) -> Result<(), Error>
     Ok(())
 }
 
-/// Compressed files have no lines of URLs: each of theirs would be a rejected record.
+/// Rejects compressed input files: each of their lines would get a `rejected` record.
 fn reject_compressed_inputs(config: &Config) -> Result<(), Error> {
     let files = config.sources.iter().flat_map(|source| source.component.inputs().files);
     for path in files.filter(|path| path.is_file()) {
@@ -55,7 +55,7 @@ fn reject_compressed_inputs(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Two outputs may be one file or FIFO by links, or when standard output was redirected.
+/// Rejects two outputs that are one file or FIFO, by links or because standard output is redirected.
 pub(super) fn reject_shared_outputs(config: &Config) -> Result<(), Error> {
     let mut taken = HashMap::new();
     for sink in &config.sinks {
@@ -67,8 +67,8 @@ pub(super) fn reject_shared_outputs(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// The error of a sink that could not be opened, where its file is that of a sink which was opened before it: by a link that
-/// led nowhere until then, or to a numbered file.
+/// The error of a sink that could not be opened because a sink opened before it has the same file: by a dangling link,
+/// or a link to a numbered file.
 pub(super) fn shared_with(opened: &mut [OpenedSink], sink: &Named<dyn SinkConfig>, disk: &dyn Disk) -> Option<Error> {
     let path = file_of(sink.component.target())?;
     let mut logs = opened.iter_mut().filter_map(OpenedSink::log);
@@ -84,13 +84,13 @@ fn cannot_write(path: &Path, why: String) -> Error {
     Error::Open { what: format!("cannot write to {}", path.display()), source: why.into() }
 }
 
-/// The identity of the file at a path, if it is a regular one or a pipe.
+/// The identity of the file at a path, if it is a regular file or a FIFO.
 fn id(path: &Path) -> Option<FileId> {
     let metadata = path.metadata().ok().filter(|metadata| metadata.is_file() || metadata.file_type().is_fifo())?;
     Some(FileId { device: metadata.dev(), inode: metadata.ino() })
 }
 
-/// The path that a sink writes to, if its file has but one name.
+/// The path that a sink writes to, if its file has only one name.
 fn file_of(target: Target<'_>) -> Option<&Path> {
     match target {
         Target::Stdout => Some(Path::new("/dev/stdout")),

@@ -1,6 +1,6 @@
-//! The order in which a start recovers durable state and outputs, for the daemon and for the tests that crash it.
+//! Recovers durable state and outputs at a start, for the daemon and for the crash tests.
 //!
-//! In: the locked data directory with its checkpoint, and outputs opened from their marks in it. Out: a new checkpoint in
+//! In: the locked data directory with its checkpoint, and outputs opened at their marks in it. Out: a new checkpoint in
 //! which every line with a record is done. Sources are opened after that.
 
 use crate::error::BoxError;
@@ -8,17 +8,17 @@ use crate::sink::{self, OpenedSink};
 use crate::state::DataDir;
 use crate::units::counted;
 
-/// Recovers: remembers where the logs of the outputs begin, makes the outputs agree on which lines are done, writes a new
-/// checkpoint, and gives old files of the outputs their final names.
+/// Recovers the data directory and outputs: notes where the outputs begin, makes them agree on which lines are done,
+/// writes a new checkpoint, and gives old files of the outputs their final names.
 ///
 /// # Errors
-/// When an output or the checkpoint cannot be read or written.
+/// An output or the checkpoint cannot be read or written.
 pub fn recover(state: &mut DataDir, sinks: &mut [OpenedSink]) -> Result<(), BoxError> {
     state.remember_logs(sinks.iter_mut().filter_map(OpenedSink::log))?;
     let done = sink::recover(sinks, &|id| state.is_pending(id))?;
     if !done.is_empty() {
         let lines = counted(done.len() as u64, "line");
-        tracing::info!("{lines} were done after the last checkpoint, as the outputs say");
+        tracing::info!("{lines} were done after the last checkpoint, according to the outputs");
     }
     for line in done {
         state.settle(&line.id, line.page)?;
@@ -28,7 +28,7 @@ pub fn recover(state: &mut DataDir, sinks: &mut [OpenedSink]) -> Result<(), BoxE
     for sink in sinks.iter_mut() {
         marks.extend(sink.mark()?);
     }
-    // A sink that is not there any more would be asked from its old position on if it came back.
+    // Only present sinks: a removed sink that came back would be read from its old position on.
     state.checkpoint.sinks = marks.iter().map(|mark| (mark.sink.to_string(), vec![mark.position.clone()])).collect();
     let checkpoint = state.checkpoint.clone();
     state.commit(&checkpoint, &marks)?;

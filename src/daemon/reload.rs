@@ -1,8 +1,8 @@
-//! Loads the configuration anew while the run goes on: all of it or nothing.
+//! Reloads the configuration during a run: all of it or nothing.
 //!
-//! In: the file and the flags as they are now. Out: settings and a fetcher for the schedule. What changed is said by key
-//! (`config/reload.rs`), and a key that needs a restart refuses the whole. Connections are only given up where another way to
-//! reach hosts demands it.
+//! In: the file and the flags as they are now. Out: settings and an HTTP client for the schedule. The reply lists the
+//! changed keys (`config/reload.rs`); a change of a key that needs a restart refuses the whole reload. Connections are
+//! closed only if a change of how hosts are reached requires it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,17 +22,17 @@ use crate::ops::{Refusal, Reloading, Reply};
 use crate::pipeline::{Control, Desk, Reconfiguration};
 use crate::telemetry::LogLevel;
 
-/// See the module.
+/// Reloads the configuration.
 pub(super) struct Reloader {
     pub args: RunArgs,
     pub registry: Registry,
     /// The workers that the run began with: no limit can exceed them.
     pub workers: u32,
     pub present: Generation,
-    /// The connections of the generation before the present one.
+    /// The connections of the previous generation.
     pub before: Option<InUse>,
     pub log_level: LogLevel,
-    /// What is shown of the configuration.
+    /// The view of the configuration.
     pub in_force: InForce,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Generation {
     pub http: Arc<Http>,
 }
 
-/// What a reload would do.
+/// The effects of a reload.
 struct Plan {
     changes: Changes,
     /// Keys that changed in the file and are overridden by flags.
@@ -51,19 +51,19 @@ struct Plan {
     connections: Connections,
 }
 
-/// What becomes of connections.
+/// Whether a reload keeps the connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Connections {
     Kept,
-    /// They are given up: hosts are reached in another way.
+    /// New connections, because hosts are reached in another way.
     New,
 }
 
 impl Reloader {
-    /// Loads the configuration anew, or says what that would do.
+    /// Reloads the configuration, or returns what a reload would change.
     ///
     /// # Errors
-    /// Why nothing has changed.
+    /// The reason why nothing has changed.
     pub fn reload(
         &mut self,
         reloading: Reloading,
@@ -94,18 +94,17 @@ impl Reloader {
         desk: &Desk,
         controls: &mpsc::Sender<Control>,
     ) -> Result<Reply, Refusal> {
-        // To open a FIFO would wait for its writer, and every other verb with it.
+        // Opening a FIFO would block this thread, and so all other verbs, until it has a writer.
         if let Some(file) = self.args.config.as_deref().filter(|file| file.exists() && !file.is_file()) {
             let shown = file.display();
             return Err(Refusal::Refused(format!(
                 "Nothing changed: {shown} is not a regular file, so it cannot be read again."
             )));
         }
-        let loaded = self
-            .args
-            .load(&self.registry)
-            .map_err(|report| Refusal::Refused(format!("Nothing changed, as the configuration is wrong:\n{report}")))?;
-        // Before the clients are built: should a file change meanwhile, the next reload finds that.
+        let loaded = self.args.load(&self.registry).map_err(|report| {
+            Refusal::Refused(format!("Nothing changed, because the configuration is wrong:\n{report}"))
+        })?;
+        // Before the clients are built, so that the next reload finds a file that changes meanwhile.
         let certificates = CertificateFiles::read(&loaded.config);
         let plan = self.plan(&loaded, &certificates)?;
         if reloading == Reloading::DryRun || plan.is_empty() {
@@ -119,7 +118,7 @@ impl Reloader {
             fetch: Arc::clone(&http) as Arc<dyn Fetch>,
         };
         block_on(desk.reconfigure(reconfiguration)).map_err(no_answer)?;
-        // The run has ended otherwise.
+        // Fails only if the run has ended.
         let _ = controls.blocking_send(Control::SetGrace(settings.grace));
         self.log_level.set(loaded.config.log.level);
         self.take_over(Generation { loaded, certificates, http }, plan.connections);
@@ -141,13 +140,13 @@ impl Reloader {
         Ok(Plan { changes, overridden, connections: if other_way { Connections::New } else { Connections::Kept } })
     }
 
-    /// The fetcher by this configuration.
+    /// The HTTP client of a configuration.
     fn fetcher(&self, config: &Config, connections: Connections) -> Result<Http, Refusal> {
         let wrong = |error| Refusal::Refused(format!("Nothing changed: {error}."));
         match connections {
             Connections::Kept => http_with_headers(&self.present.http, config).map_err(wrong),
             Connections::New if self.before.as_ref().is_some_and(InUse::holds) => Err(Refusal::Refused(
-                "Nothing changed: requests are still under way by the configuration before the present one; try again when they have ended.".to_owned(),
+                "Nothing changed: requests are still under way with the configuration before the present one; try again when they have ended.".to_owned(),
             )),
             Connections::New => http_with_new_connections(&self.present.http, config).map_err(wrong),
         }
@@ -161,7 +160,7 @@ impl Reloader {
     }
 }
 
-/// Whether another value of this key means other connections.
+/// Whether a change of this key requires new connections.
 fn reaches_hosts(key: &str) -> bool {
     let of_host = |name: &str| key.starts_with("hosts.") && key.ends_with(&format!(".{name}"));
     key.starts_with("network.")

@@ -1,4 +1,4 @@
-//! `fetchd results`: the newest record of each line, as it stands, in (source, file, seq) order.
+//! `fetchd results`: prints the newest record of each line unchanged, in (source, file, seq) order.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -11,7 +11,7 @@ use crate::error::{AtPath, BoxError, Chain};
 use crate::results::{ExternalSort, FoundRecord, Rank, RecordFile, RecordKeys, SORT_MEMORY};
 use crate::units::counted;
 
-/// Runs the command; the number is the exit code. Who closes the pipe has seen enough.
+/// Runs the command; returns the exit code. A closed pipe is no error.
 pub fn results(args: &ResultsArgs) -> u8 {
     match sorted(args).and_then(print) {
         Ok(()) => 0,
@@ -48,7 +48,7 @@ fn print(sort: ExternalSort) -> Result<(), BoxError> {
 struct Records {
     sort: ExternalSort,
     by: By,
-    /// The place of the next record among all.
+    /// The number of the next record over all files.
     next: u64,
 }
 
@@ -83,12 +83,12 @@ impl Records {
         Ok(())
     }
 
-    /// What tells its line apart, and the round that counts.
+    /// The key that identifies the line of a record, and the round of the record.
     fn key(&self, keys: &RecordKeys<'_>) -> Result<(Vec<u8>, u32), &'static str> {
         match (self.by, keys.state_id(), keys.id) {
             (By::Line, Some(_), _) => Ok((keys.line().encode(), keys.round)),
             (By::Line, None, _) => Err(
-                "has no `state_id`, so its number says nothing over several runs; give each line an `id`, and write: fetchd results --by id FILE...",
+                "has no `state_id`, so its number identifies no line over several runs; give each line an `id`, and write: fetchd results --by id FILE...",
             ),
             (By::Id, _, Some(id)) => Ok((id_key(id), 0)),
             (By::Id, _, None) => Err("has no `id`; give each line one, or leave out --by id"),
@@ -96,7 +96,7 @@ impl Records {
     }
 }
 
-/// An `id` as bytes: whole numbers come first, in their order, and then all else by its text.
+/// An `id` as a sort key: whole numbers come first, in numeric order, then all other values by their text.
 fn id_key(id: &RawValue) -> Vec<u8> {
     match id.get().parse::<u64>() {
         Ok(number) => [&[0], number.to_be_bytes().as_slice()].concat(),

@@ -1,6 +1,6 @@
-//! The beginning of a round: lines are selected by their newest records in the outputs.
+//! Begins a round: selects lines by their newest records in the outputs.
 //!
-//! In: the recovered data directory and outputs. Out: a list that lasts, and a checkpoint that opens the round.
+//! In: the recovered data directory and outputs. Out: a durable list of lines, and a checkpoint that opens the round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -21,30 +21,30 @@ use crate::sink::OpenedSink;
 use crate::state::{Checkpoint, DataDir};
 use crate::units::counted;
 
-/// What a round is begun with.
+/// The parameters of a new round.
 #[derive(Clone, Debug)]
 pub struct NewRound {
-    /// Which lines it has.
+    /// The selection of its lines.
     pub selection: Selection,
     /// Files of records besides the outputs.
     pub from: Vec<PathBuf>,
-    /// What becomes of lines that are done and have no record.
+    /// The treatment of lines that are done and have no record.
     pub missing: Missing,
-    /// Sources whose lines no round repeats, so that none of them is missed.
+    /// Sources whose lines no round repeats; their missing records do not count.
     pub passed_over: BTreeSet<String>,
 }
 
-/// What becomes of lines that are done and have no record.
+/// The treatment of lines that are done and have no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// The round does not begin.
     Refused,
-    /// They are left out.
+    /// The round leaves these lines out.
     LeftOut,
 }
 
 impl NewRound {
-    /// What the arguments ask for.
+    /// The round of the arguments, if they have one.
     pub(super) fn of(args: &AgainArgs, config: &Config) -> Option<Self> {
         let missing = if args.partial { Missing::LeftOut } else { Missing::Refused };
         let sources = config.sources.iter().filter(|source| !source.component.is_repeated());
@@ -56,8 +56,8 @@ impl NewRound {
 /// Begins a round, unless one is open. Temporary files are in `scratch`.
 ///
 /// # Errors
-/// When the outputs together do not take every record, lines that are done have no readable record, or something cannot be
-/// read or written.
+/// The outputs together do not take every record, lines that are done have no readable record, or a file cannot be read
+/// or written.
 pub fn begin_round(
     new: &NewRound,
     state: &mut DataDir,
@@ -85,11 +85,11 @@ pub fn begin_round(
             list.abandon().map_err(at)?;
             let dir = state.dir.display();
             return Err(format!(
-                "{dir} calls lines done that have no readable record: {why}; name the files that have their records with --from FILE, or leave these lines out with --partial"
+                "lines that are done according to {dir} have no readable record: {why}; name the files that have their records with --from FILE, or leave these lines out with --partial"
             )
             .into());
         }
-        tracing::warn!("left out, as they have no readable record: {why}");
+        tracing::warn!("left out, because they have no readable record: {why}");
     }
     found.say_cut();
     if list.lines() == 0 {
@@ -101,7 +101,7 @@ pub fn begin_round(
     state.open_round(list, number, &new.selection)
 }
 
-/// A line is selected by its newest record, so none may be missing because no output took it.
+/// Refuses outputs that do not take every record: a line is selected by its newest record.
 fn reject_lacking_outputs(sinks: &mut [OpenedSink]) -> Result<(), BoxError> {
     if take_every_outcome(sinks) {
         return Ok(());
@@ -121,10 +121,10 @@ pub(super) fn take_every_outcome(sinks: &mut [OpenedSink]) -> bool {
     taken.into_iter().all(|is_taken| is_taken)
 }
 
-/// The records of the lines that are remembered, by line.
+/// The newest records of lines in the checkpoint, sorted by line.
 struct NewestRecords(ExternalSort);
 
-/// What the newest record of a line means for the round, before the line's text.
+/// The first byte of a sorted record: its meaning for the round. The line's text follows.
 const NOT_SELECTED: u8 = b'-';
 const CANNOT_BE_REPEATED: u8 = b'?';
 const SELECTED: u8 = b'+';
@@ -182,7 +182,7 @@ fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>, BoxError> {
     disk.open(path, Mode::Read).map_err(|error| AtPath::new(path, error).into())
 }
 
-/// Whether a record is of a line that this data directory remembers.
+/// Whether a record is of a line that this data directory has numbered.
 fn is_remembered(checkpoint: &Checkpoint, line: &LineKey) -> bool {
     checkpoint.sources.contains_key(&line.source) && **checkpoint.state_id_of(&line.source) == *line.state_id
 }
@@ -197,7 +197,7 @@ fn meaning(selection: &Selection, keys: &RecordKeys<'_>) -> Vec<u8> {
     }
 }
 
-/// What was found of the lines that are done.
+/// Counts of the lines that are done and have a record.
 #[derive(Debug, Default)]
 struct Found {
     /// Lines with a record, by source and file.
@@ -207,7 +207,7 @@ struct Found {
 }
 
 impl Found {
-    /// How many lines that are done have no record, by file; nothing where all have one.
+    /// The number of lines that are done without a record, by file; `None` if all have one.
     fn missing(&self, checkpoint: &Checkpoint, passed_over: &BTreeSet<String>) -> Option<String> {
         const MOST: usize = 5;
         let mut missing = Vec::new();

@@ -1,4 +1,4 @@
-//! What the service manager is told of a run.
+//! Reports the state of a run to the service manager.
 
 use tokio::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::ops::{ServiceManager, Watched};
 use crate::pipeline::{HealthWatch, Status};
 use crate::telemetry::{Rate, Sentences, Stats};
 
-/// Speaks to the service manager, if one has started this process, until what is returned is dropped.
+/// Starts reports to the service manager, if one has started this process; they end when the result is dropped.
 pub(super) fn start(status: &Status, stats: &Stats) -> Result<Option<ServiceManager>, Error> {
     let mut health = HealthWatch::new(status.heartbeats().clone());
     let (status, stats, start, mut rate) = (status.clone(), stats.clone(), Instant::now(), Rate::default());

@@ -1,4 +1,4 @@
-//! From a checked configuration to the settings of the parts: the fetcher's, the pipeline's and the schedule's.
+//! Makes the settings of the HTTP client, the pipeline and the schedule from a checked configuration.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -21,24 +21,24 @@ use crate::schedule::{
 };
 use crate::units::Concurrency;
 
-/// The fetcher of a checked configuration.
+/// The HTTP client of a checked configuration.
 pub(crate) fn http(config: &Config) -> Result<Http, BoxError> {
     let (guard, resolver) = ways(config);
     Http::new(&config.fetch, http_settings(config)?, guard, &resolver)
 }
 
-/// The fetcher that follows this one on a reload, over the same connections.
+/// The client after a reload that keeps the connections.
 pub(super) fn http_with_headers(before: &Http, config: &Config) -> Result<Http, BoxError> {
     before.with_headers(&config.fetch, headers(config)?)
 }
 
-/// The same with connections of its own.
+/// The client after a reload that needs new connections.
 pub(super) fn http_with_new_connections(before: &Http, config: &Config) -> Result<Http, BoxError> {
     let (guard, resolver) = ways(config);
     before.with_new_connections(&config.fetch, http_settings(config)?, guard, &resolver)
 }
 
-/// Which addresses may be dialled, and how they are found.
+/// The guard of addresses, and the resolver.
 fn ways(config: &Config) -> (Arc<Guard>, Resolver) {
     let guard = Arc::new(Guard::new(&config.network));
     let proxy_host = config
@@ -49,10 +49,10 @@ fn ways(config: &Config) -> (Arc<Guard>, Resolver) {
         .and_then(|url| url.host_str().map(str::to_owned));
     if proxy_host.is_some() {
         tracing::info!(
-            "requests go through a proxy, which resolves their names: only literal addresses are checked here"
+            "requests go through a proxy, which resolves host names; only literal addresses are checked (fetch.proxy)"
         );
     }
-    // Half of the back-off is the shortest wait that its jitter leaves.
+    // With jitter, the shortest back-off is half of the configured one.
     let first_retry = config.retry.backoff.0 / 2;
     let connect_timeout = config.fetch.connect_timeout.0;
     let resolver = Resolver::new(&config.dns, Arc::clone(&guard), proxy_host.as_deref(), first_retry, connect_timeout);
@@ -71,7 +71,7 @@ fn http_settings(config: &Config) -> Result<HttpSettings, BoxError> {
     })
 }
 
-/// The headers of requests; what is suspicious about them is said.
+/// The headers of requests; warns of suspicious ones.
 fn headers(config: &Config) -> Result<HeaderTable, BoxError> {
     let warnings = suspicious_headers(config).into_iter().chain(useless_refreshes(config));
     for warning in warnings.chain(cut_product_token(config)) {
@@ -85,19 +85,19 @@ fn headers(config: &Config) -> Result<HeaderTable, BoxError> {
     Ok(HeaderTable::new(&config.fetch, hosts, config.file_values.token_files(), &config.headers)?)
 }
 
-/// Warns of a name in the user agent of which robots.txt files see only a part (RFC 9309, section 2.2.1).
+/// A warning if the product token for robots.txt is only a part of the user agent's name (RFC 9309, section 2.2.1).
 fn cut_product_token(config: &Config) -> Option<String> {
     let product = config.fetch.user_agent.split(['/', ' ']).next().unwrap_or_default();
     let token = product.split(|c: char| !c.is_ascii_alphabetic() && !"-_".contains(c)).next().unwrap_or_default();
     (config.robots.enabled && token != product).then(|| {
         format!(
-            "robots.txt files are read for `{token}`, as a product token ends at the first character that is no letter, `-` or `_`; \
-             begin fetch.user_agent with a name of these, not with `{product}`"
+            "robots.txt files are read for `{token}`, because a product token has only letters, `-` and `_`; \
+             begin fetch.user_agent with such a name, not with `{product}`"
         )
     })
 }
 
-/// What `[hosts]` says of TLS; where certificates are not verified, that is said.
+/// The TLS settings of `[hosts]`; warns of hosts whose certificates are not verified.
 fn host_tls(config: &Config) -> Vec<(HostPattern, HostTls)> {
     let insecure: Vec<_> =
         config.hosts.iter().filter(|(_, host)| host.insecure == Some(true)).map(|(text, _)| text.as_str()).collect();
@@ -111,7 +111,7 @@ fn host_tls(config: &Config) -> Vec<(HostPattern, HostTls)> {
     config.hosts.iter().filter_map(|(text, host)| Some((text.parse().ok()?, of(host)))).collect()
 }
 
-/// The most requests at once that some host may have.
+/// The highest concurrency limit of any host.
 pub(super) fn widest_host(config: &Config) -> u32 {
     let widths = config.hosts.values().filter_map(|host| match host.concurrency? {
         Concurrency::Fixed(n) => Some(n),
@@ -140,8 +140,8 @@ pub(crate) fn settings(config: &Config) -> Settings {
     }
 }
 
-/// The host that the credentials of `-H` are for. Files that are read to their ends have the first line still, whichever
-/// run is this.
+/// The host that gets the credentials of `-H`. Files that are read to their ends still have the first line in a later
+/// run.
 fn first_host(config: &Config) -> FirstHost {
     if !config.headers.keys().any(|name| is_credential(name)) {
         return FirstHost::Unneeded;
@@ -155,12 +155,12 @@ fn first_host(config: &Config) -> FirstHost {
             FirstHost::known(first.and_then(|path| host_of_first_line(&path)))
         }
         _ if config.sources.len() == 1 || config.state.data_dir.is_none() => FirstHost::Next,
-        // Which source has a line first differs from run to run.
+        // The source of the first line differs from run to run.
         _ => FirstHost::known(None),
     }
 }
 
-/// The host of the first line of a file that is a request.
+/// The host of the first valid request in a file.
 fn host_of_first_line(path: &Path) -> Option<String> {
     const MOST: u64 = 16 << 20;
     let lines = BufReader::new(File::open(path).ok()?.take(MOST)).split(b'\n');
@@ -172,7 +172,7 @@ fn host_of_first_line(path: &Path) -> Option<String> {
     Some(host_name(&request.url).to_owned())
 }
 
-/// The last line of the input, where that is a request in a file that is read to its end.
+/// The URL of the last line of the input, if it is a request in the only file of a batch.
 fn last_line(config: &Config) -> Option<Url> {
     const MOST: u64 = 64 << 10;
     let [source] = config.sources.as_slice() else { return None };
@@ -225,7 +225,7 @@ fn schedule_settings(config: &Config) -> schedule::Settings {
     }
 }
 
-/// Tokens that stand in files.
+/// The settings of tokens in files.
 fn tokens(config: &Config) -> TokenSettings {
     let files = config.file_values.token_files();
     let rule = |(text, host): (&String, &HostConfig)| {
@@ -241,7 +241,7 @@ fn tokens(config: &Config) -> TokenSettings {
     TokenSettings { rules, files: files.iter().map(|file| file.display().to_string()).collect() }
 }
 
-/// What one pattern says of the responses of its hosts.
+/// The rules of one pattern for the responses of its hosts.
 fn response_rules(host: &HostConfig) -> ResponseRules {
     ResponseRules {
         timeout: host.timeout.map(|timeout| timeout.0),
@@ -250,7 +250,7 @@ fn response_rules(host: &HostConfig) -> ResponseRules {
     }
 }
 
-/// What one pattern says of its hosts.
+/// The limits of one pattern for its hosts.
 fn rule(host: &HostConfig) -> HostRule {
     HostRule {
         concurrency: host.concurrency,
@@ -260,7 +260,7 @@ fn rule(host: &HostConfig) -> HostRule {
     }
 }
 
-/// The limits of hosts that no pattern but `*` names.
+/// The limits of hosts that only the pattern `*` matches.
 fn any_host(config: &Config) -> HostLimits {
     let any = config.hosts.get("*");
     let ends_by_itself = config.sources.iter().all(|source| source.component.is_batch());

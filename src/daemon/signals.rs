@@ -1,6 +1,6 @@
-//! The signals of a run: those that people and service managers send become [`Control`] messages, and those by which the
-//! system enforces a limit become errors. A signal that was ignored when the process started stays ignored: `nohup`
-//! ignores SIGHUP, and a shell without job control SIGINT in background jobs.
+//! Signal handling: signals of users and service managers become [`Control`] messages, and those by which the system
+//! enforces a limit become errors. A signal that was ignored when the process started stays ignored: `nohup`
+//! ignores SIGHUP, and a shell without job control ignores SIGINT in background jobs.
 
 use std::fs;
 use std::io;
@@ -17,31 +17,31 @@ use super::operator::Orders;
 use crate::pipeline::Control;
 use crate::resource_limits;
 
-/// Signals, from the start of the process on.
+/// The signal handlers from the start of the process on.
 pub(super) struct Signals {
     ignored: Ignored,
     rotations: Option<Signal>,
-    /// SIGHUP, where it is no reason to stop.
+    /// SIGHUP, if it means a reload.
     reloads: Option<Signal>,
-    /// Seconds of CPU time after which the run stops.
+    /// The limit of CPU time in seconds.
     cpu_seconds: Option<u64>,
 }
 
-/// Whether a run was stopped by a limit.
+/// Whether the limit of CPU time stopped the run.
 #[derive(Clone, Default)]
 pub(super) struct CpuLimit(Arc<AtomicBool>);
 
-/// What SIGHUP means.
+/// The meaning of SIGHUP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hangup {
     /// The terminal was closed: the run stops.
     Stop,
-    /// The configuration is to be loaded anew.
+    /// The run reloads the configuration.
     Reload,
 }
 
 impl Hangup {
-    /// To a process with this file of a configuration: one without a terminal is a service.
+    /// A reload for a process with a configuration file and without a terminal, which is a service; otherwise a stop.
     pub fn of(config: Option<&Path>) -> Self {
         let has_terminal = fs::File::open("/dev/tty").is_ok();
         if config.is_some() && !has_terminal { Self::Reload } else { Self::Stop }
@@ -51,30 +51,30 @@ impl Hangup {
 /// The signals that the process ignored when it started, as a mask; signal 1 is bit 0.
 struct Ignored(u64);
 
-/// Unblocks the signals that the parent process has blocked: a service that cannot be stopped is of no use. To be
-/// called before there is another thread.
+/// Unblocks the signals that the parent process has blocked, so that the service can be stopped. To be called before
+/// there is another thread.
 ///
 /// # Errors
-/// What the system says.
+/// The system call failed.
 pub fn unblock() -> io::Result<()> {
     let own = [signal::SIGTERM, signal::SIGINT, signal::SIGHUP, signal::SIGUSR1, signal::SIGXFSZ, signal::SIGXCPU];
     Ok(own.into_iter().collect::<SigSet>().thread_unblock()?)
 }
 
-/// Lets a write beyond the limit of file sizes fail with an error, where SIGXFSZ would end the process without a word.
-/// For the rest of its life, for a handler stays. To be called in a runtime.
+/// Makes a write beyond the file size limit fail with an error; without the handler SIGXFSZ would end the process
+/// silently. The handler stays. To be called in a runtime.
 ///
 /// # Errors
-/// What the system says.
+/// The handler could not be installed.
 pub fn outlive_file_size_limit() -> io::Result<()> {
     signal(SignalKind::from_raw(signal::SIGXFSZ as i32)).map(drop)
 }
 
 impl Signals {
-    /// Listens from now on to SIGUSR1, and to SIGHUP where it is no reason to stop: without a listener they would end the process.
+    /// Handles SIGUSR1 from now on, and SIGHUP if it means a reload; without a handler they would end the process.
     ///
     /// # Errors
-    /// What the system says.
+    /// A handler could not be installed.
     pub fn listen(hangup: Hangup) -> io::Result<Self> {
         let ignored = Ignored::at_start();
         let rotations = ignored.listen_to(SignalKind::user_defined1())?;
@@ -90,12 +90,12 @@ impl Signals {
         self.cpu_seconds
     }
 
-    /// The requests that signals make: the first SIGTERM, SIGINT or SIGHUP stops the run, and the next one aborts it (a
-    /// terminal that is closed is no reason to lose lines); SIGUSR1 rotates the outputs; SIGXCPU stops the run. Until
-    /// here, all but SIGUSR1 end the process. Where SIGHUP loads the configuration anew, these orders have that done.
+    /// The control messages of signals: the first SIGTERM, SIGINT or SIGHUP stops the run (so that a closed terminal
+    /// loses no lines), and the next one aborts it; SIGUSR1 rotates the outputs; SIGXCPU stops the run. Before this
+    /// call, all but SIGUSR1 end the process. If SIGHUP means a reload, it is sent to `orders`.
     ///
     /// # Errors
-    /// What the system says.
+    /// A handler could not be installed.
     pub fn controls(self, limit: CpuLimit, orders: Option<Orders>) -> io::Result<impl Stream<Item = Control>> {
         let mut ends = Vec::new();
         let hangup = self.reloads.is_none().then(SignalKind::hangup);
@@ -105,7 +105,7 @@ impl Signals {
         let mut is_stopping = false;
         let ends = select_all(ends)
             .map(move |()| if std::mem::replace(&mut is_stopping, true) { Control::Abort } else { Control::Stop });
-        // It comes again every second.
+        // The system sends it again every second.
         let cpu = self.ignored.listen_to(SignalKind::from_raw(signal::SIGXCPU as i32))?.map(SignalStream::new);
         let cpu = futures::stream::iter(cpu).flatten().take(1).map(move |()| {
             limit.0.store(true, Ordering::Relaxed);
@@ -124,14 +124,14 @@ impl Signals {
 }
 
 impl CpuLimit {
-    /// Whether the run was stopped by it.
+    /// Whether the limit stopped the run.
     pub fn is_reached(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Ignored {
-    /// To be called before the first handler. Where there is no `/proc`, none is.
+    /// Reads the mask, before the first handler is installed; without `/proc`, no signal counts as ignored.
     fn at_start() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

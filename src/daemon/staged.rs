@@ -1,4 +1,4 @@
-//! Sinks that ship: what they are opened with, and whether a start would leave records of such a sink behind.
+//! Sinks that ship: opens them with their staging, and refuses a start that would leave unshipped records behind.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::sink::{RemoteClients, Shipping};
 use crate::state::DataDir;
 use crate::units::{Secret, counted};
 
-/// What sinks that ship are opened with.
+/// The data directory and clients for sinks that ship.
 pub(super) fn shipping(config: &Config, state: &DataDir) -> Shipping {
     let clients = RemoteEnds {
         fetch: config.fetch.clone(),
@@ -32,17 +32,17 @@ impl RemoteClients for RemoteEnds {
     }
 }
 
-/// Refuses a start whose data directory has records that wait for a sink which the run does not have: they would wait for ever.
+/// Refuses a start whose data directory has records for a sink that the run does not have: they would wait for ever.
 pub(super) fn reject_orphans(config: &Config, disk: &dyn Disk, data_dir: &Path) -> Result<(), Error> {
     let ships = config.sinks.iter().filter(|sink| sink.component.ships());
     let sinks: Vec<&str> = ships.map(|sink| sink.label()).collect();
-    let what = || "cannot leave records behind that are to be shipped".to_owned();
+    let what = || "cannot leave unshipped records behind".to_owned();
     let found = orphans(disk, data_dir, &sinks)
         .map_err(|error| Error::Open { what: what(), source: AtPath::new(data_dir, error).into() })?;
     let Some(Orphan { sink, segments, path }) = found.into_iter().next() else { return Ok(()) };
     let (segments, dir) = (counted(segments, "segment"), data_dir.join("staging"));
     let source = format!(
-        "{} is one of {segments} of `{sink}`, and the run has no such sink that ships; configure [sink.{sink}.webhook] again, or, if nobody needs these records, delete {}/{sink}-*",
+        "{} is one of {segments} of `{sink}`, and the run has no such sink; configure [sink.{sink}.webhook] again, or, if these records are not needed, delete {}/{sink}-*",
         path.display(),
         dir.display()
     );

@@ -1,4 +1,4 @@
-//! `fetchd state`: status, dump and check of a data directory, for people and for scripts.
+//! `fetchd state`: status, dump and check of a data directory.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::item::Text;
 use crate::state::{RoundStatus, SourceStatus, WalStatus, count, inspect, round};
 use crate::units::{counted, grouped, in_bytes};
 
-/// Runs a command; the number is the exit code.
+/// Runs a command; returns the exit code.
 pub fn state(command: &StateCommand) -> u8 {
     let mut out = BufWriter::new(io::stdout().lock());
     let code = match command {
@@ -30,7 +30,7 @@ pub fn state(command: &StateCommand) -> u8 {
     }
 }
 
-/// How much was accepted, and how much of it is done.
+/// Prints how many lines of each source were accepted and are done.
 fn status(place: &StateArgs, json: bool, out: &mut impl Write) -> Result<u8, BoxError> {
     let dir = data_dir(place)?;
     let (sources, round) = (count(&RealDisk, &dir)?, round(&RealDisk, &dir)?);
@@ -75,18 +75,18 @@ fn as_text(source: &SourceStatus) -> String {
             format!("{name}: accepted {accepted}, done {done}, pending {pending}, {bytes} in {segments}")
         }
         _ => format!(
-            "{name}: done {done}; its lines are read where they come from, so only a run counts those that are not done"
+            "{name}: done {done}; the source has no journal, so only a run can count the lines that are not done"
         ),
     }
 }
 
-/// Says which lines were accepted and are left for the next start.
+/// Logs how many accepted lines are left for the next start.
 pub(super) fn say_what_is_left(config: &Config, dir: &Path) {
     let has = |name: &str| config.sources.iter().any(|source| source.name.as_deref().unwrap_or_default() == name);
     if let Ok(Some(RoundStatus { number, lines, done, .. })) = round(&RealDisk, dir) {
         tracing::info!("left for the next start: {} of round {number}", counted(lines - done, "line"));
     }
-    // A run that could not begin has left nothing.
+    // If the state cannot be read, nothing is reported.
     for source in count(&RealDisk, dir).unwrap_or_default() {
         let (name, pending) = (&source.name, source.pending().unwrap_or(0));
         let lines = counted(pending, "accepted line");
@@ -94,14 +94,14 @@ pub(super) fn say_what_is_left(config: &Config, dir: &Path) {
             (0, _) => {}
             (_, true) => tracing::info!("left for the next start: {lines} of `{name}`"),
             (_, false) => tracing::warn!(
-                "left in {}: {lines} of `{name}`, a source that this run does not have; they are fetched by a run that has it",
+                "left in {}: {lines} of `{name}`, a source that this run does not have; a run that has it fetches them",
                 dir.display()
             ),
         }
     }
 }
 
-/// The lines that are not done, as they were accepted.
+/// Prints the lines that are not done, as they were accepted.
 fn dump(place: &StateArgs, out: &mut impl Write) -> Result<u8, BoxError> {
     inspect(&RealDisk, &data_dir(place)?, |name, seq, text| match text {
         Text::Whole(text) => {
@@ -116,14 +116,14 @@ fn dump(place: &StateArgs, out: &mut impl Write) -> Result<u8, BoxError> {
     Ok(0)
 }
 
-/// Whether every line can be read; 1 when some are lost.
+/// Checks that every accepted line can be read; returns 1 if some are lost.
 fn check(place: &StateArgs, out: &mut impl Write) -> Result<u8, BoxError> {
     let mut code = 0;
     for source in inspect(&RealDisk, &data_dir(place)?, |_, _, _| Ok(()))? {
         let name = shown(&source.name);
         let pending = grouped(source.pending().unwrap_or_default());
         let Some(journal) = source.journal else {
-            writeln!(out, "{name}: its lines are read where they come from; nothing to check")?;
+            writeln!(out, "{name}: the source has no journal; nothing to check")?;
             continue;
         };
         let losses = losses(&journal);
@@ -139,14 +139,14 @@ fn check(place: &StateArgs, out: &mut impl Write) -> Result<u8, BoxError> {
             let (lines, segments) = (grouped(journal.accepted), counted(journal.segments as u64, "segment"));
             writeln!(
                 out,
-                "{name}: of {lines} accepted, {pending} are not done, and all of these can be read, in {segments}"
+                "{name}: of {lines} accepted, {pending} are not done; all of these can be read, in {segments}"
             )?;
         }
     }
     Ok(code)
 }
 
-/// What is lost of a journal, in sentences.
+/// The losses of a journal, as sentences.
 fn losses(journal: &WalStatus) -> Vec<String> {
     let lost = |(first, last): &(u64, u64)| {
         let lines = if first == last { format!("line {first} is") } else { format!("lines {first} to {last} are") };
@@ -168,7 +168,7 @@ fn shown(name: &str) -> &str {
     if name.is_empty() { "the source without a name" } else { name }
 }
 
-/// The data directory to look at.
+/// The data directory of the arguments, or else of the configuration.
 fn data_dir(place: &StateArgs) -> Result<PathBuf, BoxError> {
     place.data_dir.clone().map_or_else(|| configured(place.config.as_deref()), Ok)
 }

@@ -1,4 +1,4 @@
-//! What operators are told when a verb has been carried out: whole sentences, and what they may not have meant.
+//! The replies to operators' verbs: whole sentences, with warnings of likely mistakes.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::schedule::{Change, HostOverrides, LimitsOverride, Overrides, Scope};
 use crate::telemetry::{pause_sentence, skip_sentence};
 use crate::units::{Span, counted};
 
-/// How the schedule knows whom a verb is about. The run is known always.
+/// Whether the schedule has lines of the host that a verb names. The run counts as having lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// The host has lines, and so many of them wait.
+    /// The host has lines; the number of those that wait.
     WithLines(usize),
-    /// No line of it waits or is on the wire.
+    /// No line of the host waits or is on the wire.
     WithoutLines,
 }
 
 impl Known {
-    /// What the operator may not have meant.
+    /// A warning that the name of the host may be wrong.
     fn doubt(&self, host: &str) -> Option<String> {
         match self {
             Self::WithLines(_) => None,
@@ -30,28 +30,28 @@ impl Known {
     }
 }
 
-/// A pause.
+/// The reply to a pause.
 pub(super) fn paused(whom: &Whom, lasting: Lasting, known: &Known) -> Reply {
     let end = match lasting {
         Lasting::UntilCleared => "until it is resumed".to_owned(),
         Lasting::For(time) => format!("for {}", Span(time)),
     };
     let Whom::Host(host) = whom else {
-        return said(format!("The run is paused {end}: nothing starts, and what is on the wire finishes."));
+        return said(format!("The run is paused {end}: no request starts, and those on the wire finish."));
     };
-    let mut reply = said(format!("{host} is paused {end}: nothing of it starts, and what is on the wire finishes."));
+    let mut reply = said(format!("{host} is paused {end}: no request of it starts, and those on the wire finish."));
     if let Known::WithLines(held) = known {
         reply.facts.insert("held".to_owned(), json!(held));
         let lines = counted(*held as u64, "line");
         reply.warnings.push(format!(
-            "The lines of {host} keep their places in the window, {lines} so far; once they fill it, no more lines of any host come in (fetchd ctl skip {host} ends them unsent)."
+            "The lines of {host} keep their places in the window, {lines} so far; once they fill it, no more lines of any host are accepted (fetchd ctl skip {host} ends them unsent)."
         ));
     }
     reply.warnings.extend(known.doubt(host));
     reply
 }
 
-/// The end of a pause; these overrides still hold.
+/// The reply to the end of a pause; `overrides` are those still in force.
 pub(super) fn resumed(whom: &Whom, overrides: &Overrides) -> Reply {
     match whom {
         Whom::Host(host) if overrides.all.pause.is_some() => {
@@ -59,7 +59,7 @@ pub(super) fn resumed(whom: &Whom, overrides: &Overrides) -> Reply {
         }
         Whom::Host(host) => said(format!("{host} goes on.")),
         Whom::All => match paused_hosts(overrides) {
-            Some(hosts) => said(format!("The run goes on, but for {hosts}: fetchd ctl resume HOST.")),
+            Some(hosts) => said(format!("The run goes on, except for {hosts}: fetchd ctl resume HOST.")),
             None => said("The run goes on."),
         },
     }
@@ -77,7 +77,7 @@ fn paused_hosts(overrides: &Overrides) -> Option<String> {
     }
 }
 
-/// Why there is nothing to undo: a clause.
+/// The reason why there is nothing to undo, as a clause.
 pub(super) fn nothing_to_undo(change: &Change, overrides: &Overrides) -> String {
     let whom = |scope: &Scope| match scope {
         Scope::All => "the run".to_owned(),
@@ -85,19 +85,19 @@ pub(super) fn nothing_to_undo(change: &Change, overrides: &Overrides) -> String 
     };
     match (change, paused_hosts(overrides)) {
         (Change::Resume(Scope::All), Some(hosts)) => {
-            format!("the run is not paused; paused are {hosts}: fetchd ctl resume HOST")
+            format!("the run is not paused; paused hosts: {hosts} (fetchd ctl resume HOST)")
         }
         (Change::Resume(scope @ Scope::Host(_)), _) if overrides.all.pause.is_some() => {
             format!("{} is not paused, but the run is: fetchd ctl resume", whom(scope))
         }
         (Change::Resume(scope), _) => format!("{} is not paused", whom(scope)),
         (Change::ClearLimits(scope), _) => format!("{} has no limits by an operator", whom(scope)),
-        (Change::EndSkip(host), _) => format!("lines of {host} that come are not skipped"),
+        (Change::EndSkip(host), _) => format!("new lines of {host} are not skipped"),
         _ => "there is no such override".to_owned(),
     }
 }
 
-/// So many lines were skipped, and those that come are for this time.
+/// The reply to a skip of `lines` waiting lines, and of new ones for a time.
 pub(super) fn skipped(host: &str, lines: usize, lasting: Option<Duration>, known: &Known) -> Reply {
     let ended = match lines {
         0 => format!("No line of {host} waited"),
@@ -109,19 +109,19 @@ pub(super) fn skipped(host: &str, lines: usize, lasting: Option<Duration>, known
         (Some(time), _) => said(format!("{ended}, and so do those that come within {}.", Span(time))),
     };
     reply.facts.insert("skipped".to_owned(), json!(lines));
-    // Those of its ports, too, where they are hosts of their own.
+    // `lines` includes the lines of its ports that are hosts of their own.
     if lines == 0 {
         reply.warnings.extend(known.doubt(host));
     }
     reply
 }
 
-/// Lines of a host are skipped for this time, those that wait included.
+/// The reply to a skip for a time, if the number of waiting lines is unknown.
 pub(super) fn skips(host: &str, time: Duration) -> Reply {
     said(format!("Lines of {host} end unsent as `skipped` for {}, those that wait included.", Span(time)))
 }
 
-/// Limits that an operator has set, or taken back: all that holds now for whom they are of.
+/// The reply to limits that an operator has set or cleared: everything now in force for the host or run.
 pub(super) fn limited(whom: &Whom, overrides: &Overrides, now: Duration, known: &Known) -> Reply {
     let (subject, of, holds) = match whom {
         Whom::All => ("The run", "the run", Some(&overrides.all)),
@@ -147,14 +147,14 @@ pub(super) fn limited(whom: &Whom, overrides: &Overrides, now: Duration, known: 
     reply
 }
 
-/// Limits with their end.
+/// Limits with their end, as a clause.
 fn clause(LimitsOverride { rate, concurrency, until }: LimitsOverride, now: Duration) -> String {
     let rate = rate.map(|rate| format!("rate {rate}"));
     let concurrency = concurrency.map(|concurrency| format!("concurrency {concurrency}"));
     let limits = rate.into_iter().chain(concurrency).collect::<Vec<_>>().join(" and ");
     match until.map(|until| until.saturating_sub(now)) {
         None => format!("{limits} until they are cleared"),
-        // Of what an earlier verb has set no more than the seconds matter.
+        // The remaining time of an earlier verb is rounded to seconds.
         Some(left) if left > Duration::from_secs(10) => {
             format!("{limits} for {}", Span(Duration::from_secs(left.as_secs_f64().round() as u64)))
         }
@@ -162,7 +162,7 @@ fn clause(LimitsOverride { rate, concurrency, until }: LimitsOverride, now: Dura
     }
 }
 
-/// A drain has begun, which cancels so many lines that operators have paused.
+/// The reply to a drain, which cancels `canceled` lines that operators have paused.
 pub(super) fn drained(canceled: usize) -> Reply {
     let mut reply = said("The run takes no more lines and finishes what it has, within shutdown.grace.");
     if canceled > 0 {
@@ -172,33 +172,33 @@ pub(super) fn drained(canceled: usize) -> Reply {
     reply
 }
 
-/// A reply that is one sentence.
+/// A reply of one sentence.
 pub(super) fn said(message: impl Into<String>) -> Reply {
     Reply { message: message.into(), warnings: Vec::new(), kept: None, facts: Map::new() }
 }
 
-/// Why the schedule did not answer.
+/// The refusal when the schedule did not answer.
 pub(super) fn no_answer(why: NoAnswer) -> Refusal {
     match why {
         NoAnswer::Busy => {
-            Refusal::TryAgain("The schedule has other questions to answer; try again in a moment.".to_owned())
+            Refusal::TryAgain("The schedule has too many other questions; try again in a moment.".to_owned())
         }
         NoAnswer::Ended => ended(),
     }
 }
 
-/// The schedule did not take a change, and the data directory has it all the same.
+/// The refusal when the schedule did not take a change, but the data directory still has it.
 pub(super) fn not_taken_back(why: NoAnswer, error: &BoxError) -> Refusal {
     let why = match why {
-        NoAnswer::Busy => "The schedule has other questions to answer",
+        NoAnswer::Busy => "The schedule has too many other questions",
         NoAnswer::Ended => "The run has ended",
     };
     Refusal::Refused(format!(
-        "{why}, and the change could not be taken back from the data directory: {error}. It holds from the next start on, unless another takes its place."
+        "{why}, and the change could not be reverted in the data directory: {error}. It is in force from the next start on, unless another change replaces it."
     ))
 }
 
-/// It came too late.
+/// The refusal of a verb that came after the end of the run.
 pub(super) fn ended() -> Refusal {
     Refusal::Unavailable("The run has ended.".to_owned())
 }
@@ -242,9 +242,9 @@ mod tests {
     fn who_resumes_the_run_is_told_which_hosts_are_still_paused() {
         let overrides = with([Change::Pause(a(), None), Change::Pause(Scope::Host("b.test".into()), None)]);
         let why = nothing_to_undo(&Change::Resume(Scope::All), &overrides);
-        assert_eq!(why, "the run is not paused; paused are a.test, b.test: fetchd ctl resume HOST");
+        assert_eq!(why, "the run is not paused; paused hosts: a.test, b.test (fetchd ctl resume HOST)");
         let reply = resumed(&Whom::All, &overrides);
-        assert_eq!(reply.message, "The run goes on, but for a.test, b.test: fetchd ctl resume HOST.");
+        assert_eq!(reply.message, "The run goes on, except for a.test, b.test: fetchd ctl resume HOST.");
         let mut run = with([]);
         run.all.pause = Some(PauseOverride { until: None });
         let why = nothing_to_undo(&Change::Resume(a()), &run);

@@ -1,5 +1,5 @@
-//! The answers stage: hands settled records to their sources where these read answers, and all others on at once. It is
-//! there only in a run with such a source. Next: `drain`. Questions for lines come through it on their way to the drain.
+//! The answers stage: lets sources that read answers read the settled records of their lines; passes all other records
+//! on at once. It exists only in a run with such a source. Next: `drain`. Lookups pass through it to the drain.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,37 +13,37 @@ use crate::error::BoxError;
 use crate::item::{AnswerDesk, Done, LinePosition, ReaderGone, Record, Ticket};
 use crate::schedule::LineAnswer;
 
-/// Records taken in to look for a line while the drain takes none, at most.
+/// The most records taken in to answer a lookup while the drain takes none.
 const MOST_NEXT: usize = 256;
 
 pub(super) struct Answers {
-    /// Per source: where its records are read.
+    /// Per source: the desk at which its records are read.
     pub desks: Vec<Option<AnswerDesk>>,
     pub settled: mpsc::Receiver<Done>,
     pub done: mpsc::Sender<Done>,
     /// Questions for lines that have left the schedule.
     pub lookups: mpsc::Receiver<Lookup>,
-    /// Where those go that are not here.
+    /// Receives lookups of lines that are not in this stage.
     pub drain: mpsc::Sender<Lookup>,
 }
 
-/// The ordinal of a line, and its record as the source leaves it.
+/// The ordinal of a line, and its record after the source has read it.
 type ReadAnswer = (u64, Result<Box<Record>, ReaderGone>);
 
 /// The lines in the stage.
 #[derive(Default)]
 struct Held {
-    /// Per source: where its records are read.
+    /// Per source: the desk at which its records are read.
     desks: Vec<Option<AnswerDesk>>,
-    /// The tickets of those whose answers are read, by ordinal: as each source has one line under way, no more than sources.
+    /// Tickets of lines whose answers are being read, by ordinal: at most one a source, which has one line under way.
     read: BTreeMap<u64, Ticket>,
     reading: FuturesUnordered<BoxFuture<'static, ReadAnswer>>,
-    /// Those that go to the drain, in this order.
+    /// Records for the drain, in order.
     next: VecDeque<Done>,
 }
 
 impl Answers {
-    /// The stage in front of these channels to the drain, and the channels to the stage.
+    /// Puts a stage in front of these channels to the drain; returns it with the channels into it.
     pub fn before(
         done: mpsc::Sender<Done>,
         drain: mpsc::Sender<Lookup>,
@@ -54,7 +54,7 @@ impl Answers {
         (Self { desks, settled, done, lookups, drain }, to_settled, to_lookups)
     }
 
-    /// Ends with its input, once the sources have read what they are reading.
+    /// Ends when its input has ended and the sources have read their last records.
     pub async fn run(self) -> Result<(), BoxError> {
         let Self { desks, mut settled, done, mut lookups, drain } = self;
         let (mut held, mut is_open) = (Held { desks, ..Held::default() }, true);
@@ -63,7 +63,7 @@ impl Answers {
                 biased;
                 Some(read) = held.reading.next() => held.end_reading(read)?,
                 slot = done.reserve(), if !held.next.is_empty() => {
-                    // A closed channel is a consequence of the end, never its cause.
+                    // The channel is closed only when the run is ending already.
                     if let (Some(done), Ok(slot)) = (held.next.pop_front(), slot) {
                         slot.send(done);
                     }
@@ -96,7 +96,7 @@ impl Held {
         }
     }
 
-    /// Answers a question for a line that is here, or lets the drain do so.
+    /// Answers a lookup of a line in this stage, or passes it on to the drain.
     fn answer(&self, lookup: Lookup, drain: &mpsc::Sender<Lookup>) {
         let is_it = |ticket: &Ticket| lookup.key.names(ticket);
         match () {
@@ -113,7 +113,7 @@ impl Held {
     }
 
     fn end_reading(&mut self, (ordinal, record): ReadAnswer) -> Result<(), BoxError> {
-        let record = record.map_err(|ReaderGone| "the thread in which a source reads answers is gone")?;
+        let record = record.map_err(|ReaderGone| "the thread in which a source reads answers has ended")?;
         if let Some(mut ticket) = self.read.remove(&ordinal) {
             ticket.position = record.page.clone().map(LinePosition::Page);
             self.next.push_back(Done { ticket, record });

@@ -1,4 +1,4 @@
-//! Circuits that opened or closed, as events and log lines.
+//! Reports circuits that opened or closed, as events and log lines.
 
 use super::scheduler::Scheduler;
 use super::{EventKind, Events};
@@ -6,7 +6,7 @@ use crate::schedule::{CircuitChange, CircuitSwitch};
 use crate::units::counted;
 
 impl Scheduler {
-    /// Tells operators of circuits that opened or closed.
+    /// Reports circuits that opened or closed since the last call.
     pub(super) fn tell_of_circuits(&mut self) {
         while let Some(change) = self.core.take_circuit_change() {
             tell(&change, self.status.events());
@@ -19,7 +19,7 @@ impl Scheduler {
     }
 }
 
-/// Notes the event before the log line: whoever has read that finds the event.
+/// Notes the event before the log line, so that a reader of the line finds the event.
 fn tell(change: &CircuitChange, events: &Events) {
     let CircuitChange { host, port, switch } = change;
     let message = sentence(change);
@@ -36,12 +36,12 @@ fn tell(change: &CircuitChange, events: &Events) {
 fn sentence(CircuitChange { host, port, switch }: &CircuitChange) -> String {
     match switch {
         CircuitSwitch::Opened(kind) => format!(
-            "{host}: the circuit of port {port} is open ({}); its lines wait, and single ones probe it (health)",
+            "{host}: the circuit of port {port} is open ({}); its lines wait, and single requests probe it (health)",
             kind.name()
         ),
         CircuitSwitch::GaveUp { lines } => {
             let lines = counted(*lines as u64, "line");
-            format!("{host}: port {port} stayed away, and {lines} ended as circuit_open (health.give_up)")
+            format!("{host}: port {port} stayed unreachable, and {lines} ended as circuit_open (health.give_up)")
         }
         CircuitSwitch::Closed { after } => {
             format!("{host}: the circuit of port {port} is closed after {} s", after.as_secs())

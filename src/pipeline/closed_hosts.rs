@@ -1,4 +1,4 @@
-//! The end of a run in which only lines of closed hosts are left, and no others can come.
+//! Ends a run in which only lines of closed hosts are left and no other lines can come.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use super::{LeftHosts, Order};
 use crate::schedule::Core;
 
 impl Scheduler {
-    /// Ends the run if only lines of closed hosts are left, and no others can come. Else when to look again.
+    /// Ends the run if only lines of closed hosts are left and no others can come; else returns when to check again.
     pub(super) fn leave_closed_hosts(&mut self, now: Duration) -> LookAgain {
-        /// Records that are written make room for lines, and say nothing to the schedule.
+        /// The interval of checks while records are written, which makes room for lines without an event here.
         const WRITING: Duration = Duration::from_millis(100);
         let Some(stop) = self.stop.as_ref().filter(|stop| !stop.is_cancelled()) else { return LookAgain::Never };
         let Some(hosts) = self.core.only_closed_hosts(now) else { return LookAgain::Never };
@@ -26,13 +26,13 @@ impl Scheduler {
     }
 }
 
-/// Whether lines can come while those wait that do now.
+/// Whether new lines can come while all unsettled lines wait.
 enum Intake {
     /// They can.
     Open,
-    /// Once records are written that are in their place.
+    /// They can once settled lines, which still fill the window, are written.
     Writing,
-    /// No more.
+    /// They cannot.
     Ended,
 }
 
@@ -42,7 +42,7 @@ impl RunLimits {
             return Intake::Ended;
         }
         let Some(lines) = self.window.full() else { return Intake::Open };
-        // In the order of the input, records behind the oldest line wait for it.
+        // In input order, the records of later lines wait for the oldest line.
         let held = match (self.order, core.oldest(now)) {
             (Order::Input, Some(oldest)) => usize::try_from(accepted - oldest.ordinal).unwrap_or(usize::MAX),
             _ => core.counts().waiting,

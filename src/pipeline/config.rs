@@ -1,4 +1,4 @@
-//! `[queue]`, `[output]` and `[shutdown]`.
+//! The configuration tables `[queue]`, `[output]` and `[shutdown]`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use super::Order;
 use crate::sink::BodyFormat;
 use crate::units::{Size, Span};
 
-/// `[queue]`
+/// `[queue]`: limits of accepted lines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueConfig {
-    /// Lines handed over but not yet seen by the scheduler.
+    /// Accepted lines that the scheduler has not received.
     pub capacity: u32,
     /// Lines accepted and not yet settled.
     pub window: u32,
@@ -24,7 +24,7 @@ impl Default for QueueConfig {
     }
 }
 
-/// `[output]`: what all sinks have in common.
+/// `[output]`: settings of all sinks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputConfig {
@@ -55,7 +55,7 @@ impl Default for OutputConfig {
     }
 }
 
-/// `[shutdown]`
+/// `[shutdown]`: the grace period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {

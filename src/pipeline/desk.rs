@@ -1,5 +1,5 @@
-//! The desk: questions to the schedule while it runs, and operators' verbs. The scheduler answers one a turn, and goes through
-//! hosts and lines in pieces; nobody waits for a question, for when the desk is full it is refused.
+//! The desk: a bounded channel of questions and operators' verbs to the running schedule. The scheduler answers one a
+//! turn, and scans hosts and lines in pieces. A question is refused when the channel is full, so no sender blocks.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -13,41 +13,41 @@ use crate::schedule::{
     self, HostCounts, HostReport, HostWhy, HostsQuery, LimitsInForce, LineAnswer, LineKey, Overrides,
 };
 
-/// Questions that wait, at most.
+/// The capacity of the channel.
 const MOST_WAITING: usize = 16;
 
-/// A question with the place for its answer. An answer that nobody waits for any more is dropped.
+/// A question with the channel for its answer. The answer is dropped if the receiver is gone.
 #[derive(Debug)]
 pub enum Question {
-    /// Some hosts, the first of their order, which the asker brings them into.
+    /// The first hosts by the order of the query, unsorted.
     Hosts(HostsQuery, oneshot::Sender<HostsAnswer>),
     /// One host; `None` if it is not in the table.
     Host(Arc<str>, oneshot::Sender<Option<HostReport>>),
-    /// How many hosts are in which state.
+    /// The number of hosts in each state.
     HostCounts(oneshot::Sender<HostCounts>),
     /// Why the next line of a host waits; `None` if it has no lines.
     Why(Arc<str>, oneshot::Sender<Option<HostWhy>>),
     /// The limits that hold for a host, or for the run.
     Limits(Option<Arc<str>>, oneshot::Sender<LimitsInForce>),
-    /// Where a line is, and what holds it back.
+    /// Where a line is, and why it waits.
     WhyLine(LineKey, oneshot::Sender<LineAnswer>),
-    /// The overrides that hold.
+    /// The overrides in force.
     Overrides(oneshot::Sender<InForce>),
-    /// From now on these are all overrides.
+    /// Replaces all overrides.
     SetOverrides(Box<Overrides>, oneshot::Sender<()>),
-    /// The lines of a host that wait now are settled unsent; says how many they are.
+    /// Settles the waiting lines of a host unsent; answers with their number.
     Skip(Arc<str>, oneshot::Sender<usize>),
-    /// From now on this configuration holds, but for what is of the start.
+    /// Replaces the configuration, except for the settings that hold from the start on.
     Reconfigure(Box<Reconfiguration>, oneshot::Sender<()>),
 }
 
-/// What a reload gives the schedule.
+/// The parts of a run that a reload replaces.
 pub struct Reconfiguration {
-    /// Its settings.
+    /// The settings of the schedule.
     pub schedule: schedule::Settings,
-    /// Makes the attempts that start from now on.
+    /// The client for attempts that start from now on.
     pub fetch: Arc<dyn Fetch>,
-    /// Reads the files of tokens again, if there are any.
+    /// Reads token files again, if there are any.
     pub tokens: Option<Arc<dyn RefreshTokens>>,
 }
 
@@ -57,43 +57,43 @@ impl fmt::Debug for Reconfiguration {
     }
 }
 
-/// Some hosts.
+/// The answer to [`Question::Hosts`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostsAnswer {
     /// The hosts.
     pub hosts: Vec<HostReport>,
-    /// How many there are that match, these included; `None` where they were not counted.
+    /// The number of all matching hosts; `None` if they were not counted.
     pub matching: Option<usize>,
 }
 
-/// The overrides that hold.
+/// The overrides in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InForce {
     /// The overrides.
     pub overrides: Overrides,
-    /// Now, since the start of the run.
+    /// The present time, since the start of the run.
     pub now: Duration,
     /// The workers that the run began with.
     pub workers: u32,
-    /// Lines that a stop would cancel, as an operator's pause holds them and no next start finds them again.
+    /// Lines that a stop would cancel: an operator has paused them, and their source is not durable.
     pub would_cancel: usize,
 }
 
-/// Why there is no answer.
+/// Why a question got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// Too many questions wait: try again.
+    /// The channel is full: try again.
     Busy,
     /// The run has ended.
     Ended,
 }
 
-/// Where questions are asked. From any thread.
+/// The sending end of the desk, for any thread.
 #[derive(Clone, Debug)]
 pub struct Desk(mpsc::Sender<Question>);
 
 impl Desk {
-    /// A desk, and what goes to the run as `Parts::questions`.
+    /// A desk, and its receiving end for `Parts::questions`.
     pub fn open() -> (Self, mpsc::Receiver<Question>) {
         let (sender, receiver) = mpsc::channel(MOST_WAITING);
         (Self(sender), receiver)
@@ -102,7 +102,7 @@ impl Desk {
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// No place at the desk, or no run.
+    /// The channel is full, or the run has ended.
     pub async fn ask<A>(&self, question: impl FnOnce(oneshot::Sender<A>) -> Question) -> Result<A, NoAnswer> {
         let (reply, answer) = oneshot::channel();
         self.0.try_send(question(reply)).map_err(|error| match error {
@@ -112,10 +112,10 @@ impl Desk {
         answer.await.map_err(|_| NoAnswer::Ended)
     }
 
-    /// Some hosts, in their order.
+    /// The first hosts by the order of the query, sorted.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn hosts(&self, query: HostsQuery) -> Result<HostsAnswer, NoAnswer> {
         let order = query.clone();
         let mut answer = self.ask(|reply| Question::Hosts(query, reply)).await?;
@@ -126,15 +126,15 @@ impl Desk {
     /// One host; `None` if it is not in the table.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn host(&self, name: Arc<str>) -> Result<Option<HostReport>, NoAnswer> {
         self.ask(|reply| Question::Host(name, reply)).await
     }
 
-    /// How many hosts are in which state.
+    /// The number of hosts in each state.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn host_counts(&self) -> Result<HostCounts, NoAnswer> {
         self.ask(Question::HostCounts).await
     }
@@ -142,55 +142,55 @@ impl Desk {
     /// Why the next line of a host waits; `None` if it has no lines.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn why(&self, host: Arc<str>) -> Result<Option<HostWhy>, NoAnswer> {
         self.ask(|reply| Question::Why(host, reply)).await
     }
 
-    /// The limits that hold for a host, whether it has lines or not, or for the run.
+    /// The limits of a host, with or without lines, or of the run.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn limits(&self, host: Option<Arc<str>>) -> Result<LimitsInForce, NoAnswer> {
         self.ask(|reply| Question::Limits(host, reply)).await
     }
 
-    /// Where a line is, and what holds it back. Whether one that is not here was ever read, its source knows.
+    /// Where a line is, and why it waits. For a line that is not in the run, `SourceLines` has whether it was read.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn why_line(&self, line: LineKey) -> Result<LineAnswer, NoAnswer> {
         self.ask(|reply| Question::WhyLine(line, reply)).await
     }
 
-    /// The overrides that hold.
+    /// The overrides in force.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn overrides(&self) -> Result<InForce, NoAnswer> {
         self.ask(Question::Overrides).await
     }
 
-    /// Makes these all overrides; when this returns, they hold.
+    /// Replaces all overrides; they are in force when this returns.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn set_overrides(&self, overrides: Overrides) -> Result<(), NoAnswer> {
         self.ask(|reply| Question::SetOverrides(Box::new(overrides), reply)).await
     }
 
-    /// Settles the lines of a host that wait now; says how many they are. None of them starts after that.
+    /// Settles the waiting lines of a host unsent; returns their number. None of them starts after that.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn skip(&self, host: Arc<str>) -> Result<usize, NoAnswer> {
         self.ask(|reply| Question::Skip(host, reply)).await
     }
 
-    /// Makes this the configuration; when this returns, nothing starts by the old one.
+    /// Replaces the configuration; when this returns, no attempt starts by the old one.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Desk::ask`].
     pub async fn reconfigure(&self, new: Reconfiguration) -> Result<(), NoAnswer> {
         self.ask(|reply| Question::Reconfigure(Box::new(new), reply)).await
     }

@@ -1,4 +1,4 @@
-//! The way of jobs from the core to the workers: each takes a wire permit, memory and the fetcher of its attempt along.
+//! Dispatches jobs from the core to the workers, each with a permit, a memory reservation and the HTTP client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,19 +21,19 @@ impl Scheduler {
                 None => self.dispatch_oldest(permit, now),
             };
             let Some(dispatch) = dispatched else { return };
-            // There is room: `ready` holds as many as there are permits.
+            // There is room: `ready` has as many places as there are permits.
             if self.ready.try_send(dispatch).is_err() {
                 return;
             }
         }
     }
 
-    /// The limit of requests at once, if a line waits for one of them to end, and not for body memory.
+    /// The limit of concurrent requests, if a line waits for it and not for body memory.
     pub(super) fn reached_limit(&mut self, now: Duration) -> Option<usize> {
         if self.memory.is_waiting() { None } else { self.core.reached_limit(self.concurrency, now) }
     }
 
-    /// With no memory left, the oldest line goes on credit: what holds the memory may be waiting for it.
+    /// With no memory left, dispatches the oldest line on an overdraft: the lines that hold the memory may wait for it.
     fn dispatch_oldest(&mut self, permit: OwnedSemaphorePermit, now: Duration) -> Option<Dispatch> {
         let reservation = self.memory.overdraw()?;
         let job = self.core.take_oldest(now)?;

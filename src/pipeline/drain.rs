@@ -1,5 +1,5 @@
-//! The drain stage: writes records to every sink, batch by batch, in completion or input order; then it acknowledges their
-//! tickets, and commits (requests a checkpoint) now and then.
+//! The drain stage: writes records in batches to every sink, in completion or input order; then acknowledges their
+//! tickets, and periodically commits (requests a checkpoint).
 
 use std::pin::pin;
 use std::task::Poll;
@@ -21,31 +21,31 @@ use crate::sink::{EndReason, Sink};
 /// Records per batch, at most.
 const BATCH: usize = 256;
 
-/// How soon after a batch the next one is written, as long as there is room in it and other lines are under way: to
-/// write one wakes a thread, which costs as much as to encode dozens of records.
+/// The least time between two batches, as long as the batch has room and other lines are under way: writing a
+/// batch wakes a thread, which costs as much as encoding dozens of records.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// Records between two commits, at most: as many may have to be read again after a crash.
+/// Records between two commits, at most: recovery after a crash reads up to this many again.
 const COMMIT_EVERY: usize = 4096;
 
-/// How long no record comes, until those before are committed.
+/// How long the drain is idle before it commits.
 const IDLE: Duration = Duration::from_millis(200);
 
 pub(super) struct Drain {
     pub done: mpsc::Receiver<Done>,
-    /// Records taken out of that while a sink took none of another batch: somebody had asked for one of them.
+    /// Records taken out of `done` while a sink was writing, to answer a lookup.
     pub next: Vec<Done>,
-    /// Questions for lines.
+    /// Questions for lines that have left the schedule.
     pub lookups: mpsc::Receiver<Lookup>,
     pub sinks: Vec<Box<dyn Sink>>,
-    /// Requests to go on in new files.
+    /// Requests to rotate the outputs.
     pub rotate: mpsc::Receiver<()>,
     pub order: Order,
     pub fail_fast: FailFast,
     pub acks: mpsc::Sender<Ack>,
     pub give_up: CancellationToken,
     pub status: Status,
-    /// Records that came so far.
+    /// Records received so far.
     pub came: u64,
     /// Records written since the last commit.
     pub uncommitted: usize,
@@ -53,15 +53,15 @@ pub(super) struct Drain {
     pub written: Instant,
 }
 
-/// What there is to do.
+/// What the drain does next.
 enum Event {
     Came,
     Ended,
-    /// Nothing came for a while.
+    /// No record came for [`IDLE`].
     Idle,
-    /// A sink should go on in another file.
+    /// A sink is due to rotate.
     Due,
-    /// All sinks should.
+    /// All sinks rotate.
     Rotate,
     Asked(Lookup),
 }
@@ -86,7 +86,7 @@ impl Drain {
                 }
             }
         }
-        // Lines left for the next start leave gaps; what came after them is still owed its record.
+        // Lines left for the next start leave gaps; lines after a gap still get their records.
         let rest: Vec<Done> = waiting.drain().collect();
         self.write(rest.into_iter(), &waiting).await?;
         self.end_file(EndReason::Shutdown).await
@@ -112,7 +112,7 @@ impl Drain {
         }
     }
 
-    /// Takes what else comes until a batch is worth its while.
+    /// Collects more records until the batch is full, its time is over, or no more are to come.
     async fn gather(&mut self, came: &mut Vec<Done>) {
         let mut over = pin!(sleep_until(self.written + GATHER));
         while came.len() < BATCH && self.awaits_records() {
@@ -130,13 +130,13 @@ impl Drain {
         }
     }
 
-    /// Whether there are accepted lines whose records are to come.
+    /// Whether records of accepted lines are still to come.
     fn awaits_records(&self) -> bool {
         let counters = self.status.counters();
         counters.accepted.get() > self.came + counters.released.get() + counters.left.get()
     }
 
-    /// Writes what came, or, in the order of the input, what has none before it that is missing.
+    /// Writes the records; in input order, those before which no record is missing.
     async fn take(&mut self, came: &mut Vec<Done>, waiting: &mut InOrder<Done>) -> Result<(), BoxError> {
         if self.order == Order::Completion {
             return self.write(came.drain(..), waiting).await;
@@ -152,9 +152,9 @@ impl Drain {
         Ok(())
     }
 
-    /// Writes records to every sink; their tickets go on once all have taken them.
+    /// Writes records to every sink, then acknowledges their tickets.
     async fn write(&mut self, done: impl Iterator<Item = Done>, held: &InOrder<Done>) -> Result<(), BoxError> {
-        // Always of one size: the allocator gives the room of one batch to the next.
+        // Always the same capacity, so that the allocator reuses the memory of the last batch.
         let (mut tickets, mut records) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         for Done { ticket, record } in done {
             tickets.push(ticket);
@@ -169,9 +169,9 @@ impl Drain {
         self.written = Instant::now();
         self.count(&records);
         self.uncommitted += records.len();
-        // The records go, and their bodies' memory with them, before this may wait.
+        // The records and their bodies' memory are freed before the send may wait.
         drop(records);
-        // A closed channel is a consequence of the end, never its cause.
+        // The channel is closed only when the run is ending already.
         let _ = self.acks.send(Ack::Written(tickets)).await;
         if self.uncommitted >= COMMIT_EVERY {
             drop(self.commit().await?);
@@ -179,7 +179,7 @@ impl Drain {
         Ok(())
     }
 
-    /// Writes a batch to a sink, and answers meanwhile.
+    /// Writes a batch to a sink, and answers lookups meanwhile.
     async fn write_to(
         &mut self,
         sink: usize,
@@ -202,7 +202,7 @@ impl Drain {
         }
     }
 
-    /// Says that what was written so far is to last. Whoever needs to know when it does waits for the answer.
+    /// Requests a checkpoint of all records written so far. The receiver resolves once it is saved.
     async fn commit(&mut self) -> Result<oneshot::Receiver<()>, BoxError> {
         let mut marks = Vec::new();
         for sink in &mut self.sinks {
@@ -214,15 +214,15 @@ impl Drain {
         Ok(answered)
     }
 
-    /// Lets the sinks finish their files: who finds one finished may take it away, so what is in it is committed first.
+    /// Lets the sinks finish their files. Their records are committed first: users may take a finished file away.
     async fn end_file(&mut self, end: EndReason) -> Result<(), BoxError> {
-        // Without an answer the settle stage has ended: the run is shutting down.
+        // No reply: the settle stage has ended, and the run is shutting down.
         if self.commit().await?.await.is_ok() {
             for sink in &mut self.sinks {
                 sink.end_file(end).await?;
             }
             if end == EndReason::Rotation {
-                // Before anything is written to the new files: the old ones may be gone when somebody looks for them.
+                // Before anything is written to the new files: a recovery may not find the old ones any more.
                 let _ = self.commit().await?.await;
             }
         }
@@ -242,7 +242,7 @@ impl Drain {
     }
 }
 
-/// Waits until any of the sinks should go on in another file.
+/// Waits until a sink is due to rotate.
 async fn any_due(sinks: &mut [Box<dyn Sink>]) {
     let mut due: Vec<_> = sinks.iter_mut().map(|sink| sink.due()).collect();
     std::future::poll_fn(|cx| {

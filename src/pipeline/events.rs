@@ -1,36 +1,36 @@
-//! What happened in a run that an operator wants to know afterwards: the last hundred events.
+//! The last hundred events of a run, for operators.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// Events that are kept.
+/// The most events that are kept.
 const MOST: usize = 100;
 
-/// Of these, events on circuits: a storm of them leaves room for what operators did.
+/// The most circuit events among them, so that many of these do not displace operators' actions.
 const MOST_CIRCUITS: usize = MOST / 2;
 
-/// What kind of event it is.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// The state of the run changed: it takes lines, drains, has ended.
+    /// The run began to take lines, began to drain, or ended.
     State,
-    /// The configuration was loaded anew, or could not be.
+    /// A reload of the configuration succeeded or failed.
     Reload,
     /// An operator paused, resumed, skipped or limited something, or rotated or drained.
     Override,
-    /// A port of a host cannot be reached, or can be again.
+    /// The circuit of a port opened or closed.
     Circuit,
     /// A sink or a stage waits for too long.
     Blocked,
     /// A disk is full.
     Disk,
-    /// What was blocked or full is not any more.
+    /// A blocked part, or a full disk, has recovered.
     Recovered,
 }
 
 impl EventKind {
-    /// The word for it in the API.
+    /// The name of the kind in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::State => "state",
@@ -44,12 +44,12 @@ impl EventKind {
     }
 }
 
-/// Something that happened.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When.
+    /// The time of the event.
     pub at: SystemTime,
-    /// What kind of event it is.
+    /// The kind of the event.
     pub kind: EventKind,
     /// A whole sentence.
     pub text: String,
@@ -60,7 +60,7 @@ pub struct Event {
 pub struct Events(Arc<Mutex<VecDeque<Event>>>);
 
 impl Events {
-    /// Something happened now. `text` is a whole sentence, without secrets.
+    /// Notes an event with the present time. `text` is a whole sentence without secrets.
     pub fn note(&self, kind: EventKind, text: impl Into<String>) {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_circuit = |event: &Event| event.kind == EventKind::Circuit;
@@ -75,7 +75,7 @@ impl Events {
         events.push_back(Event { at: SystemTime::now(), kind, text: text.into() });
     }
 
-    /// All that are kept.
+    /// All kept events, the oldest first.
     pub fn all(&self) -> Vec<Event> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }

@@ -1,5 +1,5 @@
-//! The feed stage: takes lines from all sources in turn into the queue. It accepts a line once the window has room for it,
-//! and it is the only stage that reacts to `stop`.
+//! The feed stage: takes lines from all sources in turn, accepts each once the window has room for it, and queues it.
+//! Like the schedule, it reacts to `stop`.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -24,19 +24,19 @@ use crate::schedule::Job;
 use crate::source::SourceMeter;
 use crate::units::Size;
 
-/// How long what is left of files is counted, at most.
+/// The time limit for counting the unread lines of files.
 const COUNT_FOR: Duration = Duration::from_millis(500);
 
 pub(super) struct Feed {
     pub lines: InTurns,
-    /// Per source: what counts its lines.
+    /// Per source: the meter of its lines.
     pub meters: Vec<Arc<SourceMeter>>,
-    /// What ends the run, also while there is no room for lines.
+    /// Errors of sources, which end the run also while there is no room for lines.
     pub failures: FuturesUnordered<BoxFuture<'static, BoxError>>,
-    /// Per source: whether the next start finds its lines again.
+    /// Per source: whether the next start reads unfinished lines again.
     pub durable: Vec<bool>,
     pub window: Window,
-    /// Per source: whether all that there is to read is there already.
+    /// Per source: whether its input was complete at the start.
     pub is_finite: Vec<bool>,
     /// The longest body that a line can ask for.
     pub largest_body: u64,
@@ -49,7 +49,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Accepts lines until the input ends or `stop` is pulled.
+    /// Accepts lines until the input ends or `stop` is cancelled.
     pub async fn run(mut self) -> Result<(), BoxError> {
         let mut failures = std::mem::take(&mut self.failures);
         tokio::select! {
@@ -92,7 +92,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Waits until one more line may be accepted: a place in the window and one in the queue.
+    /// Waits for a place in the window and one in the queue.
     async fn room(&mut self) -> Option<(Room, mpsc::OwnedPermit<Accepted>)> {
         let room = self.window.room().await?;
         Some((room, self.queue.clone().reserve_owned().await.ok()?))
@@ -128,7 +128,7 @@ impl Feed {
         }
     }
 
-    /// Makes the request of a line that is a record ask for what changed, where that is wanted.
+    /// Makes the request conditional if the line is a record and `fetch.revalidate` is on.
     fn revalidate(&self, mut request: Request, line: &[u8]) -> Request {
         if self.revalidation == Revalidation::On
             && let Some(stored) = StoredResponse::of_line(line)
@@ -138,7 +138,7 @@ impl Feed {
         request
     }
 
-    /// Refuses a line that asks for more memory than one line can have.
+    /// Refuses a line whose `max_body` exceeds the largest body that the memory allows.
     fn check_size(&self, request: Request) -> Result<Request, Rejection> {
         let max_body = request.extra.as_ref().and_then(|extra| extra.response.max_body).unwrap_or_default();
         if max_body <= self.largest_body {
@@ -152,7 +152,7 @@ impl Feed {
         Err(Rejection { kind: ErrorKind::InvalidRequest, message })
     }
 
-    /// Counts what the sources had read already when the run stopped: for their producer it is written.
+    /// Counts lines that the sources had already read when the run stopped: their producers consider them delivered.
     fn count_read_ahead(&mut self) {
         const MOST: usize = 100_000;
         for _ in 0..MOST {
@@ -164,9 +164,9 @@ impl Feed {
         }
     }
 
-    /// Counts what is left of files.
+    /// Counts the unread lines of files.
     async fn count_to_the_end(&mut self) {
-        /// Lines between two turns of others.
+        /// Lines after which other tasks run.
         const AT_ONCE: u32 = 256;
         let mut count = 0;
         while let Some(Ok((source, input))) = self.lines.next().await {
@@ -180,7 +180,7 @@ impl Feed {
         }
     }
 
-    /// Counts a line that was read and is not accepted, unless a durable source keeps it elsewhere than in a file.
+    /// Counts a line that was read and not accepted, unless a durable source stores it elsewhere than in a file.
     fn count_unread(&self, source: usize) {
         if self.is_finite[source] || !self.durable[source] {
             self.status.metrics().unread.add(1);
@@ -188,7 +188,7 @@ impl Feed {
     }
 }
 
-/// A line's ticket, unless the run stops first: room that comes with a stop is that of lines left for the next start.
+/// A line's ticket, unless the run stops first: at a stop, room comes from lines that are left for the next start.
 async fn unless_stopped(stop: &CancellationToken, ticket: impl Future<Output = Option<Ticket>>) -> Option<Ticket> {
     if stop.is_cancelled() {
         return None;
@@ -211,7 +211,7 @@ impl InTurns {
         Self { sources: sources.into_iter().map(Some).collect(), next: 0 }
     }
 
-    /// Ends all sources but these.
+    /// Drops all sources except those marked `true`.
     fn keep(&mut self, which: &[bool]) {
         for (source, _) in self.sources.iter_mut().zip(which).filter(|(_, keep)| !**keep) {
             *source = None;

@@ -1,21 +1,21 @@
-//! The host of the first line: credentials of `-H` are for its lines alone. In: requests in the order in which their lines
-//! are accepted. Next: `feed`, and `fetch::headers` by the call.
+//! The host of the first line: credentials of `-H` are sent only with lines of this host. In: requests in the order in
+//! which their lines are accepted. Next: `feed`, and `fetch::headers` by the call.
 
 use crate::hosts::host_name;
 use crate::item::{Identity, LineHost, Request};
 
-/// See the module.
+/// The host of the first line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FirstHost {
-    /// There are no such credentials.
+    /// `-H` has no credentials.
     Unneeded,
-    /// That of the next line, if no earlier run had lines before it.
+    /// The host of the next line, if no earlier run had lines before it.
     Next,
-    /// This one.
+    /// The host is known.
     Known {
-        /// Its name; absent when earlier runs had the first line.
+        /// Its name; absent when an earlier run had the first line.
         name: Option<String>,
-        /// Whether a line of another host came yet, and a warning with it.
+        /// Whether a line of another host came yet, and was warned of.
         others: Others,
     },
 }
@@ -23,26 +23,26 @@ pub enum FirstHost {
 /// Whether a line of another host came yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Others {
-    /// None.
+    /// No line.
     None,
-    /// One that a warning named.
+    /// A line whose host a warning named.
     Named,
 }
 
 impl FirstHost {
-    /// A host that is known before the first line comes; `None` for none.
+    /// A host that is known before the first line comes; `None` if no host gets the credentials.
     pub fn known(name: Option<String>) -> Self {
         Self::Known { name, others: Others::None }
     }
 
-    /// Whether a line's host is this one. The first line of another host is named in a warning.
+    /// Whether a line's host is this one. Warns of the first line of another host.
     pub(super) fn line_host(&mut self, id: &Identity, request: &Request) -> LineHost {
         if *self == Self::Unneeded {
             return LineHost::First;
         }
         let host = host_name(&request.url);
         if *self == Self::Next {
-            // Which line of a round comes first depends on what failed.
+            // The first line of a round depends on which lines failed.
             let is_first = id.round == 0 && (id.state_id.is_none() || id.seq == 1);
             *self = Self::known(is_first.then(|| host.to_owned()));
         }
@@ -62,11 +62,11 @@ fn warn(first: Option<&str>, host: &str) {
     match first {
         Some(first) => tracing::warn!(
             host,
-            "the credentials of -H are for {first}, the host of the first line; lines of {host}, and of other hosts, go without: write theirs under [hosts.\"{host}\"]"
+            "the credentials of -H are sent only to {first}, the host of the first line, not to {host} or other hosts; write theirs under [hosts.\"{host}\"]"
         ),
         None => tracing::warn!(
             host,
-            "the credentials of -H are for the host of the first line, which an earlier run had; lines of {host}, and of other hosts, go without: write theirs under [hosts.\"{host}\"]"
+            "the credentials of -H are sent only to the host of the first line, which an earlier run had, not to {host} or other hosts; write theirs under [hosts.\"{host}\"]"
         ),
     }
 }

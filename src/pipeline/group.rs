@@ -1,4 +1,4 @@
-//! The one task group: no task is detached, and an error or a panic in one ends them all, with its name.
+//! The task group of a run: no task is detached, and an error or a panic in one ends all of them, and names the task.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,19 +9,19 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::heartbeat::Heartbeats;
 use crate::error::{BoxError, Error, panic_message};
 
-/// The named tasks of one run: stages, which come to an end; shippers, which end some time after them; and services, which run
-/// for as long as there are others.
+/// The named tasks of one run: stages, which end; shippers, which end after the stages; and services, which run as long
+/// as other tasks run.
 #[derive(Default)]
 pub struct Group {
     tasks: JoinSet<Result<(), BoxError>>,
     names: HashMap<Id, (&'static str, Role)>,
     heartbeats: Heartbeats,
-    /// Stages, and shippers, that have not ended.
+    /// Running stages.
     stages: usize,
     shippers: usize,
 }
 
-/// What a task is to the run.
+/// How the end of a task counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Stage,
@@ -30,7 +30,7 @@ enum Role {
 }
 
 impl Group {
-    /// An empty group whose tasks show here that they turn.
+    /// An empty group that registers its tasks with these heartbeats.
     pub fn watched_by(heartbeats: Heartbeats) -> Self {
         Self { heartbeats, ..Self::default() }
     }
@@ -40,7 +40,7 @@ impl Group {
         self.spawn_as(Role::Stage, name, task);
     }
 
-    /// Starts a stage under a name, in these threads.
+    /// Starts a stage under a name on this runtime.
     pub fn spawn_on(
         &mut self,
         threads: &Handle,
@@ -51,7 +51,7 @@ impl Group {
         self.add(id, name, Role::Stage);
     }
 
-    /// Starts a shipper under a name: once all stages have ended, it is waited for with [`Group::join_shippers`].
+    /// Starts a shipper under a name; [`Group::join_shippers`] waits for it.
     pub fn spawn_shipper(
         &mut self,
         name: &'static str,
@@ -60,7 +60,7 @@ impl Group {
         self.spawn_as(Role::Shipper, name, task);
     }
 
-    /// Starts a service under a name: it is cancelled once all others have ended.
+    /// Starts a service under a name; it is cancelled once all stages and shippers have ended.
     pub fn spawn_service(
         &mut self,
         name: &'static str,
@@ -89,10 +89,10 @@ impl Group {
         }
     }
 
-    /// Waits until every stage has ended well, or for the first task that has not. May be dropped and called again.
+    /// Waits until every stage has ended, or the first task has failed. Cancel safe.
     ///
     /// # Errors
-    /// The first error or panic, with the name of its task.
+    /// A task failed ([`Error::Stage`]) or panicked ([`Error::Panic`]).
     pub async fn join(&mut self) -> Result<(), Error> {
         while self.stages > 0 {
             self.join_next().await?;
@@ -100,10 +100,10 @@ impl Group {
         Ok(())
     }
 
-    /// The same for the shippers.
+    /// Waits until every shipper has ended, or the first task has failed. Cancel safe.
     ///
     /// # Errors
-    /// The same.
+    /// Like [`Group::join`].
     pub async fn join_shippers(&mut self) -> Result<(), Error> {
         while self.shippers > 0 {
             self.join_next().await?;
@@ -127,7 +127,7 @@ impl Group {
         Ok(())
     }
 
-    /// Cancels every task and waits until they are gone.
+    /// Cancels every task, and waits until all have ended.
     pub async fn abort(&mut self) {
         self.tasks.shutdown().await;
         self.names.clear();

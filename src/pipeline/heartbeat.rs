@@ -1,8 +1,8 @@
-//! Heartbeats: whether every task of the run still turns. A task that waits turns as soon as it is woken; one that blocks its thread,
-//! or never comes back from a turn, does not.
+//! Heartbeats: detect a task of the run that is no longer polled, or whose poll does not return. A waiting task is
+//! polled as soon as it is woken; a task whose thread is blocked is not.
 //!
-//! In: every poll of a task ([`Beating`]). Out: the task that does not turn ([`HealthWatch::look`]). Whoever wants to know
-//! wakes the tasks for it, so that no timer is needed; a run that nobody can look at counts no turns either.
+//! In: every poll of a task ([`Beating`]). Out: a stuck task ([`HealthWatch::look`]). The health watch wakes the tasks
+//! itself, so no timer is needed. Polls are counted only in a watched run.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -14,49 +14,49 @@ use std::time::Duration;
 
 use futures::task::AtomicWaker;
 
-/// The heartbeats of all tasks of a run that have not ended; clones share them. By default there are none, as nobody looks.
+/// The heartbeats of all running tasks of a run; clones share them. The default counts nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Heartbeats(Option<Arc<Mutex<Vec<Weak<Heartbeat>>>>>);
 
-/// What a task shows of itself.
+/// The poll counter and the waker of a task.
 #[derive(Debug)]
 struct Heartbeat {
     task: &'static str,
-    /// Begun and ended: odd while the task is in one.
+    /// Begins plus ends of polls: odd during a poll.
     turns: AtomicU64,
     waker: AtomicWaker,
 }
 
-/// A task whose turns are counted, if anybody may look.
+/// A task whose polls are counted in a watched run.
 pub(super) struct Beating<F> {
     task: Pin<Box<F>>,
     heartbeat: Option<Arc<Heartbeat>>,
 }
 
-/// A task that does not turn.
+/// A task that makes no progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StuckTask {
     /// Its name.
     pub name: &'static str,
-    /// For how long it has not turned, at least.
+    /// For how long it has made no progress, at least.
     pub at_least: Duration,
 }
 
-/// One who looks at the heartbeats.
+/// Checks the heartbeats for stuck tasks.
 #[derive(Debug)]
 pub struct HealthWatch {
     heartbeats: Heartbeats,
-    /// By the address of a heartbeat: its turns, and in how many looks there was none.
+    /// By the address of a heartbeat: its count, and the number of checks without a change.
     seen: HashMap<usize, (u64, u32)>,
 }
 
 impl Heartbeats {
-    /// Those of a run that somebody looks at.
+    /// The heartbeats of a watched run.
     pub fn watched() -> Self {
         Self(Some(Arc::default()))
     }
 
-    /// Counts the turns of a task of this name, if anybody may look.
+    /// Counts the polls of a task of this name in a watched run.
     pub(super) fn watch<F: Future>(&self, name: &'static str, task: F) -> Beating<F> {
         let heartbeat = self.0.as_ref().map(|all| {
             let heartbeat = Arc::new(Heartbeat { task: name, turns: AtomicU64::new(0), waker: AtomicWaker::new() });
@@ -66,7 +66,7 @@ impl Heartbeats {
         Beating { task: Box::pin(task), heartbeat }
     }
 
-    /// Those of tasks that have not ended.
+    /// The heartbeats of tasks that have not ended.
     fn of_tasks(&self) -> Vec<Arc<Heartbeat>> {
         let Some(all) = &self.0 else { return Vec::new() };
         let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,26 +95,26 @@ impl Heartbeat {
     }
 
     fn end(&self) {
-        // Only the task itself writes it.
+        // Only the task itself writes the counter.
         self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }
 
 impl HealthWatch {
-    /// How often to look.
+    /// The interval between two checks.
     pub const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-    /// A task counts as stuck that did not turn in so many looks: after 20 s.
+    /// The number of checks without a poll after which a task counts as stuck: 20 s.
     const PATIENCE: u32 = 4;
 
-    /// Looks at these.
+    /// A watch of these heartbeats.
     pub fn new(heartbeats: Heartbeats) -> Self {
         Self { heartbeats, seen: HashMap::new() }
     }
 
-    /// The task that is stuck, if one is: of several the one that is in a turn, for which the others of its thread wait. To be
-    /// called every [`Self::LOOK_EVERY`]: looks are counted and not seconds, for a process that was stopped, and goes on, is
-    /// not stuck.
+    /// The stuck task, if there is one; of several the one that is in a poll, because it blocks the others of its
+    /// thread. To be called every [`Self::LOOK_EVERY`]: checks are counted, not seconds, so that a process that was
+    /// stopped and continued does not count as stuck.
     pub fn look(&mut self) -> Option<StuckTask> {
         let mut seen = HashMap::new();
         let mut stuck: Option<((bool, u32), &'static str)> = None;

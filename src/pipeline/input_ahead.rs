@@ -1,25 +1,25 @@
-//! How much of the input is not accepted yet, and how long that takes at the pace of the last minute.
+//! Estimates how much of the input is not accepted yet, and how long that takes at the pace of the last minute.
 //!
-//! The pace is that of a full window, in which each line that is done lets another one in: what fills the window at the start
-//! says nothing of it, nor does a window that is full of lines of hosts that are held.
+//! The pace is measured while the window is full, so that each finished line admits another one. It is not measured
+//! while the window fills at the start, nor while it is full of lines of hosts that are held.
 
 use std::time::Duration;
 
 use super::Status;
 use crate::schedule::Ahead;
 
-/// How long acceptance counts, on average.
+/// The time constant of the exponential decay of accepted lines.
 const MEMORY: Duration = Duration::from_secs(60);
 
-/// Time over which a pace is worth something.
+/// The least seconds of measurement for an estimate.
 const SHORT: f64 = 0.5;
 
-/// What acceptance in the time since the last look stands for.
+/// Whether the lines accepted since the last look count for the pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// The window is being filled, or held up.
+    /// No: the window is being filled, or held up.
     Other,
-    /// That of the run.
+    /// Yes.
     OfRun,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct InputAhead {
     bytes: Option<u64>,
     looked: Duration,
     accepted: u64,
-    /// Lines accepted of late, and the time that this took; both fade.
+    /// Lines accepted, and the time that this took; both decay.
     lines: f64,
     seconds: f64,
 }
@@ -40,12 +40,12 @@ impl InputAhead {
         Self { bytes, looked: Duration::ZERO, accepted: 0, lines: 0.0, seconds: 0.0 }
     }
 
-    /// The input has ended.
+    /// Notes that the input has ended.
     pub fn end(&mut self) {
         self.bytes = Some(0);
     }
 
-    /// What is not accepted yet; `None` if the input has no end. `beside` are lines that were accepted and go on at the same pace.
+    /// The input not accepted yet; `None` if it has no end. `beside` accepted lines go on at the same pace.
     pub fn look(&mut self, status: &Status, pace: Pace, beside: usize, now: Duration) -> Option<Ahead> {
         let accepted = status.counters().accepted.get();
         self.note(accepted, pace, now);
@@ -72,7 +72,7 @@ impl InputAhead {
 mod tests {
     use super::*;
 
-    /// Accepts so many lines of ten bytes, and looks.
+    /// Accepts `lines` lines of ten bytes, and looks.
     fn look(ahead: &mut InputAhead, status: &Status, lines: u64, pace: Pace, seconds: u64) -> Option<Ahead> {
         status.counters().accepted.add(lines);
         status.metrics().accepted_bytes.add(10 * lines);

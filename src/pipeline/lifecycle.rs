@@ -1,4 +1,4 @@
-//! How far a run has come, for those who look at it from outside.
+//! The lifecycle of a run, for the API and the service manager.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How far a run has come.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunState {
-    /// It opens what it needs, and reads back what the run before left.
+    /// The run opens its sources and sinks, and recovers the state of the previous run.
     Starting,
-    /// It takes lines.
+    /// The run takes lines.
     Running,
-    /// It was told to stop: it takes no more lines, and finishes what it has.
+    /// The run stops: it takes no more lines, and finishes those that it has.
     Draining {
-        /// What is not finished by then is canceled, or left for the next start; `None` where that has no limit.
+        /// Lines unfinished at this time are canceled, or left for the next start; `None` without a limit.
         until: Option<Instant>,
     },
     /// All stages have ended.
     Ended,
 }
 
-/// The state of a run, and since when it lasts; clones share it.
+/// The state of a run and the time when it began; clones share it.
 #[derive(Clone, Debug)]
 pub struct Lifecycle(Arc<watch::Sender<(RunState, Instant)>>);
 
@@ -33,22 +33,22 @@ impl Default for Lifecycle {
 }
 
 impl Lifecycle {
-    /// What it is at.
+    /// The state of the run.
     pub fn state(&self) -> RunState {
         self.0.borrow().0
     }
 
-    /// Since when.
+    /// Time since the state began.
     pub fn since(&self) -> Duration {
         self.0.borrow().1.elapsed()
     }
 
-    /// Whoever waits for the next state.
+    /// A receiver of the next states.
     pub fn subscribe(&self) -> watch::Receiver<(RunState, Instant)> {
         self.0.subscribe()
     }
 
-    /// It has come so far.
+    /// Enters a state.
     pub(super) fn enter(&self, state: RunState) {
         self.0.send_if_modified(|(now, since)| {
             let is_new = *now != state;

@@ -1,5 +1,5 @@
-//! Where a line is that has left the schedule: the drain knows, and says so also while a sink does not take its records. A line whose
-//! answer its source reads is in the stage before.
+//! Finds a line that has left the schedule. The drain answers, also while a sink is blocked; for a line whose answer
+//! its source reads, the answers stage does.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -14,7 +14,8 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    /// Answers it: `batch` is being written, `held` waits for records before it, and `next` for its turn.
+    /// Answers the question: `batch` is being written, `held` waits for records before it, and `next` for the next
+    /// batch.
     pub fn answer(self, batch: &[Ticket], held: &InOrder<Done>, next: &[Done]) {
         let is_it = |ticket: &Ticket| self.key.names(ticket);
         let answer = match () {
@@ -26,17 +27,16 @@ impl Lookup {
         self.say(answer);
     }
 
-    /// Has another stage answer it.
+    /// Passes the question on to another stage.
     pub fn pass_on(self, stage: &mpsc::Sender<Self>) {
         if let Err(error) = stage.try_send(self) {
-            // It has more to answer than it can, or has ended.
+            // The stage's channel is full, or the stage has ended.
             error.into_inner().say(LineAnswer::NotHere);
         }
     }
 
-    /// This is the answer.
+    /// Sends the answer; a receiver that is gone is ignored.
     pub fn say(self, answer: LineAnswer) {
-        // Whoever does not wait for it any more has no need of it.
         let _ = self.reply.send(answer);
     }
 }

@@ -1,18 +1,18 @@
-//! The gate between dispatch and body memory: what the next line needs is taken at once, or waited for one amount at a time.
+//! The gate between dispatch and body memory: reserves memory for the next line, or waits for one amount at a time.
 
 use futures::future::BoxFuture;
 
 use crate::item::{BodyMemory, Reservation};
 use crate::schedule::{BodyMemoryRoom, Need};
 
-/// Body memory as the scheduler reserves it: at once, or by waiting for one amount at a time.
+/// Body memory for the scheduler: reserved at once, or by waiting for one amount at a time.
 pub(super) struct MemoryGate {
     memory: BodyMemory,
-    /// The most that one line can need.
+    /// The largest need of one line.
     largest_body: u64,
     waiting: Option<BoxFuture<'static, Option<Reservation>>>,
     waited_for: Option<Reservation>,
-    /// Whether the oldest line might go if only the overdraft came back.
+    /// Whether the last request for the overdraft was refused.
     overdraft_is_out: bool,
 }
 
@@ -21,22 +21,22 @@ impl MemoryGate {
         Self { memory, largest_body, waiting: None, waited_for: None, overdraft_is_out: false }
     }
 
-    /// Whether an amount is waited for.
+    /// Whether the gate waits for memory.
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
-    /// The same for the schedule.
+    /// Whether memory is short, for the schedule.
     pub fn room(&self) -> BodyMemoryRoom {
         if self.is_waiting() { BodyMemoryRoom::Lacking } else { BodyMemoryRoom::Enough }
     }
 
-    /// Keeps what was waited for until the next line takes it.
+    /// Keeps a reservation that was waited for until the next line takes it.
     pub fn keep(&mut self, reservation: Option<Reservation>) {
         self.waited_for = reservation;
     }
 
-    /// Takes what the next line needs, or begins to wait for it.
+    /// Takes the memory of the next line, or begins to wait for it.
     pub fn take(&mut self, need: Need) -> Option<Reservation> {
         if let Some(mut reservation) = self.waited_for.take()
             && reservation.bytes() >= need.memory
@@ -55,20 +55,20 @@ impl MemoryGate {
         reservation
     }
 
-    /// Lends the oldest line what it can need at most, unless the overdraft is out.
+    /// Lends the oldest line the largest need of a line, unless the overdraft is in use.
     pub fn overdraw(&mut self) -> Option<Reservation> {
         let reservation = self.memory.try_overdraft(self.largest_body);
         self.overdraft_is_out = reservation.is_none();
         reservation
     }
 
-    /// Nobody needs memory any more: what was waited for goes home.
+    /// Stops the wait and frees its reservation, because no line needs memory.
     pub fn stop_waiting(&mut self) {
         self.waiting = None;
         self.waited_for = None;
     }
 
-    /// What was waited for, or nothing when the overdraft came back: then the oldest line may have become another one.
+    /// The reservation that was waited for; `None` when the overdraft is free again, maybe for another oldest line.
     pub async fn next(&mut self) -> Option<Reservation> {
         let Some(waiting) = &mut self.waiting else { return std::future::pending().await };
         tokio::select! {

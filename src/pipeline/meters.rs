@@ -1,4 +1,4 @@
-//! The meters of a run: what its parts count, and show of themselves, for metrics and for those who look at it from outside.
+//! The meters of a run: counts and views of its parts, for metrics and the API.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,17 +12,17 @@ use crate::sink::SinkMeter;
 use crate::source::SourceMeter;
 use crate::state::CommitClock;
 
-/// See the module.
+/// The meters of a run.
 #[derive(Debug, Default)]
 pub struct Meters {
-    /// The requests of the run, if anybody can read their counts.
+    /// The requests of a watched run.
     requests: Option<Arc<RequestCounts>>,
     parts: OnceLock<MeteredParts>,
-    /// Requests at once that the run may have at its start.
+    /// The limit of concurrent requests at the start of the run.
     first_limit: AtomicU32,
 }
 
-/// What the parts of a run show.
+/// The meters of the parts of a run.
 #[derive(Debug)]
 pub(super) struct MeteredParts {
     pub sources: Vec<Arc<SourceMeter>>,
@@ -32,7 +32,7 @@ pub(super) struct MeteredParts {
     pub commits: Option<Arc<CommitClock>>,
 }
 
-/// How much of `limits.body_memory` is in use.
+/// The use of `limits.body_memory`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryUse {
     /// Bytes in use.
@@ -42,27 +42,27 @@ pub struct MemoryUse {
 }
 
 impl Meters {
-    /// Those of a run whose metrics somebody reads.
+    /// The meters of a watched run.
     pub(super) fn watched() -> Self {
         Self { requests: Some(Arc::default()), ..Self::default() }
     }
 
-    /// The requests of the run, if anybody can read their counts.
+    /// The requests of the run, if it is watched.
     pub fn requests(&self) -> Option<&Arc<RequestCounts>> {
         self.requests.as_ref()
     }
 
-    /// The run has begun with these.
+    /// Sets the meters of the parts at the start of the run.
     pub(super) fn begin(&self, parts: MeteredParts) {
         let _ = self.parts.set(parts);
     }
 
-    /// The schedule begins like this; its first view comes a moment later.
+    /// Notes the limit at the start of the schedule, whose first view comes later.
     pub(super) fn begin_schedule(&self, core: &Core) {
         self.first_limit.store(core.totals(Duration::ZERO).concurrency_limit, Ordering::Relaxed);
     }
 
-    /// Requests at once that the run may have at its start; 0 before.
+    /// The limit of concurrent requests at the start of the run; 0 before.
     pub fn first_limit(&self) -> u32 {
         self.first_limit.load(Ordering::Relaxed)
     }
@@ -75,18 +75,18 @@ impl Meters {
         self.parts.get().into_iter().flat_map(|parts| &parts.sinks)
     }
 
-    /// Memory for bodies; nothing before the run has begun.
+    /// The use of body memory; zero before the run has begun.
     pub fn body_memory(&self) -> MemoryUse {
         let memory = self.parts.get().map(|parts| &parts.memory);
         memory.map_or_else(MemoryUse::default, |memory| MemoryUse { in_use: memory.in_use(), limit: memory.total() })
     }
 
-    /// The look-ups of the run, once it has begun, if its attempts make any.
+    /// The DNS look-ups of the run, once it has begun, if its client makes any.
     pub fn look_ups(&self) -> Option<&LookUpCounts> {
         self.parts.get()?.look_ups.as_deref()
     }
 
-    /// How long ago the checkpoint was written last, or the run began; nothing without a data directory.
+    /// Time since the last write of the checkpoint, or since the start of the run; `None` without a data directory.
     pub fn checkpoint_age(&self) -> Option<Duration> {
         Some(self.parts.get()?.commits.as_ref()?.age())
     }

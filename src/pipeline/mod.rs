@@ -1,21 +1,21 @@
-//! The pipeline: the topology on one screen, and the shutdown.
+//! The pipeline: the stages of a run, the channels between them, and the shutdown.
 //!
 //! ```text
 //!             stop (to feed and schedule)       give_up (to schedule and work)
 //!              ▼                                 ▼
 //!  source ──► feed ──► [queue] ──► schedule ──► [ready] ──► work × N
 //!    ▲         │ ticket: identity,   │   ▲      job+permit     │ one attempt, no decisions
-//!    │         │ window permits      │   └─ [completions] ◄─────┘ job, permit, what happened
+//!    │         │ window permits      │   └─ [completions] ◄─────┘ job, permit, result
 //!    │         │                     └──► [done] ──► drain ──► sinks
 //!    └─────────┴───────────────────── settle ◄──[acks]──┘ after every sink has written
 //! ```
 //!
-//! Beside the stages stand shippers: each delivers what a sink has put aside for a remote place, and outlasts the stages. The
-//! drain cancels `give_up`, too, on fail-fast. Released lines take a short cut: schedule → acks.
+//! Shippers run beside the stages: each delivers the staged records of a sink to a remote place, and ends after the
+//! stages. On fail-fast the drain cancels `give_up`. Released lines go directly from the schedule to acks.
 //!
-//! Sends that may wait: feed → queue, schedule → done, drain and schedule → acks; each leads one stage nearer to the sinks, and
-//! settle waits for nobody above it, so there is no cycle. Sends that cannot wait: schedule → ready (as many places as
-//! permits) and work → completions (as many places as workers).
+//! Sends that may wait: feed → queue, schedule → done, drain and schedule → acks. Each leads one stage nearer to the
+//! sinks, and settle waits for no stage above it, so there is no cycle. Sends that cannot wait: schedule → ready (as
+//! many places as permits) and work → completions (as many places as workers).
 
 mod answers;
 mod circuits;
@@ -78,7 +78,7 @@ use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};
 use crate::schedule::{BottleneckKind, Core, Job};
 use crate::source::{Durability, Source};
 
-/// What the queue carries.
+/// An accepted line on its way from the feed to the schedule.
 enum Accepted {
     /// A line to be fetched.
     Job(Box<Job>),
@@ -86,16 +86,16 @@ enum Accepted {
     Rejected(Done),
 }
 
-/// A job that may start now, with its wire permit and its first memory.
+/// A job that may start now, with its permit for a request and its first memory reservation.
 struct Dispatch {
     job: Box<Job>,
-    /// Makes its attempt. A reload gives later jobs another one.
+    /// The client that makes the attempt; a reload replaces it for later jobs.
     fetch: Arc<dyn Fetch>,
     permit: OwnedSemaphorePermit,
     reservation: Reservation,
 }
 
-/// What happened to a job, and how long it took.
+/// The result of an attempt, and how long it took.
 struct Completion {
     job: Box<Job>,
     permit: OwnedSemaphorePermit,
@@ -123,16 +123,16 @@ impl Clock {
 /// The tokens that end the stages.
 #[derive(Clone, Debug, Default)]
 struct Levers {
-    /// The feed and the schedule react to it: no line is accepted any more, and no request of a durable source starts. The
-    /// schedule cancels it itself when only lines of closed hosts are left.
+    /// Stops the feed and the schedule: no line is accepted any more, and no request of a durable source starts. The
+    /// schedule itself cancels it when only lines of closed hosts are left.
     stop: CancellationToken,
-    /// The schedule cancels it once it has reacted to `stop`: the lines are counted that are left for the next start.
+    /// Cancelled by the schedule after `stop`, once it has counted the lines that are left for the next start.
     stopped: CancellationToken,
-    /// The schedule and the workers react to it: unfinished lines are canceled, or left for the next start.
+    /// Stops the schedule and the workers: unfinished lines are canceled, or left for the next start.
     give_up: CancellationToken,
 }
 
-/// Starts every stage, and wires them up.
+/// Starts every stage, and connects them by channels.
 #[expect(clippy::too_many_lines, reason = "the topology stays on one screen")]
 fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, rotate: mpsc::Receiver<()>) -> Group {
     let clock = Clock { start: Instant::now() };
@@ -164,7 +164,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         lines.push(source.lines);
         failures.extend(source.failure);
         services.extend(source.service);
-        // A line that goes back would be waited for by all that follow it.
+        // In input order, records would wait for ever for the record of a released line.
         release.push(source.release.filter(|_| settings.order == Order::Completion));
     }
     let mut answers = None;

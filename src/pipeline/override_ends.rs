@@ -1,4 +1,4 @@
-//! Overrides that end by themselves, as events and log lines: nobody takes them back.
+//! Reports overrides whose time is over, as events and log lines.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use super::scheduler::Scheduler;
 use crate::schedule::{HostOverrides, Overrides};
 
 impl Scheduler {
-    /// Tells operators of overrides whose time is over. The log lines have no kind, so that each is written: what operators did is
-    /// looked for line by line.
+    /// Reports overrides whose time is over. The log lines have no `event`, so that none is suppressed as a repetition:
+    /// operators look for each.
     pub(super) fn tell_of_override_ends(&mut self, now: Duration) {
         let overrides = self.core.overrides();
         if Arc::ptr_eq(&self.last_overrides, &overrides) {
@@ -38,7 +38,7 @@ fn of(whom: &str, overrides: &HostOverrides, now: Duration) -> Vec<String> {
         ("concurrency", overrides.concurrency.and_then(|concurrency| concurrency.until)),
     ];
     let over = ends.into_iter().filter(|(_, until)| until.is_some_and(|until| until <= now));
-    over.map(|(what, _)| format!("The time of the override of {whom} is over: {what}.")).collect()
+    over.map(|(what, _)| format!("The {what} override of {whom} has ended.")).collect()
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
         };
         let of_run = HostOverrides { pause: Some(PauseOverride { until: None }), ..HostOverrides::default() };
         let overrides = Overrides { all: of_run, hosts: [("a.test".into(), of_host)].into_iter().collect() };
-        let said = ["pause", "concurrency"].map(|what| format!("The time of the override of a.test is over: {what}."));
+        let said = ["pause", "concurrency"].map(|what| format!("The {what} override of a.test has ended."));
         assert_eq!(over(&overrides, at(9)), said);
     }
 }

@@ -1,4 +1,4 @@
-//! The parts that a run is made of.
+//! The parts of a run.
 
 use std::sync::Arc;
 
@@ -13,34 +13,34 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::state::{HostStateStore, Settle};
 
-/// The parts that a run is made of.
+/// The parts of a run.
 pub struct Parts {
-    /// Where lines come from.
+    /// The sources of lines.
     pub sources: Vec<Source>,
     /// The HTTP client that makes the attempts.
     pub fetch: Arc<dyn Fetch>,
-    /// Where records go; each gets every record, in this order.
+    /// The sinks; each gets every record, in this order.
     pub sinks: Vec<Box<dyn Sink>>,
-    /// What saves which lines are done, in a durable run.
+    /// Saves which lines are done, in a durable run.
     pub settle: Option<Box<dyn Settle>>,
-    /// Reads the files of tokens again, if there are any.
+    /// Reads token files again, if there are any.
     pub tokens: Option<Arc<dyn RefreshTokens>>,
-    /// Where the states of hosts are saved, in a durable run.
+    /// Saves the states of hosts, in a durable run.
     pub hosts: Option<Box<dyn HostStateStore>>,
-    /// The threads that attempts are made in, if not in that of all the rest.
+    /// The runtime of the workers, if they have one of their own.
     pub threads: Option<Handle>,
     /// Requests to give lines back to their sources, if there may be any.
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
     /// Questions to the schedule, and operators' verbs, if there may be any.
     pub questions: Option<mpsc::Receiver<Question>>,
-    /// What operators had changed when the run before ended.
+    /// The overrides of the previous run that are still in force.
     pub overrides: Overrides,
-    /// What ships the records of sinks to remote places.
+    /// The shippers of sinks with a remote place.
     pub shippers: Vec<Shipper>,
 }
 
 impl Parts {
-    /// Sources, a client and sinks, and nothing else.
+    /// Parts of a run that is not durable.
     pub fn new(sources: Vec<Source>, fetch: Arc<dyn Fetch>, sinks: Vec<Box<dyn Sink>>) -> Self {
         Self {
             sources,

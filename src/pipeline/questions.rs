@@ -1,4 +1,4 @@
-//! The scheduler's side of the desk: one question a turn, and looks at all hosts or lines in pieces.
+//! The scheduler's side of the desk: answers one question a turn, and scans all hosts or lines in pieces.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::lookup::Lookup;
 use super::scheduler::{Scan, Scheduler};
 use crate::schedule::{HostScan, HostsBy, HostsQuery, LineAnswer, LineKey, Scanned};
 
-/// Places of the line book looked at in one turn.
+/// Places of the line book scanned in one turn.
 const A_TURN: usize = 512;
 
 impl Scheduler {
-    /// Answers a question, or begins to.
+    /// Answers a question, or begins a scan for it.
     pub(super) fn answer(&mut self, question: Question) {
         let now = self.clock.now();
-        // Whoever does not wait for the answer any more has no need of it.
+        // Each `drop` ignores a receiver that is gone.
         match question {
             Question::Hosts(query, reply) => match self.core.hosts_at_once(&query, now) {
                 Some(hosts) => drop(reply.send(HostsAnswer { hosts, matching: None })),
@@ -34,7 +34,7 @@ impl Scheduler {
             Question::SetOverrides(overrides, reply) => {
                 self.core.set_overrides(&overrides, now);
                 self.publisher.hurry();
-                // Once no job is left that was sent to workers before.
+                // The reply is sent once `ready` has no job from before the change.
                 self.reconfigured.push(reply);
                 self.show(now);
             }
@@ -43,7 +43,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets another configuration hold. The reply waits for jobs that were sent to workers with the fetcher of before.
+    /// Replaces the configuration. The reply is sent once `ready` has no job with the previous client.
     fn reconfigure(&mut self, new: Reconfiguration, reply: oneshot::Sender<()>, now: Duration) {
         let Reconfiguration { schedule, fetch, tokens } = new;
         self.core.reconfigure(schedule, now);
@@ -56,13 +56,13 @@ impl Scheduler {
         self.reconfigured.push(reply);
     }
 
-    /// Publishes what has changed before the reply says so.
+    /// Publishes a change before the reply to it is sent.
     fn show(&mut self, now: Duration) {
         let outlook = self.limits.look(&mut self.core, &self.memory, now);
         self.publisher.publish_view(&self.core, outlook, now);
     }
 
-    /// Goes on with what takes more than one turn.
+    /// Continues work that takes more than one turn.
     pub(super) fn go_on(&mut self, now: Duration) {
         if self.ready.is_empty() {
             for reply in self.reconfigured.drain(..) {
@@ -72,7 +72,7 @@ impl Scheduler {
         self.core.work(now);
         let most = self.core.most_at_once() as usize;
         if most > self.concurrency {
-            // There are as many workers, and places for their jobs; the core sees to it that no more are used than it allows.
+            // There are enough workers and places in `ready`; the core limits how many are used.
             self.permits.add_permits(most - self.concurrency);
             self.concurrency = most;
         }
@@ -81,14 +81,14 @@ impl Scheduler {
         }
     }
 
-    /// Whether there is anything to go on with.
+    /// Whether work of more than one turn is left.
     pub(super) fn has_work(&self) -> bool {
         !self.reconfigured.is_empty() || self.scan.is_some() || self.core.has_work()
     }
 }
 
 impl Scheduler {
-    /// One turn of a look at all hosts or lines; gives it back if there is more to look at.
+    /// One turn of a scan; returns the scan if it is not finished.
     fn scan_on(&self, scan: Scan, now: Duration) -> Option<Scan> {
         let core = &self.core;
         match scan {
@@ -117,7 +117,7 @@ impl Scheduler {
         None
     }
 
-    /// A line that is not in the schedule is on its way to it, or has left it.
+    /// Answers for a line that is not in the schedule: it has not arrived yet, or has left it.
     fn look_beyond(&self, key: LineKey, reply: oneshot::Sender<LineAnswer>) {
         let accepted = self.status.counters().accepted.get();
         if self.core.is_to_come(&key) {

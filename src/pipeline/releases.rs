@@ -1,4 +1,4 @@
-//! Released lines: out of the schedule, and to the settle stage, which gives them back to their source.
+//! Sends released lines from the schedule to the settle stage, which gives them back to their source.
 
 use tokio::sync::mpsc;
 
@@ -7,7 +7,7 @@ use super::settle::Ack;
 use crate::schedule::ReleaseScope;
 
 impl Scheduler {
-    /// Releases lines of a source that takes them back; no other source has lines released.
+    /// Releases lines, if their source takes lines back.
     pub(super) fn release(&mut self, scope: ReleaseScope) {
         if self.can_release.get(scope.source()) == Some(&true) {
             self.core.release(scope, self.clock.now());

@@ -1,11 +1,11 @@
-//! Counts of requests by what came of them, and how long they took. The scheduler counts, as completions come back.
+//! Counts of requests by status class, and their durations. The scheduler counts each completion.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::item::{Attempt, REQUEST_TIMES, Sent, SharedDurations};
 
-/// What came of a request.
+/// The status class of a request's response, or an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestClass {
     /// A response of 1xx.
@@ -23,11 +23,11 @@ pub enum RequestClass {
 }
 
 impl RequestClass {
-    /// All of them, by their numbers.
+    /// All classes, in the order of their numbers.
     pub const ALL: [Self; 6] =
         [Self::Informational, Self::Success, Self::Redirect, Self::ClientError, Self::ServerError, Self::Error];
 
-    /// The word for it in metrics.
+    /// The value of the class in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Informational => "1xx",
@@ -39,7 +39,7 @@ impl RequestClass {
         }
     }
 
-    /// What came of this attempt; nothing if no request left, or if it starts over uncharged.
+    /// The class of an attempt; `None` if no request was sent, or if it starts over uncharged.
     fn of(attempt: &Attempt) -> Option<Self> {
         let head = match attempt {
             Attempt::Response(response) => &response.head,
@@ -60,14 +60,14 @@ impl RequestClass {
     }
 }
 
-/// The requests of a run.
+/// Counts and durations of the requests of a run.
 #[derive(Debug)]
 pub struct RequestCounts {
     classes: [AtomicU64; RequestClass::ALL.len()],
     body_bytes: AtomicU64,
     /// From the start of a request to the first byte of its response.
     pub ttfb: SharedDurations,
-    /// From there to the end of the body, of whole responses.
+    /// From the first byte of a response to the end of its body; whole responses only.
     pub body: SharedDurations,
 }
 
@@ -79,17 +79,17 @@ impl Default for RequestCounts {
 }
 
 impl RequestCounts {
-    /// Requests of which this came.
+    /// The number of requests of a class.
     pub fn of(&self, class: RequestClass) -> u64 {
         self.classes[class as usize].load(Ordering::Relaxed)
     }
 
-    /// Bytes of bodies that were received whole, after decoding.
+    /// Decoded bytes of bodies that were received whole.
     pub fn body_bytes(&self) -> u64 {
         self.body_bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts an attempt that took so long.
+    /// Counts an attempt that took `wire`.
     pub(super) fn note(&self, attempt: &Attempt, wire: Duration) {
         let Some(class) = RequestClass::of(attempt) else { return };
         self.classes[class as usize].fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! What holds the run back now: a limit of the pipeline's own, or else what the core names. And when it ends.
+//! The bottleneck of the run, which is a limit of the pipeline or else that of the core, and the estimated end.
 //!
-//! The window is named while it is full and the input has lines of one host after those of another: with more room, more
-//! hosts would be under way at once.
+//! The window is the bottleneck while it is full and the input is grouped by host: with a larger window, more hosts
+//! would be fetched at once.
 
 use std::time::Duration;
 
@@ -11,41 +11,41 @@ use super::{Order, Status};
 use crate::item::{Window, WindowLimit};
 use crate::schedule::{Bottleneck, BottleneckKind, Core, Eta, InputEnd, LimitBy, StallReason, WaitingWork};
 
-/// The limits that the core is not given.
+/// The limits outside the core.
 pub(super) struct RunLimits {
     pub window: Window,
-    /// The key that sets how many requests there may be at once.
+    /// The kind of the key that limits concurrent requests.
     pub permits: BottleneckKind,
     /// The order of records.
     pub order: Order,
     /// Whether lines can still come.
     pub input_open: bool,
     pub ahead: InputAhead,
-    /// What held the run back when it was last looked at, once the window had been full.
+    /// The last bottleneck; `None` until the window has been full once.
     pub last: Option<BottleneckKind>,
     pub status: Status,
 }
 
-/// How the run goes on.
+/// The bottleneck, the estimated end and the window of the run.
 #[derive(Debug)]
 pub(super) struct Outlook {
     pub bottleneck: Bottleneck,
-    /// When it ends; `None` while the input has no end.
+    /// The estimated end; `None` while the input has no end.
     pub eta: Option<Eta>,
     /// Whether the input has an end.
     pub input: InputEnd,
-    /// What the lines take that wait now.
+    /// The time that the waiting lines take.
     pub waiting_work: Option<WaitingWork>,
-    /// Lines in the window, and those that it has room for.
+    /// Lines in the window, and its capacity.
     pub in_window: usize,
     pub window: usize,
 }
 
-/// When to look again whether only lines of closed hosts are left, besides when something happens in the schedule.
+/// When to check again whether only lines of closed hosts are left, besides at events of the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LookAgain {
     Never,
-    /// When the window has no room for a line.
+    /// When the window is full.
     WhenFull,
     At(Duration),
 }
@@ -57,7 +57,7 @@ impl LookAgain {
 }
 
 impl RunLimits {
-    /// How the run goes on, as of now.
+    /// The outlook as of now.
     pub fn look(&mut self, core: &mut Core, memory: &MemoryGate, now: Duration) -> Outlook {
         let ahead = self.ahead.look(&self.status, self.pace(), self.held_up(), now);
         core.expect(ahead.unwrap_or_default());
@@ -71,13 +71,12 @@ impl RunLimits {
         Outlook { bottleneck, eta, input, waiting_work, in_window, window }
     }
 
-    /// No more lines can come.
+    /// Notes that no more lines can come.
     pub fn end_input(&mut self) {
         self.input_open = false;
         self.ahead.end();
     }
 
-    /// What holds the run back now.
     fn bottleneck(&self, core: &Core, memory: &MemoryGate, now: Duration) -> Bottleneck {
         if core.stalled_by().any(|reason| reason == StallReason::Output) {
             return BottleneckKind::Sink.into();
@@ -93,7 +92,7 @@ impl RunLimits {
         }
         let bottleneck = core.bottleneck(now);
         match bottleneck.kind {
-            // When no more lines can come, what is left waits for its servers.
+            // Once the input has ended, the remaining lines wait for their servers.
             BottleneckKind::Input if !self.input_open => BottleneckKind::Servers.into(),
             BottleneckKind::Concurrency if bottleneck.set_by == LimitBy::Configuration => self.permits.into(),
             _ if bottleneck.host.is_some() => self.full_window(core).unwrap_or(bottleneck),
@@ -101,7 +100,7 @@ impl RunLimits {
         }
     }
 
-    /// A paused host, if its lines, or those that wait for their records, fill the window, so that nothing else comes in.
+    /// A paused host whose lines, or the records that wait behind them, fill the window and so block the input.
     fn full_of_paused(&self, core: &Core, now: Duration) -> Option<Bottleneck> {
         self.window.reached().filter(|_| self.input_open)?;
         let paused = core.paused_lines()?;
@@ -112,7 +111,7 @@ impl RunLimits {
         (fills || holds_order).then(|| Bottleneck { host: Some(paused.host), limit, ..BottleneckKind::Paused.into() })
     }
 
-    /// The window, if it is full of lines behind which those of other hosts wait.
+    /// The window, if it is full and the input is grouped by host.
     fn full_window(&self, core: &Core) -> Option<Bottleneck> {
         let kind = match self.window.reached().filter(|_| self.input_open && core.is_input_grouped())? {
             WindowLimit::Lines => BottleneckKind::Window,
@@ -123,7 +122,7 @@ impl RunLimits {
         Some(Bottleneck { limit, hosts, ..kind.into() })
     }
 
-    /// Whether what was accepted since the last look tells how fast the run is.
+    /// Whether the lines accepted since the last look count for the pace of the run.
     fn pace(&self) -> Pace {
         match self.last {
             None
@@ -140,7 +139,7 @@ impl RunLimits {
         }
     }
 
-    /// Accepted lines that wait for what holds up the input, too.
+    /// Accepted lines that wait for the same bottleneck as the input.
     fn held_up(&self) -> usize {
         match self.last {
             Some(BottleneckKind::Sink | BottleneckKind::BodyMemory) => self.window.in_use(),

@@ -1,7 +1,7 @@
-//! The task around the pure core: passes it jobs, completions and the time, and carries out what it returns.
+//! The scheduler task around the pure core: passes it jobs, completions and the time, and carries out its decisions.
 //!
-//! In: the queue and the completions. Out: `ready`, where a job goes only with its wire permit, its memory and its host's
-//! permission to go now; and `done`. While `done` is full nothing is dispatched, and all inputs are still handled.
+//! In: the queue and the completions. Out: `ready`, for a job that has its permit and memory and that its host allows
+//! to start now; and `done`. While `done` is full no job is dispatched, but all inputs are handled.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::item::{Done, Reservation};
 use crate::schedule::{Core, Counts, HostCounts, HostScan, LineAnswer, LineScan, Overrides, ReleaseScope, StallReason};
 use crate::state::LastRun;
 
-/// Completions, and queued lines, taken at once.
+/// The most completions, or queued lines, that one turn takes.
 const BATCH: usize = 128;
 
 pub(super) struct Scheduler {
@@ -35,60 +35,59 @@ pub(super) struct Scheduler {
     pub completions: mpsc::Receiver<Completion>,
     pub done: mpsc::Sender<Done>,
     pub acks: mpsc::Sender<Ack>,
-    /// Requests to give lines back to their sources, if there may be any.
+    /// Requests to give lines back to their sources; `None` once no more can come.
     pub releases: Option<mpsc::Receiver<ReleaseScope>>,
-    /// Those that the run begins with.
+    /// Overrides at the start of the run.
     pub overrides: Overrides,
-    /// Those that held when operators were last told which have ended.
+    /// Overrides as of the last report of those that ended.
     pub last_overrides: Arc<Overrides>,
-    /// Questions, if there may be any.
+    /// Questions of the API and verbs; `None` once no more can come.
     pub questions: Option<mpsc::Receiver<Question>>,
-    /// Asked for lines that have left the schedule.
+    /// Passes on questions for lines that have left the schedule.
     pub lookups: mpsc::Sender<Lookup>,
-    /// A look at all hosts or lines that is under way.
+    /// The current scan of all hosts or lines.
     pub scan: Option<Scan>,
-    /// Who waits for a reload to hold.
+    /// Replies to send once a reload or override is in force.
     pub reconfigured: Vec<oneshot::Sender<()>>,
-    /// New tokens.
     pub tokens: TokenDesk,
     /// Per source: whether it takes lines back.
     pub can_release: Vec<bool>,
     pub permits: Arc<Semaphore>,
-    /// How many there are.
+    /// The number of permits.
     pub concurrency: usize,
     pub fetch: Arc<dyn Fetch>,
     pub memory: MemoryGate,
-    /// Ends the requests of durable sources; `None` once it has.
+    /// Stops requests of durable sources; `None` once cancelled.
     pub stop: Option<CancellationToken>,
-    /// Cancelled once the lines are counted that this leaves for the next start.
+    /// Cancelled once the lines that are left for the next start are counted.
     pub stopped: CancellationToken,
     pub give_up: CancellationToken,
     pub status: Status,
-    /// Counts requests, if anybody reads that.
+    /// Counts requests in a watched run.
     pub requests: Option<Arc<RequestCounts>>,
     pub publisher: StatusPublisher,
     pub limits: RunLimits,
     pub clock: Clock,
 }
 
-/// A look at all hosts or lines that is under way.
+/// A scan of all hosts or lines that takes several turns.
 pub(super) enum Scan {
     Hosts(HostScan, oneshot::Sender<HostsAnswer>),
     Counts(HostScan, oneshot::Sender<HostCounts>),
     Line(LineScan, oneshot::Sender<LineAnswer>),
-    /// The place where it goes on, and the lines so far that a stop would cancel.
+    /// The next place, and the number of lines so far that a stop would cancel.
     Held(usize, usize, oneshot::Sender<InForce>),
 }
 
 /// What woke the task.
 enum Event {
     Completions,
-    /// The workers ended while they held jobs: never unless the run is aborted.
+    /// The workers ended while they held jobs; only an abort causes this.
     Closed,
     Lines,
     InputEnded,
     Memory(Option<Reservation>),
-    /// No request of a durable source, or of any, may start.
+    /// No request of a durable source, or of any source, may start.
     Stop,
     Release(ReleaseScope),
     ReleasesEnded,
@@ -105,7 +104,8 @@ impl Scheduler {
         self.restore();
         let mut timer = Box::pin(sleep_until(Instant::now()));
         loop {
-            // One time for all of this turn: between two, a line could get ready that is neither taken nor waited for.
+            // One time for the whole turn: a line that got ready between two would be neither dispatched nor waited
+            // for.
             let now = self.clock.now();
             self.go_on(now);
             self.send(now);
@@ -119,17 +119,17 @@ impl Scheduler {
             self.tokens.follow(&mut self.core, self.status.events());
             let outlook = |core: &mut Core| self.limits.look(core, &self.memory, now);
             let view_at = self.publisher.look(&mut self.core, outlook, now);
-            // While records wait, a timer of the core has nothing to set going.
+            // While settled lines wait, nothing is dispatched, so the core's timer would wake the task in vain.
             let core_at = if self.core.has_settled() { None } else { self.core.next_wakeup(now) };
             let look_again = self.leave_closed_hosts(now);
             let wake_at = [core_at, view_at, look_again.at()].into_iter().flatten().min();
             let reached = self.reached_limit(now);
             self.fetch.limit_reached(reached);
             let event = self.wait(&mut lines, &mut completions, timer.as_mut(), wake_at, look_again).await;
-            // The status's own timer is no news, or it would go on for ever.
+            // A wake-up by the status's own timer must not make the status stale again.
             self.publisher.stale |= !matches!(event, Event::Look) || core_at.is_some_and(|at| at <= self.clock.now());
             match event {
-                Event::Closed => return Err("a worker is gone with its job".into()),
+                Event::Closed => return Err("a worker ended while it held a job".into()),
                 Event::Completions => self.take_completions(&mut completions),
                 Event::Lines => self.take_lines(&mut lines),
                 event => self.react(event),
@@ -137,7 +137,7 @@ impl Scheduler {
         }
     }
 
-    /// Reacts to what comes seldom.
+    /// Handles events other than completions and lines.
     fn react(&mut self, event: Event) {
         match event {
             Event::InputEnded => self.limits.end_input(),
@@ -152,10 +152,10 @@ impl Scheduler {
         }
     }
 
-    /// Goes on where the run before ended.
+    /// Restores the overrides, hosts, pace and robots.txt files of the previous run.
     fn restore(&mut self) {
         let (LastRun { ended_ago, robots }, hosts) = (self.publisher.load_last_run(), self.publisher.load_hosts());
-        // What is left of a pause was read before this time, so it can only end later.
+        // The rest of a pause was read before `now`, so the pause can only end later.
         let now = self.clock.now();
         if let Some(ended_ago) = ended_ago {
             self.core.resume_pace(ended_ago, now);
@@ -165,7 +165,7 @@ impl Scheduler {
         self.core.restore_robots(robots, now);
     }
 
-    /// Sends what can be sent: settled and released lines, and jobs unless settled lines are left.
+    /// Sends settled and released lines on, and dispatches jobs if no settled line is left.
     fn send(&mut self, now: Duration) {
         self.publisher.save_robots(&mut self.core);
         self.tell_of_circuits();
@@ -182,7 +182,7 @@ impl Scheduler {
         self.core.note_memory(self.memory.room());
     }
 
-    /// Waits for whatever comes first; takes nothing out of a channel that it does not return.
+    /// Waits for the next event. Cancel safe: an item taken out of a channel is always returned.
     async fn wait(
         &mut self,
         lines: &mut Vec<Accepted>,
@@ -197,7 +197,7 @@ impl Scheduler {
         let (counts, has_work) = (self.core.counts(), self.has_work());
         tokio::select! {
             biased;
-            // One at a time, for it costs each turn: the stop comes first, as every cause of the other is one.
+            // One token at a time, because each costs time in every turn; every cause of `give_up` cancels `stop`, too.
             () = self.stop.as_ref().unwrap_or(&self.give_up).cancelled(), if !self.core.is_given_up() => Event::Stop,
             n = self.completions.recv_many(completions, BATCH), if counts.in_flight > 0 => {
                 if n == 0 { Event::Closed } else { Event::Completions }
@@ -217,12 +217,13 @@ impl Scheduler {
             }
             () = timer, if wake_at.is_some() => Event::Look,
             () = self.limits.window.gets_full(), if look_again == LookAgain::WhenFull => Event::Look,
-            // All others have their turn first.
+            // Other tasks run first.
             () = tokio::task::yield_now(), if has_work => Event::Look,
         }
     }
 
-    /// Ends the requests of all sources, or of durable ones, and says so once it is known how many lines that leaves for the next start.
+    /// Stops requests of all or of durable sources; cancels `stopped` once the lines left for the next start are
+    /// counted.
     fn stop(&mut self) {
         let now = self.clock.now();
         self.stop = None;

@@ -1,4 +1,4 @@
-//! The settings of a run: limits, and what ends it.
+//! The settings of a run.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::FirstHost;
 use crate::item::Revalidation;
 
-/// The limits of a run.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Lines handed over but not yet seen by the scheduler.
+    /// Accepted lines that the scheduler has not received.
     pub queue: usize,
     /// Lines accepted and not yet done.
     pub window: usize,
     /// Bytes of those lines.
     pub window_bytes: usize,
-    /// Fetch tasks; fewer than `concurrency` hold it down.
+    /// Fetch tasks; fewer than `concurrency` limit it.
     pub workers: usize,
     /// Requests on the wire at once.
     pub concurrency: usize,
@@ -26,7 +26,7 @@ pub struct Settings {
     pub largest_body: u64,
     /// Whether lines that are records are fetched only if they changed.
     pub revalidation: Revalidation,
-    /// Whose lines carry the credentials of `-H`.
+    /// The host whose lines carry the credentials of `-H`.
     pub first_host: FirstHost,
     /// The order of records.
     pub order: Order,
@@ -51,8 +51,8 @@ pub enum Order {
 /// Whether the first record that is not `ok` ends the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailFast {
-    /// It does.
+    /// The run ends.
     Yes,
-    /// It does not.
+    /// The run goes on.
     No,
 }

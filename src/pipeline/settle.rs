@@ -1,5 +1,5 @@
-//! The settle stage: reports which lines are done, requests checkpoints, gives released lines back, and frees the lines'
-//! places in the window.
+//! The settle stage: marks lines as done, requests checkpoints, gives released lines back to their sources, and frees
+//! the lines' places in the window.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,18 @@ use crate::item::{AnswerDesk, Receipt, ReleaseReceipt, Ticket};
 use crate::source::Release;
 use crate::state::Settle;
 
-/// What the drain reports, and the schedule of released lines.
+/// A message of the drain, or of the schedule about released lines.
 pub(super) enum Ack {
     /// Every sink has taken the records of these lines.
     Written(Vec<Ticket>),
-    /// What was written so far is in the outputs up to these marks.
+    /// All records written so far are in the outputs up to these marks.
     Commit(Vec<Mark>, oneshot::Sender<()>),
     /// These lines go back to their sources.
     Released(Vec<Ticket>),
 }
 
-/// `durable` says for each source whether the checkpoint records its lines; `release` has what takes its lines back, and
-/// `desks` what waits for its records.
+/// Runs the settle stage. Per source, `durable` says whether the checkpoint records its lines, `release` takes its
+/// lines back, and `desks` has the desk that waits for its records.
 pub(super) async fn settle(
     mut acks: mpsc::Receiver<Ack>,
     mut settle: Option<Box<dyn Settle>>,
@@ -35,7 +35,7 @@ pub(super) async fn settle(
     while let Some(ack) = acks.recv().await {
         match (ack, &mut settle) {
             (Ack::Written(tickets), settle) => {
-                // What the source yields next is settled after this line.
+                // First the desk, so that a line which the source yields next is settled after this one.
                 let say_written = |ticket: &Ticket| desks[ticket.source].iter().for_each(AnswerDesk::say_written);
                 let tickets = tickets.into_iter().inspect(say_written).filter(|ticket| durable[ticket.source]);
                 let done: Vec<Receipt> = tickets.map(Ticket::done).collect();
@@ -56,7 +56,7 @@ pub(super) async fn settle(
                 if let Some(settle) = settle {
                     settle.commit(marks).await?;
                 }
-                // Nobody may be waiting for the answer.
+                // The drain may not wait for the reply.
                 let _ = answer.send(());
             }
         }

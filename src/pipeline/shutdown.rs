@@ -1,11 +1,12 @@
-//! Graceful shutdown: one sequence for every cause (SIGTERM and other signals: `src/daemon/signals.rs`). Causes differ only in how long unfinished lines may take:
+//! Graceful shutdown: one sequence for every cause (SIGTERM and other signals: `src/daemon/signals.rs`). Causes differ
+//! only in the time limit of unfinished lines:
 //!
 //! | cause | unsettled lines | limit |
 //! |---|---|---|
-//! | end of input | all finish; then shippers ship what is left | each line's own; none for shippers |
+//! | end of input | all finish; then shippers ship the remaining records | each line's own; none for shippers |
 //! | only lines of closed hosts are left | left for the next start; then as above | none |
-//! | first signal while the run, or a host, is paused by an operator | the same, but lines that wait there have their end at once: left for the next start, or `canceled` | the same |
-//! | first signal | of durable sources, requests finish and all else is left for the next start; all others finish; then shippers have the rest of the time, and what is not shipped is left | grace, then give up |
+//! | first signal | of durable sources, requests finish and all other lines are left for the next start; lines of other sources finish; then shippers have the rest of the time, and unshipped records are left | grace, then give up |
+//! | first signal while an operator has paused the run or a host | the same, but waiting lines there end at once: left for the next start, or `canceled` | the same |
 //! | `--fail-fast` | given up | 1 s |
 //! | give up | `canceled` records, or left for the next start | 1 s, then abort |
 //! | second signal, stage error or panic | dropped | now |
@@ -22,32 +23,32 @@ use crate::error::Error;
 use crate::ship::Backlog;
 use crate::units::{counted, in_bytes};
 
-/// How long records may take to be written once the run was given up.
+/// How long the last records may take to be written after the run was given up.
 const LAST_RECORDS: Duration = Duration::from_secs(1);
 
-/// How often the log says what is still waited for.
+/// The interval of reminders in the log.
 const STILL_WAITING: Duration = Duration::from_secs(5);
 
-/// How a run ended, when nothing broke.
+/// How a run ended, if it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Every accepted line was finished: the input ended, or a signal came in good time.
+    /// Every accepted line was finished, before or after a signal.
     Finished,
     /// Unfinished lines were given up: the grace period passed, or an operator's pause held them.
     GaveUp,
-    /// Nothing was left but lines of hosts that are closed for longer than `retry.max_retry_after`.
+    /// Only lines of hosts that are closed for longer than `retry.max_retry_after` were left.
     HostsClosed,
     /// The first failure cancelled the rest.
     FailedFast,
-    /// The grace period passed with records that were not shipped.
+    /// The grace period passed before all records were shipped.
     Unshipped,
 }
 
-/// How far the shutdown has come.
+/// The phase of the shutdown.
 #[derive(Clone, Copy)]
 enum Phase {
     Running,
-    /// A signal came. It is not known yet which lines are left for the next start.
+    /// A signal came; the schedule has not yet counted the lines left for the next start.
     Stopping {
         until: Instant,
     },
@@ -83,10 +84,10 @@ impl Phase {
     }
 }
 
-/// Runs the parts until all is done, or until the shutdown that a cause began is over.
+/// Runs the parts until the input ends and every line is done, or until a shutdown is over.
 ///
 /// # Errors
-/// A stage's error or panic, and [`Control::Abort`].
+/// A stage failed or panicked, or [`Control::Abort`] came.
 pub async fn run(
     parts: Parts,
     settings: &Settings,
@@ -94,7 +95,7 @@ pub async fn run(
     controls: impl Stream<Item = Control>,
 ) -> Result<End, Error> {
     let levers = Levers::default();
-    // A request that the drain has not seen yet stands for all that follow.
+    // One place is enough: a pending request covers all that follow.
     let (rotate, rotations) = mpsc::channel(1);
     let backlogs: Vec<Backlog> = parts.shippers.iter().map(|shipper| shipper.backlog().clone()).collect();
     status.watch_backlogs(backlogs.clone());
@@ -113,7 +114,7 @@ pub async fn run(
     ended.map(|()| run.end)
 }
 
-/// A run and how far its shutdown has come.
+/// A run and the phase of its shutdown.
 struct Run<'a> {
     group: Group,
     levers: Levers,
@@ -126,10 +127,10 @@ struct Run<'a> {
     reminder: Interval,
 }
 
-/// What became of the stages.
+/// How the wait for the stages ended.
 enum Stages {
     Ended,
-    /// One still waits, and its time is over.
+    /// A stage has not ended within the time limit.
     OutOfTime,
 }
 
@@ -141,12 +142,13 @@ impl Run<'_> {
             self.show();
             tokio::select! {
                 biased;
-                // The drain cancelled it, by fail-fast. Before the end of the tasks: the failure may be the last record.
+                // The drain cancelled it on fail-fast. Checked before the end of the tasks: the failure may be the last
+                // record.
                 () = self.levers.give_up.cancelled(), if !matches!(phase, Phase::GivingUp { .. }) => {
                     self.stop();
                     (self.phase, self.end) = (Phase::giving_up(), End::FailedFast);
                 }
-                // The schedule cancelled it, for closed hosts.
+                // The schedule cancelled it, because only lines of closed hosts are left.
                 () = self.levers.stop.cancelled(), if matches!((phase, self.end), (Phase::Running, End::Finished)) => {
                     self.end = End::HostsClosed;
                 }
@@ -168,8 +170,7 @@ impl Run<'_> {
         }
     }
 
-    /// Waits for the shippers, once all stages have ended: after a signal, or when the run was given up, for what is left of its
-    /// time.
+    /// Waits for the shippers, once all stages have ended; after a signal or a give-up, for the rest of its time.
     async fn shippers(&mut self, controls: &mut (impl Stream<Item = Control> + Unpin)) -> Result<(), Error> {
         self.announce_shipping();
         self.reminder.reset();
@@ -212,51 +213,50 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Shows those outside how far the run has come.
+    /// Updates the lifecycle that the API and the service manager see.
     fn show(&self) {
         if self.levers.stop.is_cancelled() || self.levers.give_up.is_cancelled() {
             self.status.lifecycle().enter(RunState::Draining { until: self.phase.limit() });
         }
     }
 
-    /// Accepts no more lines. What is under way is to be written without waiting for remote places.
+    /// Accepts no more lines. Sinks write the remaining records without waiting for remote places.
     fn stop(&self) {
         self.levers.stop.cancel();
         self.backlogs.iter().for_each(Backlog::lift_limit);
     }
 
-    /// The grace period is over.
     fn give_up(&mut self) {
-        tracing::warn!(unfinished = self.status.counters().unfinished(), "the grace period is over");
+        tracing::warn!(unfinished = self.status.counters().unfinished(), "the grace period is over (shutdown.grace)");
         self.levers.give_up.cancel();
         (self.phase, self.end) = (Phase::giving_up(), End::GaveUp);
     }
 
-    /// Nothing but an operator's pause cancels lines of a run that was not given up.
+    /// Notes lines that a stop canceled: only an operator's pause cancels lines of a run that was not given up.
     fn note_canceled(&mut self) {
         if self.end == End::Finished && self.status.metrics().canceled.get() > 0 {
             self.end = End::GaveUp;
         }
     }
 
-    /// The end of a run of which a stage still waits.
+    /// Ends the run although a stage has not ended.
     fn out_of_time(&self) -> Stages {
         tracing::warn!(
-            "{NOT_WRITTEN} could not be written in time; with a data directory the next run fetches again what is missing"
+            "{NOT_WRITTEN} could not be written in time; with a data directory the next run fetches the missing lines again"
         );
         Stages::OutOfTime
     }
 
-    /// Answers the first signal, where all stages have ended before that was done.
+    /// Announces the shutdown if all stages ended before it was announced.
     fn announce_shipping(&mut self) {
         if let Phase::Stopping { until } = self.phase {
             self.phase = Phase::Draining { until };
             let grace = self.grace.as_secs();
-            tracing::warn!("shipping what is left (at most {grace} s; signal again to stop now)");
+            tracing::warn!("shipping the remaining records (at most {grace} s; signal again to stop now)");
         }
     }
 
-    /// Says what has not been shipped.
+    /// Logs the segments that have not been shipped.
     fn say_unshipped(&self, how: &str) {
         for backlog in self.backlogs.iter().filter(|backlog| backlog.lag().segments > 0) {
             let (sink, lag) = (backlog.sink(), backlog.lag());

@@ -1,4 +1,4 @@
-//! What the log says while a run comes to its end.
+//! Log messages during the shutdown of a run.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use super::Status;
 use crate::schedule::Counts;
 use crate::units::counted;
 
-/// What a run still waits for once all its lines have records. Each says itself why it waits.
+/// The parts that can delay the end once all lines have records. Each logs the cause itself.
 pub(super) const NOT_WRITTEN: &str = "an output, a journal or a checkpoint";
 
-/// Answers the first signal, once it is known which lines are left for the next start.
+/// Announces the shutdown, once the lines left for the next start are counted.
 pub(super) fn announce(status: &Status, grace: Duration) {
     let (counters, counts) = (status.counters(), status.view().counts);
     let work = match (counters.unfinished(), counts) {
-        (0, _) => "writing what is left to write".to_owned(),
+        (0, _) => "finishing the outputs".to_owned(),
         (_, Counts { waiting: 0, in_flight: 1.., .. }) => {
             format!("finishing {}", counted(counts.in_flight as u64, "request"))
         }
@@ -27,7 +27,7 @@ pub(super) fn announce(status: &Status, grace: Duration) {
     tracing::warn!("{work}{left} (at most {} s; signal again to stop now)", grace.as_secs());
 }
 
-/// Says what is still waited for.
+/// Logs what the shutdown still waits for.
 pub(super) fn remind(status: &Status) {
     if status.counters().unfinished() == 0 {
         tracing::info!("still waiting: {NOT_WRITTEN} cannot be written");
@@ -42,6 +42,6 @@ pub(super) fn remind(status: &Status) {
         on_the_wire = host.in_flight,
         waiting = host.waiting,
         unfinished = status.counters().unfinished(),
-        "still waiting, longest for this host"
+        "still waiting for lines; the oldest waits for this host"
     );
 }

@@ -1,5 +1,5 @@
-//! The status of a run: counters, metrics and the last view of the schedule. Progress and summary read it. Two decisions use
-//! its counters: the shutdown counts unfinished lines, and the drain whether another record is to come.
+//! The status of a run: counters, metrics and the last view of the schedule. Progress and summary read it. Two stages
+//! decide by its counters: the shutdown counts unfinished lines, and the drain checks whether more records are to come.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,7 +18,7 @@ use crate::ship::Backlog;
 use crate::sink::SinkView;
 use crate::source::SourceView;
 
-/// Written by the stages; read by the progress line and the summary, and from outside if it is [`Status::watched`].
+/// The status of a run, written by the stages; the API reads it, too, if it is [`Status::watched`].
 #[derive(Clone, Debug, Default)]
 pub struct Status {
     counters: Arc<Counters>,
@@ -33,22 +33,22 @@ pub struct Status {
     lifecycle: Lifecycle,
 }
 
-/// The closed hosts for which a run ended.
+/// The closed hosts whose lines were the only ones left when a run ended.
 #[derive(Clone, Debug)]
 pub struct LeftHosts {
     /// The hosts, with their lines.
     pub hosts: Vec<ClosedHost>,
-    /// The start of the clock on which they open.
+    /// The start of the clock that their opening times refer to.
     pub clock: Instant,
 }
 
 impl Status {
-    /// That of a run at which an API or a service manager looks: requests and the turns of tasks are counted for them.
+    /// The status of a run that an API or a service manager watches: requests and polls of tasks are counted.
     pub fn watched() -> Self {
         Self { meters: Arc::new(Meters::watched()), heartbeats: Heartbeats::watched(), ..Self::default() }
     }
 
-    /// The counters that control uses.
+    /// The counters that shutdown and drain decide by.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -58,27 +58,27 @@ impl Status {
         &self.metrics
     }
 
-    /// What the scheduler last said.
+    /// The view that the scheduler published last.
     pub fn view(&self) -> watch::Ref<'_, View> {
         self.view.borrow()
     }
 
-    /// The hosts for which the run ended, if it did for closed hosts.
+    /// The closed hosts, if the run ended because only their lines were left.
     pub fn closed_hosts(&self) -> Option<&LeftHosts> {
         self.closed_hosts.get()
     }
 
-    /// Says that the run ends for these hosts.
+    /// Notes that the run ends because only lines of these hosts are left.
     pub fn leave_closed_hosts(&self, hosts: LeftHosts) {
         let _ = self.closed_hosts.set(hosts);
     }
 
-    /// What the sinks have not shipped.
+    /// The backlogs of the sinks that ship.
     pub fn backlogs(&self) -> &[Backlog] {
         self.backlogs.get().map_or(&[], Vec::as_slice)
     }
 
-    /// The run has these sinks that ship.
+    /// Sets the backlogs of the sinks that ship.
     pub(super) fn watch_backlogs(&self, backlogs: Vec<Backlog>) {
         let _ = self.backlogs.set(backlogs);
     }
@@ -88,12 +88,12 @@ impl Status {
         self.connections.get().map(Arc::as_ref)
     }
 
-    /// The run counts its connections here.
+    /// Sets where the run counts its connections.
     pub(super) fn watch_connections(&self, counts: Arc<ConnectionCounts>) {
         let _ = self.connections.set(counts);
     }
 
-    /// What the parts of the run count, and show of themselves.
+    /// The counts and views of the run's parts.
     pub fn meters(&self) -> &Meters {
         &self.meters
     }
@@ -108,7 +108,7 @@ impl Status {
         self.meters.sinks().map(|meter| meter.view()).collect()
     }
 
-    /// Whether the tasks of the run turn.
+    /// The heartbeats of the run's tasks.
     pub fn heartbeats(&self) -> &Heartbeats {
         &self.heartbeats
     }
@@ -118,12 +118,12 @@ impl Status {
         &self.events
     }
 
-    /// How far the run has come.
+    /// The lifecycle of the run.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
     }
 
-    /// The scheduler says how it is.
+    /// Publishes a view of the schedule.
     pub fn publish(&self, view: View) {
         self.view.send_replace(view);
     }
@@ -149,16 +149,16 @@ impl Counters {
     }
 }
 
-/// Counters that are shown, and by which nothing in the pipeline decides.
+/// Counters for views; nothing in the pipeline decides by them.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Bytes of accepted lines, each with its line end.
     pub accepted_bytes: Counter,
     /// Blank lines skipped.
     pub blank: Counter,
-    /// Lines not accepted when the run stopped: what is left of files, and what was read of other sources.
+    /// Lines not accepted when the run stopped: unread lines of files, and lines read from other sources.
     pub unread: Counter,
-    /// Whether the count of these was broken off.
+    /// 1 if the count of `unread` was broken off.
     pub uncounted: Counter,
     /// Records other than `ok`.
     pub not_ok: Counter,
@@ -171,61 +171,61 @@ pub struct Metrics {
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds to it.
+    /// Adds `n`.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Reads it.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// How the schedule is doing.
+/// A view of the schedule at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct View {
-    /// When this was so.
+    /// The time of the view.
     pub as_of: Option<Instant>,
-    /// The same since the start of the run, as overrides count their ends.
+    /// The same, since the start of the run; the ends of overrides are on this clock.
     pub run_time: Duration,
-    /// How many lines are where.
+    /// Lines by state.
     pub counts: Counts,
-    /// Lines accepted that the schedule has not taken in.
+    /// Lines accepted that the schedule has not received.
     pub queued: u64,
     /// The oldest unsettled line.
     pub oldest: Option<OldestLine>,
-    /// When the run ended, as it looked then; `None` while the input has no end, or nothing is known of what a line takes.
+    /// The estimated end of the run; `None` while the input has no end, or the time per line is unknown.
     pub eta: Option<Eta>,
     /// Whether the input has an end.
     pub input: InputEnd,
-    /// What the lines took that waited then; `None` if none did, or while nothing was known of that.
+    /// The time that the waiting lines take; `None` if no line waits, or the time is unknown.
     pub waiting_work: Option<WaitingWork>,
-    /// What holds the run back now.
+    /// The limit that holds the run back.
     pub bottleneck: Option<Bottleneck>,
-    /// What is left, if no line waits for anything but hosts that cannot be reached.
+    /// The lines left, if all of them wait for hosts that cannot be reached.
     pub tail: Option<Tail>,
-    /// The lines that keep their places at hosts that an operator has paused.
+    /// Waiting lines of hosts that an operator has paused.
     pub paused: Option<PausedLines>,
     /// Lines in the window.
     pub in_window: usize,
-    /// Lines that it has room for.
+    /// The capacity of the window in lines.
     pub window: usize,
-    /// What operators have changed.
+    /// The operators' overrides.
     pub overrides: Arc<Overrides>,
-    /// What held the run back so far, and for how long.
+    /// For how long each bottleneck held the run back so far.
     pub bottleneck_times: BottleneckTimes,
-    /// What only metrics show.
+    /// Totals that only metrics show.
     pub totals: Totals,
 }
 
 impl View {
-    /// When the run ends, as of now.
+    /// The estimated end of the run, as of now.
     pub fn eta(&self) -> Option<Eta> {
         Some(self.eta?.after(self.as_of?.elapsed()))
     }
 
-    /// What held the run back so far, and for how long, as of now.
+    /// For how long each bottleneck held the run back, as of now.
     pub fn bottleneck_times(&self) -> BottleneckTimes {
         let mut times = self.bottleneck_times.clone();
         if let Some((bottleneck, as_of)) = self.bottleneck.as_ref().zip(self.as_of) {
@@ -234,22 +234,22 @@ impl View {
         times
     }
 
-    /// For how long the oldest unsettled line has been accepted.
+    /// Time since the oldest unsettled line was accepted.
     pub fn oldest_age(&self) -> Option<Duration> {
         Some(self.oldest.as_ref()?.age + self.as_of?.elapsed())
     }
 
-    /// What is left, as of now.
+    /// The tail, as of now.
     pub fn tail(&self) -> Option<Tail> {
         let tail = self.tail.clone()?;
         Some(Tail { at_most: tail.at_most.saturating_sub(self.as_of?.elapsed()), ..tail })
     }
 }
 
-/// Time by kind of bottleneck, and the host that each kind lasted longest for.
+/// Time by kind of bottleneck, each with the host that it lasted longest for.
 #[derive(Clone, Debug, Default)]
 pub struct BottleneckTimes {
-    /// By the number of the kind.
+    /// Indexed by kind.
     kinds: [KindTime; BottleneckKind::ALL.len()],
 }
 
@@ -257,14 +257,14 @@ pub struct BottleneckTimes {
 #[derive(Clone, Debug, Default)]
 struct KindTime {
     spent: Duration,
-    /// The one with the longest time, by a majority vote (Boyer and Moore): right if it has more than half of it.
+    /// The bottleneck with the longest time, by Boyer–Moore majority vote: correct if it has more than half of it.
     longest: Option<Bottleneck>,
-    /// How far it is ahead of the others.
+    /// Its lead over all others in that vote.
     lead: Duration,
 }
 
 impl BottleneckTimes {
-    /// Notes that the run stood under this bottleneck for so long.
+    /// Adds time that the run spent under a bottleneck.
     pub fn note(&mut self, bottleneck: &Bottleneck, time: Duration) {
         let kind = &mut self.kinds[bottleneck.kind as usize];
         kind.spent += time;
@@ -278,12 +278,12 @@ impl BottleneckTimes {
         }
     }
 
-    /// How long the run stood under bottlenecks of this kind.
+    /// Time that the run spent under bottlenecks of this kind.
     pub fn spent(&self, kind: BottleneckKind) -> Duration {
         self.kinds[kind as usize].spent
     }
 
-    /// The kind of bottleneck that the run spent most of its time under, with its host, and its share.
+    /// The kind of bottleneck with the most time, with its host, and its share of the run.
     pub fn most(&self) -> Option<(&Bottleneck, f64)> {
         let total: Duration = self.kinds.iter().map(|kind| kind.spent).sum();
         let most = self.kinds.iter().filter(|kind| kind.longest.is_some()).max_by_key(|kind| kind.spent)?;

@@ -1,4 +1,4 @@
-//! Publishes the core's view to the status, and the states of hosts to the checkpoint, each at a bounded rate.
+//! Publishes the core's view to the status, and saves the states of hosts, each at a bounded rate.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use super::{Clock, Status, View};
 use crate::schedule::{Bottleneck, BottleneckKind, Core, HostState};
 use crate::state::{HostStateStore, LastRun};
 
-/// How often the status is brought up to date, at most.
+/// The least time between two updates of the status.
 const VIEW_EVERY: Duration = Duration::from_millis(200);
 
-/// How often the states of hosts are saved, at most: it ends in a file.
+/// The least time between two saves of the states of hosts, which end in a file.
 const HOSTS_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct StatusPublisher {
     status: Status,
-    /// Where states of hosts are saved, if anywhere.
+    /// Saves the states of hosts, in a durable run.
     hosts: Option<Box<dyn HostStateStore>>,
     bottleneck_times: BottleneckTimes,
     bottleneck: Bottleneck,
     since: Duration,
-    /// From when on the status may be brought up to date.
+    /// The earliest time of the next update of the status.
     view_from: Duration,
-    /// Whether the status is behind.
+    /// Whether the status is out of date.
     pub stale: bool,
-    /// From when on states of hosts may be saved.
+    /// The earliest time of the next save of the states of hosts.
     hosts_from: Duration,
 }
 
@@ -47,24 +47,24 @@ impl StatusPublisher {
         }
     }
 
-    /// The states of hosts that the run before saved.
+    /// The states of hosts that the previous run saved.
     pub fn load_hosts(&mut self) -> Vec<HostState> {
         self.hosts.as_mut().map(|hosts| hosts.load()).unwrap_or_default()
     }
 
-    /// What the run before left of its requests.
+    /// The end of the previous run, and its robots.txt files.
     pub fn load_last_run(&mut self) -> LastRun {
         self.hosts.as_mut().map(|hosts| hosts.load_last_run()).unwrap_or_default()
     }
 
-    /// Saves what was learnt of robots.txt files, before anything starts by them.
+    /// Saves the rules of new robots.txt files, before any request starts by them.
     pub fn save_robots(&mut self, core: &mut Core) {
         while let Some(known) = core.take_learnt_robots() {
             self.hosts.iter_mut().for_each(|hosts| hosts.save_robots(&known));
         }
     }
 
-    /// Publishes a change if it is time; otherwise says when it will be, so that the last change is seen, too.
+    /// Publishes changes that are due; returns the time of the next one, so that the last change is published, too.
     pub fn look(
         &mut self,
         core: &mut Core,
@@ -83,12 +83,12 @@ impl StatusPublisher {
         [view_at, hosts_at].into_iter().flatten().min()
     }
 
-    /// Has the status brought up to date in this turn: who has changed something looks next whether it holds.
+    /// Updates the status in this turn, because an operator who made a change reads it next.
     pub fn hurry(&mut self) {
         (self.view_from, self.stale) = (Duration::ZERO, true);
     }
 
-    /// Publishes how it all ended: no request is sent any more.
+    /// Publishes the last view and saves the last states, once no request is sent any more.
     pub fn publish(&mut self, core: &mut Core, outlook: Outlook, now: Duration) {
         self.publish_view(core, outlook, now);
         self.save_hosts(core, now);
@@ -131,7 +131,7 @@ impl StatusPublisher {
         }
     }
 
-    /// Whether states of hosts changed, and somebody saves them.
+    /// Whether states of hosts are to be saved.
     fn has_changes(&self, core: &Core) -> bool {
         self.hosts.is_some() && core.has_host_state_changes()
     }

@@ -1,7 +1,7 @@
-//! Token files: a service that reads them again while hosts wait for a new token, and the scheduler's end of it.
+//! Token files: a service reads them again while hosts wait for a new token; here are both ends of its channels.
 //!
-//! In: which files are wanted. Out: the new generations, each once requests carry it. A file is read once a second at most,
-//! whichever and however many hosts want it.
+//! In: the files to read. Out: new generations, each once requests carry it. A file is read once a second at most, for
+//! any number of hosts.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,37 +16,37 @@ use crate::fetch::RefreshTokens;
 use crate::item::TokenGeneration;
 use crate::schedule::{Core, TokenWait};
 
-/// From one look at a file to the next.
+/// The interval at which a file is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// The file of this number has new content.
+/// The number of a file, and the generation of its new content.
 pub(super) type Renewal = (usize, TokenGeneration);
 
-/// Which files are to be read, and who reads them.
+/// The files to read, and their reader.
 struct Wanted {
     files: BTreeSet<usize>,
-    /// `None` while no file has a token.
+    /// `None` without token files.
     reader: Option<Arc<dyn RefreshTokens>>,
-    /// The number of the configuration that numbers the files.
+    /// The number of the configuration; the numbers of files are valid within it.
     configuration: u64,
 }
 
-/// The scheduler's end.
+/// The scheduler's end of the channels.
 pub(super) struct TokenDesk {
     wanted: watch::Sender<Wanted>,
-    /// With the number of their configuration.
+    /// Renewals with the number of their configuration.
     renewals: mpsc::Receiver<(u64, Renewal)>,
-    /// The hosts that are known to wait.
+    /// The waiting hosts as of the last report.
     waits: Vec<TokenWait>,
 }
 
-/// The service's end.
+/// The service's end of the channels.
 pub(super) struct TokenReader {
     wanted: watch::Receiver<Wanted>,
     renewals: mpsc::Sender<(u64, Renewal)>,
 }
 
-/// Both ends.
+/// Creates both ends.
 pub(super) fn token_reader(reader: Option<Arc<dyn RefreshTokens>>) -> (TokenDesk, TokenReader) {
     let (wanted, is_wanted) = watch::channel(Wanted { files: BTreeSet::new(), reader, configuration: 0 });
     let (renewals, from_reader) = mpsc::channel(16);
@@ -55,11 +55,11 @@ pub(super) fn token_reader(reader: Option<Arc<dyn RefreshTokens>>) -> (TokenDesk
 }
 
 impl TokenDesk {
-    /// The next renewal; waits for ever once the service has ended.
+    /// The next renewal; never resolves once the service has ended.
     pub async fn next(&mut self) -> Renewal {
         loop {
             match self.renewals.recv().await {
-                // Under another configuration the number may be that of another file.
+                // In another configuration the number may belong to another file.
                 Some((configuration, _)) if configuration != self.wanted.borrow().configuration => {}
                 Some((_, renewal)) => return renewal,
                 None => std::future::pending().await,
@@ -67,14 +67,14 @@ impl TokenDesk {
         }
     }
 
-    /// Another configuration holds: its files are read by this one from now on.
+    /// Replaces the reader after a reload of the configuration.
     pub fn reconfigure(&mut self, reader: Option<Arc<dyn RefreshTokens>>) {
         self.wanted.send_modify(|known| {
             *known = Wanted { files: BTreeSet::new(), reader, configuration: known.configuration + 1 };
         });
     }
 
-    /// Lets the service read what the hosts of the core want to be read, and says which begin and cease to wait.
+    /// Tells the service which files the core's hosts wait for, and reports hosts that begin or cease to wait.
     pub fn follow(&mut self, core: &mut Core, events: &Events) {
         let wanted = core.token_files_wanted();
         if wanted.is_empty() && self.waits.is_empty() && self.wanted.borrow().files.is_empty() {
@@ -90,7 +90,7 @@ impl TokenDesk {
             return;
         }
         for TokenWait { host, files } in waits.iter().filter(|wait| !self.waits.contains(wait)) {
-            let message = format!("{host} refuses its token: waiting for a new token of {host} ({files})");
+            let message = format!("{host} refused its token; waiting for a new token of {host} ({files})");
             events.note(EventKind::Blocked, format!("{message}."));
             tracing::warn!(event = "token_wait", %host, "{message}");
         }
@@ -103,7 +103,7 @@ impl TokenDesk {
 }
 
 impl TokenReader {
-    /// Reads files for as long as the scheduler is there.
+    /// Reads files until the scheduler ends.
     pub async fn run(mut self) -> Result<(), BoxError> {
         loop {
             let (files, reader, configuration) = match self.wanted.wait_for(|wanted| !wanted.files.is_empty()).await {

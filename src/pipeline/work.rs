@@ -1,5 +1,5 @@
-//! A worker: takes a job that may start now, makes one attempt, reports what happened. It decides nothing and waits for
-//! nothing but the network.
+//! A worker: takes a job that may start now, makes one attempt, and reports the result. It decides nothing, and waits
+//! only for the network.
 
 use std::panic::AssertUnwindSafe;
 
@@ -38,7 +38,7 @@ pub(super) async fn work(
     Ok(())
 }
 
-/// One attempt; a panic in it is a result like any other.
+/// Makes one attempt; a panic in it is a failure of the attempt.
 async fn attempt(fetch: &dyn Fetch, call: &Call, reservation: Reservation) -> Attempt {
     let attempt = AssertUnwindSafe(async { fetch.attempt(call, reservation).await }).catch_unwind();
     attempt.await.unwrap_or_else(|panic| {

@@ -306,7 +306,7 @@ fn a_source_that_was_durable_and_is_not_now_is_refused() {
     assert_eq!(place.durable("").run(input.clone()).code, Some(0));
     let ended = place.configured("durable = false", "").run(input);
     assert_eq!((ended.code, ended.records.len()), (Some(2), 0));
-    assert!(ended.stderr.contains("remembers it as a durable source of the kind stdin"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("has it as a durable source of the kind stdin"), "{}", ended.stderr);
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Job {
 
     fn is_refused(&self, ended: &Ended, words: &[&str]) {
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-        for word in words.iter().chain(&["state calls lines of urls.txt done", "another `--data-dir`"]) {
+        for word in words.iter().chain(&["according to state lines of urls.txt with", "another `--data-dir`"]) {
             assert!(ended.stderr.contains(word), "should say `{word}`:\n{}", ended.stderr);
         }
         assert_eq!(self.origin.requests().len(), 3);
@@ -85,7 +85,7 @@ fn another_output_is_refused_and_the_old_one_is_named() {
     job.goes_on(&job.run(&["-o", "a.jsonl"]));
     for args in [&["-o", "b.jsonl"][..], &["-o", "-"], &[], &["-o", "/dev/null"]] {
         let ended = job.run(args);
-        job.is_refused(&ended, &["whose records are in a.jsonl; go on with a.jsonl"]);
+        job.is_refused(&ended, &["with records in a.jsonl are done; go on with a.jsonl"]);
         assert!(ended.records.is_empty() && !job.path("b.jsonl").exists());
     }
     job.goes_on(&job.run(&["-o", "a.jsonl"]));

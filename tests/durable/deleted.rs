@@ -228,8 +228,7 @@ fn a_stop_while_a_directory_is_gone_ends_on_time() {
     run.fetchd.signal(Signal::SIGTERM);
     let ended = run.fetchd.wait();
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
-    for said in ["writing what is left to write (at most", "an output, a journal or a checkpoint could not be written"]
-    {
+    for said in ["finishing the outputs (at most", "an output, a journal or a checkpoint could not be written"] {
         assert!(ended.stderr.contains(said), "`{said}` is missing in: {}", ended.stderr);
     }
     assert!(!ended.stderr.contains("finishing 0"), "{}", ended.stderr);

@@ -125,5 +125,5 @@ fn a_stop_leaves_the_page_that_is_under_way_its_record_and_yields_no_other() {
 fn a_reader_that_is_lost_with_a_record_ends_the_run_with_the_name_of_the_stage() {
     let report = on_paused_time(Scenario::of([pages(1, Answers::Lost)]).execute());
     let error = report.end.unwrap_err().to_string();
-    assert_eq!(error, "the stage `answers` failed: the thread in which a source reads answers is gone");
+    assert_eq!(error, "the stage `answers` failed: the thread in which a source reads answers has ended");
 }

@@ -106,7 +106,7 @@ fn a_paused_host_without_lines_is_found_by_name_by_state_and_by_metrics() {
         "{metrics}"
     );
     let resume = place.ctl(["resume"]);
-    assert!(resume.code == 1 && resume.err.contains("paused are a.test: fetchd ctl resume HOST"), "{resume:?}");
+    assert!(resume.code == 1 && resume.err.contains("paused hosts: a.test (fetchd ctl resume HOST)"), "{resume:?}");
     assert_eq!(running.finish("").code, Some(0));
 }
 
@@ -121,7 +121,7 @@ fn a_report_of_several_lines_is_shown_in_several_lines_and_its_first_one_in_the_
     assert!(reload.err.lines().count() > 2, "{reload:?}");
     let status = place.ctl(["status"]);
     let line = status.out.lines().find(|line| line.starts_with("configuration")).unwrap();
-    assert!(line.ends_with("Nothing changed, as the configuration is wrong: …"), "{line}");
+    assert!(line.ends_with("Nothing changed, because the configuration is wrong: …"), "{line}");
     running.kill();
 }
 

@@ -95,7 +95,7 @@ fn lines_that_waited_for_a_dead_port_in_vain_are_an_event_and_nobody_says_that_i
     let in_vain = kinds.iter().filter(|kind| *kind == "circuit_open").count();
     let log = running.message("circuit_gave_up");
     let port = refusing.port();
-    let lines = format!("127.0.0.1: port {port} stayed away, and {in_vain} line");
+    let lines = format!("127.0.0.1: port {port} stayed unreachable, and {in_vain} line");
     assert!(log.contains(&lines), "{log}");
     let all = events(&place);
     assert_eq!(in_vain, 3, "{kinds:?}");

@@ -20,7 +20,7 @@ fn overrides_that_are_made_end_and_are_found_at_a_start_are_events_and_log_lines
     place.wait_until(|status| status["state"] == "running");
     assert_eq!(place.ctl(["limits", "gone.test", "--rate", "1/s", "--for", "100ms"]).code, 0);
     running.message("The limits of gone.test are rate 1/s for 100ms.");
-    running.message("The time of the override of gone.test is over: limits.");
+    running.message("The rate override of gone.test has ended.");
     for n in 0..8 {
         assert_eq!(place.ctl(["pause", &format!("h{n}.test")]).code, 0);
         running.message(&format!("h{n}.test is paused until it is resumed"));
@@ -28,7 +28,7 @@ fn overrides_that_are_made_end_and_are_found_at_a_start_are_events_and_log_lines
     assert_eq!(place.ctl(["resume", "h0.test"]).code, 0);
     running.message("h0.test goes on.");
     let told = events(&place, "override");
-    assert!(told.len() == 11 && told[1].contains("is over") && told[10] == "resume: h0.test goes on.", "{told:#?}");
+    assert!(told.len() == 11 && told[1].contains("has ended") && told[10] == "resume: h0.test goes on.", "{told:#?}");
     assert_eq!(running.finish("").code, Some(0));
 
     let mut running = place.start();

@@ -57,7 +57,7 @@ fn what_cannot_be_kept_does_not_hold() {
     // A directory where the file is to be: nothing can be written there.
     fs::create_dir(place.path("state/overrides.new")).unwrap();
     let said = place.ctl(["pause"]);
-    assert!(said.code == 1 && said.err.contains("Nothing has changed, as it could not be kept"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("Nothing has changed, as it could not be saved"), "{said:?}");
     running.line(&origin.url("/ok/1"));
     assert_eq!(running.record()["outcome"], "ok");
     fs::remove_dir(place.path("state/overrides.new")).unwrap();
