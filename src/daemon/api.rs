@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::config_in_force::InForce;
-use super::operator::{LateOrders, Steered};
+use super::late_orders::LateOrders;
+use super::operator::Steered;
 use crate::config::Config;
 use crate::error::Error;
 use crate::ops::{Api, ApiParts, ApiRequests, LateDesk, LiveRecords};

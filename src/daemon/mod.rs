@@ -8,6 +8,7 @@ mod closed_hosts;
 mod config_in_force;
 mod known_inputs;
 mod known_outputs;
+mod late_orders;
 mod open;
 mod operator;
 mod override_changes;

@@ -4,12 +4,10 @@
 //! In: verbs, from the API and from signals. Out: changes of the schedule through its desk, and controls of the run. A
 //! durable change is on the disk before it is in force, and in force before the reply.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::executor::block_on;
-use futures::future::{BoxFuture, ready};
+use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use super::override_changes::{Changed, OverrideChanges};
@@ -25,29 +23,6 @@ use crate::units::{Concurrency, counted};
 
 /// The most verbs that wait for the current one.
 const MOST_WAITING: usize = 8;
-
-/// The API's end of the thread, which refuses verbs until the run begins.
-#[derive(Clone, Default)]
-pub(super) struct LateOrders(Arc<OnceLock<Orders>>);
-
-impl LateOrders {
-    /// Accepts verbs from now on.
-    pub fn begin(&self, orders: Orders) {
-        let _ = self.0.set(orders);
-    }
-}
-
-impl Operator for LateOrders {
-    fn carry_out(&self, verb: Verb) -> BoxFuture<'static, Result<Reply, Refusal>> {
-        match self.0.get() {
-            Some(orders) => orders.carry_out(verb),
-            None => ready(Err(Refusal::Unavailable(
-                "The run is still starting; try again once /readyz says that it is ready.".to_owned(),
-            )))
-            .boxed(),
-        }
-    }
-}
 
 /// A verb, and the channel for its reply; a signal has none.
 type Order = (Verb, Option<oneshot::Sender<Result<Reply, Refusal>>>);

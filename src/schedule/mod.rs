@@ -25,6 +25,7 @@ mod host_clock;
 mod host_key;
 mod host_orders;
 mod host_pause;
+mod host_report;
 mod host_state;
 mod host_table;
 mod input_order;

@@ -1,5 +1,4 @@
-//! Keeps the parts of the schedule consistent: hosts enter and leave the table, with their states from and for other
-//! runs; lines enter their queues; timers and deadlines fire.
+//! Keeps the parts of the schedule consistent: hosts enter and leave the table, lines their queues; timers fire.
 
 use std::time::Duration;
 
@@ -80,7 +79,7 @@ impl Core {
         }
     }
 
-    /// Puts a line into the queue of its host, or ends it. A host that entered the table for a line that ends here leaves it again.
+    /// Puts a line into the queue of its host, or ends it; then the host may leave the table.
     fn enqueue(&mut self, job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
         self.queue_or_end(job, host, due, now);
         self.refresh(host, now);

@@ -124,7 +124,7 @@ fn a_message_names_the_key_that_holds() {
         "(timeout of the line)",
         "raise max_body of [hosts],",
         "raise max_body of the line,",
-        "longer than max_body of the line before decoding",
+        "the encoded body is longer than max_body of the line",
         "(min_speed of [hosts])",
         "(min_speed of the line)",
         "(fetch.deadline)",

@@ -12,6 +12,7 @@ mod lines;
 mod outlasting;
 mod ports;
 mod queue;
+mod queue_circuits;
 mod timers;
 mod trouble;
 mod waiting_index;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::families::{FAMILIES, Kind};
 use super::*;
 use crate::pipeline::{Status, View};
-use crate::schedule::{Change, LimitsOverride, Overrides, Scope};
+use crate::schedule::{ConcurrencyOverride, HostOverrides, Overrides, PauseOverride, SkipOverride};
 use crate::telemetry::Stats;
 
 /// The stable names with their labels.
@@ -81,16 +81,12 @@ fn every_name_of_the_contract_is_in_the_table_with_its_labels() {
 #[test]
 fn overrides_of_the_run_and_of_hosts_without_lines_are_counted_by_kind() {
     let (status, now) = (Status::default(), Duration::from_secs(1));
-    let changes = [
-        Change::Pause(Scope::All, None),
-        Change::Pause(Scope::Host("a.test".into()), None),
-        Change::Skip("a.test".into(), 2 * now),
-        Change::Limit(
-            Scope::Host("b.test".into()),
-            LimitsOverride { concurrency: Some(2), ..LimitsOverride::default() },
-        ),
-    ];
-    let overrides = changes.into_iter().fold(Overrides::default(), |all, change| all.apply(change, 8, now).unwrap());
+    let paused = || HostOverrides { pause: Some(PauseOverride { until: None }), ..HostOverrides::default() };
+    let skipped = HostOverrides { skip: Some(SkipOverride { until: 2 * now }), ..paused() };
+    let limited =
+        HostOverrides { concurrency: Some(ConcurrencyOverride { limit: 2, until: None }), ..HostOverrides::default() };
+    let hosts = [("a.test".into(), skipped), ("b.test".into(), limited)].into();
+    let overrides = Overrides { all: paused(), hosts };
     status.publish(View { overrides: Arc::new(overrides), ..View::default() });
     let samples = samples(&text(Metered::of(&status, &Stats::default())));
     let of = |kind: &str| samples[&format!("fetchd_overrides{{kind=\"{kind}\"}}")];
