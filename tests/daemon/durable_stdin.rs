@@ -363,7 +363,7 @@ fn a_check_counts_the_lines_that_are_not_done() {
     assert_eq!(running.wait().code, Some(4));
     let (code, said) = place.journal(&["check"]);
     assert_eq!(code, Some(0));
-    assert_eq!(said, "urls: of 4 accepted, 3 are not done, and all of these can be read, in 1 segment\n");
+    assert_eq!(said, "urls: of 4 accepted, 3 are not done; all of these can be read, in 1 segment\n");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn a_path_that_a_configuration_changed_is_refused_also_under_another_name_or_wit
         (TWO, changed(TWO)),
     ] {
         let job = Job::fetched(before);
-        job.is_refused(&job.run_with(&after), &["cannot write to c.jsonl", "are in a.jsonl"]);
+        job.is_refused(&job.run_with(&after), &["cannot write to c.jsonl", "with records in a.jsonl are done"]);
     }
 }
 

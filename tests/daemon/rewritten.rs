@@ -180,7 +180,7 @@ fn a_file_that_was_read_by_a_source_of_another_name_is_not_fetched_again_unaware
     let source = "[source.urls.file]\npaths = ['urls.txt']\n";
     assert_eq!(run(&[], source).code, Some(0));
     for (input, config, words) in [
-        (&["-i", "./urls.txt"][..], "", "done by the source `urls`, and this run reads it with `-i`"),
+        (&["-i", "./urls.txt"][..], "", "the source `urls` has done 1 line of it; this run reads it with `-i`"),
         (&[], "[source.list.file]\npaths = ['urls.txt']\n", "reads it with the source `list`"),
     ] {
         let ended = run(input, config);
