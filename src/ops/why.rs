@@ -57,7 +57,8 @@ pub(super) async fn why(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
         Asked::Host(name) => {
             let why = why_host(api.parts.desk.get()?, name).await?;
             let overrides = overrides::of_host(&api.parts.status.view(), why.host.as_ref());
-            Ok(json(&Why { overrides, ..why }.with_overrides()))
+            let view = api.parts.status.view().clone();
+            Ok(json(&Why { overrides, ..why }.with_overrides().with_window(&view)))
         }
         Asked::Line(key) => {
             let desk = api.parts.desk.get()?;
@@ -117,6 +118,14 @@ impl Why {
         if self.waiting == Some(0) {
             let sentences = self.overrides.iter().map(|one| format!(" {}", one.message()));
             self.message.extend(sentences);
+        }
+        self
+    }
+
+    /// Says of a host without lines that its lines may wait for room in the window.
+    fn with_window(mut self, view: &View) -> Self {
+        if self.waiting == Some(0) && view.window > 0 && view.in_window >= view.window {
+            self.message.push_str(" The window is full, so its lines may wait to be accepted (queue.window).");
         }
         self
     }

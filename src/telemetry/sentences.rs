@@ -10,7 +10,7 @@ use super::progress_text::Figures;
 use super::summary::human;
 use crate::pipeline::{RunState, Status, View};
 use crate::schedule::InputEnd;
-use crate::units::{counted, rate_of};
+use crate::units::{counted, grouped, rate_of};
 
 /// Three sentences about a run, each with a full stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,10 +39,22 @@ impl Sentences {
             how_it_is: format!("{state}: {}.", figures.amounts()),
             waits_for: figures
                 .limit()
-                .map_or_else(|| "It is too early to say what it waits for.".to_owned(), |limit| sentence(&limit)),
+                .map_or_else(|| "It is too early to say what it waits for.".to_owned(), |limit| sentence(&limit))
+                + &full_of_one_host(&view).unwrap_or_default(),
             done_when: figures.left().map_or_else(|| without_end(&view), |left| sentence(&left)),
         }
     }
+}
+
+/// What one host costs the others whose lines fill half of a full window or more. A list says that of its window itself.
+fn full_of_one_host(view: &View) -> Option<String> {
+    let work = view.waiting_work.as_ref().filter(|_| view.in_window >= view.window)?;
+    let host = work.host.as_ref().filter(|_| 2 * work.lines >= view.window && view.input == InputEnd::Unknown)?;
+    let (lines, window) = (grouped(work.lines as u64), grouped(view.window as u64));
+    Some(format!(
+        " Lines of {host} are {lines} of the {window} in the window, so lines of other hosts wait to be accepted; speed the host up, \
+         skip its lines, or raise queue.window."
+    ))
 }
 
 /// When what waits is done, where nobody can say when the run is.
@@ -92,6 +104,26 @@ mod tests {
     use crate::schedule::{
         Bottleneck, BottleneckKind, Counts, Eta, HostOverrides, LimitBy, Overrides, PauseOverride, WaitingWork,
     };
+
+    #[test]
+    fn a_host_whose_lines_fill_the_window_is_named_where_the_input_has_no_end() {
+        let work = |lines| {
+            Some(WaitingWork { takes: Duration::from_secs(1), lines, host: Some("a.test".into()), per_second: None })
+        };
+        let view = |lines, in_window, input| View {
+            waiting_work: work(lines),
+            in_window,
+            window: 100,
+            input,
+            ..View::default()
+        };
+        let said = full_of_one_host(&view(60, 100, InputEnd::Unknown)).unwrap_or_default();
+        assert!(said.starts_with(" Lines of a.test are 60 of the 100 in the window,"), "{said}");
+        for quiet in [view(40, 100, InputEnd::Unknown), view(60, 99, InputEnd::Unknown), view(60, 100, InputEnd::Known)]
+        {
+            assert_eq!(full_of_one_host(&quiet), None);
+        }
+    }
 
     #[test]
     fn where_the_input_has_no_end_the_last_sentence_is_of_the_lines_that_wait() {
