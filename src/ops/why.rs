@@ -16,7 +16,7 @@ use super::moment::Since;
 use super::overrides::{self, OverrideShown};
 use super::state::ApiState;
 use crate::hosts::without_port;
-use crate::pipeline::Desk;
+use crate::pipeline::{Desk, View};
 use crate::schedule::{HostWhy, LineAnswer, LineKey};
 use crate::units::counted;
 
