@@ -136,6 +136,7 @@ const MAY_KNOW: [(&str, &[&str]); 28] = [
             "pipeline::RunState",
             "pipeline::Status",
             "pipeline::View",
+            "schedule::ConcurrencyOverride",
             "schedule::HostOverrides",
             "schedule::LimitsOverride",
             "schedule::Overrides",

@@ -81,7 +81,7 @@ fn of_a_hundred_requests_in_a_burst_some_fifty_are_answered() {
         stream.read_to_string(&mut answers).unwrap();
         let of = |status: &str| answers.matches(&format!("HTTP/1.1 {status} ")).count();
         assert_eq!(of("200") + of("429"), 100, "{answers}");
-        assert!((50..80).contains(&of("200")) && answers.contains("retry-after: 1"), "{}", of("200"));
+        assert!((45..80).contains(&of("200")) && answers.contains("retry-after: 1"), "{}", of("200"));
     });
 }
 

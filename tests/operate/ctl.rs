@@ -82,7 +82,6 @@ fn wrong_usage_is_exit_code_2() {
         &["status", "--no-such"],
         &["skip"],
         &["why"],
-        &["limits", "a.test"],
         &["limits", "--rate", "2/s"],
         &["limits", "a.test", "--rate", "2"],
         &["limits", "a.test", "--all", "--rate", "2/s"],

@@ -89,10 +89,11 @@ impl Place {
         Fetchd::with(["-c".as_ref(), self.file().as_os_str()]).directory(self.dir.path())
     }
 
-    /// The process, whose API answers.
+    /// The process, once its run has begun.
     pub fn start(&self) -> Running {
         let running = self.fetchd().start();
         running.message("operators connect at");
+        self.wait_until(|status| status["state"] != "starting");
         running
     }
 

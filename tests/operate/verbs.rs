@@ -209,7 +209,7 @@ fn without_a_run_the_api_says_that_it_is_starting() {
     let bench = Bench::start();
     let said = bench.ctl(["status"]);
     assert!(
-        said.code == 1 && said.out.starts_with("Starting: 0 done") && said.out.contains("no, starting for"),
+        said.code == 1 && said.out.starts_with("Starting: 0 done") && said.out.contains("no, starting "),
         "{said:?}"
     );
 }
