@@ -17,7 +17,7 @@ use super::tls_sessions::TlsSessions;
 pub(super) struct CertificateVerifier {
     /// The certificates that it accepts.
     pub accepted: Accepted,
-    /// The session store that is told which hosts were verified.
+    /// The session store, which notes the verified hosts.
     pub sessions: Arc<TlsSessions>,
 }
 

@@ -163,7 +163,7 @@ impl Waiting {
 impl Watching {
     /// The next lines.
     pub async fn next(&self) -> Bytes {
-        /// The reader is told what it missed after this time, even if no more records come.
+        /// After this time a reader gets the count of records that it missed, even if no more come.
         const QUIET: Duration = Duration::from_secs(1);
         loop {
             let is_quiet = timeout(QUIET, self.reader.news.notified()).await.is_err();

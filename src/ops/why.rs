@@ -212,4 +212,13 @@ mod tests {
             assert!(asked(text).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn a_host_without_lines_may_wait_for_room_in_the_window() {
+        let view = |in_window| View { in_window, window: 100, ..View::default() };
+        let why =
+            |waiting, in_window| Why { waiting: Some(waiting), ..Why::default() }.with_window(&view(in_window)).message;
+        assert!(why(0, 100).contains("queue.window"));
+        assert_eq!((why(0, 99), why(1, 100)), (String::new(), String::new()));
+    }
 }

@@ -11,9 +11,10 @@ use super::wait_reason::WaitReason;
 use crate::units::Concurrency;
 
 impl Core {
-    /// A report of the host of this name.
+    /// A report of the host of this name; of several ports that are hosts of their own, the one with the most waiting lines.
     pub fn host_report(&self, name: &str, now: Duration) -> Option<HostReport> {
-        self.hosts.find(name).map(|id| self.report(&self.hosts[id], now))
+        let hosts = self.hosts_of(name).into_iter().map(|id| &self.hosts[id]);
+        hosts.max_by_key(|host| host.waiting()).map(|host| self.report(host, now))
     }
 
     /// Why the next line of this host waits; `None` if the host has no lines.

@@ -10,15 +10,18 @@ use fetchd::cli::Cli;
 use crate::page::{page, pages, repository};
 use crate::records::{names, record_keys};
 
+/// The cells of the rows of the first table below a heading.
+fn table(path: &str, heading: &str) -> Vec<Vec<String>> {
+    let text = page(path).text;
+    let section = text.split_once(&format!("\n## {heading}\n")).unwrap().1;
+    let rows = section.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
 /// A row of the glossary: the word, and the names by which users see it.
 fn glossary() -> Vec<(String, Vec<String>)> {
-    let text = page("ARCHITECTURE.md").text;
-    let table = text.split_once("\n## Glossary\n").unwrap().1;
-    let rows =
-        table.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
-    rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
-        .map(|cells| (cells[1].to_owned(), names(cells[3])))
-        .collect()
+    table("ARCHITECTURE.md", "Glossary").into_iter().map(|cells| (cells[1].clone(), names(&cells[3]))).collect()
 }
 
 /// `table.key` of each key in the complete configuration and in the examples, those that stand there as comments included.
@@ -117,13 +120,7 @@ fn sources() -> Vec<(String, String)> {
 
 /// The rows of the table of words in CONTRIBUTING.md: one that is written, and those that are not.
 fn unused_words() -> Vec<(String, Vec<String>)> {
-    let text = page("CONTRIBUTING.md").text;
-    let table = text.split_once("\n## Words\n").unwrap().1;
-    let rows =
-        table.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
-    rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
-        .map(|cells| (cells[1].to_owned(), names(cells[2])))
-        .collect()
+    table("CONTRIBUTING.md", "Words").into_iter().map(|cells| (cells[1].clone(), names(&cells[2]))).collect()
 }
 
 /// Whether a text has this word or these words, in any case.

@@ -21,8 +21,7 @@ fn session(title: &str, blocks: &[Block], files: &[(&str, &str)]) {
     let script = script(blocks);
     let path = format!("{}:{}", internet.path().display(), std::env::var("PATH").unwrap());
     let output = shell(&script, place.path(), &path);
-    let outputs = || -> String { both(&output) };
-    assert!(output.status.success(), "{title}: {}\n{}\n{script}", output.status, outputs());
+    assert!(output.status.success(), "{title}: {}\n{}\n{script}", output.status, both(&output));
     let shown = fs::read_to_string(place.path().join(".shown")).unwrap_or_default();
     let mut outputs_of_blocks = shown.split('\u{1e}').skip(1);
     for pair in blocks.windows(2).filter(|pair| is_run(&pair[0])) {

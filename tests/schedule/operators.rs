@@ -379,6 +379,7 @@ fn overrides_of_a_name_hold_for_its_ports_and_those_of_a_port_come_first() {
     core.push(get(2, "http://a.test:81/later"), ms(61));
     assert!(core.take(ms(62)).is_none() && core.is_host_paused("a.test:81"));
     assert_eq!(core.paused_lines().map(|paused| (paused.hosts, paused.all)), Some((2, 3)));
+    assert_eq!(core.host_report("a.test", ms(62)).map(|host| (host.name, host.waiting)), Some(("a.test:81".into(), 2)));
     core.set_overrides(&Overrides::default(), ms(63));
     assert_eq!((0..3).filter_map(|_| core.take(ms(63))).count(), 3);
 }
