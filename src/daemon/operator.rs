@@ -82,17 +82,8 @@ impl Orders {
     /// # Errors
     /// The thread cannot be started.
     pub fn start(mut steering: Steering) -> Result<Self, BoxError> {
-        let (orders, mut from_orders) = mpsc::channel::<Order>(MOST_WAITING);
-        let obey = move || {
-            while let Some((verb, reply)) = from_orders.blocking_recv() {
-                // The operator was told that this verb timed out, so it must not be carried out later.
-                if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
-                    continue;
-                }
-                let replied = steering.carry_out(verb);
-                let _ = reply.map(|reply| reply.send(replied));
-            }
-        };
+        let (orders, from_orders) = mpsc::channel::<Order>(MOST_WAITING);
+        let obey = move || obey_all(from_orders, |verb| steering.carry_out(verb));
         std::thread::Builder::new().name("operator".to_owned()).spawn(obey)?;
         Ok(Self(orders))
     }
@@ -103,6 +94,16 @@ impl Orders {
             tracing::warn!(
                 "SIGHUP: the configuration was not reloaded, because too many verbs wait; send the signal again"
             );
+        }
+    }
+}
+
+/// Carries out orders until there are no more. One whose operator was told that it took too long must not be obeyed later.
+fn obey_all(mut orders: mpsc::Receiver<Order>, mut carry_out: impl FnMut(Verb) -> Result<Reply, Refusal>) {
+    while let Some((verb, reply)) = orders.blocking_recv() {
+        if reply.as_ref().is_none_or(|reply| !reply.is_closed()) {
+            let done = carry_out(verb);
+            let _ = reply.map(|reply| reply.send(done));
         }
     }
 }
@@ -279,5 +280,27 @@ fn fixed(concurrency: Concurrency) -> Result<u32, Refusal> {
         Concurrency::Adaptive => Err(Refusal::Invalid(
             "`concurrency` must be a number here; an adaptive limit is set in the configuration.".to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_whose_operator_has_gone_is_not_obeyed_and_that_of_a_signal_is() {
+        let (orders, from_orders) = mpsc::channel::<Order>(MOST_WAITING);
+        let (waits, mut replied) = oneshot::channel();
+        orders.try_send((Verb::Rotate, Some(oneshot::channel().0))).unwrap();
+        orders.try_send((Verb::Reload(Reloading::Apply), None)).unwrap();
+        orders.try_send((Verb::Drain(Unfinished::Keep), Some(waits))).unwrap();
+        drop(orders);
+        let mut obeyed = Vec::new();
+        obey_all(from_orders, |verb| {
+            obeyed.push(verb.name());
+            Err(ended())
+        });
+        assert_eq!(obeyed, ["reload", "drain"]);
+        assert_eq!(replied.try_recv().unwrap().err(), Some(ended()));
     }
 }
