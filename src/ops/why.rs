@@ -137,6 +137,15 @@ fn of_gone(gone: Gone) -> Why {
             "unread",
             "The source has not read the line yet: it waits for room in the window, or for its producer.",
         ),
+        Gone::InJournal { ahead } => {
+            let behind = counted(ahead, "line");
+            place(
+                "in_journal",
+                &format!(
+                    "The line waits in the journal of its source for room in the window (queue.window), behind {behind}."
+                ),
+            )
+        }
         Gone::Recorded => place("recorded", "The line is done: it has its record, or is blank and gets none."),
         Gone::Unknown => place("not_here", "The line is not in the run: it has its record, or was not read yet."),
     }

@@ -23,6 +23,7 @@ use crate::schedule::pauses::Pauses;
 use crate::schedule::quota::{HostQuota, QuotaPolicy};
 use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
+use crate::schedule::robots::RobotsWaits;
 use crate::schedule::stall_clock::{Now, StallClock, StallReason};
 use crate::schedule::token::HostToken;
 use crate::schedule::wait_reason::WaitReason;
@@ -48,6 +49,8 @@ pub(in crate::schedule) struct Host {
     pub orders: Option<Box<HostOrders>>,
     /// Its errors, if any.
     pub trouble: Option<Box<Trouble>>,
+    /// The waits of its lines for a robots.txt that is unavailable, if there were any.
+    pub robots_waits: Option<Box<RobotsWaits>>,
     /// The number of its configuration.
     pub configuration: u32,
     /// Its stall clock, if it ever stood still.
@@ -102,6 +105,7 @@ impl Host {
             token: None,
             orders: None,
             trouble: None,
+            robots_waits: None,
             configuration: 0,
             stalls: None,
             adaptive,
@@ -175,8 +179,9 @@ impl Host {
         }
         match self.queue.robots_fetch(port) {
             _ if due == Some(HELD) => WaitReason::Token { until: None },
-            Some(_) if !self.queue.fetches_robots(ordinal, port, due) => WaitReason::Robots,
-            _ => self.wait(due.unwrap_or_default(), self.queue.open_port(port)),
+            Some(_) if !self.queue.fetches_robots(ordinal, port, due) => WaitReason::Robots { until: None },
+            Some(_) => self.wait(due.unwrap_or_default(), self.queue.open_port(port)).of_robots_fetch(),
+            None => self.wait(due.unwrap_or_default(), self.queue.open_port(port)),
         }
     }
 
@@ -204,8 +209,9 @@ impl Host {
     fn wait_of_held(&self, port: u16, at: Duration) -> WaitReason {
         match self.queue.open_port(port) {
             // Only the end of its robots.txt fetch, or of a probe, sets a time again.
-            None if at == Duration::MAX => WaitReason::Robots,
-            Some(OpenPort { probe_at: Some(_), .. }) if at == Duration::MAX => WaitReason::Robots,
+            None if at == Duration::MAX => WaitReason::Robots { until: None },
+            Some(OpenPort { probe_at: Some(_), .. }) if at == Duration::MAX => WaitReason::Robots { until: None },
+            open if self.queue.robots_fetch(port).is_some() => self.wait(at, open).of_robots_fetch(),
             open => self.wait(at, open),
         }
     }
@@ -229,11 +235,17 @@ impl Host {
             return WaitReason::CircuitOpen { port, probe_at: Some(latest) };
         }
         match () {
+            () if latest == due && self.awaits_robots_until(due) => WaitReason::Robots { until: Some(latest) },
             () if latest == due => WaitReason::Backoff { until: latest },
             () if latest == paused => WaitReason::HostPause { until: latest },
             () if self.rate_limiter.obeys_crawl_delay() => WaitReason::CrawlDelay { until: latest },
             () => WaitReason::HostRate { until: latest },
         }
+    }
+
+    /// Whether lines that are due at this time wait because a robots.txt is unavailable.
+    pub fn awaits_robots_until(&self, due: Duration) -> bool {
+        self.robots_waits.as_ref().is_some_and(|waits| waits.contains(due))
     }
 
     /// Applies the quota of a response. A reset that is too far away closes the host, like a Retry-After.
