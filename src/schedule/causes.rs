@@ -10,7 +10,6 @@ use super::config::{HostLimits, HostRule};
 use super::dispatch::BodyMemoryRoom;
 use super::host_key::name_and_port;
 use super::host_table::{HELD, Host};
-use super::overrides::HostOverrides;
 use super::reports::{Cause, ConfiguredLimit, Remedy};
 use super::stall_clock::StallReason;
 use super::wait_reason::WaitReason;
@@ -105,12 +104,40 @@ impl Core {
         self.settings.limits_of(name, port)
     }
 
+    /// What changes this cause.
     fn remedy(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
-        let of_run = self.run_orders();
+        self.remedy_of_operator(reason, host).or_else(|| self.remedy_of_configuration(reason, host))
+    }
+
+    /// The command that changes what an operator has set, or the file of a token.
+    fn remedy_of_operator(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
         let of_host = host.and_then(|host| host.orders.as_ref()).map(|orders| &orders.overrides);
-        let sets = |limit: fn(&HostOverrides) -> bool| of_host.is_some_and(limit);
+        let overrides = if host.is_some() { of_host } else { Some(self.run_orders()) };
         let name = || host.map(|host| Arc::clone(&host.name));
-        let limits = |configured| Remedy::Limits { host: name(), configured };
+        let (sets_rate, sets_concurrency) =
+            overrides.map_or((false, false), |set| (set.rate.is_some(), set.concurrency.is_some()));
+        let configured = match reason {
+            WaitReason::RunPaused { .. } | WaitReason::Paused { .. } => return Some(Remedy::Resume { host: name() }),
+            WaitReason::Token { .. } => {
+                let files = self.settings.tokens.names(&host?.token.as_ref()?.policy.files);
+                return Some(Remedy::Token { files });
+            }
+            WaitReason::Rate { .. } if sets_rate => ConfiguredLimit::Every(self.settings.every),
+            WaitReason::HostRate { .. } if sets_rate => ConfiguredLimit::Every(self.configured(host?).every),
+            WaitReason::Concurrency { .. } if sets_concurrency => {
+                let fixed = Concurrency::Fixed(self.settings.permits);
+                ConfiguredLimit::Concurrency(self.settings.adaptive.map_or(fixed, |_| Concurrency::Adaptive))
+            }
+            WaitReason::HostConcurrency { .. } if sets_concurrency => {
+                ConfiguredLimit::Concurrency(self.configured(host?).concurrency)
+            }
+            _ => return None,
+        };
+        Some(Remedy::Limits { host: name(), configured })
+    }
+
+    /// The key that sets the limit.
+    fn remedy_of_configuration(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
         let key = |key| Remedy::Key { key, pattern: None, host: None };
         let host_key = |key, sets: fn(&HostRule) -> bool| Remedy::Key {
             key,
@@ -118,40 +145,26 @@ impl Core {
             host: host.map(|host| Arc::clone(&host.name)),
         };
         Some(match reason {
-            WaitReason::RunPaused { .. } | WaitReason::Paused { .. } => Remedy::Resume { host: name() },
-            WaitReason::Rate { .. } if of_run.rate.is_some() => limits(ConfiguredLimit::Every(self.settings.every)),
             WaitReason::Rate { .. } => key("limits.rate"),
-            WaitReason::Concurrency { .. } if of_run.concurrency.is_some() => {
-                let configured =
-                    self.settings.adaptive.map_or(Concurrency::Fixed(self.settings.permits), |_| Concurrency::Adaptive);
-                limits(ConfiguredLimit::Concurrency(configured))
-            }
             WaitReason::Concurrency { .. } if self.adaptive.is_some() => key("limits.max_concurrency"),
             WaitReason::Concurrency { .. } => key("limits.concurrency"),
             WaitReason::BodyMemory => key("limits.body_memory"),
             WaitReason::HostTable => key("limits.hosts"),
-            WaitReason::HostRate { .. } if sets(|host| host.rate.is_some()) => {
-                limits(ConfiguredLimit::Every(self.configured(host?).every))
-            }
             WaitReason::HostRate { .. } => host_key("hosts.rate", |rule| rule.every.is_some()),
             WaitReason::CrawlDelay { .. } => key("robots.max_crawl_delay"),
-            WaitReason::HostConcurrency { .. } if sets(|host| host.concurrency.is_some()) => {
-                limits(ConfiguredLimit::Concurrency(self.configured(host?).concurrency))
-            }
             WaitReason::HostConcurrency { .. } if host.is_some_and(Host::is_adaptive) => {
                 host_key("hosts.max_concurrency", |rule| rule.max_concurrency.is_some())
             }
             WaitReason::HostConcurrency { .. } => host_key("hosts.concurrency", |rule| rule.concurrency.is_some()),
             WaitReason::Quota { .. } => host_key("hosts.quota", |rule| rule.quota.is_some()),
-            WaitReason::CircuitOpen { .. } => key("health.cool_down"),
+            WaitReason::CircuitOpen { .. } | WaitReason::Robots { until: Some(_) } => key("health.cool_down"),
             WaitReason::Robots { until: None } => key("robots.enabled"),
-            WaitReason::Robots { until: Some(_) } => key("health.cool_down"),
             WaitReason::Backoff { .. } => key("retry.backoff"),
-            WaitReason::Token { .. } => {
-                Remedy::Token { files: self.settings.tokens.names(&host?.token.as_ref()?.policy.files) }
-            }
             // No key changes a host's response, or work in progress.
             WaitReason::HostPause { .. }
+            | WaitReason::Token { .. }
+            | WaitReason::RunPaused { .. }
+            | WaitReason::Paused { .. }
             | WaitReason::Stalled(_)
             | WaitReason::Skipped
             | WaitReason::Ready
