@@ -253,6 +253,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         came: 0,
         uncommitted: 0,
         written: Instant::now(),
+        uncommitted_since: Instant::now(),
     };
 
     let mut group = Group::watched_by(status.heartbeats().clone());

@@ -16,7 +16,7 @@ use crate::units::Concurrency;
 pub enum BottleneckKind {
     /// No line waits: the input is the limit.
     Input,
-    /// No line waits, and the input has ended: the servers' own time is the limit.
+    /// No line waits, and the input has ended: only requests on the wire are left.
     Servers,
     /// `limits.concurrency`
     Concurrency,

@@ -69,7 +69,7 @@ impl LimitName {
         };
         match kind {
             BottleneckKind::Input => Self::of_run("the input", ""),
-            BottleneckKind::Servers => Self::of_run("the servers' own time", ""),
+            BottleneckKind::Servers => Self::of_run("the last requests on the wire", ""),
             BottleneckKind::Concurrency => Self::of_run("concurrency", format!(" ({})", key("", "--max-concurrency"))),
             BottleneckKind::Workers => Self::of_run("fetch.workers", ""),
             BottleneckKind::Window => full("queue.window"),

@@ -1,6 +1,7 @@
 //! The first three sentences of every view of a run: progress, bottleneck and ETA. They use the figures of the progress
 //! line, so both always agree.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -92,8 +93,11 @@ fn without_end(view: &View) -> String {
     let rate = work.per_second.map(|rate| format!(" at {}/s", rate_of(rate))).unwrap_or_default();
     let whose = work.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
     let lines = counted(work.lines as u64, "line");
+    let is_paused = |host: &Arc<str>| view.overrides.hosts.get(host).is_some_and(|of_host| of_host.pause.is_some());
     let apart = match (&view.overrides.all.pause, &view.paused) {
         (Some(_), _) => " once the run is resumed",
+        // A pause with an end counts.
+        (None, Some(_)) if work.host.as_ref().is_some_and(is_paused) => " with the pause of its host",
         (None, Some(_)) => ", paused hosts apart",
         (None, None) => "",
     };
@@ -112,8 +116,6 @@ fn sentence(clause: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio::time::Instant;
 
     use super::*;
