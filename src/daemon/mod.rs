@@ -6,6 +6,7 @@ mod api;
 mod certificate_files;
 mod closed_hosts;
 mod config_in_force;
+mod end_signals;
 mod known_inputs;
 mod known_outputs;
 mod late_orders;
