@@ -46,7 +46,7 @@ impl LimitName {
         Self::of_run(name, format!(", at most {} s more", seconds.ceil()))
     }
 
-    /// The name of a bottleneck. For a token, and for the pause of the run, it is a whole statement.
+    /// The name of a bottleneck, or a whole statement ([`is_statement`]).
     #[expect(clippy::too_many_lines, reason = "a table with a row for each kind")]
     pub fn of(bottleneck: &Bottleneck) -> Self {
         let Bottleneck { kind, port, limit, hosts, set_by, .. } = bottleneck;
@@ -68,7 +68,7 @@ impl LimitName {
             None => option.to_owned(),
         };
         match kind {
-            BottleneckKind::Input => Self::of_run("the input", ""),
+            BottleneckKind::Input => Self::of_run("waiting for lines of the input", ""),
             BottleneckKind::Servers => Self::of_run("the servers' own time", ""),
             BottleneckKind::Concurrency => Self::of_run("concurrency", format!(" ({})", key("", "--max-concurrency"))),
             BottleneckKind::Workers => Self::of_run("fetch.workers", ""),
@@ -107,6 +107,15 @@ impl LimitName {
             }
             BottleneckKind::Paused => Self::of_run("paused by an operator", " (fetchd ctl resume)"),
         }
+    }
+}
+
+/// Whether the name of a bottleneck is a whole statement, which "limited by" does not precede.
+pub(super) fn is_statement(bottleneck: &Bottleneck) -> bool {
+    match bottleneck.kind {
+        BottleneckKind::Input | BottleneckKind::Token => true,
+        BottleneckKind::Paused => bottleneck.host.is_none(),
+        _ => false,
     }
 }
 

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use super::Stats;
-use super::limit_name::LimitName;
+use super::limit_name::{LimitName, is_statement};
 use super::summary::{human, per_second};
 use crate::pipeline::Status;
-use crate::schedule::{Bottleneck, BottleneckKind, Eta};
+use crate::schedule::{Bottleneck, Eta};
 use crate::units::{grouped, rounded};
 
 /// The contents of the progress line.
@@ -36,11 +36,7 @@ pub(super) enum Cause {
 impl Cause {
     pub fn of(bottleneck: &Bottleneck) -> Self {
         let name = LimitName::of(bottleneck);
-        match bottleneck.kind {
-            BottleneckKind::Token => Self::Tail(name),
-            BottleneckKind::Paused if bottleneck.host.is_none() => Self::Tail(name),
-            _ => Self::Limit(name),
-        }
+        if is_statement(bottleneck) { Self::Tail(name) } else { Self::Limit(name) }
     }
 }
 

@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Stats;
-use super::limit_name::LimitName;
+use super::limit_name::{LimitName, is_statement};
 use super::override_sentences::override_sentences;
 use super::stats::RecordCounts;
 use crate::fetch::ConnectionCounts;
 use crate::item::Outcome;
 use crate::pipeline::Status;
-use crate::schedule::{Bottleneck, BottleneckKind};
+use crate::schedule::Bottleneck;
 use crate::ship::Backlog;
 use crate::units::{counted, grouped, in_bytes};
 
@@ -133,6 +133,21 @@ impl Summary {
         );
     }
 
+    /// Lines whose record every sink has taken.
+    fn recorded(&self) -> u64 {
+        self.counts.outcomes.values().sum()
+    }
+
+    /// The lines with a record; of how many accepted lines, if some have none.
+    fn amount(&self) -> String {
+        match self.recorded() {
+            recorded if recorded < self.accepted => {
+                format!("{} of {}", grouped(recorded), counted(self.accepted, "line"))
+            }
+            _ => counted(self.accepted, "line"),
+        }
+    }
+
     /// A sum over all sinks that ship; `None` if there are none.
     fn sum_of_unshipped(&self, number: impl Fn(&Unshipped) -> u64) -> Option<u64> {
         let is_shipped = !self.unshipped.is_empty();
@@ -180,9 +195,8 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rate = self.accepted as f64 / self.elapsed.as_secs_f64().max(0.001);
-        let lines = counted(self.accepted, "line");
-        writeln!(f, "{lines} in {} ({}/s)", human(self.elapsed), per_second(rate))?;
+        let rate = self.recorded() as f64 / self.elapsed.as_secs_f64().max(0.001);
+        writeln!(f, "{} in {} ({}/s)", self.amount(), human(self.elapsed), per_second(rate))?;
         let outcomes = self.outcomes();
         if !outcomes.is_empty() {
             writeln!(f, "  outcomes     {outcomes}")?;
@@ -272,11 +286,7 @@ pub(super) fn per_second(rate: f64) -> String {
 /// The bottleneck, and the key or option that changes it.
 fn limited_by(bottleneck: &Bottleneck) -> String {
     let name = LimitName::of(bottleneck);
-    match bottleneck.kind {
-        BottleneckKind::Token => name.to_string(),
-        BottleneckKind::Paused if bottleneck.host.is_none() => name.to_string(),
-        _ => format!("limited by {name}"),
-    }
+    if is_statement(bottleneck) { name.to_string() } else { format!("limited by {name}") }
 }
 
 /// Formats a duration with two or three digits.

@@ -28,8 +28,14 @@ fn the_status_is_shown_to_people_and_to_programs() {
     place.wait_until(|status| status["lines"]["recorded"] == 2 && status["bottleneck"]["kind"] == "input");
     let said = place.ctl(["status"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
-    for part in ["Running: 2 done", "Limited by the input.", "ready", "2 accepted · 2 recorded", "ok 1", "/status/404"]
-    {
+    for part in [
+        "Running: 2 done",
+        "Waiting for lines of the input.",
+        "ready",
+        "2 accepted · 2 recorded",
+        "ok 1",
+        "/status/404",
+    ] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
     assert!(said.out.lines().all(|line| line.trim_end() == line), "{}", said.out);
