@@ -4,6 +4,7 @@
 mod again;
 mod api;
 mod certificate_files;
+mod check;
 mod closed_hosts;
 mod config_in_force;
 mod known_inputs;
@@ -24,6 +25,7 @@ mod signals;
 mod staged;
 mod state;
 mod verb_replies;
+mod warnings;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -35,6 +37,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
+pub use check::check;
 pub use recovery::recover;
 pub use results::results;
 pub use round_selection::{Missing, NewRound, begin_round};
@@ -215,18 +218,6 @@ fn failed_amid(config: &Config, error: &Error) -> u8 {
         tracing::error!("{shared}");
     }
     failed(error)
-}
-
-/// Checks a configuration without running it; returns the exit code.
-pub fn check(path: Option<&Path>) -> u8 {
-    let args = RunArgs { config: path.map(Path::to_owned), ..RunArgs::default() };
-    let (text, code) = match args.config() {
-        Ok(_) if path.is_none() => ("no configuration was given; write: fetchd check -c FILE\n".to_owned(), 0),
-        Ok(_) => ("the configuration is valid\n".to_owned(), 0),
-        Err(report) => (format!("{report}\n"), 2),
-    };
-    let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
-    code
 }
 
 async fn drive(
