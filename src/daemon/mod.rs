@@ -89,6 +89,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
+    signals.iter().for_each(Signals::tell_ignored);
     hint(&loaded.config, args);
     run_logged(Invocation { args, registry, logs: &logs }, loaded, line, signals)
         .await
