@@ -115,7 +115,7 @@ async fn run_logged(
     args.config.as_deref().into_iter().for_each(tell_start);
     let is_watched = config.api.is_on() || ServiceManager::is_there();
     let status = if is_watched { Status::watched() } else { Status::default() };
-    let (stats, start) = (Stats::watching(patterns(&config)), Instant::now());
+    let (stats, start) = (Stats::watching(patterns(&config), args.limit_flags()), Instant::now());
     let manager = service_manager::start(&status, &stats)?;
     // The API serves requests from here on, and is dropped last.
     let in_force = InForce::at_start(&config, args.config.as_ref().map(|path| path.display().to_string()));
@@ -178,10 +178,21 @@ fn tell_start(path: &Path) {
     tracing::info!(version, pid, %path, "fetchd {version} starts as process {pid} with {path}");
 }
 
-/// Logs the lines that are left for the next start.
+/// Logs that `fetch.revalidate` had no effect, and the lines that are left for the next start.
 fn say_what_is_left(config: &Config, status: &Status) {
+    say_if_none_was_revalidated(config, status);
     config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(config, dir));
     status.closed_hosts().into_iter().for_each(closed_hosts::say_what_waits);
+}
+
+/// Warns if `fetch.revalidate` had no effect.
+fn say_if_none_was_revalidated(config: &Config, status: &Status) {
+    let (accepted, revalidated) = (status.counters().accepted.get(), status.metrics().revalidated.get());
+    if config.fetch.revalidate && accepted > 0 && revalidated == 0 {
+        tracing::warn!(
+            "no line was a fetchd record with validators or a digest, so all were fetched whole (fetch.revalidate); give the output of an earlier run as the input"
+        );
+    }
 }
 
 /// The host patterns of `[hosts]`.
