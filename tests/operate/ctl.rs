@@ -89,6 +89,8 @@ fn wrong_usage_is_exit_code_2() {
         &["skip"],
         &["why"],
         &["limits", "--rate", "2/s"],
+        &["limits", "--concurrency", "2"],
+        &["limits", "--clear"],
         &["limits", "a.test", "--rate", "2"],
         &["limits", "a.test", "--all", "--rate", "2/s"],
         &["limits", "a.test", "--clear", "--rate", "2/s"],
@@ -103,6 +105,18 @@ fn wrong_usage_is_exit_code_2() {
     let mut running = place.start();
     let said = place.ctl(["pause", "http://a.test/"]);
     assert!(said.code == 2 && said.err.contains("`host` is not the name of a host"), "{said:?}");
+    assert_eq!(running.finish("").code, Some(0));
+}
+
+#[test]
+fn limits_without_a_host_are_those_of_the_run_and_say_how_to_see_those_of_a_host() {
+    let place = Place::with("[limits]\nrate = '7/s'\n");
+    let mut running = place.start();
+    place.wait_until(|status| status["state"] == "running");
+    let (bare, all) = (place.ctl(["limits"]), place.ctl(["limits", "--all"]));
+    assert_eq!((bare.code, all.code), (0, 0), "{bare:?} {all:?}");
+    assert!(all.out.starts_with("The limits of the run: rate 7/s by the configuration"), "{all:?}");
+    assert_eq!(bare.out, format!("{}Those of a host: fetchd ctl limits HOST\n", all.out));
     assert_eq!(running.finish("").code, Some(0));
 }
 
