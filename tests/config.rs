@@ -239,6 +239,7 @@ fn every_example_is_valid_and_says_how_to_run_it() {
         let text = fs::read_to_string(&path).unwrap();
         let env = |name: &str| match name {
             "API_TOKEN" => Some("t0ken".to_owned()),
+            "DAY" => Some("2026-11-28".to_owned()),
             "CREDENTIALS_DIRECTORY" => credentials.path().to_str().map(str::to_owned),
             _ => None,
         };

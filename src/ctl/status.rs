@@ -121,10 +121,15 @@ fn window(window: &Value) -> Option<String> {
 fn sources(sources: &Value) -> Option<String> {
     joined(sources, |source| {
         let (name, accepted) = (field(source, "name"), grouped(number(source, "accepted")));
-        match number(source, "done_before") {
+        let mut text = match number(source, "done_before") {
             0 => format!("{name} {accepted}"),
             done => format!("{name} {accepted} in this run, {} done before", grouped(done)),
+        };
+        let behind = number(&source["journal"], "waiting_lines");
+        if behind > 0 {
+            text.push_str(&format!(", {} wait in the journal", grouped(behind)));
         }
+        text
     })
 }
 

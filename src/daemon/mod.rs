@@ -7,6 +7,7 @@ mod certificate_files;
 mod check;
 mod closed_hosts;
 mod config_in_force;
+mod end_signals;
 mod known_inputs;
 mod known_outputs;
 mod late_orders;
@@ -52,6 +53,7 @@ use self::operator::Steered;
 use self::overrides_in_dir::OverridesDir;
 use self::reload::{Generation, Reloader};
 use self::signals::{CpuLimit, Hangup, Signals};
+use self::warnings::log_warnings;
 use crate::cli::{Loaded, RunArgs};
 use crate::config::{Config, Registry};
 use crate::error::Error;
@@ -90,6 +92,7 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
     signals.iter().for_each(Signals::tell_ignored);
+    log_warnings(&loaded.config);
     hint(&loaded.config, args);
     run_logged(Invocation { args, registry, logs: &logs }, loaded, line, signals)
         .await

@@ -9,7 +9,6 @@ use super::again::{self, Repeatable};
 use super::known_inputs::reject_renamed_sources;
 use super::known_outputs::{positions_of, reject_left_records, remember_paths};
 use super::overrides_in_dir::OverridesDir;
-use super::warnings::log_warnings;
 use super::{NewRound, begin_round, http, preflight, recover, staged};
 use crate::config::Config;
 use crate::disk::{Disk, RealDisk, RegisterOutputFile};
@@ -45,7 +44,6 @@ pub(super) fn open(
     live: Option<&LiveRecords>,
     new_round: Option<&NewRound>,
 ) -> Result<Opened, Error> {
-    log_warnings(config);
     // First: if open files are short, the client goes without root certificates, and a later step reports the cause.
     let fetch = http(config).map_err(|error| cannot_open("the HTTP client", None, &error))?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);

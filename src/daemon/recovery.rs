@@ -18,7 +18,8 @@ pub fn recover(state: &mut DataDir, sinks: &mut [OpenedSink]) -> Result<(), BoxE
     let done = sink::recover(sinks, &|id| state.is_pending(id))?;
     if !done.is_empty() {
         let lines = counted(done.len() as u64, "line");
-        tracing::info!("{lines} were done after the last checkpoint, according to the outputs");
+        let verb = if done.len() == 1 { "was" } else { "were" };
+        tracing::info!("{lines} {verb} done after the last checkpoint, according to the outputs");
     }
     for line in done {
         state.settle(&line.id, line.page)?;

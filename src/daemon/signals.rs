@@ -13,6 +13,7 @@ use nix::sys::signal::{self, SigSet};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_stream::wrappers::SignalStream;
 
+use super::end_signals::EndSignals;
 use super::operator::Orders;
 use crate::pipeline::Control;
 use crate::resource_limits;
@@ -105,7 +106,7 @@ impl Signals {
     }
 
     /// The control messages of signals: the first SIGTERM, SIGINT or SIGHUP stops the run (so that a closed terminal
-    /// loses no lines), and the next one aborts it; SIGUSR1 rotates the outputs; SIGXCPU stops the run. Before this
+    /// loses no lines), and the next one aborts it ([`EndSignals`]); SIGUSR1 rotates the outputs; SIGXCPU stops the run. Before this
     /// call, all but SIGUSR1 end the process. If SIGHUP means a reload, it is sent to `orders`.
     ///
     /// # Errors
@@ -114,11 +115,11 @@ impl Signals {
         let mut ends = Vec::new();
         let hangup = self.reloads.is_none().then(SignalKind::hangup);
         for kind in [SignalKind::terminate(), SignalKind::interrupt()].into_iter().chain(hangup) {
-            ends.extend(self.ignored.listen_to(kind)?.map(SignalStream::new));
+            ends.extend(self.ignored.listen_to(kind)?.map(|signal| SignalStream::new(signal).map(move |()| kind)));
         }
-        let mut is_stopping = false;
+        let mut signals = EndSignals::default();
         let ends = select_all(ends)
-            .map(move |()| if std::mem::replace(&mut is_stopping, true) { Control::Abort } else { Control::Stop });
+            .filter_map(move |kind| std::future::ready(signals.control(kind, tokio::time::Instant::now())));
         // The system sends it again every second.
         let cpu = self.ignored.listen_to(SignalKind::from_raw(signal::SIGXCPU as i32))?.map(SignalStream::new);
         let cpu = futures::stream::iter(cpu).flatten().take(1).map(move |()| {

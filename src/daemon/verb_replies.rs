@@ -164,7 +164,9 @@ fn clause(LimitsOverride { rate, concurrency, until }: LimitsOverride, now: Dura
 
 /// The reply to a drain, which cancels `canceled` lines that operators have paused.
 pub(super) fn drained(canceled: usize) -> Reply {
-    let mut reply = said("The run takes no more lines and finishes what it has, within shutdown.grace.");
+    let mut reply = said(
+        "The run takes no more lines. It finishes those on the wire, and those of sources that are not durable, within shutdown.grace.",
+    );
     if canceled > 0 {
         let lines = counted(canceled as u64, "line");
         reply.warnings.push(format!("{lines} that operators have paused are canceled."));

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::moment::{Until, seconds};
-use crate::schedule::{Cause, HostPace, Remedy, StallReason, WaitReason};
+use crate::schedule::{Cause, ConfiguredLimit, HostPace, Remedy, StallReason, WaitReason};
 use crate::telemetry::human;
-use crate::units::{counted, grouped, rate_of};
+use crate::units::{Concurrency, counted, grouped, rate_of};
 
 /// A cause, as responses show it.
 #[derive(Clone, Debug, Serialize)]
@@ -132,7 +132,11 @@ fn message(reason: WaitReason) -> String {
         WaitReason::Token { until: Some(_) } => "a new token for its host, which refuses the current one".to_owned(),
         WaitReason::Token { until: None } => "a response that shows whether its host refuses the token".to_owned(),
         WaitReason::CircuitOpen { port, .. } => format!("port {port} of its host, which cannot be reached"),
-        WaitReason::Robots => "the robots.txt of its site".to_owned(),
+        WaitReason::Robots { until: None } => "the robots.txt of its site, which is being fetched".to_owned(),
+        WaitReason::Robots { until: Some(_) } => {
+            "the next fetch of its site's robots.txt, which could not be fetched; lines fail after health.give_up"
+                .to_owned()
+        }
         WaitReason::Backoff { .. } => "the back-off before its retry".to_owned(),
     }
 }
@@ -153,9 +157,22 @@ fn change(remedy: &Remedy) -> String {
                 |option| format!("fetchd ctl limits {} {option}, or {name}", host.as_deref().unwrap_or("--all")),
             )
         }
-        Remedy::Verb { verb, host: Some(host) } => format!("fetchd ctl {}", with_host(verb, host)),
-        Remedy::Verb { verb, host: None } => {
-            format!("fetchd ctl {}", with_host(verb, if verb.starts_with("limits") { "--all" } else { "" }).trim_end())
+        Remedy::Token { files } => format!("a new token in {files}"),
+        Remedy::Resume { host: Some(host) } => format!("fetchd ctl resume {host}"),
+        Remedy::Resume { host: None } => "fetchd ctl resume".to_owned(),
+        Remedy::Limits { host, configured } => {
+            let host = host.as_deref().unwrap_or("--all");
+            let (option, configured) = match configured {
+                ConfiguredLimit::Every(every) if every.is_zero() => ("--rate N/s", "takes the limit away".to_owned()),
+                ConfiguredLimit::Every(every) => ("--rate N/s", format!("brings back {}", frequency(*every))),
+                ConfiguredLimit::Concurrency(Concurrency::Fixed(n)) => {
+                    ("--concurrency N", format!("brings back {}", grouped((*n).into())))
+                }
+                ConfiguredLimit::Concurrency(Concurrency::Adaptive) => {
+                    ("--concurrency N", "brings back the adaptive limit".to_owned())
+                }
+            };
+            format!("fetchd ctl limits {host} {option}; --clear {configured}")
         }
     }
 }
@@ -169,23 +186,26 @@ fn live_option(key: &str) -> Option<&'static str> {
     }
 }
 
-/// Adds the host: `limits --clear` becomes `limits HOST --clear`.
-fn with_host(verb: &str, host: &str) -> String {
-    let (verb, rest) = verb.split_once(' ').unwrap_or((verb, ""));
-    format!("{verb} {host} {rest}").split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_remedy_is_a_key_or_a_command_that_an_operator_can_type() {
-        let verb = |verb, host: Option<&str>| change(&Remedy::Verb { verb, host: host.map(Into::into) });
-        assert_eq!(verb("resume", Some("a.test")), "fetchd ctl resume a.test");
-        assert_eq!(verb("resume", None), "fetchd ctl resume");
-        assert_eq!(verb("limits --clear", Some("a.test")), "fetchd ctl limits a.test --clear");
-        assert_eq!(verb("limits --clear", None), "fetchd ctl limits --all --clear");
+        let resume = |host: Option<&str>| change(&Remedy::Resume { host: host.map(Into::into) });
+        assert_eq!(resume(Some("a.test")), "fetchd ctl resume a.test");
+        assert_eq!(resume(None), "fetchd ctl resume");
+        let limits =
+            |host: Option<&str>, configured| change(&Remedy::Limits { host: host.map(Into::into), configured });
+        let every = |ms| ConfiguredLimit::Every(Duration::from_millis(ms));
+        assert_eq!(limits(Some("a.test"), every(100)), "fetchd ctl limits a.test --rate N/s; --clear brings back 10/s");
+        assert_eq!(limits(None, every(0)), "fetchd ctl limits --all --rate N/s; --clear takes the limit away");
+        let at_once = ConfiguredLimit::Concurrency(Concurrency::Fixed(8));
+        assert_eq!(limits(Some("a.test"), at_once), "fetchd ctl limits a.test --concurrency N; --clear brings back 8");
+        let adaptive = ConfiguredLimit::Concurrency(Concurrency::Adaptive);
+        assert!(
+            limits(None, adaptive).ends_with("limits --all --concurrency N; --clear brings back the adaptive limit")
+        );
         let key = |key, pattern: Option<&str>, host: Option<&str>| {
             let pattern = pattern.map(|pattern| pattern.parse().unwrap());
             change(&Remedy::Key { key, pattern, host: host.map(Into::into) })

@@ -50,6 +50,8 @@ pub(super) struct SourceShown {
 struct Journal {
     bytes: u64,
     most_bytes: u64,
+    /// Lines that wait for room in the window.
+    waiting_lines: u64,
     /// Seconds for which the journal has been full.
     #[serde(skip_serializing_if = "Option::is_none")]
     full_s: Option<f64>,
@@ -72,10 +74,13 @@ pub(super) fn sinks(status: &Status) -> Vec<SinkShown> {
 
 /// All sources.
 pub(super) fn sources(status: &Status) -> Vec<SourceShown> {
-    let of = |SourceView { name, known, lines, bytes, lag, journal, .. }: SourceView| {
-        let journal = journal.map(|JournalView { bytes, most, full_for }| Journal {
+    let of = |view: SourceView| {
+        let waiting_lines = view.waiting_in_journal();
+        let SourceView { name, known, lines, bytes, lag, journal, .. } = view;
+        let journal = journal.map(|JournalView { bytes, most, full_for, .. }| Journal {
             bytes,
             most_bytes: most,
+            waiting_lines,
             full_s: full_for.map(seconds),
         });
         let done_before = known.map(|lines| lines.count()).filter(|lines| *lines > 0);

@@ -2,7 +2,7 @@
 
 use super::answer::Failure;
 use crate::schedule::LineKey;
-use crate::source::{SourceLines, SourceView};
+use crate::source::{JournalView, SourceLines, SourceView};
 
 /// Fills in the name of the source; a question without one means the only source.
 ///
@@ -31,6 +31,8 @@ pub(super) fn named(key: LineKey, sources: &[SourceView]) -> Result<LineKey, Fai
 pub(super) enum Gone {
     /// The source has not read it yet.
     Unread,
+    /// It waits in the journal of its source, behind so many lines.
+    InJournal { ahead: u64 },
     /// It has its record.
     Recorded,
     /// One of these, unknown which.
@@ -50,7 +52,13 @@ pub(super) fn gone(key: &LineKey, sources: &[SourceView]) -> Gone {
         _ if lines.were_done(file.as_deref(), *seq) => Gone::Recorded,
         Some(_) => Gone::Unknown,
         None if *seq <= view.last_seq => Gone::Recorded,
-        None => Gone::Unread,
+        None => match view.journal.filter(|journal| *seq <= journal.last_seq) {
+            Some(journal) => {
+                let up_to = SourceView { journal: Some(JournalView { last_seq: seq - 1, ..journal }), ..view.clone() };
+                Gone::InJournal { ahead: up_to.waiting_in_journal() }
+            }
+            None => Gone::Unread,
+        },
     }
 }
 
@@ -95,6 +103,10 @@ mod tests {
         let gone_of = |seq, last| gone(&key(Some("urls"), seq), &[source("urls", Some("urls"), last)]);
         assert_eq!([5, 6].map(|seq| gone_of(seq, 0)), [Gone::Recorded, Gone::Unread], "a run that has just begun");
         assert_eq!([7, 9, 10].map(|seq| gone_of(seq, 9)), [Gone::Recorded, Gone::Recorded, Gone::Unread]);
+        let journal = JournalView { bytes: 1, most: 2, last_seq: 20, full_for: None };
+        let durable = SourceView { journal: Some(journal), ..source("urls", Some("urls"), 9) };
+        let gone_of = |seq| gone(&key(Some("urls"), seq), std::slice::from_ref(&durable));
+        assert_eq!([9, 12, 21].map(gone_of), [Gone::Recorded, Gone::InJournal { ahead: 2 }, Gone::Unread]);
         let of_file = LineKey::Identity { source: Some("urls".into()), file: Some("a.txt".into()), seq: 7 };
         assert_eq!(gone(&of_file, &[source("urls", Some("urls"), 9)]), Gone::Unknown);
     }

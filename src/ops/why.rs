@@ -65,7 +65,7 @@ pub(super) async fn why(State(api): State<Arc<ApiState>>, uri: Uri) -> Answer {
             let key = named(key, &api.parts.status.sources())?;
             let answer = desk.why_line(key.clone()).await.map_err(unanswered)?;
             Ok(json(&match answer {
-                LineAnswer::NotHere => of_gone(gone(&key, &api.parts.status.sources())),
+                LineAnswer::NotHere => of_gone(gone(&key, &api.parts.status.sources()), &api.parts.status.view()),
                 answer => of_line(answer),
             }))
         }
@@ -124,19 +124,28 @@ impl Why {
 
     /// Says of a host without lines that its lines may wait for room in the window.
     fn with_window(mut self, view: &View) -> Self {
-        if self.waiting == Some(0) && view.window > 0 && view.in_window >= view.window {
+        if self.waiting == Some(0) && is_full(view) {
             self.message.push_str(" The window is full, so its lines may wait to be accepted (queue.window).");
         }
         self
     }
 }
 
-fn of_gone(gone: Gone) -> Why {
+fn of_gone(gone: Gone, view: &View) -> Why {
     match gone {
-        Gone::Unread => place(
-            "unread",
-            "The source has not read the line yet: it waits for room in the window, or for its producer.",
-        ),
+        Gone::Unread if is_full(view) => {
+            place("unread", "The source has not read the line, because the window is full (queue.window).")
+        }
+        Gone::Unread => place("unread", "The source has not read such a line so far."),
+        Gone::InJournal { ahead } => {
+            let behind = counted(ahead, "line");
+            place(
+                "in_journal",
+                &format!(
+                    "The line waits in the journal of its source for room in the window (queue.window), behind {behind}."
+                ),
+            )
+        }
         Gone::Recorded => place("recorded", "The line is done: it has its record, or is blank and gets none."),
         Gone::Unknown => place("not_here", "The line is not in the run: it has its record, or was not read yet."),
     }
@@ -187,8 +196,13 @@ fn of_line(answer: LineAnswer) -> Why {
         LineAnswer::WaitingForSink => {
             place("waiting_for_sink", "The line is done, and a sink has not taken its record yet.")
         }
-        LineAnswer::NotHere => of_gone(Gone::Unknown),
+        LineAnswer::NotHere => of_gone(Gone::Unknown, &View::default()),
     }
+}
+
+/// Whether the window is full.
+fn is_full(view: &View) -> bool {
+    view.window > 0 && view.in_window >= view.window
 }
 
 fn place(place: &'static str, message: &str) -> Why {

@@ -28,6 +28,9 @@ const GATHER: Duration = Duration::from_millis(2);
 /// Records between two commits, at most: recovery after a crash reads up to this many again.
 const COMMIT_EVERY: usize = 4096;
 
+/// The time between two commits while records come, at most: until then outputs may not be flushed.
+const COMMIT_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long the drain is idle before it commits.
 const IDLE: Duration = Duration::from_millis(200);
 
@@ -51,6 +54,8 @@ pub(super) struct Drain {
     pub uncommitted: usize,
     /// When the last batch was written, or the run began.
     pub written: Instant,
+    /// When the first record since the last commit was written.
+    pub uncommitted_since: Instant,
 }
 
 /// What the drain does next.
@@ -168,12 +173,15 @@ impl Drain {
         }
         self.written = Instant::now();
         self.count(&records);
+        if self.uncommitted == 0 {
+            self.uncommitted_since = self.written;
+        }
         self.uncommitted += records.len();
         // The records and their bodies' memory are freed before the send may wait.
         drop(records);
         // The channel is closed only when the run is ending already.
         let _ = self.acks.send(Ack::Written(tickets)).await;
-        if self.uncommitted >= COMMIT_EVERY {
+        if self.uncommitted >= COMMIT_EVERY || self.uncommitted_since.elapsed() >= COMMIT_WITHIN {
             drop(self.commit().await?);
         }
         Ok(())

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 /// The most events that are kept.
 const MOST: usize = 100;
 
-/// The most circuit events among them, so that many of these do not displace operators' actions.
-const MOST_CIRCUITS: usize = MOST / 2;
+/// The most events of hosts among them, so that many of these do not displace operators' actions.
+const MOST_OF_HOSTS: usize = MOST / 2;
 
 /// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum EventKind {
     Override,
     /// The circuit of a port opened or closed.
     Circuit,
+    /// A robots.txt became unavailable, or was fetched again.
+    Robots,
     /// A sink or a stage waits for too long.
     Blocked,
     /// A disk is full.
@@ -30,6 +32,11 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Whether each of many hosts may bring such events.
+    fn is_of_host(self) -> bool {
+        matches!(self, Self::Circuit | Self::Robots)
+    }
+
     /// The name of the kind in the API.
     pub fn name(self) -> &'static str {
         match self {
@@ -37,6 +44,7 @@ impl EventKind {
             Self::Reload => "reload",
             Self::Override => "override",
             Self::Circuit => "circuit",
+            Self::Robots => "robots",
             Self::Blocked => "blocked",
             Self::Disk => "disk",
             Self::Recovered => "recovered",
@@ -63,11 +71,10 @@ impl Events {
     /// Notes an event with the present time. `text` is a whole sentence without secrets.
     pub fn note(&self, kind: EventKind, text: impl Into<String>) {
         let mut events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_circuit = |event: &Event| event.kind == EventKind::Circuit;
-        let circuits =
-            if kind == EventKind::Circuit { events.iter().filter(|event| is_circuit(event)).count() } else { 0 };
-        if circuits == MOST_CIRCUITS {
-            let oldest = events.iter().position(is_circuit);
+        let of_host = |event: &Event| event.kind.is_of_host();
+        let of_hosts = if kind.is_of_host() { events.iter().filter(|event| of_host(event)).count() } else { 0 };
+        if of_hosts == MOST_OF_HOSTS {
+            let oldest = events.iter().position(of_host);
             oldest.and_then(|place| events.remove(place));
         } else if events.len() == MOST {
             events.pop_front();
@@ -94,15 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn a_storm_of_circuits_does_not_drive_out_what_operators_did() {
+    fn a_storm_of_hosts_does_not_drive_out_what_operators_did() {
         let events = Events::default();
         (0..60).for_each(|n| events.note(EventKind::Override, format!("{n}")));
-        (0..250).for_each(|n| events.note(EventKind::Circuit, format!("{n}")));
+        (0..200).for_each(|n| events.note(EventKind::Circuit, format!("{n}")));
+        (200..250).for_each(|n| events.note(EventKind::Robots, format!("{n}")));
         let texts = |kind| {
             let events = events.all().into_iter().filter(move |event| event.kind == kind);
             events.map(|event| event.text).collect::<Vec<_>>()
         };
         assert_eq!(texts(EventKind::Override), (10..60).map(|n| n.to_string()).collect::<Vec<_>>());
-        assert_eq!(texts(EventKind::Circuit), (200..250).map(|n| n.to_string()).collect::<Vec<_>>());
+        assert_eq!(texts(EventKind::Circuit), Vec::<String>::new());
+        assert_eq!(texts(EventKind::Robots), (200..250).map(|n| n.to_string()).collect::<Vec<_>>());
     }
 }

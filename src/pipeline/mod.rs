@@ -18,7 +18,6 @@
 //! many places as permits) and work → completions (as many places as workers).
 
 mod answers;
-mod circuits;
 mod closed_hosts;
 mod config;
 mod control;
@@ -29,6 +28,7 @@ mod events;
 mod feed;
 mod first_host;
 mod group;
+mod health_changes;
 mod heartbeat;
 mod input_ahead;
 mod lifecycle;
@@ -253,6 +253,7 @@ fn start(parts: Parts, settings: &Settings, status: &Status, levers: &Levers, ro
         came: 0,
         uncommitted: 0,
         written: Instant::now(),
+        uncommitted_since: Instant::now(),
     };
 
     let mut group = Group::watched_by(status.heartbeats().clone());

@@ -133,6 +133,7 @@ impl RunLimits {
                 | BottleneckKind::Token
                 | BottleneckKind::CircuitOpen
                 | BottleneckKind::Robots
+                | BottleneckKind::RobotsUnavailable
                 | BottleneckKind::Backoff,
             ) => Pace::Other,
             Some(_) => Pace::OfRun,

@@ -168,7 +168,7 @@ impl Scheduler {
     /// Sends settled and released lines on, and dispatches jobs if no settled line is left.
     fn send(&mut self, now: Duration) {
         self.publisher.save_robots(&mut self.core);
-        self.tell_of_circuits();
+        self.tell_of_health();
         self.tell_of_override_ends(now);
         self.hand_out();
         self.hand_back();

@@ -95,8 +95,18 @@ impl TokenDesk {
             tracing::warn!(event = "token_wait", %host, "{message}");
         }
         for TokenWait { host, files } in self.waits.iter().filter(|wait| !waits.contains(wait)) {
-            tracing::info!(event = "token_wait_over", %host, "the wait for a new token of {host} ({files}) is over");
-            events.note(EventKind::Recovered, format!("The wait for a new token of {host} ({files}) is over."));
+            if core.lacks_new_token(host) {
+                let message = format!(
+                    "no new token of {host} came in time ({files}; retry.refresh_wait): its lines end, those of durable \
+                     sources keep their places"
+                );
+                events.note(EventKind::Blocked, format!("{message}."));
+                tracing::warn!(event = "token_wait_gave_up", %host, "{message}");
+            } else {
+                let message = format!("the lines of {host} no longer wait for a new token ({files})");
+                events.note(EventKind::Recovered, format!("{message}."));
+                tracing::info!(event = "token_wait_over", %host, "{message}");
+            }
         }
         self.waits = waits;
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Completion, Dispatch};
 use crate::error::{BoxError, panic_message};
 use crate::fetch::Fetch;
-use crate::item::{Attempt, Call, ErrorKind, Failure, Reservation, Sent};
+use crate::item::{Attempt, Call, ErrorKind, Failure, Purpose, Reservation, Sent};
 
 pub(super) async fn work(
     ready: async_channel::Receiver<Dispatch>,
@@ -26,7 +26,11 @@ pub(super) async fn work(
             seq = job.ticket.id.seq,
             host = job.call.request.url.host_str(),
             ?wire,
-            "attempt: {}",
+            "{}: {}",
+            match job.call.purpose {
+                Purpose::Line => "attempt",
+                Purpose::RobotsTxt => "attempt for robots.txt",
+            },
             attempt.name()
         );
         let completion = Completion { job, permit, attempt, wire };

@@ -79,7 +79,7 @@ impl Host {
         let until = match wait? {
             WaitReason::HostPause { until } | WaitReason::Backoff { until } => until,
             // A new token may come at any time before the end of that wait.
-            WaitReason::Quota { until } | WaitReason::Paused { until } => until?,
+            WaitReason::Quota { until } | WaitReason::Paused { until } | WaitReason::Robots { until } => until?,
             WaitReason::CircuitOpen { .. } => {
                 let left = self.queue.last_gives_up_at()?.saturating_sub(now.lines);
                 return Some(now.time.saturating_add(left));

@@ -16,7 +16,7 @@ use crate::units::Concurrency;
 pub enum BottleneckKind {
     /// No line waits: the input is the limit.
     Input,
-    /// No line waits, and the input has ended: the servers' own time is the limit.
+    /// No line waits, and the input has ended: only requests on the wire are left.
     Servers,
     /// `limits.concurrency`
     Concurrency,
@@ -46,8 +46,10 @@ pub enum BottleneckKind {
     Token,
     /// The circuit of a port of the host is open.
     CircuitOpen,
-    /// A line of the host waits for its robots.txt.
+    /// A robots.txt of the host is being fetched.
     Robots,
+    /// A robots.txt of the host could not be fetched.
+    RobotsUnavailable,
     /// The Crawl-delay of the host is longer than the interval of `hosts.rate`.
     CrawlDelay,
     /// Retries of the host wait for their back-off.
@@ -64,7 +66,7 @@ pub enum BottleneckKind {
 
 impl BottleneckKind {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Input,
         Self::Servers,
         Self::Concurrency,
@@ -82,6 +84,7 @@ impl BottleneckKind {
         Self::Token,
         Self::CircuitOpen,
         Self::Robots,
+        Self::RobotsUnavailable,
         Self::CrawlDelay,
         Self::Backoff,
         Self::Hosts,
@@ -110,6 +113,7 @@ impl BottleneckKind {
             Self::Token => "token",
             Self::CircuitOpen => "circuit_open",
             Self::Robots => "robots",
+            Self::RobotsUnavailable => "robots_unavailable",
             Self::CrawlDelay => "crawl_delay",
             Self::Backoff => "backoff",
             Self::Hosts => "hosts",
@@ -210,7 +214,8 @@ fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
         (WaitReason::Quota { .. }, _) => (BottleneckKind::Quota, None),
         (WaitReason::Token { .. }, _) => (BottleneckKind::Token, None),
         (WaitReason::CircuitOpen { .. }, _) => (BottleneckKind::CircuitOpen, None),
-        (WaitReason::Robots, _) => (BottleneckKind::Robots, None),
+        (WaitReason::Robots { until: None }, _) => (BottleneckKind::Robots, None),
+        (WaitReason::Robots { until: Some(_) }, _) => (BottleneckKind::RobotsUnavailable, None),
         (WaitReason::Paused { .. } | WaitReason::Skipped, _) => (BottleneckKind::Paused, None),
         _ => (BottleneckKind::Backoff, None),
     };

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use super::Core;
 use super::bottleneck::pattern_of;
-use super::config::HostRule;
+use super::config::{HostLimits, HostRule};
 use super::dispatch::BodyMemoryRoom;
 use super::host_key::name_and_port;
 use super::host_table::{HELD, Host};
-use super::overrides::HostOverrides;
-use super::reports::{Cause, Remedy};
+use super::reports::{Cause, ConfiguredLimit, Remedy};
 use super::stall_clock::StallReason;
 use super::wait_reason::WaitReason;
 use crate::units::Concurrency;
@@ -80,10 +79,7 @@ impl Core {
 
     /// When this reason ends if the configured limit holds from `over` on; `None` if another event must come first.
     fn until_without_override(&self, reason: WaitReason, host: Option<&Host>, over: Duration) -> Option<Duration> {
-        let limits = host.map(|host| {
-            let (name, port) = name_and_port(&host.name);
-            self.settings.limits_of(name, port)
-        });
+        let limits = host.map(|host| self.configured(host));
         match (reason, host, limits) {
             (WaitReason::Rate { until }, ..) => {
                 Some(over.max((until + self.settings.every).saturating_sub(self.rate_limiter.own_interval())))
@@ -102,11 +98,46 @@ impl Core {
         }
     }
 
+    /// The configured limits of a host.
+    fn configured(&self, host: &Host) -> HostLimits {
+        let (name, port) = name_and_port(&host.name);
+        self.settings.limits_of(name, port)
+    }
+
+    /// What changes this cause.
     fn remedy(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
-        let of_run = self.run_orders();
+        self.remedy_of_operator(reason, host).or_else(|| self.remedy_of_configuration(reason, host))
+    }
+
+    /// The command that changes what an operator has set, or the file of a token.
+    fn remedy_of_operator(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
         let of_host = host.and_then(|host| host.orders.as_ref()).map(|orders| &orders.overrides);
-        let sets = |limit: fn(&HostOverrides) -> bool| of_host.is_some_and(limit);
-        let verb = |verb| Remedy::Verb { verb, host: host.map(|host| host.name.clone()) };
+        let overrides = if host.is_some() { of_host } else { Some(self.run_orders()) };
+        let name = || host.map(|host| Arc::clone(&host.name));
+        let (sets_rate, sets_concurrency) =
+            overrides.map_or((false, false), |set| (set.rate.is_some(), set.concurrency.is_some()));
+        let configured = match reason {
+            WaitReason::RunPaused { .. } | WaitReason::Paused { .. } => return Some(Remedy::Resume { host: name() }),
+            WaitReason::Token { .. } => {
+                let files = self.settings.tokens.names(&host?.token.as_ref()?.policy.files);
+                return Some(Remedy::Token { files });
+            }
+            WaitReason::Rate { .. } if sets_rate => ConfiguredLimit::Every(self.settings.every),
+            WaitReason::HostRate { .. } if sets_rate => ConfiguredLimit::Every(self.configured(host?).every),
+            WaitReason::Concurrency { .. } if sets_concurrency => {
+                let fixed = Concurrency::Fixed(self.settings.permits);
+                ConfiguredLimit::Concurrency(self.settings.adaptive.map_or(fixed, |_| Concurrency::Adaptive))
+            }
+            WaitReason::HostConcurrency { .. } if sets_concurrency => {
+                ConfiguredLimit::Concurrency(self.configured(host?).concurrency)
+            }
+            _ => return None,
+        };
+        Some(Remedy::Limits { host: name(), configured })
+    }
+
+    /// The key that sets the limit.
+    fn remedy_of_configuration(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
         let key = |key| Remedy::Key { key, pattern: None, host: None };
         let host_key = |key, sets: fn(&HostRule) -> bool| Remedy::Key {
             key,
@@ -114,29 +145,26 @@ impl Core {
             host: host.map(|host| Arc::clone(&host.name)),
         };
         Some(match reason {
-            WaitReason::RunPaused { .. } | WaitReason::Paused { .. } => verb("resume"),
-            WaitReason::Rate { .. } if of_run.rate.is_some() => verb("limits --clear"),
             WaitReason::Rate { .. } => key("limits.rate"),
-            WaitReason::Concurrency { .. } if of_run.concurrency.is_some() => verb("limits --clear"),
             WaitReason::Concurrency { .. } if self.adaptive.is_some() => key("limits.max_concurrency"),
             WaitReason::Concurrency { .. } => key("limits.concurrency"),
             WaitReason::BodyMemory => key("limits.body_memory"),
             WaitReason::HostTable => key("limits.hosts"),
-            WaitReason::HostRate { .. } if sets(|host| host.rate.is_some()) => verb("limits --clear"),
             WaitReason::HostRate { .. } => host_key("hosts.rate", |rule| rule.every.is_some()),
             WaitReason::CrawlDelay { .. } => key("robots.max_crawl_delay"),
-            WaitReason::HostConcurrency { .. } if sets(|host| host.concurrency.is_some()) => verb("limits --clear"),
             WaitReason::HostConcurrency { .. } if host.is_some_and(Host::is_adaptive) => {
                 host_key("hosts.max_concurrency", |rule| rule.max_concurrency.is_some())
             }
             WaitReason::HostConcurrency { .. } => host_key("hosts.concurrency", |rule| rule.concurrency.is_some()),
             WaitReason::Quota { .. } => host_key("hosts.quota", |rule| rule.quota.is_some()),
-            WaitReason::CircuitOpen { .. } => key("health.cool_down"),
-            WaitReason::Robots => key("robots.enabled"),
+            WaitReason::CircuitOpen { .. } | WaitReason::Robots { until: Some(_) } => key("health.cool_down"),
+            WaitReason::Robots { until: None } => key("robots.enabled"),
             WaitReason::Backoff { .. } => key("retry.backoff"),
-            // No key changes a host's response or token, or work in progress.
+            // No key changes a host's response, or work in progress.
             WaitReason::HostPause { .. }
             | WaitReason::Token { .. }
+            | WaitReason::RunPaused { .. }
+            | WaitReason::Paused { .. }
             | WaitReason::Stalled(_)
             | WaitReason::Skipped
             | WaitReason::Ready
@@ -172,6 +200,8 @@ impl Host {
         let (in_flight, limit, paced) = (self.in_flight, self.concurrency(), self.rate_limiter.next());
         let quota = self.quota.as_ref().and_then(|quota| quota.wait(in_flight));
         let open = line.port.and_then(|port| self.queue.open_port(port));
+        let is_fetched = line.port.is_some_and(|port| self.queue.robots_fetch(port).is_some());
+        let fetches_robots = is_fetched && !line.robots;
         let slower = self.rate_limiter.obeys_crawl_delay();
         let own_pace = paced.saturating_sub(self.rate_limiter.interval() - self.rate_limiter.own_interval());
         [
@@ -180,12 +210,13 @@ impl Host {
             quota.map(|until| WaitReason::Quota { until }),
             (in_flight >= limit).then_some(WaitReason::HostConcurrency { in_flight, limit }),
             open.map(|open| WaitReason::CircuitOpen { port: open.port, probe_at: open.probe_at }),
-            line.robots.then_some(WaitReason::Robots),
+            line.robots.then_some(WaitReason::Robots { until: None }),
             slower.then_some(WaitReason::CrawlDelay { until: paced }),
             Some(WaitReason::HostRate { until: own_pace }),
             Some(WaitReason::HostPause { until: self.pause.until() }),
             Some(match line.due {
                 HELD => WaitReason::Token { until: None },
+                until if fetches_robots || self.awaits_robots_until(until) => WaitReason::Robots { until: Some(until) },
                 until => WaitReason::Backoff { until },
             }),
         ]

@@ -213,11 +213,12 @@ impl Host {
     }
 }
 
-/// Whether nothing tells how long the host waits: for a new token, or for a quota whose size after its reset is unknown.
+/// Whether nothing tells how long the host waits: for a new token, for a robots.txt that is unavailable, or for a quota
+/// whose size after its reset is unknown.
 fn waits_for_unknown_time(host: &Host) -> bool {
     let is_known = host.pauses.as_ref().is_some_and(|pauses| pauses.are_known());
     match host.next_wait() {
-        Some(WaitReason::Token { .. }) => true,
+        Some(WaitReason::Token { .. } | WaitReason::Robots { until: Some(_) }) => true,
         Some(WaitReason::Quota { .. }) => !is_known,
         _ => false,
     }

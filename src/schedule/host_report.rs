@@ -95,7 +95,7 @@ impl Host {
             Some(WaitReason::Quota { .. }) => HostStatus::Quota,
             Some(WaitReason::Token { .. }) => HostStatus::Token,
             Some(WaitReason::CircuitOpen { .. }) => HostStatus::Unreachable,
-            Some(WaitReason::Robots) => HostStatus::Robots,
+            Some(WaitReason::Robots { .. }) => HostStatus::Robots,
             Some(WaitReason::Skipped) => HostStatus::Skipped,
             Some(_) => HostStatus::Limited,
         }

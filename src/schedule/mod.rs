@@ -11,6 +11,7 @@ mod adaptive;
 mod backlog;
 mod bottleneck;
 mod causes;
+mod changes;
 mod circuit_breaker;
 mod circuit_changes;
 mod completion;
@@ -64,8 +65,9 @@ mod waited;
 use std::time::Duration;
 
 pub use bottleneck::{Bottleneck, BottleneckKind};
+pub use changes::MOST_CHANGES;
 pub use circuit_breaker::CircuitSwitch;
-pub use circuit_changes::{CircuitChange, MOST_CIRCUIT_CHANGES};
+pub use circuit_changes::CircuitChange;
 pub use config::{HostConfig, HostLimits, HostRule, LimitsConfig, Settings};
 pub use dispatch::{BodyMemoryRoom, Need};
 pub use eta::{Ahead, Eta, InputEnd};
@@ -85,12 +87,12 @@ pub use quota::{LongPause, QuotaPolicy};
 pub use rate_limiter::SLACK;
 pub use release::ReleaseScope;
 pub use reports::{
-    Cause, HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy, LimitsInForce,
-    NameFilter, PausedLines, Remedy,
+    Cause, ConfiguredLimit, HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy,
+    LimitsInForce, NameFilter, PausedLines, Remedy,
 };
 pub use retry_budget::RetryBudgetPolicy;
 pub use retry_policy::{RetryConfig, RetryPolicy};
-pub use robots::{KnownRobots, KnownRules, RobotsConfig, RobotsPolicy};
+pub use robots::{KnownRobots, KnownRules, RobotsChange, RobotsConfig, RobotsPolicy, RobotsSwitch};
 pub use stall_clock::StallReason;
 pub use token_lines::TokenWait;
 pub use token_rules::{TokenRule, TokenSettings};
@@ -100,7 +102,7 @@ pub use wait_reason::WaitReason;
 
 use crate::item::{Done, Received};
 use adaptive::AdaptiveLimit;
-use circuit_changes::CircuitChanges;
+use changes::Changes;
 use connection_budget::ConnectionBudget;
 use decide::canceled;
 use host_clock::DeadlineWalk;
@@ -144,7 +146,7 @@ pub struct Core {
     /// Whether lines wait for memory.
     body_memory: BodyMemoryRoom,
     /// Circuits that have opened or closed.
-    circuit_changes: CircuitChanges,
+    circuit_changes: Changes<CircuitChange>,
     /// The rules of sites, if robots.txt is obeyed.
     robots: Option<RobotsRules>,
     /// The generations of token files.
@@ -184,7 +186,7 @@ impl Core {
             deadline_walk: DeadlineWalk::default(),
             connections: ConnectionBudget::new(settings.idle_connections),
             body_memory: BodyMemoryRoom::default(),
-            circuit_changes: CircuitChanges::default(),
+            circuit_changes: Changes::default(),
             robots: settings.robots.clone().map(RobotsRules::new),
             tokens: TokenFiles::new(settings.tokens.files.len()),
             last_run: None,

@@ -127,7 +127,7 @@ impl Core {
         let clocks = self.clocks(id, now);
         let host = &mut self.hosts[id];
         for port in host.queue.known_ports() {
-            self.circuit_changes.note(&host.name, port, host.queue.close_circuit(port, clocks));
+            self.circuit_changes.note_switch(&host.name, port, host.queue.close_circuit(port, clocks));
         }
     }
 

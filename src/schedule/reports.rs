@@ -7,6 +7,7 @@ use super::pace::HostPace;
 use super::wait_reason::WaitReason;
 use crate::hosts::HostPattern;
 use crate::item::ErrorKind;
+use crate::units::Concurrency;
 
 /// The status of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,13 +174,32 @@ pub enum Remedy {
         /// The host whose limit it is; `None` for one of the run.
         host: Option<Arc<str>>,
     },
-    /// An operator's verb that undoes it.
-    Verb {
-        /// `resume`, `limits --clear` or `skip --clear`.
-        verb: &'static str,
+    /// A new token in one of these files.
+    Token {
+        /// Their paths.
+        files: String,
+    },
+    /// `resume`, which ends the pause of an operator.
+    Resume {
         /// Its host; `None` for the whole run.
         host: Option<Arc<str>>,
     },
+    /// `limits`, because an operator has set the limit.
+    Limits {
+        /// Its host; `None` for the whole run.
+        host: Option<Arc<str>>,
+        /// The limit that holds once it is cleared.
+        configured: ConfiguredLimit,
+    },
+}
+
+/// A limit of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfiguredLimit {
+    /// The interval between two starts; zero for no limit.
+    Every(Duration),
+    /// The number of concurrent requests.
+    Concurrency(Concurrency),
 }
 
 /// Why the next line of a host waits.

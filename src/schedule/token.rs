@@ -123,6 +123,11 @@ impl HostToken {
         matches!(self.state, State::Spent { .. })
     }
 
+    /// Whether no new one came in time.
+    pub fn is_given_up(&self) -> bool {
+        self.is_spent() || self.is_alone()
+    }
+
     fn is_alone(&self) -> bool {
         matches!(self.state, State::Alone { .. })
     }

@@ -61,6 +61,12 @@ impl Core {
             .collect()
     }
 
+    /// Whether the host of this name waited for a new token in vain.
+    pub fn lacks_new_token(&self, host: &str) -> bool {
+        let host = self.hosts.find(host).map(|id| &self.hosts[id]);
+        host.and_then(|host| host.token.as_ref()).is_some_and(|token| token.is_given_up())
+    }
+
     /// Whether the request of this line carries the token of this host.
     pub(super) fn carries_token(&self, job: &Job, id: HostId) -> bool {
         let own = job.call.request.extra.as_ref().map(|extra| &extra.headers);

@@ -260,7 +260,7 @@ impl Core {
             for circuit in host_state.unreachable {
                 let port = circuit.port;
                 let switch = host.restore_circuit(circuit, &self.settings, clocks);
-                self.circuit_changes.note(&host.name, port, switch);
+                self.circuit_changes.note_switch(&host.name, port, switch);
             }
             self.refresh(id, now);
         }

@@ -85,8 +85,11 @@ pub enum WaitReason {
         /// When the next line may probe it; `None` while a probe is under way, or older requests fill the limit.
         probe_at: Option<Duration>,
     },
-    /// Another line fetches the robots.txt of a site at this host and port.
-    Robots,
+    /// The robots.txt of a site at this host is being fetched, or is unavailable.
+    Robots {
+        /// When it is fetched again after a failure; `None` while another line fetches it.
+        until: Option<Duration>,
+    },
     /// The back-off before a retry.
     Backoff {
         /// Its end.
@@ -104,7 +107,11 @@ impl WaitReason {
             | Self::CrawlDelay { until }
             | Self::HostPause { until }
             | Self::Backoff { until } => Some(until),
-            Self::Quota { until } | Self::Token { until } | Self::RunPaused { until } | Self::Paused { until } => until,
+            Self::Quota { until }
+            | Self::Token { until }
+            | Self::RunPaused { until }
+            | Self::Paused { until }
+            | Self::Robots { until } => until,
             Self::CircuitOpen { probe_at, .. } => probe_at,
             Self::OnWire { .. }
             | Self::Stalled(_)
@@ -112,8 +119,7 @@ impl WaitReason {
             | Self::BodyMemory
             | Self::HostTable
             | Self::Concurrency { .. }
-            | Self::HostConcurrency { .. }
-            | Self::Robots => None,
+            | Self::HostConcurrency { .. } => None,
         }
     }
 
@@ -153,9 +159,17 @@ impl WaitReason {
             Self::Quota { .. } => WaitedFor::Quota,
             Self::Token { .. } => WaitedFor::Token,
             Self::CircuitOpen { .. } => WaitedFor::Circuit,
-            Self::Robots => WaitedFor::Robots,
+            Self::Robots { .. } => WaitedFor::Robots,
             Self::Backoff { .. } => WaitedFor::Backoff,
         })
+    }
+
+    /// The same for a line that fetches a robots.txt: its back-off is that of the file.
+    pub(super) fn of_robots_fetch(self) -> Self {
+        match self {
+            Self::Backoff { until } => Self::Robots { until: Some(until) },
+            wait => wait,
+        }
     }
 
     /// Of two reasons, the one that ends last; a reason without an end counts as the last.

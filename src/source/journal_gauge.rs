@@ -79,8 +79,9 @@ impl SourceGauge for JournalGauge {
     }
 
     fn journal(&self) -> Option<JournalView> {
-        let (bytes, most) = (self.index.bytes(), self.bounds.max_journal);
-        Some(JournalView { bytes, most, full_for: self.full_for() })
+        let (bytes, most, last_seq) =
+            (self.index.bytes(), self.bounds.max_journal, self.index.next().saturating_sub(1));
+        Some(JournalView { bytes, most, last_seq, full_for: self.full_for() })
     }
 }
 

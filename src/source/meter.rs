@@ -27,6 +27,8 @@ pub struct JournalView {
     pub bytes: u64,
     /// `max_journal`
     pub most: u64,
+    /// The `seq` of its last line.
+    pub last_seq: u64,
     /// For how long the journal or its disk has had no room for a producer's batch, if it has none.
     pub full_for: Option<Duration>,
 }
@@ -74,6 +76,16 @@ pub struct SourceView {
     pub lag: u64,
     /// Its journal, if it has one.
     pub journal: Option<JournalView>,
+}
+
+impl SourceView {
+    /// Lines in its journal that wait for room in the window.
+    pub fn waiting_in_journal(&self) -> u64 {
+        let Some(journal) = &self.journal else { return 0 };
+        let done = self.known.as_ref().and_then(|known| known.done.get(""));
+        let next = self.last_seq.max(done.map_or(0, DoneRanges::through)) + 1;
+        (journal.last_seq + 1).saturating_sub(next).saturating_sub(done.map_or(0, |done| done.count_from(next)))
+    }
 }
 
 /// The meter of a source.
@@ -142,6 +154,23 @@ mod tests {
         assert_eq!([2, 3, 5].map(|seq| one.were_done(None, seq)), [true, false, true]);
         let two = lines(&[("a.txt", &[1]), ("b.txt", &[2])]);
         assert_eq!((two.were_done(None, 1), two.were_done(Some("b.txt"), 2), two.count()), (false, true, 2));
+    }
+
+    #[test]
+    fn lines_of_the_journal_wait_unless_they_were_accepted_or_done_before() {
+        let view = |last_seq, done: &[u64]| {
+            let mut ranges = DoneRanges::default();
+            done.iter().for_each(|seq| assert!(ranges.insert(*seq, None)));
+            let done = Arc::new([(String::new(), ranges)].into_iter().collect());
+            let journal = JournalView { bytes: 1, most: 2, last_seq: 10, full_for: None };
+            let known = Some(SourceLines { source: None, done });
+            SourceView { name: "in".into(), known, lines: 0, bytes: 0, last_seq, lag: 0, journal: Some(journal) }
+        };
+        let waiting = |last_seq, done: &[u64]| view(last_seq, done).waiting_in_journal();
+        assert_eq!([waiting(0, &[]), waiting(4, &[]), waiting(10, &[])], [10, 6, 0]);
+        assert_eq!(waiting(0, &[1, 2, 3, 6]), 6, "4, 5, and 7 to 10");
+        assert_eq!(waiting(5, &[1, 2, 3, 6]), 4);
+        assert_eq!(SourceView { journal: None, ..view(0, &[]) }.waiting_in_journal(), 0);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl LimitName {
         };
         // Flags apply to `*`, and have no effect if a more specific pattern sets the key.
         let key = |key: &str, flag: &str| match &bottleneck.pattern {
-            _ if *set_by == LimitBy::Override => undo(bottleneck),
+            _ if *set_by == LimitBy::Override => of_operator(bottleneck),
             Some(pattern) => format!("hosts.\"{pattern}\".{key}"),
             None if flags.has(flag) => flag.to_owned(),
             None if bottleneck.host.is_some() => format!("hosts.\"*\".{key}"),
@@ -90,7 +90,7 @@ impl LimitName {
         };
         match kind {
             BottleneckKind::Input => Self::of_run("waiting for lines of the input", ""),
-            BottleneckKind::Servers => Self::of_run("the servers' own time", ""),
+            BottleneckKind::Servers => Self::of_run("the last requests on the wire", ""),
             BottleneckKind::Concurrency => {
                 Self::of_run("concurrency", format!(" ({})", key("concurrency", "--max-concurrency")))
             }
@@ -118,6 +118,9 @@ impl LimitName {
             BottleneckKind::Quota => host("the quota of ", "", " (RateLimit headers; hosts.quota)"),
             BottleneckKind::CircuitOpen => host(&format!("port {port} of "), "", ", which cannot be reached (health)"),
             BottleneckKind::Robots => host("the robots.txt of ", "", ", which is not fetched yet (robots.enabled)"),
+            BottleneckKind::RobotsUnavailable => {
+                host("the robots.txt of ", "", ", which cannot be fetched (health.cool_down, health.give_up)")
+            }
             BottleneckKind::CrawlDelay => host("the Crawl-delay of ", "", "'s robots.txt (robots.max_crawl_delay)"),
             BottleneckKind::Token => {
                 let files = bottleneck.files.as_deref().unwrap_or_default();
@@ -142,7 +145,11 @@ pub(super) fn is_statement(bottleneck: &Bottleneck) -> bool {
     }
 }
 
-/// The command that ends a limit which an operator has set.
-fn undo(bottleneck: &Bottleneck) -> String {
-    format!("fetchd ctl limits {} --clear", bottleneck.host.as_deref().unwrap_or("--all"))
+/// The command that changes a limit which an operator has set.
+fn of_operator(bottleneck: &Bottleneck) -> String {
+    let option = match bottleneck.kind {
+        BottleneckKind::Rate | BottleneckKind::HostRate => "--rate N/s",
+        _ => "--concurrency N",
+    };
+    format!("set by an operator; fetchd ctl limits {} {option}", bottleneck.host.as_deref().unwrap_or("--all"))
 }

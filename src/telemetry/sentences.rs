@@ -1,6 +1,7 @@
 //! The first three sentences of every view of a run: progress, bottleneck and ETA. They use the figures of the progress
 //! line, so both always agree.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ use super::progress_text::Figures;
 use super::summary::human;
 use crate::pipeline::{RunState, Status, View};
 use crate::schedule::InputEnd;
+use crate::source::SourceView;
 use crate::units::{counted, grouped, rate_of};
 
 /// Three sentences about a run, each with a full stop.
@@ -40,21 +42,36 @@ impl Sentences {
             waits_for: figures
                 .limit()
                 .map_or_else(|| "It is too early to say what it waits for.".to_owned(), |limit| sentence(&limit))
-                + &full_of_one_host(&view).unwrap_or_default(),
-            done_when: figures.left().map_or_else(|| without_end(&view), |left| sentence(&left)),
+                + &full_window(&view).unwrap_or_default(),
+            done_when: figures.left().map_or_else(|| without_end(&view), |left| sentence(&left)) + &in_journals(status),
         }
     }
 }
 
-/// What one host costs the others whose lines fill half of a full window or more. A list says that of its window itself.
-fn full_of_one_host(view: &View) -> Option<String> {
-    let work = view.waiting_work.as_ref().filter(|_| view.in_window >= view.window)?;
-    let host = work.host.as_ref().filter(|_| 2 * work.lines >= view.window && view.input == InputEnd::Unknown)?;
-    let (lines, window) = (grouped(work.lines as u64), grouped(view.window as u64));
-    Some(format!(
-        " Lines of {host} are {lines} of the {window} in the window, so lines of other hosts wait to be accepted; speed the host up, \
-         skip its lines, or raise queue.window."
-    ))
+/// What a full window costs hosts whose lines are not in it, and the host whose lines fill half of it or more. A list
+/// says that of its window itself.
+fn full_window(view: &View) -> Option<String> {
+    if view.window == 0 || view.in_window < view.window || view.input == InputEnd::Known {
+        return None;
+    }
+    let window = grouped(view.window as u64);
+    let work = view.waiting_work.as_ref().filter(|work| 2 * work.lines >= view.window);
+    Some(match work.and_then(|work| Some((work.host.as_ref()?, grouped(work.lines as u64)))) {
+        Some((host, lines)) => format!(
+            " Lines of {host} are {lines} of the {window} in the window, so lines of other hosts wait to be accepted; \
+             speed the host up, skip its lines, or raise queue.window."
+        ),
+        None => format!(" The window is full ({window} lines), so new lines wait to be accepted (queue.window)."),
+    })
+}
+
+/// The lines that wait in journals until the window has room.
+fn in_journals(status: &Status) -> String {
+    match status.sources().iter().map(SourceView::waiting_in_journal).sum() {
+        0 => String::new(),
+        1 => " 1 more line waits in the journal.".to_owned(),
+        lines => format!(" {} more lines wait in the journal.", grouped(lines)),
+    }
 }
 
 /// When what waits is done, where nobody can say when the run is.
@@ -76,8 +93,11 @@ fn without_end(view: &View) -> String {
     let rate = work.per_second.map(|rate| format!(" at {}/s", rate_of(rate))).unwrap_or_default();
     let whose = work.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
     let lines = counted(work.lines as u64, "line");
+    let is_paused = |host: &Arc<str>| view.overrides.hosts.get(host).is_some_and(|of_host| of_host.pause.is_some());
     let apart = match (&view.overrides.all.pause, &view.paused) {
         (Some(_), _) => " once the run is resumed",
+        // A pause with an end counts.
+        (None, Some(_)) if work.host.as_ref().is_some_and(is_paused) => " with the pause of its host",
         (None, Some(_)) => ", paused hosts apart",
         (None, None) => "",
     };
@@ -96,8 +116,6 @@ fn sentence(clause: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio::time::Instant;
 
     use super::*;
@@ -106,7 +124,7 @@ mod tests {
     };
 
     #[test]
-    fn a_host_whose_lines_fill_the_window_is_named_where_the_input_has_no_end() {
+    fn a_full_window_is_named_where_the_input_has_no_end_and_the_host_that_fills_it() {
         let work = |lines| {
             Some(WaitingWork { takes: Duration::from_secs(1), lines, host: Some("a.test".into()), per_second: None })
         };
@@ -117,11 +135,11 @@ mod tests {
             input,
             ..View::default()
         };
-        let said = full_of_one_host(&view(60, 100, InputEnd::Unknown)).unwrap_or_default();
-        assert!(said.starts_with(" Lines of a.test are 60 of the 100 in the window,"), "{said}");
-        for quiet in [view(40, 100, InputEnd::Unknown), view(60, 99, InputEnd::Unknown), view(60, 100, InputEnd::Known)]
-        {
-            assert_eq!(full_of_one_host(&quiet), None);
+        let said = |lines| full_window(&view(lines, 100, InputEnd::Unknown)).unwrap_or_default();
+        assert!(said(60).starts_with(" Lines of a.test are 60 of the 100 in the window,"), "{}", said(60));
+        assert!(said(40).starts_with(" The window is full (100 lines), so new lines wait"), "{}", said(40));
+        for quiet in [view(60, 99, InputEnd::Unknown), view(60, 100, InputEnd::Known), View::default()] {
+            assert_eq!(full_window(&quiet), None);
         }
     }
 
@@ -154,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_an_operator_has_set_names_what_takes_it_back() {
+    fn a_limit_that_an_operator_has_set_names_the_command_that_changes_it() {
         let named = |kind: BottleneckKind, host: Option<&str>| {
             let host = host.map(Into::into);
             let bottleneck = Bottleneck { host, set_by: LimitBy::Override, limit: Some(4), ..kind.into() };
@@ -164,9 +182,12 @@ mod tests {
         };
         assert_eq!(
             named(BottleneckKind::HostConcurrency, Some("a.test")),
-            "Limited by host-concurrency 4 of a.test (fetchd ctl limits a.test --clear)."
+            "Limited by host-concurrency 4 of a.test (set by an operator; fetchd ctl limits a.test --concurrency N)."
         );
-        assert_eq!(named(BottleneckKind::Rate, None), "Limited by rate (fetchd ctl limits --all --clear).");
+        assert_eq!(
+            named(BottleneckKind::Rate, None),
+            "Limited by rate (set by an operator; fetchd ctl limits --all --rate N/s)."
+        );
         assert_eq!(named(BottleneckKind::Paused, None), "Paused by an operator (fetchd ctl resume).");
     }
 

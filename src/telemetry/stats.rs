@@ -160,7 +160,9 @@ impl RecordCounts {
         if let Some(status) = record.received.head().map(|head| head.status).or(record.hop_status) {
             *self.statuses.entry(status.as_u16()).or_default() += 1;
         }
-        if let Some(url) = record.final_url.as_ref().or(record.url.as_ref()) {
+        // A stop or an operator ended such lines, not their host.
+        let is_of_host = record.outcome != Outcome::Canceled && record.kind() != Some(ErrorKind::Skipped);
+        if let Some(url) = record.final_url.as_ref().or(record.url.as_ref()).filter(|_| is_of_host) {
             self.not_ok.add(host_name(url));
         }
     }

@@ -149,7 +149,7 @@ fn the_second_signal_stops_at_once_with_exit_130() {
     let start = Instant::now();
     fetchd.signal(Signal::SIGINT);
     fetchd.message("finishing 1 ");
-    fetchd.signal(Signal::SIGINT);
+    fetchd.signal(Signal::SIGTERM);
     let ended = fetchd.wait();
     assert_eq!((ended.code, ended.records.len()), (Some(130), 0), "{}", ended.stderr);
     assert!(start.elapsed() < SLACK);

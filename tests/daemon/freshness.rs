@@ -219,7 +219,7 @@ fn the_newest_records_of_a_run_with_rounds_are_a_day_and_the_next_one_goes_on_af
     days.origin.wait_for_requests(sent + 3);
     running.signal(Signal::SIGTERM);
     running.message("finishing ");
-    running.signal(Signal::SIGTERM);
+    running.signal(Signal::SIGINT);
     assert_eq!(running.wait().code, Some(130));
     days.goes(&second);
     let records = days.records("day2.jsonl");

@@ -163,13 +163,16 @@ macro_rules! recipes {
 recipes! {
     the_recipe_for_an_api_with_a_token_works: "5,000 records of an API, with a token, at 50 a second",
     the_recipe_for_a_token_that_expires_works: "A token that expires during the run",
+    the_recipe_for_one_file_works: "One JSON file, and the failures",
     the_recipe_for_posts_works: "POSTs, joined back by id",
     the_recipe_for_pages_works: "10,000 pages, politely, with bodies in a file",
     the_recipe_for_kills_works: "Killed, and gone on",
+    the_recipe_for_completeness_works: "Is it complete?",
     the_recipe_for_failures_works: "Failures again, and merged",
     the_recipe_for_three_apis_works: "Three APIs with different limits",
     the_recipe_for_a_sorted_list_works: "A list that is sorted by host",
     the_recipe_for_a_paginated_api_works: "A paginated API, followed item by item",
+    the_recipe_for_every_day_works: "Every day, durable",
     the_recipe_for_what_changed_works: "What changed since yesterday",
 }
 

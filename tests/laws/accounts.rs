@@ -106,6 +106,16 @@ fn records_are_committed_when_no_more_come_for_a_while() {
     assert!(committed[0].0 < secs(1), "{committed:?}");
 }
 
+#[test]
+fn records_are_committed_within_seconds_while_more_come() {
+    let lines = (0..1000).map(|_| ok(ms(100)).get());
+    let scenario = Scenario::of([SourceScript::of(lines).ending(SourceEnd::StaysOpen).settling(Settling::Records)]);
+    let report = on_paused_time(async { scenario.interrupts([secs(20)]).execute().await });
+    let committed: Vec<_> =
+        report.events.iter().filter(|(_, event)| matches!(event, Event::Committed)).map(|(at, _)| *at).collect();
+    assert!(committed[0] > secs(5) && committed[0] < secs(6), "{committed:?}");
+}
+
 pub fn each_line_is_written_at_most_once_to_each_sink(report: &Report, sinks: usize) {
     let accepted: BTreeSet<_> = report.accepted().into_iter().collect();
     for sink in 0..sinks {

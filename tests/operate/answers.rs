@@ -50,7 +50,7 @@ fn a_run_is_ready_until_it_drains_and_healthy_to_the_end() {
     let events = place.get("/v1/events").json();
     let states: Vec<_> = events["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "state").collect();
     assert!(states.iter().any(|event| event["message"].as_str().unwrap().contains("takes lines")), "{events:#}");
-    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.signal(nix::sys::signal::Signal::SIGINT);
     assert_eq!(running.wait().code, Some(130));
 }
 

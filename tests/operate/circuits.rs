@@ -1,4 +1,4 @@
-//! Hosts that cannot be reached, and can be again: events and log lines.
+//! Hosts and robots.txt files that cannot be reached, and can be again: events and log lines.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -7,7 +7,7 @@ use tokio::net::TcpSocket;
 use tokio::runtime::Builder;
 
 use crate::common::fetchd::kind;
-use crate::common::origin::Origin;
+use crate::common::origin::{Origin, ok_with, send};
 use crate::place::Place;
 
 /// A port that refuses connections for as long as nobody listens there.
@@ -34,10 +34,15 @@ impl Refusing {
 
 /// The messages of the events on circuits.
 fn events(place: &Place) -> Vec<String> {
+    events_of(place, "circuit")
+}
+
+/// The messages of the events of this kind.
+fn events_of(place: &Place, kind: &str) -> Vec<String> {
     let events = place.get("/v1/events").json();
-    let of_circuits = |event: &&Value| event["kind"] == "circuit";
+    let of_kind = |event: &&Value| event["kind"] == kind;
     let message = |event: &Value| event["message"].as_str().unwrap().to_owned();
-    events["events"].as_array().unwrap().iter().filter(of_circuits).map(message).collect()
+    events["events"].as_array().unwrap().iter().filter(of_kind).map(message).collect()
 }
 
 #[test]
@@ -100,5 +105,28 @@ fn lines_that_waited_for_a_dead_port_in_vain_are_an_event_and_nobody_says_that_i
     let all = events(&place);
     assert_eq!(in_vain, 3, "{kinds:?}");
     assert!(all.len() == 2 && all[0].contains("is open") && all[1].starts_with(&lines), "{all:?}");
+    assert_eq!(running.finish("").code, Some(0));
+}
+
+#[test]
+fn a_robots_txt_that_becomes_unavailable_and_is_fetched_again_is_two_events_and_two_log_lines() {
+    let origin = Origin::start();
+    let failure = vec![send("HTTP/1.1 503 Scripted\r\ncontent-length: 0\r\n\r\n")];
+    origin.play_in_turn("/robots.txt", [failure, vec![send(ok_with("", b""))]]);
+    let place = Place::with("[robots]\nenabled = true\n[health]\ncool_down = '50ms'\n[retry]\nretries = 0\n");
+    let mut running = place.start();
+    running.line(&origin.url("/ok/1"));
+    let site = origin.url("");
+    let unavailable = format!("{site}/robots.txt cannot be fetched (");
+    let log: Value = serde_json::from_str(&running.message("cannot be fetched")).unwrap();
+    assert_eq!((&log["event"], &log["level"]), (&json!("robots_unavailable"), &json!("WARN")), "{log:#}");
+    assert_eq!(log["host"], site.strip_prefix("http://").unwrap(), "{log:#}");
+    assert_eq!(running.record()["outcome"], "ok");
+    let log: Value = serde_json::from_str(&running.message("was fetched again")).unwrap();
+    assert_eq!((&log["event"], &log["level"]), (&json!("robots_fetched"), &json!("INFO")), "{log:#}");
+    let all = events_of(&place, "robots");
+    let fetched = format!("{site}/robots.txt was fetched again after ");
+    assert!(all.len() == 2 && all[0].starts_with(&unavailable) && all[1].starts_with(&fetched), "{all:?}");
+    assert!(all[0].contains("503") && all[0].contains("health.cool_down"), "{all:?}");
     assert_eq!(running.finish("").code, Some(0));
 }

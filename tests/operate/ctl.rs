@@ -58,7 +58,7 @@ fn a_status_that_is_not_ready_is_exit_code_1() {
     let said = place.ctl(["status"]);
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.out.contains("no, draining "), "{said:?}");
-    running.signal(nix::sys::signal::Signal::SIGTERM);
+    running.signal(nix::sys::signal::Signal::SIGINT);
     assert_eq!(running.wait().code, Some(130));
 }
 

@@ -27,3 +27,4 @@ mod starting;
 mod steering;
 mod stuck;
 mod verbs;
+mod window;

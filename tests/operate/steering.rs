@@ -19,11 +19,11 @@ fn slow() -> (Place, Origin, Running) {
     (place, origin, running)
 }
 
-/// Stops a run at once; two signals that come together are one.
+/// Stops a run at once; the same signal in the same moment would be a repetition.
 fn abort(place: &Place, mut running: Running) {
     running.signal(Signal::SIGTERM);
     place.wait_until(|status| status["state"] == "draining");
-    running.signal(Signal::SIGTERM);
+    running.signal(Signal::SIGINT);
     assert_eq!(running.wait().code, Some(130));
 }
 

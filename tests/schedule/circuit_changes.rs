@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fetchd::item::{ErrorKind, Sent};
-use fetchd::schedule::{CircuitSwitch, HealthConfig, HealthPolicy, MOST_CIRCUIT_CHANGES, Settings};
+use fetchd::schedule::{CircuitSwitch, HealthConfig, HealthPolicy, MOST_CHANGES, Settings};
 use proptest::prelude::*;
 
 use crate::items::ms;
@@ -158,13 +158,13 @@ fn a_reload_that_switches_health_off_closes_circuits() {
 
 #[test]
 fn changes_that_nobody_takes_are_counted_beyond_a_bound() {
-    const HOSTS: usize = MOST_CIRCUIT_CHANGES + 76;
+    const HOSTS: usize = MOST_CHANGES + 76;
     let health = HealthPolicy { failures: 1, ..Settings::default().health };
     let mut simulation = Simulation::new(Settings { health, ..Settings::default() }, HOSTS, vec![DEAD; HOSTS]);
     (0..HOSTS).for_each(|host| simulation.push(host));
     simulation.play_until(Duration::from_secs(1));
     let taken = std::iter::from_fn(|| simulation.core.take_circuit_change()).count();
-    assert_eq!((taken, simulation.core.take_dropped_circuit_changes()), (MOST_CIRCUIT_CHANGES, 76));
+    assert_eq!((taken, simulation.core.take_dropped_circuit_changes()), (MOST_CHANGES, 76));
     assert_eq!(simulation.core.take_dropped_circuit_changes(), 0);
 }
 

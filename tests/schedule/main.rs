@@ -36,6 +36,7 @@ mod retries;
 mod robots;
 mod robots_fetch;
 mod robots_rules;
+mod robots_unavailable;
 mod slow;
 mod stop;
 mod tokens;

@@ -185,7 +185,7 @@ fn the_robots_txt_of_a_dead_port_holds_up_that_port_alone() {
         let job = take(&mut core, &format!("http://a.test/{ordinal}"), ms(1));
         core.complete(job, answered(200), ms(1), ms(1));
     }
-    assert_eq!(core.why_line(1, ms(1)), Some(WaitReason::Robots));
+    assert_eq!(core.why_line(1, ms(1)), Some(WaitReason::Robots { until: None }));
     let again = take(&mut core, "http://a.test:81/robots.txt", secs(6));
     core.complete(again, robots(ALL), ms(1), secs(6));
     for ordinal in 0..2 {

@@ -194,7 +194,7 @@ fn why_names_every_cause_with_its_end_and_what_would_change_it() {
             ("host_rate", Some(ms(90) - slack)),
         ]
     );
-    let resume = Remedy::Verb { verb: "resume", host: Some("a.test".into()) };
+    let resume = Remedy::Resume { host: Some("a.test".into()) };
     assert_eq!(why.causes[1].remedy, Some(resume));
     let report = core.host_report("a.test", ms(1010)).expect("it is there");
     assert_eq!((report.status, report.limits.every_by), (HostStatus::Paused, LimitBy::Configuration));

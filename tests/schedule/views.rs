@@ -141,7 +141,10 @@ fn only_lines_of_hosts_that_cannot_be_reached_are_a_tail() {
 #[test]
 fn a_robots_txt_and_its_crawl_delay_are_reasons() {
     let (mut core, first) = with_lines(Settings { robots: Some(policy()), ..Settings::default() }, 3);
-    assert_eq!((why(&core, ms(0)), core.why_line(1, ms(0))), (Some(WaitReason::Robots), Some(WaitReason::Robots)));
+    assert_eq!(
+        (why(&core, ms(0)), core.why_line(1, ms(0))),
+        (Some(WaitReason::Robots { until: None }), Some(WaitReason::Robots { until: None }))
+    );
     core.complete(first, crate::items::robots(&format!("{ALL}Crawl-delay: 2\n")), ms(1), ms(1));
     assert_eq!(why(&core, ms(1)), Some(WaitReason::CrawlDelay { until: ms(2000) }));
     take(&mut core, "http://a.test/", ms(2000));

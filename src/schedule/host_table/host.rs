@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::lines::HELD;
-use super::ports::OpenPort;
 use super::queue::HostQueue;
 use super::trouble::Trouble;
 use crate::item::{ErrorKind, Head};
@@ -23,9 +21,9 @@ use crate::schedule::pauses::Pauses;
 use crate::schedule::quota::{HostQuota, QuotaPolicy};
 use crate::schedule::rate_limiter::RateLimiter;
 use crate::schedule::retry_budget::RetryBudget;
+use crate::schedule::robots::RobotsWaits;
 use crate::schedule::stall_clock::{Now, StallClock, StallReason};
 use crate::schedule::token::HostToken;
-use crate::schedule::wait_reason::WaitReason;
 use crate::schedule::waited::WaitHistory;
 use crate::units::Concurrency;
 
@@ -48,6 +46,8 @@ pub(in crate::schedule) struct Host {
     pub orders: Option<Box<HostOrders>>,
     /// Its errors, if any.
     pub trouble: Option<Box<Trouble>>,
+    /// The waits of its lines for a robots.txt that is unavailable, if there were any.
+    pub robots_waits: Option<Box<RobotsWaits>>,
     /// The number of its configuration.
     pub configuration: u32,
     /// Its stall clock, if it ever stood still.
@@ -102,6 +102,7 @@ impl Host {
             token: None,
             orders: None,
             trouble: None,
+            robots_waits: None,
             configuration: 0,
             stalls: None,
             adaptive,
@@ -147,93 +148,6 @@ impl Host {
     /// Its stall clock.
     pub fn stall_clock(&mut self) -> &mut StallClock {
         self.stalls.get_or_insert_default()
-    }
-
-    /// The earliest time a line of this host may start; `None` while no line waits, or another event must come first.
-    pub fn next_start(&self) -> Option<Duration> {
-        self.next_wait()?.until()
-    }
-
-    /// What the host's next line waits for, or waited for last; `None` while no line waits.
-    pub fn next_wait(&self) -> Option<WaitReason> {
-        if self.may_hold_all()
-            && self.waiting() > 0
-            && let Some(wait) = self.wait_of_all()
-        {
-            return Some(wait);
-        }
-        match (self.queue.next_due(), self.queue.next_of_held()) {
-            (due, Some((at, port))) if due.is_none_or(|due| at < due) => Some(self.wait_of_held(port, at)),
-            (due, _) => due.map(|due| self.wait(due, None)),
-        }
-    }
-
-    /// The same for the line of this ordinal to this port, which is due at this time, if it was dispatched before.
-    pub fn wait_of(&self, ordinal: u64, port: u16, due: Option<Duration>) -> WaitReason {
-        if let Some(wait) = self.wait_of_all() {
-            return wait;
-        }
-        match self.queue.robots_fetch(port) {
-            _ if due == Some(HELD) => WaitReason::Token { until: None },
-            Some(_) if !self.queue.fetches_robots(ordinal, port, due) => WaitReason::Robots,
-            _ => self.wait(due.unwrap_or_default(), self.queue.open_port(port)),
-        }
-    }
-
-    /// Whether an order or a token could hold all its lines: most hosts have neither.
-    #[inline]
-    fn may_hold_all(&self) -> bool {
-        self.orders.is_some() || self.token.is_some()
-    }
-
-    /// The wait of all its lines for an operator, or for its token.
-    fn wait_of_all(&self) -> Option<WaitReason> {
-        self.orders.as_ref().and_then(|orders| orders.wait()).or_else(|| self.token_wait())
-    }
-
-    /// The wait of all its lines for its token.
-    pub fn token_wait(&self) -> Option<WaitReason> {
-        if self.lacks_token() {
-            return Some(WaitReason::Token { until: None });
-        }
-        let until = self.token.as_ref()?.wait()?;
-        Some(WaitReason::Token { until })
-    }
-
-    /// The same for the next line of a port that is held, which may start at `at` as far as the port is concerned.
-    fn wait_of_held(&self, port: u16, at: Duration) -> WaitReason {
-        match self.queue.open_port(port) {
-            // Only the end of its robots.txt fetch, or of a probe, sets a time again.
-            None if at == Duration::MAX => WaitReason::Robots,
-            Some(OpenPort { probe_at: Some(_), .. }) if at == Duration::MAX => WaitReason::Robots,
-            open => self.wait(at, open),
-        }
-    }
-
-    /// The limit that holds a line that is due at `due` longest; `open` is the open circuit of its port, if any.
-    fn wait(&self, due: Duration, open: Option<OpenPort>) -> WaitReason {
-        if let Some(until) = self.quota.as_ref().and_then(|quota| quota.wait(self.in_flight)) {
-            return WaitReason::Quota { until };
-        }
-        let (in_flight, limit) = (self.in_flight, self.concurrency());
-        let probe_at = open.map_or(Some(Duration::ZERO), |open| open.probe_at);
-        let Some(probe_at) = probe_at.filter(|_| in_flight < limit) else {
-            return match open {
-                Some(OpenPort { port, .. }) => WaitReason::CircuitOpen { port, probe_at: None },
-                None => WaitReason::HostConcurrency { in_flight, limit },
-            };
-        };
-        let (paced, paused) = (self.rate_limiter.next(), self.pause.until());
-        let latest = due.max(paced).max(paused).max(probe_at);
-        if let Some(OpenPort { port, .. }) = open.filter(|_| latest == probe_at) {
-            return WaitReason::CircuitOpen { port, probe_at: Some(latest) };
-        }
-        match () {
-            () if latest == due => WaitReason::Backoff { until: latest },
-            () if latest == paused => WaitReason::HostPause { until: latest },
-            () if self.rate_limiter.obeys_crawl_delay() => WaitReason::CrawlDelay { until: latest },
-            () => WaitReason::HostRate { until: latest },
-        }
     }
 
     /// Applies the quota of a response. A reset that is too far away closes the host, like a Retry-After.

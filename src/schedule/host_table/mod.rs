@@ -16,6 +16,7 @@ mod queue_circuits;
 mod timers;
 mod trouble;
 mod waiting_index;
+mod waits;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::{Index, IndexMut};

@@ -9,7 +9,9 @@ use http::{Method, StatusCode};
 use super::refusal::Refusal;
 use super::rules::RobotsRules;
 use crate::hosts::port_of;
-use crate::item::{Attempt, CredentialScope, ErrorKind, Head, Purpose, Received, Redirect, Request, check_url};
+use crate::item::{
+    Attempt, CredentialScope, ErrorKind, Head, Purpose, Received, Redirect, Request, WaitedFor, check_url,
+};
 use crate::schedule::Core;
 use crate::schedule::decide::{Decision, RetryCost};
 use crate::schedule::host_table::Pick;
@@ -50,10 +52,25 @@ impl Core {
     /// Settles a line that was taken out of its queue, or puts it back for later.
     pub(in crate::schedule) fn refuse(&mut self, job: Box<Job>, id: HostId, refusal: Refusal, now: Duration) {
         match refusal {
-            Refusal::Settle(kind, why) => self.settle(job, Received::Nothing, Some((kind, why)), now),
-            Refusal::WaitUntil(at) => self.requeue(job, at, now),
+            Refusal::Settle(kind, why) => self.fail(job, (kind, why), now),
+            Refusal::WaitUntil(at) => self.delay(job, id, at, now),
         }
         self.refresh(id, now);
+    }
+
+    /// Settles a line that robots.txt refuses.
+    fn fail(&mut self, job: Box<Job>, error: (ErrorKind, String), now: Duration) {
+        if let Some(robots) = self.robots.as_mut().filter(|_| error.0 == ErrorKind::RobotsUnavailable) {
+            robots.note_gave_up(&job.call.request.url);
+        }
+        self.settle(job, Received::Nothing, Some(error), now);
+    }
+
+    /// Puts a line back until its robots.txt may be fetched again.
+    fn delay(&mut self, mut job: Box<Job>, id: HostId, at: Duration, now: Duration) {
+        self.hosts[id].robots_waits.get_or_insert_default().note(at, now);
+        job.slot.longest_wait.note(WaitedFor::Robots, at.saturating_sub(now));
+        self.requeue(job, at, now);
     }
 
     /// Whether the line's robots.txt has to be fetched before it.
@@ -148,31 +165,29 @@ impl Core {
     fn store_robots(&mut self, mut job: Box<Job>, file: &[u8], now: Duration) {
         let host = job.slot.parked.as_ref().map(|parked| parked.host);
         self.unpark(&mut job);
-        let Some(robots) = &mut self.robots else { return };
+        let (Some(robots), Some(host)) = (&mut self.robots, host) else { return };
         robots.store(&job.call.request.url, file, now);
-        if let Some(host) = host {
-            // The request for the file was also one to the host.
-            self.hosts[host].rate_limiter.slow_to(robots.crawl_delay(&job.call.request.url));
-        }
-        self.go_on(job, now);
+        // The request for the file was also one to the host.
+        self.hosts[host].rate_limiter.slow_to(robots.crawl_delay(&job.call.request.url));
+        self.go_on(job, host, now);
     }
 
     /// Notes that the file could not be fetched; the line that tried waits for the next attempt like the others.
     pub(in crate::schedule) fn note_unavailable(&mut self, mut job: Box<Job>, why: String, now: Duration) {
-        let paused_until = job.slot.parked.as_ref().map(|parked| self.hosts[parked.host].pause.paused_until);
+        let host = job.slot.parked.as_ref().map(|parked| parked.host);
         self.unpark(&mut job);
-        let Some(robots) = &mut self.robots else { return };
+        let (Some(robots), Some(host)) = (&mut self.robots, host) else { return };
         // The cool-down starts after the host's pause, so that its lines are checked before the next attempt.
-        let from = paused_until.unwrap_or_default().max(now);
+        let from = self.hosts[host].pause.paused_until.max(now);
         robots.store_failure(&job.call.request.url, why, &self.settings.health, now, from);
-        self.go_on(job, now);
+        self.go_on(job, host, now);
     }
 
     /// Resumes, delays or settles the line that fetched the file.
-    fn go_on(&mut self, mut job: Box<Job>, now: Duration) {
+    fn go_on(&mut self, mut job: Box<Job>, id: HostId, now: Duration) {
         match self.refusal(&job, now) {
-            Some(Refusal::Settle(kind, why)) => self.settle(job, Received::Nothing, Some((kind, why)), now),
-            Some(Refusal::WaitUntil(at)) => self.requeue(job, at, now),
+            Some(Refusal::Settle(kind, why)) => self.fail(job, (kind, why), now),
+            Some(Refusal::WaitUntil(at)) => self.delay(job, id, at, now),
             None => {
                 // Noted now, because the cache may evict the rules before the line starts.
                 if !self.needs_robots(&job, now) {

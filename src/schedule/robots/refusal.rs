@@ -27,12 +27,29 @@ pub(super) struct Unavailable {
     give_up_at: Duration,
     /// The error of the last attempt.
     pub why: String,
+    /// How far it has gone.
+    pub stage: Stage,
+}
+
+/// Whether lines failed because of an unavailable robots.txt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its lines wait.
+    Waiting,
+    /// The first has failed.
+    GaveUp,
 }
 
 impl Unavailable {
     /// Unavailable since `since`, for this reason; the cool-down starts at `from`.
     pub fn new(since: Duration, why: String, policy: &HealthPolicy, from: Duration) -> Self {
-        Self { since, retry_at: from + policy.cool_down, give_up_at: since + policy.give_up, why }
+        Self {
+            since,
+            retry_at: from + policy.cool_down,
+            give_up_at: since + policy.give_up,
+            why,
+            stage: Stage::Waiting,
+        }
     }
 
     /// Until when this is kept without lines: as long as an open circuit.

@@ -9,14 +9,16 @@ use std::time::Duration;
 
 use url::{Position, Url};
 
+use super::changes::{RobotsChange, RobotsSwitch};
 use super::config::RobotsPolicy;
 use super::known::{KnownRobots, KnownRules};
 use super::parser::Group;
 use super::pattern::Pattern;
-use super::refusal::{Refusal, Unavailable};
+use super::refusal::{Refusal, Stage, Unavailable};
 use crate::hosts::origin_of;
 use crate::item::ErrorKind;
 use crate::schedule::HealthPolicy;
+use crate::schedule::changes::Changes;
 
 /// How long a file is cached (RFC 9309, section 2.4).
 const FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -37,6 +39,7 @@ pub(in crate::schedule) struct RobotsRules {
     bytes: u64,
     /// Rules that are not handed out yet for the next run.
     learnt: Vec<KnownRobots>,
+    pub(super) changes: Changes<RobotsChange>,
 }
 
 #[derive(Debug)]
@@ -62,7 +65,7 @@ enum Known {
 impl RobotsRules {
     pub fn new(policy: RobotsPolicy) -> Self {
         let (sites, order) = (HashMap::new(), BTreeMap::new());
-        Self { policy, sites, order, count: 0, bytes: 0, learnt: Vec::new() }
+        Self { policy, sites, order, count: 0, bytes: 0, learnt: Vec::new(), changes: Changes::default() }
     }
 
     /// Sets the longest Crawl-delay that is honoured.
@@ -111,6 +114,10 @@ impl RobotsRules {
     pub fn store(&mut self, url: &Url, file: &[u8], now: Duration) {
         let group = Group::parse(file, &self.policy.agent);
         let site: Arc<str> = origin_of(url).into();
+        if let Some(Known::Unavailable(before)) = self.known(url, now) {
+            let switch = RobotsSwitch::Fetched(now.saturating_sub(before.since));
+            self.changes.note(RobotsChange { site: Arc::clone(&site), switch });
+        }
         self.learnt.push(KnownRobots {
             site: Arc::clone(&site),
             agent: self.policy.agent.clone(),
@@ -123,13 +130,30 @@ impl RobotsRules {
 
     /// Notes why the robots.txt of the URL's site could not be fetched; the cool-down starts at `from`.
     pub fn store_failure(&mut self, url: &Url, why: String, policy: &HealthPolicy, now: Duration, from: Duration) {
-        let since = match self.known(url, now) {
-            Some(Known::Unavailable(unavailable)) => unavailable.since,
-            _ => now,
+        let site: Arc<str> = origin_of(url).into();
+        let before = match self.known(url, now) {
+            Some(Known::Unavailable(before)) => Some((before.since, before.stage)),
+            _ => None,
         };
-        let unavailable = Unavailable::new(since, why, policy, from);
+        if before.is_none() {
+            let switch = RobotsSwitch::Unavailable(why.clone());
+            self.changes.note(RobotsChange { site: Arc::clone(&site), switch });
+        }
+        let (since, stage) = before.unwrap_or((now, Stage::Waiting));
+        let mut unavailable = Unavailable::new(since, why, policy, from);
+        unavailable.stage = stage;
         let until = unavailable.kept_until(policy);
-        self.insert(origin_of(url).into(), self.crawl_delay(url), Known::Unavailable(unavailable), until);
+        self.insert(site, self.crawl_delay(url), Known::Unavailable(unavailable), until);
+    }
+
+    /// Notes that a line of the URL's site failed because its robots.txt was unavailable for too long.
+    pub fn note_gave_up(&mut self, url: &Url) {
+        let Some(name) = self.sites.get_key_value(origin_of(url)).map(|(name, _)| Arc::clone(name)) else { return };
+        if let Some(Site { known: Known::Unavailable(unavailable), .. }) = self.sites.get_mut(&name)
+            && std::mem::replace(&mut unavailable.stage, Stage::GaveUp) == Stage::Waiting
+        {
+            self.changes.note(RobotsChange { site: name, switch: RobotsSwitch::GaveUp });
+        }
     }
 
     /// Restores the rules of a site from the previous run.

@@ -36,6 +36,8 @@ pub struct Metered {
     pub(super) lines: Vec<(&'static str, u64)>,
     pub(super) oldest_line: Duration,
     pub(super) backlog: Duration,
+    pub(super) window_lines: u64,
+    pub(super) window_limit: u64,
     pub(super) overrides: [(&'static str, u64); 3],
     pub(super) limited: Vec<(&'static str, Duration)>,
     pub(super) concurrency_limit: u64,
@@ -129,6 +131,9 @@ impl Metered {
             lines: lines(status),
             oldest_line: view.oldest_age().unwrap_or_default(),
             backlog: view.totals.backlog,
+            // A place that is reserved for the next line does not count.
+            window_lines: (view.in_window as u64).min(status.counters().unfinished()),
+            window_limit: view.window as u64,
             overrides: overrides(&view.overrides),
             limited: BottleneckKind::ALL.map(|kind| (kind.name(), limited.spent(kind))).to_vec(),
             concurrency_limit: match view.as_of {

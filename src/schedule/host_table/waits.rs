@@ -1,0 +1,105 @@
+//! What the lines of a host wait for: the limit that holds each of them longest, and so when it may start.
+
+use std::time::Duration;
+
+use super::host::Host;
+use super::lines::HELD;
+use super::ports::OpenPort;
+use crate::schedule::wait_reason::WaitReason;
+
+impl Host {
+    /// The earliest time a line of this host may start; `None` while no line waits, or another event must come first.
+    pub fn next_start(&self) -> Option<Duration> {
+        self.next_wait()?.until()
+    }
+
+    /// What the host's next line waits for, or waited for last; `None` while no line waits.
+    pub fn next_wait(&self) -> Option<WaitReason> {
+        if self.may_hold_all()
+            && self.waiting() > 0
+            && let Some(wait) = self.wait_of_all()
+        {
+            return Some(wait);
+        }
+        match (self.queue.next_due(), self.queue.next_of_held()) {
+            (due, Some((at, port))) if due.is_none_or(|due| at < due) => Some(self.wait_of_held(port, at)),
+            (due, _) => due.map(|due| self.wait(due, None)),
+        }
+    }
+
+    /// The same for the line of this ordinal to this port, which is due at this time, if it was dispatched before.
+    pub fn wait_of(&self, ordinal: u64, port: u16, due: Option<Duration>) -> WaitReason {
+        if let Some(wait) = self.wait_of_all() {
+            return wait;
+        }
+        match self.queue.robots_fetch(port) {
+            _ if due == Some(HELD) => WaitReason::Token { until: None },
+            Some(_) if !self.queue.fetches_robots(ordinal, port, due) => WaitReason::Robots { until: None },
+            Some(_) => self.wait(due.unwrap_or_default(), self.queue.open_port(port)).of_robots_fetch(),
+            None => self.wait(due.unwrap_or_default(), self.queue.open_port(port)),
+        }
+    }
+
+    /// Whether an order or a token could hold all its lines: most hosts have neither.
+    #[inline]
+    fn may_hold_all(&self) -> bool {
+        self.orders.is_some() || self.token.is_some()
+    }
+
+    /// The wait of all its lines for an operator, or for its token.
+    fn wait_of_all(&self) -> Option<WaitReason> {
+        self.orders.as_ref().and_then(|orders| orders.wait()).or_else(|| self.token_wait())
+    }
+
+    /// The wait of all its lines for its token.
+    pub fn token_wait(&self) -> Option<WaitReason> {
+        if self.lacks_token() {
+            return Some(WaitReason::Token { until: None });
+        }
+        let until = self.token.as_ref()?.wait()?;
+        Some(WaitReason::Token { until })
+    }
+
+    /// The same for the next line of a port that is held, which may start at `at` as far as the port is concerned.
+    fn wait_of_held(&self, port: u16, at: Duration) -> WaitReason {
+        match self.queue.open_port(port) {
+            // Only the end of its robots.txt fetch, or of a probe, sets a time again.
+            None if at == Duration::MAX => WaitReason::Robots { until: None },
+            Some(OpenPort { probe_at: Some(_), .. }) if at == Duration::MAX => WaitReason::Robots { until: None },
+            open if self.queue.robots_fetch(port).is_some() => self.wait(at, open).of_robots_fetch(),
+            open => self.wait(at, open),
+        }
+    }
+
+    /// The limit that holds a line that is due at `due` longest; `open` is the open circuit of its port, if any.
+    fn wait(&self, due: Duration, open: Option<OpenPort>) -> WaitReason {
+        if let Some(until) = self.quota.as_ref().and_then(|quota| quota.wait(self.in_flight)) {
+            return WaitReason::Quota { until };
+        }
+        let (in_flight, limit) = (self.in_flight, self.concurrency());
+        let probe_at = open.map_or(Some(Duration::ZERO), |open| open.probe_at);
+        let Some(probe_at) = probe_at.filter(|_| in_flight < limit) else {
+            return match open {
+                Some(OpenPort { port, .. }) => WaitReason::CircuitOpen { port, probe_at: None },
+                None => WaitReason::HostConcurrency { in_flight, limit },
+            };
+        };
+        let (paced, paused) = (self.rate_limiter.next(), self.pause.until());
+        let latest = due.max(paced).max(paused).max(probe_at);
+        if let Some(OpenPort { port, .. }) = open.filter(|_| latest == probe_at) {
+            return WaitReason::CircuitOpen { port, probe_at: Some(latest) };
+        }
+        match () {
+            () if latest == due && self.awaits_robots_until(due) => WaitReason::Robots { until: Some(latest) },
+            () if latest == due => WaitReason::Backoff { until: latest },
+            () if latest == paused => WaitReason::HostPause { until: latest },
+            () if self.rate_limiter.obeys_crawl_delay() => WaitReason::CrawlDelay { until: latest },
+            () => WaitReason::HostRate { until: latest },
+        }
+    }
+
+    /// Whether lines that are due at this time wait because a robots.txt is unavailable.
+    pub fn awaits_robots_until(&self, due: Duration) -> bool {
+        self.robots_waits.as_ref().is_some_and(|waits| waits.contains(due))
+    }
+}

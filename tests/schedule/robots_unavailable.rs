@@ -1,0 +1,98 @@
+//! A robots.txt that cannot be fetched: what its lines wait for, what operators are told, and when.
+
+use std::time::Duration;
+
+use fetchd::item::{ErrorKind, WaitedFor};
+use fetchd::schedule::{BottleneckKind, Core, Eta, HealthPolicy, RobotsSwitch, Settings, WaitReason};
+
+use crate::items::{answered, get, ms, robots};
+use crate::robots::{ALL, policy, settled, take};
+
+const COOL_DOWN: Duration = Duration::from_secs(5);
+
+/// A core with three lines of a site, without retries, whose robots.txt was answered with a 503 at 1 ms.
+fn unavailable(give_up: Duration) -> Core {
+    let health = HealthPolicy { cool_down: COOL_DOWN, give_up, ..HealthPolicy::from(&Default::default()) };
+    let mut core = Core::new(Settings { robots: Some(policy()), health, ..Settings::default() });
+    (0..3).for_each(|ordinal| core.push(get(ordinal, &format!("http://a.test/{ordinal}")), ms(0)));
+    core
+}
+
+/// Answers each fetch of the file with this status until all lines wait for the cool-down; returns the time.
+fn fail_until_unavailable(core: &mut Core, mut now: Duration) -> Duration {
+    loop {
+        while let Some(asks) = core.take(now) {
+            assert_eq!(asks.call.request.url.path(), "/robots.txt");
+            core.complete(asks, answered(503), ms(1), now);
+        }
+        let wait = core.why_line(2, now);
+        if matches!(wait, Some(WaitReason::Robots { until: Some(_) })) {
+            return now;
+        }
+        now = core.next_wakeup(now).expect("the file is fetched again");
+    }
+}
+
+#[test]
+fn its_lines_wait_for_it_and_not_for_a_back_off() {
+    let mut core = unavailable(Duration::from_secs(60));
+    let asks = take(&mut core, "http://a.test/robots.txt", ms(0));
+    assert_eq!(core.bottleneck(ms(0)).kind, BottleneckKind::Robots);
+    core.complete(asks, answered(503), ms(1), ms(1));
+    let retry = core.next_wakeup(ms(1)).expect("the file is fetched again");
+    assert_eq!(core.why_line(0, ms(1)), Some(WaitReason::Robots { until: Some(retry) }), "the line that fetches it");
+    assert_eq!(core.why_line(1, ms(1)), Some(WaitReason::Robots { until: None }));
+    assert_eq!(core.bottleneck(ms(1)).kind, BottleneckKind::RobotsUnavailable);
+    let now = fail_until_unavailable(&mut core, retry);
+    for ordinal in 0..3 {
+        assert_eq!(core.why_line(ordinal, now), Some(WaitReason::Robots { until: Some(now + COOL_DOWN) }));
+    }
+    let limit = core.bottleneck(now);
+    assert_eq!((limit.kind, limit.host.as_deref()), (BottleneckKind::RobotsUnavailable, Some("a.test")));
+    assert!(matches!(core.eta(now), Some(Eta::AtLeast(left)) if left >= COOL_DOWN), "{:?}", core.eta(now));
+    let asks = take(&mut core, "http://a.test/robots.txt", now + COOL_DOWN);
+    core.complete(asks, robots(ALL), ms(1), now + COOL_DOWN);
+    for ordinal in 0..3 {
+        let job = take(&mut core, &format!("http://a.test/{ordinal}"), now + COOL_DOWN);
+        core.complete(job, answered(200), ms(1), now + COOL_DOWN);
+        assert_eq!(settled(&mut core).record.times.waited_for, Some(WaitedFor::Robots), "line {ordinal}");
+    }
+}
+
+#[test]
+fn it_is_reported_once_when_it_begins_and_once_when_it_ends() {
+    let mut core = unavailable(Duration::from_secs(60));
+    let now = fail_until_unavailable(&mut core, ms(0));
+    let change = core.take_robots_change().expect("it is unavailable");
+    assert_eq!(&*change.site, "http://a.test");
+    assert!(matches!(change.switch, RobotsSwitch::Unavailable(why) if why.contains("503")));
+    let again = fail_until_unavailable(&mut core, now + COOL_DOWN);
+    assert_eq!((again, core.take_robots_change()), (now + COOL_DOWN, None), "a further failure changes nothing");
+    let asks = take(&mut core, "http://a.test/robots.txt", again + COOL_DOWN);
+    core.complete(asks, robots(ALL), ms(1), again + COOL_DOWN);
+    let change = core.take_robots_change().expect("it was fetched");
+    assert_eq!(change.switch, RobotsSwitch::Fetched(2 * COOL_DOWN));
+    assert_eq!(core.take_robots_change(), None);
+}
+
+#[test]
+fn lines_that_fail_because_of_it_are_reported_once() {
+    let mut core = unavailable(Duration::from_secs(4));
+    let mut now = fail_until_unavailable(&mut core, ms(0));
+    assert!(core.take_robots_change().is_some());
+    while core.counts().outgoing < 3 {
+        now = core.next_wakeup(now).expect("lines fail");
+        while let Some(asks) = core.take(now) {
+            core.complete(asks, answered(503), ms(1), now);
+        }
+    }
+    for _ in 0..3 {
+        let record = settled(&mut core).record;
+        assert_eq!(
+            (record.kind(), record.times.waited_for),
+            (Some(ErrorKind::RobotsUnavailable), Some(WaitedFor::Robots))
+        );
+    }
+    assert_eq!(core.take_robots_change().map(|change| change.switch), Some(RobotsSwitch::GaveUp));
+    assert_eq!(core.take_robots_change(), None);
+}
