@@ -28,7 +28,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let code = match cli.command {
         None => daemon::run(&cli.run).await,
         Some(Command::Run(args)) => daemon::run(&args).await,
-        Some(Command::Check { config, file }) => daemon::check(config.or(file).as_deref()),
+        Some(Command::Check(args)) => daemon::check(&args),
         Some(Command::State { command }) => daemon::state(&command),
         Some(Command::Results(args)) => daemon::results(&args),
         Some(Command::Ctl(args)) => ctl::run(&args).await,

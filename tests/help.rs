@@ -115,6 +115,18 @@ fn a_url_or_a_file_without_its_option_is_told_the_right_command() {
 }
 
 #[test]
+fn a_key_as_a_flag_is_told_how_to_set_it_where_that_works() {
+    for command in [&[][..], &["run"], &["check"]] {
+        let said = refused(&[command, &["--backoff", "1s"]].concat());
+        assert!(said.contains("write: --set retry.backoff=VALUE") && !said.contains("'-- "), "{said}");
+    }
+    for command in [&["results"][..], &["state", "status"], &["ctl", "status"], &["demo"]] {
+        let said = refused(&[command, &["--backoff", "1s"]].concat());
+        assert!(said.contains("--backoff") && !said.contains("--set") && !said.contains("'-- "), "{said}");
+    }
+}
+
+#[test]
 fn a_wrong_value_is_told_how_to_write_it() {
     assert!(refused(&["--timeout", "5"]).contains("`30s`"));
     assert!(refused(&["--host-rate", "5"]).contains("`5/s`"));

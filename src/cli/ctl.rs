@@ -161,23 +161,24 @@ pub enum HostOrder {
 /// The limits to change, and their new values.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("change").args(["rate", "concurrency"]).multiple(true)))]
+#[command(group(ArgGroup::new("whom").args(["host", "all"])))]
 pub struct LimitsArgs {
     /// The host [default: none]. Example: fetchd ctl limits api.example.com --rate 2/s
-    #[arg(value_name = "HOST", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "HOST", conflicts_with = "all")]
     pub host: Option<String>,
     /// Change the limits of the whole run [default: off]. Example: fetchd ctl limits --all --rate 100/s
     #[arg(long)]
     pub all: bool,
     /// Requests started per period [default: as before]. Example: fetchd ctl limits api.example.com --rate 2/s
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", requires = "whom")]
     pub rate: Option<Rate>,
     /// Requests at once [default: as before]. Example: fetchd ctl limits api.example.com --concurrency 3
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "whom")]
     pub concurrency: Option<Concurrency>,
     /// Duration [default: until cleared]. Example: fetchd ctl limits --all --rate 5/s --for 1h
     #[arg(long, value_name = "TIME", requires = "change")]
     pub r#for: Option<Span>,
     /// Restore the limits of the configuration [default: off]. Example: fetchd ctl limits api.example.com --clear
-    #[arg(long, conflicts_with_all = ["rate", "concurrency", "for"])]
+    #[arg(long, requires = "whom", conflicts_with_all = ["rate", "concurrency", "for"])]
     pub clear: bool,
 }

@@ -11,7 +11,10 @@ use crate::diagnostics::Problem;
 /// What people call `drain`.
 const STOPS: [&str; 4] = ["stop", "quit", "exit", "shutdown"];
 
-/// Adds a hint about `--set` to an error about a flag that is a key.
+/// The commands that take no keys of the configuration.
+const WITHOUT_KEYS: [&str; 6] = ["state", "results", "ctl", "demo", "completions", "man"];
+
+/// Adds a hint about `--set` to an error about a flag that is a key, and removes the hint to write it behind `--`.
 pub(super) fn explained(mut error: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(command)) = error.get(ContextKind::InvalidSubcommand)
         && STOPS.contains(&command.as_str())
@@ -21,12 +24,23 @@ pub(super) fn explained(mut error: clap::Error) -> clap::Error {
         return error;
     }
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
-    let keys = if error.kind() == ErrorKind::UnknownArgument { keys_like(flag) } else { Vec::new() };
+    if error.kind() != ErrorKind::UnknownArgument {
+        return error;
+    }
+    let keys = if takes_keys(&error) { keys_like(flag) } else { Vec::new() };
+    // No command has values that begin with `-`.
+    error.remove(ContextKind::Suggested);
     if !keys.is_empty() {
         let tip = |key: &String| StyledStr::from(format!("it is a key of the configuration; write: --set {key}=VALUE"));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(keys.iter().map(tip).collect()));
     }
     error
+}
+
+/// Whether the command of the error takes `--set`.
+fn takes_keys(error: &clap::Error) -> bool {
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    WITHOUT_KEYS.iter().all(|command| !usage.contains(&format!("fetchd {command}")))
 }
 
 /// The problem of an argument without an option.

@@ -1,6 +1,7 @@
 //! The command line, and how its flags override the configuration.
 
 mod again;
+mod check;
 mod ctl;
 mod flags;
 mod man_page;
@@ -9,11 +10,10 @@ mod results;
 mod run;
 mod state;
 
-use std::path::PathBuf;
-
 use clap::{Arg, Parser, Subcommand};
 
 pub use again::AgainArgs;
+pub use check::CheckArgs;
 pub use ctl::{CtlArgs, CtlCommand, HostOrder, HostsArgs, LimitsArgs, WhyArgs};
 pub use man_page::MAN_PAGE_END;
 pub use results::{By, ResultsArgs};
@@ -54,15 +54,7 @@ pub enum Command {
     /// Read URLs, fetch them, write records (the default)
     Run(Box<RunArgs>),
     /// Report every problem of a configuration, and send nothing
-    #[command(mut_args(lay_out))]
-    Check {
-        /// The configuration to check [default: none, just the defaults]. Example: fetchd check -c fetchd.toml
-        #[arg(short, long, value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// The configuration to check, without `-c` [default: none]. Example: fetchd check fetchd.toml
-        #[arg(value_name = "FILE", conflicts_with = "config")]
-        file: Option<PathBuf>,
-    },
+    Check(Box<CheckArgs>),
     /// Inspect durable state: accepted, done and pending lines
     State {
         /// The command.

@@ -11,7 +11,7 @@ use crate::diagnostics::{Problem, Report};
 use crate::fetch::FetchConfig;
 use crate::pipeline::Order;
 use crate::sink::BodyFormat;
-use crate::telemetry::{Format, Level, ProgressMode};
+use crate::telemetry::{Format, Level, LimitFlags, ProgressMode};
 use crate::units::{Concurrency, Network, Rate, Secret, Size, Span};
 
 /// The options of `run`. Each overrides its configuration key.
@@ -210,6 +210,20 @@ impl RunArgs {
         flags.set("--revalidate", "fetch.revalidate", &mut fetch.revalidate, self.revalidate.then_some(true));
         flags.set("--user-agent", "fetch.user_agent", &mut fetch.user_agent, self.user_agent.clone());
         flags.set_some("--proxy", "fetch.proxy", &mut fetch.proxy, self.proxy.clone().map(Secret::new));
+    }
+
+    /// The flags that the names of limits show: with a configuration file, only those that are given.
+    pub fn limit_flags(&self) -> LimitFlags {
+        if self.config.is_none() {
+            return LimitFlags::All;
+        }
+        let flags = [
+            ("--host-concurrency", self.host_concurrency.is_some()),
+            ("--host-rate", self.host_rate.is_some()),
+            ("--max-concurrency", self.max_concurrency.is_some()),
+            ("--rate", self.rate.is_some()),
+        ];
+        LimitFlags::Given(flags.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag).collect())
     }
 
     /// When the progress line is shown.

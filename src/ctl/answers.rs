@@ -7,7 +7,7 @@ use super::json::{field, number};
 use super::status;
 use super::table::{Align, table};
 use super::text::{first_line, safe, safe_lines};
-use crate::cli::{CtlCommand, HostOrder, HostsArgs};
+use crate::cli::{CtlCommand, HostOrder, HostsArgs, LimitsArgs};
 use crate::telemetry::human;
 use crate::units::grouped;
 
@@ -19,6 +19,9 @@ pub(super) fn text(command: &CtlCommand, answer: &Value) -> String {
         CtlCommand::Config => config(answer),
         CtlCommand::Why(_) => why(answer),
         CtlCommand::Events => events(answer),
+        CtlCommand::Limits(LimitsArgs { host: None, all: false, .. }) => {
+            message(answer) + "Those of a host: fetchd ctl limits HOST\n"
+        }
         _ => message(answer),
     }
 }

@@ -31,11 +31,16 @@ pub(super) fn safe_lines(text: &str) -> String {
     text.trim_end().lines().map(safe).collect::<Vec<_>>().join("\n")
 }
 
-/// The first line of a text, with `…` if there are more.
+/// The first line of a text, with the next one if it ends in a colon, and with `…` if there are more.
 pub(super) fn first_line(text: &str) -> String {
     let mut lines = text.trim_end().lines();
-    let first = lines.next().unwrap_or_default();
-    if lines.next().is_some() { format!("{first} …") } else { first.to_owned() }
+    let mut first = lines.next().unwrap_or_default().to_owned();
+    if let Some(reason) = lines.next().filter(|_| first.ends_with(':')) {
+        first = format!("{first} {}", reason.trim_start());
+    } else if text.trim_end().contains('\n') {
+        return format!("{first} …");
+    }
+    if lines.next().is_some() { format!("{first} …") } else { first }
 }
 
 /// Equivalent JSON in which unsafe characters are escaped.
@@ -61,7 +66,11 @@ mod tests {
     fn characters_that_control_a_terminal_are_shown_as_their_numbers() {
         assert_eq!(safe("a\u{1b}[2J\n\u{202e}b\u{9b}é"), "a\\u{1b}[2J\\n\\u{202e}b\\u{9b}é");
         assert_eq!(safe_lines("error: a\u{1b}\n  --> b\n"), "error: a\\u{1b}\n  --> b");
-        assert_eq!((first_line("a:\nb"), first_line("a\n")), ("a: …".to_owned(), "a".to_owned()));
+        let cases =
+            [("a\n", "a"), ("a\nb", "a …"), ("a:\n b", "a: b"), ("a:\nb\nc", "a: b …"), ("a:\n", "a:"), ("", "")];
+        for (text, line) in cases {
+            assert_eq!(first_line(text), line);
+        }
         assert_eq!(json_safe("{\"a\":\"\u{202e}\u{9b}é\u{e0041}\"}"), "{\"a\":\"\\u202e\\u009bé\\udb40\\udc41\"}");
     }
 

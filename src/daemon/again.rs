@@ -96,6 +96,8 @@ pub(super) enum Repeatable {
     NotRemembered,
     /// It can.
     Yes,
+    /// It can, and those of earlier runs with them.
+    WithEarlier,
     /// It cannot: the files of the sinks together do not take every record.
     LacksRecords,
 }
@@ -104,10 +106,17 @@ impl Repeatable {
     pub fn of(state: Option<&DataDir>, sinks: &mut [OpenedSink]) -> Self {
         match state {
             None => Self::NotRemembered,
-            Some(_) if take_every_outcome(sinks) => Self::Yes,
-            Some(_) => Self::LacksRecords,
+            Some(_) if !take_every_outcome(sinks) => Self::LacksRecords,
+            Some(state) if has_done_lines(state) => Self::WithEarlier,
+            Some(_) => Self::Yes,
         }
     }
+}
+
+/// Whether lines are done by earlier runs.
+fn has_done_lines(state: &DataDir) -> bool {
+    let mut files = state.checkpoint.sources.values().flat_map(|source| source.files.values());
+    files.any(|done| done.count() > 0)
 }
 
 /// Logs how many lines of durable sources were not ok, and the option that fetches them again.
@@ -118,14 +127,20 @@ pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
     let are_forbidden = kinds.iter().all(|(kind, _)| *kind == ErrorKind::ForbiddenAddress);
     let (are, them) = if total == 1 { ("is", "it") } else { ("are", "them") };
     let kinds: Vec<_> = kinds.iter().map(|(kind, lines)| format!("{} {}", kind.name(), grouped(*lines))).collect();
-    let what = format!("{} {are} not ok ({})", counted(total, "line"), kinds.join(" · "));
+    let (run, others) = match repeatable {
+        Repeatable::WithEarlier => (" in this run", ", with those of earlier runs"),
+        _ => ("", ""),
+    };
+    let what = format!("{} {are} not ok{run} ({})", counted(total, "line"), kinds.join(" · "));
     match repeatable {
         _ if total == 0 => {}
         Repeatable::NotRemembered => {}
-        Repeatable::Yes if are_forbidden => tracing::info!(
+        Repeatable::Yes | Repeatable::WithEarlier if are_forbidden => tracing::info!(
             "{what}; allow their networks (network.allow or --allow), and run again with --again forbidden_address"
         ),
-        Repeatable::Yes => tracing::info!("{what}; to fetch {them} once more, run again with --again not_ok"),
+        Repeatable::Yes | Repeatable::WithEarlier => {
+            tracing::info!("{what}; to fetch {them} once more{others}, run again with --again not_ok");
+        }
         Repeatable::LacksRecords => tracing::info!(
             "{what}; --again not_ok could fetch {them} once more if the files of this run took every record (records = \"all\")"
         ),

@@ -18,9 +18,9 @@ pub(super) fn say_what_waits(left: &LeftHosts) {
 }
 
 fn sentences(hosts: &[ClosedHost], now: Duration, time: Timestamp) -> Vec<String> {
-    let then = match hosts.iter().all(|host| matches!(host.opens, Opening::WithToken(_))) {
-        true => "when it is there",
-        false => "then",
+    let way = match hosts.iter().all(|host| matches!(host.opens, Opening::WithToken(_))) {
+        true => "run again when it is there (or set retry.refresh_wait, for which the run waits for one)",
+        false => "run again then (or set hosts.quota = \"wait\", and the run goes on until then)",
     };
     let waits = |lines: u64| if lines == 1 { "waits" } else { "wait" };
     let named = hosts.iter().take(MOST).map(|ClosedHost { name, lines, opens }| {
@@ -43,7 +43,7 @@ fn sentences(hosts: &[ClosedHost], now: Duration, time: Timestamp) -> Vec<String
         ));
     }
     if let Some(last) = sentences.last_mut() {
-        last.push_str(&format!("; run again {then} (or set hosts.quota = \"wait\", and the run goes on until then)"));
+        last.push_str(&format!("; {way}"));
     }
     sentences
 }
@@ -83,7 +83,7 @@ mod tests {
         assert!(sentences(&[], now, time).is_empty());
         let token = ClosedHost { name: "a.test".into(), lines: 7, opens: Opening::WithToken("token".to_owned()) };
         let waits = "7 lines of a.test wait for a new token (token)";
-        let way_out = "; run again when it is there (or set hosts.quota = \"wait\", and the run goes on until then)";
+        let way_out = "; run again when it is there (or set retry.refresh_wait, for which the run waits for one)";
         assert_eq!(sentences(&[token], now, time), [format!("{waits}{way_out}")]);
     }
 }

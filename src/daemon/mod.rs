@@ -4,6 +4,7 @@
 mod again;
 mod api;
 mod certificate_files;
+mod check;
 mod closed_hosts;
 mod config_in_force;
 mod end_signals;
@@ -25,6 +26,7 @@ mod signals;
 mod staged;
 mod state;
 mod verb_replies;
+mod warnings;
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -36,6 +38,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
+pub use check::check;
 pub use recovery::recover;
 pub use results::results;
 pub use round_selection::{Missing, NewRound, begin_round};
@@ -50,6 +53,7 @@ use self::operator::Steered;
 use self::overrides_in_dir::OverridesDir;
 use self::reload::{Generation, Reloader};
 use self::signals::{CpuLimit, Hangup, Signals};
+use self::warnings::log_warnings;
 use crate::cli::{Loaded, RunArgs};
 use crate::config::{Config, Registry};
 use crate::error::Error;
@@ -87,6 +91,8 @@ pub async fn run_with(args: &RunArgs, registry: &Registry) -> u8 {
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files could not be raised to the hard limit; `ulimit -n` raises it");
     }
+    signals.iter().for_each(Signals::tell_ignored);
+    log_warnings(&loaded.config);
     hint(&loaded.config, args);
     run_logged(Invocation { args, registry, logs: &logs }, loaded, line, signals)
         .await
@@ -112,7 +118,7 @@ async fn run_logged(
     args.config.as_deref().into_iter().for_each(tell_start);
     let is_watched = config.api.is_on() || ServiceManager::is_there();
     let status = if is_watched { Status::watched() } else { Status::default() };
-    let (stats, start) = (Stats::watching(patterns(&config)), Instant::now());
+    let (stats, start) = (Stats::watching(patterns(&config), args.limit_flags()), Instant::now());
     let manager = service_manager::start(&status, &stats)?;
     // The API serves requests from here on, and is dropped last.
     let in_force = InForce::at_start(&config, args.config.as_ref().map(|path| path.display().to_string()));
@@ -175,10 +181,21 @@ fn tell_start(path: &Path) {
     tracing::info!(version, pid, %path, "fetchd {version} starts as process {pid} with {path}");
 }
 
-/// Logs the lines that are left for the next start.
+/// Logs that `fetch.revalidate` had no effect, and the lines that are left for the next start.
 fn say_what_is_left(config: &Config, status: &Status) {
+    say_if_none_was_revalidated(config, status);
     config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(config, dir));
     status.closed_hosts().into_iter().for_each(closed_hosts::say_what_waits);
+}
+
+/// Warns if `fetch.revalidate` had no effect.
+fn say_if_none_was_revalidated(config: &Config, status: &Status) {
+    let (accepted, revalidated) = (status.counters().accepted.get(), status.metrics().revalidated.get());
+    if config.fetch.revalidate && accepted > 0 && revalidated == 0 {
+        tracing::warn!(
+            "no line was a fetchd record with validators or a digest, so all were fetched whole (fetch.revalidate); give the output of an earlier run as the input"
+        );
+    }
 }
 
 /// The host patterns of `[hosts]`.
@@ -216,18 +233,6 @@ fn failed_amid(config: &Config, error: &Error) -> u8 {
         tracing::error!("{shared}");
     }
     failed(error)
-}
-
-/// Checks a configuration without running it; returns the exit code.
-pub fn check(path: Option<&Path>) -> u8 {
-    let args = RunArgs { config: path.map(Path::to_owned), ..RunArgs::default() };
-    let (text, code) = match args.config() {
-        Ok(_) if path.is_none() => ("no configuration was given; write: fetchd check -c FILE\n".to_owned(), 0),
-        Ok(_) => ("the configuration is valid\n".to_owned(), 0),
-        Err(report) => (format!("{report}\n"), 2),
-    };
-    let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
-    code
 }
 
 async fn drive(

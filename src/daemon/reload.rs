@@ -15,6 +15,7 @@ use super::certificate_files::CertificateFiles;
 use super::config_in_force::InForce;
 use super::settings::{http_with_headers, http_with_new_connections, settings, widest_host};
 use super::verb_replies::{no_answer, said};
+use super::warnings::log_warnings;
 use crate::cli::{Loaded, RunArgs};
 use crate::config::{self, Changes, Config, Registry};
 use crate::fetch::{Fetch, Http, InUse};
@@ -110,6 +111,7 @@ impl Reloader {
         if reloading == Reloading::DryRun || plan.is_empty() {
             return Ok(plan.reply(reloading));
         }
+        log_warnings(&loaded.config);
         let http = Arc::new(self.fetcher(&loaded.config, plan.connections)?);
         let settings = settings(&loaded.config);
         let reconfiguration = Reconfiguration {

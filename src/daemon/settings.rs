@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config, suspicious_headers, useless_refreshes};
+use crate::config::{ANY_HOST_CONCURRENCY, ANY_HOST_MAX_CONCURRENCY, Config};
 use crate::error::BoxError;
 use crate::fetch::{
     ConfiguredHeaders, Guard, HeaderTable, HostTls, Http, HttpSettings, IdentityFiles, Resolver, Verify,
@@ -71,12 +71,8 @@ fn http_settings(config: &Config) -> Result<HttpSettings, BoxError> {
     })
 }
 
-/// The headers of requests; warns of suspicious ones.
+/// The headers of requests.
 fn headers(config: &Config) -> Result<HeaderTable, BoxError> {
-    let warnings = suspicious_headers(config).into_iter().chain(useless_refreshes(config));
-    for warning in warnings.chain(cut_product_token(config)) {
-        tracing::warn!("{warning}");
-    }
     let headers = |(text, host): (&String, &HostConfig)| {
         let (values, templates) = (host.headers.clone(), config.file_values.headers_of(text));
         Some(ConfiguredHeaders { pattern: text.parse().ok()?, values, templates })
@@ -85,25 +81,8 @@ fn headers(config: &Config) -> Result<HeaderTable, BoxError> {
     Ok(HeaderTable::new(&config.fetch, hosts, config.file_values.token_files(), &config.headers)?)
 }
 
-/// A warning if the product token for robots.txt is only a part of the user agent's name (RFC 9309, section 2.2.1).
-fn cut_product_token(config: &Config) -> Option<String> {
-    let product = config.fetch.user_agent.split(['/', ' ']).next().unwrap_or_default();
-    let token = product.split(|c: char| !c.is_ascii_alphabetic() && !"-_".contains(c)).next().unwrap_or_default();
-    (config.robots.enabled && token != product).then(|| {
-        format!(
-            "robots.txt files are read for `{token}`, because a product token has only letters, `-` and `_`; \
-             begin fetch.user_agent with such a name, not with `{product}`"
-        )
-    })
-}
-
-/// The TLS settings of `[hosts]`; warns of hosts whose certificates are not verified.
+/// The TLS settings of `[hosts]`.
 fn host_tls(config: &Config) -> Vec<(HostPattern, HostTls)> {
-    let insecure: Vec<_> =
-        config.hosts.iter().filter(|(_, host)| host.insecure == Some(true)).map(|(text, _)| text.as_str()).collect();
-    if !insecure.is_empty() {
-        tracing::warn!("the certificates of {} are not verified (hosts.\"NAME\".insecure)", insecure.join(", "));
-    }
     let of = |host: &HostConfig| HostTls {
         verify: host.insecure.map(|insecure| if insecure { Verify::No } else { Verify::Yes }),
         identity: host.client_cert.clone().zip(host.client_key.clone()).map(|(cert, key)| IdentityFiles { cert, key }),

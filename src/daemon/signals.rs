@@ -91,6 +91,20 @@ impl Signals {
         self.cpu_seconds
     }
 
+    /// Logs which signals do not stop the run because they were ignored at the start, and which one does.
+    pub fn tell_ignored(&self) {
+        let hangup = self.reloads.is_none().then_some(signal::SIGHUP);
+        let stops = [signal::SIGTERM, signal::SIGINT].into_iter().chain(hangup);
+        let (ignored, others): (Vec<_>, Vec<_>) = stops.partition(|signal| self.ignored.has(*signal as i32));
+        if ignored.is_empty() {
+            return;
+        }
+        let names = ignored.iter().map(|signal| signal.as_str()).collect::<Vec<_>>().join(" and ");
+        let (are, them) = if ignored.len() == 1 { ("is", "it") } else { ("are", "them") };
+        let way = way_to_stop(others.first().copied(), std::process::id());
+        tracing::info!("{names} {are} ignored, because the process that started fetchd ignores {them}; {way}");
+    }
+
     /// The control messages of signals: the first SIGTERM, SIGINT or SIGHUP stops the run (so that a closed terminal
     /// loses no lines), and the next one aborts it ([`EndSignals`]); SIGUSR1 rotates the outputs; SIGXCPU stops the run. Before this
     /// call, all but SIGUSR1 end the process. If SIGHUP means a reload, it is sent to `orders`.
@@ -124,6 +138,15 @@ impl Signals {
     }
 }
 
+/// The command that stops the run by this signal.
+fn way_to_stop(signal: Option<signal::Signal>, pid: u32) -> String {
+    match signal {
+        Some(signal::SIGTERM) => format!("to stop the run, write: kill {pid}"),
+        Some(other) => format!("to stop the run, write: kill -{} {pid}", other.as_str().trim_start_matches("SIG")),
+        None => "only the end of the input stops the run".to_owned(),
+    }
+}
+
 impl CpuLimit {
     /// Whether the limit stopped the run.
     pub fn is_reached(&self) -> bool {
@@ -140,7 +163,12 @@ impl Ignored {
     }
 
     fn listen_to(&self, kind: SignalKind) -> io::Result<Option<Signal>> {
-        let bit = u32::try_from(kind.as_raw_value() - 1).unwrap_or_default();
-        if self.0.checked_shr(bit).is_some_and(|mask| mask & 1 == 1) { Ok(None) } else { signal(kind).map(Some) }
+        if self.has(kind.as_raw_value()) { Ok(None) } else { signal(kind).map(Some) }
+    }
+
+    /// Whether the signal of this number is ignored.
+    fn has(&self, signal: i32) -> bool {
+        let bit = u32::try_from(signal - 1).unwrap_or_default();
+        self.0.checked_shr(bit).is_some_and(|mask| mask & 1 == 1)
     }
 }

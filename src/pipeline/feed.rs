@@ -133,6 +133,7 @@ impl Feed {
         if self.revalidation == Revalidation::On
             && let Some(stored) = StoredResponse::of_line(line)
         {
+            self.status.metrics().revalidated.add(1);
             request.revalidate(stored);
         }
         request

@@ -160,6 +160,8 @@ pub struct Metrics {
     pub unread: Counter,
     /// 1 if the count of `unread` was broken off.
     pub uncounted: Counter,
+    /// Lines accepted that are records whose response is revalidated.
+    pub revalidated: Counter,
     /// Records other than `ok`.
     pub not_ok: Counter,
     /// Records `canceled`.

@@ -109,7 +109,8 @@ impl AttemptContext<'_> {
             return (kind, message);
         }
         let method = &job.call.request.method;
-        (kind, format!("{message}; not tried again, as {method} is not in retry.methods"))
+        let why = format!("{method} is not in retry.methods, and the line has no Idempotency-Key header");
+        (kind, format!("{message}; not tried again, as {why}"))
     }
 
     fn by_status(&self, job: &Job, head: &Head, because: (ErrorKind, String)) -> Decision {

@@ -56,6 +56,14 @@ impl Jsonl {
         self.files_like(self.path.clone())
     }
 
+    /// The ending of a compressed file, and the value of `compress` for it, if the path has the ending without the
+    /// compression. A FIFO or device may lead to a program that compresses.
+    fn misleading_ending(&self) -> Option<(&'static str, &'static str)> {
+        let is_plain = self.compress == Compress::None && self.path.metadata().map_or(true, |found| found.is_file());
+        let ending = self.path.extension().filter(|_| is_plain)?;
+        [("gz", "gzip"), ("zst", "zstd")].into_iter().find(|(known, _)| ending == *known)
+    }
+
     /// The files for another spelling of the path.
     fn files_like(&self, path: PathBuf) -> Files {
         let is_one = self.rotate_size.is_none() && self.rotate_every.is_none() && self.compress == Compress::None;
@@ -70,6 +78,13 @@ impl SinkConfig for Jsonl {
             let message =
                 format!("`{table}.rotate_size` is 0, so no record fits into a file; write for example \"1GiB\"");
             section.add("rotate_size", message);
+        }
+        if let Some((ending, compress)) = self.misleading_ending() {
+            let message = format!(
+                "`{}` would hold plain JSON lines, though it ends in `.{ending}`; write compress = \"{compress}\" under [sink.NAME.jsonl] in a configuration, or leave the ending out",
+                self.path.display()
+            );
+            section.add("path", message);
         }
         let key = format!("{table}.rotate_every");
         match self.rotate_every {

@@ -5,6 +5,25 @@ use std::fmt;
 use crate::schedule::{Bottleneck, BottleneckKind, LimitBy};
 use crate::units::{counted, shortened};
 
+/// The flags that the names of limits show; a limit without one is shown with its key.
+#[derive(Clone, Debug, Default)]
+pub enum LimitFlags {
+    /// All: no file configures the run.
+    #[default]
+    All,
+    /// Those that were given besides a configuration file.
+    Given(Vec<&'static str>),
+}
+
+impl LimitFlags {
+    fn has(&self, flag: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Given(flags) => flags.contains(&flag),
+        }
+    }
+}
+
 /// The name of a bottleneck in parts, so that the host can be shortened and the rest left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LimitName {
@@ -46,9 +65,9 @@ impl LimitName {
         Self::of_run(name, format!(", at most {} s more", seconds.ceil()))
     }
 
-    /// The name of a bottleneck. For a token, and for the pause of the run, it is a whole statement.
+    /// The name of a bottleneck, or a whole statement ([`is_statement`]).
     #[expect(clippy::too_many_lines, reason = "a table with a row for each kind")]
-    pub fn of(bottleneck: &Bottleneck) -> Self {
+    pub fn of(bottleneck: &Bottleneck, flags: &LimitFlags) -> Self {
         let Bottleneck { kind, port, limit, hosts, set_by, .. } = bottleneck;
         let (port, n) = (port.unwrap_or_default(), limit.unwrap_or_default());
         let full = |key: &str| {
@@ -61,16 +80,20 @@ impl LimitName {
             after,
             rest: rest.to_owned(),
         };
-        // Options apply to `*`, and have no effect if a more specific pattern sets the key.
-        let key = |key: &str, option: &str| match &bottleneck.pattern {
+        // Flags apply to `*`, and have no effect if a more specific pattern sets the key.
+        let key = |key: &str, flag: &str| match &bottleneck.pattern {
             _ if *set_by == LimitBy::Override => of_operator(bottleneck),
             Some(pattern) => format!("hosts.\"{pattern}\".{key}"),
-            None => option.to_owned(),
+            None if flags.has(flag) => flag.to_owned(),
+            None if bottleneck.host.is_some() => format!("hosts.\"*\".{key}"),
+            None => format!("limits.{key}"),
         };
         match kind {
-            BottleneckKind::Input => Self::of_run("the input", ""),
+            BottleneckKind::Input => Self::of_run("waiting for lines of the input", ""),
             BottleneckKind::Servers => Self::of_run("the last requests on the wire", ""),
-            BottleneckKind::Concurrency => Self::of_run("concurrency", format!(" ({})", key("", "--max-concurrency"))),
+            BottleneckKind::Concurrency => {
+                Self::of_run("concurrency", format!(" ({})", key("concurrency", "--max-concurrency")))
+            }
             BottleneckKind::Workers => Self::of_run("fetch.workers", ""),
             BottleneckKind::Window => full("queue.window"),
             BottleneckKind::WindowBytes => full("queue.window_bytes"),
@@ -78,7 +101,7 @@ impl LimitName {
                 Self::of_run("adaptive concurrency", " (limits.max_concurrency, or slow servers)")
             }
             BottleneckKind::OpenFiles => Self::of_run("open files or ports", " (ulimit -Hn)"),
-            BottleneckKind::Rate => Self::of_run("rate", format!(" ({})", key("", "--rate"))),
+            BottleneckKind::Rate => Self::of_run("rate", format!(" ({})", key("rate", "--rate"))),
             BottleneckKind::BodyMemory => Self::of_run("body memory", " (limits.body_memory)"),
             BottleneckKind::Sink => Self::of_run("the output", ""),
             BottleneckKind::Hosts => Self::of_run("hosts tracked at once", " (limits.hosts)"),
@@ -88,7 +111,7 @@ impl LimitName {
             }
             BottleneckKind::HostRate => host("host-rate of ", "", &format!(" ({})", key("rate", "--host-rate"))),
             BottleneckKind::HostAdaptive => {
-                let key = key("max_concurrency", "hosts.max_concurrency");
+                let key = key("max_concurrency", "hosts.\"*\".max_concurrency");
                 host("adaptive host-concurrency of ", "", &format!(" ({key}, or a slow server)"))
             }
             BottleneckKind::HostPause => host("the pause of ", "", " (Retry-After, 429)"),
@@ -110,6 +133,15 @@ impl LimitName {
             }
             BottleneckKind::Paused => Self::of_run("paused by an operator", " (fetchd ctl resume)"),
         }
+    }
+}
+
+/// Whether the name of a bottleneck is a whole statement, which "limited by" does not precede.
+pub(super) fn is_statement(bottleneck: &Bottleneck) -> bool {
+    match bottleneck.kind {
+        BottleneckKind::Input | BottleneckKind::Token => true,
+        BottleneckKind::Paused => bottleneck.host.is_none(),
+        _ => false,
     }
 }
 

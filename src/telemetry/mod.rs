@@ -1,5 +1,6 @@
 //! Logs, the progress line, the closing summary, which all go to stderr, and metrics.
 
+mod connections;
 mod limit_name;
 mod log;
 mod log_summaries;
@@ -16,6 +17,7 @@ mod top_hosts;
 
 use std::time::Duration;
 
+pub use limit_name::LimitFlags;
 pub use log::{Format, Level, LogConfig, LogLevel, Logs, init};
 pub use override_sentences::{limits_sentence, override_sentences, pause_sentence, sentences, skip_sentence};
 pub use progress::{Progress, ProgressLine, ProgressMode, Rate};

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use super::Stats;
-use super::limit_name::LimitName;
+use super::limit_name::{LimitFlags, LimitName, is_statement};
 use super::summary::{human, per_second};
 use crate::pipeline::Status;
-use crate::schedule::{Bottleneck, BottleneckKind, Eta};
+use crate::schedule::{Bottleneck, Eta};
 use crate::units::{grouped, rounded};
 
 /// The contents of the progress line.
@@ -34,13 +34,9 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    pub fn of(bottleneck: &Bottleneck) -> Self {
-        let name = LimitName::of(bottleneck);
-        match bottleneck.kind {
-            BottleneckKind::Token => Self::Tail(name),
-            BottleneckKind::Paused if bottleneck.host.is_none() => Self::Tail(name),
-            _ => Self::Limit(name),
-        }
+    pub fn of(bottleneck: &Bottleneck, flags: &LimitFlags) -> Self {
+        let name = LimitName::of(bottleneck, flags);
+        if is_statement(bottleneck) { Self::Tail(name) } else { Self::Limit(name) }
     }
 }
 
@@ -82,7 +78,7 @@ impl Figures {
         let (done, view) = (status.counters().recorded.get(), status.view().clone());
         let tail =
             view.tail().map(|tail| Cause::Tail(LimitName::of_tail(tail.hosts, tail.lines, tail.at_most.as_secs_f64())));
-        let limit = || view.bottleneck.as_ref().map(Cause::of);
+        let limit = || view.bottleneck.as_ref().map(|bottleneck| Cause::of(bottleneck, stats.flags()));
         Self {
             done,
             rate,
@@ -185,7 +181,8 @@ mod tests {
 
     fn limit(host: &str) -> Option<Cause> {
         let kind = BottleneckKind::HostConcurrency;
-        Some(Cause::Limit(LimitName::of(&Bottleneck { host: Some(host.into()), limit: Some(8), ..kind.into() })))
+        let bottleneck = Bottleneck { host: Some(host.into()), limit: Some(8), ..kind.into() };
+        Some(Cause::Limit(LimitName::of(&bottleneck, &LimitFlags::All)))
     }
 
     fn usual() -> Figures {

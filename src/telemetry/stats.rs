@@ -8,15 +8,19 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use hdrhistogram::Histogram;
 
+use super::limit_name::LimitFlags;
 use super::top_hosts::TopHosts;
 use crate::error::BoxError;
 use crate::hosts::{HostPattern, host_name, port_of};
 use crate::item::{Durations, ErrorKind, LINE_TIMES, Outcome, Record};
 use crate::sink::Sink;
 
-/// The counts of a run; clones share them.
+/// The counts of a run, which clones share, and the flags that views of the run name.
 #[derive(Clone, Default)]
-pub struct Stats(Arc<Mutex<RecordCounts>>);
+pub struct Stats {
+    counts: Arc<Mutex<RecordCounts>>,
+    flags: LimitFlags,
+}
 
 /// Records by outcome and error kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,37 +80,42 @@ impl Default for RecordCounts {
 
 impl Stats {
     /// Stats that also track which of these patterns have no matching request.
-    pub fn watching(patterns: impl Iterator<Item = HostPattern>) -> Self {
+    pub fn watching(patterns: impl Iterator<Item = HostPattern>, flags: LimitFlags) -> Self {
         let unmatched = patterns.filter(|pattern| *pattern != HostPattern::Any).collect();
-        Self(Arc::new(Mutex::new(RecordCounts { unmatched, ..RecordCounts::default() })))
+        Self { counts: Arc::new(Mutex::new(RecordCounts { unmatched, ..RecordCounts::default() })), flags }
+    }
+
+    /// The flags that the names of limits show.
+    pub(super) fn flags(&self) -> &LimitFlags {
+        &self.flags
     }
 
     /// A copy of the counts.
     pub(super) fn counts(&self) -> RecordCounts {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Records by outcome and by error kind.
     pub fn tally(&self) -> Tally {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         Tally { outcomes: counts.outcomes.clone(), kinds: counts.kinds.clone() }
     }
 
     /// Records of durable lines that are not `ok`, by kind.
     pub fn remembered_not_ok(&self) -> BTreeMap<ErrorKind, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remembered_not_ok.clone()
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).remembered_not_ok.clone()
     }
 
     /// Records that are not `ok`.
     pub(super) fn not_ok(&self) -> u64 {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.outcomes.iter().filter(|(outcome, _)| **outcome != Outcome::Ok).map(|(_, n)| n).sum()
     }
 }
 
 impl Sink for Stats {
     fn write<'a>(&'a mut self, batch: &'a [Box<Record>]) -> BoxFuture<'a, Result<(), BoxError>> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         for record in batch {
             counts.add(record);
         }

@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Stats;
-use super::limit_name::LimitName;
+use super::connections::Connections;
+use super::limit_name::{LimitFlags, LimitName, is_statement};
 use super::override_sentences::override_sentences;
 use super::stats::RecordCounts;
-use crate::fetch::ConnectionCounts;
 use crate::item::Outcome;
 use crate::pipeline::Status;
-use crate::schedule::{Bottleneck, BottleneckKind};
+use crate::schedule::Bottleneck;
 use crate::ship::Backlog;
 use crate::units::{counted, grouped, in_bytes};
 
@@ -26,40 +26,12 @@ pub struct Summary {
     left: u64,
     unrecorded: u64,
     elapsed: Duration,
-    bottleneck: Option<(Bottleneck, f64)>,
+    /// What held the run back for the longest time, as a clause, and the share of that time.
+    limited_by: Option<(String, f64)>,
     connections: Connections,
     unshipped: Vec<Unshipped>,
     /// Sentences about overrides that still apply.
     overrides: Vec<String>,
-}
-
-/// The connections of the run.
-#[derive(Default)]
-struct Connections {
-    opened: u64,
-    /// Requests that reused a connection.
-    reused: u64,
-    with_tls: u64,
-    /// Connections that resumed a TLS session.
-    resumed: u64,
-}
-
-impl Connections {
-    fn of(counts: &ConnectionCounts) -> Self {
-        let (opened, reused) = (counts.opened(), counts.reused());
-        Self { opened, reused, with_tls: counts.with_tls(), resumed: counts.resumed() }
-    }
-}
-
-impl fmt::Display for Connections {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { opened, reused, with_tls, resumed } = self;
-        write!(f, "{} opened · {} reused one", grouped(*opened), counted(*reused, "request"))?;
-        match with_tls {
-            0 => Ok(()),
-            _ => write!(f, " · {} of {} resumed a TLS session", grouped(*resumed), grouped(*with_tls)),
-        }
-    }
 }
 
 /// The undelivered records of a sink that ships.
@@ -75,7 +47,8 @@ impl Summary {
     /// The summary of a run with this duration.
     pub fn of(status: &Status, stats: &Stats, elapsed: Duration) -> Self {
         let (counters, metrics) = (status.counters(), status.metrics());
-        let bottleneck = status.view().bottleneck_times.most().map(|(bottleneck, share)| (bottleneck.clone(), share));
+        let most = |(bottleneck, share): (&Bottleneck, f64)| (limited_by(bottleneck, stats.flags()), share);
+        let limited_by = status.view().bottleneck_times.most().map(most);
         Self {
             counts: stats.counts(),
             accepted: counters.accepted.get(),
@@ -86,7 +59,7 @@ impl Summary {
             left: counters.left.get(),
             unrecorded: counters.unfinished(),
             elapsed,
-            bottleneck,
+            limited_by,
             connections: status.connections().map(Connections::of).unwrap_or_default(),
             unshipped: unshipped(status),
             overrides: override_sentences(&status.view()),
@@ -128,9 +101,24 @@ impl Summary {
             unshipped_bytes = self.sum_of_unshipped(|unshipped| unshipped.bytes),
             dead_letters = self.sum_of_unshipped(|unshipped| unshipped.dead_letters),
             overrides = Some(self.overrides.join(" ")).filter(|text| !text.is_empty()),
-            limited_by = self.bottleneck.as_ref().map(|(bottleneck, _)| limited_by(bottleneck)),
+            limited_by = self.limited_by.as_ref().map(|(clause, _)| clause.as_str()),
             "run finished"
         );
+    }
+
+    /// Lines whose record every sink has taken.
+    fn recorded(&self) -> u64 {
+        self.counts.outcomes.values().sum()
+    }
+
+    /// The lines with a record; of how many accepted lines, if some have none.
+    fn amount(&self) -> String {
+        match self.recorded() {
+            recorded if recorded < self.accepted => {
+                format!("{} of {}", grouped(recorded), counted(self.accepted, "line"))
+            }
+            _ => counted(self.accepted, "line"),
+        }
     }
 
     /// A sum over all sinks that ship; `None` if there are none.
@@ -180,9 +168,8 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rate = self.accepted as f64 / self.elapsed.as_secs_f64().max(0.001);
-        let lines = counted(self.accepted, "line");
-        writeln!(f, "{lines} in {} ({}/s)", human(self.elapsed), per_second(rate))?;
+        let rate = self.recorded() as f64 / self.elapsed.as_secs_f64().max(0.001);
+        writeln!(f, "{} in {} ({}/s)", self.amount(), human(self.elapsed), per_second(rate))?;
         let outcomes = self.outcomes();
         if !outcomes.is_empty() {
             writeln!(f, "  outcomes     {outcomes}")?;
@@ -206,8 +193,8 @@ impl fmt::Display for Summary {
         if self.connections.opened > 0 {
             writeln!(f, "  connections  {}", self.connections)?;
         }
-        if let Some((bottleneck, share)) = &self.bottleneck {
-            writeln!(f, "  {:.0} % of the time {}", share * 100.0, limited_by(bottleneck))?;
+        if let Some((clause, share)) = &self.limited_by {
+            writeln!(f, "  {:.0} % of the time {clause}", share * 100.0)?;
         }
         for host in &self.counts.closed {
             writeln!(
@@ -270,13 +257,9 @@ pub(super) fn per_second(rate: f64) -> String {
 }
 
 /// The bottleneck, and the key or option that changes it.
-fn limited_by(bottleneck: &Bottleneck) -> String {
-    let name = LimitName::of(bottleneck);
-    match bottleneck.kind {
-        BottleneckKind::Token => name.to_string(),
-        BottleneckKind::Paused if bottleneck.host.is_none() => name.to_string(),
-        _ => format!("limited by {name}"),
-    }
+fn limited_by(bottleneck: &Bottleneck, flags: &LimitFlags) -> String {
+    let name = LimitName::of(bottleneck, flags);
+    if is_statement(bottleneck) { name.to_string() } else { format!("limited by {name}") }
 }
 
 /// Formats a duration with two or three digits.

@@ -363,6 +363,18 @@ fn credentials_of_the_command_line_go_where_they_went_in_the_first_round() {
 }
 
 #[test]
+fn the_sentence_at_the_end_tells_the_failures_of_this_run_from_those_that_a_round_takes() {
+    let job = Job::new();
+    job.write("urls.txt", &job.lines(3, 1));
+    job.goes(&[&FILES]);
+    job.write("urls.txt", &[job.lines(3, 1), job.lines(2, 0)].concat());
+    let ended = job.goes(&[&FILES]);
+    let sentence = "2 lines are not ok in this run (http_status 2); to fetch them once more, with those of earlier runs, run again with --again not_ok";
+    assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
+    assert_eq!(job.goes(&[&FILES, &NOT_OK]).summary()["lines"], 5);
+}
+
+#[test]
 fn the_sentence_at_the_end_counts_kinds_and_says_when_nothing_can_repeat_them() {
     let job = Job::new();
     let lines = [vec![job.origin.url("/close"), "no url".to_owned()], job.lines(2, 1)].concat();

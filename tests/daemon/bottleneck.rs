@@ -28,10 +28,10 @@ fn the_key_of_the_pattern_is_named_that_sets_the_limit_of_a_host() {
         // A table that leaves the key out is not what limits.
         (
             format!("hosts.'{address}'.concurrency = 4\nhosts.'*'.rate = '10/s'\n"),
-            "host-rate of 127.0.0.2 (--host-rate)".to_owned(),
+            "host-rate of 127.0.0.2 (hosts.\"*\".rate)".to_owned(),
         ),
         (format!("hosts.'{address}'.timeout = '9s'\nhosts.'*'.concurrency = 1\n"), {
-            "host-concurrency 1 of 127.0.0.2 (--host-concurrency)".to_owned()
+            "host-concurrency 1 of 127.0.0.2 (hosts.\"*\".concurrency)".to_owned()
         }),
     ];
     for (config, named) in cases {
@@ -47,6 +47,25 @@ fn too_few_workers_are_named_as_such() {
     let args = ["--host-concurrency", "64", "--max-concurrency", "1"];
     let named = limited_by(&args, "", lines(&origin, "/slow/50", 15));
     assert_eq!(named, "limited by concurrency (--max-concurrency)");
+}
+
+#[test]
+fn a_limit_is_named_by_its_flag_where_that_sets_it_and_else_by_its_key_in_the_file() {
+    let origin = Origin::start();
+    let lines = || lines(&origin, "/slow/50", 15);
+    let many = &["--host-concurrency", "64"][..];
+    let cases = [
+        (many, "limits.concurrency = 1", "concurrency (limits.concurrency)"),
+        (many, "limits.rate = '20/s'", "rate (limits.rate)"),
+        (&["--host-concurrency", "64", "--rate", "20/s"], "limits.rate = '9/s'", "rate (--rate)"),
+        (&[], "hosts.'*'.rate = '20/s'", "host-rate of 127.0.0.1 (hosts.\"*\".rate)"),
+        (&["--host-rate", "20/s"], "", "host-rate of 127.0.0.1 (--host-rate)"),
+    ];
+    for (args, config, named) in cases {
+        assert_eq!(limited_by(args, config, lines()), format!("limited by {named}"));
+    }
+    let ended = Fetchd::with(["--set", "hosts.*.concurrency=1"]).run(lines());
+    assert_eq!(ended.summary()["limited_by"], "limited by host-concurrency 1 of 127.0.0.1 (--host-concurrency)");
 }
 
 #[test]

@@ -287,3 +287,21 @@ fn a_304_that_nobody_asked_for_is_no_good_answer() {
         assert!(record.get("unchanged").is_none(), "{record:#}");
     }
 }
+
+#[test]
+fn a_run_none_of_whose_lines_can_be_revalidated_says_so() {
+    const SENTENCE: &str = "no line was a fetchd record with validators or a digest, so all were fetched whole";
+    let days = Days::new();
+    days.write("urls", &[days.page("etag", 1), days.page("etag", 2)]);
+    days.goes(&["-i", "urls", "-o", "day1"]);
+    for (args, is_said) in [
+        (&[REVALIDATE, "-i", "urls"][..], true),
+        (&[REVALIDATE, "-i", "day1"], false),
+        (&[REVALIDATE, "-i", "urls", "-i", "day1"], false),
+        (&["-i", "urls"], false),
+    ] {
+        let ended = days.goes(args);
+        assert_eq!(ended.stderr.contains(SENTENCE), is_said, "{args:?}: {}", ended.stderr);
+    }
+    assert!(!days.goes(&[REVALIDATE]).stderr.contains(SENTENCE), "there was no line at all");
+}

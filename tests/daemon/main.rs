@@ -15,6 +15,7 @@ mod again;
 mod answers;
 mod bodies;
 mod bottleneck;
+mod check;
 mod client_certs;
 mod connections;
 mod credentials;

@@ -39,6 +39,30 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
 }
 
 #[test]
+fn ignored_signals_are_named_at_the_start_with_the_way_to_stop_the_run() {
+    for (ignored, names, way) in [
+        ("HUP", "SIGHUP is ignored, because the process that started fetchd ignores it", "kill "),
+        ("INT QUIT", "SIGINT is ignored, because the process that started fetchd ignores it", "kill "),
+        ("INT HUP", "SIGINT and SIGHUP are ignored, because the process that started fetchd ignores them", "kill "),
+        ("TERM", "SIGTERM is ignored, because the process that started fetchd ignores it", "kill -INT "),
+        (
+            "TERM INT",
+            "SIGTERM and SIGINT are ignored, because the process that started fetchd ignores them",
+            "kill -HUP ",
+        ),
+    ] {
+        let running = Fetchd::in_shell(&format!("trap '' {ignored}; {RUN}")).start();
+        let sentence = format!("{names}; to stop the run, write: {way}{}\"", running.pid);
+        let said = running.message(" ignored, because ");
+        assert!(said.contains(&sentence) && said.contains("INFO"), "{said}");
+    }
+    for quiet in ["", "trap '' USR1 QUIT; "] {
+        let ended = Fetchd::in_shell(&format!("{quiet}{RUN}")).run("");
+        assert!(!ended.stderr.contains("ignored"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_run_whose_signals_are_all_ignored_ends_with_its_input() {
     let origin = Origin::start();
     let mut fetchd = Fetchd::in_shell(&format!("trap '' HUP INT TERM USR1 XCPU XFSZ; {RUN}")).start();

@@ -37,7 +37,7 @@ fn records(methods: &str, keys: &Value) -> Vec<Value> {
     provoke(fetchd(methods), lines(&Origin::start(), keys))
 }
 
-const NOT_POST: &str = "not tried again, as POST is not in retry.methods";
+const NOT_POST: &str = "not tried again, as POST is not in retry.methods, and the line has no Idempotency-Key header";
 
 #[test]
 fn a_method_that_is_not_idempotent_is_sent_once_and_its_record_says_so() {

@@ -152,6 +152,36 @@ fn what_is_left_of_files_is_counted_with_and_without_a_data_directory() {
 }
 
 #[test]
+fn the_summary_of_a_stopped_run_begins_with_the_lines_that_have_a_record() {
+    let (scenario, gate) = (Scenario::new(), Arc::new(Semaphore::new(0)));
+    scenario.append("urls", 1..=5000);
+    for n in 1..=4 {
+        scenario.origin.play(&format!("/ok/{n}"), behind(&gate, n));
+    }
+    let config = "queue.window = 2000\nlog.format = 'text'";
+    let mut running = scenario.fetchd(&[&STATE[..], &FOUR].concat()).config(config).start();
+    scenario.origin.wait_for_requests(4);
+    running.signal(Signal::SIGTERM);
+    running.message("finishing ");
+    gate.add_permits(4);
+    let ended = running.wait();
+    let first = ended.stderr.lines().find(|line| line.contains(" lines in ")).unwrap_or_default();
+    // For example: 4 of 2,000 lines in 143 ms (28/s)
+    let words: Vec<String> = first.split([' ', '(', '/']).map(|word| word.replace(',', "")).collect();
+    let number = |word: usize| words.get(word).and_then(|word| word.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    assert_eq!((ended.code, words[..2].join(" ")), (Some(0), "4 of".to_owned()), "{}", ended.stderr);
+    assert!(number(2) > 4.0, "{first}");
+    let seconds = if words[6] == "ms" { number(5) / 1000.0 } else { number(5) };
+    assert!((number(8) * seconds - 4.0).abs() < 0.5, "{first}");
+
+    // Where each line has its record, the number stands alone.
+    let whole = scenario.fetchd(&["-i", "whole"]).config("log.format = 'text'");
+    scenario.append("whole", 5..=7);
+    let ended = whole.run("");
+    assert!(ended.stderr.lines().any(|line| line.starts_with("3 lines in ")), "{}", ended.stderr);
+}
+
+#[test]
 fn what_outlasts_the_grace_period_is_left_with_exit_4() {
     let scenario = Scenario::new();
     scenario.origin.play("/ok/2", [Step::Stall]);

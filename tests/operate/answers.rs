@@ -19,7 +19,7 @@ fn a_run_says_how_it_is_from_its_start_to_its_end() {
     assert_eq!(status["outcomes"], serde_json::json!({ "ok": 1, "http_error": 1, "rejected": 1 }), "{status:#}");
     assert_eq!(status["kinds"]["scheme_not_allowed"], 1, "{status:#}");
     assert!(status["how_it_is"].as_str().unwrap().starts_with("Running: 3 done · "), "{status:#}");
-    assert_eq!(status["waits_for"], "Limited by the input.");
+    assert_eq!(status["waits_for"], "Waiting for lines of the input.");
     assert_eq!((status["ready"].as_bool(), status["version"].as_str()), (Some(true), Some(env!("CARGO_PKG_VERSION"))));
     let failures = status["failures"].as_array().unwrap();
     assert_eq!(failures.len(), 2, "{status:#}");

@@ -28,8 +28,14 @@ fn the_status_is_shown_to_people_and_to_programs() {
     place.wait_until(|status| status["lines"]["recorded"] == 2 && status["bottleneck"]["kind"] == "input");
     let said = place.ctl(["status"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
-    for part in ["Running: 2 done", "Limited by the input.", "ready", "2 accepted · 2 recorded", "ok 1", "/status/404"]
-    {
+    for part in [
+        "Running: 2 done",
+        "Waiting for lines of the input.",
+        "ready",
+        "2 accepted · 2 recorded",
+        "ok 1",
+        "/status/404",
+    ] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
     assert!(said.out.lines().all(|line| line.trim_end() == line), "{}", said.out);
@@ -83,6 +89,8 @@ fn wrong_usage_is_exit_code_2() {
         &["skip"],
         &["why"],
         &["limits", "--rate", "2/s"],
+        &["limits", "--concurrency", "2"],
+        &["limits", "--clear"],
         &["limits", "a.test", "--rate", "2"],
         &["limits", "a.test", "--all", "--rate", "2/s"],
         &["limits", "a.test", "--clear", "--rate", "2/s"],
@@ -97,6 +105,18 @@ fn wrong_usage_is_exit_code_2() {
     let mut running = place.start();
     let said = place.ctl(["pause", "http://a.test/"]);
     assert!(said.code == 2 && said.err.contains("`host` is not the name of a host"), "{said:?}");
+    assert_eq!(running.finish("").code, Some(0));
+}
+
+#[test]
+fn limits_without_a_host_are_those_of_the_run_and_say_how_to_see_those_of_a_host() {
+    let place = Place::with("[limits]\nrate = '7/s'\n");
+    let mut running = place.start();
+    place.wait_until(|status| status["state"] == "running");
+    let (bare, all) = (place.ctl(["limits"]), place.ctl(["limits", "--all"]));
+    assert_eq!((bare.code, all.code), (0, 0), "{bare:?} {all:?}");
+    assert!(all.out.starts_with("The limits of the run: rate 7/s by the configuration"), "{all:?}");
+    assert_eq!(bare.out, format!("{}Those of a host: fetchd ctl limits HOST\n", all.out));
     assert_eq!(running.finish("").code, Some(0));
 }
 

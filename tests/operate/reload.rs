@@ -203,6 +203,8 @@ fn a_file_that_is_wrong_changes_nothing() {
     ] {
         fs::write(place.file(), content).unwrap();
         place.reload_is_refused(why);
+        let status = place.ctl(["status"]).out;
+        assert!(status.contains(why), "the status gives the reason, too: {status}");
     }
     fs::remove_file(place.file()).unwrap();
     place.reload_is_refused("cannot read the configuration");
