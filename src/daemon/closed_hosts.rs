@@ -1,7 +1,9 @@
 //! The closing messages of a run that ended because only lines of closed hosts were left.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::config::Config;
 use crate::pipeline::LeftHosts;
 use crate::schedule::{ClosedHost, Opening};
 use crate::units::counted;
@@ -11,16 +13,20 @@ use jiff::{SignedDuration, Timestamp};
 const MOST: usize = 3;
 
 /// Warns of the hosts whose lines wait, with the time until which each waits.
-pub(super) fn say_what_waits(left: &LeftHosts) {
-    sentences(&left.hosts, left.clock.elapsed(), Timestamp::now())
+pub(super) fn say_what_waits(left: &LeftHosts, config: &Config) {
+    let refusals: BTreeSet<u16> =
+        config.hosts.values().flat_map(|host| host.refresh_on.iter().flatten().copied()).collect();
+    sentences(&left.hosts, &refusals, left.clock.elapsed(), Timestamp::now())
         .into_iter()
         .for_each(|text| tracing::warn!("{text}"));
 }
 
-fn sentences(hosts: &[ClosedHost], now: Duration, time: Timestamp) -> Vec<String> {
+/// `refusals` are the statuses that refuse a token.
+fn sentences(hosts: &[ClosedHost], refusals: &BTreeSet<u16>, now: Duration, time: Timestamp) -> Vec<String> {
+    let refusals = refusals.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
     let way = match hosts.iter().all(|host| matches!(host.opens, Opening::WithToken(_))) {
-        true => "run again when it is there (or set retry.refresh_wait, for which the run waits for one)",
-        false => "run again then (or set hosts.quota = \"wait\", and the run goes on until then)",
+        true => format!("run again when it is there, with --again {refusals} for the lines that were refused"),
+        false => "run again then (or set hosts.quota = \"wait\", and the run goes on until then)".to_owned(),
     };
     let waits = |lines: u64| if lines == 1 { "waits" } else { "wait" };
     let named = hosts.iter().take(MOST).map(|ClosedHost { name, lines, opens }| {
@@ -70,9 +76,9 @@ mod tests {
         let all = [host("a.test", 1000, 60), host("b.test", 1, 3600), host("c.test", 2, 1), host("d.test", 1, 10)];
         let way_out = "; run again then (or set hosts.quota = \"wait\", and the run goes on until then)";
         let a = "1,000 lines of a.test wait until 2026-11-27T10:01:01Z";
-        assert_eq!(sentences(&all[..1], now, time), [format!("{a}{way_out}")]);
+        assert_eq!(sentences(&all[..1], &BTreeSet::from([401]), now, time), [format!("{a}{way_out}")]);
         assert_eq!(
-            sentences(&all, now, time),
+            sentences(&all, &BTreeSet::from([401]), now, time),
             [
                 a.to_owned(),
                 "1 line of b.test waits until 2026-11-27T11:00:01Z".to_owned(),
@@ -80,10 +86,10 @@ mod tests {
                 format!("1 line of 1 more host waits, too{way_out}"),
             ]
         );
-        assert!(sentences(&[], now, time).is_empty());
+        assert!(sentences(&[], &BTreeSet::from([401]), now, time).is_empty());
         let token = ClosedHost { name: "a.test".into(), lines: 7, opens: Opening::WithToken("token".to_owned()) };
         let waits = "7 lines of a.test wait for a new token (token)";
-        let way_out = "; run again when it is there (or set retry.refresh_wait, for which the run waits for one)";
-        assert_eq!(sentences(&[token], now, time), [format!("{waits}{way_out}")]);
+        let way_out = "; run again when it is there, with --again 401 for the lines that were refused";
+        assert_eq!(sentences(&[token], &BTreeSet::from([401]), now, time), [format!("{waits}{way_out}")]);
     }
 }

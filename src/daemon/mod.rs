@@ -6,6 +6,7 @@ mod api;
 mod certificate_files;
 mod check;
 mod closed_hosts;
+mod closing;
 mod config_in_force;
 mod end_signals;
 mod known_inputs;
@@ -142,7 +143,7 @@ async fn run_logged(
         report(&config, invocation.logs, &Summary::of(&status, &stats, start.elapsed()));
     }
     again::say_what_repeats(repeatable, &stats);
-    say_what_is_left(&config, &status);
+    closing::say_what_is_left(&config, args, &status);
     drop(manager);
     Ok(exit_code(end, &config, &status))
 }
@@ -179,23 +180,6 @@ fn tell_overrides(overrides: &Overrides, status: &Status) {
 fn tell_start(path: &Path) {
     let (version, pid, path) = (env!("CARGO_PKG_VERSION"), std::process::id(), path.display());
     tracing::info!(version, pid, %path, "fetchd {version} starts as process {pid} with {path}");
-}
-
-/// Logs that `fetch.revalidate` had no effect, and the lines that are left for the next start.
-fn say_what_is_left(config: &Config, status: &Status) {
-    say_if_none_was_revalidated(config, status);
-    config.state.data_dir.iter().for_each(|dir| state::say_what_is_left(config, dir));
-    status.closed_hosts().into_iter().for_each(closed_hosts::say_what_waits);
-}
-
-/// Warns if `fetch.revalidate` had no effect.
-fn say_if_none_was_revalidated(config: &Config, status: &Status) {
-    let (accepted, revalidated) = (status.counters().accepted.get(), status.metrics().revalidated.get());
-    if config.fetch.revalidate && accepted > 0 && revalidated == 0 {
-        tracing::warn!(
-            "no line was a fetchd record with validators or a digest, so all were fetched whole (fetch.revalidate); give the output of an earlier run as the input"
-        );
-    }
 }
 
 /// The host patterns of `[hosts]`.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::moment::{self, At};
-use crate::pipeline::Status;
+use crate::pipeline::{LineCounts, Status};
 
 /// Seconds between samples that are kept.
 const KEEP_EVERY: u32 = 5;
@@ -31,23 +31,18 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// The counts of now. The view of the schedule is a moment older than the counters: its numbers are capped so that
-    /// all add up.
+    /// The counts of now.
     pub fn of(status: &Status) -> Self {
-        let (counters, view) = (status.counters(), status.view());
-        // Read before `accepted`: a line that is recorded in between was accepted before.
-        let (recorded, unrecorded) = (counters.recorded.get(), counters.unfinished());
-        let in_flight = (view.counts.in_flight as u64).min(unrecorded);
-        let waiting = (view.counts.waiting as u64).min(unrecorded - in_flight);
+        let LineCounts { recorded, unrecorded, queued, waiting, in_flight } = status.line_counts();
         Self {
-            accepted: counters.accepted.get(),
+            accepted: status.counters().accepted.get(),
             recorded,
             not_ok: status.metrics().not_ok.get(),
-            queued: unrecorded - in_flight - waiting,
+            queued,
             waiting,
             in_flight,
             unrecorded,
-            limit: view.bottleneck.as_ref().map(|bottleneck| bottleneck.kind.name()),
+            limit: status.view().bottleneck.as_ref().map(|bottleneck| bottleneck.kind.name()),
         }
     }
 }

@@ -21,6 +21,7 @@ mod answers;
 mod closed_hosts;
 mod config;
 mod control;
+mod counters;
 mod desk;
 mod dispatch;
 mod drain;
@@ -60,6 +61,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{OutputConfig, QueueConfig, ShutdownConfig};
 pub use control::Control;
+pub use counters::{Counter, Counters, LineCounts, Metrics};
 pub use desk::{Desk, HostsAnswer, InForce, NoAnswer, Question, Reconfiguration};
 pub use events::{Event, EventKind, Events};
 pub use first_host::FirstHost;
@@ -71,7 +73,7 @@ pub use parts::Parts;
 pub use request_counts::{RequestClass, RequestCounts};
 pub use settings::{FailFast, Order, Settings};
 pub use shutdown::{End, run};
-pub use status::{BottleneckTimes, Counter, Counters, LeftHosts, Metrics, Status, View};
+pub use status::{BottleneckTimes, LeftHosts, Status, View};
 
 use crate::fetch::Fetch;
 use crate::item::{Attempt, BodyMemory, Done, Reservation, Window};

@@ -1,13 +1,13 @@
 //! The status of a run: counters, metrics and the last view of the schedule. Progress and summary read it. Two stages
 //! decide by its counters: the shutdown counts unfinished lines, and the drain checks whether more records are to come.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::counters::{Counters, LineCounts, Metrics};
 use super::{Events, Heartbeats, Lifecycle, Meters};
 use crate::fetch::ConnectionCounts;
 use crate::schedule::{
@@ -51,6 +51,11 @@ impl Status {
     /// The counters that shutdown and drain decide by.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Accepted lines by where they are now.
+    pub fn line_counts(&self) -> LineCounts {
+        LineCounts::of(&self.counters, self.view().counts)
     }
 
     /// The metrics.
@@ -126,61 +131,6 @@ impl Status {
     /// Publishes a view of the schedule.
     pub fn publish(&self, view: View) {
         self.view.send_replace(view);
-    }
-}
-
-/// Counters of lines that shutdown and drain decide by.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Lines accepted.
-    pub accepted: Counter,
-    /// Lines whose record every sink has taken.
-    pub recorded: Counter,
-    /// Lines given back to their source without a record.
-    pub released: Counter,
-    /// Lines of durable sources that the end of the run leaves for the next start.
-    pub left: Counter,
-}
-
-impl Counters {
-    /// Lines accepted, and neither recorded, nor released, nor left for the next start.
-    pub fn unfinished(&self) -> u64 {
-        self.accepted.get().saturating_sub(self.recorded.get() + self.released.get() + self.left.get())
-    }
-}
-
-/// Counters for views; nothing in the pipeline decides by them.
-#[derive(Debug, Default)]
-pub struct Metrics {
-    /// Bytes of accepted lines, each with its line end.
-    pub accepted_bytes: Counter,
-    /// Blank lines skipped.
-    pub blank: Counter,
-    /// Lines not accepted when the run stopped: unread lines of files, and lines read from other sources.
-    pub unread: Counter,
-    /// 1 if the count of `unread` was broken off.
-    pub uncounted: Counter,
-    /// Lines accepted that are records whose response is revalidated.
-    pub revalidated: Counter,
-    /// Records other than `ok`.
-    pub not_ok: Counter,
-    /// Records `canceled`.
-    pub canceled: Counter,
-}
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Adds `n`.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// The current value.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
     }
 }
 

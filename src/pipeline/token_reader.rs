@@ -97,8 +97,8 @@ impl TokenDesk {
         for TokenWait { host, files } in self.waits.iter().filter(|wait| !waits.contains(wait)) {
             if core.lacks_new_token(host) {
                 let message = format!(
-                    "no new token of {host} came in time ({files}; retry.refresh_wait): its lines end, those of durable \
-                     sources keep their places"
+                    "no new token of {host} came within retry.refresh_wait ({files}): refused lines are sent a last time, and \
+                     the others of durable sources wait for the next start"
                 );
                 events.note(EventKind::Blocked, format!("{message}."));
                 tracing::warn!(event = "token_wait_gave_up", %host, "{message}");

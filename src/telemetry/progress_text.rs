@@ -75,15 +75,15 @@ impl Detail {
 impl Figures {
     /// The figures of a run with this rate of records per second.
     pub fn of(status: &Status, stats: &Stats, rate: f64) -> Self {
-        let (done, view) = (status.counters().recorded.get(), status.view().clone());
+        let (lines, view) = (status.line_counts(), status.view().clone());
         let tail =
             view.tail().map(|tail| Cause::Tail(LimitName::of_tail(tail.hosts, tail.lines, tail.at_most.as_secs_f64())));
         let limit = || view.bottleneck.as_ref().map(|bottleneck| Cause::of(bottleneck, stats.flags()));
         Self {
-            done,
+            done: lines.recorded,
             rate,
-            on_wire: view.counts.in_flight as u64,
-            waiting: view.counts.waiting as u64,
+            on_wire: lines.in_flight,
+            waiting: lines.waiting,
             not_ok: stats.not_ok(),
             eta: view.eta(),
             cause: tail.or_else(limit),

@@ -198,6 +198,7 @@ mod tests {
         assert_eq!(sentences.how_it_is, "Starting: 0 done · 0.0/s · 0 on the wire · 0 waiting · 0 not ok.");
         assert_eq!(sentences.waits_for, "It is too early to say what it waits for.");
         assert_eq!(sentences.done_when, "It is too early to say when it will be done.");
+        status.counters().accepted.add(12_345 + 16_384);
         status.counters().recorded.add(12_345);
         status.publish(View {
             as_of: Some(Instant::now()),

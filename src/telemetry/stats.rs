@@ -12,7 +12,7 @@ use super::limit_name::LimitFlags;
 use super::top_hosts::TopHosts;
 use crate::error::BoxError;
 use crate::hosts::{HostPattern, host_name, port_of};
-use crate::item::{Durations, ErrorKind, LINE_TIMES, Outcome, Record};
+use crate::item::{Durations, ErrorKind, LINE_TIMES, Outcome, Record, WaitedFor};
 use crate::sink::Sink;
 
 /// The counts of a run, which clones share, and the flags that views of the run name.
@@ -50,6 +50,8 @@ pub(super) struct RecordCounts {
     pub statuses: BTreeMap<u16, u64>,
     /// Hosts by number of records that are not `ok`.
     pub not_ok: TopHosts,
+    /// Hosts by number of records that waited for a pause of the host longer than for all else.
+    pub paused: TopHosts,
     /// The first few hosts whose Retry-After was longer than `retry.max_retry_after`.
     pub closed: BTreeSet<String>,
     /// Patterns of `[hosts]` without a matching request so far.
@@ -72,6 +74,7 @@ impl Default for RecordCounts {
             remembered_not_ok,
             statuses,
             not_ok,
+            paused: TopHosts::default(),
             closed,
             unmatched: Vec::new(),
         }
@@ -139,6 +142,9 @@ impl RecordCounts {
         }
         if record.outcome != Outcome::Ok {
             self.add_not_ok(record);
+        }
+        if let Some(url) = record.url.as_ref().filter(|_| record.times.waited_for == Some(WaitedFor::HostPause)) {
+            self.paused.add(host_name(url));
         }
         if record.attempts > 0 {
             let wire = u64::try_from(record.times.wire.as_micros()).unwrap_or(u64::MAX);

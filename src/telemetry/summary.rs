@@ -8,6 +8,7 @@ use super::connections::Connections;
 use super::limit_name::{LimitFlags, LimitName, is_statement};
 use super::override_sentences::override_sentences;
 use super::stats::RecordCounts;
+use super::top_hosts::TopHosts;
 use crate::item::Outcome;
 use crate::pipeline::Status;
 use crate::schedule::Bottleneck;
@@ -80,7 +81,8 @@ impl Summary {
             canceled = outcome(Outcome::Canceled),
             errors = self.errors(),
             statuses = self.statuses(),
-            worst_hosts = self.worst_hosts(),
+            worst_hosts = hosts(&self.counts.not_ok),
+            paused_hosts = hosts(&self.counts.paused),
             blank = self.blank,
             unread = self.unread,
             unread_at_least = self.unread_at_least.then_some(true),
@@ -158,12 +160,12 @@ impl Summary {
         let shown = statuses.iter().take(MOST).map(|(status, n)| format!("{status} × {}", grouped(**n)));
         shown.collect::<Vec<_>>().join(" · ")
     }
+}
 
-    /// The hosts with the most records that are not `ok`.
-    fn worst_hosts(&self) -> String {
-        let hosts = self.counts.not_ok.first(3);
-        hosts.iter().map(|(host, n)| format!("{host} {}", grouped(*n))).collect::<Vec<_>>().join(" · ")
-    }
+/// The three hosts with the highest counts.
+fn hosts(counts: &TopHosts) -> String {
+    let hosts = counts.first(3);
+    hosts.iter().map(|(host, n)| format!("{host} {}", grouped(*n))).collect::<Vec<_>>().join(" · ")
 }
 
 impl fmt::Display for Summary {
@@ -177,7 +179,12 @@ impl fmt::Display for Summary {
         if !self.counts.kinds.is_empty() {
             writeln!(f, "  errors       {}", self.errors())?;
         }
-        for (title, text) in [("statuses", self.statuses()), ("worst hosts", self.worst_hosts())] {
+        let rows = [
+            ("statuses", self.statuses()),
+            ("worst hosts", hosts(&self.counts.not_ok)),
+            ("host pauses", hosts(&self.counts.paused)),
+        ];
+        for (title, text) in rows {
             if !text.is_empty() {
                 writeln!(f, "  {title:<11}  {text}")?;
             }
@@ -196,6 +203,14 @@ impl fmt::Display for Summary {
         if let Some((clause, share)) = &self.limited_by {
             writeln!(f, "  {:.0} % of the time {clause}", share * 100.0)?;
         }
+        self.write_hosts(f)?;
+        self.write_leftovers(f)
+    }
+}
+
+impl Summary {
+    /// Writes the hosts that were closed, and the patterns that matched none.
+    fn write_hosts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for host in &self.counts.closed {
             writeln!(
                 f,
@@ -205,11 +220,9 @@ impl fmt::Display for Summary {
         if !self.unmatched().is_empty() {
             writeln!(f, "  no request was for a host of {}", self.unmatched())?;
         }
-        self.write_leftovers(f)
+        Ok(())
     }
-}
 
-impl Summary {
     /// Writes the numbers of lines without records.
     fn write_leftovers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let leftovers = [

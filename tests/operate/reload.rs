@@ -180,6 +180,7 @@ fn what_a_flag_overrides_is_named() {
     let arguments = ["-c".as_ref(), file.as_os_str(), "--retries".as_ref(), "3".as_ref()];
     let mut running = Fetchd::with(arguments).start();
     running.message("operators connect at");
+    place.wait_until(|status| status["state"] != "starting");
     place.write("[retry]\nretries = 2\nbackoff = '1s'\n");
     let said = place.reload();
     assert_eq!(said.out.trim(), "The configuration was loaded; changed: retry.backoff.", "{said:?}");
