@@ -28,7 +28,7 @@ pub(super) fn text(status: &Value) -> String {
         ("outcomes", names_and_numbers(&status["outcomes"], grouped)),
         ("errors", names_and_numbers(&status["kinds"], grouped)),
         (
-            "limited by",
+            "time limited by",
             names_and_numbers(&status["limited_s"], |seconds| human(std::time::Duration::from_secs(seconds))),
         ),
         ("oldest line", oldest(&status["oldest_line"])),

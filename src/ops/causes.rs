@@ -80,7 +80,7 @@ fn paced(reason: WaitReason, pace: HostPace) -> String {
     let own = match (reason, pace.request) {
         (WaitReason::HostConcurrency { .. }, Some(request)) => {
             let rate = rate_of(f64::from(pace.at_once) / request.as_secs_f64().max(1e-6));
-            format!(", which take {} on average and make {rate}/s", human(request))
+            format!("; a request takes {} on average, so at most {rate}/s", human(request))
         }
         (WaitReason::HostRate { .. }, _) if !pace.every.is_zero() => format!(", {}", frequency(pace.every)),
         (WaitReason::CrawlDelay { .. }, _) => format!(", {}", human(pace.every)),
@@ -111,20 +111,14 @@ fn message(reason: WaitReason) -> String {
         WaitReason::Rate { .. } => "the rate of the run".to_owned(),
         WaitReason::BodyMemory => "memory for its body".to_owned(),
         WaitReason::Concurrency { in_flight, limit } => {
-            format!(
-                "one of {} on the wire to end; the run has {} at once",
-                requests(in_flight as u64),
-                grouped(limit.into())
-            )
+            let (requests, limit) = (counted(in_flight as u64, "request"), grouped(limit.into()));
+            format!("the end of a request; the run has {requests} on the wire, of at most {limit}")
         }
         WaitReason::HostRate { .. } => "the rate of its host".to_owned(),
         WaitReason::CrawlDelay { .. } => "the Crawl-delay in the robots.txt of its host".to_owned(),
         WaitReason::HostConcurrency { in_flight, limit } => {
-            format!(
-                "one of {} to its host to end; the host has {} at once",
-                requests(in_flight.into()),
-                grouped(limit.into())
-            )
+            let (requests, limit) = (counted(in_flight.into(), "request"), grouped(limit.into()));
+            format!("the end of a request to its host, which has {requests} on the wire, of at most {limit}")
         }
         WaitReason::HostPause { .. } => "the end of a pause that its host asked for (Retry-After, 429)".to_owned(),
         WaitReason::Quota { until: Some(_) } => "the reset of its host's quota".to_owned(),
@@ -134,15 +128,10 @@ fn message(reason: WaitReason) -> String {
         WaitReason::CircuitOpen { port, .. } => format!("port {port} of its host, which cannot be reached"),
         WaitReason::Robots { until: None } => "the robots.txt of its site, which is being fetched".to_owned(),
         WaitReason::Robots { until: Some(_) } => {
-            "the next fetch of its site's robots.txt, which could not be fetched; lines fail after health.give_up"
-                .to_owned()
+            "the next fetch of its site's robots.txt, which could not be fetched".to_owned()
         }
         WaitReason::Backoff { .. } => "the back-off before its retry".to_owned(),
     }
-}
-
-fn requests(n: u64) -> String {
-    counted(n, "request")
 }
 
 /// A remedy in words.
@@ -157,6 +146,10 @@ fn change(remedy: &Remedy) -> String {
                 |option| format!("fetchd ctl limits {} {option}, or {name}", host.as_deref().unwrap_or("--all")),
             )
         }
+        Remedy::Robots { fails_in: Some(left) } => {
+            format!("health.cool_down, or health.give_up, after which its lines fail (in {})", human(*left))
+        }
+        Remedy::Robots { fails_in: None } => "health.cool_down".to_owned(),
         Remedy::Token { files } => format!("a new token in {files}"),
         Remedy::Resume { host: Some(host) } => format!("fetchd ctl resume {host}"),
         Remedy::Resume { host: None } => "fetchd ctl resume".to_owned(),
@@ -234,8 +227,8 @@ mod tests {
         let full = WaitReason::HostConcurrency { in_flight: 4, limit: 4 };
         assert_eq!(
             paced(full, pace),
-            "one of 4 requests to its host to end; the host has 4 at once, which take 2.0 s on average and make 2/s: \
-             420 lines take 3 min 30 s"
+            "the end of a request to its host, which has 4 requests on the wire, of at most 4; a request takes 2.0 s on \
+             average, so at most 2/s: 420 lines take 3 min 30 s"
         );
         let unknown = HostPace { request: None, takes: None, ..pace };
         assert_eq!(paced(full, unknown), message(full));

@@ -92,7 +92,9 @@ impl Host {
         // No pause follows directly on another, or on the last line.
         let paused = self.pauses.as_ref().map_or(0.0, |pauses| pauses.one() / 2.0);
         let backlog = Duration::from_secs_f32(rounded((self.backlog() - paused).max(0.0)));
-        Some(until.saturating_add(backlog))
+        // Lines whose robots.txt stays unavailable fail together.
+        let fails_at = self.robots_wait(until).map_or(Duration::MAX, |wait| wait.fails_at);
+        Some(until.saturating_add(backlog).min(fails_at.max(now.time)))
     }
 }
 

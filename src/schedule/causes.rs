@@ -60,7 +60,7 @@ impl Core {
             WaitReason::HostConcurrency { .. } | WaitReason::HostRate { .. } | WaitReason::CrawlDelay { .. }
         );
         let pace = host.filter(|_| is_paced).map(Host::pace);
-        Cause { reason, left, remedy: self.remedy(reason, host), pace }
+        Cause { reason, left, remedy: self.remedy(reason, host, now), pace }
     }
 
     /// When the operator's limit behind this reason ends, if that is before the reason ends.
@@ -105,8 +105,8 @@ impl Core {
     }
 
     /// What changes this cause.
-    fn remedy(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
-        self.remedy_of_operator(reason, host).or_else(|| self.remedy_of_configuration(reason, host))
+    fn remedy(&self, reason: WaitReason, host: Option<&Host>, now: Duration) -> Option<Remedy> {
+        self.remedy_of_operator(reason, host).or_else(|| self.remedy_of_configuration(reason, host, now))
     }
 
     /// The command that changes what an operator has set, or the file of a token.
@@ -137,7 +137,7 @@ impl Core {
     }
 
     /// The key that sets the limit.
-    fn remedy_of_configuration(&self, reason: WaitReason, host: Option<&Host>) -> Option<Remedy> {
+    fn remedy_of_configuration(&self, reason: WaitReason, host: Option<&Host>, now: Duration) -> Option<Remedy> {
         let key = |key| Remedy::Key { key, pattern: None, host: None };
         let host_key = |key, sets: fn(&HostRule) -> bool| Remedy::Key {
             key,
@@ -157,9 +157,13 @@ impl Core {
             }
             WaitReason::HostConcurrency { .. } => host_key("hosts.concurrency", |rule| rule.concurrency.is_some()),
             WaitReason::Quota { .. } => host_key("hosts.quota", |rule| rule.quota.is_some()),
-            WaitReason::CircuitOpen { .. } | WaitReason::Robots { until: Some(_) } => key("health.cool_down"),
+            WaitReason::CircuitOpen { .. } => key("health.cool_down"),
             WaitReason::Robots { until: None } => key("robots.enabled"),
             WaitReason::Backoff { .. } => key("retry.backoff"),
+            WaitReason::Robots { until: Some(at) } => {
+                let wait = host.and_then(|host| host.robots_wait(at));
+                Remedy::Robots { fails_in: wait.map(|wait| wait.fails_at.saturating_sub(now)) }
+            }
             // No key changes a host's response, or work in progress.
             WaitReason::HostPause { .. }
             | WaitReason::Token { .. }
@@ -216,7 +220,9 @@ impl Host {
             Some(WaitReason::HostPause { until: self.pause.until() }),
             Some(match line.due {
                 HELD => WaitReason::Token { until: None },
-                until if fetches_robots || self.awaits_robots_until(until) => WaitReason::Robots { until: Some(until) },
+                until if fetches_robots || self.robots_wait(until).is_some() => {
+                    WaitReason::Robots { until: Some(until) }
+                }
                 until => WaitReason::Backoff { until },
             }),
         ]

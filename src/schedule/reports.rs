@@ -174,6 +174,11 @@ pub enum Remedy {
         /// The host whose limit it is; `None` for one of the run.
         host: Option<Arc<str>>,
     },
+    /// An earlier fetch of a robots.txt that is unavailable, or an earlier end of the wait for it.
+    Robots {
+        /// When the lines fail; `None` while the first fetch is retried.
+        fails_in: Option<Duration>,
+    },
     /// A new token in one of these files.
     Token {
         /// Their paths.

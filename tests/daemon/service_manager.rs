@@ -30,7 +30,7 @@ fn a_service_manager_hears_when_lines_are_taken_that_the_run_lives_and_when_it_s
     let stopping = manager.hear("STOPPING=1");
     assert!(stopping.contains("\nEXTEND_TIMEOUT_USEC=30000000\nSTATUS=Draining: "), "{stopping}");
     manager.hear("WATCHDOG=1");
-    fetchd.signal(Signal::SIGTERM);
+    fetchd.signal(Signal::SIGINT);
     fetchd.wait();
     let rest = manager.rest();
     assert!(rest.iter().all(|message| !message.contains("READY") && !message.contains("STOPPING")), "{rest:?}");

@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use fetchd::item::{ErrorKind, WaitedFor};
-use fetchd::schedule::{BottleneckKind, Core, Eta, HealthPolicy, RobotsSwitch, Settings, WaitReason};
+use fetchd::schedule::{BottleneckKind, Core, Eta, HealthPolicy, Remedy, RobotsSwitch, Settings, WaitReason};
 
-use crate::items::{answered, get, ms, robots};
+use crate::items::{answered, get, limits, ms, robots};
 use crate::robots::{ALL, policy, settled, take};
 
 const COOL_DOWN: Duration = Duration::from_secs(5);
 
-/// A core with three lines of a site, without retries, whose robots.txt was answered with a 503 at 1 ms.
+/// A core with three lines of a site.
 fn unavailable(give_up: Duration) -> Core {
+    with_lines(3, give_up, Settings::default())
+}
+
+fn with_lines(lines: u64, give_up: Duration, settings: Settings) -> Core {
     let health = HealthPolicy { cool_down: COOL_DOWN, give_up, ..HealthPolicy::from(&Default::default()) };
-    let mut core = Core::new(Settings { robots: Some(policy()), health, ..Settings::default() });
-    (0..3).for_each(|ordinal| core.push(get(ordinal, &format!("http://a.test/{ordinal}")), ms(0)));
+    let mut core = Core::new(Settings { robots: Some(policy()), health, ..settings });
+    (0..lines).for_each(|ordinal| core.push(get(ordinal, &format!("http://a.test/{ordinal}")), ms(0)));
     core
 }
 
@@ -73,6 +77,22 @@ fn it_is_reported_once_when_it_begins_and_once_when_it_ends() {
     let change = core.take_robots_change().expect("it was fetched");
     assert_eq!(change.switch, RobotsSwitch::Fetched(2 * COOL_DOWN));
     assert_eq!(core.take_robots_change(), None);
+}
+
+#[test]
+fn the_end_is_expected_when_its_lines_fail_and_not_later() {
+    let settings = Settings { any_host: limits(8, Duration::from_secs(1)), ..Settings::default() };
+    let mut core = with_lines(100, Duration::from_secs(20), settings);
+    let now = fail_until_unavailable(&mut core, ms(0));
+    assert!(
+        matches!(core.eta(now), Some(Eta::AtLeast(left)) if left <= Duration::from_secs(20)),
+        "{:?}",
+        core.eta(now)
+    );
+    let why = core.host_why("a.test", now).expect("it has lines");
+    let remedy = why.causes.iter().find_map(|cause| cause.remedy.clone().filter(|_| cause.reason.name() == "robots"));
+    let fails_in = core.eta(now).map(Eta::left);
+    assert_eq!(remedy, Some(Remedy::Robots { fails_in }));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::host::Host;
 use super::lines::HELD;
 use super::ports::OpenPort;
+use crate::schedule::robots::RobotsWait;
 use crate::schedule::wait_reason::WaitReason;
 
 impl Host {
@@ -90,7 +91,7 @@ impl Host {
             return WaitReason::CircuitOpen { port, probe_at: Some(latest) };
         }
         match () {
-            () if latest == due && self.awaits_robots_until(due) => WaitReason::Robots { until: Some(latest) },
+            () if latest == due && self.robots_wait(due).is_some() => WaitReason::Robots { until: Some(latest) },
             () if latest == due => WaitReason::Backoff { until: latest },
             () if latest == paused => WaitReason::HostPause { until: latest },
             () if self.rate_limiter.obeys_crawl_delay() => WaitReason::CrawlDelay { until: latest },
@@ -98,8 +99,8 @@ impl Host {
         }
     }
 
-    /// Whether lines that are due at this time wait because a robots.txt is unavailable.
-    pub fn awaits_robots_until(&self, due: Duration) -> bool {
-        self.robots_waits.as_ref().is_some_and(|waits| waits.contains(due))
+    /// The wait of lines that are due at this time, if they wait because a robots.txt is unavailable.
+    pub fn robots_wait(&self, due: Duration) -> Option<RobotsWait> {
+        self.robots_waits.as_ref()?.of(due)
     }
 }

@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 
 use super::refusal::Refusal;
 use super::rules::RobotsRules;
+use super::waits::RobotsWait;
 use crate::hosts::port_of;
 use crate::item::{
     Attempt, CredentialScope, ErrorKind, Head, Purpose, Received, Redirect, Request, WaitedFor, check_url,
@@ -53,7 +54,7 @@ impl Core {
     pub(in crate::schedule) fn refuse(&mut self, job: Box<Job>, id: HostId, refusal: Refusal, now: Duration) {
         match refusal {
             Refusal::Settle(kind, why) => self.fail(job, (kind, why), now),
-            Refusal::WaitUntil(at) => self.delay(job, id, at, now),
+            Refusal::Wait(wait) => self.delay(job, id, wait, now),
         }
         self.refresh(id, now);
     }
@@ -67,10 +68,10 @@ impl Core {
     }
 
     /// Puts a line back until its robots.txt may be fetched again.
-    fn delay(&mut self, mut job: Box<Job>, id: HostId, at: Duration, now: Duration) {
-        self.hosts[id].robots_waits.get_or_insert_default().note(at, now);
-        job.slot.longest_wait.note(WaitedFor::Robots, at.saturating_sub(now));
-        self.requeue(job, at, now);
+    fn delay(&mut self, mut job: Box<Job>, id: HostId, wait: RobotsWait, now: Duration) {
+        self.hosts[id].robots_waits.get_or_insert_default().note(wait, now);
+        job.slot.longest_wait.note(WaitedFor::Robots, wait.until.saturating_sub(now));
+        self.requeue(job, wait.until, now);
     }
 
     /// Whether the line's robots.txt has to be fetched before it.
@@ -187,7 +188,7 @@ impl Core {
     fn go_on(&mut self, mut job: Box<Job>, id: HostId, now: Duration) {
         match self.refusal(&job, now) {
             Some(Refusal::Settle(kind, why)) => self.fail(job, (kind, why), now),
-            Some(Refusal::WaitUntil(at)) => self.delay(job, id, at, now),
+            Some(Refusal::Wait(wait)) => self.delay(job, id, wait, now),
             None => {
                 // Noted now, because the cache may evict the rules before the line starts.
                 if !self.needs_robots(&job, now) {

@@ -18,4 +18,4 @@ pub use known::{KnownRobots, KnownRules};
 
 pub(super) use gate::{Denial, is_unavailable};
 pub(super) use rules::RobotsRules;
-pub(super) use waits::RobotsWaits;
+pub(super) use waits::{RobotsWait, RobotsWaits};

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::waits::RobotsWait;
 use crate::item::ErrorKind;
 use crate::schedule::HealthPolicy;
 
@@ -12,8 +13,8 @@ use crate::schedule::HealthPolicy;
 pub(in crate::schedule) enum Refusal {
     /// The line fails with this error.
     Settle(ErrorKind, String),
-    /// robots.txt could not be fetched: the line waits until then.
-    WaitUntil(Duration),
+    /// robots.txt could not be fetched: the line waits.
+    Wait(RobotsWait),
 }
 
 /// A robots.txt that is unavailable.
@@ -63,7 +64,8 @@ impl Unavailable {
             return None;
         }
         if now < self.give_up_at {
-            return Some(Refusal::WaitUntil(self.retry_at.min(self.give_up_at)));
+            let until = self.retry_at.min(self.give_up_at);
+            return Some(Refusal::Wait(RobotsWait { until, fails_at: self.give_up_at }));
         }
         let (since, why) = (now.saturating_sub(self.since).as_secs(), &self.why);
         let message =

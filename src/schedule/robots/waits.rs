@@ -3,19 +3,28 @@
 
 use std::time::Duration;
 
-/// A time for each site of the host whose robots.txt is unavailable.
+/// The waits of each site of the host whose robots.txt is unavailable.
 #[derive(Debug, Default)]
-pub(in crate::schedule) struct RobotsWaits(Vec<Duration>);
+pub(in crate::schedule) struct RobotsWaits(Vec<RobotsWait>);
+
+/// The wait of a site's lines for the next fetch of its robots.txt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::schedule) struct RobotsWait {
+    /// When the file may be fetched again.
+    pub until: Duration,
+    /// When the lines fail.
+    pub fails_at: Duration,
+}
 
 impl RobotsWaits {
-    /// Notes that lines of a site wait until then.
-    pub fn note(&mut self, until: Duration, now: Duration) {
-        self.0.retain(|other| *other > now && *other != until);
-        self.0.push(until);
+    /// Notes the wait of a site.
+    pub fn note(&mut self, wait: RobotsWait, now: Duration) {
+        self.0.retain(|other| other.until > now && other.until != wait.until);
+        self.0.push(wait);
     }
 
-    /// Whether lines that are due at this time wait for a robots.txt.
-    pub fn contains(&self, due: Duration) -> bool {
-        self.0.contains(&due)
+    /// The wait of lines that are due at this time, if they wait for a robots.txt.
+    pub fn of(&self, due: Duration) -> Option<RobotsWait> {
+        self.0.iter().find(|wait| wait.until == due).copied()
     }
 }
