@@ -19,6 +19,8 @@ use crate::units::{counted, grouped, in_bytes};
 pub struct Summary {
     counts: RecordCounts,
     accepted: u64,
+    /// Lines of the sources that earlier runs have done.
+    done_before: u64,
     blank: u64,
     unread: u64,
     /// Whether `unread` is a lower bound.
@@ -53,6 +55,12 @@ impl Summary {
         Self {
             counts: stats.counts(),
             accepted: counters.accepted.get(),
+            done_before: status
+                .sources()
+                .iter()
+                .filter_map(|source| source.known.as_ref())
+                .map(|lines| lines.count())
+                .sum(),
             blank: metrics.blank.get(),
             unread: metrics.unread.get(),
             unread_at_least: metrics.uncounted.get() > 0,
@@ -123,6 +131,17 @@ impl Summary {
         }
     }
 
+    /// The rate of records; where all lines were done before, that instead.
+    fn speed(&self) -> String {
+        if self.accepted == 0 && self.unread == 0 && self.done_before > 0 {
+            let are = if self.done_before == 1 { "is" } else { "are" };
+            let done = counted(self.done_before, "line");
+            return format!(": the input had no new line; {done} {are} done by earlier runs");
+        }
+        let rate = self.recorded() as f64 / self.elapsed.as_secs_f64().max(0.001);
+        format!(" ({}/s)", per_second(rate))
+    }
+
     /// A sum over all sinks that ship; `None` if there are none.
     fn sum_of_unshipped(&self, number: impl Fn(&Unshipped) -> u64) -> Option<u64> {
         let is_shipped = !self.unshipped.is_empty();
@@ -170,8 +189,7 @@ fn hosts(counts: &TopHosts) -> String {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rate = self.recorded() as f64 / self.elapsed.as_secs_f64().max(0.001);
-        writeln!(f, "{} in {} ({}/s)", self.amount(), human(self.elapsed), per_second(rate))?;
+        writeln!(f, "{} in {}{}", self.amount(), human(self.elapsed), self.speed())?;
         let outcomes = self.outcomes();
         if !outcomes.is_empty() {
             writeln!(f, "  outcomes     {outcomes}")?;

@@ -23,6 +23,27 @@ fn the_same_command_again_fetches_nothing_and_then_only_what_is_new() {
 }
 
 #[test]
+fn the_summary_of_a_run_without_a_new_line_says_that_earlier_runs_have_done_all() {
+    let scenario = Scenario::new();
+    scenario.append("urls", 1..=3);
+    let first = |args: &[&str]| {
+        let ended = scenario.fetchd(args).config("log.format = 'text'").run("");
+        let line = ended.stderr.lines().find(|line| line.contains(" lines in ")).map(str::to_owned);
+        line.unwrap_or(ended.stderr)
+    };
+    let durable = ["-i", "urls", "--data-dir", "state"];
+    assert!(first(&durable).ends_with("/s)"));
+    let again = first(&durable);
+    let all_done = ": the input had no new line; 3 lines are done by earlier runs";
+    assert!(again.starts_with("0 lines in ") && again.ends_with(all_done), "{again}");
+    scenario.append("urls", 4..=5);
+    assert!(first(&durable).ends_with("/s)"));
+    fs::write(scenario.path("none"), "").unwrap();
+    let empty = first(&["-i", "none"]);
+    assert!(empty.starts_with("0 lines in ") && empty.ends_with(" (0.0/s)"), "{empty}");
+}
+
+#[test]
 fn a_file_of_more_than_a_kibibyte_is_gone_on_with_as_well() {
     let scenario = Scenario::new();
     scenario.append("urls", 1..=100);
