@@ -205,7 +205,9 @@ impl Steering {
             None => None,
         };
         match (block_on(self.desk.skip(host.into())), lasting) {
-            (Ok(lines), _) => Ok(Reply { kept, ..skipped(host, lines, lasting, &known) }),
+            // The override may have begun to skip the lines before the desk counts them.
+            (Ok(lines), Some(_)) => Ok(Reply { kept, ..skipped(host, lines.max(known.waiting()), lasting, &known) }),
+            (Ok(lines), None) => Ok(Reply { kept, ..skipped(host, lines, lasting, &known) }),
             // The override skips the waiting lines, too, but their number is unknown.
             (Err(_), Some(time)) => Ok(Reply { kept, ..skips(host, time) }),
             (Err(why), None) => Err(no_answer(why)),

@@ -21,11 +21,21 @@ pub(super) enum Known {
 }
 
 impl Known {
+    /// The lines of the host that wait.
+    pub fn waiting(&self) -> usize {
+        match self {
+            Self::WithLines(waiting) => *waiting,
+            Self::WithoutLines => 0,
+        }
+    }
+
     /// A warning that the name of the host may be wrong.
     fn doubt(&self, host: &str) -> Option<String> {
         match self {
             Self::WithLines(_) => None,
-            Self::WithoutLines => Some(format!("No line of {host} waits now; is the name right?")),
+            Self::WithoutLines => {
+                Some(format!("No line of {host} waits now. That is right for lines to come; otherwise check the name."))
+            }
         }
     }
 }
@@ -104,7 +114,7 @@ pub(super) fn skipped(host: &str, lines: usize, lasting: Option<Duration>, known
         lines => format!("{} of {host} that waited end unsent as `skipped`", counted(lines as u64, "line")),
     };
     let mut reply = match (lasting, lines) {
-        (None, _) => said(format!("{ended}.")),
+        (None, _) => said(format!("{ended}. Lines that are accepted later are fetched; --for skips them, too.")),
         (Some(time), 0) => said(format!("{ended}; those that come within {} end unsent as `skipped`.", Span(time))),
         (Some(time), _) => said(format!("{ended}, and so do those that come within {}.", Span(time))),
     };
@@ -156,9 +166,10 @@ fn clause(LimitsOverride { rate, concurrency, until }: LimitsOverride, now: Dura
         None => format!("{limits} until they are cleared"),
         // The remaining time of an earlier verb is rounded to seconds.
         Some(left) if left > Duration::from_secs(10) => {
-            format!("{limits} for {}", Span(Duration::from_secs(left.as_secs_f64().round() as u64)))
+            let left = Span(Duration::from_secs(left.as_secs_f64().round() as u64));
+            format!("{limits} for {left}, then those of the configuration")
         }
-        Some(left) => format!("{limits} for {}", Span(left)),
+        Some(left) => format!("{limits} for {}, then those of the configuration", Span(left)),
     }
 }
 
@@ -231,8 +242,8 @@ mod tests {
         let reply = limited(&whom, &overrides, NOW, &Known::WithLines(3));
         assert_eq!(
             reply.message,
-            "The limits of a.test are rate 5/s until they are cleared, and concurrency 2 for 10m. \
-             a.test is paused by an operator for another 1m."
+            "The limits of a.test are rate 5/s until they are cleared, and concurrency 2 for 10m, then those of the \
+             configuration. a.test is paused by an operator for another 1m."
         );
         let cleared = with([]);
         let reply = limited(&whom, &cleared, NOW, &Known::WithLines(3));
@@ -263,7 +274,12 @@ mod tests {
             limited(&whom, &with([]), NOW, &unknown),
         ];
         for reply in &replies {
-            assert_eq!(reply.warnings, ["No line of a.test waits now; is the name right?"], "{}", reply.message);
+            assert_eq!(
+                reply.warnings,
+                ["No line of a.test waits now. That is right for lines to come; otherwise check the name."],
+                "{}",
+                reply.message
+            );
         }
         assert_eq!(replies[1].message, "No line of a.test waited; those that come within 1h end unsent as `skipped`.");
     }

@@ -124,6 +124,7 @@ fn message(reason: WaitReason) -> String {
         WaitReason::Quota { until: Some(_) } => "the reset of its host's quota".to_owned(),
         WaitReason::Quota { until: None } => "a response that says what is left of its host's quota".to_owned(),
         WaitReason::Token { until: Some(_) } => "a new token for its host, which refuses the current one".to_owned(),
+        WaitReason::NoToken => "a new token for its host; none came within retry.refresh_wait".to_owned(),
         WaitReason::Token { until: None } => "a response that shows whether its host refuses the token".to_owned(),
         WaitReason::CircuitOpen { port, .. } => format!("port {port} of its host, which cannot be reached"),
         WaitReason::Robots { until: None } => "the robots.txt of its site, which is being fetched".to_owned(),

@@ -13,6 +13,7 @@ use super::answer::{json, json_with};
 use super::moment::{Since, seconds};
 use crate::disk::{READ_BACK, ReadBackBytes, waiting_for_room};
 use crate::pipeline::{HealthWatch, RunState, Status, StuckTask, View};
+use crate::schedule::BottleneckKind;
 use crate::units::grouped;
 
 /// The last look at the heartbeats of the run.
@@ -124,6 +125,7 @@ impl Health {
     pub fn readiness(&self, status: &Status) -> Readiness {
         let mut reasons: Vec<_> = of_state(status).into_iter().collect();
         reasons.extend(self.of_operators(&status.view()));
+        reasons.extend(self.of_token(&status.view()));
         reasons.extend(full_disks());
         reasons.extend(blocked_sinks(status));
         reasons.extend(full_journals(status));
@@ -136,7 +138,7 @@ impl Health {
         let paused = self.since("paused", paused).map(|since| {
             Reason::new("paused", since, "An operator has paused the run; `fetchd ctl resume` ends the pause.")
         });
-        let full = view.paused.as_ref().filter(|_| view.window > 0 && view.in_window >= view.window);
+        let full = view.paused.as_ref().filter(|_| view.is_window_full());
         let since = self.since("paused_host_blocks", full.is_some());
         let blocks = full.zip(since).map(|(paused, since)| {
             let (held, window) = (grouped(paused.all as u64), grouped(view.window as u64));
@@ -149,14 +151,32 @@ impl Health {
         paused.into_iter().chain(blocks).collect()
     }
 
+    /// A host without a valid token, whose lines have filled the window for a while.
+    fn of_token(&self, view: &View) -> Option<Reason> {
+        let waits =
+            view.bottleneck.as_ref().filter(|limit| limit.kind == BottleneckKind::Token && view.is_window_full());
+        let since = self.held_for("token_missing", waits.is_some()).filter(|time| *time >= BLOCKED)?;
+        let waits = waits?;
+        let (host, files) = (waits.host.as_deref().unwrap_or_default(), waits.files.as_deref().unwrap_or_default());
+        let message = format!(
+            "{host} refuses its token, and the window is full; write a new token to {files}, or skip its lines."
+        );
+        Some(Reason::new("token_missing", Since::ago(since), message))
+    }
+
     /// When a condition was first seen; `None` if it does not hold.
     fn since(&self, what: &'static str, holds: bool) -> Option<Since> {
+        self.held_for(what, holds).map(Since::ago)
+    }
+
+    /// For how long a condition has been seen; `None` if it does not hold.
+    fn held_for(&self, what: &'static str, holds: bool) -> Option<Duration> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if !holds {
             seen.remove(what);
             return None;
         }
-        Some(Since::ago(seen.entry(what).or_insert_with(Instant::now).elapsed()))
+        Some(seen.entry(what).or_insert_with(Instant::now).elapsed())
     }
 }
 

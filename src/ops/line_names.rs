@@ -33,6 +33,8 @@ pub(super) enum Gone {
     Unread,
     /// It waits in the journal of its source, behind so many lines.
     InJournal { ahead: u64 },
+    /// Its source has a journal, and has not accepted it.
+    NotAccepted,
     /// It has its record.
     Recorded,
     /// One of these, unknown which.
@@ -52,7 +54,8 @@ pub(super) fn gone(key: &LineKey, sources: &[SourceView]) -> Gone {
         _ if lines.were_done(file.as_deref(), *seq) => Gone::Recorded,
         Some(_) => Gone::Unknown,
         None if *seq <= view.last_seq => Gone::Recorded,
-        None => match view.journal.filter(|journal| *seq <= journal.last_seq) {
+        None => match view.journal {
+            Some(journal) if *seq > journal.last_seq => Gone::NotAccepted,
             Some(journal) => {
                 let up_to = SourceView { journal: Some(JournalView { last_seq: seq - 1, ..journal }), ..view.clone() };
                 Gone::InJournal { ahead: up_to.waiting_in_journal() }
@@ -106,7 +109,7 @@ mod tests {
         let journal = JournalView { bytes: 1, most: 2, last_seq: 20, full_for: None };
         let durable = SourceView { journal: Some(journal), ..source("urls", Some("urls"), 9) };
         let gone_of = |seq| gone(&key(Some("urls"), seq), std::slice::from_ref(&durable));
-        assert_eq!([9, 12, 21].map(gone_of), [Gone::Recorded, Gone::InJournal { ahead: 2 }, Gone::Unread]);
+        assert_eq!([9, 12, 21].map(gone_of), [Gone::Recorded, Gone::InJournal { ahead: 2 }, Gone::NotAccepted]);
         let of_file = LineKey::Identity { source: Some("urls".into()), file: Some("a.txt".into()), seq: 7 };
         assert_eq!(gone(&of_file, &[source("urls", Some("urls"), 9)]), Gone::Unknown);
     }

@@ -100,6 +100,8 @@ struct Ending {
 #[derive(Serialize)]
 struct BacklogShown {
     takes_s: f64,
+    /// Whether the time is a lower bound.
+    at_least: bool,
     lines: usize,
     /// The slowest host; absent if a limit of the run is slower.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,7 +114,8 @@ struct BacklogShown {
 impl BacklogShown {
     fn of(WaitingWork { takes, lines, host, per_second }: WaitingWork) -> Self {
         let per_s = per_second.map(|rate| (rate * 1000.0).round() / 1000.0);
-        Self { takes_s: seconds(takes), lines, host, per_s }
+        let (takes_s, at_least) = (seconds(takes.left()), matches!(takes, Eta::AtLeast(_)));
+        Self { takes_s, at_least, lines, host, per_s }
     }
 }
 

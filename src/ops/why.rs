@@ -124,7 +124,7 @@ impl Why {
 
     /// Says of a host without lines that its lines may wait for room in the window.
     fn with_window(mut self, view: &View) -> Self {
-        if self.waiting == Some(0) && is_full(view) {
+        if self.waiting == Some(0) && view.is_window_full() {
             self.message.push_str(" The window is full, so its lines may wait to be accepted (queue.window).");
         }
         self
@@ -133,10 +133,11 @@ impl Why {
 
 fn of_gone(gone: Gone, view: &View) -> Why {
     match gone {
-        Gone::Unread if is_full(view) => {
+        Gone::Unread if view.is_window_full() => {
             place("unread", "The source has not read the line, because the window is full (queue.window).")
         }
         Gone::Unread => place("unread", "The source has not read such a line so far."),
+        Gone::NotAccepted => place("unread", "The source has not accepted such a line so far."),
         Gone::InJournal { ahead } => {
             let behind = counted(ahead, "line");
             place(
@@ -198,11 +199,6 @@ fn of_line(answer: LineAnswer) -> Why {
         }
         LineAnswer::NotHere => of_gone(Gone::Unknown, &View::default()),
     }
-}
-
-/// Whether the window is full.
-fn is_full(view: &View) -> bool {
-    view.window > 0 && view.in_window >= view.window
 }
 
 fn place(place: &'static str, message: &str) -> Why {

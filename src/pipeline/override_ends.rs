@@ -38,7 +38,11 @@ fn of(whom: &str, overrides: &HostOverrides, now: Duration) -> Vec<String> {
         ("concurrency", overrides.concurrency.and_then(|concurrency| concurrency.until)),
     ];
     let over = ends.into_iter().filter(|(_, until)| until.is_some_and(|until| until <= now));
-    over.map(|(what, _)| format!("The {what} override of {whom} has ended.")).collect()
+    let then = |what| match what {
+        "rate" | "concurrency" => "; the configuration holds again",
+        _ => "",
+    };
+    over.map(|(what, _)| format!("The {what} override of {whom} has ended{}.", then(what))).collect()
 }
 
 #[cfg(test)]
@@ -57,7 +61,8 @@ mod tests {
         };
         let of_run = HostOverrides { pause: Some(PauseOverride { until: None }), ..HostOverrides::default() };
         let overrides = Overrides { all: of_run, hosts: [("a.test".into(), of_host)].into_iter().collect() };
-        let said = ["pause", "concurrency"].map(|what| format!("The {what} override of a.test has ended."));
-        assert_eq!(over(&overrides, at(9)), said);
+        let pause = "The pause override of a.test has ended.";
+        let concurrency = "The concurrency override of a.test has ended; the configuration holds again.";
+        assert_eq!(over(&overrides, at(9)), [pause, concurrency]);
     }
 }

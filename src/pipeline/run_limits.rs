@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::input_ahead::{InputAhead, Pace};
 use super::memory_gate::MemoryGate;
-use super::{Order, Status};
+use super::{Order, RunState, Status};
 use crate::item::{Window, WindowLimit};
 use crate::schedule::{Bottleneck, BottleneckKind, Core, Eta, InputEnd, LimitBy, StallReason, WaitingWork};
 
@@ -92,12 +92,24 @@ impl RunLimits {
         }
         let bottleneck = core.bottleneck(now);
         match bottleneck.kind {
+            // Every line is done, and the records wait.
+            BottleneckKind::Input if self.is_output_blocked() => BottleneckKind::Sink.into(),
             // Once the input has ended, the remaining lines wait for their servers.
-            BottleneckKind::Input if !self.input_open => BottleneckKind::Servers.into(),
+            BottleneckKind::Input if self.has_ended() => BottleneckKind::Servers.into(),
             BottleneckKind::Concurrency if bottleneck.set_by == LimitBy::Configuration => self.permits.into(),
             _ if bottleneck.host.is_some() => self.full_window(core).unwrap_or(bottleneck),
             _ => bottleneck,
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        !self.input_open || matches!(self.status.lifecycle().state(), RunState::Draining { .. })
+    }
+
+    /// Whether records have been waiting for a sink.
+    fn is_output_blocked(&self) -> bool {
+        const A_WHILE: Duration = Duration::from_millis(500);
+        self.status.sinks().iter().any(|sink| sink.blocked_for.is_some_and(|time| time >= A_WHILE))
     }
 
     /// A paused host whose lines, or the records that wait behind them, fill the window and so block the input.

@@ -172,6 +172,11 @@ pub struct View {
 }
 
 impl View {
+    /// Whether the window has no room for a line.
+    pub fn is_window_full(&self) -> bool {
+        self.window > 0 && self.in_window >= self.window
+    }
+
     /// The estimated end of the run, as of now.
     pub fn eta(&self) -> Option<Eta> {
         Some(self.eta?.after(self.as_of?.elapsed()))

@@ -99,7 +99,8 @@ impl StatusPublisher {
     pub fn publish_view(&mut self, core: &Core, outlook: Outlook, now: Duration) {
         self.bottleneck_times.note(&self.bottleneck, now - self.since);
         (self.since, self.view_from) = (now, now + VIEW_EVERY);
-        self.stale = false;
+        // While only sinks work, no event of the schedule shows whether they block.
+        self.stale = core.counts().waiting + core.counts().in_flight == 0 && self.status.counters().unfinished() > 0;
         self.bottleneck = outlook.bottleneck;
         let totals = core.totals(now);
         self.status.publish(View {

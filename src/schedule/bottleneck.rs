@@ -212,7 +212,7 @@ fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
         (WaitReason::CrawlDelay { .. }, _) => (BottleneckKind::CrawlDelay, None),
         (WaitReason::HostPause { .. }, _) => (BottleneckKind::HostPause, None),
         (WaitReason::Quota { .. }, _) => (BottleneckKind::Quota, None),
-        (WaitReason::Token { .. }, _) => (BottleneckKind::Token, None),
+        (WaitReason::Token { .. } | WaitReason::NoToken, _) => (BottleneckKind::Token, None),
         (WaitReason::CircuitOpen { .. }, _) => (BottleneckKind::CircuitOpen, None),
         (WaitReason::Robots { until: None }, _) => (BottleneckKind::Robots, None),
         (WaitReason::Robots { until: Some(_) }, _) => (BottleneckKind::RobotsUnavailable, None),

@@ -118,7 +118,7 @@ impl Core {
             overrides.map_or((false, false), |set| (set.rate.is_some(), set.concurrency.is_some()));
         let configured = match reason {
             WaitReason::RunPaused { .. } | WaitReason::Paused { .. } => return Some(Remedy::Resume { host: name() }),
-            WaitReason::Token { .. } => {
+            WaitReason::Token { .. } | WaitReason::NoToken => {
                 let files = self.settings.tokens.names(&host?.token.as_ref()?.policy.files);
                 return Some(Remedy::Token { files });
             }
@@ -167,6 +167,7 @@ impl Core {
             // No key changes a host's response, or work in progress.
             WaitReason::HostPause { .. }
             | WaitReason::Token { .. }
+            | WaitReason::NoToken
             | WaitReason::RunPaused { .. }
             | WaitReason::Paused { .. }
             | WaitReason::Stalled(_)
@@ -218,13 +219,14 @@ impl Host {
             slower.then_some(WaitReason::CrawlDelay { until: paced }),
             Some(WaitReason::HostRate { until: own_pace }),
             Some(WaitReason::HostPause { until: self.pause.until() }),
-            Some(match line.due {
-                HELD => WaitReason::Token { until: None },
+            match line.due {
+                HELD if self.token_wait().is_some() => None,
+                HELD => Some(self.wait_of_token_held()),
                 until if fetches_robots || self.robots_wait(until).is_some() => {
-                    WaitReason::Robots { until: Some(until) }
+                    Some(WaitReason::Robots { until: Some(until) })
                 }
-                until => WaitReason::Backoff { until },
-            }),
+                until => Some(WaitReason::Backoff { until }),
+            },
         ]
         .into_iter()
         .flatten()

@@ -11,7 +11,7 @@ use super::Core;
 use super::host_table::Host;
 use super::input_order::InputOrder;
 use super::line_book::HostId;
-use super::pace::{HostPace, WaitingWork};
+use super::pace::{Eta, HostPace, WaitingWork};
 use super::wait_reason::WaitReason;
 
 /// The factor of a lower bound that allows for averages that are too high.
@@ -34,32 +34,6 @@ pub enum InputEnd {
     Known,
     /// The input has no known end: a pipe, a followed file, a source that accepts pushed lines.
     Unknown,
-}
-
-/// The estimated time until the run ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Eta {
-    /// About this time.
-    About(Duration),
-    /// This time or longer: the cost of the rest of the input is unknown.
-    AtLeast(Duration),
-}
-
-impl Eta {
-    /// The time of either variant.
-    pub fn left(self) -> Duration {
-        let (Self::About(left) | Self::AtLeast(left)) = self;
-        left
-    }
-
-    /// The estimate after `time` has passed.
-    #[must_use]
-    pub fn after(self, time: Duration) -> Self {
-        match self {
-            Self::About(left) => Self::About(left.saturating_sub(time)),
-            Self::AtLeast(left) => Self::AtLeast(left.saturating_sub(time)),
-        }
-    }
 }
 
 /// Whether the hosts of unread lines are known.
@@ -181,7 +155,7 @@ impl Core {
     pub fn waiting_work(&self, now: Duration) -> Option<WaitingWork> {
         let counts = self.lines.counts();
         let of_run = (self.run_seconds_with(0.0) > 0.0).then(|| WaitingWork {
-            takes: seconds(self.run_seconds_with(0.0)),
+            takes: Eta::About(seconds(self.run_seconds_with(0.0))),
             lines: counts.waiting + counts.in_flight,
             host: None,
             per_second: Some((counts.waiting + counts.in_flight) as f64 / self.run_seconds_with(0.0)),
@@ -191,9 +165,14 @@ impl Core {
             let is_held = |host: &Host| host.held_until(host.next_wait(), host.clocks(self.clock.read(now))).is_some();
             let lines = view.waiting + view.in_flight as usize;
             let per_second = host.is_some_and(|host| !is_held(host)).then(|| lines as f64 / view.backlog.as_secs_f64());
-            WaitingWork { takes: view.backlog, lines, host: Some(view.name), per_second }
+            let takes = match host {
+                Some(host) if waits_for_unknown_time(host) => Eta::AtLeast(view.backlog),
+                _ => Eta::About(view.backlog),
+            };
+            let per_second = per_second.filter(|_| matches!(takes, Eta::About(_)));
+            WaitingWork { takes, lines, host: Some(view.name), per_second }
         });
-        [of_run, of_host].into_iter().flatten().max_by_key(|work| (work.takes, work.host.is_some()))
+        [of_run, of_host].into_iter().flatten().max_by_key(|work| (work.takes.left(), work.host.is_some()))
     }
 }
 
@@ -218,7 +197,7 @@ impl Host {
 fn waits_for_unknown_time(host: &Host) -> bool {
     let is_known = host.pauses.as_ref().is_some_and(|pauses| pauses.are_known());
     match host.next_wait() {
-        Some(WaitReason::Token { .. } | WaitReason::Robots { until: Some(_) }) => true,
+        Some(WaitReason::Token { .. } | WaitReason::NoToken | WaitReason::Robots { until: Some(_) }) => true,
         Some(WaitReason::Quota { .. }) => !is_known,
         _ => false,
     }

@@ -93,7 +93,7 @@ impl Host {
             Some(wait) if wait.is_over(now) => HostStatus::Ready,
             Some(WaitReason::HostPause { .. }) => HostStatus::Resting,
             Some(WaitReason::Quota { .. }) => HostStatus::Quota,
-            Some(WaitReason::Token { .. }) => HostStatus::Token,
+            Some(WaitReason::Token { .. } | WaitReason::NoToken) => HostStatus::Token,
             Some(WaitReason::CircuitOpen { .. }) => HostStatus::Unreachable,
             Some(WaitReason::Robots { .. }) => HostStatus::Robots,
             Some(WaitReason::Skipped) => HostStatus::Skipped,

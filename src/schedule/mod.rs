@@ -70,7 +70,7 @@ pub use circuit_breaker::CircuitSwitch;
 pub use circuit_changes::CircuitChange;
 pub use config::{HostConfig, HostLimits, HostRule, LimitsConfig, Settings};
 pub use dispatch::{BodyMemoryRoom, Need};
-pub use eta::{Ahead, Eta, InputEnd};
+pub use eta::{Ahead, InputEnd};
 pub use health::{HealthConfig, HealthPolicy};
 pub use host_state::{HostState, OpenCircuit};
 pub use inspection::{HostScan, LineScan, Scanned};
@@ -82,7 +82,7 @@ pub use overrides::{
     Change, ConcurrencyOverride, HostOverrides, LimitsOverride, MOST_HOSTS, Overrides, PauseOverride, RateOverride,
     Refusal, Scope, SkipOverride,
 };
-pub use pace::{HostPace, WaitingWork};
+pub use pace::{Eta, HostPace, WaitingWork};
 pub use quota::{LongPause, QuotaPolicy};
 pub use rate_limiter::SLACK;
 pub use release::ReleaseScope;

@@ -1,8 +1,34 @@
-//! The pace of a host's lines under its limits, and the work of all waiting lines. Both are estimated from the cost of
-//! lines so far, like the end of the run (`eta.rs`).
+//! Estimates from the cost of lines so far: the pace of a host's lines under its limits, and the work of all waiting
+//! lines. The end of the run is in `eta.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
+
+/// An estimated time, such as that until the run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eta {
+    /// About this time.
+    About(Duration),
+    /// This time or longer: the cost of the rest of the input is unknown.
+    AtLeast(Duration),
+}
+
+impl Eta {
+    /// The time of either variant.
+    pub fn left(self) -> Duration {
+        let (Self::About(left) | Self::AtLeast(left)) = self;
+        left
+    }
+
+    /// The estimate after `time` has passed.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        match self {
+            Self::About(left) => Self::About(left.saturating_sub(time)),
+            Self::AtLeast(left) => Self::AtLeast(left.saturating_sub(time)),
+        }
+    }
+}
 
 /// The pace of a host's lines under its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +57,8 @@ impl HostPace {
 /// The work of all lines that wait or are on the wire.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WaitingWork {
-    /// Its time, without lines that an operator holds.
-    pub takes: Duration,
+    /// Its time, without lines that an operator holds; a lower bound while the wait of the host has no known end.
+    pub takes: Eta,
     /// The lines that take this time: those of the host, or all.
     pub lines: usize,
     /// The host that takes longest; `None` if all lines take longer under a limit of the run.

@@ -78,6 +78,8 @@ pub enum WaitReason {
         /// Until when the host waits for a new one; `None` while a probe is on the wire.
         until: Option<Duration>,
     },
+    /// No new token came within `retry.refresh_wait`: lines keep their places until there is one.
+    NoToken,
     /// The circuit of a port of the host is open.
     CircuitOpen {
         /// The port.
@@ -119,7 +121,8 @@ impl WaitReason {
             | Self::BodyMemory
             | Self::HostTable
             | Self::Concurrency { .. }
-            | Self::HostConcurrency { .. } => None,
+            | Self::HostConcurrency { .. }
+            | Self::NoToken => None,
         }
     }
 
@@ -157,7 +160,7 @@ impl WaitReason {
             Self::HostConcurrency { .. } => WaitedFor::HostConcurrency,
             Self::HostPause { .. } => WaitedFor::HostPause,
             Self::Quota { .. } => WaitedFor::Quota,
-            Self::Token { .. } => WaitedFor::Token,
+            Self::Token { .. } | Self::NoToken => WaitedFor::Token,
             Self::CircuitOpen { .. } => WaitedFor::Circuit,
             Self::Robots { .. } => WaitedFor::Robots,
             Self::Backoff { .. } => WaitedFor::Backoff,

@@ -72,7 +72,7 @@ impl LimitName {
         let (port, n) = (port.unwrap_or_default(), limit.unwrap_or_default());
         let full = |key: &str| {
             let (lines, hosts) = (counted(n.into(), "line"), counted(hosts.unwrap_or_default().into(), "host"));
-            Self::of_run(key, format!(": {lines} of only {hosts}; shuffle the list or raise it"))
+            Self::of_run(key, format!(": {lines} of only {hosts}; mix the hosts of the input, or raise it"))
         };
         let host = |before: &str, after, rest: &str| Self {
             before: before.to_owned(),

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::Stats;
+use super::human::{human, per_second};
 use super::limit_name::{LimitFlags, LimitName, is_statement};
-use super::summary::{human, per_second};
 use crate::pipeline::Status;
 use crate::schedule::{Bottleneck, Eta};
 use crate::units::{grouped, rounded};

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Stats;
+use super::human::human;
 use super::progress_text::Figures;
-use super::summary::human;
 use crate::pipeline::{RunState, Status, View};
-use crate::schedule::InputEnd;
+use crate::schedule::{BottleneckKind, Eta, InputEnd};
 use crate::source::SourceView;
 use crate::units::{counted, grouped, rate_of};
 
@@ -51,7 +51,7 @@ impl Sentences {
 /// What a full window costs hosts whose lines are not in it, and the host whose lines fill half of it or more. A list
 /// says that of its window itself.
 fn full_window(view: &View) -> Option<String> {
-    if view.window == 0 || view.in_window < view.window || view.input == InputEnd::Known {
+    if !view.is_window_full() || view.input == InputEnd::Known {
         return None;
     }
     let window = grouped(view.window as u64);
@@ -82,13 +82,18 @@ fn without_end(view: &View) -> String {
     }
     let Some(work) = &view.waiting_work else {
         let none_waits = counts.waiting + counts.in_flight == 0;
-        let rest =
-            if none_waits { "no line waits" } else { "it is too early to say how long the lines take that wait" };
+        let is_blocked = view.bottleneck.as_ref().is_some_and(|limit| limit.kind == BottleneckKind::Sink);
+        let rest = match none_waits {
+            true if is_blocked => "records wait for the output",
+            true => "no line waits",
+            false => "it is too early to say how long the lines take that wait",
+        };
         return format!("The input has no end, and {rest}.");
     };
     let takes = match work.takes {
-        time if time < Duration::from_secs(1) => "less than a second".to_owned(),
-        time => format!("about {}", human(time)),
+        Eta::AtLeast(time) => format!("at least {}", human(time)),
+        Eta::About(time) if time < Duration::from_secs(1) => "less than a second".to_owned(),
+        Eta::About(time) => format!("about {}", human(time)),
     };
     let rate = work.per_second.map(|rate| format!(" at {}/s", rate_of(rate))).unwrap_or_default();
     let whose = work.host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
@@ -119,14 +124,17 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::schedule::{
-        Bottleneck, BottleneckKind, Counts, Eta, HostOverrides, LimitBy, Overrides, PauseOverride, WaitingWork,
-    };
+    use crate::schedule::{Bottleneck, Counts, HostOverrides, LimitBy, Overrides, PauseOverride, WaitingWork};
 
     #[test]
     fn a_full_window_is_named_where_the_input_has_no_end_and_the_host_that_fills_it() {
         let work = |lines| {
-            Some(WaitingWork { takes: Duration::from_secs(1), lines, host: Some("a.test".into()), per_second: None })
+            Some(WaitingWork {
+                takes: Eta::About(Duration::from_secs(1)),
+                lines,
+                host: Some("a.test".into()),
+                per_second: None,
+            })
         };
         let view = |lines, in_window, input| View {
             waiting_work: work(lines),
@@ -146,7 +154,7 @@ mod tests {
     #[test]
     fn where_the_input_has_no_end_the_last_sentence_is_of_the_lines_that_wait() {
         let work = WaitingWork {
-            takes: Duration::from_secs(222),
+            takes: Eta::About(Duration::from_secs(222)),
             lines: 420,
             host: Some("127.0.0.3".into()),
             per_second: Some(2.0),
@@ -157,7 +165,8 @@ mod tests {
             without_end(&view(Some(work.clone()))),
             "The input has no end; what waits now takes about 3 min 42 s (127.0.0.3: 420 lines at 2/s)."
         );
-        let of_run = WaitingWork { takes: Duration::from_millis(300), host: None, per_second: None, ..work };
+        let of_run =
+            WaitingWork { takes: Eta::About(Duration::from_millis(300)), host: None, per_second: None, ..work };
         assert_eq!(
             without_end(&view(Some(of_run.clone()))),
             "The input has no end; what waits now takes less than a second (420 lines)."

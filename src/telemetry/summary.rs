@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Stats;
 use super::connections::Connections;
+use super::human::{human, per_second};
 use super::limit_name::{LimitFlags, LimitName, is_statement};
 use super::override_sentences::override_sentences;
 use super::stats::RecordCounts;
@@ -282,26 +283,8 @@ fn unshipped(status: &Status) -> Vec<Unshipped> {
     status.backlogs().iter().map(of).collect()
 }
 
-/// Formats a rate with at least two digits.
-pub(super) fn per_second(rate: f64) -> String {
-    if rate < 10.0 { format!("{rate:.1}") } else { grouped(rate as u64) }
-}
-
 /// The bottleneck, and the key or option that changes it.
 fn limited_by(bottleneck: &Bottleneck, flags: &LimitFlags) -> String {
     let name = LimitName::of(bottleneck, flags);
     if is_statement(bottleneck) { name.to_string() } else { format!("limited by {name}") }
-}
-
-/// Formats a duration with two or three digits.
-pub fn human(time: Duration) -> String {
-    let (us, s) = (time.as_micros(), time.as_secs());
-    match s {
-        0 if us < 1_000 => format!("{us} µs"),
-        0 if us < 10_000 => format!("{:.1} ms", us as f64 / 1e3),
-        0 => format!("{} ms", us / 1000),
-        1..60 => format!("{:.1} s", time.as_secs_f64()),
-        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
-        _ => format!("{} h {:02} min", s / 3600, s / 60 % 60),
-    }
 }

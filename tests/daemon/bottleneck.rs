@@ -74,7 +74,10 @@ fn a_window_full_of_few_hosts_lines_is_named_while_others_wait_behind_it() {
     let sorted: String = hosts.iter().map(|origin| lines(origin, "/slow/20", 40)).collect();
     let named = limited_by(&["--host-concurrency", "1"], "queue.window = 16", sorted);
     assert!(named.starts_with("limited by queue.window: 1"), "{named}");
-    assert!(named.ends_with("; shuffle the list or raise it") && named.contains(" lines of only "), "{named}");
+    assert!(
+        named.ends_with("; mix the hosts of the input, or raise it") && named.contains(" lines of only "),
+        "{named}"
+    );
 }
 
 #[test]
@@ -85,7 +88,7 @@ fn a_window_full_of_long_lines_is_named_by_its_bytes() {
     let config = "queue.window_bytes = '4KiB'\nsource.lines.stdin.max_line = '1KiB'";
     let named = limited_by(&["--host-concurrency", "1"], config, sorted);
     assert!(named.starts_with("limited by queue.window_bytes: 1"), "{named}");
-    assert!(named.ends_with("; shuffle the list or raise it"), "{named}");
+    assert!(named.ends_with("; mix the hosts of the input, or raise it"), "{named}");
 }
 
 /// Flags and keys.

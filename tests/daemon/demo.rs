@@ -18,7 +18,7 @@ fn the_tour_takes_less_than_20_seconds_and_ends_with_why_its_slow_host_waits() {
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     let text = String::from_utf8(output.stdout).unwrap();
     let (_, why) = text.split_once("fetchd ctl why 127.0.0.20\n").unwrap_or_else(|| panic!("{text}"));
-    assert!(why.contains("127.0.0.20") && why.contains("the host has 8 at once"), "{why}");
+    assert!(why.contains("127.0.0.20") && why.contains("8 requests on the wire, of at most 8"), "{why}");
 }
 
 #[test]

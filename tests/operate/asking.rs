@@ -71,8 +71,11 @@ fn each_limit_keeps_its_own_end_and_the_reply_has_both() {
     let running = place.start();
     place.wait_until(|status| status["state"] == "running");
     let first = place.ctl(["limits", "a.test", "--concurrency", "2", "--for", "10m"]);
-    assert!(first.out.contains("The limits of a.test are concurrency 2 for 10m."), "{first:?}");
-    assert!(first.err.contains("No line of a.test waits now; is the name right?"), "{first:?}");
+    assert!(
+        first.out.contains("The limits of a.test are concurrency 2 for 10m, then those of the configuration."),
+        "{first:?}"
+    );
+    assert!(first.err.contains("No line of a.test waits now."), "{first:?}");
     let second = place.ctl(["limits", "a.test", "--rate", "5/s"]);
     assert!(second.out.contains("are rate 5/s until they are cleared, and concurrency 2 for "), "{second:?}");
     running.kill();

@@ -19,8 +19,8 @@ fn overrides_that_are_made_end_and_are_found_at_a_start_are_events_and_log_lines
     let mut running = place.start();
     place.wait_until(|status| status["state"] == "running");
     assert_eq!(place.ctl(["limits", "gone.test", "--rate", "1/s", "--for", "100ms"]).code, 0);
-    running.message("The limits of gone.test are rate 1/s for 100ms.");
-    running.message("The rate override of gone.test has ended.");
+    running.message("The limits of gone.test are rate 1/s for 100ms, then those of the configuration.");
+    running.message("The rate override of gone.test has ended; the configuration holds again.");
     for n in 0..8 {
         assert_eq!(place.ctl(["pause", &format!("h{n}.test")]).code, 0);
         running.message(&format!("h{n}.test is paused until it is resumed"));

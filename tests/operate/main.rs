@@ -14,6 +14,7 @@ mod common;
 mod abuse;
 mod answers;
 mod asking;
+mod blocked;
 mod circuits;
 mod ctl;
 mod events;

@@ -307,6 +307,7 @@ fn sighup_loads_the_configuration_of_a_service_anew() {
     let script = format!("exec setsid \"$0\" --allow 127.0.0.0/8 -c {}", place.file().display());
     let mut running = Fetchd::in_shell(&script).start();
     running.message("operators connect at");
+    place.wait_until(|status| status["state"] != "starting");
     place.write(&headers("new"));
     running.signal(Signal::SIGHUP);
     running.message("The configuration was loaded");

@@ -427,7 +427,7 @@ fn lines_of_a_durable_source_keep_their_places_until_there_is_a_token_and_a_run_
         let left = vec![ClosedHost { name: "a.test".into(), lines: 12, opens }];
         let may_end = long_pause == LongPause::End;
         assert_eq!(world.core.only_closed_hosts(secs(8_000)), may_end.then_some(left));
-        assert_eq!(world.core.why("a.test", secs(8_000)), Some(WaitReason::Token { until: None }));
+        assert_eq!(world.core.why("a.test", secs(8_000)), Some(WaitReason::NoToken));
         let world = world.play();
         assert_eq!((world.count(None), world.count(Some(ErrorKind::HttpStatus))), (16, 5), "with the new token");
         let renewed = world.records.values().filter(|record| record.at > secs(9_000));

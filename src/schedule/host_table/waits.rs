@@ -34,7 +34,7 @@ impl Host {
             return wait;
         }
         match self.queue.robots_fetch(port) {
-            _ if due == Some(HELD) => WaitReason::Token { until: None },
+            _ if due == Some(HELD) => self.wait_of_token_held(),
             Some(_) if !self.queue.fetches_robots(ordinal, port, due) => WaitReason::Robots { until: None },
             Some(_) => self.wait(due.unwrap_or_default(), self.queue.open_port(port)).of_robots_fetch(),
             None => self.wait(due.unwrap_or_default(), self.queue.open_port(port)),
@@ -55,10 +55,18 @@ impl Host {
     /// The wait of all its lines for its token.
     pub fn token_wait(&self) -> Option<WaitReason> {
         if self.lacks_token() {
-            return Some(WaitReason::Token { until: None });
+            return Some(WaitReason::NoToken);
         }
         let until = self.token.as_ref()?.wait()?;
         Some(WaitReason::Token { until })
+    }
+
+    /// The wait of a line that is held for the token.
+    pub fn wait_of_token_held(&self) -> WaitReason {
+        match &self.token {
+            Some(token) if token.is_spent() => WaitReason::NoToken,
+            _ => WaitReason::Token { until: None },
+        }
     }
 
     /// The same for the next line of a port that is held, which may start at `at` as far as the port is concerned.
