@@ -133,6 +133,9 @@ pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
     };
     let what = format!("{} {are} not ok{run} ({})", counted(total, "line"), kinds.join(" · "));
     match repeatable {
+        Repeatable::WithEarlier if total == 0 && stats.has_records() => tracing::info!(
+            "lines that were not ok in earlier runs keep their records; --again not_ok fetches them once more, if there are any"
+        ),
         _ if total == 0 => {}
         Repeatable::NotRemembered => {}
         Repeatable::Yes | Repeatable::WithEarlier if are_forbidden => tracing::info!(

@@ -114,7 +114,9 @@ pub(super) fn skipped(host: &str, lines: usize, lasting: Option<Duration>, known
         lines => format!("{} of {host} that waited end unsent as `skipped`", counted(lines as u64, "line")),
     };
     let mut reply = match (lasting, lines) {
-        (None, _) => said(format!("{ended}. Lines that are accepted later are fetched; --for skips them, too.")),
+        (None, _) => said(format!(
+            "{ended}. Lines that wait in the journal, or come later, are fetched; --for TIME skips them, too."
+        )),
         (Some(time), 0) => said(format!("{ended}; those that come within {} end unsent as `skipped`.", Span(time))),
         (Some(time), _) => said(format!("{ended}, and so do those that come within {}.", Span(time))),
     };

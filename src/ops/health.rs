@@ -138,7 +138,8 @@ impl Health {
         let paused = self.since("paused", paused).map(|since| {
             Reason::new("paused", since, "An operator has paused the run; `fetchd ctl resume` ends the pause.")
         });
-        let full = view.paused.as_ref().filter(|_| view.is_window_full());
+        let goes_on = |paused: usize| view.counts.waiting > paused || view.counts.in_flight > 0;
+        let full = view.paused.as_ref().filter(|paused| view.is_window_full() && !goes_on(paused.all));
         let since = self.since("paused_host_blocks", full.is_some());
         let blocks = full.zip(since).map(|(paused, since)| {
             let (held, window) = (grouped(paused.all as u64), grouped(view.window as u64));

@@ -13,6 +13,9 @@ use crate::state::{HostStateStore, LastRun};
 /// The least time between two updates of the status.
 const VIEW_EVERY: Duration = Duration::from_millis(200);
 
+/// The most time between two looks at sinks that block.
+const SINKS_EVERY: Duration = Duration::from_secs(120);
+
 /// The least time between two saves of the states of hosts, which end in a file.
 const HOSTS_EVERY: Duration = Duration::from_secs(1);
 
@@ -27,6 +30,10 @@ pub(super) struct StatusPublisher {
     view_from: Duration,
     /// Whether the status is out of date.
     pub stale: bool,
+    /// Since when every line is done, and records wait for sinks.
+    only_sinks_since: Option<Duration>,
+    /// When to look at sinks again.
+    sinks_from: Option<Duration>,
     /// The earliest time of the next save of the states of hosts.
     hosts_from: Duration,
 }
@@ -43,6 +50,8 @@ impl StatusPublisher {
             since: now,
             view_from: now + VIEW_EVERY,
             stale: true,
+            only_sinks_since: None,
+            sinks_from: None,
             hosts_from: now,
         }
     }
@@ -71,7 +80,7 @@ impl StatusPublisher {
         outlook: impl FnOnce(&mut Core) -> Outlook,
         now: Duration,
     ) -> Option<Duration> {
-        if self.stale && now >= self.view_from {
+        if (self.stale && now >= self.view_from) || self.sinks_from.is_some_and(|at| now >= at) {
             let outlook = outlook(core);
             self.publish_view(core, outlook, now);
         }
@@ -80,7 +89,16 @@ impl StatusPublisher {
         }
         let view_at = self.stale.then_some(self.view_from);
         let hosts_at = self.has_changes(core).then_some(self.hosts_from);
-        [view_at, hosts_at].into_iter().flatten().min()
+        [view_at, hosts_at, self.sinks_from].into_iter().flatten().min()
+    }
+
+    /// While only sinks work, no event of the schedule shows whether they block: looks again, less and less often.
+    fn look_at_sinks(&mut self, core: &Core, now: Duration) {
+        let counts = core.counts();
+        let only_sinks_work = counts.waiting + counts.in_flight == 0 && self.status.counters().unfinished() > 0;
+        self.only_sinks_since = only_sinks_work.then(|| self.only_sinks_since.unwrap_or(now));
+        let pause = |since: Duration| ((now - since) / 2).clamp(VIEW_EVERY, SINKS_EVERY);
+        self.sinks_from = self.only_sinks_since.map(|since| now + pause(since));
     }
 
     /// Updates the status in this turn, because an operator who made a change reads it next.
@@ -99,8 +117,8 @@ impl StatusPublisher {
     pub fn publish_view(&mut self, core: &Core, outlook: Outlook, now: Duration) {
         self.bottleneck_times.note(&self.bottleneck, now - self.since);
         (self.since, self.view_from) = (now, now + VIEW_EVERY);
-        // While only sinks work, no event of the schedule shows whether they block.
-        self.stale = core.counts().waiting + core.counts().in_flight == 0 && self.status.counters().unfinished() > 0;
+        self.stale = false;
+        self.look_at_sinks(core, now);
         self.bottleneck = outlook.bottleneck;
         let totals = core.totals(now);
         self.status.publish(View {

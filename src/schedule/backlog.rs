@@ -79,7 +79,12 @@ impl Host {
         let until = match wait? {
             WaitReason::HostPause { until } | WaitReason::Backoff { until } => until,
             // A new token may come at any time before the end of that wait.
-            WaitReason::Quota { until } | WaitReason::Paused { until } | WaitReason::Robots { until } => until?,
+            WaitReason::Quota { until } | WaitReason::Paused { until } => until?,
+            // Lines whose robots.txt stays unavailable fail together, like those of an open circuit.
+            WaitReason::Robots { until: Some(until) } => match self.robots_wait(until) {
+                Some(wait) => return Some(wait.fails_at.max(now.time)),
+                None => until,
+            },
             WaitReason::CircuitOpen { .. } => {
                 let left = self.queue.last_gives_up_at()?.saturating_sub(now.lines);
                 return Some(now.time.saturating_add(left));
@@ -92,9 +97,7 @@ impl Host {
         // No pause follows directly on another, or on the last line.
         let paused = self.pauses.as_ref().map_or(0.0, |pauses| pauses.one() / 2.0);
         let backlog = Duration::from_secs_f32(rounded((self.backlog() - paused).max(0.0)));
-        // Lines whose robots.txt stays unavailable fail together.
-        let fails_at = self.robots_wait(until).map_or(Duration::MAX, |wait| wait.fails_at);
-        Some(until.saturating_add(backlog).min(fails_at.max(now.time)))
+        Some(until.saturating_add(backlog))
     }
 }
 

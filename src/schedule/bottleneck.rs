@@ -205,6 +205,11 @@ fn set_by(is_override: bool) -> LimitBy {
 
 /// The limit of a host that its next line waits for.
 fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
+    let wait = match wait {
+        // While a request is on the wire; more of them would not start sooner.
+        WaitReason::HostConcurrency { .. } if host.is_paced_by_rate() => host.rate_wait(),
+        wait => wait,
+    };
     let (kind, limit) = match (wait, host.limits.concurrency) {
         (WaitReason::HostConcurrency { .. }, Concurrency::Fixed(n)) => (BottleneckKind::HostConcurrency, Some(n)),
         (WaitReason::HostConcurrency { .. }, Concurrency::Adaptive) => (BottleneckKind::HostAdaptive, None),

@@ -129,8 +129,10 @@ impl Core {
         let held = |(end, _): (Duration, HostId)| end.saturating_sub(now).as_secs_f64();
         let held = self.hosts.backlogs.last_held().filter(|(_, other)| *other == id).map(held);
         match (host.next_wait(), held) {
-            // The host may recover at the next probe.
-            (Some(wait @ WaitReason::CircuitOpen { .. }), Some(held)) => held.min(until(wait, now) + sends),
+            // The host may recover at the next probe, its robots.txt at the next fetch.
+            (Some(wait @ (WaitReason::CircuitOpen { .. } | WaitReason::Robots { .. })), Some(held)) => {
+                held.min(until(wait, now) + sends)
+            }
             (Some(wait), Some(_)) => until(wait, now) + sends,
             _ => sends,
         }
@@ -192,19 +194,18 @@ impl Host {
     }
 }
 
-/// Whether nothing tells how long the host waits: for a new token, for a robots.txt that is unavailable, or for a quota
-/// whose size after its reset is unknown.
+/// Whether nothing tells how long the host waits: for a new token, or for a quota whose size after its reset is unknown.
 fn waits_for_unknown_time(host: &Host) -> bool {
     let is_known = host.pauses.as_ref().is_some_and(|pauses| pauses.are_known());
     match host.next_wait() {
-        Some(WaitReason::Token { .. } | WaitReason::NoToken | WaitReason::Robots { until: Some(_) }) => true,
+        Some(WaitReason::Token { .. } | WaitReason::NoToken) => true,
         Some(WaitReason::Quota { .. }) => !is_known,
         _ => false,
     }
 }
 
 fn is_unreachable(host: &Host) -> bool {
-    matches!(host.next_wait(), Some(WaitReason::CircuitOpen { .. }))
+    matches!(host.next_wait(), Some(WaitReason::CircuitOpen { .. } | WaitReason::Robots { until: Some(_) }))
 }
 
 fn until(wait: WaitReason, now: Duration) -> f64 {

@@ -15,7 +15,7 @@ pub enum LineKey {
     Identity {
         /// The name of the source, if it has one.
         source: Option<Arc<str>>,
-        /// The file, if the source reads several.
+        /// The file; `None` for any.
         file: Option<Arc<str>>,
         /// Its number there, from 1.
         seq: u64,
@@ -29,7 +29,7 @@ impl LineKey {
             Self::Ordinal(ordinal) => ticket.ordinal == *ordinal,
             Self::Identity { source, file, seq } => {
                 let id = &ticket.id;
-                (id.seq, &id.file, &id.source) == (*seq, file, source)
+                (id.seq, &id.source) == (*seq, source) && (file.is_none() || id.file == *file)
             }
         }
     }

@@ -81,12 +81,14 @@ impl Core {
         Some(OldestLine { ordinal: self.lines.ordinal(line), age, host })
     }
 
-    /// The rest of the run, if all waiting lines are those of unreachable hosts.
+    /// The rest of the run, if all waiting lines are those of hosts that cannot be reached, or whose robots.txt cannot
+    /// be fetched.
     pub fn tail(&self, now: Duration) -> Option<Tail> {
         let lines_time = self.clock.read(now).lines;
         let mut tail = Tail { hosts: 0, lines: 0, at_most: Duration::ZERO };
         for host in self.hosts.by_waiting() {
-            let at_most = host.queue.all_give_up_at()?.saturating_sub(lines_time);
+            let of_circuits = host.queue.all_give_up_at().map(|at| at.saturating_sub(lines_time));
+            let at_most = of_circuits.or_else(|| host.robots_fails_at().map(|at| at.saturating_sub(now)))?;
             tail.hosts += 1;
             tail.lines += host.waiting() + host.in_flight as usize;
             tail.at_most = tail.at_most.max(at_most);

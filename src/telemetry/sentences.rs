@@ -57,10 +57,16 @@ fn full_window(view: &View) -> Option<String> {
     let window = grouped(view.window as u64);
     let work = view.waiting_work.as_ref().filter(|work| 2 * work.lines >= view.window);
     Some(match work.and_then(|work| Some((work.host.as_ref()?, grouped(work.lines as u64)))) {
-        Some((host, lines)) => format!(
-            " Lines of {host} are {lines} of the {window} in the window, so lines of other hosts wait to be accepted; \
-             speed the host up, skip its lines, or raise queue.window."
-        ),
+        Some((host, lines)) => {
+            let way = match &view.bottleneck {
+                Some(limit) if limit.kind == BottleneckKind::Token => "give it a new token",
+                _ => "speed the host up",
+            };
+            format!(
+                " Lines of {host} are {lines} of the {window} in the window, so lines of other hosts wait to be accepted; \
+                 {way}, skip its lines, or raise queue.window."
+            )
+        }
         None => format!(" The window is full ({window} lines), so new lines wait to be accepted (queue.window)."),
     })
 }

@@ -109,6 +109,11 @@ impl Stats {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).remembered_not_ok.clone()
     }
 
+    /// Whether there are records.
+    pub fn has_records(&self) -> bool {
+        !self.tally().outcomes.is_empty()
+    }
+
     /// Records that are not `ok`.
     pub(super) fn not_ok(&self) -> u64 {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -149,9 +149,11 @@ impl Summary {
         is_shipped.then(|| self.unshipped.iter().map(number).sum())
     }
 
-    /// The patterns without a matching request; empty for a run without lines.
+    /// The patterns without a matching request; empty for a run without lines, or with lines that have no record.
     fn unmatched(&self) -> String {
-        let patterns = self.counts.unmatched.iter().filter(|_| self.accepted > 0);
+        // Only records tell which hosts got requests.
+        let is_known = self.accepted > 0 && self.left + self.unrecorded == 0;
+        let patterns = self.counts.unmatched.iter().filter(|_| is_known);
         patterns.map(|pattern| format!("hosts.\"{pattern}\"")).collect::<Vec<_>>().join(" ")
     }
 

@@ -209,3 +209,24 @@ fn a_rotation_without_a_file_says_so_and_a_body_that_is_too_long_is_refused_at_o
     assert_eq!(place.send(head.as_bytes()).unwrap().status, 413);
     running.kill();
 }
+
+#[test]
+fn a_line_of_the_only_file_needs_no_name_of_the_file() {
+    let origin = Origin::start();
+    let mut place = Place::new();
+    let list = place.path("urls.txt");
+    let lines: String = (0..3).map(|n| origin.url(&format!("/ok/{n}")) + "\n").collect();
+    fs::write(&list, lines).unwrap();
+    place.tables = format!(
+        "[source.urls.file]\npaths = [{list:?}]\n[sink.out.stdout]\n[state]\ndata_dir = {:?}\n[hosts.'*']\nrate = '1/h'\n",
+        place.path("state")
+    );
+    let running = place.start();
+    place.wait_until(|status| status["lines"]["waiting"] == 2);
+    for file in [String::new(), format!("&file={}", list.display())] {
+        let why = place.get(&format!("/v1/why?seq=3{file}")).json();
+        assert_eq!(why["place"], "waiting", "{why:#}");
+    }
+    assert_eq!(place.get("/v1/why?seq=9").json()["place"], "unread");
+    running.kill();
+}

@@ -53,7 +53,10 @@ fn its_lines_wait_for_it_and_not_for_a_back_off() {
     }
     let limit = core.bottleneck(now);
     assert_eq!((limit.kind, limit.host.as_deref()), (BottleneckKind::RobotsUnavailable, Some("a.test")));
-    assert!(matches!(core.eta(now), Some(Eta::AtLeast(left)) if left >= COOL_DOWN), "{:?}", core.eta(now));
+    let fails_in = Duration::from_secs(60);
+    assert_eq!(core.eta(now), Some(Eta::About(fails_in)));
+    let tail = core.tail(now).expect("no other line is left");
+    assert_eq!((tail.hosts, tail.lines, tail.at_most), (1, 3, fails_in));
     let asks = take(&mut core, "http://a.test/robots.txt", now + COOL_DOWN);
     core.complete(asks, robots(ALL), ms(1), now + COOL_DOWN);
     for ordinal in 0..3 {
@@ -84,15 +87,11 @@ fn the_end_is_expected_when_its_lines_fail_and_not_later() {
     let settings = Settings { any_host: limits(8, Duration::from_secs(1)), ..Settings::default() };
     let mut core = with_lines(100, Duration::from_secs(20), settings);
     let now = fail_until_unavailable(&mut core, ms(0));
-    assert!(
-        matches!(core.eta(now), Some(Eta::AtLeast(left)) if left <= Duration::from_secs(20)),
-        "{:?}",
-        core.eta(now)
-    );
+    let fails_in = Duration::from_secs(20);
+    assert_eq!(core.eta(now), Some(Eta::About(fails_in)));
     let why = core.host_why("a.test", now).expect("it has lines");
     let remedy = why.causes.iter().find_map(|cause| cause.remedy.clone().filter(|_| cause.reason.name() == "robots"));
-    let fails_in = core.eta(now).map(Eta::left);
-    assert_eq!(remedy, Some(Remedy::Robots { fails_in }));
+    assert_eq!(remedy, Some(Remedy::Robots { fails_in: Some(fails_in) }));
 }
 
 #[test]

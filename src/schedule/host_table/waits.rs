@@ -102,9 +102,30 @@ impl Host {
             () if latest == due && self.robots_wait(due).is_some() => WaitReason::Robots { until: Some(latest) },
             () if latest == due => WaitReason::Backoff { until: latest },
             () if latest == paused => WaitReason::HostPause { until: latest },
-            () if self.rate_limiter.obeys_crawl_delay() => WaitReason::CrawlDelay { until: latest },
-            () => WaitReason::HostRate { until: latest },
+            // The rate limiter ends last.
+            () => self.rate_wait(),
         }
+    }
+
+    /// The wait for its rate, or for its Crawl-delay.
+    pub fn rate_wait(&self) -> WaitReason {
+        let until = self.rate_limiter.next();
+        match self.rate_limiter.obeys_crawl_delay() {
+            true => WaitReason::CrawlDelay { until },
+            false => WaitReason::HostRate { until },
+        }
+    }
+
+    /// When its lines fail, if they wait because a robots.txt is unavailable.
+    pub fn robots_fails_at(&self) -> Option<Duration> {
+        let WaitReason::Robots { until } = self.next_wait()? else { return None };
+        Some(self.robots_wait(until?)?.fails_at)
+    }
+
+    /// Whether its rate keeps its lines longer than its concurrency does.
+    pub fn is_paced_by_rate(&self) -> bool {
+        let wire = self.cost.request().map(|request| request / self.concurrency().max(1) as f32);
+        wire.is_some_and(|wire| self.rate_limiter.interval().as_secs_f32() > wire)
     }
 
     /// The wait of lines that are due at this time, if they wait because a robots.txt is unavailable.

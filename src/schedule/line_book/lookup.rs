@@ -101,7 +101,7 @@ impl LineBook {
             LineKey::Ordinal(ordinal) => line.ordinal == *ordinal,
             LineKey::Identity { source, file, seq } => {
                 line.seq == *seq
-                    && line.file == *file
+                    && (file.is_none() || line.file == *file)
                     && self.sources.get(line.source as usize).cloned().flatten() == *source
             }
         }
