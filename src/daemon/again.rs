@@ -119,6 +119,15 @@ fn has_done_lines(state: &DataDir) -> bool {
     files.any(|done| done.count() > 0)
 }
 
+/// Logs after a run without failures that those of earlier runs stay.
+pub(super) fn say_what_stays(repeatable: Repeatable, stats: &Stats) {
+    if repeatable == Repeatable::WithEarlier && stats.has_records() && stats.remembered_not_ok().is_empty() {
+        tracing::info!(
+            "lines that were not ok in earlier runs keep their records; if there are any, --again not_ok fetches them once more"
+        );
+    }
+}
+
 /// Logs how many lines of durable sources were not ok, and the option that fetches them again.
 pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
     let mut kinds: Vec<_> = stats.remembered_not_ok().into_iter().collect();
@@ -133,9 +142,6 @@ pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
     };
     let what = format!("{} {are} not ok{run} ({})", counted(total, "line"), kinds.join(" · "));
     match repeatable {
-        Repeatable::WithEarlier if total == 0 && stats.has_records() => tracing::info!(
-            "lines that were not ok in earlier runs keep their records; --again not_ok fetches them once more, if there are any"
-        ),
         _ if total == 0 => {}
         Repeatable::NotRemembered => {}
         Repeatable::Yes | Repeatable::WithEarlier if are_forbidden => tracing::info!(

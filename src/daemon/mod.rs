@@ -143,6 +143,9 @@ async fn run_logged(
         report(&config, invocation.logs, &Summary::of(&status, &stats, start.elapsed()));
     }
     again::say_what_repeats(repeatable, &stats);
+    if args.again.again.is_none() {
+        again::say_what_stays(repeatable, &stats);
+    }
     closing::say_what_is_left(&config, args, &status);
     drop(manager);
     Ok(exit_code(end, &config, &status))

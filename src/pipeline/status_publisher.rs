@@ -14,7 +14,7 @@ use crate::state::{HostStateStore, LastRun};
 const VIEW_EVERY: Duration = Duration::from_millis(200);
 
 /// The most time between two looks at sinks that block.
-const SINKS_EVERY: Duration = Duration::from_secs(120);
+const SINKS_EVERY: Duration = Duration::from_secs(600);
 
 /// The least time between two saves of the states of hosts, which end in a file.
 const HOSTS_EVERY: Duration = Duration::from_secs(1);
