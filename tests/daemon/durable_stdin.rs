@@ -250,6 +250,8 @@ fn a_disk_that_is_nearly_full_stops_the_reading() {
     let mut running = Fetchd::local().config(&config).start();
     running.line(&origin.url("/ok/1"));
     assert!(running.message("stopped reading the input").contains("state.min_free is 1000.0 TiB"));
+    // The input is read before the run begins.
+    running.wait_until_it_can_be_stopped();
     running.signal(Signal::SIGTERM);
     let ended = running.wait();
     assert_eq!((ended.code, ended.records.len()), (Some(0), 0));
