@@ -83,7 +83,7 @@ fn rounds_survive(form: Form) {
     let mut kills = 0;
     while kills < KILLS || (kills < MOST_KILLS && !rounds.seen.all()) {
         kills += 1;
-        rounds.live_for(Duration::from_millis(random.u64(5..2 * form.longest_life())));
+        rounds.live_for(rounds.whole_life.mul_f64(1.25 * random.f64()));
         if random.u8(..6) == 0 {
             rounds.move_outputs();
         }

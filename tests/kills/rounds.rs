@@ -49,6 +49,8 @@ pub struct Rounds {
     moves: u32,
     /// No round has begun since.
     has_just_moved: bool,
+    /// The mean time of the last starts that were not killed.
+    pub whole_life: Duration,
     pub seen: Seen,
 }
 
@@ -56,7 +58,8 @@ impl Rounds {
     /// All lines were fetched once.
     pub fn new(origin: &Origin, form: Form) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let this = Self { dir, form, moves: 0, has_just_moved: false, seen: Seen::default() };
+        let whole_life = Duration::from_millis(2 * form.longest_life());
+        let this = Self { dir, form, moves: 0, has_just_moved: false, whole_life, seen: Seen::default() };
         fs::create_dir(this.kept()).unwrap();
         // They take time to be read.
         fs::write(this.kept().join("of-another-state.jsonl"), foreign_records()).unwrap();
@@ -104,11 +107,15 @@ impl Rounds {
                 ended => break ended,
             }
         };
+        let lived = begin.elapsed();
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(ended.is_none_or(|status| status.success()), "{ended:?}");
         let round = self.open_round();
         let has_begun = ended.is_some() || round.is_some();
+        if ended.is_some() {
+            self.whole_life = (3 * self.whole_life + lived) / 4;
+        }
         self.seen.finished += u32::from(ended.is_some());
         self.seen.open += u32::from(ended.is_none() && has_begun);
         self.seen.written +=
