@@ -32,6 +32,7 @@ mod warnings;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -61,7 +62,7 @@ use crate::error::Error;
 use crate::hosts::HostPattern;
 use crate::open_files;
 use crate::ops::ServiceManager;
-use crate::pipeline::{self, End, EventKind, Events, Parts, Status};
+use crate::pipeline::{self, End, EventKind, Events, Parts, Status, View};
 use crate::resource_limits;
 use crate::schedule::Overrides;
 use crate::telemetry::{self, Logs, Progress, ProgressLine, Stats, Summary};
@@ -172,6 +173,8 @@ fn steer(
 
 /// Reports the overrides of the previous run that are still in force.
 fn tell_overrides(overrides: &Overrides, status: &Status) {
+    // The first view of the schedule comes a moment after the start.
+    status.publish(View { overrides: Arc::new(overrides.clone()), ..View::default() });
     for sentence in telemetry::sentences(overrides, Duration::ZERO) {
         status.events().note(EventKind::Override, sentence.as_str());
         // Without an `event`, so that none is suppressed as a repetition.

@@ -76,7 +76,13 @@ impl PaceShown {
 fn paced(reason: WaitReason, pace: HostPace) -> String {
     let lines = counted(pace.lines as u64, "line");
     let verb = if pace.lines == 1 { "takes" } else { "take" };
-    let takes = pace.takes.map(|takes| format!(": {lines} {verb} {}", human(takes))).unwrap_or_default();
+    // The time of the lines is that of the slower limit.
+    let is_slower = match (reason, pace.request) {
+        (WaitReason::HostRate { .. }, Some(request)) => pace.every * pace.at_once.max(1) >= request,
+        _ => true,
+    };
+    let takes = pace.takes.filter(|_| is_slower);
+    let takes = takes.map(|takes| format!(": {lines} {verb} {}", human(takes))).unwrap_or_default();
     let own = match (reason, pace.request) {
         (WaitReason::HostConcurrency { .. }, Some(request)) => {
             let rate = rate_of(f64::from(pace.at_once) / request.as_secs_f64().max(1e-6));
@@ -235,6 +241,7 @@ mod tests {
         assert_eq!(paced(full, unknown), message(full));
         let rate = WaitReason::HostRate { until: Duration::ZERO };
         assert_eq!(paced(rate, unknown), "the rate of its host, 10/s");
+        assert_eq!(paced(rate, pace), "the rate of its host, 10/s", "its concurrency makes 2/s");
         let slow = HostPace { every: Duration::from_secs(90), lines: 1, takes: Some(Duration::from_secs(90)), ..pace };
         assert_eq!(paced(rate, slow), "the rate of its host, one every 1 min 30 s: 1 line takes 1 min 30 s");
         let delay = WaitReason::CrawlDelay { until: Duration::ZERO };

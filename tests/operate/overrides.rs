@@ -36,6 +36,8 @@ fn a_host_that_is_paused_stays_paused_after_a_kill_until_it_is_resumed() {
     let mut running = place.start();
     running.message("127.0.0.1 has limits by an operator for another");
     running.message("localhost is paused by an operator until it is resumed.");
+    let status = place.status();
+    assert_eq!(status["overrides"].as_array().map(Vec::len), Some(2), "{status:#}");
     running.line(&origin.url("/ok/2"));
     assert_eq!(running.record()["json"]["n"], 2, "other hosts go on");
     let status = place.wait_until(|status| status["lines"]["waiting"] == 1);
