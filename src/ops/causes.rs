@@ -77,10 +77,7 @@ fn paced(reason: WaitReason, pace: HostPace) -> String {
     let lines = counted(pace.lines as u64, "line");
     let verb = if pace.lines == 1 { "takes" } else { "take" };
     // The time of the lines is that of the slower limit.
-    let is_slower = match (reason, pace.request) {
-        (WaitReason::HostRate { .. }, Some(request)) => pace.every * pace.at_once.max(1) >= request,
-        _ => true,
-    };
+    let is_slower = !matches!(reason, WaitReason::HostRate { .. }) || pace.is_slowed_by_rate() != Some(false);
     let takes = pace.takes.filter(|_| is_slower);
     let takes = takes.map(|takes| format!(": {lines} {verb} {}", human(takes))).unwrap_or_default();
     let own = match (reason, pace.request) {

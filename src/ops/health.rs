@@ -231,3 +231,44 @@ impl Readiness {
         if self.ready { json(self) } else { json_with(StatusCode::SERVICE_UNAVAILABLE, self) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{Bottleneck, Counts, PausedLines};
+
+    /// The reasons of a run with a full window and this view, at once and 31 s later.
+    async fn reasons(view: View) -> [Vec<&'static str>; 2] {
+        let status = Status::default();
+        status.publish(View { window: 4, in_window: 4, ..view });
+        let health = Health::of(&status);
+        let reasons = || {
+            let own = |reason: &Reason| reason.reason != "starting";
+            health.readiness(&status).reasons.into_iter().filter(own).map(|reason| reason.reason).collect()
+        };
+        let at_once = reasons();
+        tokio::time::advance(Duration::from_secs(31)).await;
+        [at_once, reasons()]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_window_of_a_host_without_a_token_is_a_reason_after_a_while() {
+        let bottleneck = |kind: BottleneckKind| Some(Bottleneck { host: Some("a.test".into()), ..kind.into() });
+        let waits = View { bottleneck: bottleneck(BottleneckKind::Token), ..View::default() };
+        assert_eq!(reasons(waits).await, [vec![], vec!["token_missing"]]);
+        let slow = View { bottleneck: bottleneck(BottleneckKind::HostRate), ..View::default() };
+        assert_eq!(reasons(slow).await, [const { Vec::<&str>::new() }; 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn paused_lines_block_a_run_only_if_no_other_line_goes_on() {
+        let view = |waiting, in_flight| View {
+            counts: Counts { waiting, in_flight, ..Counts::default() },
+            paused: Some(PausedLines { host: "a.test".into(), lines: 3, hosts: 1, all: 3 }),
+            ..View::default()
+        };
+        assert_eq!(reasons(view(3, 0)).await[0], ["paused_host_blocks"]);
+        assert_eq!(reasons(view(4, 0)).await[0], [""; 0]);
+        assert_eq!(reasons(view(3, 1)).await[0], [""; 0]);
+    }
+}

@@ -207,7 +207,7 @@ fn set_by(is_override: bool) -> LimitBy {
 fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
     let wait = match wait {
         // While a request is on the wire; more of them would not start sooner.
-        WaitReason::HostConcurrency { .. } if host.is_paced_by_rate() => host.rate_wait(),
+        WaitReason::HostConcurrency { .. } if host.pace().is_slowed_by_rate() == Some(true) => host.rate_wait(),
         wait => wait,
     };
     let (kind, limit) = match (wait, host.limits.concurrency) {

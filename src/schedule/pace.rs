@@ -46,6 +46,11 @@ pub struct HostPace {
 }
 
 impl HostPace {
+    /// Whether its rate keeps its lines longer than its concurrency does; `None` before its first line is done.
+    pub fn is_slowed_by_rate(&self) -> Option<bool> {
+        Some(self.every * self.at_once.max(1) >= self.request?)
+    }
+
     /// Requests a second, if known: as many as may be on the wire at once, but no more than its rate allows.
     pub fn per_second(&self) -> Option<f64> {
         let by_wire = self.request.map(|request| f64::from(self.at_once) / request.as_secs_f64().max(1e-6));
@@ -84,5 +89,8 @@ mod tests {
         assert_eq!(pace(Some(2000), 1000).per_second(), Some(1.0));
         assert_eq!(pace(Some(2000), 100).per_second(), Some(2.0));
         assert_eq!((pace(None, 100).per_second(), pace(None, 0).per_second()), (Some(10.0), None));
+        let slowed =
+            [pace(Some(2000), 1000), pace(Some(2000), 100), pace(None, 100)].map(|pace| pace.is_slowed_by_rate());
+        assert_eq!(slowed, [Some(true), Some(false), None]);
     }
 }

@@ -171,3 +171,16 @@ fn the_bottleneck_is_the_reason_of_the_host_with_the_most_lines() {
     assert_eq!(bottleneck.host.as_deref(), Some("h3.test"));
     assert_eq!(simulation.core.oldest(ms(50)).map(|oldest| (oldest.ordinal, oldest.age)), Some((0, ms(50))));
 }
+
+#[test]
+fn the_slower_of_rate_and_concurrency_limits_a_host_also_while_a_request_is_on_the_wire() {
+    for (every, kind) in [(1000, BottleneckKind::HostRate), (10, BottleneckKind::HostConcurrency)] {
+        let mut core = Core::new(Settings { any_host: limits(1, ms(every)), ..Settings::default() });
+        (0..4).for_each(|ordinal| core.push(get(ordinal, "http://a.test/"), ms(0)));
+        let job = core.take(ms(0)).expect("it may start");
+        core.complete(job, answered(200), ms(100), ms(100));
+        let start = core.next_wakeup(ms(100)).unwrap_or(ms(100));
+        let _second = core.take(start).expect("it may start");
+        assert_eq!(core.bottleneck(start + ms(1)).kind, kind, "{every} ms");
+    }
+}

@@ -122,12 +122,6 @@ impl Host {
         Some(self.robots_wait(until?)?.fails_at)
     }
 
-    /// Whether its rate keeps its lines longer than its concurrency does.
-    pub fn is_paced_by_rate(&self) -> bool {
-        let wire = self.cost.request().map(|request| request / self.concurrency().max(1) as f32);
-        wire.is_some_and(|wire| self.rate_limiter.interval().as_secs_f32() > wire)
-    }
-
     /// The wait of lines that are due at this time, if they wait because a robots.txt is unavailable.
     pub fn robots_wait(&self, due: Duration) -> Option<RobotsWait> {
         self.robots_waits.as_ref()?.of(due)
