@@ -7,7 +7,7 @@ use super::json::{field, names_and_numbers, number, time_of_day};
 use super::table::{Align, list, table};
 use super::text::{first_line, safe};
 use crate::telemetry::human;
-use crate::units::{grouped, in_bytes};
+use crate::units::{counted, grouped, in_bytes};
 
 /// The most overrides that are shown.
 const MOST_OVERRIDES: usize = 20;
@@ -32,6 +32,7 @@ pub(super) fn text(status: &Value) -> String {
             names_and_numbers(&status["limited_s"], |seconds| human(std::time::Duration::from_secs(seconds))),
         ),
         ("oldest line", oldest(&status["oldest_line"])),
+        ("without a token", token_waits(&status["token_waits"])),
         ("sinks", sinks(&status["sinks"])),
         ("sources", sources(&status["sources"])),
         ("window", window(&status["window"])),
@@ -94,6 +95,19 @@ fn oldest(oldest: &Value) -> Option<String> {
     Some(match oldest["host"].as_str() {
         Some(host) => format!("accepted {age} ago, for {host}"),
         None => format!("accepted {age} ago"),
+    })
+}
+
+fn token_waits(waits: &Value) -> Option<String> {
+    let (host, hosts) = (waits["host"].as_str()?, number(waits, "hosts"));
+    let lines = counted(number(waits, "lines"), "line");
+    Some(match hosts {
+        1 => format!("{lines} of {host} (fetchd ctl why {host})"),
+        _ => format!(
+            "{} of {} hosts, {lines} of {host} (fetchd ctl hosts --state token)",
+            counted(number(waits, "all_lines"), "line"),
+            grouped(hosts)
+        ),
     })
 }
 

@@ -33,7 +33,7 @@ fn sentences(hosts: &[ClosedHost], refusals: &BTreeSet<u16>, now: Duration, time
         let lines = *lines as u64;
         let until = match opens {
             Opening::At(at) => format!("until {}", shown(at.saturating_sub(now), time)),
-            Opening::WithToken(files) => format!("for a new token ({files})"),
+            Opening::WithToken(files) => format!("for a new token in {files}"),
         };
         format!("{} of {name} {} {until}", counted(lines, "line"), waits(lines))
     });
@@ -87,8 +87,9 @@ mod tests {
             ]
         );
         assert!(sentences(&[], &BTreeSet::from([401]), now, time).is_empty());
-        let token = ClosedHost { name: "a.test".into(), lines: 7, opens: Opening::WithToken("token".to_owned()) };
-        let waits = "7 lines of a.test wait for a new token (token)";
+        let token =
+            ClosedHost { name: "a.test".into(), lines: 7, opens: Opening::WithToken("the file token".to_owned()) };
+        let waits = "7 lines of a.test wait for a new token in the file token";
         let way_out = "; run again when it is there, with --again 401 for the lines that were refused";
         assert_eq!(sentences(&[token], &BTreeSet::from([401]), now, time), [format!("{waits}{way_out}")]);
     }

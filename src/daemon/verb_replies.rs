@@ -9,7 +9,7 @@ use crate::ops::{Lasting, Refusal, Reply, Whom};
 use crate::pipeline::NoAnswer;
 use crate::schedule::{Change, HostOverrides, LimitsOverride, Overrides, Scope};
 use crate::telemetry::{pause_sentence, skip_sentence};
-use crate::units::{Span, counted};
+use crate::units::{Span, counted, grouped};
 
 /// Whether the schedule has lines of the host that a verb names. The run counts as having lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,8 @@ pub(super) fn nothing_to_undo(change: &Change, overrides: &Overrides) -> String 
 pub(super) fn skipped(host: &str, lines: usize, lasting: Option<Duration>, known: &Known) -> Reply {
     let ended = match lines {
         0 => format!("No line of {host} waited"),
-        lines => format!("{} of {host} that waited end unsent as `skipped`", counted(lines as u64, "line")),
+        1 => format!("The line of {host} that waited ends unsent as `skipped`"),
+        lines => format!("{} lines of {host} that waited end unsent as `skipped`", grouped(lines as u64)),
     };
     let mut reply = match (lasting, lines) {
         (None, _) => said(format!(
@@ -284,5 +285,12 @@ mod tests {
             );
         }
         assert_eq!(replies[1].message, "No line of a.test waited; those that come within 1h end unsent as `skipped`.");
+        let known = Known::WithLines(2);
+        let said = [(1, None), (2, None), (2, Some(Duration::from_secs(60)))]
+            .map(|(lines, lasting)| skipped("a.test", lines, lasting, &known).message);
+        let later = "Lines that wait in the journal, or come later, are fetched; --for TIME skips them, too.";
+        assert_eq!(said[0], format!("The line of a.test that waited ends unsent as `skipped`. {later}"));
+        assert_eq!(said[1], format!("2 lines of a.test that waited end unsent as `skipped`. {later}"));
+        assert!(said[2].ends_with("end unsent as `skipped`, and so do those that come within 1m."), "{}", said[2]);
     }
 }

@@ -13,14 +13,13 @@ use futures::future::BoxFuture;
 use http::HeaderMap;
 use tokio::sync::oneshot;
 
-use crate::item::{TokenGeneration, parse_header};
+use crate::item::{Refreshed, TokenGeneration, parse_header};
 use crate::units::{Secret, Template, read_content};
 
 /// Reads token files again.
 pub trait RefreshTokens: Send + Sync {
-    /// Reads the file with this index; later requests carry its content. Returns the new generation; `None` if the
-    /// content is the same, empty, or invalid in a header.
-    fn refresh(&self, file: usize) -> BoxFuture<'_, Option<TokenGeneration>>;
+    /// Reads the file with this index.
+    fn refresh(&self, file: usize) -> BoxFuture<'_, Refreshed>;
 
     /// The generation of each file's content, by index.
     fn generations(&self) -> Vec<TokenGeneration> {
@@ -62,8 +61,8 @@ pub(super) struct TokenHeaders {
     pub generation: TokenGeneration,
 }
 
-/// A file to read, and the channel for its content.
-type ReadRequest = (PathBuf, oneshot::Sender<Option<String>>);
+/// A file to read, and the channel for its content, or for the clause that says why it has none.
+type ReadRequest = (PathBuf, oneshot::Sender<Result<String, String>>);
 
 impl Tokens {
     /// The headers of these patterns with the contents at the start. Files are identified by their index.
@@ -114,24 +113,29 @@ impl Tokens {
     }
 
     /// Sets the content of a file: all headers that contain it change at once, if all of them are valid.
-    fn renew(&self, file: usize, text: String) -> Option<TokenGeneration> {
+    fn renew(&self, file: usize, text: String) -> Refreshed {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let known = state.contents.get(file)?;
-        if text.is_empty() || *known.text.expose() == text {
-            return None;
+        if text.is_empty() {
+            return Refreshed::Unusable("which is empty".to_owned());
+        }
+        if state.contents.get(file).is_none_or(|known| *known.text.expose() == text) {
+            return Refreshed::Same;
         }
         let newest = state.contents.iter().map(|content| content.generation).max();
         let generation = newest.map_or(TokenGeneration::FIRST, TokenGeneration::next);
         let mut contents = state.contents.clone();
         contents[file] = Content { text: Secret::new(text), generation };
         let headers = self.templates.iter().map(|of_pattern| rendered(of_pattern, &self.files, &contents));
-        let headers = headers.collect::<Result<Vec<_>, String>>().ok()?;
+        let Ok(headers) = headers.collect::<Result<Vec<_>, String>>() else {
+            return Refreshed::Unusable("whose content is not valid in a header".to_owned());
+        };
         *state = State { contents, headers };
-        Some(generation)
+        Refreshed::Renewed(generation)
     }
 
-    /// Reads a file in the reader thread, because a disk may be slow. The first call starts the thread.
-    async fn read(&self, file: usize) -> Option<String> {
+    /// Reads a file in the reader thread, because a disk may be slow. The first call starts the thread. `None` while
+    /// the thread reads another.
+    async fn read(&self, file: usize) -> Option<Result<String, String>> {
         let (answer, answered) = oneshot::channel();
         let request = (self.files.get(file)?.clone(), answer);
         {
@@ -142,13 +146,20 @@ impl Tokens {
             // The channel is full while the thread still reads a file for a request that was dropped.
             reader.as_ref()?.try_send(request).ok()?;
         }
-        answered.await.ok()?
+        answered.await.ok()
     }
 }
 
 impl RefreshTokens for Tokens {
-    fn refresh(&self, file: usize) -> BoxFuture<'_, Option<TokenGeneration>> {
-        async move { self.renew(file, self.read(file).await?) }.boxed()
+    fn refresh(&self, file: usize) -> BoxFuture<'_, Refreshed> {
+        async move {
+            match self.read(file).await {
+                Some(Ok(text)) => self.renew(file, text),
+                Some(Err(clause)) => Refreshed::Unusable(clause),
+                None => Refreshed::Same,
+            }
+        }
+        .boxed()
     }
 
     fn generations(&self) -> Vec<TokenGeneration> {
@@ -163,7 +174,7 @@ fn start_reader() -> Option<SyncSender<ReadRequest>> {
     let read = move || {
         for (path, answer) in from_requests {
             // The request may have been dropped.
-            let _ = answer.send(read_content(&path).ok());
+            let _ = answer.send(read_content(&path));
         }
     };
     std::thread::Builder::new().name("tokens".to_owned()).spawn(read).ok().map(|_| requests)
@@ -219,17 +230,17 @@ mod tests {
     fn one_content_is_one_generation_for_all_that_have_it() {
         let tokens = tokens();
         let second = TokenGeneration::FIRST.next();
-        assert_eq!(tokens.renew(0, "new".to_owned()), Some(second));
+        assert_eq!(tokens.renew(0, "new".to_owned()), Refreshed::Renewed(second));
         assert_eq!(
             (sent(&tokens, 0, "authorization"), sent(&tokens, 1, "x-api-key")),
             ("Bearer new".into(), "new".into())
         );
-        assert_eq!(tokens.renew(1, "other".to_owned()), Some(second.next()));
+        assert_eq!(tokens.renew(1, "other".to_owned()), Refreshed::Renewed(second.next()));
         let generations = [0, 1].map(|pattern| tokens.headers_of(pattern).unwrap().generation);
         assert_eq!(generations, [second, second.next()]);
         assert_eq!(
             tokens.renew(0, "1".to_owned()),
-            Some(second.next().next()),
+            Refreshed::Renewed(second.next().next()),
             "one that was there before is new again"
         );
     }
@@ -237,7 +248,7 @@ mod tests {
     #[test]
     fn after_a_reload_contents_that_are_the_same_keep_their_generations_and_others_have_newer_ones() {
         let before = tokens();
-        let renewed = before.renew(0, "new".to_owned()).unwrap();
+        let Refreshed::Renewed(renewed) = before.renew(0, "new".to_owned()) else { panic!("a new content") };
         let header = |file: &str, content: &str| BTreeMap::from([("x-key".to_owned(), template("", file, content))]);
         let files = ["c", "b", "a"].map(PathBuf::from).to_vec();
         let after = Tokens::new(files, vec![header("a", "new"), header("b", "other"), header("c", "3")]).unwrap();
@@ -250,10 +261,14 @@ mod tests {
     #[test]
     fn content_that_is_unchanged_empty_or_invalid_begins_no_generation() {
         let tokens = tokens();
-        for text in ["1", "", "a\nb", "a\u{0}"] {
-            assert_eq!(tokens.renew(0, text.to_owned()), None, "{text:?}");
+        let unusable = |clause: &str| Refreshed::Unusable(clause.to_owned());
+        assert_eq!(tokens.renew(0, "1".to_owned()), Refreshed::Same);
+        assert_eq!(tokens.renew(0, String::new()), unusable("which is empty"));
+        for text in ["a\nb", "a\u{0}"] {
+            let invalid = unusable("whose content is not valid in a header");
+            assert_eq!(tokens.renew(0, text.to_owned()), invalid, "{text:?}");
         }
-        assert_eq!(tokens.renew(9, "new".to_owned()), None);
+        assert_eq!(tokens.renew(9, "new".to_owned()), Refreshed::Same);
         assert_eq!(sent(&tokens, 0, "authorization"), "Bearer 1");
     }
 
@@ -265,10 +280,12 @@ mod tests {
         let tokens = Tokens::new(vec![path.clone()], vec![header]).unwrap();
         for (content, is_new) in [("1\n", false), ("2\n", true), ("", false), ("3", true)] {
             std::fs::write(&path, content).unwrap();
-            assert_eq!(tokens.refresh(0).await.is_some(), is_new, "{content:?}");
+            let refreshed = tokens.refresh(0).await;
+            assert_eq!(matches!(refreshed, Refreshed::Renewed(_)), is_new, "{content:?}");
         }
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(tokens.refresh(0).await, None);
+        let Refreshed::Unusable(clause) = tokens.refresh(0).await else { panic!("the file is gone") };
+        assert!(clause.starts_with("which cannot be read: No such file"), "{clause}");
         assert_eq!(sent(&tokens, 0, "x-key"), "3");
     }
 }

@@ -93,6 +93,17 @@ impl TokenGeneration {
     }
 }
 
+/// The content of a token file that was read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refreshed {
+    /// Later requests carry it.
+    Renewed(TokenGeneration),
+    /// It is that of the current token.
+    Same,
+    /// It is no token, for the reason in this clause: "which is empty".
+    Unusable(String),
+}
+
 /// How long the client keeps an idle connection; the schedule relies on it.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -26,7 +26,7 @@ mod ticket;
 
 pub use answer::{AnswerDesk, AnswerReader, NoAnswer, ReaderGone, answers};
 pub use attempt::{Attempt, Body, Failure, Head, Quota, Received, Response, RetryAfter, Sent, header_text};
-pub use call::{Call, Connection, CredentialScope, LineHost, POOL_IDLE_TIMEOUT, Purpose, TokenGeneration};
+pub use call::{Call, Connection, CredentialScope, LineHost, POOL_IDLE_TIMEOUT, Purpose, Refreshed, TokenGeneration};
 pub use done_ranges::{DoneRanges, FileGeneration, Fingerprint, Position, StoredRange};
 pub use durations::{Durations, LINE_TIMES, REQUEST_TIMES, SharedDurations};
 pub use freshness::{Freshness, Revalidation};

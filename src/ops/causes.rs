@@ -76,10 +76,18 @@ impl PaceShown {
 fn paced(reason: WaitReason, pace: HostPace) -> String {
     let lines = counted(pace.lines as u64, "line");
     let verb = if pace.lines == 1 { "takes" } else { "take" };
+    let takes = pace.takes.map(|takes| format!(": {lines} {verb} {}", human(takes))).unwrap_or_default();
     // The time of the lines is that of the slower limit.
-    let is_slower = !matches!(reason, WaitReason::HostRate { .. }) || pace.is_slowed_by_rate() != Some(false);
-    let takes = pace.takes.filter(|_| is_slower);
-    let takes = takes.map(|takes| format!(": {lines} {verb} {}", human(takes))).unwrap_or_default();
+    let slower = match (reason, pace.is_slowed_by_rate(), pace.request) {
+        (WaitReason::HostRate { .. }, Some(false), Some(request)) => {
+            let (at_once, request) = (counted(pace.at_once.into(), "request"), human(request));
+            format!("; its concurrency is slower, {at_once} at once that take {request} each")
+        }
+        (WaitReason::HostConcurrency { .. }, Some(true), _) => {
+            format!("; its rate is slower, {}", frequency(pace.every))
+        }
+        _ => String::new(),
+    };
     let own = match (reason, pace.request) {
         (WaitReason::HostConcurrency { .. }, Some(request)) => {
             let rate = rate_of(f64::from(pace.at_once) / request.as_secs_f64().max(1e-6));
@@ -89,7 +97,7 @@ fn paced(reason: WaitReason, pace: HostPace) -> String {
         (WaitReason::CrawlDelay { .. }, _) => format!(", {}", human(pace.every)),
         _ => String::new(),
     };
-    format!("{}{own}{takes}", message(reason))
+    format!("{}{own}{slower}{takes}", message(reason))
 }
 
 /// An interval in words.
@@ -238,7 +246,13 @@ mod tests {
         assert_eq!(paced(full, unknown), message(full));
         let rate = WaitReason::HostRate { until: Duration::ZERO };
         assert_eq!(paced(rate, unknown), "the rate of its host, 10/s");
-        assert_eq!(paced(rate, pace), "the rate of its host, 10/s", "its concurrency makes 2/s");
+        assert_eq!(
+            paced(rate, pace),
+            "the rate of its host, 10/s; its concurrency is slower, 4 requests at once that take 2.0 s each: 420 lines take \
+             3 min 30 s"
+        );
+        let by_rate = HostPace { every: Duration::from_secs(1), takes: Some(Duration::from_secs(420)), ..pace };
+        assert!(paced(full, by_rate).ends_with("so at most 2/s; its rate is slower, 1/s: 420 lines take 7 min 00 s"));
         let slow = HostPace { every: Duration::from_secs(90), lines: 1, takes: Some(Duration::from_secs(90)), ..pace };
         assert_eq!(paced(rate, slow), "the rate of its host, one every 1 min 30 s: 1 line takes 1 min 30 s");
         let delay = WaitReason::CrawlDelay { until: Duration::ZERO };

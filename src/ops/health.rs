@@ -235,7 +235,7 @@ impl Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::{Bottleneck, Counts, PausedLines};
+    use crate::schedule::{Bottleneck, Counts, HeldLines};
 
     /// The reasons of a run with a full window and this view, at once and 31 s later.
     async fn reasons(view: View) -> [Vec<&'static str>; 2] {
@@ -264,7 +264,7 @@ mod tests {
     async fn paused_lines_block_a_run_only_if_no_other_line_goes_on() {
         let view = |waiting, in_flight| View {
             counts: Counts { waiting, in_flight, ..Counts::default() },
-            paused: Some(PausedLines { host: "a.test".into(), lines: 3, hosts: 1, all: 3 }),
+            paused: Some(HeldLines { host: "a.test".into(), lines: 3, hosts: 1, all: 3 }),
             ..View::default()
         };
         assert_eq!(reasons(view(3, 0)).await[0], ["paused_host_blocks"]);

@@ -19,7 +19,7 @@ use super::overrides::{self, OverrideShown};
 use super::parts::{ConfigInForce, LastReload};
 use super::state::ApiState;
 use crate::pipeline::{RunState, Status, View};
-use crate::schedule::{BottleneckKind, Eta, WaitingWork};
+use crate::schedule::{BottleneckKind, Eta, HeldLines, WaitingWork};
 use crate::telemetry::Sentences;
 
 #[derive(Serialize)]
@@ -46,6 +46,8 @@ struct Page {
     /// How long the lines that wait now take; `null` if no line waits, or if it is unknown.
     backlog: Option<BacklogShown>,
     oldest_line: Option<Oldest>,
+    /// The lines of hosts that wait for a new token, or waited for one in vain; `null` if there are none.
+    token_waits: Option<TokenWaits>,
     sinks: Vec<SinkShown>,
     sources: Vec<SourceShown>,
     /// Lines that are accepted and not recorded, and their maximum.
@@ -125,6 +127,22 @@ struct Oldest {
     age_s: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<Arc<str>>,
+}
+
+#[derive(Serialize)]
+struct TokenWaits {
+    /// The host with the most lines.
+    host: Arc<str>,
+    lines: usize,
+    /// All such hosts, and their lines.
+    hosts: usize,
+    all_lines: usize,
+}
+
+impl TokenWaits {
+    fn of(HeldLines { host, lines, hosts, all }: HeldLines) -> Self {
+        Self { host, lines, hosts, all_lines: all }
+    }
 }
 
 #[derive(Serialize)]
@@ -213,6 +231,7 @@ fn page(api: &ApiState) -> Page {
         eta: view.eta().map(ending),
         backlog: view.waiting_work.clone().map(BacklogShown::of),
         oldest_line: oldest(&view),
+        token_waits: view.token_waits.clone().map(TokenWaits::of),
         sinks: sinks(status),
         sources: sources(status),
         window: window(status, &view),

@@ -17,7 +17,7 @@ use super::memory_gate::MemoryGate;
 use super::run_limits::{LookAgain, RunLimits};
 use super::settle::Ack;
 use super::status_publisher::StatusPublisher;
-use super::token_reader::{Renewal, TokenDesk};
+use super::token_reader::{FileReport, TokenDesk};
 use super::{Accepted, Clock, Completion, Dispatch, Question, RequestCounts, Status};
 use crate::error::BoxError;
 use crate::fetch::Fetch;
@@ -93,7 +93,7 @@ enum Event {
     ReleasesEnded,
     Asked(Question),
     QuestionsEnded,
-    Renewed(Renewal),
+    TokenFile(FileReport),
     /// A timer, or room in `done` or `acks`.
     Look,
 }
@@ -147,7 +147,7 @@ impl Scheduler {
             Event::ReleasesEnded => self.releases = None,
             Event::Asked(question) => self.answer(question),
             Event::QuestionsEnded => self.questions = None,
-            Event::Renewed((file, generation)) => self.core.renew_token(file, generation, self.clock.now()),
+            Event::TokenFile((file, refreshed)) => self.tokens.note(&mut self.core, file, refreshed, self.clock.now()),
             Event::Look | Event::Closed | Event::Completions | Event::Lines => {}
         }
     }
@@ -210,7 +210,7 @@ impl Scheduler {
             scope = next_of(&mut self.releases), if self.releases.is_some() => {
                 scope.map_or(Event::ReleasesEnded, Event::Release)
             }
-            renewal = self.tokens.next() => Event::Renewed(renewal),
+            report = self.tokens.next() => Event::TokenFile(report),
             reservation = self.memory.next(), if self.memory.is_waiting() => Event::Memory(reservation),
             question = next_of(&mut self.questions), if self.questions.is_some() && self.scan.is_none() => {
                 question.map_or(Event::QuestionsEnded, Event::Asked)

@@ -11,7 +11,7 @@ use super::counters::{Counters, LineCounts, Metrics};
 use super::{Events, Heartbeats, Lifecycle, Meters};
 use crate::fetch::ConnectionCounts;
 use crate::schedule::{
-    Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, InputEnd, OldestLine, Overrides, PausedLines, Tail, Totals,
+    Bottleneck, BottleneckKind, ClosedHost, Counts, Eta, HeldLines, InputEnd, OldestLine, Overrides, Tail, Totals,
     WaitingWork,
 };
 use crate::ship::Backlog;
@@ -158,7 +158,9 @@ pub struct View {
     /// The lines left, if all of them wait for hosts that cannot be reached.
     pub tail: Option<Tail>,
     /// Waiting lines of hosts that an operator has paused.
-    pub paused: Option<PausedLines>,
+    pub paused: Option<HeldLines>,
+    /// Waiting lines of hosts without a token that they accept.
+    pub token_waits: Option<HeldLines>,
     /// Lines in the window.
     pub in_window: usize,
     /// The capacity of the window in lines.

@@ -132,6 +132,7 @@ impl StatusPublisher {
             input: outlook.input,
             waiting_work: outlook.waiting_work,
             paused: core.paused_lines(),
+            token_waits: core.lines_without_token(),
             in_window: outlook.in_window,
             window: outlook.window,
             overrides: core.overrides(),

@@ -1,9 +1,9 @@
 //! Token files: a service reads them again while hosts wait for a new token; here are both ends of its channels.
 //!
-//! In: the files to read. Out: new generations, each once requests carry it. A file is read once a second at most, for
-//! any number of hosts.
+//! In: the files to read. Out: new generations, each once requests carry it, and why a file contains no token. A file is
+//! read once a second at most, for any number of hosts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use tokio::time::sleep;
 use super::{EventKind, Events};
 use crate::error::BoxError;
 use crate::fetch::RefreshTokens;
-use crate::item::TokenGeneration;
+use crate::item::Refreshed;
 use crate::schedule::{Core, TokenWait};
 
 /// The interval at which a file is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
-/// The number of a file, and the generation of its new content.
-pub(super) type Renewal = (usize, TokenGeneration);
+/// The number of a file, and its content.
+pub(super) type FileReport = (usize, Refreshed);
 
 /// The files to read, and their reader.
 struct Wanted {
@@ -34,8 +34,8 @@ struct Wanted {
 /// The scheduler's end of the channels.
 pub(super) struct TokenDesk {
     wanted: watch::Sender<Wanted>,
-    /// Renewals with the number of their configuration.
-    renewals: mpsc::Receiver<(u64, Renewal)>,
+    /// Reports with the number of their configuration.
+    reports: mpsc::Receiver<(u64, FileReport)>,
     /// The waiting hosts as of the last report.
     waits: Vec<TokenWait>,
 }
@@ -43,27 +43,36 @@ pub(super) struct TokenDesk {
 /// The service's end of the channels.
 pub(super) struct TokenReader {
     wanted: watch::Receiver<Wanted>,
-    renewals: mpsc::Sender<(u64, Renewal)>,
+    reports: mpsc::Sender<(u64, FileReport)>,
 }
 
 /// Creates both ends.
 pub(super) fn token_reader(reader: Option<Arc<dyn RefreshTokens>>) -> (TokenDesk, TokenReader) {
     let (wanted, is_wanted) = watch::channel(Wanted { files: BTreeSet::new(), reader, configuration: 0 });
-    let (renewals, from_reader) = mpsc::channel(16);
-    let desk = TokenDesk { wanted, renewals: from_reader, waits: Vec::new() };
-    (desk, TokenReader { wanted: is_wanted, renewals })
+    let (reports, from_reader) = mpsc::channel(16);
+    let desk = TokenDesk { wanted, reports: from_reader, waits: Vec::new() };
+    (desk, TokenReader { wanted: is_wanted, reports })
 }
 
 impl TokenDesk {
-    /// The next renewal; never resolves once the service has ended.
-    pub async fn next(&mut self) -> Renewal {
+    /// The next report; never resolves once the service has ended.
+    pub async fn next(&mut self) -> FileReport {
         loop {
-            match self.renewals.recv().await {
+            match self.reports.recv().await {
                 // In another configuration the number may belong to another file.
                 Some((configuration, _)) if configuration != self.wanted.borrow().configuration => {}
-                Some((_, renewal)) => return renewal,
+                Some((_, report)) => return report,
                 None => std::future::pending().await,
             }
+        }
+    }
+
+    /// Passes a report on to the core.
+    pub fn note(&self, core: &mut Core, file: usize, refreshed: Refreshed, now: Duration) {
+        match refreshed {
+            Refreshed::Renewed(generation) => core.renew_token(file, generation, now),
+            Refreshed::Same => core.note_token_file(file, None),
+            Refreshed::Unusable(why) => core.note_token_file(file, Some(why)),
         }
     }
 
@@ -89,21 +98,28 @@ impl TokenDesk {
         if waits == self.waits {
             return;
         }
+        let is_in = |waits: &[TokenWait], host: &str| waits.iter().any(|wait| &*wait.host == host);
         for TokenWait { host, files } in waits.iter().filter(|wait| !self.waits.contains(wait)) {
-            let message = format!("{host} refused its token; waiting for a new token of {host} ({files})");
-            events.note(EventKind::Blocked, format!("{message}."));
-            tracing::warn!(event = "token_wait", %host, "{message}");
+            if is_in(&self.waits, host) {
+                let message = format!("still waiting for a new token of {host} in {files}");
+                events.note(EventKind::Blocked, format!("{message}."));
+                tracing::warn!(event = "token_file", %host, "{message}");
+            } else {
+                let message = format!("{host} refused its token; waiting for a new token of {host} in {files}");
+                events.note(EventKind::Blocked, format!("{message}."));
+                tracing::warn!(event = "token_wait", %host, "{message}");
+            }
         }
-        for TokenWait { host, files } in self.waits.iter().filter(|wait| !waits.contains(wait)) {
+        for TokenWait { host, files } in self.waits.iter().filter(|was| !is_in(&waits, &was.host)) {
             if core.lacks_new_token(host) {
                 let message = format!(
-                    "no new token of {host} came within retry.refresh_wait ({files}): refused lines are sent a last time, and \
+                    "no new token of {host} came within retry.refresh_wait in {files}: refused lines are sent a last time, and \
                      the others of durable sources wait for the next start"
                 );
                 events.note(EventKind::Blocked, format!("{message}."));
                 tracing::warn!(event = "token_wait_gave_up", %host, "{message}");
             } else {
-                let message = format!("the lines of {host} no longer wait for a new token ({files})");
+                let message = format!("the lines of {host} no longer wait for a new token in {files}");
                 events.note(EventKind::Recovered, format!("{message}."));
                 tracing::info!(event = "token_wait_over", %host, "{message}");
             }
@@ -115,15 +131,17 @@ impl TokenDesk {
 impl TokenReader {
     /// Reads files until the scheduler ends.
     pub async fn run(mut self) -> Result<(), BoxError> {
+        let mut last = BTreeMap::new();
         loop {
             let (files, reader, configuration) = match self.wanted.wait_for(|wanted| !wanted.files.is_empty()).await {
                 Ok(wanted) => (wanted.files.clone(), wanted.reader.clone(), wanted.configuration),
                 Err(_) => return Ok(()),
             };
+            last.retain(|(of, _), _| *of == configuration);
             for (file, reader) in files.into_iter().filter_map(|file| Some((file, reader.as_ref()?))) {
-                if let Some(generation) = reader.refresh(file).await
-                    && self.renewals.send((configuration, (file, generation))).await.is_err()
-                {
+                let refreshed = reader.refresh(file).await;
+                let before = last.insert((configuration, file), refreshed.clone()).unwrap_or(Refreshed::Same);
+                if refreshed != before && self.reports.send((configuration, (file, refreshed))).await.is_err() {
                     return Ok(());
                 }
             }

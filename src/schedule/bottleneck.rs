@@ -176,14 +176,14 @@ impl Core {
             let longer = longest.filter(|(_, seconds)| *seconds > self.run_seconds());
             let waits = longer.and_then(|(id, _)| self.hosts[id].next_wait().map(|wait| (&self.hosts[id], wait)));
             let limit = waits.filter(|(_, wait)| !wait.is_over(now));
-            return limit.map_or_else(|| self.limit_of_run(now), |(host, wait)| of_host(&self.settings, host, wait));
+            return limit.map_or_else(|| self.limit_of_run(now), |(host, wait)| self.limit_of_host(host, wait));
         }
         if self.hosts.has_untracked() {
             return BottleneckKind::Hosts.into();
         }
         let longest = longest.map(|(id, _)| &self.hosts[id]).filter(|host| host.waiting() > 0);
         let host = longest.or_else(|| self.hosts.by_waiting().next());
-        let waits = |host: &Host| host.next_wait().map(|wait| of_host(&self.settings, host, wait));
+        let waits = |host: &Host| host.next_wait().map(|wait| self.limit_of_host(host, wait));
         host.and_then(waits).unwrap_or(BottleneckKind::Input.into())
     }
 
@@ -203,47 +203,49 @@ fn set_by(is_override: bool) -> LimitBy {
     if is_override { LimitBy::Override } else { LimitBy::Configuration }
 }
 
-/// The limit of a host that its next line waits for.
-fn of_host(settings: &Settings, host: &Host, wait: WaitReason) -> Bottleneck {
-    let wait = match wait {
-        // While a request is on the wire; more of them would not start sooner.
-        WaitReason::HostConcurrency { .. } if host.pace().is_slowed_by_rate() == Some(true) => host.rate_wait(),
-        wait => wait,
-    };
-    let (kind, limit) = match (wait, host.limits.concurrency) {
-        (WaitReason::HostConcurrency { .. }, Concurrency::Fixed(n)) => (BottleneckKind::HostConcurrency, Some(n)),
-        (WaitReason::HostConcurrency { .. }, Concurrency::Adaptive) => (BottleneckKind::HostAdaptive, None),
-        (WaitReason::HostRate { .. }, _) => (BottleneckKind::HostRate, None),
-        (WaitReason::CrawlDelay { .. }, _) => (BottleneckKind::CrawlDelay, None),
-        (WaitReason::HostPause { .. }, _) => (BottleneckKind::HostPause, None),
-        (WaitReason::Quota { .. }, _) => (BottleneckKind::Quota, None),
-        (WaitReason::Token { .. } | WaitReason::NoToken, _) => (BottleneckKind::Token, None),
-        (WaitReason::CircuitOpen { .. }, _) => (BottleneckKind::CircuitOpen, None),
-        (WaitReason::Robots { until: None }, _) => (BottleneckKind::Robots, None),
-        (WaitReason::Robots { until: Some(_) }, _) => (BottleneckKind::RobotsUnavailable, None),
-        (WaitReason::Paused { .. } | WaitReason::Skipped, _) => (BottleneckKind::Paused, None),
-        _ => (BottleneckKind::Backoff, None),
-    };
-    let port = match wait {
-        WaitReason::CircuitOpen { port, .. } => Some(port),
-        _ => None,
-    };
-    let pattern = match kind {
-        BottleneckKind::HostConcurrency => pattern_of(settings, &host.name, |rule| rule.concurrency.is_some()),
-        BottleneckKind::HostAdaptive => pattern_of(settings, &host.name, |rule| rule.max_concurrency.is_some()),
-        BottleneckKind::HostRate => pattern_of(settings, &host.name, |rule| rule.every.is_some()),
-        _ => None,
-    };
-    let of_operator = host.orders.as_ref().map(|orders| &orders.overrides);
-    let is_override = match kind {
-        BottleneckKind::HostConcurrency => of_operator.is_some_and(|of_operator| of_operator.concurrency.is_some()),
-        BottleneckKind::HostRate => of_operator.is_some_and(|of_operator| of_operator.rate.is_some()),
-        _ => false,
-    };
-    let token = host.token.as_ref().filter(|_| kind == BottleneckKind::Token);
-    let files = token.map(|token| settings.tokens.names(&token.policy.files).into());
-    let set_by = set_by(is_override);
-    Bottleneck { host: Some(Arc::clone(&host.name)), port, files, pattern, set_by, limit, ..kind.into() }
+impl Core {
+    /// The limit of a host that its next line waits for.
+    fn limit_of_host(&self, host: &Host, wait: WaitReason) -> Bottleneck {
+        let settings = &self.settings;
+        let wait = match wait {
+            // While a request is on the wire; more of them would not start sooner.
+            WaitReason::HostConcurrency { .. } if host.pace().is_slowed_by_rate() == Some(true) => host.rate_wait(),
+            wait => wait,
+        };
+        let (kind, limit) = match (wait, host.limits.concurrency) {
+            (WaitReason::HostConcurrency { .. }, Concurrency::Fixed(n)) => (BottleneckKind::HostConcurrency, Some(n)),
+            (WaitReason::HostConcurrency { .. }, Concurrency::Adaptive) => (BottleneckKind::HostAdaptive, None),
+            (WaitReason::HostRate { .. }, _) => (BottleneckKind::HostRate, None),
+            (WaitReason::CrawlDelay { .. }, _) => (BottleneckKind::CrawlDelay, None),
+            (WaitReason::HostPause { .. }, _) => (BottleneckKind::HostPause, None),
+            (WaitReason::Quota { .. }, _) => (BottleneckKind::Quota, None),
+            (WaitReason::Token { .. } | WaitReason::NoToken, _) => (BottleneckKind::Token, None),
+            (WaitReason::CircuitOpen { .. }, _) => (BottleneckKind::CircuitOpen, None),
+            (WaitReason::Robots { until: None }, _) => (BottleneckKind::Robots, None),
+            (WaitReason::Robots { until: Some(_) }, _) => (BottleneckKind::RobotsUnavailable, None),
+            (WaitReason::Paused { .. } | WaitReason::Skipped, _) => (BottleneckKind::Paused, None),
+            _ => (BottleneckKind::Backoff, None),
+        };
+        let port = match wait {
+            WaitReason::CircuitOpen { port, .. } => Some(port),
+            _ => None,
+        };
+        let pattern = match kind {
+            BottleneckKind::HostConcurrency => pattern_of(settings, &host.name, |rule| rule.concurrency.is_some()),
+            BottleneckKind::HostAdaptive => pattern_of(settings, &host.name, |rule| rule.max_concurrency.is_some()),
+            BottleneckKind::HostRate => pattern_of(settings, &host.name, |rule| rule.every.is_some()),
+            _ => None,
+        };
+        let of_operator = host.orders.as_ref().map(|orders| &orders.overrides);
+        let is_override = match kind {
+            BottleneckKind::HostConcurrency => of_operator.is_some_and(|of_operator| of_operator.concurrency.is_some()),
+            BottleneckKind::HostRate => of_operator.is_some_and(|of_operator| of_operator.rate.is_some()),
+            _ => false,
+        };
+        let files = (kind == BottleneckKind::Token).then(|| self.token_files(host).into());
+        let set_by = set_by(is_override);
+        Bottleneck { host: Some(Arc::clone(&host.name)), port, files, pattern, set_by, limit, ..kind.into() }
+    }
 }
 
 /// The pattern that sets a key for this host, unless it is `*`, whose keys are also options.

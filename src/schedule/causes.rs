@@ -119,8 +119,7 @@ impl Core {
         let configured = match reason {
             WaitReason::RunPaused { .. } | WaitReason::Paused { .. } => return Some(Remedy::Resume { host: name() }),
             WaitReason::Token { .. } | WaitReason::NoToken => {
-                let files = self.settings.tokens.names(&host?.token.as_ref()?.policy.files);
-                return Some(Remedy::Token { files });
+                return Some(Remedy::Token { files: self.token_files(host?) });
             }
             WaitReason::Rate { .. } if sets_rate => ConfiguredLimit::Every(self.settings.every),
             WaitReason::HostRate { .. } if sets_rate => ConfiguredLimit::Every(self.configured(host?).every),

@@ -194,12 +194,12 @@ impl Host {
     }
 }
 
-/// Whether nothing tells how long the host waits: for a new token, or for a quota whose size after its reset is unknown.
+/// Whether nothing tells how long its lines wait: for a new token, or for a quota or pauses of which it had only one.
 fn waits_for_unknown_time(host: &Host) -> bool {
     let is_known = host.pauses.as_ref().is_some_and(|pauses| pauses.are_known());
     match host.next_wait() {
         Some(WaitReason::Token { .. } | WaitReason::NoToken) => true,
-        Some(WaitReason::Quota { .. }) => !is_known,
+        Some(WaitReason::Quota { .. } | WaitReason::HostPause { .. }) => !is_known,
         _ => false,
     }
 }

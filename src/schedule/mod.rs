@@ -87,8 +87,8 @@ pub use quota::{LongPause, QuotaPolicy};
 pub use rate_limiter::SLACK;
 pub use release::ReleaseScope;
 pub use reports::{
-    Cause, ConfiguredLimit, HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError, LimitBy,
-    LimitsInForce, NameFilter, PausedLines, Remedy,
+    Cause, ConfiguredLimit, HeldLines, HostCounts, HostReport, HostStatus, HostWhy, HostsBy, HostsQuery, LastError,
+    LimitBy, LimitsInForce, NameFilter, Remedy,
 };
 pub use retry_budget::RetryBudgetPolicy;
 pub use retry_policy::{RetryConfig, RetryPolicy};

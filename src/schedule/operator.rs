@@ -17,7 +17,7 @@ use super::host_orders::HostOrders;
 use super::host_table::Host;
 use super::line_book::{HostId, LineId, Place};
 use super::overrides::{HostOverrides, Overrides};
-use super::reports::PausedLines;
+use super::reports::HeldLines;
 use super::skips::Skips;
 use super::stall_clock::StallReason;
 use super::stop::Phase;
@@ -120,10 +120,8 @@ impl Core {
     }
 
     /// The lines of paused hosts, if there are any.
-    pub fn paused_lines(&self) -> Option<PausedLines> {
-        let most = self.paused_hosts().max_by_key(|host| host.waiting())?;
-        let (hosts, all) = (self.paused_hosts().count(), self.paused_hosts().map(Host::waiting).sum());
-        Some(PausedLines { host: Arc::clone(&most.name), lines: most.waiting(), hosts, all })
+    pub fn paused_lines(&self) -> Option<HeldLines> {
+        HeldLines::of(self.paused_hosts())
     }
 
     /// Whether lines wait until an operator resumes them.
@@ -133,7 +131,7 @@ impl Core {
     }
 
     /// The paused hosts with waiting lines.
-    pub(super) fn paused_hosts(&self) -> impl Iterator<Item = &Host> {
+    pub(super) fn paused_hosts(&self) -> impl Iterator<Item = &Host> + Clone {
         let named = self.operator.overrides.hosts.iter().filter(|(_, host)| host.pause.is_some());
         named.flat_map(|(name, _)| self.hosts_of(name)).map(|id| &self.hosts[id]).filter(|host| host.waiting() > 0)
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::host_table::Host;
 use super::pace::HostPace;
 use super::wait_reason::WaitReason;
 use crate::hosts::HostPattern;
@@ -220,17 +221,27 @@ pub struct HostWhy {
     pub in_flight: u32,
 }
 
-/// The waiting lines of paused hosts.
+/// The waiting lines of hosts that an operator has paused, or that wait for a new token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PausedLines {
+pub struct HeldLines {
     /// The host with the most.
     pub host: Arc<str>,
     /// The number of its lines.
     pub lines: usize,
-    /// The paused hosts with lines.
+    /// These hosts.
     pub hosts: usize,
     /// The lines of all of them.
     pub all: usize,
+}
+
+impl HeldLines {
+    /// Those of these hosts; `None` if there are none.
+    pub(super) fn of<'a>(hosts: impl Iterator<Item = &'a Host> + Clone) -> Option<Self> {
+        let hosts = hosts.filter(|host| host.waiting() > 0);
+        let most = hosts.clone().max_by_key(|host| host.waiting())?;
+        let (number, all) = (hosts.clone().count(), hosts.map(Host::waiting).sum());
+        Some(Self { host: Arc::clone(&most.name), lines: most.waiting(), hosts: number, all })
+    }
 }
 
 /// A query for hosts, and their order.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Core;
-use super::host_table::{Host, Pick};
+use super::host_table::Pick;
 use super::line_book::HostId;
 use crate::item::{ErrorKind, Received};
 
@@ -61,10 +61,19 @@ impl Core {
                 continue;
             };
             left -= 1;
-            let error = skipped(&self.hosts[id]);
+            let error = self.skipped(id, job.ticket.source);
             self.settle(job, Received::Nothing, Some(error), now);
         }
         A_TURN - left
+    }
+
+    /// The error of a line that is skipped.
+    pub(super) fn skipped(&self, id: HostId, source: usize) -> (ErrorKind, String) {
+        let way = match self.is_durable(source) {
+            true => "a run with --again skipped fetches them",
+            false => "feed them again to fetch them",
+        };
+        (ErrorKind::Skipped, format!("an operator skipped the lines of {}; {way}", self.hosts[id].name))
     }
 
     fn end_skip(&mut self, id: HostId, now: Duration) {
@@ -76,9 +85,4 @@ impl Core {
             self.refresh(id, now);
         }
     }
-}
-
-/// The error of a line that is skipped.
-pub(super) fn skipped(host: &Host) -> (ErrorKind, String) {
-    (ErrorKind::Skipped, format!("an operator skipped the lines of {}; feed them again to fetch them", host.name))
 }

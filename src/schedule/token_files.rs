@@ -1,6 +1,6 @@
-//! The generations of token files.
+//! The generations of token files, and why a file contains no token.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::line_book::HostId;
 use super::token_rules::TokenSettings;
@@ -11,6 +11,8 @@ use crate::item::TokenGeneration;
 pub(super) struct TokenFiles {
     /// By the number of the file.
     pub generations: Vec<TokenGeneration>,
+    /// The files that contain no token, each with a clause that says why: "which is empty".
+    pub unusable: BTreeMap<usize, String>,
     /// Hosts whose token is not trusted; some numbers may be stale.
     pub hosts: BTreeSet<HostId>,
 }
@@ -18,7 +20,7 @@ pub(super) struct TokenFiles {
 impl TokenFiles {
     /// The first generations of `files` files.
     pub fn new(files: usize) -> Self {
-        Self { generations: vec![TokenGeneration::FIRST; files], hosts: BTreeSet::new() }
+        Self { generations: vec![TokenGeneration::FIRST; files], ..Self::default() }
     }
 
     /// Replaces the files; those that were there before keep their generations.
@@ -26,6 +28,17 @@ impl TokenFiles {
         let of_old = |name: &String| old.files.iter().position(|old| old == name).and_then(|n| self.generations.get(n));
         let generations = new.files.iter().map(|name| of_old(name).copied().unwrap_or(TokenGeneration::FIRST));
         self.generations = generations.collect();
+        self.unusable.clear();
+    }
+
+    /// These files, for a sentence.
+    pub fn named(&self, settings: &TokenSettings, files: &[usize]) -> String {
+        let named = |file: &usize| {
+            let name = settings.files.get(*file)?;
+            Some(self.unusable.get(file).map_or_else(|| name.clone(), |why| format!("{name}, {why}")))
+        };
+        let names: Vec<_> = files.iter().filter_map(named).collect();
+        format!("the {} {}", if names.len() == 1 { "file" } else { "files" }, names.join(" or "))
     }
 
     /// The newest generation of these files.

@@ -11,8 +11,9 @@ use super::host_clock::Holds;
 use super::host_table::{HELD, Host, Pick};
 use super::job::{Job, Next};
 use super::line_book::{HostId, LineId, Place};
+use super::reports::HeldLines;
 use super::stall_clock::StallReason;
-use super::token::{Change, LineToken, Others, TokenDecision};
+use super::token::{Change, HostToken, LineToken, Others, TokenDecision};
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Received, TokenGeneration, WaitedFor};
 
@@ -21,7 +22,7 @@ use crate::item::{Attempt, CredentialScope, ErrorKind, Received, TokenGeneration
 pub struct TokenWait {
     /// Its name.
     pub host: std::sync::Arc<str>,
-    /// The files that the token can come from.
+    /// The files that the token can come from, for a sentence.
     pub files: String,
 }
 
@@ -30,8 +31,17 @@ impl Core {
     pub fn renew_token(&mut self, file: usize, generation: TokenGeneration, now: Duration) {
         let Some(known) = self.tokens.generations.get_mut(file) else { return };
         *known = generation.max(*known);
+        self.tokens.unusable.remove(&file);
         for id in self.tokens.hosts.clone() {
             self.refresh(id, now);
+        }
+    }
+
+    /// Notes why a token file contains no token, in a clause; `None` if it contains the current one.
+    pub fn note_token_file(&mut self, file: usize, unusable: Option<String>) {
+        match unusable {
+            Some(why) => drop(self.tokens.unusable.insert(file, why)),
+            None => drop(self.tokens.unusable.remove(&file)),
         }
     }
 
@@ -56,9 +66,17 @@ impl Core {
         waiting
             .map(|(host, token)| TokenWait {
                 host: host.name.clone(),
-                files: self.settings.tokens.names(&token.policy.files),
+                files: self.tokens.named(&self.settings.tokens, &token.policy.files),
             })
             .collect()
+    }
+
+    /// The waiting lines of hosts that wait for a new token, or waited for one in vain; `None` if there are none.
+    pub fn lines_without_token(&self) -> Option<HeldLines> {
+        let hosts = self.tokens.hosts.iter().filter_map(|id| self.hosts.get(*id));
+        HeldLines::of(
+            hosts.filter(|host| host.lacks_token() || host.token.as_ref().is_some_and(|token| token.is_waited_for())),
+        )
     }
 
     /// Whether the host of this name waited for a new token in vain.
@@ -251,7 +269,7 @@ impl Core {
     fn no_token(&self, id: HostId) -> (ErrorKind, String) {
         let host = &self.hosts[id];
         let message = format!(
-            "{} refused its token, and no new one came within {} s (retry.refresh_wait) from {}",
+            "{} refused its token, and no new one came within {} s (retry.refresh_wait) in {}",
             host.name,
             self.settings.retry.refresh_wait.as_secs_f64(),
             self.token_files(host)
@@ -259,9 +277,10 @@ impl Core {
         (ErrorKind::NoToken, message)
     }
 
-    /// The files that the token of a host can come from.
+    /// The files that the token of a host can come from, for a sentence.
     pub(super) fn token_files(&self, host: &Host) -> String {
-        host.token.as_ref().map(|token| self.settings.tokens.names(&token.policy.files)).unwrap_or_default()
+        let named = |token: &HostToken| self.tokens.named(&self.settings.tokens, &token.policy.files);
+        host.token.as_deref().map(named).unwrap_or_default()
     }
 
     /// Takes a line out of its host's queue.

@@ -24,13 +24,6 @@ pub struct TokenSettings {
     pub files: Vec<String>,
 }
 
-impl TokenSettings {
-    /// The display names of these files.
-    pub(super) fn names(&self, files: &[usize]) -> String {
-        files.iter().filter_map(|file| self.files.get(*file)).cloned().collect::<Vec<_>>().join(", ")
-    }
-}
-
 /// What a response says about a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {

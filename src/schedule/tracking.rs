@@ -13,7 +13,6 @@ use super::job::Job;
 use super::line_book::{HostId, Place};
 use super::rate_limiter::RateLimiter;
 use super::robots::KnownRobots;
-use super::skips::skipped;
 use super::stop::Phase;
 use super::wait_reason::WaitReason;
 use crate::hosts::{host_name, port_of};
@@ -87,7 +86,7 @@ impl Core {
 
     fn queue_or_end(&mut self, mut job: Box<Job>, host: HostId, due: Option<Duration>, now: Duration) {
         if self.hosts[host].skips() {
-            let error = skipped(&self.hosts[host]);
+            let error = self.skipped(host, job.ticket.source);
             return self.settle(job, Received::Nothing, Some(error), now);
         }
         if self.phase == Phase::Stopping && self.paused_until(host) == Duration::MAX {

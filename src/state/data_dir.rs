@@ -46,7 +46,10 @@ impl DataDir {
         let lock = disk.open(&dir.join("lock"), Mode::Append).map_err(at)?;
         if !lock.try_lock().map_err(at)? {
             let dir = dir.display();
-            return Err(format!("another fetchd is using {dir}; give this one a data directory of its own").into());
+            return Err(format!(
+                "another fetchd is using {dir}; stop it first, or give this one a data directory of its own"
+            )
+            .into());
         }
         let found = Checkpoint::load(disk.as_ref(), dir)?;
         let had_checkpoint = found.is_some();

@@ -124,7 +124,7 @@ impl LimitName {
             BottleneckKind::CrawlDelay => host("the Crawl-delay of ", "", "'s robots.txt (robots.max_crawl_delay)"),
             BottleneckKind::Token => {
                 let files = bottleneck.files.as_deref().unwrap_or_default();
-                host("waiting for a new token of ", "", &format!(" ({files})"))
+                host("waiting for a new token of ", "", &format!(" in {files}"))
             }
             BottleneckKind::Backoff => host("retries of ", "", " (retry.backoff)"),
             BottleneckKind::Paused if bottleneck.host.is_some() => {

@@ -58,7 +58,9 @@ fn full_window(view: &View) -> Option<String> {
     let work = view.waiting_work.as_ref().filter(|work| 2 * work.lines >= view.window);
     Some(match work.and_then(|work| Some((work.host.as_ref()?, grouped(work.lines as u64)))) {
         Some((host, lines)) => {
+            let is_paused = view.overrides.hosts.get(host).is_some_and(|of_host| of_host.pause.is_some());
             let way = match &view.bottleneck {
+                _ if is_paused => "resume the host",
                 Some(limit) if limit.kind == BottleneckKind::Token => "give it a new token",
                 _ => "speed the host up",
             };
@@ -110,6 +112,9 @@ fn without_end(view: &View) -> String {
         // A pause with an end counts.
         (None, Some(_)) if work.host.as_ref().is_some_and(is_paused) => " with the pause of its host",
         (None, Some(_)) => ", paused hosts apart",
+        (None, None) if view.token_waits.is_some() && matches!(work.takes, Eta::About(_)) => {
+            ", hosts that wait for a token apart"
+        }
         (None, None) => "",
     };
     format!("The input has no end; what waits now takes {takes}{apart} ({whose}{lines}{rate}).")
@@ -130,7 +135,9 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::schedule::{Bottleneck, Counts, HostOverrides, LimitBy, Overrides, PauseOverride, WaitingWork};
+    use crate::schedule::{
+        Bottleneck, Counts, HeldLines, HostOverrides, LimitBy, Overrides, PauseOverride, WaitingWork,
+    };
 
     #[test]
     fn a_full_window_is_named_where_the_input_has_no_end_and_the_host_that_fills_it() {
@@ -152,6 +159,11 @@ mod tests {
         let said = |lines| full_window(&view(lines, 100, InputEnd::Unknown)).unwrap_or_default();
         assert!(said(60).starts_with(" Lines of a.test are 60 of the 100 in the window,"), "{}", said(60));
         assert!(said(40).starts_with(" The window is full (100 lines), so new lines wait"), "{}", said(40));
+        let of_host = HostOverrides { pause: Some(PauseOverride { until: None }), ..HostOverrides::default() };
+        let hosts = [("a.test".into(), of_host)].into();
+        let overrides = Arc::new(Overrides { hosts, ..Overrides::default() });
+        let paused = full_window(&View { overrides, ..view(60, 100, InputEnd::Unknown) }).unwrap_or_default();
+        assert!(paused.contains("; resume the host, skip its lines, or raise queue.window."), "{paused}");
         for quiet in [view(60, 99, InputEnd::Unknown), view(60, 100, InputEnd::Known), View::default()] {
             assert_eq!(full_window(&quiet), None);
         }
@@ -172,7 +184,7 @@ mod tests {
             "The input has no end; what waits now takes about 3 min 42 s (127.0.0.3: 420 lines at 2/s)."
         );
         let of_run =
-            WaitingWork { takes: Eta::About(Duration::from_millis(300)), host: None, per_second: None, ..work };
+            WaitingWork { takes: Eta::About(Duration::from_millis(300)), host: None, per_second: None, ..work.clone() };
         assert_eq!(
             without_end(&view(Some(of_run.clone()))),
             "The input has no end; what waits now takes less than a second (420 lines)."
@@ -181,6 +193,12 @@ mod tests {
         let overrides = Arc::new(Overrides { all, ..Overrides::default() });
         let paused = without_end(&View { overrides, ..view(Some(of_run)) });
         assert!(paused.contains(" takes less than a second once the run is resumed (420 lines)."), "{paused}");
+        let token_waits = Some(HeldLines { host: "b.test".into(), lines: 7, hosts: 1, all: 7 });
+        let without_token = without_end(&View { token_waits, ..view(Some(work)) });
+        assert!(
+            without_token.contains(" about 3 min 42 s, hosts that wait for a token apart (127.0.0.3:"),
+            "{without_token}"
+        );
         assert!(without_end(&view(None)).contains("too early to say how long the lines take that wait"));
         let idle = View { counts: Counts::default(), ..view(None) };
         assert_eq!(without_end(&idle), "The input has no end, and no line waits.");

@@ -52,7 +52,7 @@ impl Summary {
     pub fn of(status: &Status, stats: &Stats, elapsed: Duration) -> Self {
         let (counters, metrics) = (status.counters(), status.metrics());
         let most = |(bottleneck, share): (&Bottleneck, f64)| (limited_by(bottleneck, stats.flags()), share);
-        let limited_by = status.view().bottleneck_times.most().map(most);
+        let limited_by = status.view().bottleneck_times.most().filter(|_| counters.accepted.get() > 0).map(most);
         Self {
             counts: stats.counts(),
             accepted: counters.accepted.get(),

@@ -7,7 +7,7 @@ use std::thread;
 
 use fetchd::error::BoxError;
 use fetchd::fetch::{Fetch, RefreshTokens};
-use fetchd::item::{Attempt, Call, Receipt, Record, Reservation, TokenGeneration};
+use fetchd::item::{Attempt, Call, Receipt, Record, Refreshed, Reservation};
 use fetchd::pipeline::{HealthWatch, Parts, RunState, Status, run};
 use fetchd::schedule::HostState;
 use fetchd::ship::{Backlog, Deliver, Delivery, Message, Settled, Shipper, Staged};
@@ -78,9 +78,9 @@ impl HostStateStore for Gate {
 }
 
 impl RefreshTokens for Gate {
-    fn refresh(&self, _: usize) -> BoxFuture<'_, Option<TokenGeneration>> {
+    fn refresh(&self, _: usize) -> BoxFuture<'_, Refreshed> {
         self.pass();
-        ready(None).boxed()
+        ready(Refreshed::Same).boxed()
     }
 }
 

@@ -11,8 +11,8 @@ use fetchd::error::BoxError;
 use fetchd::fetch::{Fetch, RefreshTokens};
 use fetchd::item::{
     AnswerDesk, AnswerReader, Attempt, Body, Call, CredentialScope, ErrorKind, Failure, Head, Identity, Input, Line,
-    LinePosition, NoAnswer, RawJson, Receipt, Record, ReleaseReceipt, Reservation, Response, RetryAfter, Sent, Text,
-    TokenGeneration,
+    LinePosition, NoAnswer, RawJson, Receipt, Record, Refreshed, ReleaseReceipt, Reservation, Response, RetryAfter,
+    Sent, Text, TokenGeneration,
 };
 use fetchd::schedule::HostState;
 use fetchd::sink::{self, Sink};
@@ -242,10 +242,11 @@ impl FakeTokens {
 }
 
 impl RefreshTokens for FakeTokens {
-    fn refresh(&self, _file: usize) -> BoxFuture<'_, Option<TokenGeneration>> {
+    fn refresh(&self, _file: usize) -> BoxFuture<'_, Refreshed> {
         let in_file = self.renewals.iter().filter(|at| **at <= self.start.elapsed()).count();
         let before = std::mem::replace(&mut *self.known.lock().unwrap(), in_file);
-        ready((in_file > before).then(|| Self::generation(in_file))).boxed()
+        let is_new = in_file > before;
+        ready(if is_new { Refreshed::Renewed(Self::generation(in_file)) } else { Refreshed::Same }).boxed()
     }
 }
 

@@ -27,5 +27,6 @@ mod reload;
 mod starting;
 mod steering;
 mod stuck;
+mod tokens;
 mod verbs;
 mod window;

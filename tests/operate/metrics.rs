@@ -105,7 +105,9 @@ fn a_run_counts_its_lines_requests_and_records() {
         assert_eq!(scrape.get(series), Some(&expected), "{series}");
     }
     let connections = |how: &str| scrape[&format!("fetchd_connections_total{{how=\"{how}\"}}")];
-    assert_eq!(connections("new") + connections("reused"), 2.0);
+    // The second request may take an idle connection while one that was opened for it stays in the pool.
+    let [new, reused] = ["new", "reused"].map(connections);
+    assert!((1.0..=2.0).contains(&new) && new + reused >= 2.0 && reused <= 1.0, "{new} new, {reused} reused");
 }
 
 #[test]

@@ -136,16 +136,20 @@ fn a_pause_holds_every_line_and_is_named_everywhere() {
 }
 
 #[test]
-fn skipped_lines_end_unsent() {
-    let (place, origin, mut running) = slow();
-    let said = place.ctl(["skip", "127.0.0.1"]);
-    assert!(said.code == 0 && said.out.contains("4 lines of 127.0.0.1"), "{said:?}");
-    for _ in 0..4 {
-        let record = running.record();
-        assert_eq!((record["outcome"].as_str(), kind(&record)), (Some("failed"), "skipped"), "{record:#}");
+fn skipped_lines_end_unsent_and_are_counted() {
+    for more in [&[][..], &["--for", "1h"]] {
+        let (place, origin, mut running) = slow();
+        let said = place.ctl([&["skip", "127.0.0.1"], more].concat());
+        assert!(said.code == 0 && said.out.contains("4 lines of 127.0.0.1"), "{said:?}");
+        for _ in 0..4 {
+            let record = running.record();
+            assert_eq!((record["outcome"].as_str(), kind(&record)), (Some("failed"), "skipped"), "{record:#}");
+            let message = record["error"]["message"].as_str().unwrap();
+            assert!(message.ends_with("lines of 127.0.0.1; feed them again to fetch them"), "{message}");
+        }
+        assert_eq!(origin.requests().len(), 1);
+        assert_eq!(running.finish("").code, Some(0));
     }
-    assert_eq!(origin.requests().len(), 1);
-    assert_eq!(running.finish("").code, Some(0));
 }
 
 #[test]

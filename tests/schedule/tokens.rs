@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fetchd::item::{Attempt, Body, ErrorKind, Extra, Head, Outcome, Response, Sent, TokenGeneration, WaitedFor};
 use fetchd::schedule::{
-    BottleneckKind, ClosedHost, Core, Counts, HostLimits, Job, LongPause, Opening, RetryPolicy, Settings, TokenRule,
-    TokenSettings, WaitReason,
+    BottleneckKind, ClosedHost, Core, Counts, HeldLines, HostLimits, Job, LongPause, Opening, RetryPolicy, Settings,
+    TokenRule, TokenSettings, WaitReason,
 };
 use http::{HeaderMap, Method};
 use proptest::collection::vec;
@@ -378,7 +378,10 @@ fn a_token_that_never_changes_ends_after_the_wait_with_the_answers_that_came() {
         world.play_until(secs(300));
         assert_eq!(world.core.why("a.test", secs(300)), Some(WaitReason::Token { until: Some(secs(600) + ms(30)) }));
         let bottleneck = world.core.bottleneck(secs(300));
-        assert_eq!((bottleneck.kind, bottleneck.files.as_deref()), (BottleneckKind::Token, Some("/run/token")));
+        assert_eq!(
+            (bottleneck.kind, bottleneck.files.as_deref()),
+            (BottleneckKind::Token, Some("the file /run/token"))
+        );
         world.play_until(secs(700));
         assert_eq!(world.end(), secs(600) + ms(50), "held for ten minutes, then sent a last time");
         assert!(world.reads >= 600 && world.reads <= 705, "{}", world.reads);
@@ -423,11 +426,13 @@ fn lines_of_a_durable_source_keep_their_places_until_there_is_a_token_and_a_run_
         world.play_until(secs(800));
         world.push(Page::Good);
         world.play_until(secs(8_000));
-        let opens = Opening::WithToken("/run/token".to_owned());
+        let opens = Opening::WithToken("the file /run/token".to_owned());
         let left = vec![ClosedHost { name: "a.test".into(), lines: 12, opens }];
         let may_end = long_pause == LongPause::End;
         assert_eq!(world.core.only_closed_hosts(secs(8_000)), may_end.then_some(left));
         assert_eq!(world.core.why("a.test", secs(8_000)), Some(WaitReason::NoToken));
+        let without = HeldLines { host: "a.test".into(), lines: 12, hosts: 1, all: 12 };
+        assert_eq!(world.core.lines_without_token(), Some(without));
         let world = world.play();
         assert_eq!((world.count(None), world.count(Some(ErrorKind::HttpStatus))), (16, 5), "with the new token");
         let renewed = world.records.values().filter(|record| record.at > secs(9_000));
@@ -441,10 +446,17 @@ fn a_line_alone_waits_for_another_and_then_for_a_token() {
     let mut world = World::new(settings(4), vec![Page::Forbidden]);
     world.play_until(secs(60));
     assert_eq!(world.core.why("a.test", secs(60)), Some(WaitReason::Token { until: Some(secs(600) + ms(10)) }));
+    assert_eq!(world.core.lines_without_token().map(|held| held.all), Some(1));
+    let files = |core: &Core| core.token_waits().into_iter().map(|wait| wait.files).collect::<Vec<_>>();
+    world.core.note_token_file(0, Some("which is empty".to_owned()));
+    assert_eq!(files(&world.core), ["the file /run/token, which is empty"]);
+    world.core.note_token_file(0, None);
+    assert_eq!(files(&world.core), ["the file /run/token"]);
     // The token may come at any time, so its wait is not part of the estimate.
     assert!(world.core.eta(secs(60)).is_none_or(|eta| eta.left() < secs(60)), "{:?}", world.core.eta(secs(60)));
     world.push(Page::Good);
     let world = world.play();
+    assert_eq!(world.core.lines_without_token(), None);
     assert_eq!((world.records[&0].status, world.records[&1].kind), (Some(401), None));
     assert_eq!(world.records[&0].at, secs(60) + ms(10));
     // None comes: it is sent a last time, and nothing is known of the token for those that come later.
