@@ -184,7 +184,7 @@ mod tests {
             "The input has no end; what waits now takes about 3 min 42 s (127.0.0.3: 420 lines at 2/s)."
         );
         let of_run =
-            WaitingWork { takes: Eta::About(Duration::from_millis(300)), host: None, per_second: None, ..work.clone() };
+            WaitingWork { takes: Eta::About(Duration::from_millis(300)), host: None, per_second: None, ..work };
         assert_eq!(
             without_end(&view(Some(of_run.clone()))),
             "The input has no end; what waits now takes less than a second (420 lines)."
