@@ -23,7 +23,7 @@ pub(super) fn text(status: &Value) -> String {
     let overrides = overrides(&status["overrides"]);
     let rows = [
         ("ready", Some(ready(status))),
-        ("lines", Some(lines(&status["lines"]))),
+        ("lines", Some(lines(&status["lines"], status["bottleneck"]["kind"] == "sink"))),
         ("records/s", Some(rates(&status["rates"]["recorded"]))),
         ("outcomes", names_and_numbers(&status["outcomes"], grouped)),
         ("errors", names_and_numbers(&status["kinds"], grouped)),
@@ -64,11 +64,13 @@ fn ready(status: &Value) -> String {
     format!("no, {}", said.collect::<Vec<_>>().join(" "))
 }
 
-fn lines(lines: &Value) -> String {
+fn lines(lines: &Value, is_output_blocked: bool) -> String {
+    // Records on their way to the sinks are queued, too.
+    let queued = if is_output_blocked { "queued, most for the output" } else { "queued" };
     let shown = [
         ("accepted", "accepted"),
         ("recorded", "recorded"),
-        ("queued", "queued"),
+        ("queued", queued),
         ("waiting", "waiting"),
         ("in_flight", "on the wire"),
     ];

@@ -128,12 +128,6 @@ pub(super) fn say_what_stays(repeatable: Repeatable, stats: &Stats) {
     }
 }
 
-/// The name of the most frequent kind among several. A whole response, such as a 404, is the same in the next round.
-fn likely_to_change(kinds: &[(ErrorKind, u64)]) -> Option<&'static str> {
-    let mut others = kinds.iter().filter(|(kind, _)| *kind != ErrorKind::HttpStatus);
-    others.next().filter(|_| kinds.len() > 1).map(|(kind, _)| kind.name())
-}
-
 /// Logs how many lines of durable sources were not ok, and the option that fetches them again.
 pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
     let mut kinds: Vec<_> = stats.remembered_not_ok().into_iter().collect();
@@ -141,7 +135,6 @@ pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
     let total: u64 = kinds.iter().map(|(_, lines)| lines).sum();
     let are_forbidden = kinds.iter().all(|(kind, _)| *kind == ErrorKind::ForbiddenAddress);
     let (are, them) = if total == 1 { ("is", "it") } else { ("are", "them") };
-    let some = likely_to_change(&kinds);
     let kinds: Vec<_> = kinds.iter().map(|(kind, lines)| format!("{} {}", kind.name(), grouped(*lines))).collect();
     let (run, others) = match repeatable {
         Repeatable::WithEarlier => (" in this run", ", with those of earlier runs"),
@@ -155,23 +148,12 @@ pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
             "{what}; allow their networks (network.allow or --allow), and run again with --again forbidden_address"
         ),
         Repeatable::Yes | Repeatable::WithEarlier => {
-            let some = some.map(|kind| format!(", or with --again {kind} for some of them")).unwrap_or_default();
-            tracing::info!("{what}; to fetch {them} once more{others}, run again with --again not_ok{some}");
+            tracing::info!(
+                "{what}; to fetch {them} once more{others}, run again with --again not_ok (or --again failed,429,5xx for those that may succeed now)"
+            );
         }
         Repeatable::LacksRecords => tracing::info!(
             "{what}; --again not_ok could fetch {them} once more if the files of this run took every record (records = \"all\")"
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kind_that_another_round_may_change_is_named_next_to_others() {
-        let (status, timeout) = ((ErrorKind::HttpStatus, 9), (ErrorKind::Deadline, 3));
-        assert_eq!(likely_to_change(&[status, timeout]), Some(ErrorKind::Deadline.name()));
-        assert_eq!([likely_to_change(&[timeout]), likely_to_change(&[status]), likely_to_change(&[])], [None; 3]);
     }
 }

@@ -88,8 +88,8 @@ mod tests {
         );
         assert!(sentences(&[], &BTreeSet::from([401]), now, time).is_empty());
         let token =
-            ClosedHost { name: "a.test".into(), lines: 7, opens: Opening::WithToken("the file token".to_owned()) };
-        let waits = "7 lines of a.test wait for a new token in the file token";
+            ClosedHost { name: "a.test".into(), lines: 7, opens: Opening::WithToken("the file `token`".to_owned()) };
+        let waits = "7 lines of a.test wait for a new token in the file `token`";
         let way_out = "; run again when it is there, with --again 401 for the lines that were refused";
         assert_eq!(sentences(&[token], &BTreeSet::from([401]), now, time), [format!("{waits}{way_out}")]);
     }

@@ -14,7 +14,7 @@ use super::{EventKind, Events};
 use crate::error::BoxError;
 use crate::fetch::RefreshTokens;
 use crate::item::Refreshed;
-use crate::schedule::{Core, TokenWait};
+use crate::schedule::{Core, TokenWait, TokenWaitState};
 
 /// The interval at which a file is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -83,7 +83,8 @@ impl TokenDesk {
         });
     }
 
-    /// Tells the service which files the core's hosts wait for, and reports hosts that begin or cease to wait.
+    /// Tells the service which files the core's hosts wait for, and reports hosts that begin or cease to wait, or wait in
+    /// vain.
     pub fn follow(&mut self, core: &mut Core, events: &Events) {
         let wanted = core.token_files_wanted();
         if wanted.is_empty() && self.waits.is_empty() && self.wanted.borrow().files.is_empty() {
@@ -98,34 +99,47 @@ impl TokenDesk {
         if waits == self.waits {
             return;
         }
-        let is_in = |waits: &[TokenWait], host: &str| waits.iter().any(|wait| &*wait.host == host);
-        for TokenWait { host, files } in waits.iter().filter(|wait| !self.waits.contains(wait)) {
-            if is_in(&self.waits, host) {
-                let message = format!("still waiting for a new token of {host} in {files}");
-                events.note(EventKind::Blocked, format!("{message}."));
-                tracing::warn!(event = "token_file", %host, "{message}");
-            } else {
-                let message = format!("{host} refused its token; waiting for a new token of {host} in {files}");
-                events.note(EventKind::Blocked, format!("{message}."));
-                tracing::warn!(event = "token_wait", %host, "{message}");
+        let of = |waits: &[TokenWait], host: &str| waits.iter().find(|wait| &*wait.host == host).map(|wait| wait.state);
+        for wait in waits.iter().filter(|wait| !self.waits.contains(wait)) {
+            match (of(&self.waits, &wait.host), wait.state) {
+                (before, now) if before == Some(now) => report_files(wait, events),
+                (_, TokenWaitState::Waiting) => report_begin(wait, events),
+                (_, TokenWaitState::GivenUp) => report_gave_up(wait, events),
             }
         }
-        for TokenWait { host, files } in self.waits.iter().filter(|was| !is_in(&waits, &was.host)) {
-            if core.lacks_new_token(host) {
-                let message = format!(
-                    "no new token of {host} came within retry.refresh_wait in {files}: refused lines are sent a last time, and \
-                     the others of durable sources wait for the next start"
-                );
-                events.note(EventKind::Blocked, format!("{message}."));
-                tracing::warn!(event = "token_wait_gave_up", %host, "{message}");
-            } else {
-                let message = format!("the lines of {host} no longer wait for a new token in {files}");
-                events.note(EventKind::Recovered, format!("{message}."));
-                tracing::info!(event = "token_wait_over", %host, "{message}");
-            }
+        for was in self.waits.iter().filter(|was| of(&waits, &was.host).is_none()) {
+            report_end(&was.host, events);
         }
         self.waits = waits;
     }
+}
+
+fn report_begin(TokenWait { host, accepted_before, files, .. }: &TokenWait, events: &Events) {
+    let which = if *accepted_before { ", which it accepted before" } else { "" };
+    let message = format!("{host} refused its token{which}; waiting for a new token of {host} in {files}");
+    events.note(EventKind::Blocked, format!("{message}."));
+    tracing::warn!(event = "token_wait", %host, "{message}");
+}
+
+fn report_files(TokenWait { host, files, .. }: &TokenWait, events: &Events) {
+    let message = format!("still waiting for a new token of {host} in {files}");
+    events.note(EventKind::Blocked, format!("{message}."));
+    tracing::warn!(event = "token_file", %host, "{message}");
+}
+
+fn report_gave_up(TokenWait { host, files, .. }: &TokenWait, events: &Events) {
+    let message = format!(
+        "{host} got no new token in {files} within retry.refresh_wait: its refused lines are sent a last time; lines of \
+         durable sources that were not sent wait until there is one, in this run or the next"
+    );
+    events.note(EventKind::Blocked, format!("{message}."));
+    tracing::warn!(event = "token_wait_gave_up", %host, "{message}");
+}
+
+fn report_end(host: &str, events: &Events) {
+    let message = format!("the lines of {host} no longer wait for a new token");
+    events.note(EventKind::Recovered, format!("{message}."));
+    tracing::info!(event = "token_wait_over", host, "{message}");
 }
 
 impl TokenReader {

@@ -207,7 +207,6 @@ impl Host {
         let is_fetched = line.port.is_some_and(|port| self.queue.robots_fetch(port).is_some());
         let fetches_robots = is_fetched && !line.robots;
         let slower = self.rate_limiter.obeys_crawl_delay();
-        let own_pace = paced.saturating_sub(self.rate_limiter.interval() - self.rate_limiter.own_interval());
         [
             self.orders.as_ref().and_then(|orders| orders.wait()),
             self.token_wait(),
@@ -216,7 +215,7 @@ impl Host {
             open.map(|open| WaitReason::CircuitOpen { port: open.port, probe_at: open.probe_at }),
             line.robots.then_some(WaitReason::Robots { until: None }),
             slower.then_some(WaitReason::CrawlDelay { until: paced }),
-            Some(WaitReason::HostRate { until: own_pace }),
+            (!slower).then_some(WaitReason::HostRate { until: paced }),
             Some(WaitReason::HostPause { until: self.pause.until() }),
             match line.due {
                 HELD if self.token_wait().is_some() => None,

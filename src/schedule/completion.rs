@@ -10,7 +10,7 @@ use super::host_pause::too_long;
 use super::job::{ConnectionChoice, Job, Next, RobotsCheck};
 use super::line_book::{HostId, Place};
 use super::robots::is_unavailable;
-use super::token::TokenDecision;
+use super::token_decision::TokenDecision;
 use super::totals::RetryDenial;
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Hop, Received, Request, Sent, WaitedFor};

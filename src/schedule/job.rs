@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::line_book::{HostId, LineId};
-use super::token::LineToken;
+use super::token_decision::LineToken;
 use super::waited::LongestWait;
 use crate::item::{
     Call, CredentialScope, Done, Echo, ErrorKind, Freshness, Hop, Outcome, Received, Record, Request, Ticket, Times,

@@ -10,7 +10,8 @@ use super::host_key::name_and_port;
 use super::line_book::HostId;
 use super::robots::RobotsPolicy;
 use super::stall_clock::StallReason;
-use super::token::{Change, HostToken};
+use super::token::HostToken;
+use super::token_decision::Change;
 
 /// The most hosts that are updated in one turn.
 const A_TURN: usize = 256;

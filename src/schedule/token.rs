@@ -19,8 +19,9 @@
 
 use std::time::Duration;
 
+use super::token_decision::{Change, LineToken, TokenDecision};
 use super::token_rules::{Said, TokenPolicy};
-use crate::item::{Attempt, ErrorKind, TokenGeneration};
+use crate::item::TokenGeneration;
 
 /// How often a line is sent again for a new generation.
 pub const MOST_RESENDS: u8 = 2;
@@ -35,6 +36,8 @@ pub(super) struct HostToken {
     pub policy: TokenPolicy,
     /// The newest generation that a request carried.
     seen: TokenGeneration,
+    /// The newest generation that was accepted.
+    accepted: Option<TokenGeneration>,
     state: State,
     /// Since when the state holds.
     since: Duration,
@@ -64,58 +67,20 @@ enum State {
     },
 }
 
-/// The decision on a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TokenDecision {
-    /// Its response is decided on as any other.
-    Decide,
-    /// It is sent again at once, because it carried an older generation.
-    Resend,
-    /// It is held with its response, if that is small.
-    Hold,
-    /// It is held without its response: it will be sent again.
-    HoldWithoutAnswer,
-}
-
-/// A change for held lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// The token was good at this time: the responses of lines that were held by then are their records.
-    Accepted { at: Duration },
-    /// It is refused: their responses are dropped, because they will be sent again.
-    Refused,
-    /// There is a new token: they are sent again.
-    Renewed,
-    /// No new one came: they are sent a last time. Other lines start as before.
-    Alone,
-    /// No new one came: they are sent a last time, and no other line is.
-    Spent,
-}
-
-/// The token state of a line.
-#[derive(Debug, Default)]
-pub(super) struct LineToken {
-    /// How often it was sent again for a new generation.
-    pub resent: u8,
-    /// Whether it is sent a last time.
-    pub is_last: bool,
-    /// Since when it is held, if it is.
-    pub held_since: Option<Duration>,
-    /// Whether it was not refused, and keeps its place until there is a new token.
-    pub is_kept: bool,
-    /// Its response, with the error of its record, while it is held.
-    pub answer: Option<(Attempt, (ErrorKind, String))>,
-}
-
 impl HostToken {
     /// A token that is trusted.
     pub fn new(policy: TokenPolicy) -> Self {
-        Self { policy, seen: TokenGeneration::FIRST, state: State::Trusted, since: Duration::ZERO }
+        Self { policy, seen: TokenGeneration::FIRST, accepted: None, state: State::Trusted, since: Duration::ZERO }
     }
 
     /// Whether no refusal is known.
     pub fn is_trusted(&self) -> bool {
         self.state == State::Trusted
+    }
+
+    /// Whether the host accepted its newest generation before it refused it.
+    pub fn was_accepted(&self) -> bool {
+        self.accepted == Some(self.seen)
     }
 
     /// Whether only lines that are sent a last time may carry it.
@@ -187,7 +152,10 @@ impl HostToken {
             _ if carried < self.present(in_files) => {
                 (if said == Said::Refused && may_resend { TokenDecision::Resend } else { TokenDecision::Decide }, None)
             }
-            Said::Accepted => (TokenDecision::Decide, self.accepted(probe, is_last, now)),
+            Said::Accepted => {
+                self.accepted = Some(carried);
+                (TokenDecision::Decide, self.accepted(probe, is_last, now))
+            }
             // Another refusal of the line says nothing new about the token.
             Said::Refused if !may_resend && !self.is_alone() => (TokenDecision::Decide, None),
             Said::Refused => self.refused(carried, probe, is_last, now),
@@ -331,10 +299,12 @@ mod tests {
         let mut token = token();
         answered(&mut token, 0, Said::Refused, 0);
         assert_eq!(token.wait(), None, "one may start");
+        assert!(!token.was_accepted());
         token.start(1, None, at(0));
         assert_eq!(token.wait(), Some(None));
         // These were on the wire when the first was refused.
         assert_eq!(answered(&mut token, 2, Said::Accepted, 1), (TokenDecision::Decide, None));
+        assert!(token.was_accepted());
         assert_eq!(answered(&mut token, 3, Said::Refused, 1), (TokenDecision::Hold, None));
         assert_eq!(token.wait(), Some(None));
         // The probe has no response, or one that does not count: another starts.

@@ -35,7 +35,7 @@ impl TokenFiles {
     pub fn named(&self, settings: &TokenSettings, files: &[usize]) -> String {
         let named = |file: &usize| {
             let name = settings.files.get(*file)?;
-            Some(self.unusable.get(file).map_or_else(|| name.clone(), |why| format!("{name}, {why}")))
+            Some(self.unusable.get(file).map_or_else(|| format!("`{name}`"), |why| format!("`{name}`, {why}")))
         };
         let names: Vec<_> = files.iter().filter_map(named).collect();
         format!("the {} {}", if names.len() == 1 { "file" } else { "files" }, names.join(" or "))

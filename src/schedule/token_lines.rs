@@ -11,20 +11,11 @@ use super::host_clock::Holds;
 use super::host_table::{HELD, Host, Pick};
 use super::job::{Job, Next};
 use super::line_book::{HostId, LineId, Place};
-use super::reports::HeldLines;
 use super::stall_clock::StallReason;
-use super::token::{Change, HostToken, LineToken, Others, TokenDecision};
+use super::token::{HostToken, Others};
+use super::token_decision::{Change, LineToken, TokenDecision};
 use crate::hosts::port_of;
 use crate::item::{Attempt, CredentialScope, ErrorKind, Received, TokenGeneration, WaitedFor};
-
-/// A host that waits for a new token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenWait {
-    /// Its name.
-    pub host: std::sync::Arc<str>,
-    /// The files that the token can come from, for a sentence.
-    pub files: String,
-}
 
 impl Core {
     /// Notes the new content of a token file.
@@ -57,32 +48,6 @@ impl Core {
             .flat_map(|token| &token.policy.files)
             .copied()
             .collect()
-    }
-
-    /// The hosts that wait for a new token.
-    pub fn token_waits(&self) -> Vec<TokenWait> {
-        let hosts = self.tokens.hosts.iter().filter_map(|id| self.hosts.get(*id));
-        let waiting = hosts.filter_map(|host| Some((host, host.token.as_ref().filter(|token| token.is_waited_for())?)));
-        waiting
-            .map(|(host, token)| TokenWait {
-                host: host.name.clone(),
-                files: self.tokens.named(&self.settings.tokens, &token.policy.files),
-            })
-            .collect()
-    }
-
-    /// The waiting lines of hosts that wait for a new token, or waited for one in vain; `None` if there are none.
-    pub fn lines_without_token(&self) -> Option<HeldLines> {
-        let hosts = self.tokens.hosts.iter().filter_map(|id| self.hosts.get(*id));
-        HeldLines::of(
-            hosts.filter(|host| host.lacks_token() || host.token.as_ref().is_some_and(|token| token.is_waited_for())),
-        )
-    }
-
-    /// Whether the host of this name waited for a new token in vain.
-    pub fn lacks_new_token(&self, host: &str) -> bool {
-        let host = self.hosts.find(host).map(|id| &self.hosts[id]);
-        host.and_then(|host| host.token.as_ref()).is_some_and(|token| token.is_given_up())
     }
 
     /// Whether the request of this line carries the token of this host.

@@ -43,7 +43,8 @@ impl Sentences {
                 .limit()
                 .map_or_else(|| "It is too early to say what it waits for.".to_owned(), |limit| sentence(&limit))
                 + &full_window(&view).unwrap_or_default(),
-            done_when: figures.left().map_or_else(|| without_end(&view), |left| sentence(&left)) + &in_journals(status),
+            done_when: figures.left().map_or_else(|| without_end(&view), |left| sentence(&left))
+                + &in_journals(status.sources().iter().map(SourceView::waiting_in_journal).sum(), rate),
         }
     }
 }
@@ -73,12 +74,17 @@ fn full_window(view: &View) -> Option<String> {
     })
 }
 
-/// The lines that wait in journals until the window has room.
-fn in_journals(status: &Status) -> String {
-    match status.sources().iter().map(SourceView::waiting_in_journal).sum() {
-        0 => String::new(),
-        1 => " 1 more line waits in the journal.".to_owned(),
-        lines => format!(" {} more lines wait in the journal.", grouped(lines)),
+/// The lines that wait in journals until the window has room, and how long they take at `rate` records a second.
+fn in_journals(lines: u64, rate: f64) -> String {
+    let wait = match lines {
+        0 => return String::new(),
+        1 => "1 more line waits in the journal".to_owned(),
+        lines => format!("{} more lines wait in the journal", grouped(lines)),
+    };
+    let time = Duration::try_from_secs_f64(lines as f64 / rate).ok().filter(|_| rate > 0.0);
+    match time {
+        Some(time) => format!(" {wait}, about {} at the pace of the last minute.", human(time)),
+        None => format!(" {wait}."),
     }
 }
 
@@ -202,6 +208,20 @@ mod tests {
         assert!(without_end(&view(None)).contains("too early to say how long the lines take that wait"));
         let idle = View { counts: Counts::default(), ..view(None) };
         assert_eq!(without_end(&idle), "The input has no end, and no line waits.");
+    }
+
+    #[test]
+    fn lines_in_the_journal_take_as_long_as_at_the_pace_of_the_last_minute() {
+        assert_eq!(in_journals(0, 2.0), "");
+        assert_eq!(in_journals(1, 0.0), " 1 more line waits in the journal.");
+        assert_eq!(
+            in_journals(3_365, 1.3),
+            " 3,365 more lines wait in the journal, about 43 min 08 s at the pace of the last minute."
+        );
+        assert_eq!(
+            in_journals(u64::MAX, f64::MIN_POSITIVE),
+            " 18,446,744,073,709,551,615 more lines wait in the journal."
+        );
     }
 
     #[test]

@@ -81,6 +81,7 @@ impl Summary {
         let outcome = |outcome| self.counts.outcomes.get(&outcome).copied().unwrap_or(0);
         let quantile = |q| self.counts.wire.value_at_quantile(q) as f64 / 1000.0;
         tracing::info!(
+            event = "run_finished",
             lines = self.accepted,
             ok = outcome(Outcome::Ok),
             unchanged = Some(self.counts.unchanged).filter(|n| *n > 0),

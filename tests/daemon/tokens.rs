@@ -142,7 +142,7 @@ fn what_is_no_token_is_not_taken_and_the_wait_goes_on() {
     let mut running = api.waiting(api.fetchd(""), &api.lines(6));
     rewrite(&api.token(), "");
     running.message(&format!(
-        "still waiting for a new token of 127.0.0.1 in the file {}, which is empty",
+        "still waiting for a new token of 127.0.0.1 in the file `{}`, which is empty",
         api.token().display()
     ));
     for content in ["", "\n", "two\nlines", "a\u{0}b", &"x".repeat(70_000), OLD] {
@@ -219,7 +219,7 @@ fn a_token_that_never_comes_leaves_the_answers_as_records_and_says_so() {
         assert_eq!(record["status"].as_u64(), sent.then_some(401));
         assert_eq!(record["attempts"].as_u64(), sent.then_some(2));
     }
-    for words in ["no_token", "of the time waiting for a new token of 127.0.0.1 in the file ", "401 ×"] {
+    for words in ["no_token", "of the time waiting for a new token of 127.0.0.1 in the file `", "401 ×"] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
     api.is_secret(&ended);
@@ -230,7 +230,7 @@ fn progress_says_which_token_is_waited_for() {
     let api = Api::expired();
     let mut running = Fetchd::with(["--progress", "always"]).config(&api.config("127.0.0.1", "")).start();
     running.write_all(api.lines(20).into()).join().unwrap();
-    running.message(&format!("· waiting for a new token of 127.0.0.1 in the file {}", api.token().display()));
+    running.message(&format!("· waiting for a new token of 127.0.0.1 in the file `{}`", api.token().display()));
     rename(&api.token(), NEW);
     let ended = running.wait();
     all_ok(&ended, 20);
@@ -260,8 +260,10 @@ fn lines_of_a_file_that_no_token_came_for_are_left_for_the_next_start() {
     let answered = records(&api.path("results.jsonl")).len();
     assert!((1..=5).contains(&answered), "{answered}: {}", ended.stderr);
     assert_eq!((ended.code, &ended.summary()["left"]), (Some(4), &json!(20 - answered)), "{}", ended.stderr);
-    let sentence =
-        format!("of 127.0.0.1 wait for a new token in the file {}; run again when it is there", api.token().display());
+    let sentence = format!(
+        "of 127.0.0.1 wait for a new token in the file `{}`; run again when it is there",
+        api.token().display()
+    );
     assert!(ended.stderr.contains(&sentence), "{}", ended.stderr);
     rename(&api.token(), NEW);
     let ended = durable(&api, 20, "").run("");

@@ -16,6 +16,7 @@ mod configurations;
 mod glossary;
 mod internet;
 mod links;
+mod log_events;
 mod page;
 mod records;
 mod sessions;

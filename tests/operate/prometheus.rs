@@ -121,7 +121,7 @@ fn every_expression_of_the_dashboard_yields_a_series_and_every_alert_is_evaluate
         let groups = prometheus.get("/api/v1/rules")["data"]["groups"].clone();
         let rules: Vec<Value> = groups[0]["rules"].as_array().cloned().unwrap_or_default();
         assert!(rules.iter().all(|rule| rule["health"] != "err"), "{rules:?}");
-        rules.len() == 9 && rules.iter().all(|rule| rule["health"] == "ok")
+        rules.len() == 10 && rules.iter().all(|rule| rule["health"] == "ok")
     });
     assert_eq!(prometheus.query("ALERTS"), Vec::<Value>::new(), "a run that does its work is no alert");
     assert_eq!(running.finish("").code, Some(0));

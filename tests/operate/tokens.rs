@@ -27,7 +27,7 @@ fn a_host_that_waits_for_a_token_is_in_the_status_next_to_a_slower_one() {
     assert!(done_when.contains(", hosts that wait for a token apart (127.0.0.3: 3 lines"), "{done_when}");
     let text = place.ctl(["status"]).out;
     assert!(text.contains("without a token  5 lines of 127.0.0.1 (fetchd ctl why 127.0.0.1)"), "{text}");
-    let file = format!("in the file {}, which cannot be read: No such file", place.path("token").display());
+    let file = format!("in the file `{}`, which cannot be read: No such file", place.path("token").display());
     running.message(&file);
     let why = place.get("/v1/why?host=127.0.0.1").json();
     let change = why["causes"][0]["change"].as_str().unwrap();
@@ -36,6 +36,36 @@ fn a_host_that_waits_for_a_token_is_in_the_status_next_to_a_slower_one() {
     (0..5).for_each(|_| assert_eq!(running.record()["outcome"], "ok"));
     let status = place.wait_until(|status| status["token_waits"].is_null());
     assert!(!status["done_when"].as_str().unwrap().contains("token"), "{status:#}");
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.wait().code, Some(0));
+}
+
+#[test]
+fn lines_that_waited_in_vain_go_on_with_a_new_token_and_the_log_says_both() {
+    let mut place = Place::new();
+    let api = Origin::start();
+    api.accept_token("new");
+    place.tables = "[source.in.stdin]\ndurable = true\n[state]\ndata_dir = 'state'\n[sink.out.stdout]\n[retry]\n\
+                    refresh_wait = '1s'\n[hosts.'127.0.0.1']\nheaders = { authorization = 'Bearer ${file:token}' }\n\
+                    refresh_on = [401]\nrate = '10/s'\n"
+        .to_owned();
+    fs::write(place.path("token"), "old\n").unwrap();
+    let mut running = place.start();
+    (0..20).for_each(|n| running.line(&api.url(&format!("/token/{n}"))));
+    let said = running.message("\"token_wait\"");
+    assert!(said.contains("127.0.0.1 refused its token; waiting"), "{said}");
+    let said = running.message("\"token_wait_gave_up\"");
+    assert!(said.contains("wait until there is one, in this run or the next"), "{said}");
+    let status = place.wait_until(|status| status["token_waits"]["lines"] == 18);
+    assert_eq!(status["bottleneck"]["kind"], "token", "{status:#}");
+    fs::write(place.path("token"), "new\n").unwrap();
+    let said = running.message("\"token_wait_over\"");
+    assert!(said.contains("the lines of 127.0.0.1 no longer wait for a new token\""), "{said}");
+    let outcomes: Vec<_> = (0..3).map(|_| running.record()["outcome"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(outcomes, ["http_error", "http_error", "ok"]);
+    api.accept_token("newer");
+    let said = running.message("\"token_wait\"");
+    assert!(said.contains("refused its token, which it accepted before; waiting"), "{said}");
     running.signal(Signal::SIGTERM);
     assert_eq!(running.wait().code, Some(0));
 }

@@ -24,7 +24,7 @@ fn lines_that_wait_in_the_journal_are_counted_and_found() {
     let waits_for = status["waits_for"].as_str().unwrap();
     assert!(waits_for.contains("Lines of 127.0.0.1 are 4 of the 4 in the window"), "{waits_for}");
     let done_when = status["done_when"].as_str().unwrap();
-    assert!(done_when.ends_with(" 5 more lines wait in the journal."), "{done_when}");
+    assert!(done_when.contains(" 5 more lines wait in the journal"), "{done_when}");
     let why = place.get("/v1/why?seq=8").json();
     assert_eq!(why["place"], json!("in_journal"), "{why:#}");
     assert!(why["message"].as_str().unwrap().ends_with("behind 2 lines."), "{why:#}");

@@ -380,7 +380,7 @@ fn a_token_that_never_changes_ends_after_the_wait_with_the_answers_that_came() {
         let bottleneck = world.core.bottleneck(secs(300));
         assert_eq!(
             (bottleneck.kind, bottleneck.files.as_deref()),
-            (BottleneckKind::Token, Some("the file /run/token"))
+            (BottleneckKind::Token, Some("the file `/run/token`"))
         );
         world.play_until(secs(700));
         assert_eq!(world.end(), secs(600) + ms(50), "held for ten minutes, then sent a last time");
@@ -426,7 +426,7 @@ fn lines_of_a_durable_source_keep_their_places_until_there_is_a_token_and_a_run_
         world.play_until(secs(800));
         world.push(Page::Good);
         world.play_until(secs(8_000));
-        let opens = Opening::WithToken("the file /run/token".to_owned());
+        let opens = Opening::WithToken("the file `/run/token`".to_owned());
         let left = vec![ClosedHost { name: "a.test".into(), lines: 12, opens }];
         let may_end = long_pause == LongPause::End;
         assert_eq!(world.core.only_closed_hosts(secs(8_000)), may_end.then_some(left));
@@ -449,9 +449,9 @@ fn a_line_alone_waits_for_another_and_then_for_a_token() {
     assert_eq!(world.core.lines_without_token().map(|held| held.all), Some(1));
     let files = |core: &Core| core.token_waits().into_iter().map(|wait| wait.files).collect::<Vec<_>>();
     world.core.note_token_file(0, Some("which is empty".to_owned()));
-    assert_eq!(files(&world.core), ["the file /run/token, which is empty"]);
+    assert_eq!(files(&world.core), ["the file `/run/token`, which is empty"]);
     world.core.note_token_file(0, None);
-    assert_eq!(files(&world.core), ["the file /run/token"]);
+    assert_eq!(files(&world.core), ["the file `/run/token`"]);
     // The token may come at any time, so its wait is not part of the estimate.
     assert!(world.core.eta(secs(60)).is_none_or(|eta| eta.left() < secs(60)), "{:?}", world.core.eta(secs(60)));
     world.push(Page::Good);

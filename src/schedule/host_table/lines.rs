@@ -201,7 +201,8 @@ impl Lines {
         if self.fetches_robots(ordinal, Some(due)) {
             return count.go_on(&self.robots, Excluded((due, ordinal)));
         }
-        let fresh = if due > now { self.fresh.len() } else { 0 };
+        // A line that is held for a token goes before fresh ones once there is a new token.
+        let fresh = if due > now && due < HELD { self.fresh.len() } else { 0 };
         Some(self.robots.len() + count.go_on(&self.again, Excluded((due, ordinal)))? + fresh)
     }
 
