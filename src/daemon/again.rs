@@ -4,7 +4,7 @@
 //! the end.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::{FutureExt, ready};
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::round_selection::{NewRound, take_every_outcome};
 use crate::config::Config;
 use crate::error::BoxError;
-use crate::item::ErrorKind;
+use crate::item::{ErrorKind, Outcome};
 use crate::sink::OpenedSink;
 use crate::source::{Source, of_round};
 use crate::state::{DataDir, OpenRound};
@@ -128,12 +128,38 @@ pub(super) fn say_what_stays(repeatable: Repeatable, stats: &Stats) {
     }
 }
 
+/// Failed lines, by kind, and by status if that is the error.
+type NotOk = BTreeMap<(ErrorKind, Option<u16>), u64>;
+
+/// The lines of each kind, the most frequent first.
+fn by_kind(not_ok: &NotOk) -> Vec<(ErrorKind, u64)> {
+    let mut kinds: BTreeMap<ErrorKind, u64> = BTreeMap::new();
+    not_ok.iter().for_each(|((kind, _), lines)| *kinds.entry(*kind).or_default() += lines);
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, lines)| Reverse(*lines));
+    kinds
+}
+
+/// The selection of the lines that may succeed in another round; `None` if these are all lines, or none.
+fn may_succeed(not_ok: &NotOk) -> Option<String> {
+    let term = |(kind, status): &(ErrorKind, Option<u16>)| match (kind, status) {
+        (_, Some(status @ (401 | 403 | 407 | 408 | 425 | 429))) => Some(status.to_string()),
+        (_, Some(500..)) => Some("5xx".to_owned()),
+        (ErrorKind::RobotsUnavailable, _) => Some(kind.name().to_owned()),
+        _ => (kind.outcome(0) == Outcome::Failed).then(|| Outcome::Failed.name().to_owned()),
+    };
+    let terms: BTreeSet<String> = not_ok.keys().filter_map(term).collect();
+    let are_all = not_ok.keys().all(|key| term(key).is_some());
+    (!terms.is_empty() && !are_all).then(|| terms.into_iter().collect::<Vec<_>>().join(","))
+}
+
 /// Logs how many lines of durable sources were not ok, and the option that fetches them again.
 pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
-    let mut kinds: Vec<_> = stats.remembered_not_ok().into_iter().collect();
-    kinds.sort_by_key(|(_, lines)| Reverse(*lines));
+    let not_ok = stats.remembered_not_ok();
+    let kinds = by_kind(&not_ok);
     let total: u64 = kinds.iter().map(|(_, lines)| lines).sum();
     let are_forbidden = kinds.iter().all(|(kind, _)| *kind == ErrorKind::ForbiddenAddress);
+    let lack_robots = kinds.iter().all(|(kind, _)| *kind == ErrorKind::RobotsUnavailable);
     let (are, them) = if total == 1 { ("is", "it") } else { ("are", "them") };
     let kinds: Vec<_> = kinds.iter().map(|(kind, lines)| format!("{} {}", kind.name(), grouped(*lines))).collect();
     let (run, others) = match repeatable {
@@ -147,13 +173,34 @@ pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
         Repeatable::Yes | Repeatable::WithEarlier if are_forbidden => tracing::info!(
             "{what}; allow their networks (network.allow or --allow), and run again with --again forbidden_address"
         ),
+        Repeatable::Yes | Repeatable::WithEarlier if lack_robots => tracing::info!(
+            "{what}; once their sites give a robots.txt again, fetch {them} with --again robots_unavailable"
+        ),
         Repeatable::Yes | Repeatable::WithEarlier => {
-            tracing::info!(
-                "{what}; to fetch {them} once more{others}, run again with --again not_ok (or --again failed,429,5xx for those that may succeed now)"
-            );
+            let some = may_succeed(&not_ok);
+            let some = some.map(|some| format!("; those that may succeed now: --again {some}")).unwrap_or_default();
+            tracing::info!("{what}; to fetch {them} once more{others}, run again with --again not_ok{some}");
         }
         Repeatable::LacksRecords => tracing::info!(
             "{what}; --again not_ok could fetch {them} once more if the files of this run took every record (records = \"all\")"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_that_may_succeed_are_selected_if_others_may_not() {
+        let status = |status| (ErrorKind::HttpStatus, Some(status));
+        let selected = |keys: &[(ErrorKind, Option<u16>)]| may_succeed(&keys.iter().map(|key| (*key, 1)).collect());
+        let timeout = (ErrorKind::Timeout, None);
+        assert_eq!(selected(&[status(401), status(404)]).as_deref(), Some("401"));
+        assert_eq!(selected(&[status(404), status(500), status(503), timeout]).as_deref(), Some("5xx,failed"));
+        let robots = (ErrorKind::RobotsUnavailable, None);
+        assert_eq!(selected(&[robots, (ErrorKind::InvalidUrl, None)]).as_deref(), Some("robots_unavailable"));
+        assert_eq!(selected(&[status(404)]), None, "none may succeed");
+        assert_eq!(selected(&[status(401), timeout]), None, "all may succeed");
     }
 }

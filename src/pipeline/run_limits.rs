@@ -87,6 +87,9 @@ impl RunLimits {
         if memory.is_waiting() {
             return BottleneckKind::BodyMemory.into();
         }
+        if self.is_full_of_records(core) && self.is_output_blocked() {
+            return BottleneckKind::Sink.into();
+        }
         if let Some(paused) = self.full_of_paused(core, now) {
             return paused;
         }
@@ -110,6 +113,12 @@ impl RunLimits {
     fn is_output_blocked(&self) -> bool {
         const A_WHILE: Duration = Duration::from_millis(500);
         self.status.sinks().iter().any(|sink| sink.blocked_for.is_some_and(|time| time >= A_WHILE))
+    }
+
+    /// Whether records that wait for sinks are half of a full window or more.
+    fn is_full_of_records(&self, core: &Core) -> bool {
+        let (counts, lines) = (core.counts(), self.window.in_use());
+        self.window.reached().is_some() && 2 * (counts.waiting + counts.in_flight) <= lines
     }
 
     /// A paused host whose lines, or the records that wait behind them, fill the window and so block the input.

@@ -81,10 +81,14 @@ impl Host {
             // A new token may come at any time before the end of that wait.
             WaitReason::Quota { until } | WaitReason::Paused { until } => until?,
             // Lines whose robots.txt stays unavailable fail together, like those of an open circuit.
-            WaitReason::Robots { until: Some(until) } => match self.robots_wait(until) {
-                Some(wait) => return Some(wait.fails_at.max(now.time)),
+            WaitReason::Robots { until: Some(until) } => match self.robots_fails_at() {
+                Some(fails_at) => return Some(fails_at.max(now.time)),
                 None => until,
             },
+            WaitReason::Robots { until: None }
+            | WaitReason::HostRate { .. }
+            | WaitReason::CrawlDelay { .. }
+            | WaitReason::HostConcurrency { .. } => return Some(self.robots_fetched_again()?.fails_at.max(now.time)),
             WaitReason::CircuitOpen { .. } => {
                 let left = self.queue.last_gives_up_at()?.saturating_sub(now.lines);
                 return Some(now.time.saturating_add(left));

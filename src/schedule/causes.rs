@@ -44,8 +44,14 @@ impl Core {
     /// The causes that hold this line back, including those of all lines.
     pub(super) fn causes(&self, host: &Host, line: Waiting, now: Duration) -> Vec<Cause> {
         let mut causes = self.run_causes(now);
-        let own = host.reasons(line).into_iter().filter(|reason| !reason.is_over(now));
-        causes.extend(own.map(|reason| self.cause(reason, Some(host), now)));
+        let mut own: Vec<_> = host.reasons(line).into_iter().filter(|reason| !reason.is_over(now)).collect();
+        let names_robots = || own.iter().any(|own| matches!(own, WaitReason::Robots { .. }));
+        if host.robots_fetched_again().is_some() && !own.is_empty() && !names_robots() {
+            // It is fetched when they end.
+            let ends: Option<Vec<_>> = own.iter().map(|own| own.until()).collect();
+            own.push(WaitReason::Robots { until: ends.and_then(|ends| ends.into_iter().max()) });
+        }
+        causes.extend(own.into_iter().map(|reason| self.cause(reason, Some(host), now)));
         causes
     }
 
@@ -59,6 +65,8 @@ impl Core {
             reason,
             WaitReason::HostConcurrency { .. } | WaitReason::HostRate { .. } | WaitReason::CrawlDelay { .. }
         );
+        // A host whose robots.txt is unavailable sends none of its lines.
+        let is_paced = is_paced && host.is_none_or(|host| host.robots_fetched_again().is_none());
         let pace = host.filter(|_| is_paced).map(Host::pace);
         Cause { reason, left, remedy: self.remedy(reason, host, now), pace }
     }
@@ -157,11 +165,14 @@ impl Core {
             WaitReason::HostConcurrency { .. } => host_key("hosts.concurrency", |rule| rule.concurrency.is_some()),
             WaitReason::Quota { .. } => host_key("hosts.quota", |rule| rule.quota.is_some()),
             WaitReason::CircuitOpen { .. } => key("health.cool_down"),
-            WaitReason::Robots { until: None } => key("robots.enabled"),
             WaitReason::Backoff { .. } => key("retry.backoff"),
-            WaitReason::Robots { until: Some(at) } => {
-                let wait = host.and_then(|host| host.robots_wait(at));
-                Remedy::Robots { fails_in: wait.map(|wait| wait.fails_at.saturating_sub(now)) }
+            WaitReason::Robots { until } => {
+                let of_due = host.zip(until).and_then(|(host, at)| host.robots_wait(at));
+                let wait = of_due.or_else(|| host?.robots_fetched_again());
+                match (until, wait) {
+                    (None, None) => key("robots.enabled"),
+                    (_, wait) => Remedy::Robots { fails_in: wait.map(|wait| wait.fails_at.saturating_sub(now)) },
+                }
             }
             // No key changes a host's response, or work in progress.
             WaitReason::HostPause { .. }

@@ -167,7 +167,8 @@ impl Core {
         let delay = self.robots.as_ref().map(|robots| robots.crawl_delay(&job.call.request.url));
         let host = &mut self.hosts[id];
         host.start(job.ticket.ordinal, &job.call.request.url, delay.unwrap_or_default(), now);
-        if self.lines.due(job.slot.line).is_none() {
+        let due = self.lines.due(job.slot.line);
+        if due.is_none() {
             host.retries.note_request(now);
             self.retries.note_request(now);
         }
@@ -177,7 +178,7 @@ impl Core {
             adaptive.note_in_flight(u32::try_from(self.lines.in_flight()).unwrap_or(u32::MAX));
         }
         if self.needs_robots(&job, now) {
-            self.fetch_robots_first(&mut job, id);
+            self.fetch_robots_first(&mut job, id, due);
         } else if job.slot.parked.is_none() {
             job.progress.started.get_or_insert(now);
         }

@@ -205,7 +205,7 @@ fn waits_for_unknown_time(host: &Host) -> bool {
 }
 
 fn is_unreachable(host: &Host) -> bool {
-    matches!(host.next_wait(), Some(WaitReason::CircuitOpen { .. } | WaitReason::Robots { until: Some(_) }))
+    matches!(host.next_wait(), Some(WaitReason::CircuitOpen { .. })) || host.robots_fails_at().is_some()
 }
 
 fn until(wait: WaitReason, now: Duration) -> f64 {

@@ -1,5 +1,5 @@
 //! The cost of a host's pauses per line: a server that refuses each hundredth request does so again. From the second
-//! pause on, pauses are expected to go on as before.
+//! pause on, pauses are expected to go on as before, once a few lines tell how many come between two.
 
 use std::time::Duration;
 
@@ -32,19 +32,25 @@ impl Pauses {
         self.lines = self.lines.saturating_add(1);
     }
 
+    /// A pause that began in the previous run: how many lines came before it is unknown, so it does not count.
+    pub fn inherited(until: Duration) -> Self {
+        Self { until, ..Self::default() }
+    }
+
     /// Whether their cost is known.
     pub fn are_known(&self) -> bool {
-        self.count > 1
+        const FEW: u32 = 4;
+        self.count > 1 && self.lines >= FEW
     }
 
-    /// Seconds of pauses for each line.
+    /// Seconds of pauses for each line, if they are known; else 0.
     pub fn per_line(&self) -> f32 {
-        self.seconds / self.lines.max(1) as f32
+        if self.are_known() { self.seconds / self.lines as f32 } else { 0.0 }
     }
 
-    /// Seconds of one of them, if they are known.
+    /// Seconds of one of them, if they are known; else 0.
     pub fn one(&self) -> f32 {
-        self.seconds / self.count.saturating_sub(1).max(1) as f32
+        if self.are_known() { self.seconds / (self.count - 1) as f32 } else { 0.0 }
     }
 }
 
@@ -65,5 +71,23 @@ mod tests {
         pauses.note(at(60), at(52));
         assert_eq!((pauses.are_known(), pauses.per_line()), (true, 0.5));
         assert_eq!(pauses.one(), 10.0);
+    }
+
+    #[test]
+    fn one_of_the_previous_run_does_not_count_and_few_lines_tell_nothing() {
+        let at = Duration::from_secs;
+        let mut pauses = Pauses::inherited(at(5));
+        pauses.note(at(5), at(0));
+        pauses.note_line();
+        pauses.note(at(11), at(6));
+        assert!(!pauses.are_known());
+        (0..3).for_each(|_| pauses.note_line());
+        pauses.note(at(20), at(15));
+        assert_eq!((pauses.are_known(), pauses.per_line()), (true, 1.25));
+        let mut early = Pauses::default();
+        early.note(at(5), at(0));
+        early.note_line();
+        early.note(at(15), at(10));
+        assert_eq!((early.are_known(), early.per_line(), early.one()), (false, 0.0, 0.0));
     }
 }

@@ -10,7 +10,7 @@ use super::Stats;
 use super::human::human;
 use super::progress_text::Figures;
 use crate::pipeline::{RunState, Status, View};
-use crate::schedule::{BottleneckKind, Eta, InputEnd};
+use crate::schedule::{BottleneckKind, Eta, HeldLines, InputEnd};
 use crate::source::SourceView;
 use crate::units::{counted, grouped, rate_of};
 
@@ -42,11 +42,23 @@ impl Sentences {
             waits_for: figures
                 .limit()
                 .map_or_else(|| "It is too early to say what it waits for.".to_owned(), |limit| sentence(&limit))
+                + &without_token(&view).unwrap_or_default()
                 + &full_window(&view).unwrap_or_default(),
-            done_when: figures.left().map_or_else(|| without_end(&view), |left| sentence(&left))
-                + &in_journals(status.sources().iter().map(SourceView::waiting_in_journal).sum(), rate),
+            done_when: figures.left().map_or_else(|| without_end(&view), |left| sentence(&left)) + &in_journals(status),
         }
     }
+}
+
+/// The lines that wait for a token, next to a host that is slower.
+fn without_token(view: &View) -> Option<String> {
+    let HeldLines { host, hosts, all, .. } = view.token_waits.as_ref()?;
+    let is_said = view.bottleneck.as_ref().is_some_and(|limit| limit.kind == BottleneckKind::Token);
+    let (wait, lines) = (if *all == 1 { "waits" } else { "wait" }, counted(*all as u64, "line"));
+    let whose = match hosts {
+        1 => format!("{host} (fetchd ctl why {host})"),
+        hosts => format!("{} hosts (fetchd ctl hosts --state token)", grouped(*hosts as u64)),
+    };
+    (!is_said).then(|| format!(" Besides, {lines} of {whose} {wait} for a new token."))
 }
 
 /// What a full window costs hosts whose lines are not in it, and the host whose lines fill half of it or more. A list
@@ -74,17 +86,12 @@ fn full_window(view: &View) -> Option<String> {
     })
 }
 
-/// The lines that wait in journals until the window has room, and how long they take at `rate` records a second.
-fn in_journals(lines: u64, rate: f64) -> String {
-    let wait = match lines {
-        0 => return String::new(),
-        1 => "1 more line waits in the journal".to_owned(),
-        lines => format!("{} more lines wait in the journal", grouped(lines)),
-    };
-    let time = Duration::try_from_secs_f64(lines as f64 / rate).ok().filter(|_| rate > 0.0);
-    match time {
-        Some(time) => format!(" {wait}, about {} at the pace of the last minute.", human(time)),
-        None => format!(" {wait}."),
+/// The lines that wait in journals until the window has room. Their hosts are unknown until then.
+fn in_journals(status: &Status) -> String {
+    match status.sources().iter().map(SourceView::waiting_in_journal).sum() {
+        0 => String::new(),
+        1 => " 1 more line waits in the journal, so it takes longer in all.".to_owned(),
+        lines => format!(" {} more lines wait in the journal, so it takes longer in all.", grouped(lines)),
     }
 }
 
@@ -119,11 +126,11 @@ fn without_end(view: &View) -> String {
         (None, Some(_)) if work.host.as_ref().is_some_and(is_paused) => " with the pause of its host",
         (None, Some(_)) => ", paused hosts apart",
         (None, None) if view.token_waits.is_some() && matches!(work.takes, Eta::About(_)) => {
-            ", hosts that wait for a token apart"
+            ", without the lines that wait for a token"
         }
         (None, None) => "",
     };
-    format!("The input has no end; what waits now takes {takes}{apart} ({whose}{lines}{rate}).")
+    format!("The input has no end; the lines in the window take {takes}{apart} ({whose}{lines}{rate}).")
 }
 
 /// Makes a sentence of a clause of the progress line.
@@ -141,9 +148,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::schedule::{
-        Bottleneck, Counts, HeldLines, HostOverrides, LimitBy, Overrides, PauseOverride, WaitingWork,
-    };
+    use crate::schedule::{Bottleneck, Counts, HostOverrides, LimitBy, Overrides, PauseOverride, WaitingWork};
 
     #[test]
     fn a_full_window_is_named_where_the_input_has_no_end_and_the_host_that_fills_it() {
@@ -187,41 +192,34 @@ mod tests {
         let view = |waiting_work| View { input: InputEnd::Unknown, counts, waiting_work, ..View::default() };
         assert_eq!(
             without_end(&view(Some(work.clone()))),
-            "The input has no end; what waits now takes about 3 min 42 s (127.0.0.3: 420 lines at 2/s)."
+            "The input has no end; the lines in the window take about 3 min 42 s (127.0.0.3: 420 lines at 2/s)."
         );
         let of_run =
             WaitingWork { takes: Eta::About(Duration::from_millis(300)), host: None, per_second: None, ..work };
         assert_eq!(
             without_end(&view(Some(of_run.clone()))),
-            "The input has no end; what waits now takes less than a second (420 lines)."
+            "The input has no end; the lines in the window take less than a second (420 lines)."
         );
         let all = HostOverrides { pause: Some(PauseOverride { until: None }), ..HostOverrides::default() };
         let overrides = Arc::new(Overrides { all, ..Overrides::default() });
         let paused = without_end(&View { overrides, ..view(Some(of_run)) });
-        assert!(paused.contains(" takes less than a second once the run is resumed (420 lines)."), "{paused}");
+        assert!(paused.contains(" take less than a second once the run is resumed (420 lines)."), "{paused}");
         let token_waits = Some(HeldLines { host: "b.test".into(), lines: 7, hosts: 1, all: 7 });
         let without_token = without_end(&View { token_waits, ..view(Some(work)) });
         assert!(
-            without_token.contains(" about 3 min 42 s, hosts that wait for a token apart (127.0.0.3:"),
+            without_token.contains(" about 3 min 42 s, without the lines that wait for a token (127.0.0.3:"),
             "{without_token}"
         );
+        let token_waits = |hosts| Some(HeldLines { host: "b.test".into(), lines: 7, hosts, all: 9 });
+        let said = |hosts| super::without_token(&View { token_waits: token_waits(hosts), ..View::default() });
+        assert_eq!(
+            said(1).as_deref(),
+            Some(" Besides, 9 lines of b.test (fetchd ctl why b.test) wait for a new token.")
+        );
+        assert!(said(2).is_some_and(|said| said.contains(" of 2 hosts (fetchd ctl hosts --state token) wait")));
         assert!(without_end(&view(None)).contains("too early to say how long the lines take that wait"));
         let idle = View { counts: Counts::default(), ..view(None) };
         assert_eq!(without_end(&idle), "The input has no end, and no line waits.");
-    }
-
-    #[test]
-    fn lines_in_the_journal_take_as_long_as_at_the_pace_of_the_last_minute() {
-        assert_eq!(in_journals(0, 2.0), "");
-        assert_eq!(in_journals(1, 0.0), " 1 more line waits in the journal.");
-        assert_eq!(
-            in_journals(3_365, 1.3),
-            " 3,365 more lines wait in the journal, about 43 min 08 s at the pace of the last minute."
-        );
-        assert_eq!(
-            in_journals(u64::MAX, f64::MIN_POSITIVE),
-            " 18,446,744,073,709,551,615 more lines wait in the journal."
-        );
     }
 
     #[test]

@@ -44,8 +44,9 @@ pub(super) struct RecordCounts {
     pub lines: Durations,
     /// Microseconds on the wire of lines with an attempt.
     pub wire: Histogram<u64>,
-    /// Records that are not `ok` of durable lines that a round can fetch again.
-    pub remembered_not_ok: BTreeMap<ErrorKind, u64>,
+    /// Records that are not `ok` of durable lines that a round can fetch again, by kind, and by status if that is the
+    /// error.
+    pub remembered_not_ok: BTreeMap<(ErrorKind, Option<u16>), u64>,
     /// Statuses of records that are not `ok`.
     pub statuses: BTreeMap<u16, u64>,
     /// Hosts by number of records that are not `ok`.
@@ -104,8 +105,8 @@ impl Stats {
         Tally { outcomes: counts.outcomes.clone(), kinds: counts.kinds.clone() }
     }
 
-    /// Records of durable lines that are not `ok`, by kind.
-    pub fn remembered_not_ok(&self) -> BTreeMap<ErrorKind, u64> {
+    /// Records of durable lines that are not `ok`, by kind, and by status if that is the error.
+    pub fn remembered_not_ok(&self) -> BTreeMap<(ErrorKind, Option<u16>), u64> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).remembered_not_ok.clone()
     }
 
@@ -165,11 +166,13 @@ impl RecordCounts {
     }
 
     fn add_not_ok(&mut self, record: &Record) {
+        let status = record.received.head().map(|head| head.status).or(record.hop_status).map(|status| status.as_u16());
         if let Some(kind) = record.kind().filter(|_| record.id.state_id.is_some() && record.page.is_none()) {
-            *self.remembered_not_ok.entry(kind).or_default() += 1;
+            let of_error = status.filter(|_| kind == ErrorKind::HttpStatus);
+            *self.remembered_not_ok.entry((kind, of_error)).or_default() += 1;
         }
-        if let Some(status) = record.received.head().map(|head| head.status).or(record.hop_status) {
-            *self.statuses.entry(status.as_u16()).or_default() += 1;
+        if let Some(status) = status {
+            *self.statuses.entry(status).or_default() += 1;
         }
         // A stop or an operator ended such lines, not their host.
         let is_of_host = record.outcome != Outcome::Canceled && record.kind() != Some(ErrorKind::Skipped);

@@ -117,7 +117,7 @@ fn lines_with_a_wrong_token_are_fetched_again_once_it_is_mended() {
     let job = Job::new();
     job.write("urls.txt", &job.lines(40, 20));
     let first = job.goes(&[&FILES]);
-    let sentence = "40 lines are not ok (http_status 40); to fetch them once more, run again with --again not_ok (or --again failed,429,5xx";
+    let sentence = "40 lines are not ok (http_status 40); to fetch them once more, run again with --again not_ok";
     assert!(first.stderr.contains(sentence), "{}", first.stderr);
     assert_eq!(job.goes(&[&FILES]).summary()["lines"], 0);
 
@@ -369,7 +369,7 @@ fn the_sentence_at_the_end_tells_the_failures_of_this_run_from_those_that_a_roun
     job.goes(&[&FILES]);
     job.write("urls.txt", &[job.lines(3, 1), job.lines(2, 0)].concat());
     let ended = job.goes(&[&FILES]);
-    let sentence = "2 lines are not ok in this run (http_status 2); to fetch them once more, with those of earlier runs, run again with --again not_ok (or --again failed,429,5xx";
+    let sentence = "2 lines are not ok in this run (http_status 2); to fetch them once more, with those of earlier runs, run again with --again not_ok";
     assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
     assert_eq!(job.goes(&[&FILES, &NOT_OK]).summary()["lines"], 5);
     job.write("urls.txt", &[job.lines(3, 1), job.lines(2, 0), job.lines(0, 1)].concat());
@@ -393,7 +393,7 @@ fn the_sentence_at_the_end_counts_kinds_and_says_when_nothing_can_repeat_them() 
     assert!(!unremembered.stderr.contains("--again"), "{}", unremembered.stderr);
     let one = Job::new();
     one.write("urls.txt", &one.lines(1, 1));
-    let sentence = "1 line is not ok (http_status 1); to fetch it once more, run again with --again not_ok (or --again failed,429,5xx";
+    let sentence = "1 line is not ok (http_status 1); to fetch it once more, run again with --again not_ok";
     assert!(one.goes(&[&FILES]).stderr.contains(sentence));
     let good = Job::new();
     good.write("urls.txt", &good.lines(0, 3));

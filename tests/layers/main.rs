@@ -146,6 +146,7 @@ const MAY_KNOW: [(&str, &[&str]); 28] = [
             "schedule::Bottleneck",
             "schedule::BottleneckKind",
             "schedule::Eta",
+            "schedule::HeldLines",
             "schedule::HostStatus",
             "schedule::InputEnd",
             "schedule::LimitBy",

@@ -49,7 +49,7 @@ fn the_last_sentence_of_a_run_without_an_end_is_of_the_lines_that_wait() {
         status["lines"]["waiting"] == 3 && status["done_when"].as_str().is_some_and(|said| said.contains("3 lines"))
     });
     let said = status["done_when"].as_str().unwrap();
-    assert!(said.starts_with("The input has no end; what waits now takes about "), "{said}");
+    assert!(said.starts_with("The input has no end; the lines in the window take about "), "{said}");
     assert!(said.ends_with("(127.0.0.1: 3 lines at 0.1/s)."), "{said}");
     assert_eq!((&status["eta"], &status["backlog"]["host"]), (&Value::Null, &json!("127.0.0.1")));
     let why = place.ctl(["why", "127.0.0.1"]);

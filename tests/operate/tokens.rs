@@ -24,7 +24,12 @@ fn a_host_that_waits_for_a_token_is_in_the_status_next_to_a_slower_one() {
     let status = place.wait_until(|status| status["token_waits"]["lines"] == 5);
     assert_eq!(status["bottleneck"]["host"], "127.0.0.3", "{status:#}");
     let done_when = status["done_when"].as_str().unwrap();
-    assert!(done_when.contains(", hosts that wait for a token apart (127.0.0.3: 3 lines"), "{done_when}");
+    assert!(done_when.contains(", without the lines that wait for a token (127.0.0.3: 3 lines"), "{done_when}");
+    let waits_for = status["waits_for"].as_str().unwrap();
+    assert!(
+        waits_for.ends_with(" Besides, 5 lines of 127.0.0.1 (fetchd ctl why 127.0.0.1) wait for a new token."),
+        "{waits_for}"
+    );
     let text = place.ctl(["status"]).out;
     assert!(text.contains("without a token  5 lines of 127.0.0.1 (fetchd ctl why 127.0.0.1)"), "{text}");
     let file = format!("in the file `{}`, which cannot be read: No such file", place.path("token").display());

@@ -95,6 +95,47 @@ fn the_end_is_expected_when_its_lines_fail_and_not_later() {
 }
 
 #[test]
+fn while_it_is_fetched_again_nothing_better_is_expected() {
+    let settings = Settings { any_host: limits(8, Duration::from_millis(200)), ..Settings::default() };
+    let mut core = with_lines(50, Duration::from_secs(60), settings);
+    let mut now = fail_until_unavailable(&mut core, ms(0));
+    let fails_at = now + core.eta(now).expect("it is known").left();
+    let is_expected = |core: &Core, now: Duration| {
+        assert_eq!(core.eta(now), Some(Eta::About(fails_at - now)), "{now:?}");
+        assert_eq!(core.tail(now).map(|tail| tail.at_most), Some(fails_at - now), "{now:?}");
+        if core.why("a.test", now) == Some(WaitReason::Ready) {
+            return;
+        }
+        assert_eq!(core.bottleneck(now).kind, BottleneckKind::RobotsUnavailable, "{now:?}");
+        let causes = core.host_why("a.test", now).expect("it has lines").causes;
+        let robots = causes.iter().find(|cause| cause.reason.name() == "robots").expect("it is named");
+        assert_eq!(robots.remedy, Some(Remedy::Robots { fails_in: Some(fails_at - now) }), "{now:?}");
+        assert!(causes.iter().all(|cause| cause.pace.is_none()), "{now:?}: {causes:?}");
+    };
+    is_expected(&core, now);
+    while now < Duration::from_secs(30) {
+        now = core.next_wakeup(now).expect("it is fetched again");
+        // Due, and not sent yet.
+        is_expected(&core, now);
+        let asks: Vec<_> = std::iter::from_fn(|| core.take(now)).collect();
+        is_expected(&core, now);
+        for asks in asks {
+            is_expected(&core, now + ms(300));
+            core.complete(asks, answered(503), ms(300), now + ms(300));
+        }
+        now += ms(300);
+        assert!(core.take(now).is_none(), "the other lines wait for the next attempt");
+        is_expected(&core, now);
+    }
+    now = core.next_wakeup(now).expect("it is fetched again");
+    let asks = core.take(now).expect("it is fetched again");
+    core.complete(asks, robots(ALL), ms(1), now);
+    let Some(Eta::About(left)) = core.eta(now) else { panic!("{:?}", core.eta(now)) };
+    assert!(left < Duration::from_secs(12), "fifty lines at 5/s: {left:?}");
+    assert_ne!(core.bottleneck(now).kind, BottleneckKind::RobotsUnavailable);
+}
+
+#[test]
 fn lines_that_fail_because_of_it_are_reported_once() {
     let mut core = unavailable(Duration::from_secs(4));
     let mut now = fail_until_unavailable(&mut core, ms(0));

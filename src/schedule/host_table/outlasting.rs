@@ -7,6 +7,7 @@ use super::host::Host;
 use crate::schedule::circuit_breaker::CircuitSwitch;
 use crate::schedule::config::Settings;
 use crate::schedule::host_state::{HostState, OpenCircuit, StateEnd};
+use crate::schedule::pauses::Pauses;
 use crate::schedule::stall_clock::Now;
 
 impl Host {
@@ -28,6 +29,7 @@ impl Host {
     /// Restores the pauses of the previous run; [`Host::restore_circuit`] restores circuits.
     pub fn restore_pause(&mut self, known: &HostState, now: Now) {
         self.pause.restore(known.paused, known.closed, now.time);
+        self.pauses = Some(Box::new(Pauses::inherited(self.pause.until())));
     }
 
     /// Opens a circuit that the previous run left open.

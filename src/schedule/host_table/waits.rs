@@ -118,8 +118,17 @@ impl Host {
 
     /// When its lines fail, if they wait because a robots.txt is unavailable.
     pub fn robots_fails_at(&self) -> Option<Duration> {
-        let WaitReason::Robots { until } = self.next_wait()? else { return None };
-        Some(self.robots_wait(until?)?.fails_at)
+        let of_due = match self.next_wait()? {
+            WaitReason::Robots { until: Some(until) } => self.robots_wait(until),
+            _ => None,
+        };
+        of_due.or_else(|| self.robots_fetched_again()).map(|wait| wait.fails_at)
+    }
+
+    /// The wait of its next lines, if a robots.txt that was unavailable is fetched again now, or next.
+    pub fn robots_fetched_again(&self) -> Option<RobotsWait> {
+        let waits = self.robots_waits.as_ref()?;
+        waits.fetched().filter(|_| self.queue.awaits_robots()).or_else(|| waits.of(self.queue.next_due()?))
     }
 
     /// The wait of lines that are due at this time, if they wait because a robots.txt is unavailable.

@@ -83,7 +83,9 @@ impl Core {
     }
 
     /// Makes a line that is about to start fetch its origin's robots.txt first; other lines of its host and port wait.
-    pub(in crate::schedule) fn fetch_robots_first(&mut self, job: &mut Job, id: HostId) {
+    /// `due` is when the line was due, if it was dispatched before.
+    pub(in crate::schedule) fn fetch_robots_first(&mut self, job: &mut Job, id: HostId, due: Option<Duration>) {
+        self.hosts[id].robots_waits.iter_mut().for_each(|waits| waits.begin_fetch(due));
         let mut url = job.call.request.url.clone();
         url.set_path("/robots.txt");
         url.set_query(None);
@@ -209,6 +211,7 @@ impl Core {
             // The line's own first request follows, perhaps after a long Crawl-delay.
             self.lines.unset_deadline(job.slot.line);
         }
+        self.hosts[parked.host].robots_waits.iter_mut().for_each(|waits| waits.end_fetch());
         self.hosts.end_robots_fetch(parked.host, port_of(&job.call.request.url));
     }
 }

@@ -142,7 +142,7 @@ pub(super) const FAMILIES: &[Family] = &[
     gauge("fetchd_lines", &["state"],
         "Lines accepted and without a record: queued for the schedule, waiting for their host, in flight, or unrecorded while the record waits for a sink",
         |all| by(all.lines.iter().copied())),
-    gauge("fetchd_oldest_line_age_seconds", &[], "Age of the oldest line that is not done; 0 if there is none",
+    gauge("fetchd_oldest_line_age_seconds", &[], "Age of the oldest line that waits for its host or is on the wire; 0 if there is none",
         |all| one(all.oldest_line)),
     histogram("fetchd_line_duration_seconds", &[],
         "Time from the acceptance of a line to its result, of lines that could be requested",
