@@ -131,6 +131,15 @@ pub(super) fn say_what_stays(repeatable: Repeatable, stats: &Stats) {
 /// Failed lines, by kind, and by status if that is the error.
 type NotOk = BTreeMap<(ErrorKind, Option<u16>), u64>;
 
+/// A selection of failed lines.
+#[derive(Debug, PartialEq, Eq)]
+struct Selected {
+    /// The words after `--again`.
+    terms: String,
+    /// Whether these are all failed lines of the run.
+    are_all: bool,
+}
+
 /// The lines of each kind, the most frequent first.
 fn by_kind(not_ok: &NotOk) -> Vec<(ErrorKind, u64)> {
     let mut kinds: BTreeMap<ErrorKind, u64> = BTreeMap::new();
@@ -140,8 +149,8 @@ fn by_kind(not_ok: &NotOk) -> Vec<(ErrorKind, u64)> {
     kinds
 }
 
-/// The selection of the lines that may succeed in another round; `None` if these are all lines, or none.
-fn may_succeed(not_ok: &NotOk) -> Option<String> {
+/// The selection of the lines that may succeed in another round; `None` if there are none.
+fn may_succeed(not_ok: &NotOk) -> Option<Selected> {
     let term = |(kind, status): &(ErrorKind, Option<u16>)| match (kind, status) {
         (_, Some(status @ (401 | 403 | 407 | 408 | 425 | 429))) => Some(status.to_string()),
         (_, Some(500..)) => Some("5xx".to_owned()),
@@ -150,7 +159,7 @@ fn may_succeed(not_ok: &NotOk) -> Option<String> {
     };
     let terms: BTreeSet<String> = not_ok.keys().filter_map(term).collect();
     let are_all = not_ok.keys().all(|key| term(key).is_some());
-    (!terms.is_empty() && !are_all).then(|| terms.into_iter().collect::<Vec<_>>().join(","))
+    (!terms.is_empty()).then(|| Selected { terms: terms.into_iter().collect::<Vec<_>>().join(","), are_all })
 }
 
 /// Logs how many lines of durable sources were not ok, and the option that fetches them again.
@@ -177,8 +186,10 @@ pub(super) fn say_what_repeats(repeatable: Repeatable, stats: &Stats) {
             "{what}; once their sites give a robots.txt again, fetch {them} with --again robots_unavailable"
         ),
         Repeatable::Yes | Repeatable::WithEarlier => {
-            let some = may_succeed(&not_ok);
-            let some = some.map(|some| format!("; those that may succeed now: --again {some}")).unwrap_or_default();
+            // Of earlier runs there may be other failures.
+            let some = may_succeed(&not_ok).filter(|some| !some.are_all || repeatable == Repeatable::WithEarlier);
+            let some =
+                some.map(|some| format!("; those that may succeed now: --again {}", some.terms)).unwrap_or_default();
             tracing::info!("{what}; to fetch {them} once more{others}, run again with --again not_ok{some}");
         }
         Repeatable::LacksRecords => tracing::info!(
@@ -192,15 +203,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lines_that_may_succeed_are_selected_if_others_may_not() {
+    fn the_lines_that_may_succeed_are_selected() {
         let status = |status| (ErrorKind::HttpStatus, Some(status));
         let selected = |keys: &[(ErrorKind, Option<u16>)]| may_succeed(&keys.iter().map(|key| (*key, 1)).collect());
+        let some = |terms: &str, are_all| Some(Selected { terms: terms.to_owned(), are_all });
         let timeout = (ErrorKind::Timeout, None);
-        assert_eq!(selected(&[status(401), status(404)]).as_deref(), Some("401"));
-        assert_eq!(selected(&[status(404), status(500), status(503), timeout]).as_deref(), Some("5xx,failed"));
+        assert_eq!(selected(&[status(401), status(404)]), some("401", false));
+        assert_eq!(selected(&[status(404), status(500), status(503), timeout]), some("5xx,failed", false));
         let robots = (ErrorKind::RobotsUnavailable, None);
-        assert_eq!(selected(&[robots, (ErrorKind::InvalidUrl, None)]).as_deref(), Some("robots_unavailable"));
-        assert_eq!(selected(&[status(404)]), None, "none may succeed");
-        assert_eq!(selected(&[status(401), timeout]), None, "all may succeed");
+        assert_eq!(selected(&[robots, (ErrorKind::InvalidUrl, None)]), some("robots_unavailable", false));
+        assert_eq!(selected(&[status(404)]), None);
+        assert_eq!(selected(&[status(401), timeout]), some("401,failed", true));
     }
 }

@@ -33,10 +33,11 @@ impl Scheduler {
             Question::Overrides(reply) => self.scan = Some(Scan::Held(0, 0, reply)),
             Question::SetOverrides(overrides, reply) => {
                 self.core.set_overrides(&overrides, now);
-                self.publisher.hurry();
                 // The reply is sent once `ready` has no job from before the change.
                 self.reconfigured.push(reply);
                 self.show(now);
+                // Once more in this turn, after lines have started by the new limits.
+                self.publisher.hurry();
             }
             Question::Skip(name, reply) => drop(reply.send(self.core.skip(&name, now))),
             Question::Reconfigure(new, reply) => self.reconfigure(*new, reply, now),

@@ -92,10 +92,11 @@ impl StatusPublisher {
         [view_at, hosts_at, self.sinks_from].into_iter().flatten().min()
     }
 
-    /// While only sinks work, no event of the schedule shows whether they block: looks again, less and less often.
+    /// While no request is on the wire and records wait, no event of the schedule shows whether sinks block: looks
+    /// again, less and less often.
     fn look_at_sinks(&mut self, core: &Core, now: Duration) {
         let counts = core.counts();
-        let only_sinks_work = counts.waiting + counts.in_flight == 0 && self.status.counters().unfinished() > 0;
+        let only_sinks_work = counts.in_flight == 0 && self.status.counters().unfinished() > counts.waiting as u64;
         self.only_sinks_since = only_sinks_work.then(|| self.only_sinks_since.unwrap_or(now));
         let pause = |since: Duration| ((now - since) / 2).clamp(VIEW_EVERY, SINKS_EVERY);
         self.sinks_from = self.only_sinks_since.map(|since| now + pause(since));

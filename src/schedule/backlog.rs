@@ -85,10 +85,9 @@ impl Host {
                 Some(fails_at) => return Some(fails_at.max(now.time)),
                 None => until,
             },
-            WaitReason::Robots { until: None }
-            | WaitReason::HostRate { .. }
-            | WaitReason::CrawlDelay { .. }
-            | WaitReason::HostConcurrency { .. } => return Some(self.robots_fetched_again()?.fails_at.max(now.time)),
+            wait if wait.is_of_pace() || wait == (WaitReason::Robots { until: None }) => {
+                return Some(self.robots_fetched_again()?.fails_at.max(now.time));
+            }
             WaitReason::CircuitOpen { .. } => {
                 let left = self.queue.last_gives_up_at()?.saturating_sub(now.lines);
                 return Some(now.time.saturating_add(left));

@@ -176,14 +176,14 @@ impl Core {
             let longer = longest.filter(|(_, seconds)| *seconds > self.run_seconds());
             let waits = longer.and_then(|(id, _)| self.hosts[id].next_wait().map(|wait| (&self.hosts[id], wait)));
             let limit = waits.filter(|(_, wait)| !wait.is_over(now));
-            return limit.map_or_else(|| self.limit_of_run(now), |(host, wait)| self.limit_of_host(host, wait, now));
+            return limit.map_or_else(|| self.limit_of_run(now), |(host, wait)| self.limit_of_host(host, wait));
         }
         if self.hosts.has_untracked() {
             return BottleneckKind::Hosts.into();
         }
         let longest = longest.map(|(id, _)| &self.hosts[id]).filter(|host| host.waiting() > 0);
         let host = longest.or_else(|| self.hosts.by_waiting().next());
-        let waits = |host: &Host| host.next_wait().map(|wait| self.limit_of_host(host, wait, now));
+        let waits = |host: &Host| host.next_wait().map(|wait| self.limit_of_host(host, wait));
         host.and_then(waits).unwrap_or(BottleneckKind::Input.into())
     }
 
@@ -205,18 +205,15 @@ fn set_by(is_override: bool) -> LimitBy {
 
 impl Core {
     /// The limit of a host that its next line waits for.
-    fn limit_of_host(&self, host: &Host, wait: WaitReason, now: Duration) -> Bottleneck {
+    fn limit_of_host(&self, host: &Host, wait: WaitReason) -> Bottleneck {
         let settings = &self.settings;
         let wait = match wait {
             // While a request is on the wire; more of them would not start sooner.
             WaitReason::HostConcurrency { .. } if host.pace().is_slowed_by_rate() == Some(true) => host.rate_wait(),
             wait => wait,
         };
-        let wait = match host.robots_fetched_again() {
-            Some(_) => WaitReason::Robots { until: Some(now) },
-            None => wait,
-        };
         let (kind, limit) = match (wait, host.limits.concurrency) {
+            _ if host.fetches_robots_again(wait) => (BottleneckKind::RobotsUnavailable, None),
             (WaitReason::HostConcurrency { .. }, Concurrency::Fixed(n)) => (BottleneckKind::HostConcurrency, Some(n)),
             (WaitReason::HostConcurrency { .. }, Concurrency::Adaptive) => (BottleneckKind::HostAdaptive, None),
             (WaitReason::HostRate { .. }, _) => (BottleneckKind::HostRate, None),

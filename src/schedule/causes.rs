@@ -61,13 +61,9 @@ impl Core {
             None => reason.until(),
         };
         let left = until.map(|until| until.saturating_sub(now));
-        let is_paced = matches!(
-            reason,
-            WaitReason::HostConcurrency { .. } | WaitReason::HostRate { .. } | WaitReason::CrawlDelay { .. }
-        );
-        // A host whose robots.txt is unavailable sends none of its lines.
-        let is_paced = is_paced && host.is_none_or(|host| host.robots_fetched_again().is_none());
-        let pace = host.filter(|_| is_paced).map(Host::pace);
+        // Whether its lines are sent is unknown while a robots.txt is fetched.
+        let sends = host.filter(|host| !host.queue.awaits_robots() && host.robots_fetched_again().is_none());
+        let pace = sends.filter(|_| reason.is_of_pace()).map(Host::pace);
         Cause { reason, left, remedy: self.remedy(reason, host, now), pace }
     }
 

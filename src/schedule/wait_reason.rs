@@ -143,6 +143,11 @@ impl WaitReason {
         self.until().is_some_and(|at| at <= now)
     }
 
+    /// Whether it is a limit on the pace of a host.
+    pub(super) fn is_of_pace(self) -> bool {
+        matches!(self, Self::HostRate { .. } | Self::CrawlDelay { .. } | Self::HostConcurrency { .. })
+    }
+
     /// The wait in records for this reason.
     pub(super) fn waited_for(self) -> Option<WaitedFor> {
         Some(match self {

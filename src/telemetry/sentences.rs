@@ -38,7 +38,7 @@ impl Sentences {
             RunState::Ended => "Ended",
         };
         Self {
-            how_it_is: format!("{state}: {}.", figures.amounts()),
+            how_it_is: format!("{state}: {}{}.", figures.amounts(), done_before(status)),
             waits_for: figures
                 .limit()
                 .map_or_else(|| "It is too early to say what it waits for.".to_owned(), |limit| sentence(&limit))
@@ -46,6 +46,14 @@ impl Sentences {
                 + &full_window(&view).unwrap_or_default(),
             done_when: figures.left().map_or_else(|| without_end(&view), |left| sentence(&left)) + &in_journals(status),
         }
+    }
+}
+
+/// The lines that are done by earlier runs.
+fn done_before(status: &Status) -> String {
+    match status.sources().iter().filter_map(|source| Some(source.known.as_ref()?.count())).sum() {
+        0 => String::new(),
+        lines => format!(" · {} done before", grouped(lines)),
     }
 }
 

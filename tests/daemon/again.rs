@@ -369,7 +369,7 @@ fn the_sentence_at_the_end_tells_the_failures_of_this_run_from_those_that_a_roun
     job.goes(&[&FILES]);
     job.write("urls.txt", &[job.lines(3, 1), job.lines(2, 0)].concat());
     let ended = job.goes(&[&FILES]);
-    let sentence = "2 lines are not ok in this run (http_status 2); to fetch them once more, with those of earlier runs, run again with --again not_ok";
+    let sentence = "2 lines are not ok in this run (http_status 2); to fetch them once more, with those of earlier runs, run again with --again not_ok; those that may succeed now: --again 401";
     assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
     assert_eq!(job.goes(&[&FILES, &NOT_OK]).summary()["lines"], 5);
     job.write("urls.txt", &[job.lines(3, 1), job.lines(2, 0), job.lines(0, 1)].concat());

@@ -210,3 +210,17 @@ fn a_reload_says_what_it_changes_and_then_changes_it() {
     assert_eq!(status["configuration"]["last_reload"]["result"], "applied", "{status:#}");
     assert_eq!(running.finish("").code, Some(0));
 }
+
+#[test]
+fn after_a_limit_was_raised_the_status_names_the_new_one() {
+    let (place, origin) = (Place::with("[hosts.'*']\nconcurrency = 1\n"), Origin::start());
+    let mut running = place.start();
+    (0..20).for_each(|_| running.line(&origin.url("/hang")));
+    place.wait_until(|status| status["bottleneck"]["kind"] == "host_concurrency" && status["lines"]["in_flight"] == 1);
+    for limit in ["4", "8"] {
+        assert_eq!(place.ctl(["limits", "127.0.0.1", "--concurrency", limit]).code, 0);
+        let said = place.status()["waits_for"].as_str().unwrap().to_owned();
+        assert!(said.starts_with(&format!("Limited by host-concurrency {limit} of 127.0.0.1 (set by")), "{said}");
+    }
+    abort(&place, running);
+}

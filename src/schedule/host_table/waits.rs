@@ -131,6 +131,12 @@ impl Host {
         waits.fetched().filter(|_| self.queue.awaits_robots()).or_else(|| waits.of(self.queue.next_due()?))
     }
 
+    /// Whether this wait of its next line is for a robots.txt that is fetched again now, or next.
+    pub fn fetches_robots_again(&self, wait: WaitReason) -> bool {
+        let may_be = wait.is_of_pace() || matches!(wait, WaitReason::Robots { .. });
+        may_be && self.robots_fetched_again().is_some()
+    }
+
     /// The wait of lines that are due at this time, if they wait because a robots.txt is unavailable.
     pub fn robots_wait(&self, due: Duration) -> Option<RobotsWait> {
         self.robots_waits.as_ref()?.of(due)
