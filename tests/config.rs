@@ -367,6 +367,8 @@ fn a_key_in_the_wrong_table_is_told_the_right_one() {
             "unknown key `max_body` in [limits]; write it under [fetch] or [hosts.\"*\"]",
         ]
     );
+    let said = sentences("[source.in.http]\nsocket = \"in.sock\"\ndurable = true\n");
+    assert!(said.iter().any(|said| said.starts_with("unknown key `durable` in [source.in.http]; it has ")), "{said:?}");
 }
 
 #[test]

@@ -95,7 +95,13 @@ pub(super) fn unknown_key(keys: &Keys, table: &str, key: &str, value: &DeValue<'
         let pattern = format!("{}.{}", start.trim_matches('"'), dotted(key, value));
         return format!("{unknown}; a pattern with dots needs quotes: [hosts.\"{}\"]", pattern.escape_debug());
     }
-    match keys.tables_with(key).as_slice() {
+    // Another kind of source or sink has it.
+    let of_other_kind = |other: &&str| {
+        let name_and_kind = table.strip_prefix(other).filter(|_| matches!(*other, "source" | "sink"));
+        name_and_kind.is_some_and(|rest| rest.matches('.').count() == 2)
+    };
+    let elsewhere: Vec<_> = keys.tables_with(key).into_iter().filter(|other| !of_other_kind(other)).collect();
+    match elsewhere.as_slice() {
         [] if valid.is_empty() => format!("{unknown}; it has none, so remove it"),
         [] => format!("{unknown}; it has {}", and(valid)),
         elsewhere => format!("{unknown}; write it under {}", or_tables(elsewhere)),

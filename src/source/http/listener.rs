@@ -56,6 +56,9 @@ impl Address {
 /// its name, so nobody else can connect even for a moment.
 fn bind(path: &Path) -> Result<Bound, BoxError> {
     let at = |error| AtPath::new(path, error);
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) {
+        return Err(format!("the directory {} of `socket` does not exist; create it", dir.display()).into());
+    }
     reject_what_is_in_use(path, "`socket`")?;
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
@@ -85,5 +88,15 @@ mod tests {
         assert!(refused.contains("another process listens at"), "{refused}");
         drop(bound);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
+    }
+
+    #[test]
+    fn a_directory_that_is_missing_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = Address::Socket(dir.path().join("run/in.sock")).listen().unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            format!("the directory {} of `socket` does not exist; create it", dir.path().join("run").display())
+        );
     }
 }
