@@ -34,6 +34,8 @@ fn a_line_is_recorded_or_unread_also_after_a_restart_and_its_source_need_not_be_
     assert_eq!((named(&place_of("3").out), named(&place_of("4").out)), (json!("recorded"), json!("unread")));
     let status = place.ctl(["status"]);
     assert!(status.out.contains("urls 0 in this run, 3 done before"), "{}", status.out);
+    let headline = status.out.lines().next().unwrap();
+    assert!(headline.ends_with(" · 3 done before."), "{headline}");
     let misspelt = place.ctl(["why", "--source", "url", "--seq", "3"]);
     assert!(misspelt.code == 2 && misspelt.err.contains("there is no source \"url\"; there is: urls"), "{misspelt:?}");
     assert_eq!(running.finish("").code, Some(0));
